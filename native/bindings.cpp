@@ -1,0 +1,108 @@
+// The Python module: check shapes, release the GIL, call.
+
+#include <map>
+#include <stdexcept>
+#include <string>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+
+#include "runtime.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace mixtura;
+
+using Rows = nb::ndarray<nb::ro, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Vector = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Matrix = nb::ndarray<const double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using VectorOut = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+namespace {
+
+void demand(bool held, const char* what) {
+    if (!held) throw std::invalid_argument(what);
+}
+
+Scatter scatter_named(const std::string& name) {
+    if (name == "trace") return Scatter::trace;
+    if (name == "diagonal") return Scatter::diagonal;
+    if (name == "total") return Scatter::total;
+    if (name == "dense") return Scatter::dense;
+    throw std::invalid_argument("scatter must be trace, diagonal, total or dense");
+}
+
+Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener) {
+    Problem p{};
+    p.rows = rows.data();
+    p.single = rows.dtype() == nb::dtype<float>();
+    demand(p.single || rows.dtype() == nb::dtype<double>(), "rows must be float64 or float32");
+    p.n = rows.shape(0), p.d = rows.shape(1), p.K = means.shape(0);
+    demand(p.d > 0 && p.K > 0, "rows need a column and means a row");
+    demand(means.shape(1) == p.d, "means must have as many columns as rows");
+    demand(log_scale.shape(0) == p.K, "log_scale must have one value per component");
+    demand(whitener.shape(0) == p.K || whitener.shape(0) == 1, "whitener must have K rows or one");
+    const std::size_t width = whitener.shape(1);
+    demand(width == 1 || width == p.d || width == p.d * p.d, "whitener must be 1, d or d*d wide");
+    p.form = width == 1 ? Form::spherical : width == p.d ? Form::diagonal : Form::dense;
+    p.whitener_step = whitener.shape(0) == 1 ? 0 : width;
+    p.means = means.data(), p.log_scale = log_scale.data(), p.whitener = whitener.data();
+    return p;
+}
+
+void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means, const Vector& log_scale, const Matrix& whitener,
+            const std::string& scatter, VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
+            std::size_t threads) {
+    Problem p = problem(rows, means, log_scale, whitener);
+    p.scatter = scatter_named(scatter);
+    demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
+    p.weights = weights ? weights->data() : nullptr;
+    const std::size_t size = p.scatter == Scatter::trace ? p.K : p.scatter == Scatter::diagonal ? p.K * p.d
+                             : p.scatter == Scatter::total ? p.d * p.d : p.K * p.d * p.d;
+    demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d && second.shape(0) == size &&
+               likelihoods.shape(0) == 3, "outputs have the wrong shape");
+    Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+    {
+        nb::gil_scoped_release released;
+        run_moments(p, threads, total);
+    }
+    double* out = likelihoods.data();
+    out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
+}
+
+void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener, MatrixOut out,
+               std::size_t threads) {
+    const Problem p = problem(rows, means, log_scale, whitener);
+    demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
+    nb::gil_scoped_release released;
+    run_log_joint(p, threads, out.data());
+}
+
+void exponential(const Vector& x, VectorOut out) {
+    demand(x.shape(0) == out.shape(0) && x.shape(0) % 8 == 0, "x and out must be of one length, a multiple of 8");
+    kernels().exponential(x.data(), x.shape(0), out.data());
+}
+
+std::map<std::string, std::string> build_info() {
+    std::string names;
+    for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
+    return {{"isa", kernels().name}, {"built", names}, {"compiler", MIXTURA_COMPILER}};
+}
+
+} // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "C++ kernels of mixtura; use mixtura.backends.NativeBackend.";
+    kernels(); // a wrong MIXTURA_ISA is said at import, not in the middle of a fit
+    m.def("e_step", &e_step, "rows"_a.noconvert(), "weights"_a.none().noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(),
+          "whitener"_a.noconvert(), "scatter"_a, "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(),
+          "likelihoods"_a.noconvert(), "threads"_a, "Add the moments of the rows under a mixture to zeroed outputs.");
+    m.def("log_joint", &log_joint, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
+          "out"_a.noconvert(), "threads"_a, "Log joint densities of rows and components.");
+    m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
+    m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
+}

@@ -1,0 +1,16 @@
+// Chooses the kernels, cuts rows into slabs, runs threads, merges in order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "e_step.hpp"
+
+namespace mixtura {
+
+const Kernels& kernels();                 // chosen once: MIXTURA_ISA, or the best that this processor runs
+std::vector<std::string> built();         // names of the instruction sets compiled in
+void run_moments(const Problem&, std::size_t threads, Sums& total);
+void run_log_joint(const Problem&, std::size_t threads, double* out);
+
+} // namespace mixtura

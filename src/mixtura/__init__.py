@@ -1,0 +1,1 @@
+"""Soft clustering with Gaussian mixtures."""

@@ -1,0 +1,185 @@
+"""The three stored forms of K covariance matrices. Fourteen families, three forms: backends see only these.
+
+Each form holds one array whose first axis is K long, or 1 long when all components share the covariance. The common
+interface is ``log_det (K)``, ``squared_distances``, ``dense() (K,d,d)``, ``select`` and ``marginal``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from scipy.linalg.lapack import dtrtri
+
+from mixtura.arrays import Array, Labels
+from mixtura.errors import CollapseError
+
+
+@dataclass(frozen=True, eq=False)
+class Spherical:
+    """``variance * identity``. ``values (K or 1,)``."""
+
+    values: Array
+    n_components: int
+    n_features: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return self.values.shape[0] < self.n_components
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        return np.broadcast_to(self.n_features * np.log(self.values), self.n_components)
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Reciprocal standard deviations (K or 1,)."""
+        return np.asarray(1.0 / np.sqrt(self.values))
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred * self.whitener[k if not self.shared else 0])
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        values = np.broadcast_to(self.values, self.n_components)
+        return np.asarray(values[:, None, None] * np.eye(self.n_features))
+
+    def select(self, components: Labels) -> Spherical:
+        """The covariances of some components, in the order given."""
+        values = self.values if self.values.shape[0] == 1 else self.values[components]
+        return Spherical(values, len(components), self.n_features)
+
+    def marginal(self, columns: Labels) -> Spherical:
+        """The covariances of some columns."""
+        return Spherical(self.values, self.n_components, len(columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal:
+    """Axis-parallel ellipsoids. ``values (K or 1, d)`` are variances."""
+
+    values: Array
+    n_components: int
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.values.shape[1])
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return self.values.shape[0] < self.n_components
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        return np.broadcast_to(np.log(self.values).sum(axis=1), self.n_components)
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Reciprocal standard deviations (K or 1, d)."""
+        return np.asarray(1.0 / np.sqrt(self.values))
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred * self.whitener[k if not self.shared else 0])
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        values = np.broadcast_to(self.values, (self.n_components, self.n_features))
+        return np.asarray(values[:, :, None] * np.eye(self.n_features))
+
+    def select(self, components: Labels) -> Diagonal:
+        """The covariances of some components, in the order given."""
+        values = self.values if self.values.shape[0] == 1 else self.values[components]
+        return Diagonal(values, len(components))
+
+    def marginal(self, columns: Labels) -> Diagonal:
+        """The covariances of some columns."""
+        return Diagonal(self.values[:, columns], self.n_components)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite."""
+
+    values: Array
+    n_components: int
+
+    @classmethod
+    def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
+        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit for bit."""
+        inverses = np.stack([_triangular_inverse(w) for w in whitener])
+        form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
+        form.__dict__["whitener"] = whitener
+        return form
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.values.shape[1])
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return self.values.shape[0] < self.n_components
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the Mahalanobis distance.
+
+        Raises
+        ------
+        CollapseError
+            When a matrix is not positive definite.
+        """
+        return np.stack([_triangular_inverse(_cholesky(matrix, k)) for k, matrix in enumerate(self.values)])
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        diagonals = np.einsum("kjj->kj", self.whitener)
+        return np.broadcast_to(-2.0 * np.log(diagonals).sum(axis=1), self.n_components)
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred @ self.whitener[k if not self.shared else 0].T)
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        return np.broadcast_to(self.values, (self.n_components, self.n_features, self.n_features))
+
+    def select(self, components: Labels) -> Dense:
+        """The covariances of some components, in the order given; whiteners go along unchanged."""
+        alone = self.values.shape[0] == 1
+        form = Dense(self.values if alone else self.values[components], len(components))
+        if "whitener" in self.__dict__:
+            form.__dict__["whitener"] = self.whitener if alone else self.whitener[components]
+        return form
+
+    def marginal(self, columns: Labels) -> Dense:
+        """The covariances of some columns."""
+        return Dense(self.values[:, columns[:, None], columns], self.n_components)
+
+
+Covariance: TypeAlias = Spherical | Diagonal | Dense
+
+
+def _cholesky(matrix: Array, component: int) -> Array:
+    """Lower Cholesky factor, or :class:`CollapseError`."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrix))
+    except np.linalg.LinAlgError:
+        raise CollapseError(component) from None
+
+
+def _triangular_inverse(factor: Array) -> Array:
+    """Inverse of a lower-triangular matrix, exactly lower triangular."""
+    inverse, _ = dtrtri(factor, lower=1)
+    return np.ascontiguousarray(np.tril(inverse))

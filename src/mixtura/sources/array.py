@@ -1,0 +1,64 @@
+"""Rows in memory or in a memory map, without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mixtura.arrays import Array, Rows
+from mixtura.protocols import Block
+
+ROWS_PER_COPY = 65536
+"""Rows copied at a time when the array is not laid out row by row in the machine's byte order."""
+
+
+class ArraySource:
+    """An array ``X (n,d)`` of float64 or float32 with optional frequencies ``weights (n,)``.
+
+    A C-contiguous array in native byte order is one block without a copy; any other layout is copied piece by piece.
+    """
+
+    def __init__(self, X: Rows, weights: Array | None = None) -> None:
+        self.X = X
+        self.weights = weights
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.X.shape[1])
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, whatever they weigh."""
+        return int(self.X.shape[0])
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows, once, in order."""
+        native = self.X.dtype.newbyteorder("=")
+        whole = Block(self.X, self.weights, 0)
+        if self.X.flags.c_contiguous and self.X.dtype.isnative:
+            yield whole
+            return
+        for part in whole.cut(ROWS_PER_COPY):
+            yield Block(np.ascontiguousarray(part.rows, dtype=native), part.weights, part.offset)
+
+    def distinct(self) -> ArraySource:
+        """Each distinct row once, weighing at most one (its total weight where that is less)."""
+        X, weights = self.X, self.weights
+        if any(_all_distinct(column) for column in X.T):
+            return self if weights is None else ArraySource(X, np.minimum(weights, 1.0))
+        order = np.lexsort(X.T)
+        begins = np.zeros(len(X), dtype=bool)
+        begins[0] = True
+        for column in X.T:
+            ordered = column[order]
+            begins[1:] |= ordered[1:] != ordered[:-1]
+        total = np.add.reduceat(np.ones(len(X)) if weights is None else weights[order], np.flatnonzero(begins))
+        return ArraySource(X[order[begins]], np.minimum(total, 1.0))
+
+
+def _all_distinct(column: Rows) -> bool:
+    """Whether no value of a column repeats."""
+    ordered = np.sort(column)
+    return bool((ordered[1:] != ordered[:-1]).all())
