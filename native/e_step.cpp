@@ -16,17 +16,30 @@
 namespace mixtura {
 namespace {
 
-typedef double Lanes __attribute__((vector_size(64)));
-typedef std::int64_t Bits __attribute__((vector_size(64)));
+// A vector is one register of the instruction set: GCC lowers wider ones through memory.
+#if defined(__AVX512F__)
+constexpr std::size_t WIDTH = 8;
+#elif defined(__AVX__)
+constexpr std::size_t WIDTH = 4;
+#else
+constexpr std::size_t WIDTH = 2;
+#endif
+typedef double Lanes __attribute__((vector_size(8 * WIDTH)));
+typedef std::int64_t Bits __attribute__((vector_size(8 * WIDTH)));
 
-constexpr std::size_t WIDTH = 8;               // lanes in a vector, on every instruction set
 constexpr std::size_t ROWS = 128;              // rows in a block: x of 16 columns fits the first-level cache
 constexpr std::size_t VECTORS = ROWS / WIDTH;
 constexpr std::size_t STRIP = 4;               // vectors kept in registers by the triangular product
 
 inline Lanes fill(double value) { return Lanes{} + value; }
 
-inline double across(Lanes v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+inline double across(Lanes v) { // pairwise, always in the same order
+    double part[WIDTH];
+    std::memcpy(part, &v, sizeof part);
+    for (std::size_t half = WIDTH / 2; half > 0; half /= 2)
+        for (std::size_t i = 0; i < half; ++i) part[i] += part[i + half];
+    return part[0];
+}
 
 // exp(x) for x <= 0: 0 below -708, else within 2 units in the last place (tests/test_native.py measures it).
 // x = n log 2 + r with |r| <= log(2)/2, Taylor to r^13 (remainder below 2^-57), 2^n into the exponent bits.
@@ -39,8 +52,8 @@ inline Lanes exponential(Lanes x) {
     const Lanes magic = fill(0x1.8p52);
     const Lanes shifted = x * 0x1.71547652b82fep+0 + magic;
     const Lanes n = shifted - magic;
-    Lanes r = x - n * 0x1.62e42fefa39efp-1;
-    r = r - n * 0x1.abc9e3b39803fp-56;
+    Lanes r = x - n * 0x1.62e42feep-1; // log 2 in two parts, the first short enough that n times it is exact
+    r = r - n * 0x1.a39ef35793c76p-33;
     Lanes p = fill(1.0 / 6227020800.0);
     p = p * r + 1.0 / 479001600.0;
     p = p * r + 1.0 / 39916800.0;

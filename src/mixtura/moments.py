@@ -120,6 +120,31 @@ class Moments:
             certainty=self.certainty + other.certainty,
         )
 
+    def __mul__(self, rate: float) -> Moments:
+        """All sums times a number, as if every row weighed that much."""
+        return replace(
+            self,
+            counts=self.counts * rate,
+            first=self.first * rate,
+            second=self.second * rate,
+            log_likelihood=self.log_likelihood * rate,
+            entropy=self.entropy * rate,
+            certainty=self.certainty * rate,
+        )
+
+    def taken_about(self, about: Array) -> Moments:
+        """The same rows' moments about other points ``(K,d)``, near enough that the shift costs no digits."""
+        s = self.about - about
+        first = self.first + self.counts[:, None] * s
+        if self.kind in _MATRICES:
+            cross = self.first[:, :, None] * s[:, None, :]
+            change = cross + np.swapaxes(cross, 1, 2) + self.counts[:, None, None] * s[:, :, None] * s[:, None, :]
+            second = self.second + (change if self.kind is Scatter.DENSE else change.sum(axis=0))
+        else:
+            change = 2.0 * self.first * s + self.counts[:, None] * s * s
+            second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
+        return replace(self, about=about, first=first, second=second)
+
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with coarser second moments, so that one start serves every family."""
         if kind is self.kind:

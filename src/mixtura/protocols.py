@@ -1,4 +1,4 @@
-"""The four protocols. A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
+"""The protocols: Source, Backend, Family (the fourth, Initialiser, stands with the initialisers). A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
 
 To add a family: one class, one line in ``families/__init__.py``. To add a backend: one file, one line in
 ``backends/__init__.py``. A new source or initialiser likewise. The law and agreement tests pick each of them up.
@@ -65,6 +65,14 @@ class Source(Protocol):
         """All rows, once, in order."""
         ...
 
+    def resolution(self) -> Array:
+        """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
+        ...
+
+    def distinct(self) -> Source:
+        """Each distinct row once, weighing at most one (its total weight where that is less)."""
+        ...
+
 
 class Backend(Protocol):
     """How an E-step is computed. Must agree with ``reference`` to rounding."""
@@ -90,7 +98,11 @@ class Family(Protocol):
     name: str
     aliases: tuple[str, ...]
     needs: Scatter
-    shares_all: bool
+
+    @property
+    def shares_all(self) -> bool:
+        """Whether one covariance serves all components."""
+        ...
 
     def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
         """Covariances from moments; ``previous`` warm-starts an iterated family.
@@ -102,18 +114,10 @@ class Family(Protocol):
         """
         ...
 
-    def n_covariance_parameters(self, K: int, d: int) -> int:
-        """Free parameters of K covariances in d dimensions."""
+    def n_parameters(self, K: int, d: int) -> int:
+        """Free parameters of the mixture: weights, means and covariances."""
         ...
 
     def rows_needed(self, d: int) -> int:
         """Distinct rows that a component needs before its covariance means anything."""
-        ...
-
-
-class Initialiser(Protocol):
-    """A start for EM: moments, because EM begins with an M-step (docs/decisions/0001)."""
-
-    def __call__(self, source: Source, K: int, rng: np.random.Generator) -> Moments:
-        """Moments of kind DENSE under some first responsibilities."""
         ...

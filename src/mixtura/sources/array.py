@@ -43,6 +43,10 @@ class ArraySource:
         for part in whole.cut(ROWS_PER_COPY):
             yield Block(np.ascontiguousarray(part.rows, dtype=native), part.weights, part.offset)
 
+    def resolution(self) -> Array:
+        """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
+        return np.array([_resolution(column) for column in self.X.T])
+
     def distinct(self) -> ArraySource:
         """Each distinct row once, weighing at most one (its total weight where that is less)."""
         X, weights = self.X, self.weights
@@ -62,3 +66,10 @@ def _all_distinct(column: Rows) -> bool:
     """Whether no value of a column repeats."""
     ordered = np.sort(column)
     return bool((ordered[1:] != ordered[:-1]).all())
+
+
+def _resolution(column: Rows) -> float:
+    """The grid that recorded values sit on: their smallest gap, if any value occurs twice."""
+    gaps = np.diff(np.sort(column).astype(np.float64))
+    positive = gaps[gaps > 0]
+    return float(positive.min()) if 0 < len(positive) < len(gaps) else 0.0

@@ -1,0 +1,73 @@
+"""The one rule that says when a component is degenerate: likelihood alone is not a judge.
+
+On recorded data, which is rounded, a component can shrink onto one value and its likelihood grows without bound. Such a
+fit is kept, with its reason, but never wins a search or a selection. A component is degenerate when
+
+(a) an eigenvalue of its covariance is at the floor (within ``FLOOR_MARGIN`` times), or
+(b) its standard deviation along one of its own axes is below the resolution of the data in that direction, where the
+    resolution of a column is its smallest gap between distinct values when values repeat, or
+(c) fewer distinct rows belong to it than its covariance needs (``Family.rows_needed``).
+
+Families that share the whole covariance are judged by (a) alone. Axes and floors are measured in units of the columns'
+standard deviations, so a change of units changes nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixtura.mixture import Mixture
+from mixtura.moments import Scatter
+from mixtura.protocols import Family
+from mixtura.regularisation import Regularisation, scaled_axes
+from mixtura.results import Degeneracy
+from mixtura.survey import Survey
+
+FLOOR_MARGIN = 10.0
+
+COPY_DISTANCE = 1e-6
+"""Two components closer than this, in standard deviations and in relative variance, are copies."""
+
+
+def degenerate_components(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> tuple[Degeneracy, ...]:
+    """Every degenerate component of a mixture with its reason in words (one reason each, the first that holds)."""
+    reasons: dict[int, str] = {}
+    for k in np.flatnonzero(regularisation.floor_reached(mixture.covariance, FLOOR_MARGIN)):
+        reasons[int(k)] = "its covariance is at the floor: the rows it holds do not spread in every direction"
+    if not family.shares_all:
+        for k in np.flatnonzero(_below_resolution(mixture, survey)):
+            reasons.setdefault(int(k), "it is narrower than the resolution of the data: it sits on repeated values")
+        needed = family.rows_needed(mixture.n_features)
+        held = _distinct_rows_held(mixture, survey)
+        for k in np.flatnonzero(held < needed):
+            reasons.setdefault(int(k), f"it holds {held[k]:.1f} distinct rows where {needed} are needed")
+    return tuple(Degeneracy(k, reasons[k]) for k in sorted(reasons))
+
+
+def _below_resolution(mixture: Mixture, survey: Survey) -> np.ndarray:
+    """Rule (b), per component."""
+    gaps = survey.resolution / np.sqrt(survey.scale)
+    if not gaps.any():
+        return np.zeros(mixture.n_components, dtype=bool)
+    values, axes = scaled_axes(mixture.covariance, survey.scale)
+    along = np.sqrt(np.einsum("kji,j->ki", axes**2, gaps**2))
+    return np.asarray((np.sqrt(np.maximum(values, 0.0)) < along).any(axis=1))
+
+
+def _distinct_rows_held(mixture: Mixture, survey: Survey) -> np.ndarray:
+    """Rule (c): responsibilities summed over the distinct rows."""
+    return survey.backend.moments(survey.distinct, mixture, Scatter.TRACE).counts
+
+
+def has_copies(mixture: Mixture) -> bool:
+    """Whether two components are exact copies: EM gives both the same responsibilities for ever."""
+    dense = mixture.covariance.dense()
+    variances = np.einsum("kjj->kj", dense)
+    for k in range(mixture.n_components - 1):
+        others = slice(k + 1, None)
+        apart = np.abs(mixture.means[others] - mixture.means[k]) / np.sqrt(variances[k])
+        unit = np.sqrt(np.outer(variances[k], variances[k]))
+        unlike = np.abs(dense[others] - dense[k]) / unit
+        if ((apart.max(axis=1) < COPY_DISTANCE) & (unlike.max(axis=(1, 2)) < COPY_DISTANCE)).any():
+            return True
+    return False

@@ -1,0 +1,315 @@
+"""The EM loop and its stopping rules.
+
+    E-step  Backend.moments(source, mixture)    how much of each row belongs to each component, summed up
+    M-step  Family.m_step(moments)              the mixture that explains these sums best
+
+The loop ends on an E-step, so the reported log-likelihood belongs to the reported mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from mixtura.arrays import Array
+from mixtura.degeneracy import degenerate_components, has_copies
+from mixtura.errors import CollapseError
+from mixtura.mixture import Mixture
+from mixtura.moments import Moments, Scatter
+from mixtura.protocols import Family
+from mixtura.regularisation import Regularisation
+from mixtura.results import FitResult, Iteration, StopReason
+from mixtura.survey import Survey
+
+Start: TypeAlias = Moments | Mixture | FitResult
+"""EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same data ended."""
+
+Callback: TypeAlias = Callable[[Iteration], None]
+
+
+# ---- stopping rules ------------------------------------------------------------------------------------------------
+
+
+class StoppingRule(Protocol):
+    """Decides from the objective's trace, and may ask for the rate of the slowest direction."""
+
+    reason: StopReason
+    certifies: bool
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether EM looks as if it may stop; ``total`` is the sum of the weights."""
+        ...
+
+    def confirmed(self, gain: float, rate: float) -> bool:
+        """Whether it may indeed, given the slowest direction's rate; asked only of a rule that certifies."""
+        ...
+
+
+@dataclass(frozen=True)
+class RemainingGain:
+    """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total log-likelihood units).
+
+    Two tests, the second only when the first holds:
+
+    1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is about
+       ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994). The largest of the last
+       ``window`` ratios is used, and gains that do not fall give no estimate.
+    2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
+       direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`slowest_rate`). With
+       ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
+       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle.
+    """
+
+    tolerance: float = 0.01
+    safety: float = 5.0
+    window: int = 3
+    reason: StopReason = StopReason.CONVERGED
+    certifies: bool = True
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
+        return remaining_gain(trace, self.window) * self.safety < self.tolerance
+
+    def confirmed(self, gain: float, rate: float) -> bool:
+        """Whether the bound from the slowest direction, with the safety factor, is below the tolerance."""
+        return rate < 1.0 and self.safety * gain / (1.0 - rate**2) < self.tolerance
+
+
+@dataclass(frozen=True)
+class SmallChange:
+    """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's rule."""
+
+    tol: float
+    reason: StopReason = StopReason.SMALL_CHANGE
+    certifies: bool = False
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
+        if len(trace) < 2:
+            return False
+        return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
+
+    def confirmed(self, gain: float, rate: float) -> bool:
+        """The rule looks no further."""
+        return True
+
+
+def remaining_gain(trace: list[float], window: int = 5) -> float:
+    """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
+    if len(trace) < 2:
+        return float("nan")
+    gains = np.diff(trace[-(window + 2) :])
+    if abs(gains[-1]) <= rounding(trace[-1]):
+        return 0.0
+    if len(gains) < window + 1 or (gains <= 0).any():
+        return float("nan")
+    ratio = float((gains[1:] / gains[:-1]).max())
+    return float(gains[-1]) * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
+
+
+def rounding(objective: float) -> float:
+    """What two sums of the same objective may differ by."""
+    return 16 * float(np.finfo(np.float64).eps) * max(1.0, abs(objective))
+
+
+# ---- the loop ------------------------------------------------------------------------------------------------------
+
+
+def em(
+    survey: Survey,
+    start: Start,
+    family: Family,
+    regularisation: Regularisation,
+    *,
+    stopping: StoppingRule | None = None,
+    max_iter: int = 1000,
+    callback: Callback | None = None,
+    start_number: int = 0,
+) -> FitResult:
+    """Plain EM from one start: one E-step and one M-step per iteration.
+
+    Parameters
+    ----------
+    survey : Survey
+        The data and the backend that reads them.
+    start : Moments, Mixture or FitResult
+    family : Family
+    regularisation : Regularisation
+    stopping : StoppingRule, default RemainingGain()
+    max_iter : int
+        0 returns the start (after the M-step, if it starts with one).
+    callback : callable, optional
+        Called with an :class:`~mixtura.results.Iteration` after each; raising KeyboardInterrupt there, or Ctrl-C
+        anywhere, ends the fit with the best model so far.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    CollapseError
+        Only when the start itself is singular and nothing keeps it from zero; later collapses are a StopReason.
+
+    References
+    ----------
+    Dempster, Laird & Rubin 1977; Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994 for the estimate of what remains.
+    """
+    stopping = stopping or RemainingGain()
+    loop = _Loop(survey, family, regularisation)
+    mixture, trace = loop.begin(start)
+    moments = loop.e_step(mixture)
+    objective = loop.objective(moments, mixture)
+    if not (trace and trace[-1] == objective):
+        trace = [objective]
+    given = not isinstance(start, Moments)
+    stop, n_iter, next_look = StopReason.MAX_ITER, 0, 0
+    try:
+        while n_iter < max_iter:
+            candidate = loop.m_step(moments, mixture)
+            seen = loop.e_step(candidate)
+            objective = loop.objective(seen, candidate)
+            fell = objective < trace[-1] - rounding(objective)
+            if fell and not (given and n_iter == 0):
+                # Without a ridge an exact M-step cannot lower the objective: what fell is rounding.
+                stop = StopReason.CEILING if regularisation.ridge > 0 else StopReason.CONVERGED
+                break
+            if fell:
+                trace = [objective]  # the given parameters lie above what the regularisation allows
+            else:
+                trace.append(max(objective, trace[-1]))
+            step, gain = (moments, seen), trace[-1] - trace[-2] if len(trace) > 1 else float("nan")
+            mixture, moments = candidate, seen
+            n_iter += 1
+            if callback is not None:
+                callback(Iteration(start_number, n_iter, objective, gain, mixture))
+            if n_iter >= next_look and stopping.satisfied(trace, moments.total):
+                if not stopping.certifies:
+                    stop = stopping.reason
+                    break
+                rate = slowest_rate(loop, *step)
+                if stopping.confirmed(max(gain, rounding(objective)), rate):
+                    stop = stopping.reason
+                    break
+                if has_copies(mixture):
+                    stop = StopReason.COPIES
+                    break
+                if gain <= rounding(objective):
+                    stop = StopReason.SADDLE
+                    break
+                next_look = n_iter + n_iter // 4
+    except CollapseError:
+        stop = StopReason.COLLAPSED
+    except KeyboardInterrupt:
+        stop = StopReason.INTERRUPTED
+    if stop.converged and has_copies(mixture):
+        stop = StopReason.COPIES
+    return loop.result(mixture, moments, trace, n_iter, stop)
+
+
+def slowest_rate(loop: _Loop, before: Moments, now: Moments) -> float:
+    """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
+
+    EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
+    deviation of moments is valid for every family. Power iteration by finite differences from the last step plus a
+    fixed random direction; it ends when the answer settles or after ``LOOKS`` maps. The estimate comes from below.
+    """
+    at = loop.next_moments(now).taken_about(now.about)
+    scale = loop.survey.scale
+    direction = _random_deviation(now, scale)
+    length = _length(direction, now, scale)
+    last = now + before.taken_about(now.about) * -1.0
+    last_length = _length(last, now, scale)
+    if last_length > 0:
+        direction = direction * (1.0 / length) + last * (1.0 / last_length)
+        length = _length(direction, now, scale)
+    rate = 0.0
+    for look in range(LOOKS):
+        deviation = direction * (DEVIATION / length)
+        moved = loop.next_moments(now + deviation).taken_about(now.about) + at * -1.0
+        direction, previous = moved, rate
+        length = _length(moved, now, scale)
+        rate = length / DEVIATION
+        if length == 0.0 or (look > 4 and abs(rate - previous) < SETTLED * max(1e-3, 1.0 - rate)):
+            break
+    return rate
+
+
+LOOKS = 30
+SETTLED = 0.02
+DEVIATION = 1e-5
+"""Of the number of rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
+
+
+def _length(deviation: Moments, at: Moments, scale: Array) -> float:
+    """Size of a deviation of moments relative to the moments, in units of the data's standard deviations."""
+    unit = {Scatter.TRACE: scale.sum(), Scatter.DIAGONAL: scale}.get(at.kind, np.sqrt(np.outer(scale, scale)))
+    rows = at.total
+    parts = (deviation.counts, deviation.first / np.sqrt(scale), deviation.second / unit)
+    return float(np.sqrt(sum(float((part**2).sum()) for part in parts)) / rows)
+
+
+def _random_deviation(at: Moments, scale: Array) -> Moments:
+    """A fixed direction with a part along every other one, in proportion to each component's count."""
+    rng = np.random.default_rng(0)
+    K, d = at.about.shape
+    share = rng.standard_normal(K) * at.counts
+    share -= at.counts * share.sum() / at.total
+    first = rng.standard_normal((K, d)) * at.counts[:, None] * np.sqrt(scale)
+    change = rng.uniform(-1, 1, K)
+    second = at.second * (change.mean() if at.kind is Scatter.TOTAL else change.reshape(-1, *[1] * (at.second.ndim - 1)))
+    return replace(at, counts=share, first=first, second=second)
+
+
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """The two steps of EM for one data set and one family."""
+
+    survey: Survey
+    family: Family
+    regularisation: Regularisation
+
+    def begin(self, start: Start) -> tuple[Mixture, list[float]]:
+        """The first mixture, and the trace that led to it."""
+        if isinstance(start, FitResult):
+            return start.mixture, list(start.trace)
+        if isinstance(start, Mixture):
+            return start, []
+        return self.m_step(start.summarised(self.family.needs), None), []
+
+    def e_step(self, mixture: Mixture) -> Moments:
+        """Responsibilities, summed up."""
+        return self.survey.backend.moments(self.survey.source, mixture, self.family.needs)
+
+    def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
+        """The best mixture for these responsibilities."""
+        covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
+        return Mixture(moments.weights, moments.means, covariance)
+
+    def next_moments(self, moments: Moments) -> Moments:
+        """One whole EM step, from moments to moments."""
+        return self.e_step(self.m_step(moments, None))
+
+    def objective(self, moments: Moments, mixture: Mixture) -> float:
+        """Log-likelihood plus penalty: what the M-step raises."""
+        return moments.log_likelihood + self.regularisation.penalty(mixture.covariance)
+
+    def result(self, mixture: Mixture, moments: Moments, trace: list[float], n_iter: int, stop: StopReason) -> FitResult:
+        """Everything that is known about the last mixture."""
+        return FitResult(
+            family=self.family.name,
+            mixture=mixture,
+            log_likelihood=moments.log_likelihood,
+            entropy=moments.entropy,
+            certainty=moments.certainty,
+            total=moments.total,
+            n_parameters=self.family.n_parameters(mixture.n_components, mixture.n_features),
+            trace=tuple(trace),
+            n_iter=n_iter,
+            stop=stop,
+            remaining_gain=remaining_gain(trace),
+            degenerate=degenerate_components(mixture, self.family, self.regularisation, self.survey),
+        )

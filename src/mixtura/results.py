@@ -1,0 +1,163 @@
+"""What a fit, a search and a selection give back: frozen values that name every outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from mixtura.mixture import Mixture
+
+
+class StopReason(Enum):
+    """Why EM ended; the value is the sentence a person reads."""
+
+    CONVERGED = "converged: what is estimated to be left to gain is below the tolerance"
+    SMALL_CHANGE = "converged: the change of the log-likelihood per row fell below tol"
+    MAX_ITER = "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
+    CEILING = "converged: with this reg_covar the log-likelihood rises no further; the best step is kept"
+    COPIES = (
+        "not converged: some components are exact copies of each other, and EM cannot separate them; "
+        "start from different means or reduce n_components"
+    )
+    SADDLE = (
+        "not converged: EM stands still on a saddle of the likelihood, where a small push would let it rise; "
+        "use other starts (n_init, init_params) or a smaller n_components"
+    )
+    COLLAPSED = (
+        "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
+        "the last valid step is kept"
+    )
+    INTERRUPTED = "interrupted: the best model so far is kept"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit may be called converged."""
+        return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE, StopReason.CEILING)
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One step of EM, as a callback sees it."""
+
+    start: int
+    number: int
+    log_likelihood: float
+    gain: float
+    mixture: Mixture
+
+
+@dataclass(frozen=True)
+class Degeneracy:
+    """One component that says nothing about the data, and why."""
+
+    component: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """A fitted mixture with the E-step that belongs to it.
+
+    Attributes
+    ----------
+    family : str
+        Three letters.
+    mixture : Mixture
+    log_likelihood : float
+        Weighted total over the rows, of exactly this mixture.
+    entropy, certainty : float
+        ``-sum w r log r`` and ``sum w log max_k r``, of exactly this mixture.
+    total : float
+        Sum of the weights: the n of every criterion.
+    n_parameters : int
+    trace : tuple of float
+        Objective (log-likelihood, plus the penalty where shrinkage was needed) before the first iteration and after
+        each; it never falls.
+    n_iter : int
+    stop : StopReason
+    remaining_gain : float
+        Estimated log-likelihood left to gain; NaN when too few iterations tell.
+    degenerate : tuple of Degeneracy
+    """
+
+    family: str
+    mixture: Mixture
+    log_likelihood: float
+    entropy: float
+    certainty: float
+    total: float
+    n_parameters: int
+    trace: tuple[float, ...]
+    n_iter: int
+    stop: StopReason
+    remaining_gain: float
+    degenerate: tuple[Degeneracy, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether it ended by its stopping rule."""
+        return self.stop.converged
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.mixture.n_components
+
+
+@dataclass(frozen=True)
+class FailedStart:
+    """A start that ended without a mixture, and why."""
+
+    start: int
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """The best of several starts, and what became of all of them."""
+
+    best: FitResult
+    fits: tuple[FitResult | FailedStart, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One cell of a selection: a family and a K, fitted or not.
+
+    ``criterion`` is NaN for a failed cell; a cell with a ``reason`` never wins.
+    """
+
+    family: str
+    n_components: int
+    fit: FitResult | None
+    criterion: float
+    reason: str
+
+    @property
+    def eligible(self) -> bool:
+        """Whether it may win: fitted, and without a degenerate component."""
+        return self.fit is not None and not self.fit.degenerate
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """All candidates of a selection, the winner and the runner-up."""
+
+    criterion: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def ranking(self) -> tuple[Candidate, ...]:
+        """Eligible candidates, best first."""
+        return tuple(sorted((c for c in self.candidates if c.eligible), key=lambda c: c.criterion))
+
+    @property
+    def best(self) -> Candidate:
+        """The winner: the lowest criterion among the fits without a degenerate component."""
+        return self.ranking[0]
+
+    @property
+    def runner_up(self) -> Candidate | None:
+        """The second best, if there is one."""
+        ranking = self.ranking
+        return ranking[1] if len(ranking) > 1 else None

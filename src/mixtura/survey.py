@@ -1,0 +1,69 @@
+"""What is known about the data before any fit: centre, scale, resolution, distinct rows. Made once, shared by all fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixtura.arrays import Array
+from mixtura.covariance import Spherical
+from mixtura.mixture import Mixture
+from mixtura.moments import Moments, Scatter
+from mixtura.protocols import Backend, Source
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need."""
+
+    source: Source
+    backend: Backend
+
+    @cached_property
+    def whole(self) -> Moments:
+        """All rows as one component, about their mean, with the full scatter matrix."""
+        first_row = next(self.source.blocks()).rows[:1].astype(np.float64)
+        mean = self._about(first_row, Scatter.TRACE).means
+        return self._about(mean, Scatter.DENSE)
+
+    def _about(self, point: Array, kind: Scatter) -> Moments:
+        """Moments of all rows about one point (1,d): an E-step with a single component has no choice."""
+        unit = Spherical(np.ones(1), 1, self.source.n_features)
+        return self.backend.moments(self.source, Mixture(np.ones(1), point, unit), kind)
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights: the n of every criterion."""
+        return self.whole.total
+
+    @cached_property
+    def mean(self) -> Array:
+        """(d,)."""
+        return np.asarray(self.whole.means[0])
+
+    @cached_property
+    def covariance(self) -> Array:
+        """Maximum-likelihood covariance of all rows (d,d)."""
+        return np.asarray(self.whole.scatter[0] / self.total)
+
+    @cached_property
+    def variances(self) -> Array:
+        """Variances of the columns (d,), 0 for a constant column."""
+        return np.diag(self.covariance).copy()
+
+    @cached_property
+    def scale(self) -> Array:
+        """Positive variances to measure by (d,): a constant column borrows the largest of the others."""
+        return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
+
+    @cached_property
+    def resolution(self) -> Array:
+        """The grid that recorded values sit on, per column (d,); 0 where values do not repeat."""
+        return self.source.resolution()
+
+    @cached_property
+    def distinct(self) -> Source:
+        """Each distinct row once."""
+        return self.source.distinct()
