@@ -43,9 +43,13 @@ class StoppingRule(Protocol):
         """Whether EM looks as if it may stop; ``total`` is the sum of the weights."""
         ...
 
-    def confirmed(self, gain: float, rate: float) -> bool:
-        """Whether it may indeed, given the slowest direction's rate; asked only of a rule that certifies."""
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Whether it may indeed, given the slowest direction's rate at each look; asked only of a rule that certifies."""
         ...
+
+
+STEADY = 0.1
+"""The distance of the rate from one may change by this part between two looks."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,12 @@ class RemainingGain:
     2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
        direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`slowest_rate`). With
        ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
-       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle.
+       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and a rate
+       that still moves between two looks is a curved plateau: both go on.
     """
 
     tolerance: float = 0.01
-    safety: float = 5.0
+    safety: float = 3.0
     window: int = 3
     reason: StopReason = StopReason.CONVERGED
     certifies: bool = True
@@ -73,9 +78,12 @@ class RemainingGain:
         """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
-    def confirmed(self, gain: float, rate: float) -> bool:
-        """Whether the bound from the slowest direction, with the safety factor, is below the tolerance."""
-        return rate < 1.0 and self.safety * gain / (1.0 - rate**2) < self.tolerance
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Whether the bound, with the safety factor, is below the tolerance, and the rate stood still between two looks."""
+        if len(rates) < 2 or rates[-1] >= 1.0:
+            return False
+        steady = abs(rates[-1] - rates[-2]) < STEADY * (1.0 - rates[-1])
+        return steady and self.safety * gain / (1.0 - rates[-1] ** 2) < self.tolerance
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ class SmallChange:
             return False
         return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
 
-    def confirmed(self, gain: float, rate: float) -> bool:
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
         """The rule looks no further."""
         return True
 
@@ -166,7 +174,7 @@ def em(
     if not (trace and trace[-1] == objective):
         trace = [objective]
     given = not isinstance(start, Moments)
-    stop, n_iter, next_look = StopReason.MAX_ITER, 0, 0
+    stop, n_iter, next_look, rates = StopReason.MAX_ITER, 0, 0, list[float]()
     try:
         while n_iter < max_iter:
             candidate = loop.m_step(moments, mixture)
@@ -186,26 +194,22 @@ def em(
             n_iter += 1
             if callback is not None:
                 callback(Iteration(start_number, n_iter, objective, gain, mixture))
-            if n_iter >= next_look and stopping.satisfied(trace, moments.total):
-                if not stopping.certifies:
-                    stop = stopping.reason
-                    break
-                rate = slowest_rate(loop, *step)
-                if stopping.confirmed(max(gain, rounding(objective)), rate):
-                    stop = stopping.reason
-                    break
-                if has_copies(mixture):
-                    stop = StopReason.COPIES
-                    break
-                if gain <= rounding(objective):
-                    stop = StopReason.SADDLE
-                    break
-                next_look = n_iter + n_iter // 4
+            if n_iter < next_look or not stopping.satisfied(trace, moments.total):
+                continue
+            if stopping.certifies:
+                rates.append(slowest_rate(loop, *step))
+                next_look = n_iter + max(FEWEST_BETWEEN_LOOKS, n_iter // 8)
+            if stopping.confirmed(max(gain, rounding(objective)), rates):
+                stop = stopping.reason
+                break
+            if gain <= rounding(objective):
+                stop = loop.standstill(mixture, rates[-1])
+                break
     except CollapseError:
         stop = StopReason.COLLAPSED
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
-    if stop.converged and has_copies(mixture):
+    if (stop.converged or stop is StopReason.SADDLE) and has_copies(mixture):
         stop = StopReason.COPIES
     return loop.result(mixture, moments, trace, n_iter, stop)
 
@@ -214,54 +218,88 @@ def slowest_rate(loop: _Loop, before: Moments, now: Moments) -> float:
     """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
 
     EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
-    deviation of moments is valid for every family. Power iteration by finite differences from the last step plus a
-    fixed random direction; it ends when the answer settles or after ``LOOKS`` maps. The estimate comes from below.
+    deviation of moments is valid for every family. Arnoldi's method on finite differences of F, from the last step
+    plus a fixed random direction; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
     """
-    at = loop.next_moments(now).taken_about(now.about)
-    scale = loop.survey.scale
-    direction = _random_deviation(now, scale)
-    length = _length(direction, now, scale)
-    last = now + before.taken_about(now.about) * -1.0
-    last_length = _length(last, now, scale)
-    if last_length > 0:
-        direction = direction * (1.0 / length) + last * (1.0 / last_length)
-        length = _length(direction, now, scale)
-    rate = 0.0
-    for look in range(LOOKS):
-        deviation = direction * (DEVIATION / length)
-        moved = loop.next_moments(now + deviation).taken_about(now.about) + at * -1.0
-        direction, previous = moved, rate
-        length = _length(moved, now, scale)
-        rate = length / DEVIATION
-        if length == 0.0 or (look > 4 and abs(rate - previous) < SETTLED * max(1e-3, 1.0 - rate)):
+    chart = _Chart(now, loop.survey.scale)
+
+    def image(point: Array) -> Array:
+        return chart.vector(loop.e_step(loop.m_step(chart.moments(point), None)))
+
+    origin = chart.vector(now)
+    at = image(origin)
+    last = origin - chart.vector(before)
+    first = np.random.default_rng(0).standard_normal(len(origin)) * chart.rows_per_sum
+    first = first / np.linalg.norm(first) + last / max(float(np.linalg.norm(last)), TINY)
+    basis = [first / np.linalg.norm(first)]
+    hessenberg = np.zeros((LOOKS + 1, LOOKS))
+    rates: list[float] = []
+    for look in range(min(LOOKS, len(origin))):
+        moved = (image(origin + DEVIATION * basis[look]) - at) / DEVIATION
+        for i, direction in enumerate(basis):
+            hessenberg[i, look] = direction @ moved
+            moved = moved - hessenberg[i, look] * direction
+        rates.append(float(np.linalg.eigvals(hessenberg[: look + 1, : look + 1]).real.max()))
+        left = float(np.linalg.norm(moved))
+        if left < NEGLIGIBLE or (look >= SETTLED and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])):
             break
-    return rate
+        hessenberg[look + 1, look] = left
+        basis.append(moved / left)
+    return rates[-1]
 
 
-LOOKS = 30
-SETTLED = 0.02
+FEWEST_BETWEEN_LOOKS = 3
+LOOKS = 24
+SETTLED = 4
 DEVIATION = 1e-5
-"""Of the number of rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
+"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
+NEGLIGIBLE = 1e-8
+TINY = 1e-300
 
 
-def _length(deviation: Moments, at: Moments, scale: Array) -> float:
-    """Size of a deviation of moments relative to the moments, in units of the data's standard deviations."""
-    unit = {Scatter.TRACE: scale.sum(), Scatter.DIAGONAL: scale}.get(at.kind, np.sqrt(np.outer(scale, scale)))
-    rows = at.total
-    parts = (deviation.counts, deviation.first / np.sqrt(scale), deviation.second / unit)
-    return float(np.sqrt(sum(float((part**2).sum()) for part in parts)) / rows)
+@dataclass(frozen=True, eq=False)
+class _Chart:
+    """Moments as vectors and back: per row, about fixed points, in units of the data's standard deviations."""
+
+    origin: Moments
+    scale: Array
+
+    @property
+    def _units(self) -> tuple[Array, Array, Array]:
+        deviations = np.sqrt(self.scale)
+        outer = np.outer(deviations, deviations)
+        second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(self.origin.kind, outer)
+        return np.ones_like(self.origin.counts), np.broadcast_to(deviations, self.origin.first.shape), np.broadcast_to(second, self.origin.second.shape)
+
+    @property
+    def rows_per_sum(self) -> Array:
+        """The count of the component that each entry of a vector belongs to."""
+        counts = self.origin.counts
+        pooled = self.origin.kind is Scatter.TOTAL
+        second = np.full(self.origin.second.shape, counts.sum()) if pooled else _along_first(counts, self.origin.second.shape)
+        return np.concatenate([counts, _along_first(counts, self.origin.first.shape).ravel(), second.ravel()])
+
+    def vector(self, moments: Moments) -> Array:
+        """All sums, one after the other."""
+        same = moments.taken_about(self.origin.about)
+        parts = zip((same.counts, same.first, same.second), self._units, strict=True)
+        return np.concatenate([(part / unit).ravel() for part, unit in parts]) / self.origin.total
+
+    def moments(self, vector: Array) -> Moments:
+        """The moments with these sums (matrices made symmetric)."""
+        sums, at = [], 0
+        for unit in self._units:
+            sums.append(vector[at : at + unit.size].reshape(unit.shape) * unit * self.origin.total)
+            at += unit.size
+        counts, first, second = sums
+        if self.origin.kind in (Scatter.TOTAL, Scatter.DENSE):
+            second = 0.5 * (second + np.swapaxes(second, -1, -2))
+        return replace(self.origin, counts=counts, first=first, second=second)
 
 
-def _random_deviation(at: Moments, scale: Array) -> Moments:
-    """A fixed direction with a part along every other one, in proportion to each component's count."""
-    rng = np.random.default_rng(0)
-    K, d = at.about.shape
-    share = rng.standard_normal(K) * at.counts
-    share -= at.counts * share.sum() / at.total
-    first = rng.standard_normal((K, d)) * at.counts[:, None] * np.sqrt(scale)
-    change = rng.uniform(-1, 1, K)
-    second = at.second * (change.mean() if at.kind is Scatter.TOTAL else change.reshape(-1, *[1] * (at.second.ndim - 1)))
-    return replace(at, counts=share, first=first, second=second)
+def _along_first(counts: Array, shape: tuple[int, ...]) -> Array:
+    """Counts (K,) repeated to a shape (K, ...)."""
+    return np.broadcast_to(counts.reshape(-1, *[1] * (len(shape) - 1)), shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,9 +327,13 @@ class _Loop:
         covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
         return Mixture(moments.weights, moments.means, covariance)
 
-    def next_moments(self, moments: Moments) -> Moments:
-        """One whole EM step, from moments to moments."""
-        return self.e_step(self.m_step(moments, None))
+    def standstill(self, mixture: Mixture, rate: float) -> StopReason:
+        """What it means that EM gains nothing: a saddle if some direction grows, else the end of the road.
+
+        A component on the floor has no derivative, so nothing is read from its rate.
+        """
+        on_floor = self.regularisation.floor_reached(mixture.covariance, 1.0 + 1e-6).any()
+        return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty: what the M-step raises."""
