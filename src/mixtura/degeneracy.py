@@ -29,7 +29,9 @@ COPY_DISTANCE = 1e-6
 """Two components closer than this, in standard deviations and in relative variance, are copies."""
 
 
-def degenerate_components(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> tuple[Degeneracy, ...]:
+def degenerate_components(
+    mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey
+) -> tuple[Degeneracy, ...]:
     """Every degenerate component of a mixture with its reason in words (one reason each, the first that holds)."""
     reasons: dict[int, str] = {}
     for k in np.flatnonzero(regularisation.floor_reached(mixture.covariance, FLOOR_MARGIN)):

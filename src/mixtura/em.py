@@ -269,7 +269,11 @@ class _Chart:
         deviations = np.sqrt(self.scale)
         outer = np.outer(deviations, deviations)
         second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(self.origin.kind, outer)
-        return np.ones_like(self.origin.counts), np.broadcast_to(deviations, self.origin.first.shape), np.broadcast_to(second, self.origin.second.shape)
+        return (
+            np.ones_like(self.origin.counts),
+            np.broadcast_to(deviations, self.origin.first.shape),
+            np.broadcast_to(second, self.origin.second.shape),
+        )
 
     @property
     def rows_per_sum(self) -> Array:

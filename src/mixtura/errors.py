@@ -20,19 +20,21 @@ class ModelFileError(ValueError):
     """A model file is truncated, tampered with, or not a model file."""
 
 
-class CollapseError(ValueError):
-    """A component's covariance is singular and no regularisation was allowed.
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance caused "
+    "by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale the input data."
+)
+"""The sentences that users of scikit-learn search for."""
 
-    The first sentences are those that users of scikit-learn search for.
-    """
+
+class CollapseError(ValueError):
+    """A component's covariance is singular and no regularisation was allowed."""
 
     def __init__(self, component: int) -> None:
         self.component = component
         super().__init__(
-            "Fitting the mixture model failed because some components have ill-defined empirical covariance (for "
-            "instance caused by singleton or collapsed samples). Try to decrease the number of components, increase "
-            f"reg_covar, or scale the input data. Component {component} is singular; "
-            "reg_covar=None lets mixtura put a floor under it that is relative to the scale of the data."
+            f"{ILL_DEFINED} Component {component} is singular; reg_covar=None lets mixtura put a floor under it that is "
+            "relative to the scale of the data."
         )
 
     def __reduce__(self) -> tuple[type[CollapseError], tuple[int]]:

@@ -91,7 +91,9 @@ class Mixture:
         labels = np.repeat(np.arange(self.n_components), counts)
         factors = np.linalg.cholesky(self.covariance.dense())
         normal = rng.standard_normal((n, self.n_features))
-        rows = np.concatenate([normal[labels == k] @ factor.T + mean for k, (factor, mean) in enumerate(zip(factors, self.means, strict=True))])
+        rows = np.concatenate(
+            [normal[labels == k] @ factor.T + mean for k, (factor, mean) in enumerate(zip(factors, self.means, strict=True))]
+        )
         return rows, labels
 
 

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from mixtura.arrays import Array, Rows
 from mixtura.covariance import Covariance
 from mixtura.mixture import Mixture

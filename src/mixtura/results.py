@@ -54,22 +54,39 @@ class Degeneracy:
     reason: str
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """A mixture on some data: what the criteria read.
+
+    Attributes
+    ----------
+    log_likelihood : float
+        Weighted total over the rows.
+    entropy, certainty : float
+        ``-sum w r log r`` and ``sum w log max_k r``.
+    total : float
+        Sum of the weights: the n of every criterion.
+    n_parameters : int
+    """
+
+    log_likelihood: float
+    entropy: float
+    certainty: float
+    total: float
+    n_parameters: int
+
+
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Evaluation):
     """A fitted mixture with the E-step that belongs to it.
 
     Attributes
     ----------
+    log_likelihood, entropy, certainty, total, n_parameters
+        Of exactly this mixture on the data it was fitted to; see :class:`Evaluation`.
     family : str
         Three letters.
     mixture : Mixture
-    log_likelihood : float
-        Weighted total over the rows, of exactly this mixture.
-    entropy, certainty : float
-        ``-sum w r log r`` and ``sum w log max_k r``, of exactly this mixture.
-    total : float
-        Sum of the weights: the n of every criterion.
-    n_parameters : int
     trace : tuple of float
         Objective (log-likelihood, plus the penalty where shrinkage was needed) before the first iteration and after
         each; it never falls.
@@ -82,11 +99,6 @@ class FitResult:
 
     family: str
     mixture: Mixture
-    log_likelihood: float
-    entropy: float
-    certainty: float
-    total: float
-    n_parameters: int
     trace: tuple[float, ...]
     n_iter: int
     stop: StopReason
@@ -161,3 +173,23 @@ class Selection:
         """The second best, if there is one."""
         ranking = self.ranking
         return ranking[1] if len(ranking) > 1 else None
+
+    def rows(self) -> list[dict[str, object]]:
+        """The table: one row per candidate, eligible ones first, best first; lower is better in every criterion."""
+        ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
+        return [_row(candidate, self.criterion) for candidate in ranked]
+
+
+def _row(candidate: Candidate, criterion: str) -> dict[str, object]:
+    fit = candidate.fit
+    return {
+        "family": candidate.family,
+        "n_components": candidate.n_components,
+        criterion: candidate.criterion,
+        "log_likelihood": fit.log_likelihood if fit else float("nan"),
+        "n_parameters": fit.n_parameters if fit else 0,
+        "n_iter": fit.n_iter if fit else 0,
+        "converged": bool(fit and fit.converged),
+        "eligible": candidate.eligible,
+        "reason": candidate.reason,
+    }

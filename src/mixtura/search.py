@@ -90,7 +90,9 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
         if stopped.is_set():
             return FailedStart(number, StopReason.INTERRUPTED.value)
         try:
-            fit = em(survey, start, family, regularisation, stopping=stopping, max_iter=max_iter, callback=callback, start_number=number)
+            fit = em(
+                survey, start, family, regularisation, stopping=stopping, max_iter=max_iter, callback=callback, start_number=number
+            )
         except CollapseError as collapse:
             return FailedStart(number, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
@@ -133,7 +135,9 @@ def _polish(
 
 def _different(fits: Iterable[FitResult | FailedStart]) -> list[int]:
     """Numbers of the fits, best first, one for each likelihood."""
-    ranked = sorted(((fit, number) for number, fit in enumerate(fits) if isinstance(fit, FitResult)), key=lambda item: -item[0].trace[-1])
+    ranked = sorted(
+        ((fit, number) for number, fit in enumerate(fits) if isinstance(fit, FitResult)), key=lambda item: -item[0].trace[-1]
+    )
     chosen: list[int] = []
     level = float("inf")
     for fit, number in ranked:

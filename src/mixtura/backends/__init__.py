@@ -6,12 +6,12 @@ import os
 import warnings
 from functools import cache
 
-from mixtura.backends.native import NativeBackend, extension
+from mixtura.backends.native import NativeBackend, extension, processors
 from mixtura.backends.reference import ReferenceBackend
 from mixtura.errors import BackendWarning
 from mixtura.protocols import Backend
 
-__all__ = ["NativeBackend", "ReferenceBackend", "backend_named", "build_info"]
+__all__ = ["NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]
 
 
 def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:
@@ -33,13 +33,16 @@ def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:
     return ReferenceBackend()
 
 
-_HOW_TO_BUILD = "Install a C++20 compiler (Debian: apt-get install g++) and run: pip install --force-reinstall --no-cache-dir mixtura"
+_HOW_TO_BUILD = (
+    "Install a C++20 compiler (Debian: apt-get install g++) and run: pip install --force-reinstall --no-cache-dir mixtura"
+)
 
 
 @cache
 def _say_slow_once() -> None:
     warnings.warn(
-        "mixtura was installed without its C++ kernels and runs on NumPy, which gives the same answers more slowly. " + _HOW_TO_BUILD,
+        "mixtura was installed without its C++ kernels and runs on NumPy, which gives the same answers more slowly. "
+        + _HOW_TO_BUILD,
         BackendWarning,
         stacklevel=3,
     )

@@ -1,0 +1,600 @@
+"""What a data scientist imports: parameters in, attributes out, no algebra."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura import validation as door
+from mixtura.arrays import Array, Labels, Rows
+from mixtura.backends import processors
+from mixtura.criteria import aic, bic, icl
+from mixtura.em import Callback, RemainingGain, SmallChange, Start, StoppingRule
+from mixtura.errors import DegenerateWarning
+from mixtura.families import FAMILIES, family_named
+from mixtura.initialisers import FromCentres, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura.mixture import Mixture, log_density, posterior
+from mixtura.moments import Scatter
+from mixtura.parametrisation import (
+    public_covariances,
+    public_precisions,
+    public_shape,
+    public_whitener,
+    stored_covariances,
+    stored_precisions,
+    stored_whitener,
+)
+from mixtura.protocols import Family
+from mixtura.results import Candidate, Evaluation, FitResult, Iteration, Selection, StopReason
+from mixtura.search import DEFAULT_STARTS, ROWS_WORTH_A_THREAD, Plan, draw_starts, search
+from mixtura.selection import Grid, OnCandidate, select
+from mixtura.sources import ArraySource
+from mixtura.survey import Survey
+
+AUTO_STARTS = len(DEFAULT_STARTS)
+
+
+class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and all families.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : str, default="full"
+        A family by mclust's letters or scikit-learn's word: VVV (full), EEE (tied), VVI (diag), VII (spherical),
+        EEI (tied_diag), EII (tied_spherical).
+    tol : float or None, default=None
+        None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a safety factor
+        (:class:`mixtura.em.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
+        changes by less in one iteration.
+    reg_covar : float or None, default=None
+        None: a floor of 1e-12 relative to the columns' variances, so that a change of units changes nothing, and stated
+        shrinkage where rows are no more than columns. A number keeps scikit-learn's meaning: it is added to the diagonal.
+    max_iter : int, default=2000
+        0 returns the start.
+    n_init : int or None, default=None
+        None: eight starts of several kinds run shortly, the best three to the end. A number: that many full runs.
+    init_params : str, array or callable, default="auto"
+        "auto", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of which EM's
+        first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
+    weights_init, means_init, precisions_init : arrays, optional
+        As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
+    random_state : int, RandomState or None
+    warm_start : bool, default=False
+    verbose, verbose_interval : int
+    n_threads : int or None
+        None uses every processor. It never changes a result.
+    backend : {"auto", "native", "reference"}
+    callback : callable, optional
+        Called with a :class:`mixtura.results.Iteration` after each iteration of each start.
+
+    Attributes
+    ----------
+    weights_ : (K,)
+    means_ : (K, d)
+    covariances_, precisions_, precisions_cholesky_
+        (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical, (d,) tied_diag, () tied_spherical.
+    converged_ : bool
+    n_iter_ : int
+    lower_bound_ : float
+        Log-likelihood per row of exactly these parameters (plus the penalty, where shrinkage was needed).
+    lower_bounds_ : list of float
+        The same after each iteration; it never falls.
+    stop_reason_ : str
+        Why EM ended, in a sentence.
+    result_ : mixtura.results.FitResult
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+    >>> GaussianMixture(2, covariance_type="tied", random_state=0).fit(X).predict_proba([[3.0]]).round(2).max()
+    np.float64(1.0)
+
+    References
+    ----------
+    Dempster, Laird & Rubin 1977; Celeux & Govaert 1995; docs/decisions/0002 on the defaults.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float | None = None,
+        reg_covar: float | None = None,
+        max_iter: int = 2000,
+        n_init: int | None = None,
+        init_params: Any = "auto",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        backend: str = "auto",
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.backend = backend
+        self.callback = callback
+
+    # ---- fitting -----------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit by EM.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Array, data frame, memory map; float32 and float64 are read without a copy.
+        y : ignored
+        sample_weight : (n,), optional
+            Frequencies: a weight of 2 is a repeated row, 0 an absent one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Parameters or data that cannot be used, in words.
+
+        Warns
+        -----
+        ConvergenceWarning, DegenerateWarning, DataWarning
+        """
+        family = self._check_parameters()
+        rows, survey, kept = _enter(self, X, sample_weight)
+        d, K = survey.source.n_features, self.n_components
+        given = self._given_parameters(K, d, family)
+        door.check_data(survey, family, K, self.reg_covar, getattr(self, "feature_names_in_", None))
+        regularisation = door.regularisation_for(family, survey, self.reg_covar)
+        starts = self._starts(rows, survey, family, kept, given)
+        if any(part is not None for part in given):
+            starts = [_with_given(start, family, regularisation, given) for start in starts]
+        found = search(survey, starts, family, regularisation, self._plan(survey, len(starts)))
+        self._adopt(found.best, rows.dtype)
+        self._warn(found.best)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, then the most probable component of each row (n,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def _check_parameters(self) -> Family:
+        """Refuse bad parameters before the data are touched."""
+        door.check_count("n_components", self.n_components, 1)
+        door.check_count("max_iter", self.max_iter, 0)
+        door.check_count("n_init", self.n_init, 1, optional=True)
+        door.check_count("n_threads", self.n_threads, 1, optional=True)
+        door.check_size("tol", self.tol)
+        door.check_size("reg_covar", self.reg_covar)
+        return family_named(self.covariance_type)
+
+    def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
+        """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not given."""
+        weights = None if self.weights_init is None else door.check_weights(self.weights_init, K)
+        means = None if self.means_init is None else door.check_means(self.means_init, K, d)
+        precisions = None
+        if self.precisions_init is not None:
+            shape = public_shape(family.name, K, d)
+            precisions = door.check_matrices("precision", self.covariance_type, self.precisions_init, shape)
+        return weights, means, precisions
+
+    def _starts(self, rows: Rows, survey: Survey, family: Family, kept: Present, given: _Given) -> list[Start]:
+        """Where EM begins."""
+        K = self.n_components
+        if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
+            return [self.result_]
+        return draw_starts(self._initialisers(rows, K, kept, given), survey, K, door.seed_of(self.random_state))
+
+    def _fits_shape(self, K: int, d: int, family: Family) -> bool:
+        """Whether the last result has the shape and family that are asked for now."""
+        last = self.result_
+        return last.n_components == K and last.mixture.n_features == d and last.family == family.name
+
+    def _initialisers(self, rows: Rows, K: int, kept: Present, given: _Given) -> Sequence[Initialiser]:
+        """One initialiser per start."""
+        chosen = door.initialiser_of(self.init_params, rows, K, kept)
+        if given[1] is not None and isinstance(self.init_params, str):
+            return [FromCentres(given[1])]
+        kinds = DEFAULT_STARTS if chosen is None else _in_both_spaces(chosen)
+        fixed = not isinstance(self.init_params, str) and not callable(self.init_params)
+        n = 1 if fixed else self.n_init or AUTO_STARTS
+        return [kinds[i % len(kinds)] for i in range(n)]
+
+    def _plan(self, survey: Survey, n_starts: int) -> Plan:
+        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
+        return Plan(
+            stopping=stopping,
+            max_iter=self.max_iter,
+            screened=self.n_init is None,
+            workers=_workers(survey, n_starts, self.n_threads),
+            callback=self._report if self.verbose or self.callback else None,
+        )
+
+    def _report(self, iteration: Iteration) -> None:
+        """Verbose output and the user's callback."""
+        if self.verbose and iteration.number % self.verbose_interval == 0:
+            change = f"  gain {iteration.gain:.3g}" if self.verbose > 1 else ""
+            print(f"start {iteration.start}  iteration {iteration.number}  log-likelihood {iteration.log_likelihood:.6f}{change}")
+        if self.callback is not None:
+            self.callback(iteration)
+
+    def _adopt(self, result: FitResult, dtype: np.dtype[Any]) -> None:
+        """Attributes in scikit-learn's shapes and in the precision of the data."""
+        self.result_ = result
+        self._show(result.mixture, result.family, dtype)
+        self.converged_ = result.converged
+        self.stop_reason_ = result.stop.value
+        self.n_iter_ = result.n_iter
+        self.lower_bounds_ = [value / result.total for value in result.trace[1:]]
+        self.lower_bound_ = result.trace[-1] / result.total
+
+    def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
+        """The parameters as public attributes."""
+        self.weights_ = mixture.weights.astype(dtype)
+        self.means_ = mixture.means.astype(dtype)
+        self.covariances_ = public_covariances(family, mixture.covariance).astype(dtype)
+        self.precisions_ = public_precisions(family, mixture.covariance).astype(dtype)
+        self.precisions_cholesky_ = public_whitener(family, mixture.covariance).astype(dtype)
+
+    def _warn(self, result: FitResult) -> None:
+        """Say what a person must know before using the fit."""
+        if result.degenerate:
+            listed = "; ".join(f"component {item.component}: {item.reason}" for item in result.degenerate[:5])
+            warnings.warn(
+                f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its likelihood says nothing. "
+                "Reduce n_components, choose a stricter covariance_type, or raise reg_covar.",
+                DegenerateWarning,
+                stacklevel=3,
+            )
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "
+                f"or check for degenerate data. In detail: {result.stop.value}.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # ---- from parameters ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", random_state: Any = None
+    ) -> GaussianMixture:
+        """A mixture with known parameters, ready to score, predict and sample.
+
+        Parameters
+        ----------
+        weights : (K,)
+        means : (K, d)
+        covariances : shape by ``covariance_type``, as in ``covariances_``
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> known = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="spherical")
+        >>> known.predict_proba([[2.0]]).tolist()
+        [[0.5, 0.5]]
+        """
+        family = family_named(covariance_type)
+        means = np.array(means, dtype=np.float64)
+        if means.ndim != 2:
+            raise ValueError(
+                f"means must have the shape (n_components, n_features), but has shape {means.shape}. Pass one row per component."
+            )
+        K, d = means.shape
+        weights = door.check_weights(weights, K)
+        values = door.check_matrices("covariance", covariance_type, covariances, public_shape(family.name, K, d))
+        mixture = Mixture(weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d))
+        self = cls(K, covariance_type=covariance_type, random_state=random_state)
+        self._show(mixture, family.name, np.float64)
+        self.n_features_in_ = d
+        return self
+
+    @property
+    def _mixture(self) -> Mixture:
+        """The mixture in the public attributes, which a user may have set (scikit-learn's habit)."""
+        family = family_named(self.covariance_type).name
+        means = np.asarray(self.means_, dtype=np.float64)
+        K, d = means.shape
+        if hasattr(self, "precisions_cholesky_"):
+            covariance = stored_whitener(family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d)
+        else:
+            covariance = stored_covariances(family, np.asarray(self.covariances_, dtype=np.float64), K, d)
+        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+
+    # ---- using the fit -----------------------------------------------------------------------------------------
+
+    def _log_joint(self, X: Any) -> tuple[Array, Rows, Mixture]:
+        check_is_fitted(self)
+        rows = door.rows_of(self, X, fitting=False)
+        mixture, backend = self._mixture, door.backend_named(self.backend, self.n_threads)
+        parts = [backend.log_joint(block, mixture) for block in ArraySource(rows).blocks()]
+        return np.concatenate(parts), rows, mixture
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        log_joint, rows, mixture = self._log_joint(X)
+        return np.asarray(posterior(log_joint, rows, mixture).argmax(axis=1))
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
+        log_joint, rows, mixture = self._log_joint(X)
+        return posterior(log_joint, rows, mixture).astype(rows.dtype, copy=False)
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,); -inf where it underflows the range of doubles."""
+        log_joint, rows, _ = self._log_joint(X)
+        return log_density(log_joint).astype(rows.dtype, copy=False)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
+        values = self.score_samples(X)
+        if not len(values):
+            raise ValueError("score needs at least one row, but X has none. score_samples accepts an empty X.")
+        weights = door.weights_of(sample_weight, len(values))
+        return float(np.average(values, weights=weights))
+
+    def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
+        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered by component."""
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        rng = np.random.default_rng(door.seed_of(self.random_state))
+        X, y = self._mixture.sample(int(n_samples), rng)
+        return X.astype(np.asarray(self.means_).dtype, copy=False), y
+
+    # ---- criteria ----------------------------------------------------------------------------------------------
+
+    def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
+        check_is_fitted(self)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        moments = survey.backend.moments(survey.source, self._mixture, Scatter.TRACE)
+        return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, self._n_parameters())
+
+    def _n_parameters(self) -> int:
+        """Free parameters (a private name that users of scikit-learn rely on)."""
+        K, d = np.shape(self.means_)
+        return family_named(self.covariance_type).n_parameters(K, d)
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """BIC on X, lower is better; see :func:`mixtura.criteria.bic`."""
+        return bic(self._evaluate(X, sample_weight))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """AIC on X, lower is better; see :func:`mixtura.criteria.aic`."""
+        return aic(self._evaluate(X, sample_weight))
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """ICL on X, lower is better; see :func:`mixtura.criteria.icl`."""
+        return icl(self._evaluate(X, sample_weight))
+
+
+class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=range(1, 11)
+        The Ks to try.
+    families : "all" or list of str, default="all"
+    criterion : {"bic", "aic", "icl"}, default="bic"
+        Lower is better.
+    tol, reg_covar, max_iter, n_init, random_state, n_threads, backend
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families.
+
+    Attributes
+    ----------
+    selection_ : mixtura.results.Selection
+        Every candidate, also the failed and the degenerate ones with their reasons; winner and runner-up.
+    best_estimator_ : GaussianMixture
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixtureSelector
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(9, 1, (100, 1))])
+    >>> GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0).fit(X).selection_.best.n_components
+    2
+    """
+
+    def __init__(
+        self,
+        n_components: int | Iterable[int] = range(1, 11),
+        *,
+        families: str | Sequence[str] = "all",
+        criterion: str = "bic",
+        tol: float | None = None,
+        reg_covar: float | None = None,
+        max_iter: int = 2000,
+        n_init: int | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        self.n_components = n_components
+        self.families = families
+        self.criterion = criterion
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, callback: OnCandidate | None = None) -> Self:
+        """Fit every candidate and keep the best one without a degenerate component.
+
+        Parameters
+        ----------
+        X : (n, d)
+        y : ignored
+        sample_weight : (n,), optional
+            Frequencies.
+        callback : callable, optional
+            Called with each :class:`mixtura.results.Candidate` when it is done.
+        """
+        ks = [self.n_components] if np.isscalar(self.n_components) else list(self.n_components)  # type: ignore[arg-type]
+        for K in ks:
+            door.check_count("n_components", K, 1)
+        names = list(FAMILIES) if self.families == "all" else [self.families] if isinstance(self.families, str) else self.families
+        families = [family_named(name) for name in names]
+        if not ks or not families:
+            raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
+        rows, survey, _ = _enter(self, X, sample_weight)
+        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
+        grid = Grid(ks, families, kinds, self.criterion, self.reg_covar, door.seed_of(self.random_state))
+        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
+        plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=_workers(survey, len(ks), self.n_threads))
+        self.selection_ = select(survey, grid, plan, callback)
+        self.best_estimator_ = self._best(self.selection_, rows.dtype)
+        return self
+
+    def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+        if not selection.ranking:
+            reasons = {candidate.reason for candidate in selection.candidates}
+            raise ValueError(
+                "No candidate could be fitted without a degenerate component, so none is chosen; selection_ holds them all. Try fewer "
+                f"components or stricter families. Reasons: {' | '.join(sorted(reasons)[:3])}"
+            )
+        winner: Candidate = selection.best
+        fit = winner.fit
+        assert fit is not None
+        best = GaussianMixture(
+            winner.n_components,
+            covariance_type=winner.family,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+            backend=self.backend,
+        )
+        best._adopt(fit, dtype)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(best, name, getattr(self, name))
+        if fit.stop is StopReason.INTERRUPTED:
+            warnings.warn(fit.stop.value, ConvergenceWarning, stacklevel=3)
+        return best
+
+    @property
+    def table_(self) -> Any:
+        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best first."""
+        check_is_fitted(self)
+        return candidates_frame(self.selection_)
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, then the most probable component of each row (n,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.score_samples(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log density of the rows."""
+        check_is_fitted(self)
+        return self.best_estimator_.score(X)
+
+
+def candidates_frame(selection: Selection) -> Any:
+    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
+    rows = selection.rows()
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    for backend in ("pandas", "polars", "pyarrow"):
+        try:
+            return nw.from_dict(columns, backend=backend).to_native()
+        except ImportError:
+            continue
+    raise ImportError(
+        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() gives the same as a list."
+    )
+
+
+# ---- small pieces --------------------------------------------------------------------------------------------------
+
+_Given = tuple[Array | None, Array | None, Array | None]
+Present = np.ndarray[Any, np.dtype[np.bool_]] | None
+
+
+def _enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Present]:
+    """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
+    if sample_weight is not None and np.ndim(sample_weight) == 1 and (np.asarray(sample_weight) == 0).any():
+        present = np.asarray(sample_weight) != 0
+        X, sample_weight = _take(X, present), np.asarray(sample_weight)[present]
+        rows, survey, _ = _enter(estimator, X, sample_weight)
+        return rows, survey, present
+    rows = door.rows_of(estimator, X, fitting=True)
+    door.check_range(rows, getattr(estimator, "feature_names_in_", None))
+    return rows, door.survey_of(rows, door.weights_of(sample_weight, len(rows)), estimator.backend, estimator.n_threads), None
+
+
+def _take(X: Any, present: Any) -> Any:
+    """Some rows of an array or a data frame: an absent row may hold anything, also NaN."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return frame.filter(present.tolist()).to_native() if isinstance(frame, nw.DataFrame) else np.asarray(X)[present]
+
+
+def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:
+    """A drawing start in the standardised and the whitened space; any other as it is."""
+    if isinstance(kind, KMeansStart | KMeansPlusPlus | RandomRows):
+        return [kind, type(kind)("whitened")]
+    return [kind]
+
+
+def _with_given(start: Start, family: Family, regularisation: Any, given: _Given) -> Mixture:
+    """The start's mixture with the given parameters in place of its own."""
+    weights, means, precisions = given
+    if isinstance(start, FitResult):
+        return start.mixture
+    if isinstance(start, Mixture):
+        mixture = start
+    else:
+        moments = start.summarised(family.needs)
+        mixture = Mixture(moments.weights, moments.means, family.m_step(moments, None, regularisation))
+    K, d = mixture.n_components, mixture.n_features
+    covariance = mixture.covariance if precisions is None else stored_precisions(family.name, precisions, K, d)
+    return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)
+
+
+def _workers(survey: Survey, jobs: int, n_threads: int | None) -> int:
+    """Starts or Ks run side by side where the kernels, which leave Python free, are most of the time."""
+    if survey.backend.name == "reference" or survey.source.n_rows < ROWS_WORTH_A_THREAD:
+        return 1
+    return min(jobs, n_threads or processors())

@@ -1,0 +1,398 @@
+"""User input becomes a survey, a family, a backend, starts and seeds. The one place that words argument errors.
+
+Every message has three parts: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import validate_data
+
+from mixtura.arrays import Array, Labels, Rows
+from mixtura.backends import backend_named
+from mixtura.errors import ILL_DEFINED, DataError, DataWarning
+from mixtura.initialisers import BY_NAME, FromLabels, FromResponsibilities, Initialiser
+from mixtura.protocols import Family
+from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
+from mixtura.sources import ArraySource
+from mixtura.survey import Survey
+
+LARGEST_SPAN = 1e153
+SMALLEST_SPAN = 1e-145
+"""Squares of the span of a column, summed over the rows and measured against the floor, must be normal numbers."""
+
+
+# ---- parameters ----------------------------------------------------------------------------------------------------
+
+
+def check_count(name: str, value: Any, least: int, optional: bool = False) -> None:
+    """An integer of at least ``least`` (not a bool), or None where that means a choice of ours."""
+    if optional and value is None:
+        return
+    if not isinstance(value, Integral) or isinstance(value, bool | np.bool_) or int(value) < least:
+        extra = " or None" if optional else ""
+        raise ValueError(
+            f"{name} must be an integer of at least {least}{extra}, but {value!r} came. Pass for example {name}={max(least, 2)}."
+        )
+
+
+def check_size(name: str, value: Any) -> None:
+    """A finite number of at least zero, or None where that means a choice of ours."""
+    if value is None:
+        return
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < float("inf"):
+        raise ValueError(
+            f"{name} must be a number of at least 0 or None, but {value!r} came. Leave it at None for mixtura's own rule."
+        )
+
+
+def seed_of(random_state: Any) -> np.random.SeedSequence:
+    """A seed sequence from scikit-learn's ``random_state``; the global generator is read only when it is None."""
+    return np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
+
+
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+
+def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
+    """``X`` as a float array (n,d) without a copy where it is one already; column names are checked and kept."""
+    _refuse_text_and_gaps(X)
+    rows: Rows = validate_data(
+        estimator,
+        X,
+        reset=fitting,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        ensure_min_samples=2 if fitting else 0,
+    )
+    names = getattr(estimator, "feature_names_in_", None)
+    _refuse_non_finite(rows, names)
+    return rows
+
+
+def _refuse_text_and_gaps(X: Any) -> None:
+    """Numbers are never guessed from text, and a missing entry of a data frame is named by its column."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        text = [name for name, dtype in frame.schema.items() if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object))]
+        if text:
+            raise ValueError(
+                f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
+                f"Leave such columns out, for example X.drop(columns={text!r})."
+            )
+        gaps = {name: count for name in frame.columns if (count := int(frame[name].is_null().sum()))}
+        if gaps:
+            raise ValueError(_gaps_message("NaN", gaps))
+        return
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    array = np.asarray(X) if kind in ("O", "U", "S") else None
+    if array is None and isinstance(X, list | tuple):
+        try:
+            array = np.asarray(X)
+        except ValueError:
+            raise ValueError("X must be a table of n rows and d columns, but its rows are of unequal length.") from None
+    if array is not None and array.dtype.kind in "OUS":
+        for index, value in np.ndenumerate(array):
+            if isinstance(value, str | bytes):
+                raise ValueError(
+                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text {value!r}. Text cannot be converted to "
+                    "float without guessing: convert it yourself, for example X.astype(float), or leave the column out."
+                )
+
+
+def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
+    """NaN and infinity, by column and count."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()):
+            return
+    for word, found in (("NaN", np.isnan(rows)), ("infinity", np.isinf(rows))):
+        counts = found.sum(axis=0)
+        if counts.any():
+            label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
+            first = int(np.flatnonzero(found.any(axis=1))[0])
+            raise ValueError(_gaps_message(word, {str(label[j]): int(counts[j]) for j in np.flatnonzero(counts)}, first))
+
+
+def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
+    where = ", ".join(f"{name!r} ({count} row{'s' if count > 1 else ''})" for name, count in list(counts.items())[:8])
+    at = "" if first is None else f" The first is in row {first}."
+    return (
+        f"Input X contains {word}: every entry must be a finite number, but there is {word} in {where}.{at} "
+        "Drop or fill these rows first; GaussianMixture does not accept missing values encoded as NaN natively."
+    )
+
+
+def weights_of(sample_weight: Any, n: int) -> Array | None:
+    """Frequencies (n,), or None for ones."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
+        raise ValueError(f"sample_weight must have one value for each of the {n} rows of X, but has shape {weights.shape}.")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "sample_weight must be finite and at least 0, but has NaN, infinite or negative values. Use 0 to leave a row out."
+        )
+    if not (weights > 0).any():
+        raise ValueError("sample_weight is zero for every row; a mixture needs at least two rows with a positive weight.")
+    return weights
+
+
+def survey_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None) -> Survey:
+    """The data as all fits see them; rows of weight 0 are absent."""
+    if sample_weight is not None and (sample_weight == 0).any():
+        X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
+    return Survey(ArraySource(X, sample_weight), backend_named(backend, n_threads))
+
+
+# ---- what the data allow -------------------------------------------------------------------------------------------
+
+
+def check_range(X: Rows, names: Sequence[str] | None) -> None:
+    """Squares must neither overflow nor underflow."""
+    with np.errstate(over="ignore"):
+        span = (X.max(axis=0).astype(np.float64) - X.min(axis=0)) * np.sqrt(len(X))
+    bad = np.flatnonzero((span > LARGEST_SPAN) | ((span > 0) & (span < SMALLEST_SPAN)))
+    if len(bad):
+        j = int(bad[0])
+        raise DataError(
+            f"{_column(j, names)} spans about {span[j] / np.sqrt(len(X)):.0e}: its squares leave the range of double precision "
+            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / {np.abs(X[:, j]).max():.0e}."
+        )
+
+
+def regularisation_for(family: Family, survey: Survey, reg_covar: float | None) -> Regularisation:
+    """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
+
+    With no more rows than columns a full covariance is singular however it is estimated. Then, unless ``reg_covar`` was
+    given, it is shrunk: as if ``d + 2`` more rows per component had been seen, spread like the whole data but with
+    independent columns (:mod:`mixtura.regularisation`).
+    """
+    if reg_covar is not None:
+        return Regularisation(survey.scale, floor=0.0, ridge=float(reg_covar))
+    d = survey.source.n_features
+    if family.rows_needed(d) == d + 1 and d > 1 and survey.total <= d:
+        return Regularisation(survey.scale, pseudo_rows=d + 2.0)
+    return Regularisation(survey.scale)
+
+
+def check_data(survey: Survey, family: Family, K: int, reg_covar: float | None, names: Sequence[str] | None = None) -> None:
+    """Raise or warn where the data cannot carry this family with K components.
+
+    Without ``reg_covar`` such data are refused. With a positive one they are fitted as scikit-learn does, with a
+    :class:`DataWarning`, because the floor then decides the answer.
+    """
+    n = survey.source.n_rows
+    if n < K:
+        raise DataError(
+            f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
+            "A mixture needs at least one row per component: reduce n_components or pass more rows."
+        )
+    cause = _too_few_distinct(survey, K) or _without_spread(survey, family, names)
+    if cause is None:
+        _say_shrunk(survey, family, reg_covar)
+        return
+    if reg_covar is None:
+        raise DataError(cause)
+    if reg_covar == 0:
+        raise DataError(f"{ILL_DEFINED} {cause}")
+    warnings.warn(
+        f"{cause} With reg_covar={reg_covar:g} it is fitted all the same, and that number decides the answer.",
+        DataWarning,
+        stacklevel=4,
+    )
+
+
+def _too_few_distinct(survey: Survey, K: int) -> str | None:
+    """Whether some component could hold no more than one distinct row."""
+    if K == 1 or (survey.source.n_rows > 1000 * K and not survey.resolution.any()):
+        return None
+    distinct = survey.distinct.n_rows
+    if distinct > K:
+        return None
+    return (
+        f"X has {distinct} distinct rows but n_components={K}: each component would sit on a single point, where the likelihood has no "
+        f"bound. Use fewer than {distinct} components."
+        if distinct > 2
+        else f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} needs more than that. Look at how X was made."
+    )
+
+
+def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None) -> str | None:
+    """Constant columns, equal rows, columns that are combinations of others: whatever makes every covariance singular."""
+    variances, d = survey.variances, survey.source.n_features
+    constant = np.flatnonzero(variances == 0)
+    if len(constant) == d:
+        return "All rows of X are equal: there is no spread to model. Pass rows that differ."
+    form = family.rows_needed(d)
+    spherical = family.name in ("EII", "VII")
+    if len(constant) and not spherical:
+        listed = ", ".join(_column(int(j), names) for j in constant[:8])
+        keep = [int(j) for j in np.flatnonzero(variances > 0)][:8]
+        return (
+            f"{listed} {'is' if len(constant) == 1 else 'are'} constant: a Gaussian has no density there, and any score would only be the "
+            f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
+        )
+    if form == d + 1 and d > 1 and survey.total > d:
+        return _combination(survey, names)
+    return None
+
+
+def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
+    """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
+    deviations = np.sqrt(survey.scale)
+    values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
+    if values[0] > 10 * SMALLEST_EIGENVALUE:
+        return None
+    involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
+    listed = ", ".join(_column(int(j), names) for j in involved[:8])
+    what = "carry the same values up to a factor" if len(involved) == 2 else "are combinations of each other"
+    return (
+        f"{listed} {what}: a full covariance of them is singular. Leave one of them out, use covariance_type='diag' (VVI) or "
+        "'spherical' (VII), or set reg_covar to the variance of your measurement error."
+    )
+
+
+def _say_shrunk(survey: Survey, family: Family, reg_covar: float | None) -> None:
+    regularisation = regularisation_for(family, survey, reg_covar)
+    if regularisation.pseudo_rows:
+        d = survey.source.n_features
+        warnings.warn(
+            f"X has {survey.total:g} rows and {d} columns: full covariances ({family.name}) would be singular and are shrunk, as if "
+            f"{regularisation.pseudo_rows:g} more rows per component had been seen, spread like the whole data with independent columns. "
+            "Consider covariance_type='diag' (VVI), fewer columns or more rows.",
+            DataWarning,
+            stacklevel=5,
+        )
+
+
+def _column(j: int, names: Sequence[str] | None) -> str:
+    return f"column {j}" if names is None else f"column {str(names[j])!r}"
+
+
+# ---- starts --------------------------------------------------------------------------------------------------------
+
+
+def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialiser | None:
+    """The initialiser behind ``init_params``; None for ``"auto"``.
+
+    ``present`` says which rows of the user's X are left in ``X``, or is None for all: given arrays have the user's length.
+    """
+    if isinstance(init_params, str):
+        if init_params == "auto":
+            return None
+        if init_params in BY_NAME:
+            return BY_NAME[init_params]
+        raise ValueError(
+            f"init_params={init_params!r} is not known. Use 'auto', {', '.join(map(repr, BY_NAME))}, an array of labels (n,), "
+            "an array of responsibilities (n, K), or a callable."
+        )
+    if callable(init_params):
+        return _FromCallable(init_params, X)
+    if present is None:
+        return _given_start(init_params, len(X), K)
+    given = np.asarray(init_params)
+    if len(given) != len(present):
+        raise ValueError(f"init_params must have one entry for each of the {len(present)} rows of X, but has {len(given)}.")
+    return _given_start(given[present], len(X), K)
+
+
+class _FromCallable:
+    """``init_params(X, n_components, rng)`` returns labels (n,) or responsibilities (n,K)."""
+
+    name = "callable"
+
+    def __init__(self, function: Any, X: Rows) -> None:
+        self.function, self.X = function, X
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Any:
+        """Moments of what the callable returns."""
+        return _given_start(self.function(self.X, K, rng), len(self.X), K)(survey, K, rng)
+
+
+def _given_start(given: Any, n: int, K: int) -> Initialiser:
+    """Labels or responsibilities, checked."""
+    array = np.asarray(given)
+    if array.shape == (n,):
+        return FromLabels(_labels(array, K))
+    if array.shape == (n, K):
+        parts = array.astype(np.float64)
+        if not np.isfinite(parts).all() or (parts < 0).any() or not np.allclose(parts.sum(axis=1), 1.0, atol=1e-6):
+            raise ValueError(
+                "responsibilities in init_params must be at least 0 and sum to one in every row. Divide each row by its sum."
+            )
+        if not (parts.sum(axis=0) > 0).all():
+            raise ValueError("responsibilities in init_params leave a component without any row, and EM can never bring it back.")
+        return FromResponsibilities(parts)
+    raise ValueError(
+        f"init_params must be labels of shape ({n},) or responsibilities of shape ({n}, {K}), but has shape {array.shape}. "
+        "Pass one label per row in 0 .. n_components - 1, or one column per component."
+    )
+
+
+def _labels(array: Any, K: int) -> Labels:
+    """Labels 0 .. K-1, each of them used."""
+    labels = array.astype(np.intp)
+    used = np.unique(labels)
+    if not np.array_equal(labels, array) or not np.array_equal(used, np.arange(K)):
+        raise ValueError(
+            f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but {np.unique(array)[:10].tolist()} came. "
+            "np.unique(labels, return_inverse=True)[1] renumbers them."
+        )
+    return labels
+
+
+# ---- given parameters ----------------------------------------------------------------------------------------------
+
+
+def check_weights(weights: Any, K: int) -> Array:
+    """Mixing proportions (K,): positive, summing to one."""
+    weights = _shaped("weights", weights, (K,))
+    if (weights < 0).any() or (weights > 1).any():
+        raise ValueError(
+            f"The parameter 'weights' should be in the range [0, 1], but got max value {weights.min():.5f}, min value {weights.max():.5f}"
+        )
+    if not np.allclose(abs(1.0 - weights.sum()), 0.0):
+        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
+    if not (weights > 0).all():
+        raise ValueError(
+            f"The parameter 'weights' has a zero at component {int(np.argmin(weights))}: such a component can never come back. "
+            "Give it a small positive weight or reduce n_components."
+        )
+    return weights
+
+
+def check_means(means: Any, K: int, d: int) -> Array:
+    """Means (K,d)."""
+    return _shaped("means", means, (K, d))
+
+
+def check_matrices(word: str, kind: str, values: Any, shape: tuple[int, ...]) -> Array:
+    """Precisions or covariances in their public shape: positive, or symmetric and positive definite."""
+    name = f"{kind} {word}"
+    values = _shaped(name, values, shape)
+    if len(shape) >= 2 and shape[-1] == shape[-2] and kind not in ("diag", "VVI"):
+        for matrix in values.reshape(-1, *shape[-2:]):
+            if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0).all()):
+                raise ValueError(f"'{name}' should be symmetric, positive-definite")
+    elif not (values > 0).all():
+        raise ValueError(f"'{name}' should be positive")
+    return values
+
+
+def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"The parameter '{name}' should be finite, but has NaN or infinity")
+    return array
