@@ -139,7 +139,7 @@ class Dense:
         CollapseError
             When a matrix is not positive definite.
         """
-        return np.stack([_triangular_inverse(_cholesky(matrix, k)) for k, matrix in enumerate(self.values)])
+        return np.stack([_triangular_inverse(factor) for factor in _cholesky(self.values)])
 
     @cached_property
     def log_det(self) -> Array:
@@ -171,15 +171,22 @@ class Dense:
 Covariance: TypeAlias = Spherical | Diagonal | Dense
 
 
-def _cholesky(matrix: Array, component: int) -> Array:
-    """Lower Cholesky factor, or :class:`CollapseError`."""
+def _cholesky(matrices: Array) -> Array:
+    """Lower Cholesky factors (K,d,d), or :class:`CollapseError` that names the first singular matrix."""
     try:
-        return np.asarray(np.linalg.cholesky(matrix))
+        return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
-        raise CollapseError(component) from None
+        if len(matrices) == 1:
+            raise CollapseError(0) from None
+    for k, matrix in enumerate(matrices):
+        try:
+            np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise CollapseError(k) from None
+    raise CollapseError(0)
 
 
 def _triangular_inverse(factor: Array) -> Array:
-    """Inverse of a lower-triangular matrix, exactly lower triangular."""
+    """Inverse of a lower-triangular matrix; LAPACK leaves the zeros above the diagonal alone."""
     inverse, _ = dtrtri(factor, lower=1)
-    return np.ascontiguousarray(np.tril(inverse))
+    return np.asarray(inverse)

@@ -36,8 +36,15 @@ Callback: TypeAlias = Callable[[Iteration], None]
 class StoppingRule(Protocol):
     """Decides from the objective's trace, and may ask for the rate of the slowest direction."""
 
-    reason: StopReason
-    certifies: bool
+    @property
+    def reason(self) -> StopReason:
+        """What to say when it holds."""
+        ...
+
+    @property
+    def certifies(self) -> bool:
+        """Whether the rate of the slowest direction is asked for."""
+        ...
 
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether EM looks as if it may stop; ``total`` is the sum of the weights."""
@@ -132,10 +139,11 @@ def em(
     family: Family,
     regularisation: Regularisation,
     *,
-    stopping: StoppingRule | None = None,
+    stopping: StoppingRule = RemainingGain(),  # noqa: B008 (frozen)
     max_iter: int = 1000,
     callback: Callback | None = None,
     start_number: int = 0,
+    judge: bool = True,
 ) -> FitResult:
     """Plain EM from one start: one E-step and one M-step per iteration.
 
@@ -152,6 +160,10 @@ def em(
     callback : callable, optional
         Called with an :class:`~mixtura.results.Iteration` after each; raising KeyboardInterrupt there, or Ctrl-C
         anywhere, ends the fit with the best model so far.
+    start_number : int
+        What the callback is told.
+    judge : bool
+        Whether to look for degenerate components; a short run that goes on later need not be judged.
 
     Returns
     -------
@@ -166,7 +178,6 @@ def em(
     ----------
     Dempster, Laird & Rubin 1977; Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994 for the estimate of what remains.
     """
-    stopping = stopping or RemainingGain()
     loop = _Loop(survey, family, regularisation)
     mixture, trace = loop.begin(start)
     moments = loop.e_step(mixture)
@@ -182,8 +193,7 @@ def em(
             objective = loop.objective(seen, candidate)
             fell = objective < trace[-1] - rounding(objective)
             if fell and not (given and n_iter == 0):
-                # Without a ridge an exact M-step cannot lower the objective: what fell is rounding.
-                stop = StopReason.CEILING if regularisation.ridge > 0 else StopReason.CONVERGED
+                stop = StopReason.CONVERGED  # an exact M-step cannot lower the objective: what fell is rounding
                 break
             if fell:
                 trace = [objective]  # the given parameters lie above what the regularisation allows
@@ -211,7 +221,7 @@ def em(
         stop = StopReason.INTERRUPTED
     if (stop.converged or stop is StopReason.SADDLE) and has_copies(mixture):
         stop = StopReason.COPIES
-    return loop.result(mixture, moments, trace, n_iter, stop)
+    return loop.result(mixture, moments, trace, n_iter, stop, judge)
 
 
 def slowest_rate(loop: _Loop, before: Moments, now: Moments) -> float:
@@ -323,8 +333,9 @@ class _Loop:
         return self.m_step(start.summarised(self.family.needs), None), []
 
     def e_step(self, mixture: Mixture) -> Moments:
-        """Responsibilities, summed up."""
-        return self.survey.backend.moments(self.survey.source, mixture, self.family.needs)
+        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
+        tilted = self.regularisation.tilted(mixture)
+        return self.survey.backend.moments(self.survey.source, tilted, self.family.needs)
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities."""
@@ -343,8 +354,12 @@ class _Loop:
         """Log-likelihood plus penalty: what the M-step raises."""
         return moments.log_likelihood + self.regularisation.penalty(mixture.covariance)
 
-    def result(self, mixture: Mixture, moments: Moments, trace: list[float], n_iter: int, stop: StopReason) -> FitResult:
+    def result(
+        self, mixture: Mixture, moments: Moments, trace: list[float], n_iter: int, stop: StopReason, judge: bool
+    ) -> FitResult:
         """Everything that is known about the last mixture."""
+        if self.regularisation.ridge > 0:
+            moments = self.survey.backend.moments(self.survey.source, mixture, Scatter.TRACE)
         return FitResult(
             family=self.family.name,
             mixture=mixture,
@@ -357,5 +372,5 @@ class _Loop:
             n_iter=n_iter,
             stop=stop,
             remaining_gain=remaining_gain(trace),
-            degenerate=degenerate_components(mixture, self.family, self.regularisation, self.survey),
+            degenerate=degenerate_components(mixture, self.family, self.regularisation, self.survey) if judge else (),
         )

@@ -555,9 +555,10 @@ Present = np.ndarray[Any, np.dtype[np.bool_]] | None
 
 def _enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Present]:
     """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
-    if sample_weight is not None and np.ndim(sample_weight) == 1 and (np.asarray(sample_weight) == 0).any():
-        present = np.asarray(sample_weight) != 0
-        X, sample_weight = _take(X, present), np.asarray(sample_weight)[present]
+    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+    if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
+        present = sample_weight != 0
+        X, sample_weight = _take(X, present), sample_weight[present]
         rows, survey, _ = _enter(estimator, X, sample_weight)
         return rows, survey, present
     rows = door.rows_of(estimator, X, fitting=True)

@@ -5,7 +5,10 @@ With ``S = W / n`` the maximum-likelihood estimate from scatter ``W`` and count 
     floor      the maximiser over all Sigma with ``Sigma - floor * diag(scale)`` positive semi-definite. The eigenvalues
                of S in units of the data's own standard deviations are lifted to at least ``floor``: exact, so the
                likelihood never falls, and nothing changes while S is above the floor
-    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``; it depends on the units by its nature
+    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
+               the exact maximiser when a row's density is its average log density over the cloud, that is with each
+               component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
+               depends on the units by its nature
     shrinkage  ``(W + rows * diag(scale)) / (n + rows)``, the maximiser under the penalty
                ``-rows/2 (log det Sigma + tr(Sigma^-1 diag(scale)))``: as if ``rows`` more rows had been seen that
                spread like the whole data with independent columns
@@ -20,6 +23,7 @@ import numpy as np
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense
 from mixtura.errors import CollapseError
+from mixtura.mixture import Mixture
 
 SMALLEST_EIGENVALUE = 1e-12
 """The relative floor: variances below 1e-12 of a column's variance (a millionth of its standard deviation) are noise."""
@@ -93,16 +97,35 @@ class Regularisation:
         fit = sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(forms))
         return -0.5 * self.pseudo_rows * (float(covariance.log_det[:forms].sum()) + fit)
 
+    def tilted(self, mixture: Mixture) -> Mixture:
+        """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do not sum to one."""
+        if self.ridge == 0:
+            return mixture
+        covariance = mixture.covariance
+        forms = covariance.values.shape[0]
+        identity = np.eye(mixture.n_features)
+        traces = np.array([(covariance.whiten(k, identity) ** 2).sum() for k in range(forms)])
+        weights = mixture.weights * np.maximum(np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny)
+        return Mixture(weights, mixture.means, covariance)
+
     # ---- the smallest directions, in units of the data ----------------------------------------------------------
 
     def floor_reached(self, covariance: Covariance, margin: float) -> Array:
         """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor (or the ridge)."""
-        values, _ = scaled_axes(covariance, self.scale)
-        near = values[:, 0] <= margin * self.floor
+        near = _floored(covariance, margin * self.floor, self.scale)
         if self.ridge > 0:
-            raw, _ = scaled_axes(covariance, np.ones_like(self.scale))
-            near |= raw[:, 0] <= margin * self.ridge
-        return np.asarray(near)
+            near = near | _floored(covariance, margin * self.ridge, np.ones_like(self.scale))
+        return near
+
+
+def _floored(covariance: Covariance, bound: float, scale: Array) -> Array:
+    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most ``bound``."""
+    if isinstance(covariance, Dense):
+        low = np.array([not _exceeds(bound, matrix, scale) for matrix in covariance.values])
+    else:
+        variances = covariance.values if covariance.values.ndim == 2 else covariance.values[:, None]
+        low = (variances <= bound * scale).any(axis=1)
+    return np.broadcast_to(low, covariance.n_components)
 
 
 def scaled_axes(covariance: Covariance, scale: Array) -> tuple[Array, Array]:

@@ -14,7 +14,6 @@ class StopReason(Enum):
     CONVERGED = "converged: what is estimated to be left to gain is below the tolerance"
     SMALL_CHANGE = "converged: the change of the log-likelihood per row fell below tol"
     MAX_ITER = "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
-    CEILING = "converged: with this reg_covar the log-likelihood rises no further; the best step is kept"
     COPIES = (
         "not converged: some components are exact copies of each other, and EM cannot separate them; "
         "start from different means or reduce n_components"
@@ -32,7 +31,7 @@ class StopReason(Enum):
     @property
     def converged(self) -> bool:
         """Whether the fit may be called converged."""
-        return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE, StopReason.CEILING)
+        return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class FitResult(Evaluation):
         Three letters.
     mixture : Mixture
     trace : tuple of float
-        Objective (log-likelihood, plus the penalty where shrinkage was needed) before the first iteration and after
+        Objective (log-likelihood, with what a ridge or shrinkage takes off it) before the first iteration and after
         each; it never falls.
     n_iter : int
     stop : StopReason

@@ -80,7 +80,7 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
     """
     stopped = threading.Event()
 
-    def run(number: int, start: Start, stopping: StoppingRule, max_iter: int) -> FitResult | FailedStart:
+    def run(number: int, start: Start, stopping: StoppingRule, max_iter: int, judge: bool) -> FitResult | FailedStart:
         def callback(iteration: Iteration) -> None:
             if stopped.is_set():
                 raise KeyboardInterrupt
@@ -91,7 +91,15 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
             return FailedStart(number, StopReason.INTERRUPTED.value)
         try:
             fit = em(
-                survey, start, family, regularisation, stopping=stopping, max_iter=max_iter, callback=callback, start_number=number
+                survey,
+                start,
+                family,
+                regularisation,
+                stopping=stopping,
+                max_iter=max_iter,
+                callback=callback,
+                start_number=number,
+                judge=judge,
             )
         except CollapseError as collapse:
             return FailedStart(number, str(collapse))
@@ -101,9 +109,11 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
 
     alone = len(starts) == 1 or not plan.screened
     stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (SCREENING, min(SCREENING_ITERATIONS, plan.max_iter))
-    fits = in_parallel(lambda job: run(*job, stopping, max_iter), list(enumerate(starts)), plan.workers, stopped)
+    fits = in_parallel(lambda job: run(*job, stopping, max_iter, alone), list(enumerate(starts)), plan.workers, stopped)
     if not alone and not stopped.is_set():
-        fits = _polish(fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter), plan.workers, stopped)
+        fits = _polish(
+            fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True), plan.workers, stopped
+        )
     return SearchResult(_best(fits), tuple(fits))
 
 

@@ -125,7 +125,9 @@ class Table:
         for name in columns:
             column = known[name]
             if column.values is None:
-                raise DataError(f"{self.source}: column {name!r} must hold numbers, but it is {column.problem}. Leave it out or correct it.")
+                raise DataError(
+                    f"{self.source}: column {name!r} must hold numbers, but it is {column.problem}. Leave it out or correct it."
+                )
             chosen[name] = column.values
         return chosen, [(name, "not asked for") for name in known if name not in chosen]
 
@@ -137,7 +139,10 @@ class Table:
         lower = {name.lower(): name for name in self.names}
         near = {name: difflib.get_close_matches(name.lower(), lower, n=1) for name in unknown}
         words = [f"{name!r}" + (f" (did you mean {lower[near[name][0]]!r}?)" if near[name] else "") for name in unknown]
-        return f"{self.source}: no column is called {' or '.join(words)}. The columns are {have}. Correct the name or rename the column."
+        return (
+            f"{self.source}: no column is called {' or '.join(words)}. The columns are {have}. "
+            "Correct the name or rename the column."
+        )
 
     def _refuse_gaps(self, chosen: Mapping[str, Array]) -> None:
         """Every cell that is used must be a finite number."""
@@ -181,7 +186,7 @@ def _counts_rows(header: str, values: Array) -> bool:
 
 def _fingerprint(values: Array) -> bytes:
     """Equal columns, equal fingerprints."""
-    return hashlib.sha256(np.ascontiguousarray(values)).digest()
+    return hashlib.sha256(values.tobytes()).digest()
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
@@ -221,7 +226,9 @@ def _parse(raw: bytes, source: str) -> Table:
     try:
         return _from_csv(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), source)
     except csv.Error as error:
-        raise DataError(f"{source}: expected CSV text, but the reader stopped: {error}. Look for an unclosed quote or binary data.") from None
+        raise DataError(
+            f"{source}: expected CSV text, but the reader stopped: {error}. Look for an unclosed quote or binary data."
+        ) from None
 
 
 def _from_parquet(raw: bytes, source: str) -> Table:
@@ -231,11 +238,15 @@ def _from_parquet(raw: bytes, source: str) -> Table:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError(f"{source}: reading Parquet needs pyarrow, which is not installed. Run: pip install 'mixtura[parquet]'") from None
+        raise MissingExtraError(
+            f"{source}: reading Parquet needs pyarrow, which is not installed. Run: pip install 'mixtura[parquet]'"
+        ) from None
     try:
         table = pq.read_table(pa.BufferReader(raw))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{source}: expected a Parquet file, but pyarrow cannot read it: {error}. Copy or write the file again.") from None
+        raise DataError(
+            f"{source}: expected a Parquet file, but pyarrow cannot read it: {error}. Copy or write the file again."
+        ) from None
     _expect_rows(table.num_rows, table.column_names, source)
     columns = []
     for name, header, cells in zip(_unique_names(table.column_names), table.column_names, table.columns, strict=True):
@@ -256,12 +267,176 @@ def _from_csv(text: str, source: str) -> Table:
     if not header:
         raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty.")
     if all(_is_number(cell) for cell in header):
+        dots = ", ..." if len(header) > 4 else ""
+        example = ",".join(f"x{j + 1}" for j in range(min(len(header), 4)))
         raise DataError(
-            f"{source}: expected column names in the first line, but it holds only numbers ({', '.join(header[:4])}"
-            f"{', ...' if len(header) > 4 else ''}). Put a line of names above it, such as {','.join(f'x{j + 1}' for j in range(min(len(header), 4)))}."
+            f"{source}: expected column names in the first line, but it holds only numbers ({', '.join(header[:4])}{dots}). "
+            f"Put a line of names above it, such as {example}{dots}."
         )
-    columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(records, len(header), source)
-    _expect_rows(len(columns[0].values) if columns[0].values is not None else columns[0].n_rows, header, source)
-    n_rows = columns[0].n_rows
+    n_rows, columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(records, len(header), source)
+    _expect_rows(n_rows, header, source)
     named = zip(_unique_names(header), header, columns, strict=True)
     return Table(source, tuple(Column(name, head, cells.values, cells.problem) for name, head, cells in named), n_rows)
+
+
+@dataclass
+class _Cells:
+    """The cells of one column while it is read: numbers, or the first cell that is none."""
+
+    parts: list[Array] = field(default_factory=list)
+    problem: str = ""
+
+    @property
+    def values(self) -> Array | None:
+        """All numbers, unless one cell was text."""
+        return None if self.problem else np.concatenate(self.parts) if self.parts else np.empty(0)
+
+    def take(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """More cells, with the lines they ended in."""
+        if self.problem:
+            return
+        try:
+            if "_" in "".join(cells):  # NumPy and Python read 1_000 as a number
+                raise ValueError
+            self.parts.append(np.array(cells, dtype=np.float64))
+        except ValueError:
+            self._take_one_by_one(cells, lines)
+
+    def _take_one_by_one(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+        """Cells of which some are missing or text."""
+        numbers = np.full(len(cells), np.nan)
+        for i, cell in enumerate(cells):
+            if _is_number(cell):
+                numbers[i] = float(cell)
+            elif cell.strip().lower() not in MISSING:
+                self.problem = f"not numeric (line {lines[i]} has {_shortened(cell.strip())!r})"
+                return
+        self.parts.append(numbers)
+
+
+def _plain_numbers(text: str, delimiter: str, width: int) -> tuple[int, list[_Cells]] | None:
+    """The fast way, for a body of nothing but numbers; None sends everything else the careful way."""
+    head, _, body = text.partition("\n")
+    if not head.strip() or not body or '"' in body or "\n\n" in body:
+        return None
+    try:
+        numbers = np.loadtxt(io.StringIO(body), delimiter=delimiter, comments=None, ndmin=2)
+    except ValueError:
+        return None
+    if numbers.shape[1] != width:
+        return None
+    return len(numbers), [_Cells([numbers[:, j]]) for j in range(width)]
+
+
+def _mixed_cells(records: Iterator[tuple[int, list[str]]], width: int, source: str) -> tuple[int, list[_Cells]]:
+    """The careful way: rows cell by cell, a chunk at a time."""
+    columns = [_Cells() for _ in range(width)]
+    n_rows = 0
+    while chunk := list(islice(records, CHUNK)):
+        lines = [line for line, _ in chunk]
+        for line, cells in chunk:
+            if len(cells) != width:
+                raise DataError(
+                    f"{source}: every line needs as many cells as the header ({width}), but line {line} has {len(cells)}. "
+                    "Look there for a missing or extra separator, or for text with a separator that needs quotes."
+                )
+        for column, column_cells in zip(columns, zip(*(cells for _, cells in chunk), strict=True), strict=True):
+            column.take(column_cells, lines)
+        n_rows += len(chunk)
+    return n_rows, columns
+
+
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every line that is not blank; in a table of one column a blank line is a missing cell."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    width = 0
+    for cells in reader:
+        blank = not cells or (len(cells) == 1 and not cells[0].strip())
+        if not blank or width == 1:
+            width = width or len(cells)
+            yield reader.line_num, cells or [""]
+
+
+def _sniff(text: str) -> str:
+    """The separator that cuts the first lines into most cells, and into equally many if one does."""
+
+    def score(delimiter: str) -> tuple[bool, int]:
+        try:
+            widths = [len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS)]
+        except csv.Error:
+            return False, 0
+        return len(set(widths)) == 1 and widths[0] > 1, widths[0] if widths else 0
+
+    return max(DELIMITERS, key=score)
+
+
+def _is_number(cell: str) -> bool:
+    """Whether Python reads the cell as a number that other programs would read, too."""
+    try:
+        return "_" not in cell and cell.strip().lower() not in MISSING and float(cell) == float(cell)
+    except ValueError:
+        return False
+
+
+def _shortened(cell: str) -> str:
+    """A cell for a message."""
+    return cell if len(cell) <= 30 else cell[:29] + "…"
+
+
+def _unique_names(header: Sequence[str]) -> list[str]:
+    """Names for all columns: an empty header becomes ``column_3``, a second ``a`` becomes ``a.2``."""
+    names: list[str] = []
+    for position, head in enumerate(header, start=1):
+        name = wanted = head or f"column_{position}"
+        count = 1
+        while name in names or (name != head and name in header):
+            count += 1
+            name = f"{wanted}.{count}"
+        names.append(name)
+    return names
+
+
+def _expect_rows(n_rows: int, header: Sequence[str], source: str) -> None:
+    """A table needs columns and rows."""
+    if not header or not n_rows:
+        raise DataError(
+            f"{source}: expected rows of numbers under the header, but there are none. Check that the file is complete."
+        )
+
+
+# ---- writing -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to; on success it takes the place of ``path`` in one step, on failure nothing has changed."""
+    target = Path(path)
+    if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
+        yield target
+        return
+    target = Path(os.path.realpath(target))
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_csv(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> None:
+    """Columns of equal length as CSV, atomically; numbers are written so that they read back bit for bit."""
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        write_rows(stream, columns)
+
+
+def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
+    """Columns of equal length as CSV into an open stream."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(_rows([np.asarray(values) for values in columns.values()]))
+
+
+def _rows(columns: Sequence[np.ndarray]) -> Iterable[tuple[object, ...]]:
+    """Rows of Python values, a chunk at a time."""
+    for start in range(0, len(columns[0]), CHUNK):
+        yield from zip(*(values[start : start + CHUNK].tolist() for values in columns), strict=True)

@@ -36,7 +36,7 @@ def check_count(name: str, value: Any, least: int, optional: bool = False) -> No
     """An integer of at least ``least`` (not a bool), or None where that means a choice of ours."""
     if optional and value is None:
         return
-    if not isinstance(value, Integral) or isinstance(value, bool | np.bool_) or int(value) < least:
+    if not isinstance(value, Integral) or type(value) in (bool, np.bool_) or int(value) < least:
         extra = " or None" if optional else ""
         raise ValueError(
             f"{name} must be an integer of at least {least}{extra}, but {value!r} came. Pass for example {name}={max(least, 2)}."
@@ -47,7 +47,7 @@ def check_size(name: str, value: Any) -> None:
     """A finite number of at least zero, or None where that means a choice of ours."""
     if value is None:
         return
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < float("inf"):
+    if not isinstance(value, Real) or type(value) is bool or not 0 <= float(value) < float("inf"):
         raise ValueError(
             f"{name} must be a number of at least 0 or None, but {value!r} came. Leave it at None for mixtura's own rule."
         )
@@ -87,7 +87,7 @@ def _refuse_text_and_gaps(X: Any) -> None:
                 f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
                 f"Leave such columns out, for example X.drop(columns={text!r})."
             )
-        gaps = {name: count for name in frame.columns if (count := int(frame[name].is_null().sum()))}
+        gaps = {str(column.name): count for column in frame.iter_columns() if (count := int(column.is_null().sum()))}
         if gaps:
             raise ValueError(_gaps_message("NaN", gaps))
         return
@@ -117,7 +117,7 @@ def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
         if counts.any():
             label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
             first = int(np.flatnonzero(found.any(axis=1))[0])
-            raise ValueError(_gaps_message(word, {str(label[j]): int(counts[j]) for j in np.flatnonzero(counts)}, first))
+            raise ValueError(_gaps_message(word, {str(label[int(j)]): int(counts[j]) for j in np.flatnonzero(counts)}, first))
 
 
 def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
@@ -143,7 +143,9 @@ def weights_of(sample_weight: Any, n: int) -> Array | None:
             "sample_weight must be finite and at least 0, but has NaN, infinite or negative values. Use 0 to leave a row out."
         )
     if not (weights > 0).any():
-        raise ValueError("sample_weight is zero for every row; a mixture needs at least two rows with a positive weight.")
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number; a mixture needs at least two rows with a positive weight."
+        )
     return weights
 
 
@@ -357,11 +359,12 @@ def _labels(array: Any, K: int) -> Labels:
 def check_weights(weights: Any, K: int) -> Array:
     """Mixing proportions (K,): positive, summing to one."""
     weights = _shaped("weights", weights, (K,))
+    weights = weights / weights.sum() if abs(weights.sum() - 1.0) < 1e-6 else weights  # float32 sums
     if (weights < 0).any() or (weights > 1).any():
         raise ValueError(
             f"The parameter 'weights' should be in the range [0, 1], but got max value {weights.min():.5f}, min value {weights.max():.5f}"
         )
-    if not np.allclose(abs(1.0 - weights.sum()), 0.0):
+    if abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
     if not (weights > 0).all():
         raise ValueError(
