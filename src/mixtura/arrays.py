@@ -13,5 +13,8 @@ Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
 """Data (m,d), in the precision they came in."""
 
+Flags: TypeAlias = NDArray[np.bool_]
+"""Yes or no per row or component."""
+
 Labels: TypeAlias = NDArray[np.intp]
 """Component numbers (m,), from 0."""

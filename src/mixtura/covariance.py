@@ -28,7 +28,7 @@ class Spherical:
     @property
     def shared(self) -> bool:
         """Whether one covariance serves all components."""
-        return self.values.shape[0] < self.n_components
+        return len(self.values) < self.n_components
 
     @cached_property
     def log_det(self) -> Array:
@@ -74,7 +74,7 @@ class Diagonal:
     @property
     def shared(self) -> bool:
         """Whether one covariance serves all components."""
-        return self.values.shape[0] < self.n_components
+        return len(self.values) < self.n_components
 
     @cached_property
     def log_det(self) -> Array:
@@ -128,7 +128,7 @@ class Dense:
     @property
     def shared(self) -> bool:
         """Whether one covariance serves all components."""
-        return self.values.shape[0] < self.n_components
+        return len(self.values) < self.n_components
 
     @cached_property
     def whitener(self) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -108,7 +109,7 @@ class SmallChange:
         return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
 
     def confirmed(self, gain: float, rates: list[float]) -> bool:
-        """The rule looks no further."""
+        """Never asked: the rule looks no further."""
         return True
 
 
@@ -139,7 +140,7 @@ def em(
     family: Family,
     regularisation: Regularisation,
     *,
-    stopping: StoppingRule = RemainingGain(),  # noqa: B008 (frozen)
+    stopping: StoppingRule = RemainingGain(),
     max_iter: int = 1000,
     callback: Callback | None = None,
     start_number: int = 0,
@@ -209,7 +210,7 @@ def em(
             if stopping.certifies:
                 rates.append(slowest_rate(loop, *step))
                 next_look = n_iter + max(FEWEST_BETWEEN_LOOKS, n_iter // 8)
-            if stopping.confirmed(max(gain, rounding(objective)), rates):
+            if not stopping.certifies or stopping.confirmed(max(gain, rounding(objective)), rates):
                 stop = stopping.reason
                 break
             if gain <= rounding(objective):
@@ -274,7 +275,7 @@ class _Chart:
     origin: Moments
     scale: Array
 
-    @property
+    @cached_property
     def _units(self) -> tuple[Array, Array, Array]:
         deviations = np.sqrt(self.scale)
         outer = np.outer(deviations, deviations)

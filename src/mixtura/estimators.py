@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import validation as door
 from mixtura.arrays import Array, Labels, Rows
-from mixtura.backends import processors
+from mixtura.backends import backend_named, processors
 from mixtura.criteria import aic, bic, icl
 from mixtura.em import Callback, RemainingGain, SmallChange, Start, StoppingRule
 from mixtura.errors import DegenerateWarning
@@ -266,7 +266,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if result.degenerate:
             listed = "; ".join(f"component {item.component}: {item.reason}" for item in result.degenerate[:5])
             warnings.warn(
-                f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its likelihood says nothing. "
+                f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
+                f"likelihood says nothing. "
                 "Reduce n_components, choose a stricter covariance_type, or raise reg_covar.",
                 DegenerateWarning,
                 stacklevel=3,
@@ -332,7 +333,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _log_joint(self, X: Any) -> tuple[Array, Rows, Mixture]:
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
-        mixture, backend = self._mixture, door.backend_named(self.backend, self.n_threads)
+        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
         parts = [backend.log_joint(block, mixture) for block in ArraySource(rows).blocks()]
         return np.concatenate(parts), rows, mixture
 
@@ -344,12 +345,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Rows:
         """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
         log_joint, rows, mixture = self._log_joint(X)
-        return posterior(log_joint, rows, mixture).astype(rows.dtype, copy=False)
+        return _like(rows, posterior(log_joint, rows, mixture))
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
         log_joint, rows, _ = self._log_joint(X)
-        return log_density(log_joint).astype(rows.dtype, copy=False)
+        return _like(rows, log_density(log_joint))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
@@ -461,7 +462,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         callback : callable, optional
             Called with each :class:`mixtura.results.Candidate` when it is done.
         """
-        ks = [self.n_components] if np.isscalar(self.n_components) else list(self.n_components)  # type: ignore[arg-type]
+        ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
         for K in ks:
             door.check_count("n_components", K, 1)
         names = list(FAMILIES) if self.families == "all" else [self.families] if isinstance(self.families, str) else self.families
@@ -481,7 +482,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         if not selection.ranking:
             reasons = {candidate.reason for candidate in selection.candidates}
             raise ValueError(
-                "No candidate could be fitted without a degenerate component, so none is chosen; selection_ holds them all. Try fewer "
+                "No candidate could be fitted without a degenerate component, so none is chosen; selection_ "
+                "holds them all. Try fewer "
                 f"components or stricter families. Reasons: {' | '.join(sorted(reasons)[:3])}"
             )
         winner: Candidate = selection.best
@@ -564,6 +566,11 @@ def _enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Pr
     rows = door.rows_of(estimator, X, fitting=True)
     door.check_range(rows, getattr(estimator, "feature_names_in_", None))
     return rows, door.survey_of(rows, door.weights_of(sample_weight, len(rows)), estimator.backend, estimator.n_threads), None
+
+
+def _like(rows: Rows, values: Array) -> Rows:
+    """Answers in the precision of the question."""
+    return values.astype(np.float32) if rows.dtype == np.float32 else values
 
 
 def _take(X: Any, present: Any) -> Any:

@@ -30,7 +30,10 @@ FLAT = 1e-10
 class Initialiser(Protocol):
     """A way to start EM; see the classes below."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What ``init_params`` calls it."""
+        ...
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """Moments of kind DENSE under some first responsibilities."""

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array, Rows
+from mixtura.arrays import Array, Labels, Rows
 
 
 class Scatter(Enum):
@@ -81,7 +81,7 @@ class Moments:
         return moments
 
     @classmethod
-    def of_labels(cls, rows: Rows, labels: Array, weights: Array | None, about: Array, kind: Scatter) -> Moments:
+    def of_labels(cls, rows: Rows, labels: Labels, weights: Array | None, about: Array, kind: Scatter) -> Moments:
         """Moments of a block of rows that belong to one component each."""
         moments = cls.zeros(about, kind)
         for k in np.unique(labels):

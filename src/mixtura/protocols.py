@@ -1,4 +1,6 @@
-"""The protocols: Source, Backend, Family (the fourth, Initialiser, stands with the initialisers). A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
+"""The protocols Source, Backend and Family; the fourth, Initialiser, stands with the initialisers.
+
+A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
 
 To add a family: one class, one line in ``families/__init__.py``. To add a backend: one file, one line in
 ``backends/__init__.py``. A new source or initialiser likewise. The law and agreement tests pick each of them up.
@@ -93,9 +95,20 @@ class Family(Protocol):
     penalty of the regularisation) over the family's covariances, or at least never lowers it below ``previous``.
     """
 
-    name: str
-    aliases: tuple[str, ...]
-    needs: Scatter
+    @property
+    def name(self) -> str:
+        """Three letters: volume, shape, orientation."""
+        ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names, such as scikit-learn's."""
+        ...
+
+    @property
+    def needs(self) -> Scatter:
+        """What the E-step must accumulate."""
+        ...
 
     @property
     def shares_all(self) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, Flags
 from mixtura.covariance import Covariance, Dense
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture
@@ -110,7 +110,7 @@ class Regularisation:
 
     # ---- the smallest directions, in units of the data ----------------------------------------------------------
 
-    def floor_reached(self, covariance: Covariance, margin: float) -> Array:
+    def floor_reached(self, covariance: Covariance, margin: float) -> Flags:
         """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor (or the ridge)."""
         near = _floored(covariance, margin * self.floor, self.scale)
         if self.ridge > 0:
@@ -118,14 +118,14 @@ class Regularisation:
         return near
 
 
-def _floored(covariance: Covariance, bound: float, scale: Array) -> Array:
+def _floored(covariance: Covariance, bound: float, scale: Array) -> Flags:
     """Per component (K,), whether an eigenvalue in units of ``scale`` is at most ``bound``."""
     if isinstance(covariance, Dense):
         low = np.array([not _exceeds(bound, matrix, scale) for matrix in covariance.values])
     else:
         variances = covariance.values if covariance.values.ndim == 2 else covariance.values[:, None]
-        low = (variances <= bound * scale).any(axis=1)
-    return np.broadcast_to(low, covariance.n_components)
+        low = np.asarray((variances <= bound * scale).any(axis=1))
+    return np.asarray(np.broadcast_to(low, covariance.n_components))
 
 
 def scaled_axes(covariance: Covariance, scale: Array) -> tuple[Array, Array]:

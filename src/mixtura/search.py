@@ -21,7 +21,7 @@ from mixtura.survey import Survey
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""
 
-SCREENING = RemainingGain(tolerance=2.0, safety=1.0, window=2)
+SCREENING = RemainingGain(tolerance=2.0, safety=1.0, window=2, certifies=False)
 SCREENING_ITERATIONS = 30
 POLISHED = 3
 """A screened search runs every start shortly, then the best few of different likelihood to the end."""

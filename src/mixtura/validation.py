@@ -36,7 +36,7 @@ def check_count(name: str, value: Any, least: int, optional: bool = False) -> No
     """An integer of at least ``least`` (not a bool), or None where that means a choice of ours."""
     if optional and value is None:
         return
-    if not isinstance(value, Integral) or type(value) in (bool, np.bool_) or int(value) < least:
+    if _is_bool(value) or not isinstance(value, Integral) or int(value) < least:
         extra = " or None" if optional else ""
         raise ValueError(
             f"{name} must be an integer of at least {least}{extra}, but {value!r} came. Pass for example {name}={max(least, 2)}."
@@ -47,10 +47,14 @@ def check_size(name: str, value: Any) -> None:
     """A finite number of at least zero, or None where that means a choice of ours."""
     if value is None:
         return
-    if not isinstance(value, Real) or type(value) is bool or not 0 <= float(value) < float("inf"):
+    if _is_bool(value) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
         raise ValueError(
             f"{name} must be a number of at least 0 or None, but {value!r} came. Leave it at None for mixtura's own rule."
         )
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
 
 
 def seed_of(random_state: Any) -> np.random.SeedSequence:
@@ -102,7 +106,8 @@ def _refuse_text_and_gaps(X: Any) -> None:
         for index, value in np.ndenumerate(array):
             if isinstance(value, str | bytes):
                 raise ValueError(
-                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text {value!r}. Text cannot be converted to "
+                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text {value!r}. "
+                    f"Text cannot be converted to "
                     "float without guessing: convert it yourself, for example X.astype(float), or leave the column out."
                 )
 
@@ -222,10 +227,12 @@ def _too_few_distinct(survey: Survey, K: int) -> str | None:
     if distinct > K:
         return None
     return (
-        f"X has {distinct} distinct rows but n_components={K}: each component would sit on a single point, where the likelihood has no "
+        f"X has {distinct} distinct rows but n_components={K}: each component would sit on a single point, "
+        f"where the likelihood has no "
         f"bound. Use fewer than {distinct} components."
         if distinct > 2
-        else f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} needs more than that. Look at how X was made."
+        else f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} needs more "
+        f"than that. Look at how X was made."
     )
 
 
@@ -241,7 +248,8 @@ def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None)
         listed = ", ".join(_column(int(j), names) for j in constant[:8])
         keep = [int(j) for j in np.flatnonzero(variances > 0)][:8]
         return (
-            f"{listed} {'is' if len(constant) == 1 else 'are'} constant: a Gaussian has no density there, and any score would only be the "
+            f"{listed} {'is' if len(constant) == 1 else 'are'} constant: a Gaussian has no density there, and "
+            f"any score would only be the "
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
     if form == d + 1 and d > 1 and survey.total > d:
@@ -269,8 +277,10 @@ def _say_shrunk(survey: Survey, family: Family, reg_covar: float | None) -> None
     if regularisation.pseudo_rows:
         d = survey.source.n_features
         warnings.warn(
-            f"X has {survey.total:g} rows and {d} columns: full covariances ({family.name}) would be singular and are shrunk, as if "
-            f"{regularisation.pseudo_rows:g} more rows per component had been seen, spread like the whole data with independent columns. "
+            f"X has {survey.total:g} rows and {d} columns: full covariances ({family.name}) would be singular "
+            f"and are shrunk, as if "
+            f"{regularisation.pseudo_rows:g} more rows per component had been seen, spread like the whole data "
+            f"with independent columns. "
             "Consider covariance_type='diag' (VVI), fewer columns or more rows.",
             DataWarning,
             stacklevel=5,
@@ -343,11 +353,12 @@ def _given_start(given: Any, n: int, K: int) -> Initialiser:
 
 def _labels(array: Any, K: int) -> Labels:
     """Labels 0 .. K-1, each of them used."""
-    labels = array.astype(np.intp)
+    labels: Labels = array.astype(np.intp)
     used = np.unique(labels)
     if not np.array_equal(labels, array) or not np.array_equal(used, np.arange(K)):
         raise ValueError(
-            f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but {np.unique(array)[:10].tolist()} came. "
+            f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but "
+            f"{np.unique(array)[:10].tolist()} came. "
             "np.unique(labels, return_inverse=True)[1] renumbers them."
         )
     return labels
@@ -356,13 +367,15 @@ def _labels(array: Any, K: int) -> Labels:
 # ---- given parameters ----------------------------------------------------------------------------------------------
 
 
-def check_weights(weights: Any, K: int) -> Array:
+def check_weights(given: Any, K: int) -> Array:
     """Mixing proportions (K,): positive, summing to one."""
-    weights = _shaped("weights", weights, (K,))
-    weights = weights / weights.sum() if abs(weights.sum() - 1.0) < 1e-6 else weights  # float32 sums
+    weights = _shaped("weights", given, (K,))
+    if abs(weights.sum() - 1.0) < 1e-6:
+        weights = weights / weights.sum()  # float32 weights sum to one to their own precision
     if (weights < 0).any() or (weights > 1).any():
         raise ValueError(
-            f"The parameter 'weights' should be in the range [0, 1], but got max value {weights.min():.5f}, min value {weights.max():.5f}"
+            f"The parameter 'weights' should be in the range [0, 1], but got max value {weights.min():.5f}, min "
+            f"value {weights.max():.5f}"
         )
     if abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
@@ -379,10 +392,10 @@ def check_means(means: Any, K: int, d: int) -> Array:
     return _shaped("means", means, (K, d))
 
 
-def check_matrices(word: str, kind: str, values: Any, shape: tuple[int, ...]) -> Array:
+def check_matrices(word: str, kind: str, given: Any, shape: tuple[int, ...]) -> Array:
     """Precisions or covariances in their public shape: positive, or symmetric and positive definite."""
     name = f"{kind} {word}"
-    values = _shaped(name, values, shape)
+    values = _shaped(name, given, shape)
     if len(shape) >= 2 and shape[-1] == shape[-2] and kind not in ("diag", "VVI"):
         for matrix in values.reshape(-1, *shape[-2:]):
             if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0).all()):

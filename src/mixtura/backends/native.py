@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,11 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Block, Source
 
+extension: Any
 try:
-    from mixtura import _native as extension
+    extension = importlib.import_module("mixtura._native")
 except ImportError:
-    extension = None  # type: ignore[assignment]
+    extension = None
 
 
 def processors() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ class ArraySource:
             yield whole
             return
         for part in whole.cut(ROWS_PER_COPY):
-            yield Block(np.ascontiguousarray(part.rows, dtype=native), part.weights, part.offset)
+            rows: Any = np.ascontiguousarray(part.rows, dtype=native)
+            yield Block(rows, part.weights, part.offset)
 
     def resolution(self) -> Array:
         """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
