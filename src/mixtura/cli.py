@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,11 +26,11 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 if TYPE_CHECKING:
-    import numpy as np
+    from rich.table import Table as Grid
 
     from mixtura.arrays import Array
     from mixtura.mixture import Mixture
-    from mixtura.results import Candidate, FitResult, Selection
+    from mixtura.results import Candidate, Selection
     from mixtura.tables import Table
 
 # NumPy, scikit-learn and Matplotlib are imported where they are used: --help is answered at once.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 DONE, WRONG_DATA, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
 STANDARD_INPUT = "<standard input>"
-"""Stands for a lone ``-``, which the parser would take for an option."""
+"""What the table reader also takes for ``-``, which the parser of the command line takes for an option."""
 
 UNSURE = 0.9
 """A row whose largest probability is smaller is called unsure."""
@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (CycloptsError, UsageError) as error:
         return _complain(f"{error} Run 'mixtura --help' to see what can be asked.", MISUSE)
     except OSError as error:
-        named = f"{error.filename}: {error.strerror}" if error.filename is not None and error.strerror else str(error)
-        return _complain(f"{named}. Check the path.", WRONG_DATA)
+        words = f"{error.filename}: {error.strerror}. Check the path." if error.filename is not None else str(error)
+        return _complain(words, MISUSE if isinstance(error, FileExistsError) else WRONG_DATA)
     except (ValueError, ImportError, MemoryError) as error:
         return _complain(" ".join(str(error).split()) or type(error).__name__, WRONG_DATA)
     return code if isinstance(code, int) else DONE
@@ -106,7 +106,7 @@ class _Plain(Console):
         """Let it rise."""
         raise BrokenPipeError
 
-    def say(self, text: str = "", style: str | None = None) -> None:
+    def say(self, text: str, style: str | None = None) -> None:
         """A paragraph: folded on a terminal, one line in a pipe."""
         self.print(text, style=style, soft_wrap=not self.is_terminal)
 
@@ -129,50 +129,27 @@ def _notes(err: _Plain) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _progress(err: _Plain, total: int) -> Iterator[Callable[[Candidate], None]]:
-    """A bar on stderr, if that is a terminal; what it yields is called with each finished candidate."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _grid(*heads: str, title: str | None = None) -> Grid:
+    """An empty table; words stand at the left, numbers at the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as Grid
 
-    columns = (
-        TextColumn("fitting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal or err.quiet) as bar:
-        task = bar.add_task("", total=total)
-
-        def advance(candidate: Candidate) -> None:
-            bar.update(task, advance=1, description=f"last: {candidate.family} with {candidate.n_components}")
-
-        yield advance
+    grid = Grid(title=title, box=SIMPLE_HEAD)
+    for head in heads:
+        grid.add_column(head, justify="left" if head in ("family", "method") else "right")
+    return grid
 
 
 def _print_json(document: Mapping[str, Any]) -> None:
     """One document on stdout; what is not finite becomes null."""
-    print(json_format.dumps(_jsonable(document), indent=2, allow_nan=False))
+    from mixtura.model_file import jsonable
 
-
-def _jsonable(value: Any) -> Any:
-    """The same value in what JSON can say."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+    print(json_format.dumps(jsonable(document), indent=2, allow_nan=False))
 
 
 # ---- what the user asks for ----------------------------------------------------------------------------------------
 
-Columns = Annotated[
-    str | None, Parameter(help="Names of the columns to use, separated by commas. By default all that can be clustered.")
-]
+Columns = Annotated[str | None, Parameter(help="Columns to use, with commas between them. By default all that can be clustered.")]
 Seed = Annotated[int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")]
 Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else to stdout.")]
 Force = Annotated[bool, Parameter(help="Overwrite files that exist.")]
@@ -191,9 +168,7 @@ def _component_numbers(components: str | None, most: int | None) -> list[int]:
     elif found:
         numbers = sorted({int(part) for part in found[0].split(",")})
     if not numbers or numbers[0] < 1:
-        raise UsageError(
-            f"--components must be a number such as 3, a range such as 1:10 or a list such as 2,4,6, but {text!r} came."
-        )
+        raise UsageError(f"--components must be a number such as 3, a range (1:10) or a list (2,4,6), but {text!r} came.")
     return numbers
 
 
@@ -207,16 +182,6 @@ def _family_names(families: str) -> list[str]:
         return list(dict.fromkeys(family_named(name.strip()).name for name in families.split(",")))
     except ValueError as error:
         raise UsageError(str(error).replace("covariance_type=", "--families ")) from None
-
-
-def _names(columns: str | None) -> list[str] | None:
-    """Names separated by commas; a name with a comma stands in double quotes."""
-    return None if columns is None else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
-
-
-def _source(data: str) -> str:
-    """The path as the table reader takes it."""
-    return "-" if data == STANDARD_INPUT else data
 
 
 @dataclass(frozen=True)
@@ -234,37 +199,15 @@ def _read(data: str, columns: str | None, out: _Plain) -> _Data:
     from mixtura.errors import DataError
     from mixtura.tables import read_table
 
-    table = read_table(_source(data))
-    X, names, left_out = table.numeric(_names(columns))
+    table = read_table(data)
+    wanted = None if columns is None else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
+    X, names, left_out = table.numeric(wanted)
     if len(X) < 2:
         raise DataError(f"{table.source}: expected at least two rows to cluster, but there is one. Give more rows.")
     out.say(f"{table.source}: {len(X)} rows; {_counted(len(names), 'column')} used: {', '.join(names)}")
     for name, reason in left_out if columns is None else []:
         out.say(f"left out: {name}, because it is {reason}")
     return _Data(table, X, names, left_out)
-
-
-def _refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
-    """Stop before any work is done if a result would be overwritten."""
-    existing = [str(path) for path in paths if path.is_file()]
-    if existing and not force:
-        raise UsageError(
-            f"{', '.join(existing)} already there, and nothing was changed. Add --force to overwrite, or --output elsewhere."
-        )
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """A folder that can be written to, made before the long work; taken back if nothing came into it."""
-    made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        if not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied", str(path))
-        yield
-    finally:
-        if made and not any(path.iterdir()):
-            path.rmdir()
 
 
 # ---- fit -----------------------------------------------------------------------------------------------------------
@@ -314,22 +257,25 @@ def fit(
     quiet
         Print nothing but notes and errors.
     """
+    from mixtura.estimators import GaussianMixtureSelector
+    from mixtura.tables import folder_for_results, refuse_to_overwrite
+
     ks, family_names = _component_numbers(components, max_components), _family_names(families)
     folder = output or Path(f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.mixtura")
-    _refuse_to_overwrite([folder / name for name in RESULT_FILES], force)
+    refuse_to_overwrite([folder / name for name in RESULT_FILES], force)
     out, err = _Plain(quiet=json or quiet), _Plain(stderr=True)
     read = _read(data, columns, out)
-    from mixtura.estimators import GaussianMixtureSelector
-
-    selector = GaussianMixtureSelector(
-        ks, families=family_names, criterion=criterion, n_init=starts, random_state=seed, n_threads=threads
-    )
-    with _folder(folder), _notes(err):
+    if len(read.names) == 1 and families == "all":  # with one column there are no shapes and axes to choose from
+        family_names = [name for name in family_names if name.endswith("II")]
+    choices: dict[str, Any] = {"families": family_names, "criterion": criterion, "n_init": starts}
+    selector = GaussianMixtureSelector(ks, **choices, random_state=seed, n_threads=threads)
+    with folder_for_results(folder), _notes(err):
         selection, interrupted = _select(selector, read, _Plain(stderr=True, quiet=quiet), len(ks) * len(family_names))
-        document = _fit_document(selection, read, seed, interrupted)
-        _write_results(folder, selection, read, document)
+        probabilities = _winner(selection).posterior(read.X)
+        document = _fit_document(selection, read, probabilities, seed, interrupted)
+        _write_results(folder, selection, read, probabilities, document)
     document["files"] = [str(folder / name) for name in RESULT_FILES]
-    _report(out, selection, document)
+    _report(out, document)
     if json:
         _print_json(document)
     return INTERRUPTED if interrupted else DONE
@@ -337,15 +283,18 @@ def fit(
 
 def _select(selector: Any, read: _Data, err: _Plain, total: int) -> tuple[Selection, bool]:
     """The selection, and whether Ctrl-C cut it short."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     from mixtura.results import Selection, StopReason
 
-    done: list[Candidate] = []
-    cut = False
-    with _progress(err, total) as advance:
+    done, cut = list[Candidate](), False
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal or err.quiet) as bar:
+        task = bar.add_task("fitting", total=total)
 
         def keep(candidate: Candidate) -> None:
             done.append(candidate)
-            advance(candidate)
+            bar.update(task, advance=1, description=f"fitted {candidate.family} with {candidate.n_components}")
 
         try:
             selection = selector.fit(read.X, callback=keep).selection_
@@ -359,58 +308,43 @@ def _select(selector: Any, read: _Data, err: _Plain, total: int) -> tuple[Select
     return selection, cut or any(c.fit is not None and c.fit.stop is StopReason.INTERRUPTED for c in selection.candidates)
 
 
+def _winner(selection: Selection) -> Mixture:
+    """The mixture that was chosen."""
+    assert selection.best.fit is not None
+    return selection.best.fit.mixture
+
+
 def _with_names(message: str, names: Sequence[str]) -> str:
     """A message about ``column 2`` in the words of the table."""
-    return re.sub(
-        r"\bcolumn (\d+)\b", lambda found: f"column {names[int(found[1])]!r}" if int(found[1]) < len(names) else found[0], message
-    )
+    named = {str(j): f"column {name!r}" for j, name in enumerate(names)}
+    return re.sub(r"\bcolumn (\d+)\b", lambda found: named.get(found[1], found[0]), message)
 
 
-def _write_results(folder: Path, selection: Selection, read: _Data, document: Mapping[str, Any]) -> None:
+def _write_results(folder: Path, selection: Selection, read: _Data, probabilities: Array, document: Mapping[str, Any]) -> None:
     """All files, or none."""
-    from mixtura.model_file import save_model
+    from mixtura.model_file import jsonable, save_model
     from mixtura.plots import plot_criteria, plot_mixture, save
-    from mixtura.tables import replacing, write_csv
+    from mixtura.tables import membership_columns, replacing, write_csv
 
-    best = selection.best
-    mixture = _fitted(best).mixture
+    rows = document["candidates"]
     with ExitStack() as files:
-        memberships, model, candidates, criteria, clusters = (
-            files.enter_context(replacing(folder / name)) for name in RESULT_FILES
-        )
-        write_csv(memberships, _memberships(mixture.posterior(read.X)))
+        parts = (files.enter_context(replacing(folder / name)) for name in RESULT_FILES)
+        memberships, model, candidates, criteria, clusters = parts
+        write_csv(memberships, membership_columns(probabilities))
         metadata = {key: document[key] for key in ("source", "n_rows", "criterion", "random_state", "interrupted", "best")}
-        save_model(model, mixture, family=best.family, feature_names=read.names, metadata=_jsonable(metadata))
-        write_csv(candidates, {key: [row[key] for row in document["candidates"]] for key in document["candidates"][0]})
+        save_model(model, _winner(selection), family=selection.best.family, feature_names=read.names, metadata=jsonable(metadata))
+        write_csv(candidates, {key: [row[key] for row in rows] for key in rows[0]})
         save(plot_criteria(selection), criteria)
-        save(plot_mixture(mixture, read.X, columns=read.names), clusters)
-
-
-def _memberships(probabilities: Array) -> dict[str, np.ndarray]:
-    """The columns of memberships.csv: row and label count from 1."""
-    import numpy as np
-
-    columns: dict[str, np.ndarray] = {
-        "row": np.arange(1, len(probabilities) + 1),
-        "label": probabilities.argmax(axis=1) + 1,
-    }
-    columns.update((f"probability_{k}", values) for k, values in enumerate(probabilities.T, start=1))
-    columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
-    return columns
-
-
-def _fitted(candidate: Candidate) -> FitResult:
-    """The fit of an eligible candidate."""
-    assert candidate.fit is not None
-    return candidate.fit
+        save(plot_mixture(_winner(selection), read.X, columns=read.names), clusters)
 
 
 # ---- what a fit says -----------------------------------------------------------------------------------------------
 
 
-def _fit_document(selection: Selection, read: _Data, seed: int, interrupted: bool) -> dict[str, Any]:
+def _fit_document(selection: Selection, read: _Data, probabilities: Array, seed: int, interrupted: bool) -> dict[str, Any]:
     """Everything that is known about a selection, as plain values."""
-    probabilities = _fitted(selection.best).mixture.posterior(read.X)
+    from mixtura.model_file import component_summaries, summary
+
     rows = [{**row, "reason": _with_names(str(row["reason"]), read.names)} for row in selection.rows()]
     return {
         "source": read.table.source,
@@ -421,87 +355,46 @@ def _fit_document(selection: Selection, read: _Data, seed: int, interrupted: boo
         "lower_is_better": True,
         "random_state": seed,
         "interrupted": interrupted,
-        "best": _summary(selection.best),
-        "runner_up": _summary(selection.runner_up) if selection.runner_up else None,
-        "components": _components(_fitted(selection.best).mixture, probabilities, read.names),
+        "best": summary(selection.best),
+        "runner_up": summary(selection.runner_up) if selection.runner_up else None,
+        "components": component_summaries(_winner(selection), probabilities, read.names, UNSURE),
         "n_unsure": int((probabilities.max(axis=1) < UNSURE).sum()),
         "candidates": rows,
     }
 
 
-def _summary(candidate: Candidate) -> dict[str, Any]:
-    """One candidate in numbers."""
-    from mixtura.criteria import CRITERIA
-
-    fit = _fitted(candidate)
-    return {
-        "family": candidate.family,
-        "n_components": candidate.n_components,
-        "log_likelihood": fit.log_likelihood,
-        "n_parameters": fit.n_parameters,
-        **{name: criterion(fit) for name, criterion in CRITERIA.items()},
-        "n_iter": fit.n_iter,
-        "converged": fit.converged,
-        "stop": fit.stop.value,
-    }
-
-
-def _components(mixture: Mixture, probabilities: Array, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Weight, rows, unsure rows, means and standard deviations of each component."""
-    import numpy as np
-
-    labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < UNSURE
-    deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
-    return [
-        {
-            "component": k + 1,
-            "weight": float(mixture.weights[k]),
-            "n_rows": int((labels == k).sum()),
-            "n_unsure": int((unsure & (labels == k)).sum()),
-            "mean": dict(zip(names, mixture.means[k].tolist(), strict=True)),
-            "sd": dict(zip(names, deviations[k].tolist(), strict=True)),
-        }
-        for k in range(mixture.n_components)
-    ]
-
-
-def _report(out: _Plain, selection: Selection, document: Mapping[str, Any]) -> None:
+def _report(out: _Plain, document: Mapping[str, Any]) -> None:
     """The whole story, for a person."""
     from mixtura.families import FAMILIES
 
-    best, runner_up, name = document["best"], document["runner_up"], document["criterion"]
-    out.say()
-    _candidate_table(out, selection.criterion, document["candidates"])
+    best, runner_up, criterion = document["best"], document["runner_up"], document["criterion"]
+    _candidate_table(out, criterion, document["candidates"])
     for sentence in _also_rans(document["candidates"]):
         out.say(sentence)
-    out.say()
-    out.say(f"Best: {_title(best)}, {name.upper()} {best[name]:.3f} (lower is better)", style="bold")
-    out.say(f"  {best['family']}: {FAMILIES[best['family']].summary}")
-    out.say(
-        f"  log-likelihood {best['log_likelihood']:.3f}, {best['n_parameters']} parameters, {best['n_iter']} iterations; {best['stop']}"
-    )
+    out.say(f"\nBest: {_title(best)}, {criterion.upper()} {best[criterion]:.3f} (lower is better)", style="bold")
+    about = FAMILIES[best["family"]].summary
+    out.say(f"  {about}; log-likelihood {best['log_likelihood']:.3f} with {best['n_parameters']} parameters")
+    out.say(f"  {_counted(best['n_iter'], 'iteration')} of EM; {best['stop']}")
     if runner_up:
-        gap = runner_up[name] - best[name]
-        out.say(f"Runner-up: {_title(runner_up)}, {gap:.3f} higher{_strength(gap) if name == 'bic' else ''}")
+        gap = runner_up[criterion] - best[criterion]
+        out.say(f"Runner-up: {_title(runner_up)}, {gap:.3f} higher{_strength(gap) if criterion == 'bic' else ''}")
     if document["interrupted"]:
         out.say("Interrupted by Ctrl-C: this is the best of the candidates fitted until then.", style="yellow")
-    out.say()
     for component in document["components"]:
-        _describe(out, component)
-    out.say(f"{document['n_unsure']} of {document['n_rows']} rows are unsure: their largest probability is below {UNSURE:g}.")
-    out.say()
-    out.say("Wrote " + "\n      ".join(document["files"]))
+        unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
+        size = f"{100 * component['weight']:.1f} %, {_counted(component['n_rows'], 'row')}"
+        out.say(f"\nComponent {component['component']}: {size}{unsure}", style="bold")
+        out.say("  " + ", ".join(f"{name} {_with_spread(mean, component['sd'][name])}" for name, mean in component["mean"].items()))
+    out.say(f"\n{document['n_unsure']} of {document['n_rows']} rows are unsure: their largest probability is below {UNSURE:g}.")
+    out.say("\nWrote " + "\n      ".join(document["files"]))
 
 
 def _candidate_table(out: _Plain, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The best few."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Grid
-
     shown = [row for row in rows if row["eligible"]][:SHOWN]
-    grid = Grid(title=f"The best of {_counted(len(rows), 'candidate')} by {criterion.upper()} (lower is better)", box=SIMPLE_HEAD)
-    for head in ("", "family", "components", criterion.upper(), "behind", "log-likelihood", "parameters", "converged"):
-        grid.add_column(head, justify="left" if head == "family" else "right")
+    title = f"\nThe best of {_counted(len(rows), 'candidate')} by {criterion.upper()} (lower is better)"
+    heads = ("family", "components", criterion.upper(), "behind", "log-likelihood", "parameters", "converged")
+    grid = _grid("", *heads, title=title)
     for place, row in enumerate(shown, start=1):
         value, behind = row[criterion], row[criterion] - shown[0][criterion]
         numbers = (f"{value:.3f}", f"{behind:.3f}" if behind else "", f"{row['log_likelihood']:.3f}", str(row["n_parameters"]))
@@ -511,24 +404,11 @@ def _candidate_table(out: _Plain, criterion: str, rows: Sequence[Mapping[str, An
 
 def _also_rans(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """How many candidates may not win, and an example of why."""
-    out_of_race = [row for row in rows if not row["eligible"]]
-    for word, which in (
-        ("degenerate", [row for row in out_of_race if isfinite(row["log_likelihood"])]),
-        ("could not be fitted", [row for row in out_of_race if not isfinite(row["log_likelihood"])]),
-    ):
+    for word, fitted in (("degenerate", True), ("could not be fitted", False)):
+        which = [row for row in rows if not row["eligible"] and isfinite(row["log_likelihood"]) is fitted]
         if which:
             reason = str(which[0]["reason"]).removeprefix("degenerate: ")
             yield f"{len(which)} {word}, so cannot win; for example {_title(which[0])}: {reason}"
-
-
-def _describe(out: _Plain, component: Mapping[str, Any]) -> None:
-    """One component in words."""
-    unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
-    out.say(
-        f"Component {component['component']}: {100 * component['weight']:.1f} %, {_counted(component['n_rows'], 'row')}{unsure}",
-        style="bold",
-    )
-    out.say("  " + ", ".join(f"{name} {_with_spread(mean, component['sd'][name])}" for name, mean in component["mean"].items()))
 
 
 def _title(candidate: Mapping[str, Any]) -> str:
@@ -543,8 +423,12 @@ def _counted(n: int, word: str) -> str:
 
 def _strength(gap: float) -> str:
     """What a difference in BIC says (Kass & Raftery 1995, p. 777)."""
-    steps = ((2, "hardly a difference: the data leave both open"), (6, "some evidence"), (10, "strong evidence"))
-    return f" ({next((words for limit, words in steps if gap < limit), 'very strong evidence')})"
+    steps = (
+        (2, "hardly a difference: the data leave both open"),
+        (6, "some evidence against it"),
+        (10, "strong evidence against it"),
+    )
+    return f" ({next((words for limit, words in steps if gap < limit), 'very strong evidence against it')})"
 
 
 def _with_spread(mean: float, deviation: float) -> str:
@@ -557,7 +441,7 @@ def _with_spread(mean: float, deviation: float) -> str:
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 
 
-# ---- predict -------------------------------------------------------------------------------------------------------
+# ---- predict and compare -------------------------------------------------------------------------------------------
 
 
 @app.command
@@ -577,16 +461,16 @@ def predict(model: Path, data: str, /, *, output: Path | None = None, force: For
     """
     from mixtura.errors import DataError
     from mixtura.model_file import load_model
-    from mixtura.tables import read_table, write_csv, write_rows
+    from mixtura.tables import membership_columns, read_table, refuse_to_overwrite, write_csv, write_rows
 
-    _refuse_to_overwrite([output] if output else [], force)
+    refuse_to_overwrite([output] if output else [], force)
     loaded = load_model(model)
-    table = read_table(_source(data))
+    table = read_table(data)
     try:
         X, _, _ = table.numeric(loaded.feature_names)
     except DataError as error:
         raise DataError(f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}.") from None
-    columns = _memberships(loaded.mixture.posterior(X))
+    columns = membership_columns(loaded.mixture.posterior(X))
     if output:
         write_csv(output, columns)
     if json:
@@ -594,9 +478,6 @@ def predict(model: Path, data: str, /, *, output: Path | None = None, force: For
     elif not output:
         write_rows(sys.stdout, columns)
     return DONE
-
-
-# ---- compare -------------------------------------------------------------------------------------------------------
 
 
 @app.command
@@ -608,9 +489,6 @@ def compare(data: str, /, *, columns: Columns = None, seed: Seed = 0, json: Json
     data
         CSV or Parquet file with a header; - reads standard input.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table as Grid
-
     from mixtura.compare import compare as compare_methods
 
     out, err = _Plain(quiet=json), _Plain(stderr=True)
@@ -619,8 +497,7 @@ def compare(data: str, /, *, columns: Columns = None, seed: Seed = 0, json: Json
         rows = compare_methods(read.X, random_state=seed).rows()
     if json:
         _print_json({"source": read.table.source, "n_rows": len(read.X), "columns": read.names, "methods": rows})
-        return DONE
-    grid = Grid(*(str(head).replace("_", " ") for head in rows[0]), box=SIMPLE_HEAD)
+    grid = _grid(*(str(head).replace("_", " ") for head in rows[0]))
     for row in rows:
         grid.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
     out.print(grid)

@@ -68,8 +68,8 @@ def has_copies(mixture: Mixture) -> bool:
     for k in range(mixture.n_components - 1):
         others = slice(k + 1, None)
         apart = np.abs(mixture.means[others] - mixture.means[k]) / np.sqrt(variances[k])
-        unit = np.sqrt(np.outer(variances[k], variances[k]))
-        unlike = np.abs(dense[others] - dense[k]) / unit
+        deviations = np.sqrt(variances[k])
+        unlike = np.abs(dense[others] - dense[k]) / np.outer(deviations, deviations)
         if ((apart.max(axis=1) < COPY_DISTANCE) & (unlike.max(axis=(1, 2)) < COPY_DISTANCE)).any():
             return True
     return False

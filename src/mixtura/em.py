@@ -113,6 +113,23 @@ class SmallChange:
         return True
 
 
+@dataclass(frozen=True)
+class SmallGain:
+    """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to rank short runs."""
+
+    gain: float
+    reason: StopReason = StopReason.SMALL_CHANGE
+    certifies: bool = False
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the last gain is below ``gain``."""
+        return len(trace) > 1 and trace[-1] - trace[-2] < self.gain
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Never asked: the rule looks no further."""
+        return True
+
+
 def remaining_gain(trace: list[float], window: int = 5) -> float:
     """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
     if len(trace) < 2:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from safetensors.numpy import load, save
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.criteria import CRITERIA
 from mixtura.errors import ModelFileError
 from mixtura.mixture import Mixture
+from mixtura.results import Candidate
 from mixtura.tables import replacing
 
 FORMAT = "mixtura-model"
@@ -260,3 +263,52 @@ def _demand(held: bool, what: str) -> None:
     """Stop at the first thing that cannot be."""
     if not held:
         raise ValueError(what)
+
+
+# ---- in plain values -------------------------------------------------------------------------------------------
+
+
+def summary(candidate: Candidate) -> dict[str, Any]:
+    """One fitted candidate in numbers."""
+    fit = candidate.fit
+    assert fit is not None
+    return {
+        "family": candidate.family,
+        "n_components": candidate.n_components,
+        "log_likelihood": fit.log_likelihood,
+        "n_parameters": fit.n_parameters,
+        **{name: criterion(fit) for name, criterion in CRITERIA.items()},
+        "n_iter": fit.n_iter,
+        "converged": fit.converged,
+        "stop": fit.stop.value,
+    }
+
+
+def component_summaries(mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float) -> list[dict[str, Any]]:
+    """Weight, means, standard deviations, rows, and rows whose largest probability is below ``sure``, of each component."""
+    labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < sure
+    deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
+    return [
+        {
+            "component": k + 1,
+            "weight": float(mixture.weights[k]),
+            "n_rows": int((labels == k).sum()),
+            "n_unsure": int((unsure & (labels == k)).sum()),
+            "mean": dict(zip(names, mixture.means[k].tolist(), strict=True)),
+            "sd": dict(zip(names, deviations[k].tolist(), strict=True)),
+        }
+        for k in range(mixture.n_components)
+    ]
+
+
+def jsonable(value: Any) -> Any:
+    """The same value in what JSON can say: arrays become lists, NaN and infinity null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

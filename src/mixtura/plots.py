@@ -6,11 +6,12 @@ People read these pictures, so components are numbered from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -202,7 +203,7 @@ def _known_names(columns: Sequence[str], shown: Sequence[str]) -> tuple[str, ...
 def _draw_curves(ax: Axes, view: _View) -> None:
     """Histogram, one weighted bell curve for each component, their sum, and a rug in blended colours."""
     values = view.rows[:, 0]
-    heights, _, _ = ax.hist(values, bins=_n_bins(len(values)), density=True, color=PALE, edgecolor="white", linewidth=0.6)
+    heights, _, _ = ax.hist(values, bins=_n_bins(len(values)), density=True, color=PALE, histtype="stepfilled")
     left, right = ax.get_xlim()
     grid = _curve_grid(view.mixture, left, right)
     bells = np.exp(view.mixture.log_joint(grid[:, None]))
@@ -331,9 +332,9 @@ def _draw_cell(panel: Axes, view: _View, i: int, j: int) -> None:
     if i != j:
         panel.set_ylabel(_plain(view.names[i]) if j == 0 else "")
     panel.tick_params(labelbottom=i == last, labelleft=j == 0 and i != j)
-    panel.xaxis.set_major_locator(MaxNLocator(4))
+    panel.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
     if i != j:
-        panel.yaxis.set_major_locator(MaxNLocator(4))
+        panel.yaxis.set_major_locator(MaxNLocator(5, prune="both"))
 
 
 def _grid_title(title: str | None, left_out: Sequence[str]) -> str:
@@ -445,7 +446,7 @@ def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str])
     return Line2D([], [], linestyle="", color=GREY, label="degenerate,\nnever wins", **_CROSS)
 
 
-_CROSS = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+_CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
 def _limit_to(ax: Axes, values: Sequence[float]) -> None:
@@ -461,11 +462,11 @@ def _failures(selection: Selection) -> str:
     return f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
 
 
-def _draw_criteria(ax: Axes, cells: Sequence[Candidate], criteria: dict[str, Callable[[FitResult], float]]) -> None:
+def _draw_criteria(ax: Axes, cells: Sequence[Candidate], criteria: Mapping[str, Callable[[FitResult], float]]) -> None:
     """Several criteria of one family, over the cells that may win."""
     cells = sorted((c for c in cells if c.eligible), key=lambda c: c.n_components)
     fits = [(c.n_components, c.fit) for c in cells if c.fit is not None]
-    handles = []
+    handles: list[Line2D] = []
     for (name, criterion), colour, marker in zip(criteria.items(), PALETTE, "osD^vP*Xph", strict=False):
         values = [criterion(fit) for _, fit in fits]
         (line,) = ax.plot(
@@ -481,7 +482,7 @@ def _draw_criteria(ax: Axes, cells: Sequence[Candidate], criteria: dict[str, Cal
 
 def _ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
     """A ring about a point; the smaller handle for the legend."""
-    look = {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.6}
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.6}
     ax.plot(x, y, markersize=15, zorder=6, **look)
     return Line2D([], [], markersize=9, label=label, **look)
 
@@ -588,7 +589,7 @@ def _component_handles(view: _View) -> list[Line2D]:
         Line2D([], [], linestyle="", marker="o", markersize=8, color=tuple(colour), label=f"{k} ({_percent(weight)})")
         for k, (weight, colour) in enumerate(zip(view.mixture.weights, view.colours, strict=True), start=1)
     ]
-    if len(view.names) == 1:
+    if len(view.names) != 2:
         handles.append(Line2D([], [], color=INK, linewidth=1.3, linestyle=(0, (5, 2)), label="sum"))
     return handles
 
@@ -605,10 +606,10 @@ def _legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
         ax.legend(handles=list(handles), title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), ncols=columns, **_LEGEND)
 
 
-_LEGEND = {"frameon": False, "fontsize": 9, "title_fontsize": 9, "borderaxespad": 0.0, "alignment": "left", "handletextpad": 0.6}
+_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "title_fontsize": 9, "borderaxespad": 0.0, "alignment": "left", "handletextpad": 0.6}
 
 
-def _legend_look(view: _View) -> dict[str, object]:
+def _legend_look(view: _View) -> dict[str, Any]:
     """The same look inside the grid's empty triangle, in two columns beyond ten components."""
     return {**_LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
 

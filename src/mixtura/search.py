@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mixtura.em import Callback, RemainingGain, Start, StoppingRule, em
+from mixtura.em import Callback, SmallGain, Start, StoppingRule, em
 from mixtura.errors import CollapseError
 from mixtura.initialisers import Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.protocols import Family
@@ -21,7 +21,7 @@ from mixtura.survey import Survey
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""
 
-SCREENING = RemainingGain(tolerance=2.0, safety=1.0, window=2, certifies=False)
+SCREENING = SmallGain(0.05)
 SCREENING_ITERATIONS = 30
 POLISHED = 3
 """A screened search runs every start shortly, then the best few of different likelihood to the end."""

@@ -30,6 +30,8 @@ SNIFFED_ROWS = 20
 CHUNK = 50_000
 """Rows that are held as text at a time."""
 
+STANDARD_INPUT = ("-", "<standard input>")
+
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "?", "."})
 """What people write into a cell that has no value (lower case)."""
 
@@ -193,7 +195,7 @@ def _fingerprint(values: Array) -> bytes:
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read CSV or Parquet (known by its first bytes); ``"-"`` reads standard input.
+    """Read CSV or Parquet (known by its first bytes); ``"-"`` (or ``"<standard input>"``) reads standard input.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     OSError
         When the file cannot be read.
     """
-    if str(path) == "-":
+    if str(path) in STANDARD_INPUT:
         return _parse(sys.stdin.buffer.read(), "standard input")
     return _parse(Path(path).read_bytes(), str(path))
 
@@ -440,3 +442,38 @@ def _rows(columns: Sequence[np.ndarray]) -> Iterable[tuple[object, ...]]:
     """Rows of Python values, a chunk at a time."""
     for start in range(0, len(columns[0]), CHUNK):
         yield from zip(*(values[start : start + CHUNK].tolist() for values in columns), strict=True)
+
+
+def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
+    """The columns of memberships.csv: row and label count from 1."""
+    columns: dict[str, np.ndarray] = {
+        "row": np.arange(1, len(probabilities) + 1),
+        "label": probabilities.argmax(axis=1) + 1,
+    }
+    columns.update((f"probability_{k}", values) for k, values in enumerate(probabilities.T, start=1))
+    columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
+    return columns
+
+
+def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
+    """Stop before any work is done if a result would be overwritten."""
+    existing = [str(path) for path in paths if path.is_file()]
+    if existing and not force:
+        raise FileExistsError(
+            f"{', '.join(existing)} would be overwritten, so nothing was done. "
+            "Add --force to overwrite, or choose another --output."
+        )
+
+
+@contextmanager
+def folder_for_results(path: Path) -> Iterator[None]:
+    """A folder that can be written to, made before the long work; taken back if nothing came into it."""
+    made = not path.exists()
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(path))
+        yield
+    finally:
+        if made and not any(path.iterdir()):
+            path.rmdir()
