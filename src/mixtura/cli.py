@@ -287,7 +287,8 @@ def _select(selector: Any, read: _Data, err: _Plain, total: int) -> tuple[Select
 
     from mixtura.results import Selection, StopReason
 
-    done, cut = list[Candidate](), False
+    done: list[Candidate] = []
+    cut = False
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal or err.quiet) as bar:
         task = bar.add_task("fitting", total=total)
@@ -369,8 +370,11 @@ def _report(out: _Plain, document: Mapping[str, Any]) -> None:
 
     best, runner_up, criterion = document["best"], document["runner_up"], document["criterion"]
     _candidate_table(out, criterion, document["candidates"])
-    for sentence in _also_rans(document["candidates"]):
-        out.say(sentence)
+    for word, fitted in (("degenerate", True), ("could not be fitted", False)):
+        which = [row for row in document["candidates"] if not row["eligible"] and isfinite(row["log_likelihood"]) is fitted]
+        if which:
+            reason = str(which[0]["reason"]).removeprefix("degenerate: ")
+            out.say(f"{len(which)} {word}, so cannot win; for example {_title(which[0])}: {reason}")
     out.say(f"\nBest: {_title(best)}, {criterion.upper()} {best[criterion]:.3f} (lower is better)", style="bold")
     about = FAMILIES[best["family"]].summary
     out.say(f"  {about}; log-likelihood {best['log_likelihood']:.3f} with {best['n_parameters']} parameters")
@@ -402,15 +406,6 @@ def _candidate_table(out: _Plain, criterion: str, rows: Sequence[Mapping[str, An
     out.print(grid)
 
 
-def _also_rans(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """How many candidates may not win, and an example of why."""
-    for word, fitted in (("degenerate", True), ("could not be fitted", False)):
-        which = [row for row in rows if not row["eligible"] and isfinite(row["log_likelihood"]) is fitted]
-        if which:
-            reason = str(which[0]["reason"]).removeprefix("degenerate: ")
-            yield f"{len(which)} {word}, so cannot win; for example {_title(which[0])}: {reason}"
-
-
 def _title(candidate: Mapping[str, Any]) -> str:
     """``EEE with 3 components``."""
     return f"{candidate['family']} with {_counted(candidate['n_components'], 'component')}"
@@ -423,12 +418,9 @@ def _counted(n: int, word: str) -> str:
 
 def _strength(gap: float) -> str:
     """What a difference in BIC says (Kass & Raftery 1995, p. 777)."""
-    steps = (
-        (2, "hardly a difference: the data leave both open"),
-        (6, "some evidence against it"),
-        (10, "strong evidence against it"),
-    )
-    return f" ({next((words for limit, words in steps if gap < limit), 'very strong evidence against it')})"
+    if gap < 2:
+        return " (hardly a difference: the data leave both open)"
+    return f" ({'some' if gap < 6 else 'strong' if gap < 10 else 'very strong'} evidence against it)"
 
 
 def _with_spread(mean: float, deviation: float) -> str:

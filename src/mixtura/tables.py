@@ -13,7 +13,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -363,11 +363,10 @@ def _sniff(text: str) -> str:
     """The separator that cuts the first lines into most cells, and into equally many if one does."""
 
     def score(delimiter: str) -> tuple[bool, int]:
-        try:
-            widths = [len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS)]
-        except csv.Error:
-            return False, 0
-        return len(set(widths)) == 1 and widths[0] > 1, widths[0] if widths else 0
+        widths: list[int] = []
+        with suppress(csv.Error):  # the reader that comes next words it
+            widths.extend(len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS))
+        return len(set(widths)) == 1 and widths[0] > 1, max(widths[:1], default=0)
 
     return max(DELIMITERS, key=score)
 

@@ -1,0 +1,438 @@
+"""The command line, as a user meets it: what is printed, what is written, what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixtura import __version__
+from mixtura.cli import RESULT_FILES, main
+from mixtura.errors import DataWarning
+from mixtura.model_file import load_model
+from mixtura.tables import read_table
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FAITHFUL = str(EXAMPLES / "old_faithful.csv")
+QUICK = ("--components", "2", "--families", "EEE")
+
+
+def table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def mixtura(*arguments: str, **options) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "import sys; from mixtura.cli import main; sys.exit(main())", *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def old_faithful(tmp_path_factory):
+    """The full selection on Old Faithful, run once: its folder, its JSON document."""
+    folder = tmp_path_factory.mktemp("faithful") / "out"
+    stdout, sys.stdout = sys.stdout, io.StringIO()
+    try:
+        assert main(["fit", FAITHFUL, "--output", str(folder), "--json"]) == 0
+        return folder, json.loads(sys.stdout.getvalue())
+    finally:
+        sys.stdout = stdout
+
+
+@pytest.fixture
+def fitted(here, capsys):
+    """A quick fit of Old Faithful in the current folder."""
+    assert main(["fit", FAITHFUL, *QUICK, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    return here / "old_faithful.mixtura"
+
+
+# ---- fit -----------------------------------------------------------------------------------------------------------
+
+
+def test_old_faithful_is_three_equal_ellipsoids_as_in_mclust(old_faithful):
+    _, document = old_faithful
+    best = document["best"]
+    assert (best["family"], best["n_components"], best["n_parameters"]) == ("EEE", 3, 11)
+    assert best["log_likelihood"] == pytest.approx(-1126.326, abs=0.01)
+    assert best["bic"] == pytest.approx(2314.316, abs=0.02)
+    assert best["converged"]
+    assert document["runner_up"]["bic"] > best["bic"]
+
+
+def test_all_files_are_written_and_agree(old_faithful):
+    folder, document = old_faithful
+    assert sorted(entry.name for entry in folder.iterdir()) == sorted(RESULT_FILES)
+    X = read_table(FAITHFUL).numeric()[0]
+    written = np.loadtxt(folder / "memberships.csv", delimiter=",", skiprows=1)
+    probabilities = written[:, 2:5]
+    model = load_model(folder / "model.safetensors")
+    assert np.array_equal(probabilities, model.mixture.posterior(X))
+    assert np.abs(probabilities.sum(axis=1) - 1).max() < 1e-12
+    assert np.array_equal(written[:, 0], np.arange(1, 273))
+    assert np.array_equal(written[:, 1], probabilities.argmax(axis=1) + 1)
+    assert np.array_equal(written[:, 5], 1 - probabilities.max(axis=1))
+    assert model.mixture.log_density(X).sum() == pytest.approx(document["best"]["log_likelihood"], rel=1e-12)
+    assert model.metadata["best"] == document["best"]
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in ("criteria.png", "clusters.png"))
+
+
+def test_candidates_are_written_best_first_with_reasons(old_faithful):
+    folder, document = old_faithful
+    rows = table((folder / "candidates.csv").read_text())
+    assert len(rows) == len(document["candidates"]) >= 60
+    eligible = [float(row["bic"]) for row in rows if row["eligible"] == "True"]
+    assert eligible == sorted(eligible)
+    assert all(row["reason"] for row in rows if row["eligible"] == "False")
+
+
+def test_components_are_told_in_json(old_faithful):
+    _, document = old_faithful
+    components = document["components"]
+    assert sum(component["weight"] for component in components) == pytest.approx(1)
+    assert sum(component["n_rows"] for component in components) == 272
+    assert sum(component["n_unsure"] for component in components) == document["n_unsure"]
+    assert {tuple(component["mean"]) for component in components} == {("eruptions", "waiting")}
+
+
+def test_a_person_reads_the_whole_story(here, capsys):
+    assert main(["fit", str(EXAMPLES / "banknote.csv"), "--components", "1:2", "--families", "EEE,vvv"]) == 0
+    out, err = capsys.readouterr()
+    for words in (
+        "200 rows; 6 columns used: Length, Left, Right, Bottom, Top, Diagonal",
+        "left out: label, because it is not numeric (line 2 has 'genuine')",
+        "The best of 4 candidates by BIC (lower is better)",
+        "Best: VVV with 2 components, BIC ",
+        "ellipsoids, each of its own; log-likelihood -",
+        "of EM; converged: ",
+        "Runner-up: EEE with 2 components, ",
+        "very strong evidence against it",
+        "Component 1: ",
+        " ± ",
+        "rows are unsure: their largest probability is below 0.9",
+        "Wrote banknote.mixtura/memberships.csv",
+    ):
+        assert words in out
+    assert "\x1b" not in out
+    assert err == ""
+
+
+def test_one_column_is_tried_with_equal_and_varying_size_only(here, capsys):
+    assert main(["fit", str(EXAMPLES / "acidity.csv"), "--components", "2", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [row["family"] for row in document["candidates"]] == ["EII", "VII"]
+    assert document["best"]["bic"] == pytest.approx(392.07, abs=0.02)
+
+
+def test_degenerate_candidates_are_counted_and_explained(here, capsys):
+    Path("data.csv").write_text("x\n" + "1\n" * 30 + "".join(f"{i * i % 37 / 7}\n" for i in range(60)))
+    assert main(["fit", "data.csv", "--components", "1,3", "--families", "VII", "--criterion", "aic"]) == 0
+    out = capsys.readouterr().out
+    assert "1 degenerate, so cannot win; for example VII with 3 components: component " in out
+
+
+def test_failed_candidates_name_the_columns(here, capsys):
+    rng = np.random.default_rng(0)
+    rows = "".join(f"{a},{b},{a + b}\n" for a, b in rng.integers(0, 99, (50, 2)).tolist())
+    Path("data.csv").write_text("weight,height,sum\n" + rows)
+    assert main(["fit", "data.csv", "--components", "1", "--families", "VVV,VVI"]) == 0
+    out = capsys.readouterr().out
+    assert "1 could not be fitted, so cannot win; for example VVV with 1 component: column 'weight', column 'height'" in out
+
+
+def test_the_seed_decides_and_the_threads_do_not(here, capsys):
+    documents = []
+    for threads in ("1", "2"):
+        assert main(["fit", FAITHFUL, *QUICK, "--seed", "7", "--threads", threads, "--json", "--force"]) == 0
+        documents.append(capsys.readouterr().out)
+    assert documents[0] == documents[1]
+
+
+def test_columns_with_a_comma_in_their_name_can_be_chosen(here, capsys):
+    Path("data.csv").write_text('"a, b",c,d\n' + "".join(f"{i % 7},{i % 5},{i % 3}\n" for i in range(40)))
+    assert main(["fit", "data.csv", "--columns", '"a, b",d', "--components", "1", "--families", "VVI", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["columns"] == ["a, b", "d"]
+
+
+def test_full_runs_from_a_number_of_starts(here, capsys):
+    assert main(["fit", FAITHFUL, *QUICK, "--starts", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"]["converged"]
+
+
+def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
+    from mixtura import estimators
+
+    def select(*arguments, **options):
+        for _ in range(2):
+            warnings.warn("first line\nsecond line", DataWarning, stacklevel=1)
+        return original(*arguments, **options)
+
+    original = estimators.select
+    monkeypatch.setattr(estimators, "select", select)
+    assert main(["fit", FAITHFUL, *QUICK, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "note: first line second line\n"
+    assert json.loads(out)["n_rows"] == 272
+
+
+# ---- files that exist ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_refuses_to_overwrite_and_changes_nothing(fitted, capsys):
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fitted.iterdir()}
+    assert main(["fit", FAITHFUL, *QUICK]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "memberships.csv" in err
+    assert "--force" in err
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fitted.iterdir()}
+    assert main(["fit", FAITHFUL, *QUICK, "--force"]) == 0
+
+
+def test_a_failed_fit_leaves_no_folder(here, capsys):
+    Path("data.csv").write_text("a,b\n1,2\n2,4\n3,6\n")
+    assert main(["fit", "data.csv", "--components", "3", "--families", "VVV"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("mixtura: data.csv: No candidate could be fitted")
+    assert not Path("data.mixtura").exists()
+
+
+def test_a_failed_write_leaves_the_old_results(fitted, monkeypatch, capsys):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "clusters.png")
+
+    before = {path.name: path.read_bytes() for path in fitted.iterdir()}
+    monkeypatch.setattr("mixtura.plots.plot_mixture", fail)
+    assert main(["fit", FAITHFUL, *QUICK, "--force"]) == 1
+    assert "clusters.png: No space left on device" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in fitted.iterdir()}
+
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
+    from mixtura.estimators import GaussianMixtureSelector
+
+    fit = GaussianMixtureSelector.fit
+
+    def interrupted(self, X, callback):
+        def stop_after_three(candidate):
+            callback(candidate)
+            seen.append(candidate)
+            if len(seen) == 3:
+                raise KeyboardInterrupt
+
+        seen: list[object] = []
+        return fit(self, X, callback=stop_after_three)
+
+    monkeypatch.setattr(GaussianMixtureSelector, "fit", interrupted)
+    assert main(["fit", FAITHFUL, "--components", "2:4", "--families", "EII,EEE"]) == 130
+    out = capsys.readouterr().out
+    assert "The best of 3 candidates" in out
+    assert "Interrupted by Ctrl-C: this is the best of the candidates fitted until then." in out
+    assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True
+
+
+def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
+    from mixtura.estimators import GaussianMixtureSelector
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GaussianMixtureSelector, "fit", interrupted)
+    assert main(["fit", FAITHFUL]) == 130
+    assert "interrupted before there was a result; nothing was written" in capsys.readouterr().err
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_real_sigint_ends_a_long_fit_with_130(here):
+    rng = np.random.default_rng(0)
+    np.savetxt("big.csv", rng.normal(size=(40_000, 4)), delimiter=",", header="a,b,c,d", comments="")
+    with mixtura("fit", "big.csv") as process:
+        while not Path("big.mixtura").exists():  # made when the fit begins
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 130, err
+        assert b"Traceback" not in err
+
+
+# ---- pipes ---------------------------------------------------------------------------------------------------------
+
+
+def test_data_come_from_a_pipe_and_words_go_into_one(here):
+    with mixtura("fit", "-", *QUICK) as process:
+        out, err = process.communicate(Path(FAITHFUL).read_bytes(), timeout=120)
+    assert process.returncode == 0
+    assert err == b""
+    assert out.startswith(b"standard input: 272 rows; 2 columns used: eruptions, waiting")
+    assert b"\x1b" not in out
+    assert Path("stdin.mixtura/model.safetensors").exists()
+
+
+def test_a_reader_that_stops_reading_is_no_error(here):
+    with mixtura("fit", FAITHFUL, *QUICK) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert Path("old_faithful.mixtura/clusters.png").exists()
+
+
+# ---- predict -------------------------------------------------------------------------------------------------------
+
+
+def test_predict_gives_the_memberships_of_the_fit(fitted, capsys):
+    assert main(["predict", str(fitted / "model.safetensors"), FAITHFUL]) == 0
+    assert capsys.readouterr().out == (fitted / "memberships.csv").read_text()
+
+
+def test_predict_matches_columns_by_name(fitted, capsys):
+    rows = table(Path(FAITHFUL).read_text())
+    Path("turned.csv").write_text("waiting;extra;eruptions\n" + "".join(f"{r['waiting']};x;{r['eruptions']}\n" for r in rows))
+    assert main(["predict", str(fitted / "model.safetensors"), "turned.csv", "--output", "out.csv"]) == 0
+    assert capsys.readouterr().out == ""
+    assert Path("out.csv").read_text() == (fitted / "memberships.csv").read_text()
+
+
+def test_predict_names_the_missing_columns(fitted, capsys):
+    Path("other.csv").write_text("Waiting,x\n1,2\n")
+    assert main(["predict", str(fitted / "model.safetensors"), "other.csv"]) == 1
+    err = capsys.readouterr().err
+    assert "no column is called 'eruptions' or 'waiting' (did you mean 'Waiting'?)" in err
+    assert "The model needs the columns 'eruptions', 'waiting'." in err
+
+
+def test_predict_takes_a_single_row_and_speaks_json(fitted, capsys):
+    Path("one.csv").write_text("eruptions,waiting\n2,50\n")
+    assert main(["predict", str(fitted / "model.safetensors"), "one.csv", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["n_rows"] == 1
+    assert document["probability_1"][0] + document["probability_2"][0] == pytest.approx(1)
+
+
+def test_predict_does_not_overwrite_without_force(fitted, capsys):
+    Path("out.csv").write_text("mine")
+    arguments = ["predict", str(fitted / "model.safetensors"), FAITHFUL, "--output", "out.csv"]
+    assert main(arguments) == 2
+    assert "out.csv would be overwritten" in capsys.readouterr().err
+    assert Path("out.csv").read_text() == "mine"
+    assert main([*arguments, "--force"]) == 0
+
+
+def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
+    path = fitted / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert main(["predict", str(path), FAITHFUL]) == 1
+    assert "its SHA-256 does not match" in capsys.readouterr().err
+
+
+# ---- compare -------------------------------------------------------------------------------------------------------
+
+
+def test_compare_shows_three_methods(here, capsys):
+    pytest.importorskip("mixtura.compare")
+    assert main(["compare", FAITHFUL]) == 0
+    out = capsys.readouterr().out
+    assert all(method in out for method in ("K-Means", "Gaussian mixture", "DBSCAN"))
+    assert main(["compare", FAITHFUL, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["methods"]) == 3
+
+
+# ---- what is refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit"], "requires an argument"),
+        (["fti", FAITHFUL], 'Did you mean "fit"?'),
+        (["fit", FAITHFUL, "--jsn"], "Did you mean --json?"),
+        (["fit", FAITHFUL, "--components", "0"], "a range (1:10) or a list (2,4,6), but '0' came"),
+        (["fit", FAITHFUL, "--components", "5:2"], "'5:2' came"),
+        (["fit", FAITHFUL, "--components", "two"], "'two' came"),
+        (["fit", FAITHFUL, "--components", "2", "--max-components", "3"], "give one of them"),
+        (["fit", FAITHFUL, "--max-components", "0"], "Must be >= 1"),
+        (["fit", FAITHFUL, "--threads", "0"], "Must be >= 1"),
+        (["fit", FAITHFUL, "--starts", "x"], "--starts"),
+        (["fit", FAITHFUL, "--seed", "-1"], "Must be >= 0"),
+        (["fit", FAITHFUL, "--criterion", "bix"], 'Did you mean "bic"?'),
+        (["fit", FAITHFUL, "--families", "EEE,VXV"], "--families 'VXV' is not a known family. Did you mean 'VVV'?"),
+        (["fit", FAITHFUL, "--output", FAITHFUL], "File exists"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_ends_with_2(here, capsys, arguments, words):
+    assert main(arguments) == 2
+    assert_one_clean_paragraph(capsys, words)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "the file is empty"),
+        ("a,b\n", "there are none"),
+        ("a,b\n1,2\n", "expected at least two rows"),
+        ("1,2\n3,4\n", "it holds only numbers"),
+        ("a\nx\ny\n", "expected at least one column of numbers"),
+        ("a,b\n1,2\n3\n", "line 3 has 1"),
+        ("a,b\n1,2\n3,\n5,6\n", "Drop or fill these rows first"),
+        ("a,b\n1,1e200\n3,-1e200\n5,6\n", "column 'b' spans about"),
+    ],
+)
+def test_data_that_cannot_be_clustered_end_with_1(here, capsys, content, words):
+    Path("data.csv").write_text(content)
+    assert main(["fit", "data.csv", *QUICK]) == 1
+    assert_one_clean_paragraph(capsys, words)
+    assert not Path("data.mixtura").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "nowhere.csv"], "nowhere.csv: No such file or directory"),
+        (["fit", "."], "Is a directory"),
+        (["fit", FAITHFUL, "--columns", "eruption"], "did you mean 'eruptions'?"),
+        (["predict", "nowhere", FAITHFUL], "nowhere: No such file"),
+        (["predict", FAITHFUL, FAITHFUL], "expected a model file written by mixtura"),
+    ],
+)
+def test_files_that_cannot_be_used_end_with_1(here, capsys, arguments, words):
+    assert main(arguments) == 1
+    assert_one_clean_paragraph(capsys, words)
+
+
+def assert_one_clean_paragraph(capsys, words):
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.startswith("mixtura: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_version_and_help_are_answered(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+    assert main(["--help"]) == 0
+    assert "predict" in capsys.readouterr().out
+    assert main(["fit", "--help"]) == 0
+    assert "--max-components" in capsys.readouterr().out

@@ -1,0 +1,142 @@
+"""The loop: where it starts, when it stops, what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import survey, two_groups
+
+from mixtura.em import RemainingGain, SmallChange, em, remaining_gain, slowest_rate
+from mixtura.families import FAMILIES
+from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
+from mixtura.mixture import Mixture
+from mixtura.moments import Scatter
+from mixtura.regularisation import Regularisation
+from mixtura.results import StopReason
+
+VVV = FAMILIES["VVV"]
+
+
+def run(X, start, family=VVV, seed=0, K=2, **keywords):
+    data = survey(X)
+    if not isinstance(start, Mixture):
+        start = start(data, K, np.random.default_rng(seed))
+    return em(data, start, family, Regularisation(data.scale), **keywords)
+
+
+def overlapping(n: int, apart: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.standard_normal((n // 4, 1)), rng.standard_normal((3 * n // 4, 1)) + apart])
+
+
+SLOW = {
+    "faithful-3": (lambda faithful: faithful, 3, "VVV"),
+    "faithful-tied-4": (lambda faithful: faithful, 4, "EEE"),
+    "two-close": (lambda _: overlapping(800, 1.5, 0), 2, "VVV"),
+    "one-as-two": (lambda _: np.random.default_rng(7).standard_normal((500, 1)), 2, "VVV"),
+    "planes": (lambda _: np.concatenate([two_groups(600, 2, 1.2, 3)]), 2, "VVI"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOW)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(case, seed, faithful):
+    make, K, name = SLOW[case]
+    X = make(faithful)
+    start = [RandomRows(), RandomResponsibilities(), KMeansStart(), RandomRows("whitened")][seed]
+    fit = run(X, start, FAMILIES[name], seed, K, max_iter=20_000)
+    assert fit.converged or fit.stop in (StopReason.MAX_ITER, StopReason.SADDLE)
+    if fit.converged:
+        further = em(survey(X), fit, FAMILIES[name], Regularisation(survey(X).scale), stopping=RemainingGain(1e-7), max_iter=60_000)
+        assert further.log_likelihood - fit.log_likelihood < 0.01
+
+
+def test_the_remaining_gain_of_a_geometric_trace_is_its_exact_sum():
+    trace = [-(0.9**i) for i in range(20)]
+    assert remaining_gain(trace, 3) == pytest.approx(0.9**19, rel=1e-9)
+
+
+def test_gains_that_grow_give_no_finite_estimate():
+    assert remaining_gain([-100.0, -99.9, -99.7, -99.3, -98.0, -95.0], 3) == float("inf")
+
+
+def test_the_slowest_rate_is_the_ratio_of_late_steps():
+    X = overlapping(800, 1.5, 0)
+    data = survey(X)
+    regularisation = Regularisation(data.scale)
+    start = KMeansStart()(data, 2, np.random.default_rng(0))
+    fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
+    steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in zip(fits, fits[1:], strict=False)]
+    from mixtura.em import _Loop
+
+    loop = _Loop(data, VVV, regularisation)
+    rate = slowest_rate(loop, loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture))
+    assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
+
+
+def test_exact_copies_are_named_and_not_called_converged():
+    X = two_groups(400)
+    one = run(X, KMeansStart(), K=1).mixture
+    twins = Mixture(
+        np.array([0.5, 0.5]), np.repeat(one.means, 2, axis=0), type(one.covariance)(np.repeat(one.covariance.values, 2, axis=0), 2)
+    )
+    fit = run(X, twins)
+    assert fit.stop is StopReason.COPIES
+    assert not fit.converged
+    assert "copies" in fit.stop.value
+
+
+def test_the_reported_likelihood_belongs_to_the_reported_mixture(faithful, family):
+    fit = run(faithful, RandomResponsibilities(), family, K=3, max_iter=7)
+    assert fit.log_likelihood == pytest.approx(fit.mixture.log_density(faithful).sum(), rel=1e-13)
+    assert fit.trace[-1] == fit.log_likelihood
+    assert fit.n_iter == len(fit.trace) - 1 == 7
+    assert fit.stop is StopReason.MAX_ITER
+
+
+def test_em_starts_with_the_m_step_on_exactly_the_given_responsibilities(faithful):
+    r = np.random.default_rng(0).dirichlet(np.ones(3), len(faithful))
+    fit = run(faithful, FromResponsibilities(r), K=3, max_iter=0)
+    np.testing.assert_allclose(fit.mixture.weights, r.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(fit.mixture.means, r.T @ faithful / r.sum(axis=0)[:, None], rtol=1e-13)
+
+
+def test_going_on_from_a_fit_is_the_same_as_not_having_stopped(faithful):
+    once = run(faithful, KMeansStart(), K=3, max_iter=12, stopping=SmallChange(0.0))
+    data = survey(faithful)
+    half = run(faithful, KMeansStart(), K=3, max_iter=5, stopping=SmallChange(0.0))
+    rest = em(data, half, VVV, Regularisation(data.scale), max_iter=7, stopping=SmallChange(0.0))
+    assert rest.trace == once.trace
+
+
+def test_a_callback_sees_every_iteration_and_an_interrupt_keeps_the_best(faithful):
+    seen = []
+
+    def stop_after_four(iteration):
+        seen.append(iteration.log_likelihood)
+        if iteration.number == 4:
+            raise KeyboardInterrupt
+
+    fit = run(faithful, RandomResponsibilities(), K=3, callback=stop_after_four)
+    assert fit.stop is StopReason.INTERRUPTED
+    assert fit.log_likelihood == seen[-1]
+    assert len(seen) == 4
+
+
+def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
+    X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), np.full((2, 1), 5.0)])
+    data = survey(X)
+    start = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [5.0]]), run(X, KMeansStart(), K=2).mixture.covariance)
+    fit = em(data, start, VVV, Regularisation(data.scale, floor=0.0))
+    assert fit.stop is StopReason.COLLAPSED
+    assert np.isfinite(fit.log_likelihood)
+
+
+def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backend):
+    data = survey(faithful, backend=backend)
+    mixture = run(faithful, KMeansStart(), K=3).mixture
+    r = mixture.posterior(faithful)
+    moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
+    assert moments.entropy == pytest.approx(-(r * np.log(np.maximum(r, 1e-300))).sum(), rel=1e-10)
+    assert moments.certainty == pytest.approx(np.log(r.max(axis=1)).sum(), rel=1e-10)
