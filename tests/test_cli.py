@@ -264,7 +264,7 @@ def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_real_sigint_ends_a_long_fit_with_130(here):
     rng = np.random.default_rng(0)
-    np.savetxt("big.csv", rng.normal(size=(40_000, 4)), delimiter=",", header="a,b,c,d", comments="")
+    np.savetxt("big.csv", rng.normal(size=(15_000, 4)), delimiter=",", header="a,b,c,d", comments="")
     with mixtura("fit", "big.csv") as process:
         while not Path("big.mixtura").exists():  # made when the fit begins
             assert process.poll() is None

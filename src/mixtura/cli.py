@@ -54,6 +54,7 @@ app = App(
     version=lambda: version("mixtura"),
     default_parameter=Parameter(negative=()),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 
 
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = app(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return DONE
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
@@ -85,6 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
+def _silence_stdout() -> None:
+    """Send what is still to be printed nowhere, so that Python does not complain about the pipe at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _complain(message: str, code: int) -> int:
     """One clean paragraph on stderr."""
     print(f"mixtura: {message}", file=sys.stderr)
@@ -95,7 +101,7 @@ def _complain(message: str, code: int) -> int:
 
 
 class _Plain(Console):
-    """A console that shows text as it is and leaves a broken pipe to :func:`main`."""
+    """A console that shows text as it is, and falls silent when nobody reads on: the files are still written."""
 
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
@@ -103,8 +109,9 @@ class _Plain(Console):
         super().__init__(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False, emoji=False)
 
     def on_broken_pipe(self) -> None:
-        """Let it rise."""
-        raise BrokenPipeError
+        """Show nothing from here on."""
+        self.quiet = True
+        _silence_stdout()
 
     def say(self, text: str, style: str | None = None) -> None:
         """A paragraph: folded on a terminal, one line in a pipe."""

@@ -255,6 +255,14 @@ def slowest_rate(loop: _Loop, before: Moments, now: Moments) -> float:
         return chart.vector(loop.e_step(loop.m_step(chart.moments(point), None)))
 
     origin = chart.vector(now)
+    try:
+        return _largest_ritz_value(image, origin, chart, before)
+    except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
+        return float("inf")
+
+
+def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: _Chart, before: Moments) -> float:
+    """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     last = origin - chart.vector(before)
     first = np.random.default_rng(0).standard_normal(len(origin)) * chart.rows_per_sum

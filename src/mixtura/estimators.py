@@ -401,7 +401,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
 
     Parameters
     ----------
-    n_components : int or iterable of int, default=range(1, 11)
+    n_components : int or iterable of int, default=1 to 10
         The Ks to try.
     families : "all" or list of str, default="all"
     criterion : {"bic", "aic", "icl"}, default="bic"
@@ -427,7 +427,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
 
     def __init__(
         self,
-        n_components: int | Iterable[int] = range(1, 11),
+        n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
         *,
         families: str | Sequence[str] = "all",
         criterion: str = "bic",
@@ -479,12 +479,15 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         return self
 
     def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+        reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
+        if not any(candidate.fit for candidate in selection.candidates):
+            raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
         if not selection.ranking:
-            reasons = {candidate.reason for candidate in selection.candidates}
-            raise ValueError(
-                "No candidate could be fitted without a degenerate component, so none is chosen; selection_ "
-                "holds them all. Try fewer "
-                f"components or stricter families. Reasons: {' | '.join(sorted(reasons)[:3])}"
+            warnings.warn(
+                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how the data were "
+                f"rounded, or try fewer components and stricter families. Reasons: {reasons}",
+                DegenerateWarning,
+                stacklevel=3,
             )
         winner: Candidate = selection.best
         fit = winner.fit

@@ -392,7 +392,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
         _draw_family(
             ax, _over_k(selection, family), family, colour, dashed=place >= len(PALETTE), bold=place == 0 and winner is not None
         )
-    handles = [*ax.get_legend_handles_labels()[0]]
+    handles = list(ax.get_lines())
     eligible = [c.criterion for c in selection.ranking]
     if eligible:
         _limit_to(ax, eligible)
@@ -482,7 +482,13 @@ def _draw_criteria(ax: Axes, cells: Sequence[Candidate], criteria: Mapping[str, 
 
 def _ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
     """A ring about a point; the smaller handle for the legend."""
-    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.6}
+    look: dict[str, Any] = {
+        "linestyle": "",
+        "marker": "o",
+        "markerfacecolor": "none",
+        "markeredgecolor": INK,
+        "markeredgewidth": 1.6,
+    }
     ax.plot(x, y, markersize=15, zorder=6, **look)
     return Line2D([], [], markersize=9, label=label, **look)
 
@@ -606,7 +612,14 @@ def _legend_beside(ax: Axes, handles: Sequence[Line2D], title: str) -> None:
         ax.legend(handles=list(handles), title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), ncols=columns, **_LEGEND)
 
 
-_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "title_fontsize": 9, "borderaxespad": 0.0, "alignment": "left", "handletextpad": 0.6}
+_LEGEND: dict[str, Any] = {
+    "frameon": False,
+    "fontsize": 9,
+    "title_fontsize": 9,
+    "borderaxespad": 0.0,
+    "alignment": "left",
+    "handletextpad": 0.6,
+}
 
 
 def _legend_look(view: _View) -> dict[str, Any]:

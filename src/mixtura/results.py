@@ -164,8 +164,12 @@ class Selection:
 
     @property
     def best(self) -> Candidate:
-        """The winner: the lowest criterion among the fits without a degenerate component."""
-        return self.ranking[0]
+        """The winner: the lowest criterion among the fits without a degenerate component.
+
+        Where there is no such fit, the simplest one: the fewest components, then the lowest criterion.
+        """
+        fitted = [candidate for candidate in self.candidates if candidate.fit is not None]
+        return next(iter(self.ranking), None) or min(fitted, key=lambda c: (c.n_components, c.criterion))
 
     @property
     def runner_up(self) -> Candidate | None:

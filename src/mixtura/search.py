@@ -111,7 +111,7 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
     stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (SCREENING, min(SCREENING_ITERATIONS, plan.max_iter))
     fits = in_parallel(lambda job: run(*job, stopping, max_iter, alone), list(enumerate(starts)), plan.workers, stopped)
     if not alone and not stopped.is_set():
-        fits = _polish(
+        return _polish(
             fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True), plan.workers, stopped
         )
     return SearchResult(_best(fits), tuple(fits))
@@ -122,10 +122,12 @@ def _polish(
     run: Callable[[int, FitResult], FitResult | FailedStart],
     workers: int,
     stopped: threading.Event,
-) -> list[FitResult | FailedStart]:
+) -> SearchResult:
     """The best few screened fits run to the end; more of them, in turn, while all that came out are degenerate."""
     waiting = _different(fits)
-    polished = list(fits)
+    everything = list(fits)
+    polished: list[int] = []
+    judged: list[FitResult | FailedStart] = []
     while waiting:
         now, waiting = waiting[:POLISHED], waiting[POLISHED:]
 
@@ -136,11 +138,12 @@ def _polish(
             return replace(longer, n_iter=short.n_iter + longer.n_iter) if isinstance(longer, FitResult) else short
 
         for number, fit in zip(now, in_parallel(finish, now, workers, stopped), strict=True):
-            polished[number] = fit
-        done = [polished[number] for number in now]
-        if stopped.is_set() or any(isinstance(fit, FitResult) and not fit.degenerate for fit in done):
+            everything[number] = fit
+        polished = sorted([*polished, *now])  # in the order of the starts, so that the earlier of two equals wins
+        judged = [everything[number] for number in polished]
+        if stopped.is_set() or any(isinstance(fit, FitResult) and not fit.degenerate for fit in judged):
             break
-    return polished
+    return SearchResult(_best(judged or fits), tuple(everything))
 
 
 def _different(fits: Iterable[FitResult | FailedStart]) -> list[int]:

@@ -106,7 +106,7 @@ def _refuse_text_and_gaps(X: Any) -> None:
         for index, value in np.ndenumerate(array):
             if isinstance(value, str | bytes):
                 raise ValueError(
-                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text {value!r}. "
+                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text {str(value)!r}. "
                     f"Text cannot be converted to "
                     "float without guessing: convert it yourself, for example X.astype(float), or leave the column out."
                 )
