@@ -1,0 +1,48 @@
+# Every command does its own set-up. `make run` and `make test` are the two in the README.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint bench clean
+
+run: $(VENV)/run.stamp
+	$(BIN)/mixtura fit examples/old_faithful.csv --seed 0 --force
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/lint.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/iteration.py
+	$(BIN)/python benchmarks/memory.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+# The package is built from what is here, so any change of it is installed anew.
+SOURCES := $(wildcard src/mixtura/*.py src/mixtura/*/*.py native/*) CMakeLists.txt pyproject.toml
+
+$(VENV)/run.stamp: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/lint.stamp: $(VENV)/test.stamp
+	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist old_faithful.mixtura
