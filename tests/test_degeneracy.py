@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from conftest import survey, two_groups
 
+from conftest import survey, two_groups
 from mixtura.covariance import Dense, Diagonal, Spherical
 from mixtura.degeneracy import degenerate_components, has_copies
 from mixtura.families import FAMILIES

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
-from conftest import survey, two_groups
 
-from mixtura.em import RemainingGain, SmallChange, em, remaining_gain, slowest_rate
+from conftest import survey, two_groups
+from mixtura.em import RemainingGain, SmallChange, _Loop, em, remaining_gain, slowest_rate
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.mixture import Mixture
@@ -67,9 +69,7 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     regularisation = Regularisation(data.scale)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
-    steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in zip(fits, fits[1:], strict=False)]
-    from mixtura.em import _Loop
-
+    steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
     loop = _Loop(data, VVV, regularisation)
     rate = slowest_rate(loop, loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture))
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)

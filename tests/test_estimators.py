@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from conftest import two_groups
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as TheirMixture
 
+from conftest import two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.errors import DataError, DataWarning, DegenerateWarning
 
@@ -302,10 +302,10 @@ def test_units_of_the_columns_do_not_decide():
 
 def test_a_seed_fixes_the_answer_for_any_number_of_threads_and_leaves_numpys_generator_alone():
     X = two_groups(30_000, 2, apart=2)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     fits = [GaussianMixture(2, random_state=0, n_threads=threads).fit(X) for threads in (1, 2, 3)]
     assert all(np.array_equal(fits[0].means_, one.means_) for one in fits[1:])
-    np.testing.assert_array_equal(before, np.random.get_state()[1])
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_one_fitted_mixture_answers_many_threads():
@@ -314,9 +314,7 @@ def test_one_fitted_mixture_answers_many_threads():
     expected, wrong = g.predict_proba(X), []
 
     def ask():
-        for _ in range(20):
-            if not np.array_equal(g.predict_proba(X), expected):
-                wrong.append(1)
+        wrong.extend(1 for _ in range(20) if not np.array_equal(g.predict_proba(X), expected))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:

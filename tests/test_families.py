@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import ALL_FAMILIES, read_truth, survey, two_groups
 
+from conftest import ALL_FAMILIES, read_truth, survey, two_groups
 from mixtura.em import RemainingGain, em
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES, family_named

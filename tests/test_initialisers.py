@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import survey, two_groups
 
+from conftest import survey, two_groups
 from mixtura.initialisers import BY_NAME, FromCentres, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.search import DEFAULT_STARTS
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
 
+from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
 from mixtura.covariance import Dense
 from mixtura.criteria import bic, icl
 from mixtura.em import RemainingGain, SmallChange, em

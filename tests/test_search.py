@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import survey, two_groups
 
+from conftest import survey, two_groups
 from mixtura.em import RemainingGain
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES

@@ -8,9 +8,9 @@ import sys
 import warnings
 
 import pytest
-from conftest import TRUTH
 from sklearn.utils.estimator_checks import check_estimator
 
+from conftest import TRUTH
 from mixtura import GaussianMixture, GaussianMixtureSelector
 
 SUITE = TRUTH / "sklearn_suite" / "run_suite.py"

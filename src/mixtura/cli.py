@@ -37,15 +37,9 @@ if TYPE_CHECKING:
 
 DONE, WRONG_DATA, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
-STANDARD_INPUT = "<standard input>"
-"""What the table reader also takes for ``-``, which the parser of the command line takes for an option."""
-
-UNSURE = 0.9
-"""A row whose largest probability is smaller is called unsure."""
-
-SHOWN = 10
-"""Candidates that are printed; all of them are in candidates.csv."""
-
+STANDARD_INPUT = "<standard input>"  # the table reader takes it for "-", which the parser takes for an option
+UNSURE = 0.9  # a row whose largest probability is smaller is called unsure
+SHOWN = 10  # candidates that are printed; all of them are in candidates.csv
 RESULT_FILES = ("memberships.csv", "model.safetensors", "candidates.csv", "criteria.png", "clusters.png")
 
 app = App(
@@ -72,8 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = app(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
-        _silence_stdout()
-        return DONE
+        return _silence_stdout()
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:
@@ -86,9 +79,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else DONE
 
 
-def _silence_stdout() -> None:
+def _silence_stdout() -> int:
     """Send what is still to be printed nowhere, so that Python does not complain about the pipe at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
 
 
 def _complain(message: str, code: int) -> int:
@@ -303,6 +297,8 @@ def _select(selector: Any, read: _Data, err: _Plain, total: int) -> tuple[Select
         def keep(candidate: Candidate) -> None:
             done.append(candidate)
             bar.update(task, advance=1, description=f"fitted {candidate.family} with {candidate.n_components}")
+            if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt  # one Ctrl-C ends the whole selection, not only the cell it came into
 
         try:
             selection = selector.fit(read.X, callback=keep).selection_
@@ -312,8 +308,7 @@ def _select(selector: Any, read: _Data, err: _Plain, total: int) -> tuple[Select
                 raise
         except ValueError as error:
             raise ValueError(f"{read.table.source}: {_with_names(str(error), read.names)}") from None
-    cut = cut or len(selection.candidates) < total
-    return selection, cut or any(c.fit is not None and c.fit.stop is StopReason.INTERRUPTED for c in selection.candidates)
+    return selection, cut or len(selection.candidates) < total
 
 
 def _winner(selection: Selection) -> Mixture:

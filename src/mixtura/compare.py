@@ -174,7 +174,7 @@ def _k_means(Z: Array, K: int, seed: int | None) -> tuple[Method, Labels]:
         needs_k=True,
         n_clusters=_n_clusters(labels),
         output="one cluster number for each row",
-        interpretation=f"Every row has the nearest of {_count(centres, 'centre')}; a row on a border looks as sure as one in the middle.",
+        interpretation=f"Every row has the nearest of {_count(centres, 'centre')}; a row on a border looks as sure as any.",
         unsure_rows=None,
         noise_rows=None,
         silhouette=_silhouette(Z, labels, seed),
@@ -205,7 +205,7 @@ def _gaussian_mixture(Z: Array, n_components: int | None, family: str, seed: int
         needs_k=False,
         n_clusters=_n_clusters(labels),
         output=f"{_count(K, 'membership')} for each row that sum to 1, and a density",
-        interpretation=f"{_of_rows(unsure, len(Z))} unsure: no component has 90 % of them. A criterion such as BIC compares values of K.",
+        interpretation=f"{_of_rows(unsure, len(Z))} unsure: no component has 90 % of them. BIC compares values of K.",
         unsure_rows=unsure,
         noise_rows=None,
         silhouette=_silhouette(Z, labels, seed),
@@ -308,7 +308,7 @@ def _silhouette(Z: Array, labels: Labels, seed: int | None) -> float | None:
 
 def _ellipses(family: str) -> str:
     """The clusters of a family in words; its letters are volume, shape and orientation."""
-    volume, shape, orientation = family
+    volume, shape, orientation = list(family)
     body = "round clusters" if shape == "I" else "ellipses along the axes" if orientation == "I" else "ellipses in any direction"
     letters = (("size", volume), ("form", shape), ("direction", orientation))
     same = [word for word, letter in letters if letter == "E"]

@@ -484,8 +484,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
         if not selection.ranking:
             warnings.warn(
-                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how the data were "
-                f"rounded, or try fewer components and stricter families. Reasons: {reasons}",
+                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how "
+                f"the data were rounded, or try fewer components and stricter families. Reasons: {reasons}",
                 DegenerateWarning,
                 stacklevel=3,
             )
