@@ -36,7 +36,7 @@ for i in (np.abs(r[:, 0] - 0.5).argmin(), x.argmin(), x.argmax()):
 
 print("\nHow many components? Lower is better")
 X = x[:, None]
-models = [GaussianMixture(k, random_state=0).fit(X) for k in range(1, 11)]
+models = [GaussianMixture(k, tol=1e-4, random_state=0).fit(X) for k in range(1, 11)]
 for name, scores in (("AIC", [m.aic(X) for m in models]), ("BIC", [m.bic(X) for m in models])):
     print(
         f"  {name}  " + "  ".join(f"{value:.0f}{'*' * (value == min(scores))}" for value in scores) + "   (K = 1 to 10, * lowest)"

@@ -130,14 +130,14 @@ def _notes(err: _Plain) -> Iterator[None]:
         yield
 
 
-def _grid(*heads: str, title: str | None = None) -> Grid:
-    """An empty table; words stand at the left, numbers at the right."""
+def _grid(*heads: str, title: str | None = None, justify: Literal["left", "right"] = "right") -> Grid:
+    """An empty table: numbers at the right, or text at the left with room between the rows."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
-    grid = Grid(title=title, box=SIMPLE_HEAD)
+    grid = Grid(title=title, box=SIMPLE_HEAD, padding=(0, 1, int(justify == "left"), 1))
     for head in heads:
-        grid.add_column(head, justify="left" if head in ("family", "method") else "right")
+        grid.add_column(head, justify="left" if head == "family" else justify)
     return grid
 
 
@@ -491,8 +491,15 @@ def compare(data: str, /, *, columns: Columns = None, seed: Seed = 0, json: Json
         rows = compare_methods(read.X, random_state=seed).rows()
     if json:
         _print_json({"source": read.table.source, "n_rows": len(read.X), "columns": read.names, "methods": rows})
-    grid = _grid(*(str(head).replace("_", " ") for head in rows[0]))
-    for row in rows:
-        grid.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    grid = _grid("", *(str(row["name"]) for row in rows), justify="left")
+    for key in list(rows[0])[1:]:
+        grid.add_row(key.replace("_", " "), *(_cell(row[key]) for row in rows))
     out.print(grid)
     return DONE
+
+
+def _cell(value: object) -> str:
+    """A value for a person."""
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
