@@ -381,3 +381,19 @@ def test_a_cell_that_cannot_be_fitted_is_a_row_with_a_reason():
 def test_the_selector_refuses_bad_parameters(bad, faithful):
     with pytest.raises(ValueError, match=r"criterion|Did you mean|n_components"):
         GaussianMixtureSelector(**bad).fit(faithful)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
+    X = two_groups(25_000, 2, apart=3)
+    seen = []
+
+    def stop_after_three(candidate):
+        seen.append(candidate)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    s = GaussianMixtureSelector(range(1, 6), families=["EII", "VVI"], n_init=1, max_iter=50, n_threads=n_threads, random_state=0)
+    s.fit(X, callback=stop_after_three)
+    assert 3 <= len(s.selection_.candidates) <= 4
+    assert s.best_estimator_.predict(X).shape == (25_000,)

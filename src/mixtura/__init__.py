@@ -1,7 +1,25 @@
-"""Soft clustering with Gaussian mixtures."""
+"""Soft clustering with Gaussian mixtures. Names are imported when they are first used, so that the command line starts fast."""
 
-from mixtura.backends import build_info
-from mixtura.estimators import GaussianMixture, GaussianMixtureSelector
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixtura.backends import build_info
+    from mixtura.estimators import GaussianMixture, GaussianMixtureSelector
 
 __all__ = ["GaussianMixture", "GaussianMixtureSelector", "__version__", "build_info"]
 __version__ = "0.1.0"
+
+_HOMES = {"GaussianMixture": "estimators", "GaussianMixtureSelector": "estimators", "build_info": "backends"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mixtura' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mixtura.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

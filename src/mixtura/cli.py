@@ -91,9 +91,6 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-# ---- the screen ----------------------------------------------------------------------------------------------------
-
-
 class _Plain(Console):
     """A console that shows text as it is, and falls silent when nobody reads on: the files are still written."""
 
@@ -131,11 +128,11 @@ def _notes(err: _Plain) -> Iterator[None]:
 
 
 def _grid(*heads: str, title: str | None = None, justify: Literal["left", "right"] = "right") -> Grid:
-    """An empty table: numbers at the right, or text at the left with room between the rows."""
+    """An empty table: numbers at the right, or text at the left."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
-    grid = Grid(title=title, box=SIMPLE_HEAD, padding=(0, 1, int(justify == "left"), 1))
+    grid = Grid(title=title, box=SIMPLE_HEAD)
     for head in heads:
         grid.add_column(head, justify="left" if head == "family" else justify)
     return grid
@@ -433,9 +430,6 @@ def _with_spread(mean: float, deviation: float) -> str:
         return f"{mean:.{min(digits, 17)}g} ± {deviation:.2g}"
     decimals = max(0, 1 - place)
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
-
-
-# ---- predict and compare -------------------------------------------------------------------------------------------
 
 
 @app.command

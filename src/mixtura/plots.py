@@ -121,11 +121,7 @@ def plot_mixture(
     drawn, left_out = names[:MOST_COLUMNS], names[MOST_COLUMNS:]
     view = _view(mixture, rows, [list(columns).index(name) for name in drawn], drawn)
     if len(drawn) > 2:
-        if ax is not None:
-            raise ValueError(
-                f"`ax` holds one panel, but {len(drawn)} columns need a grid of them. "
-                "Leave `ax` out (a figure is returned), or choose at most two columns with `shown`."
-            )
+        _refuse_one_panel(ax, len(drawn))
         return _pair_grid(view, _grid_title(title, left_out))
     ax = _new_axes() if ax is None else ax
     (_draw_curves if len(drawn) == 1 else _draw_plane)(ax, view)
@@ -195,6 +191,15 @@ def _known_names(columns: Sequence[str], shown: Sequence[str]) -> tuple[str, ...
     if unknown or not len(shown):
         raise ValueError(f"`shown` is {list(shown)}, but there are only these columns: {list(columns)}. Name at least one of them.")
     return tuple(shown)
+
+
+def _refuse_one_panel(ax: Axes | None, n_columns: int) -> None:
+    """A grid makes its own figure."""
+    if ax is not None:
+        raise ValueError(
+            f"`ax` holds one panel, but {n_columns} columns need a grid of them. "
+            "Leave `ax` out (a figure is returned), or choose at most two columns with `shown`."
+        )
 
 
 # ---- one column -------------------------------------------------------------------------------------------------------
@@ -496,7 +501,7 @@ def _ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
 def _criterion_axes(ax: Axes, name: str) -> None:
     """Axis labels, whole numbers of components, and room for a ring at both ends."""
     ax.set(xlabel="components K", ylabel=f"{name} (lower is better)")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07)
     _tidy(ax)
 

@@ -65,11 +65,19 @@ def draw_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, see
     return [draw(survey, K, np.random.default_rng(child)) for draw, child in zip(wanted, seed.spawn(len(wanted)), strict=True)]
 
 
-def search(survey: Survey, starts: Sequence[Start], family: Family, regularisation: Regularisation, plan: Plan) -> SearchResult:
+def search(
+    survey: Survey,
+    starts: Sequence[Start],
+    family: Family,
+    regularisation: Regularisation,
+    plan: Plan,
+    stopped: threading.Event | None = None,
+) -> SearchResult:
     """The best fit over all starts: the highest objective among those without a degenerate component.
 
     Fits at the same optimum (within 0.01) count as equal, and then the earlier start wins, so that rounding never
-    decides. When every fit is degenerate, the best of them is given back as it is.
+    decides. When every fit is degenerate, the best of them is given back as it is. Setting ``stopped`` from another thread
+    ends every run after its current iteration, as Ctrl-C does.
 
     Raises
     ------
@@ -78,7 +86,7 @@ def search(survey: Survey, starts: Sequence[Start], family: Family, regularisati
     KeyboardInterrupt
         When Ctrl-C came before the first mixture.
     """
-    stopped = threading.Event()
+    stopped = stopped or threading.Event()
 
     def run(number: int, start: Start, stopping: StoppingRule, max_iter: int, judge: bool) -> FitResult | FailedStart:
         def callback(iteration: Iteration) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from mixtura.em import Start
 from mixtura.errors import CollapseError, DataError
 from mixtura.initialisers import Initialiser
 from mixtura.protocols import Family
-from mixtura.results import Candidate, FitResult, Selection
+from mixtura.results import Candidate, FitResult, Selection, StopReason
 from mixtura.search import Plan, draw_starts, in_parallel, search
 from mixtura.survey import Survey
 from mixtura.validation import check_data, regularisation_for
@@ -57,21 +58,16 @@ def select(survey: Survey, grid: Grid, plan: Plan, on_candidate: OnCandidate | N
     def fit_all_families(item: tuple[int, np.random.SeedSequence]) -> list[Candidate]:
         K, seed = item
         cells: list[Candidate] = []
-        starts: list[Start] = []
+        starts = cache(lambda: _starts(survey, grid, K, seed))
         for family in grid.families:
             if stopped.is_set():
                 break
             try:
-                starts = starts or _starts(survey, grid, K, seed)
-                cell = _fit(survey, grid, family, K, starts, replace(plan, workers=1))
+                cells.append(_fit(survey, grid, family, K, starts, replace(plan, workers=1), stopped))
+                if on_candidate is not None:
+                    on_candidate(cells[-1])
             except KeyboardInterrupt:
                 stopped.set()
-                break
-            except DataError as refusal:
-                cell = Candidate(family.name, K, None, float("nan"), str(refusal))
-            cells.append(cell)
-            if on_candidate is not None:
-                on_candidate(cell)
         return cells
 
     jobs = list(zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True))
@@ -88,13 +84,24 @@ def _starts(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) ->
     return draw_starts(grid.initialisers, survey, K, seed)
 
 
-def _fit(survey: Survey, grid: Grid, family: Family, K: int, starts: Sequence[Start], plan: Plan) -> Candidate:
-    """One cell."""
-    check_data(survey, family, K, grid.reg_covar)
+def _fit(
+    survey: Survey,
+    grid: Grid,
+    family: Family,
+    K: int,
+    starts: Callable[[], list[Start]],
+    plan: Plan,
+    stopped: threading.Event,
+) -> Candidate:
+    """One cell; an interrupted one is kept, and asks the others to stop."""
     try:
-        fit = search(survey, starts, family, regularisation_for(family, survey, grid.reg_covar), plan).best
-    except CollapseError as collapse:
-        return Candidate(family.name, K, None, float("nan"), str(collapse))
+        drawn = starts()
+        check_data(survey, family, K, grid.reg_covar)
+        fit = search(survey, drawn, family, regularisation_for(family, survey, grid.reg_covar), plan, stopped).best
+    except (CollapseError, DataError) as refusal:
+        return Candidate(family.name, K, None, float("nan"), str(refusal))
+    if fit.stop is StopReason.INTERRUPTED:
+        stopped.set()
     return Candidate(family.name, K, fit, CRITERIA[grid.criterion](fit), _reason(fit))
 
 
