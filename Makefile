@@ -22,6 +22,8 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/memory.py
 
 $(BIN)/python:
+	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "mixtura needs Python 3.11 or later with venv; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
