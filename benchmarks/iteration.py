@@ -22,12 +22,13 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 
 from mixtura import build_info
 from mixtura.backends import backend_named
-from mixtura.em import SmallChange, em
+from mixtura.em import em
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.parametrisation import stored_covariances
 from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
+from mixtura.stopping import SmallChange
 from mixtura.survey import Survey
 
 SHAPES = [(1_000_000, 2, 3), (1_000_000, 2, 10), (500_000, 8, 8), (200_000, 16, 32), (200_000, 32, 16), (50_000, 64, 64)]

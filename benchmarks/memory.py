@@ -33,7 +33,8 @@ def main() -> None:
     fit = GaussianMixture(K, random_state=0).fit(X)
     seconds = time.perf_counter() - begin
     print(
-        f"{n} x {d}, K = {K}: data {X.nbytes / 2**20:.0f} MB, peak beyond the data {peak() - before:.0f} MB, {seconds:.1f} s, {fit.stop_reason_}"
+        f"{n} x {d}, K = {K}: data {X.nbytes / 2**20:.0f} MB, peak beyond the data {peak() - before:.0f} MB; "
+        f"{seconds:.1f} s, {fit.stop_reason_}"
     )
 
 

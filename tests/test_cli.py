@@ -174,15 +174,15 @@ def test_full_runs_from_a_number_of_starts(here, capsys):
 
 
 def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
-    from mixtura import estimators
+    from mixtura import selector
 
     def select(*arguments, **options):
         for _ in range(2):
             warnings.warn("first line\nsecond line", DataWarning, stacklevel=1)
         return original(*arguments, **options)
 
-    original = estimators.select
-    monkeypatch.setattr(estimators, "select", select)
+    original = selector.select
+    monkeypatch.setattr(selector, "select", select)
     assert main(["fit", FAITHFUL, *QUICK, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == "note: first line second line\n"
@@ -226,7 +226,7 @@ def test_a_failed_write_leaves_the_old_results(fitted, monkeypatch, capsys):
 
 
 def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
-    from mixtura.estimators import GaussianMixtureSelector
+    from mixtura.selector import GaussianMixtureSelector
 
     fit = GaussianMixtureSelector.fit
 
@@ -249,7 +249,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
 
 
 def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
-    from mixtura.estimators import GaussianMixtureSelector
+    from mixtura.selector import GaussianMixtureSelector
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from conftest import survey, two_groups
-from mixtura.em import RemainingGain, SmallChange, _Loop, em, remaining_gain, slowest_rate
+from mixtura.em import _Loop, em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
+from mixtura.rate import slowest_rate
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
+from mixtura.stopping import RemainingGain, SmallChange, remaining_gain
 
 VVV = FAMILIES["VVV"]
 
@@ -71,7 +73,7 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
     loop = _Loop(data, VVV, regularisation)
-    rate = slowest_rate(loop, loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture))
+    rate = slowest_rate(loop.step, loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture), data.scale)
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 
 

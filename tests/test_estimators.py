@@ -64,6 +64,14 @@ def test_an_explicit_tol_and_reg_covar_keep_scikit_learns_meaning(kind, faithful
     np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-3, atol=1e-6)
 
 
+def test_as_many_components_as_columns_confuse_no_shape(faithful):
+    precisions = np.array([[1.0, 0.01], [2.0, 0.02]])
+    g = GaussianMixture(2, covariance_type="VVI", precisions_init=precisions, random_state=0).fit(faithful)
+    assert g.covariances_.shape == (2, 2)
+    with pytest.raises(ValueError, match="'diag precision' should be positive"):
+        GaussianMixture(2, covariance_type="diag", precisions_init=-precisions).fit(faithful)
+
+
 def test_parameters_set_by_hand_are_used_as_in_scikit_learn():
     g = GaussianMixture(2, covariance_type="spherical")
     g.weights_, g.means_, g.covariances_ = np.array([0.5, 0.5]), np.array([[0.0], [4.0]]), np.array([1.0, 1.0])

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from conftest import ALL_FAMILIES, read_truth, survey, two_groups
-from mixtura.em import RemainingGain, em
+from mixtura.em import em
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES, family_named
 from mixtura.initialisers import FromLabels, RandomResponsibilities, moments_of_labels
 from mixtura.moments import Moments, Scatter
 from mixtura.regularisation import Regularisation
+from mixtura.stopping import RemainingGain
 
 NESTED = [("EII", "VII"), ("EII", "EEI"), ("VII", "VVI"), ("EEI", "VVI"), ("EEI", "EEE"), ("VVI", "VVV"), ("EEE", "VVV")]
 

@@ -8,12 +8,13 @@ import pytest
 from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
 from mixtura.covariance import Dense
 from mixtura.criteria import bic, icl
-from mixtura.em import RemainingGain, SmallChange, em
+from mixtura.em import em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromLabels, FromResponsibilities
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.regularisation import Regularisation
+from mixtura.stopping import RemainingGain, SmallChange
 
 UNIVARIATE = {"E": "EEE", "V": "VVV"}
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from conftest import survey, two_groups
-from mixtura.em import RemainingGain
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromLabels, KMeansStart, RandomRows
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, StopReason
 from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search
+from mixtura.stopping import RemainingGain
 
 
 def run(X, starts, family="VVV", floor=1e-12, **plan):

@@ -255,7 +255,7 @@ def fit(
     quiet
         Print nothing but notes and errors.
     """
-    from mixtura.estimators import GaussianMixtureSelector
+    from mixtura.selector import GaussianMixtureSelector
     from mixtura.tables import folder_for_results, refuse_to_overwrite
 
     ks, family_names = _component_numbers(components, max_components), _family_names(families)

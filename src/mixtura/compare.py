@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 from mixtura.arrays import Array, Labels
-from mixtura.estimators import GaussianMixture, GaussianMixtureSelector
+from mixtura.estimators import GaussianMixture
+from mixtura.selector import GaussianMixtureSelector
 from mixtura.validation import rows_of
 
 SURE = 0.9

@@ -1,24 +1,23 @@
-"""What a data scientist imports: parameters in, attributes out, no algebra."""
+"""GaussianMixture: parameters in, attributes out, no algebra."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura import validation as door
-from mixtura.arrays import Array, Labels, Rows
-from mixtura.backends import backend_named, processors
+from mixtura.arrays import Array, Flags, Labels, Rows
+from mixtura.backends import backend_named
 from mixtura.criteria import aic, bic, icl
-from mixtura.em import Callback, RemainingGain, SmallChange, Start, StoppingRule
+from mixtura.em import Callback, Start
 from mixtura.errors import DegenerateWarning
-from mixtura.families import FAMILIES, family_named
+from mixtura.families import family_named
 from mixtura.initialisers import FromCentres, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
@@ -32,13 +31,16 @@ from mixtura.parametrisation import (
     stored_whitener,
 )
 from mixtura.protocols import Family
-from mixtura.results import Candidate, Evaluation, FitResult, Iteration, Selection, StopReason
-from mixtura.search import DEFAULT_STARTS, ROWS_WORTH_A_THREAD, Plan, draw_starts, search
-from mixtura.selection import Grid, OnCandidate, select
+from mixtura.results import Evaluation, FitResult, Iteration
+from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, workers_for
 from mixtura.sources import ArraySource
+from mixtura.stopping import RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 
 AUTO_STARTS = len(DEFAULT_STARTS)
+
+_Given = tuple[Array | None, Array | None, Array | None]
+"""Weights, means and precisions that the user gave."""
 
 
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -52,7 +54,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         EEI (tied_diag), EII (tied_spherical).
     tol : float or None, default=None
         None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a safety factor
-        (:class:`mixtura.em.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
+        (:class:`mixtura.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
         changes by less in one iteration.
     reg_covar : float or None, default=None
         None: a floor of 1e-12 relative to the columns' variances, so that a change of units changes nothing, and stated
@@ -166,7 +168,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ConvergenceWarning, DegenerateWarning, DataWarning
         """
         family = self._check_parameters()
-        rows, survey, kept = _enter(self, X, sample_weight)
+        rows, survey, kept = door.enter(self, X, sample_weight)
         d, K = survey.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         door.check_data(survey, family, K, self.reg_covar, getattr(self, "feature_names_in_", None))
@@ -200,10 +202,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         precisions = None
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
-            precisions = door.check_matrices("precision", self.covariance_type, self.precisions_init, shape)
+            precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
         return weights, means, precisions
 
-    def _starts(self, rows: Rows, survey: Survey, family: Family, kept: Present, given: _Given) -> list[Start]:
+    def _starts(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> list[Start]:
         """Where EM begins."""
         K = self.n_components
         if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
@@ -215,7 +217,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         last = self.result_
         return last.n_components == K and last.mixture.n_features == d and last.family == family.name
 
-    def _initialisers(self, rows: Rows, K: int, kept: Present, given: _Given) -> Sequence[Initialiser]:
+    def _initialisers(self, rows: Rows, K: int, kept: Flags | None, given: _Given) -> Sequence[Initialiser]:
         """One initialiser per start."""
         chosen = door.initialiser_of(self.init_params, rows, K, kept)
         if given[1] is not None and isinstance(self.init_params, str):
@@ -231,7 +233,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             stopping=stopping,
             max_iter=self.max_iter,
             screened=self.n_init is None,
-            workers=_workers(survey, n_starts, self.n_threads),
+            workers=workers_for(survey, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
         )
 
@@ -309,7 +311,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             )
         K, d = means.shape
         weights = door.check_weights(weights, K)
-        values = door.check_matrices("covariance", covariance_type, covariances, public_shape(family.name, K, d))
+        values = door.check_spread(f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d))
         mixture = Mixture(weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d))
         self = cls(K, covariance_type=covariance_type, random_state=random_state)
         self._show(mixture, family.name, np.float64)
@@ -396,190 +398,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return icl(self._evaluate(X, sample_weight))
 
 
-class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
-
-    Parameters
-    ----------
-    n_components : int or iterable of int, default=1 to 10
-        The Ks to try.
-    families : "all" or list of str, default="all"
-    criterion : {"bic", "aic", "icl"}, default="bic"
-        Lower is better.
-    tol, reg_covar, max_iter, n_init, random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families.
-
-    Attributes
-    ----------
-    selection_ : mixtura.results.Selection
-        Every candidate, also the failed and the degenerate ones with their reasons; winner and runner-up.
-    best_estimator_ : GaussianMixture
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mixtura import GaussianMixtureSelector
-    >>> rng = np.random.default_rng(0)
-    >>> X = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(9, 1, (100, 1))])
-    >>> GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0).fit(X).selection_.best.n_components
-    2
-    """
-
-    def __init__(
-        self,
-        n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-        *,
-        families: str | Sequence[str] = "all",
-        criterion: str = "bic",
-        tol: float | None = None,
-        reg_covar: float | None = None,
-        max_iter: int = 2000,
-        n_init: int | None = None,
-        random_state: Any = None,
-        n_threads: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        self.n_components = n_components
-        self.families = families
-        self.criterion = criterion
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.backend = backend
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, callback: OnCandidate | None = None) -> Self:
-        """Fit every candidate and keep the best one without a degenerate component.
-
-        Parameters
-        ----------
-        X : (n, d)
-        y : ignored
-        sample_weight : (n,), optional
-            Frequencies.
-        callback : callable, optional
-            Called with each :class:`mixtura.results.Candidate` when it is done.
-        """
-        ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
-        for K in ks:
-            door.check_count("n_components", K, 1)
-        names = list(FAMILIES) if self.families == "all" else [self.families] if isinstance(self.families, str) else self.families
-        families = [family_named(name) for name in names]
-        if not ks or not families:
-            raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
-        rows, survey, _ = _enter(self, X, sample_weight)
-        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
-        grid = Grid(ks, families, kinds, self.criterion, self.reg_covar, door.seed_of(self.random_state))
-        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
-        plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=_workers(survey, len(ks), self.n_threads))
-        self.selection_ = select(survey, grid, plan, callback)
-        self.best_estimator_ = self._best(self.selection_, rows.dtype)
-        return self
-
-    def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
-        reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
-        if not any(candidate.fit for candidate in selection.candidates):
-            raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
-        if not selection.ranking:
-            warnings.warn(
-                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how "
-                f"the data were rounded, or try fewer components and stricter families. Reasons: {reasons}",
-                DegenerateWarning,
-                stacklevel=3,
-            )
-        winner: Candidate = selection.best
-        fit = winner.fit
-        assert fit is not None
-        best = GaussianMixture(
-            winner.n_components,
-            covariance_type=winner.family,
-            random_state=self.random_state,
-            n_threads=self.n_threads,
-            backend=self.backend,
-        )
-        best._adopt(fit, dtype)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self, name):
-                setattr(best, name, getattr(self, name))
-        if fit.stop is StopReason.INTERRUPTED:
-            warnings.warn(fit.stop.value, ConvergenceWarning, stacklevel=3)
-        return best
-
-    @property
-    def table_(self) -> Any:
-        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best first."""
-        check_is_fitted(self)
-        return candidates_frame(self.selection_)
-
-    def predict(self, X: Any) -> Labels:
-        """The most probable component of each row (n,)."""
-        check_is_fitted(self)
-        return self.best_estimator_.predict(X)
-
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
-        """Fit, then the most probable component of each row (n,)."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
-
-    def predict_proba(self, X: Any) -> Rows:
-        """The probability of each component for each row (n, K)."""
-        check_is_fitted(self)
-        return self.best_estimator_.predict_proba(X)
-
-    def score_samples(self, X: Any) -> Rows:
-        """Log density of each row (n,)."""
-        check_is_fitted(self)
-        return self.best_estimator_.score_samples(X)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Mean log density of the rows."""
-        check_is_fitted(self)
-        return self.best_estimator_.score(X)
-
-
-def candidates_frame(selection: Selection) -> Any:
-    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
-    rows = selection.rows()
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    for backend in ("pandas", "polars", "pyarrow"):
-        try:
-            return nw.from_dict(columns, backend=backend).to_native()
-        except ImportError:
-            continue
-    raise ImportError(
-        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() gives the same as a list."
-    )
-
-
 # ---- small pieces --------------------------------------------------------------------------------------------------
-
-_Given = tuple[Array | None, Array | None, Array | None]
-Present = np.ndarray[Any, np.dtype[np.bool_]] | None
-
-
-def _enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Present]:
-    """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
-    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-    if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
-        present = sample_weight != 0
-        X, sample_weight = _take(X, present), sample_weight[present]
-        rows, survey, _ = _enter(estimator, X, sample_weight)
-        return rows, survey, present
-    rows = door.rows_of(estimator, X, fitting=True)
-    door.check_range(rows, getattr(estimator, "feature_names_in_", None))
-    return rows, door.survey_of(rows, door.weights_of(sample_weight, len(rows)), estimator.backend, estimator.n_threads), None
 
 
 def _like(rows: Rows, values: Array) -> Rows:
     """Answers in the precision of the question."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
-
-
-def _take(X: Any, present: Any) -> Any:
-    """Some rows of an array or a data frame: an absent row may hold anything, also NaN."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    return frame.filter(present.tolist()).to_native() if isinstance(frame, nw.DataFrame) else np.asarray(X)[present]
 
 
 def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:
@@ -602,10 +426,3 @@ def _with_given(start: Start, family: Family, regularisation: Any, given: _Given
     K, d = mixture.n_components, mixture.n_features
     covariance = mixture.covariance if precisions is None else stored_precisions(family.name, precisions, K, d)
     return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)
-
-
-def _workers(survey: Survey, jobs: int, n_threads: int | None) -> int:
-    """Starts or Ks run side by side where the kernels, which leave Python free, are most of the time."""
-    if survey.backend.name == "reference" or survey.source.n_rows < ROWS_WORTH_A_THREAD:
-        return 1
-    return min(jobs, n_threads or processors())

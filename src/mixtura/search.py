@@ -10,12 +10,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from mixtura.em import Callback, SmallGain, Start, StoppingRule, em
+from mixtura.backends import processors
+from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError
 from mixtura.initialisers import Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, Iteration, SearchResult, StopReason
+from mixtura.stopping import SmallGain, StoppingRule
 from mixtura.survey import Survey
 
 SAME_OPTIMUM = 0.01
@@ -191,3 +193,10 @@ def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: 
         except KeyboardInterrupt:
             stopped.set()
             return [future.result() for future in futures]
+
+
+def workers_for(survey: Survey, jobs: int, n_threads: int | None) -> int:
+    """Starts or Ks run side by side where the kernels, which leave Python free, are most of the time."""
+    if survey.backend.name == "reference" or survey.source.n_rows < ROWS_WORTH_A_THREAD:
+        return 1
+    return min(jobs, n_threads or processors())

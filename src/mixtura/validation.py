@@ -15,10 +15,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from mixtura.arrays import Array, Labels, Rows
+from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
 from mixtura.initialisers import BY_NAME, FromLabels, FromResponsibilities, Initialiser
+from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
 from mixtura.sources import ArraySource
@@ -159,6 +160,25 @@ def survey_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int
     if sample_weight is not None and (sample_weight == 0).any():
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
     return Survey(ArraySource(X, sample_weight), backend_named(backend, n_threads))
+
+
+def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Flags | None]:
+    """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
+    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+    if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
+        present = sample_weight != 0
+        X, sample_weight = _take(X, present), sample_weight[present]
+        rows, survey, _ = enter(estimator, X, sample_weight)
+        return rows, survey, present
+    rows = rows_of(estimator, X, fitting=True)
+    check_range(rows, getattr(estimator, "feature_names_in_", None))
+    return rows, survey_of(rows, weights_of(sample_weight, len(rows)), estimator.backend, estimator.n_threads), None
+
+
+def _take(X: Any, present: Flags) -> Any:
+    """Some rows of an array or a data frame: an absent row may hold anything, also NaN."""
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    return frame.filter(present.tolist()).to_native() if isinstance(frame, nw.DataFrame) else np.asarray(X)[present]
 
 
 # ---- what the data allow -------------------------------------------------------------------------------------------
@@ -392,16 +412,16 @@ def check_means(means: Any, K: int, d: int) -> Array:
     return _shaped("means", means, (K, d))
 
 
-def check_matrices(word: str, kind: str, given: Any, shape: tuple[int, ...]) -> Array:
+def check_spread(name: str, family: Family, given: Any, shape: tuple[int, ...]) -> Array:
     """Precisions or covariances in their public shape: positive, or symmetric and positive definite."""
-    name = f"{kind} {word}"
     values = _shaped(name, given, shape)
-    if len(shape) >= 2 and shape[-1] == shape[-2] and kind not in ("diag", "VVI"):
-        for matrix in values.reshape(-1, *shape[-2:]):
-            if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0).all()):
-                raise ValueError(f"'{name}' should be symmetric, positive-definite")
-    elif not (values > 0).all():
-        raise ValueError(f"'{name}' should be positive")
+    if family.needs in (Scatter.TRACE, Scatter.DIAGONAL):
+        if not (values > 0).all():
+            raise ValueError(f"'{name}' should be positive")
+        return values
+    for matrix in values.reshape(-1, *shape[-2:]):
+        if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0).all()):
+            raise ValueError(f"'{name}' should be symmetric, positive-definite")
     return values
 
 

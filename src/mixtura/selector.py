@@ -1,0 +1,179 @@
+"""GaussianMixtureSelector: which family and how many components, in scikit-learn's manner."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura import validation as door
+from mixtura.arrays import Labels, Rows
+from mixtura.errors import DegenerateWarning
+from mixtura.estimators import AUTO_STARTS, GaussianMixture
+from mixtura.families import FAMILIES, family_named
+from mixtura.results import Candidate, Selection, StopReason
+from mixtura.search import DEFAULT_STARTS, Plan, workers_for
+from mixtura.selection import Grid, OnCandidate, select
+from mixtura.stopping import RemainingGain, SmallChange, StoppingRule
+
+
+class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=1 to 10
+        The Ks to try.
+    families : "all" or list of str, default="all"
+    criterion : {"bic", "aic", "icl"}, default="bic"
+        Lower is better.
+    tol, reg_covar, max_iter, n_init, random_state, n_threads, backend
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families.
+
+    Attributes
+    ----------
+    selection_ : mixtura.results.Selection
+        Every candidate, also the failed and the degenerate ones with their reasons; winner and runner-up.
+    best_estimator_ : GaussianMixture
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixtureSelector
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(9, 1, (100, 1))])
+    >>> GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0).fit(X).selection_.best.n_components
+    2
+    """
+
+    def __init__(
+        self,
+        n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+        *,
+        families: str | Sequence[str] = "all",
+        criterion: str = "bic",
+        tol: float | None = None,
+        reg_covar: float | None = None,
+        max_iter: int = 2000,
+        n_init: int | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        backend: str = "auto",
+    ) -> None:
+        self.n_components = n_components
+        self.families = families
+        self.criterion = criterion
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, callback: OnCandidate | None = None) -> Self:
+        """Fit every candidate and keep the best one without a degenerate component.
+
+        Parameters
+        ----------
+        X : (n, d)
+        y : ignored
+        sample_weight : (n,), optional
+            Frequencies.
+        callback : callable, optional
+            Called with each :class:`mixtura.results.Candidate` when it is done.
+        """
+        ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
+        for K in ks:
+            door.check_count("n_components", K, 1)
+        names = list(FAMILIES) if self.families == "all" else [self.families] if isinstance(self.families, str) else self.families
+        families = [family_named(name) for name in names]
+        if not ks or not families:
+            raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
+        rows, survey, _ = door.enter(self, X, sample_weight)
+        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
+        grid = Grid(ks, families, kinds, self.criterion, self.reg_covar, door.seed_of(self.random_state))
+        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
+        plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, len(ks), self.n_threads))
+        self.selection_ = select(survey, grid, plan, callback)
+        self.best_estimator_ = self._best(self.selection_, rows.dtype)
+        return self
+
+    def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+        reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
+        if not any(candidate.fit for candidate in selection.candidates):
+            raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
+        if not selection.ranking:
+            warnings.warn(
+                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how "
+                f"the data were rounded, or try fewer components and stricter families. Reasons: {reasons}",
+                DegenerateWarning,
+                stacklevel=3,
+            )
+        winner: Candidate = selection.best
+        fit = winner.fit
+        assert fit is not None
+        best = GaussianMixture(
+            winner.n_components,
+            covariance_type=winner.family,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+            backend=self.backend,
+        )
+        best._adopt(fit, dtype)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(best, name, getattr(self, name))
+        if fit.stop is StopReason.INTERRUPTED:
+            warnings.warn(fit.stop.value, ConvergenceWarning, stacklevel=3)
+        return best
+
+    @property
+    def table_(self) -> Any:
+        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best first."""
+        check_is_fitted(self)
+        return candidates_frame(self.selection_)
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, then the most probable component of each row (n,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.score_samples(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log density of the rows."""
+        check_is_fitted(self)
+        return self.best_estimator_.score(X)
+
+
+def candidates_frame(selection: Selection) -> Any:
+    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
+    rows = selection.rows()
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    for backend in ("pandas", "polars", "pyarrow"):
+        try:
+            return nw.from_dict(columns, backend=backend).to_native()
+        except ImportError:
+            continue
+    raise ImportError(
+        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() gives the same as a list."
+    )

@@ -1,0 +1,124 @@
+"""When EM may stop: rules that read the trace of the objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from mixtura.results import StopReason
+
+
+class StoppingRule(Protocol):
+    """Decides from the objective's trace, and may ask for the rate of the slowest direction."""
+
+    @property
+    def reason(self) -> StopReason:
+        """What to say when it holds."""
+        ...
+
+    @property
+    def certifies(self) -> bool:
+        """Whether the rate of the slowest direction is asked for."""
+        ...
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether EM looks as if it may stop; ``total`` is the sum of the weights."""
+        ...
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Whether it may indeed, given the slowest direction's rate at each look; asked only of a rule that certifies."""
+        ...
+
+
+STEADY = 0.1
+"""The distance of the rate from one may change by this part between two looks."""
+
+
+@dataclass(frozen=True)
+class RemainingGain:
+    """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total log-likelihood units).
+
+    Two tests, the second only when the first holds:
+
+    1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is about
+       ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994). The largest of the last
+       ``window`` ratios is used, and gains that do not fall give no estimate.
+    2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
+       direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`mixtura.rate.slowest_rate`). With
+       ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
+       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and a rate
+       that still moves between two looks is a curved plateau: both go on.
+    """
+
+    tolerance: float = 0.01
+    safety: float = 3.0
+    window: int = 3
+    reason: StopReason = StopReason.CONVERGED
+    certifies: bool = True
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
+        return remaining_gain(trace, self.window) * self.safety < self.tolerance
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Whether the bound, with the safety factor, is below the tolerance, and the rate stood still between two looks."""
+        if len(rates) < 2 or rates[-1] >= 1.0:
+            return False
+        steady = abs(rates[-1] - rates[-2]) < STEADY * (1.0 - rates[-1])
+        return steady and self.safety * gain / (1.0 - rates[-1] ** 2) < self.tolerance
+
+
+@dataclass(frozen=True)
+class SmallChange:
+    """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's rule."""
+
+    tol: float
+    reason: StopReason = StopReason.SMALL_CHANGE
+    certifies: bool = False
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
+        if len(trace) < 2:
+            return False
+        return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Never asked: the rule looks no further."""
+        return True
+
+
+@dataclass(frozen=True)
+class SmallGain:
+    """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to rank short runs."""
+
+    gain: float
+    reason: StopReason = StopReason.SMALL_CHANGE
+    certifies: bool = False
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the last gain is below ``gain``."""
+        return len(trace) > 1 and trace[-1] - trace[-2] < self.gain
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """Never asked: the rule looks no further."""
+        return True
+
+
+def remaining_gain(trace: list[float], window: int = 5) -> float:
+    """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
+    if len(trace) < 2:
+        return float("nan")
+    gains = np.diff(trace[-(window + 2) :])
+    if abs(gains[-1]) <= rounding(trace[-1]):
+        return 0.0
+    if len(gains) < window + 1 or (gains <= 0).any():
+        return float("nan")
+    ratio = float((gains[1:] / gains[:-1]).max())
+    return float(gains[-1]) * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
+
+
+def rounding(objective: float) -> float:
+    """What two sums of the same objective may differ by."""
+    return 16 * float(np.finfo(np.float64).eps) * max(1.0, abs(objective))
