@@ -151,6 +151,16 @@ def test_weights_are_frequencies_in_fit_score_and_criteria(faithful):
         assert getattr(a, criterion)(faithful, sample_weight=weights) == pytest.approx(getattr(b, criterion)(repeated), rel=1e-10)
 
 
+@pytest.mark.parametrize("unit", [1e-3, 7.0])
+def test_a_common_factor_of_the_weights_changes_no_parameter_and_no_verdict(unit, faithful):
+    labels = (faithful[:, 1] > 70).astype(int)
+    weights = np.random.default_rng(0).integers(1, 4, len(faithful)).astype(float)
+    a, b = (GaussianMixture(2, tol=1e-8, init_params=labels).fit(faithful, sample_weight=weights * u) for u in (1.0, unit))
+    np.testing.assert_allclose(a.means_, b.means_, rtol=1e-9)
+    np.testing.assert_allclose(a.weights_, b.weights_, rtol=1e-9)
+    assert a.result_.degenerate == b.result_.degenerate == ()
+
+
 def test_a_row_of_weight_zero_may_hold_anything(faithful):
     X = np.concatenate([faithful, [[np.nan, np.inf]]])
     weights = np.r_[np.ones(len(faithful)), 0.0]

@@ -70,7 +70,7 @@ class Source(Protocol):
         ...
 
     def distinct(self) -> Source:
-        """Each distinct row once, weighing at most one (its total weight where that is less)."""
+        """Each distinct row once, whatever it weighs."""
         ...
 
 

@@ -207,7 +207,7 @@ def regularisation_for(family: Family, survey: Survey, reg_covar: float | None) 
     if reg_covar is not None:
         return Regularisation(survey.scale, floor=0.0, ridge=float(reg_covar))
     d = survey.source.n_features
-    if family.rows_needed(d) == d + 1 and d > 1 and survey.total <= d:
+    if family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d:
         return Regularisation(survey.scale, pseudo_rows=d + 2.0)
     return Regularisation(survey.scale)
 
@@ -272,7 +272,7 @@ def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None)
             f"any score would only be the "
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
-    if form == d + 1 and d > 1 and survey.total > d:
+    if form == d + 1 and d > 1 and survey.source.n_rows > d:
         return _combination(survey, names)
     return None
 
@@ -297,7 +297,7 @@ def _say_shrunk(survey: Survey, family: Family, reg_covar: float | None) -> None
     if regularisation.pseudo_rows:
         d = survey.source.n_features
         warnings.warn(
-            f"X has {survey.total:g} rows and {d} columns: full covariances ({family.name}) would be singular "
+            f"X has {survey.source.n_rows} rows and {d} columns: full covariances ({family.name}) would be singular "
             f"and are shrunk, as if "
             f"{regularisation.pseudo_rows:g} more rows per component had been seen, spread like the whole data "
             f"with independent columns. "

@@ -50,18 +50,17 @@ class ArraySource:
         return np.array([_resolution(column) for column in self.X.T])
 
     def distinct(self) -> ArraySource:
-        """Each distinct row once, weighing at most one (its total weight where that is less)."""
-        X, weights = self.X, self.weights
+        """Each distinct row once, whatever it weighs."""
+        X = self.X
         if any(_all_distinct(column) for column in X.T):
-            return self if weights is None else ArraySource(X, np.minimum(weights, 1.0))
+            return ArraySource(X)
         order = np.lexsort(X.T)
-        begins = np.zeros(len(X), dtype=bool)
-        begins[0] = True
+        first = np.zeros(len(X), dtype=bool)
+        first[0] = True
         for column in X.T:
             ordered = column[order]
-            begins[1:] |= ordered[1:] != ordered[:-1]
-        total = np.add.reduceat(np.ones(len(X)) if weights is None else weights[order], np.flatnonzero(begins))
-        return ArraySource(X[order[begins]], np.minimum(total, 1.0))
+            first[1:] |= ordered[1:] != ordered[:-1]
+        return ArraySource(X[order[first]])
 
 
 def _all_distinct(column: Rows) -> bool:
