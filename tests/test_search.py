@@ -98,3 +98,26 @@ def test_an_interrupt_before_any_mixture_is_passed_on(faithful):
 
     with pytest.raises(KeyboardInterrupt):
         draw_starts([Stopping()], survey(faithful), 2, np.random.SeedSequence(0))
+
+
+def test_a_signal_reaches_a_search_whose_workers_are_busy(tmp_path):
+    import subprocess
+    import sys
+
+    script = (
+        "import os, signal, threading, warnings, numpy as np\n"
+        "warnings.simplefilter('ignore')\n"
+        "from mixtura import GaussianMixture\n"
+        "X = np.random.default_rng(0).standard_normal((60_000, 4))\n"
+        "started = threading.Event()\n"
+        "def callback(iteration):\n"
+        "    if iteration.number == 5: started.set()\n"
+        "def interrupt():\n"
+        "    started.wait()\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Thread(target=interrupt, daemon=True).start()\n"
+        "g = GaussianMixture(6, random_state=0, n_threads=2, max_iter=10**6, tol=1e-14, callback=callback).fit(X)\n"
+        "print(g.stop_reason_)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert run.stdout.strip() == StopReason.INTERRUPTED.value, run.stderr

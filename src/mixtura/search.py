@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -42,6 +42,9 @@ DEFAULT_STARTS: tuple[Initialiser, ...] = (
 
 ROWS_WORTH_A_THREAD = 20_000
 """Below this, Python's share of an iteration is larger than the kernel's, and starts run one after the other."""
+
+WAKE_SECONDS = 0.2
+"""A thread that waits without end may never hear of Ctrl-C, so the waiting one wakes up this often."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -120,11 +123,13 @@ def search(
     alone = len(starts) == 1 or not plan.screened
     stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (SCREENING, min(SCREENING_ITERATIONS, plan.max_iter))
     fits = in_parallel(lambda job: run(*job, stopping, max_iter, alone), list(enumerate(starts)), plan.workers, stopped)
-    if not alone and not stopped.is_set():
-        return _polish(
-            fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True), plan.workers, stopped
-        )
-    return SearchResult(_best(fits), tuple(fits))
+    if alone:
+        return SearchResult(_best(fits), tuple(fits))
+    if stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
+        return SearchResult(replace(_best(fits), stop=StopReason.INTERRUPTED), tuple(fits))
+    return _polish(
+        fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True), plan.workers, stopped
+    )
 
 
 def _polish(
@@ -188,11 +193,12 @@ def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: 
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(workers, len(items))) as pool:
         futures = [pool.submit(work, item) for item in items]
-        try:
-            return [future.result() for future in futures]
-        except KeyboardInterrupt:
-            stopped.set()
-            return [future.result() for future in futures]
+        while not all(future.done() for future in futures):
+            try:
+                wait(futures, timeout=WAKE_SECONDS)
+            except KeyboardInterrupt:
+                stopped.set()
+        return [future.result() for future in futures]
 
 
 def workers_for(survey: Survey, jobs: int, n_threads: int | None) -> int:
