@@ -109,7 +109,8 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     ray through the row, and the component with the smallest growth takes all: its limit is returned, never NaN.
     """
     with np.errstate(invalid="ignore"):
-        r = np.exp(log_joint - log_density(log_joint)[:, None])
+        shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+        r = shares / shares.sum(axis=1, keepdims=True)
     lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
     if len(lost):
         far = rows[lost].astype(np.float64)
