@@ -415,3 +415,116 @@ def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
     s.fit(X, callback=stop_after_three)
     assert 3 <= len(s.selection_.candidates) <= 4
     assert s.best_estimator_.predict(X).shape == (25_000,)
+
+
+# ---- found by review: each was wrong once ---------------------------------------------------------------------------
+
+
+def test_strided_weights_are_as_good_as_any(faithful):
+    weights = np.ones((len(faithful), 3))[:, 0]
+    assert GaussianMixture(2, random_state=0).fit(faithful, sample_weight=weights).converged_
+
+
+@pytest.mark.parametrize("weight", [1e-2, 1e12, 1e150])
+def test_weights_of_any_size_give_the_same_answer(weight):
+    X = two_groups(300)
+    a = GaussianMixture(2, random_state=0).fit(X)
+    b = GaussianMixture(2, random_state=0).fit(X, sample_weight=np.full(300, weight))
+    np.testing.assert_allclose(np.sort(a.means_, axis=0), np.sort(b.means_, axis=0), rtol=1e-4)
+
+
+def test_normalised_weights_do_not_end_early():
+    X = two_groups(300, apart=2.0)
+    a = GaussianMixture(2, random_state=0).fit(X)
+    b = GaussianMixture(2, random_state=0).fit(X, sample_weight=np.full(300, 1 / 300))
+    assert a.score(X) == pytest.approx(b.score(X), abs=1e-4)
+
+
+def test_a_collapsed_cell_never_wins():
+    rng = np.random.default_rng(0)
+    t = rng.normal(0, 1, 60)
+    X = np.concatenate([rng.normal(0, 1, (200, 2)), np.c_[8 + t, 3 + 2 * t]])
+    s = GaussianMixtureSelector([1, 2, 3], families=["VVV", "EEE"], reg_covar=0, random_state=0).fit(X)
+    assert s.best_estimator_.converged_
+    assert any(c.fit is None or "collapsed" in c.reason for c in s.selection_.candidates)
+
+
+@pytest.mark.parametrize("reg_covar", [1e-6, 0.2])
+def test_a_usual_reg_covar_does_not_make_healthy_components_degenerate(reg_covar):
+    assert GaussianMixture(2, reg_covar=reg_covar, random_state=0).fit(two_groups(300)).result_.degenerate == ()
+
+
+@pytest.mark.parametrize("bad", [{"reg_covar": -0.5}, {"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"n_threads": -1}], ids=str)
+def test_the_selector_checks_what_the_estimator_checks(bad, faithful):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        GaussianMixtureSelector([1, 2], **bad).fit(faithful)
+
+
+@pytest.mark.parametrize("unit", [1e20, 1e-27])
+def test_float32_squares_out_of_range_are_given_in_float64(unit):
+    g = GaussianMixture(2, random_state=0).fit((two_groups(300) * unit).astype(np.float32))
+    assert g.means_.dtype == np.float32
+    for name in ("covariances_", "precisions_"):
+        values = np.diagonal(getattr(g, name), axis1=1, axis2=2)
+        assert np.isfinite(values).all()
+        assert (values > 0).all()
+
+
+def test_an_error_in_a_callback_is_not_held_back():
+    X = np.random.default_rng(0).standard_normal((25_000, 2))
+    calls = []
+
+    def callback(iteration):
+        calls.append(iteration)
+        if iteration.start == 0 and iteration.number == 2:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        GaussianMixture(4, callback=callback, n_init=4, max_iter=3000, tol=0.0, random_state=0, n_threads=2).fit(X)
+    assert len(calls) < 3000
+
+
+def test_a_component_that_dies_out_causes_no_raw_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        g = GaussianMixture(3, means_init=[[0, 0], [6, 6], [60, 60]], random_state=0).fit(two_groups(300))
+    assert np.isfinite(g.means_).all()
+
+
+def test_an_interrupted_short_run_is_judged():
+    X = np.concatenate([np.random.default_rng(0).standard_normal((60, 2)), np.repeat([[3.0, 3.0]], 15, axis=0)])
+    calls = []
+
+    def callback(iteration):
+        calls.append(iteration)
+        if len(calls) == 60:
+            raise KeyboardInterrupt
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        result = GaussianMixture(4, random_state=0, callback=callback).fit(X).result_
+    assert result.stop.name == "INTERRUPTED"
+    from conftest import survey
+    from mixtura.degeneracy import degenerate_components
+    from mixtura.families import FAMILIES
+    from mixtura.regularisation import Regularisation
+
+    data = survey(X)
+    assert result.degenerate == degenerate_components(result.mixture, FAMILIES["VVV"], Regularisation(data.scale), data)
+
+
+def test_wrong_lengths_lazy_frames_and_twin_names_are_refused_in_words(faithful):
+    weights = np.ones(len(faithful) - 1)
+    weights[0] = 0
+    with pytest.raises(ValueError, match="one value for each"):
+        GaussianMixture(2).fit(faithful, sample_weight=weights)
+    with pytest.raises(TypeError, match="collect"):
+        GaussianMixture(2).fit(pl.LazyFrame({"a": faithful[:, 0]}))
+    with pytest.raises(ValueError, match="names"):
+        GaussianMixture(2).fit(pd.DataFrame(faithful, columns=["a", "a"]))
+
+
+def test_a_row_of_weight_zero_does_not_count_in_the_score():
+    g = GaussianMixture(2, random_state=0).fit(two_groups(200))
+    assert np.isfinite(g.score([[0.0, 0.0], [1e200, 1e200]], sample_weight=[1.0, 0.0]))

@@ -34,7 +34,7 @@ from mixtura.protocols import Family
 from mixtura.results import Evaluation, FitResult, Iteration
 from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, workers_for
 from mixtura.sources import ArraySource
-from mixtura.stopping import RemainingGain, SmallChange, StoppingRule
+from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 
 AUTO_STARTS = len(DEFAULT_STARTS)
@@ -58,7 +58,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         changes by less in one iteration.
     reg_covar : float or None, default=None
         None: a floor of 1e-12 relative to the columns' variances, so that a change of units changes nothing, and stated
-        shrinkage where rows are no more than columns. A number keeps scikit-learn's meaning: it is added to the diagonal.
+        shrinkage where rows are no more than columns. A number is added to the diagonal, as in
+        scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
+        (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
+        answers differ from scikit-learn's.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
@@ -75,7 +78,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         None uses every processor. It never changes a result.
     backend : {"auto", "native", "reference"}
     callback : callable, optional
-        Called with a :class:`mixtura.results.Iteration` after each iteration of each start.
+        Called with a :class:`mixtura.results.Iteration` after each iteration of each start; starts of large data run side
+        by side, so it may be called from several threads at once.
 
     Attributes
     ----------
@@ -86,7 +90,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        Log-likelihood per row of exactly these parameters (plus the penalty, where shrinkage was needed).
+        Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
     lower_bounds_ : list of float
         The same after each iteration; it never falls.
     stop_reason_ : str
@@ -188,11 +192,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> Family:
         """Refuse bad parameters before the data are touched."""
         door.check_count("n_components", self.n_components, 1)
-        door.check_count("max_iter", self.max_iter, 0)
-        door.check_count("n_init", self.n_init, 1, optional=True)
-        door.check_count("n_threads", self.n_threads, 1, optional=True)
-        door.check_size("tol", self.tol)
-        door.check_size("reg_covar", self.reg_covar)
+        door.check_count("verbose_interval", self.verbose_interval, 1)
+        door.check_settings(self)
         return family_named(self.covariance_type)
 
     def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
@@ -228,7 +229,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return [kinds[i % len(kinds)] for i in range(n)]
 
     def _plan(self, survey: Survey, n_starts: int) -> Plan:
-        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
+        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
         return Plan(
             stopping=stopping,
             max_iter=self.max_iter,
@@ -259,9 +260,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """The parameters as public attributes."""
         self.weights_ = mixture.weights.astype(dtype)
         self.means_ = mixture.means.astype(dtype)
-        self.covariances_ = public_covariances(family, mixture.covariance).astype(dtype)
-        self.precisions_ = public_precisions(family, mixture.covariance).astype(dtype)
-        self.precisions_cholesky_ = public_whitener(family, mixture.covariance).astype(dtype)
+        self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
+        self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
+        self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
 
     def _warn(self, result: FitResult) -> None:
         """Say what a person must know before using the fit."""
@@ -270,7 +271,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             warnings.warn(
                 f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
                 f"likelihood says nothing. "
-                "Reduce n_components, choose a stricter covariance_type, or raise reg_covar.",
+                "Reduce n_components, choose a stricter covariance_type, or raise the resolution of the data.",
                 DegenerateWarning,
                 stacklevel=3,
             )
@@ -360,6 +361,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if not len(values):
             raise ValueError("score needs at least one row, but X has none. score_samples accepts an empty X.")
         weights = door.weights_of(sample_weight, len(values))
+        if weights is not None:
+            values, weights = values[weights > 0], weights[weights > 0]  # an absent row may be infinitely unlikely
         return float(np.average(values, weights=weights))
 
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
@@ -404,6 +407,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 def _like(rows: Rows, values: Array) -> Rows:
     """Answers in the precision of the question."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _cast(values: Array, dtype: Any) -> Rows:
+    """Values in the precision of the data; in float64 where squares of the units leave the range of that precision."""
+    with np.errstate(over="ignore"):
+        cast: Rows = values.astype(dtype)
+    lost = not np.isfinite(cast).all() or bool(((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any())
+    return values if lost else cast
 
 
 def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:

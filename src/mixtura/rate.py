@@ -105,6 +105,8 @@ class _Chart:
             sums.append(vector[at : at + unit.size].reshape(unit.shape) * unit * self.origin.total)
             at += unit.size
         counts, first, second = sums
+        if (counts < 0).any():
+            raise CollapseError(int(counts.argmin()))  # a component that is all but empty has no deviation to either side
         if self.origin.kind in (Scatter.TOTAL, Scatter.DENSE):
             second = 0.5 * (second + np.swapaxes(second, -1, -2))
         return replace(self.origin, counts=counts, first=first, second=second)

@@ -111,10 +111,13 @@ class Regularisation:
     # ---- the smallest directions, in units of the data ----------------------------------------------------------
 
     def floor_reached(self, covariance: Covariance, margin: float) -> Flags:
-        """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor (or the ridge)."""
+        """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor.
+
+        A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
+        """
         near = _floored(covariance, margin * self.floor, self.scale)
         if self.ridge > 0:
-            near = near | _floored(covariance, margin * self.ridge, np.ones_like(self.scale))
+            near = near | _floored(covariance, (1.0 + 1.0 / margin) * self.ridge, np.ones_like(self.scale))
         return near
 
 

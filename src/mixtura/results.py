@@ -135,7 +135,7 @@ class SearchResult:
 class Candidate:
     """One cell of a selection: a family and a K, fitted or not.
 
-    ``criterion`` is NaN for a failed cell; a cell with a ``reason`` never wins.
+    ``criterion`` is NaN for a failed cell. ``reason`` says why a cell may not win, or that it did not converge.
     """
 
     family: str
@@ -146,8 +146,8 @@ class Candidate:
 
     @property
     def eligible(self) -> bool:
-        """Whether it may win: fitted, and without a degenerate component."""
-        return self.fit is not None and not self.fit.degenerate
+        """Whether it may win: fitted, not collapsed, and without a degenerate component."""
+        return self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from mixtura.backends import processors
+from mixtura.degeneracy import degenerate_components
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError
 from mixtura.initialisers import Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
@@ -23,7 +24,7 @@ from mixtura.survey import Survey
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""
 
-SCREENING = SmallGain(0.05)
+SCREENING_GAIN = 0.05
 SCREENING_ITERATIONS = 30
 POLISHED = 3
 """A screened search runs every start shortly, then the best few of different likelihood to the end."""
@@ -120,16 +121,21 @@ def search(
             stopped.set()
         return fit
 
+    same = SAME_OPTIMUM * survey.row_weight
     alone = len(starts) == 1 or not plan.screened
-    stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (SCREENING, min(SCREENING_ITERATIONS, plan.max_iter))
+    short = SmallGain(SCREENING_GAIN * survey.row_weight)
+    stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (short, min(SCREENING_ITERATIONS, plan.max_iter))
     fits = in_parallel(lambda job: run(*job, stopping, max_iter, alone), list(enumerate(starts)), plan.workers, stopped)
     if alone:
-        return SearchResult(_best(fits), tuple(fits))
+        return SearchResult(_best(fits, same), tuple(fits))
     if stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
-        return SearchResult(replace(_best(fits), stop=StopReason.INTERRUPTED), tuple(fits))
-    return _polish(
-        fits, lambda number, fit: run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True), plan.workers, stopped
-    )
+        fits = [_judged(fit, family, regularisation, survey) for fit in fits]
+        return SearchResult(replace(_best(fits, same), stop=StopReason.INTERRUPTED), tuple(fits))
+
+    def finish(number: int, fit: FitResult) -> FitResult | FailedStart:
+        return run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True)
+
+    return _polish(fits, finish, plan.workers, stopped, same)
 
 
 def _polish(
@@ -137,9 +143,10 @@ def _polish(
     run: Callable[[int, FitResult], FitResult | FailedStart],
     workers: int,
     stopped: threading.Event,
+    same: float,
 ) -> SearchResult:
     """The best few screened fits run to the end; more of them, in turn, while all that came out are degenerate."""
-    waiting = _different(fits)
+    waiting = _different(fits, same)
     everything = list(fits)
     polished: list[int] = []
     judged: list[FitResult | FailedStart] = []
@@ -158,10 +165,10 @@ def _polish(
         judged = [everything[number] for number in polished]
         if stopped.is_set() or any(isinstance(fit, FitResult) and not fit.degenerate for fit in judged):
             break
-    return SearchResult(_best(judged or fits), tuple(everything))
+    return SearchResult(_best(judged or fits, same), tuple(everything))
 
 
-def _different(fits: Iterable[FitResult | FailedStart]) -> list[int]:
+def _different(fits: Iterable[FitResult | FailedStart], same: float) -> list[int]:
     """Numbers of the fits, best first, one for each likelihood."""
     ranked = sorted(
         ((fit, number) for number, fit in enumerate(fits) if isinstance(fit, FitResult)), key=lambda item: -item[0].trace[-1]
@@ -169,13 +176,22 @@ def _different(fits: Iterable[FitResult | FailedStart]) -> list[int]:
     chosen: list[int] = []
     level = float("inf")
     for fit, number in ranked:
-        if fit.trace[-1] < level - SAME_OPTIMUM:
+        if fit.trace[-1] < level - same:
             chosen.append(number)
             level = fit.trace[-1]
     return chosen
 
 
-def _best(fits: Sequence[FitResult | FailedStart]) -> FitResult:
+def _judged(
+    fit: FitResult | FailedStart, family: Family, regularisation: Regularisation, survey: Survey
+) -> FitResult | FailedStart:
+    """A short run with its degenerate components named."""
+    if isinstance(fit, FailedStart):
+        return fit
+    return replace(fit, degenerate=degenerate_components(fit.mixture, family, regularisation, survey))
+
+
+def _best(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:
     """The winner among the fits; see :func:`search`."""
     fitted = [fit for fit in fits if isinstance(fit, FitResult)]
     if not fitted:
@@ -184,7 +200,7 @@ def _best(fits: Sequence[FitResult | FailedStart]) -> FitResult:
         raise CollapseError(0)
     eligible = [fit for fit in fitted if not fit.degenerate and fit.stop is not StopReason.COLLAPSED] or fitted
     highest = max(fit.trace[-1] for fit in eligible)
-    return next(fit for fit in eligible if fit.trace[-1] > highest - SAME_OPTIMUM)
+    return next(fit for fit in eligible if fit.trace[-1] >= highest - same)
 
 
 def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: int, stopped: threading.Event) -> list[Answer]:
@@ -198,6 +214,8 @@ def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: 
                 wait(futures, timeout=WAKE_SECONDS)
             except KeyboardInterrupt:
                 stopped.set()
+            if any(future.done() and future.exception() for future in futures):
+                stopped.set()  # an error, for example of a callback, is not held back until all others are done
         return [future.result() for future in futures]
 
 

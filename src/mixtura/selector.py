@@ -17,10 +17,10 @@ from mixtura.arrays import Labels, Rows
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import AUTO_STARTS, GaussianMixture
 from mixtura.families import FAMILIES, family_named
-from mixtura.results import Candidate, Selection, StopReason
+from mixtura.results import Candidate, Selection
 from mixtura.search import DEFAULT_STARTS, Plan, workers_for
 from mixtura.selection import Grid, OnCandidate, select
-from mixtura.stopping import RemainingGain, SmallChange, StoppingRule
+from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 
 
 class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -89,17 +89,19 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         callback : callable, optional
             Called with each :class:`mixtura.results.Candidate` when it is done.
         """
+        door.check_settings(self)
         ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
         for K in ks:
             door.check_count("n_components", K, 1)
-        names = list(FAMILIES) if self.families == "all" else [self.families] if isinstance(self.families, str) else self.families
+        names = [self.families] if isinstance(self.families, str) else list(self.families)
+        names = list(FAMILIES) if names == ["all"] else names
         families = [family_named(name) for name in names]
         if not ks or not families:
             raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
         rows, survey, _ = door.enter(self, X, sample_weight)
         kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
         grid = Grid(ks, families, kinds, self.criterion, self.reg_covar, door.seed_of(self.random_state))
-        stopping: StoppingRule = RemainingGain() if self.tol is None else SmallChange(float(self.tol))
+        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
         plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, len(ks), self.n_threads))
         self.selection_ = select(survey, grid, plan, callback)
         self.best_estimator_ = self._best(self.selection_, rows.dtype)
@@ -122,6 +124,10 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         best = GaussianMixture(
             winner.n_components,
             covariance_type=winner.family,
+            tol=self.tol,
+            reg_covar=self.reg_covar,
+            max_iter=self.max_iter,
+            n_init=self.n_init,
             random_state=self.random_state,
             n_threads=self.n_threads,
             backend=self.backend,
@@ -130,8 +136,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self, name):
                 setattr(best, name, getattr(self, name))
-        if fit.stop is StopReason.INTERRUPTED:
-            warnings.warn(fit.stop.value, ConvergenceWarning, stacklevel=3)
+        if not fit.converged:
+            warnings.warn(f"The chosen model is {fit.stop.value}.", ConvergenceWarning, stacklevel=3)
         return best
 
     @property

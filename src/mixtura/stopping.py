@@ -32,6 +32,9 @@ class StoppingRule(Protocol):
         ...
 
 
+REMAINING = 0.01
+"""Log-likelihood that may be left to gain (total; for rows that weigh less than one, in proportion)."""
+
 STEADY = 0.1
 """The distance of the rate from one may change by this part between two looks."""
 
@@ -52,7 +55,7 @@ class RemainingGain:
        that still moves between two looks is a curved plateau: both go on.
     """
 
-    tolerance: float = 0.01
+    tolerance: float = REMAINING
     safety: float = 3.0
     window: int = 3
     reason: StopReason = StopReason.CONVERGED

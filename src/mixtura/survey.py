@@ -39,6 +39,11 @@ class Survey:
         return self.whole.total
 
     @cached_property
+    def row_weight(self) -> float:
+        """Mean weight of a row where it is below one, else one: the unit of tolerances on the total log-likelihood."""
+        return min(1.0, self.total / self.source.n_rows)
+
+    @cached_property
     def mean(self) -> Array:
         """(d,)."""
         return np.asarray(self.whole.means[0])

@@ -54,6 +54,15 @@ def check_size(name: str, value: Any) -> None:
         )
 
 
+def check_settings(estimator: Any) -> None:
+    """The parameters that every estimator has, before the data are touched."""
+    check_count("max_iter", estimator.max_iter, 0)
+    check_count("n_init", estimator.n_init, 1, optional=True)
+    check_count("n_threads", estimator.n_threads, 1, optional=True)
+    check_size("tol", estimator.tol)
+    check_size("reg_covar", estimator.reg_covar)
+
+
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool | np.bool_)
 
@@ -82,10 +91,21 @@ def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
     return rows
 
 
+def _frame_of(X: Any) -> Any:
+    """A data frame behind narwhals' door, or None for anything else."""
+    if hasattr(X, "collect") and not hasattr(X, "shape"):
+        raise TypeError(f"X must be in memory, but {type(X).__name__} is lazy. Pass X.collect().")
+    try:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"column names of X must differ, but some are the same ({error}). Rename or drop the copies.") from None
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
 def _refuse_text_and_gaps(X: Any) -> None:
     """Numbers are never guessed from text, and a missing entry of a data frame is named by its column."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
+    frame = _frame_of(X)
+    if frame is not None:
         text = [name for name, dtype in frame.schema.items() if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object))]
         if text:
             raise ValueError(
@@ -140,14 +160,15 @@ def weights_of(sample_weight: Any, n: int) -> Array | None:
     if sample_weight is None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.ndim == 0:
-        weights = np.full(n, float(weights))
+    weights = np.full(n, float(weights)) if weights.ndim == 0 else np.ascontiguousarray(weights)
     if weights.shape != (n,):
         raise ValueError(f"sample_weight must have one value for each of the {n} rows of X, but has shape {weights.shape}.")
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
             "sample_weight must be finite and at least 0, but has NaN, infinite or negative values. Use 0 to leave a row out."
         )
+    if not np.isfinite(weights.sum() * n):
+        raise ValueError("sample_weight adds up to more than double precision holds. Divide it by its mean.")
     if not (weights > 0).any():
         raise ValueError(
             "Sample weights must contain at least one non-zero number; a mixture needs at least two rows with a positive weight."
@@ -166,6 +187,8 @@ def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Fla
     """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
     sample_weight = None if sample_weight is None else np.asarray(sample_weight)
     if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
+        if len(sample_weight) != np.shape(X)[0]:
+            weights_of(sample_weight, np.shape(X)[0])  # refuses
         present = sample_weight != 0
         X, sample_weight = _take(X, present), sample_weight[present]
         rows, survey, _ = enter(estimator, X, sample_weight)
@@ -177,8 +200,8 @@ def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Fla
 
 def _take(X: Any, present: Flags) -> Any:
     """Some rows of an array or a data frame: an absent row may hold anything, also NaN."""
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    return frame.filter(present.tolist()).to_native() if isinstance(frame, nw.DataFrame) else np.asarray(X)[present]
+    frame = _frame_of(X)
+    return np.asarray(X)[present] if frame is None else frame.filter(present.tolist()).to_native()
 
 
 # ---- what the data allow -------------------------------------------------------------------------------------------
