@@ -20,6 +20,7 @@ lint: $(VENV)/lint.stamp
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/iteration.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/stopping.py
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \
