@@ -528,3 +528,13 @@ def test_wrong_lengths_lazy_frames_and_twin_names_are_refused_in_words(faithful)
 def test_a_row_of_weight_zero_does_not_count_in_the_score():
     g = GaussianMixture(2, random_state=0).fit(two_groups(200))
     assert np.isfinite(g.score([[0.0, 0.0], [1e200, 1e200]], sample_weight=[1.0, 0.0]))
+
+
+def test_a_warm_start_reports_its_own_iterations_only(faithful):
+    g = GaussianMixture(3, n_init=1, max_iter=5, warm_start=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        first = g.fit(faithful).lower_bounds_
+        second = g.fit(faithful).lower_bounds_
+    assert len(first) == len(second) == g.n_iter_ == 5
+    assert second[0] > first[-1]

@@ -253,7 +253,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.converged_ = result.converged
         self.stop_reason_ = result.stop.value
         self.n_iter_ = result.n_iter
-        self.lower_bounds_ = [value / result.total for value in result.trace[1:]]
+        self.lower_bounds_ = [value / result.total for value in result.trace[len(result.trace) - result.n_iter :]]
         self.lower_bound_ = result.trace[-1] / result.total
 
     def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
