@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import survey, two_groups
+from mixtura.criteria import bic, icl, icl_entropy
 from mixtura.em import _Loop, em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
@@ -141,4 +142,7 @@ def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backe
     r = mixture.posterior(faithful)
     moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
     assert moments.entropy == pytest.approx(-(r * np.log(np.maximum(r, 1e-300))).sum(), rel=1e-10)
+    fit = run(faithful, KMeansStart(), K=3)
+    assert icl_entropy(fit) - bic(fit) == pytest.approx(2 * moments.entropy, rel=1e-9)
+    assert icl(fit) - bic(fit) == pytest.approx(-2 * moments.certainty, rel=1e-9)
     assert moments.certainty == pytest.approx(np.log(r.max(axis=1)).sum(), rel=1e-10)

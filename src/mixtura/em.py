@@ -111,7 +111,7 @@ def em(
             if stopping.certifies:
                 rates.append(slowest_rate(loop.step, *step, survey.scale))
                 next_look = n_iter + max(FEWEST_BETWEEN_LOOKS, n_iter // 8)
-            if not stopping.certifies or stopping.confirmed(max(gain, rounding(objective)), rates):
+            if stopping.confirmed(max(gain, rounding(objective)), rates):
                 stop = stopping.reason
                 break
             if gain <= rounding(objective):

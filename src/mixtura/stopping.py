@@ -73,13 +73,22 @@ class RemainingGain:
         return steady and self.safety * gain / (1.0 - rates[-1] ** 2) < self.tolerance
 
 
+class _TraceAlone:
+    """A rule that looks no further than the trace."""
+
+    reason = StopReason.SMALL_CHANGE
+    certifies = False
+
+    def confirmed(self, gain: float, rates: list[float]) -> bool:
+        """No rate was measured, and none is needed."""
+        return True
+
+
 @dataclass(frozen=True)
-class SmallChange:
+class SmallChange(_TraceAlone):
     """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's rule."""
 
     tol: float
-    reason: StopReason = StopReason.SMALL_CHANGE
-    certifies: bool = False
 
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
@@ -87,26 +96,16 @@ class SmallChange:
             return False
         return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
 
-    def confirmed(self, gain: float, rates: list[float]) -> bool:
-        """Never asked: the rule looks no further."""
-        return True
-
 
 @dataclass(frozen=True)
-class SmallGain:
+class SmallGain(_TraceAlone):
     """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to rank short runs."""
 
     gain: float
-    reason: StopReason = StopReason.SMALL_CHANGE
-    certifies: bool = False
 
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last gain is below ``gain``."""
         return len(trace) > 1 and trace[-1] - trace[-2] < self.gain
-
-    def confirmed(self, gain: float, rates: list[float]) -> bool:
-        """Never asked: the rule looks no further."""
-        return True
 
 
 def remaining_gain(trace: list[float], window: int = 5) -> float:
