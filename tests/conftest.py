@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mixtura.backends import backend_named
-from mixtura.backends.native import extension
+from mixtura.extension import extension
 from mixtura.families import FAMILIES
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey

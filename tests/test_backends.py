@@ -11,8 +11,8 @@ import pytest
 
 from conftest import ALL_BACKENDS
 from mixtura.backends import NativeBackend, ReferenceBackend, backend_named, build_info
-from mixtura.backends.native import extension
 from mixtura.covariance import Dense, Diagonal, Spherical
+from mixtura.extension import extension
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.sources import ArraySource

@@ -6,9 +6,10 @@ import os
 import warnings
 from functools import cache
 
-from mixtura.backends.native import NativeBackend, extension, processors
+from mixtura.backends.native import NativeBackend, processors
 from mixtura.backends.reference import ReferenceBackend
 from mixtura.errors import BackendWarning
+from mixtura.extension import extension
 from mixtura.protocols import Backend
 
 __all__ = ["NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]

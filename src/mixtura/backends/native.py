@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import Any
 
 import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance
+from mixtura.extension import extension
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Block, Source
-
-extension: Any
-try:
-    extension = importlib.import_module("mixtura._native")
-except ImportError:
-    extension = None
 
 
 def processors() -> int:
