@@ -10,6 +10,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "axes.hpp"
 #include "runtime.hpp"
 
 namespace nb = nanobind;
@@ -20,6 +21,7 @@ using Rows = nb::ndarray<nb::ro, nb::numpy, nb::ndim<2>, nb::c_contig, nb::devic
 using Vector = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<const double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using VectorOut = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 namespace {
@@ -87,6 +89,13 @@ void exponential(const Vector& x, VectorOut out) {
     kernels().exponential(x.data(), x.shape(0), out.data());
 }
 
+double sweep(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_volumes, std::size_t turns, double negligible) {
+    const std::size_t d = axes.shape(0), K = counts.shape(0);
+    demand(turned.shape(0) == d && turned.shape(1) == d && turned.shape(2) == K && axes.shape(1) == d, "turned must be d x d x K, axes d x d");
+    nb::gil_scoped_release released;
+    return sweep_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes, turns, negligible);
+}
+
 std::map<std::string, std::string> build_info() {
     std::string names;
     for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
@@ -104,5 +113,7 @@ NB_MODULE(_native, m) {
     m.def("log_joint", &log_joint, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a, "Log joint densities of rows and components.");
     m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
+    m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
+          "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
 }

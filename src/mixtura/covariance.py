@@ -107,10 +107,14 @@ class Diagonal:
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite."""
+    """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite.
+
+    ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step goes on.
+    """
 
     values: Array
     n_components: int
+    axes: Array | None = None
 
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
@@ -158,7 +162,7 @@ class Dense:
     def select(self, components: Labels) -> Dense:
         """The covariances of some components, in the order given; whiteners go along unchanged."""
         alone = self.values.shape[0] == 1
-        form = Dense(self.values if alone else self.values[components], len(components))
+        form = Dense(self.values if alone else self.values[components], len(components), self.axes)
         if "whitener" in self.__dict__:
             form.__dict__["whitener"] = self.whitener if alone else self.whitener[components]
         return form

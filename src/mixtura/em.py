@@ -150,7 +150,7 @@ class _Loop:
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities."""
         covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
-        return Mixture(moments.weights, moments.means, covariance)
+        return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
 
     def step(self, moments: Moments) -> Moments:
         """One whole step of EM, as a map of moments."""
@@ -166,7 +166,7 @@ class _Loop:
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty: what the M-step raises."""
-        return moments.log_likelihood + self.regularisation.penalty(mixture.covariance)
+        return moments.log_likelihood + self.regularisation.penalty(mixture)
 
     def result(
         self, mixture: Mixture, moments: Moments, trace: list[float], n_iter: int, stop: StopReason, judge: bool
@@ -181,7 +181,7 @@ class _Loop:
             entropy=moments.entropy,
             certainty=moments.certainty,
             total=moments.total,
-            n_parameters=self.family.n_parameters(mixture.n_components, mixture.n_features),
+            n_parameters=self.family.n_parameters(mixture.n_components, mixture.n_features) - self.regularisation.weights_saved(mixture),
             trace=tuple(trace),
             n_iter=n_iter,
             stop=stop,

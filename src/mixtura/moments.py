@@ -33,6 +33,18 @@ class Scatter(Enum):
         """Shape of the second moments of K components in d dimensions."""
         return {"trace": (K,), "diagonal": (K, d), "total": (d, d), "dense": (K, d, d)}[self.value]
 
+    def of_vectors(self, weights: Array, vectors: Array) -> Array:
+        """``weights_k v_k v_k'`` for vectors (K,d), in this much detail."""
+        if self in (Scatter.TRACE, Scatter.DIAGONAL):
+            squares = weights[:, None] * vectors**2
+            return np.asarray(squares.sum(axis=1) if self is Scatter.TRACE else squares)
+        outer = weights[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
+        return np.asarray(outer.sum(axis=0) if self is Scatter.TOTAL else outer)
+
+    def of_matrix(self, matrix: Array) -> Array:
+        """What of a matrix (d,d) one component keeps."""
+        return np.asarray({"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix))
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:

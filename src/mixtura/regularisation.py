@@ -1,29 +1,32 @@
-"""What keeps a covariance away from zero: a floor, a ridge, or shrinkage. An M-step asks here for its estimate.
+"""What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal proportions.
 
-With ``S = W / n`` the maximum-likelihood estimate from scatter ``W`` and count ``n``, the estimate given out is
+An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free covariance. What regularises it
+is in the evidence before the family sees it, so a family is its law and nothing else. With ``S = W / n``
 
     floor      the maximiser over all Sigma with ``Sigma - floor * diag(scale)`` positive semi-definite. The eigenvalues
-               of S in units of the data's own standard deviations are lifted to at least ``floor``: exact, so the
-               likelihood never falls, and nothing changes while S is above the floor
+               of S in units of the data's own standard deviations are lifted to at least ``floor``: exact where the estimate
+               is S itself, so the likelihood never falls, and nothing changes while S is above the floor
     ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
                the exact maximiser when a row's density is its average log density over the cloud, that is with each
                component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
                depends on the units by its nature
-    shrinkage  ``(W + rows * diag(scale)) / (n + rows)``, the maximiser under the penalty
-               ``-rows/2 (log det Sigma + tr(Sigma^-1 diag(scale)))``: as if ``rows`` more rows had been seen that
-               spread like the whole data with independent columns
+    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.priors`)
+    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixtura.arrays import Array, Flags
 from mixtura.covariance import Covariance, Dense
+from mixtura.eigenvalue_ratio import truncated
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture
+from mixtura.moments import Moments, Scatter
+from mixtura.priors import Prior
 
 SMALLEST_EIGENVALUE = 1e-12
 """The relative floor: variances below 1e-12 of a column's variance (a millionth of its standard deviation) are noise."""
@@ -33,69 +36,151 @@ UNRESOLVED = 1e-15
 
 
 @dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an M-step estimates F free covariances from: F = K, or 1 where all components share theirs.
+
+    Attributes
+    ----------
+    counts : (F,)
+        Rows, with those of a prior.
+    average : (F,), (F, d) or (F, d, d)
+        Scatter per row: the maximum-likelihood variances, were every covariance free.
+    n_components, n_features : int
+    lifted : bool
+        Whether the floor was reached.
+    """
+
+    counts: Array
+    average: Array
+    n_components: int
+    n_features: int
+    lifted: bool = False
+
+    def fit(self, covariance: Covariance) -> float:
+        """The M-step's objective ``-1/2 sum_k n_k (log det Sigma_k + tr(Sigma_k^-1 S_k))``."""
+        if isinstance(covariance, Dense):
+            traces = np.einsum("kij,kij->k", covariance.whitener @ self.average, covariance.whitener)
+        else:
+            ratios = self.average / covariance.values
+            traces = ratios.sum(axis=1) if ratios.ndim == 2 else self.n_features * ratios
+        return float(-0.5 * (self.counts * (covariance.log_det[: len(self.counts)] + traces)).sum())
+
+
+@dataclass(frozen=True, eq=False)
 class Regularisation:
-    """Floor, ridge and shrinkage for one data set.
+    """Everything that an M-step respects beside the rows, for one data set.
 
     Attributes
     ----------
     scale : (d,)
-        Variances of the columns of the data: the units of ``floor`` and of the shrinkage target.
+        Variances of the columns of the data: the units of ``floor``.
     floor : float
         Smallest eigenvalue allowed, in those units; 0 for none.
     ridge : float
         Added to every variance, in squared units of the data; 0 for none.
-    pseudo_rows : float
-        Strength of the shrinkage in rows; 0 for none.
+    prior : Prior or None
+    eigenvalue_ratio : float or None
+        Largest over smallest eigenvalue, over all components.
+    equal_weights : bool
+        Whether all mixing proportions are ``1 / K``.
     """
 
     scale: Array
     floor: float = SMALLEST_EIGENVALUE
     ridge: float = 0.0
-    pseudo_rows: float = 0.0
+    prior: Prior | None = None
+    eigenvalue_ratio: float | None = None
+    equal_weights: bool = False
 
-    # ---- estimates ---------------------------------------------------------------------------------------------
+    # ---- weights and means -------------------------------------------------------------------------------------
 
-    def spherical(self, scatter: Array, counts: Array) -> Array:
-        """Variances (K,) from traces of the scatter (K,) and counts (K,)."""
-        d = len(self.scale)
-        pooled = scatter + self.pseudo_rows * self.scale.sum()
-        return self._above_floor(_ratio(pooled, d * (counts + self.pseudo_rows)), self.floor * self.scale.max())
+    def weights(self, moments: Moments) -> Array:
+        """Mixing proportions (K,)."""
+        return np.full(moments.n_components, 1.0 / moments.n_components) if self.equal_weights else moments.weights
 
-    def diagonal(self, scatter: Array, counts: Array) -> Array:
-        """Variances (K,d) from scatter diagonals (K,d) and counts (K,)."""
-        pooled = scatter + self.pseudo_rows * self.scale
-        return self._above_floor(_ratio(pooled, (counts + self.pseudo_rows)[:, None]), self.floor * self.scale)
+    def weights_saved(self, mixture: Mixture) -> int:
+        """Parameters that equal proportions do not need."""
+        return mixture.n_components - 1 if self.equal_weights else 0
 
-    def dense(self, scatter: Array, counts: Array) -> Array:
-        """Covariances (K,d,d) from scatter matrices (K,d,d) and counts (K,)."""
-        d = len(self.scale)
-        pooled = scatter + self.pseudo_rows * np.diag(self.scale)
-        matrices = _ratio(pooled, (counts + self.pseudo_rows)[:, None, None]) + self.ridge * np.eye(d)
-        if self.floor > 0:
-            return _eigenvalues_above(self.floor, matrices, self.scale)
-        for k, matrix in enumerate(matrices):
-            own = np.diag(matrix)
-            if not (own > 0).all() or not _exceeds(UNRESOLVED * d, matrix, own):
-                raise CollapseError(k)
-        return matrices
+    def means(self, moments: Moments) -> Array:
+        """Means (K,d), drawn to the prior's."""
+        if self.prior is None or self.prior.shrinkage == 0:
+            return moments.means
+        pull = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
+        return np.asarray(moments.means + pull[:, None] * (self.prior.mean - moments.means))
 
-    def _above_floor(self, variances: Array, floor: Array | float) -> Array:
-        """Variances with the ridge added and the floor kept; without both, a zero variance is a collapse."""
-        variances = np.maximum(variances + self.ridge, floor)
-        if not (variances > 0).all():
-            raise CollapseError(int(np.argwhere(~(variances > 0))[0, 0]))
-        return np.asarray(variances)
+    # ---- evidence for the covariances --------------------------------------------------------------------------
+
+    def evidence(self, moments: Moments, shared: bool) -> Evidence:
+        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one covariance serves all.
+
+        Raises
+        ------
+        CollapseError
+            When a sum of squares is not a number.
+        """
+        kind, K, d = moments.kind, moments.n_components, moments.n_features
+        scatter, counts = moments.scatter, moments.counts
+        if self.prior is not None and self.prior.shrinkage > 0:
+            pull = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
+            scatter = scatter + kind.of_vectors(pull, moments.means - self.prior.mean)
+        if shared:
+            scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
+            counts = np.array([moments.total])
+        if self.prior is not None:
+            scatter = scatter + kind.of_matrix(self.prior.scatter)
+            counts = counts + self.prior.rows
+        average = _ratio(scatter, counts.reshape(-1, *[1] * (scatter.ndim - 1)) * (d if kind is Scatter.TRACE else 1))
+        if self.ridge:
+            average = average + (self.ridge if average.ndim < 3 else self.ridge * np.eye(d))
+        return self._lifted(Evidence(counts, average, K, d))
+
+    def _lifted(self, evidence: Evidence) -> Evidence:
+        """The evidence with no direction below the floor."""
+        if self.floor == 0:
+            return evidence
+        average = evidence.average
+        if average.ndim == 3:
+            raised = _eigenvalues_above(self.floor, average, self.scale)
+        else:
+            raised = np.maximum(average, self.floor * (self.scale.max() if average.ndim == 1 else self.scale))
+        return evidence if raised is average or np.array_equal(raised, average) else replace(evidence, average=raised, lifted=True)
+
+    def bounded(self, evidence: Evidence) -> Evidence:
+        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate is the average itself."""
+        if self.eigenvalue_ratio is None:
+            return evidence
+        if evidence.average.ndim < 3:
+            spreads = evidence.average.reshape(len(evidence.counts), -1)
+            return replace(evidence, average=truncated(spreads, evidence.counts, self.eigenvalue_ratio).reshape(evidence.average.shape))
+        values, vectors = np.linalg.eigh(evidence.average)
+        cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
+        return replace(evidence, average=_symmetric((vectors * cut[:, None, :]) @ np.swapaxes(vectors, 1, 2)))
+
+    def check(self, covariance: Covariance) -> Covariance:
+        """The covariance as it is, or a collapse where nothing kept it from zero.
+
+        Raises
+        ------
+        CollapseError
+            Names the first component whose covariance is singular or not a number.
+        """
+        values = covariance.values
+        sound = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if isinstance(covariance, Dense):
+            if self.floor == 0 or not sound.all():
+                sound &= np.array([_resolved(matrix) for matrix in values])
+        else:
+            sound &= (values > 0).reshape(len(values), -1).all(axis=1)
+        if not sound.all():
+            raise CollapseError(int(np.argmin(sound)))
+        return covariance
 
     # ---- the objective that an M-step with this regularisation raises -------------------------------------------
 
-    def penalty(self, covariance: Covariance) -> float:
-        """What is added to the log-likelihood: 0 without shrinkage."""
-        if self.pseudo_rows == 0:
-            return 0.0
-        forms = covariance.values.shape[0]
-        root = np.diag(np.sqrt(self.scale))
-        fit = sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(forms))
-        return -0.5 * self.pseudo_rows * (float(covariance.log_det[:forms].sum()) + fit)
+    def penalty(self, mixture: Mixture) -> float:
+        """What is added to the log-likelihood: 0 without a prior."""
+        return 0.0 if self.prior is None else self.prior.penalty(mixture.means, mixture.covariance)
 
     def tilted(self, mixture: Mixture) -> Mixture:
         """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do not sum to one."""
@@ -151,6 +236,16 @@ def scaled_axes(covariance: Covariance, scale: Array) -> tuple[Array, Array]:
 def _ratio(sums: Array, counts: Array) -> Array:
     """``sums / counts``, with 0 for an empty component."""
     return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+
+
+def _symmetric(matrices: Array) -> Array:
+    return np.asarray(0.5 * (matrices + np.swapaxes(matrices, 1, 2)))
+
+
+def _resolved(matrix: Array) -> bool:
+    """Whether a matrix is positive definite beyond rounding, whatever its units."""
+    own = np.diag(matrix)
+    return bool(np.isfinite(matrix).all() and (own > 0).all() and _exceeds(UNRESOLVED * len(own), matrix, own))
 
 
 def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:

@@ -21,6 +21,7 @@ from mixtura.errors import ILL_DEFINED, DataError, DataWarning
 from mixtura.initialisers import BY_NAME, FromLabels, FromResponsibilities, Initialiser
 from mixtura.moments import Scatter
 from mixtura.protocols import Family
+from mixtura.priors import pseudo_rows
 from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
@@ -231,7 +232,7 @@ def regularisation_for(family: Family, survey: Survey, reg_covar: float | None) 
         return Regularisation(survey.scale, floor=0.0, ridge=float(reg_covar))
     d = survey.source.n_features
     if family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d:
-        return Regularisation(survey.scale, pseudo_rows=d + 2.0)
+        return Regularisation(survey.scale, prior=pseudo_rows(d + 2.0, survey.scale))
     return Regularisation(survey.scale)
 
 

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import difflib
 
-from mixtura.families.diagonal import EEI, VVI
-from mixtura.families.ellipsoidal import EEE, VVV
+from mixtura.families.diagonal import EEI, EVI, VEI, VVI
+from mixtura.families.ellipsoidal import EEE, EEV, EVE, EVV, VEE, VEV, VVE, VVV
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.spherical import EII, VII
 from mixtura.protocols import Family
 
-__all__ = ["EEE", "EEI", "EII", "FAMILIES", "VII", "VVI", "VVV", "CovarianceFamily", "family_named"]
+__all__ = ["FAMILIES", "CovarianceFamily", "family_named"]
 
-FAMILIES: dict[str, CovarianceFamily] = {family.name: family for family in (EII(), VII(), EEI(), VVI(), EEE(), VVV())}
-"""From the strictest to the freest. To add a family, add it here."""
+FAMILIES: dict[str, CovarianceFamily] = {
+    family.name: family
+    for family in (
+        EII(),
+        VII(),
+        EEI(),
+        VEI(),
+        EVI(),
+        VVI(),
+        EEE(),
+        VEE(),
+        EVE(),
+        VVE(),
+        EEV(),
+        VEV(),
+        EVV(),
+        VVV(),
+    )
+}
+"""From the strictest to the freest, in mclust's order. To add a family, add it here."""
 
 _BY_ANY_NAME = {word: family for family in FAMILIES.values() for word in (family.name, *family.aliases)}
 
@@ -34,7 +52,7 @@ def family_named(name: str | Family) -> Family:
         return FAMILIES[name.upper()]
     near = difflib.get_close_matches(name.lower(), [word.lower() for word in _BY_ANY_NAME], n=1, cutoff=0.4)
     guess = next((word for word in _BY_ANY_NAME if near and word.lower() == near[0]), None)
-    known = ", ".join(f"{family.name} ({', '.join(family.aliases)})" for family in FAMILIES.values())
+    known = ", ".join(f"{family.name} ({', '.join(family.aliases)})" if family.aliases else family.name for family in FAMILIES.values())
     raise ValueError(
         f"covariance_type={name!r} is not a known family." + (f" Did you mean {guess!r}?" if guess else "") + f" Known: {known}."
     )

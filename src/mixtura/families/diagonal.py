@@ -1,37 +1,65 @@
-"""Ellipsoids along the columns: EEI and VVI here; VEI and EVI have their place between them."""
+"""Ellipsoids along the columns: EEI, VEI, EVI and VVI. The scatter enters through its diagonals."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from mixtura.covariance import Covariance, Diagonal
 from mixtura.families.family import CovarianceFamily
-from mixtura.moments import Moments, Scatter
-from mixtura.regularisation import Regularisation
+from mixtura.families.shapes import own_shapes, own_volumes
+from mixtura.moments import Scatter
+from mixtura.regularisation import Evidence
 
 
 class EEI(CovarianceFamily):
-    """One axis-parallel ellipsoid for all: ``Sigma_k = diag(sum_k W_k) / n`` (Celeux & Govaert 1995, 2.1)."""
+    """One axis-parallel ellipsoid for all: ``Sigma_k = diag(sum_k W_k) / n`` (Celeux & Govaert 1995)."""
 
     name = "EEI"
     aliases = ("tied_diag",)
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, all alike"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        pooled = moments.scatter.sum(axis=0, keepdims=True)
-        return Diagonal(regularisation.diagonal(pooled, np.array([moments.total])), moments.n_components)
+        return Diagonal(evidence.average, evidence.n_components)
+
+
+class VEI(CovarianceFamily):
+    """Axis-parallel ellipsoids of one shape, each of its own volume: ``Sigma_k = lambda_k A`` (Celeux & Govaert 1995).
+
+    ``A`` is ``sum_k diag(W_k) / lambda_k`` with determinant one and ``lambda_k = tr(W_k A^-1) / (d n_k)``: Newton's method.
+    """
+
+    name = "VEI"
+    needs = Scatter.DIAGONAL
+    summary = "ellipsoids along the columns, one shape, own sizes"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Iterated; the problem is convex, so no start is better than another."""
+        return Diagonal(own_volumes(evidence.average, evidence.counts), evidence.n_components)
+
+
+class EVI(CovarianceFamily):
+    """Axis-parallel ellipsoids of one volume, each of its own shape: ``Sigma_k = lambda A_k`` (Celeux & Govaert 1995).
+
+    ``A_k = diag(W_k) / |diag(W_k)|^(1/d)`` and ``lambda = sum_k |diag(W_k)|^(1/d) / n``.
+    """
+
+    name = "EVI"
+    needs = Scatter.DIAGONAL
+    summary = "ellipsoids along the columns, one size, own shapes"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Closed form."""
+        return Diagonal(own_shapes(evidence.average, evidence.counts), evidence.n_components)
 
 
 class VVI(CovarianceFamily):
-    """Axis-parallel ellipsoids of any volume and shape: ``Sigma_k = diag(W_k) / n_k``."""
+    """Axis-parallel ellipsoids of any volume and shape: ``Sigma_k = diag(W_k) / n_k`` (Celeux & Govaert 1995)."""
 
     name = "VVI"
     aliases = ("diag",)
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, each of its own"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Diagonal(regularisation.diagonal(moments.scatter, moments.counts), moments.n_components)
+        return Diagonal(evidence.average, evidence.n_components)

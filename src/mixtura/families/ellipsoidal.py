@@ -1,36 +1,197 @@
-"""Ellipsoids in any direction: EEE and VVV here; VEE, EVE, VVE, EEV, VEV and EVV have their place between them."""
+"""Ellipsoids in any direction: EEE, VEE, EVE, VVE, EEV, VEV, EVV and VVV."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense
+from mixtura.families.axes import along, common_axes, disorder
 from mixtura.families.family import CovarianceFamily
-from mixtura.moments import Moments, Scatter
-from mixtura.regularisation import Regularisation
+from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
+from mixtura.moments import Scatter
+from mixtura.regularisation import Evidence
 
 
 class EEE(CovarianceFamily):
-    """One ellipsoid for all: ``Sigma_k = sum_k W_k / n`` (Celeux & Govaert 1995, 1.1)."""
+    """One ellipsoid for all: ``Sigma_k = sum_k W_k / n`` (Celeux & Govaert 1995)."""
 
     name = "EEE"
     aliases = ("tied",)
     needs = Scatter.TOTAL
     summary = "ellipsoids, all alike"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Dense(regularisation.dense(moments.scatter[None], np.array([moments.total])), moments.n_components)
+        return Dense(evidence.average, evidence.n_components)
+
+
+# ---- one orientation for all ---------------------------------------------------------------------------------------
+
+
+class VEE(CovarianceFamily):
+    """Ellipsoids of one shape and orientation, each of its own volume: ``Sigma_k = lambda_k C`` (Celeux & Govaert 1995).
+
+    ``C`` is ``sum_k W_k / lambda_k`` with determinant one and ``lambda_k = tr(W_k C^-1) / (d n_k)``: Newton's method.
+    """
+
+    name = "VEE"
+    needs = Scatter.DENSE
+    summary = "ellipsoids alike but for their size"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Iterated; the problem is convex, so no start is better than another."""
+        lambdas = volumes(evidence.average, evidence.counts)
+        pooled = np.tensordot(evidence.counts / lambdas, evidence.average, axes=1)
+        shared = pooled / np.exp(np.linalg.slogdet(pooled)[1] / evidence.n_features)
+        return Dense(lambdas[:, None, None] * shared, evidence.n_components)
+
+
+class _CommonAxes(CovarianceFamily):
+    """Ellipsoids along axes that all share, ``Sigma_k = D B_k D'``; ``D`` by turning planes (:mod:`mixtura.families.axes`)."""
+
+    needs = Scatter.DENSE
+    equal_volumes: bool
+
+    def spreads(self, S: Array, counts: Array) -> Array:
+        """Variances along the axes."""
+        raise NotImplementedError
+
+    def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
+        """Where the axes may start: those of the stricter families, and the previous ones."""
+        S, counts = evidence.average, evidence.counts
+        starts = [np.eye(evidence.n_features), np.linalg.eigh(np.tensordot(counts, S, axes=1))[1]]
+        if isinstance(previous, Dense):
+            if previous.axes is not None:
+                starts.append(previous.axes)
+            else:  # axes shared by all are those of any mean of them
+                starts.append(np.linalg.eigh(np.tensordot(counts, previous.dense(), axes=1))[1])
+        return starts
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Iterated from the best of the starts, so never below the stricter families or the previous answer."""
+        S, counts = evidence.average, evidence.counts
+        starts = self.starts(evidence, previous)
+        levels = [disorder(along(S, axes), counts, self.equal_volumes) for axes in starts]
+        axes = common_axes(S, counts, starts[int(np.argmin(levels))], self.equal_volumes)
+        return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
+
+
+class EVE(_CommonAxes):
+    """One volume and orientation, each of its own shape: ``Sigma_k = lambda D A_k D'`` (Celeux & Govaert 1995).
+
+    Given ``D``, the law of EVI on ``diag(D' W_k D)``; ``D`` minimises ``sum_k |diag(D' W_k D)|^(1/d)``
+    (Browne & McNicholas 2014). It starts from the axes of EVI and EEE.
+    """
+
+    name = "EVE"
+    summary = "ellipsoids of one size along common axes"
+    equal_volumes = True
+
+    def spreads(self, S: Array, counts: Array) -> Array:
+        """EVI's law."""
+        return own_shapes(S, counts)
+
+
+class VVE(_CommonAxes):
+    """Common axes, each of its own volume and shape: ``Sigma_k = D B_k D'`` (Celeux & Govaert 1995).
+
+    Common principal components: ``B_k = diag(D' W_k D) / n_k``, and ``D`` minimises ``sum_k n_k log|diag(D' W_k D)|``
+    (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts from the axes of VVI, EEE and VEE, and without previous axes
+    also from EVE's.
+    """
+
+    name = "VVE"
+    summary = "ellipsoids along common axes"
+    equal_volumes = False
+
+    def spreads(self, S: Array, counts: Array) -> Array:
+        """VVI's law."""
+        return S
+
+    def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
+        """Those of both stricter families with common axes, too."""
+        S, counts = evidence.average, evidence.counts
+        lambdas = volumes(S, counts)
+        starts = [*super().starts(evidence, previous), np.linalg.eigh(np.tensordot(counts / lambdas, S, axes=1))[1]]
+        strict = EVE().estimate(evidence, None) if previous is None else None
+        if isinstance(strict, Dense) and strict.axes is not None:
+            starts.append(strict.axes)
+        return starts
+
+
+# ---- each of its own orientation -----------------------------------------------------------------------------------
+
+
+class EEV(CovarianceFamily):
+    """One volume and shape, each of its own orientation: ``Sigma_k = D_k B D_k'`` (Celeux & Govaert 1995).
+
+    ``D_k`` are the eigenvectors of ``W_k``, and with their eigenvalues ``Omega_k`` in falling order ``B = sum_k Omega_k / n``.
+    """
+
+    name = "EEV"
+    needs = Scatter.DENSE
+    summary = "ellipsoids alike but for their direction"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Closed form."""
+        spreads, axes = _principal(evidence.average)
+        return _turned(axes, np.repeat(equal(spreads, evidence.counts), len(axes), axis=0), evidence.n_components)
+
+
+class VEV(CovarianceFamily):
+    """One shape, each of its own volume and orientation: ``Sigma_k = lambda_k D_k A D_k'`` (Celeux & Govaert 1995).
+
+    ``D_k`` are the eigenvectors of ``W_k``; lambda and ``A`` follow VEI's law on their eigenvalues in falling order.
+    """
+
+    name = "VEV"
+    needs = Scatter.DENSE
+    summary = "ellipsoids of one shape"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Iterated in the volumes alone."""
+        spreads, axes = _principal(evidence.average)
+        return _turned(axes, own_volumes(spreads, evidence.counts), evidence.n_components)
+
+
+class EVV(CovarianceFamily):
+    """One volume, each of its own shape and orientation: ``Sigma_k = lambda C_k`` (Celeux & Govaert 1995).
+
+    ``C_k = W_k / |W_k|^(1/d)`` and ``lambda = sum_k |W_k|^(1/d) / n``.
+    """
+
+    name = "EVV"
+    needs = Scatter.DENSE
+    summary = "ellipsoids of one size"
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """Closed form."""
+        sizes = np.exp(np.linalg.slogdet(evidence.average)[1] / evidence.n_features)
+        size = evidence.counts @ sizes / evidence.counts.sum()
+        return Dense(evidence.average * (size / sizes)[:, None, None], evidence.n_components)
 
 
 class VVV(CovarianceFamily):
-    """Ellipsoids without restriction: ``Sigma_k = W_k / n_k`` (the lesson's Gaussian mixture)."""
+    """Ellipsoids without restriction: ``Sigma_k = W_k / n_k`` (Celeux & Govaert 1995; the lesson's Gaussian mixture)."""
 
     name = "VVV"
     aliases = ("full",)
     needs = Scatter.DENSE
     summary = "ellipsoids, each of its own"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Dense(regularisation.dense(moments.scatter, moments.counts), moments.n_components)
+        return Dense(evidence.average, evidence.n_components)
+
+
+def _principal(S: Array) -> tuple[Array, Array]:
+    """Eigenvalues (K,d) in falling order and eigenvectors (K,d,d), columns."""
+    values, vectors = np.linalg.eigh(S)
+    return np.maximum(values[:, ::-1], 0.0), np.ascontiguousarray(vectors[:, :, ::-1])
+
+
+def _turned(axes: Array, spreads: Array, K: int) -> Dense:
+    """``D_k diag(spreads_k) D_k'``; axes of shape (d,d) are common to all and are kept for the next M-step."""
+    values = (axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2)
+    return Dense(0.5 * (values + np.swapaxes(values, 1, 2)), K, axes if axes.ndim == 2 else None)

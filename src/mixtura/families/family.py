@@ -1,4 +1,4 @@
-"""What all families share: the volume, orientation and shape algebra, and parameter counts.
+"""What all families share: the volume, orientation and shape algebra, parameter counts, and the frame of an M-step.
 
 ``Sigma_k = lambda_k D_k A_k D_k'``: volume lambda (a scalar), orientation D (orthogonal), shape A (diagonal, det 1).
 A family's name says which of them are Equal, Varying or the Identity, in the order volume, shape, orientation
@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mixtura.covariance import Covariance
+import numpy as np
+
+from mixtura.covariance import Covariance, Dense, Diagonal
+from mixtura.eigenvalue_ratio import contracted
 from mixtura.moments import Moments, Scatter
-from mixtura.regularisation import Regularisation
+from mixtura.regularisation import Evidence, Regularisation
 
 
 class CovarianceFamily:
-    """Base of the families: name, what the E-step must accumulate, parameter counts from the three letters.
+    """Base of the families: name, what the E-step must accumulate, parameter counts, and the M-step around the law.
 
-    A family is a class with ``name``, ``needs``, ``summary`` and an ``m_step``; it has no state.
+    A family is a class with ``name``, ``needs``, ``summary`` and an ``estimate``; it has no state.
     """
 
     name: ClassVar[str]
@@ -26,10 +29,17 @@ class CovarianceFamily:
     summary: ClassVar[str]
     """Six words for a table."""
 
+    # ---- what the letters say ----------------------------------------------------------------------------------
+
     @property
     def shares_all(self) -> bool:
         """Whether one covariance serves all components."""
         return "V" not in self.name
+
+    @property
+    def shares_some(self) -> bool:
+        """Whether the components share volume, shape or orientation, but not all: then the estimate is not the average."""
+        return "V" in self.name and "E" in self.name
 
     def n_covariance_parameters(self, K: int, d: int) -> int:
         """Free parameters of K covariances: volumes, then shapes, then orientations.
@@ -48,9 +58,53 @@ class CovarianceFamily:
         """d + 1 distinct rows for ellipsoids, 2 where the axes are fixed."""
         return 2 if self.name.endswith("I") else d + 1
 
+    # ---- the M-step --------------------------------------------------------------------------------------------
+
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+        """The law: the family's maximum-likelihood covariances; ``previous`` warm-starts an iterated one."""
+        raise TypeError(f"{type(self).__name__} defines no estimate")
+
     def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
-        """Covariances from moments; see :class:`mixtura.protocols.Family`."""
-        raise TypeError(f"{type(self).__name__} defines no m_step")
+        """Covariances from moments; see :class:`mixtura.protocols.Family`.
+
+        Where the estimate is the average itself, floor and bound are exact when put into the evidence. Where components share
+        part of it they make a proposal, which is taken only if the objective does not fall.
+        """
+        evidence = regularisation.evidence(moments, self.shares_all)
+        if not self.shares_some:
+            return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
+        with np.errstate(divide="ignore", invalid="ignore"):  # singular evidence and no floor: the check below says so
+            proposal = regularisation.check(self.estimate(evidence, previous))
+        bent = evidence.lifted
+        if regularisation.eigenvalue_ratio is not None:
+            drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio)
+            bent, proposal = bent or drawn is not proposal, drawn
+        if bent and previous is not None and len(previous.values) == len(evidence.counts):
+            return proposal if evidence.fit(proposal) >= evidence.fit(previous) else previous
+        return proposal
 
     def __repr__(self) -> str:
         return self.name
+
+
+def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float) -> Covariance:
+    """Covariances whose eigenvalues keep the ratio, of the same structure, with the best common volume for it."""
+    if isinstance(covariance, Dense):
+        values, vectors = np.linalg.eigh(covariance.values)
+    else:
+        values, vectors = covariance.values.reshape(len(evidence.counts), -1), None
+    logs = np.log(values)
+    near = contracted(logs, evidence.counts, ratio)
+    if near is logs:
+        return covariance
+    spreads = np.exp(near)
+    if vectors is None:
+        own = evidence.average.reshape(spreads.shape)
+    else:
+        own = np.einsum("kij,kil,klj->kj", vectors, evidence.average, vectors, optimize=True)
+    volume = (evidence.counts[:, None] * own / spreads).sum() / (evidence.counts.sum() * evidence.n_features)
+    spreads = spreads * volume
+    if vectors is None:
+        return Diagonal(spreads, evidence.n_components)
+    values = (vectors * spreads[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    return Dense(0.5 * (values + np.swapaxes(values, 1, 2)), evidence.n_components, getattr(covariance, "axes", None))

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mixtura.covariance import Covariance, Spherical
 from mixtura.families.family import CovarianceFamily
-from mixtura.moments import Moments, Scatter
-from mixtura.regularisation import Regularisation
+from mixtura.moments import Scatter
+from mixtura.regularisation import Evidence
 
 
 class EII(CovarianceFamily):
-    """Equal balls: ``Sigma_k = lambda I`` with ``lambda = tr(sum_k W_k) / (n d)`` (Celeux & Govaert 1995, 2.2)."""
+    """Equal balls: ``Sigma_k = lambda I`` with ``lambda = tr(sum_k W_k) / (n d)`` (Celeux & Govaert 1995)."""
 
     name = "EII"
-    aliases = ("tied_spherical",)
+    aliases = ("tied_spherical", "E")
     needs = Scatter.TRACE
     summary = "balls of one size"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        values = regularisation.spherical(moments.scatter.sum(keepdims=True), np.array([moments.total]))
-        return Spherical(values, moments.n_components, moments.n_features)
+        return Spherical(evidence.average, evidence.n_components, evidence.n_features)
 
 
 class VII(CovarianceFamily):
-    """Balls of any size: ``Sigma_k = lambda_k I`` with ``lambda_k = tr(W_k) / (n_k d)``."""
+    """Balls of any size: ``Sigma_k = lambda_k I`` with ``lambda_k = tr(W_k) / (n_k d)`` (Celeux & Govaert 1995)."""
 
     name = "VII"
-    aliases = ("spherical",)
+    aliases = ("spherical", "V")
     needs = Scatter.TRACE
     summary = "balls, each of its own size"
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Spherical(regularisation.spherical(moments.scatter, moments.counts), moments.n_components, moments.n_features)
+        return Spherical(evidence.average, evidence.n_components, evidence.n_features)

@@ -1,0 +1,134 @@
+"""Conjugate priors: what is believed about means and covariances before the rows are seen (Fraley & Raftery 2007).
+
+Given its covariance a mean is normal about ``mean`` with covariance ``Sigma_k / shrinkage``; a covariance is inverse Wishart (a
+variance is inverse gamma). Together they add to the log-likelihood, up to a constant,
+
+    -1/2 sum_k [ rows log det Sigma_k + tr(Sigma_k^-1 scatter) + shrinkage (mu_k - mean)' Sigma_k^-1 (mu_k - mean) ]
+
+with the first two terms taken once where all components share the covariance. So a prior is some ``rows`` that were seen before, and
+their ``scatter``; how many they are follows from the degrees of freedom, and differs between the families.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixtura.arrays import Array
+from mixtura.covariance import Covariance
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """A prior worked out for one family, K and data set.
+
+    Attributes
+    ----------
+    rows : float
+        What is added to the count of each free covariance.
+    scatter : (d, d)
+        What is added to its scatter.
+    shrinkage : float
+        Rows at ``mean`` that each component's mean is drawn by; 0 leaves means alone.
+    mean : (d,)
+    """
+
+    rows: float
+    scatter: Array
+    shrinkage: float = 0.0
+    mean: Array | float = 0.0
+
+    def penalty(self, means: Array, covariance: Covariance) -> float:
+        """What is added to the log-likelihood, up to a constant."""
+        free, K = covariance.values.shape[0], covariance.n_components
+        values, vectors = np.linalg.eigh(self.scatter)
+        root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        fit = sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(free))
+        pull = sum(float((covariance.whiten(k, (means[k] - self.mean)[None]) ** 2).sum()) for k in range(K)) if self.shrinkage else 0.0
+        return -0.5 * (self.rows * float(covariance.log_det[:free].sum()) + fit + self.shrinkage * pull)
+
+
+@dataclass(frozen=True)
+class ConjugatePrior:
+    """The prior of Fraley & Raftery 2007 with mclust's defaults; what is None is taken from the data.
+
+    Parameters
+    ----------
+    shrinkage : float, default=0.01
+        The mean of each component is drawn to ``mean`` as if by this many rows; 0 leaves means alone.
+    mean : (d,) or None
+        None: the mean of the data.
+    dof : float or None
+        Degrees of freedom nu of the inverse Wishart or inverse gamma distribution. None: ``d + 2``.
+    scale : (d, d) array, float or None
+        For ellipsoids the matrix of the inverse Wishart distribution; where axes are fixed the scale of the inverse gamma
+        distribution, a variance. None: the covariance of the data (with n - 1), or the mean of its diagonal, over ``K^(2/d)``.
+
+    Notes
+    -----
+    ``rows`` of the M-step (:mod:`mixtura.priors`), with m = 1 where ``shrinkage`` is positive and 0 otherwise:
+
+    ==================  =======================  ====================================================
+    EII, VII            ``(nu + 2) / d + m``     EII: ``m K`` for ``m``; the scale counts once, not per column
+    VEI                 ``(nu + 2 + m) / d``
+    EEI, VVI            ``nu + 2 + m``           EEI: ``m K`` for ``m``
+    EVI                 ``nu + 1 + m`` in all    over the K components, which share the volume
+    EEE                 ``nu + d + 1 + m K``
+    VVV                 ``nu + d + 2``           also without shrinkage: the limit of a weak one
+    EEV, EVE, EVV       ``nu + d + 1 + m`` in all
+    VEE, VVE            ``nu + d + 1 + m``
+    VEV                 0                        flat in the volume
+    ==================  =======================  ====================================================
+
+    These are mclust's, who has no prior for VEE, EVE, VVE and EVV: theirs here is the penalty above. EII with its scale and EEI
+    with its means drawn follow the paper, where mclust leaves both out.
+
+    References
+    ----------
+    Fraley & Raftery 2007, J. Classification 24, 155-181.
+    """
+
+    shrinkage: float = 0.01
+    mean: Any = None
+    dof: float | None = None
+    scale: Any = None
+
+    def worked_out(self, family: str, K: int, mean: Array, covariance: Array, total: float) -> Prior:
+        """For a family and K, with the mean (d,), maximum-likelihood covariance (d,d) and total weight of the data."""
+        d = len(mean)
+        centre = mean if self.mean is None else self.mean
+        sample = covariance * (total / max(total - 1.0, 1.0)) / K ** (2.0 / d)
+        nu = d + 2.0 if self.dof is None else float(self.dof)
+        axes_fixed = family.endswith("I")
+        scale = self.scale if self.scale is not None else np.trace(sample) / d if axes_fixed else sample
+        scatter = np.asarray(scale, dtype=np.float64) * np.eye(d) if np.ndim(scale) == 0 else np.asarray(scale, dtype=np.float64)
+        if family in ("EII", "VII"):
+            scatter = scatter / d
+        return Prior(_rows(family, K, d, nu, 1.0 if self.shrinkage > 0 else 0.0), scatter, float(self.shrinkage), np.asarray(centre))
+
+
+def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
+    """Prior rows per free covariance; see :class:`ConjugatePrior`."""
+    return {
+        "EII": (nu + 2) / d + drawn * K,
+        "VII": (nu + 2) / d + drawn,
+        "EEI": nu + 2 + drawn * K,
+        "VEI": (nu + 2 + drawn) / d,
+        "EVI": (nu + 1 + drawn) / K,
+        "VVI": nu + 2 + drawn,
+        "EEE": nu + d + 1 + drawn * K,
+        "VEE": nu + d + 1 + drawn,
+        "EVE": (nu + d + 1 + drawn) / K,
+        "VVE": nu + d + 1 + drawn,
+        "EEV": (nu + d + 1 + drawn) / K,
+        "VEV": 0.0,
+        "EVV": (nu + d + 1 + drawn) / K,
+        "VVV": nu + d + 2,
+    }[family]
+
+
+def pseudo_rows(rows: float, scale: Array) -> Prior:
+    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with independent columns."""
+    return Prior(rows, rows * np.diag(scale))
