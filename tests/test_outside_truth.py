@@ -9,19 +9,23 @@ from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
 from mixtura.covariance import Dense
 from mixtura.criteria import bic, icl
 from mixtura.em import em
-from mixtura.families import FAMILIES
+from mixtura.families import FAMILIES, family_named
 from mixtura.initialisers import FromLabels, FromResponsibilities
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.regularisation import Regularisation
 from mixtura.stopping import RemainingGain, SmallChange
 
-UNIVARIATE = {"E": "EEE", "V": "VVV"}
+MAXIMISES = {name: name not in ("EVE", "VVE") for name in FAMILIES}
+"""mclust's M-steps of EVE and VVE stop before the maximum over the common axes (tests/truth/README.md)."""
+
+ITERATED = ("VEI", "VEE", "VEV")
+"""mclust iterates these M-steps to a tolerance; its answers leave a residual of up to 2e-8 in their own equations."""
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 
 
 def family_of(model: str):
-    return FAMILIES.get(UNIVARIATE.get(model, model))
+    return family_named(model)
 
 
 def fit(X, start, model, K, weights=None, **keywords):
@@ -45,6 +49,15 @@ def stands_still(X, case) -> None:
     assert relative(moments.means, theirs.means) < 1e-4  # mclust ended on a plateau, where its own steps had become this small
 
 
+def continues_above(X, case) -> None:
+    """From mclust's answer, which full M-steps on the way did not lead to, EM does not fall."""
+    K = case["G"]
+    theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(np.array(case["cov"], dtype=float), K))
+    data = survey(X)
+    on = em(data, theirs, family_of(case["model"]), Regularisation(data.scale), stopping=RemainingGain(1e-9), max_iter=40_000)
+    assert on.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
 def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
@@ -53,13 +66,16 @@ def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
     labels = {start["G"]: np.array(start["labels"]) for start in truth["inits"]}
     held = 0
     for case in truth["fits"]:
-        if case.get("status") != "ok" or case.get("spurious") or not case.get("exact_optimum") or family_of(case["model"]) is None:
+        if case.get("status") != "ok" or case.get("spurious") or not case.get("exact_optimum"):
             continue
         ours = fit(X, FromLabels(labels[case["G"]]), case["model"], case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
         where = f"{case['model']} G={case['G']}"
         if ours.log_likelihood > case["loglik"] - 1e-10 * abs(case["loglik"]) and relative(ours.mixture.means, case["mean"]) > 2e-5:
             # We ended higher, or elsewhere on a flat ridge: then theirs must be a point where EM stands still for us, too.
             stands_still(X, case)
+            continue
+        if not MAXIMISES.get(case["model"], True) and relative(ours.mixture.means, case["mean"]) > 2e-5:
+            continues_above(X, case)
             continue
         # The truth is stationary to 2e-5 in the parameters and 1e-7 in the log-likelihood (its README).
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
@@ -72,7 +88,7 @@ def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
     assert held >= 10
 
 
-CERTIFIED = [case for case in read_truth("certified.json")["fits"] if family_of(case["model"]) is not None]
+CERTIFIED = read_truth("certified.json")["fits"]
 
 
 @pytest.mark.parametrize("case", CERTIFIED, ids=lambda c: f"{c['dataset']}-{c['model']}-{c['G']}")
@@ -91,6 +107,36 @@ def test_a_certified_optimum_is_a_fixed_point_with_the_certified_likelihood(case
     assert relative(covariance.dense(), optimum.covariance.dense()) < 1e-8
 
 
+def m_step_objective(moments, covariance) -> float:
+    inverse = np.linalg.inv(covariance.dense())
+    return float(-0.5 * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", inverse, moments.scatter)))
+
+
+@pytest.mark.parametrize("name", ["faithful", "banknote", "diabetes"])
+def test_vve_reaches_the_maximum_over_the_common_axes(name):
+    truth, starts = read_truth(f"vve_{name}.json"), read_truth(f"em_{name}.json")
+    X = read_data(f"{name}.csv", starts["d"])
+    labels = {start["G"]: np.array(start["labels"]) for start in starts["inits"]}
+    for case in truth["fits"]:
+        ours = fit(X, FromLabels(labels[case["G"]]), "VVE", case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
+        exact = case["exact_em"]["hard start"]["loglik"]
+        assert ours.log_likelihood >= exact - 1e-9 * abs(exact), case["G"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["faithful", "banknote", "diabetes"])
+def test_three_packages_agree_with_us_from_one_start(name):
+    truth, starts = read_truth(f"crosscheck_{name}.json"), read_truth(f"em_{name}.json")
+    X = read_data(f"{name}.csv", starts["d"])
+    labels = {start["G"]: np.array(start["labels"]) for start in starts["inits"]}
+    for case in truth["fits"]:
+        theirs = [case[key] for key in ("mclust_loglik", "mixture_loglik", "rmixmod_loglik") if case.get(key) is not None]
+        if not theirs or max(theirs) - min(theirs) > 1e-6 * abs(max(theirs)):
+            continue  # where they disagree, one of them stopped early
+        ours = fit(X, FromLabels(labels[case["G"]]), case["model"], case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
+        assert ours.log_likelihood >= max(theirs) - 1e-6 * abs(max(theirs)), (case["model"], case["G"])
+
+
 STEPS = ["acidity", "faithful", "diabetes"]
 
 
@@ -102,19 +148,25 @@ def test_single_steps_and_the_path_of_the_likelihood_are_mclusts(name):
     for case in truth["cases"]:
         start = FromResponsibilities(np.array(case["z_start"]))
         for model in case["models"]:
-            if family_of(model["model"]) is None or model["status"] != "ok":
+            if model["status"] != "ok":
                 continue
             first = fit(X, start, model["model"], case["G"], max_iter=0)
             assert relative(first.mixture.means, model["mean"]) < 1e-10
-            assert relative(first.mixture.covariance.dense(), model["cov"]) < 1e-10
-            assert first.log_likelihood == pytest.approx(model["loglik_after_step"], rel=1e-11)
-            np.testing.assert_allclose(first.mixture.posterior(X), model["z_after_step"], atol=1e-9)
+            if not MAXIMISES.get(model["model"], True):
+                moments = start(survey(X), case["G"], np.random.default_rng(0))
+                theirs = Dense(np.array(model["cov"], dtype=float), case["G"])
+                assert m_step_objective(moments, first.mixture.covariance) >= m_step_objective(moments, theirs) - 1e-9
+                continue
+            slack = 1000.0 if model["model"] in ITERATED else 1.0
+            assert relative(first.mixture.covariance.dense(), model["cov"]) < 1e-10 * slack
+            assert first.log_likelihood == pytest.approx(model["loglik_after_step"], rel=1e-11 * slack)
+            np.testing.assert_allclose(first.mixture.posterior(X), model["z_after_step"], atol=1e-9 * slack)
             path = model["loglik_path"]
             longest = max(path["iterations"])
             trace = fit(X, start, model["model"], case["G"], stopping=SmallChange(0.0), max_iter=longest).trace
             for iterations, loglik in zip(path["iterations"], path["loglik"], strict=True):
                 if iterations - 1 < len(trace) and loglik is not None:
-                    assert trace[iterations - 1] == pytest.approx(loglik, rel=1e-9), (model["model"], iterations)
+                    assert trace[iterations - 1] == pytest.approx(loglik, rel=1e-9 * slack), (model["model"], iterations)
             held += 1
     assert held >= (2 if truth["d"] == 1 else 6)
 
@@ -129,7 +181,7 @@ def test_weighted_fits_are_mclusts_fits_of_repeated_rows(name):
     held = 0
     for case in truth["fits"]:
         expected = case.get("repetition")
-        if family_of(case["model"]) is None or not expected or expected.get("loglik") is None:
+        if not expected or expected.get("loglik") is None:
             continue
         ours = fit(
             X[present],
@@ -140,6 +192,9 @@ def test_weighted_fits_are_mclusts_fits_of_repeated_rows(name):
             stopping=RemainingGain(1e-9),
             max_iter=40_000,
         )
+        if not MAXIMISES.get(case["model"], True):
+            assert ours.log_likelihood >= expected["loglik"] - 1e-7 * abs(expected["loglik"]), case["model"]
+            continue
         assert ours.log_likelihood == pytest.approx(expected["loglik"], rel=1e-7), case["model"]
         assert relative(ours.mixture.means, np.array(expected["mean"]).reshape(ours.mixture.means.shape)) < 2e-5
         held += 1

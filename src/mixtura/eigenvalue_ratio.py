@@ -14,8 +14,8 @@ def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
     """The maximum-likelihood variances (F,d) with ``max <= ratio * min``, given unrestricted ones and counts (F,).
 
     The optimum cuts all variances to an interval ``[m, ratio m]``; the best m minimises
-    ``sum_k n_k sum_j (log v_kj + s_kj / v_kj)``, a function whose pieces between the points s_kj and s_kj / ratio have closed minima
-    (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
+    ``sum_k n_k sum_j (log v_kj + s_kj / v_kj)``, a function whose pieces between the points s_kj and s_kj / ratio have closed
+    minima (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
     """
     if spreads.max() <= ratio * spreads.min():
         return spreads

@@ -168,6 +168,11 @@ class _Loop:
         """Log-likelihood plus penalty: what the M-step raises."""
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
+    def n_parameters(self, mixture: Mixture) -> int:
+        """The family's count; equal proportions need none."""
+        K = mixture.n_components
+        return self.family.n_parameters(K, mixture.n_features) - (K - 1 if self.regularisation.equal_weights else 0)
+
     def result(
         self, mixture: Mixture, moments: Moments, trace: list[float], n_iter: int, stop: StopReason, judge: bool
     ) -> FitResult:
@@ -181,7 +186,7 @@ class _Loop:
             entropy=moments.entropy,
             certainty=moments.certainty,
             total=moments.total,
-            n_parameters=self.family.n_parameters(mixture.n_components, mixture.n_features) - self.regularisation.weights_saved(mixture),
+            n_parameters=self.n_parameters(mixture),
             trace=tuple(trace),
             n_iter=n_iter,
             stop=stop,

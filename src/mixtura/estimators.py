@@ -50,8 +50,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_components : int, default=1
     covariance_type : str, default="full"
-        A family by mclust's letters or scikit-learn's word: VVV (full), EEE (tied), VVI (diag), VII (spherical),
-        EEI (tied_diag), EII (tied_spherical).
+        A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII EEI VEI EVI VVI EEE VEE EVE
+        VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied (EEE), diag (VVI), spherical (VII); tied_diag (EEI),
+        tied_spherical (EII).
     tol : float or None, default=None
         None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a safety factor
         (:class:`mixtura.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
@@ -62,6 +63,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
         (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
         answers differ from scikit-learn's.
+    prior : None, "conjugate" or ConjugatePrior, default=None
+        Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley & Raftery 2007).
+    eigenvalue_ratio : float or None, default=None
+        The largest eigenvalue of all covariances is at most this many times the smallest, in the units of the data.
+        Exact for families whose estimate is free or shared altogether; elsewhere a step is taken only if the likelihood does
+        not fall.
+    equal_weights : bool, default=False
+        Whether all mixing proportions are ``1 / n_components``.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
@@ -86,7 +95,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     weights_ : (K,)
     means_ : (K, d)
     covariances_, precisions_, precisions_cholesky_
-        (K, d, d) full, (d, d) tied, (K, d) diag, (K,) spherical, (d,) tied_diag, () tied_spherical.
+        (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical, (d,) tied_diag, () tied_spherical.
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
@@ -117,6 +126,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         covariance_type: str = "full",
         tol: float | None = None,
         reg_covar: float | None = None,
+        prior: Any = None,
+        eigenvalue_ratio: float | None = None,
+        equal_weights: bool = False,
         max_iter: int = 2000,
         n_init: int | None = None,
         init_params: Any = "auto",
@@ -135,6 +147,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.covariance_type = covariance_type
         self.tol = tol
         self.reg_covar = reg_covar
+        self.prior = prior
+        self.eigenvalue_ratio = eigenvalue_ratio
+        self.equal_weights = equal_weights
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
@@ -175,8 +190,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         rows, survey, kept = door.enter(self, X, sample_weight)
         d, K = survey.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
-        door.check_data(survey, family, K, self.reg_covar, getattr(self, "feature_names_in_", None))
-        regularisation = door.regularisation_for(family, survey, self.reg_covar)
+        constraints = door.constraints_of(self)
+        door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
+        regularisation = door.regularisation_for(family, survey, K, constraints)
         starts = self._starts(rows, survey, family, kept, given)
         if any(part is not None for part in given):
             starts = [_with_given(start, family, regularisation, given) for start in starts]

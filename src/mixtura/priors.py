@@ -5,8 +5,8 @@ variance is inverse gamma). Together they add to the log-likelihood, up to a con
 
     -1/2 sum_k [ rows log det Sigma_k + tr(Sigma_k^-1 scatter) + shrinkage (mu_k - mean)' Sigma_k^-1 (mu_k - mean) ]
 
-with the first two terms taken once where all components share the covariance. So a prior is some ``rows`` that were seen before, and
-their ``scatter``; how many they are follows from the degrees of freedom, and differs between the families.
+with the first two terms taken once where all components share the covariance. So a prior is some ``rows`` that were seen
+before, and their ``scatter``; how many they are follows from the degrees of freedom, and differs between the families.
 """
 
 from __future__ import annotations
@@ -42,12 +42,15 @@ class Prior:
 
     def penalty(self, means: Array, covariance: Covariance) -> float:
         """What is added to the log-likelihood, up to a constant."""
-        free, K = covariance.values.shape[0], covariance.n_components
+        free = covariance.values.shape[0]
         values, vectors = np.linalg.eigh(self.scatter)
         root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-        fit = sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(free))
-        pull = sum(float((covariance.whiten(k, (means[k] - self.mean)[None]) ** 2).sum()) for k in range(K)) if self.shrinkage else 0.0
-        return -0.5 * (self.rows * float(covariance.log_det[:free].sum()) + fit + self.shrinkage * pull)
+        taken = self.rows * float(covariance.log_det[:free].sum())
+        taken += sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(free))
+        if self.shrinkage > 0:
+            apart = means - self.mean
+            taken += self.shrinkage * sum(float((covariance.whiten(k, apart[[k]]) ** 2).sum()) for k in range(len(means)))
+        return -0.5 * taken
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class ConjugatePrior:
 
     Notes
     -----
-    ``rows`` of the M-step (:mod:`mixtura.priors`), with m = 1 where ``shrinkage`` is positive and 0 otherwise:
+    ``rows`` of the M-step (:mod:`mixtura.priors`), with m = 1 where ``shrinkage`` is positive and 0 otherwise. For VVV and for a
+    single column m is always 1, the limit of a weak shrinkage.
 
     ==================  =======================  ====================================================
     EII, VII            ``(nu + 2) / d + m``     EII: ``m K`` for ``m``; the scale counts once, not per column
@@ -76,12 +80,12 @@ class ConjugatePrior:
     EEI, VVI            ``nu + 2 + m``           EEI: ``m K`` for ``m``
     EVI                 ``nu + 1 + m`` in all    over the K components, which share the volume
     EEE                 ``nu + d + 1 + m K``
-    VVV                 ``nu + d + 2``           also without shrinkage: the limit of a weak one
     EEV, EVE, EVV       ``nu + d + 1 + m`` in all
-    VEE, VVE            ``nu + d + 1 + m``
+    VEE, VVE, VVV       ``nu + d + 1 + m``
     VEV                 0                        flat in the volume
     ==================  =======================  ====================================================
 
+    With one component, a family's prior is that of VII, VVI or VVV, which it then equals.
     These are mclust's, who has no prior for VEE, EVE, VVE and EVV: theirs here is the penalty above. EII with its scale and EEI
     with its means drawn follow the paper, where mclust leaves both out.
 
@@ -106,27 +110,26 @@ class ConjugatePrior:
         scatter = np.asarray(scale, dtype=np.float64) * np.eye(d) if np.ndim(scale) == 0 else np.asarray(scale, dtype=np.float64)
         if family in ("EII", "VII"):
             scatter = scatter / d
-        return Prior(_rows(family, K, d, nu, 1.0 if self.shrinkage > 0 else 0.0), scatter, float(self.shrinkage), np.asarray(centre))
+        drawn = 1.0 if self.shrinkage > 0 or d == 1 or family == "VVV" else 0.0
+        rows = _rows(_alone(family) if K == 1 else family, K, d, nu, drawn)
+        return Prior(rows, scatter, float(self.shrinkage), np.asarray(centre, dtype=np.float64))
+
+
+def _alone(family: str) -> str:
+    """What a family is when it has one component."""
+    return {"II": "VII", "EI": "VVI", "VI": "VVI"}.get(family[1:], "VVV")
 
 
 def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
     """Prior rows per free covariance; see :class:`ConjugatePrior`."""
-    return {
-        "EII": (nu + 2) / d + drawn * K,
-        "VII": (nu + 2) / d + drawn,
-        "EEI": nu + 2 + drawn * K,
-        "VEI": (nu + 2 + drawn) / d,
-        "EVI": (nu + 1 + drawn) / K,
-        "VVI": nu + 2 + drawn,
-        "EEE": nu + d + 1 + drawn * K,
-        "VEE": nu + d + 1 + drawn,
-        "EVE": (nu + d + 1 + drawn) / K,
-        "VVE": nu + d + 1 + drawn,
-        "EEV": (nu + d + 1 + drawn) / K,
-        "VEV": 0.0,
-        "EVV": (nu + d + 1 + drawn) / K,
-        "VVV": nu + d + 2,
-    }[family]
+    in_all = {"EVI": nu + 1, "EVE": nu + d + 1, "EEV": nu + d + 1, "EVV": nu + d + 1}
+    shared = {"EII": (nu + 2) / d, "EEI": nu + 2, "EEE": nu + d + 1}
+    if family in in_all:
+        return (in_all[family] + drawn) / K
+    if family in shared:
+        return shared[family] + drawn * K
+    each = {"VII": (nu + 2) / d + drawn, "VEI": (nu + 2 + drawn) / d, "VVI": nu + 2 + drawn, "VEV": 0.0}
+    return each.get(family, nu + d + 1 + drawn)
 
 
 def pseudo_rows(rows: float, scale: Array) -> Prior:

@@ -98,10 +98,6 @@ class Regularisation:
         """Mixing proportions (K,)."""
         return np.full(moments.n_components, 1.0 / moments.n_components) if self.equal_weights else moments.weights
 
-    def weights_saved(self, mixture: Mixture) -> int:
-        """Parameters that equal proportions do not need."""
-        return mixture.n_components - 1 if self.equal_weights else 0
-
     def means(self, moments: Moments) -> Array:
         """Means (K,d), drawn to the prior's."""
         if self.prior is None or self.prior.shrinkage == 0:
@@ -151,8 +147,8 @@ class Regularisation:
         if self.eigenvalue_ratio is None:
             return evidence
         if evidence.average.ndim < 3:
-            spreads = evidence.average.reshape(len(evidence.counts), -1)
-            return replace(evidence, average=truncated(spreads, evidence.counts, self.eigenvalue_ratio).reshape(evidence.average.shape))
+            spreads = truncated(evidence.average.reshape(len(evidence.counts), -1), evidence.counts, self.eigenvalue_ratio)
+            return replace(evidence, average=spreads.reshape(evidence.average.shape))
         values, vectors = np.linalg.eigh(evidence.average)
         cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
         return replace(evidence, average=_symmetric((vectors * cut[:, None, :]) @ np.swapaxes(vectors, 1, 2)))

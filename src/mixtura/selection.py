@@ -17,7 +17,7 @@ from mixtura.protocols import Family
 from mixtura.results import Candidate, FitResult, Selection, StopReason
 from mixtura.search import Plan, draw_starts, in_parallel, search
 from mixtura.survey import Survey
-from mixtura.validation import check_data, regularisation_for
+from mixtura.validation import Constraints, check_data, regularisation_for
 
 OnCandidate = Callable[[Candidate], None]
 
@@ -30,7 +30,7 @@ class Grid:
     families: Sequence[Family]
     initialisers: Sequence[Initialiser]
     criterion: str
-    reg_covar: float | None
+    constraints: Constraints
     seed: np.random.SeedSequence
 
 
@@ -79,7 +79,7 @@ def select(survey: Survey, grid: Grid, plan: Plan, on_candidate: OnCandidate | N
 
 
 def _starts(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> list[Start]:
-    if survey.source.n_rows < K or (K > 1 and not grid.reg_covar and survey.distinct.n_rows <= K):
+    if survey.source.n_rows < K or (K > 1 and not grid.constraints.reg_covar and survey.distinct.n_rows <= K):
         raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
     return draw_starts(grid.initialisers, survey, K, seed)
 
@@ -96,8 +96,8 @@ def _fit(
     """One cell; an interrupted one is kept, and asks the others to stop."""
     try:
         drawn = starts()
-        check_data(survey, family, K, grid.reg_covar)
-        fit = search(survey, drawn, family, regularisation_for(family, survey, grid.reg_covar), plan, stopped).best
+        check_data(survey, family, K, grid.constraints)
+        fit = search(survey, drawn, family, regularisation_for(family, survey, K, grid.constraints), plan, stopped).best
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, K, None, float("nan"), str(refusal))
     if fit.stop is StopReason.INTERRUPTED:

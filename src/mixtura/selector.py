@@ -33,7 +33,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
     families : "all" or list of str, default="all"
     criterion : {"bic", "aic", "icl"}, default="bic"
         Lower is better.
-    tol, reg_covar, max_iter, n_init, random_state, n_threads, backend
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, max_iter, n_init, random_state, n_threads, backend
         As in :class:`GaussianMixture`. The starts of one K are shared by all families.
 
     Attributes
@@ -60,6 +60,9 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         criterion: str = "bic",
         tol: float | None = None,
         reg_covar: float | None = None,
+        prior: Any = None,
+        eigenvalue_ratio: float | None = None,
+        equal_weights: bool = False,
         max_iter: int = 2000,
         n_init: int | None = None,
         random_state: Any = None,
@@ -71,6 +74,9 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.criterion = criterion
         self.tol = tol
         self.reg_covar = reg_covar
+        self.prior = prior
+        self.eigenvalue_ratio = eigenvalue_ratio
+        self.equal_weights = equal_weights
         self.max_iter = max_iter
         self.n_init = n_init
         self.random_state = random_state
@@ -90,6 +96,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             Called with each :class:`mixtura.results.Candidate` when it is done.
         """
         door.check_settings(self)
+        constraints = door.constraints_of(self)
         ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
         for K in ks:
             door.check_count("n_components", K, 1)
@@ -100,7 +107,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
         rows, survey, _ = door.enter(self, X, sample_weight)
         kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
-        grid = Grid(ks, families, kinds, self.criterion, self.reg_covar, door.seed_of(self.random_state))
+        grid = Grid(ks, families, kinds, self.criterion, constraints, door.seed_of(self.random_state))
         stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
         plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, len(ks), self.n_threads))
         self.selection_ = select(survey, grid, plan, callback)
@@ -126,6 +133,9 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             covariance_type=winner.family,
             tol=self.tol,
             reg_covar=self.reg_covar,
+            prior=self.prior,
+            eigenvalue_ratio=self.eigenvalue_ratio,
+            equal_weights=self.equal_weights,
             max_iter=self.max_iter,
             n_init=self.n_init,
             random_state=self.random_state,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,8 +21,8 @@ from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
 from mixtura.initialisers import BY_NAME, FromLabels, FromResponsibilities, Initialiser
 from mixtura.moments import Scatter
+from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
 from mixtura.protocols import Family
-from mixtura.priors import pseudo_rows
 from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
@@ -221,22 +222,96 @@ def check_range(X: Rows, names: Sequence[str] | None) -> None:
         )
 
 
-def regularisation_for(family: Family, survey: Survey, reg_covar: float | None) -> Regularisation:
+@dataclass(frozen=True)
+class Constraints:
+    """What the user asked an estimate to respect, before the data are known."""
+
+    reg_covar: float | None = None
+    prior: ConjugatePrior | None = None
+    eigenvalue_ratio: float | None = None
+    equal_weights: bool = False
+
+
+def constraints_of(estimator: Any) -> Constraints:
+    """The estimator's parameters, checked as far as they can be without data."""
+    ratio, equal = estimator.eigenvalue_ratio, estimator.equal_weights
+    if ratio is not None and (_is_bool(ratio) or not isinstance(ratio, Real) or not 1 <= float(ratio) < float("inf")):
+        raise ValueError(
+            f"eigenvalue_ratio must be a number of at least 1 or None, but {ratio!r} came. "
+            "It bounds the largest eigenvalue of all covariances by that many times the smallest, for example 100."
+        )
+    if not _is_bool(equal):
+        raise ValueError(f"equal_weights must be True or False, but {equal!r} came.")
+    return Constraints(estimator.reg_covar, _prior_of(estimator.prior), None if ratio is None else float(ratio), bool(equal))
+
+
+def _prior_of(prior: Any) -> ConjugatePrior | None:
+    """``None``, ``"conjugate"`` or a :class:`ConjugatePrior` with sensible numbers."""
+    if prior is None:
+        return None
+    if isinstance(prior, str) and prior == "conjugate":
+        return ConjugatePrior()
+    if not isinstance(prior, ConjugatePrior):
+        raise ValueError(
+            f"prior must be None, 'conjugate' or a mixtura.ConjugatePrior, but {prior!r} came. "
+            "'conjugate' is the prior of Fraley & Raftery 2007 with its usual numbers."
+        )
+    check_size("shrinkage of the prior", prior.shrinkage)
+    check_size("dof of the prior", prior.dof)
+    return prior
+
+
+def _check_prior(prior: ConjugatePrior, d: int) -> None:
+    """A prior's arrays against the number of columns."""
+    if prior.mean is not None:
+        _shaped("mean of the prior", prior.mean, (d,))
+    if prior.dof is not None and prior.dof <= d - 1:
+        raise ValueError(f"dof of the prior must be above d - 1 = {d - 1}, but is {prior.dof:g}. The default is d + 2 = {d + 2}.")
+    if prior.scale is None:
+        return
+    if np.ndim(prior.scale) == 0:
+        if not (np.isfinite(prior.scale) and prior.scale > 0):
+            raise ValueError(
+                f"scale of the prior must be positive, but is {prior.scale!r}. It is a variance in the units of the data."
+            )
+        return
+    scale = _shaped("scale of the prior", prior.scale, (d, d))
+    if not np.allclose(scale, scale.T) or not (np.linalg.eigvalsh(scale) > 0).all():
+        raise ValueError("scale of the prior must be a positive number or a symmetric, positive-definite matrix (d, d).")
+
+
+def regularisation_for(family: Family, survey: Survey, K: int, constraints: Constraints) -> Regularisation:
     """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
 
     With no more rows than columns a full covariance is singular however it is estimated. Then, unless ``reg_covar`` was
     given, it is shrunk: as if ``d + 2`` more rows per component had been seen, spread like the whole data but with
     independent columns (:mod:`mixtura.regularisation`).
     """
-    if reg_covar is not None:
-        return Regularisation(survey.scale, floor=0.0, ridge=float(reg_covar))
     d = survey.source.n_features
-    if family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d:
-        return Regularisation(survey.scale, prior=pseudo_rows(d + 2.0, survey.scale))
-    return Regularisation(survey.scale)
+    prior: Prior | None = None
+    if constraints.prior is not None:
+        _check_prior(constraints.prior, d)
+        prior = constraints.prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total)
+    elif constraints.reg_covar is None and _needs_shrinkage(family, survey):
+        prior = pseudo_rows(d + 2.0, survey.scale)
+    ridge = constraints.reg_covar
+    return Regularisation(
+        survey.scale,
+        floor=SMALLEST_EIGENVALUE if ridge is None else 0.0,
+        ridge=float(ridge or 0.0),
+        prior=prior,
+        eigenvalue_ratio=constraints.eigenvalue_ratio,
+        equal_weights=constraints.equal_weights,
+    )
 
 
-def check_data(survey: Survey, family: Family, K: int, reg_covar: float | None, names: Sequence[str] | None = None) -> None:
+def _needs_shrinkage(family: Family, survey: Survey) -> bool:
+    """Whether rows are no more than columns, so that every full covariance is singular."""
+    d = survey.source.n_features
+    return family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d
+
+
+def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> None:
     """Raise or warn where the data cannot carry this family with K components.
 
     Without ``reg_covar`` such data are refused. With a positive one they are fitted as scikit-learn does, with a
@@ -250,8 +325,9 @@ def check_data(survey: Survey, family: Family, K: int, reg_covar: float | None, 
         )
     cause = _too_few_distinct(survey, K) or _without_spread(survey, family, names)
     if cause is None:
-        _say_shrunk(survey, family, reg_covar)
+        _say_shrunk(survey, family, constraints)
         return
+    reg_covar = constraints.reg_covar
     if reg_covar is None:
         raise DataError(cause)
     if reg_covar == 0:
@@ -316,14 +392,13 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
     )
 
 
-def _say_shrunk(survey: Survey, family: Family, reg_covar: float | None) -> None:
-    regularisation = regularisation_for(family, survey, reg_covar)
-    if regularisation.pseudo_rows:
+def _say_shrunk(survey: Survey, family: Family, constraints: Constraints) -> None:
+    if constraints.prior is None and constraints.reg_covar is None and _needs_shrinkage(family, survey):
         d = survey.source.n_features
         warnings.warn(
             f"X has {survey.source.n_rows} rows and {d} columns: full covariances ({family.name}) would be singular "
             f"and are shrunk, as if "
-            f"{regularisation.pseudo_rows:g} more rows per component had been seen, spread like the whole data "
+            f"{d + 2} more rows per component had been seen, spread like the whole data "
             f"with independent columns. "
             "Consider covariance_type='diag' (VVI), fewer columns or more rows.",
             DataWarning,

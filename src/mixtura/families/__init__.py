@@ -52,7 +52,7 @@ def family_named(name: str | Family) -> Family:
         return FAMILIES[name.upper()]
     near = difflib.get_close_matches(name.lower(), [word.lower() for word in _BY_ANY_NAME], n=1, cutoff=0.4)
     guess = next((word for word in _BY_ANY_NAME if near and word.lower() == near[0]), None)
-    known = ", ".join(f"{family.name} ({', '.join(family.aliases)})" if family.aliases else family.name for family in FAMILIES.values())
+    known = ", ".join(f"{name} ({', '.join(family.aliases)})".replace(" ()", "") for name, family in FAMILIES.items())
     raise ValueError(
         f"covariance_type={name!r} is not a known family." + (f" Did you mean {guess!r}?" if guess else "") + f" Known: {known}."
     )

@@ -13,6 +13,7 @@ import numpy as np
 
 from mixtura.covariance import Covariance, Dense, Diagonal
 from mixtura.eigenvalue_ratio import contracted
+from mixtura.errors import CollapseError
 from mixtura.moments import Moments, Scatter
 from mixtura.regularisation import Evidence, Regularisation
 
@@ -73,8 +74,11 @@ class CovarianceFamily:
         evidence = regularisation.evidence(moments, self.shares_all)
         if not self.shares_some:
             return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
-        with np.errstate(divide="ignore", invalid="ignore"):  # singular evidence and no floor: the check below says so
-            proposal = regularisation.check(self.estimate(evidence, previous))
+        try:
+            with np.errstate(divide="ignore", invalid="ignore"):  # singular evidence and no floor: the check says so
+                proposal = regularisation.check(self.estimate(evidence, previous))
+        except np.linalg.LinAlgError:
+            raise CollapseError(0) from None  # what all components share is singular
         bent = evidence.lifted
         if regularisation.eigenvalue_ratio is not None:
             drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio)

@@ -1,0 +1,78 @@
+"""The bound on eigenvalues: kept by every family, optimal where that is known, and never at the cost of the likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+
+from conftest import survey, two_groups
+from mixtura import GaussianMixture
+from mixtura.eigenvalue_ratio import contracted, truncated
+from mixtura.em import em
+from mixtura.initialisers import FromLabels
+from mixtura.regularisation import Regularisation
+
+
+def loss(variances, spreads, counts):
+    return float((counts[:, None] * (np.log(variances) + spreads / variances)).sum())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_truncation_is_the_best_interval(seed):
+    rng = np.random.default_rng(seed)
+    spreads, counts = np.exp(3 * rng.standard_normal((4, 3))), rng.uniform(1, 50, 4)
+    if seed % 2:
+        spreads[0, 0] = 0.0
+    ours = truncated(spreads, counts, 7.0)
+    assert ours.max() <= 7.0 * ours.min() * (1 + 1e-12)
+    grid = np.exp(np.linspace(-12, 8, 4001))
+    coarse = grid[np.argmin([loss(np.clip(spreads, m, 7.0 * m), spreads, counts) for m in grid])]
+    best = minimize_scalar(
+        lambda m: loss(np.clip(spreads, m, 7.0 * m), spreads, counts), bounds=(coarse * 0.9, coarse * 1.1), method="bounded"
+    )
+    assert loss(ours, spreads, counts) <= best.fun + 1e-9 * abs(best.fun)
+
+
+def test_spreads_within_the_ratio_stay():
+    spreads = np.array([[1.0, 2.0], [3.0, 1.5]])
+    np.testing.assert_array_equal(truncated(spreads, np.ones(2), 3.0), spreads)
+    assert contracted(np.log(spreads), np.ones(2), 3.0) is not None
+    np.testing.assert_array_equal(contracted(np.log(spreads), np.ones(2), 3.0), np.log(spreads))
+
+
+def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):
+    X = np.concatenate([two_groups(200, 3) * [1.0, 4.0, 0.3], np.random.default_rng(1).standard_normal((60, 3)) * 0.05])
+    data = survey(X)
+    labels = np.random.default_rng(0).integers(0, 3, len(X))
+    start = FromLabels(labels)(data, 3, np.random.default_rng(0))
+    fit = em(data, start, family, Regularisation(data.scale, eigenvalue_ratio=20.0), max_iter=200)
+    values = np.linalg.eigvalsh(fit.mixture.covariance.dense())
+    assert values.max() <= 20.0 * values.min() * (1 + 1e-9)
+    assert (np.diff(fit.trace) >= 0).all()
+    at_start = em(data, start, family, Regularisation(data.scale, eigenvalue_ratio=20.0), max_iter=0)
+    assert fit.log_likelihood > at_start.log_likelihood
+
+
+def test_a_ratio_of_one_makes_equal_balls(faithful):
+    standard = (faithful - faithful.mean(axis=0)) / faithful.std(axis=0)
+    balls = GaussianMixture(2, covariance_type="EII", random_state=0).fit(standard)
+    bounded = GaussianMixture(2, eigenvalue_ratio=1.0, random_state=0).fit(standard)
+    assert bounded.lower_bound_ == pytest.approx(balls.lower_bound_, abs=1e-4)
+    expected = np.repeat(balls.covariances_ * np.eye(2)[None], 2, axis=0)
+    np.testing.assert_allclose(bounded.covariances_, expected, rtol=0.01, atol=1e-6)
+
+
+def test_it_keeps_a_component_from_collapsing_on_one_value():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.standard_normal((100, 2)), np.tile([[0.5, 0.5]], (30, 1))])
+    fitted = GaussianMixture(2, eigenvalue_ratio=50.0, random_state=0).fit(X)
+    values = np.linalg.eigvalsh(fitted.covariances_)
+    assert values.max() <= 50.0 * values.min() * (1 + 1e-9)
+    assert fitted.converged_
+
+
+@pytest.mark.parametrize("ratio", [0.5, "10", True, float("inf"), float("nan")])
+def test_a_ratio_that_makes_no_sense_is_refused(ratio):
+    with pytest.raises(ValueError, match="eigenvalue_ratio must be a number of at least 1 or None"):
+        GaussianMixture(2, eigenvalue_ratio=ratio).fit(two_groups(50))
