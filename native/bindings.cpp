@@ -12,6 +12,7 @@
 
 #include "axes.hpp"
 #include "runtime.hpp"
+#include "volumes.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -96,6 +97,14 @@ double sweep(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_vo
     return sweep_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes, turns, negligible);
 }
 
+bool shared_volumes(const Rows& S, const Vector& counts, VectorOut lambdas, std::size_t d, std::size_t most_steps, double settled) {
+    const std::size_t K = counts.shape(0), width = S.shape(1);
+    demand(S.dtype() == nb::dtype<double>() && S.shape(0) == K && (width == d || width == d * d), "S must be K x d or K x d*d");
+    demand(lambdas.shape(0) == K, "lambdas must have one value per component");
+    nb::gil_scoped_release released;
+    return volumes(static_cast<const double*>(S.data()), counts.data(), K, d, width != d, most_steps, settled, lambdas.data());
+}
+
 std::map<std::string, std::string> build_info() {
     std::string names;
     for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
@@ -115,5 +124,7 @@ NB_MODULE(_native, m) {
     m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
     m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
+    m.def("volumes", &shared_volumes, "S"_a.noconvert(), "counts"_a.noconvert(), "lambdas"_a.noconvert(), "d"_a, "most_steps"_a,
+          "settled"_a, "Volumes of components that share shape and orientation; False where the evidence is singular.");
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
 }

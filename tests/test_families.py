@@ -135,7 +135,7 @@ def test_a_common_change_of_units_shifts_the_log_likelihood_by_its_jacobian(fami
     assert a.log_likelihood == pytest.approx(b.log_likelihood + faithful.size * np.log(1e-9), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["EEI", "VVI", "EEE", "VVV"])
+@pytest.mark.parametrize("name", ["EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"])
 def test_units_of_single_columns_change_nothing_where_the_algebra_allows_it(name, faithful):
     labels = labels_for(faithful)
     units = np.array([1e-6, 1e5])
@@ -144,7 +144,7 @@ def test_units_of_single_columns_change_nothing_where_the_algebra_allows_it(name
     np.testing.assert_allclose(a.mixture.means * units, b.mixture.means, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["EII", "VII", "EEE", "VVV"])
+@pytest.mark.parametrize("name", [name for name in ALL_FAMILIES if name.endswith("II") or not name.endswith("I")])
 def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
     X = two_groups(300, 3, apart=2)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from mixtura.degeneracy import degenerate_components, has_copies
@@ -109,7 +110,7 @@ def em(
             if n_iter < next_look or not stopping.satisfied(trace, moments.total):
                 continue
             if stopping.certifies:
-                rates.append(slowest_rate(loop.step, *step, survey.scale))
+                rates.append(slowest_rate(partial(loop.step, mixture), *step, survey.scale))
                 next_look = n_iter + max(FEWEST_BETWEEN_LOOKS, n_iter // 8)
             if stopping.confirmed(max(gain, rounding(objective)), rates):
                 stop = stopping.reason
@@ -152,9 +153,9 @@ class _Loop:
         covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
         return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
 
-    def step(self, moments: Moments) -> Moments:
-        """One whole step of EM, as a map of moments."""
-        return self.e_step(self.m_step(moments, None))
+    def step(self, near: Mixture, moments: Moments) -> Moments:
+        """One whole step of EM, as a map of moments; ``near`` warm-starts an iterated M-step, so that the map is smooth."""
+        return self.e_step(self.m_step(moments, near))
 
     def standstill(self, mixture: Mixture, rate: float) -> StopReason:
         """What it means that EM gains nothing: a saddle if some direction grows, else the end of the road.

@@ -24,12 +24,14 @@ STILL = 1e-11
 NEGLIGIBLE = 1e-3 * STILL
 
 MOST_SWEEPS = 200
+MOST_WARM_SWEEPS = 30
+"""EM needs no M-step to its end, only one that does not fall: it goes on from there in its next iteration."""
 
 TURNS_PER_PLANE = 6
 """Tangents taken anew in one plane before the next plane's turn."""
 
 
-def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool) -> Array:
+def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most_sweeps: int = MOST_SWEEPS) -> Array:
     """Axes (d,d), columns, at a minimum below the start; see the module.
 
     Parameters
@@ -45,7 +47,7 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool) -> A
     axes = np.ascontiguousarray(start.T)
     weights = np.ascontiguousarray(counts, dtype=np.float64)
     sweep = sweep_in_python if extension is None else extension.sweep_axes
-    for _ in range(MOST_SWEEPS):
+    for _ in range(most_sweeps):
         if sweep(turned, weights, axes, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL:
             break
     return _orthogonal(axes.T)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense
-from mixtura.families.axes import along, common_axes, disorder
+from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, along, common_axes, disorder
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
 from mixtura.moments import Scatter
@@ -73,7 +73,8 @@ class _CommonAxes(CovarianceFamily):
         S, counts = evidence.average, evidence.counts
         starts = self.starts(evidence, previous)
         levels = [disorder(along(S, axes), counts, self.equal_volumes) for axes in starts]
-        axes = common_axes(S, counts, starts[int(np.argmin(levels))], self.equal_volumes)
+        sweeps = MOST_SWEEPS if previous is None else MOST_WARM_SWEEPS
+        axes = common_axes(S, counts, starts[int(np.argmin(levels))], self.equal_volumes, sweeps)
         return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
 
 
@@ -97,8 +98,8 @@ class VVE(_CommonAxes):
     """Common axes, each of its own volume and shape: ``Sigma_k = D B_k D'`` (Celeux & Govaert 1995).
 
     Common principal components: ``B_k = diag(D' W_k D) / n_k``, and ``D`` minimises ``sum_k n_k log|diag(D' W_k D)|``
-    (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts from the axes of VVI, EEE and VEE, and without previous axes
-    also from EVE's.
+    (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts from the axes of VVI and EEE, and without previous axes also
+    from those of VEE and EVE.
     """
 
     name = "VVE"
@@ -111,12 +112,12 @@ class VVE(_CommonAxes):
 
     def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
         """Those of both stricter families with common axes, too."""
-        S, counts = evidence.average, evidence.counts
-        lambdas = volumes(S, counts)
-        starts = [*super().starts(evidence, previous), np.linalg.eigh(np.tensordot(counts / lambdas, S, axes=1))[1]]
-        strict = EVE().estimate(evidence, None) if previous is None else None
-        if isinstance(strict, Dense) and strict.axes is not None:
-            starts.append(strict.axes)
+        starts = super().starts(evidence, previous)
+        if previous is None:
+            S, counts = evidence.average, evidence.counts
+            starts.append(np.linalg.eigh(np.tensordot(counts / volumes(S, counts), S, axes=1))[1])
+            eve = EVE().estimate(evidence, None)
+            starts.extend([eve.axes] if isinstance(eve, Dense) and eve.axes is not None else [])
         return starts
 
 

@@ -83,7 +83,7 @@ class CovarianceFamily:
         if regularisation.eigenvalue_ratio is not None:
             drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio)
             bent, proposal = bent or drawn is not proposal, drawn
-        if bent and previous is not None and len(previous.values) == len(evidence.counts):
+        if bent and previous is not None and previous.values.shape == proposal.values.shape:
             return proposal if evidence.fit(proposal) >= evidence.fit(previous) else previous
         return proposal
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.arrays import Array
+from mixtura.extension import extension
 
 SETTLED = 1e-12
 """A Newton step in log volumes below this, squared by the next one, is below rounding."""
@@ -52,7 +53,7 @@ def volumes(S: Array, counts: Array) -> Array:
     reaches the one minimum from anywhere. Celeux & Govaert 1995 iterate between lambda and M instead, which has
     the same fixed point.
     """
-    d, n = S.shape[1], counts.sum()
+    d = S.shape[1]
     filled = counts > 0
     if not filled.all():
         lambdas = np.empty(len(counts))
@@ -60,7 +61,22 @@ def volumes(S: Array, counts: Array) -> Array:
         M = _pooled(S[filled], counts[filled] / lambdas[filled])
         lambdas[~filled] = _traces(_relative(S[~filled], M)) / d * np.exp(_log_det(M) / d)
         return lambdas
-    shares = counts / n
+    return _newton(S, counts) if extension is None else _newton_native(S, counts)
+
+
+def _newton_native(S: Array, counts: Array) -> Array:
+    """The method in C++, for its share of every M-step."""
+    lambdas = np.empty(len(counts))
+    flat = np.ascontiguousarray(S.reshape(len(S), -1))
+    if not extension.volumes(flat, np.ascontiguousarray(counts), lambdas, S.shape[1], MOST_STEPS, SETTLED):
+        raise np.linalg.LinAlgError("the pooled scatter is singular")
+    return lambdas
+
+
+def _newton(S: Array, counts: Array) -> Array:
+    """The method in NumPy; see :func:`volumes`."""
+    d = S.shape[1]
+    shares = counts / counts.sum()
     logs = np.log(_traces(_relative(S, _pooled(S, shares))) / d)
     value = _profile(S, shares, logs)
     for _ in range(MOST_STEPS):

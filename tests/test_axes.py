@@ -1,0 +1,97 @@
+"""Volumes and axes that components share: both iterated pieces of the M-steps, in NumPy and in C++."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mixtura.extension import extension
+from mixtura.families import axes as axes_module
+from mixtura.families import shapes
+from mixtura.families.axes import along, common_axes, disorder
+
+native = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+
+
+def scatters(K: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    roots = rng.standard_normal((K, d, d)) + 2.0 * np.eye(d)
+    return roots @ np.swapaxes(roots, 1, 2) * np.exp(rng.standard_normal(K))[:, None, None], rng.uniform(5, 50, K)
+
+
+def rotation(d: int, seed: int) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
+
+
+@pytest.mark.parametrize("equal_volumes", [True, False])
+@pytest.mark.parametrize(("K", "d"), [(2, 2), (3, 4), (6, 7)])
+def test_no_small_rotation_is_better_and_every_sweep_helps(K, d, equal_volumes):
+    S, counts = scatters(K, d, seed=K)
+    start = rotation(d, 1)
+    found = common_axes(S, counts, start, equal_volumes)
+    np.testing.assert_allclose(found.T @ found, np.eye(d), atol=1e-13)
+    best = disorder(along(S, found), counts, equal_volumes)
+    assert best < disorder(along(S, start), counts, equal_volumes)
+    rng = np.random.default_rng(0)
+    for size in (1e-1, 1e-3, 1e-5):
+        for _ in range(10):
+            step = size * rng.standard_normal((d, d))
+            other = np.linalg.qr(found @ (np.eye(d) + step - step.T))[0]
+            assert disorder(along(S, other), counts, equal_volumes) >= best - 1e-12 * abs(best)
+    levels = [disorder(along(S, common_axes(S, counts, start, equal_volumes, n)), counts, equal_volumes) for n in range(5)]
+    assert (np.diff(levels) <= 1e-12 * abs(best)).all()
+
+
+@pytest.mark.parametrize("equal_volumes", [True, False])
+def test_axes_that_are_shared_exactly_are_found(equal_volumes):
+    rng = np.random.default_rng(3)
+    D = rotation(5, 2)
+    S = np.stack([(D * np.exp(rng.standard_normal(5))) @ D.T for _ in range(4)])
+    found = common_axes(S, np.full(4, 10.0), np.eye(5), equal_volumes)
+    turned = found.T @ S @ found
+    off = turned - np.einsum("kjj->kj", turned)[:, :, None] * np.eye(5)
+    assert np.abs(off).max() < 1e-9
+
+
+@native
+@pytest.mark.parametrize("equal_volumes", [True, False])
+def test_a_native_sweep_is_the_sweep_in_numpy(equal_volumes):
+    S, counts = scatters(4, 6, seed=1)
+    forms = []
+    for sweep in (axes_module.sweep_in_python, extension.sweep_axes):
+        turned, axes = np.ascontiguousarray(np.moveaxis(S, 0, 2)), np.eye(6)
+        angles = [sweep(turned, counts, axes, equal_volumes, 6, 1e-14) for _ in range(3)]
+        forms.append((angles, turned, axes))
+    for ours, theirs in zip(*forms, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-10)  # 45 turns of rounding, magnified by how flat the planes are
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("K", [1, 2, 7])
+def test_volumes_solve_their_equations(K, dense):
+    S, counts = scatters(K, 3, seed=K)
+    S = S if dense else np.einsum("kjj->kj", S)
+    for solve in [shapes._newton, *([shapes._newton_native] if extension is not None else [])]:
+        lambdas = solve(S, counts)
+        matrices = S if dense else S[:, :, None] * np.eye(3)
+        pooled = np.tensordot(counts / lambdas, matrices, axes=1)
+        shared = pooled / np.linalg.det(pooled) ** (1 / 3)
+        expected = np.einsum("kij,ji->k", matrices, np.linalg.inv(shared)) / 3
+        np.testing.assert_allclose(lambdas, expected, rtol=1e-11)
+
+
+def test_an_empty_component_has_the_volume_of_its_own_scatter():
+    S, counts = scatters(3, 2, seed=0)
+    counts[1] = 0.0
+    lambdas = shapes.volumes(S, counts)
+    np.testing.assert_allclose(lambdas[[0, 2]], shapes.volumes(S[[0, 2]], counts[[0, 2]]), rtol=1e-12)
+    assert np.isfinite(lambdas).all()
+
+
+def test_volumes_of_very_different_size_are_found():
+    rng = np.random.default_rng(0)
+    S = np.exp(rng.standard_normal((5, 4))) * np.array([1e-12, 1e-4, 1.0, 1e6, 1e12])[:, None]
+    counts = np.array([3.0, 1e5, 10.0, 2.0, 50.0])
+    lambdas = shapes.volumes(S, counts)
+    shape = shapes.unit_shape(S, counts / lambdas)
+    np.testing.assert_allclose(lambdas, (S / shape).mean(axis=1), rtol=1e-10)
