@@ -196,19 +196,30 @@ class Regularisation:
 
         A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
         """
-        near = _floored(covariance, margin * self.floor, self.scale)
+        near = _below(covariance, margin * self.floor * np.maximum(1.0, _widths(covariance, self.scale)), self.scale)
         if self.ridge > 0:
-            near = near | _floored(covariance, (1.0 + 1.0 / margin) * self.ridge, np.ones_like(self.scale))
+            bounds = np.full(len(covariance.values), (1.0 + 1.0 / margin) * self.ridge)
+            near = near | _below(covariance, bounds, np.ones_like(self.scale))
         return near
 
 
-def _floored(covariance: Covariance, bound: float, scale: Array) -> Flags:
-    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most ``bound``."""
+def _widths(covariance: Covariance, scale: Array) -> Array:
+    """The largest variance of each free covariance, in units of ``scale``.
+
+    A family of equal volumes makes a component wide where it is flat, so its small eigenvalue is small by that measure only.
+    """
+    values = covariance.values
+    diagonals = np.einsum("kjj->kj", values) if isinstance(covariance, Dense) else values.reshape(len(values), -1)
+    return np.asarray((diagonals / scale).max(axis=1))
+
+
+def _below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
+    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its free covariance."""
     if isinstance(covariance, Dense):
-        low = np.array([not _exceeds(bound, matrix, scale) for matrix in covariance.values])
+        low = np.array([not _exceeds(bound, matrix, scale) for bound, matrix in zip(bounds, covariance.values, strict=True)])
     else:
-        variances = covariance.values if covariance.values.ndim == 2 else covariance.values[:, None]
-        low = np.asarray((variances <= bound * scale).any(axis=1))
+        variances = covariance.values.reshape(len(covariance.values), -1) / scale
+        low = np.asarray((variances <= bounds[:, None]).any(axis=1))
     return np.asarray(np.broadcast_to(low, covariance.n_components))
 
 
