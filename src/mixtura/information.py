@@ -27,20 +27,20 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.chart import Chart, Piece, chart_around
-from mixtura.degeneracy import degenerate_components, has_copies
 from mixtura.errors import InferenceError
 from mixtura.mixture import Mixture, posterior
 from mixtura.protocols import Block, Family
 from mixtura.regularisation import Regularisation
 from mixtura.survey import Survey
 from mixtura.uncertainty import (
-    FARTHEST,
     MembershipIntervals,
     Parameters,
     Uncertainty,
     logit_intervals,
     logits,
     public_of_dense,
+    refuse_degenerate,
+    refuse_far,
 )
 
 LARGEST_WHOLE = 2000
@@ -128,9 +128,7 @@ def information(
             sums.observe(part, tilted)
     gradient, curvature, complete = sums.of_the_complete_data()
     observed = tuple(c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True))
-    return Information(
-        chart, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, survey.source.n_rows
-    )
+    return Information(chart, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, survey.source.n_rows)
 
 
 def _groups(chart: Chart, largest_whole: int) -> tuple[Labels, ...]:
@@ -144,7 +142,8 @@ def _groups(chart: Chart, largest_whole: int) -> tuple[Labels, ...]:
     if largest > LARGEST_BLOCK:
         raise InferenceError(
             f"standard errors from the information need a matrix of {largest} x {largest} numbers for one component, and the "
-            f"largest allowed is {LARGEST_BLOCK}. Use method='bootstrap', a family with fewer parameters (diag, VVI) or fewer columns."
+            f"largest allowed is {LARGEST_BLOCK}. Use method='bootstrap', "
+            "a family with fewer parameters (diag, VVI) or fewer columns."
         )
     return groups
 
@@ -438,32 +437,6 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
 
 
 # ---- refusals ------------------------------------------------------------------------------------------------------
-
-
-def refuse_degenerate(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> None:
-    """No errors for a component that says nothing about the data, nor for copies."""
-    degenerate = degenerate_components(mixture, family, regularisation, survey)
-    if degenerate:
-        listed = "; ".join(f"component {item.component}: {item.reason}" for item in degenerate[:3])
-        raise InferenceError(
-            f"no standard errors: the fit has {len(degenerate)} degenerate component(s) ({listed}), where the likelihood has no "
-            "proper maximum. Reduce n_components or choose a stricter covariance_type."
-        )
-    if has_copies(mixture):
-        raise InferenceError(
-            "no standard errors: two components are exact copies of each other, so their shares are not determined. "
-            "Reduce n_components or start from different means."
-        )
-
-
-def refuse_far(distance: float) -> None:
-    """No errors around a point that is not the maximum."""
-    if not distance <= FARTHEST:
-        raise InferenceError(
-            f"no standard errors: the parameters are {distance:.2g} standard errors away from the maximum of the likelihood of "
-            f"these rows, and {FARTHEST} is the most allowed. Pass the X and sample_weight of the fit, or go on fitting with "
-            "warm_start=True, tol=None and a larger max_iter."
-        )
 
 
 def _inverse(found: Information, i: int) -> Array:

@@ -68,8 +68,8 @@ def match(a: Mixture, b: Mixture) -> Match:
     """
     if a.means.shape != b.means.shape:
         raise ValueError(
-            f"two mixtures are matched component by component, but their means have the shapes {a.means.shape} and {b.means.shape}. "
-            "Pass mixtures with equally many components over the same columns."
+            f"two mixtures are matched component by component, but their means have the shapes {a.means.shape} and "
+            f"{b.means.shape}. Pass mixtures with equally many components over the same columns."
         )
     distances = bhattacharyya_distances(a, b)
     rows, permutation = linear_sum_assignment(distances)

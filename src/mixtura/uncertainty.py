@@ -10,10 +10,15 @@ import numpy as np
 from scipy.special import expit, ndtri
 
 from mixtura.arrays import Array, Rows
+from mixtura.degeneracy import degenerate_components, has_copies
+from mixtura.errors import InferenceError
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.parametrisation import public_covariances
+from mixtura.protocols import Family
+from mixtura.regularisation import Regularisation
+from mixtura.survey import Survey
 
 FARTHEST = 0.5
 """Standard errors that a fit may lie away from the maximum of the likelihood and still be given standard errors."""
@@ -151,7 +156,7 @@ class Uncertainty(ABC):
         names = list(columns) if columns is not None else [str(j) for j in range(self.mixture.n_features)]
         return [
             {
-                "parameter": _label(array, self.family, index, component is None, names),
+                "parameter": _label(array, index, component is None, names),
                 "component": component,
                 "estimate": float(getattr(self.estimate, array)[index]),
                 "se": float(getattr(self.standard_errors, array)[index]),
@@ -200,6 +205,35 @@ def public_of_dense(family: str, values: Array) -> Array:
     return np.asarray(values[0] if kind.shares_all else values)
 
 
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def refuse_degenerate(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> None:
+    """No errors for a component that says nothing about the data, nor for copies."""
+    degenerate = degenerate_components(mixture, family, regularisation, survey)
+    if degenerate:
+        listed = "; ".join(f"component {item.component}: {item.reason}" for item in degenerate[:3])
+        raise InferenceError(
+            f"no standard errors: the fit has {len(degenerate)} degenerate component(s) ({listed}), where the likelihood has no "
+            "proper maximum. Reduce n_components or choose a stricter covariance_type."
+        )
+    if has_copies(mixture):
+        raise InferenceError(
+            "no standard errors: two components are exact copies of each other, so their shares are not determined. "
+            "Reduce n_components or start from different means."
+        )
+
+
+def refuse_far(distance: float) -> None:
+    """No errors around a point that is not the maximum."""
+    if not distance <= FARTHEST:
+        raise InferenceError(
+            f"no standard errors: the parameters are {distance:.2g} standard errors away from the maximum of the likelihood of "
+            f"these rows, and {FARTHEST} is the most allowed. Pass the X and sample_weight of the fit, or go on fitting with "
+            "warm_start=True, tol=None and a larger max_iter."
+        )
+
+
 # ---- intervals that respect the range -------------------------------------------------------------------------------
 
 
@@ -246,7 +280,7 @@ def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:
         yield "covariances", None if shared else index[0], index
 
 
-def _label(array: str, family: str, index: tuple[int, ...], shared: bool, names: list[str]) -> str:
+def _label(array: str, index: tuple[int, ...], shared: bool, names: list[str]) -> str:
     """What a number is called."""
     if array == "weights":
         return "weight"
