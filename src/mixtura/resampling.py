@@ -32,8 +32,7 @@ from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, StopReason
 from mixtura.search import in_parallel
-from mixtura.sources import ArraySource
-from mixtura.sources.reweighted import Reweighted
+from mixtura.sources import ArraySource, Reweighted
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.survey import Survey
 from mixtura.uncertainty import (
