@@ -399,8 +399,11 @@ def errors_from_information(
     """
     refuse_degenerate(mixture, family, regularisation, survey)
     found = information(survey, mixture, family, regularisation, equal_weights=equal_weights, largest_whole=largest_whole)
+    for i in range(len(found.groups)):
+        _refuse_incomplete(found, i)
+    refuse_far(_length(found, tuple(map(_inverted, found.complete))))  # of one EM step: below the distance to a maximum
     inverses = tuple(_inverse(found, i) for i in range(len(found.groups)))
-    distance = float(np.sqrt(Spread(found.chart, found.groups, inverses).variance(found.gradient[None], _all(found))[0]))
+    distance = _length(found, inverses)
     refuse_far(distance)
     if kind == "scores":
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
@@ -419,8 +422,10 @@ def errors_from_information(
     )
 
 
-def _all(found: Information) -> Labels:
-    return np.arange(found.chart.dimension)
+def _length(found: Information, inverses: tuple[Array, ...]) -> float:
+    """``sqrt(g' I^-1 g)``: how far a step of Newton's method would go, in standard errors."""
+    everything = np.arange(found.chart.dimension)
+    return float(np.sqrt(Spread(found.chart, found.groups, inverses).variance(found.gradient[None], everything)[0]))
 
 
 def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...]:
@@ -441,7 +446,6 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
 
 def _inverse(found: Information, i: int) -> Array:
     """Inverse of a block of the observed information, or the reason why there is none."""
-    _refuse_incomplete(found, i)
     share, direction = _lowest(found.observed[i], found.complete[i])
     where = _describe(found, i, direction)
     if share < -SMALLEST_SHARE:
