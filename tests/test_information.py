@@ -309,13 +309,13 @@ def test_another_data_set_than_the_fits_is_refused_in_words():
 
 
 def test_a_saddle_is_refused_in_words():
-    """Two components a ten-thousandth of a deviation apart, on two groups: EM hardly moves, and would leave for good."""
-    X = two_groups(200, 1, apart=6)
-    data, apart = survey(X), 1e-4 * X.std()
-    means = X.mean() + np.array([[-apart], [apart]])
-    saddle = Mixture(np.array([0.5, 0.5]), means, Dense(np.full((1, 1, 1), X.var()), 2))
+    """Two balls a ten-thousandth of a deviation apart, on two groups: EM hardly moves, and would leave for good."""
+    X = two_groups(200, 2, apart=6) * [1.0, 0.1]
+    data, variance = survey(X), X.var(axis=0).mean()
+    means = X.mean(axis=0) + 1e-4 * np.sqrt(variance) * np.array([[-1.0, 0.0], [1.0, 0.0]])
+    saddle = Mixture(np.array([0.5, 0.5]), means, Spherical(np.array([variance]), 2, 2))
     with pytest.raises(InferenceError, match=r"curves upwards along the mean of component .* a saddle, not a maximum"):
-        errors_from_information(data, saddle, FAMILIES["EEE"], Regularisation(data.scale))
+        errors_from_information(data, saddle, FAMILIES["EII"], Regularisation(data.scale))
 
 
 def test_copies_are_refused_in_words():

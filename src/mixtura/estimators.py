@@ -449,8 +449,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         >>> from mixtura import GaussianMixture
         >>> X = np.random.default_rng(0).standard_normal((400, 1))
         >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
-        >>> errors.means.round(3).tolist(), errors.covariances.round(3).ravel().tolist()
-        ([[0.048]], [0.064])
+        >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
+        ([[0.05]], [0.07])
         """
         check_is_fitted(self)
         door.check_count("n_replicates", n_replicates, 2, optional=True)

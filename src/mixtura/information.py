@@ -185,11 +185,9 @@ class _Sums:
             self.second[k] += self.chart.pieces[k].second(whitened, share)
             for group, missing in zip(self.groups, self.missing, strict=True):
                 inside, at = _places(columns, group)
-                mine = g[:, inside]
-                missing[np.ix_(at, at)] += (mine * share[:, None]).T @ mine
+                missing[np.ix_(at, at)] += _gram(g, inside, share)
         for group, total in zip(self.groups, self.scores, strict=True):
-            mine = scores[:, group]
-            total += (mine * w[:, None]).T @ mine
+            total += _gram(scores, group, w)
 
     def _mean_part(self, k: int) -> slice:
         before = len(self.chart.weight_columns)
@@ -249,6 +247,13 @@ def _ridge_offset(piece: Piece, regularisation: Regularisation) -> Array:
     if regularisation.ridge == 0:
         return np.zeros(len(piece.tangents))
     return piece.along(regularisation.ridge * piece.scaled(np.ones_like(piece.mean)))
+
+
+def _gram(g: Array, columns: Labels, weights: Array) -> Array:
+    """``sum_i w_i g_i g_i'`` over some columns, without a copy of them where they are all."""
+    mine = g if len(columns) == g.shape[1] else np.take(g, columns, axis=1)
+    scaled = mine * np.sqrt(weights)[:, None]
+    return np.asarray(scaled.T @ scaled)
 
 
 def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
