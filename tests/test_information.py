@@ -299,6 +299,24 @@ def test_membership_intervals_stay_between_zero_and_one_and_hold_the_estimate():
     assert one.membership_intervals(X[:2], one.standard_errors(X)).low.tolist() == [[1.0], [1.0]]
 
 
+def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
+    X = two_groups(300, 2, apart=3) * [1.0, 0.5]
+    fit = GaussianMixture(2, random_state=0).fit(X)
+    for method in ("information", "weighted"):
+        intervals = fit.membership_intervals(np.array([[1e200, -1e200]]), fit.standard_errors(X, method=method, n_replicates=5))
+        assert sorted(intervals.probability[0]) == [0.0, 1.0]
+        assert ((intervals.low >= 0) & (intervals.high <= 1)).all()
+
+
+def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
+    data, regularisation = survey(faithful), Regularisation(survey(faithful).scale)
+    mixture = any_mixture("VEV", 3, 2)
+    free = information(data, mixture, Letters("VEV"), regularisation)
+    fixed = information(data, mixture, Letters("VEV"), regularisation, equal_weights=True)
+    np.testing.assert_allclose(fixed.gradient, free.gradient[2:], rtol=1e-12)
+    np.testing.assert_allclose(fixed.observed[0], free.observed[0][2:, 2:], rtol=1e-9, atol=1e-9 * np.abs(free.observed[0]).max())
+
+
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 

@@ -314,7 +314,6 @@ class InformationErrors(Uncertainty):
 
     spread: Spread
     distance: float
-    regularisation: Regularisation
 
     @cached_property
     def correlations(self) -> Array:
@@ -345,15 +344,15 @@ class InformationErrors(Uncertainty):
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
         """Intervals on the probability that a row (n,d) belongs to a component: delta method on the logit scale."""
         chart = self.spread.chart
-        tilted = self.mixture
         offsets = [np.zeros(len(piece.tangents)) for piece in chart.pieces]
         centres, deviations = np.empty((len(rows), len(chart.pieces))), np.empty((len(rows), len(chart.pieces)))
         size = _rows_at_once(chart)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
-            log_joint = tilted.log_joint(part)
-            centres[begin : begin + size] = logits(log_joint)
-            deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
+            log_joint = self.mixture.log_joint(part)
+            centres[begin : begin + size] = logits(log_joint, part, self.mixture)
+            with np.errstate(over="ignore", invalid="ignore"):  # a row so far out that its distances overflow has no slope
+                deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
         return logit_intervals(centres, deviations, level)
 
     def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
@@ -423,7 +422,6 @@ def errors_from_information(
         notes=_notes(found, regularisation),
         spread=spread,
         distance=distance,
-        regularisation=regularisation,
     )
 
 

@@ -167,10 +167,10 @@ class ResamplingErrors(Uncertainty):
 
     def _memberships(self, rows: Rows, mixtures: list[Mixture], level: float) -> MembershipIntervals:
         if self.method == "jackknife":
-            replicated = np.stack([logits(mixture.log_joint(rows)) for mixture in mixtures])
+            replicated = np.stack([logits(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
             with np.errstate(invalid="ignore"):
                 deviations = _jackknife_deviation(replicated, self.multiplicity)
-            return logit_intervals(logits(self.mixture.log_joint(rows)), deviations, level)
+            return logit_intervals(logits(self.mixture.log_joint(rows), rows, self.mixture), deviations, level)
         probabilities = np.stack([posterior(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
         low, high = np.quantile(probabilities, _tails(level), axis=0)
         return MembershipIntervals(level, self.mixture.posterior(rows), low, high)

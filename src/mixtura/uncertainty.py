@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, ndtri
+from scipy.special import expit, logit, ndtri
 
 from mixtura.arrays import Array, Rows
 from mixtura.degeneracy import degenerate_components, has_copies
 from mixtura.errors import InferenceError
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
+from mixtura.mixture import Mixture, posterior
 from mixtura.moments import Scatter
 from mixtura.parametrisation import public_covariances
 from mixtura.protocols import Family
@@ -180,11 +180,20 @@ def normal_quantile(level: float) -> float:
     return float(ndtri(0.5 + 0.5 * level))
 
 
-def logits(log_joint: Array) -> Array:
-    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities; the others are summed, not subtracted from one."""
+def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
+    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities; the others are summed, not subtracted from one.
+
+    Where all densities underflow, the logits of the posterior's limit: infinite.
+    """
     K = log_joint.shape[1]
-    others = [np.logaddexp.reduce(np.delete(log_joint, k, axis=1), axis=1) for k in range(K)]
-    return log_joint - np.stack(others, axis=1) if K > 1 else np.full(log_joint.shape, np.inf)
+    if K == 1:
+        return np.full(log_joint.shape, np.inf)
+    with np.errstate(invalid="ignore"):
+        others = np.stack([np.logaddexp.reduce(np.delete(log_joint, k, axis=1), axis=1) for k in range(K)], axis=1)
+        values = log_joint - others
+    lost = np.isnan(values).any(axis=1)
+    values[lost] = logit(posterior(log_joint[lost], rows[lost], mixture))
+    return values
 
 
 def logit_intervals(centre: Array, deviations: Array, level: float) -> MembershipIntervals:
@@ -192,6 +201,7 @@ def logit_intervals(centre: Array, deviations: Array, level: float) -> Membershi
     z = normal_quantile(level)
     with np.errstate(invalid="ignore"):
         reach = np.where(np.isfinite(centre), z * deviations, 0.0)
+    reach = np.where(np.isnan(reach), np.inf, reach)
     return MembershipIntervals(level, expit(centre), expit(centre - reach), expit(centre + reach))
 
 
