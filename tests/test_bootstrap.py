@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from conftest import ALL_FAMILIES, read_data, read_truth, survey, two_groups
 from mixtura import GaussianMixture, InferenceError
@@ -27,6 +28,11 @@ from mixtura.uncertainty import Parameters
 FILES = [("boot_faithful.json", "VVV"), ("boot_acidity.json", "EEE"), ("boot_precip.json", "VVV")]
 BOOTSTRAPS = ["bootstrap", "weighted", "parametric"]
 THEIRS = {"bootstrap": "bs", "weighted": "wlbs", "parametric": "pb", "jackknife": "jk"}
+
+
+def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
+    """Two groups whose axes differ in length, so that families with an orientation of their own have one."""
+    return two_groups(n, 2, apart, seed) * [1.0, 3.0] @ np.array([[0.8, 0.6], [-0.6, 0.8]])
 
 
 def polished(X, name, K, weights=None, labels=None):
@@ -171,7 +177,7 @@ def test_the_bootstraps_of_a_mean_are_the_textbooks(method):
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_the_parametric_bootstrap_agrees_with_the_information(name):
     """On data from the fit's own family, in the limit of many rows."""
-    X = two_groups(1000, 2, apart=3)
+    X = stretched(1000, 4)
     data, mixture = polished(X, name, 2)
     regularisation = Regularisation(data.scale)
     curvature = errors_from_information(data, mixture, FAMILIES[name], regularisation)
@@ -307,18 +313,19 @@ def test_intervals_are_percentiles_and_the_table_has_them(faithful):
 
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_membership_intervals_from_replicates_are_near_those_from_the_information(name):
-    X = two_groups(400, 2, apart=3)
+    X = stretched(400, 4)
     data, mixture = polished(X, name, 2)
     regularisation = Regularisation(data.scale)
-    rows = np.array([[1.5, 1.5], [1.0, 1.2], [-1.0, 0.0]])
+    rows = X[[0, 100, 300]] * 0.5 + X.mean(axis=0) * 0.5
     a = errors_from_information(data, mixture, FAMILIES[name], regularisation).memberships(rows, 0.9)
-    b = resampled(X, name, 2, "weighted", n_replicates=100).memberships(rows, 0.9)
+    b = resampled(X, name, 2, "parametric", n_replicates=100).memberships(rows, 0.9)
     # Soft-max and the logistic function of the same logarithms differ in the last digits.
     np.testing.assert_allclose(a.probability, mixture.posterior(rows), rtol=1e-13)
-    # Quantiles at 5% of 100 replicates are known to 0.21 deviations, of which the interval has 3.3.
-    width = a.high - a.low
-    assert (np.abs(a.low - b.low) < 0.35 * width + 1e-3).all()
-    assert (np.abs(a.high - b.high) < 0.35 * width + 1e-3).all()
+    # On the logit scale, where both are nearly normal: quantiles at 5% of 100 replicates are known to 0.21 deviations, of which
+    # the interval has 3.3; three such of each end, and as much again for what holds in the limit only.
+    width = logit(a.high) - logit(a.low)
+    for ours, theirs in ((a.low, b.low), (a.high, b.high)):
+        assert (np.abs(logit(ours) - logit(theirs)) < 0.4 * width).all()
     assert ((b.low >= 0) & (b.high <= 1)).all()
 
 

@@ -48,6 +48,11 @@ def any_mixture(name: str, K: int, d: int, seed: int = 0) -> Mixture:
     return Mixture(rng.dirichlet(np.full(K, 5.0)), 1.5 * rng.standard_normal((K, d)), covariance)
 
 
+def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
+    """Two groups whose axes differ in length, so that families with an orientation of their own have one."""
+    return two_groups(n, 2, apart, seed) * [1.0, 3.0] @ np.array([[0.8, 0.6], [-0.6, 0.8]])
+
+
 def polished(X, name, K, labels=None, weights=None):
     data = survey(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
@@ -162,7 +167,7 @@ def test_well_separated_components_are_as_if_the_labels_were_known():
 @pytest.mark.parametrize("kind", ["information", "scores", "sandwich"])
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_a_weight_of_two_is_a_repeated_row(name, kind):
-    X = two_groups(120, 2, apart=4)
+    X = stretched(120, 4)
     w = np.random.default_rng(0).integers(1, 4, len(X)).astype(float)
     times = w.astype(int)
     labels = np.repeat([0, 1], 60)
@@ -174,7 +179,7 @@ def test_a_weight_of_two_is_a_repeated_row(name, kind):
 
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_errors_follow_shift_and_units(name):
-    X = two_groups(200, 2, apart=4)
+    X = stretched(200, 4)
     a, b = errors(X, name, 2), errors(1e3 * X + 1e6, name, 2)
     np.testing.assert_allclose(b.weights, a.weights, rtol=1e-4)
     np.testing.assert_allclose(b.means, 1e3 * a.means, rtol=1e-4)
@@ -265,7 +270,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
-    X = two_groups(150, 2, apart=3)
+    X = stretched(150, 3)
     found = errors(X, name, 2)
     chart = found.spread.chart
     covariance = found.spread.blocks[0]

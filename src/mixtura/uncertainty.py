@@ -193,7 +193,7 @@ def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
         values = log_joint - others
     lost = np.isnan(values).any(axis=1)
     values[lost] = logit(posterior(log_joint[lost], rows[lost], mixture))
-    return values
+    return np.asarray(values)
 
 
 def logit_intervals(centre: Array, deviations: Array, level: float) -> MembershipIntervals:
