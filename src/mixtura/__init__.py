@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixtura.backends import build_info
+    from mixtura.errors import InferenceError
     from mixtura.estimators import GaussianMixture
+    from mixtura.matching import match
     from mixtura.priors import ConjugatePrior
     from mixtura.selector import GaussianMixtureSelector
 
-__all__ = ["ConjugatePrior", "GaussianMixture", "GaussianMixtureSelector", "__version__", "build_info"]
+__all__ = [
+    "ConjugatePrior",
+    "GaussianMixture",
+    "GaussianMixtureSelector",
+    "InferenceError",
+    "__version__",
+    "build_info",
+    "match",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "ConjugatePrior": "priors",
     "GaussianMixture": "estimators",
     "GaussianMixtureSelector": "selector",
+    "InferenceError": "errors",
     "build_info": "backends",
+    "match": "matching",
 }
 
 

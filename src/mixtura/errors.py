@@ -41,6 +41,10 @@ class CollapseError(ValueError):
         return type(self), (self.component,)
 
 
+class InferenceError(ValueError):
+    """There are no standard errors for this fit; the message says why and what to do."""
+
+
 class DataWarning(UserWarning):
     """The data were fitted, but not quite as they came (for example shrunk because rows are fewer than columns)."""
 

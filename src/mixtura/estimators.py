@@ -18,6 +18,7 @@ from mixtura.criteria import aic, bic, icl
 from mixtura.em import Callback, Start
 from mixtura.errors import DegenerateWarning
 from mixtura.families import family_named
+from mixtura.information import Kind, errors_from_information
 from mixtura.initialisers import FromCentres, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
@@ -31,11 +32,13 @@ from mixtura.parametrisation import (
     stored_whitener,
 )
 from mixtura.protocols import Family
+from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
 from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
+from mixtura.uncertainty import MembershipIntervals, Uncertainty
 
 AUTO_STARTS = len(DEFAULT_STARTS)
 
@@ -415,6 +418,108 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """ICL on X, lower is better; see :func:`mixtura.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight))
+
+    # ---- how sure the fit is -----------------------------------------------------------------------------------
+
+    def standard_errors(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        method: Kind | Method = "information",
+        n_replicates: int | None = None,
+        random_state: Any = None,
+        on_replicate: OnReplicate | None = None,
+    ) -> Uncertainty:
+        """Standard errors and intervals of weights, means and covariances.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The rows and frequencies of the fit: an estimator does not keep them.
+        method : str
+            "information": inverse of the observed information (:mod:`mixtura.information`), one pass over the rows. "scores":
+            outer product of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows), "weighted"
+            (likelihood), "parametric": refits of resamples (:mod:`mixtura.resampling`). "jackknife": refits without each row.
+        n_replicates : int, optional
+            Refits; None is 999, and every row for the jackknife.
+        random_state : int, RandomState or None
+            Of the resamples; None takes the estimator's own.
+        on_replicate : callable, optional
+            Called after each refit (for a progress bar), possibly from several threads.
+
+        Returns
+        -------
+        mixtura.uncertainty.Uncertainty
+            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``, ``rows(level)`` (a table),
+            ``memberships(X, level)``, and ``notes``: what was left out or failed.
+
+        Raises
+        ------
+        mixtura.errors.InferenceError
+            Where there are none, with the reason: a degenerate component, copies, a saddle, a flat direction, no maximum.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.random.default_rng(0).standard_normal((400, 1))
+        >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
+        >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
+        ([[0.05]], [0.07])
+        """
+        check_is_fitted(self)
+        door.check_count("n_replicates", n_replicates, 2, optional=True)
+        family = family_named(self.covariance_type)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        regularisation = door.regularisation_for(family, survey, self.n_components, door.constraints_of(self))
+        if method == "information" or method == "scores" or method == "sandwich":
+            return errors_from_information(survey, self._exact_mixture, family, regularisation, method)
+        if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
+            return errors_from_replicates(
+                survey,
+                self._exact_mixture,
+                Refit(family, regularisation, max(self.max_iter, 1)),
+                method,
+                door.seed_of(self.random_state if random_state is None else random_state),
+                n_replicates=n_replicates,
+                workers=workers_for(survey, n_replicates or len(rows), self.n_threads),
+                on_replicate=on_replicate,
+            )
+        raise ValueError(
+            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', 'bootstrap', 'weighted', 'parametric' or "
+            "'jackknife'."
+        )
+
+    def membership_intervals(self, X: Any, errors: Uncertainty, level: float = 0.95) -> MembershipIntervals:
+        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each row.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Any rows, also new ones.
+        errors : Uncertainty
+            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With replicates: quantiles.
+        level : float
+
+        Returns
+        -------
+        mixtura.uncertainty.MembershipIntervals
+            ``probability``, ``low`` and ``high``, (n, K) each.
+        """
+        check_is_fitted(self)
+        return errors.memberships(door.rows_of(self, X, fitting=False), level)
+
+    @property
+    def _exact_mixture(self) -> Mixture:
+        """The fit before its attributes were rounded to the precision of the data, unless they were set since."""
+        if hasattr(self, "result_"):
+            fitted = self.result_.mixture
+            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
+            if all(np.array_equal(own.astype(np.asarray(public).dtype), public) for own, public in shown):
+                return fitted
+        return self._mixture
 
 
 # ---- small pieces --------------------------------------------------------------------------------------------------

@@ -1,5 +1,9 @@
-"""Where rows come from: arrays and memory maps here; Parquet and Dask have their place beside ``array.py``."""
+"""Where rows come from: arrays and memory maps, and the same rows under other weights.
+
+Parquet and Dask have their place beside ``array.py``.
+"""
 
 from mixtura.sources.array import ArraySource
+from mixtura.sources.reweighted import Reweighted
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "Reweighted"]

@@ -1,0 +1,42 @@
+"""The rows of another source with other weights: a resample without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mixtura.arrays import Array
+from mixtura.protocols import Block, Source
+
+
+class Reweighted:
+    """The rows of ``source`` with ``weights (n,)`` in place of its own; a weight of 0 leaves a row out.
+
+    Resolution and distinct rows are those of the source: whoever needs those of the rows present must say so.
+    """
+
+    def __init__(self, source: Source, weights: Array) -> None:
+        self.source = source
+        self.weights = weights
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return self.source.n_features
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, whatever they weigh."""
+        return self.source.n_rows
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows, once, in order."""
+        for block in self.source.blocks():
+            yield Block(block.rows, self.weights[block.offset : block.offset + len(block.rows)], block.offset)
+
+    def resolution(self) -> Array:
+        """Of the source: the grid on which values were recorded does not change."""
+        return self.source.resolution()
+
+    def distinct(self) -> Source:
+        """Of the source."""
+        return self.source.distinct()
