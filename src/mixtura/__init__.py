@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura.backends import build_info
     from mixtura.estimators import GaussianMixture
+    from mixtura.hierarchy import hierarchical
     from mixtura.selector import GaussianMixtureSelector
 
-__all__ = ["GaussianMixture", "GaussianMixtureSelector", "__version__", "build_info"]
+__all__ = ["GaussianMixture", "GaussianMixtureSelector", "__version__", "build_info", "hierarchical"]
 __version__ = "0.1.0"
 
-_HOMES = {"GaussianMixture": "estimators", "GaussianMixtureSelector": "selector", "build_info": "backends"}
+_HOMES = {
+    "GaussianMixture": "estimators",
+    "GaussianMixtureSelector": "selector",
+    "build_info": "backends",
+    "hierarchical": "hierarchy",
+}
 
 
 def __getattr__(name: str) -> Any:

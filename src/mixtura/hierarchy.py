@@ -243,7 +243,7 @@ def _mean_variance(counts: Array, means: Array, scatters: Array | None) -> float
     """Variance of the whole data, averaged over the coordinates."""
     N, d = counts.sum(), means.shape[1]
     inner = 0.0 if scatters is None else float(np.trace(scatters, axis1=1, axis2=2).sum())
-    return float(counts @ ((means - counts @ means / N) ** 2).sum(axis=1) + inner) / (N * d)
+    return (float(counts @ ((means - counts @ means / N) ** 2).sum(axis=1)) + inner) / float(N * d)
 
 
 class _Reference:
@@ -270,7 +270,7 @@ class _Reference:
             self._merge(j, i)
             alive[i] = False
             cost[i, :], cost[:, i] = np.inf, np.inf
-            for k in np.flatnonzero(alive) if self.criterion == "EEE" else [j]:
+            for k in np.flatnonzero(alive).tolist() if self.criterion == "EEE" else [j]:
                 others = np.flatnonzero(alive & (np.arange(m) != k))
                 cost[np.maximum(k, others), np.minimum(k, others)] = self.costs(k, others)
         return merges, costs
@@ -288,7 +288,8 @@ class _Reference:
             return np.asarray(np.einsum("kij,ij->k", gain, metric) / self.N)
         rank = self.rank[i] + self.rank[others] + 1
         after = self.part(n, self.W[i] + self.W[others] + gain, rank)
-        return after - self.part(self.n[others], self.W[others], self.rank[others]) - self.part(self.n[[i]], self.W[[i]], self.rank[[i]])
+        before = [self.part(self.n[k], self.W[k], self.rank[k]) for k in (others, [i])]
+        return np.asarray(after - before[0] - before[1])
 
     def part(self, n: Array, W: Array, rank: Labels) -> Array:
         """What clusters contribute to the criterion VII or VVV (k,); a scatter of too small a rank has no volume."""

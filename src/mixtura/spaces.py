@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.arrays import Array, Rows
+from mixtura.errors import DataError
 
 MCLUST_NAMES = {
     "VARS": "original",
@@ -78,6 +79,9 @@ def _map(name: str, covariance: Array, varies: Array, freedom: float) -> Array:
     """The matrix (d,r) that takes centred rows into a space; constant columns map to nothing."""
     d, used = len(varies), np.flatnonzero(varies)
     C = covariance[np.ix_(used, used)]
+    if not (np.isfinite(np.diag(C)) & (np.diag(C) > 0)).all():
+        j = int(used[np.argmin(np.isfinite(np.diag(C)) & (np.diag(C) > 0))])
+        raise DataError(f"the variance of column {j} leaves the range of double precision. Divide the column by a suitable unit.")
     inverse = 1.0 / np.sqrt(np.diag(C))
     if name == "original":
         inner = np.eye(len(used))
