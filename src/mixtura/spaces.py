@@ -54,7 +54,8 @@ def in_space(name: str, X: Rows, weights: Array) -> Array:
 
     Variances are divided by ``sum(weights) - 1``, as mclust does. The sign of an axis is fixed, and matters to nobody.
     """
-    mean, covariance = _centre_and_covariance(X, weights)
+    with np.errstate(over="ignore", invalid="ignore"):  # said in words below
+        mean, covariance = _centre_and_covariance(X, weights)
     map_ = _map(space_named(name), covariance, X.min(axis=0) < X.max(axis=0), max(weights.sum() - 1.0, 0.5 * weights.sum()))
     Z = np.empty((len(X), map_.shape[1]))
     for part in _parts(len(X)):
