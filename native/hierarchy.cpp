@@ -25,6 +25,55 @@ constexpr std::size_t LANES = 16;                // clusters whose costs are com
 constexpr double FLAT = 1.4e-14;                 // a pivot below this share of its diagonal is rounding (64 eps)
 constexpr double NONE = std::numeric_limits<double>::infinity();
 
+// Lanes are independent and nothing is fused, so the width of the vectors changes the time and not one bit. Where the
+// linker can choose between clones of a function, wide ones are made.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define MIXTURA_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MIXTURA_WIDE
+#endif
+
+// Determinants of LANES symmetric d x d matrices, lower triangles row by row, destroyed; `whole` is d x LANES of workspace.
+// 0 where a pivot is no more than rounding.
+MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* dets) {
+    double diagonal[LANES], inverse[LANES], factor[LANES];
+    for (std::size_t l = 0; l < LANES; ++l) dets[l] = 1.0;
+    for (std::size_t a = 0; a < d; ++a)
+        for (std::size_t l = 0; l < LANES; ++l) whole[a * LANES + l] = S[(a * (a + 1) / 2 + a) * LANES + l];
+    for (std::size_t k = 0; k < d; ++k) {
+        const double* pivot = S + (k * (k + 1) / 2 + k) * LANES;
+        for (std::size_t l = 0; l < LANES; ++l) {
+            diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
+            inverse[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
+            dets[l] *= diagonal[l];
+        }
+        for (std::size_t a = k + 1; a < d; ++a) {
+            double* row = S + a * (a + 1) / 2 * LANES;
+            for (std::size_t l = 0; l < LANES; ++l) factor[l] = row[k * LANES + l] * inverse[l];
+            for (std::size_t b = k + 1; b <= a; ++b) {
+                const double* column = S + (b * (b + 1) / 2 + k) * LANES;
+                double* target = row + b * LANES;
+                for (std::size_t l = 0; l < LANES; ++l) target[l] -= factor[l] * column[l];
+            }
+        }
+    }
+}
+
+// v' M v for LANES vectors, d x LANES.
+MIXTURA_WIDE void forms(const double* M, const double* v, std::size_t d, double* out) {
+    for (std::size_t l = 0; l < LANES; ++l) out[l] = 0.0;
+    for (std::size_t a = 0; a < d; ++a) {
+        const double* va = v + a * LANES;
+        double inner[LANES];
+        for (std::size_t l = 0; l < LANES; ++l) inner[l] = 0.5 * M[a * d + a] * va[l];
+        for (std::size_t b = 0; b < a; ++b) {
+            const double m = M[a * d + b], *vb = v + b * LANES;
+            for (std::size_t l = 0; l < LANES; ++l) inner[l] += m * vb[l];
+        }
+        for (std::size_t l = 0; l < LANES; ++l) out[l] += 2.0 * inner[l] * va[l];
+    }
+}
+
 // Eigenvalues and eigenvectors of a growing d x d matrix, by cyclic Jacobi rotations from where they last were.
 class Pooled {
 public:
@@ -151,40 +200,13 @@ private:
                 sums[e * LANES] = scatters[e * capacity + s] / counts[s];
             }
             double dets[LANES];
-            determinants(dets);
+            determinants(sums.data(), d, diagonals.data(), dets);
             det = dets[0];
         }
         return counts[s] * std::log(units * det + (traces[s] + shrink) / counts[s]);
     }
 
     // ---- costs -----------------------------------------------------------------------------------------------------
-
-    // Determinants of LANES symmetric matrices in `sums`, by elimination; 0 where a pivot is no more than rounding.
-    void determinants(double* dets) {
-        double* S = sums.data();
-        for (std::size_t l = 0; l < LANES; ++l) dets[l] = 1.0;
-        double diagonal[LANES], inverse[LANES], factor[LANES];
-        double* whole = diagonals.data();
-        for (std::size_t a = 0; a < d; ++a)
-            for (std::size_t l = 0; l < LANES; ++l) whole[a * LANES + l] = S[(a * (a + 1) / 2 + a) * LANES + l];
-        for (std::size_t k = 0; k < d; ++k) {
-            const double* pivot = S + (k * (k + 1) / 2 + k) * LANES;
-            for (std::size_t l = 0; l < LANES; ++l) {
-                diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
-                inverse[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
-                dets[l] *= diagonal[l];
-            }
-            for (std::size_t a = k + 1; a < d; ++a) {
-                double* row_a = S + a * (a + 1) / 2 * LANES;
-                for (std::size_t l = 0; l < LANES; ++l) factor[l] = row_a[k * LANES + l] * inverse[l];
-                for (std::size_t b = k + 1; b <= a; ++b) {
-                    const double* column = S + (b * (b + 1) / 2 + k) * LANES;
-                    double* target = row_a + b * LANES;
-                    for (std::size_t l = 0; l < LANES; ++l) target[l] -= factor[l] * column[l];
-                }
-            }
-        }
-    }
 
     // Costs of merging slot r with slots begin .. begin+LANES-1 (below r), into row[begin ...]; infinite for dead ones.
     void block_costs(std::size_t r, std::size_t begin) {
@@ -204,10 +226,11 @@ private:
         if (criterion == Criterion::EII) {
             for (std::size_t l = 0; l < LANES; ++l) out[l] = f[l] * square[l];
         } else if (criterion == Criterion::EEE) {
-            pooled_costs(f, square, out);
+            forms(metric.data(), apart.data(), d, out);
+            for (std::size_t l = 0; l < LANES; ++l) out[l] = f[l] * (out[l] + square[l]) / total;
         } else {
             double dets[LANES] = {};
-            if (criterion == Criterion::VVV && may_be_regular(r, begin, width)) {
+            if (criterion == Criterion::VVV && volume_matters(r, begin, width, n, f, square)) {
                 for (std::size_t a = 0, e = 0; a < d; ++a)
                     for (std::size_t b = 0; b <= a; ++b, ++e) {
                         const double *from = scatters.data() + e * capacity, *va = apart.data() + a * LANES,
@@ -217,7 +240,7 @@ private:
                         for (std::size_t l = 0; l < LANES; ++l)
                             S[l] = (mine + from[l < width ? begin + l : begin] + f[l] * va[l] * vb[l]) / n[l];
                     }
-                determinants(dets);
+                determinants(sums.data(), d, diagonals.data(), dets);
             }
             for (std::size_t l = 0; l < width; ++l) {
                 const std::size_t j = begin + l;
@@ -229,23 +252,17 @@ private:
         for (std::size_t l = 0; l < width; ++l) row[begin + l] = alive[begin + l] ? out[l] : NONE;
     }
 
-    void pooled_costs(const double* f, const double* square, double* out) {
-        double form[LANES] = {}, inner[LANES];
-        for (std::size_t a = 0; a < d; ++a) {
-            const double* v = apart.data() + a * LANES;
-            for (std::size_t l = 0; l < LANES; ++l) inner[l] = 0.5 * metric[a * d + a] * v[l];
-            for (std::size_t b = 0; b < a; ++b) {
-                const double m = metric[a * d + b], *w = apart.data() + b * LANES;
-                for (std::size_t l = 0; l < LANES; ++l) inner[l] += m * w[l];
-            }
-            for (std::size_t l = 0; l < LANES; ++l) form[l] += 2.0 * inner[l] * v[l];
+    // Whether some determinant of the block is not 0 and, being at most (tr / d)^d, may be more than rounding beside the trace.
+    bool volume_matters(std::size_t r, std::size_t begin, std::size_t width, const double* n, const double* f,
+                        const double* square) const {
+        for (std::size_t l = 0; l < width; ++l) {
+            const std::size_t j = begin + l;
+            if (!alive[j] || ranks[r] + ranks[j] + 1 < d) continue;
+            const double variance = (traces[r] + traces[j] + f[l] * square[l]) / n[l];
+            double most = units;
+            for (std::size_t a = 0; a < d; ++a) most *= variance / static_cast<double>(d);
+            if (most > 1e-17 * (variance + shrink / n[l])) return true;
         }
-        for (std::size_t l = 0; l < LANES; ++l) out[l] = f[l] * (form[l] + square[l]) / total;
-    }
-
-    bool may_be_regular(std::size_t r, std::size_t begin, std::size_t width) const {
-        for (std::size_t j = begin; j < begin + width; ++j)
-            if (alive[j] && ranks[r] + ranks[j] + 1 >= d) return true;
         return false;
     }
 

@@ -52,12 +52,13 @@ def shrink_of(run, counts, means):
 
 
 DIFFERENT = {
-    # mclust's determinants: its VARS and PCS are rotations of each other, and yet its partitions differ (see below)
-    **{("eurounemp", "VVV", use): "determinant" for use in ("VARS", "PCS")},
-    **{("diabetes", "VVV", use): "determinant" for use in ("VARS", "SPH", "PCS")},
-    # Old Faithful's times are whole minutes: 16 pairs of equal rows cost the same to the last bit at the first stage
+    # Some recorded merges are not the cheapest. VARS and PCS are rotations of each other, and yet differ (see below).
+    **{("eurounemp", "VVV", use): "dearer merges" for use in ("VARS", "PCS")},
+    **{("diabetes", "VVV", use): "dearer merges" for use in ("VARS", "SPH", "PCS")},
+    **{("faithful", "VVV", use): "ties, and a dearer merge" for use in ("VARS", "SPH", "PCS")},
+    # Old Faithful's times are whole minutes: 16 pairs of equal rows cost the same to the last bit at the first stage.
+    **{("faithful", "VVV", use): "ties" for use in ("STD", "PCR")},
     **{("faithful", "VII", use): "ties" for use in ("VARS", "STD", "SPH", "PCS", "PCR")},
-    **{("faithful", "VVV", use): "ties" for use in ("VARS", "STD", "SPH", "PCS", "PCR")},
     ("faithful", "EEE", "STD"): "ties",
 }
 
@@ -272,7 +273,8 @@ def test_weights_are_repeated_rows_and_their_unit_does_not_matter(name, space, r
     for K in (2, 5, 20):
         assert same_partition(np.repeat(weighted.labels(K), times), repeated.labels(K))
         assert same_partition(weighted.labels(K), scaled.labels(K))
-    assert_same(hierarchical(rows, name, space), hierarchical(np.repeat(rows, 2, axis=0)[::2], name, space))
+    twice = hierarchical(np.repeat(rows, 2, axis=0), name, space)
+    assert all(same_partition(hierarchical(rows, name, space).labels(K), twice.labels(K)[::2]) for K in (2, 5, 20))
 
 
 def test_rows_without_weight_belong_nowhere_and_decide_nothing(rows):
@@ -411,6 +413,16 @@ def test_the_same_tree_without_a_compiler(monkeypatch, rows):
     monkeypatch.setattr(hierarchy, "extension", None)
     assert_same(tree, hierarchical(rows))
     assert hierarchical(np.random.default_rng(0).standard_normal((600, 2)), "EII").n_items == hierarchy.ITEMS_WITHOUT_COMPILER
+
+
+def test_many_dimensions_have_fewer_items():
+    if "native" in ALL_BACKENDS:
+        assert [hierarchy.exact_for(d, "VVV") for d in (2, 10, 20)] == [3000, 3000, 3000]
+        assert [hierarchy.cells_for(d, "VVV") for d in (2, 10, 500)] == [2000, 2000, 300]
+    X = two_groups(700, 80)
+    tree = hierarchical(X, "VVV", "STD")
+    assert tree.exact == (tree.n_items == 700)
+    assert same_partition(tree.labels(2), np.arange(700) // 350)
 
 
 # ---- the start -----------------------------------------------------------------------------------------------------

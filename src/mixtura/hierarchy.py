@@ -16,8 +16,8 @@ The traces beside the determinants and the ``t`` stand in for what a cluster too
 docs/decisions/0005 tells how they were found, and which merges are ties. In one dimension EEE is EII, and VVV is VII.
 
 One tree serves every number of clusters. Rows that are equal are put together first. Up to ``EXACT`` distinct rows are
-merged one by one; more are first gathered in :mod:`mixtura.cells`. Nothing is drawn, and the order of the rows does not
-matter.
+merged one by one (fewer in many dimensions); more are first gathered in :mod:`mixtura.cells`. Nothing is drawn, and the
+order of the rows does not matter.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ EXACT = 3000
 """Distinct rows up to which every row is an item of its own."""
 
 MOST_CELLS = 2000
-FEWEST_CELLS = 300
-WORK = 4e9
-"""Cells for more rows: as many as leave about so many multiplications for the determinants, within these bounds."""
+"""Micro-clusters for more rows than that."""
+
+EXACT_WORK, CELLS_WORK, FEWEST = 4e10, 4e9, 300
+"""Where a pair costs many multiplications (VVV: d^3/3), items are as few as leave about so many in all, but no fewer than that."""
 
 ITEMS_WITHOUT_COMPILER = 500
 """Items, instead of both, where NumPy has to merge them."""
@@ -158,7 +159,7 @@ def tree_of(X: Rows, weights: Array | None, criterion: str, space: str) -> Tree:
     criterion, space = CRITERIA[criterion], space_named(space)
     if weights is not None and not weights.all():
         return _without_weightless(X, weights, criterion, space)
-    most = EXACT if extension is not None else ITEMS_WITHOUT_COMPILER
+    most = exact_for(X.shape[1], criterion)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
     counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]
@@ -182,12 +183,21 @@ def _without_weightless(X: Rows, weights: Array, criterion: str, space: str) -> 
     return Tree(tree.merges, tree.costs, items, criterion, space, tree.exact)
 
 
+def exact_for(d: int, criterion: str) -> int:
+    """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d = 22, fewer above."""
+    return _affordable(EXACT_WORK, EXACT, d, criterion)
+
+
 def cells_for(d: int, criterion: str) -> int:
-    """How many micro-clusters to make in d dimensions."""
+    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer above."""
+    return _affordable(CELLS_WORK, MOST_CELLS, d, criterion)
+
+
+def _affordable(work: float, most: int, d: int, criterion: str) -> int:
     if extension is None:
         return ITEMS_WITHOUT_COMPILER
     per_pair = d**3 / 3 + d**2 if criterion == "VVV" else 2 * d**2
-    return int(np.clip(np.sqrt(WORK / per_pair), FEWEST_CELLS, MOST_CELLS))
+    return int(np.clip(np.sqrt(work / per_pair), FEWEST, most))
 
 
 def _distinct(X: Rows, most: int) -> tuple[Labels, Labels]:
