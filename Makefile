@@ -21,6 +21,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/iteration.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/stopping.py
+	$(BIN)/python benchmarks/initialisation.py
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \

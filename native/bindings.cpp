@@ -1,6 +1,8 @@
 // The Python module: check shapes, release the GIL, call.
 
+#include <cstdint>
 #include <map>
+#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -11,6 +13,7 @@
 #include <nanobind/stl/string.h>
 
 #include "axes.hpp"
+#include "hierarchy.hpp"
 #include "runtime.hpp"
 #include "volumes.hpp"
 
@@ -22,8 +25,10 @@ using Rows = nb::ndarray<nb::ro, nb::numpy, nb::ndim<2>, nb::c_contig, nb::devic
 using Vector = nb::ndarray<const double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Matrix = nb::ndarray<const double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using VectorOut = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Cube = nb::ndarray<const double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using PairsOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 namespace {
 
@@ -105,6 +110,29 @@ bool shared_volumes(const Rows& S, const Vector& counts, VectorOut lambdas, std:
     return volumes(static_cast<const double*>(S.data()), counts.data(), K, d, width != d, most_steps, settled, lambdas.data());
 }
 
+Criterion criterion_named(const std::string& name) {
+    if (name == "EII") return Criterion::EII;
+    if (name == "VII") return Criterion::VII;
+    if (name == "EEE") return Criterion::EEE;
+    if (name == "VVV") return Criterion::VVV;
+    throw std::invalid_argument("criterion must be EII, VII, EEE or VVV");
+}
+
+void agglomerate_items(const Vector& counts, const Matrix& means, std::optional<Cube> scatters, const std::string& criterion, double shrink,
+                       double units, PairsOut merges, VectorOut costs) {
+    const std::size_t m = counts.shape(0), d = means.shape(1);
+    demand(m > 0 && d > 0 && means.shape(0) == m, "means must have one row per count and a column");
+    demand(!scatters || (scatters->shape(0) == m && scatters->shape(1) == d && scatters->shape(2) == d), "scatters must be m x d x d");
+    demand(merges.shape(0) == m - 1 && merges.shape(1) == 2 && costs.shape(0) == m - 1, "outputs have the wrong shape");
+    const Items items{counts.data(), means.data(), scatters ? scatters->data() : nullptr, m, d, criterion_named(criterion), shrink, units};
+    Outcome outcome;
+    {
+        nb::gil_scoped_release released;
+        outcome = agglomerate(items, merges.data(), costs.data());
+    }
+    if (outcome == Outcome::out_of_memory) throw std::bad_alloc();
+}
+
 std::map<std::string, std::string> build_info() {
     std::string names;
     for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
@@ -121,6 +149,9 @@ NB_MODULE(_native, m) {
           "likelihoods"_a.noconvert(), "threads"_a, "Add the moments of the rows under a mixture to zeroed outputs.");
     m.def("log_joint", &log_joint, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a, "Log joint densities of rows and components.");
+    m.def("agglomerate", &agglomerate_items, "counts"_a.noconvert(), "means"_a.noconvert(), "scatters"_a.none().noconvert(),
+          "criterion"_a, "shrink"_a, "units"_a, "merges"_a.noconvert(), "costs"_a.noconvert(),
+          "Merge items, cheapest pair first; a cluster is named by its lowest item.");
     m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
     m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");

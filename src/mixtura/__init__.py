@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from mixtura.backends import build_info
     from mixtura.errors import InferenceError
     from mixtura.estimators import GaussianMixture
+    from mixtura.hierarchy import hierarchical
+    from mixtura.likelihood_ratio import likelihood_ratio_test, sequential_likelihood_ratio_test
     from mixtura.matching import match
     from mixtura.priors import ConjugatePrior
     from mixtura.selector import GaussianMixtureSelector
@@ -20,7 +22,10 @@ __all__ = [
     "InferenceError",
     "__version__",
     "build_info",
+    "hierarchical",
+    "likelihood_ratio_test",
     "match",
+    "sequential_likelihood_ratio_test",
 ]
 __version__ = "0.1.0"
 
@@ -30,7 +35,10 @@ _HOMES = {
     "GaussianMixtureSelector": "selector",
     "InferenceError": "errors",
     "build_info": "backends",
+    "hierarchical": "hierarchy",
+    "likelihood_ratio_test": "likelihood_ratio",
     "match": "matching",
+    "sequential_likelihood_ratio_test": "likelihood_ratio",
 }
 
 

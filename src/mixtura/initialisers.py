@@ -15,6 +15,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
 from mixtura.arrays import Array, Labels, Rows
+from mixtura.hierarchy import Tree, tree_of
 from mixtura.moments import Moments, Scatter
 from mixtura.survey import Survey
 
@@ -101,6 +102,45 @@ class KMeansStart:
         Z, weights = _rows_in(survey, self.space)
         means = KMeans(K, n_init=1, random_state=_seed(rng), copy_x=False)
         return moments_of_labels(survey, K, means.fit(Z, sample_weight=weights).labels_)
+
+
+# ---- a start that neither draws nor is given -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hierarchical:
+    """The partition that model-based hierarchical clustering ends with at K clusters; no random number is read.
+
+    One tree is grown per survey, criterion and space, and serves every K and every family. See :mod:`mixtura.hierarchy`.
+    """
+
+    criterion: str = "VVV"
+    space: str = "SVD"
+    name: str = "hierarchical"
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+        """Moments of the tree's partition; DataError when K exceeds the number of distinct rows."""
+        return moments_of_labels(survey, K, self.tree(survey).labels(K))
+
+    def tree(self, survey: Survey) -> Tree:
+        """The tree of a survey, grown at the first call."""
+
+        def grow() -> Tree:
+            X, weights = _all_rows(survey)
+            return tree_of(X, weights, self.criterion, self.space)
+
+        tree: Tree = survey.once(("hierarchy", self.criterion, self.space), grow)
+        return tree
+
+
+def _all_rows(survey: Survey) -> tuple[Rows, Array | None]:
+    """The rows of a source and their weights in one piece, without a copy where they are one block."""
+    blocks = list(survey.source.blocks())
+    if len(blocks) == 1:
+        return blocks[0].rows, blocks[0].weights
+    rows: Any = np.concatenate([block.rows for block in blocks])
+    weights = [block.weights for block in blocks if block.weights is not None]
+    return rows, np.concatenate(weights) if weights else None
 
 
 # ---- starts that are given -----------------------------------------------------------------------------------------
@@ -242,6 +282,6 @@ def _first_distinct(Z: Rows, order: Labels, K: int) -> Rows:
 
 
 BY_NAME: dict[str, Initialiser] = {
-    start.name: start for start in (RandomResponsibilities(), RandomRows(), KMeansPlusPlus(), KMeansStart())
+    start.name: start for start in (RandomResponsibilities(), RandomRows(), KMeansPlusPlus(), KMeansStart(), Hierarchical())
 }
-"""scikit-learn's names."""
+"""scikit-learn's names, and one of our own."""

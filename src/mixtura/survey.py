@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import RLock
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +23,15 @@ class Survey:
 
     source: Source
     backend: Backend
+    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+    _making: RLock = field(default_factory=RLock, init=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make()`` gives, made at the first call with this key: fits that run in threads share one tree."""
+        with self._making:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
 
     @cached_property
     def whole(self) -> Moments:
