@@ -39,6 +39,16 @@ class Survey:
         return self.whole.total
 
     @cached_property
+    def effective_size(self) -> float:
+        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish 1965); n without weights."""
+        squares = 0.0
+        for block in self.source.blocks():
+            if block.weights is None:
+                return self.total
+            squares += float(np.square(block.weights / self.total).sum())
+        return 1.0 / squares
+
+    @cached_property
     def row_weight(self) -> float:
         """Mean weight of a row where it is below one, else one: the unit of tolerances on the total log-likelihood."""
         return min(1.0, self.total / self.source.n_rows)
