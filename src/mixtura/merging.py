@@ -238,7 +238,7 @@ def _rows_of(columns: Sequence[Array], pair: tuple[int, int], w: Array) -> float
 
 
 def _kink(x: Array, y: Array) -> int:
-    """The index that two least-squares lines share, one through the points up to it and one through those from it, at their best."""
+    """The index at which two least-squares lines, one through the points up to it and one through those from it, fit best."""
     errors = [_squared_error(x[: c + 1], y[: c + 1]) + _squared_error(x[c:], y[c:]) for c in range(1, len(x) - 1)]
     smallest = min(errors)
     rounding = len(x) * np.finfo(np.float64).eps * float(np.square(y).sum())

@@ -65,7 +65,7 @@ def resampled(survey: Survey, rng: np.random.Generator) -> Survey:
     Whole-number weights are copies of rows, and as many rows are drawn as they add up to. Any other weights only say how
     much each row stands for: then ``n_rows`` draws are made by weight, and scaled to the same sum.
     """
-    weights = _weights(survey)
+    weights = weights_of(survey)
     if weights is None:
         counts = rng.multinomial(survey.source.n_rows, np.full(survey.source.n_rows, 1.0 / survey.source.n_rows)).astype(np.float64)
     else:
@@ -80,7 +80,7 @@ def are_counts(weights: Array | None) -> bool:
     return weights is None or bool((weights == np.round(weights)).all() and weights.sum() <= MOST_COPIES)
 
 
-def _weights(survey: Survey) -> Array | None:
+def weights_of(survey: Survey) -> Array | None:
     """Weights of all rows (n,), or None."""
     parts = [block.weights for block in survey.source.blocks()]
     return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
@@ -88,7 +88,7 @@ def _weights(survey: Survey) -> Array | None:
 
 def _some_rows(survey: Survey, keep: Flags, weights: Array | None = None) -> ArraySource:
     """The rows that are kept, with new weights (n,) or their own."""
-    own = _weights(survey) if weights is None else weights
+    own = weights_of(survey) if weights is None else weights
     rows = np.concatenate([block.rows[keep[block.offset : block.offset + len(block.rows)]] for block in survey.source.blocks()])
     return ArraySource(np.ascontiguousarray(rows), None if own is None else own[keep])
 
