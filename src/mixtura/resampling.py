@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mixtura.arrays import Array, Flags
 from mixtura.backends import processors
@@ -147,13 +148,14 @@ def replicates(
     if survey.source.n_rows >= ROWS_WORTH_A_THREAD and survey.backend.name != "reference":
         found = in_parallel(one, items, workers, stopped)
         return [answer for answers in found for answer in answers], stopped.is_set()
-    begin = time.perf_counter()
-    answers = one(items[0])  # a first one here tells how long all of them will take
-    expected = (time.perf_counter() - begin) * (len(items) - 1)
-    if workers == 1 or expected < SECONDS_WORTH_PROCESSES or stopped.is_set():
-        for item in items[1:]:
+    with threadpool_limits(1):  # k-means on few rows loses more time to waiting threads than it gains
+        begin = time.perf_counter()
+        answers = one(items[0])  # a first one here tells how long all of them will take
+        expected = (time.perf_counter() - begin) * (len(items) - 1)
+        here = workers == 1 or expected < SECONDS_WORTH_PROCESSES or stopped.is_set()
+        for item in items[1:] if here else ():
             answers += one(item)
-    else:
+    if not here:
         _in_processes(work, items[1:], workers, answers, on_answer, stopped)
     return answers, stopped.is_set()
 
@@ -187,6 +189,7 @@ def _in_processes(
 def _alone(work: Callable[[Item, threading.Event], Answer], item: Item) -> list[Answer]:
     """One replicate in a process of its own; nothing when Ctrl-C reached it."""
     try:
-        return [work(item, threading.Event())]
+        with threadpool_limits(1):
+            return [work(item, threading.Event())]
     except KeyboardInterrupt:
         return []

@@ -24,6 +24,10 @@ from mixtura.search import DEFAULT_STARTS, Plan, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
+from mixtura.uncertainty import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
+
+_BOOTSTRAP = (2**31 + 1,)
+"""A child of the seed that no fit of the selection uses."""
 
 
 class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -152,6 +156,57 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         """How each cell is searched."""
         stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
         return Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, n_jobs, self.n_threads))
+
+    def bootstrap(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        n_resamples: int = USUAL_RESAMPLES,
+        top_families: int | None = TOP_FAMILIES,
+        top_ks: int | None = TOP_KS,
+        on_resample: Callable[[int], None] | None = None,
+    ) -> ChoiceUncertainty:
+        """How often each K and each family would win if the rows were drawn again: the uncertainty of the choice.
+
+        Parameters
+        ----------
+        X : (n, d)
+            The data that were selected on.
+        sample_weight : (n,), optional
+            Their frequencies.
+        n_resamples : int, default=100
+        top_families, top_ks : int or None
+            Only the best few families and Ks take part; None for all.
+        on_resample : callable, optional
+            Called with the number of resamples that are done. Ctrl-C keeps those.
+
+        Returns
+        -------
+        mixtura.uncertainty.ChoiceUncertainty
+        """
+        check_is_fitted(self)
+        door.check_count("n_resamples", n_resamples, 1)
+        door.check_count("top_families", top_families, 1, optional=True)
+        door.check_count("top_ks", top_ks, 1, optional=True)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        cells = self.selection_.candidates
+        ks = list(dict.fromkeys(cell.n_components for cell in cells))
+        families = [family_named(name) for name in dict.fromkeys(cell.family for cell in cells)]
+        grid = self._grid(ks, families)
+        return bootstrap_selection(
+            survey,
+            self.selection_,
+            grid,
+            self._plan(survey, 1),
+            n_resamples=n_resamples,
+            seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
+            top_families=top_families,
+            top_ks=top_ks,
+            n_threads=self.n_threads,
+            on_resample=on_resample,
+        )
 
     def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
         reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
