@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -181,7 +182,9 @@ def _in_processes(
     except KeyboardInterrupt:
         stopped.set()
     finally:
-        coming.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # replicates that were on their way are dropped on purpose
+            coming.close()
     if len(answers) <= len(items):
         stopped.set()
 
