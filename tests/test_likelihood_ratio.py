@@ -188,3 +188,25 @@ def test_failed_replicates_are_counted_in_words():
     assert "3 replicates, 2 without a sound fit left out" in test.sentence
     assert test.standard_error == pytest.approx(np.sqrt(0.25 / 3))
     assert FAMILIES["VVV"].name == test.family
+
+
+def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
+    import subprocess
+    import sys
+
+    script = (
+        "import os, signal, threading, warnings, numpy as np\n"
+        "warnings.simplefilter('error')\n"
+        "from mixtura import likelihood_ratio_test, resampling\n"
+        "resampling.SECONDS_WORTH_PROCESSES = 0.0\n"
+        "X = np.random.default_rng(0).standard_normal((400, 2))\n"
+        "def on_replicate(K, done):\n"
+        "    if done == 3:\n"
+        "        threading.Timer(0.01, lambda: os.killpg(os.getpgid(0), signal.SIGINT)).start()\n"
+        "test = likelihood_ratio_test(X, 2, n_replicates=2000, random_state=0, n_threads=2, on_replicate=on_replicate)\n"
+        "print(test.interrupted, len(test.replicates) >= 3)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path, start_new_session=True
+    )
+    assert run.stdout.strip() == "True True", run.stderr

@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura.backends import build_info
     from mixtura.estimators import GaussianMixture
+    from mixtura.likelihood_ratio import likelihood_ratio_test, sequential_likelihood_ratio_test
     from mixtura.selector import GaussianMixtureSelector
 
-__all__ = ["GaussianMixture", "GaussianMixtureSelector", "__version__", "build_info"]
+__all__ = [
+    "GaussianMixture",
+    "GaussianMixtureSelector",
+    "__version__",
+    "build_info",
+    "likelihood_ratio_test",
+    "sequential_likelihood_ratio_test",
+]
 __version__ = "0.1.0"
 
-_HOMES = {"GaussianMixture": "estimators", "GaussianMixtureSelector": "selector", "build_info": "backends"}
+_HOMES = {
+    "GaussianMixture": "estimators",
+    "GaussianMixtureSelector": "selector",
+    "build_info": "backends",
+    "likelihood_ratio_test": "likelihood_ratio",
+    "sequential_likelihood_ratio_test": "likelihood_ratio",
+}
 
 
 def __getattr__(name: str) -> Any:
