@@ -95,6 +95,7 @@ def test_no_statistic_is_negative_and_p_values_count_themselves():
     assert test.p_value == expected
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(monkeypatch):
     X = two_groups(80, 1, apart=2.0)
     alone = chosen(X, B=6)
@@ -124,6 +125,7 @@ def test_data_sets_are_drawn_as_the_data_were_recorded():
 # ---- behaviour -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_sequence_stops_at_the_first_number_that_is_not_rejected():
     seen, done = [], []
     X = two_groups(160, 1, apart=9.0)
@@ -190,6 +192,7 @@ def test_failed_replicates_are_counted_in_words():
     assert FAMILIES["VVV"].name == test.family
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
     import subprocess
     import sys

@@ -81,6 +81,7 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
     assert all(cell.criterion == 1.0 for (_, K), cell in with_one.items() if K == 1)
 
 
+@pytest.mark.slow
 def test_survey_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
     cells = choose(X, sample_weight=w, sample_size="effective", folds=3).selection_.candidates
@@ -134,6 +135,7 @@ def test_cross_validation_changes_no_fit_and_prefers_no_spurious_component(cross
     assert "cv" not in plain.candidates[0].criteria
 
 
+@pytest.mark.slow
 def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
     monkeypatch.setattr(resampling, "SECONDS_WORTH_PROCESSES", 0.0)
     seen = []

@@ -27,6 +27,7 @@ from mixtura.resampling import replicates, resampled
 from mixtura.results import Candidate, Selection
 from mixtura.search import Plan
 from mixtura.selection import Grid, is_cut_short, select
+from mixtura.stopping import SmallGain
 from mixtura.survey import Survey
 
 USUAL_RESAMPLES = 100
@@ -34,6 +35,10 @@ TOP_FAMILIES, TOP_KS = 3, 4
 
 DRAWN_STARTS = (KMeansPlusPlus("standardised"), KMeansPlusPlus("whitened"))
 """Fresh starts on each resample, one in each space."""
+
+QUICK_GAIN = 0.002
+"""EM on a resample ends when an iteration gains less (in log-likelihood). Measured on Old Faithful: a third of the time of a
+certified end, and the same winners."""
 
 Winner = tuple[str, int]
 """Family and K."""
@@ -129,7 +134,7 @@ def bootstrap_selection(
     selection : Selection
         Their selection: its fits are the warm starts.
     grid, plan
-        What it was made with.
+        What it was made with; of the plan, ``max_iter`` is kept.
     n_resamples : int, default=100
         A share of one half then has a standard error of 0.05.
     seed : SeedSequence
@@ -163,7 +168,8 @@ def bootstrap_selection(
         if on_resample is not None:
             on_resample(len(done))
 
-    work = partial(_winner_on_resample, survey, small, replace(plan, callback=None, workers=1, screened=True))
+    quick = replace(plan, stopping=SmallGain(QUICK_GAIN * survey.row_weight), screened=True, workers=1, callback=None)
+    work = partial(_winner_on_resample, survey, small, quick)
     winners, cut = replicates(work, seed.spawn(n_resamples), survey, n_threads, count)
     cells = tuple((family.name, K) for K in small.ks for family in small.families)
     return ChoiceUncertainty(selection.best, grid.criterion, tuple(winners), cells, cut)
