@@ -220,7 +220,7 @@ def likelihood_ratio_test(
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> likelihood_ratio_test(X, 1, n_replicates=19, n_threads=1, random_state=0).p_value
+    >>> likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, n_threads=1, random_state=0).p_value
     0.05
     """
     tests = sequential_likelihood_ratio_test(
@@ -265,7 +265,7 @@ def sequential_likelihood_ratio_test(
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_threads=1, random_state=0).n_components
+    >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_starts=1, n_threads=1, random_state=0).n_components
     2
     """
     door.check_count("n_components", first, 1)
