@@ -9,13 +9,13 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from conftest import ALL_FAMILIES, survey, two_groups
-from mixtura import GaussianMixtureSelector, resampling
+from mixtura import GaussianMixtureSelector, resamples
 from mixtura.covariance import Spherical
 from mixtura.criteria import ALL_CRITERIA, CRITERIA, bic
 from mixtura.mixture import Mixture
-from mixtura.resampling import folds_of, replicates, resampled
+from mixtura.resamples import folds_of, replicates, resampled
 from mixtura.results import Candidate, Degeneracy, FitResult, Selection, StopReason, strength_of
-from mixtura.uncertainty import restricted
+from mixtura.choice import restricted
 
 SEED = np.random.SeedSequence(0)
 
@@ -137,7 +137,7 @@ def test_cross_validation_changes_no_fit_and_prefers_no_spurious_component(cross
 
 @pytest.mark.slow
 def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
-    monkeypatch.setattr(resampling, "SECONDS_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
     seen = []
     selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], folds=5, random_state=0, n_threads=2)
     selector.fit(two_groups(120), on_fold=seen.append)
@@ -255,19 +255,19 @@ def test_workers_change_no_resample(monkeypatch):
     selector = choose(X)
     selector.n_threads = 1
     alone = selector.bootstrap(X, n_resamples=6).winners
-    monkeypatch.setattr(resampling, "SECONDS_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
     selector.n_threads = 2
     assert selector.bootstrap(X, n_resamples=6).winners == alone
-    monkeypatch.setattr(resampling, "ROWS_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(resamples, "ROWS_WORTH_A_THREAD", 0)
     assert selector.bootstrap(X, n_resamples=6).winners == alone
 
 
 @pytest.mark.parametrize("way", ["here", "processes", "threads"])
 def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, way):
     if way == "processes":
-        monkeypatch.setattr(resampling, "SECONDS_WORTH_PROCESSES", 0.0)
+        monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
     if way == "threads":
-        monkeypatch.setattr(resampling, "ROWS_WORTH_A_THREAD", 0)
+        monkeypatch.setattr(resamples, "ROWS_WORTH_A_THREAD", 0)
 
     def stop(done):
         if done == 3:

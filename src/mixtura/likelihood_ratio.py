@@ -35,7 +35,7 @@ from mixtura.initialisers import Initialiser
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
-from mixtura.resampling import are_counts, replicates, weights_of
+from mixtura.resamples import are_counts, replicates, weights_of
 from mixtura.results import FitResult, StopReason
 from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search
 from mixtura.sources import ArraySource

@@ -23,7 +23,7 @@ from mixtura.initialisers import Initialiser
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.protocols import Family
-from mixtura.resampling import Fold, folds_of, replicates
+from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
 from mixtura.search import Plan, draw_starts, in_parallel, search
 from mixtura.survey import Survey

@@ -24,7 +24,7 @@ from mixtura.search import DEFAULT_STARTS, Plan, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
-from mixtura.uncertainty import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
+from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
 
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
@@ -183,7 +183,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
 
         Returns
         -------
-        mixtura.uncertainty.ChoiceUncertainty
+        mixtura.choice.ChoiceUncertainty
         """
         check_is_fitted(self)
         door.check_count("n_resamples", n_resamples, 1)

@@ -23,7 +23,7 @@ import numpy as np
 
 from mixtura.criteria import title_of
 from mixtura.initialisers import KMeansPlusPlus
-from mixtura.resampling import replicates, resampled
+from mixtura.resamples import replicates, resampled
 from mixtura.results import Candidate, Selection
 from mixtura.search import Plan
 from mixtura.selection import Grid, is_cut_short, select
