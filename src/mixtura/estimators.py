@@ -20,6 +20,7 @@ from mixtura.errors import DegenerateWarning
 from mixtura.families import family_named
 from mixtura.information import Kind, errors_from_information
 from mixtura.initialisers import FromCentres, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
 from mixtura.parametrisation import (
@@ -520,6 +521,43 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             if all(np.array_equal(own.astype(np.asarray(public).dtype), public) for own, public in shown):
                 return fitted
         return self._mixture
+
+    # ---- clusters of several components ------------------------------------------------------------------------
+
+    def merged(
+        self, X: Any, n_clusters: int | None = None, *, sample_weight: Any = None, normalised: bool = False
+    ) -> MergedMixture:
+        """Components merged into clusters of any shape, with soft memberships; see :mod:`mixtura.merging`.
+
+        Parameters
+        ----------
+        X : (n, d)
+            The rows whose memberships decide what overlaps, usually those of the fit.
+        n_clusters : int, optional
+            By default where the entropy of the memberships has its elbow.
+        sample_weight : (n,), optional
+            Frequencies.
+        normalised : bool
+            Whether the elbow is sought over rows merged instead of numbers of clusters.
+
+        Returns
+        -------
+        mixtura.merging.MergedMixture
+            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and a sentence.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> known = GaussianMixture.from_parameters(
+        ...     [0.3, 0.3, 0.4], [[0.0], [1.0], [9.0]], [1.0, 1.0, 1.0], covariance_type="spherical")
+        >>> known.merged(np.array([[0.0], [0.5], [1.0], [9.0]]), 2).groups
+        ((0, 1), (2,))
+        """
+        posteriors = np.asarray(self.predict_proba(X), dtype=np.float64)
+        tree = merge_tree(posteriors, door.weights_of(sample_weight, len(posteriors)))
+        merged = MergedMixture(self, tree, tree.elbow(normalised=normalised))
+        return merged if n_clusters is None else merged.with_clusters(n_clusters)
 
 
 # ---- small pieces --------------------------------------------------------------------------------------------------

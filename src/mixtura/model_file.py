@@ -278,6 +278,7 @@ def summary(candidate: Candidate) -> dict[str, Any]:
         "log_likelihood": fit.log_likelihood,
         "n_parameters": fit.n_parameters,
         **{name: criterion(fit) for name, criterion in CRITERIA.items()},
+        **candidate.criteria,
         "n_iter": fit.n_iter,
         "converged": fit.converged,
         "stop": fit.stop.value,

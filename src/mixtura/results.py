@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from math import isfinite
 
 from mixtura.mixture import Mixture
+
+SAME_MODEL = 0.01
+"""Two fits of equally many components and parameters whose log-likelihoods differ by less are one model under two names."""
+
+STRENGTHS = ((2.0, "weak"), (6.0, "positive"), (10.0, "strong"), (float("inf"), "very strong"))
+"""How much a difference in BIC says (Kass & Raftery 1995, section 3.2): each word holds below its number."""
 
 
 class StopReason(Enum):
@@ -135,7 +143,16 @@ class SearchResult:
 class Candidate:
     """One cell of a selection: a family and a K, fitted or not.
 
-    ``criterion`` is NaN for a failed cell. ``reason`` says why a cell may not win, or that it did not converge.
+    Attributes
+    ----------
+    criterion : float
+        What the selection judges by; NaN for a failed cell, and where the criterion is undefined.
+    reason : str
+        Why the cell may not win, or that it did not converge; empty when all is well.
+    criteria : mapping of str to float
+        Every criterion that was computed, by name.
+    notes : tuple of str
+        Why some of them are NaN.
     """
 
     family: str
@@ -143,11 +160,26 @@ class Candidate:
     fit: FitResult | None
     criterion: float
     reason: str
+    criteria: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def eligible(self) -> bool:
-        """Whether it may win: fitted, not collapsed, and without a degenerate component."""
-        return self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
+        """Whether it may win: fitted, not collapsed, without a degenerate component, and with a criterion that is a number."""
+        sound = self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
+        return sound and isfinite(self.criterion)
+
+    @property
+    def title(self) -> str:
+        """The cell in words."""
+        return f"{self.family} with {self.n_components} component{'s' * (self.n_components > 1)}"
+
+    def is_same_model(self, other: Candidate) -> bool:
+        """Whether both are one model under two names, as EEE and VVV with one component are."""
+        if self.fit is None or other.fit is None or self.fit.n_parameters != other.fit.n_parameters:
+            return False
+        near = abs(self.fit.log_likelihood - other.fit.log_likelihood) < SAME_MODEL
+        return near and self.n_components == other.n_components
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,14 +205,65 @@ class Selection:
 
     @property
     def runner_up(self) -> Candidate | None:
-        """The second best, if there is one."""
+        """The second best model, if there is one; the winner itself under another family's name does not count."""
         ranking = self.ranking
-        return ranking[1] if len(ranking) > 1 else None
+        return next((c for c in ranking[1:] if not c.is_same_model(ranking[0])), None)
+
+    @property
+    def gap(self) -> float:
+        """By how much the runner-up is worse; NaN without one."""
+        return self.runner_up.criterion - self.best.criterion if self.runner_up else float("nan")
+
+    @property
+    def strength(self) -> str:
+        """What the gap in BIC says in one word (Kass & Raftery 1995), or nothing for another criterion."""
+        if self.criterion != "bic" or self.runner_up is None:
+            return ""
+        return strength_of(self.gap)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The outcome in words: the winner, how far ahead it is, and which cells may not win and why."""
+        return (*_verdict(self), *_exclusions(self.candidates))
 
     def rows(self) -> list[dict[str, object]]:
         """The table: one row per candidate, eligible ones first, best first; lower is better in every criterion."""
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
         return [_row(candidate, self.criterion) for candidate in ranked]
+
+    def criteria_rows(self) -> list[dict[str, object]]:
+        """All criteria of all candidates, in the order of :meth:`rows`; lower is better in every one.
+
+        A criterion that is undefined for a cell is NaN there, and ``notes`` says why.
+        """
+        ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
+        names = list(dict.fromkeys(name for candidate in ranked for name in candidate.criteria))
+        return [_criteria_row(candidate, names) for candidate in ranked]
+
+    def choices(self) -> dict[str, Candidate]:
+        """What each criterion would choose among the cells without a degenerate component.
+
+        The entropy is left out: it is 0 for one component and so chooses nothing.
+        """
+        sound = [c for c in self.candidates if c.fit and not c.fit.degenerate and c.fit.stop is not StopReason.COLLAPSED]
+        names = dict.fromkeys(name for candidate in sound for name in candidate.criteria if name != "entropy")
+        chosen = {}
+        for name in names:
+            defined = [c for c in sound if isfinite(c.criteria.get(name, float("nan")))]
+            if defined:
+                chosen[name] = min(defined, key=lambda c: c.criteria[name])
+        return chosen
+
+
+def strength_of(gap: float) -> str:
+    """Kass and Raftery's word for a difference in BIC.
+
+    Examples
+    --------
+    >>> [strength_of(gap) for gap in (0.5, 2.0, 7.0, 10.5)]
+    ['weak', 'positive', 'strong', 'very strong']
+    """
+    return next(word for bound, word in STRENGTHS if gap < bound)
 
 
 def _row(candidate: Candidate, criterion: str) -> dict[str, object]:
@@ -196,3 +279,73 @@ def _row(candidate: Candidate, criterion: str) -> dict[str, object]:
         "eligible": candidate.eligible,
         "reason": candidate.reason,
     }
+
+
+def _criteria_row(candidate: Candidate, names: Iterable[str]) -> dict[str, object]:
+    fit = candidate.fit
+    return {
+        "family": candidate.family,
+        "n_components": candidate.n_components,
+        "log_likelihood": fit.log_likelihood if fit else float("nan"),
+        "n_parameters": fit.n_parameters if fit else 0,
+        **{name: candidate.criteria.get(name, float("nan")) for name in names},
+        "eligible": candidate.eligible,
+        "notes": "; ".join(filter(None, dict.fromkeys((candidate.reason, *candidate.notes)))),
+    }
+
+
+# ---- a selection in words ------------------------------------------------------------------------------------------
+
+
+def _verdict(selection: Selection) -> list[str]:
+    """The winner, and what the distance to the runner-up says."""
+    if not selection.ranking:
+        return ["No candidate may win."]
+    best, runner_up, name = selection.best, selection.runner_up, selection.criterion.upper()
+    won = f"Best by {name}: {best.title}, {best.criterion:.3f} (lower is better)."
+    if runner_up is None:
+        return [won, "There is no other model to compare it with."]
+    ahead = f"Runner-up: {runner_up.title}, {selection.gap:.3f} higher"
+    if not selection.strength:
+        return [won, f"{ahead}."]
+    return [won, f"{ahead}: {selection.strength} evidence for the winner (Kass & Raftery 1995)."]
+
+
+def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
+    """One sentence for each kind of cell that may not win or is not finished."""
+    kinds = {
+        "could not be fitted": [c for c in candidates if c.fit is None],
+        "may not win, because a component is degenerate": [c for c in candidates if c.fit is not None and c.fit.degenerate],
+        "may not win for another reason": [c for c in candidates if c.fit and not c.fit.degenerate and not c.eligible],
+        "did not converge": [c for c in candidates if c.eligible and c.reason],
+    }
+    return [
+        f"{len(cells)} of {len(candidates)} candidates {kind}: {_listed(cells)}. {_reasons(cells)}"
+        for kind, cells in kinds.items()
+        if cells
+    ]
+
+
+def _listed(cells: list[Candidate]) -> str:
+    """Families with their numbers of components."""
+    families = dict.fromkeys(c.family for c in cells)
+    numbers = {family: sorted(c.n_components for c in cells if c.family == family) for family in families}
+    return "; ".join(f"{family} with {_ranges(ks)}" for family, ks in numbers.items())
+
+
+def _ranges(ks: list[int]) -> str:
+    """``[1, 3, 4, 5]`` as ``1, 3-5``."""
+    runs: list[list[int]] = []
+    for K in ks:
+        if runs and runs[-1][-1] == K - 1:
+            runs[-1].append(K)
+        else:
+            runs.append([K])
+    return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _reasons(cells: list[Candidate]) -> str:
+    """The first reason, and how many others there are."""
+    reasons = list(dict.fromkeys(c.reason for c in cells))
+    more = f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)" if len(reasons) > 1 else ""
+    return f"For example, {cells[0].title}: {reasons[0].rstrip('.')}{more}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import narwhals as nw
@@ -14,13 +14,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import validation as door
 from mixtura.arrays import Labels, Rows
+from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
+from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import AUTO_STARTS, GaussianMixture
 from mixtura.families import FAMILIES, family_named
+from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
 from mixtura.search import DEFAULT_STARTS, Plan, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.survey import Survey
+
+_BOOTSTRAP = (2**31 + 1,)
+"""A child of the seed that no fit of the selection uses."""
 
 
 class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -31,8 +38,15 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
     n_components : int or iterable of int, default=1 to 10
         The Ks to try.
     families : "all" or list of str, default="all"
-    criterion : {"bic", "aic", "icl"}, default="bic"
-        Lower is better.
+    criterion : str, default="bic"
+        What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in mclust), "icl_entropy", "aicc",
+        "sabic", "clc", "awe", "nec", "entropy", or "cv" (cross-validation); see :mod:`mixtura.criteria`.
+    folds : int or None, default=None
+        Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column of ``criteria_``.
+        None: ten where ``criterion="cv"`` asks for them, else none. It takes as long as that many selections.
+    sample_size : {"total", "effective"}, default="total"
+        The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
+        for survey weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, max_iter, n_init, random_state, n_threads, backend
         As in :class:`GaussianMixture`. The starts of one K are shared by all families.
 
@@ -58,6 +72,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         *,
         families: str | Sequence[str] = "all",
         criterion: str = "bic",
+        folds: int | None = None,
+        sample_size: str = "total",
         tol: float | None = None,
         reg_covar: float | None = None,
         prior: Any = None,
@@ -72,6 +88,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.n_components = n_components
         self.families = families
         self.criterion = criterion
+        self.folds = folds
+        self.sample_size = sample_size
         self.tol = tol
         self.reg_covar = reg_covar
         self.prior = prior
@@ -83,7 +101,14 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.n_threads = n_threads
         self.backend = backend
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, callback: OnCandidate | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        callback: OnCandidate | None = None,
+        on_fold: Callable[[int], None] | None = None,
+    ) -> Self:
         """Fit every candidate and keep the best one without a degenerate component.
 
         Parameters
@@ -94,9 +119,16 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             Frequencies.
         callback : callable, optional
             Called with each :class:`mixtura.results.Candidate` when it is done.
+        on_fold : callable, optional
+            Called with the number of folds of the cross-validation that are done; they come before the candidates.
         """
         door.check_settings(self)
-        constraints = door.constraints_of(self)
+        check_criterion(self.criterion)
+        door.check_count("folds", self.folds, 2, optional=True)
+        if self.sample_size not in ("total", "effective"):
+            raise ValueError(
+                f"sample_size must be 'total' or 'effective', but {self.sample_size!r} came. Effective is for survey weights."
+            )
         ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
         for K in ks:
             door.check_count("n_components", K, 1)
@@ -106,13 +138,81 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         if not ks or not families:
             raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
         rows, survey, _ = door.enter(self, X, sample_weight)
-        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
-        grid = Grid(ks, families, kinds, self.criterion, constraints, door.seed_of(self.random_state))
-        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
-        plan = Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, len(ks), self.n_threads))
-        self.selection_ = select(survey, grid, plan, callback)
+        grid = self._grid(ks, families)
+        plan = self._plan(survey, len(ks))
+        self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
         self.best_estimator_ = self._best(self.selection_, rows.dtype)
         return self
+
+    def _grid(self, ks: Sequence[int], families: Sequence[Family]) -> Grid:
+        """What is to be fitted."""
+        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
+        return Grid(
+            ks,
+            families,
+            kinds,
+            self.criterion,
+            door.constraints_of(self),
+            door.seed_of(self.random_state),
+            folds=self.folds or 0,
+            effective=self.sample_size == "effective",
+        )
+
+    def _plan(self, survey: Survey, n_jobs: int) -> Plan:
+        """How each cell is searched."""
+        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
+        return Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, n_jobs, self.n_threads))
+
+    def bootstrap(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        n_resamples: int = USUAL_RESAMPLES,
+        top_families: int | None = TOP_FAMILIES,
+        top_ks: int | None = TOP_KS,
+        on_resample: Callable[[int], None] | None = None,
+    ) -> ChoiceUncertainty:
+        """How often each K and each family would win if the rows were drawn again: the uncertainty of the choice.
+
+        Parameters
+        ----------
+        X : (n, d)
+            The data that were selected on.
+        sample_weight : (n,), optional
+            Their frequencies.
+        n_resamples : int, default=100
+        top_families, top_ks : int or None
+            Only the best few families and Ks take part; None for all.
+        on_resample : callable, optional
+            Called with the number of resamples that are done. Ctrl-C keeps those.
+
+        Returns
+        -------
+        mixtura.choice.ChoiceUncertainty
+        """
+        check_is_fitted(self)
+        door.check_count("n_resamples", n_resamples, 1)
+        door.check_count("top_families", top_families, 1, optional=True)
+        door.check_count("top_ks", top_ks, 1, optional=True)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        cells = self.selection_.candidates
+        ks = list(dict.fromkeys(cell.n_components for cell in cells))
+        families = [family_named(name) for name in dict.fromkeys(cell.family for cell in cells)]
+        grid = self._grid(ks, families)
+        return bootstrap_selection(
+            survey,
+            self.selection_,
+            grid,
+            self._plan(survey, 1),
+            n_resamples=n_resamples,
+            seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
+            top_families=top_families,
+            top_ks=top_ks,
+            n_threads=self.n_threads,
+            on_resample=on_resample,
+        )
 
     def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
         reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
@@ -156,6 +256,12 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         check_is_fitted(self)
         return candidates_frame(self.selection_)
 
+    @property
+    def criteria_(self) -> Any:
+        """All criteria of all candidates as such a data frame; lower is better in every column."""
+        check_is_fitted(self)
+        return criteria_frame(self.selection_)
+
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
         check_is_fitted(self)
@@ -183,7 +289,15 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
 
 def candidates_frame(selection: Selection) -> Any:
     """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
-    rows = selection.rows()
+    return _frame(selection.rows())
+
+
+def criteria_frame(selection: Selection) -> Any:
+    """All criteria of all candidates as such a data frame; see :meth:`mixtura.results.Selection.criteria_rows`."""
+    return _frame(selection.criteria_rows())
+
+
+def _frame(rows: Sequence[Mapping[str, object]]) -> Any:
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     for backend in ("pandas", "polars", "pyarrow"):
         try:
@@ -191,5 +305,6 @@ def candidates_frame(selection: Selection) -> Any:
         except ImportError:
             continue
     raise ImportError(
-        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() gives the same as a list."
+        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() and selection_.criteria_rows() "
+        "give the same as lists."
     )

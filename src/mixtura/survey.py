@@ -33,6 +33,14 @@ class Survey:
                 self._made[key] = make()
             return self._made[key]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker process: everything but the lock, which belongs to this one."""
+        return {key: value for key, value in self.__dict__.items() if key != "_making"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With a lock of its own."""
+        self.__dict__.update(state, _making=RLock())
+
     @cached_property
     def whole(self) -> Moments:
         """All rows as one component, about their mean, with the full scatter matrix."""
@@ -49,6 +57,16 @@ class Survey:
     def total(self) -> float:
         """Sum of the weights: the n of every criterion."""
         return self.whole.total
+
+    @cached_property
+    def effective_size(self) -> float:
+        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish 1965); n without weights."""
+        squares = 0.0
+        for block in self.source.blocks():
+            if block.weights is None:
+                return self.total
+            squares += float(np.square(block.weights / self.total).sum())
+        return 1.0 / squares
 
     @cached_property
     def row_weight(self) -> float:
