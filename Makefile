@@ -22,6 +22,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/initialisation.py
+	$(BIN)/python benchmarks/selection.py
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \

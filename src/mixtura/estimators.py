@@ -19,7 +19,16 @@ from mixtura.em import Callback, Start
 from mixtura.errors import DegenerateWarning
 from mixtura.families import family_named
 from mixtura.information import Kind, errors_from_information
-from mixtura.initialisers import FromCentres, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura.initialisers import (
+    FromCentres,
+    FromLabels,
+    FromResponsibilities,
+    Hierarchical,
+    Initialiser,
+    KMeansPlusPlus,
+    KMeansStart,
+    RandomRows,
+)
 from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
@@ -35,13 +44,11 @@ from mixtura.parametrisation import (
 from mixtura.protocols import Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
-from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, workers_for
+from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.uncertainty import MembershipIntervals, Uncertainty
-
-AUTO_STARTS = len(DEFAULT_STARTS)
 
 _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
@@ -78,10 +85,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, the best three to the end. A number: that many full runs.
+        None: eight starts of several kinds run shortly, the best three on. A number: that many full runs.
     init_params : str, array or callable, default="auto"
-        "auto", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of which EM's
-        first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
+        "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
+        which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
     weights_init, means_init, precisions_init : arrays, optional
         As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
     random_state : int, RandomState or None
@@ -243,9 +250,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         chosen = door.initialiser_of(self.init_params, rows, K, kept)
         if given[1] is not None and isinstance(self.init_params, str):
             return [FromCentres(given[1])]
-        kinds = DEFAULT_STARTS if chosen is None else _in_both_spaces(chosen)
-        fixed = not isinstance(self.init_params, str) and not callable(self.init_params)
-        n = 1 if fixed else self.n_init or AUTO_STARTS
+        if chosen is None:
+            return usual_starts(self.n_init)
+        kinds = _in_both_spaces(chosen)
+        fixed = isinstance(chosen, Hierarchical | FromLabels | FromResponsibilities)
+        n = 1 if fixed else self.n_init or len(DEFAULT_STARTS)
         return [kinds[i % len(kinds)] for i in range(n)]
 
     def _plan(self, survey: Survey, n_starts: int) -> Plan:

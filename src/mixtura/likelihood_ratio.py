@@ -37,7 +37,7 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import are_counts, replicates, weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search
+from mixtura.search import Plan, draw_starts, search, usual_starts
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain
 from mixtura.survey import Survey
@@ -285,7 +285,7 @@ def sequential_likelihood_ratio_test(
     constraints = door.Constraints(reg_covar)
     door.check_data(survey, family, first, constraints)
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
-    protocol = Protocol(family, [DEFAULT_STARTS[i % len(DEFAULT_STARTS)] for i in range(n_starts)], plan, constraints)
+    protocol = Protocol(family, usual_starts(n_starts), plan, constraints)
     return run_tests(
         survey, protocol, range(first, most + 1), n_replicates, door.seed_of(random_state), level, n_threads, on_replicate, on_test
     )

@@ -13,12 +13,12 @@ import numpy as np
 from mixtura.backends import processors
 from mixtura.degeneracy import degenerate_components
 from mixtura.em import Callback, Start, em
-from mixtura.errors import CollapseError
-from mixtura.initialisers import Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura.errors import CollapseError, DataError
+from mixtura.initialisers import Hierarchical, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, Iteration, SearchResult, StopReason
-from mixtura.stopping import SmallGain, StoppingRule
+from mixtura.stopping import SmallGain, StoppingRule, remaining_gain
 from mixtura.survey import Survey
 
 SAME_OPTIMUM = 0.01
@@ -29,17 +29,24 @@ SCREENING_ITERATIONS = 30
 POLISHED = 3
 """A screened search runs every start shortly, then the best few of different likelihood to the end."""
 
+FIRST_ROUND = 40
+"""Iterations of the first round after the screening; each further one is twice as long."""
+
+HOPE = 10.0
+HOPELESS = 0.5
+"""A fit leaves the search when ten times what its trace says is left to gain would still be half a unit of log-likelihood short."""
+
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
+    Hierarchical("VVV", "SVD"),
     KMeansStart("standardised"),
     KMeansStart("whitened"),
+    Hierarchical("VVV", "VARS"),
     KMeansPlusPlus("standardised"),
     KMeansPlusPlus("whitened"),
     RandomRows("standardised"),
     RandomRows("whitened"),
-    KMeansPlusPlus("standardised"),
-    KMeansPlusPlus("whitened"),
 )
-"""Kinds of start that fail on different data: k-means on stretched clusters, whitening on round ones."""
+"""Kinds of start that fail on different data: k-means on stretched clusters, whitening on round ones, trees on large overlap."""
 
 ROWS_WORTH_A_THREAD = 20_000
 """Below this, Python's share of an iteration is larger than the kernel's, and starts run one after the other."""
@@ -56,6 +63,7 @@ class Plan:
     """How to run EM from each start of a search.
 
     ``screened`` runs all starts shortly and only the best few to the end; otherwise every start runs to the end.
+    ``finishes_degenerate`` runs the best fit to its end even where all are degenerate, for a person who asked for just this model.
     """
 
     stopping: StoppingRule
@@ -63,12 +71,38 @@ class Plan:
     screened: bool
     workers: int = 1
     callback: Callback | None = None
+    finishes_degenerate: bool = True
+
+
+def usual_starts(n: int | None = None) -> list[Initialiser]:
+    """The default kinds of start, or n of them in turn; those without chance come once."""
+    if n is None:
+        return list(DEFAULT_STARTS)
+    drawn = [kind for kind in DEFAULT_STARTS if not isinstance(kind, Hierarchical)]
+    further = max(0, n - len(DEFAULT_STARTS))
+    return [*DEFAULT_STARTS[:n], *(drawn[i % len(drawn)] for i in range(further))]
 
 
 def draw_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence) -> list[Start]:
-    """One start from each initialiser, each with a generator of its own; one component needs no second start."""
-    wanted = initialisers[:1] if K == 1 else initialisers
-    return [draw(survey, K, np.random.default_rng(child)) for draw, child in zip(wanted, seed.spawn(len(wanted)), strict=True)]
+    """One start from each initialiser, each with a generator of its own; one component needs no start but the whole data.
+
+    Raises
+    ------
+    DataError
+        When none of them can start K components; one that cannot, such as a tree with fewer leaves, is left out.
+    """
+    if K == 1:
+        return [survey.whole]
+    starts: list[Start] = []
+    refusal: DataError | None = None
+    for draw, child in zip(initialisers, seed.spawn(len(initialisers)), strict=True):
+        try:
+            starts.append(draw(survey, K, np.random.default_rng(child)))
+        except DataError as error:
+            refusal = error
+    if refusal is not None and not starts:
+        raise refusal
+    return starts
 
 
 def search(
@@ -85,6 +119,10 @@ def search(
     decides. When every fit is degenerate, the best of them is given back as it is. Setting ``stopped`` from another thread
     ends every run after its current iteration, as Ctrl-C does.
 
+    A screened search runs every start shortly, and then the best few of different likelihood in rounds of growing length. After
+    each round those leave that became degenerate, since they cannot win, and those that are too far behind to catch up; where
+    none is left, the next ones come in.
+
     Raises
     ------
     CollapseError
@@ -92,80 +130,126 @@ def search(
     KeyboardInterrupt
         When Ctrl-C came before the first mixture.
     """
-    stopped = stopped or threading.Event()
+    race = _Race(survey, family, regularisation, plan, stopped or threading.Event())
+    legs = [_Leg(number, start) for number, start in enumerate(starts)]
+    if len(starts) == 1 or not plan.screened:
+        fits = race.run(legs, plan.stopping, plan.max_iter, judge=True)
+        return SearchResult(_best(fits, race.same), tuple(fits))
+    fits = race.run(legs, SmallGain(SCREENING_GAIN * survey.row_weight), SCREENING_ITERATIONS, judge=False)
+    if race.stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
+        fits = [race.judged(fit) for fit in fits]
+        return SearchResult(replace(_best(fits, race.same), stop=StopReason.INTERRUPTED), tuple(fits))
+    return race.finish(fits)
 
-    def run(number: int, start: Start, stopping: StoppingRule, max_iter: int, judge: bool) -> FitResult | FailedStart:
+
+@dataclass(frozen=True, eq=False)
+class _Leg:
+    """A start, or a fit to go on from after the iterations it has had in this search."""
+
+    number: int
+    start: Start
+    done: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Race:
+    """Runs of EM on one data set for one family, side by side."""
+
+    survey: Survey
+    family: Family
+    regularisation: Regularisation
+    plan: Plan
+    stopped: threading.Event
+
+    @property
+    def same(self) -> float:
+        """Likelihoods that differ by less are at the same optimum."""
+        return SAME_OPTIMUM * self.survey.row_weight
+
+    def run(self, legs: Sequence[_Leg], stopping: StoppingRule, length: int, judge: bool) -> list[FitResult | FailedStart]:
+        """EM on each leg for some iterations."""
+        return in_parallel(lambda leg: self._em(leg, stopping, length, judge), legs, self.plan.workers, self.stopped)
+
+    def _em(self, leg: _Leg, stopping: StoppingRule, length: int, judge: bool) -> FitResult | FailedStart:
         def callback(iteration: Iteration) -> None:
-            if stopped.is_set():
+            if self.stopped.is_set():
                 raise KeyboardInterrupt
-            if plan.callback is not None:
-                plan.callback(iteration)
+            if self.plan.callback is not None:
+                self.plan.callback(replace(iteration, number=leg.done + iteration.number))
 
-        if stopped.is_set():
-            return FailedStart(number, StopReason.INTERRUPTED.value)
+        if self.stopped.is_set():
+            return FailedStart(leg.number, StopReason.INTERRUPTED.value)
         try:
             fit = em(
-                survey,
-                start,
-                family,
-                regularisation,
+                self.survey,
+                leg.start,
+                self.family,
+                self.regularisation,
                 stopping=stopping,
-                max_iter=max_iter,
+                max_iter=min(length, self.plan.max_iter - leg.done),
                 callback=callback,
-                start_number=number,
+                start_number=leg.number,
                 judge=judge,
             )
         except CollapseError as collapse:
-            return FailedStart(number, str(collapse))
+            return FailedStart(leg.number, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
-            stopped.set()
-        return fit
+            self.stopped.set()
+        return replace(fit, n_iter=leg.done + fit.n_iter)
 
-    same = SAME_OPTIMUM * survey.row_weight
-    alone = len(starts) == 1 or not plan.screened
-    short = SmallGain(SCREENING_GAIN * survey.row_weight)
-    stopping, max_iter = (plan.stopping, plan.max_iter) if alone else (short, min(SCREENING_ITERATIONS, plan.max_iter))
-    fits = in_parallel(lambda job: run(*job, stopping, max_iter, alone), list(enumerate(starts)), plan.workers, stopped)
-    if alone:
-        return SearchResult(_best(fits, same), tuple(fits))
-    if stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
-        fits = [_judged(fit, family, regularisation, survey) for fit in fits]
-        return SearchResult(replace(_best(fits, same), stop=StopReason.INTERRUPTED), tuple(fits))
+    def judged(self, fit: FitResult | FailedStart) -> FitResult | FailedStart:
+        """A short run with its degenerate components named."""
+        if isinstance(fit, FailedStart):
+            return fit
+        return replace(fit, degenerate=degenerate_components(fit.mixture, self.family, self.regularisation, self.survey))
 
-    def finish(number: int, fit: FitResult) -> FitResult | FailedStart:
-        return run(number, fit, plan.stopping, plan.max_iter - fit.n_iter, True)
+    # ---- the rounds --------------------------------------------------------------------------------------------
 
-    return _polish(fits, finish, plan.workers, stopped, same)
+    def finish(self, short: Sequence[FitResult | FailedStart]) -> SearchResult:
+        """The best few short runs of different likelihood run on, in rounds, until one is sound and at its end."""
+        ranked = _different(short, self.same)
+        fits = [self.judged(fit) if number in ranked else fit for number, fit in enumerate(short)]
+        waiting = sorted(ranked, key=lambda number: not _sound(fits[number]))
+        entered: list[int] = []
+        while waiting and not self.stopped.is_set() and not any(_sound(fits[number]) for number in entered):
+            if entered and not self.plan.finishes_degenerate and not _sound(fits[waiting[0]]):
+                break  # all that wait are degenerate already
+            entering, waiting = waiting[:POLISHED], waiting[POLISHED:]
+            entered = sorted([*entered, *entering])  # in the order of the starts, so that the earlier of two equals wins
+            running, length = entering, FIRST_ROUND
+            while running and not self.stopped.is_set():
+                self._round(fits, running, length)
+                running, length = [number for number in running if self._goes_on(fits, number, entered)], 2 * length
+        best = _best([fits[number] for number in entered] or fits, self.same)
+        if best.degenerate and self.plan.finishes_degenerate and self._unfinished(best):
+            number = next(number for number in entered if fits[number] is best)
+            self._round(fits, [number], self.plan.max_iter)
+            best = _best([fits[number]], self.same)
+        return SearchResult(best, tuple(fits))
+
+    def _round(self, fits: list[FitResult | FailedStart], running: Sequence[int], length: int) -> None:
+        """Some of the fits, a number of iterations further; one that fails there stays as it was."""
+        legs = [_Leg(number, fit, fit.n_iter) for number in running if isinstance(fit := fits[number], FitResult)]
+        for leg, fit in zip(legs, self.run(legs, self.plan.stopping, length, judge=True), strict=True):
+            if isinstance(fit, FitResult):
+                fits[leg.number] = fit
+
+    def _goes_on(self, fits: Sequence[FitResult | FailedStart], number: int, rivals: Sequence[int]) -> bool:
+        """Whether another round is worth while: not at its end, not degenerate, not hopelessly behind."""
+        fit = fits[number]
+        if not isinstance(fit, FitResult) or fit.degenerate or not self._unfinished(fit):
+            return False
+        best = max(rival.trace[-1] for i in rivals if isinstance(rival := fits[i], FitResult) and not rival.degenerate)
+        hope = fit.trace[-1] + HOPE * remaining_gain(list(fit.trace))
+        return not hope < best - HOPELESS * self.survey.row_weight
+
+    def _unfinished(self, fit: FitResult) -> bool:
+        """Whether a round ended it, and more iterations are allowed."""
+        return fit.stop is StopReason.MAX_ITER and fit.n_iter < self.plan.max_iter
 
 
-def _polish(
-    fits: list[FitResult | FailedStart],
-    run: Callable[[int, FitResult], FitResult | FailedStart],
-    workers: int,
-    stopped: threading.Event,
-    same: float,
-) -> SearchResult:
-    """The best few screened fits run to the end; more of them, in turn, while all that came out are degenerate."""
-    waiting = _different(fits, same)
-    everything = list(fits)
-    polished: list[int] = []
-    judged: list[FitResult | FailedStart] = []
-    while waiting:
-        now, waiting = waiting[:POLISHED], waiting[POLISHED:]
-
-        def finish(number: int) -> FitResult | FailedStart:
-            short = fits[number]
-            assert isinstance(short, FitResult)
-            longer = run(number, short)
-            return replace(longer, n_iter=short.n_iter + longer.n_iter) if isinstance(longer, FitResult) else short
-
-        for number, fit in zip(now, in_parallel(finish, now, workers, stopped), strict=True):
-            everything[number] = fit
-        polished = sorted([*polished, *now])  # in the order of the starts, so that the earlier of two equals wins
-        judged = [everything[number] for number in polished]
-        if stopped.is_set() or any(isinstance(fit, FitResult) and not fit.degenerate for fit in judged):
-            break
-    return SearchResult(_best(judged or fits, same), tuple(everything))
+def _sound(fit: FitResult | FailedStart) -> bool:
+    return isinstance(fit, FitResult) and not fit.degenerate
 
 
 def _different(fits: Iterable[FitResult | FailedStart], same: float) -> list[int]:
@@ -180,15 +264,6 @@ def _different(fits: Iterable[FitResult | FailedStart], same: float) -> list[int
             chosen.append(number)
             level = fit.trace[-1]
     return chosen
-
-
-def _judged(
-    fit: FitResult | FailedStart, family: Family, regularisation: Regularisation, survey: Survey
-) -> FitResult | FailedStart:
-    """A short run with its degenerate components named."""
-    if isinstance(fit, FailedStart):
-        return fit
-    return replace(fit, degenerate=degenerate_components(fit.mixture, family, regularisation, survey))
 
 
 def _best(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:

@@ -17,11 +17,11 @@ from mixtura.arrays import Labels, Rows
 from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
 from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
-from mixtura.estimators import AUTO_STARTS, GaussianMixture
+from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
 from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
-from mixtura.search import DEFAULT_STARTS, Plan, workers_for
+from mixtura.search import Plan, usual_starts, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -146,11 +146,10 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
 
     def _grid(self, ks: Sequence[int], families: Sequence[Family]) -> Grid:
         """What is to be fitted."""
-        kinds = [DEFAULT_STARTS[i % AUTO_STARTS] for i in range(self.n_init or AUTO_STARTS)]
         return Grid(
             ks,
             families,
-            kinds,
+            usual_starts(self.n_init),
             self.criterion,
             door.constraints_of(self),
             door.seed_of(self.random_state),
@@ -161,7 +160,13 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
     def _plan(self, survey: Survey, n_jobs: int) -> Plan:
         """How each cell is searched."""
         stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
-        return Plan(stopping, self.max_iter, screened=self.n_init is None, workers=workers_for(survey, n_jobs, self.n_threads))
+        return Plan(
+            stopping,
+            self.max_iter,
+            screened=self.n_init is None,
+            workers=workers_for(survey, n_jobs, self.n_threads),
+            finishes_degenerate=False,
+        )
 
     def bootstrap(
         self,
