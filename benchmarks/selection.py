@@ -2,9 +2,9 @@
 
     python benchmarks/selection.py [--sets faithful,diabetes] [--threads 2]
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it only our side is printed. Each side's
-best BIC is that of its best fit without a degenerate component (src/mixtura/degeneracy.py): for mclust its own best fits are
-read back and judged by the same rule. Lower is better; mclust's sign is turned.
+mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it only our side is printed. Each
+side's best BIC is that of its best fit without a degenerate component (src/mixtura/degeneracy.py): for mclust its own best fits
+are read back and judged by the same rule. Lower is better; mclust's sign is turned.
 """
 
 from __future__ import annotations

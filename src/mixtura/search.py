@@ -40,7 +40,7 @@ DEFAULT_STARTS: tuple[Initialiser, ...] = (
     Hierarchical("VVV", "SVD"),
     KMeansStart("standardised"),
     KMeansStart("whitened"),
-    Hierarchical("VVV", "VARS"),
+    Hierarchical("VVV", "STD"),
     KMeansPlusPlus("standardised"),
     KMeansPlusPlus("whitened"),
     RandomRows("standardised"),
