@@ -1,5 +1,7 @@
 #include "volumes.hpp"
 
+#include "dense.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -8,31 +10,6 @@ namespace mixtura {
 namespace {
 
 using Numbers = std::vector<double>;
-
-// The lower Cholesky factor of an n x n matrix in place; false where it is not positive definite.
-bool cholesky(double* a, std::size_t n) {
-    for (std::size_t j = 0; j < n; ++j) {
-        double pivot = a[j * n + j];
-        for (std::size_t l = 0; l < j; ++l) pivot -= a[j * n + l] * a[j * n + l];
-        if (!(pivot > 0.0) || !std::isfinite(pivot)) return false;
-        const double root = a[j * n + j] = std::sqrt(pivot);
-        for (std::size_t i = j + 1; i < n; ++i) {
-            double sum = a[i * n + j];
-            for (std::size_t l = 0; l < j; ++l) sum -= a[i * n + l] * a[j * n + l];
-            a[i * n + j] = sum / root;
-        }
-    }
-    return true;
-}
-
-// Rows of X (n rows of length m) become L^-1 X.
-void forward(const double* L, std::size_t n, double* X, std::size_t m) {
-    for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t l = 0; l < i; ++l)
-            for (std::size_t c = 0; c < m; ++c) X[i * m + c] -= L[i * n + l] * X[l * m + c];
-        for (std::size_t c = 0; c < m; ++c) X[i * m + c] /= L[i * n + i];
-    }
-}
 
 // The scatter of all components, pooled with some parts, and each one in units of it.
 struct Pool {

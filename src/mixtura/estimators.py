@@ -82,6 +82,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         not fall.
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
+    acceleration : {"auto", "squarem", None}, default="auto"
+        "squarem" lets every third iteration be a leap along the last two, taken only if the likelihood does not fall
+        (:mod:`mixtura.acceleration`); None is EM as in the textbooks. "auto": squarem, and None where ``tol`` is a number.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
@@ -140,6 +143,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         prior: Any = None,
         eigenvalue_ratio: float | None = None,
         equal_weights: bool = False,
+        acceleration: str | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
         init_params: Any = "auto",
@@ -161,6 +165,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.prior = prior
         self.eigenvalue_ratio = eigenvalue_ratio
         self.equal_weights = equal_weights
+        self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
@@ -265,6 +270,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             screened=self.n_init is None,
             workers=workers_for(survey, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
+            accelerated=door.accelerated(self),
         )
 
     def _report(self, iteration: Iteration) -> None:

@@ -31,7 +31,7 @@ def slowest_rate(step: Callable[[Moments], Moments], before: Moments, now: Momen
     deviation of moments is valid for every family. Arnoldi's method on finite differences of F, from the last step
     plus a fixed random direction; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
     """
-    chart = _Chart(now, scale)
+    chart = Chart(now, scale)
 
     def image(point: Array) -> Array:
         return chart.vector(step(chart.moments(point)))
@@ -43,7 +43,7 @@ def slowest_rate(step: Callable[[Moments], Moments], before: Moments, now: Momen
         return float("inf")
 
 
-def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: _Chart, before: Moments) -> float:
+def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: Chart, before: Moments) -> float:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     last = origin - chart.vector(before)
@@ -67,7 +67,7 @@ def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: _
 
 
 @dataclass(frozen=True, eq=False)
-class _Chart:
+class Chart:
     """Moments as vectors and back: per row, about fixed points, in units of the data's standard deviations."""
 
     origin: Moments

@@ -24,6 +24,7 @@ from mixtura.arrays import Array, Flags
 from mixtura.covariance import Covariance, Dense
 from mixtura.eigenvalue_ratio import truncated
 from mixtura.errors import CollapseError
+from mixtura.extension import extension
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.priors import Prior
@@ -257,23 +258,27 @@ def _resolved(matrix: Array) -> bool:
 
 def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
     """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor: one Cholesky, no eigenvalues."""
-    root = np.sqrt(scale)
-    try:
-        np.linalg.cholesky(matrix / np.outer(root, root) - floor * np.eye(len(scale)))
-    except np.linalg.LinAlgError:
-        return False
-    return True
+    return _first_below(matrix[None], scale, np.array([floor])) < 0
+
+
+def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
+    """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,); -1 where there is none."""
+    if extension is not None:
+        return int(extension.first_below(np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds))
+    for k, matrix in enumerate(matrices):
+        try:
+            np.linalg.cholesky(matrix - bounds[k] * np.diag(scale))
+        except np.linalg.LinAlgError:
+            return k
+    return -1
 
 
 def _eigenvalues_above(floor: float, matrices: Array, scale: Array) -> Array:
     """Matrices (K,d,d) with their eigenvalues in units of ``scale`` lifted to the floor; untouched when above it."""
+    if _first_below(matrices, scale, np.full(len(matrices), floor)) < 0:
+        return matrices
     root = np.sqrt(scale)
     units = np.outer(root, root)
-    try:
-        np.linalg.cholesky(matrices / units - floor * np.eye(len(scale)))
-        return matrices
-    except np.linalg.LinAlgError:
-        pass
     lifted = matrices.copy()
     for k, matrix in enumerate(matrices):
         if not _exceeds(floor, matrix, scale):

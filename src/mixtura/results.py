@@ -34,6 +34,7 @@ class StopReason(Enum):
         "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
         "the last valid step is kept"
     )
+    OUTRUN = "not followed to its end: another start was ahead, or a component became degenerate"
     INTERRUPTED = "interrupted: the best model so far is kept"
 
     @property

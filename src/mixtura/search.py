@@ -18,16 +18,17 @@ from mixtura.initialisers import Hierarchical, Initialiser, KMeansPlusPlus, KMea
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, Iteration, SearchResult, StopReason
-from mixtura.stopping import SmallGain, StoppingRule, remaining_gain
+from mixtura.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
 from mixtura.survey import Survey
 
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""
 
 SCREENING_GAIN = 0.05
+FIRST_LOOK = 10
 SCREENING_ITERATIONS = 30
 POLISHED = 3
-"""A screened search runs every start shortly, then the best few of different likelihood to the end."""
+"""A screened search runs every start for ten iterations, the better half for thirty, and the best few to the end."""
 
 FIRST_ROUND = 40
 """Iterations of the first round after the screening; each further one is twice as long."""
@@ -72,6 +73,7 @@ class Plan:
     workers: int = 1
     callback: Callback | None = None
     finishes_degenerate: bool = True
+    accelerated: bool = False
 
 
 def usual_starts(n: int | None = None) -> list[Initialiser]:
@@ -135,7 +137,7 @@ def search(
     if len(starts) == 1 or not plan.screened:
         fits = race.run(legs, plan.stopping, plan.max_iter, judge=True)
         return SearchResult(_best(fits, race.same), tuple(fits))
-    fits = race.run(legs, SmallGain(SCREENING_GAIN * survey.row_weight), SCREENING_ITERATIONS, judge=False)
+    fits = race.screened(legs)
     if race.stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
         fits = [race.judged(fit) for fit in fits]
         return SearchResult(replace(_best(fits, race.same), stop=StopReason.INTERRUPTED), tuple(fits))
@@ -190,12 +192,23 @@ class _Race:
                 callback=callback,
                 start_number=leg.number,
                 judge=judge,
+                accelerated=self.plan.accelerated and not isinstance(stopping, SmallGain),
             )
         except CollapseError as collapse:
             return FailedStart(leg.number, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         return replace(fit, n_iter=leg.done + fit.n_iter)
+
+    def screened(self, legs: Sequence[_Leg]) -> list[FitResult | FailedStart]:
+        """All starts run for a few iterations, and the better half of different likelihood for some more."""
+        short = SmallGain(SCREENING_GAIN * self.survey.row_weight)
+        fits = self.run(legs, short, FIRST_LOOK, judge=False)
+        better = _different(fits, self.same)[: (len(legs) + 1) // 2]
+        further = [_Leg(i, fit, fit.n_iter) for i in better if isinstance(fit := fits[i], FitResult) and self._unfinished(fit)]
+        for leg, fit in zip(further, self.run(further, short, SCREENING_ITERATIONS - FIRST_LOOK, judge=False), strict=True):
+            fits[leg.number] = fit
+        return fits
 
     def judged(self, fit: FitResult | FailedStart) -> FitResult | FailedStart:
         """A short run with its degenerate components named."""
@@ -209,6 +222,8 @@ class _Race:
         """The best few short runs of different likelihood run on, in rounds, until one is sound and at its end."""
         ranked = _different(short, self.same)
         fits = [self.judged(fit) if number in ranked else fit for number, fit in enumerate(short)]
+        rule = self.plan.stopping
+        compared = rule.without_certificate() if isinstance(rule, RemainingGain) else rule
         waiting = sorted(ranked, key=lambda number: not _sound(fits[number]))
         entered: list[int] = []
         while waiting and not self.stopped.is_set() and not any(_sound(fits[number]) for number in entered):
@@ -218,34 +233,40 @@ class _Race:
             entered = sorted([*entered, *entering])  # in the order of the starts, so that the earlier of two equals wins
             running, length = entering, FIRST_ROUND
             while running and not self.stopped.is_set():
-                self._round(fits, running, length)
+                self._round(fits, running, length, compared)
                 running, length = [number for number in running if self._goes_on(fits, number, entered)], 2 * length
-        best = _best([fits[number] for number in entered] or fits, self.same)
-        if best.degenerate and self.plan.finishes_degenerate and self._unfinished(best):
-            number = next(number for number in entered if fits[number] is best)
-            self._round(fits, [number], self.plan.max_iter)
-            best = _best([fits[number]], self.same)
+        best = self._to_its_end(fits, entered)
         return SearchResult(best, tuple(fits))
 
-    def _round(self, fits: list[FitResult | FailedStart], running: Sequence[int], length: int) -> None:
+    def _to_its_end(self, fits: list[FitResult | FailedStart], entered: Sequence[int]) -> FitResult:
+        """The best of the race, run on until the stopping rule holds with its certificate; the next best where it degenerates."""
+        while True:
+            best = _best([fits[number] for number in entered] or fits, self.same)
+            wanted = not best.degenerate or self.plan.finishes_degenerate
+            if not (entered and wanted and self._unfinished(best)) or self.stopped.is_set():
+                return best
+            number = next(number for number in entered if fits[number] is best)
+            self._round(fits, [number], self.plan.max_iter, self.plan.stopping)
+
+    def _round(self, fits: list[FitResult | FailedStart], running: Sequence[int], length: int, stopping: StoppingRule) -> None:
         """Some of the fits, a number of iterations further; one that fails there stays as it was."""
         legs = [_Leg(number, fit, fit.n_iter) for number in running if isinstance(fit := fits[number], FitResult)]
-        for leg, fit in zip(legs, self.run(legs, self.plan.stopping, length, judge=True), strict=True):
+        for leg, fit in zip(legs, self.run(legs, stopping, length, judge=True), strict=True):
             if isinstance(fit, FitResult):
                 fits[leg.number] = fit
 
     def _goes_on(self, fits: Sequence[FitResult | FailedStart], number: int, rivals: Sequence[int]) -> bool:
         """Whether another round is worth while: not at its end, not degenerate, not hopelessly behind."""
         fit = fits[number]
-        if not isinstance(fit, FitResult) or fit.degenerate or not self._unfinished(fit):
+        if not isinstance(fit, FitResult) or fit.degenerate or fit.stop is not StopReason.MAX_ITER or not self._unfinished(fit):
             return False
         best = max(rival.trace[-1] for i in rivals if isinstance(rival := fits[i], FitResult) and not rival.degenerate)
         hope = fit.trace[-1] + HOPE * remaining_gain(list(fit.trace))
         return not hope < best - HOPELESS * self.survey.row_weight
 
     def _unfinished(self, fit: FitResult) -> bool:
-        """Whether a round ended it, and more iterations are allowed."""
-        return fit.stop is StopReason.MAX_ITER and fit.n_iter < self.plan.max_iter
+        """Whether a round or the race ended it, and more iterations are allowed."""
+        return fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
 
 
 def _sound(fit: FitResult | FailedStart) -> bool:

@@ -47,7 +47,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
     sample_size : {"total", "effective"}, default="total"
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
         for survey weights, with the weights scaled to that sum.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, max_iter, n_init, random_state, n_threads, backend
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
         As in :class:`GaussianMixture`. The starts of one K are shared by all families.
 
     Attributes
@@ -79,6 +79,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         prior: Any = None,
         eigenvalue_ratio: float | None = None,
         equal_weights: bool = False,
+        acceleration: str | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
         random_state: Any = None,
@@ -95,6 +96,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.prior = prior
         self.eigenvalue_ratio = eigenvalue_ratio
         self.equal_weights = equal_weights
+        self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
         self.random_state = random_state
@@ -166,6 +168,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             screened=self.n_init is None,
             workers=workers_for(survey, n_jobs, self.n_threads),
             finishes_degenerate=False,
+            accelerated=door.accelerated(self),
         )
 
     def bootstrap(
@@ -241,6 +244,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             prior=self.prior,
             eigenvalue_ratio=self.eigenvalue_ratio,
             equal_weights=self.equal_weights,
+            acceleration=self.acceleration,
             max_iter=self.max_iter,
             n_init=self.n_init,
             random_state=self.random_state,

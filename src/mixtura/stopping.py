@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,8 +23,12 @@ class StoppingRule(Protocol):
         """Whether the rate of the slowest direction is asked for."""
         ...
 
+    def promising(self, trace: list[float]) -> bool:
+        """Whether plain steps should follow, without leaps between them, so that ``satisfied`` can be asked."""
+        ...
+
     def satisfied(self, trace: list[float], total: float) -> bool:
-        """Whether EM looks as if it may stop; ``total`` is the sum of the weights."""
+        """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of the weights."""
         ...
 
     def confirmed(self, gain: float, rates: list[float]) -> bool:
@@ -61,12 +65,22 @@ class RemainingGain:
     reason: StopReason = StopReason.CONVERGED
     certifies: bool = True
 
+    def without_certificate(self) -> RemainingGain:
+        """The first test alone, for runs that are only compared: what it ends is not called converged."""
+        return replace(self, reason=StopReason.OUTRUN, certifies=False)
+
+    def promising(self, trace: list[float]) -> bool:
+        """Whether the estimate from the last two steps is below the tolerance."""
+        return remaining_gain(trace, 1) * self.safety < self.tolerance
+
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
     def confirmed(self, gain: float, rates: list[float]) -> bool:
         """Whether the bound, with the safety factor, is below the tolerance, and the rate stood still between two looks."""
+        if not self.certifies:
+            return True
         if len(rates) < 2 or rates[-1] >= 1.0:
             return False
         steady = abs(rates[-1] - rates[-2]) < STEADY * (1.0 - rates[-1])
@@ -78,6 +92,10 @@ class _TraceAlone:
 
     reason = StopReason.SMALL_CHANGE
     certifies = False
+
+    def promising(self, trace: list[float]) -> bool:
+        """Two plain steps are all it needs."""
+        return False
 
     def confirmed(self, gain: float, rates: list[float]) -> bool:
         """No rate was measured, and none is needed."""

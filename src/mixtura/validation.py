@@ -63,6 +63,14 @@ def check_settings(estimator: Any) -> None:
     check_count("n_threads", estimator.n_threads, 1, optional=True)
     check_size("tol", estimator.tol)
     check_size("reg_covar", estimator.reg_covar)
+    accelerated(estimator)
+
+
+def accelerated(estimator: Any) -> bool:
+    """Whether EM may leap: a number for ``tol`` keeps scikit-learn's meaning, which is about plain iterations."""
+    if estimator.acceleration not in ("auto", "squarem", None):
+        raise ValueError(f"acceleration must be 'auto', 'squarem' or None, but {estimator.acceleration!r} came.")
+    return bool(estimator.acceleration == "squarem" or (estimator.acceleration == "auto" and estimator.tol is None))
 
 
 def _is_bool(value: object) -> bool:
