@@ -137,19 +137,16 @@ void agglomerate_items(const Vector& counts, const Matrix& means, std::optional<
     if (outcome == Outcome::out_of_memory) throw std::bad_alloc();
 }
 
-// Inverse Cholesky factors and log-determinants; the index of the first matrix that is not positive definite, or -1.
-std::ptrdiff_t whiteners(const Cube& matrices, CubeOut out, VectorOut log_dets) {
+// Inverse Cholesky factors; the index of the first matrix that is not positive definite, or -1.
+std::ptrdiff_t whiteners(const Cube& matrices, CubeOut out) {
     const std::size_t F = matrices.shape(0), d = matrices.shape(1), size = d * d;
-    demand(matrices.shape(2) == d && out.shape(0) == F && out.shape(1) == d && out.shape(2) == d && log_dets.shape(0) == F, "shapes differ");
+    demand(matrices.shape(2) == d && out.shape(0) == F && out.shape(1) == d && out.shape(2) == d, "shapes differ");
     nb::gil_scoped_release released;
     std::vector<double> factor(size);
     for (std::size_t k = 0; k < F; ++k) {
         std::copy_n(matrices.data() + k * size, size, factor.data());
         if (!cholesky(factor.data(), d)) return static_cast<std::ptrdiff_t>(k);
         invert_lower(factor.data(), d, out.data() + k * size);
-        double sum = 0.0;
-        for (std::size_t j = 0; j < d; ++j) sum += std::log(factor[j * d + j]);
-        log_dets.data()[k] = 2.0 * sum;
     }
     return -1;
 }
@@ -192,8 +189,8 @@ NB_MODULE(_native, m) {
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
     m.def("volumes", &shared_volumes, "S"_a.noconvert(), "counts"_a.noconvert(), "lambdas"_a.noconvert(), "d"_a, "most_steps"_a,
           "settled"_a, "Volumes of components that share shape and orientation; False where the evidence is singular.");
-    m.def("whiteners", &whiteners, "matrices"_a.noconvert(), "out"_a.noconvert(), "log_dets"_a.noconvert(),
-          "Inverse Cholesky factors and log-determinants; the first singular matrix, or -1.");
+    m.def("whiteners", &whiteners, "matrices"_a.noconvert(), "out"_a.noconvert(),
+          "Inverse Cholesky factors; the first singular matrix, or -1.");
     m.def("first_below", &first_below, "matrices"_a.noconvert(), "scale"_a.noconvert(), "bounds"_a.noconvert(),
           "The first matrix with an eigenvalue, in units of scale, at most its bound; or -1.");
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");

@@ -185,7 +185,8 @@ def test_init_params_takes_labels_responsibilities_and_a_callable(faithful):
         for start in (labels, np.eye(2)[labels], lambda X, K, rng: (X[:, 1] > 70).astype(int))
     ]
     assert fits[0].lower_bounds_ == pytest.approx(fits[1].lower_bounds_, rel=1e-12)
-    assert fits[0].lower_bounds_ == pytest.approx(fits[2].lower_bounds_, rel=1e-12)
+    # A callable may draw, so it is asked for several starts, which are raced: the same optimum on another path.
+    assert fits[0].lower_bound_ == pytest.approx(fits[2].lower_bound_, abs=0.01 / len(faithful))
 
 
 @pytest.mark.parametrize(

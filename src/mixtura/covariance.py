@@ -136,11 +136,6 @@ class Dense:
         return len(self.values) < self.n_components
 
     @cached_property
-    def _factors(self) -> tuple[Array, Array]:
-        """Inverse Cholesky factors and log-determinants of the stored matrices."""
-        return _factors(self.values)
-
-    @cached_property
     def whitener(self) -> Array:
         """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the Mahalanobis distance.
 
@@ -149,15 +144,12 @@ class Dense:
         CollapseError
             When a matrix is not positive definite.
         """
-        return self._factors[0]
+        return _whiteners(self.values)
 
     @cached_property
     def log_det(self) -> Array:
         """Log-determinants (K,)."""
-        if "whitener" in self.__dict__ and "_factors" not in self.__dict__:  # a whitener that was given
-            own = -2.0 * np.log(np.einsum("kjj->kj", self.whitener)).sum(axis=1)
-        else:
-            own = self._factors[1]
+        own = -2.0 * np.log(np.diagonal(self.whitener, axis1=1, axis2=2)).sum(axis=1)
         return own if len(own) == self.n_components else np.repeat(own, self.n_components)
 
     def whiten(self, k: int, centred: Array) -> Array:
@@ -184,16 +176,15 @@ class Dense:
 Covariance: TypeAlias = Spherical | Diagonal | Dense
 
 
-def _factors(matrices: Array) -> tuple[Array, Array]:
-    """Inverse Cholesky factors (F,d,d) and log-determinants (F,); a :class:`CollapseError` names the first singular matrix."""
-    if extension is not None:
-        whiteners, log_dets = np.empty(matrices.shape), np.empty(len(matrices))
-        singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners, log_dets)
-        if singular >= 0:
-            raise CollapseError(int(singular))
-        return whiteners, log_dets
-    whiteners = np.stack([_triangular_inverse(factor) for factor in _cholesky(matrices)])
-    return whiteners, -2.0 * np.log(np.einsum("kjj->kj", whiteners)).sum(axis=1)
+def _whiteners(matrices: Array) -> Array:
+    """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular matrix."""
+    if extension is None:
+        return np.stack([_triangular_inverse(factor) for factor in _cholesky(matrices)])
+    whiteners = np.empty(matrices.shape)
+    singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
+    if singular >= 0:
+        raise CollapseError(int(singular))
+    return whiteners
 
 
 def _cholesky(matrices: Array) -> Array:

@@ -148,6 +148,7 @@ def _cell(
         drawn = starts()
         warm = grid.warm.get((family.name, K))
         check_data(survey, family, K, grid.constraints)
+        _check_rows(survey, family, K)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
         fit = search(survey, drawn if warm is None else [*drawn, warm], family, regularisation, plan, stopped).best
     except (CollapseError, DataError) as refusal:
@@ -158,6 +159,17 @@ def _cell(
     value = criteria[grid.criterion]
     reason = _reason(fit) or notes.get(grid.criterion, "")
     return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()))
+
+
+def _check_rows(survey: Survey, family: Family, K: int) -> None:
+    """Refuse a cell whose components cannot all hold the rows that their covariances need: each of its fits is degenerate."""
+    needed = K * family.rows_needed(survey.source.n_features)
+    if family.shares_all or survey.source.n_rows >= 10 * needed or survey.distinct.n_rows >= needed:
+        return
+    raise DataError(
+        f"{family.name} with {K} components needs {needed} distinct rows, {family.rows_needed(survey.source.n_features)} for each "
+        f"component, but X has {survey.distinct.n_rows}"
+    )
 
 
 def _reason(fit: FitResult) -> str:
