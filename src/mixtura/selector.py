@@ -140,9 +140,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         if not ks or not families:
             raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
         rows, survey, _ = door.enter(self, X, sample_weight)
-        if (
-            self.families == "all" and survey.source.n_features == 1
-        ):  # one column has no shape and no axes: E and V are all there is
+        if self.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
             families = [family for family in families if family.name.endswith("II")]
         grid = self._grid(ks, families)
         plan = self._plan(survey, len(ks))
