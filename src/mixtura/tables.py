@@ -454,6 +454,14 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
     return columns
 
 
+def cluster_columns(probabilities: Array, clusters: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Further columns where components, counted from 1, were merged into clusters: the most probable one, and each probability."""
+    merged = np.stack([probabilities[:, [k - 1 for k in cluster]].sum(axis=1) for cluster in clusters], axis=1)
+    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1) + 1}
+    columns.update((f"cluster_probability_{g}", values) for g, values in enumerate(merged.T, start=1))
+    return columns
+
+
 def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
     """Stop before any work is done if a result would be overwritten."""
     existing = [str(path) for path in paths if path.is_file()]
