@@ -267,7 +267,8 @@ def test_errors_that_are_refused_leave_the_fit(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
     assert main(["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]) == 0
     out = capsys.readouterr().out
-    assert "No standard errors (information): the fit has 1 degenerate component(s)" in out
+    assert "No candidate may win. Kept, as the simplest: VII with 2 components." in out
+    assert "No standard errors (information): the fit has 2 degenerate component(s) (component 1: it is narrower" in out
     assert Path("data.mixtura/model.safetensors").exists()
     assert not Path("data.mixtura/errors.csv").exists()
 

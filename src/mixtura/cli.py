@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from math import floor, isfinite, log10
+from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -437,7 +437,7 @@ def _errors(
                 read.X, method=wishes.errors, n_replicates=wishes.replicates, on_replicate=lambda _: move(next(done))
             )
     except ValueError as refusal:
-        return {"method": wishes.errors, "refused": _with_names(str(refusal), read.names)}
+        return {"method": wishes.errors, "refused": _with_names(_counted_from_one(str(refusal)), read.names)}
     except KeyboardInterrupt:
         document["interrupted"] = True
         return {"method": wishes.errors, "refused": "Ctrl-C came before two refits were done"}
@@ -449,6 +449,11 @@ def _errors(
         "notes": list(found.notes),
         "parameters": [{**row, "component": "all" if row["component"] is None else _from_one(row["component"])} for row in rows],
     }
+
+
+def _counted_from_one(message: str) -> str:
+    """The library counts components from 0, people from 1."""
+    return re.sub(r"\bcomponent (\d+)", lambda found: f"component {int(found[1]) + 1}", message)
 
 
 def _from_one(component: object) -> int:
@@ -560,8 +565,11 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
     from mixtura.families import FAMILIES
 
     best = document["best"]
-    _candidate_table(out, document["criterion"], document["candidates"])
-    out.say(f"\n{document['sentences'][0]}", style="bold")
+    if any(row["eligible"] for row in document["candidates"]):
+        _candidate_table(out, document["criterion"], document["candidates"])
+        out.say(f"\n{document['sentences'][0]}", style="bold")
+    else:
+        out.say(f"\n{document['sentences'][0]} Kept, as the simplest: {_title(best)}.", style="bold")
     out.say(
         f"  {FAMILIES[best['family']].summary}; log-likelihood {best['log_likelihood']:.3f} with {best['n_parameters']} parameters"
     )
@@ -632,6 +640,11 @@ def _say_errors(out: Plain, errors: Mapping[str, Any]) -> None:
         out.say(note)
 
 
+def _title(candidate: Mapping[str, Any]) -> str:
+    """``EEE with 3 components``."""
+    return f"{candidate['family']} with {_counted(candidate['n_components'], 'component')}"
+
+
 def _counted(n: int, word: str) -> str:
     """``1 row``, ``2 rows``."""
     return f"{n} {word}" + ("" if n == 1 else "s")
@@ -696,8 +709,8 @@ def likelihood_ratio(
         raise UsageError(f"--family must be one family such as VVV, but {family!r} came.")
     if most < first:
         raise UsageError(f"--most must be at least --first = {first}, but {most} came.")
-    if (1 + replicates) * level < 1:
-        needed = floor(1 / level)
+    needed = ceil(1 / level - 1e-9) - 1
+    if replicates < needed:
         raise UsageError(
             f"with {replicates} replicates no p-value is as small as --level {level:g}. Give --replicates {needed} or more."
         )

@@ -599,7 +599,8 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
         colour, line = (GREY, ":") if apart else (c0, "-")
         for x, y, own_colour in ((x0, y0, c0), (x1, y1, c1)):
             whole = min(max(left, n_clusters), y)  # dots begin where the clusters end
-            ax.plot([x, x], [y, whole], color=own_colour, linewidth=2.4)
+            if whole < y:
+                ax.plot([x, x], [y, whole], color=own_colour, linewidth=2.4)
             ax.plot([x, x], [whole, left], color=GREY, linewidth=1.4, linestyle=":")
         ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
         at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
