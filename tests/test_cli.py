@@ -122,6 +122,7 @@ def test_a_person_reads_the_whole_story(here, capsys):
         "Runner-up: EEE with 2 components, ",
         "very strong evidence for the winner (Kass & Raftery 1995)",
         "Others would choose: ",
+        "2 is the largest number tried; a larger one may be better (--max-components 4).",
         "Component 1: ",
         " ± ",
         "rows are unsure: their largest probability is below 0.9",
@@ -246,7 +247,7 @@ def test_standard_errors_are_a_table_a_file_and_json(here, capsys):
     arguments = ["fit", FAITHFUL, *QUICK, "--errors", "information", "--level", "0.9", "--force"]
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert "Standard errors (information), and intervals that hold the parameter in 90 % of samples" in out
+    assert "Standard errors (information) and 90 % intervals" in out
     assert "mean[waiting]" in out
     assert main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -577,6 +577,7 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     _say_choices(out, document)
+    _say_more_is_open(out, document)
     if document["interrupted"]:
         out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")
     if document["bootstrap"]:
@@ -621,6 +622,14 @@ def _say_choices(out: Plain, document: Mapping[str, Any]) -> None:
         out.say("Others would choose: " + "; ".join(f"{choice} by {', '.join(names)}" for choice, names in minds.items()) + ".")
 
 
+def _say_more_is_open(out: Plain, document: Mapping[str, Any]) -> None:
+    """The best number is the largest one tried: a larger one may be better."""
+    tried = {row["n_components"] for row in document["candidates"]}
+    best = document["best"]["n_components"]
+    if len(tried) > 1 and best == max(tried) and not document["interrupted"]:
+        out.say(f"{best} is the largest number tried; a larger one may be better (--max-components {2 * best}).", style="yellow")
+
+
 def _say_errors(out: Plain, errors: Mapping[str, Any]) -> None:
     """The table of standard errors, or why there is none."""
     if "refused" in errors:
@@ -629,10 +638,11 @@ def _say_errors(out: Plain, errors: Mapping[str, Any]) -> None:
         return
     rows, percent = errors["parameters"], f"{100 * errors['level']:g} %"
     shown = rows if len(rows) <= MOST_ERRORS else [row for row in rows if "ariance" not in row["parameter"]]
-    title = f"\nStandard errors ({errors['method']}), and intervals that hold the parameter in {percent} of samples"
+    title = f"\nStandard errors ({errors['method']}) and {percent} intervals"
     table = grid("component", "parameter", "estimate", "error", f"{percent} from", "to", title=title)
     for row in shown:
-        table.add_row(str(row["component"]), row["parameter"], *(f"{row[key]:.4g}" for key in ("estimate", "se", "low", "high")))
+        numbers = (_to_the_place_of(row["se"], row[key]) for key in ("estimate", "se", "low", "high"))
+        table.add_row(str(row["component"]), row["parameter"], *numbers)
     out.print(table)
     if len(shown) < len(rows):
         out.say(f"{len(rows) - len(shown)} variances and covariances are in {ERRORS}.")
@@ -652,12 +662,16 @@ def _counted(n: int, word: str) -> str:
 
 def _with_spread(mean: float, deviation: float) -> str:
     """``54.5 ± 5.9``: two significant digits of the deviation, and the mean to the same place."""
-    place = floor(log10(deviation)) if deviation > 0 else 0
+    return f"{_to_the_place_of(deviation, mean)} ± {_to_the_place_of(deviation, deviation)}"
+
+
+def _to_the_place_of(deviation: float, value: float) -> str:
+    """A number as far as two significant digits of its deviation reach."""
+    place = floor(log10(deviation)) if deviation > 0 and isfinite(deviation) else 0
     if place < -5 or place > 7:
-        digits = max(2, floor(log10(abs(mean) or 1.0)) - place + 2)
-        return f"{mean:.{min(digits, 17)}g} ± {deviation:.2g}"
-    decimals = max(0, 1 - place)
-    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+        digits = max(2, floor(log10(abs(value) or 1.0)) - place + 2)
+        return f"{value:.{min(digits, 17)}g}"
+    return f"{value:.{max(0, 1 - place)}f}"
 
 
 # ---- test ------------------------------------------------------------------------------------------------------------

@@ -559,6 +559,10 @@ def _criterion_axes(ax: Axes, name: str) -> None:
 # ---- components merged into clusters -------------------------------------------------------------------------------------
 
 
+STEM = 0.35
+"""How far the branches of the components reach below the first fork."""
+
+
 def plot_merging(tree: MergeTree, n_clusters: int | None = None, *, title: str | None = None) -> Figure:
     """How components merge into clusters: the tree, and the entropy of the memberships over the number of clusters.
 
@@ -579,6 +583,7 @@ def plot_merging(tree: MergeTree, n_clusters: int | None = None, *, title: str |
     chosen = tree.elbow() if n_clusters is None else n_clusters
     figure = Figure(figsize=(10.5, 4.6), layout="constrained")
     forks, path = figure.subplots(1, 2)
+    # The number of clusters falls upwards in the tree, so that it grows from its leaves.
     _draw_forks(forks, tree, chosen)
     _draw_entropies(path, tree, chosen)
     if title:
@@ -592,7 +597,7 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
     order = _leaf_order(tree)
     clusters = component_colours(n_clusters)
     own = {k: g for g, group in enumerate(tree.groups(n_clusters)) for k in group}
-    at: dict[int, tuple[float, int, Any]] = {k: (float(order.index(k)), K, tuple(clusters[own[k]])) for k in range(K)}
+    at: dict[int, tuple[float, float, Any]] = {k: (float(order.index(k)), K + STEM, tuple(clusters[own[k]])) for k in range(K)}
     for step, (first, second, *_) in enumerate(tree.linkage(), start=1):
         (x0, y0, c0), (x1, y1, c1) = at.pop(int(first)), at.pop(int(second))
         left, apart = K - step, K - step < n_clusters
@@ -605,7 +610,7 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
         ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
         at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
     ax.set_xticks(range(K), [str(k + 1) for k in order])
-    ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + 0.15, 0.7))
+    ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + STEM, 0.7))
     ax.yaxis.set_major_locator(MaxNLocator(12, integer=True))
     _headline(ax, f"{_count(K, 'component')}, {_count(n_clusters, 'cluster')}", "")
     _tidy(ax)
