@@ -294,6 +294,22 @@ def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, me
     assert capsys.readouterr().out == (folder / "memberships.csv").read_text()
 
 
+def test_a_column_of_few_values_is_remarked_upon(here, capsys):
+    Path("data.csv").write_text("x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40)))
+    assert main(["fit", "data.csv", "--components", "1", "--families", "VVI"]) == 0
+    out = capsys.readouterr().out
+    assert "left out: label, because it is a label by its name and its whole numbers" in out
+    assert "mind: noise with 5 values or fewer" in out
+    assert main(["fit", "data.csv", "--components", "1", "--families", "VVI", "--columns", "x,label", "--force"]) == 0
+    assert "2 columns used: x, label" in capsys.readouterr().out
+
+
+def test_a_constant_column_that_is_asked_for_is_refused(here, capsys):
+    Path("data.csv").write_text("x,y\n" + "".join(f"{i},7\n" for i in range(40)))
+    assert main(["fit", "data.csv", "--columns", "x,y"]) == 1
+    assert_one_clean_paragraph(capsys, "'y' has the same value in every row. Leave it out of --columns.")
+
+
 def test_files_of_an_earlier_fit_do_not_stay_beside_a_later_one(here, capsys):
     assert main(["fit", FAITHFUL, *QUICK, "--errors", "information", "--merge", "1", "--quiet"]) == 0
     folder = Path("old_faithful.mixtura")

@@ -40,6 +40,7 @@ DONE, WRONG_DATA, MISUSE, INTERRUPTED = 0, 1, 2, 130
 STANDARD_INPUT = "<standard input>"  # the table reader takes it for "-", which the parser takes for an option
 UNSURE = 0.9  # a row whose largest probability is smaller is called unsure
 SHOWN = 10  # candidates that are printed; all of them are in candidates.csv
+FEW_VALUES, MANY_ROWS = 5, 30  # a column with so few values in so many rows is probably a category
 MOST_ERRORS = 40  # rows of the table of standard errors that are printed; beyond them only weights and means
 
 MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = "memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"
@@ -197,9 +198,24 @@ def _read(data: str, columns: str | None, out: Plain) -> _Data:
     X, names, left_out = table.numeric(wanted)
     if len(X) < 2:
         raise DataError(f"{table.source}: expected at least two rows to cluster, but there is one. Give more rows.")
+    constant = [name for name, values in zip(names, X.T, strict=True) if values.min() == values.max()]
+    if constant:
+        raise DataError(
+            f"{table.source}: expected columns that tell rows apart, but {constant[0]!r} has the same value in every row. "
+            "Leave it out of --columns."
+        )
     out.say(f"{table.source}: {len(X)} rows; {_counted(len(names), 'column')} used: {', '.join(names)}")
     for name, reason in left_out if columns is None else []:
         out.say(f"left out: {name}, because it is {reason}")
+    few = [
+        name
+        for name, values in zip(names, X.T, strict=True)
+        if len(values) >= MANY_ROWS and len(set(values.tolist())) <= FEW_VALUES
+    ]
+    if few:
+        out.say(
+            f"mind: {', '.join(few)} with {FEW_VALUES} values or fewer; a category is no measurement, and --columns leaves it out"
+        )
     return _Data(table, X, names, left_out)
 
 
@@ -209,7 +225,8 @@ def _in_the_words_of(read: _Data) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{read.table.source}: {_with_names(str(error), read.names)}") from None
+        words = str(error).replace("; selection_ holds them all with their reasons:", ":")
+        raise ValueError(f"{read.table.source}: {_with_names(words, read.names)}") from None
 
 
 def _with_names(message: str, names: Sequence[str]) -> str:
