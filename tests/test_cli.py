@@ -116,11 +116,13 @@ def test_a_person_reads_the_whole_story(here, capsys):
         "200 rows; 6 columns used: Length, Left, Right, Bottom, Top, Diagonal",
         "left out: label, because it is not numeric (line 2 has 'genuine')",
         "The best of 4 candidates by BIC (lower is better)",
-        "Best: VVV with 2 components, BIC ",
+        "Best by BIC: VVV with 2 components, ",
         "ellipsoids, each of its own; log-likelihood -",
         "of EM; converged: ",
         "Runner-up: EEE with 2 components, ",
-        "very strong evidence against it",
+        "very strong evidence for the winner (Kass & Raftery 1995)",
+        "Others would choose: ",
+        "2 is the largest number tried; a larger one may be better (--max-components 4).",
         "Component 1: ",
         " ± ",
         "rows are unsure: their largest probability is below 0.9",
@@ -142,7 +144,7 @@ def test_degenerate_candidates_are_counted_and_explained(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
     assert main(["fit", "data.csv", "--components", "1,2", "--families", "VII", "--criterion", "aic"]) == 0
     out = capsys.readouterr().out
-    assert "1 degenerate, so cannot win; for example VII with 2 components: component " in out
+    assert "1 of 2 candidates may not win, because a component is degenerate: VII with 2. For example, " in out
 
 
 def test_failed_candidates_name_the_columns(here, capsys):
@@ -151,7 +153,9 @@ def test_failed_candidates_name_the_columns(here, capsys):
     Path("data.csv").write_text("weight,height,sum\n" + rows)
     assert main(["fit", "data.csv", "--components", "1", "--families", "VVV,VVI"]) == 0
     out = capsys.readouterr().out
-    assert "1 could not be fitted, so cannot win; for example VVV with 1 component: column 'weight', column 'height'" in out
+    assert (
+        "1 of 2 candidates could not be fitted: VVV with 1. For example, VVV with 1 component: column 'weight', column 'he" in out
+    )
 
 
 def test_the_seed_decides_and_the_threads_do_not(here, capsys):
@@ -187,6 +191,170 @@ def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert err == "note: first line second line\n"
     assert json.loads(out)["n_rows"] == 272
+
+
+# ---- beyond the selection ------------------------------------------------------------------------------------------
+
+
+def test_all_criteria_of_all_candidates_are_in_one_table(old_faithful):
+    from mixtura.criteria import CRITERIA, NEC
+
+    folder, document = old_faithful
+    rows = table((folder / "criteria.csv").read_text())
+    assert len(rows) == len(document["candidates"]) == len(document["criteria"])
+    assert set(rows[0]) >= {*CRITERIA, NEC, "family", "n_components", "eligible", "notes"}
+    assert float(rows[0]["bic"]) == document["best"]["bic"]
+    assert document["choices"]["bic"] == {"family": "EEE", "n_components": 3}
+    assert document["sentences"][0].startswith("Best by BIC: EEE with 3 components")
+
+
+@pytest.mark.parametrize(("criterion", "options"), [("aicc", ()), ("icl-entropy", ()), ("CV", ("--folds", "2"))])
+def test_any_criterion_may_decide(here, capsys, criterion, options):
+    assert main(["fit", FAITHFUL, "--components", "1,2", "--families", "EEE", "--criterion", criterion, *options, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    name = criterion.lower().replace("-", "_")
+    assert document["criterion"] == name
+    assert document["best"][name] == min(row[name] for row in document["candidates"])
+
+
+def test_folds_add_the_cross_validation_whatever_decides(here, capsys):
+    assert main(["fit", FAITHFUL, *QUICK, "--folds", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["criteria"][0]["cv"] > 2000
+
+
+def test_what_holds_the_fit_back_comes_into_the_fit_and_its_document(here, capsys):
+    options = ("--prior", "conjugate", "--equal-weights", "--eigenvalue-ratio", "1000")
+    assert main(["fit", FAITHFUL, *QUICK, *options, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    settings = {"folds": None, "prior": "conjugate", "equal_weights": True, "eigenvalue_ratio": 1000.0, "n_init": None}
+    assert document["settings"] == settings
+    assert [component["weight"] for component in document["components"]] == [0.5, 0.5]
+    assert load_model("old_faithful.mixtura/model.safetensors").metadata["settings"] == settings
+
+
+def test_the_bootstrap_says_how_sure_the_choice_is(here, capsys):
+    arguments = ["fit", FAITHFUL, "--components", "1,2", "--families", "EEE", "--bootstrap", "3", "--force"]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["bootstrap"]
+    assert found["n_resamples"] == 3
+    assert found["shares_of_k"] == {"1": 0, "2": 1}
+    assert found["winners"] == [{"family": "EEE", "n_components": 2, "share": 1}]
+    assert main(arguments) == 0
+    assert found["sentence"] in capsys.readouterr().out
+
+
+def test_standard_errors_are_a_table_a_file_and_json(here, capsys):
+    arguments = ["fit", FAITHFUL, *QUICK, "--errors", "information", "--level", "0.9", "--force"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "Standard errors (information) and 90 % intervals" in out
+    assert "mean[waiting]" in out
+    assert main([*arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    first = document["errors"]["parameters"][0]
+    assert (first["component"], first["parameter"]) == (1, "weight")
+    assert first["low"] < first["estimate"] == document["components"][0]["weight"] < first["high"]
+    assert document["errors"]["parameters"][-1]["component"] == "all"
+    rows = table(Path("old_faithful.mixtura/errors.csv").read_text())
+    assert [float(row["se"]) for row in rows] == [row["se"] for row in document["errors"]["parameters"]]
+
+
+def test_refits_for_the_errors_are_counted(here, capsys):
+    assert main(["fit", FAITHFUL, *QUICK, "--errors", "weighted", "--replicates", "5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["errors"]["parameters"][0]["se"] > 0
+
+
+def test_errors_that_are_refused_leave_the_fit(here, capsys):
+    Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
+    assert main(["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]) == 0
+    out = capsys.readouterr().out
+    assert "No candidate may win. Kept, as the simplest: VII with 2 components." in out
+    assert "No standard errors (information): the fit has 2 degenerate component(s) (component 1: it is narrower" in out
+    assert Path("data.mixtura/model.safetensors").exists()
+    assert not Path("data.mixtura/errors.csv").exists()
+
+
+@pytest.mark.parametrize(("merge", "clusters"), [("elbow", 2), ("1", 1), ("9", 3)])
+def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, merge, clusters):
+    assert main(["fit", FAITHFUL, "--components", "3", "--families", "EEE", "--merge", merge, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    merging = document["merging"]
+    assert merging["n_clusters"] == len(merging["clusters"]) == clusters
+    assert sorted(k for cluster in merging["clusters"] for k in cluster) == [1, 2, 3]
+    assert ("3 components make" in merging["sentence"]) == ("9 were asked for" not in merging["sentence"]) or merge == "9"
+    folder = Path("old_faithful.mixtura")
+    assert (folder / "merging.png").stat().st_size > 5000
+    rows = table((folder / "memberships.csv").read_text())
+    for row in rows[:5]:
+        whole = [sum(float(row[f"probability_{k}"]) for k in cluster) for cluster in merging["clusters"]]
+        assert [float(row[f"cluster_probability_{g + 1}"]) for g in range(clusters)] == pytest.approx(whole)
+        assert int(row["cluster"]) == np.argmax(whole) + 1
+    assert load_model(folder / "model.safetensors").clusters == merging["clusters"]
+    assert main(["predict", str(folder / "model.safetensors"), FAITHFUL]) == 0
+    assert capsys.readouterr().out == (folder / "memberships.csv").read_text()
+
+
+def test_a_column_of_few_values_is_remarked_upon(here, capsys):
+    Path("data.csv").write_text("x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40)))
+    assert main(["fit", "data.csv", "--components", "1", "--families", "VVI"]) == 0
+    out = capsys.readouterr().out
+    assert "left out: label, because it is a label by its name and its whole numbers" in out
+    assert "mind: noise with 5 values or fewer" in out
+    assert main(["fit", "data.csv", "--components", "1", "--families", "VVI", "--columns", "x,label", "--force"]) == 0
+    assert "2 columns used: x, label" in capsys.readouterr().out
+
+
+def test_a_constant_column_that_is_asked_for_is_refused(here, capsys):
+    Path("data.csv").write_text("x,y\n" + "".join(f"{i},7\n" for i in range(40)))
+    assert main(["fit", "data.csv", "--columns", "x,y"]) == 1
+    assert_one_clean_paragraph(capsys, "'y' has the same value in every row. Leave it out of --columns.")
+
+
+def test_files_of_an_earlier_fit_do_not_stay_beside_a_later_one(here, capsys):
+    assert main(["fit", FAITHFUL, *QUICK, "--errors", "information", "--merge", "1", "--quiet"]) == 0
+    folder = Path("old_faithful.mixtura")
+    for name in RESULT_FILES:
+        (folder / name).unlink()
+    assert main(["fit", FAITHFUL, *QUICK]) == 2
+    assert "errors.csv, old_faithful.mixtura/merging.png would be overwritten" in capsys.readouterr().err
+    assert main(["fit", FAITHFUL, *QUICK, "--force", "--quiet"]) == 0
+    assert sorted(path.name for path in folder.iterdir()) == sorted(RESULT_FILES)
+
+
+# ---- test ----------------------------------------------------------------------------------------------------------
+
+TEST = ("test", FAITHFUL, "--family", "EII", "--replicates", "19", "--starts", "1")
+
+
+def test_likelihood_ratio_tests_are_a_table_a_sentence_and_json(here, capsys):
+    assert main([*TEST, "--most", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "Is one more component worth it? EII, likelihood ratio tests" in out
+    assert "At least 2 components: each smaller number tested is rejected at level 0.05. Test more of them." in out
+    assert main([*TEST, "--most", "1", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["n_components"] == 2
+    assert [(row["n_components"], row["p_value"], row["replicates"]) for row in document["tests"]] == [(1, 0.05, 19)]
+    assert document["interrupted"] is False
+    assert list(here.iterdir()) == []
+
+
+def test_ctrl_c_keeps_the_tests_that_are_done(here, capsys, monkeypatch):
+    from mixtura import likelihood_ratio
+
+    def run(*arguments, **options):
+        def stop(test):
+            arguments[-1](test)
+            raise KeyboardInterrupt
+
+        return original(*arguments[:-1], stop, **options)
+
+    original = likelihood_ratio.run_tests
+    monkeypatch.setattr(likelihood_ratio, "run_tests", run)
+    assert main([*TEST, "--json"]) == 130
+    document = json.loads(capsys.readouterr().out)
+    assert document["interrupted"] is True
+    assert len(document["tests"]) == 1
 
 
 # ---- files that exist ----------------------------------------------------------------------------------------------
@@ -230,7 +398,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
 
     fit = GaussianMixtureSelector.fit
 
-    def interrupted(self, X, callback):
+    def interrupted(self, X, callback, **options):
         def stop_after_three(candidate):
             callback(candidate)
             seen.append(candidate)
@@ -238,13 +406,13 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
                 raise KeyboardInterrupt
 
         seen: list[object] = []
-        return fit(self, X, callback=stop_after_three)
+        return fit(self, X, callback=stop_after_three, **options)
 
     monkeypatch.setattr(GaussianMixtureSelector, "fit", interrupted)
     assert main(["fit", FAITHFUL, "--components", "2:4", "--families", "EII,EEE"]) == 130
     out = capsys.readouterr().out
     assert "The best of 3 candidates" in out
-    assert "Interrupted by Ctrl-C: this is the best of the candidates fitted until then." in out
+    assert "Interrupted by Ctrl-C: what was done until then is kept." in out
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True
 
 
@@ -376,7 +544,16 @@ def test_compare_shows_three_methods(here, capsys):
         (["fit", FAITHFUL, "--threads", "0"], "Must be >= 1"),
         (["fit", FAITHFUL, "--starts", "x"], "--starts"),
         (["fit", FAITHFUL, "--seed", "-1"], "Must be >= 0"),
-        (["fit", FAITHFUL, "--criterion", "bix"], 'Did you mean "bic"?'),
+        (["fit", FAITHFUL, "--criterion", "bix"], "--criterion 'bix' is not known. Did you mean 'bic'? Known: bic, aic,"),
+        (["fit", FAITHFUL, "--prior", "flat"], "--prior"),
+        (["fit", FAITHFUL, "--eigenvalue-ratio", "0.5"], "Must be >= 1"),
+        (["fit", FAITHFUL, "--folds", "1"], "Must be >= 2"),
+        (["fit", FAITHFUL, "--merge", "knee"], "--merge must be elbow or a number of clusters such as 2, but 'knee' came"),
+        (["fit", FAITHFUL, "--errors", "guess"], "--errors"),
+        (["fit", FAITHFUL, "--errors", "information", "--replicates", "9"], "--replicates are refits"),
+        (["test", FAITHFUL, "--family", "all"], "--family must be one family such as VVV, but 'all' came"),
+        (["test", FAITHFUL, "--first", "3", "--most", "2"], "--most must be at least --first = 3, but 2 came"),
+        (["test", FAITHFUL, "--replicates", "9"], "Give --replicates 19 or more"),
         (["fit", FAITHFUL, "--families", "EEE,VXV"], "--families 'VXV' is not a known family. Did you mean 'VVV'?"),
         (["fit", FAITHFUL, "--output", FAITHFUL], "File exists"),
     ],

@@ -60,3 +60,18 @@ def test_the_picture_is_not_blank(run):
 def test_the_lesson_is_the_same_every_time(run, tmp_path):
     again = subprocess.run([sys.executable, EXAMPLE], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert again.stdout == run[1]
+
+
+@pytest.mark.slow
+def test_the_readme_keeps_its_word():
+    root = EXAMPLE.parents[1]
+    (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert len(code.splitlines()) <= 12
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "Best by BIC: EEE with 3 components, 2314.",
+        "Runner-up: EEE with 4 components",
+        "3 components make 2 clusters (1+3, 2)",
+    ):
+        assert words in done.stdout

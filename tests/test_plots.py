@@ -1,5 +1,7 @@
 """Pictures, tested by their content."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -8,13 +10,17 @@ from matplotlib.patches import Ellipse
 
 from mixtura.covariance import Dense, Diagonal, Spherical
 from mixtura.criteria import aic, bic
+from mixtura.families import FAMILIES
+from mixtura.merging import merge_tree
 from mixtura.mixture import Mixture
 from mixtura.plots import (
+    GREY,
     PALETTE,
     blended_colours,
     component_colours,
     covariance_ellipse,
     plot_criteria,
+    plot_merging,
     plot_mixture,
     plot_trace,
     save,
@@ -350,6 +356,54 @@ def test_a_selection_without_a_winner_still_gives_a_picture():
 def test_an_unknown_criterion_is_refused(selection):
     with pytest.raises(ValueError, match="'dic' is not known"):
         plot_criteria(selection, criterion_names=["dic"])
+
+
+def test_six_families_have_a_colour_and_the_others_are_grey():
+    cells = tuple(cell(name, K, -200.0 - 10 * place - K) for place, name in enumerate(FAMILIES) for K in (1, 2, 3))
+    families, _ = plot_criteria(Selection("bic", cells)).axes
+    assert labels_of(families.get_legend()) == [*list(FAMILIES)[:6], "8 other families", "best"]
+    colours = [line_named(families, name).get_color() for name in FAMILIES]
+    assert len(set(colours)) == 7
+    assert colours[6:] == [GREY] * 8
+
+
+def test_one_value_far_above_does_not_flatten_the_others():
+    values = (-9000.0, -200.0, -198.0, -199.0, -201.0)
+    families, _ = plot_criteria(Selection("bic", tuple(cell("EEE", K, value) for K, value in enumerate(values, start=1)))).axes
+    assert families.get_ylim()[1] < 2000
+    assert [text.get_text() for text in families.texts] == ["values far above the best lie outside"]
+
+
+def test_a_criterion_in_other_units_has_the_right_panel_to_itself():
+    cells = tuple(replace(cell("EEE", K, -200.0), criterion=1.0 / K, criteria={"nec": 1.0 / K}) for K in (1, 2))
+    families, criteria = plot_criteria(Selection("nec", cells)).axes
+    assert families.get_ylabel() == "NEC (lower is better)"
+    assert labels_of(criteria.get_legend()) == ["NEC", "lowest"]
+
+
+# ---- components merged into clusters -----------------------------------------------------------------------------------
+
+
+def tree_of(K, seed=0):
+    return merge_tree(np.random.default_rng(seed).dirichlet(np.full(K, 0.3), 200))
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 7])
+def test_a_merge_tree_shows_every_component_once_and_the_entropy_of_every_number_of_clusters(K):
+    tree = tree_of(K)
+    forks, path = plot_merging(tree).axes
+    assert sorted(text.get_text() for text in forks.get_xticklabels()) == [str(k) for k in range(1, K + 1)]
+    np.testing.assert_allclose(line_named(path, "entropy").get_data(), [np.arange(1, K + 1), tree.entropies])
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 5])
+def test_the_chosen_number_of_clusters_is_ringed_and_gives_the_colours(n_clusters):
+    tree = tree_of(5)
+    forks, path = plot_merging(tree, n_clusters, title="Mine").axes
+    ring = max(path.get_lines(), key=lambda line: line.get_markersize())
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (n_clusters, tree.entropies[n_clusters - 1])
+    solid = {to_rgb(line.get_color()) for line in forks.get_lines() if line.get_linestyle() == "-"}
+    assert len(solid) == n_clusters
 
 
 # ---- the path of EM ----------------------------------------------------------------------------------------------------

@@ -63,6 +63,12 @@ class Model:
     created_by: str
     metadata: Mapping[str, Any]
 
+    @property
+    def clusters(self) -> list[list[int]] | None:
+        """The components of each cluster, counted from 1, where components were merged; else None."""
+        clusters = self.metadata.get("clusters")
+        return clusters if _is_partition(clusters, self.mixture.n_components) else None
+
 
 # ---- saving --------------------------------------------------------------------------------------------------------
 
@@ -224,6 +230,14 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
     _demand(bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6, "the weights are negative or do not sum to one")
     mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d))
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
+
+
+def _is_partition(clusters: object, K: int) -> bool:
+    """Whether lists of numbers hold 1 .. K once each."""
+    if not isinstance(clusters, list) or not all(isinstance(cluster, list) and cluster for cluster in clusters):
+        return False
+    members = [k for cluster in clusters for k in cluster]
+    return all(type(k) is int for k in members) and sorted(members) == list(range(1, K + 1))
 
 
 def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> Covariance:

@@ -6,7 +6,7 @@ People read these pictures, so components are numbered from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
 from pathlib import Path
@@ -26,7 +26,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array, Labels
-from mixtura.criteria import criterion_named
+from mixtura.criteria import criterion_named, title_of
+from mixtura.merging import MergeTree
 from mixtura.mixture import Mixture
 from mixtura.results import Candidate, FitResult, Selection
 
@@ -354,17 +355,29 @@ def _grid_title(title: str | None, left_out: Sequence[str]) -> str:
 # ---- criteria ----------------------------------------------------------------------------------------------------------
 
 
-def plot_criteria(selection: Selection, *, criterion_names: Sequence[str] = ("bic", "aic"), title: str | None = None) -> Figure:
+COLOURED_FAMILIES = 6
+"""More coloured curves than this cannot be told apart; the other families are grey."""
+
+STEEP = 5.0
+"""A panel ends this many times the median's distance above the best value, so that one huge value does not flatten the rest."""
+
+UNLIKE = ("nec", "entropy")
+"""Criteria that are not in the units of -2 log-likelihood, and so share no axis with the others."""
+
+
+def plot_criteria(selection: Selection, *, criterion_names: Sequence[str] | None = None, title: str | None = None) -> Figure:
     """Criteria over the number of components; lower is better for every one.
 
-    Left, the criterion of the selection for each family: hollow crosses are fits with a degenerate component, which
-    never win, and the winner is ringed. Right, several criteria of the winning family, the lowest point of each ringed.
+    Left, the criterion of the selection for each family, the best six in colour and the others in grey: hollow crosses are fits
+    with a degenerate component, which never win, and the winner is ringed. Right, several criteria of the winning family,
+    the lowest point of each ringed. Values far above the others lie outside the panel, and a caption says so.
 
     Parameters
     ----------
     selection : Selection
-    criterion_names : names of criteria
-        What the right panel shows; keys of :data:`mixtura.criteria.CRITERIA`.
+    criterion_names : names of criteria, optional
+        What the right panel shows; those that the selection has computed or that are keys of
+        :data:`mixtura.criteria.CRITERIA`. By default the one that decides, BIC, AIC and ICL.
     title : str, optional
 
     Returns
@@ -377,33 +390,44 @@ def plot_criteria(selection: Selection, *, criterion_names: Sequence[str] = ("bi
     ValueError
         When a criterion is not known.
     """
-    criteria = {name: criterion_named(name) for name in criterion_names}
     winner = selection.ranking[0] if selection.ranking else None
+    names = _usual_criteria(selection.criterion) if criterion_names is None else list(criterion_names)
+    for name in names:
+        if winner is None or name not in winner.criteria:
+            criterion_named(name)
     figure = Figure(figsize=(11.5 if winner else 7, 4.8), layout="constrained")
     panels = figure.subplots(1, 2 if winner else 1, squeeze=False, width_ratios=[1.25, 1] if winner else None)[0]
     _draw_families(panels[0], selection, winner)
     if winner:
-        _draw_criteria(panels[1], [c for c in selection.candidates if c.family == winner.family], criteria)
+        _draw_criteria(panels[1], [c for c in selection.candidates if c.family == winner.family], names)
     if title:
         figure.suptitle(_plain(title), x=0.012, ha="left", fontsize=13, color=INK)
     return figure
 
 
+def _usual_criteria(decides: str) -> list[str]:
+    """The criterion that decides, with those that share its units."""
+    return [decides] if decides in UNLIKE else list(dict.fromkeys((decides, "bic", "aic", "icl")))
+
+
 def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> None:
     """One curve for each family, in the order of their best values, so that the legend reads like a ranking."""
     families = sorted({c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name))
-    for place, family in enumerate(families):
-        colour = PALETTE[place % len(PALETTE)]
+    colours = {family: PALETTE[i] if i < COLOURED_FAMILIES else GREY for i, family in enumerate(families)}
+    for family in reversed(families):
+        coloured = colours[family] != GREY
         _draw_family(
-            ax, _over_k(selection, family), family, colour, dashed=place >= len(PALETTE), bold=place == 0 and winner is not None
+            ax, _over_k(selection, family), family, colours[family], coloured=coloured, bold=bool(winner) and family == families[0]
         )
-    handles = list(ax.get_lines())
-    eligible = [c.criterion for c in selection.ranking]
-    if eligible:
-        _limit_to(ax, eligible)
+    named = list(ax.get_lines())[::-1]
+    handles = named[:COLOURED_FAMILIES]
+    if others := named[COLOURED_FAMILIES:]:
+        handles.append(_others_handle(len(others)))
+    seen = [c.criterion for c in selection.ranking if colours[c.family] != GREY]
+    hidden = _limit_to(ax, seen) if seen else ""
     crosses = [c for c in selection.candidates if not c.eligible and isfinite(c.criterion)]
     if crosses:
-        handles.append(_draw_crosses(ax, crosses, {family: PALETTE[i % len(PALETTE)] for i, family in enumerate(families)}))
+        handles.append(_draw_crosses(ax, crosses, colours))
     if winner:
         handles.append(_ring(ax, winner.n_components, winner.criterion, "best"))
     best = (
@@ -411,8 +435,8 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
         if winner
         else "No fit may win"
     )
-    _headline(ax, best, _failures(selection))
-    _criterion_axes(ax, selection.criterion.upper())
+    _headline(ax, best, "; ".join(filter(None, (_failures(selection), hidden))))
+    _criterion_axes(ax, title_of(selection.criterion))
     _legend_beside(ax, handles, "family, best first")
 
 
@@ -426,19 +450,25 @@ def _over_k(selection: Selection, family: str) -> list[Candidate]:
     return sorted((c for c in selection.candidates if c.family == family), key=lambda c: c.n_components)
 
 
-def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, dashed: bool, bold: bool) -> None:
+def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool) -> None:
     """The eligible cells joined; a cell that may not win leaves a gap."""
     ax.plot(
         [c.n_components for c in cells],
         [c.criterion if c.eligible else np.nan for c in cells],
         color=colour,
-        linestyle=(0, (4, 2)) if dashed else "-",
-        linewidth=2.6 if bold else 1.2,
+        linewidth=2.8 if bold else 1.6 if coloured else 0.8,
+        alpha=1.0 if coloured else 0.45,
         marker="o",
-        markersize=5 if bold else 3.5,
-        zorder=4 if bold else 3,
+        markersize=5.5 if bold else 4 if coloured else 2,
+        zorder=4 if bold else 3 if coloured else 2,
         label=family,
     )
+
+
+def _others_handle(n: int) -> Line2D:
+    """The legend's line for all grey families."""
+    name = f"{n} other famil{'ies' if n > 1 else 'y'}"
+    return Line2D([], [], color=GREY, linewidth=0.8, alpha=0.6, marker="o", markersize=2, label=name)
 
 
 def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
@@ -447,18 +477,27 @@ def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str])
     margin = 0.015 * (high - low)
     for cell in cells:
         height = float(np.clip(cell.criterion, low + margin, high - margin))
-        ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **_CROSS, zorder=5)
+        grey = colours[cell.family] == GREY
+        look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
+        ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **look, zorder=2 if grey else 5)
     return Line2D([], [], linestyle="", color=GREY, label="degenerate,\nnever wins", **_CROSS)
 
 
 _CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
-def _limit_to(ax: Axes, values: Sequence[float]) -> None:
-    """Scale for the values that may win: a collapsed fit's criterion can be so low that all else becomes one line."""
+def _limit_to(ax: Axes, values: Sequence[float]) -> str:
+    """Scale for the values that may win and are near the best: else one collapsed or poor fit turns all else into one line.
+
+    Returns what to say about the values that lie above.
+    """
     low, high = min(values), max(values)
-    margin = 0.06 * (high - low) or 1.0
-    ax.set_ylim(low - 1.5 * margin, high + margin)
+    reach = low + STEEP * (float(np.median(values)) - low)
+    cut = high - low > 2.0 * (reach - low) > 0.0
+    top = reach if cut else high
+    margin = 0.06 * (top - low) or 1.0
+    ax.set_ylim(low - 1.5 * margin, top + margin)
+    return "values far above the best lie outside" if cut else ""
 
 
 def _failures(selection: Selection) -> str:
@@ -467,22 +506,33 @@ def _failures(selection: Selection) -> str:
     return f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
 
 
-def _draw_criteria(ax: Axes, cells: Sequence[Candidate], criteria: Mapping[str, Callable[[FitResult], float]]) -> None:
+def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -> None:
     """Several criteria of one family, over the cells that may win."""
     cells = sorted((c for c in cells if c.eligible), key=lambda c: c.n_components)
-    fits = [(c.n_components, c.fit) for c in cells if c.fit is not None]
     handles: list[Line2D] = []
-    for (name, criterion), colour, marker in zip(criteria.items(), PALETTE, "osD^vP*Xph", strict=False):
-        values = [criterion(fit) for _, fit in fits]
+    ring: list[Line2D] = []
+    seen: list[float] = []
+    for name, colour, marker in zip(names, PALETTE, "osD^vP*Xph", strict=False):
+        values = [_value(c, name) for c in cells]
+        title = title_of(name)
         (line,) = ax.plot(
-            [K for K, _ in fits], values, color=colour, marker=marker, linewidth=1.8, markersize=5, label=name.upper()
+            [c.n_components for c in cells], values, color=colour, marker=marker, linewidth=1.8, markersize=5, label=title
         )
-        lowest = int(np.argmin(values))
-        ring = _ring(ax, fits[lowest][0], values[lowest], "lowest")
         handles.append(line)
-    _headline(ax, f"{cells[0].family} by several criteria" if len(criteria) > 1 else cells[0].family, "")
+        seen.extend(value for value in values if isfinite(value))
+        if any(map(isfinite, values)):
+            lowest = int(np.nanargmin(values))
+            ring = [_ring(ax, cells[lowest].n_components, values[lowest], "lowest")]
+    hidden = _limit_to(ax, seen) if seen else ""
+    _headline(ax, f"{cells[0].family} by several criteria" if len(names) > 1 else cells[0].family, hidden)
     _criterion_axes(ax, "criterion")
-    _legend_beside(ax, [*handles, ring] if handles else [], "")
+    _legend_beside(ax, [*handles, *ring], "")
+
+
+def _value(cell: Candidate, name: str) -> float:
+    """A criterion of a fitted cell: the one that the selection computed, else from the fit alone."""
+    assert cell.fit is not None
+    return cell.criteria[name] if name in cell.criteria else criterion_named(name)(cell.fit)
 
 
 def _ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
@@ -504,6 +554,104 @@ def _criterion_axes(ax: Axes, name: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07)
     _tidy(ax)
+
+
+# ---- components merged into clusters -------------------------------------------------------------------------------------
+
+
+STEM = 0.35
+"""How far the branches of the components reach below the first fork."""
+
+
+def plot_merging(tree: MergeTree, n_clusters: int | None = None, *, title: str | None = None) -> Figure:
+    """How components merge into clusters: the tree, and the entropy of the memberships over the number of clusters.
+
+    Left, each fork is a merge, and its height is the number of clusters after it; what makes one cluster has one colour. Right, the
+    entropy grows steeply where components of one cluster are kept apart; the chosen number is ringed.
+
+    Parameters
+    ----------
+    tree : MergeTree
+    n_clusters : int, optional
+        Where it is cut; by default at the elbow.
+    title : str, optional
+
+    Returns
+    -------
+    Figure
+    """
+    chosen = tree.elbow() if n_clusters is None else n_clusters
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    forks, path = figure.subplots(1, 2)
+    # The number of clusters falls upwards in the tree, so that it grows from its leaves.
+    _draw_forks(forks, tree, chosen)
+    _draw_entropies(path, tree, chosen)
+    if title:
+        figure.suptitle(_plain(title), x=0.012, ha="left", fontsize=13, color=INK)
+    return figure
+
+
+def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
+    """The tree over the number of clusters, with the components below; branches that are kept apart are joined by dots."""
+    K = tree.n_components
+    order = _leaf_order(tree)
+    clusters = component_colours(n_clusters)
+    own = {k: g for g, group in enumerate(tree.groups(n_clusters)) for k in group}
+    at: dict[int, tuple[float, float, Any]] = {k: (float(order.index(k)), K + STEM, tuple(clusters[own[k]])) for k in range(K)}
+    for step, (first, second, *_) in enumerate(tree.linkage(), start=1):
+        (x0, y0, c0), (x1, y1, c1) = at.pop(int(first)), at.pop(int(second))
+        left, apart = K - step, K - step < n_clusters
+        colour, line = (GREY, ":") if apart else (c0, "-")
+        for x, y, own_colour in ((x0, y0, c0), (x1, y1, c1)):
+            whole = min(max(left, n_clusters), y)  # dots begin where the clusters end
+            if whole < y:
+                ax.plot([x, x], [y, whole], color=own_colour, linewidth=2.4)
+            ax.plot([x, x], [whole, left], color=GREY, linewidth=1.4, linestyle=":")
+        ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
+        at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
+    ax.set_xticks(range(K), [str(k + 1) for k in order])
+    ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + STEM, 0.7))
+    ax.yaxis.set_major_locator(MaxNLocator(12, integer=True))
+    _headline(ax, f"{_count(K, 'component')}, {_count(n_clusters, 'cluster')}", "")
+    _tidy(ax)
+    ax.grid(visible=False, axis="x")
+
+
+def _leaf_order(tree: MergeTree) -> list[int]:
+    """The components in an order in which no branches cross."""
+    members: dict[int, list[int]] = {k: [k] for k in range(tree.n_components)}
+    for number, (first, second, *_) in enumerate(tree.linkage(), start=tree.n_components):
+        left, right = sorted((members.pop(int(first)), members.pop(int(second))), key=min)
+        members[number] = left + right
+    return [k for group in members.values() for k in group]
+
+
+def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
+    """The entropy over the number of clusters, and two lines that meet at the elbow."""
+    numbers = np.arange(1, tree.n_components + 1)
+    (line,) = ax.plot(numbers, tree.entropies, color=PALETTE[0], marker="o", linewidth=1.8, markersize=5, label="entropy")
+    handles = [line, _ring(ax, n_clusters, float(tree.entropies[n_clusters - 1]), "chosen")]
+    elbow = tree.elbow()
+    if tree.n_components > 2:
+        for part in (slice(0, elbow), slice(elbow - 1, None)):
+            slope, height = np.polyfit(numbers[part], tree.entropies[part], 1)
+            x = numbers[part][[0, -1]]
+            (fitted,) = ax.plot(
+                x, height + slope * x, color=GREY, linewidth=1.1, linestyle=(0, (5, 2)), zorder=2, label="two lines"
+            )
+        handles.insert(1, fitted)
+    chosen = "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"
+    _headline(ax, f"Entropy of the memberships: {chosen}", "")
+    ax.set(xlabel="clusters", ylabel="entropy (nats)")
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    ax.margins(x=0.07, y=0.08)
+    _tidy(ax)
+    _legend_beside(ax, handles, "")
+
+
+def _count(n: int, noun: str) -> str:
+    """``1 cluster``, ``2 clusters``."""
+    return f"{n} {noun}{'s' * (n > 1)}"
 
 
 # ---- the path of EM ----------------------------------------------------------------------------------------------------

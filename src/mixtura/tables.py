@@ -38,6 +38,9 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "?", "."})
 IDENTIFIERS = frozenset({"", "id", "index", "row", "rowid", "row_id", "rowname", "rownames", "row_names", "no", "nr", "unnamed: 0"})
 """Headers (lower case) under which 0, 1, 2 ... or 1, 2, 3 ... counts the rows and measures nothing."""
 
+GROUPS = frozenset({"label", "labels", "class", "cluster", "group", "target"})
+"""Headers (lower case) under which repeated whole numbers are names of groups."""
+
 FOREIGN = {
     b"PK\x03\x04": "a zip archive, perhaps an Excel workbook. Save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook. Save the sheet as CSV",
@@ -173,6 +176,8 @@ def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
         return "empty"
     if _counts_rows(column.header, values):
         return "a row number"
+    if _names_groups(column.header, known):
+        return "a label by its name and its whole numbers (to use it all the same, name it among the columns)"
     if len(values) > 1 and known.size == values.size and known.min() == known.max():
         return f"constant ({known[0]:g} in every row)"
     twin = seen.get(_fingerprint(values))
@@ -184,6 +189,11 @@ def _counts_rows(header: str, values: Array) -> bool:
     if header.lower() not in IDENTIFIERS or values[0] not in (0, 1):
         return False
     return bool((values == np.arange(len(values)) + values[0]).all())
+
+
+def _names_groups(header: str, known: Array) -> bool:
+    """Whether a column's header says that its few whole numbers are names of groups, not measurements."""
+    return header.strip().lower() in GROUPS and bool((known == np.round(known)).all()) and len(np.unique(known)) < len(known)
 
 
 def _fingerprint(values: Array) -> bytes:
@@ -451,6 +461,14 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
     }
     columns.update((f"probability_{k}", values) for k, values in enumerate(probabilities.T, start=1))
     columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
+    return columns
+
+
+def cluster_columns(probabilities: Array, clusters: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+    """Further columns where components, counted from 1, were merged into clusters: the most probable one, and each probability."""
+    merged = np.stack([probabilities[:, [k - 1 for k in cluster]].sum(axis=1) for cluster in clusters], axis=1)
+    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1) + 1}
+    columns.update((f"cluster_probability_{g}", values) for g, values in enumerate(merged.T, start=1))
     return columns
 
 
