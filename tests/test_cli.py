@@ -144,7 +144,7 @@ def test_degenerate_candidates_are_counted_and_explained(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
     assert main(["fit", "data.csv", "--components", "1,2", "--families", "VII", "--criterion", "aic"]) == 0
     out = capsys.readouterr().out
-    assert "1 of 2 candidates may not win, because a component is degenerate: VII with 2. For example, " in out
+    assert "1 of 2 candidates may not win because of degenerate components: VII with 2. For example, " in out
 
 
 def test_failed_candidates_name_the_columns(here, capsys):

@@ -26,12 +26,11 @@ from mixtura.criteria import (
     icl_entropy,
     nec,
     sabic,
-    title_of,
     why_undefined,
 )
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
-from mixtura.results import Evaluation, FitResult, StopReason
+from mixtura.results import Evaluation, FitResult, StopReason, title_of
 
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 SAME_SUM = 1e-11

@@ -207,7 +207,7 @@ def test_a_selection_tells_its_outcome_and_every_exclusion():
     assert others[0].startswith(
         "1 of 8 candidates could not be fitted: VVI with 4. For example, VVI with 4 components: 12 distinct"
     )
-    assert others[1].startswith("4 of 8 candidates may not win, because a component is degenerate: VVV with 3, 5-7.")
+    assert others[1].startswith("4 of 8 candidates may not win because of degenerate components: VVV with 3, 5-7.")
     assert others[2].startswith("1 of 8 candidates did not converge: VII with 2.")
 
 

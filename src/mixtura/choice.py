@@ -21,10 +21,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from mixtura.criteria import title_of
 from mixtura.initialisers import KMeansPlusPlus
 from mixtura.resamples import replicates, resampled
-from mixtura.results import Candidate, Selection
+from mixtura.results import Candidate, Selection, title_of
 from mixtura.search import Plan
 from mixtura.selection import Grid, is_cut_short, select
 from mixtura.stopping import SmallGain

@@ -614,7 +614,7 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
 
 def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The best few."""
-    from mixtura.criteria import title_of
+    from mixtura.results import title_of
 
     shown = [row for row in rows if row["eligible"]][:SHOWN]
     title = f"\nThe best of {_counted(len(rows), 'candidate')} by {title_of(criterion)} (lower is better)"
@@ -629,7 +629,7 @@ def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any
 
 def _say_choices(out: Plain, document: Mapping[str, Any]) -> None:
     """What other criteria would choose, those of one mind together."""
-    from mixtura.criteria import title_of
+    from mixtura.results import title_of
 
     minds: dict[str, list[str]] = {}
     for name, choice in document["choices"].items():

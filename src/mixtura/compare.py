@@ -15,6 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from mixtura.arrays import Array, Labels
 from mixtura.estimators import GaussianMixture
+from mixtura.search import calm
 from mixtura.selector import GaussianMixtureSelector
 from mixtura.validation import rows_of
 
@@ -151,7 +152,8 @@ def compare(X: Any, *, n_components: int | None = None, mixture_family: str = "V
     """
     Z = _standardised(X)
     mixture, mixture_labels, K = _gaussian_mixture(Z, n_components, mixture_family, random_state)
-    k_means, k_means_labels = _k_means(Z, K, random_state)
+    with calm(len(Z)):  # or k-means on few rows would be timed while its threads wait
+        k_means, k_means_labels = _k_means(Z, K, random_state)
     dbscan, dbscan_labels = _dbscan(Z, random_state)
     methods = (k_means, mixture, dbscan)
     labels = dict(zip((method.name for method in methods), (k_means_labels, mixture_labels, dbscan_labels), strict=True))

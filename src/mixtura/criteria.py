@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite, log, nan
 
-from mixtura.results import Evaluation, FitResult
+from mixtura.results import Evaluation, FitResult, title_of
 
 # ---- from the likelihood and the number of parameters ----------------------------------------------------------------
 
@@ -149,21 +149,6 @@ NEC, CV = "nec", "cv"
 
 ALL_CRITERIA = (*CRITERIA, NEC, CV)
 """Whatever a selection can choose by; NEC also needs the fit with one component, CV refits."""
-
-TITLES = {
-    "icl": "ICL (MAP)",
-    "icl_entropy": "ICL (entropy)",
-    "aicc": "AICc",
-    "sabic": "adjusted BIC",
-    "entropy": "entropy",
-    CV: "cross-validated -2 log-likelihood",
-}
-"""What people read where it is not the name in capitals."""
-
-
-def title_of(name: str) -> str:
-    """The name of a criterion in a sentence or over a column."""
-    return TITLES.get(name, name.upper())
 
 
 def criterion_named(name: str) -> Callable[[Evaluation], float]:

@@ -44,7 +44,7 @@ from mixtura.parametrisation import (
 from mixtura.protocols import Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
-from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search, usual_starts, workers_for
+from mixtura.search import DEFAULT_STARTS, Plan, calm, draw_starts, search, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -209,10 +209,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         constraints = door.constraints_of(self)
         door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
         regularisation = door.regularisation_for(family, survey, K, constraints)
-        starts = self._starts(rows, survey, family, kept, given)
-        if any(part is not None for part in given):
-            starts = [_with_given(start, family, regularisation, given) for start in starts]
-        found = search(survey, starts, family, regularisation, self._plan(survey, len(starts)))
+        with calm(len(rows)):
+            starts = self._starts(rows, survey, family, kept, given)
+            if any(part is not None for part in given):
+                starts = [_with_given(start, family, regularisation, given) for start in starts]
+            found = search(survey, starts, family, regularisation, self._plan(survey, len(starts)))
         self._adopt(found.best, rows.dtype)
         self._warn(found.best)
         return self

@@ -26,10 +26,10 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array, Labels
-from mixtura.criteria import criterion_named, title_of
+from mixtura.criteria import criterion_named
 from mixtura.merging import MergeTree
 from mixtura.mixture import Mixture
-from mixtura.results import Candidate, FitResult, Selection
+from mixtura.results import Candidate, FitResult, Selection, title_of
 
 PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadd", "#b9ac70", "#717581", "#94a4a2")
 """Ten colours that people with any kind of colour vision can tell apart (Petroff 2021, arXiv:2107.02270), greys last."""

@@ -298,11 +298,27 @@ def _criteria_row(candidate: Candidate, names: Iterable[str]) -> dict[str, objec
 # ---- a selection in words ------------------------------------------------------------------------------------------
 
 
+TITLES = {
+    "icl": "ICL (MAP)",
+    "icl_entropy": "ICL (entropy)",
+    "aicc": "AICc",
+    "sabic": "adjusted BIC",
+    "entropy": "entropy",
+    "cv": "cross-validated -2 log-likelihood",
+}
+"""What people read where it is not the name in capitals."""
+
+
+def title_of(name: str) -> str:
+    """The name of a criterion in a sentence or over a column."""
+    return TITLES.get(name, name.upper())
+
+
 def _verdict(selection: Selection) -> list[str]:
     """The winner, and what the distance to the runner-up says."""
     if not selection.ranking:
         return ["No candidate may win."]
-    best, runner_up, name = selection.best, selection.runner_up, selection.criterion.upper()
+    best, runner_up, name = selection.best, selection.runner_up, title_of(selection.criterion)
     won = f"Best by {name}: {best.title}, {best.criterion:.3f} (lower is better)."
     if runner_up is None:
         return [won, "There is no other model to compare it with."]
@@ -316,7 +332,7 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of cell that may not win or is not finished."""
     kinds = {
         "could not be fitted": [c for c in candidates if c.fit is None],
-        "may not win, because a component is degenerate": [c for c in candidates if c.fit is not None and c.fit.degenerate],
+        "may not win because of degenerate components": [c for c in candidates if c.fit is not None and c.fit.degenerate],
         "may not win for another reason": [c for c in candidates if c.fit and not c.fit.degenerate and not c.eligible],
         "did not converge": [c for c in candidates if c.eligible and c.reason],
     }
@@ -349,4 +365,5 @@ def _reasons(cells: list[Candidate]) -> str:
     """The first reason, and how many others there are."""
     reasons = list(dict.fromkeys(c.reason for c in cells))
     more = f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)" if len(reasons) > 1 else ""
-    return f"For example, {cells[0].title}: {reasons[0].rstrip('.')}{more}."
+    first = reasons[0].removeprefix("degenerate: ").rstrip(".")
+    return f"For example, {cells[0].title}: {first}{more}."

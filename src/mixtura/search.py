@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mixtura.backends import processors
 from mixtura.degeneracy import degenerate_components
@@ -38,8 +40,8 @@ HOPELESS = 0.5
 """A fit leaves the search when ten times what its trace says is left to gain would still be half a unit of log-likelihood short."""
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
-    Hierarchical("VVV", "SVD"),
     KMeansStart("standardised"),
+    Hierarchical("VVV", "SVD"),
     KMeansStart("whitened"),
     Hierarchical("VVV", "STD"),
     KMeansPlusPlus("standardised"),
@@ -274,16 +276,16 @@ def _sound(fit: FitResult | FailedStart) -> bool:
 
 
 def _different(fits: Iterable[FitResult | FailedStart], same: float) -> list[int]:
-    """Numbers of the fits, best first, one for each likelihood."""
+    """Numbers of the fits, best first, one for each likelihood: the earliest of those that count as equal."""
     ranked = sorted(
-        ((fit, number) for number, fit in enumerate(fits) if isinstance(fit, FitResult)), key=lambda item: -item[0].trace[-1]
+        ((fit.trace[-1], number) for number, fit in enumerate(fits) if isinstance(fit, FitResult)), key=lambda item: -item[0]
     )
     chosen: list[int] = []
-    level = float("inf")
-    for fit, number in ranked:
-        if fit.trace[-1] < level - same:
-            chosen.append(number)
-            level = fit.trace[-1]
+    while ranked:
+        level = ranked[0][0] - same
+        equal = [number for value, number in ranked if value >= level]
+        chosen.append(min(equal))
+        ranked = ranked[len(equal) :]
     return chosen
 
 
@@ -313,6 +315,16 @@ def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: 
             if any(future.done() and future.exception() for future in futures):
                 stopped.set()  # an error, for example of a callback, is not held back until all others are done
         return [future.result() for future in futures]
+
+
+def calm(n_rows: int) -> AbstractContextManager[object]:
+    """One thread for BLAS while fits run, since many small matrices wait longer for threads than they compute; and for OpenMP
+    (k-means) where the rows are few.
+
+    As scikit-learn does, this holds for the process while it lasts.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api=None if n_rows < ROWS_WORTH_A_THREAD else "blas")
+    return limits
 
 
 def workers_for(survey: Survey, jobs: int, n_threads: int | None) -> int:

@@ -21,7 +21,7 @@ from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
 from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
-from mixtura.search import Plan, usual_starts, workers_for
+from mixtura.search import Plan, calm, usual_starts, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -144,7 +144,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             families = [family for family in families if family.name.endswith("II")]
         grid = self._grid(ks, families)
         plan = self._plan(survey, len(ks))
-        self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
+        with calm(len(rows)):
+            self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
         self.best_estimator_ = self._best(self.selection_, rows.dtype)
         return self
 
