@@ -171,3 +171,25 @@ def test_pseudo_rows_are_a_prior():
 def test_every_family_has_a_prior():
     for name in FAMILIES:
         assert ConjugatePrior().worked_out(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
+
+
+def test_a_ridge_beside_a_prior_lowers_no_objective(family):
+    X = two_groups(150, 2, apart=3.0)
+    fitted = GaussianMixture(2, covariance_type=family.name, prior="conjugate", reg_covar=0.5, n_init=1, random_state=0).fit(X)
+    assert fitted.n_iter_ > 2, "an objective that falls ends EM at once"
+    assert fitted.standard_errors(X).distance < 0.1
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.01])
+@pytest.mark.parametrize(("one", "same"), [("EEE", "VVV"), ("EVE", "VVV"), ("EEI", "VVI"), ("EVI", "VVI"), ("EII", "VII")])
+def test_with_one_component_equal_models_have_equal_priors(one, same, shrinkage):
+    X = two_groups(50, 2)
+    fits = [GaussianMixture(covariance_type=name, prior=ConjugatePrior(shrinkage)).fit(X).result_ for name in (one, same)]
+    np.testing.assert_allclose(fits[0].mixture.covariance.dense(), fits[1].mixture.covariance.dense(), rtol=1e-12)
+
+
+def test_a_penalty_loses_no_digits_to_units():
+    X = np.random.default_rng(0).standard_normal((60, 3)) @ np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
+    units = np.array([1e-8, 1.0, 1e8])  # their product is one, so no determinant changes
+    plain, scaled = (GaussianMixture(prior="conjugate").fit(X * by).result_ for by in (np.ones(3), units))
+    assert scaled.trace[-1] == pytest.approx(plain.trace[-1], abs=1e-6)
