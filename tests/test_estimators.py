@@ -544,3 +544,10 @@ def test_equal_proportions_are_not_counted_by_any_criterion(faithful):
     fitted = GaussianMixture(3, equal_weights=True, random_state=0).fit(faithful)
     assert fitted.bic(faithful) == pytest.approx(criteria.bic(fitted.result_), rel=1e-12)
     assert fitted.aic(faithful) == pytest.approx(criteria.aic(fitted.result_), rel=1e-12)
+
+
+def test_covariances_of_far_units_come_back_in():
+    units = np.array([1e-8, 1.0, 1e8])
+    fitted = GaussianMixture(2, random_state=0).fit(two_groups(100, 3) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]]) * units)
+    again = GaussianMixture.from_parameters(fitted.weights_, fitted.means_, fitted.covariances_)
+    np.testing.assert_allclose(again.precisions_, fitted.precisions_, rtol=1e-6)
