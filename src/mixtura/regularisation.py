@@ -35,6 +35,8 @@ SMALLEST_EIGENVALUE = 1e-12
 RATIO_ROUNDING = 1e-9
 """What rounding may add to a ratio of eigenvalues."""
 
+NEAR_RATIO = 1e-6
+
 UNRESOLVED = 1e-15
 """Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means nothing."""
 
@@ -162,11 +164,11 @@ class Regularisation:
 
     def allows(self, covariance: Covariance) -> bool:
         """Whether a covariance keeps the ratio; one that was given, or fitted without it, may not."""
-        if self.eigenvalue_ratio is None:
-            return True
-        values = covariance.values
-        spreads = np.linalg.eigvalsh(values) if isinstance(covariance, Dense) else values
-        return bool(spreads.max() <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio * spreads.min())
+        return self.eigenvalue_ratio is None or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
+
+    def at_the_ratio(self, covariance: Covariance) -> bool:
+        """Whether the bound on the ratio holds the covariance back."""
+        return self.eigenvalue_ratio is not None and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
 
     def check(self, covariance: Covariance) -> Covariance:
         """The covariance as it is, or a collapse where nothing kept it from zero.
@@ -216,6 +218,13 @@ class Regularisation:
             bounds = np.full(len(covariance.values), (1.0 + 1.0 / margin) * self.ridge)
             near = near | _below(covariance, bounds, np.ones_like(self.scale))
         return near
+
+
+def _ratio_of(covariance: Covariance) -> float:
+    """The largest eigenvalue of all components over the smallest."""
+    values = covariance.values
+    spreads = np.linalg.eigvalsh(values) if isinstance(covariance, Dense) else values
+    return float(spreads.max() / spreads.min()) if spreads.min() > 0 else float("inf")
 
 
 def _widths(covariance: Covariance, scale: Array) -> Array:
