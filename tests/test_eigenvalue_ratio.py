@@ -76,3 +76,19 @@ def test_it_keeps_a_component_from_collapsing_on_one_value():
 def test_a_ratio_that_makes_no_sense_is_refused(ratio):
     with pytest.raises(ValueError, match="eigenvalue_ratio must be a number of at least 1 or None"):
         GaussianMixture(2, eigenvalue_ratio=ratio).fit(two_groups(50))
+
+
+def test_a_ratio_is_kept_where_the_start_breaks_it(family):
+    X = two_groups(200, 2) * [1.0, 3.0]
+    fitted = GaussianMixture(2, covariance_type=family.name, warm_start=True, random_state=0).fit(X)
+    values = np.linalg.eigvalsh(fitted.set_params(eigenvalue_ratio=1.1).fit(X).result_.mixture.covariance.dense())
+    assert values.max() <= 1.1 * values.min() * (1 + 1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+def test_columns_of_far_units_break_no_family(family):
+    X = two_groups(100, 3) * [1e-8, 1.0, 1e8]
+    fitted = GaussianMixture(2, covariance_type=family.name, eigenvalue_ratio=100.0, random_state=0).fit(X)
+    assert np.isfinite(fitted.lower_bound_)
+    values = np.linalg.eigvalsh(fitted.result_.mixture.covariance.dense())
+    assert values.max() <= 100.0 * values.min() * (1 + 1e-6)

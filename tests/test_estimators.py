@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as TheirMixture
 
 from conftest import two_groups
-from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura import GaussianMixture, GaussianMixtureSelector, criteria
 from mixtura.errors import DataError, DataWarning, DegenerateWarning
 
 SHAPES = {"full": (3, 2, 2), "tied": (2, 2), "diag": (3, 2), "spherical": (3,), "tied_diag": (2,), "tied_spherical": ()}
@@ -539,3 +539,16 @@ def test_a_warm_start_reports_its_own_iterations_only(faithful):
         second = g.fit(faithful).lower_bounds_
     assert len(first) == len(second) == g.n_iter_ == 5
     assert second[0] > first[-1]
+
+
+def test_equal_proportions_are_not_counted_by_any_criterion(faithful):
+    fitted = GaussianMixture(3, equal_weights=True, random_state=0).fit(faithful)
+    assert fitted.bic(faithful) == pytest.approx(criteria.bic(fitted.result_), rel=1e-12)
+    assert fitted.aic(faithful) == pytest.approx(criteria.aic(fitted.result_), rel=1e-12)
+
+
+def test_covariances_of_far_units_come_back_in():
+    units = np.array([1e-8, 1.0, 1e8])
+    fitted = GaussianMixture(2, random_state=0).fit(two_groups(100, 3) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]]) * units)
+    again = GaussianMixture.from_parameters(fitted.weights_, fitted.means_, fitted.covariances_)
+    np.testing.assert_allclose(again.precisions_, fitted.precisions_, rtol=1e-6)

@@ -353,6 +353,15 @@ def test_another_data_set_than_the_fits_is_refused_in_words():
         fit.standard_errors(two_groups(200, apart=7.0, seed=1))
 
 
+def test_a_fit_at_the_bound_of_eigenvalues_is_told_from_one_that_stopped_early():
+    X = two_groups(200) * [1.0, 4.0]
+    bounded = GaussianMixture(2, eigenvalue_ratio=2.0, random_state=0).fit(X)
+    with pytest.raises(InferenceError, match="eigenvalue_ratio=2 is reached"):
+        bounded.standard_errors(X)
+    assert np.isfinite(bounded.standard_errors(X, method="bootstrap", n_replicates=4, random_state=0).covariances).all()
+    assert np.isfinite(bounded.set_params(eigenvalue_ratio=1000.0).fit(X).standard_errors(X).covariances).all()
+
+
 def test_a_saddle_is_refused_in_words():
     """Two balls a ten-thousandth of a deviation apart, on two groups: EM hardly moves, and would leave for good."""
     X = two_groups(200, 2, apart=6) * [1.0, 0.1]

@@ -8,7 +8,7 @@ import pytest
 from conftest import read_data, read_truth, survey, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
 from mixtura.em import em
-from mixtura.errors import DegenerateWarning
+from mixtura.errors import DataError, DataWarning, DegenerateWarning
 from mixtura.families import FAMILIES, family_named
 from mixtura.initialisers import FromLabels
 from mixtura.moments import Moments, Scatter
@@ -155,6 +155,9 @@ def test_a_prior_keeps_a_component_on_two_rows_alive():
         (ConjugatePrior(scale=np.eye(2)), "scale of the prior"),
         (ConjugatePrior(scale=-np.eye(3)), "positive-definite"),
         (ConjugatePrior(scale=0.0), "scale of the prior must be positive"),
+        (ConjugatePrior(scale="a"), "scale of the prior must be positive"),
+        (ConjugatePrior(mean="a"), "mean of the prior"),
+        (ConjugatePrior(shrinkage=None), "shrinkage of the prior must be a number of at least 0"),
     ],
 )
 def test_a_prior_of_the_wrong_shape_is_refused_in_words(prior, message):
@@ -171,3 +174,46 @@ def test_pseudo_rows_are_a_prior():
 def test_every_family_has_a_prior():
     for name in FAMILIES:
         assert ConjugatePrior().worked_out(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
+
+
+def test_a_ridge_beside_a_prior_lowers_no_objective(family):
+    X = two_groups(150, 2, apart=3.0)
+    fitted = GaussianMixture(2, covariance_type=family.name, prior="conjugate", reg_covar=0.5, n_init=1, random_state=0).fit(X)
+    assert fitted.n_iter_ > 2, "an objective that falls ends EM at once"
+    assert fitted.standard_errors(X).distance < 0.1
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 0.01])
+@pytest.mark.parametrize(("one", "same"), [("EEE", "VVV"), ("EVE", "VVV"), ("EEI", "VVI"), ("EVI", "VVI"), ("EII", "VII")])
+def test_with_one_component_equal_models_have_equal_priors(one, same, shrinkage):
+    X = two_groups(50, 2)
+    fits = [GaussianMixture(covariance_type=name, prior=ConjugatePrior(shrinkage)).fit(X).result_ for name in (one, same)]
+    np.testing.assert_allclose(fits[0].mixture.covariance.dense(), fits[1].mixture.covariance.dense(), rtol=1e-12)
+
+
+def test_a_penalty_loses_no_digits_to_units():
+    X = np.random.default_rng(0).standard_normal((60, 3)) @ np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
+    units = np.array([1e-8, 1.0, 1e8])  # their product is one, so no determinant changes
+    plain, scaled = (GaussianMixture(prior="conjugate").fit(X * by).result_ for by in (np.ones(3), units))
+    assert scaled.trace[-1] == pytest.approx(plain.trace[-1], abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("case", ["constant column", "combination", "K rows"])
+def test_a_prior_of_full_rank_carries_singular_data_and_says_so(case, family):
+    X = two_groups(60, 2)
+    X = {"constant column": np.c_[X, np.ones(60)], "combination": np.c_[X, X.sum(axis=1)], "K rows": X[[0, 1, 40]]}[case]
+    K = 3 if case == "K rows" else 2
+    sound = case != "K rows" and (family.name in ("EII", "VII") or (case == "combination" and family.name.endswith("I")))
+    if not sound:
+        with pytest.raises(DataError):
+            GaussianMixture(K, covariance_type=family.name, random_state=0).fit(X)
+        with pytest.warns(DataWarning, match="the prior decides the answer"):
+            fitted = GaussianMixture(K, covariance_type=family.name, prior=ConjugatePrior(scale=0.5), random_state=0).fit(X)
+        assert np.linalg.eigvalsh(fitted.result_.mixture.covariance.dense()).min() > 1e-6
+
+
+def test_the_usual_prior_of_singular_data_is_singular():
+    X = np.c_[two_groups(60, 2), np.ones(60)]
+    with pytest.raises(DataError, match="column 2 is constant"):
+        GaussianMixture(2, prior="conjugate").fit(X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from math import isfinite, isnan
 
 import numpy as np
@@ -235,6 +236,21 @@ def test_a_resample_weighs_what_the_data_weigh():
     assert resampled(survey(X, counts), rng).total == counts.sum()
     fractions = rng.uniform(0, 1e-3, 150)
     assert resampled(survey(X, fractions), rng).total == pytest.approx(fractions.sum())
+
+
+def test_a_resample_has_the_effective_size_of_the_data():
+    X, fractions = two_groups(150), np.random.default_rng(0).uniform(0.2, 3.0, 150)
+    for weights in (None, fractions):
+        data = survey(X, weights)
+        drawn = pickle.loads(pickle.dumps(resampled(data, np.random.default_rng(1))))
+        assert drawn.effective_size == pytest.approx(data.effective_size)
+
+
+def test_resamples_are_cross_validated_only_where_that_decides(monkeypatch):
+    X = two_groups(80)
+    selector = choose(X, ks=(1, 2), families=["EII"], folds=3)
+    monkeypatch.setattr("mixtura.selection.folds_of", None)  # calling it would fail
+    assert len(selector.bootstrap(X, n_resamples=2).winners) == 2
 
 
 def test_a_clear_choice_wins_every_resample_and_says_so():

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from mixtura.criteria import CV
 from mixtura.initialisers import KMeansPlusPlus
 from mixtura.resamples import replicates, resampled
 from mixtura.results import Candidate, Selection, title_of
@@ -159,7 +160,8 @@ def bootstrap_selection(
         raise ValueError("No candidate of this selection may win, so there is no choice to be uncertain about.")
     small = restricted(grid, selection, top_families, top_ks)
     warm = {(c.family, c.n_components): c.fit.mixture for c in selection.ranking if c.fit is not None}
-    small = replace(small, initialisers=DRAWN_STARTS, warm=warm)
+    folds = grid.folds if grid.criterion == CV else 0  # only what decides is worth its time
+    small = replace(small, initialisers=DRAWN_STARTS, warm=warm, folds=folds)
     done: list[Winner | None] = []
 
     def count(winner: Winner | None) -> None:

@@ -422,7 +422,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
-        return family_named(self.covariance_type).n_parameters(K, d)
+        return family_named(self.covariance_type).n_parameters(K, d) - (K - 1 if self.equal_weights else 0)
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.criteria.bic`."""

@@ -33,6 +33,7 @@ from mixtura.protocols import Block, Family
 from mixtura.regularisation import Regularisation
 from mixtura.survey import Survey
 from mixtura.uncertainty import (
+    FARTHEST,
     MembershipIntervals,
     Parameters,
     Uncertainty,
@@ -407,9 +408,12 @@ def errors_from_information(
     found = information(survey, mixture, family, regularisation, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)
-    refuse_far(_length(found, tuple(map(_inverted, found.complete))))  # of one EM step: below the distance to a maximum
+    step = _length(found, tuple(map(_inverted, found.complete)))  # of one EM step: below the distance to a maximum
+    _refuse_bound(step, mixture, regularisation)
+    refuse_far(step)
     inverses = tuple(_inverse(found, i) for i in range(len(found.groups)))
     distance = _length(found, inverses)
+    _refuse_bound(distance, mixture, regularisation)
     refuse_far(distance)
     if kind == "scores":
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
@@ -447,6 +451,16 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
 
 
 # ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def _refuse_bound(distance: float, mixture: Mixture, regularisation: Regularisation) -> None:
+    """At a bound on the eigenvalues the likelihood has a slope, and no fitting goes on to where it has none."""
+    if distance <= FARTHEST or regularisation.eigenvalue_ratio is None or not regularisation.at_the_ratio(mixture.covariance):
+        return
+    raise InferenceError(
+        f"no standard errors from derivatives: the bound eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where "
+        "the likelihood is not at a maximum of its own. Use method='bootstrap', whose refits keep the bound, or raise the ratio."
+    )
 
 
 def _inverse(found: Information, i: int) -> Array:

@@ -43,8 +43,7 @@ class Prior:
     def penalty(self, means: Array, covariance: Covariance) -> float:
         """What is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
-        values, vectors = np.linalg.eigh(self.scatter)
-        root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        root = _root(self.scatter)
         taken = self.rows * float(covariance.log_det[:free].sum())
         taken += sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(free))
         if self.shrinkage > 0:
@@ -108,10 +107,12 @@ class ConjugatePrior:
         axes_fixed = family.endswith("I")
         scale = self.scale if self.scale is not None else np.trace(sample) / d if axes_fixed else sample
         scatter = np.asarray(scale, dtype=np.float64) * np.eye(d) if np.ndim(scale) == 0 else np.asarray(scale, dtype=np.float64)
+        if K == 1:
+            family = _alone(family)
         if family in ("EII", "VII"):
             scatter = scatter / d
         drawn = 1.0 if self.shrinkage > 0 or d == 1 or family == "VVV" else 0.0
-        rows = _rows(_alone(family) if K == 1 else family, K, d, nu, drawn)
+        rows = _rows(family, K, d, nu, drawn)
         return Prior(rows, scatter, float(self.shrinkage), np.asarray(centre, dtype=np.float64))
 
 
@@ -130,6 +131,14 @@ def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
         return shared[family] + drawn * K
     each = {"VII": (nu + 2) / d + drawn, "VEI": (nu + 2 + drawn) / d, "VVI": nu + 2 + drawn, "VEV": 0.0}
     return each.get(family, nu + d + 1 + drawn)
+
+
+def _root(scatter: Array) -> Array:
+    """``R (d,d)`` with ``R'R`` the scatter, which may be singular; columns of very different units cost no digits."""
+    deviations = np.sqrt(np.diag(scatter))
+    units = np.where(deviations > 0, deviations, 1.0)
+    values, vectors = np.linalg.eigh(scatter / np.outer(units, units))
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))).T * units)
 
 
 def pseudo_rows(rows: float, scale: Array) -> Prior:

@@ -10,7 +10,8 @@ is in the evidence before the family sees it, so a family is its law and nothing
                the exact maximiser when a row's density is its average log density over the cloud, that is with each
                component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
                depends on the units by its nature
-    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.priors`)
+    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.priors`); with a ridge,
+               ``(W + n ridge + scatter) / (n + rows)``
     ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
 """
 
@@ -31,6 +32,11 @@ from mixtura.priors import Prior
 
 SMALLEST_EIGENVALUE = 1e-12
 """The relative floor: variances below 1e-12 of a column's variance (a millionth of its standard deviation) are noise."""
+
+RATIO_ROUNDING = 1e-9
+"""What rounding may add to a ratio of eigenvalues."""
+
+NEAR_RATIO = 1e-6
 
 UNRESOLVED = 1e-15
 """Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means nothing."""
@@ -124,12 +130,15 @@ class Regularisation:
         if shared:
             scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
             counts = np.array([moments.total])
+        seen = counts
         if self.prior is not None:
             scatter = scatter + kind.of_matrix(self.prior.scatter)
             counts = counts + self.prior.rows
-        average = _ratio(scatter, counts.reshape(-1, *[1] * (scatter.ndim - 1)) * (d if kind is Scatter.TRACE else 1))
-        if self.ridge:
-            average = average + (self.ridge if average.ndim < 3 else self.ridge * np.eye(d))
+        shape = (-1, *[1] * (scatter.ndim - 1))
+        average = _ratio(scatter, counts.reshape(shape) * (d if kind is Scatter.TRACE else 1))
+        if self.ridge:  # rows are small clouds, those of a prior are not
+            share = np.divide(seen, counts, out=np.ones_like(counts), where=counts > 0).reshape(shape)
+            average = average + self.ridge * share * (1.0 if average.ndim < 3 else np.eye(d))
         return self._lifted(Evidence(counts, average, K, d))
 
     def _lifted(self, evidence: Evidence) -> Evidence:
@@ -153,6 +162,14 @@ class Regularisation:
         values, vectors = np.linalg.eigh(evidence.average)
         cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
         return replace(evidence, average=_symmetric((vectors * cut[:, None, :]) @ np.swapaxes(vectors, 1, 2)))
+
+    def allows(self, covariance: Covariance) -> bool:
+        """Whether a covariance keeps the ratio; one that was given, or fitted without it, may not."""
+        return self.eigenvalue_ratio is None or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
+
+    def at_the_ratio(self, covariance: Covariance) -> bool:
+        """Whether the bound on the ratio holds the covariance back."""
+        return self.eigenvalue_ratio is not None and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
 
     def check(self, covariance: Covariance) -> Covariance:
         """The covariance as it is, or a collapse where nothing kept it from zero.
@@ -202,6 +219,13 @@ class Regularisation:
             bounds = np.full(len(covariance.values), (1.0 + 1.0 / margin) * self.ridge)
             near = near | _below(covariance, bounds, np.ones_like(self.scale))
         return near
+
+
+def _ratio_of(covariance: Covariance) -> float:
+    """The largest eigenvalue of all components over the smallest."""
+    values = covariance.values
+    spreads = np.linalg.eigvalsh(values) if isinstance(covariance, Dense) else values
+    return float(spreads.max() / spreads.min()) if spreads.min() > 0 else float("inf")
 
 
 def _widths(covariance: Covariance, scale: Array) -> Array:

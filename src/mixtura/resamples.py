@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import joblib
@@ -61,6 +62,18 @@ def folds_of(survey: Survey, n_folds: int, seed: np.random.SeedSequence) -> tupl
     return tuple(Fold(_survey_of(survey, dealt != v), _some_rows(survey, dealt == v)) for v in range(n_folds))
 
 
+@dataclass(frozen=True, eq=False)
+class _Redrawn(Survey):
+    """Rows drawn again: copies, of which there are as many as before, tell as much as the rows they stand for."""
+
+    original: Survey
+
+    @cached_property
+    def effective_size(self) -> float:
+        """Of the original: the weights of a resample are counts, and their spread is not that of a survey's design."""
+        return self.original.effective_size
+
+
 def resampled(survey: Survey, rng: np.random.Generator) -> Survey:
     """A bootstrap resample: multinomial counts as weights, so that no row is copied.
 
@@ -74,7 +87,7 @@ def resampled(survey: Survey, rng: np.random.Generator) -> Survey:
         total = weights.sum()
         draws = int(total) if are_counts(weights) else len(weights)
         counts = rng.multinomial(draws, weights / total) * (total / draws)
-    return _survey_of(survey, counts > 0, counts)
+    return _Redrawn(_some_rows(survey, counts > 0, counts), survey.backend, survey)
 
 
 def are_counts(weights: Array | None) -> bool:

@@ -264,6 +264,8 @@ def _prior_of(prior: Any) -> ConjugatePrior | None:
             f"prior must be None, 'conjugate' or a mixtura.ConjugatePrior, but {prior!r} came. "
             "'conjugate' is the prior of Fraley & Raftery 2007 with its usual numbers."
         )
+    if prior.shrinkage is None:
+        raise ValueError("shrinkage of the prior must be a number of at least 0, but None came. Use 0 to leave means alone.")
     check_size("shrinkage of the prior", prior.shrinkage)
     check_size("dof of the prior", prior.dof)
     return prior
@@ -278,13 +280,13 @@ def _check_prior(prior: ConjugatePrior, d: int) -> None:
     if prior.scale is None:
         return
     if np.ndim(prior.scale) == 0:
-        if not (np.isfinite(prior.scale) and prior.scale > 0):
+        if np.asarray(prior.scale).dtype.kind not in "fiu" or not 0 < prior.scale < np.inf:
             raise ValueError(
                 f"scale of the prior must be positive, but is {prior.scale!r}. It is a variance in the units of the data."
             )
         return
     scale = _shaped("scale of the prior", prior.scale, (d, d))
-    if not np.allclose(scale, scale.T) or not (np.linalg.eigvalsh(scale) > 0).all():
+    if not _is_positive_definite(scale):
         raise ValueError("scale of the prior must be a positive number or a symmetric, positive-definite matrix (d, d).")
 
 
@@ -322,8 +324,8 @@ def _needs_shrinkage(family: Family, survey: Survey) -> bool:
 def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> None:
     """Raise or warn where the data cannot carry this family with K components.
 
-    Without ``reg_covar`` such data are refused. With a positive one they are fitted as scikit-learn does, with a
-    :class:`DataWarning`, because the floor then decides the answer.
+    Without ``reg_covar`` such data are refused. With a positive one, or with a prior whose scale is not singular itself, they are
+    fitted with a :class:`DataWarning`, because that then decides the answer.
     """
     n = survey.source.n_rows
     if n < K:
@@ -336,15 +338,32 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
         _say_shrunk(survey, family, constraints)
         return
     reg_covar = constraints.reg_covar
-    if reg_covar is None:
-        raise DataError(cause)
-    if reg_covar == 0:
-        raise DataError(f"{ILL_DEFINED} {cause}")
-    warnings.warn(
-        f"{cause} With reg_covar={reg_covar:g} it is fitted all the same, and that number decides the answer.",
-        DataWarning,
-        stacklevel=4,
-    )
+    if reg_covar:
+        what = f"With reg_covar={reg_covar:g} it is fitted all the same, and that number decides the answer."
+    elif _prior_carries(survey, family, K, constraints.prior):
+        what = "With this prior it is fitted all the same, and the prior decides the answer."
+    else:
+        raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
+    warnings.warn(f"{cause} {what}", DataWarning, stacklevel=4)
+
+
+def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
+    """Whether a prior alone gives every covariance of the family a spread in every direction.
+
+    The usual scale is taken from the data, so what is singular there is singular here.
+    """
+    if prior is None:
+        return False
+    d = survey.source.n_features
+    _check_prior(prior, d)
+    scatter = prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total).scatter
+    variances = np.diag(scatter)
+    if family.needs is Scatter.TRACE:
+        return bool(variances.sum() > 0)
+    if family.needs is Scatter.DIAGONAL or not (variances > 0).all():
+        return bool((variances > 0).all())
+    deviations = np.sqrt(variances)
+    return bool(np.linalg.eigvalsh(scatter / np.outer(deviations, deviations))[0] > 10 * SMALLEST_EIGENVALUE)
 
 
 def _too_few_distinct(survey: Survey, K: int) -> str | None:
@@ -527,13 +546,25 @@ def check_spread(name: str, family: Family, given: Any, shape: tuple[int, ...]) 
             raise ValueError(f"'{name}' should be positive")
         return values
     for matrix in values.reshape(-1, *shape[-2:]):
-        if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0).all()):
+        if not _is_positive_definite(matrix):
             raise ValueError(f"'{name}' should be symmetric, positive-definite")
     return values
 
 
+def _is_positive_definite(matrix: Array) -> bool:
+    """Whether a matrix is a covariance, judged in the units of its own diagonal."""
+    variances = np.diag(matrix)
+    if not (variances > 0).all():
+        return False
+    units = np.sqrt(np.outer(variances, variances))
+    return bool(np.allclose(matrix / units, matrix.T / units) and (np.linalg.eigvalsh(matrix / units) > 0).all())
+
+
 def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> Array:
-    array = np.array(values, dtype=np.float64)
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"The parameter '{name}' should be numbers in the shape of {shape}, but {values!r} came") from None
     if array.shape != shape:
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
     if not np.isfinite(array).all():

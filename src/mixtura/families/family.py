@@ -17,6 +17,9 @@ from mixtura.errors import CollapseError
 from mixtura.moments import Moments, Scatter
 from mixtura.regularisation import Evidence, Regularisation
 
+ROUNDING = float(np.finfo(np.float64).eps)
+"""Eigenvalues below this share of the largest have no digits of their own, and may come out negative."""
+
 
 class CovarianceFamily:
     """Base of the families: name, what the E-step must accumulate, parameter counts, and the M-step around the law.
@@ -83,7 +86,7 @@ class CovarianceFamily:
         if regularisation.eigenvalue_ratio is not None:
             drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio)
             bent, proposal = bent or drawn is not proposal, drawn
-        if bent and previous is not None and previous.values.shape == proposal.values.shape:
+        if bent and previous is not None and previous.values.shape == proposal.values.shape and regularisation.allows(previous):
             return proposal if evidence.fit(proposal) >= evidence.fit(previous) else previous
         return proposal
 
@@ -97,7 +100,7 @@ def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float) ->
         values, vectors = np.linalg.eigh(covariance.values)
     else:
         values, vectors = covariance.values.reshape(len(evidence.counts), -1), None
-    logs = np.log(values)
+    logs = np.log(np.maximum(values, ROUNDING * values.max()))
     near = contracted(logs, evidence.counts, ratio)
     if near is logs:
         return covariance
