@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense
-from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, along, common_axes, disorder
+from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, SHORT_SWEEPS, along, common_axes, disorder
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
 from mixtura.moments import Scatter
@@ -58,9 +58,11 @@ class _CommonAxes(CovarianceFamily):
         raise NotImplementedError
 
     def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
-        """Where the axes may start: those of the stricter families, and the previous ones."""
+        """Where the axes may start: those of the stricter families, the previous ones, and without these each component's own."""
         S, counts = evidence.average, evidence.counts
         starts = [np.eye(evidence.n_features), np.linalg.eigh(np.tensordot(counts, S, axes=1))[1]]
+        if previous is None:
+            starts.extend(np.linalg.eigh(S)[1])
         if isinstance(previous, Dense):
             if previous.axes is not None:
                 starts.append(previous.axes)
@@ -69,12 +71,21 @@ class _CommonAxes(CovarianceFamily):
         return starts
 
     def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
-        """Iterated from the best of the starts, so never below the stricter families or the previous answer."""
+        """Iterated, so never below the stricter families or the previous answer.
+
+        From previous axes the best start goes on. Without them every start runs for a few sweeps before the best one is chosen,
+        because the objective has local minima, and EM stays near the first one.
+        """
         S, counts = evidence.average, evidence.counts
+
+        def level(axes: Array) -> float:
+            return disorder(along(S, axes), counts, self.equal_volumes)
+
         starts = self.starts(evidence, previous)
-        levels = [disorder(along(S, axes), counts, self.equal_volumes) for axes in starts]
+        if previous is None:
+            starts = [common_axes(S, counts, start, self.equal_volumes, SHORT_SWEEPS) for start in starts]
         sweeps = MOST_SWEEPS if previous is None else MOST_WARM_SWEEPS
-        axes = common_axes(S, counts, starts[int(np.argmin(levels))], self.equal_volumes, sweeps)
+        axes = common_axes(S, counts, min(starts, key=level), self.equal_volumes, sweeps)
         return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
 
 
@@ -82,7 +93,7 @@ class EVE(_CommonAxes):
     """One volume and orientation, each of its own shape: ``Sigma_k = lambda D A_k D'`` (Celeux & Govaert 1995).
 
     Given ``D``, the law of EVI on ``diag(D' W_k D)``; ``D`` minimises ``sum_k |diag(D' W_k D)|^(1/d)``
-    (Browne & McNicholas 2014). It starts from the axes of EVI and EEE.
+    (Browne & McNicholas 2014). It starts from the axes of EVI and EEE, and without previous axes also from each component's own.
     """
 
     name = "EVE"
@@ -99,7 +110,7 @@ class VVE(_CommonAxes):
 
     Common principal components: ``B_k = diag(D' W_k D) / n_k``, and ``D`` minimises ``sum_k n_k log|diag(D' W_k D)|``
     (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts from the axes of VVI and EEE, and without previous axes also
-    from those of VEE and EVE.
+    from each component's own and from those of VEE and EVE.
     """
 
     name = "VVE"
