@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from conftest import survey, two_groups
 from mixtura import GaussianMixture
-from mixtura.eigenvalue_ratio import contracted, truncated
+from mixtura.eigenvalue_ratio import contracted, truncated, within
 from mixtura.em import em
+from mixtura.families.shapes import equal, own_shapes, own_volumes
 from mixtura.initialisers import FromLabels
 from mixtura.regularisation import Regularisation
 
@@ -39,6 +40,48 @@ def test_spreads_within_the_ratio_stay():
     np.testing.assert_array_equal(truncated(spreads, np.ones(2), 3.0), spreads)
     assert contracted(np.log(spreads), np.ones(2), 3.0) is not None
     np.testing.assert_array_equal(contracted(np.log(spreads), np.ones(2), 3.0), np.log(spreads))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("letters", ["VE", "EV", "EE", "VV"])
+def test_variances_of_equal_volume_or_shape_are_the_best_within_the_ratio(letters, seed):
+    rng = np.random.default_rng(seed)
+    spreads, counts, K, d = np.exp(rng.standard_normal((3, 2))) * [1.0, 30.0], rng.uniform(1, 50, 3), 3, 2
+    law = {"VE": own_volumes, "EV": own_shapes, "EE": lambda s, n: np.repeat(equal(s, n), K, 0), "VV": lambda s, n: s}[letters]
+    free = np.log(law(spreads, counts))
+    ours = within(free, spreads, counts, 1.5, *letters)
+    assert np.ptp(ours) <= np.log(1.5) * (1 + 1e-9) < np.ptp(free)
+    if letters == "VE":
+        assert np.ptp(ours[:, 0] - ours[:, 1]) < 1e-9
+        structure = np.hstack([np.repeat(np.eye(K), d, axis=0), np.tile(np.eye(d), (K, 1))])
+    elif letters == "EV":
+        assert np.ptp(ours.sum(axis=1)) < 1e-9
+        structure = np.hstack([np.ones((K * d, 1)), np.kron(np.eye(K), [[1.0], [-1.0]])])
+    else:
+        structure = np.tile(np.eye(d), (K, 1)) if letters == "EE" else np.eye(K * d)
+
+    def value(coordinates):
+        return loss(np.exp(structure @ coordinates[:-1]).reshape(K, d), spreads, counts)
+
+    bounds = np.hstack([structure, -np.ones((K * d, 1))])
+    slack = {"type": "ineq", "fun": lambda c: np.concatenate([bounds @ c, np.log(1.5) - bounds @ c])}
+    for logs in (ours, np.full((K, d), np.log(spreads.mean()))):
+        begin = np.append(np.linalg.lstsq(structure, logs.ravel(), rcond=None)[0], logs.min())
+        other = minimize(value, begin, method="SLSQP", constraints=slack, options={"maxiter": 300, "ftol": 1e-12})
+        assert loss(np.exp(ours), spreads, counts) <= other.fun + 1e-7 * abs(other.fun)
+
+
+def test_the_bound_costs_no_more_than_what_a_stricter_family_pays():
+    """VVE contains VVI, and VEV and EVV contain EEV; steps that are merely accepted once fell short of them by 5 and more."""
+    rng = np.random.default_rng(3)
+    wide, tall = rng.normal(0, 1, (100, 2)) @ [[2.0, 0.5], [0.0, 0.4]], rng.normal(6, 1.5, (60, 2)) @ [[0.3, 0.1], [0.0, 1.0]]
+    X = np.concatenate([wide, tall, rng.normal((0.0, 9.0), 0.3, (40, 2))])
+
+    def reached(name):
+        return GaussianMixture(3, covariance_type=name, eigenvalue_ratio=3.0, random_state=0).fit(X).result_.log_likelihood
+
+    assert reached("VVE") > reached("VVI") - 0.05
+    assert min(reached("VEV"), reached("EVV")) > reached("EEV") - 0.05
 
 
 def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):

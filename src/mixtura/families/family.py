@@ -11,8 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense, Diagonal
-from mixtura.eigenvalue_ratio import contracted
+from mixtura.eigenvalue_ratio import within
 from mixtura.errors import CollapseError
 from mixtura.moments import Moments, Scatter
 from mixtura.regularisation import Evidence, Regularisation
@@ -84,7 +85,7 @@ class CovarianceFamily:
             raise CollapseError(0) from None  # what all components share is singular
         bent = evidence.lifted
         if regularisation.eigenvalue_ratio is not None:
-            drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio)
+            drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio, self.name)
             bent, proposal = bent or drawn is not proposal, drawn
         if bent and previous is not None and previous.values.shape == proposal.values.shape and regularisation.allows(previous):
             return proposal if evidence.fit(proposal) >= evidence.fit(previous) else previous
@@ -94,24 +95,27 @@ class CovarianceFamily:
         return self.name
 
 
-def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float) -> Covariance:
-    """Covariances whose eigenvalues keep the ratio, of the same structure, with the best common volume for it."""
+def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float, family: str) -> Covariance:
+    """Along the same axes, the most likely covariances of the same volume and shape whose eigenvalues keep the ratio."""
     if isinstance(covariance, Dense):
-        values, vectors = np.linalg.eigh(covariance.values)
+        axes = _axes(covariance, family)
+        values, own = (np.einsum("kij,kil,klj->kj", axes, S, axes, optimize=True) for S in (covariance.values, evidence.average))
     else:
-        values, vectors = covariance.values.reshape(len(evidence.counts), -1), None
+        axes, values, own = None, covariance.values.reshape(len(evidence.counts), -1), evidence.average
     logs = np.log(np.maximum(values, ROUNDING * values.max()))
-    near = contracted(logs, evidence.counts, ratio)
+    near = within(logs, np.maximum(own.reshape(logs.shape), 0.0), evidence.counts, ratio, family[0], family[1])
     if near is logs:
         return covariance
     spreads = np.exp(near)
-    if vectors is None:
-        own = evidence.average.reshape(spreads.shape)
-    else:
-        own = np.einsum("kij,kil,klj->kj", vectors, evidence.average, vectors, optimize=True)
-    volume = (evidence.counts[:, None] * own / spreads).sum() / (evidence.counts.sum() * evidence.n_features)
-    spreads = spreads * volume
-    if vectors is None:
+    if axes is None:
         return Diagonal(spreads, evidence.n_components)
-    values = (vectors * spreads[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    return Dense(0.5 * (values + np.swapaxes(values, 1, 2)), evidence.n_components, getattr(covariance, "axes", None))
+    turned = (axes * spreads[:, None, :]) @ np.swapaxes(axes, 1, 2)
+    return Dense(0.5 * (turned + np.swapaxes(turned, 1, 2)), evidence.n_components, getattr(covariance, "axes", None))
+
+
+def _axes(covariance: Dense, family: str) -> Array:
+    """Eigenvectors (K,d,d): in the order of their lengths, or the same for all where a family has common ones."""
+    if not family.endswith("E"):
+        return np.linalg.eigh(covariance.values)[1]
+    common = np.linalg.eigh(covariance.values[0])[1] if covariance.axes is None else covariance.axes
+    return np.broadcast_to(common, covariance.values.shape)
