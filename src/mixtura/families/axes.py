@@ -27,8 +27,9 @@ MOST_SWEEPS = 200
 MOST_WARM_SWEEPS = 30
 """EM needs no M-step to its end, only one that does not fall: it goes on from there in its next iteration."""
 
+TRIED = 5
 SHORT_SWEEPS = 8
-"""Sweeps that tell which of several starts is the best."""
+"""Of many starts, so many run for so many sweeps to tell which is the best."""
 
 TURNS_PER_PLANE = 6
 """Tangents taken anew in one plane before the next plane's turn."""

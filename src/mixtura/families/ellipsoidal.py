@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense
-from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, SHORT_SWEEPS, along, common_axes, disorder
+from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, SHORT_SWEEPS, TRIED, along, common_axes, disorder
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
 from mixtura.moments import Scatter
@@ -73,7 +73,7 @@ class _CommonAxes(CovarianceFamily):
     def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Iterated, so never below the stricter families or the previous answer.
 
-        From previous axes the best start goes on. Without them every start runs for a few sweeps before the best one is chosen,
+        From previous axes the best start goes on. Without them the best few run for some sweeps before one is chosen,
         because the objective has local minima, and EM stays near the first one.
         """
         S, counts = evidence.average, evidence.counts
@@ -83,7 +83,8 @@ class _CommonAxes(CovarianceFamily):
 
         starts = self.starts(evidence, previous)
         if previous is None:
-            starts = [common_axes(S, counts, start, self.equal_volumes, SHORT_SWEEPS) for start in starts]
+            best = sorted(starts, key=level)[:TRIED]
+            starts = [common_axes(S, counts, start, self.equal_volumes, SHORT_SWEEPS) for start in best]
         sweeps = MOST_SWEEPS if previous is None else MOST_WARM_SWEEPS
         axes = common_axes(S, counts, min(starts, key=level), self.equal_volumes, sweeps)
         return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
