@@ -23,6 +23,7 @@ bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/initialisation.py
 	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/acceleration.py
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \
