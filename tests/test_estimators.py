@@ -552,3 +552,8 @@ def test_covariances_of_far_units_come_back_in():
     fitted = GaussianMixture(2, random_state=0).fit(two_groups(100, 3) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]]) * units)
     again = GaussianMixture.from_parameters(fitted.weights_, fitted.means_, fitted.covariances_)
     np.testing.assert_allclose(again.precisions_, fitted.precisions_, rtol=1e-6)
+
+
+def test_a_start_from_given_means_has_equal_proportions_where_these_are_asked_for(faithful):
+    start = GaussianMixture(2, equal_weights=True, means_init=[[2.0, 55.0], [4.3, 80.0]], max_iter=0).fit(faithful)
+    np.testing.assert_array_equal(start.weights_, [0.5, 0.5])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import read_data, read_truth, survey, two_groups
-from mixtura import resamples
+from mixtura import GaussianMixture, resamples
 from mixtura.covariance import Dense
 from mixtura.families import FAMILIES
 from mixtura.likelihood_ratio import (
@@ -213,3 +213,21 @@ def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path, start_new_session=True
     )
     assert run.stdout.strip() == "True True", run.stderr
+
+
+def test_the_test_keeps_what_a_fit_respects():
+    X = two_groups(120, apart=3.0)
+
+    def statistic(**constraints):
+        test = likelihood_ratio_test(X, 1, n_replicates=2, n_starts=2, n_threads=1, random_state=0, **constraints)
+        fits = [GaussianMixture(K, random_state=0, **constraints).fit(X).result_.log_likelihood for K in (1, 2)]
+        return test.statistic, 2.0 * (fits[1] - fits[0])
+
+    seen = set()
+    for constraints in ({}, {"prior": "conjugate"}, {"eigenvalue_ratio": 1.0}, {"equal_weights": True, "reg_covar": 0.3}):
+        ours, expected = statistic(**constraints)
+        assert ours == pytest.approx(expected, abs=0.05)
+        seen.add(round(ours, 1))
+    assert len(seen) == 4
+    with pytest.raises(ValueError, match="eigenvalue_ratio must be"):
+        likelihood_ratio_test(X, 1, eigenvalue_ratio=0.5)

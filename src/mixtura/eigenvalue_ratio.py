@@ -117,10 +117,16 @@ class _Barrier:
         return loss - weight * float((np.log(depth) + np.log(self.room - depth)).sum())
 
     def minimum(self, logs: Array, low: float, weight: float) -> tuple[Array, float]:
-        """Newton's method with halved steps."""
+        """Newton's method with halved steps; where units are so far apart that it has no step, the point it is at."""
         here = self.value(logs, low, weight)
         for _ in range(MOST_STEPS):
-            move, drop, gain = self._newton(logs, low, weight)
+            try:
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    move, drop, gain = self._newton(logs, low, weight)
+            except np.linalg.LinAlgError:
+                break
+            if not gain > 0 or not np.isfinite(gain):
+                break
             length, there = 1.0, self.value(logs + move, low + drop, weight)
             while not there <= here - 0.25 * length * gain and length > SHORTEST_STEP:
                 length /= 2.0

@@ -608,7 +608,9 @@ def _with_given(start: Start, family: Family, regularisation: Any, given: _Given
         mixture = start
     else:
         moments = start.summarised(family.needs)
-        mixture = Mixture(moments.weights, moments.means, family.m_step(moments, None, regularisation))
+        mixture = Mixture(
+            regularisation.weights(moments), regularisation.means(moments), family.m_step(moments, None, regularisation)
+        )
     K, d = mixture.n_components, mixture.n_features
     covariance = mixture.covariance if precisions is None else stored_precisions(family.name, precisions, K, d)
     return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)

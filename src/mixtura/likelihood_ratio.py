@@ -11,6 +11,7 @@ are not determined. So data sets are drawn from the fit with K components, and e
 Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on degenerate components,
 which never count; and drawn values are rounded to the resolution of the column they stand for, because on recorded data a
 component can sit on repeated values. A mixture with K components is one with K + 1, of which two are copies; so no T is negative.
+With equal proportions, a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws alike.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite, nan
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -180,6 +182,9 @@ def likelihood_ratio_test(
     n_replicates: int = USUAL_REPLICATES,
     n_starts: int = USUAL_STARTS,
     reg_covar: float | None = None,
+    prior: Any = None,
+    eigenvalue_ratio: float | None = None,
+    equal_weights: bool = False,
     random_state: Any = None,
     n_threads: int | None = None,
     backend: str = "auto",
@@ -201,8 +206,9 @@ def likelihood_ratio_test(
     n_starts : int, default=4
         Starts of each fit beside the warm ones: K is started at the true parameters of a replicate, K + 1 where each component
         of the K fitted is split in two.
-    reg_covar, random_state, n_threads, backend
-        As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result.
+    reg_covar, prior, eigenvalue_ratio, equal_weights, random_state, n_threads, backend
+        As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result. The statistic is of
+        log-likelihoods, without what a prior adds.
     on_replicate : callable, optional
         Called with K and the number of replicates done, for a progress bar.
 
@@ -232,6 +238,9 @@ def likelihood_ratio_test(
         n_replicates=n_replicates,
         n_starts=n_starts,
         reg_covar=reg_covar,
+        prior=prior,
+        eigenvalue_ratio=eigenvalue_ratio,
+        equal_weights=equal_weights,
         random_state=random_state,
         n_threads=n_threads,
         backend=backend,
@@ -251,6 +260,9 @@ def sequential_likelihood_ratio_test(
     n_replicates: int = USUAL_REPLICATES,
     n_starts: int = USUAL_STARTS,
     reg_covar: float | None = None,
+    prior: Any = None,
+    eigenvalue_ratio: float | None = None,
+    equal_weights: bool = False,
     random_state: Any = None,
     n_threads: int | None = None,
     backend: str = "auto",
@@ -282,7 +294,9 @@ def sequential_likelihood_ratio_test(
             "sample_weight must be whole numbers here (copies of rows), but fractions came: drawing data sets from a fit says "
             "nothing about a survey's design. Leave the weights out, or choose K with a criterion and sample_size='effective'."
         )
-    constraints = door.Constraints(reg_covar)
+    constraints = door.constraints_of(
+        SimpleNamespace(reg_covar=reg_covar, prior=prior, eigenvalue_ratio=eigenvalue_ratio, equal_weights=equal_weights)
+    )
     door.check_data(survey, family, first, constraints)
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
     protocol = Protocol(family, usual_starts(n_starts), plan, constraints)

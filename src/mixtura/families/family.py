@@ -79,7 +79,7 @@ class CovarianceFamily:
         if not self.shares_some:
             return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
         try:
-            with np.errstate(divide="ignore", invalid="ignore"):  # singular evidence and no floor: the check says so
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # singular evidence: the check says so
                 proposal = regularisation.check(self.estimate(evidence, previous))
         except np.linalg.LinAlgError:
             raise CollapseError(0) from None  # what all components share is singular
