@@ -39,6 +39,9 @@ PLAIN_BEFORE_LEAPS = 5
 PLAIN_KEPT = 8
 """Objectives that a fit which goes on may read from the trace it goes on from."""
 
+LARGE_FALL = 1e-8
+"""In parts of the objective; the sums of ill-conditioned data lose digits to this."""
+
 FEWEST_BETWEEN_LOOKS = 3
 """Iterations before the rate of the slowest direction is measured again."""
 
@@ -114,7 +117,9 @@ def em(
             objective = loop.objective(seen, candidate)
             if objective < path.trace[-1] - rounding(objective):
                 if not (given and n_iter == 0):
-                    stop = StopReason.CONVERGED  # an exact M-step cannot lower it: what fell is rounding
+                    # an exact M-step cannot lower it: what fell is rounding, and larger only where the data are badly conditioned
+                    large = objective < path.trace[-1] - LARGE_FALL * max(1.0, abs(objective))
+                    stop = StopReason.FELL if large else StopReason.CONVERGED
                     break
                 path = _Path(candidate, seen, [objective])  # the given parameters lie above what the regularisation allows
                 n_iter += 1

@@ -30,6 +30,10 @@ class StopReason(Enum):
         "not converged: EM stands still on a saddle of the likelihood, where a small push would let it rise; "
         "use other starts (n_init, init_params) or a smaller n_components"
     )
+    FELL = (
+        "not converged: the likelihood fell by more than rounding, which EM does not do on data that double precision can carry; "
+        "the step before is kept. Rescale the columns, or set a larger reg_covar"
+    )
     COLLAPSED = (
         "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
         "the last valid step is kept"
@@ -140,6 +144,10 @@ class SearchResult:
     fits: tuple[FitResult | FailedStart, ...]
 
 
+ALIKE_DECIMALS = 6
+"""Criteria that agree to so many decimals are of the same model under two names."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One cell of a selection: a family and a K, fitted or not.
@@ -192,8 +200,8 @@ class Selection:
 
     @property
     def ranking(self) -> tuple[Candidate, ...]:
-        """Eligible candidates, best first."""
-        return tuple(sorted((c for c in self.candidates if c.eligible), key=lambda c: c.criterion))
+        """Eligible candidates, best first; models that are the same but for rounding stay in the order of the grid."""
+        return tuple(sorted((c for c in self.candidates if c.eligible), key=lambda c: round(c.criterion, ALIKE_DECIMALS)))
 
     @property
     def best(self) -> Candidate:

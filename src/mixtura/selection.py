@@ -128,7 +128,9 @@ def select(
 
 
 def _starts(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> list[Start]:
-    if survey.source.n_rows < K or (K > 1 and not grid.constraints.reg_covar and survey.distinct.n_rows <= K):
+    if survey.source.n_rows < K or (
+        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and survey.distinct.n_rows <= K
+    ):
         raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
     return draw_starts(grid.initialisers, survey, K, seed)
 
