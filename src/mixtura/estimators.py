@@ -78,8 +78,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley & Raftery 2007).
     eigenvalue_ratio : float or None, default=None
         The largest eigenvalue of all covariances is at most this many times the smallest, in the units of the data.
-        Exact for families whose estimate is free or shared altogether; elsewhere a step is taken only if the likelihood does
-        not fall.
+        Exact for families whose estimate is free or shared altogether; elsewhere exact along the axes of the unbounded
+        estimate, and a step is taken only if the likelihood does not fall.
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
