@@ -1,4 +1,4 @@
-"""Names for the arrays that travel through the house (all are NumPy arrays; shapes stand in the docstrings)."""
+"""Names for the arrays that travel through the house (NumPy arrays; shapes stand in the docstrings), and their symmetric part."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ Flags: TypeAlias = NDArray[np.bool_]
 
 Labels: TypeAlias = NDArray[np.intp]
 """Component numbers (m,), from 0."""
+
+
+def symmetric(matrices: Array) -> Array:
+    """The symmetric part (..., d, d): rounding may differ above and below the diagonal."""
+    return np.asarray(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from mixtura.arrays import Array, Labels
+from mixtura.arrays import Array, Labels, symmetric
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
 
@@ -174,6 +174,11 @@ class Dense:
 
 
 Covariance: TypeAlias = Spherical | Diagonal | Dense
+
+
+def along_axes(axes: Array, spreads: Array) -> Array:
+    """``D_k diag(spreads_k) D_k'`` (K,d,d), for axes (K,d,d), or (d,d) that all share, as columns, and variances (K,d)."""
+    return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
 
 
 def _whiteners(matrices: Array) -> Array:

@@ -45,12 +45,8 @@ def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
         rows = n[low].sum() + n[high].sum()
         if rows > 0:
             candidates.append(((n * spreads)[low].sum() + (n * spreads)[high].sum() / ratio) / rows)
-    values = [_cut(spreads, m, ratio) for m in candidates if m > 0]
+    values = [np.clip(spreads, m, ratio * m) for m in candidates if m > 0]
     return min(values, key=lambda v: float((n * (np.log(v) + spreads / v)).sum()))
-
-
-def _cut(spreads: Array, m: float, ratio: float) -> Array:
-    return np.clip(spreads, m, ratio * m)
 
 
 def within(log_variances: Array, spreads: Array, counts: Array, ratio: float, volume: str, shape: str) -> Array:

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array, Labels, Rows
+from mixtura.arrays import Array, Labels, Rows, symmetric
 
 
 class Scatter(Enum):
@@ -207,17 +207,12 @@ class Moments:
         """Second moments about the new means, shaped as ``second``: diagonals never negative, matrices symmetric."""
         moved = self.first[:, :, None] * self.shift[:, None, :] if self.kind in _MATRICES else self.first * self.shift
         if self.kind is Scatter.DENSE:
-            return _symmetric(self.second - moved)
+            return symmetric(self.second - moved)
         if self.kind is Scatter.TOTAL:
-            return _symmetric(self.second - moved.sum(axis=0))
+            return symmetric(self.second - moved.sum(axis=0))
         if self.kind is Scatter.TRACE:
             moved = moved.sum(axis=1)
         return np.maximum(self.second - moved, 0.0)
 
 
 _MATRICES = (Scatter.DENSE, Scatter.TOTAL)
-
-
-def _symmetric(matrices: Array) -> Array:
-    """The symmetric part: rounding may differ above and below the diagonal."""
-    return np.asarray(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, symmetric
 from mixtura.errors import CollapseError
 from mixtura.moments import Moments, Scatter
 
@@ -108,7 +108,7 @@ class Chart:
         if (counts < 0).any():
             raise CollapseError(int(counts.argmin()))  # a component that is all but empty has no deviation to either side
         if self.origin.kind in (Scatter.TOTAL, Scatter.DENSE):
-            second = 0.5 * (second + np.swapaxes(second, -1, -2))
+            second = symmetric(second)
         return replace(self.origin, counts=counts, first=first, second=second)
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtura.arrays import Array, Flags
-from mixtura.covariance import Covariance, Dense
+from mixtura.covariance import Covariance, Dense, along_axes
 from mixtura.eigenvalue_ratio import truncated
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
@@ -115,13 +115,7 @@ class Regularisation:
     # ---- evidence for the covariances --------------------------------------------------------------------------
 
     def evidence(self, moments: Moments, shared: bool) -> Evidence:
-        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one covariance serves all.
-
-        Raises
-        ------
-        CollapseError
-            When a sum of squares is not a number.
-        """
+        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one covariance serves all."""
         kind, K, d = moments.kind, moments.n_components, moments.n_features
         scatter, counts = moments.scatter, moments.counts
         if self.prior is not None and self.prior.shrinkage > 0:
@@ -161,7 +155,7 @@ class Regularisation:
             return replace(evidence, average=spreads.reshape(evidence.average.shape))
         values, vectors = np.linalg.eigh(evidence.average)
         cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
-        return replace(evidence, average=_symmetric((vectors * cut[:, None, :]) @ np.swapaxes(vectors, 1, 2)))
+        return replace(evidence, average=along_axes(vectors, cut))
 
     def allows(self, covariance: Covariance) -> bool:
         """Whether a covariance keeps the ratio; one that was given, or fitted without it, may not."""
@@ -268,10 +262,6 @@ def scaled_axes(covariance: Covariance, scale: Array) -> tuple[Array, Array]:
 def _ratio(sums: Array, counts: Array) -> Array:
     """``sums / counts``, with 0 for an empty component."""
     return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
-
-
-def _symmetric(matrices: Array) -> Array:
-    return np.asarray(0.5 * (matrices + np.swapaxes(matrices, 1, 2)))
 
 
 def _resolved(matrix: Array) -> bool:

@@ -30,6 +30,7 @@ from mixtura.mixture import Mixture, posterior
 from mixtura.parametrisation import stored_covariances
 from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
+from mixtura.resamples import weights_of
 from mixtura.results import FitResult, Iteration, StopReason
 from mixtura.search import in_parallel
 from mixtura.sources import ArraySource, Reweighted
@@ -282,8 +283,8 @@ class _Resample(Survey):
 
 def _frequencies(survey: Survey) -> Array:
     """The weight of every row (n,)."""
-    parts = [np.ones(len(block.rows)) if block.weights is None else block.weights for block in survey.source.blocks()]
-    return np.concatenate(parts).astype(np.float64)
+    weights = weights_of(survey)
+    return np.ones(survey.source.n_rows) if weights is None else weights.astype(np.float64)
 
 
 def _equal_rows(source: Source) -> Labels | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from mixtura.arrays import Array
-from mixtura.covariance import Covariance, Dense
+from mixtura.covariance import Covariance, Dense, along_axes
 from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, SHORT_SWEEPS, TRIED, along, common_axes, disorder
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
@@ -47,15 +49,15 @@ class VEE(CovarianceFamily):
         return Dense(lambdas[:, None, None] * shared, evidence.n_components)
 
 
-class _CommonAxes(CovarianceFamily):
+class _CommonAxes(CovarianceFamily, ABC):
     """Ellipsoids along axes that all share, ``Sigma_k = D B_k D'``; ``D`` by turning planes (:mod:`mixtura.families.axes`)."""
 
     needs = Scatter.DENSE
     equal_volumes: bool
 
+    @abstractmethod
     def spreads(self, S: Array, counts: Array) -> Array:
         """Variances along the axes."""
-        raise NotImplementedError
 
     def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
         """Where the axes may start: those of the stricter families, the previous ones, and without these each component's own."""
@@ -206,5 +208,4 @@ def _principal(S: Array) -> tuple[Array, Array]:
 
 def _turned(axes: Array, spreads: Array, K: int) -> Dense:
     """``D_k diag(spreads_k) D_k'``; axes of shape (d,d) are common to all and are kept for the next M-step."""
-    values = (axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2)
-    return Dense(0.5 * (values + np.swapaxes(values, 1, 2)), K, axes if axes.ndim == 2 else None)
+    return Dense(along_axes(axes, spreads), K, axes if axes.ndim == 2 else None)

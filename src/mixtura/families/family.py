@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixtura.arrays import Array
-from mixtura.covariance import Covariance, Dense, Diagonal
+from mixtura.covariance import Covariance, Dense, Diagonal, along_axes
 from mixtura.eigenvalue_ratio import within
 from mixtura.errors import CollapseError
 from mixtura.moments import Moments, Scatter
@@ -109,8 +109,7 @@ def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float, fa
     spreads = np.exp(near)
     if axes is None:
         return Diagonal(spreads, evidence.n_components)
-    turned = (axes * spreads[:, None, :]) @ np.swapaxes(axes, 1, 2)
-    return Dense(0.5 * (turned + np.swapaxes(turned, 1, 2)), evidence.n_components, getattr(covariance, "axes", None))
+    return Dense(along_axes(axes, spreads), evidence.n_components, getattr(covariance, "axes", None))
 
 
 def _axes(covariance: Dense, family: str) -> Array:
