@@ -18,6 +18,7 @@
 #include "axes.hpp"
 #include "dense.hpp"
 #include "hierarchy.hpp"
+#include "order.hpp"
 #include "runtime.hpp"
 #include "volumes.hpp"
 
@@ -33,6 +34,7 @@ using Cube = nb::ndarray<const double, nb::numpy, nb::ndim<3>, nb::c_contig, nb:
 using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Flags = nb::ndarray<const bool, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using PlacesOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using PairsOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 namespace {
@@ -204,6 +206,16 @@ std::ptrdiff_t first_below(const Cube& matrices, const Vector& scale, const Vect
     return -1;
 }
 
+void order_rows(const Rows& rows, const Vector& scale, std::size_t together, PlacesOut order) {
+    const std::size_t n = rows.shape(0), d = rows.shape(1);
+    demand(scale.shape(0) == d && order.shape(0) == n && together > 0, "scale must have one value per column, order one per row");
+    const bool single = rows.dtype() == nb::dtype<float>();
+    demand(single || rows.dtype() == nb::dtype<double>(), "rows must be float64 or float32");
+    nb::gil_scoped_release released;
+    if (single) compact_order(static_cast<const float*>(rows.data()), n, d, scale.data(), together, order.data());
+    else compact_order(static_cast<const double*>(rows.data()), n, d, scale.data(), together, order.data());
+}
+
 std::map<std::string, std::string> build_info() {
     std::string names;
     for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
@@ -238,5 +250,7 @@ NB_MODULE(_native, m) {
           "Inverse Cholesky factors; the first singular matrix, or -1.");
     m.def("first_below", &first_below, "matrices"_a.noconvert(), "scale"_a.noconvert(), "bounds"_a.noconvert(),
           "The first matrix with an eigenvalue, in units of scale, at most its bound; or -1.");
+    m.def("compact_order", &order_rows, "rows"_a.noconvert(), "scale"_a.noconvert(), "together"_a, "order"_a.noconvert(),
+          "A permutation in which rows that are near each other stand together.");
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
 }

@@ -5,9 +5,9 @@
 
 namespace mixtura {
 
-// A responsibility below this part of its component's share of the rows is left out: over all rows, 1e-20 of the component's count, and
-// with the squared distance of such a row, which is at most 1,500, less than 1e-16 of its scatter.
-constexpr double LEFT_OUT = 1e-20;
+// A responsibility below this part of its component's share of the rows is left out: over all rows, 1e-17 of the component's count, and
+// with the squared distance of such a row, which is about 80, less than 1e-15 of its scatter.
+constexpr double LEFT_OUT = 1e-17;
 
 enum class Form { spherical, diagonal, dense };
 enum class Scatter { trace, diagonal, total, dense };

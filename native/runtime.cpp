@@ -117,7 +117,7 @@ bool take_out_means(const Problem& p, Sums& total) {
 // Whether leaving small responsibilities out has cost a component more than rounding: it has, where the component holds so much less
 // than its share that what was left out could be a visible part of it. Then all of them must count.
 bool too_much_left_out(const Problem& p, const Sums& total) {
-    constexpr double VISIBLE = 1e-6; // of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component holds
+    constexpr double VISIBLE = 1e-3; // of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component holds
     if (!p.shares) return false;
     double all = 0.0;
     for (std::size_t k = 0; k < p.K; ++k) all += total.counts[k];

@@ -12,17 +12,24 @@ import pytest
 from mixtura.backends import NativeBackend, ReferenceBackend, build_info
 from mixtura.backends.native import CORRELATED_SINGLE, FAR_SINGLE, _Problem
 from mixtura.covariance import Dense, Diagonal, Spherical
+from mixtura.em import em
 from mixtura.extension import extension
+from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
+from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
+from mixtura.stopping import SmallChange
+from mixtura.survey import Survey
 
 pytestmark = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 EPS32 = float(np.finfo(np.float32).eps)
 
 
 def both(X: np.ndarray, mixture: Mixture, kind: Scatter, single: bool = False) -> tuple[Moments, Moments]:
-    return ReferenceBackend().moments(ArraySource(X), mixture, kind), NativeBackend(2, single).moments(ArraySource(X), mixture, kind)
+    return ReferenceBackend().moments(ArraySource(X), mixture, kind), NativeBackend(2, single).moments(
+        ArraySource(X), mixture, kind
+    )
 
 
 def worst(one: Moments, other: Moments) -> float:
@@ -39,7 +46,10 @@ def worst(one: Moments, other: Moments) -> float:
         scatter, per_row = np.abs(one.scatter - other.scatter).max() / spread, spread / one.total
     else:
         spread = np.abs(one.scatter).reshape(one.n_components, -1).max(axis=1)
-        scatter, per_row = np.abs(one.scatter - other.scatter).reshape(len(spread), -1).max(axis=1), spread / np.maximum(one.counts, smallest)
+        scatter, per_row = (
+            np.abs(one.scatter - other.scatter).reshape(len(spread), -1).max(axis=1),
+            spread / np.maximum(one.counts, smallest),
+        )
         scatter = scatter[many] / spread[many]
     means = np.abs(one.means - other.means).max(axis=1)[many] / np.sqrt(per_row[many])
     return float(max(level, counts.max(), means.max(), scatter.max()))
@@ -113,6 +123,29 @@ def test_the_bounds_hold_for_every_form_and_for_stretched_components(form, ratio
     kind = {"spherical": Scatter.TRACE, "diagonal": Scatter.DIAGONAL, "dense": Scatter.DENSE}[form]
     # 5,000 eps for the order of the sums; whitening a component of ratio 1e3 cancels by up to as much
     assert worst(*both(X, mixture, kind)) < 1.2e-12 * ratio
+
+
+def test_a_fit_that_leaves_work_out_is_the_dense_fit_with_a_rare_component_too():
+    rng = np.random.default_rng(4)
+    K, n = 40, 30_000
+    means = rng.uniform(0, 60, (K, 2))
+    means[-1] = 90.0
+    labels = rng.integers(0, K - 1, n)
+    labels[:3] = K - 1  # a weight of 1e-4; 1e-5 where the others are counted ten times
+    weights = np.where(labels == K - 1, 1.0, 10.0)
+    X = means[labels] + rng.standard_normal((n, 2))
+    X[:3] = [[90.0, 90.0], [91.0, 90.0], [90.0, 91.5]]
+    start = Mixture(np.full(K, 1.0 / K), means + 0.3, Dense(np.repeat(2.0 * np.eye(2)[None], K, axis=0), K))
+    fits = []
+    for backend in (ReferenceBackend(), NativeBackend(2)):
+        data = Survey(ArraySource(X, weights), backend)
+        fits.append(em(data, start, FAMILIES["VVV"], Regularisation(data.scale), stopping=SmallChange(0.0), max_iter=8))
+    dense, quick = fits
+    assert dense.mixture.weights[-1] == pytest.approx(3.0 / (10.0 * n), rel=1e-3)
+    assert quick.trace == pytest.approx(dense.trace, rel=1e-12)
+    np.testing.assert_allclose(quick.mixture.weights, dense.mixture.weights, rtol=1e-9)
+    np.testing.assert_allclose(quick.mixture.means, dense.mixture.means, rtol=1e-9)
+    np.testing.assert_allclose(quick.mixture.covariance.dense(), dense.mixture.covariance.dense(), rtol=1e-9, atol=1e-10)
 
 
 # ---- one turn for all, one scatter for all ---------------------------------------------------------------------------
@@ -233,7 +266,9 @@ def sixteens(x: np.ndarray, dtype: type) -> np.ndarray:
 
 @pytest.mark.parametrize(("dtype", "lowest"), [(np.float64, 708.0), (np.float32, 87.0)], ids=["float64", "float32"])
 def test_the_exponential_is_within_two_units_in_the_last_place(dtype, lowest):
-    x = -sixteens(np.concatenate([np.linspace(0, 1, 80_000), np.geomspace(1e-30, lowest, 80_000), np.linspace(1, lowest, 80_000)]), dtype)
+    x = -sixteens(
+        np.concatenate([np.linspace(0, 1, 80_000), np.geomspace(1e-30, lowest, 80_000), np.linspace(1, lowest, 80_000)]), dtype
+    )
     out = np.empty_like(x)
     extension.exponential(x, out)
     assert units(out, np.exp(x.astype(np.longdouble))) <= 2.0
@@ -259,7 +294,19 @@ def test_all_of_this_holds_at_every_instruction_set(isa):
     if isa == build_info()["isa"]:
         pytest.skip(f"{isa} is what runs here")
     env = dict(os.environ, MIXTURA_ISA=isa)
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k", "not every_instruction_set"]
+    tests = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        __file__,
+        "-k",
+        "not every_instruction_set",
+    ]
     run = subprocess.run(tests, env=env, capture_output=True, text=True, timeout=600)
     if "does not run on this processor" in run.stdout + run.stderr:
         pytest.skip(f"{isa} does not run here")

@@ -242,7 +242,7 @@ class _Loop:
     def e_step(self, mixture: Mixture) -> Moments:
         """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
         tilted = self.regularisation.tilted(mixture)
-        return self.survey.backend.moments(self.survey.source, tilted, self.family.needs)
+        return self.survey.backend.moments(self.survey.source_for(mixture.n_components), tilted, self.family.needs)
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities."""

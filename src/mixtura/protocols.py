@@ -73,6 +73,10 @@ class Source(Protocol):
         """Each distinct row once, whatever it weighs."""
         ...
 
+    def compact(self, units: Array) -> Source:
+        """The same rows in an order in which neighbours stand together, in units (d,) of the columns; itself where that is not to be had."""
+        ...
+
 
 class Backend(Protocol):
     """How an E-step is computed. Must agree with ``reference`` to rounding."""

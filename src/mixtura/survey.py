@@ -17,6 +17,14 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Backend, Source
 
 
+COMPACT_FROM = 32
+"""Components from which on it pays to bring rows that are near each other together, so that a block is out of reach of most."""
+
+COMPACT_ROWS = 20_000
+COMPACT_BYTES = 2**28
+"""Rows and bytes between which a copy in another order is made."""
+
+
 @dataclass(frozen=True, eq=False)
 class Survey:
     """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need."""
@@ -40,6 +48,14 @@ class Survey:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """With a lock of its own."""
         self.__dict__.update(state, _making=RLock())
+
+    def source_for(self, K: int) -> Source:
+        """The rows as a fit of K components reads them, over and over: in a compact order where that pays, else as they come."""
+        n = self.source.n_rows
+        if K < COMPACT_FROM or not COMPACT_ROWS <= n <= COMPACT_BYTES // (8 * self.source.n_features):
+            return self.source
+        source: Source = self.once("compact", lambda: self.source.compact(np.sqrt(self.scale)))
+        return source
 
     @cached_property
     def whole(self) -> Moments:

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from mixtura.arrays import Array, Rows
+from mixtura.extension import extension
 from mixtura.protocols import Block
 
 ROWS_PER_COPY = 65536
 """Rows copied at a time when the array is not laid out row by row in the machine's byte order."""
+
+ROWS_TOGETHER = 64
+"""Rows of a leaf of the tree that orders rows: those of the shortest block of the kernels."""
 
 
 class ArraySource:
@@ -61,6 +65,14 @@ class ArraySource:
             ordered = column[order]
             first[1:] |= ordered[1:] != ordered[:-1]
         return ArraySource(X[order[first]])
+
+    def compact(self, units: Array) -> ArraySource:
+        """A copy in the order of a k-d tree's leaves; itself without the native kernels, which alone know what to do with it."""
+        if extension is None or not self.X.flags.c_contiguous or not self.X.dtype.isnative:
+            return self
+        order = np.empty(len(self.X), dtype=np.int64)
+        extension.compact_order(self.X, np.ascontiguousarray(units, dtype=np.float64), ROWS_TOGETHER, order)
+        return ArraySource(self.X[order], None if self.weights is None else self.weights[order])
 
 
 def _all_distinct(column: Rows) -> bool:
