@@ -88,9 +88,8 @@ inline bool any(Mask mask) {
 #elif defined(__SSE2__)
     return _mm_movemask_epi8(same_bits<__m128i>(mask)) != 0;
 #else
-    typedef std::uint64_t Words __attribute__((vector_size(sizeof(Mask))));
-    const Words words = same_bits<Words>(mask);
-    std::uint64_t all = 0;
+    std::uint64_t words[sizeof(Mask) / 8], all = 0;
+    std::memcpy(words, &mask, sizeof mask);
     for (std::size_t i = 0; i < sizeof(Mask) / 8; ++i) all |= words[i];
     return all != 0;
 #endif

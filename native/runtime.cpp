@@ -18,8 +18,10 @@
 
 namespace mixtura {
 
-#define MIXTURA_DECLARE(name) extern const Kernels kernels_##name;
-MIXTURA_DECLARE(baseline)
+#define MIXTURA_KERNELS_(name) kernels_##name
+#define MIXTURA_KERNELS(name) MIXTURA_KERNELS_(name)
+#define MIXTURA_DECLARE(name) extern const Kernels MIXTURA_KERNELS(name);
+MIXTURA_DECLARE(MIXTURA_PLAINEST) // what every processor of the kind runs
 #ifdef MIXTURA_X86_LEVELS
 MIXTURA_DECLARE(avx2)
 MIXTURA_DECLARE(avx512)
@@ -35,7 +37,7 @@ struct Level {
 };
 
 std::vector<Level> levels() { // from the plainest to the widest
-    std::vector<Level> all{{&kernels_baseline, true}};
+    std::vector<Level> all{{&MIXTURA_KERNELS(MIXTURA_PLAINEST), true}};
 #ifdef MIXTURA_X86_LEVELS
     __builtin_cpu_init();
     all.push_back({&kernels_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")});

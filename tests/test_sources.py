@@ -33,7 +33,7 @@ def test_neighbours_stand_together_whatever_the_units():
     units = np.array([1.0, 2.0**20])
     compact = ArraySource(X * units).compact(units).X / units
     leaves = compact.reshape(-1, ROWS_TOGETHER, 2)
-    # 256 leaves of equal size in the unit square: 16 x 16 squares of side 1/16 would be ideal, twice that is still a square among many
+    # 256 leaves of equal size in the unit square: 16 x 16 squares of side 1/16 would be ideal, twice that is still small
     assert np.median(np.ptp(leaves, axis=1)) < 2.0 / 16.0
     np.testing.assert_array_equal(compact, ArraySource(X).compact(np.ones(2)).X)
 

@@ -74,7 +74,7 @@ class Source(Protocol):
         ...
 
     def compact(self, units: Array) -> Source:
-        """The same rows in an order in which neighbours stand together, in units (d,) of the columns; itself where that is not to be had."""
+        """The same rows, neighbours together, in units (d,) of the columns; itself where that is not to be had."""
         ...
 
 

@@ -16,7 +16,6 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Backend, Source
 
-
 COMPACT_FROM = 32
 """Components from which on it pays to bring rows that are near each other together, so that a block is out of reach of most."""
 

@@ -32,8 +32,8 @@ FAR_POOLED = 30.0
 FAR_SINGLE = 1e3
 CORRELATED_SINGLE = 100.0
 """Float32 has 24 bits. A row that is ``FAR_SINGLE`` standard deviations from the origin keeps four digits of its distance, and a
-matrix whose whitening cancels by ``CORRELATED_SINGLE`` keeps three digits of its smallest eigenvalue. Components beyond are computed
-in float64."""
+matrix whose whitening cancels by ``CORRELATED_SINGLE`` keeps three digits of its smallest eigenvalue. Components beyond are
+computed in float64."""
 
 
 def processors() -> int:
