@@ -96,7 +96,7 @@ def test_candidates_are_written_best_first_with_reasons(old_faithful):
     rows = table((folder / "candidates.csv").read_text())
     assert len(rows) == len(document["candidates"]) >= 60
     eligible = [float(row["bic"]) for row in rows if row["eligible"] == "True"]
-    assert eligible == sorted(eligible)
+    assert eligible == pytest.approx(sorted(eligible), rel=1e-12)  # those that differ by rounding keep the order of the grid
     assert all(row["reason"] for row in rows if row["eligible"] == "False")
 
 
