@@ -201,7 +201,8 @@ struct Block {
     std::size_t stride, columns; // of a column in numbers; columns a block has room for
     Real *x, *turned;            // d x stride: the rows, transposed; the rows, turned
     Real *level;                 // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
-    Real *weight, *likelihood;   // per row; a weight is 0 past the last row
+    Real *weight;                // per row; 0 past the last row
+    Real *highest, *sum, *exponent; // per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *weighted;              // TILE x stride, for the scatter
     double *exact, *exact_level, *exact_weighted; // the same in double, where some components need it
     std::size_t *reached;        // K: components that reach the block
@@ -210,7 +211,7 @@ struct Block {
     std::size_t *counts;         // K: in how many vectors
     std::uint16_t *everywhere, *exact_present; // all vectors; those of one component in double
     std::size_t *near;           // K: places of components that have weight in one vector
-    double *centre, *highest;    // d; K: the bounds
+    double *centre, *bound;      // d; K: of log joint densities, from above
     double *nowhere;             // 1 + d: a count and first moments that nobody reads
     std::size_t size, n_reached = 0, rows = 0;
 
@@ -222,7 +223,9 @@ struct Block {
         turned = p.turn ? pieces.take<Real>(p.d * stride) : x;
         level = pieces.take<Real>(p.K * stride);
         weight = pieces.take<Real>(most);
-        likelihood = pieces.take<Real>(most);
+        highest = pieces.take<Real>(most);
+        sum = pieces.take<Real>(most);
+        exponent = pieces.take<Real>(most);
         weighted = pieces.take<Real>(TILE * stride);
         exact = pieces.take<double>(model.beside ? p.d * stride : 0);
         exact_level = pieces.take<double>(model.beside ? stride : 0);
@@ -235,7 +238,7 @@ struct Block {
         exact_present = pieces.take<std::uint16_t>(model.beside ? most / WIDTH<double> : 0);
         near = pieces.take<std::size_t>(p.K);
         centre = pieces.take<double>(p.d);
-        highest = pieces.take<double>(p.K);
+        bound = pieces.take<double>(p.K);
         nowhere = pieces.take<double>(1 + p.d);
         size = pieces.used;
     }
@@ -348,13 +351,13 @@ void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
     for (std::size_t k = 0; k < p.K; ++k) {
         const double D = distance(p, b.centre, model.own.place + k * p.d, p.whitener + k * p.whitener_step);
         const double spread = model.reach.stretch[k] * radius + SLACK * D, near = D > spread ? D - spread : 0.0, far = D + spread;
-        b.highest[k] = p.log_scale[k] - 0.5 * near * near;
+        b.bound[k] = p.log_scale[k] - 0.5 * near * near;
         const double least = p.log_scale[k] - 0.5 * far * far;
         if (least > certain) certain = least;
     }
     b.n_reached = 0;
     for (std::size_t k = 0; k < p.K; ++k)
-        if (!(b.highest[k] < certain + static_cast<double>(model.negligible[k]))) b.reached[b.n_reached++] = k;
+        if (!(b.bound[k] < certain + static_cast<double>(model.negligible[k]))) b.reached[b.n_reached++] = k;
 }
 
 // ---- log joint densities --------------------------------------------------------------------------------------------
@@ -398,15 +401,13 @@ void levels(const Problem& p, const Model<Real>& model, Block<Real>& b) {
 
 // ---- responsibilities -----------------------------------------------------------------------------------------------
 
-// Log joint densities become weighted responsibilities. With the largest term taken out, s = sum_k exp(l_k - max):
-// the log density is max + log s, the largest responsibility 1 / s, and the entropy of the row
-// log s - sum_k exp(l_k - max) (l_k - max) / s. A row out of every component's reach is shared evenly.
+// Log joint densities become weighted responsibilities: with the largest term taken out, s = sum_k exp(l_k - max), they are
+// exp(l_k - max) / s. A row out of every component's reach is shared evenly.
 template <class Real>
-void soft_max(const Model<Real>& model, Block<Real>& b, Sums& sums) {
+void soft_max(const Model<Real>& model, Block<Real>& b) {
     constexpr std::size_t S = SIDE_BY_SIDE, width = WIDTH<Real>;
     const std::size_t K = b.n_reached, vectors = b.vectors();
     const Lanes<Real> lowest = fill(Constants<Real>::lowest);
-    Lanes<Real> entropy = {}, certainty = {};
     for (std::size_t t = 0; t < K; ++t) {
         b.counts[t] = 0;
         b.negligible[t] = model.negligible[b.reached[t]];
@@ -447,20 +448,35 @@ void soft_max(const Model<Real>& model, Block<Real>& b, Sums& sums) {
             b.near[near++] = t;
         }
         each<S>([&](auto s) MIXTURA_INLINE {
-            const Lanes<Real> inverse = Real(1) / sum[s], weight = load(b.weight + at + s * width), log_s = logarithm<Real>(sum[s]);
-            store(b.likelihood + at + s * width, weight > Lanes<Real>{} ? weight * (highest[s] + log_s) : Lanes<Real>{});
-            entropy += weight * (log_s - mean_exponent[s] * inverse);
-            certainty -= weight * log_s;
-            top[s] = weight * inverse;
+            const std::size_t here = at + s * width;
+            const Lanes<Real> inverse = Real(1) / sum[s];
+            store(b.highest + here, highest[s]);
+            store(b.sum + here, sum[s]);
+            store(b.exponent + here, mean_exponent[s] * inverse);
+            top[s] = load(b.weight + here) * inverse;
         });
         for (std::size_t i = 0; i < near; ++i) {
             Real* r = level + b.near[i] * b.stride;
             each<S>([&](auto s) MIXTURA_INLINE { store(r + s * width, load(r + s * width) * top[s]); });
         }
     }
+}
+
+// Of all rows, by weight: the log density max + log s, the entropy log s - sum_k exp(l_k - max) (l_k - max) / s, and the logarithm of the
+// largest responsibility, -log s.
+template <class Real>
+void likelihoods(Block<Real>& b, Sums& sums) {
+    constexpr std::size_t width = WIDTH<Real>;
+    Lanes<Real> entropy = {}, certainty = {};
+    for (std::size_t at = 0; at < b.rows; at += width) {
+        const Lanes<Real> weight = load(b.weight + at), log_sum = logarithm<Real>(load(b.sum + at));
+        store(b.highest + at, weight > Lanes<Real>{} ? weight * (load(b.highest + at) + log_sum) : Lanes<Real>{});
+        entropy += weight * (log_sum - load(b.exponent + at));
+        certainty -= weight * log_sum;
+    }
     double partial[8] = {};
     for (std::size_t i = 0; i < b.rows; i += 8)
-        for (std::size_t j = 0; j < 8; ++j) partial[j] += static_cast<double>(b.likelihood[i + j]);
+        for (std::size_t j = 0; j < 8; ++j) partial[j] += static_cast<double>(b.highest[i + j]);
     sums.log_likelihood += ((partial[0] + partial[4]) + (partial[2] + partial[6])) + ((partial[1] + partial[5]) + (partial[3] + partial[7]));
     sums.entropy += static_cast<double>(across<Real>(entropy));
     sums.certainty += static_cast<double>(across<Real>(certainty));
@@ -560,7 +576,8 @@ void moments_of(const Problem& p, const void* memory, std::size_t begin, std::si
         load_block(p, model, at, end - at < most ? end - at : most, b);
         find_reached(p, model, b);
         levels(p, model, b);
-        soft_max(model, b, sums);
+        soft_max(model, b);
+        likelihoods(b, sums);
         accumulate(p, model, b, sums);
     }
     if constexpr (Model<Real>::single) take_about_means(p, model, b.centre, sums);
