@@ -1,21 +1,12 @@
 #include "axes.hpp"
 
+#include "dense.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 namespace mixtura {
-namespace {
-
-void turn(double* a, double* b, std::size_t length, double c, double s) {
-    for (std::size_t i = 0; i < length; ++i) {
-        const double x = a[i], y = b[i];
-        a[i] = c * x + s * y;
-        b[i] = c * y - s * x;
-    }
-}
-
-} // namespace
 
 double sweep_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes,
                   std::size_t turns, double negligible) {

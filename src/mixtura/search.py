@@ -175,11 +175,11 @@ class _Race:
         return in_parallel(lambda leg: self._em(leg, stopping, length, judge), legs, self.plan.workers, self.stopped)
 
     def _em(self, leg: _Leg, stopping: StoppingRule, length: int, judge: bool) -> FitResult | FailedStart:
+        told = self.plan.callback
+
         def callback(iteration: Iteration) -> None:
-            if self.stopped.is_set():
-                raise KeyboardInterrupt
-            if self.plan.callback is not None:
-                self.plan.callback(replace(iteration, number=leg.done + iteration.number))
+            if told is not None:
+                told(replace(iteration, number=leg.done + iteration.number))
 
         if self.stopped.is_set():
             return FailedStart(leg.number, StopReason.INTERRUPTED.value)
@@ -191,10 +191,11 @@ class _Race:
                 self.regularisation,
                 stopping=stopping,
                 max_iter=min(length, self.plan.max_iter - leg.done),
-                callback=callback,
+                callback=None if told is None else callback,
                 start_number=leg.number,
                 judge=judge,
                 accelerated=self.plan.accelerated and not isinstance(stopping, SmallGain),
+                stopped=self.stopped.is_set,
             )
         except CollapseError as collapse:
             return FailedStart(leg.number, str(collapse))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from mixtura.results import StopReason
+
+OffTheTrace: TypeAlias = tuple[str, float, float, int]
+"""A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the window."""
 
 
 class StoppingRule(Protocol):
@@ -21,6 +24,11 @@ class StoppingRule(Protocol):
     @property
     def certifies(self) -> bool:
         """Whether the rate of the slowest direction is asked for."""
+        ...
+
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """What ``satisfied`` and ``promising`` compute, for the loop in C++; None for a rule that only Python knows."""
         ...
 
     def promising(self, trace: list[float]) -> bool:
@@ -65,6 +73,11 @@ class RemainingGain:
     reason: StopReason = StopReason.CONVERGED
     certifies: bool = True
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The remaining gain."""
+        return "remaining_gain", self.tolerance, self.safety, self.window
+
     def without_certificate(self) -> RemainingGain:
         """The first test alone, for runs that are only compared: what it ends is not called converged."""
         return replace(self, reason=StopReason.OUTRUN, certifies=False)
@@ -93,6 +106,11 @@ class _TraceAlone:
     reason = StopReason.SMALL_CHANGE
     certifies = False
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """Known to Python alone, unless a rule says otherwise."""
+        return None
+
     def promising(self, trace: list[float]) -> bool:
         """Two plain steps are all it needs."""
         return False
@@ -108,6 +126,11 @@ class SmallChange(_TraceAlone):
 
     tol: float
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The change per row."""
+        return "change_per_row", self.tol, 1.0, 1
+
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
         if len(trace) < 2:
@@ -120,6 +143,11 @@ class SmallGain(_TraceAlone):
     """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to rank short runs."""
 
     gain: float
+
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The gain."""
+        return "gain", self.gain, 1.0, 1
 
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last gain is below ``gain``."""
