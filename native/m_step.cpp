@@ -126,10 +126,11 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 constexpr double STILL = 1e-11, NEGLIGIBLE = 1e-3 * STILL;
 constexpr std::size_t MOST_SWEEPS = 200, MOST_WARM_SWEEPS = 30, SHORT_SWEEPS = 8, TRIED = 5, TURNS_PER_PLANE = 6;
 
-// Eigenvectors of a symmetric matrix, one per row.
+// Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
 Numbers principal_axes(Numbers matrix, std::size_t d) {
     Numbers values(d), axes(d * d);
     eigen(matrix.data(), d, values.data(), axes.data());
+    for (std::size_t p = 0; p < d / 2; ++p) std::swap_ranges(&axes[p * d], &axes[p * d] + d, &axes[(d - 1 - p) * d]);
     return axes;
 }
 
