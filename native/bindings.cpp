@@ -110,6 +110,13 @@ double sweep(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_vo
     return sweep_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes, turns, negligible);
 }
 
+double newton(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_volumes) {
+    const std::size_t d = axes.shape(0), K = counts.shape(0);
+    demand(turned.shape(0) == d && turned.shape(1) == d && turned.shape(2) == K && axes.shape(1) == d, "turned must be d x d x K, axes d x d");
+    nb::gil_scoped_release released;
+    return newton_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes);
+}
+
 bool shared_volumes(const Rows& S, const Vector& counts, VectorOut lambdas, std::size_t d, std::size_t most_steps, double settled) {
     const std::size_t K = counts.shape(0), width = S.shape(1);
     demand(S.dtype() == nb::dtype<double>() && S.shape(0) == K && (width == d || width == d * d), "S must be K x d or K x d*d");
@@ -359,6 +366,8 @@ NB_MODULE(_native, m) {
     m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
     m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
+    m.def("newton_axes", &newton, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a,
+          "One step of Newton's method for common axes, in place; the largest turn in radians, or infinity where it is not taken.");
     m.def("volumes", &shared_volumes, "S"_a.noconvert(), "counts"_a.noconvert(), "lambdas"_a.noconvert(), "d"_a, "most_steps"_a,
           "settled"_a, "Volumes of components that share shape and orientation; False where the evidence is singular.");
     m.def("whiteners", &whiteners, "matrices"_a.noconvert(), "out"_a.noconvert(),

@@ -33,6 +33,15 @@ inline void forward(const double* L, std::size_t n, double* X, std::size_t m) {
     }
 }
 
+// x becomes (L L')^-1 x.
+inline void solve(const double* L, std::size_t n, double* x) {
+    forward(L, n, x, 1);
+    for (std::size_t i = n; i-- > 0;) {
+        for (std::size_t l = i + 1; l < n; ++l) x[i] -= L[l * n + i] * x[l];
+        x[i] /= L[i * n + i];
+    }
+}
+
 // The inverse of a lower triangle into `out`, which is zeroed above the diagonal.
 inline void invert_lower(const double* L, std::size_t n, double* out) {
     for (std::size_t j = 0; j < n; ++j) {

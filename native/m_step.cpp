@@ -123,7 +123,7 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 
 // ---- common axes: src/mixtura/families/axes.py ------------------------------------------------------------------------
 
-constexpr double STILL = 1e-11, NEGLIGIBLE = 1e-3 * STILL;
+constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
 constexpr std::size_t MOST_SWEEPS = 200, MOST_WARM_SWEEPS = 30, SHORT_SWEEPS = 8, TRIED = 5, TURNS_PER_PLANE = 6;
 
 // Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
@@ -205,8 +205,12 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
                 turned[(p * d + q) * K + k] = sum;
             }
     }
-    for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep)
+    for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
+        const double turn = newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes);
+        if (turn < STILL_IN_ALL) break;
+        if (turn < HUGE_VAL) continue;
         if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL) break;
+    }
     orthogonalise(axes, d);
     return axes;
 }

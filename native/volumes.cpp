@@ -88,11 +88,7 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
             step[k] = pulls[k] - dd * shares[k];
         }
         if (!cholesky(H.data(), K)) break;
-        forward(H.data(), K, step.data(), 1);
-        for (std::size_t k = K; k-- > 0;) {
-            for (std::size_t l = k + 1; l < K; ++l) step[k] -= H[l * K + k] * step[l];
-            step[k] /= H[k * K + k];
-        }
+        solve(H.data(), K, step.data());
         double largest = 0.0;
         for (const double s : step) largest = std::max(largest, std::fabs(s));
         const bool near = largest < NEAR; // here a step is finer than what the rounded profile can tell

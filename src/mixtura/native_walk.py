@@ -81,7 +81,9 @@ def native_walk(
 def has_native_law(family: Family, regularisation: Regularisation) -> bool:
     """Whether this M-step is in C++, too."""
     plain = regularisation.ridge == 0 and regularisation.prior is None and regularisation.eigenvalue_ratio is None
-    return plain and extension is not None and type(FAMILIES.get(family.name)) is type(family) and bool(extension.has_law(family.name))
+    return (
+        plain and extension is not None and type(FAMILIES.get(family.name)) is type(family) and bool(extension.has_law(family.name))
+    )
 
 
 def _one_block(survey: Survey, family: Family, regularisation: Regularisation) -> Block | None:
