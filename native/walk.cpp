@@ -154,7 +154,10 @@ bool Walk::leap() {
     for (std::size_t i = 0; i < r.size(); ++i) r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
     const double bend = norm(v);
     length_ = bend > 0.0 ? std::min(norm(r) / bend, longest_) : longest_;
-    if (!(length_ > 1.0)) return false;
+    if (!(length_ > 1.0)) {
+        landed(true); // a leap of length one is the last plain step, which did not fall: a bound of one grows again
+        return false;
+    }
     for (std::size_t i = 0; i < r.size(); ++i) target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
     Moments far;
     if (!chart.moments(target, far)) {
