@@ -59,7 +59,7 @@ def native_walk(
         *criterion,
         survey.scale,
         accelerated,
-        survey.backend.n_threads,
+        survey.backend.threads_for(len(block.rows)),
     )
     if isinstance(start, Moments):
         collapsed = walk.begin_with_moments(family.name, *flat_moments(start.summarised(family.needs)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import isnan
 from typing import Protocol, TypeAlias
 
-import numpy as np
-
 from mixtura.results import StopReason
+
+EPSILON = sys.float_info.epsilon
 
 OffTheTrace: TypeAlias = tuple[str, float, float, int]
 """A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the window."""
@@ -158,15 +161,16 @@ def remaining_gain(trace: list[float], window: int = 5) -> float:
     """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
     if len(trace) < 2:
         return float("nan")
-    gains = np.diff(trace[-(window + 2) :])
+    last = trace[-(window + 2) :]
+    gains = [after - before for before, after in pairwise(last)]
     if abs(gains[-1]) <= rounding(trace[-1]):
         return 0.0
-    if len(gains) < window + 1 or (gains <= 0).any():
+    if len(gains) < window + 1 or min(gains) <= 0 or isnan(sum(gains)):
         return float("nan")
-    ratio = float((gains[1:] / gains[:-1]).max())
-    return float(gains[-1]) * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
+    ratio = max(later / earlier for earlier, later in pairwise(gains))
+    return gains[-1] * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
 
 
 def rounding(objective: float) -> float:
     """What two sums of the same objective may differ by."""
-    return 16 * float(np.finfo(np.float64).eps) * max(1.0, abs(objective))
+    return 16 * EPSILON * max(1.0, abs(objective))
