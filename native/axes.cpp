@@ -1,5 +1,7 @@
 #include "axes.hpp"
 
+#include "dense.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -7,15 +9,86 @@
 namespace mixtura {
 namespace {
 
-void turn(double* a, double* b, std::size_t length, double c, double s) {
-    for (std::size_t i = 0; i < length; ++i) {
-        const double x = a[i], y = b[i];
-        a[i] = c * x + s * y;
-        b[i] = c * y - s * x;
+constexpr double FARTHEST = 0.3, TRUSTED = 1e-4; // as in src/mixtura/families/axes.py
+
+// Every matrix and the axes, turned in the plane of axes p and q.
+void turn_plane(double* turned, double* axes, std::size_t d, std::size_t K, std::size_t p, std::size_t q, double angle) {
+    const double c = std::cos(angle), s = std::sin(angle);
+    turn(turned + p * d * K, turned + q * d * K, d * K, c, s);
+    for (std::size_t i = 0; i < d; ++i) turn(turned + (i * d + p) * K, turned + (i * d + q) * K, K, c, s);
+    turn(axes + p * d, axes + q * d, d, c, s);
+}
+
+// The objective, and the weight of each component's log-determinant in its derivatives.
+double level(const double* turned, const double* counts, std::size_t d, std::size_t K, bool equal_volumes, double* weights) {
+    double value = 0.0;
+    for (std::size_t k = 0; k < K; ++k) {
+        double logs = 0.0;
+        for (std::size_t j = 0; j < d; ++j) logs += std::log(turned[j * (d + 1) * K + k]);
+        const double size = equal_volumes ? std::exp(logs / static_cast<double>(d)) : 1.0;
+        value += counts[k] * (equal_volumes ? size : logs);
+        weights[k] = equal_volumes ? counts[k] * size / static_cast<double>(d) : counts[k];
     }
+    return value;
 }
 
 } // namespace
+
+double newton_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes) {
+    const std::size_t planes = d * (d - 1) / 2;
+    const auto at = [&](std::size_t i, std::size_t j) { return turned + (i * d + j) * K; };
+    std::vector<double> c(K), P(d * d * d), G(d * d * d), H(planes * planes, 0.0), slopes(planes * K), step(planes, 0.0);
+    const double before = level(turned, counts, d, K, equal_volumes, c.data());
+    for (std::size_t j = 0; j < d; ++j)
+        for (std::size_t i = 0; i < d; ++i)
+            for (std::size_t a = 0; a <= i; ++a) {
+                double p = 0.0, g = 0.0;
+                for (std::size_t k = 0; k < K; ++k) {
+                    const double s = at(j, j)[k];
+                    p += c[k] * at(i, a)[k] / s;
+                    g += c[k] * at(i, j)[k] * at(a, j)[k] / (s * s);
+                }
+                P[(j * d + i) * d + a] = P[(j * d + a) * d + i] = p;
+                G[(j * d + i) * d + a] = G[(j * d + a) * d + i] = g;
+            }
+    const auto plane = [d](std::size_t i, std::size_t j) { // the plane's number; the sign of the turn is that of j - i
+        if (i > j) std::swap(i, j);
+        return i * d - i * (i + 1) / 2 + j - i - 1;
+    };
+    const auto add = [&](std::size_t i, std::size_t j, std::size_t a, std::size_t b, double value) {
+        if (i == j || a == b) return;
+        H[plane(i, j) * planes + plane(a, b)] += ((i < j) == (a < b)) ? value : -value;
+    };
+    for (std::size_t j = 0; j < d; ++j)
+        for (std::size_t i = 0; i < d; ++i)
+            for (std::size_t a = 0; a < d; ++a) {
+                add(i, j, a, j, 2.0 * P[(j * d + i) * d + a] - 4.0 * G[(j * d + i) * d + a]);
+                add(j, i, j, a, -(P[(a * d + i) * d + a] + P[(i * d + i) * d + a]));
+            }
+    for (std::size_t p = 0, number = 0; p + 1 < d; ++p)
+        for (std::size_t q = p + 1; q < d; ++q, ++number)
+            for (std::size_t k = 0; k < K; ++k) {
+                slopes[number * K + k] = 2.0 * at(p, q)[k] * (1.0 / at(q, q)[k] - 1.0 / at(p, p)[k]);
+                step[number] += c[k] * slopes[number * K + k];
+            }
+    if (equal_volumes)
+        for (std::size_t i = 0; i < planes; ++i)
+            for (std::size_t j = 0; j < planes; ++j)
+                for (std::size_t k = 0; k < K; ++k)
+                    H[i * planes + j] += c[k] / static_cast<double>(d) * slopes[i * K + k] * slopes[j * K + k];
+    if (!cholesky(H.data(), planes)) return HUGE_VAL;
+    solve(H.data(), planes, step.data());
+    double largest = 0.0;
+    for (const double angle : step) largest = std::max(largest, std::fabs(angle));
+    if (!(largest < FARTHEST)) return HUGE_VAL;
+    const std::vector<double> old_turned(turned, turned + d * d * K), old_axes(axes, axes + d * d);
+    for (std::size_t p = 0, number = 0; p + 1 < d; ++p)
+        for (std::size_t q = p + 1; q < d; ++q, ++number) turn_plane(turned, axes, d, K, p, q, step[number]);
+    if (largest < TRUSTED || level(turned, counts, d, K, equal_volumes, c.data()) <= before) return largest;
+    std::copy(old_turned.begin(), old_turned.end(), turned);
+    std::copy(old_axes.begin(), old_axes.end(), axes);
+    return HUGE_VAL;
+}
 
 double sweep_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes,
                   std::size_t turns, double negligible) {
@@ -57,10 +130,7 @@ double sweep_axes(double* turned, const double* counts, double* axes, std::size_
             }
             if (total == 0.0) continue;
             largest = std::max(largest, std::fabs(total));
-            const double c = std::cos(total), s = std::sin(total);
-            turn(at(p, 0), at(q, 0), d * K, c, s);
-            for (std::size_t i = 0; i < d; ++i) turn(at(i, p), at(i, q), K, c, s);
-            turn(axes + p * d, axes + q * d, d, c, s);
+            turn_plane(turned, axes, d, K, p, q, total);
         }
     }
     return largest;

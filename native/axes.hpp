@@ -1,4 +1,4 @@
-// Axes that K scatter matrices share as nearly as they can: one sweep over all planes of two axes.
+// Axes that K scatter matrices share as nearly as they can: sweeps over all planes of two axes, and Newton's method near the end.
 #pragma once
 
 #include <cstddef>
@@ -10,5 +10,9 @@ namespace mixtura {
 // src/mixtura/families/axes.py, which holds the same in NumPy.
 double sweep_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes,
                   std::size_t turns, double negligible);
+
+// One step of Newton's method in the turns of all planes at once, in place; the largest turn in radians, or infinity where the
+// step is not taken: the objective is not convex here, or it would rise.
+double newton_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes);
 
 } // namespace mixtura

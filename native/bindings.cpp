@@ -1,6 +1,7 @@
 // The Python module: check shapes, release the GIL, call.
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -14,13 +15,17 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include "axes.hpp"
 #include "dense.hpp"
 #include "hierarchy.hpp"
 #include "order.hpp"
+#include "rate.hpp"
 #include "runtime.hpp"
+#include "shortcuts.hpp"
 #include "volumes.hpp"
+#include "walk.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -33,7 +38,6 @@ using VectorOut = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::
 using Cube = nb::ndarray<const double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-using Flags = nb::ndarray<const bool, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using PlacesOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using PairsOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
@@ -69,47 +73,37 @@ Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale, 
     return p;
 }
 
-// What shortens a pass; see Problem. All of it changes results by rounding only.
-struct Shortcuts {
-    std::optional<Vector> shares, origin;
-    std::optional<Matrix> turn, turned_means;
-    std::optional<Flags> ill_conditioned;
-    bool pooled, single_products;
+// What may be saved; see Problem.
+void allow(Problem& p, const std::optional<Vector>& shares, const std::optional<Matrix>& axes, bool single_products) {
+    demand(!shares || shares->shape(0) == p.K, "shares must have one value per component");
+    demand(!axes || (axes->shape(0) == p.d && axes->shape(1) == p.d), "axes must be d x d");
+    p.shares = shares ? shares->data() : nullptr, p.axes = axes ? axes->data() : nullptr;
+    p.single_products = single_products && p.single;
+}
 
-    void into(Problem& p) const {
-        const auto vector = [&](const std::optional<Vector>& v, std::size_t size) -> const double* {
-            demand(!v || v->shape(0) == size, "shares must have one value per component, the origin one per column");
-            return v ? v->data() : nullptr;
-        };
-        p.shares = vector(shares, p.K), p.origin = vector(origin, p.d);
-        demand(!turn == !turned_means, "turn and turned_means come together");
-        if (turn) {
-            demand(turn->shape(0) == p.d && turn->shape(1) == p.d && turned_means->shape(0) == p.K && turned_means->shape(1) == p.d,
-                   "turn must be d x d and turned_means K x d");
-            demand(p.form != Form::dense, "turned rows have spherical or diagonal whiteners");
-            p.turn = turn->data(), p.turned_means = turned_means->data();
-        }
-        demand(!ill_conditioned || ill_conditioned->shape(0) == p.K, "ill_conditioned must have one value per component");
-        p.ill_conditioned = ill_conditioned ? ill_conditioned->data() : nullptr;
-        demand(!single_products || p.single, "single products are for float32 rows");
-        demand(!pooled || p.scatter == Scatter::total, "only the total scatter can be pooled");
-        demand((!turn && !pooled && !single_products) || p.origin, "turned rows, a pooled scatter and single products need an origin");
-        p.pooled = pooled, p.single_products = single_products;
-    }
-};
+// Which short cuts would be taken, by name, with the number of components that float32 does not carry.
+std::map<std::string, std::size_t> shortcuts(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener,
+                                             const std::string& scatter, std::optional<Vector> shares, std::optional<Matrix> axes,
+                                             bool single_products) {
+    Problem plain = problem(rows, means, log_scale, whitener);
+    allow(plain, shares, axes, single_products);
+    plain.scatter = scatter_named(scatter);
+    const Shortcuts taken(plain);
+    const Problem& p = taken.problem();
+    std::size_t ill = 0;
+    for (std::size_t k = 0; p.ill_conditioned && k < p.K; ++k) ill += p.ill_conditioned[k];
+    return {{"turn", p.turn != nullptr}, {"pooled", p.pooled}, {"single", p.single_products}, {"ill_conditioned", ill}};
+}
 
 void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means, const Vector& log_scale, const Matrix& whitener,
             const std::string& scatter, VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods, std::size_t threads,
-            std::optional<Vector> shares, std::optional<Vector> origin, std::optional<Matrix> turn, std::optional<Matrix> turned_means,
-            bool pooled, bool single_products, std::optional<Flags> ill_conditioned) {
+            std::optional<Vector> shares, std::optional<Matrix> axes, bool single_products) {
     Problem p = problem(rows, means, log_scale, whitener);
+    allow(p, shares, axes, single_products);
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
-    Shortcuts{shares, origin, turn, turned_means, ill_conditioned, pooled, single_products}.into(p);
-    const std::size_t size = p.scatter == Scatter::trace ? p.K : p.scatter == Scatter::diagonal ? p.K * p.d
-                             : p.scatter == Scatter::total ? p.d * p.d : p.K * p.d * p.d;
-    demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d && second.shape(0) == size &&
+    demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d && second.shape(0) == second_size(p.scatter, p.K, p.d) &&
                likelihoods.shape(0) == 3, "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
     {
@@ -130,12 +124,12 @@ void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale, c
 
 // The elementary functions as the kernels compute them, element by element.
 template <class Real>
-using Numbers = nb::ndarray<const Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Elements = nb::ndarray<const Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class Real>
-using NumbersOut = nb::ndarray<Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using ElementsOut = nb::ndarray<Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 template <class Real, void (*Kernels::*function)(const Real*, std::size_t, Real*)>
-void elementwise(const Numbers<Real>& x, NumbersOut<Real> out) {
+void elementwise(const Elements<Real>& x, ElementsOut<Real> out) {
     demand(x.shape(0) == out.shape(0) && x.shape(0) % 16 == 0, "x and out must be of one length, a multiple of 16");
     (kernels().*function)(x.data(), x.shape(0), out.data());
 }
@@ -145,6 +139,13 @@ double sweep(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_vo
     demand(turned.shape(0) == d && turned.shape(1) == d && turned.shape(2) == K && axes.shape(1) == d, "turned must be d x d x K, axes d x d");
     nb::gil_scoped_release released;
     return sweep_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes, turns, negligible);
+}
+
+double newton(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_volumes) {
+    const std::size_t d = axes.shape(0), K = counts.shape(0);
+    demand(turned.shape(0) == d && turned.shape(1) == d && turned.shape(2) == K && axes.shape(1) == d, "turned must be d x d x K, axes d x d");
+    nb::gil_scoped_release released;
+    return newton_axes(turned.data(), counts.data(), axes.data(), d, K, equal_volumes);
 }
 
 bool shared_volumes(const Rows& S, const Vector& counts, VectorOut lambdas, std::size_t d, std::size_t most_steps, double settled) {
@@ -216,6 +217,175 @@ void order_rows(const Rows& rows, const Vector& scale, std::size_t together, Pla
     else compact_order(static_cast<const double*>(rows.data()), n, d, scale.data(), together, order.data());
 }
 
+// ---- the loop ---------------------------------------------------------------------------------------------------------
+
+using Own = nb::ndarray<double, nb::numpy>;
+
+// A NumPy array of its own with these numbers.
+Own array_of(const Numbers& numbers, const std::vector<std::size_t>& shape) {
+    auto* copy = new Numbers(numbers);
+    return Own(copy->data(), shape.size(), shape.data(), nb::capsule(copy, [](void* p) noexcept { delete static_cast<Numbers*>(p); }));
+}
+
+Numbers numbers_of(const Vector& v) { return Numbers(v.data(), v.data() + v.shape(0)); }
+Numbers numbers_of(const Matrix& m) { return Numbers(m.data(), m.data() + m.shape(0) * m.shape(1)); }
+
+Setting setting_of(const std::string& family, const Vector& scale, double floor, bool equal_weights, std::size_t d) {
+    const Law* law = law_named(family);
+    demand(law, "the family has no law here");
+    demand(scale.shape(0) == d, "scale must have one value per column");
+    return Setting{law, numbers_of(scale), floor, equal_weights};
+}
+
+Moments moments_of(const Law& law, const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
+    Moments m;
+    m.K = about.shape(0), m.d = about.shape(1), m.kind = law.needs;
+    demand(m.K > 0 && m.d > 0 && counts.shape(0) == m.K && first.shape(0) == m.K && first.shape(1) == m.d &&
+               second.shape(0) == second_size(m.kind, m.K, m.d), "moments have the wrong shape");
+    m.about = numbers_of(about), m.counts = numbers_of(counts), m.first = numbers_of(first), m.second = numbers_of(second);
+    return m;
+}
+
+Mixture mixture_of(const Law& law, const Vector& weights, const Matrix& means, const Vector& values, std::optional<Matrix> axes) {
+    Mixture m;
+    m.K = means.shape(0), m.d = means.shape(1), m.F = law.shares_all ? 1 : m.K, m.form = law.form;
+    demand(m.K > 0 && m.d > 0 && weights.shape(0) == m.K && values.shape(0) == m.F * m.size(), "the mixture has the wrong shape");
+    demand(!axes || (axes->shape(0) == m.d && axes->shape(1) == m.d), "axes must be d x d");
+    m.weights = numbers_of(weights), m.means = numbers_of(means), m.values = numbers_of(values);
+    if (axes) m.axes = numbers_of(*axes);
+    return m;
+}
+
+// Weights, means, values, whiteners, and the common axes, one per row, or None.
+nb::tuple parts_of(const Mixture& m) {
+    std::vector<std::size_t> shape{m.F};
+    if (m.form != Form::spherical) shape.push_back(m.d);
+    if (m.form == Form::dense) shape.push_back(m.d);
+    const nb::object axes = m.axes.empty() ? nb::object(nb::none()) : nb::cast(array_of(m.axes, {m.d, m.d}));
+    return nb::make_tuple(array_of(m.weights, {m.K}), array_of(m.means, {m.K, m.d}), array_of(m.values, shape),
+                          array_of(m.whitener, shape), axes);
+}
+
+// One M-step on its own: the parts of the mixture, or the component that collapsed.
+nb::object one_m_step(const std::string& family, const Vector& scale, double floor, bool equal_weights, const Matrix& about,
+                      const Vector& counts, const Matrix& first, const Vector& second, nb::object previous) {
+    const Setting setting = setting_of(family, scale, floor, equal_weights, about.shape(1));
+    Mixture before, out;
+    if (!previous.is_none()) {
+        before = mixture_of(*setting.law, nb::cast<Vector>(previous[0]), nb::cast<Matrix>(previous[1]), nb::cast<Vector>(previous[2]),
+                            nb::cast<std::optional<Matrix>>(previous[3]));
+        demand(complete(before) < 0, "the previous mixture is singular");
+    }
+    const Moments m = moments_of(*setting.law, about, counts, first, second);
+    const std::ptrdiff_t collapsed = m_step(setting, m, previous.is_none() ? nullptr : &before, out);
+    return collapsed >= 0 ? nb::int_(collapsed) : nb::object(parts_of(out));
+}
+
+double largest_real(const Matrix& hessenberg) {
+    demand(hessenberg.shape(0) == hessenberg.shape(1), "the matrix must be square");
+    Numbers used = numbers_of(hessenberg);
+    return largest_real_part(used.data(), hessenberg.shape(0));
+}
+
+// A walk with the arrays that it reads, which must not be freed before it.
+class HeldWalk {
+public:
+    HeldWalk(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& scale, double floor, bool equal_weights,
+             const std::string& measure, double tolerance, double safety, std::size_t window, const Vector& units,
+             bool accelerated, std::size_t threads, bool single_products)
+        : rows_(rows), weights_(weights),
+          walk_(data(threads, single_products), setting_of(family, scale, floor, equal_weights, rows.shape(1)),
+                Rule{measure_named(measure), tolerance, safety, window}, units_of(units, rows), accelerated) {}
+
+    std::ptrdiff_t begin_with_moments(const std::string& family, const Matrix& about, const Vector& counts, const Matrix& first,
+                                      const Vector& second) {
+        const Moments start = moments_of(*law_named(family), about, counts, first, second);
+        nb::gil_scoped_release released;
+        return walk_.begin(start);
+    }
+
+    std::ptrdiff_t begin_with_mixture(const std::string& family, const Vector& weights, const Matrix& means, const Vector& values,
+                                      std::optional<Matrix> axes, const std::vector<double>& trace, std::size_t kept) {
+        const Mixture start = mixture_of(*law_named(family), weights, means, values, axes);
+        nb::gil_scoped_release released;
+        return walk_.begin(start, trace, kept);
+    }
+
+    std::string onward(std::size_t most, std::size_t next_look, nb::object stopped) {
+        constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed"};
+        const Walk::Pause pause = listening(stopped);
+        nb::gil_scoped_release released;
+        return NAMES[static_cast<std::size_t>(walk_.onward(most, next_look, pause))];
+    }
+
+    double slowest_rate(const Vector& random, nb::object stopped) {
+        demand(random.shape(0) == walk_.chart_size(), "random must be a vector of the chart");
+        demand(walk_.after_a_plain_step(), "a rate is measured after a plain step");
+        const Walk::Pause pause = listening(stopped);
+        nb::gil_scoped_release released;
+        return walk_.slowest_rate(random.data(), pause);
+    }
+
+    nb::tuple mixture() const { return parts_of(walk_.mixture()); }
+    nb::tuple sums() const { // log-likelihood, entropy, certainty, total
+        const Moments& m = walk_.moments();
+        return nb::make_tuple(m.log_likelihood, m.entropy, m.certainty, m.total());
+    }
+    const Numbers& trace() const { return walk_.trace(); }
+    const Numbers& plain() const { return walk_.plain(); }
+    double objective() const { return walk_.trace().back(); }
+    double last_gain() const {
+        const Numbers& trace = walk_.trace();
+        return trace.size() < 2 ? std::nan("") : trace[trace.size() - 1] - trace[trace.size() - 2];
+    }
+    double fall() const { return walk_.fall(); }
+    std::size_t n_iter() const { return walk_.n_iter(); }
+    std::size_t chart_size() const { return walk_.chart_size(); }
+
+private:
+    static Measure measure_named(const std::string& name) {
+        if (name == "remaining_gain") return Measure::remaining_gain;
+        if (name == "change_per_row") return Measure::change_per_row;
+        if (name == "gain") return Measure::gain;
+        throw std::invalid_argument("measure must be remaining_gain, change_per_row or gain");
+    }
+
+    static Numbers units_of(const Vector& units, const Rows& rows) {
+        demand(units.shape(0) == rows.shape(1), "units must have one value per column");
+        return numbers_of(units);
+    }
+
+    Data data(std::size_t threads, bool single_products) const {
+        const bool single = rows_.dtype() == nb::dtype<float>();
+        demand(single || rows_.dtype() == nb::dtype<double>(), "rows must be float64 or float32");
+        demand(rows_.shape(1) > 0, "rows need a column");
+        demand(!weights_ || weights_->shape(0) == rows_.shape(0), "weights must have one value per row");
+        return Data{rows_.data(), single, weights_ ? weights_->data() : nullptr, rows_.shape(0), rows_.shape(1), threads,
+                    single && single_products};
+    }
+
+    // Between maps, and not more often than every few hundredths of a second: Ctrl-C, and whether another thread calls it off.
+    static Walk::Pause listening(nb::object stopped) {
+        using Clock = std::chrono::steady_clock;
+        return [stopped, heard = Clock::now()]() mutable {
+            if (Clock::now() - heard < std::chrono::milliseconds(30)) return;
+            nb::gil_scoped_acquire held;
+            if (PyErr_CheckSignals() != 0) throw nb::python_error();
+            if (!stopped.is_none() && nb::cast<bool>(stopped())) {
+                PyErr_SetNone(PyExc_KeyboardInterrupt);
+                throw nb::python_error();
+            }
+            heard = Clock::now();
+        };
+    }
+
+    Rows rows_;
+    std::optional<Vector> weights_;
+    Walk walk_;
+};
+
+bool has_law(const std::string& family) { return law_named(family) != nullptr; }
+
 std::map<std::string, std::string> build_info() {
     std::string names;
     for (const std::string& name : built()) names += (names.empty() ? "" : ", ") + name;
@@ -229,10 +399,10 @@ NB_MODULE(_native, m) {
     kernels(); // a wrong MIXTURA_ISA is said at import, not in the middle of a fit
     m.def("e_step", &e_step, "rows"_a.noconvert(), "weights"_a.none().noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(),
           "whitener"_a.noconvert(), "scatter"_a, "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(),
-          "likelihoods"_a.noconvert(), "threads"_a, "shares"_a.none().noconvert() = nb::none(), "origin"_a.none().noconvert() = nb::none(),
-          "turn"_a.none().noconvert() = nb::none(), "turned_means"_a.none().noconvert() = nb::none(), "pooled"_a = false,
-          "single_products"_a = false, "ill_conditioned"_a.none().noconvert() = nb::none(),
-          "The moments of the rows under a mixture.");
+          "likelihoods"_a.noconvert(), "threads"_a, "shares"_a.none().noconvert() = nb::none(), "axes"_a.none().noconvert() = nb::none(),
+          "single_products"_a = false, "The moments of the rows under a mixture.");
+    m.def("shortcuts", &shortcuts, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
+          "scatter"_a, "shares"_a.none().noconvert(), "axes"_a.none().noconvert(), "single_products"_a, "The short cuts e_step would take.");
     m.def("log_joint", &log_joint, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a, "Log joint densities of rows and components.");
     m.def("agglomerate", &agglomerate_items, "counts"_a.noconvert(), "means"_a.noconvert(), "scatters"_a.none().noconvert(),
@@ -244,6 +414,8 @@ NB_MODULE(_native, m) {
     m.def("logarithm", &elementwise<float, &Kernels::logarithm_single>, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
+    m.def("newton_axes", &newton, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a,
+          "One step of Newton's method for common axes, in place; the largest turn in radians, or infinity where it is not taken.");
     m.def("volumes", &shared_volumes, "S"_a.noconvert(), "counts"_a.noconvert(), "lambdas"_a.noconvert(), "d"_a, "most_steps"_a,
           "settled"_a, "Volumes of components that share shape and orientation; False where the evidence is singular.");
     m.def("whiteners", &whiteners, "matrices"_a.noconvert(), "out"_a.noconvert(),
@@ -252,5 +424,31 @@ NB_MODULE(_native, m) {
           "The first matrix with an eigenvalue, in units of scale, at most its bound; or -1.");
     m.def("compact_order", &order_rows, "rows"_a.noconvert(), "scale"_a.noconvert(), "together"_a, "order"_a.noconvert(),
           "A permutation in which rows that are near each other stand together.");
+    m.def("has_law", &has_law, "family"_a, "Whether the M-step of a family is here.");
+    m.def("m_step", &one_m_step, "family"_a, "scale"_a.noconvert(), "floor"_a, "equal_weights"_a, "about"_a.noconvert(),
+          "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(),
+          "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
+    m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
+    nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.NativeWalk.")
+        .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, double, bool, const std::string&, double, double,
+                      std::size_t, const Vector&, bool, std::size_t, bool>(),
+             "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "scale"_a.noconvert(), "floor"_a, "equal_weights"_a,
+             "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a,
+             "single_products"_a)
+        .def("begin_with_moments", &HeldWalk::begin_with_moments, "family"_a, "about"_a.noconvert(), "counts"_a.noconvert(),
+             "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")
+        .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "family"_a, "weights"_a.noconvert(), "means"_a.noconvert(),
+             "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
+        .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
+        .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
+        .def("mixture", &HeldWalk::mixture, "Weights, means, values, whiteners and common axes (as rows).")
+        .def("sums", &HeldWalk::sums, "Log-likelihood, entropy, certainty and total.")
+        .def_prop_ro("trace", &HeldWalk::trace, nb::rv_policy::copy)
+        .def_prop_ro("plain", &HeldWalk::plain, nb::rv_policy::copy)
+        .def_prop_ro("objective", &HeldWalk::objective)
+        .def_prop_ro("last_gain", &HeldWalk::last_gain)
+        .def_prop_ro("fall", &HeldWalk::fall)
+        .def_prop_ro("n_iter", &HeldWalk::n_iter)
+        .def_prop_ro("chart_size", &HeldWalk::chart_size);
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
 }

@@ -12,6 +12,15 @@ constexpr double LEFT_OUT = 1e-17;
 enum class Form { spherical, diagonal, dense };
 enum class Scatter { trace, diagonal, total, dense };
 
+inline std::size_t second_size(Scatter kind, std::size_t K, std::size_t d) {
+    switch (kind) {
+        case Scatter::trace: return K;
+        case Scatter::diagonal: return K * d;
+        case Scatter::total: return d * d;
+        default: return K * d * d;
+    }
+}
+
 // One E-step. Whiteners are (1 or K) x (1, d or d*d) by form; dense ones are lower triangular, row by row.
 struct Problem {
     const void* rows;        // n x d, row by row
@@ -25,21 +34,20 @@ struct Problem {
     Form form;
     Scatter scatter;
 
-    // Where components share their axes, rows are turned once, y = turn (x - origin), and the whiteners, which are spherical or
-    // diagonal then, apply to y about the turned means. Null where they do not.
-    const double* turn = nullptr;         // d x d, row by row
-    const double* turned_means = nullptr; // K x d
-    const double* origin = nullptr;       // d
-    // Total scatter as that of the rows about the origin, less that of the means: one product for all components.
-    bool pooled = false;
+    // What may be saved is said by whoever asks; what is saved, by shortcuts.cpp.
 
     // Weights of the components, summing to one, where responsibilities that would add less than rounding to the moments of their
     // own component may be left out; null where all count. See `too_much_left_out` of the runtime.
     const double* shares = nullptr; // K
+    const double* axes = nullptr;   // d x d, an axis that is common to all components in each row; null where none are known
+    bool single_products = false;   // in float32, about the origin
 
-    // Products in float32, about the origin, but for the components that are marked as ill-conditioned.
-    bool single_products = false;
-    const bool* ill_conditioned = nullptr; // K
+    // Rows are turned once, y = turn (x - origin), and whiteners, which are spherical or diagonal then, apply to y about the turned means.
+    const double* turn = nullptr;         // d x d, row by row
+    const double* turned_means = nullptr; // K x d
+    const double* origin = nullptr;       // d, the same in float32
+    bool pooled = false;                  // the total scatter is taken about the origin first
+    const bool* ill_conditioned = nullptr; // K: components that single products do not carry; computed in double
 };
 
 // Weighted sums over a range of rows. `second` is K, K x d, d x d or K x d x d by the kind of scatter; matrices are

@@ -4,6 +4,8 @@
 
 #include "runtime.hpp"
 
+#include "shortcuts.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -78,15 +80,6 @@ private:
 };
 
 using Pieces = std::vector<std::unique_ptr<Aligned>>;
-
-std::size_t second_size(const Problem& p) {
-    switch (p.scatter) {
-        case Scatter::trace: return p.K;
-        case Scatter::diagonal: return p.K * p.d;
-        case Scatter::total: return p.d * p.d;
-        default: return p.K * p.d * p.d;
-    }
-}
 
 void add(double* to, const double* from, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) to[i] += from[i];
@@ -180,14 +173,14 @@ std::size_t workers_for(const Problem& p, std::size_t threads) {
 void clear(const Problem& p, Sums& sums) {
     std::fill_n(sums.counts, p.K, 0.0);
     std::fill_n(sums.first, p.K * p.d, 0.0);
-    std::fill_n(sums.second, second_size(p), 0.0);
+    std::fill_n(sums.second, second_size(p.scatter, p.K, p.d), 0.0);
     sums.log_likelihood = sums.entropy = sums.certainty = 0.0;
 }
 
 // One pass over all rows. False where a short cut has cost too many digits.
 bool pass(const Problem& p, std::size_t threads, Sums& total) {
     const Kernels& kernel = kernels();
-    const std::size_t second = second_size(p), sums = p.K + p.K * p.d + second, workers = workers_for(p, threads);
+    const std::size_t second = second_size(p.scatter, p.K, p.d), sums = p.K + p.K * p.d + second, workers = workers_for(p, threads);
     const Aligned model(kernel.model(p));
     kernel.prepare(p, model);
     Pieces partial;
@@ -232,10 +225,11 @@ std::vector<std::string> built() {
     return names;
 }
 
-void run_moments(const Problem& given, std::size_t threads, Sums& total) {
-    if (pass(given, threads, total)) return;
-    Problem exact = given; // a rare thing: all at once, in double
-    exact.shares = nullptr, exact.pooled = exact.single_products = false;
+void run_moments(const Problem& plain, std::size_t threads, Sums& total) {
+    const Shortcuts shortcuts(plain);
+    if (pass(shortcuts.problem(), threads, total)) return;
+    Problem exact = plain; // a rare thing: everything counts, and in double
+    exact.shares = nullptr, exact.single_products = false;
     pass(exact, threads, total);
 }
 

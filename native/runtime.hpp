@@ -10,7 +10,7 @@ namespace mixtura {
 
 const Kernels& kernels();                 // chosen once: MIXTURA_ISA, or the best that this processor runs
 std::vector<std::string> built();         // names of the instruction sets compiled in
-void run_moments(const Problem&, std::size_t threads, Sums& total);
+void run_moments(const Problem&, std::size_t threads, Sums& total); // with the short cuts that the problem allows
 void run_log_joint(const Problem&, std::size_t threads, double* out);
 
 } // namespace mixtura

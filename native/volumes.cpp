@@ -11,6 +11,8 @@ namespace {
 
 using Numbers = std::vector<double>;
 
+constexpr double NEAR = 1e-3; // as in src/mixtura/families/shapes.py
+
 // The scatter of all components, pooled with some parts, and each one in units of it.
 struct Pool {
     const double* S;
@@ -71,7 +73,7 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
         logs[k] = std::log(pool.relative(k, B.data()) / dd);
         if (!std::isfinite(logs[k])) return false;
     }
-    double value = profile(logs);
+    double value = profile(logs), before = HUGE_VAL;
     for (std::size_t round = 0; round < most_steps; ++round) {
         for (std::size_t k = 0; k < K; ++k) {
             pulls[k] = parts[k] * pool.relative(k, B.data() + k * pool.size);
@@ -86,22 +88,20 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
             step[k] = pulls[k] - dd * shares[k];
         }
         if (!cholesky(H.data(), K)) break;
-        forward(H.data(), K, step.data(), 1);
-        for (std::size_t k = K; k-- > 0;) {
-            for (std::size_t l = k + 1; l < K; ++l) step[k] -= H[l * K + k] * step[l];
-            step[k] /= H[k * K + k];
-        }
+        solve(H.data(), K, step.data());
         double largest = 0.0;
         for (const double s : step) largest = std::max(largest, std::fabs(s));
+        const bool near = largest < NEAR; // here a step is finer than what the rounded profile can tell
         double scale = 1.0, reached = HUGE_VAL;
         for (;; scale /= 2.0) {
             for (std::size_t k = 0; k < K; ++k) trial[k] = logs[k] + scale * step[k];
             reached = profile(trial);
-            if (reached <= value || scale * largest <= settled) break;
+            if (reached <= value || near || scale * largest <= settled) break;
         }
-        if (reached <= value) logs = trial, value = reached;
+        if (reached <= value || (near && std::isfinite(reached))) logs = trial, value = reached;
         else profile(logs);
-        if (scale * largest <= settled) break;
+        if (scale * largest <= settled || (near && largest > 0.5 * before)) break;
+        before = largest;
     }
     for (std::size_t k = 0; k < K; ++k) lambdas[k] = pool.relative(k, B.data()) / dd * std::exp(pool.log_det / dd);
     return true;

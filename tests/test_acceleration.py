@@ -85,6 +85,18 @@ def test_refused_leaps_shorten_the_next_ones_and_taken_ones_lengthen_them():
     assert squarem.longest < first
 
 
+def test_leaps_come_back_after_many_refusals():
+    """A bound of one allows no leap, so nothing but the plain steps can raise it again."""
+    about = np.zeros((1, 1))
+    steps = [Moments(about, np.array([50.0]), np.array([[0.9**i]]), np.full((1, 1), 60.0), Scatter.DIAGONAL) for i in range(3)]
+    squarem = Squarem(np.ones(1))
+    for _ in range(5):
+        squarem.leap(steps)
+        squarem.landed(False)
+    assert squarem.leap(steps) is None
+    assert squarem.leap(steps) is not None
+
+
 def test_plain_em_is_a_setting(faithful):
     plain = GaussianMixture(3, acceleration=None, random_state=0).fit(faithful)
     fast = GaussianMixture(3, random_state=0).fit(faithful)

@@ -24,6 +24,12 @@ def rotation(d: int, seed: int) -> np.ndarray:
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((d, d)))[0]
 
 
+def nearly(axes: np.ndarray, size: float) -> np.ndarray:
+    """Axes that are turned a little in every plane."""
+    skew = size * np.random.default_rng(0).standard_normal(axes.shape)
+    return np.linalg.qr(axes @ (np.eye(len(axes)) + skew - skew.T))[0]
+
+
 @pytest.mark.parametrize("equal_volumes", [True, False])
 @pytest.mark.parametrize(("K", "d"), [(2, 2), (3, 4), (6, 7)])
 def test_no_small_rotation_is_better_and_every_sweep_helps(K, d, equal_volumes):
@@ -82,6 +88,35 @@ def test_a_native_sweep_is_the_sweep_in_numpy(equal_volumes):
         forms.append((angles, turned, axes))
     for ours, theirs in zip(*forms, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-10)  # 45 turns of rounding, magnified by how flat the planes are
+
+
+@native
+@pytest.mark.parametrize("equal_volumes", [True, False])
+def test_a_native_newton_step_is_the_one_in_numpy(equal_volumes):
+    S, counts = scatters(4, 6, seed=1)
+    found = common_axes(S, counts, np.eye(6), equal_volumes)
+    taken = 0
+    for start in (nearly(found, 3e-4), rotation(6, 0)):
+        forms = []
+        for newton in (axes_module.newton_in_python, extension.newton_axes):
+            turned, axes = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)), np.ascontiguousarray(start.T)
+            forms.append((newton(turned, counts, axes, equal_volumes), turned, axes))
+        taken += np.isfinite(forms[0][0])
+        for ours, theirs in zip(*forms, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11)
+    assert taken >= 1
+
+
+@pytest.mark.parametrize("equal_volumes", [True, False])
+def test_newton_steps_near_a_minimum_shrink_by_their_squares(equal_volumes):
+    S, counts = scatters(5, 5, seed=2)
+    found = common_axes(S, counts, rotation(5, 1), equal_volumes)
+    start = nearly(found, 3e-4)
+    turned, axes = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)), np.ascontiguousarray(start.T)
+    steps = [axes_module.newton_in_python(turned, counts, axes, equal_volumes) for _ in range(3)]
+    assert 1e-4 < steps[0] < 3e-3
+    assert steps[1] < 100 * steps[0] ** 2
+    assert steps[2] < max(100 * steps[1] ** 2, 1e-13)
 
 
 @pytest.mark.parametrize("dense", [True, False])

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import survey, two_groups
 from mixtura.criteria import bic, icl, icl_entropy
-from mixtura.em import _Loop, em
+from mixtura.em import em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.mixture import Mixture
@@ -19,6 +19,7 @@ from mixtura.rate import slowest_rate
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
 from mixtura.stopping import RemainingGain, SmallChange, remaining_gain
+from mixtura.walk import Steps
 
 VVV = FAMILIES["VVV"]
 
@@ -74,7 +75,7 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
-    loop = _Loop(data, VVV, regularisation)
+    loop = Steps(data, VVV, regularisation)
     rate = slowest_rate(partial(loop.step, fits[1].mixture), loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture), data.scale)
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 

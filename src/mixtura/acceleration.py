@@ -44,6 +44,7 @@ class Squarem:
         bend = float(np.linalg.norm(v))
         self._length = min(float(np.linalg.norm(r)) / bend, self.longest) if bend > 0 else self.longest
         if not self._length > 1.0:
+            self.landed(True)  # a leap of length one is the last plain step, which did not fall: a bound of one grows again
             return None
         try:
             return chart.moments(s0 + 2.0 * self._length * r + self._length**2 * v)

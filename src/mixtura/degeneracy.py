@@ -63,13 +63,14 @@ def _distinct_rows_held(mixture: Mixture, survey: Survey) -> np.ndarray:
 
 def has_copies(mixture: Mixture) -> bool:
     """Whether two components are exact copies: EM gives both the same responsibilities for ever."""
+    values = mixture.covariance.values
+    spreads = np.einsum("kjj->kj", values) if values.ndim == 3 else values.reshape(len(values), -1)
+    deviations = np.sqrt(np.broadcast_to(spreads, mixture.means.shape))
+    one, other = np.triu_indices(mixture.n_components, 1)
+    near = (np.abs(mixture.means[other] - mixture.means[one]) < COPY_DISTANCE * deviations[one]).all(axis=1)
+    if not near.any():
+        return False
     dense = mixture.covariance.dense()
-    variances = np.einsum("kjj->kj", dense)
-    for k in range(mixture.n_components - 1):
-        others = slice(k + 1, None)
-        apart = np.abs(mixture.means[others] - mixture.means[k]) / np.sqrt(variances[k])
-        deviations = np.sqrt(variances[k])
-        unlike = np.abs(dense[others] - dense[k]) / np.outer(deviations, deviations)
-        if ((apart.max(axis=1) < COPY_DISTANCE) & (unlike.max(axis=(1, 2)) < COPY_DISTANCE)).any():
-            return True
-    return False
+    one, other = one[near], other[near]
+    unlike = np.abs(dense[other] - dense[one]) / (deviations[one][:, :, None] * deviations[one][:, None, :])
+    return bool((unlike.max(axis=(1, 2)) < COPY_DISTANCE).any())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: C
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     last = origin - chart.vector(before)
-    first = np.random.default_rng(0).standard_normal(len(origin)) * chart.rows_per_sum
+    first = random_direction(len(origin)) * chart.rows_per_sum
     first = first / np.linalg.norm(first) + last / max(float(np.linalg.norm(last)), TINY)
     basis = [first / np.linalg.norm(first)]
     hessenberg = np.zeros((LOOKS + 1, LOOKS))
@@ -64,6 +64,14 @@ def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: C
         hessenberg[look + 1, look] = left
         basis.append(moved / left)
     return rates[-1]
+
+
+@lru_cache(maxsize=64)
+def random_direction(size: int) -> Array:
+    """The fixed direction that every measurement adds to its first (size,); read only."""
+    direction = np.random.default_rng(0).standard_normal(size)
+    direction.flags.writeable = False
+    return direction
 
 
 @dataclass(frozen=True, eq=False)

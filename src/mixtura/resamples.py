@@ -20,9 +20,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mixtura.arrays import Array, Flags
-from mixtura.backends import processors
+from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.protocols import Source
-from mixtura.search import ROWS_WORTH_A_THREAD, in_parallel
+from mixtura.search import in_parallel
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
 

@@ -31,7 +31,7 @@ from mixtura.parametrisation import stored_covariances
 from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
 from mixtura.resamples import weights_of
-from mixtura.results import FitResult, Iteration, StopReason
+from mixtura.results import FitResult, StopReason
 from mixtura.search import in_parallel
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
@@ -99,11 +99,9 @@ class Refit:
     def __call__(self, survey: Survey, start: Mixture, stopping: StoppingRule, stopped: threading.Event) -> FitResult:
         """EM from a mixture; it ends early, as by Ctrl-C, once ``stopped`` is set."""
 
-        def callback(_: Iteration) -> None:
-            if stopped.is_set():
-                raise KeyboardInterrupt
-
-        return em(survey, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, callback=callback)
+        return em(
+            survey, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, stopped=stopped.is_set
+        )
 
 
 @dataclass(frozen=True, eq=False)

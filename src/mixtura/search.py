@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mixtura.backends import processors
+from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.degeneracy import degenerate_components
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError, DataError
@@ -50,9 +50,6 @@ DEFAULT_STARTS: tuple[Initialiser, ...] = (
     RandomRows("whitened"),
 )
 """Kinds of start that fail on different data: k-means on stretched clusters, whitening on round ones, trees on large overlap."""
-
-ROWS_WORTH_A_THREAD = 20_000
-"""Below this, Python's share of an iteration is larger than the kernel's, and starts run one after the other."""
 
 WAKE_SECONDS = 0.2
 """A thread that waits without end may never hear of Ctrl-C, so the waiting one wakes up this often."""
@@ -175,11 +172,11 @@ class _Race:
         return in_parallel(lambda leg: self._em(leg, stopping, length, judge), legs, self.plan.workers, self.stopped)
 
     def _em(self, leg: _Leg, stopping: StoppingRule, length: int, judge: bool) -> FitResult | FailedStart:
+        told = self.plan.callback
+
         def callback(iteration: Iteration) -> None:
-            if self.stopped.is_set():
-                raise KeyboardInterrupt
-            if self.plan.callback is not None:
-                self.plan.callback(replace(iteration, number=leg.done + iteration.number))
+            if told is not None:
+                told(replace(iteration, number=leg.done + iteration.number))
 
         if self.stopped.is_set():
             return FailedStart(leg.number, StopReason.INTERRUPTED.value)
@@ -191,10 +188,11 @@ class _Race:
                 self.regularisation,
                 stopping=stopping,
                 max_iter=min(length, self.plan.max_iter - leg.done),
-                callback=callback,
+                callback=None if told is None else callback,
                 start_number=leg.number,
                 judge=judge,
                 accelerated=self.plan.accelerated and not isinstance(stopping, SmallGain),
+                stopped=self.stopped.is_set,
             )
         except CollapseError as collapse:
             return FailedStart(leg.number, str(collapse))
@@ -327,8 +325,11 @@ def calm(n_rows: int) -> AbstractContextManager[object]:
     return limits
 
 
-def workers_for(survey: Survey, jobs: int, n_threads: int | None) -> int:
-    """Starts or Ks run side by side where the kernels, which leave Python free, are most of the time."""
-    if survey.backend.name == "reference" or survey.source.n_rows < ROWS_WORTH_A_THREAD:
+def workers_for(survey: Survey, jobs: int, n_threads: int | None, *, short: bool = True) -> int:
+    """Jobs run side by side, where the kernels, which leave Python free, are most of the time.
+
+    A ``short`` job is one run of EM: on few rows it is over before another thread has begun. A cell of a selection is many.
+    """
+    if survey.backend.name == "reference" or (short and survey.source.n_rows < ROWS_WORTH_A_THREAD):
         return 1
     return min(jobs, n_threads or processors())

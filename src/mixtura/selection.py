@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from math import isfinite, nan
 
 import numpy as np
@@ -75,7 +75,7 @@ def select(
     survey : Survey
     grid : Grid
     plan : Plan
-        How each cell is searched; its workers share the Ks.
+        How each cell is searched; its workers share the cells.
     on_candidate : callable, optional
         Called with each :class:`~mixtura.results.Candidate` when it is done (for a progress bar).
     n_threads : int, optional
@@ -99,32 +99,41 @@ def select(
     stopped = stopped or threading.Event()
     held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
     judge = _Judge(survey, grid, plan, held_out)
-    done: list[Candidate] = []
 
-    def fit_all_families(item: tuple[int, np.random.SeedSequence]) -> list[Candidate]:
-        K, seed = item
-        cells: list[Candidate] = []
-        starts = cache(lambda: _starts(survey, grid, K, seed))
-        for family in grid.families:
-            if stopped.is_set():
-                break
+    def fit(item: tuple[int, _Starts, Family]) -> Candidate | None:
+        K, starts, family = item
+        cell = None
+        if not stopped.is_set():
             try:
-                cells.append(_cell(survey, grid, family, K, starts, replace(plan, workers=1), judge, stopped))
+                cell = _cell(survey, grid, family, K, starts, replace(plan, workers=1), judge, stopped)
                 if on_candidate is not None:
-                    on_candidate(cells[-1])
+                    on_candidate(cell)
             except KeyboardInterrupt:
                 stopped.set()
-        return cells
+        return cell
 
-    jobs = list(zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True))
-    for cells in in_parallel(fit_all_families, jobs, plan.workers, stopped):
-        done.extend(cells)
+    starts = [(K, _Starts(survey, grid, K, seed)) for K, seed in zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True)]
+    cells = [(*of_one_k, family) for of_one_k in starts for family in grid.families]
+    done = [cell for cell in in_parallel(fit, cells, plan.workers, stopped) if cell is not None]
     if not done:
         raise KeyboardInterrupt
     return Selection(grid.criterion, tuple(done))
 
 
 # ---- one cell --------------------------------------------------------------------------------------------------------
+
+
+class _Starts:
+    """The starts of one K, drawn when the first family asks for them; its other families, in whatever thread, get the same."""
+
+    def __init__(self, survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> None:
+        self._draw = partial(_starts, survey, grid, K, seed)
+        self._drawing, self._drawn = threading.Lock(), list[Start]()
+
+    def __call__(self) -> list[Start]:
+        with self._drawing:
+            self._drawn = self._drawn or self._draw()
+            return self._drawn
 
 
 def _starts(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> list[Start]:

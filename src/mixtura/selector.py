@@ -143,7 +143,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         if self.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
             families = [family for family in families if family.name.endswith("II")]
         grid = self._grid(ks, families)
-        plan = self._plan(survey, len(ks))
+        plan = self._plan(survey, grid.n_cells)
         with calm(len(rows)):
             self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
         self.best_estimator_ = self._best(self.selection_, rows.dtype)
@@ -169,7 +169,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             stopping,
             self.max_iter,
             screened=self.n_init is None,
-            workers=workers_for(survey, n_jobs, self.n_threads),
+            workers=workers_for(survey, n_jobs, self.n_threads, short=False),
             finishes_degenerate=False,
             accelerated=door.accelerated(self),
         )

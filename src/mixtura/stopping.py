@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
-from typing import Protocol
-
-import numpy as np
+from itertools import pairwise
+from math import isnan
+from typing import Protocol, TypeAlias
 
 from mixtura.results import StopReason
+
+EPSILON = sys.float_info.epsilon
+
+OffTheTrace: TypeAlias = tuple[str, float, float, int]
+"""A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the window."""
 
 
 class StoppingRule(Protocol):
@@ -21,6 +27,11 @@ class StoppingRule(Protocol):
     @property
     def certifies(self) -> bool:
         """Whether the rate of the slowest direction is asked for."""
+        ...
+
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """What ``satisfied`` and ``promising`` compute, for the loop in C++; None for a rule that only Python knows."""
         ...
 
     def promising(self, trace: list[float]) -> bool:
@@ -65,6 +76,11 @@ class RemainingGain:
     reason: StopReason = StopReason.CONVERGED
     certifies: bool = True
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The remaining gain."""
+        return "remaining_gain", self.tolerance, self.safety, self.window
+
     def without_certificate(self) -> RemainingGain:
         """The first test alone, for runs that are only compared: what it ends is not called converged."""
         return replace(self, reason=StopReason.OUTRUN, certifies=False)
@@ -93,6 +109,11 @@ class _TraceAlone:
     reason = StopReason.SMALL_CHANGE
     certifies = False
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """Known to Python alone, unless a rule says otherwise."""
+        return None
+
     def promising(self, trace: list[float]) -> bool:
         """Two plain steps are all it needs."""
         return False
@@ -108,6 +129,11 @@ class SmallChange(_TraceAlone):
 
     tol: float
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The change per row."""
+        return "change_per_row", self.tol, 1.0, 1
+
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
         if len(trace) < 2:
@@ -121,6 +147,11 @@ class SmallGain(_TraceAlone):
 
     gain: float
 
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The gain."""
+        return "gain", self.gain, 1.0, 1
+
     def satisfied(self, trace: list[float], total: float) -> bool:
         """Whether the last gain is below ``gain``."""
         return len(trace) > 1 and trace[-1] - trace[-2] < self.gain
@@ -130,15 +161,16 @@ def remaining_gain(trace: list[float], window: int = 5) -> float:
     """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
     if len(trace) < 2:
         return float("nan")
-    gains = np.diff(trace[-(window + 2) :])
+    last = trace[-(window + 2) :]
+    gains = [after - before for before, after in pairwise(last)]
     if abs(gains[-1]) <= rounding(trace[-1]):
         return 0.0
-    if len(gains) < window + 1 or (gains <= 0).any():
+    if len(gains) < window + 1 or min(gains) <= 0 or isnan(sum(gains)):
         return float("nan")
-    ratio = float((gains[1:] / gains[:-1]).max())
-    return float(gains[-1]) * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
+    ratio = max(later / earlier for earlier, later in pairwise(gains))
+    return gains[-1] * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
 
 
 def rounding(objective: float) -> float:
     """What two sums of the same objective may differ by."""
-    return 16 * float(np.finfo(np.float64).eps) * max(1.0, abs(objective))
+    return 16 * EPSILON * max(1.0, abs(objective))

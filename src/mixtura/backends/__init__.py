@@ -6,13 +6,13 @@ import os
 import warnings
 from functools import cache
 
-from mixtura.backends.native import NativeBackend, processors
+from mixtura.backends.native import ROWS_WORTH_A_THREAD, NativeBackend, processors
 from mixtura.backends.reference import ReferenceBackend
 from mixtura.errors import BackendWarning
 from mixtura.extension import extension
 from mixtura.protocols import Backend
 
-__all__ = ["NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]
+__all__ = ["ROWS_WORTH_A_THREAD", "NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]
 
 
 def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,8 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Block, Source
 
-WORTH_TURNING = 3
-"""Components from which on turning the rows once costs less than a triangular product for each component."""
-
-FAR = 1e3
-"""Standard deviations between a component and the origin up to which whitening rows before they are centred, and not after, loses
-three of sixteen digits at most."""
-
-NARROW = 1e6
-"""Ratio of variances up to which the variances along given axes are those of the matrix to ten digits."""
-
-FAR_POOLED = 30.0
-"""The same distance for scatter about the origin: its square, a thousand, is what cancels."""
-
-FAR_SINGLE = 1e3
-CORRELATED_SINGLE = 100.0
-"""Float32 has 24 bits. A row that is ``FAR_SINGLE`` standard deviations from the origin keeps four digits of its distance, and a
-matrix whose whitening cancels by ``CORRELATED_SINGLE`` keeps three digits of its smallest eigenvalue. Components beyond are
-computed in float64."""
+ROWS_WORTH_A_THREAD = 20_000
+"""Below this, a pass over the rows is over before a second thread has begun: fits share the processors, not rows."""
 
 
 def processors() -> int:
@@ -58,26 +41,21 @@ class NativeBackend:
     single: bool = False
     name = "native"
 
-    @property
-    def threads(self) -> int:
-        """Threads of a pass."""
-        return self.n_threads or processors()
-
     def hurried(self, source: Source) -> NativeBackend | None:
         """See :class:`mixtura.protocols.Backend`."""
         if self.single or any(block.rows.dtype != np.float32 for block in source.blocks()):
             return None
         return replace(self, single=True)
 
+    def threads_for(self, n_rows: int) -> int:
+        """Threads for one pass over so many rows."""
+        return (self.n_threads or processors()) if n_rows >= ROWS_WORTH_A_THREAD else 1
+
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities and sums in one pass; see :class:`mixtura.protocols.Backend`."""
-        problem = _Problem(mixture, needs)
-        plain, single = problem.arguments(), None
+        described = _described(mixture)
         total: Moments | None = None
         for block in source.blocks():
-            arguments = plain
-            if self.single and block.rows.dtype == np.float32:
-                arguments = single = single or problem.single_arguments()
             part = Moments.zeros(mixture.means, needs)
             likelihoods = np.zeros(3)
             extension.e_step(
@@ -88,8 +66,9 @@ class NativeBackend:
                 first=part.first,
                 second=part.second.reshape(-1),
                 likelihoods=likelihoods,
-                threads=self.threads,
-                **arguments,
+                threads=self.threads_for(len(block.rows)),
+                **described,
+                **_savings(mixture, self.single),
             )
             log_likelihood, entropy, certainty = map(float, likelihoods)
             part = Moments(part.about, part.counts, part.first, part.second, needs, log_likelihood, entropy, certainty)
@@ -99,112 +78,32 @@ class NativeBackend:
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
-        extension.log_joint(
-            block.rows,
-            np.ascontiguousarray(mixture.means),
-            mixture.log_scale,
-            _flat(mixture.covariance.whitener),
-            out,
-            self.threads,
-        )
+        extension.log_joint(block.rows, out=out, threads=self.threads_for(len(block.rows)), **_described(mixture))
         return out
 
-
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """What a kernel is told about a mixture, and which short cuts its numbers allow."""
-
-    mixture: Mixture
-    needs: Scatter
-
-    def arguments(self) -> dict[str, Any]:
-        """Products in float64."""
-        shortcuts: dict[str, Any] = {"shares": self.shares, "pooled": self.may_pool, "origin": self.origin}
-        return self.plain | shortcuts | (self.turned or {})
-
-    def single_arguments(self) -> dict[str, Any]:
-        """Products in float32 for the components that bear them; float64 if none does."""
-        far, correlated = self.conditioning
-        ill = (far > FAR_SINGLE) | (correlated > CORRELATED_SINGLE)
-        if self.mixture.n_components == 1 or ill.all():
-            return self.arguments()
-        if not ill.any():
-            return self.arguments() | {"single_products": True}
-        shortcuts = {"shares": self.shares, "origin": self.origin, "single_products": True, "ill_conditioned": ill}
-        return self.plain | shortcuts
-
-    @cached_property
-    def plain(self) -> dict[str, Any]:
-        """Means, levels and whiteners."""
-        mixture = self.mixture
-        return {
-            "means": np.ascontiguousarray(mixture.means),
-            "log_scale": mixture.log_scale,
-            "whitener": _flat(mixture.covariance.whitener),
-        }
-
-    @property
-    def shares(self) -> Array | None:
-        """Weights that sum to one; those of a ridge do not."""
-        return self.mixture.weights / self.mixture.weights.sum() if self.mixture.n_components > 1 else None
-
-    @cached_property
-    def origin(self) -> Array:
-        """A point amid the components (d,), the same in float32."""
-        weights = self.mixture.weights
-        point = weights @ self.mixture.means / weights.sum()
-        limit = float(np.finfo(np.float32).max)
-        return np.asarray(np.clip(point, -limit, limit).astype(np.float32).astype(np.float64))
-
-    # ---- one turn for all components ---------------------------------------------------------------------------
-
-    @cached_property
-    def turned(self) -> dict[str, Any] | None:
-        """The axes that all components share, with their whiteners and means along them, where that loses no digits."""
-        mixture, covariance = self.mixture, self.mixture.covariance
-        if not isinstance(covariance, Dense) or mixture.n_components < WORTH_TURNING:
-            return None
-        if covariance.shared:
-            turn, whitener = covariance.whitener[0], np.ones((1, 1))
-        elif covariance.axes is not None:
-            turn = covariance.axes.T
-            spreads = np.einsum("ji,kjl,li->ki", covariance.axes, covariance.values, covariance.axes, optimize=True)
-            if not (spreads.min(axis=1) * NARROW > spreads.max(axis=1)).all():
-                return None
-            whitener = np.ascontiguousarray(1.0 / np.sqrt(spreads))
-        else:
-            return None
-        means = (mixture.means - self.origin) @ turn.T
-        if not np.square(means * whitener).sum(axis=1).max() <= FAR**2:
-            return None
-        return {"turn": np.ascontiguousarray(turn), "turned_means": np.ascontiguousarray(means), "whitener": whitener}
-
-    @property
-    def may_pool(self) -> bool:
-        """Whether the total scatter may be taken about the origin first."""
-        covariance = self.mixture.covariance
-        if self.needs is not Scatter.TOTAL or not isinstance(covariance, Dense) or not covariance.shared:
-            return False
-        return bool(np.square(covariance.whiten(0, self.mixture.means - self.origin)).sum(axis=1).max() <= FAR_POOLED**2)
-
-    # ---- float32 -----------------------------------------------------------------------------------------------
-
-    @property
-    def conditioning(self) -> tuple[Array, Array]:
-        """Per component (K,): its distance from the origin in standard deviations, and how much its whitening cancels (1: nothing).
-
-        The largest row sums of ``|W| |mean - origin|`` and ``|W| s``, with the standard deviations s of the columns.
-        """
-        covariance, away = self.mixture.covariance, np.abs(self.mixture.means - self.origin)
-        whitener = np.abs(covariance.whitener)
-        if not isinstance(covariance, Dense):
-            return np.asarray((away * whitener.reshape(len(whitener), -1)).max(axis=1)), np.ones(len(away))
-        deviations = np.sqrt(np.einsum("kjj->kj", covariance.values))
-        far = np.einsum("kij,kj->ki", np.broadcast_to(whitener, (len(away), *whitener.shape[1:])), away).max(axis=1)
-        correlated = np.einsum("kij,kj->ki", whitener, deviations).max(axis=1)
-        return far, np.broadcast_to(correlated, len(away))
+    def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
+        """Which short cuts a pass takes (native/shortcuts.hpp), by name, and how many components float32 does not carry."""
+        taken: dict[str, int] = extension.shortcuts(
+            block.rows, scatter=needs.value, **_described(mixture), **_savings(mixture, self.single)
+        )
+        return taken
 
 
-def _flat(whitener: Array) -> Array:
-    """The whitener as (K or 1, 1), (K or 1, d) or (K or 1, d*d): the width tells the kernel the form."""
-    return np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1))
+def _described(mixture: Mixture) -> dict[str, Any]:
+    """A mixture as the kernels read it; whiteners are (K or 1, 1), (K or 1, d) or (K or 1, d*d): the width tells the form."""
+    whitener = mixture.covariance.whitener
+    return {
+        "means": np.ascontiguousarray(mixture.means),
+        "log_scale": mixture.log_scale,
+        "whitener": np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1)),
+    }
+
+
+def _savings(mixture: Mixture, single: bool) -> dict[str, Any]:
+    """What a pass may save: weights that sum to one (those of a ridge do not), common axes where they are known, float32."""
+    axes = mixture.covariance.axes if isinstance(mixture.covariance, Dense) else None
+    return {
+        "shares": mixture.weights / mixture.weights.sum(),
+        "axes": None if axes is None else np.ascontiguousarray(axes.T),
+        "single_products": single,
+    }

@@ -6,13 +6,15 @@ For average scatter ``S_k`` and counts the families EVE and VVE minimise over or
     EVE   sum_k n_k (prod_j s_kj)^(1/d)        (one volume for all)
 
 Both are concave in the ``s_kj``, so their tangents at the current D lie above them (Browne & McNicholas 2014). The tangents'
-weights ``g_kj`` make a problem that has a closed answer in every plane of two axes: :func:`sweep` turns one plane after the
-other, and no turn raises the objective. The objective has local minima, so every family starts from several axes.
+weights ``g_kj`` make a problem that has a closed answer in every plane of two axes: :func:`sweep_in_python` turns one plane after
+the other, and no turn raises the objective. Near a minimum Newton's method in all turns at once (:func:`newton_in_python`) needs a
+few steps where sweeps need hundreds. The objective has local minima, so every family starts from several axes.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from mixtura.arrays import Array
 from mixtura.extension import extension
@@ -21,7 +23,16 @@ from mixtura.families.shapes import geometric_mean
 STILL = 1e-11
 """A sweep whose largest turn (radians) is below this moves variances by its square."""
 
+STILL_IN_ALL = 3e-6
+"""A Newton step below this leaves its square to turn."""
+
 NEGLIGIBLE = 1e-3 * STILL
+
+FARTHEST = 0.3
+"""Newton's steps do not turn further than this (radians)."""
+
+TRUSTED = 1e-4
+"""Newton steps below this are finer than what the rounded objective can judge, and only shrink."""
 
 MOST_SWEEPS = 200
 MOST_WARM_SWEEPS = 30
@@ -51,8 +62,12 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most
     axes = np.ascontiguousarray(start.T)
     weights = np.ascontiguousarray(counts, dtype=np.float64)
     sweep = sweep_in_python if extension is None else extension.sweep_axes
+    newton = newton_in_python if extension is None else extension.newton_axes
     for _ in range(most_sweeps):
-        if sweep(turned, weights, axes, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL:
+        turn = newton(turned, weights, axes, equal_volumes)
+        if turn < STILL_IN_ALL:
+            break
+        if not np.isfinite(turn) and sweep(turned, weights, axes, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL:
             break
     return _orthogonal(axes.T)
 
@@ -82,12 +97,54 @@ def sweep_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bo
             angle = _plane(turned, counts, sizes if equal_volumes else None, p, q, turns, negligible)
             largest = max(largest, abs(angle))
             if angle != 0.0:
-                cos, sin = np.cos(angle), np.sin(angle)
-                turned[[p, q]] = cos * turned[p] + sin * turned[q], cos * turned[q] - sin * turned[p]
-                columns = cos * turned[:, p] + sin * turned[:, q], cos * turned[:, q] - sin * turned[:, p]
-                turned[:, p], turned[:, q] = columns
-                axes[[p, q]] = cos * axes[p] + sin * axes[q], cos * axes[q] - sin * axes[p]
+                _turn(turned, axes, p, q, angle)
     return largest
+
+
+def newton_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bool) -> float:
+    """One step of Newton's method in the turns of all planes, in place; the largest in radians, or infinity where it is not taken.
+
+    For ``D exp(Omega)`` with skew ``Omega`` the variances are ``s_j = T_jj + 2 (T Omega)_jj + o_j' T o_j - sum_i T_ij o_i' o_j``
+    to second order, with the columns ``o_j`` of ``Omega``; the plane (p, q) is turned by ``Omega_pq``. A step is refused where the
+    objective is not convex, where it turns far, and where it would rise.
+    """
+    d = len(axes)
+    s = np.einsum("jjk->jk", turned)
+    weights = counts * geometric_mean(s.T) / d if equal_volumes else counts
+    P = np.einsum("k,iak,jk->jia", weights, turned, 1.0 / s)
+    G = np.einsum("k,ijk,ajk,jk->jia", weights, turned, turned, 1.0 / s**2)
+    shared = np.einsum("jij->ij", P) + np.einsum("iij->ij", P)
+    whole = np.zeros((d, d, d, d))
+    for j in range(d):
+        whole[:, j, :, j] += 2.0 * P[j] - 4.0 * G[j]
+        whole[j, :, j, :] -= shared
+    p, q = np.triu_indices(d, 1)
+    skew = whole[p, q] - whole[q, p]
+    slopes = 2.0 * turned[p, q] * (1.0 / s[q] - 1.0 / s[p])
+    hessian = skew[:, p, q] - skew[:, q, p] + ((slopes * weights / d) @ slopes.T if equal_volumes else 0.0)
+    try:
+        angles = cho_solve(cho_factor(hessian), slopes @ weights) if len(p) else np.zeros(0)
+    except (np.linalg.LinAlgError, ValueError):
+        return float("inf")
+    largest = float(np.abs(angles).max(initial=0.0))
+    if not largest < FARTHEST:
+        return float("inf")
+    old, before = (turned.copy(), axes.copy()), disorder(s.T, counts, equal_volumes)
+    for i, angle in enumerate(angles):
+        _turn(turned, axes, int(p[i]), int(q[i]), angle)
+    if largest < TRUSTED or disorder(np.einsum("jjk->kj", turned), counts, equal_volumes) <= before:
+        return largest
+    turned[...], axes[...] = old
+    return float("inf")
+
+
+def _turn(turned: Array, axes: Array, p: int, q: int, angle: float) -> None:
+    """Every matrix and the axes, turned in one plane, in place."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turned[[p, q]] = cos * turned[p] + sin * turned[q], cos * turned[q] - sin * turned[p]
+    columns = cos * turned[:, p] + sin * turned[:, q], cos * turned[:, q] - sin * turned[:, p]
+    turned[:, p], turned[:, q] = columns
+    axes[[p, q]] = cos * axes[p] + sin * axes[q], cos * axes[q] - sin * axes[p]
 
 
 def _plane(turned: Array, counts: Array, sizes: Array | None, p: int, q: int, turns: int, negligible: float) -> float:

@@ -14,6 +14,9 @@ from mixtura.extension import extension
 SETTLED = 1e-12
 """A Newton step in log volumes below this, squared by the next one, is below rounding."""
 
+NEAR = 1e-3
+"""Newton steps below this are taken whole: they are finer than what the rounded objective can tell, and only shrink."""
+
 MOST_STEPS = 50
 
 
@@ -78,7 +81,7 @@ def _newton(S: Array, counts: Array) -> Array:
     d = S.shape[1]
     shares = counts / counts.sum()
     logs = np.log(_traces(_relative(S, _pooled(S, shares))) / d)
-    value = _profile(S, shares, logs)
+    value, before = _profile(S, shares, logs), np.inf
     for _ in range(MOST_STEPS):
         parts = shares * np.exp(-logs)
         B = _relative(S, _pooled(S, parts)) * parts.reshape(-1, *[1] * (S.ndim - 1))
@@ -87,14 +90,17 @@ def _newton(S: Array, counts: Array) -> Array:
         step = np.linalg.solve(hessian, pulls - d * shares)
         if not np.isfinite(step).all():
             break
+        near = np.abs(step).max() < NEAR
         reached = _profile(S, shares, logs + step)
-        while reached > value and np.abs(step).max() > SETTLED:
+        while reached > value and not near and np.abs(step).max() > SETTLED:
             step = step / 2.0
             reached = _profile(S, shares, logs + step)
-        if reached <= value:
+        largest = np.abs(step).max()
+        if reached <= value or near:
             logs, value = logs + step, reached
-        if np.abs(step).max() <= SETTLED:
+        if largest <= SETTLED or (near and largest > 0.5 * before):
             break
+        before = largest
     M = _pooled(S, shares * np.exp(-logs))
     return np.asarray(_traces(_relative(S, M)) / d * np.exp(_log_det(M) / d))
 

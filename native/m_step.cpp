@@ -1,0 +1,514 @@
+#include "m_step.hpp"
+
+#include "axes.hpp"
+#include "dense.hpp"
+#include "volumes.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace mixtura {
+namespace {
+
+constexpr double LOG_2PI = 1.8378770664093454836;
+constexpr double UNRESOLVED = 1e-15; // as in src/mixtura/regularisation.py
+
+double as_double(std::size_t n) { return static_cast<double>(n); }
+
+double sum_of(const Numbers& v) {
+    double sum = 0.0;
+    for (const double x : v) sum += x;
+    return sum;
+}
+
+// |S|^(1/d) of a diagonal.
+double geometric_mean(const double* s, std::size_t d) {
+    double sum = 0.0;
+    for (std::size_t j = 0; j < d; ++j) sum += std::log(s[j]);
+    return std::exp(sum / as_double(d));
+}
+
+// sum_k parts_k S_k.
+Numbers pooled(const Numbers& parts, const Numbers& S) {
+    const std::size_t size = S.size() / parts.size();
+    Numbers sum(size, 0.0);
+    for (std::size_t k = 0; k < parts.size(); ++k)
+        for (std::size_t i = 0; i < size; ++i) sum[i] += parts[k] * S[k * size + i];
+    return sum;
+}
+
+double log_det_of(Numbers M, std::size_t d) { // of a matrix; NaN where it is not positive definite
+    if (!cholesky(M.data(), d)) return std::numeric_limits<double>::quiet_NaN();
+    double sum = 0.0;
+    for (std::size_t j = 0; j < d; ++j) sum += 2.0 * std::log(M[j * d + j]);
+    return sum;
+}
+
+// ---- volume and shape: src/mixtura/families/shapes.py -----------------------------------------------------------------
+
+// EE: one set of variances for all.
+Numbers equal(const Numbers& S, const Numbers& counts) {
+    Numbers mean = pooled(counts, S);
+    const double n = sum_of(counts);
+    for (double& m : mean) m /= n;
+    return mean;
+}
+
+// EV: in place, every diagonal scaled to the one volume.
+void own_shapes(Numbers& S, const Numbers& counts, std::size_t d) {
+    Numbers sizes(counts.size());
+    double size = 0.0;
+    for (std::size_t k = 0; k < counts.size(); ++k) size += counts[k] * (sizes[k] = geometric_mean(&S[k * d], d));
+    size /= sum_of(counts);
+    for (std::size_t k = 0; k < counts.size(); ++k)
+        for (std::size_t j = 0; j < d; ++j) S[k * d + j] = S[k * d + j] / sizes[k] * size;
+}
+
+constexpr std::size_t MOST_STEPS = 50;
+constexpr double SETTLED = 1e-12;
+
+// Volumes of diagonals or matrices that share shape and orientation; an empty component is measured by what the others share.
+bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool dense, Numbers& lambdas) {
+    const std::size_t K = counts.size(), size = S.size() / K;
+    lambdas.resize(K);
+    Numbers some, filled, own;
+    for (std::size_t k = 0; k < K; ++k)
+        if (counts[k] > 0.0) {
+            filled.push_back(counts[k]);
+            some.insert(some.end(), S.begin() + k * size, S.begin() + (k + 1) * size);
+        }
+    own.resize(filled.size());
+    if (!volumes(some.data(), filled.data(), filled.size(), d, dense, MOST_STEPS, SETTLED, own.data())) return false;
+    for (std::size_t k = 0, at = 0; k < K; ++k)
+        if (counts[k] > 0.0) lambdas[k] = own[at++];
+    if (filled.size() == K) return true;
+    Numbers parts(filled);
+    for (std::size_t k = 0; k < parts.size(); ++k) parts[k] /= own[k];
+    Numbers M = pooled(parts, some);
+    double log_det = 0.0;
+    if (dense && !cholesky(M.data(), d)) return false;
+    for (std::size_t j = 0; j < d; ++j) log_det += dense ? 2.0 * std::log(M[j * d + j]) : std::log(M[j]);
+    for (std::size_t k = 0; k < K; ++k) {
+        if (counts[k] > 0.0) continue;
+        double trace = 0.0;
+        if (dense) {
+            Numbers half(S.begin() + k * size, S.begin() + (k + 1) * size), turned(size);
+            forward(M.data(), d, half.data(), d);
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < d; ++j) turned[j * d + i] = half[i * d + j];
+            forward(M.data(), d, turned.data(), d);
+            for (std::size_t j = 0; j < d; ++j) trace += turned[j * d + j];
+        } else {
+            for (std::size_t j = 0; j < d; ++j) trace += S[k * d + j] / M[j];
+        }
+        lambdas[k] = trace / as_double(d) * std::exp(log_det / as_double(d));
+    }
+    return true;
+}
+
+// VE: in place, the volumes times the one shape of determinant one.
+bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
+    Numbers lambdas;
+    if (!shared_volumes(S, counts, d, false, lambdas)) return false;
+    Numbers parts(counts);
+    for (std::size_t k = 0; k < parts.size(); ++k) parts[k] /= lambdas[k];
+    const Numbers shape = pooled(parts, S);
+    const double size = geometric_mean(shape.data(), d);
+    for (std::size_t k = 0; k < parts.size(); ++k)
+        for (std::size_t j = 0; j < d; ++j) S[k * d + j] = lambdas[k] * (shape[j] / size);
+    return true;
+}
+
+// ---- common axes: src/mixtura/families/axes.py ------------------------------------------------------------------------
+
+constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
+constexpr std::size_t MOST_SWEEPS = 200, MOST_WARM_SWEEPS = 30, SHORT_SWEEPS = 8, TRIED = 5, TURNS_PER_PLANE = 6;
+
+// Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
+Numbers principal_axes(Numbers matrix, std::size_t d) {
+    Numbers values(d), axes(d * d);
+    eigen(matrix.data(), d, values.data(), axes.data());
+    for (std::size_t p = 0; p < d / 2; ++p) std::swap_ranges(&axes[p * d], &axes[p * d] + d, &axes[(d - 1 - p) * d]);
+    return axes;
+}
+
+// (D' S_k D)_jj as K x d.
+Numbers along(const Evidence& e, const Numbers& axes) {
+    const std::size_t d = e.d;
+    Numbers spreads(e.F * d), row(d);
+    for (std::size_t k = 0; k < e.F; ++k)
+        for (std::size_t p = 0; p < d; ++p) {
+            const double *S = &e.average[k * d * d], *axis = &axes[p * d];
+            std::fill(row.begin(), row.end(), 0.0);
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < d; ++j) row[j] += axis[i] * S[i * d + j];
+            double sum = 0.0;
+            for (std::size_t j = 0; j < d; ++j) sum += row[j] * axis[j];
+            spreads[k * d + p] = sum;
+        }
+    return spreads;
+}
+
+// What good axes make small.
+double disorder(const Evidence& e, const Numbers& axes, bool equal_volumes) {
+    const Numbers spreads = along(e, axes);
+    double value = 0.0;
+    for (std::size_t k = 0; k < e.F; ++k) {
+        if (equal_volumes) {
+            value += e.counts[k] * geometric_mean(&spreads[k * e.d], e.d);
+            continue;
+        }
+        double logs = 0.0;
+        for (std::size_t j = 0; j < e.d; ++j) logs += std::log(spreads[k * e.d + j]);
+        value += e.counts[k] * logs;
+    }
+    return value;
+}
+
+// The nearest orthogonal matrix, from one that is orthogonal but for rounding: two steps X (3 - X'X) / 2.
+void orthogonalise(Numbers& axes, std::size_t d) {
+    Numbers gram(d * d), next(d * d);
+    for (int step = 0; step < 2; ++step) {
+        for (std::size_t i = 0; i < d; ++i)
+            for (std::size_t j = 0; j < d; ++j) {
+                double sum = 0.0;
+                for (std::size_t l = 0; l < d; ++l) sum += axes[i * d + l] * axes[j * d + l];
+                gram[i * d + j] = (i == j ? 3.0 : 0.0) - sum;
+            }
+        for (std::size_t i = 0; i < d; ++i)
+            for (std::size_t j = 0; j < d; ++j) {
+                double sum = 0.0;
+                for (std::size_t l = 0; l < d; ++l) sum += gram[i * d + l] * axes[l * d + j];
+                next[i * d + j] = 0.5 * sum;
+            }
+        std::swap(axes, next);
+    }
+}
+
+Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::size_t most_sweeps) {
+    const std::size_t d = e.d, K = e.F;
+    Numbers turned(d * d * K), half(d * d);
+    for (std::size_t k = 0; k < K; ++k) {
+        const double* S = &e.average[k * d * d];
+        for (std::size_t p = 0; p < d; ++p)
+            for (std::size_t j = 0; j < d; ++j) {
+                double sum = 0.0;
+                for (std::size_t i = 0; i < d; ++i) sum += axes[p * d + i] * S[i * d + j];
+                half[p * d + j] = sum;
+            }
+        for (std::size_t p = 0; p < d; ++p)
+            for (std::size_t q = 0; q < d; ++q) {
+                double sum = 0.0;
+                for (std::size_t j = 0; j < d; ++j) sum += half[p * d + j] * axes[q * d + j];
+                turned[(p * d + q) * K + k] = sum;
+            }
+    }
+    for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
+        const double turn = newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes);
+        if (turn < STILL_IN_ALL) break;
+        if (turn < HUGE_VAL) continue;
+        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL) break;
+    }
+    orthogonalise(axes, d);
+    return axes;
+}
+
+// From previous axes the best start goes on; without them the best few run for some sweeps before one is chosen.
+bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, Numbers& axes) {
+    const std::size_t d = e.d, size = d * d;
+    Numbers identity(size, 0.0);
+    for (std::size_t j = 0; j < d; ++j) identity[j * d + j] = 1.0;
+    std::vector<Numbers> starts{identity, principal_axes(pooled(e.counts, e.average), d)};
+    if (previous) {
+        starts.push_back(previous->axes.empty() ? principal_axes(pooled(e.counts, previous->values), d) : previous->axes);
+    } else {
+        for (std::size_t k = 0; k < e.F; ++k)
+            starts.push_back(principal_axes(Numbers(e.average.begin() + k * size, e.average.begin() + (k + 1) * size), d));
+        if (!equal_volumes) {
+            Numbers parts;
+            if (!shared_volumes(e.average, e.counts, d, true, parts)) return false;
+            for (std::size_t k = 0; k < e.F; ++k) parts[k] = e.counts[k] / parts[k];
+            starts.push_back(principal_axes(pooled(parts, e.average), d));
+            starts.emplace_back();
+            if (!find_axes(e, nullptr, true, starts.back())) return false;
+        }
+    }
+    const auto best_first = [&] {
+        std::vector<std::pair<double, std::size_t>> ranked;
+        for (std::size_t i = 0; i < starts.size(); ++i) ranked.emplace_back(disorder(e, starts[i], equal_volumes), i);
+        std::sort(ranked.begin(), ranked.end());
+        std::vector<Numbers> sorted;
+        for (const auto& [level, i] : ranked) sorted.push_back(std::move(starts[i]));
+        starts = std::move(sorted);
+    };
+    best_first();
+    if (!previous) {
+        starts.resize(std::min(starts.size(), TRIED));
+        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, SHORT_SWEEPS);
+        best_first();
+    }
+    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? MOST_WARM_SWEEPS : MOST_SWEEPS);
+    return true;
+}
+
+// ---- the laws ---------------------------------------------------------------------------------------------------------
+
+bool as_seen(const Evidence& e, const Mixture*, Mixture& out) {
+    out.values = e.average;
+    return true;
+}
+
+bool vei(const Evidence& e, const Mixture*, Mixture& out) {
+    out.values = e.average;
+    return own_volumes(out.values, e.counts, e.d);
+}
+
+bool evi(const Evidence& e, const Mixture*, Mixture& out) {
+    out.values = e.average;
+    own_shapes(out.values, e.counts, e.d);
+    return true;
+}
+
+bool vee(const Evidence& e, const Mixture*, Mixture& out) {
+    Numbers lambdas;
+    if (!shared_volumes(e.average, e.counts, e.d, true, lambdas)) return false;
+    Numbers parts(e.counts);
+    for (std::size_t k = 0; k < e.F; ++k) parts[k] /= lambdas[k];
+    Numbers shared = pooled(parts, e.average);
+    const double size = std::exp(log_det_of(shared, e.d) / as_double(e.d));
+    for (double& s : shared) s /= size;
+    out.values.resize(e.F * e.size);
+    for (std::size_t k = 0; k < e.F; ++k)
+        for (std::size_t i = 0; i < e.size; ++i) out.values[k * e.size + i] = lambdas[k] * shared[i];
+    return true;
+}
+
+template <bool equal_volumes>
+bool along_common_axes(const Evidence& e, const Mixture* previous, Mixture& out) {
+    if (!find_axes(e, previous, equal_volumes, out.axes)) return false;
+    Numbers spreads = along(e, out.axes);
+    if (equal_volumes) own_shapes(spreads, e.counts, e.d);
+    out.values.resize(e.F * e.size);
+    for (std::size_t k = 0; k < e.F; ++k) along_axes(out.axes.data(), &spreads[k * e.d], e.d, &out.values[k * e.size]);
+    return true;
+}
+
+template <bool equal_volumes>
+bool along_own_axes(const Evidence& e, const Mixture*, Mixture& out) {
+    Numbers spreads(e.F * e.d), axes(e.F * e.size), S(e.average);
+    for (std::size_t k = 0; k < e.F; ++k) eigen(&S[k * e.size], e.d, &spreads[k * e.d], &axes[k * e.size]);
+    for (double& s : spreads) s = std::max(s, 0.0);
+    if (equal_volumes) {
+        const Numbers mean = equal(spreads, e.counts);
+        for (std::size_t k = 0; k < e.F; ++k) std::copy(mean.begin(), mean.end(), spreads.begin() + k * e.d);
+    } else if (!own_volumes(spreads, e.counts, e.d)) {
+        return false;
+    }
+    out.values.resize(e.F * e.size);
+    for (std::size_t k = 0; k < e.F; ++k) along_axes(&axes[k * e.size], &spreads[k * e.d], e.d, &out.values[k * e.size]);
+    return true;
+}
+
+bool evv(const Evidence& e, const Mixture*, Mixture& out) {
+    Numbers sizes(e.F);
+    double size = 0.0;
+    for (std::size_t k = 0; k < e.F; ++k) {
+        const Numbers S(e.average.begin() + k * e.size, e.average.begin() + (k + 1) * e.size);
+        size += e.counts[k] * (sizes[k] = std::exp(log_det_of(S, e.d) / as_double(e.d)));
+    }
+    size /= sum_of(e.counts);
+    out.values.resize(e.F * e.size);
+    for (std::size_t k = 0; k < e.F; ++k)
+        for (std::size_t i = 0; i < e.size; ++i) out.values[k * e.size + i] = e.average[k * e.size + i] * (size / sizes[k]);
+    return true;
+}
+
+constexpr Law LAWS[] = {
+    {"EII", Form::spherical, Scatter::trace, true, false, as_seen},
+    {"VII", Form::spherical, Scatter::trace, false, false, as_seen},
+    {"EEI", Form::diagonal, Scatter::diagonal, true, false, as_seen},
+    {"VEI", Form::diagonal, Scatter::diagonal, false, true, vei},
+    {"EVI", Form::diagonal, Scatter::diagonal, false, true, evi},
+    {"VVI", Form::diagonal, Scatter::diagonal, false, false, as_seen},
+    {"EEE", Form::dense, Scatter::total, true, false, as_seen},
+    {"VEE", Form::dense, Scatter::dense, false, true, vee},
+    {"EVE", Form::dense, Scatter::dense, false, true, along_common_axes<true>},
+    {"VVE", Form::dense, Scatter::dense, false, true, along_common_axes<false>},
+    {"EEV", Form::dense, Scatter::dense, false, true, along_own_axes<true>},
+    {"VEV", Form::dense, Scatter::dense, false, true, along_own_axes<false>},
+    {"EVV", Form::dense, Scatter::dense, false, true, evv},
+    {"VVV", Form::dense, Scatter::dense, false, false, as_seen},
+};
+
+// ---- evidence ---------------------------------------------------------------------------------------------------------
+
+// Counts and average scatter about the new means, pooled where one covariance serves all.
+Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& shift) {
+    const std::size_t K = m.K, d = m.d, F = setting.law->shares_all ? 1 : K, size = second_size(setting.law->needs, 1, d);
+    Evidence e{setting.law->form, F, K, d, size, m.counts, Numbers(F * size, 0.0)};
+    const bool pooled_already = m.kind == Scatter::total;
+    if (F == 1) e.counts.assign(1, m.total());
+    if (pooled_already) e.average = m.second;
+    for (std::size_t k = 0; k < K; ++k) {
+        const double *first = &m.first[k * d], *s = &shift[k * d];
+        double* out = &e.average[F == 1 ? 0 : k * size];
+        const double* second = pooled_already ? nullptr : &m.second[k * size];
+        if (m.kind == Scatter::trace) {
+            double moved = 0.0;
+            for (std::size_t j = 0; j < d; ++j) moved += first[j] * s[j];
+            out[0] += std::max(second[0] - moved, 0.0);
+        } else if (m.kind == Scatter::diagonal) {
+            for (std::size_t j = 0; j < d; ++j) out[j] += std::max(second[j] - first[j] * s[j], 0.0);
+        } else {
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < d; ++j)
+                    out[i * d + j] += (second ? second[i * d + j] : 0.0) - 0.5 * (first[i] * s[j] + first[j] * s[i]);
+        }
+    }
+    for (std::size_t f = 0; f < F; ++f) {
+        const double rows = e.counts[f] * (m.kind == Scatter::trace ? as_double(d) : 1.0);
+        for (std::size_t i = 0; i < size; ++i) e.average[f * size + i] = e.counts[f] > 0.0 ? e.average[f * size + i] / rows : 0.0;
+    }
+    return e;
+}
+
+// Whether all eigenvalues of a matrix are above `bound` in units of `scale`.
+bool exceeds(const double* matrix, std::size_t d, double bound, const double* scale) {
+    Numbers shifted(matrix, matrix + d * d);
+    for (std::size_t j = 0; j < d; ++j) shifted[j * d + j] -= bound * scale[j];
+    return cholesky(shifted.data(), d);
+}
+
+// No direction below the floor.
+void lift(Evidence& e, const Numbers& scale, double floor) {
+    const std::size_t d = e.d;
+    if (e.form != Form::dense) {
+        const double widest = *std::max_element(scale.begin(), scale.end());
+        for (std::size_t i = 0; i < e.average.size(); ++i) {
+            const double lowest = floor * (e.form == Form::spherical ? widest : scale[i % d]);
+            if (e.average[i] < lowest) e.average[i] = lowest, e.lifted = true;
+        }
+        return;
+    }
+    for (std::size_t f = 0; f < e.F; ++f) {
+        double* S = &e.average[f * e.size];
+        if (exceeds(S, d, floor, scale.data())) continue;
+        Numbers values(d), axes(e.size);
+        for (std::size_t i = 0; i < e.size; ++i) S[i] /= std::sqrt(scale[i / d]) * std::sqrt(scale[i % d]);
+        eigen(S, d, values.data(), axes.data());
+        for (double& value : values) value = std::max(value, floor);
+        along_axes(axes.data(), values.data(), d, S);
+        for (std::size_t i = 0; i < e.size; ++i) S[i] *= std::sqrt(scale[i / d]) * std::sqrt(scale[i % d]);
+        e.lifted = true;
+    }
+}
+
+// The M-step's objective, -1/2 sum_k n_k (log det Sigma_k + tr(Sigma_k^-1 S_k)).
+double fit(const Evidence& e, const Mixture& mixture) {
+    double value = 0.0;
+    for (std::size_t f = 0; f < e.F; ++f) {
+        const double *S = &e.average[f * e.size], *W = &mixture.whitener[f * e.size];
+        double trace = 0.0;
+        if (e.form == Form::dense) {
+            for (std::size_t i = 0; i < e.d; ++i)
+                for (std::size_t j = 0; j < e.d; ++j) {
+                    double sum = 0.0;
+                    for (std::size_t l = 0; l < e.d; ++l) sum += W[i * e.d + l] * S[l * e.d + j];
+                    trace += sum * W[i * e.d + j];
+                }
+        } else {
+            for (std::size_t j = 0; j < e.size; ++j) trace += S[j] / mixture.values[f * e.size + j];
+            if (e.form == Form::spherical) trace *= as_double(e.d);
+        }
+        value -= 0.5 * e.counts[f] * (mixture.log_det[f] + trace);
+    }
+    return value;
+}
+
+// The first covariance that is singular or not a number, or -1; without a floor, singular to rounding in its own units.
+std::ptrdiff_t first_unsound(const Mixture& mixture, double floor) {
+    const std::size_t size = mixture.size(), d = mixture.d;
+    for (std::size_t f = 0; f < mixture.F; ++f) {
+        const double* values = &mixture.values[f * size];
+        bool sound = std::all_of(values, values + size, [](double v) { return std::isfinite(v); });
+        if (mixture.form != Form::dense) {
+            sound = sound && std::all_of(values, values + size, [](double v) { return v > 0.0; });
+        } else if (sound && floor == 0.0) {
+            Numbers own(d);
+            for (std::size_t j = 0; j < d; ++j) own[j] = values[j * (d + 1)];
+            sound = std::all_of(own.begin(), own.end(), [](double v) { return v > 0.0; }) &&
+                    exceeds(values, d, UNRESOLVED * as_double(d), own.data());
+        }
+        if (!sound) return static_cast<std::ptrdiff_t>(f);
+    }
+    return -1;
+}
+
+} // namespace
+
+const Law* law_named(const std::string& name) {
+    for (const Law& law : LAWS)
+        if (name == law.name) return &law;
+    return nullptr;
+}
+
+std::ptrdiff_t complete(Mixture& m) {
+    const std::size_t d = m.d, size = m.size();
+    m.whitener.resize(m.values.size());
+    m.log_det.resize(m.F);
+    Numbers factor;
+    for (std::size_t f = 0; f < m.F; ++f) {
+        double *whitener = &m.whitener[f * size], log_det = 0.0;
+        if (m.form == Form::dense) {
+            factor.assign(m.values.begin() + f * size, m.values.begin() + (f + 1) * size);
+            if (!cholesky(factor.data(), d)) return static_cast<std::ptrdiff_t>(f);
+            invert_lower(factor.data(), d, whitener);
+            for (std::size_t j = 0; j < d; ++j) log_det -= 2.0 * std::log(whitener[j * (d + 1)]);
+        } else {
+            for (std::size_t j = 0; j < size; ++j) {
+                whitener[j] = 1.0 / std::sqrt(m.values[f * size + j]);
+                log_det += std::log(m.values[f * size + j]);
+            }
+            if (m.form == Form::spherical) log_det *= as_double(d);
+        }
+        m.log_det[f] = log_det;
+    }
+    m.log_scale.resize(m.K);
+    for (std::size_t k = 0; k < m.K; ++k)
+        m.log_scale[k] = std::log(m.weights[k]) - 0.5 * (as_double(d) * LOG_2PI + m.log_det[m.F == 1 ? 0 : k]);
+    return -1;
+}
+
+std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* previous, Mixture& out) {
+    const Law& law = *setting.law;
+    const std::size_t K = m.K, d = m.d;
+    const double n = m.total();
+    out.K = K, out.d = d, out.F = law.shares_all ? 1 : K, out.form = law.form;
+    out.weights.resize(K);
+    out.means.resize(K * d);
+    out.axes.clear();
+    Numbers shift(K * d);
+    for (std::size_t k = 0; k < K; ++k) {
+        out.weights[k] = setting.equal_weights ? 1.0 / as_double(K) : m.counts[k] / n;
+        for (std::size_t j = 0; j < d; ++j) {
+            shift[k * d + j] = m.first[k * d + j] / (m.counts[k] > 0.0 ? m.counts[k] : 1.0);
+            out.means[k * d + j] = m.about[k * d + j] + shift[k * d + j];
+        }
+    }
+    Evidence evidence = evidence_of(setting, m, shift);
+    if (setting.floor > 0.0) lift(evidence, setting.scale, setting.floor);
+    if (!law.estimate(evidence, previous, out)) return 0;
+    std::ptrdiff_t singular = first_unsound(out, setting.floor);
+    if (singular < 0) singular = complete(out);
+    if (singular >= 0) return singular;
+    if (law.shares_some && evidence.lifted && previous && !(fit(evidence, out) >= fit(evidence, *previous))) {
+        out.values = previous->values; // what components share may not be at its optimum for lifted evidence: never a step down
+        out.axes = previous->axes;
+        return complete(out);
+    }
+    return -1;
+}
+
+} // namespace mixtura

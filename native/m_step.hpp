@@ -1,0 +1,46 @@
+// The M-step of the families: from moments to a mixture.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "moments.hpp"
+
+namespace mixtura {
+
+// What an M-step estimates F free covariances from; the same as Evidence in src/mixtura/regularisation.py.
+struct Evidence {
+    Form form;
+    std::size_t F, K, d, size;
+    Numbers counts, average;
+    bool lifted = false;
+};
+
+// A family: what its name says, and its law. `estimate` writes values (and common axes) into the mixture; false where what the
+// components share is singular. The laws with their sources are in src/mixtura/families.
+struct Law {
+    const char* name;
+    Form form;
+    Scatter needs;
+    bool shares_all, shares_some;
+    bool (*estimate)(const Evidence&, const Mixture* previous, Mixture& out);
+};
+
+// The law of that name, or null for a family that has none here.
+const Law* law_named(const std::string& name);
+
+// What every M-step of a fit respects: the law, a floor under eigenvalues in units of `scale` (0 for none), equal proportions.
+struct Setting {
+    const Law* law;
+    Numbers scale;
+    double floor;
+    bool equal_weights;
+};
+
+// The mixture of these moments into `out`, which must be neither of the others; -1, or the component that collapsed.
+std::ptrdiff_t m_step(const Setting&, const Moments&, const Mixture* previous, Mixture& out);
+
+// Whiteners and log densities from weights and values, in place; -1, or the component whose covariance is singular.
+std::ptrdiff_t complete(Mixture&);
+
+} // namespace mixtura

@@ -1,0 +1,37 @@
+// Moments and mixtures as values that own their memory: what the loop holds between an E-step and an M-step.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "e_step.hpp"
+
+namespace mixtura {
+
+using Numbers = std::vector<double>;
+
+// Weighted sums about fixed points; the law is in src/mixtura/moments.py.
+struct Moments {
+    std::size_t K = 0, d = 0;
+    Scatter kind = Scatter::trace;
+    Numbers about, counts, first, second;
+    double log_likelihood = 0.0, entropy = 0.0, certainty = 0.0;
+
+    double total() const {
+        double sum = 0.0;
+        for (const double count : counts) sum += count;
+        return sum;
+    }
+};
+
+// Weights, means and F = K or 1 covariances, with the whiteners and log densities that an E-step reads.
+struct Mixture {
+    std::size_t K = 0, d = 0, F = 0;
+    Form form = Form::dense;
+    Numbers weights, means, values, whitener, log_det, log_scale; // log_det: F
+    Numbers axes;                                                 // d x d, one common axis per row, or empty
+
+    std::size_t size() const { return form == Form::spherical ? 1 : form == Form::diagonal ? d : d * d; }
+};
+
+} // namespace mixtura

@@ -1,0 +1,193 @@
+#include "walk.hpp"
+
+#include "rate.hpp"
+#include "runtime.hpp"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace mixtura {
+namespace {
+
+constexpr std::size_t PLAIN_BEFORE_LEAPS = 5; // as in src/mixtura/walk.py
+constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/acceleration.py
+constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
+
+} // namespace
+
+// ---- the rules ----------------------------------------------------------------------------------------------------------
+
+double rounding(double objective) { return 16.0 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(objective)); }
+
+double remaining_gain(const Numbers& trace, std::size_t window) {
+    const std::size_t n = trace.size();
+    if (n < 2) return UNKNOWN;
+    const double last = trace[n - 1] - trace[n - 2];
+    if (std::fabs(last) <= rounding(trace[n - 1])) return 0.0;
+    if (n < window + 2) return UNKNOWN;
+    double ratio = -HUGE_VAL;
+    for (std::size_t i = n - window - 1; i < n; ++i) {
+        const double gain = trace[i] - trace[i - 1];
+        if (!(gain > 0.0)) return UNKNOWN;
+        if (i > n - window - 1) ratio = std::max(ratio, gain / (trace[i - 1] - trace[i - 2]));
+    }
+    return ratio < 1.0 ? last * ratio / (1.0 - ratio) : HUGE_VAL;
+}
+
+bool Rule::promising(const Numbers& plain) const {
+    return measure == Measure::remaining_gain && remaining_gain(plain, 1) * safety < tolerance;
+}
+
+bool Rule::satisfied(const Numbers& plain, double total) const {
+    if (measure == Measure::remaining_gain) return remaining_gain(plain, window) * safety < tolerance;
+    if (plain.size() < 2) return false;
+    const double change = plain[plain.size() - 1] - plain[plain.size() - 2];
+    if (measure == Measure::gain) return change < tolerance;
+    return std::fabs(change) / total < tolerance || remaining_gain(plain, 1) == 0.0;
+}
+
+// ---- steps --------------------------------------------------------------------------------------------------------------
+
+void Walk::e_step(const Mixture& mixture, Moments& out) const {
+    const std::size_t K = mixture.K, d = mixture.d;
+    out.K = K, out.d = d, out.kind = setting_.law->needs;
+    out.about = mixture.means;
+    out.counts.assign(K, 0.0);
+    out.first.assign(K * d, 0.0);
+    out.second.assign(second_size(out.kind, K, d), 0.0);
+    Problem p{};
+    p.rows = data_.rows, p.single = data_.single, p.weights = data_.weights;
+    p.n = data_.n, p.d = d, p.K = K;
+    p.means = mixture.means.data(), p.log_scale = mixture.log_scale.data(), p.whitener = mixture.whitener.data();
+    p.whitener_step = mixture.F == 1 ? 0 : mixture.size();
+    p.form = mixture.form, p.scatter = out.kind;
+    p.shares = mixture.weights.data(), p.axes = mixture.axes.empty() ? nullptr : mixture.axes.data();
+    p.single_products = data_.single_products;
+    Sums sums{out.counts.data(), out.first.data(), out.second.data(), 0.0, 0.0, 0.0};
+    run_moments(p, data_.threads, sums);
+    out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy, out.certainty = sums.certainty;
+}
+
+bool Walk::step(const Moments& from, const Mixture* near, Mixture& mixture, Moments& moments) const {
+    if (m_step(setting_, from, near, mixture) >= 0) return false;
+    e_step(mixture, moments);
+    return true;
+}
+
+void Walk::begin_at(Numbers trace, Numbers plain) {
+    trace_ = std::move(trace), plain_ = std::move(plain);
+    steps_.assign(1, moments_);
+    overdue_ = false;
+}
+
+std::ptrdiff_t Walk::begin(const Moments& start) {
+    const std::ptrdiff_t collapsed = m_step(setting_, start, nullptr, mixture_);
+    if (collapsed >= 0) return collapsed;
+    e_step(mixture_, moments_);
+    begin_at({moments_.log_likelihood}, {moments_.log_likelihood});
+    return -1;
+}
+
+std::ptrdiff_t Walk::begin(Mixture start, const Numbers& trace, std::size_t kept) {
+    given_ = true;
+    mixture_ = std::move(start);
+    const std::ptrdiff_t collapsed = complete(mixture_);
+    if (collapsed >= 0) return collapsed;
+    e_step(mixture_, moments_);
+    const double objective = moments_.log_likelihood;
+    if (!trace.empty() && trace.back() == objective) // it goes on where that fit ended, with what its last iterations told
+        begin_at(trace, Numbers(trace.end() - std::min(kept, trace.size()), trace.end()));
+    else
+        begin_at({objective}, {objective});
+    return -1;
+}
+
+Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) {
+    Mixture candidate;
+    Moments seen;
+    for (; most > 0; --most) {
+        pause();
+        if (accelerated_ && may_leap() && leap()) {
+            ++n_iter_;
+            continue;
+        }
+        if (!step(moments_, &mixture_, candidate, seen)) return Event::collapsed;
+        const double objective = seen.log_likelihood;
+        if (objective < trace_.back() - rounding(objective)) {
+            if (!given_ || n_iter_ > 0) {
+                fall_ = trace_.back() - objective;
+                return Event::fell;
+            }
+            std::swap(mixture_, candidate); // the given parameters lie above what the floor allows
+            std::swap(moments_, seen);
+            begin_at({objective}, {objective});
+            ++n_iter_;
+            continue;
+        }
+        std::swap(mixture_, candidate);
+        std::swap(moments_, seen);
+        trace_.push_back(std::max(objective, trace_.back()));
+        plain_.push_back(trace_.back());
+        if (steps_.size() == 3) std::rotate(steps_.begin(), steps_.begin() + 1, steps_.end()), steps_.pop_back();
+        steps_.push_back(moments_);
+        ++n_iter_;
+        if (n_iter_ >= next_look && rule_.satisfied(plain_, moments_.total())) return Event::look;
+    }
+    return Event::spent;
+}
+
+// ---- leaps: src/mixtura/acceleration.py -----------------------------------------------------------------------------------
+
+bool Walk::may_leap() const {
+    return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_LEAPS && (overdue_ || !rule_.promising(plain_));
+}
+
+void Walk::landed(bool higher) {
+    if (!higher) longest_ = std::max(FIRST_LENGTH / GROWTH, longest_ / GROWTH);
+    else if (length_ >= longest_) longest_ *= GROWTH;
+}
+
+// False where there is no longer step, so that a plain one is due; otherwise the iteration is spent, whether it rose or not.
+bool Walk::leap() {
+    const Chart chart(steps_[2], units_);
+    const Numbers s0 = chart.vector(steps_[0]), s1 = chart.vector(steps_[1]), s2 = chart.vector(steps_[2]);
+    Numbers r(s0.size()), v(s0.size()), target(s0.size());
+    for (std::size_t i = 0; i < r.size(); ++i) r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
+    const double bend = norm(v);
+    length_ = bend > 0.0 ? std::min(norm(r) / bend, longest_) : longest_;
+    if (!(length_ > 1.0)) {
+        landed(true); // a leap of length one is the last plain step, which did not fall: a bound of one grows again
+        return false;
+    }
+    for (std::size_t i = 0; i < r.size(); ++i) target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
+    Moments far;
+    if (!chart.moments(target, far)) {
+        landed(false);
+        return false;
+    }
+    Mixture mixture;
+    Moments seen;
+    const bool higher = step(far, &mixture_, mixture, seen) && seen.log_likelihood >= trace_.back();
+    if (higher) std::swap(mixture_, mixture), std::swap(moments_, seen);
+    trace_.push_back(higher ? moments_.log_likelihood : trace_.back());
+    begin_at(std::move(trace_), {});
+    plain_.assign(1, trace_.back());
+    landed(higher);
+    return true;
+}
+
+// ---- the certificate ------------------------------------------------------------------------------------------------------
+
+double Walk::slowest_rate(const double* random, const Pause& pause) {
+    Mixture mixture;
+    const auto map = [&](const Moments& from, Moments& to) {
+        pause();
+        return step(from, &mixture_, mixture, to);
+    };
+    const double rate = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, units_, random);
+    overdue_ = true;
+    return rate;
+}
+
+} // namespace mixtura

@@ -1,0 +1,84 @@
+// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/walk.py).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "m_step.hpp"
+
+namespace mixtura {
+
+// The rows that are fitted; a Problem without its mixture.
+struct Data {
+    const void* rows;
+    bool single;
+    const double* weights;
+    std::size_t n, d, threads;
+    bool single_products;
+};
+
+// When a plain step looks like the last: what the rules of src/mixtura/stopping.py read off the trace.
+enum class Measure { remaining_gain, change_per_row, gain };
+
+struct Rule {
+    Measure measure;
+    double tolerance, safety;
+    std::size_t window;
+
+    bool satisfied(const Numbers& plain, double total) const;
+    bool promising(const Numbers& plain) const;
+};
+
+double remaining_gain(const Numbers& trace, std::size_t window);
+double rounding(double objective);
+
+// Why a walk has come to a halt.
+enum class Event { spent, look, fell, collapsed };
+
+class Walk {
+public:
+    using Pause = std::function<void()>; // called between maps; an exception it throws leaves the walk at its last whole step
+
+    // `units` are the variances of the columns that charts measure by.
+    Walk(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
+        : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)), accelerated_(accelerated) {}
+
+    // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the component that collapsed.
+    std::ptrdiff_t begin(const Moments&);
+    std::ptrdiff_t begin(Mixture, const Numbers& trace, std::size_t kept);
+
+    Event onward(std::size_t most, std::size_t next_look, const Pause&);
+    double slowest_rate(const double* random, const Pause&);
+    bool after_a_plain_step() const { return steps_.size() > 1; }
+    std::size_t chart_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
+
+    const Mixture& mixture() const { return mixture_; }
+    const Moments& moments() const { return moments_; }
+    const Numbers& trace() const { return trace_; }
+    const Numbers& plain() const { return plain_; }
+    std::size_t n_iter() const { return n_iter_; }
+    double fall() const { return fall_; }
+
+private:
+    void e_step(const Mixture&, Moments&) const;
+    bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
+    void arrive(Mixture&, Moments&, double objective);
+    void begin_at(Numbers trace, Numbers plain);
+    bool may_leap() const;
+    bool leap();
+    void landed(bool higher);
+
+    Data data_;
+    Setting setting_;
+    Rule rule_;
+    Numbers units_;
+    bool accelerated_, given_ = false, overdue_ = false;
+    Mixture mixture_;
+    Moments moments_;
+    std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
+    Numbers trace_, plain_;      // all objectives, and those since the last leap
+    std::size_t n_iter_ = 0;
+    double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;
+};
+
+} // namespace mixtura

@@ -1,0 +1,177 @@
+"""The walk of EM in C++: the same steps as :mod:`mixtura.walk`, without Python between them.
+
+It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor and equal proportions, and
+a rule that says what it reads off the trace; for anything else there is none, and the walk in Python does it.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from mixtura.arrays import Array
+from mixtura.backends import NativeBackend
+from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.errors import CollapseError
+from mixtura.extension import extension
+from mixtura.families import FAMILIES
+from mixtura.mixture import Mixture
+from mixtura.moments import Moments, Scatter
+from mixtura.protocols import Block, Family
+from mixtura.rate import random_direction
+from mixtura.regularisation import Regularisation
+from mixtura.results import FitResult
+from mixtura.stopping import StoppingRule
+from mixtura.survey import Survey
+from mixtura.walk import PLAIN_KEPT, Event, Start, Stopped, Walk
+
+
+def native_walk(
+    survey: Survey,
+    start: Start,
+    family: Family,
+    regularisation: Regularisation,
+    stopping: StoppingRule,
+    accelerated: bool,
+    stopped: Stopped,
+) -> Walk | None:
+    """A walk in C++ after its first E-step; None where one of its parts has no form there.
+
+    Raises
+    ------
+    CollapseError
+        When the start itself is singular and nothing keeps it from zero.
+    """
+    block = _one_block(survey, start, family, regularisation)
+    criterion = stopping.off_the_trace
+    if block is None or criterion is None:
+        return None
+    assert isinstance(survey.backend, NativeBackend)
+    walk = extension.Walk(
+        block.rows,
+        block.weights,
+        family.name,
+        regularisation.scale,
+        regularisation.floor,
+        regularisation.equal_weights,
+        *criterion,
+        survey.scale,
+        accelerated,
+        survey.backend.threads_for(len(block.rows)),
+        survey.backend.single,
+    )
+    if isinstance(start, Moments):
+        collapsed = walk.begin_with_moments(family.name, *flat_moments(start.summarised(family.needs)))
+    else:
+        mixture = start.mixture if isinstance(start, FitResult) else start
+        parts = flat_mixture(mixture, family)
+        if parts is None:
+            return None
+        trace = list(start.trace) if isinstance(start, FitResult) else []
+        collapsed = walk.begin_with_mixture(family.name, *parts, trace, 1 if accelerated else PLAIN_KEPT)
+    if collapsed >= 0:
+        raise CollapseError(int(collapsed))
+    return _NativeWalk(walk, stopped)
+
+
+# ---- between the two languages -------------------------------------------------------------------------------------------
+
+
+def has_native_law(family: Family, regularisation: Regularisation) -> bool:
+    """Whether this M-step is in C++, too."""
+    plain = regularisation.ridge == 0 and regularisation.prior is None and regularisation.eigenvalue_ratio is None
+    return (
+        plain and extension is not None and type(FAMILIES.get(family.name)) is type(family) and bool(extension.has_law(family.name))
+    )
+
+
+def _one_block(survey: Survey, start: Start, family: Family, regularisation: Regularisation) -> Block | None:
+    """All rows in one piece, where the native backend and a native law are there for them."""
+    if not isinstance(survey.backend, NativeBackend) or not has_native_law(family, regularisation):
+        return None
+    blocks = list(islice(survey.source_for(start.n_components).blocks(), 2))
+    return blocks[0] if len(blocks) == 1 else None
+
+
+def flat_moments(moments: Moments) -> tuple[Array, Array, Array, Array]:
+    """Moments as C++ takes them."""
+    about, counts, first, second = (
+        np.ascontiguousarray(part, dtype=np.float64) for part in (moments.about, moments.counts, moments.first, moments.second)
+    )
+    return about, counts, first, second.reshape(-1)
+
+
+def flat_mixture(mixture: Mixture, family: Family) -> tuple[Array, Array, Array, Array | None] | None:
+    """A mixture as C++ takes it; None where its covariances are not in the family's own form."""
+    covariance = mixture.covariance
+    form = {Scatter.TRACE: Spherical, Scatter.DIAGONAL: Diagonal}.get(family.needs, Dense)
+    if not isinstance(covariance, form) or len(covariance.values) != (1 if family.shares_all else mixture.n_components):
+        return None
+    weights, means, values = (
+        np.ascontiguousarray(part, dtype=np.float64) for part in (mixture.weights, mixture.means, covariance.values)
+    )
+    axes = covariance.axes if isinstance(covariance, Dense) else None
+    return weights, means, values.reshape(-1), None if axes is None else np.ascontiguousarray(axes.T)
+
+
+def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixture:
+    """The mixture that C++ made, with its whiteners as they are."""
+    weights, means, values, whitener, axes = parts
+    K, d = means.shape
+    covariance: Covariance
+    if values.ndim == 1:
+        covariance = Spherical(values, K, d)
+    else:
+        covariance = Diagonal(values, K) if values.ndim == 2 else Dense(values, K, None if axes is None else axes.T)
+    covariance.__dict__["whitener"] = whitener
+    return Mixture(weights, means, covariance)
+
+
+class _NativeWalk:
+    """The walk in C++; see :class:`mixtura.walk.Walk`."""
+
+    def __init__(self, walk: Any, stopped: Stopped) -> None:
+        self._walk, self._stopped = walk, stopped
+
+    @property
+    def n_iter(self) -> int:
+        return int(self._walk.n_iter)
+
+    @property
+    def trace(self) -> list[float]:
+        return list(self._walk.trace)
+
+    @property
+    def plain(self) -> list[float]:
+        return list(self._walk.plain)
+
+    @property
+    def objective(self) -> float:
+        return float(self._walk.objective)
+
+    @property
+    def last_gain(self) -> float:
+        return float(self._walk.last_gain)
+
+    @property
+    def fall(self) -> float:
+        return float(self._walk.fall)
+
+    @property
+    def mixture(self) -> Mixture:
+        return mixture_from(self._walk.mixture())
+
+    @property
+    def sums(self) -> tuple[float, float, float, float]:
+        log_likelihood, entropy, certainty, total = self._walk.sums()
+        return log_likelihood, entropy, certainty, total
+
+    def onward(self, most: int, next_look: int) -> Event:
+        if self._stopped():
+            raise KeyboardInterrupt
+        return Event(self._walk.onward(most, next_look, self._stopped))
+
+    def slowest_rate(self) -> float:
+        return float(self._walk.slowest_rate(random_direction(self._walk.chart_size), self._stopped))
