@@ -29,7 +29,7 @@ from frame.contenders import (
 )
 from frame.fresh import in_fresh_process
 from frame.machine import flops, gemm_rate, threads_of_everybody
-from frame.page import Floor, Page, Table, bars, parser
+from frame.page import Floor, Page, Table, dots, parser
 from mixtura import build_info
 from mixtura.backends import backend_named
 
@@ -178,7 +178,7 @@ def draw(table: Table, figure: Figure) -> None:
     axes = figure.subplots()
     names = [name_of(*row[:3]) for row in table.rows]  # type: ignore[arg-type]
     who = ("mixtura", "oneDAL", "scikit-learn")
-    bars(axes, names, {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who})
+    dots(axes, names, {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who})
     axes.axvline(1.0, color="black", linewidth=1)
     axes.set(
         xlabel="seconds of one iteration, in units of the dgemm limit (1 = as fast as a matrix product)", ylabel="rows / d / K"

@@ -231,22 +231,21 @@ def lines(axes: Axes, x: Sequence[float] | np.ndarray, series: Mapping[str, Sequ
     axes.legend(frameon=False, fontsize=8)
 
 
-def bars(axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float] | np.ndarray], log: bool = True) -> None:
-    """Groups of horizontal bars, the first label on top, each bar with its figure."""
+def dots(axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float] | np.ndarray]) -> None:
+    """One row per label, the first on top, a marker with its figure per name: on a log axis bars have no foot to stand on."""
     places = np.arange(len(labels), dtype=float)
-    height = 0.8 / len(series)
+    apart = 0.6 / len(series)
     for i, (name, values) in enumerate(series.items()):
-        at = places + (i - (len(series) - 1) / 2) * height
-        widths = np.nan_to_num(np.asarray(values, dtype=float))
-        axes.barh(at, widths, 0.92 * height, color=PALETTE[i], label=name)
-        for place, width in zip(at, widths, strict=True):
-            if width > 0:
-                axes.annotate(f"{width:.3g}", (width, place), (3, 0), textcoords="offset points", va="center", fontsize=7)
+        at, figures = places + (i - (len(series) - 1) / 2) * apart, np.asarray(values, dtype=float)
+        axes.plot(figures, at, linestyle="", color=PALETTE[i], marker=MARKERS[i], markersize=7, label=name)
+        for place, figure in zip(at, figures, strict=True):
+            if np.isfinite(figure):
+                text = f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
+                axes.annotate(text, (figure, place), (7, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_yticks(places, labels)
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    _dress(axes, "x" if log else "")
-    axes.grid(visible=False, axis="y")
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.margins(x=0.08)
+    _dress(axes, "x")
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=8)
 
