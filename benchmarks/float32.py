@@ -7,8 +7,8 @@ the arithmetic differs. Seconds per iteration as in iteration.py, once both have
 those of float32 against float64 after 1 and after 20 plain iterations, on rows as they are, moved by a thousand standard
 deviations, and with covariances of condition 1e6. Of the log-likelihood and the weights: relative; of the means: in standard
 deviations of the component; of the covariances: relative in the direction where it is worst, that is the largest
-``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'``; at condition 1e6 about 1e-10 of it is the rounding of this measure. Should
-float32 end earlier because the likelihood no longer rises, both are compared after as many iterations.
+``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'``; at condition 1e6 about 1e-10 of it is the rounding of this measure.
+Should float32 end earlier because the likelihood no longer rises, both are compared after as many iterations.
 """
 
 from __future__ import annotations

@@ -77,6 +77,21 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
     return run
 
 
+def unstopped(X: np.ndarray, start: Mixture, threads: int) -> Contender:
+    """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
+    backend, source, family = backend_named("native", threads), ArraySource(X), FAMILIES["VVV"]
+    regularisation = Regularisation(Survey(source, backend).scale)
+
+    def run(iterations: int) -> Outcome:
+        mixture = start
+        for _ in range(iterations):
+            moments = backend.moments(source, mixture, family.needs)
+            mixture = Mixture(moments.weights, moments.means, family.m_step(moments, mixture.covariance, regularisation))
+        return Outcome(iterations, lambda: mixture)
+
+    return run
+
+
 def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contender | None:
     """scikit-learn's GaussianMixture; None for the families that it does not have."""
     if family not in THEIR_WORD:
