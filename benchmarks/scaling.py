@@ -76,7 +76,7 @@ def columns_shape(d: int, quick: bool) -> tuple[int, int, int]:
 
 
 def row(page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: bool = False) -> None:
-    """Everybody on one problem; where k-means and EM are at their end at once, of k-means the second iteration is what can be timed."""
+    """Everybody on one problem; of k-means that ends at once, the second iteration is what can be timed."""
     (n, d), K, threads = X.shape, start.n_components, page.arguments.threads
     ours = (unstopped if ends_at_once else mixtura)(X, start, threads)
     theirs = scikit_learn(X, start) if n * K <= SCIKIT_LEARN_WITHIN else None

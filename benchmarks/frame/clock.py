@@ -18,9 +18,10 @@ BUDGET = 10.0
 def seconds_per_iteration(
     runs: Mapping[str, Iterations], repeats: int = REPEATS, long: int = LONG, short: int = SHORT, budget: float = BUDGET
 ) -> dict[str, float]:
-    """Difference quotient of a long and a short run, the median over repeats; NaN for whoever stopped by itself.
+    """Difference quotient of a long and a short run, the median over repeats.
 
-    In each repeat everybody runs once, so that a slow minute of the machine hits all alike.
+    NaN for whoever stopped by itself, and where the noise was larger than what was to be measured. In each repeat everybody
+    runs once, so that a slow minute of the machine hits all alike.
     """
     quotients: dict[str, list[float]] = {name: [] for name in runs}
     spent = dict.fromkeys(runs, 0.0)
@@ -31,7 +32,8 @@ def seconds_per_iteration(
             (longer, ran_longer), (shorter, ran_shorter) = _timed(run, long), _timed(run, short)
             spent[name] += longer + shorter
             quotients[name].append((longer - shorter) / (ran_longer - ran_shorter) if ran_longer > ran_shorter else float("nan"))
-    return {name: statistics.median(taken) for name, taken in quotients.items()}
+    medians = {name: statistics.median(taken) for name, taken in quotients.items()}
+    return {name: median if median > 0 else float("nan") for name, median in medians.items()}
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
