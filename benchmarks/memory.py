@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from frame.contenders import start_at
 from frame.fresh import in_fresh_process
-from frame.machine import threads_of_everybody
+from frame.machine import status, threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
@@ -68,12 +68,6 @@ def rows_of(n: int, d: int, K: int) -> Iterator[np.ndarray]:
 
 
 # ---- in the process that is watched -----------------------------------------------------------------------------------
-
-
-def status(name: str, process: str | int = "self") -> float:
-    """A size of a process in megabytes, from the kernel; NaN once it has ended."""
-    lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), float("nan"))
 
 
 def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:

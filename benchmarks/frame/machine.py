@@ -53,6 +53,12 @@ def _versioned(package: str) -> str:
         return f"no {package}"
 
 
+def status(name: str, process: str | int = "self") -> float:
+    """A size of a process in megabytes, from the kernel; NaN once it has ended."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), float("nan"))
+
+
 # ---- the limit -----------------------------------------------------------------------------------------------------
 
 

@@ -29,12 +29,15 @@ MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":")
 
 
-def parser(doc: str) -> argparse.ArgumentParser:
-    """The options that all questions have."""
+def parser(doc: str, threads: int | None = None) -> argparse.ArgumentParser:
+    """The options that all questions have; no choice of threads where the question fixes them."""
     options = argparse.ArgumentParser(description=doc.splitlines()[0])
     options.add_argument("--quick", action="store_true", help="small problems, seconds: to see that it works, not to be quoted")
     options.add_argument("--output", type=Path, help="folder for the page and the picture; without it nothing is written")
-    options.add_argument("--threads", type=int, default=min(2, processors()))
+    if threads is None:
+        options.add_argument("--threads", type=int, default=min(2, processors()))
+    else:
+        options.set_defaults(threads=threads)
     options.add_argument("--task", help=argparse.SUPPRESS)
     return options
 
@@ -134,7 +137,7 @@ class Page:
     draw: Callable[[Figure], None] | None = None
 
     def __enter__(self) -> Page:
-        self.facts = [*facts(), f"{self.arguments.threads} threads"]
+        self.facts = [*facts(), f"{self.arguments.threads} thread{'s' if self.arguments.threads > 1 else ''}"]
         print("\n".join(self.facts))
         return self
 
