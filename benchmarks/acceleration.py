@@ -3,8 +3,8 @@
     python benchmarks/acceleration.py [--quick] [--starts 4] [--output FOLDER]
 
 Overlapping mixtures, medians over the starts. Both run from the same start to the end of double precision; the optimum is the
-lower of the two ends. A start from which they end at different optima is counted apart. An iteration is one pass over the rows, also
-where a leap was refused. One thread.
+lower of the two ends. A start from which they end at different optima is counted apart. An iteration is one pass over the rows,
+also where a leap was refused. One thread.
 """
 
 from __future__ import annotations

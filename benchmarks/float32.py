@@ -112,11 +112,11 @@ def errors(case: Case, threads: int, iterations: int) -> tuple[int, float, float
         abs(likelihoods[0] / likelihoods[1] - 1),
         float(np.abs(narrow.weights / wide.weights - 1).max()),
         float(np.abs((narrow.means - wide.means) / deviations).max()),
-        max(_worst_direction(a, b) for a, b in zip(ours, truth, strict=True)),
+        max(worst_direction(a, b) for a, b in zip(ours, truth, strict=True)),
     )
 
 
-def _worst_direction(found: np.ndarray, truth: np.ndarray) -> float:
+def worst_direction(found: np.ndarray, truth: np.ndarray) -> float:
     """The largest relative error of a variance along any direction."""
     factor = np.linalg.cholesky(truth)
     half = solve_triangular(factor, found, lower=True)

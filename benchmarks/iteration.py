@@ -176,7 +176,7 @@ def instruction_sets(page: Page, shapes: list[Shape]) -> None:
 def draw(table: Table, figure: Figure) -> None:
     """Times the limit, for everybody."""
     axes = figure.subplots()
-    names = [name_of(*row[:3]) for row in table.rows]  # type: ignore[arg-type]
+    names = [name_of(*row[:3]) for row in table.rows]
     who = ("mixtura", "oneDAL", "scikit-learn")
     dots(axes, names, {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who})
     axes.axvline(1.0, color="black", linewidth=1)

@@ -135,7 +135,7 @@ def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[bool, tup
             found = in_fresh_process(
                 __file__,
                 {"file": str(file), "shape": shape, "threads": threads, "whole": whole},
-                watch=lambda process, looks=looks: looks.append((time.monotonic(), status("RssAnon", process))),  # type: ignore[misc]
+                watch=lambda process, looks=looks: looks.append((time.monotonic(), status("RssAnon", process))),
             )
             assert whole or again.log_likelihood == found["log_likelihood"], "a memory map changes the result"
             during = [size for moment, size in looks if found["begin"] <= moment <= found["end"]]

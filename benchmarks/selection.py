@@ -1,15 +1,15 @@
-"""The whole default selection, all families with 1 .. 9 components, beside mclust's default run in the same minutes.
+"""How long does a whole selection take, and what does it find, beside mclust's default run in the same minutes?
 
-    python benchmarks/selection.py [--sets faithful,diabetes] [--threads 2]
+    python benchmarks/selection.py [--quick] [--sets faithful,diabetes] [--threads 2] [--output FOLDER]
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it only our side is printed. Each
-side's best BIC is that of its best fit without a degenerate component (src/mixtura/degeneracy.py): for mclust its own best fits
-are read back and judged by the same rule. Lower is better; mclust's sign is turned.
+All families with 1 .. 9 components from our default starts. mclust is called through Rscript (Debian: apt-get install r-base-core
+r-cran-mclust); without it only our side is printed. Each side's best BIC is that of its best fit without a degenerate component
+(src/mixtura/degeneracy.py): for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign
+is turned.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
 import subprocess
@@ -18,7 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from frame.page import Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
 from mixtura.covariance import Dense
@@ -43,6 +45,9 @@ SETS = {
     "chevron": 2,
 }
 BEST_FITS_READ = 12
+
+HEADS = {"set": "", "n x d": "", "mixtura s": ".1f", "mclust s": ".2f", "mixtura / mclust": ".1f"}
+BESTS = {"mixtura best BIC": ".3f", "of": "", "mclust best BIC": ".3f", "of mclust": "", "mclust - mixtura": "+.3f"}
 
 MCLUST = """
 suppressMessages(library(mclust))
@@ -87,36 +92,41 @@ def mclust(name: str, X: np.ndarray) -> tuple[float, float, str] | None:
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are degenerate"
 
 
+def row(table: Table, name: str, seed: int, threads: int) -> None:
+    """One data set."""
+    d = SETS[name]
+    with (DATA / f"{name}.csv").open() as lines:
+        X = np.array([[float(value) for value in row[:d]] for row in list(csv.reader(lines))[1:]])
+    begin = time.perf_counter()
+    families = "all" if d > 1 else ["EII", "VII"]
+    selector = GaussianMixtureSelector(range(1, 10), families=families, random_state=seed, n_threads=threads)
+    best = selector.fit(X).selection_.best
+    seconds = time.perf_counter() - begin
+    assert best.family in FAMILIES
+    theirs, value, cell = mclust(name, X) or (float("nan"), float("nan"), "-")
+    ours = best.criterion, f"{best.family} {best.n_components}"
+    table.add(name, f"{len(X)} x {d}", seconds, theirs, seconds / theirs, *ours, value, cell, value - best.criterion)
+
+
+def draw(table: Table, figure: Figure) -> None:
+    """Seconds of both."""
+    axes = figure.subplots()
+    labels = [f"{row[0]}, {row[1]}" for row in table.rows]
+    dots(axes, labels, {"mixtura": table.column("mixtura s"), "mclust": table.column("mclust s")})
+    axes.set_xlabel("seconds of the whole selection")
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print("set | n x d | mixtura s | mclust s | ratio | mixtura best BIC | mclust best BIC | mclust - mixtura")
-    for name in arguments.sets.split(","):
-        d = SETS[name]
-        with (DATA / f"{name}.csv").open() as lines:
-            X = np.array([[float(value) for value in row[:d]] for row in list(csv.reader(lines))[1:]])
-        begin = time.perf_counter()
-        families = "all" if d > 1 else ["EII", "VII"]
-        selector = GaussianMixtureSelector(
-            range(1, 10), families=families, random_state=arguments.seed, n_threads=arguments.threads
-        )
-        best = selector.fit(X).selection_.best
-        seconds = time.perf_counter() - begin
-        assert best.family in FAMILIES
-        ours = f"{best.criterion:.3f} ({best.family} {best.n_components})"
-        theirs = mclust(name, X)
-        if theirs is None:
-            print(f"{name} | {len(X)} x {d} | {seconds:.1f} | - | - | {ours} | - | -", flush=True)
-            continue
-        print(
-            f"{name} | {len(X)} x {d} | {seconds:.1f} | {theirs[0]:.1f} | {seconds / theirs[0]:.1f} | {ours} | "
-            f"{theirs[1]:.3f} ({theirs[2]}) | {theirs[1] - best.criterion:+.3f}",
-            flush=True,
-        )
+    options = parser(__doc__)
+    options.add_argument("--sets", default=",".join(SETS))
+    options.add_argument("--seed", type=int, default=0)
+    arguments = options.parse_args()
+    with Page(__file__, __doc__, arguments) as page:
+        table = page.table("Default selections (BIC: lower is better)", HEADS | BESTS)
+        for name in ["precip"] if arguments.quick else arguments.sets.split(","):
+            row(table, name, arguments.seed, arguments.threads)
+        page.picture(lambda figure: draw(table, figure))
 
 
 if __name__ == "__main__":
