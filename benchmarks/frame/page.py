@@ -17,7 +17,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from frame.clock import REPEATS
 from frame.machine import facts
@@ -259,6 +259,7 @@ def _dress(axes: Axes, log: str) -> None:
         if letter in log:
             axes.set(**{f"{letter}scale": "log"})
             axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+            axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # only where there is hardly a power of ten
     axes.grid(color=PALE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
