@@ -27,14 +27,18 @@ PEERS = ("numpy", "scipy", "scikit-learn", "scikit-learn-intelex")
 def facts() -> list[str]:
     """Processor, instruction set, versions and date; no name of the machine and no path."""
     native = build_info()
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     blas = {f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"}
     return [
-        f"{_processor()}, {processors()} processors, {gigabytes:.0f} GB",
+        f"{_processor()}, {processors()} processors, {memory() / 2**30:.0f} GB",
         f"instruction set {native.get('isa', 'none')}, {native.get('compiler', 'no compiler')}, {platform.system()}",
         ", ".join([f"Python {platform.python_version()}", *map(_versioned, PEERS), *sorted(blas)]),
         f"{datetime.date.today()}, load before the run {os.getloadavg()[0]:.1f}",
     ]
+
+
+def memory() -> int:
+    """Bytes that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _processor() -> str:
