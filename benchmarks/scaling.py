@@ -6,8 +6,8 @@ Full covariance, float64; seconds per iteration as in iteration.py. Before anyth
 likelihood of scikit-learn's where that is timed beside us, and the likelihood of the NumPy backend on the first rows everywhere;
 for any number of threads they must have the same bits. scikit-learn is left out where one of its iterations would take long.
 
-Components are added on clustered data: centres twenty standard deviations apart on a grid, rows in random order; k-means, which would
-end there at once, starts from rows drawn anywhere, and is a dash where it ended all the same.
+Components are added on clustered data: centres twenty standard deviations apart on a grid, rows in random order; k-means, which
+would end there at once, starts from rows drawn anywhere, and is a dash where it ended all the same.
 """
 
 from __future__ import annotations

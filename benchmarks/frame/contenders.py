@@ -146,7 +146,9 @@ def lloyd(X: np.ndarray, start: Mixture) -> Iterations:
         peer = KMeans(start.n_components, init=start.means, n_init=1, max_iter=iterations, tol=0.0, algorithm="lloyd")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return int(peer.fit(X).n_iter_)
+            ran = int(peer.fit(X).n_iter_)
+        # Whoever is cut off labels the rows once more at the end; whoever is at its end has done so in its last iteration.
+        return ran if ran == iterations else ran - 1
 
     return run
 
