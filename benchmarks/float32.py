@@ -21,7 +21,7 @@ from scipy.linalg import solve_triangular
 
 from frame.clock import seconds_per_iteration
 from frame.contenders import assert_equal_likelihood, iterations_of, mixtura, problem, start_at
-from frame.machine import flops, gemm_rate, threads_of_everybody
+from frame.machine import threads_of_everybody
 from frame.page import Floor, Page, Table, dots, lines, parser
 from mixtura.backends import backend_named
 from mixtura.covariance import Dense
@@ -56,8 +56,10 @@ def speed(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
         double = single.astype(np.float64)
         wide, narrow = mixtura(double, start, page.arguments.threads), mixtura(single, start, page.arguments.threads)
         assert_equal_likelihood(double, wide, narrow, within=SINGLE)
-        taken = seconds_per_iteration({"wide": iterations_of(wide), "narrow": iterations_of(narrow)}, page.repeats)
-        limits = [flops(n, d, K) / gemm_rate(page.arguments.threads, page.repeats, dtype) for dtype in (np.float64, np.float32)]
+        dgemm, sgemm = page.product(), page.product(np.float32)
+        runs = {"wide": iterations_of(wide), "narrow": iterations_of(narrow), "dgemm": dgemm, "sgemm": sgemm}
+        taken = seconds_per_iteration(runs, page.repeats)
+        limits = dgemm.limit(n, d, K, taken["dgemm"]), sgemm.limit(n, d, K, taken["sgemm"])
         ratio = taken["wide"] / taken["narrow"]
         verdict = page.judge(f"d = {d}", *([(FLOOR, ratio)] if d >= 8 and not page.arguments.quick else []))
         shares = (100 * limits[0] / taken["wide"], 100 * limits[1] / taken["narrow"])

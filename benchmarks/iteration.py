@@ -4,8 +4,8 @@
 
 All start at the same parameters, off the optimum. Before anything is timed, all must have the same log-likelihood after two
 iterations. Seconds per iteration are (time of 7 iterations - time of 2) / 5, divided by what was really run, the median of
-interleaved repeats. The limit is the dgemm rate, measured beside each shape, over ``4 N K P`` flops, ``P = 1 + d + d(d+1)/2``.
-"Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
+interleaved repeats. The limit is ``4 N K P`` flops, ``P = 1 + d + d(d+1)/2``, at the rate of a matrix product that
+is timed among the others. "Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 
 import numpy as np
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from frame.clock import seconds_per_iteration
 from frame.contenders import (
@@ -28,7 +29,7 @@ from frame.contenders import (
     scikit_learn,
 )
 from frame.fresh import in_fresh_process
-from frame.machine import flops, gemm_rate, threads_of_everybody
+from frame.machine import threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import build_info
 from mixtura.backends import backend_named
@@ -89,8 +90,9 @@ def beside_others(page: Page, shapes: list[Shape]) -> Table:
         assert_equal_likelihood(X, contenders["mixtura"], contenders["scikit-learn"])
         assert_equal_likelihood(X, contenders["mixtura"], contenders["oneDAL"], within=ALMOST)
         runs = {name: iterations_of(contender) for name, contender in contenders.items() if contender} | {"Lloyd": lloyd(X, start)}
-        limit = flops(n, d, K) / gemm_rate(page.arguments.threads, page.repeats)
-        taken = {"oneDAL": float("nan")} | seconds_per_iteration(runs, page.repeats)
+        product = page.product()
+        taken = {"oneDAL": float("nan")} | seconds_per_iteration(runs | {"dgemm": product}, page.repeats)
+        limit = product.limit(n, d, K, taken["dgemm"])
         ours, theirs, onedal, means = (taken[name] for name in ("mixtura", "scikit-learn", "oneDAL", "Lloyd"))
         measured = {PERCENT: 100 * limit / ours, THEIRS: theirs / ours, ONEDAL: onedal / ours}
         verdicts = page.judge(name_of(n, d, K), *((floor, measured[floor.what]) for floor in floors((n, d, K))))
@@ -110,6 +112,13 @@ def beside_others(page: Page, shapes: list[Shape]) -> Table:
             verdicts,
         )
     return table
+
+
+def dgemm_rate(page: Page, threads: int) -> float:
+    """Flops per second on so many threads."""
+    product = page.product()
+    with threadpool_limits(threads):
+        return product.rate(seconds_per_iteration({"dgemm": product}, page.repeats)["dgemm"])
 
 
 # ---- families ------------------------------------------------------------------------------------------------------
@@ -197,7 +206,7 @@ def main() -> None:
         return
     shapes = QUICK if arguments.quick else SHAPES
     with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
-        rates = [gemm_rate(threads, page.repeats) / 1e9 for threads in (arguments.threads, 1)]
+        rates = [dgemm_rate(page, threads) / 1e9 for threads in (arguments.threads, 1)]
         page.note(f"dgemm: {rates[0]:.0f} Gflop/s on {arguments.threads} threads, {rates[1]:.0f} on one.")
         table = beside_others(page, shapes)
         families(page, shapes[-1] if arguments.quick else FAMILY_SHAPE)

@@ -27,7 +27,7 @@ from frame.contenders import (
     start_at,
     unstopped,
 )
-from frame.machine import flops, gemm_rate, memory, threads_of_everybody
+from frame.machine import flops, memory, threads_of_everybody
 from frame.page import Floor, Page, Table, lines, parser
 from mixtura.backends import backend_named, processors
 from mixtura.mixture import Mixture
@@ -89,8 +89,9 @@ def row(page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: b
     assert_equal_likelihood(X, ours, theirs)
     anywhere = start_at(X[np.random.default_rng(K).choice(n, K, replace=False)]) if ends_at_once else start
     runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, anywhere)} | ({"peer": iterations_of(theirs)} if theirs else {})
-    limit = flops(n, d, K) / gemm_rate(threads, page.repeats)
-    taken = {"peer": float("nan")} | seconds_per_iteration(runs, page.repeats, budget=BUDGET)
+    product = page.product()
+    taken = {"peer": float("nan")} | seconds_per_iteration(runs | {"dgemm": product}, page.repeats, budget=BUDGET)
+    limit = product.limit(n, d, K, taken["dgemm"])
     mine, peer, means = taken["mixtura"], taken["peer"], taken["Lloyd"]
     table.add(n, d, K, mine, peer, means, peer / mine, mine / means, 100 * limit / mine, 1e9 * mine / (n * K))
 

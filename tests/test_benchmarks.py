@@ -167,6 +167,10 @@ def test_rows_for_the_memory_map_are_the_same_every_time_and_leave_em_at_work():
 
 def test_flops_of_the_limit():
     assert machine.flops(10, 2, 3) == 4 * 10 * 3 * (1 + 2 + 3)
+    product = machine.MatrixProduct(10)
+    assert product.rate(seconds=0.5) == 4000
+    assert product.limit(10, 2, 3, seconds=0.5) == 720 / 4000
+    assert product(3) == 3
 
 
 def test_facts_name_versions_and_no_path():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from mixtura import build_info
 from mixtura.backends import processors
 
-GEMM_SIDE = 2000
 PEERS = ("numpy", "scipy", "scikit-learn", "scikit-learn-intelex")
 
 
@@ -66,16 +66,34 @@ def status(name: str, process: str | int = "self") -> float:
 # ---- the limit -----------------------------------------------------------------------------------------------------
 
 
-def gemm_rate(threads: int, repeats: int, dtype: type = np.float64) -> float:
-    """Flops per second of a square product on so many threads, the best of the repeats."""
-    A = np.random.default_rng(0).standard_normal((GEMM_SIDE, GEMM_SIDE)).astype(dtype)
-    best = float("inf")
-    with threadpool_limits(threads, user_api="blas"):
-        for _ in range(repeats):
-            begin = time.perf_counter()
+@dataclass(frozen=True)
+class MatrixProduct:
+    """What the limit is measured by, beside everybody else on the same clock: a square product by the BLAS that NumPy has.
+
+    An "iteration" of it is one product.
+    """
+
+    side: int
+    dtype: type = np.float64
+
+    def __call__(self, iterations: int) -> int:
+        """Products wanted -> products made."""
+        A = self._matrix
+        for _ in range(iterations):
             A @ A
-            best = min(best, time.perf_counter() - begin)
-    return 2 * GEMM_SIDE**3 / best
+        return iterations
+
+    @cached_property
+    def _matrix(self) -> np.ndarray:
+        return np.random.default_rng(0).standard_normal((self.side, self.side)).astype(self.dtype)
+
+    def rate(self, seconds: float) -> float:
+        """Flops per second, where one product takes so long."""
+        return 2 * self.side**3 / seconds
+
+    def limit(self, n: int, d: int, K: int, seconds: float) -> float:
+        """Seconds of one EM iteration with full covariances at that rate."""
+        return flops(n, d, K) / self.rate(seconds)
 
 
 def flops(n: int, d: int, K: int) -> float:
@@ -85,7 +103,7 @@ def flops(n: int, d: int, K: int) -> float:
 
 @contextmanager
 def threads_of_everybody(threads: int) -> Iterator[None]:
-    """BLAS, OpenMP and oneDAL on so many threads; mixtura is told by argument."""
+    """BLAS, OpenMP and oneDAL (which keeps it) on so many threads; mixtura is told by argument."""
     try:
         import daal4py
 

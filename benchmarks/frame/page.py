@@ -20,11 +20,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter
 
 from frame.clock import REPEATS
-from frame.machine import facts
+from frame.machine import MatrixProduct, facts
 from mixtura.backends import processors
 from mixtura.plots import DOTS_PER_INCH, GREY, INK, PALE, PALETTE
 
 Cell = str | float | int | bool | None
+SIDE, SIDE_QUICK = 1600, 300
 MARKERS = "osD^vPX*"
 LINES = ("-", "--", "-.", ":")
 
@@ -153,6 +154,12 @@ class Page:
     def repeats(self) -> int:
         """How often everything is timed: once where it is only tried out."""
         return 1 if self.arguments.quick else REPEATS
+
+    def product(self, dtype: type = np.float64) -> MatrixProduct:
+        """What the machine's limit is measured by; smaller where it is only tried out."""
+        product = MatrixProduct(SIDE_QUICK if self.arguments.quick else SIDE, dtype)
+        product(1)  # makes the matrix and wakes the threads
+        return product
 
     def table(self, title: str, columns: Mapping[str, str]) -> Table:
         """A new one on this page."""
