@@ -18,12 +18,9 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/lint-imports
 
 bench: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/iteration.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/stopping.py
-	$(BIN)/python benchmarks/initialisation.py
-	$(BIN)/python benchmarks/selection.py
-	$(BIN)/python benchmarks/acceleration.py
+	for question in $(sort $(wildcard benchmarks/*.py)); do \
+		$(BIN)/python $$question --output docs/benchmarks || exit 1; \
+	done
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \

@@ -1,23 +1,26 @@
-"""Iterations and seconds to within 1e-8 of the optimum, with SQUAREM and by plain EM, on overlapping mixtures.
+"""How many iterations and seconds to within 1e-8 of the optimum, with SQUAREM and by plain EM?
 
-    python benchmarks/acceleration.py [--starts 4]
+    python benchmarks/acceleration.py [--quick] [--starts 4] [--output FOLDER]
 
-Both run from the same start to the end of double precision; the optimum is the lower of the two ends. A start from which they
-end at different optima is counted apart. An iteration is one pass over the rows, also where a leap was refused.
+Overlapping mixtures, medians over the starts. Both run from the same start to the end of double precision; the optimum is the
+lower of the two ends. A start from which they end at different optima is counted apart. An iteration is one pass over the rows,
+also where a leap was refused. One thread.
 """
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from frame.page import Page, Table, dots, parser
 from mixtura.backends import backend_named
 from mixtura.em import em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import KMeansStart, RandomRows
+from mixtura.moments import Moments
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult
 from mixtura.sources import ArraySource
@@ -27,6 +30,8 @@ from mixtura.survey import Survey
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 MOST = 30_000
 NEAR = 1e-8
+SAME_OPTIMUM = 0.01
+"""Of the total log-likelihood, as everywhere in mixtura."""
 
 
 def normal(seed: int, n: int, d: int) -> np.ndarray:
@@ -59,50 +64,65 @@ def to_reach(fit: FitResult, seconds: float, optimum: float) -> tuple[int, float
     return reached, seconds * reached / max(fit.n_iter, 1)
 
 
+def timed(survey: Survey, start: Moments, family: str, accelerated: bool) -> tuple[FitResult, float]:
+    """A fit to the end of double precision, and its seconds."""
+    begin = time.perf_counter()
+    fit = em(
+        survey,
+        start,
+        FAMILIES[family],
+        Regularisation(survey.scale),
+        stopping=SmallChange(0.0),
+        max_iter=MOST,
+        accelerated=accelerated,
+        judge=False,
+    )
+    return fit, time.perf_counter() - begin
+
+
+def row(table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
+    """One problem from all starts."""
+    survey = Survey(ArraySource(X), backend_named("auto", 1))
+    iterations, seconds, elsewhere = [], [], 0
+    for seed in range(starts):
+        draw = RandomRows() if seed % 2 else KMeansStart()
+        start = draw(survey, K, np.random.default_rng(seed))
+        runs = [timed(survey, start, family, accelerated) for accelerated in (False, True)]
+        ends = [fit.trace[-1] for fit, _ in runs]
+        if abs(ends[0] - ends[1]) > SAME_OPTIMUM:
+            elsewhere += 1
+            continue
+        reached = [to_reach(fit, spent, min(ends)) for fit, spent in runs]
+        iterations.append([count for count, _ in reached])
+        seconds.append([spent for _, spent in reached])
+    plain, fast = np.median(iterations, axis=0) if iterations else (np.nan, np.nan)
+    slow_s, fast_s = np.median(seconds, axis=0) if seconds else (np.nan, np.nan)
+    table.add(name, plain, fast, plain / fast, slow_s, fast_s, slow_s / fast_s, f"{elsewhere} of {starts}")
+
+
+def picture(table: Table, figure: Figure) -> None:
+    """Both counts side by side."""
+    axes = figure.subplots()
+    dots(axes, [str(row[0]) for row in table.rows], {"plain": table.column("iterations plain"), "SQUAREM": table.column("SQUAREM")})
+    axes.set_xlabel(f"passes over the rows until within {NEAR:g} of the optimum")
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--starts", type=int, default=4)
-    starts = parser.parse_args().starts
-    print("problem | iterations plain | squarem | ratio | seconds plain | squarem | ratio | other optimum")
-    for name, (X, K, family) in problems().items():
-        survey = Survey(ArraySource(X), backend_named("auto", 1))
-        regularisation = Regularisation(survey.scale)
-        iterations, seconds, elsewhere = [], [], 0
-        for seed in range(starts):
-            draw = RandomRows() if seed % 2 else KMeansStart()
-            start = draw(survey, K, np.random.default_rng(seed))
-            runs = []
-            for accelerated in (False, True):
-                begin = time.perf_counter()
-                fit = em(
-                    survey,
-                    start,
-                    FAMILIES[family],
-                    regularisation,
-                    stopping=SmallChange(0.0),
-                    max_iter=MOST,
-                    accelerated=accelerated,
-                    judge=False,
-                )
-                runs.append((fit, time.perf_counter() - begin))
-            ends = [fit.trace[-1] for fit, _ in runs]
-            if abs(ends[0] - ends[1]) > 0.01:
-                elsewhere += 1
-                continue
-            reached = [to_reach(fit, spent, min(ends)) for fit, spent in runs]
-            iterations.append([count for count, _ in reached])
-            seconds.append([spent for _, spent in reached])
-        if not iterations:
-            print(f"{name} | - | - | - | - | - | - | {elsewhere} of {starts}", flush=True)
-            continue
-        plain, fast = np.median(iterations, axis=0)
-        slow_s, fast_s = np.median(seconds, axis=0)
-        print(
-            f"{name} | {plain:.0f} | {fast:.0f} | {plain / fast:.1f} | {slow_s:.3f} | {fast_s:.3f} | {slow_s / fast_s:.1f} | "
-            f"{elsewhere} of {starts}",
-            flush=True,
-        )
+    options = parser(__doc__, threads=1)
+    options.add_argument("--starts", type=int, default=4)
+    arguments = options.parse_args()
+    formats = (".0f", ".0f", ".1f", ".3f", ".3f", ".1f")
+    heads = ("iterations plain", "SQUAREM", "ratio", "seconds plain", "SQUAREM s", "ratio of seconds")
+    with Page(__file__, __doc__, arguments) as page:
+        columns = {"problem": ""} | dict(zip(heads, formats, strict=True)) | {"other optimum": ""}
+        table = page.table("To within 1e-8 of the optimum", columns)
+        chosen, starts = list(problems().items()), arguments.starts
+        if arguments.quick:
+            chosen, starts = chosen[:2], 2
+        for name, problem in chosen:
+            row(table, name, *problem, starts)
+        page.picture(lambda figure: picture(table, figure))
 
 
 if __name__ == "__main__":

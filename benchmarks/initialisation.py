@@ -1,6 +1,6 @@
-"""The hierarchical start beside scikit-learn's k-means and Ward clustering: seconds, ratios, memory beyond the data.
+"""What does the hierarchical start cost beside scikit-learn's k-means and Ward clustering?
 
-    python benchmarks/initialisation.py [--quick]
+    python benchmarks/initialisation.py [--quick] [--output FOLDER]
 
 Five groups about four standard deviations apart. Before anything is timed, our EII tree and scikit-learn's Ward tree must have
 partitions into five clusters of the same sum of squares on 300 rows. One tree serves every K and family; k-means runs once per
@@ -11,23 +11,26 @@ too small to matter and are not computed; in VARS here they all are.
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from sklearn.cluster import AgglomerativeClustering, KMeans
-from threadpoolctl import threadpool_limits
 
+from frame.clock import seconds
+from frame.machine import status, threads_of_everybody
+from frame.page import Page, Table, dots, parser
 from mixtura import hierarchical
 
 SHAPES = [(300, 5), (1_000, 5), (3_000, 5), (3_000, 10), (10_000, 10), (100_000, 10), (1_000_000, 2)]
 QUICK = SHAPES[:2]
 K = 5
 WARD_UP_TO = 10_000
+
+HEADS = {"rows": "d", "d": "d", "items": "d"}
+SECONDS = ("EII", "VII", "EEE", "VVV", "VVV in VARS", "k-means", "Ward")
+RATIOS = {"VVV / k-means": ".1f", "EII / Ward": ".2f", "data MB": ".1f", "VVV MB": ".1f"}
 
 
 def groups(n: int, d: int) -> np.ndarray:
@@ -49,28 +52,12 @@ def assert_equal_partitions() -> None:
     assert abs(within(X, ours) - within(X, theirs)) < 1e-9 * within(X, theirs)
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median."""
-    taken = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
-
-
 def memory(X: np.ndarray) -> float:
     """Megabytes beyond the data that a VVV tree and one partition need at the peak; Linux only."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     before = status("VmRSS")
     hierarchical(X).labels(K)
     return status("VmHWM") - before
-
-
-def status(name: str) -> float:
-    """A size of this process in megabytes, from the kernel."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
 
 
 def k_means(X: np.ndarray) -> object:
@@ -85,41 +72,35 @@ def tree(X: np.ndarray, criterion: str, space: str = "SVD") -> object:
     return hierarchical(X, criterion, space).labels(K)
 
 
+def row(table: Table, n: int, d: int, repeats: int) -> None:
+    """Everybody at one size."""
+    X = groups(n, d)
+    taken = {name: seconds(partial(tree, X, name), repeats) for name in ("EII", "VII", "EEE", "VVV")}
+    taken["VVV in VARS"] = seconds(partial(tree, X, "VVV", "VARS"), repeats)
+    taken["k-means"] = seconds(partial(k_means, X), repeats)
+    taken["Ward"] = seconds(partial(ward, X), repeats) if n <= WARD_UP_TO else float("nan")
+    ratios = taken["VVV"] / taken["k-means"], taken["EII"] / taken["Ward"]
+    items = hierarchical(X, "EII").n_items
+    table.add(n, d, items, *(taken[name] for name in SECONDS), *ratios, X.nbytes / 2**20, memory(X))
+
+
+def draw(table: Table, figure: Figure) -> None:
+    """Seconds against size."""
+    axes = figure.subplots()
+    labels = [f"{row[0]} x {row[1]}" for row in table.rows]
+    dots(axes, labels, {name: table.column(f"{name} s") for name in ("EII", "VVV", "k-means", "Ward")})
+    axes.set(xlabel="seconds (one tree serves every K; k-means here: K = 5 alone)", ylabel="rows x columns")
+
+
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    shapes = QUICK if parser.parse_args().quick else SHAPES
+    arguments = parser(__doc__, threads=1).parse_args()
     assert_equal_partitions()
-    heads = [
-        "rows",
-        "d",
-        "items",
-        "EII s",
-        "VII s",
-        "EEE s",
-        "VVV s",
-        "VVV in VARS s",
-        "k-means s",
-        "Ward s",
-        "VVV/k-means",
-        "EII/Ward",
-        "data MB",
-        "VVV MB",
-    ]
-    print(" | ".join(heads))
-    with threadpool_limits(1):
-        for n, d in shapes:
-            X = groups(n, d)
-            repeats = 3 if n <= 3_000 else 1
-            ours = {name: seconds(partial(tree, X, name), repeats) for name in ("EII", "VII", "EEE", "VVV")}
-            ours["VVV in VARS"] = seconds(partial(tree, X, "VVV", "VARS"), repeats)
-            means = seconds(partial(k_means, X), repeats)
-            theirs = seconds(partial(ward, X), repeats) if n <= WARD_UP_TO else float("nan")
-            cells = [f"{n}", f"{d}", f"{hierarchical(X, 'EII').n_items}"]
-            cells += [f"{figure:.3f}" for figure in (*ours.values(), means, theirs)]
-            cells += [f"{ours['VVV'] / means:.1f}", f"{ours['EII'] / theirs:.2f}", f"{X.nbytes / 2**20:.1f}", f"{memory(X):.1f}"]
-            print(" | ".join(cells), flush=True)
+    with threads_of_everybody(1), Page(__file__, __doc__, arguments) as page:
+        table = page.table("One tree, or one k-means", HEADS | {f"{name} s": ".3f" for name in SECONDS} | RATIOS)
+        for n, d in QUICK if arguments.quick else SHAPES:
+            row(table, n, d, repeats=3 if n <= 3_000 else 1)
+        page.picture(lambda figure: draw(table, figure))
 
 
 if __name__ == "__main__":

@@ -1,207 +1,217 @@
-"""One EM iteration, full covariance, float64: mixtura beside scikit-learn and oneDAL, and the measured dgemm limit.
+"""How far is one EM iteration from the machine's limit, and how does it compare with others'?
 
-    python benchmarks/iteration.py [--quick] [--threads 2]
+    python benchmarks/iteration.py [--quick] [--threads 2] [--output FOLDER]
 
-All start at the same parameters, off the optimum. The log-likelihood after the same number of iterations is compared
-before anything is timed. A peer's seconds per iteration are (time of 7 iterations - time of 2) / 5, divided by what it
-really ran; ours likewise. The limit is the dgemm rate measured in this run over ``4 N K P`` flops, ``P = 1 + d + d(d+1)/2``.
-Machines are noisy: read the ratios.
+All start at the same parameters, off the optimum. Before anything is timed, all must have the same log-likelihood after two
+iterations. Seconds per iteration are (time of 7 iterations - time of 2) / 5, divided by what was really run, the median of
+interleaved repeats. The limit is ``4 N K P`` flops, ``P = 1 + d + d(d+1)/2``, at the rate of a matrix product that
+is timed among the others. "Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
-import warnings
-from collections.abc import Callable
+import json
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture as TheirMixture
+from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
+from frame.clock import seconds_per_iteration
+from frame.contenders import (
+    ALMOST,
+    SAME,
+    assert_equal_likelihood,
+    iterations_of,
+    lloyd,
+    mixtura,
+    one_dal,
+    problem,
+    scikit_learn,
+)
+from frame.fresh import in_fresh_process
+from frame.machine import threads_of_everybody
+from frame.page import Floor, Page, Table, dots, parser
 from mixtura import build_info
 from mixtura.backends import backend_named
-from mixtura.em import em
-from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.parametrisation import stored_covariances
-from mixtura.regularisation import Regularisation
-from mixtura.sources import ArraySource
-from mixtura.stopping import SmallChange
-from mixtura.survey import Survey
 
-SHAPES = [(1_000_000, 2, 3), (1_000_000, 2, 10), (500_000, 8, 8), (200_000, 16, 32), (200_000, 32, 16), (50_000, 64, 64)]
-QUICK = [(50_000, 2, 3), (20_000, 8, 8)]
-LONG, SHORT = 7, 2
-warnings.simplefilter("ignore")
+Shape = tuple[int, int, int]
+SHAPES: list[Shape] = [
+    (1_000_000, 2, 3),
+    (1_000_000, 2, 10),
+    (500_000, 8, 8),
+    (200_000, 16, 32),
+    (200_000, 32, 16),
+    (50_000, 64, 64),
+]
+QUICK: list[Shape] = [(20_000, 2, 3), (4_000, 8, 8)]
+FAMILY_SHAPE: Shape = (500_000, 8, 8)
+FAMILIES_SHOWN = ("VII", "VVI", "EEE", "EVE", "VVV")
+ROWS_OF_THE_ORACLE = 20_000
+BUDGET_PER_LEVEL = 3.0
+"""Seconds per shape and instruction set: the baseline is slow, and its figures are ours alone."""
 
-Run = Callable[[int], tuple[float, int]]
-"""Iterations wanted -> (log-likelihood of the result per row, iterations really run)."""
+PERCENT, THEIRS, ONEDAL, LLOYD = "% of limit", "scikit-learn / mixtura", "oneDAL / mixtura", "two Lloyd / mixtura"
+PERCENT_FLOORS = {8: 45.0, 16: 60.0, 32: 60.0, 64: 60.0}
+THEIR_FLOORS = dict(zip(SHAPES, (40.0, None, 25.0, 20.0, 10.0, 1.8), strict=True))
+ONEDAL_FLOOR = 2.0
 
 
-def problem(n: int, d: int, K: int) -> tuple[np.ndarray, Mixture]:
-    """Groups about four standard deviations apart whatever d is, and a start off the optimum, so that nobody stops early."""
-    rng = np.random.default_rng(n + d + K)
-    centres = rng.standard_normal((K, d)) * 4 / np.sqrt(2 * d)
-    X = centres[rng.integers(K, size=n)] + rng.standard_normal((n, d))
-    return X, Mixture(
-        np.full(K, 1 / K),
-        centres + rng.normal(0, 1 / np.sqrt(d), (K, d)),
-        stored_covariances("VVV", np.stack([2 * np.eye(d)] * K), K, d),
+def floors(shape: Shape) -> list[Floor]:
+    """What is asked for at a shape, if anything."""
+    if shape not in SHAPES:
+        return []
+    wanted = [(PERCENT, PERCENT_FLOORS.get(shape[1])), (THEIRS, THEIR_FLOORS[shape])]
+    wanted += [(ONEDAL, ONEDAL_FLOOR)] if shape in SHAPES[:4] else []
+    return [Floor(what, bound) for what, bound in wanted if bound is not None]
+
+
+def name_of(n: int, d: int, K: int) -> str:
+    """As 500k/8/8."""
+    rows = f"{n // 1_000_000}M" if n % 1_000_000 == 0 else f"{n // 1000}k"
+    return f"{rows}/{d}/{K}"
+
+
+# ---- beside others -------------------------------------------------------------------------------------------------
+
+
+def beside_others(page: Page, shapes: list[Shape]) -> Table:
+    """Full covariance at every shape."""
+    heads = ["rows", "d", "K", "dgemm limit s", "mixtura s", PERCENT, "scikit-learn s", "oneDAL s", "Lloyd s"]
+    formats = ["d", "d", "d", ".5f", ".4f", ".0f", ".4f", ".4f", ".4f"]
+    ratios = {THEIRS: ".1f", ONEDAL: ".2f", "mixtura / Lloyd": ".1f", "floors": ""}
+    table = page.table("Full covariance (VVV)", dict(zip(heads, formats, strict=True)) | ratios)
+    for n, d, K in shapes:
+        X, start = problem(n, d, K)
+        contenders = {
+            "mixtura": mixtura(X, start, page.arguments.threads),
+            "scikit-learn": scikit_learn(X, start),
+            "oneDAL": one_dal(X, start),
+        }
+        assert_equal_likelihood(X, contenders["mixtura"], contenders["scikit-learn"])
+        assert_equal_likelihood(X, contenders["mixtura"], contenders["oneDAL"], within=ALMOST)
+        runs = {name: iterations_of(contender) for name, contender in contenders.items() if contender} | {"Lloyd": lloyd(X, start)}
+        product = page.product()
+        taken = {"oneDAL": float("nan")} | seconds_per_iteration(runs | {"dgemm": product}, page.repeats)
+        limit = product.limit(n, d, K, taken["dgemm"])
+        ours, theirs, onedal, means = (taken[name] for name in ("mixtura", "scikit-learn", "oneDAL", "Lloyd"))
+        measured = {PERCENT: 100 * limit / ours, THEIRS: theirs / ours, ONEDAL: onedal / ours}
+        verdicts = page.judge(name_of(n, d, K), *((floor, measured[floor.what]) for floor in floors((n, d, K))))
+        table.add(
+            n,
+            d,
+            K,
+            limit,
+            ours,
+            measured[PERCENT],
+            theirs,
+            onedal,
+            means,
+            measured[THEIRS],
+            measured[ONEDAL],
+            ours / means,
+            verdicts,
+        )
+    return table
+
+
+def dgemm_rate(page: Page, threads: int) -> float:
+    """Flops per second on so many threads."""
+    product = page.product()
+    with threadpool_limits(threads):
+        return product.rate(seconds_per_iteration({"dgemm": product}, page.repeats)["dgemm"])
+
+
+# ---- families ------------------------------------------------------------------------------------------------------
+
+
+def families(page: Page, shape: Shape) -> None:
+    """One iteration of some families at one shape, beside scikit-learn's where it has them, and beside two Lloyd iterations."""
+    columns = {"family": "", "mixtura s": ".4f", "scikit-learn s": ".4f", "Lloyd s": ".4f", THEIRS: ".1f", LLOYD: ".2f"}
+    table = page.table(f"Families at {name_of(*shape)}", columns | {"floors": ""})
+    for family in FAMILIES_SHOWN:
+        X, start = problem(*shape, family)
+        ours, theirs = mixtura(X, start, page.arguments.threads, family), scikit_learn(X, start, family)
+        if theirs is None:
+            part = X[:ROWS_OF_THE_ORACLE]
+            oracle = mixtura(part, start, 1, family, backend_named("reference"))
+            assert_equal_likelihood(part, mixtura(part, start, page.arguments.threads, family), oracle)
+        assert_equal_likelihood(X, ours, theirs)
+        runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, start)}
+        taken = seconds_per_iteration(runs | ({"scikit-learn": iterations_of(theirs)} if theirs else {}), page.repeats)
+        peer, two = taken.get("scikit-learn", float("nan")), 2 * taken["Lloyd"] / taken["mixtura"]
+        floor = [(Floor(LLOYD, 1.0), two)] if family == "VVI" and shape == FAMILY_SHAPE else []
+        table.add(
+            family,
+            taken["mixtura"],
+            peer,
+            taken["Lloyd"],
+            peer / taken["mixtura"],
+            two,
+            page.judge(f"{family} at {name_of(*shape)}", *floor),
+        )
+
+
+# ---- instruction sets ----------------------------------------------------------------------------------------------
+
+
+def ours_alone(shapes: list[Shape], threads: int, repeats: int) -> list[tuple[float, float]]:
+    """Seconds per iteration and log-likelihood per row at each shape: what a process under another instruction set prints."""
+    found = []
+    for shape in shapes:
+        X, start = problem(*shape)
+        contender = mixtura(X, start, threads)
+        likelihood = assert_equal_likelihood(X, contender)
+        found.append(
+            (seconds_per_iteration({"mixtura": iterations_of(contender)}, repeats, budget=BUDGET_PER_LEVEL)["mixtura"], likelihood)
+        )
+    return found
+
+
+def instruction_sets(page: Page, shapes: list[Shape]) -> None:
+    """Ours at every level that was built and runs here, each in a process of its own."""
+    chosen, built = build_info()["isa"], build_info()["built"].split(", ")
+    levels = built[built.index(chosen) :: -1]
+    columns = {name_of(*shape) + " s": ".4f" for shape in shapes}
+    table = page.table("Instruction sets: seconds of one iteration of ours", {"MIXTURA_ISA": ""} | columns)
+    expected: list[float] = []
+    for level in levels:
+        task = {"shapes": shapes, "threads": page.arguments.threads, "repeats": page.repeats}
+        found = in_fresh_process(__file__, task, {"MIXTURA_ISA": level})
+        likelihoods = [likelihood for _, likelihood in found]
+        expected = expected or likelihoods
+        assert np.allclose(likelihoods, expected, rtol=SAME, atol=0), f"{level} finds {likelihoods}, {levels[0]} {expected}"
+        table.add(level, *(seconds for seconds, _ in found))
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
+def draw(table: Table, figure: Figure) -> None:
+    """Times the limit, for everybody."""
+    axes = figure.subplots()
+    names = [name_of(*row[:3]) for row in table.rows]
+    who = ("mixtura", "oneDAL", "scikit-learn")
+    dots(axes, names, {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who})
+    axes.axvline(1.0, color="black", linewidth=1)
+    axes.set(
+        xlabel="seconds of one iteration, in units of the dgemm limit (1 = as fast as a matrix product)", ylabel="rows / d / K"
     )
 
 
-def ours(X: np.ndarray, start: Mixture, threads: int) -> Run:
-    """Plain EM by mixtura."""
-    survey = Survey(ArraySource(X), backend_named("native", threads))
-    regularisation = Regularisation(X.var(axis=0))
-    family = FAMILIES["VVV"]
-
-    def run(iterations: int) -> tuple[float, int]:
-        fit = em(survey, start, family, regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
-        return fit.log_likelihood / len(X), fit.n_iter
-
-    return run
-
-
-def scikit_learn(X: np.ndarray, start: Mixture) -> Run:
-    """scikit-learn's GaussianMixture."""
-    precisions = np.linalg.inv(start.covariance.dense())
-
-    def run(iterations: int) -> tuple[float, int]:
-        fit = TheirMixture(
-            start.n_components,
-            tol=0.0,
-            reg_covar=0.0,
-            max_iter=iterations,
-            weights_init=start.weights,
-            means_init=start.means,
-            precisions_init=precisions,
-        ).fit(X)
-        run.fit = fit  # type: ignore[attr-defined]
-        return float("nan"), fit.n_iter_
-
-    return run
-
-
-def one_dal(X: np.ndarray, start: Mixture) -> Run | None:
-    """Intel oneDAL's em_gmm, where it is installed."""
-    try:
-        import daal4py
-    except ImportError:
-        return None
-    covariances = list(np.ascontiguousarray(start.covariance.dense()))
-
-    def run(iterations: int) -> tuple[float, int]:
-        algorithm = daal4py.em_gmm(start.n_components, maxIterations=iterations, accuracyThreshold=0.0)
-        result = algorithm.compute(X, start.weights.reshape(1, -1), start.means, covariances)
-        run.result = result  # type: ignore[attr-defined]
-        return float("nan"), int(result.nIterations[0, 0])
-
-    return run
-
-
-def likelihood(X: np.ndarray, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> float:
-    """Log-likelihood per row of somebody's parameters, by our scorer."""
-    mixture = Mixture(np.ravel(weights), means, stored_covariances("VVV", np.asarray(covariances), *means.shape))
-    block = next(ArraySource(X).blocks())
-    from mixtura.mixture import log_density
-
-    return float(log_density(backend_named("native").log_joint(block, mixture)).mean())
-
-
-def assert_equal_likelihood(X: np.ndarray, mine: Run, theirs: Run | None, onedal: Run | None) -> None:
-    """After the same two iterations everybody has the same mixture."""
-    expected, _ = mine(SHORT)
-    if theirs is not None:
-        theirs(SHORT)
-        fit = theirs.fit  # type: ignore[attr-defined]
-        assert abs(likelihood(X, fit.weights_, fit.means_, fit.covariances_) - expected) < 1e-9 * abs(expected)
-    if onedal is not None:
-        onedal(SHORT)
-        result = onedal.result  # type: ignore[attr-defined]
-        # oneDAL adds its own regularisation only to singular covariances; rounding is all that may differ.
-        assert abs(likelihood(X, result.weights, result.means, np.stack(result.covariances)) - expected) < 1e-7 * abs(expected)
-
-
-def seconds_per_iteration(run: Run, repeats: int = 3) -> float:
-    """Median over repeats of the difference quotient of a long and a short run."""
-
-    def timed(iterations: int) -> tuple[float, int]:
-        begin = time.perf_counter()
-        _, ran = run(iterations)
-        return time.perf_counter() - begin, ran
-
-    quotients = []
-    for _ in range(repeats):
-        (long, ran_long), (short, ran_short) = timed(LONG), timed(SHORT)
-        if ran_long <= ran_short:
-            return float("nan")  # it stopped by itself: nothing was measured
-        quotients.append((long - short) / (ran_long - ran_short))
-    return statistics.median(quotients)
-
-
-def dgemm_rate() -> float:
-    """Flops per second of a 2000 x 2000 product, best of five, on all threads that NumPy uses."""
-    A = np.random.default_rng(0).standard_normal((2000, 2000))
-    best = float("inf")
-    for _ in range(5):
-        begin = time.perf_counter()
-        A @ A
-        best = min(best, time.perf_counter() - begin)
-    return 2 * 2000**3 / best
-
-
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    rate = dgemm_rate()
-    print(f"{build_info()}  dgemm {rate / 1e9:.0f} Gflop/s  threads {arguments.threads}")
-    heads = [
-        "rows",
-        "d",
-        "K",
-        "dgemm limit s",
-        "mixtura s",
-        "scikit-learn s",
-        "oneDAL s",
-        "KMeans s",
-        "sklearn/ours",
-        "oneDAL/ours",
-        "ours/limit",
-    ]
-    print(" | ".join(heads))
-    for n, d, K in QUICK if arguments.quick else SHAPES:
-        X, start = problem(n, d, K)
-        mine, theirs, onedal = ours(X, start, arguments.threads), scikit_learn(X, start), one_dal(X, start)
-        assert_equal_likelihood(X, mine, theirs, onedal)
-        limit = 4 * n * K * (1 + d + d * (d + 1) // 2) / rate
-        a, b = seconds_per_iteration(mine), seconds_per_iteration(theirs, 1)
-        c = seconds_per_iteration(onedal) if onedal else float("nan")
-
-        def lloyd(iterations: int, X: np.ndarray = X, start: Mixture = start) -> tuple[float, int]:
-            fit = KMeans(start.n_components, init=start.means, n_init=1, max_iter=iterations, tol=0.0, algorithm="lloyd").fit(X)
-            return 0.0, fit.n_iter_
-
-        k = seconds_per_iteration(lloyd)
-        cells = [
-            f"{n}",
-            f"{d}",
-            f"{K}",
-            f"{limit:.4f}",
-            f"{a:.4f}",
-            f"{b:.4f}",
-            f"{c:.4f}",
-            f"{k:.4f}",
-            f"{b / a:.1f}",
-            f"{c / a:.2f}",
-            f"{a / limit:.1f}",
-        ]
-        print(" | ".join(cells), flush=True)
+    """Print the tables."""
+    arguments = parser(__doc__).parse_args()
+    if arguments.task:
+        print(json.dumps(ours_alone(**json.loads(arguments.task))))
+        return
+    shapes = QUICK if arguments.quick else SHAPES
+    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+        rates = [dgemm_rate(page, threads) / 1e9 for threads in (arguments.threads, 1)]
+        page.note(f"dgemm: {rates[0]:.0f} Gflop/s on {arguments.threads} threads, {rates[1]:.0f} on one.")
+        table = beside_others(page, shapes)
+        families(page, shapes[-1] if arguments.quick else FAMILY_SHAPE)
+        instruction_sets(page, shapes)
+        page.picture(lambda figure: draw(table, figure))
 
 
 if __name__ == "__main__":

@@ -1,41 +1,181 @@
-"""Peak memory beyond the data of a whole default fit at 1M x 2, K = 3, in a process of its own.
+"""How much memory does a fit need beyond the data?
 
-    python benchmarks/memory.py
+    python benchmarks/memory.py [--quick] [--threads 2] [--output FOLDER]
 
-The peak is the kernel's own account of the process (ru_maxrss) after the fit minus what it was with the data made and
-everything imported and used once on a small sample, so that libraries do not count.
+Each fit runs in a process of its own, after a fit of the first rows, so that libraries and what is allocated once do not count.
+Rows in memory: the kernel's high-water mark of resident memory (VmHWM), set back before the fit, less what was resident then. Rows
+in a memory map: their pages are resident too while they are read, and count in VmHWM though the system can take them back at any
+time; so the anonymous memory alone counts (RssAnon), looked at every millisecond from outside, its largest value during the fit
+less the one before. A fit from the memory map must have the bits of the same fit from an array. Linux only.
 """
 
 from __future__ import annotations
 
-import resource
+import json
+import tempfile
 import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from sklearn.exceptions import ConvergenceWarning
 
+from frame.contenders import start_at
+from frame.fresh import in_fresh_process
+from frame.machine import status, threads_of_everybody
+from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
+from mixtura.backends import backend_named
+from mixtura.em import em
+from mixtura.families import FAMILIES
+from mixtura.mixture import Mixture
+from mixtura.regularisation import Regularisation
+from mixtura.results import FitResult
+from mixtura.sources import ArraySource
+from mixtura.stopping import SmallChange
+from mixtura.survey import Survey
+
+IN_MEMORY = (1_000_000, 2, 3)
+MAPPED = (10_000_000, 8, 16)
+QUICK = 100
+"""The quick problems have so many times fewer rows."""
+
+ITERATIONS = 3
+WARM_UP = 3000
+ROWS_WRITTEN_AT_ONCE = 100_000
+BEYOND = "peak beyond the data MB"
+FLOOR = Floor(BEYOND, 64.0, at_most=True)
+MEGABYTE = 2**20
 
 
-def peak() -> float:
-    """Megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+
+def centres_of(d: int, K: int) -> np.ndarray:
+    """Eight standard deviations from each other along every column."""
+    return np.arange(K)[:, None] * np.full((1, d), 8.0)
+
+
+def rows_of(n: int, d: int, K: int) -> Iterator[np.ndarray]:
+    """Unit Gaussians, piece by piece."""
+    rng = np.random.default_rng(0)
+    for begin in range(0, n, ROWS_WRITTEN_AT_ONCE):
+        m = min(ROWS_WRITTEN_AT_ONCE, n - begin)
+        yield centres_of(d, K)[rng.integers(K, size=m)] + rng.standard_normal((m, d))
+
+
+# ---- in the process that is watched -----------------------------------------------------------------------------------
+
+
+def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
+    """A survey of the rows and some iterations, off the optimum."""
+    survey = Survey(ArraySource(X), backend_named("native", threads))
+    start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
+    family, regularisation = FAMILIES["VVV"], Regularisation(survey.scale)
+    return em(survey, start, family, regularisation, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
+
+
+def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:
+    """Rows in memory: the high-water mark is what counts."""
+    X, K = np.concatenate(list(rows_of(*shape))), shape[2]
+    GaussianMixture(K, random_state=0, n_threads=threads).fit(X[:WARM_UP])
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+    before, begin = status("VmRSS"), time.monotonic()
+    GaussianMixture(K, random_state=0, n_threads=threads).fit(X)
+    return {"beyond": status("VmHWM") - before, "seconds": time.monotonic() - begin}
+
+
+def estimator(X: np.ndarray, K: int, threads: int) -> FitResult:
+    """The same from the face: validation before and the judgement of the components after count too."""
+    start = start_at(centres_of(X.shape[1], K) + 0.5)
+    given = {"weights_init": start.weights, "means_init": start.means, "precisions_init": np.linalg.inv(start.covariance.dense())}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(K, **given, acceleration=None, max_iter=ITERATIONS, n_threads=threads).fit(X).result_
+
+
+def mapped_fit(file: str, shape: tuple[int, int, int], threads: int, whole: bool) -> dict[str, float]:
+    """Rows in a memory map: when it began, what was there before, when it ended."""
+    work = estimator if whole else plain_em
+    X = np.memmap(file, np.float64, mode="r", shape=tuple(shape[:2]))
+    work(X[:WARM_UP], shape[2], threads)
+    before, begin = status("RssAnon"), time.monotonic()
+    fit = work(X, shape[2], threads)
+    return {"before": before, "begin": begin, "end": time.monotonic(), "log_likelihood": fit.log_likelihood}
+
+
+def child(task: dict[str, Any]) -> dict[str, float]:
+    """What a task names."""
+    return mapped_fit(**task) if "file" in task else default_fit(**task)
+
+
+# ---- from outside --------------------------------------------------------------------------------------------------
+
+
+def measured_in_memory(shape: tuple[int, int, int], threads: int) -> tuple[float, float]:
+    """Megabytes and seconds."""
+    found = in_fresh_process(__file__, {"shape": shape, "threads": threads})
+    return found["beyond"], found["seconds"]
+
+
+def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[bool, tuple[float, float]]:
+    """Megabytes and seconds, of the plain iterations (False) and of the estimator (True); the file is gone afterwards."""
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows"
+        with file.open("wb") as rows:
+            for part in rows_of(*shape):
+                part.tofile(rows)
+        again = plain_em(np.fromfile(file).reshape(shape[:2]), shape[2], threads)
+        for whole in (False, True):
+            looks: list[tuple[float, float]] = []
+            found = in_fresh_process(
+                __file__,
+                {"file": str(file), "shape": shape, "threads": threads, "whole": whole},
+                watch=lambda process, looks=looks: looks.append((time.monotonic(), status("RssAnon", process))),
+            )
+            assert whole or again.log_likelihood == found["log_likelihood"], "a memory map changes the result"
+            during = [size for moment, size in looks if found["begin"] <= moment <= found["end"]]
+            measured[whole] = max(during, default=float("nan")) - found["before"], found["end"] - found["begin"]
+    return measured
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------
+
+
+def draw(table: Table, figure: Figure) -> None:
+    """The data and what comes on top."""
+    axes = figure.subplots()
+    labels = [f"{row[0]}\n{row[1]} x {row[2]}, K = {row[3]}" for row in table.rows]
+    dots(axes, labels, {"the data": table.column("data MB"), "beyond the data": table.column(BEYOND)})
+    axes.axvline(FLOOR.bound, color="black", linewidth=1, linestyle=":")
+    axes.set_xlabel("megabytes (dotted: at most 64 beyond the data from a memory map)")
 
 
 def main() -> None:
-    """Print the figures."""
-    rng = np.random.default_rng(0)
-    n, d, K = 1_000_000, 2, 3
-    X = rng.standard_normal((n, d))
-    X += 8.0 * (np.arange(n) % K)[:, None]
-    GaussianMixture(K, random_state=0).fit(X[:3000])
-    before = peak()
-    begin = time.perf_counter()
-    fit = GaussianMixture(K, random_state=0).fit(X)
-    seconds = time.perf_counter() - begin
-    print(
-        f"{n} x {d}, K = {K}: data {X.nbytes / 2**20:.0f} MB, peak beyond the data {peak() - before:.0f} MB; "
-        f"{seconds:.1f} s, {fit.stop_reason_}"
-    )
+    """Print the table."""
+    arguments = parser(__doc__).parse_args()
+    if arguments.task:
+        print(json.dumps(child(json.loads(arguments.task))))
+        return
+    fewer = QUICK if arguments.quick else 1
+    heads = {"fit": "", "rows": "d", "d": "d", "K": "d", "data MB": ".0f", BEYOND: ".1f", "seconds": ".2f", "floors": ""}
+    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+        table = page.table("Peak memory", heads)
+        (n, d, K), threads = IN_MEMORY, arguments.threads
+        n //= fewer
+        table.add("whole default fit, rows in memory", n, d, K, n * d * 8 / MEGABYTE, *measured_in_memory((n, d, K), threads), "-")
+        n, d, K = MAPPED
+        n //= fewer
+        measured = measured_mapped((n, d, K), threads)
+        name = f"{ITERATIONS} plain iterations, rows in a memory map"
+        verdict = page.judge(name, *([] if arguments.quick else [(FLOOR, measured[False][0])]))
+        table.add(name, n, d, K, n * d * 8 / MEGABYTE, *measured[False], verdict)
+        table.add("the same by GaussianMixture.fit", n, d, K, n * d * 8 / MEGABYTE, *measured[True], "-")
+        page.picture(lambda figure: draw(table, figure))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""The whole default selection, all families with 1 .. 9 components, beside mclust's default run in the same minutes.
+"""How long does a whole selection take, and what does it find, beside mclust's default run in the same minutes?
 
-    python benchmarks/selection.py [--sets faithful,diabetes] [--threads 2] [--starts 1] [--repeats 3]
+    python benchmarks/selection.py [--quick] [--sets faithful,diabetes] [--starts one,default] [--repeats 3] [--threads 2] [--output FOLDER]
 
-``--starts 1`` fits every cell from one start to its certified end, as mclust fits from its one; the default is our eight. The
-seconds are the least of the repeats. ``groups`` is drawn: 5,000 rows of five overlapping groups in five columns.
+Families with 1 .. 9 components, each cell from one start to its certified end, as mclust fits from its one; and from our default
+starts. The seconds are the least of the repeats. ``groups`` is drawn: 5,000 rows of five overlapping groups in five columns.
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it only our side is printed. Each
-side's best BIC is that of its best fit without a degenerate component (src/mixtura/degeneracy.py): for mclust its own best fits
-are read back and judged by the same rule. Lower is better; mclust's sign is turned.
+mclust is called through Rscript (Debian: apt-get install r-base-core
+r-cran-mclust); without it only our side is printed. Each side's best BIC is that of its best fit without a degenerate component
+(src/mixtura/degeneracy.py): for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign
+is turned.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
 import subprocess
@@ -21,7 +21,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
 from mixtura.covariance import Dense
@@ -47,6 +49,18 @@ SETS = {
     "groups": 5,
 }
 BEST_FITS_READ = 12
+
+HEADS = {"set": "", "n x d": "", "mixtura s": ".1f", "mclust s": ".2f", "mixtura / mclust": ".1f"}
+BESTS = {"mixtura best BIC": ".3f", "of": "", "mclust best BIC": ".3f", "of mclust": "", "mclust - mixtura": "+.3f", "floors": ""}
+TITLES = {"one": "One start a cell (BIC: lower is better)", "default": "Default starts (BIC: lower is better)"}
+
+THREE_TIMES = Floor("mixtura / mclust", 3.0, at_most=True)
+FLOORS = {
+    "faithful": THREE_TIMES,
+    "diabetes": THREE_TIMES,
+    "banknote": THREE_TIMES,
+    "groups": Floor("mixtura / mclust", 1 / 3, at_most=True),
+}
 
 MCLUST = """
 suppressMessages(library(mclust))
@@ -106,41 +120,50 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are degenerate"
 
 
+def row(page: Page, table: Table, name: str, starts: int | None, repeats: int, seed: int, threads: int) -> None:
+    """One data set."""
+    X = rows_of(name)
+    families = "all" if X.shape[1] > 1 else ["EII", "VII"]
+    selector = GaussianMixtureSelector(range(1, 10), families=families, n_init=starts, random_state=seed, n_threads=threads)
+    seconds = float("inf")
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        best = selector.fit(X).selection_.best
+        seconds = min(seconds, time.perf_counter() - begin)
+    assert best.family in FAMILIES
+    theirs, value, cell = mclust(X, repeats) or (float("nan"), float("nan"), "-")
+    ours = best.criterion, f"{best.family} {best.n_components}"
+    floor = FLOORS.get(name) if starts == 1 else None
+    verdict = page.judge(name, *([(floor, seconds / theirs)] if floor else []))
+    table.add(
+        name, f"{len(X)} x {X.shape[1]}", seconds, theirs, seconds / theirs, *ours, value, cell, value - best.criterion, verdict
+    )
+
+
+def draw(table: Table, figure: Figure) -> None:
+    """Seconds of both."""
+    axes = figure.subplots()
+    labels = [f"{row[0]}, {row[1]}" for row in table.rows]
+    dots(axes, labels, {"mixtura": table.column("mixtura s"), "mclust": table.column("mclust s")})
+    axes.set_xlabel("seconds of the whole selection")
+
+
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--starts", type=int, default=None)
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    print("set | n x d | mixtura s | mclust s | ratio | mixtura best BIC | mclust best BIC | mclust - mixtura")
-    for name in arguments.sets.split(","):
-        X = rows_of(name)
-        selector = GaussianMixtureSelector(
-            range(1, 10),
-            families="all" if X.shape[1] > 1 else ["EII", "VII"],
-            n_init=arguments.starts,
-            random_state=arguments.seed,
-            n_threads=arguments.threads,
-        )
-        seconds = float("inf")
-        for _ in range(arguments.repeats):
-            begin = time.perf_counter()
-            best = selector.fit(X).selection_.best
-            seconds = min(seconds, time.perf_counter() - begin)
-        assert best.family in FAMILIES
-        ours = f"{best.criterion:.3f} ({best.family} {best.n_components})"
-        theirs = mclust(X, arguments.repeats)
-        if theirs is None:
-            print(f"{name} | {len(X)} x {X.shape[1]} | {seconds:.2f} | - | - | {ours} | - | -", flush=True)
-            continue
-        print(
-            f"{name} | {len(X)} x {X.shape[1]} | {seconds:.2f} | {theirs[0]:.2f} | {seconds / theirs[0]:.2f} | {ours} | "
-            f"{theirs[1]:.3f} ({theirs[2]}) | {theirs[1] - best.criterion:+.3f}",
-            flush=True,
-        )
+    """Print the tables."""
+    options = parser(__doc__)
+    options.add_argument("--sets", default=",".join(SETS))
+    options.add_argument("--starts", default="one,default")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--seed", type=int, default=0)
+    arguments = options.parse_args()
+    sets, repeats = (["precip"], 1) if arguments.quick else (arguments.sets.split(","), arguments.repeats)
+    with Page(__file__, __doc__, arguments) as page:
+        tables = []
+        for starts in arguments.starts.split(","):
+            tables.append(page.table(TITLES[starts], HEADS | BESTS))
+            for name in sets:
+                row(page, tables[-1], name, 1 if starts == "one" else None, repeats, arguments.seed, arguments.threads)
+        page.picture(lambda figure: draw(tables[0], figure))
 
 
 if __name__ == "__main__":

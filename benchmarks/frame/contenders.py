@@ -1,0 +1,179 @@
+"""Who runs beside whom: each a function of the iterations wanted, from the same start on the same rows.
+
+An :class:`Outcome` holds the iterations really run (oneDAL stops by itself) and the mixture they led to, so that equal likelihood
+can be asserted before anybody is timed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as TheirMixture
+
+from frame.clock import SHORT, Iterations
+from mixtura.backends import backend_named
+from mixtura.em import em
+from mixtura.families import FAMILIES
+from mixtura.mixture import Mixture
+from mixtura.moments import Scatter
+from mixtura.parametrisation import public_precisions, stored_covariances
+from mixtura.protocols import Backend
+from mixtura.regularisation import Regularisation
+from mixtura.sources import ArraySource
+from mixtura.stopping import SmallChange
+from mixtura.survey import Survey
+
+THEIR_WORD = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+SAME, ALMOST = 1e-9, 1e-7
+"""Relative differences of log-likelihoods: rounding; rounding of whoever sums raw moments, as oneDAL does."""
+
+
+class Outcome(NamedTuple):
+    """What a run leaves."""
+
+    n_iter: int
+    mixture: Callable[[], Mixture]
+
+
+Contender = Callable[[int], Outcome]
+
+
+# ---- the problem ---------------------------------------------------------------------------------------------------
+
+
+def problem(n: int, d: int, K: int, family: str = "VVV") -> tuple[np.ndarray, Mixture]:
+    """Groups about four standard deviations apart whatever d is, and a start off the optimum, so that nobody stops early."""
+    rng = np.random.default_rng(n + d + K)
+    centres = rng.standard_normal((K, d)) * 4 / np.sqrt(2 * d)
+    X = centres[rng.integers(K, size=n)] + rng.standard_normal((n, d))
+    return X, start_at(centres + rng.normal(0, 1 / np.sqrt(d), (K, d)), family)
+
+
+def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
+    """Equal weights and twice the identity about these means, in the form that the family stores."""
+    K, d = means.shape
+    every = {Scatter.TRACE: np.array(2.0), Scatter.DIAGONAL: np.full(d, 2.0)}.get(FAMILIES[family].needs, 2.0 * np.eye(d))
+    values = every if FAMILIES[family].shares_all else np.stack([every] * K)
+    return Mixture(np.full(K, 1 / K), means, stored_covariances(family, values, K, d))
+
+
+# ---- contenders ----------------------------------------------------------------------------------------------------
+
+
+def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None) -> Contender:
+    """Plain EM of ours; the survey that a fit makes of the rows comes before the clock."""
+    survey = Survey(ArraySource(X), backend or backend_named("native", threads))
+    regularisation = Regularisation(survey.scale)
+
+    def run(iterations: int) -> Outcome:
+        fit = em(survey, start, FAMILIES[family], regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
+        return Outcome(fit.n_iter, lambda: fit.mixture)
+
+    return run
+
+
+def unstopped(X: np.ndarray, start: Mixture, threads: int) -> Contender:
+    """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
+    backend, source, family = backend_named("native", threads), ArraySource(X), FAMILIES["VVV"]
+    regularisation = Regularisation(Survey(source, backend).scale)
+
+    def run(iterations: int) -> Outcome:
+        mixture = start
+        for _ in range(iterations):
+            moments = backend.moments(source, mixture, family.needs)
+            mixture = Mixture(moments.weights, moments.means, family.m_step(moments, mixture.covariance, regularisation))
+        return Outcome(iterations, lambda: mixture)
+
+    return run
+
+
+def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contender | None:
+    """scikit-learn's GaussianMixture; None for the families that it does not have."""
+    if family not in THEIR_WORD:
+        return None
+    K, d = start.means.shape
+    precisions = public_precisions(family, start.covariance)
+
+    def run(iterations: int) -> Outcome:
+        peer = TheirMixture(
+            K,
+            covariance_type=THEIR_WORD[family],
+            tol=0.0,
+            reg_covar=0.0,
+            max_iter=iterations,
+            weights_init=start.weights,
+            means_init=start.means,
+            precisions_init=precisions,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fit = peer.fit(X)
+        return Outcome(fit.n_iter_, lambda: Mixture(fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, d)))
+
+    return run
+
+
+def one_dal(X: np.ndarray, start: Mixture) -> Contender | None:
+    """Intel oneDAL's em_gmm (full covariances), where it is installed."""
+    try:
+        import daal4py
+    except ImportError:
+        return None
+    K, d = start.means.shape
+    covariances = list(np.ascontiguousarray(start.covariance.dense()))
+
+    def run(iterations: int) -> Outcome:
+        algorithm = daal4py.em_gmm(K, maxIterations=iterations, accuracyThreshold=0.0)
+        result = algorithm.compute(X, start.weights.reshape(1, -1), start.means, covariances)
+
+        def mixture() -> Mixture:
+            return Mixture(np.ravel(result.weights), result.means, stored_covariances("VVV", np.stack(result.covariances), K, d))
+
+        return Outcome(int(result.nIterations[0, 0]), mixture)
+
+    return run
+
+
+def lloyd(X: np.ndarray, start: Mixture) -> Iterations:
+    """scikit-learn's k-means, which has no likelihood: only its seconds are compared."""
+
+    def run(iterations: int) -> int:
+        peer = KMeans(start.n_components, init=start.means, n_init=1, max_iter=iterations, tol=0.0, algorithm="lloyd")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            ran = int(peer.fit(X).n_iter_)
+        # Whoever is cut off labels the rows once more at the end; whoever is at its end has done so in its last iteration.
+        return ran if ran == iterations else ran - 1
+
+    return run
+
+
+# ---- fairness ------------------------------------------------------------------------------------------------------
+
+
+def assert_equal_likelihood(X: np.ndarray, *contenders: Contender | None, within: float = SAME) -> float:
+    """After the same two iterations everybody is at the same likelihood as the first, which is returned, per row.
+
+    All mixtures are scored by one pass of ours, without a matrix of responsibilities.
+    """
+    outcomes = [contender(SHORT) for contender in contenders if contender is not None]
+    assert all(outcome.n_iter == SHORT for outcome in outcomes), "somebody stopped by itself before the second iteration"
+    first, *others = [_log_likelihood(X, outcome.mixture()) for outcome in outcomes]
+    for other in others:
+        assert abs(other - first) <= within * abs(first), f"log-likelihoods differ: {first!r} and {other!r}"
+    return first / len(X)
+
+
+def _log_likelihood(X: np.ndarray, mixture: Mixture) -> float:
+    """Total."""
+    return backend_named("native").moments(ArraySource(X), mixture, Scatter.TRACE).log_likelihood
+
+
+def iterations_of(contender: Contender) -> Iterations:
+    """For the clock, which needs only how many were run."""
+    return lambda iterations: contender(iterations).n_iter
