@@ -1,6 +1,6 @@
 """How long does a whole selection take, and what does it find, beside mclust's default run in the same minutes?
 
-    python benchmarks/selection.py [--quick] [--sets faithful,diabetes] [--starts one,default] [--repeats 3] [--threads 2] [--output FOLDER]
+    python benchmarks/selection.py [--quick] [--sets faithful,diabetes] [--starts one,default] [--threads 2] [--output FOLDER]
 
 Families with 1 .. 9 components, each cell from one start to its certified end, as mclust fits from its one; and from our default
 starts. The seconds are the least of the repeats. ``groups`` is drawn: 5,000 rows of five overlapping groups in five columns.

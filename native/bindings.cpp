@@ -347,7 +347,8 @@ private:
         if (name == "remaining_gain") return Measure::remaining_gain;
         if (name == "change_per_row") return Measure::change_per_row;
         if (name == "gain") return Measure::gain;
-        throw std::invalid_argument("measure must be remaining_gain, change_per_row or gain");
+        if (name == "relative_gain") return Measure::relative_gain;
+        throw std::invalid_argument("measure must be remaining_gain, change_per_row, gain or relative_gain");
     }
 
     static Numbers units_of(const Vector& units, const Rows& rows) {

@@ -44,6 +44,7 @@ bool Rule::satisfied(const Numbers& plain, double total) const {
     if (plain.size() < 2) return false;
     const double change = plain[plain.size() - 1] - plain[plain.size() - 2];
     if (measure == Measure::gain) return change < tolerance;
+    if (measure == Measure::relative_gain) return change < tolerance * std::fabs(plain.back());
     return std::fabs(change) / total < tolerance || remaining_gain(plain, 1) == 0.0;
 }
 

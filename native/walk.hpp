@@ -18,7 +18,7 @@ struct Data {
 };
 
 // When a plain step looks like the last: what the rules of src/mixtura/stopping.py read off the trace.
-enum class Measure { remaining_gain, change_per_row, gain };
+enum class Measure { remaining_gain, change_per_row, gain, relative_gain };
 
 struct Rule {
     Measure measure;

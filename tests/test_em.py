@@ -11,8 +11,9 @@ import pytest
 from conftest import survey, two_groups
 from mixtura.criteria import bic, icl, icl_entropy
 from mixtura.em import em
+from mixtura.extension import extension
 from mixtura.families import FAMILIES
-from mixtura.initialisers import FromResponsibilities, KMeansStart, RandomResponsibilities, RandomRows
+from mixtura.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.rate import slowest_rate
@@ -148,3 +149,53 @@ def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backe
     assert icl_entropy(fit) - bic(fit) == pytest.approx(2 * moments.entropy, rel=1e-9)
     assert icl(fit) - bic(fit) == pytest.approx(-2 * moments.certainty, rel=1e-9)
     assert moments.certainty == pytest.approx(np.log(r.max(axis=1)).sum(), rel=1e-10)
+
+
+def float32_rows(n: int = 30_000) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    means = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    return (means[rng.integers(0, 3, n)] + rng.standard_normal((n, 3))).astype(np.float32)
+
+
+@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated):
+    X = float32_rows()
+    start = KMeansPlusPlus()(survey(X), 3, np.random.default_rng(1))
+    fits = []
+    for rows in (X, X.astype(np.float64)):
+        data = survey(rows)
+        assert (data.hurried is not None) == (rows.dtype == np.float32)
+        fits.append(em(data, start, VVV, Regularisation(data.scale), stopping=RemainingGain(1e-4), accelerated=accelerated))
+    hurried, exact = fits
+    assert hurried.converged
+    assert hurried.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
+    assert hurried.log_likelihood == pytest.approx(float(hurried.mixture.log_density(X).sum()), rel=1e-13)
+    assert (np.diff(hurried.trace) >= 0).all()
+    assert hurried.n_iter == len(hurried.trace) - 1
+
+
+@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
+    X = float32_rows()
+    data, numbers = survey(X), []
+
+    def stop_at(last):
+        def callback(iteration):
+            numbers.append(iteration.number)
+            if iteration.number == last:
+                raise KeyboardInterrupt
+
+        return callback
+
+    start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
+    whole = em(data, start, VVV, Regularisation(data.scale), callback=stop_at(-1))
+    assert numbers == list(range(1, whole.n_iter + 1))
+    cut = em(data, start, VVV, Regularisation(data.scale), callback=stop_at(2))
+    assert cut.stop is StopReason.INTERRUPTED
+    assert cut.n_iter == 2
+    assert cut.log_likelihood == pytest.approx(float(cut.mixture.log_density(X).sum()), rel=1e-13)
+    spent = em(data, start, VVV, Regularisation(data.scale), max_iter=3)
+    assert spent.stop is StopReason.MAX_ITER
+    assert spent.n_iter == 3
+    assert spent.log_likelihood == pytest.approx(float(spent.mixture.log_density(X).sum()), rel=1e-13)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mixtura.backends import NativeBackend, ReferenceBackend, build_info
+from mixtura.backends.native import ROWS_WORTH_A_THREAD
 from mixtura.covariance import Dense, Diagonal, Spherical
 from mixtura.em import em
 from mixtura.extension import extension
@@ -243,13 +244,15 @@ def test_no_variance_is_negative_when_means_have_far_to_go():
         assert worst(reference, single) < 1e-7
 
 
-def test_only_float32_rows_have_a_hurried_backend():
-    X = np.zeros((10, 2))
+def test_only_many_float32_rows_have_a_hurried_backend():
+    X = np.zeros((ROWS_WORTH_A_THREAD, 2))
     assert NativeBackend(1).hurried(ArraySource(X)) is None
-    hurried = NativeBackend(1).hurried(ArraySource(X.astype(np.float32)))
+    assert NativeBackend(1).hurried(ArraySource(X[1:].astype(np.float32))) is None
+    rows = ArraySource(X.astype(np.float32))
+    hurried = NativeBackend(1).hurried(rows)
     assert hurried == NativeBackend(1, single=True)
-    assert hurried.hurried(ArraySource(X.astype(np.float32))) is None
-    assert ReferenceBackend().hurried(ArraySource(X.astype(np.float32))) is None
+    assert hurried.hurried(rows) is None
+    assert ReferenceBackend().hurried(rows) is None
 
 
 # ---- elementary functions --------------------------------------------------------------------------------------------

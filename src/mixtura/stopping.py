@@ -157,6 +157,22 @@ class SmallGain(_TraceAlone):
         return len(trace) > 1 and trace[-1] - trace[-2] < self.gain
 
 
+@dataclass(frozen=True)
+class RelativeGain(_TraceAlone):
+    """Stop when one iteration gains less than ``part`` of the objective: where products of few digits see no more."""
+
+    part: float
+
+    @property
+    def off_the_trace(self) -> OffTheTrace | None:
+        """The last gain, beside the objective."""
+        return "relative_gain", self.part, 1.0, 1
+
+    def satisfied(self, trace: list[float], total: float) -> bool:
+        """Whether the last gain is below ``part`` of the objective."""
+        return len(trace) > 1 and trace[-1] - trace[-2] < self.part * abs(trace[-1])
+
+
 def remaining_gain(trace: list[float], window: int = 5) -> float:
     """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
     if len(trace) < 2:

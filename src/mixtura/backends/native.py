@@ -43,7 +43,7 @@ class NativeBackend:
 
     def hurried(self, source: Source) -> NativeBackend | None:
         """See :class:`mixtura.protocols.Backend`."""
-        if self.single or any(block.rows.dtype != np.float32 for block in source.blocks()):
+        if self.single or source.n_rows < ROWS_WORTH_A_THREAD or any(block.rows.dtype != np.float32 for block in source.blocks()):
             return None
         return replace(self, single=True)
 
