@@ -66,8 +66,9 @@ def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
 
 
 def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None) -> Contender:
-    """Plain EM of ours; the survey that a fit makes of the rows comes before the clock."""
+    """Plain EM of ours, in float32 products on float32 rows; the survey that a fit makes of the rows comes before the clock."""
     survey = Survey(ArraySource(X), backend or backend_named("native", threads))
+    survey = survey.hurried or survey
     regularisation = Regularisation(survey.scale)
 
     def run(iterations: int) -> Outcome:
