@@ -24,6 +24,22 @@ struct Columns {
     const Real* operator[](std::size_t j) const { return at + j * stride; }
 };
 
+// f(D) with D = d where everything is unrolled, and 0 beyond.
+template <class F>
+void with_columns(std::size_t d, const F& f) {
+    switch (d) {
+        case 1: return f(Index<1>{});
+        case 2: return f(Index<2>{});
+        case 3: return f(Index<3>{});
+        case 4: return f(Index<4>{});
+        case 5: return f(Index<5>{});
+        case 6: return f(Index<6>{});
+        case 7: return f(Index<7>{});
+        case UNROLLED: return f(Index<UNROLLED>{});
+        default: return f(Index<0>{});
+    }
+}
+
 // ---- distances -----------------------------------------------------------------------------------------------------
 
 // The whitener of one component as the distances read it: rows of the lower triangle, one after the other, up to UNROLLED columns;
