@@ -59,7 +59,7 @@ def native_walk(
         *criterion,
         survey.scale,
         accelerated,
-        survey.backend.threads_for(len(block.rows)),
+        survey.backend.n_threads,
     )
     if isinstance(start, Moments):
         collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
