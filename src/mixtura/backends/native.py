@@ -16,7 +16,7 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
-"""Below this, a pass over the rows is over before a second thread has begun: fits share the processors, not rows."""
+"""Below this, fits that run side by side use the processors better than threads that share the rows of one."""
 
 
 def processors() -> int:
@@ -47,9 +47,10 @@ class NativeBackend:
             return None
         return replace(self, single=True)
 
-    def threads_for(self, n_rows: int) -> int:
-        """Threads for one pass over so many rows."""
-        return (self.n_threads or processors()) if n_rows >= ROWS_WORTH_A_THREAD else 1
+    @property
+    def threads(self) -> int:
+        """Threads of a pass."""
+        return self.n_threads or processors()
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities and sums in one pass; see :class:`mixtura.protocols.Backend`."""
@@ -66,7 +67,7 @@ class NativeBackend:
                 first=part.first,
                 second=part.second.reshape(-1),
                 likelihoods=likelihoods,
-                threads=self.threads_for(len(block.rows)),
+                threads=self.threads,
                 **described,
                 **_savings(mixture, self.single),
             )
@@ -78,7 +79,7 @@ class NativeBackend:
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
-        extension.log_joint(block.rows, out=out, threads=self.threads_for(len(block.rows)), **_described(mixture))
+        extension.log_joint(block.rows, out=out, threads=self.threads, **_described(mixture))
         return out
 
     def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
