@@ -44,7 +44,8 @@ from mixtura.parametrisation import (
 from mixtura.protocols import Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
-from mixtura.search import DEFAULT_STARTS, Plan, calm, draw_starts, search, usual_starts, workers_for
+from mixtura.sample import Opening, opening, search_from
+from mixtura.search import DEFAULT_STARTS, Plan, calm, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -210,10 +211,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
         regularisation = door.regularisation_for(family, survey, K, constraints)
         with calm(len(rows)):
-            starts = self._starts(rows, survey, family, kept, given)
+            begin = self._opening(rows, survey, family, kept, given)
             if any(part is not None for part in given):
-                starts = [_with_given(start, family, regularisation, given) for start in starts]
-            found = search(survey, starts, family, regularisation, self._plan(survey, len(starts)))
+                begin = Opening(begin.rows, [_with_given(start, family, regularisation, given) for start in begin.starts])
+            found = search_from(begin, survey, family, regularisation, self._plan(survey, len(begin.starts)))
         self._adopt(found.best, rows.dtype)
         self._warn(found.best)
         return self
@@ -239,12 +240,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
         return weights, means, precisions
 
-    def _starts(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> list[Start]:
-        """Where EM begins."""
+    def _opening(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> Opening:
+        """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
         K = self.n_components
         if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
-            return [self.result_]
-        return draw_starts(self._initialisers(rows, K, kept, given), survey, K, door.seed_of(self.random_state))
+            return Opening(survey, [self.result_])
+        named = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+        kinds = self._initialisers(rows, K, kept, given)
+        sampled = not named and all(part is None for part in given)
+        return opening(kinds, survey, K, door.seed_of(self.random_state), sampled)
 
     def _fits_shape(self, K: int, d: int, family: Family) -> bool:
         """Whether the last result has the shape and family that are asked for now."""
