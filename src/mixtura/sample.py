@@ -17,7 +17,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.em import Callback, Start, em
-from mixtura.initialisers import Initialiser
+from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.mixture import Mixture, log_density
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
@@ -43,6 +43,10 @@ TOLD_APART = 2.0
 
 FINALISTS = 3
 """Ends of the sample's race that may go on to all rows."""
+
+CELLS = 500
+CELLS_PER_COMPONENT = 10
+"""Micro-clusters of a tree on a sample: a twentieth of its rows, or ten for each component."""
 
 ROWS_AT_ONCE = 16384
 
@@ -82,8 +86,12 @@ def opening(
     """
     n = survey.source.n_rows
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
-    rows = survey if m == n else survey.sampled(m, np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,)))
-    return Opening(rows, draw_starts(initialisers, rows, K, seed))
+    if m == n:
+        return Opening(survey, draw_starts(initialisers, survey, K, seed))
+    rows = survey.sampled(m, np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,)))
+    cells = max(CELLS, CELLS_PER_COMPONENT * K)
+    kinds = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
+    return Opening(rows, draw_starts(kinds, rows, K, seed))
 
 
 def search_from(
@@ -119,7 +127,7 @@ def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
         stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
-    return replace(plan, stopping=stopping, callback=callback, workers=workers)
+    return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True)
 
 
 def _at_size(callback: Callback, size: float) -> Callback:

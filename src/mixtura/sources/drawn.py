@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,8 @@ def drawn(source: Source, m: int, rng: np.random.Generator) -> tuple[Rows, Array
             copies.append(times)
         first, begin = last, end
     counts = np.concatenate(copies)
-    return np.concatenate(rows), counts.astype(np.float64) if (counts > 1).any() else None
+    together: Any = np.concatenate(rows)
+    return together, counts.astype(np.float64) if (counts > 1).any() else None
 
 
 def _parts(source: Source) -> Iterator[Block]:
