@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -41,7 +41,7 @@ from mixtura.parametrisation import (
     stored_precisions,
     stored_whitener,
 )
-from mixtura.protocols import Family
+from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
 from mixtura.sample import Opening, opening, search_from
@@ -50,6 +50,9 @@ from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.uncertainty import MembershipIntervals, Uncertainty
+
+ROWS_AT_ONCE = 65536
+"""Rows whose log joint densities exist at one time."""
 
 _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
@@ -373,27 +376,25 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     # ---- using the fit -----------------------------------------------------------------------------------------
 
-    def _log_joint(self, X: Any) -> tuple[Array, Rows, Mixture]:
+    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> list[Any]:
+        """What is asked of the log joint densities ``(m, K)`` of each block of rows; they exist for one block at a time."""
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        parts = [backend.log_joint(block, mixture) for block in ArraySource(rows).blocks()]
-        return np.concatenate(parts), rows, mixture
+        parts = [part for block in ArraySource(rows).blocks() for part in block.cut(ROWS_AT_ONCE)] or [Block(rows, None, 0)]
+        return [answer(backend.log_joint(part, mixture), part.rows, mixture) for part in parts]
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
-        log_joint, rows, mixture = self._log_joint(X)
-        return np.asarray(posterior(log_joint, rows, mixture).argmax(axis=1))
+        return np.concatenate(self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)))
 
     def predict_proba(self, X: Any) -> Rows:
         """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
-        log_joint, rows, mixture = self._log_joint(X)
-        return _like(rows, posterior(log_joint, rows, mixture))
+        return np.concatenate(self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))))
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        log_joint, rows, _ = self._log_joint(X)
-        return _like(rows, log_density(log_joint))
+        return np.concatenate(self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint))))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
