@@ -32,6 +32,7 @@ using VectorOut = nb::ndarray<double, nb::numpy, nb::ndim<1>, nb::c_contig, nb::
 using Cube = nb::ndarray<const double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using MatrixOut = nb::ndarray<double, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using CubeOut = nb::ndarray<double, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Flags = nb::ndarray<const bool, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using PairsOut = nb::ndarray<std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 namespace {
@@ -66,13 +67,44 @@ Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale, 
     return p;
 }
 
+// What shortens a pass; see Problem. All of it changes results by rounding only.
+struct Shortcuts {
+    std::optional<Vector> shares, origin;
+    std::optional<Matrix> turn, turned_means;
+    std::optional<Flags> ill_conditioned;
+    bool pooled, single_products;
+
+    void into(Problem& p) const {
+        const auto vector = [&](const std::optional<Vector>& v, std::size_t size) -> const double* {
+            demand(!v || v->shape(0) == size, "shares must have one value per component, the origin one per column");
+            return v ? v->data() : nullptr;
+        };
+        p.shares = vector(shares, p.K), p.origin = vector(origin, p.d);
+        demand(!turn == !turned_means, "turn and turned_means come together");
+        if (turn) {
+            demand(turn->shape(0) == p.d && turn->shape(1) == p.d && turned_means->shape(0) == p.K && turned_means->shape(1) == p.d,
+                   "turn must be d x d and turned_means K x d");
+            demand(p.form != Form::dense, "turned rows have spherical or diagonal whiteners");
+            p.turn = turn->data(), p.turned_means = turned_means->data();
+        }
+        demand(!ill_conditioned || ill_conditioned->shape(0) == p.K, "ill_conditioned must have one value per component");
+        p.ill_conditioned = ill_conditioned ? ill_conditioned->data() : nullptr;
+        demand(!single_products || p.single, "single products are for float32 rows");
+        demand(!pooled || p.scatter == Scatter::total, "only the total scatter can be pooled");
+        demand((!turn && !pooled && !single_products) || p.origin, "turned rows, a pooled scatter and single products need an origin");
+        p.pooled = pooled, p.single_products = single_products;
+    }
+};
+
 void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means, const Vector& log_scale, const Matrix& whitener,
-            const std::string& scatter, VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
-            std::size_t threads) {
+            const std::string& scatter, VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods, std::size_t threads,
+            std::optional<Vector> shares, std::optional<Vector> origin, std::optional<Matrix> turn, std::optional<Matrix> turned_means,
+            bool pooled, bool single_products, std::optional<Flags> ill_conditioned) {
     Problem p = problem(rows, means, log_scale, whitener);
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
+    Shortcuts{shares, origin, turn, turned_means, ill_conditioned, pooled, single_products}.into(p);
     const std::size_t size = p.scatter == Scatter::trace ? p.K : p.scatter == Scatter::diagonal ? p.K * p.d
                              : p.scatter == Scatter::total ? p.d * p.d : p.K * p.d * p.d;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d && second.shape(0) == size &&
@@ -94,9 +126,16 @@ void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale, c
     run_log_joint(p, threads, out.data());
 }
 
-void exponential(const Vector& x, VectorOut out) {
-    demand(x.shape(0) == out.shape(0) && x.shape(0) % 8 == 0, "x and out must be of one length, a multiple of 8");
-    kernels().exponential(x.data(), x.shape(0), out.data());
+// The elementary functions as the kernels compute them, element by element.
+template <class Real>
+using Numbers = nb::ndarray<const Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class Real>
+using NumbersOut = nb::ndarray<Real, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+template <class Real, void (*Kernels::*function)(const Real*, std::size_t, Real*)>
+void elementwise(const Numbers<Real>& x, NumbersOut<Real> out) {
+    demand(x.shape(0) == out.shape(0) && x.shape(0) % 16 == 0, "x and out must be of one length, a multiple of 16");
+    (kernels().*function)(x.data(), x.shape(0), out.data());
 }
 
 double sweep(CubeOut turned, const Vector& counts, MatrixOut axes, bool equal_volumes, std::size_t turns, double negligible) {
@@ -178,13 +217,19 @@ NB_MODULE(_native, m) {
     kernels(); // a wrong MIXTURA_ISA is said at import, not in the middle of a fit
     m.def("e_step", &e_step, "rows"_a.noconvert(), "weights"_a.none().noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(),
           "whitener"_a.noconvert(), "scatter"_a, "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(),
-          "likelihoods"_a.noconvert(), "threads"_a, "Add the moments of the rows under a mixture to zeroed outputs.");
+          "likelihoods"_a.noconvert(), "threads"_a, "shares"_a.none().noconvert() = nb::none(), "origin"_a.none().noconvert() = nb::none(),
+          "turn"_a.none().noconvert() = nb::none(), "turned_means"_a.none().noconvert() = nb::none(), "pooled"_a = false,
+          "single_products"_a = false, "ill_conditioned"_a.none().noconvert() = nb::none(),
+          "The moments of the rows under a mixture.");
     m.def("log_joint", &log_joint, "rows"_a.noconvert(), "means"_a.noconvert(), "log_scale"_a.noconvert(), "whitener"_a.noconvert(),
           "out"_a.noconvert(), "threads"_a, "Log joint densities of rows and components.");
     m.def("agglomerate", &agglomerate_items, "counts"_a.noconvert(), "means"_a.noconvert(), "scatters"_a.none().noconvert(),
           "criterion"_a, "shrink"_a, "units"_a, "merges"_a.noconvert(), "costs"_a.noconvert(),
           "Merge items, cheapest pair first; a cluster is named by its lowest item.");
-    m.def("exponential", &exponential, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for x <= 0, as the kernels compute it.");
+    m.def("exponential", &elementwise<double, &Kernels::exponential>, "x"_a.noconvert(), "out"_a.noconvert(), "exp(x) for -708 <= x <= 0.");
+    m.def("exponential", &elementwise<float, &Kernels::exponential_single>, "x"_a.noconvert(), "out"_a.noconvert());
+    m.def("logarithm", &elementwise<double, &Kernels::logarithm>, "x"_a.noconvert(), "out"_a.noconvert(), "log(x) for normal x > 0.");
+    m.def("logarithm", &elementwise<float, &Kernels::logarithm_single>, "x"_a.noconvert(), "out"_a.noconvert());
     m.def("sweep_axes", &sweep, "turned"_a.noconvert(), "counts"_a.noconvert(), "axes"_a.noconvert(), "equal_volumes"_a, "turns"_a,
           "negligible"_a, "Turn every plane of two common axes once, in place; the largest turn in radians.");
     m.def("volumes", &shared_volumes, "S"_a.noconvert(), "counts"_a.noconvert(), "lambdas"_a.noconvert(), "d"_a, "most_steps"_a,

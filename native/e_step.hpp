@@ -5,6 +5,10 @@
 
 namespace mixtura {
 
+// A responsibility below this part of its component's share of the rows is left out: over all rows, 1e-20 of the component's count, and
+// with the squared distance of such a row, which is at most 1,500, less than 1e-16 of its scatter.
+constexpr double LEFT_OUT = 1e-20;
+
 enum class Form { spherical, diagonal, dense };
 enum class Scatter { trace, diagonal, total, dense };
 
@@ -20,6 +24,22 @@ struct Problem {
     std::size_t whitener_step; // distance between the whiteners of two components; 0 when they share one
     Form form;
     Scatter scatter;
+
+    // Where components share their axes, rows are turned once, y = turn (x - origin), and the whiteners, which are spherical or
+    // diagonal then, apply to y about the turned means. Null where they do not.
+    const double* turn = nullptr;         // d x d, row by row
+    const double* turned_means = nullptr; // K x d
+    const double* origin = nullptr;       // d
+    // Total scatter as that of the rows about the origin, less that of the means: one product for all components.
+    bool pooled = false;
+
+    // Weights of the components, summing to one, where responsibilities that would add less than rounding to the moments of their
+    // own component may be left out; null where all count. See `too_much_left_out` of the runtime.
+    const double* shares = nullptr; // K
+
+    // Products in float32, about the origin, but for the components that are marked as ill-conditioned.
+    bool single_products = false;
+    const bool* ill_conditioned = nullptr; // K
 };
 
 // Weighted sums over a range of rows. `second` is K, K x d, d x d or K x d x d by the kind of scatter; matrices are
@@ -31,13 +51,20 @@ struct Sums {
     double log_likelihood, entropy, certainty;
 };
 
-// Everything a kernel needs is in its arguments and in a workspace of its own, so any number may run at once.
+// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem, which all workers read, and in a
+// workspace of its own, so any number may run at once. Sizes are in bytes; memory is aligned to 64.
 struct Kernels {
     const char* name;
-    std::size_t (*workspace)(const Problem&); // in doubles, to be aligned to 64 bytes
-    void (*moments)(const Problem&, std::size_t begin, std::size_t end, double* workspace, Sums&);
-    void (*log_joint)(const Problem&, std::size_t begin, std::size_t end, double* workspace, double* out);
-    void (*exponential)(const double* x, std::size_t n, double* out); // for tests: n a multiple of 8, x <= 0
+    std::size_t (*model)(const Problem&);
+    void (*prepare)(const Problem&, void* model);
+    std::size_t (*workspace)(const Problem&);
+    void (*moments)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, Sums&);
+    void (*log_joint)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, double* out);
+    // For tests: n a multiple of 16.
+    void (*exponential)(const double* x, std::size_t n, double* out); // x <= 0
+    void (*logarithm)(const double* x, std::size_t n, double* out);   // x > 0, normal
+    void (*exponential_single)(const float* x, std::size_t n, float* out);
+    void (*logarithm_single)(const float* x, std::size_t n, float* out);
 };
 
 } // namespace mixtura

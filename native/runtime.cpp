@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -26,7 +27,7 @@ MIXTURA_DECLARE(avx512)
 
 namespace {
 
-constexpr std::size_t SLAB = 4096; // rows; a constant, never read from the machine
+constexpr std::size_t SLAB = 2048; // rows: whole blocks, and few enough that threads end together; never read from the machine
 
 struct Level {
     const Kernels* kernels;
@@ -62,13 +63,19 @@ const Kernels* choose() {
     return best;
 }
 
-struct Aligned {
-    double* at;
-    explicit Aligned(std::size_t doubles) : at(static_cast<double*>(::operator new(doubles * sizeof(double), std::align_val_t{64}))) {}
-    ~Aligned() { ::operator delete(at, std::align_val_t{64}); }
+class Aligned {
+public:
+    explicit Aligned(std::size_t bytes) : memory(::operator new(bytes, std::align_val_t{64})) {}
+    ~Aligned() { ::operator delete(memory, std::align_val_t{64}); }
+    operator void*() const { return memory; }
     Aligned(const Aligned&) = delete;
     Aligned& operator=(const Aligned&) = delete;
+
+private:
+    void* memory;
 };
+
+using Pieces = std::vector<std::unique_ptr<Aligned>>;
 
 std::size_t second_size(const Problem& p) {
     switch (p.scatter) {
@@ -88,6 +95,57 @@ void mirror(double* matrix, std::size_t d) { // upper from lower
         for (std::size_t j = 0; j < i; ++j) matrix[j * d + i] = matrix[i * d + j];
 }
 
+// Scatter of the rows about the origin becomes that about the means: sum r (x - a)(x - a)' = sum r (x - o)(x - o)' - f s' - s f' - n s s'
+// with s = a - o and f = sum r (x - a). False where too many digits cancel.
+bool take_out_means(const Problem& p, Sums& total) {
+    constexpr double LEFT = 1.0 / 4096; // at least this part of every column's scatter must be left: four digits
+    std::vector<double> before(p.d);
+    for (std::size_t j = 0; j < p.d; ++j) before[j] = total.second[j * p.d + j];
+    for (std::size_t k = 0; k < p.K; ++k) {
+        const double *first = total.first + k * p.d, *mean = p.means + k * p.d, n = total.counts[k];
+        for (std::size_t i = 0; i < p.d; ++i)
+            for (std::size_t j = 0; j <= i; ++j) {
+                const double s = mean[i] - p.origin[i], t = mean[j] - p.origin[j];
+                total.second[i * p.d + j] -= first[i] * t + s * first[j] + n * s * t;
+            }
+    }
+    for (std::size_t j = 0; j < p.d; ++j)
+        if (!(total.second[j * p.d + j] >= LEFT * before[j])) return false;
+    return true;
+}
+
+// Whether leaving small responsibilities out has cost a component more than rounding: it has, where the component holds so much less
+// than its share that what was left out could be a visible part of it. Then all of them must count.
+bool too_much_left_out(const Problem& p, const Sums& total) {
+    constexpr double VISIBLE = 1e-6; // of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component holds
+    if (!p.shares) return false;
+    double all = 0.0;
+    for (std::size_t k = 0; k < p.K; ++k) all += total.counts[k];
+    for (std::size_t k = 0; k < p.K; ++k)
+        if (!(total.counts[k] >= VISIBLE * p.shares[k] * all)) return true;
+    return false;
+}
+
+// Whether single products do not carry the scatter about the new means: something overflowed, or the means have moved so far in units
+// of the scatter that its leading digits cancel.
+bool too_few_digits(const Problem& p, const Sums& total) {
+    constexpr double LEFT = 1.0 / 64; // at least this part must be left
+    if (!p.single_products) return false;
+    if (!std::isfinite(total.log_likelihood)) return true;
+    for (std::size_t k = 0; k < p.K; ++k) {
+        if (total.counts[k] == 0.0 || (p.ill_conditioned && p.ill_conditioned[k]) || p.scatter == Scatter::total) continue;
+        double together = 0.0;
+        for (std::size_t j = 0; j < p.d; ++j) {
+            const double f = total.first[k * p.d + j], moved = f * f / total.counts[k];
+            together += moved;
+            const double second = p.scatter == Scatter::dense ? total.second[(k * p.d + j) * p.d + j] : total.second[k * p.d + j];
+            if (p.scatter != Scatter::trace && !(second - moved >= LEFT * second)) return true;
+        }
+        if (p.scatter == Scatter::trace && !(total.second[k] - together >= LEFT * total.second[k])) return true;
+    }
+    return false;
+}
+
 // Workers 0 .. count-1 run `work(worker)`; all memory exists before the first thread starts, so none can fail inside.
 template <class Work>
 void in_parallel(std::size_t count, Work work) {
@@ -99,6 +157,64 @@ void in_parallel(std::size_t count, Work work) {
     }
     work(0);
     for (std::thread& thread : others) thread.join();
+}
+
+// Slabs, one after the other, to whichever worker is free; each worker has a workspace of its own.
+template <class Work>
+void over_slabs(const Problem& p, std::size_t workers, Work work) {
+    Pieces workspaces;
+    for (std::size_t t = 0; t < workers; ++t) workspaces.push_back(std::make_unique<Aligned>(kernels().workspace(p)));
+    std::atomic<std::size_t> next{0};
+    in_parallel(workers, [&](std::size_t t) {
+        for (std::size_t slab; (slab = next.fetch_add(1)) * SLAB < p.n;)
+            work(t, slab, slab * SLAB, std::min(p.n, (slab + 1) * SLAB), static_cast<void*>(*workspaces[t]));
+    });
+}
+
+std::size_t workers_for(const Problem& p, std::size_t threads) {
+    return std::max<std::size_t>(1, std::min(threads, (p.n + SLAB - 1) / SLAB));
+}
+
+void clear(const Problem& p, Sums& sums) {
+    std::fill_n(sums.counts, p.K, 0.0);
+    std::fill_n(sums.first, p.K * p.d, 0.0);
+    std::fill_n(sums.second, second_size(p), 0.0);
+    sums.log_likelihood = sums.entropy = sums.certainty = 0.0;
+}
+
+// One pass over all rows. False where a short cut has cost too many digits.
+bool pass(const Problem& p, std::size_t threads, Sums& total) {
+    const Kernels& kernel = kernels();
+    const std::size_t second = second_size(p), sums = p.K + p.K * p.d + second, workers = workers_for(p, threads);
+    const Aligned model(kernel.model(p));
+    kernel.prepare(p, model);
+    Pieces partial;
+    for (std::size_t t = 0; t < workers; ++t) partial.push_back(std::make_unique<Aligned>(sums * sizeof(double)));
+    std::size_t merged = 0;
+    std::mutex turn;
+    std::condition_variable moved;
+    clear(p, total);
+    over_slabs(p, workers, [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+        double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
+        Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
+        clear(p, mine);
+        kernel.moments(p, model, begin, end, workspace, mine);
+        std::unique_lock<std::mutex> lock(turn);
+        moved.wait(lock, [&] { return merged == slab; });
+        add(total.counts, mine.counts, p.K);
+        add(total.first, mine.first, p.K * p.d);
+        add(total.second, mine.second, second);
+        total.log_likelihood += mine.log_likelihood;
+        total.entropy += mine.entropy;
+        total.certainty += mine.certainty;
+        ++merged;
+        moved.notify_all();
+    });
+    const bool kept = (!p.pooled || take_out_means(p, total)) && !too_few_digits(p, total) && !too_much_left_out(p, total);
+    if (p.scatter == Scatter::total) mirror(total.second, p.d);
+    if (p.scatter == Scatter::dense)
+        for (std::size_t k = 0; k < p.K; ++k) mirror(total.second + k * p.d * p.d, p.d);
+    return kept;
 }
 
 } // namespace
@@ -114,52 +230,18 @@ std::vector<std::string> built() {
     return names;
 }
 
-void run_moments(const Problem& p, std::size_t threads, Sums& total) {
-    const Kernels& kernel = kernels();
-    const std::size_t slabs = (p.n + SLAB - 1) / SLAB, second = second_size(p), sums = p.K + p.K * p.d + second;
-    const std::size_t workers = std::max<std::size_t>(1, std::min(threads, slabs));
-    std::vector<std::unique_ptr<Aligned>> workspaces, partial;
-    for (std::size_t t = 0; t < workers; ++t) {
-        workspaces.push_back(std::make_unique<Aligned>(kernel.workspace(p)));
-        partial.push_back(std::make_unique<Aligned>(sums));
-    }
-    std::atomic<std::size_t> next{0};
-    std::size_t merged = 0;
-    std::mutex turn;
-    std::condition_variable moved;
-    in_parallel(workers, [&](std::size_t t) {
-        for (std::size_t slab; (slab = next.fetch_add(1)) < slabs;) {
-            double* memory = partial[t]->at;
-            std::memset(memory, 0, sums * sizeof(double));
-            Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
-            kernel.moments(p, slab * SLAB, std::min(p.n, (slab + 1) * SLAB), workspaces[t]->at, mine);
-            std::unique_lock<std::mutex> lock(turn);
-            moved.wait(lock, [&] { return merged == slab; });
-            add(total.counts, mine.counts, p.K);
-            add(total.first, mine.first, p.K * p.d);
-            add(total.second, mine.second, second);
-            total.log_likelihood += mine.log_likelihood;
-            total.entropy += mine.entropy;
-            total.certainty += mine.certainty;
-            ++merged;
-            moved.notify_all();
-        }
-    });
-    if (p.scatter == Scatter::total) mirror(total.second, p.d);
-    if (p.scatter == Scatter::dense)
-        for (std::size_t k = 0; k < p.K; ++k) mirror(total.second + k * p.d * p.d, p.d);
+void run_moments(const Problem& given, std::size_t threads, Sums& total) {
+    if (pass(given, threads, total)) return;
+    Problem exact = given; // a rare thing: all at once, in double
+    exact.shares = nullptr, exact.pooled = exact.single_products = false;
+    pass(exact, threads, total);
 }
 
 void run_log_joint(const Problem& p, std::size_t threads, double* out) {
-    const Kernels& kernel = kernels();
-    const std::size_t slabs = (p.n + SLAB - 1) / SLAB;
-    const std::size_t workers = std::max<std::size_t>(1, std::min(threads, slabs));
-    std::vector<std::unique_ptr<Aligned>> workspaces;
-    for (std::size_t t = 0; t < workers; ++t) workspaces.push_back(std::make_unique<Aligned>(kernel.workspace(p)));
-    std::atomic<std::size_t> next{0};
-    in_parallel(workers, [&](std::size_t t) {
-        for (std::size_t slab; (slab = next.fetch_add(1)) < slabs;)
-            kernel.log_joint(p, slab * SLAB, std::min(p.n, (slab + 1) * SLAB), workspaces[t]->at, out);
+    const Aligned model(kernels().model(p));
+    kernels().prepare(p, model);
+    over_slabs(p, workers_for(p, threads), [&](std::size_t, std::size_t, std::size_t begin, std::size_t end, void* workspace) {
+        kernels().log_joint(p, model, begin, end, workspace, out);
     });
 }
 

@@ -93,6 +93,10 @@ class Backend(Protocol):
         """One pass over the data: responsibilities under the mixture, summed into moments about its means."""
         ...
 
+    def hurried(self, source: Source) -> Backend | None:
+        """The same backend with fewer digits per product, where that is faster for this source; None where it is not."""
+        ...
+
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K), for predicting, scoring and plotting."""
         ...
