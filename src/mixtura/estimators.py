@@ -376,25 +376,33 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     # ---- using the fit -----------------------------------------------------------------------------------------
 
-    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> list[Any]:
-        """What is asked of the log joint densities ``(m, K)`` of each block of rows; they exist for one block at a time."""
+    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
+        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one block's exist at a time."""
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        parts = [part for block in ArraySource(rows).blocks() for part in block.cut(ROWS_AT_ONCE)] or [Block(rows, None, 0)]
-        return [answer(backend.log_joint(part, mixture), part.rows, mixture) for part in parts]
+        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        for block in ArraySource(rows).blocks():
+            for part in block.cut(ROWS_AT_ONCE):
+                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
+                answers[part.offset : part.offset + len(part.rows)] = values
+        return answers
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
-        return np.concatenate(self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)))
+        labels: Labels = self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1))
+        return labels
 
     def predict_proba(self, X: Any) -> Rows:
         """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
-        return np.concatenate(self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))))
+        shares: Rows = self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)))
+        return shares
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        return np.concatenate(self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint))))
+        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+        return densities
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
