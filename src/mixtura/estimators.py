@@ -216,7 +216,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         with calm(len(rows)):
             begin = self._opening(rows, survey, family, kept, given)
             if any(part is not None for part in given):
-                begin = Opening(begin.rows, [_with_given(start, family, regularisation, given) for start in begin.starts])
+                begin = begin.with_starts([_with_given(start, family, regularisation, given) for start in begin.starts])
             found = search_from(begin, survey, family, regularisation, self._plan(survey, len(begin.starts)))
         self._adopt(found.best, rows.dtype)
         self._warn(found.best)

@@ -1,16 +1,16 @@
 """Many rows are searched on a sample of them, and what it cannot tell apart is polished on all.
 
 The kinds of start, and the race between them, need dozens of passes over the rows but no more digits than it takes to tell one
-optimum from another. So they run on a sample, spread over the whole file. Its few different ends go on to all rows: in a race of
-their own where there are several, and the winner until the stopping rule holds on all rows with its certificate. Nothing that is
-reported is an estimate from the sample.
+optimum from another. So they run on a sample, spread over the whole file. Where it can tell its best end from the others, that one
+goes on to all rows, until the stopping rule holds there with its certificate. Where it cannot, the best few go on to a sample four
+times as large, and so on, at last to a race on all rows. Nothing that is reported is an estimate from a sample.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
 
 import numpy as np
@@ -38,11 +38,17 @@ WORTH_A_SAMPLE = 4
 LEFT_ON_SAMPLE = 1.0
 """Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than this from that of all rows."""
 
-TOLD_APART = 2.0
+LARGER = 4
+"""The next sample has so many times as many rows, as long as that is at most half of them."""
+
+SAME_END = 10.0
+"""Distance (see :func:`finalists`) of two runs that may be on their way to the same optimum, with that much left to gain each."""
+
+TOLD_APART = 3.0
 """Standard errors of a difference in log-likelihood above which the sample tells which of two fits is the better one."""
 
 FINALISTS = 3
-"""Ends of the sample's race that may go on to all rows."""
+"""Ends of a sample's race that may go on."""
 
 CELLS = 500
 CELLS_PER_COMPONENT = 10
@@ -66,10 +72,11 @@ class Opening:
 
     rows: Survey
     starts: Sequence[Start]
+    seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
 
-    def with_start(self, start: Start) -> Opening:
-        """One more start."""
-        return Opening(self.rows, [*self.starts, start])
+    def with_starts(self, starts: Sequence[Start]) -> Opening:
+        """Other starts on the same rows."""
+        return replace(self, starts=starts)
 
 
 def opening(
@@ -88,10 +95,11 @@ def opening(
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
     if m == n:
         return Opening(survey, draw_starts(initialisers, survey, K, seed))
-    rows = survey.sampled(m, np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,)))
+    own = np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
+    rows = survey.sampled(m, own)
     cells = max(CELLS, CELLS_PER_COMPONENT * K)
     kinds = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
-    return Opening(rows, draw_starts(kinds, rows, K, seed))
+    return Opening(rows, draw_starts(kinds, rows, K, seed), own)
 
 
 def search_from(
@@ -104,20 +112,27 @@ def search_from(
 ) -> SearchResult:
     """The best fit to all rows from an opening; see :func:`mixtura.search.search`, which does all of it without a sample.
 
-    An interrupt during the first part keeps the best mixture so far, evaluated on all rows.
+    An interrupt on a sample keeps the best mixture so far, evaluated on all rows.
     """
     stopped = stopped or threading.Event()
-    sample = opening.rows
-    if sample is survey:
-        return search(survey, opening.starts, family, regularisation, plan, stopped)
-    found = search(sample, opening.starts, family, regularisation, _on_sample(plan, survey, sample), stopped)
-    if stopped.is_set():
-        kept = em(survey, found.best.mixture, family, regularisation, max_iter=0)
-        return SearchResult(replace(kept, stop=StopReason.INTERRUPTED), (kept,))
-    return search(survey, finalists(found, sample), family, regularisation, plan, stopped)
+    rows, starts = opening.rows, opening.starts
+    while rows is not survey:
+        found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
+        if stopped.is_set():
+            kept = replace(em(survey, found.best.mixture, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
+            return SearchResult(kept, (kept,))
+        starts = finalists(found, rows)
+        rows = _larger(rows, survey, opening.seed) if len(starts) > 1 else survey
+    return search(survey, starts, family, regularisation, plan, stopped)
 
 
-# ---- on the sample ---------------------------------------------------------------------------------------------------
+# ---- on a sample -----------------------------------------------------------------------------------------------------
+
+
+def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Survey:
+    """A larger sample, or all rows where it would be more than half of them."""
+    m = LARGER * round(sample.total)
+    return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
 def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
@@ -145,8 +160,8 @@ def finalists(found: SearchResult, sample: Survey) -> list[Mixture]:
 
     For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the sample has the standard error
     ``sqrt(sum (D_i - mean)^2)`` (Vuong 1989, Econometrica 57:307-333), and what differs by more than ``TOLD_APART`` of them is
-    left. ``sum D_i^2`` is their distance: where it is below the number of parameters, which is how far the sample's own optimum
-    is from that of all rows, the two are one. A likelier fit that is degenerate on the sample goes on, too: what is a
+    left. ``sum D_i^2`` is their distance, about twice what is lost from one to the other, and what is nearer than ``SAME_END`` is
+    the same. A likelier fit that is degenerate on the sample goes on, too: what is a
     component of too few rows there may be a rare one of enough.
     """
     best = found.best
@@ -159,7 +174,7 @@ def finalists(found: SearchResult, sample: Survey) -> list[Mixture]:
         density = _log_densities(sample, fit.mixture)
         if _behind(best, fit, sample, densities[0] - density):
             continue
-        if all(_sum(sample, (known - density) ** 2) > fit.n_parameters for known in densities):
+        if all(_sum(sample, (known - density) ** 2) > SAME_END for known in densities):
             densities.append(density)
             chosen.append(fit.mixture)
     return chosen

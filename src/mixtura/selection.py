@@ -152,7 +152,7 @@ def _cell(
         check_data(survey, family, K, grid.constraints)
         _check_rows(survey, family, K)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
-        drawn = drawn if warm is None else drawn.with_start(warm)
+        drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, warm])
         fit = search_from(drawn, survey, family, regularisation, plan, stopped).best
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, K, None, nan, str(refusal))
