@@ -22,7 +22,9 @@ EPS32 = float(np.finfo(np.float32).eps)
 
 
 def both(X: np.ndarray, mixture: Mixture, kind: Scatter, single: bool = False) -> tuple[Moments, Moments]:
-    return ReferenceBackend().moments(ArraySource(X), mixture, kind), NativeBackend(2, single).moments(ArraySource(X), mixture, kind)
+    return ReferenceBackend().moments(ArraySource(X), mixture, kind), NativeBackend(2, single).moments(
+        ArraySource(X), mixture, kind
+    )
 
 
 def worst(one: Moments, other: Moments) -> float:
@@ -39,7 +41,10 @@ def worst(one: Moments, other: Moments) -> float:
         scatter, per_row = np.abs(one.scatter - other.scatter).max() / spread, spread / one.total
     else:
         spread = np.abs(one.scatter).reshape(one.n_components, -1).max(axis=1)
-        scatter, per_row = np.abs(one.scatter - other.scatter).reshape(len(spread), -1).max(axis=1), spread / np.maximum(one.counts, smallest)
+        scatter, per_row = (
+            np.abs(one.scatter - other.scatter).reshape(len(spread), -1).max(axis=1),
+            spread / np.maximum(one.counts, smallest),
+        )
         scatter = scatter[many] / spread[many]
     means = np.abs(one.means - other.means).max(axis=1)[many] / np.sqrt(per_row[many])
     return float(max(level, counts.max(), means.max(), scatter.max()))
@@ -233,7 +238,9 @@ def sixteens(x: np.ndarray, dtype: type) -> np.ndarray:
 
 @pytest.mark.parametrize(("dtype", "lowest"), [(np.float64, 708.0), (np.float32, 87.0)], ids=["float64", "float32"])
 def test_the_exponential_is_within_two_units_in_the_last_place(dtype, lowest):
-    x = -sixteens(np.concatenate([np.linspace(0, 1, 80_000), np.geomspace(1e-30, lowest, 80_000), np.linspace(1, lowest, 80_000)]), dtype)
+    x = -sixteens(
+        np.concatenate([np.linspace(0, 1, 80_000), np.geomspace(1e-30, lowest, 80_000), np.linspace(1, lowest, 80_000)]), dtype
+    )
     out = np.empty_like(x)
     extension.exponential(x, out)
     assert units(out, np.exp(x.astype(np.longdouble))) <= 2.0
@@ -259,7 +266,19 @@ def test_all_of_this_holds_at_every_instruction_set(isa):
     if isa == build_info()["isa"]:
         pytest.skip(f"{isa} is what runs here")
     env = dict(os.environ, MIXTURA_ISA=isa)
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k", "not every_instruction_set"]
+    tests = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        __file__,
+        "-k",
+        "not every_instruction_set",
+    ]
     run = subprocess.run(tests, env=env, capture_output=True, text=True, timeout=600)
     if "does not run on this processor" in run.stdout + run.stderr:
         pytest.skip(f"{isa} does not run here")
