@@ -19,6 +19,7 @@ lint: $(VENV)/lint.stamp
 
 bench: $(VENV)/bench.stamp
 	$(BIN)/python benchmarks/iteration.py
+	$(BIN)/python benchmarks/fit.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/initialisation.py
