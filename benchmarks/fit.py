@@ -8,8 +8,8 @@ with that edge (for K = 3 of a triangle), so that every centre has several neigh
 then has many optima. At ``apart`` 2 EM takes over a thousand plain iterations.
 
 Before a time is printed, our log-likelihood must be at least that of scikit-learn's mixture, less 0.01 (the width of one
-optimum), and our fit must be converged by its own rule. Times are the least of the repeats; ratios are KMeans over ours, so above 1 we are
-faster. CPU seconds stand beside them, because on a busy machine the clock says little.
+optimum), and our fit must be converged by its own rule. Times are the least of the repeats; ratios are KMeans over ours, so
+above 1 we are faster. CPU seconds stand beside them, because on a busy machine the clock says little.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, the best three on. A number: that many full runs.
+        None: eight starts of several kinds run shortly, the best three on; of many rows on a sample first, then on all
+        (:mod:`mixtura.sample`). A number: that many full runs.
     init_params : str, array or callable, default="auto"
         "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
         which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
@@ -106,7 +107,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     backend : {"auto", "native", "reference"}
     callback : callable, optional
         Called with a :class:`mixtura.results.Iteration` after each iteration of each start; starts of large data run side
-        by side, so it may be called from several threads at once.
+        by side, so it may be called from several threads at once. On a sample, likelihoods are scaled to all rows.
 
     Attributes
     ----------
