@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from conftest import survey, two_groups
 from mixtura.covariance import Dense, Diagonal, Spherical
@@ -73,3 +74,31 @@ def test_copies_are_found_and_near_copies_are_not():
     assert has_copies(Mixture(np.full(3, 1 / 3), means, covariance))
     means[2, 0] = 1e-3
     assert not has_copies(Mixture(np.full(3, 1 / 3), means, covariance))
+
+
+@pytest.mark.parametrize("kind", ["sound", "rounded", "spike", "few"])
+def test_a_sample_acquits_only_whom_all_rows_acquit(kind, monkeypatch):
+    """Many rows: with a sample as witness, and with all rows sorted."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30_000, 2))
+    X[:15_000] += 6.0
+    if kind == "rounded":
+        X = np.round(X, 1)
+    elif kind == "spike":
+        X[:15_000] = [6.0, 6.0]
+    elif kind == "few":
+        X[15_000:] += 20.0
+        X[:15_000] = X[rng.integers(2, size=15_000)]
+    second = np.eye(2) * (1e-4 if kind in ("spike", "few") else 1.0)
+    mixture = Mixture(
+        np.array([0.5, 0.5]), np.array([X[15_000:].mean(axis=0), X[:15_000].mean(axis=0)]), Dense(np.stack([np.eye(2), second]), 2)
+    )
+
+    def found():
+        data = survey(X)
+        return degenerate_components(mixture, FAMILIES["VVV"], Regularisation(data.scale), data)
+
+    by_sample = found()
+    monkeypatch.setattr("mixtura.survey.WITNESSES", 10**9)
+    assert by_sample == found()
+    assert bool(by_sample) == (kind in ("spike", "few"))

@@ -9,7 +9,8 @@ fit is kept, with its reason, but never wins a search or a selection. A componen
 (c) fewer distinct rows belong to it than its covariance needs (``Family.rows_needed``).
 
 Families that share the whole covariance are judged by (a) alone. Axes and floors are measured in units of the columns'
-standard deviations, so a change of units changes nothing.
+standard deviations, so a change of units changes nothing. Where rows are many, a sample of them is asked first
+(:attr:`mixtura.survey.Survey.witnesses`): it may acquit, and only a suspect is tried on all rows.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def degenerate_components(
         for k in np.flatnonzero(_below_resolution(mixture, survey)):
             reasons.setdefault(int(k), "it is narrower than the resolution of the data: it sits on repeated values")
         needed = family.rows_needed(mixture.n_features)
-        held = _distinct_rows_held(mixture, survey)
+        held = _distinct_rows_held(mixture, survey, needed)
         for k in np.flatnonzero(held < needed):
             reasons.setdefault(int(k), f"it holds {held[k]:.1f} distinct rows where {needed} are needed")
     return tuple(Degeneracy(k, reasons[k]) for k in sorted(reasons))
@@ -51,18 +52,25 @@ def degenerate_components(
 
 def _below_resolution(mixture: Mixture, survey: Survey) -> np.ndarray:
     """Rule (b), per component."""
-    gaps = survey.resolution / np.sqrt(survey.scale)
-    widest = float(gaps.max())
-    if widest == 0 or not below(mixture.covariance, np.full(len(mixture.covariance.values), widest**2), survey.scale).any():
-        return np.zeros(mixture.n_components, dtype=bool)  # no direction is coarser than the coarsest column
-    values, axes = scaled_axes(mixture.covariance, survey.scale)
-    along = np.sqrt(np.einsum("kji,j->ki", axes**2, gaps**2))
-    return np.asarray((np.sqrt(np.maximum(values, 0.0)) < along).any(axis=1))
+
+    def narrower_than(grid: np.ndarray) -> np.ndarray:
+        gaps = grid / np.sqrt(survey.scale)
+        widest = float(gaps.max())
+        if widest == 0 or not below(mixture.covariance, np.full(len(mixture.covariance.values), widest**2), survey.scale).any():
+            return np.zeros(mixture.n_components, dtype=bool)  # no direction is coarser than the coarsest column
+        values, axes = scaled_axes(mixture.covariance, survey.scale)
+        along = np.sqrt(np.einsum("kji,j->ki", axes**2, gaps**2))
+        return np.asarray((np.sqrt(np.maximum(values, 0.0)) < along).any(axis=1))
+
+    if np.isfinite(survey.gaps).all() and not narrower_than(survey.gaps).any():
+        return np.zeros(mixture.n_components, dtype=bool)
+    return narrower_than(survey.resolution)
 
 
-def _distinct_rows_held(mixture: Mixture, survey: Survey) -> np.ndarray:
-    """Rule (c): responsibilities summed over the distinct rows."""
-    return survey.backend.moments(survey.distinct, mixture, Scatter.TRACE).counts
+def _distinct_rows_held(mixture: Mixture, survey: Survey, needed: int) -> np.ndarray:
+    """Rule (c): responsibilities summed over the distinct rows; over some of them where those are enough for every component."""
+    held = survey.backend.moments(survey.witnesses, mixture, Scatter.TRACE).counts
+    return held if (held >= needed).all() else survey.backend.moments(survey.distinct, mixture, Scatter.TRACE).counts
 
 
 def has_copies(mixture: Mixture) -> bool:

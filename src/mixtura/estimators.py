@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -41,14 +41,18 @@ from mixtura.parametrisation import (
     stored_precisions,
     stored_whitener,
 )
-from mixtura.protocols import Family
+from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
-from mixtura.search import DEFAULT_STARTS, Plan, calm, draw_starts, search, usual_starts, workers_for
+from mixtura.sample import Opening, opening, search_from
+from mixtura.search import DEFAULT_STARTS, Plan, calm, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.uncertainty import MembershipIntervals, Uncertainty
+
+ROWS_AT_ONCE = 65536
+"""Rows whose log joint densities exist at one time."""
 
 _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
@@ -88,7 +92,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, the best three on. A number: that many full runs.
+        None: eight starts of several kinds run shortly, the best three on; of many rows on a sample first, then on all
+        (:mod:`mixtura.sample`). A number: that many full runs.
     init_params : str, array or callable, default="auto"
         "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
         which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
@@ -102,7 +107,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     backend : {"auto", "native", "reference"}
     callback : callable, optional
         Called with a :class:`mixtura.results.Iteration` after each iteration of each start; starts of large data run side
-        by side, so it may be called from several threads at once.
+        by side, so it may be called from several threads at once. On a sample, likelihoods are scaled to all rows.
 
     Attributes
     ----------
@@ -210,10 +215,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
         regularisation = door.regularisation_for(family, survey, K, constraints)
         with calm(len(rows)):
-            starts = self._starts(rows, survey, family, kept, given)
+            begin = self._opening(rows, survey, family, kept, given)
             if any(part is not None for part in given):
-                starts = [_with_given(start, family, regularisation, given) for start in starts]
-            found = search(survey, starts, family, regularisation, self._plan(survey, len(starts)))
+                begin = begin.with_starts([_with_given(start, family, regularisation, given) for start in begin.starts])
+            found = search_from(begin, survey, family, regularisation, self._plan(survey, len(begin.starts)))
         self._adopt(found.best, rows.dtype)
         self._warn(found.best)
         return self
@@ -239,12 +244,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
         return weights, means, precisions
 
-    def _starts(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> list[Start]:
-        """Where EM begins."""
+    def _opening(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> Opening:
+        """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
         K = self.n_components
         if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
-            return [self.result_]
-        return draw_starts(self._initialisers(rows, K, kept, given), survey, K, door.seed_of(self.random_state))
+            return Opening(survey, [self.result_])
+        named = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+        kinds = self._initialisers(rows, K, kept, given)
+        sampled = not named and all(part is None for part in given)
+        return opening(kinds, survey, K, door.seed_of(self.random_state), sampled)
 
     def _fits_shape(self, K: int, d: int, family: Family) -> bool:
         """Whether the last result has the shape and family that are asked for now."""
@@ -369,27 +377,33 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     # ---- using the fit -----------------------------------------------------------------------------------------
 
-    def _log_joint(self, X: Any) -> tuple[Array, Rows, Mixture]:
+    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
+        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one block's exist at a time."""
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        parts = [backend.log_joint(block, mixture) for block in ArraySource(rows).blocks()]
-        return np.concatenate(parts), rows, mixture
+        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        for block in ArraySource(rows).blocks():
+            for part in block.cut(ROWS_AT_ONCE):
+                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
+                answers[part.offset : part.offset + len(part.rows)] = values
+        return answers
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
-        log_joint, rows, mixture = self._log_joint(X)
-        return np.asarray(posterior(log_joint, rows, mixture).argmax(axis=1))
+        labels: Labels = self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1))
+        return labels
 
     def predict_proba(self, X: Any) -> Rows:
         """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
-        log_joint, rows, mixture = self._log_joint(X)
-        return _like(rows, posterior(log_joint, rows, mixture))
+        shares: Rows = self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)))
+        return shares
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        log_joint, rows, _ = self._log_joint(X)
-        return _like(rows, log_density(log_joint))
+        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+        return densities
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""

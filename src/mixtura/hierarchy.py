@@ -152,13 +152,13 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
     return tree_of(rows, weights, criterion, space)
 
 
-def tree_of(X: Rows, weights: Array | None, criterion: str, space: str) -> Tree:
-    """The tree of checked rows (n,d) with weights (n,) or None."""
+def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS) -> Tree:
+    """The tree of checked rows (n,d) with weights (n,) or None; of fewer cells than usual where told so."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
     criterion, space = CRITERIA[criterion], space_named(space)
     if weights is not None and not weights.all():
-        return _without_weightless(X, weights, criterion, space)
+        return _without_weightless(X, weights, criterion, space, most_cells)
     most = exact_for(X.shape[1], criterion)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
@@ -167,17 +167,17 @@ def tree_of(X: Rows, weights: Array | None, criterion: str, space: str) -> Tree:
     if len(first) <= most:
         merges, costs = merged(counts, Z, None, criterion)
         return Tree(merges, costs, item_of_row, criterion, space)
-    made = cells(Z, counts, cells_for(Z.shape[1], criterion))
+    made = cells(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
     merges, costs = merged(made.counts, made.means, made.scatters, criterion)
     return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
 
 
-def _without_weightless(X: Rows, weights: Array, criterion: str, space: str) -> Tree:
+def _without_weightless(X: Rows, weights: Array, criterion: str, space: str, most_cells: int) -> Tree:
     """The tree of the rows that weigh something; the others belong to no item."""
     present: Flags = weights > 0
     if not present.any():
         raise DataError("every row has weight 0. Give at least one row a positive sample_weight.")
-    tree = tree_of(X[present], weights[present], criterion, space)
+    tree = tree_of(X[present], weights[present], criterion, space, most_cells)
     items = np.full(len(X), -1, dtype=np.intp)
     items[present] = tree.items
     return Tree(tree.merges, tree.costs, items, criterion, space, tree.exact)

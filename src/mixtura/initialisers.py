@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 
 from mixtura.arrays import Array, Labels, Rows
-from mixtura.hierarchy import Tree, tree_of
+from mixtura.hierarchy import MOST_CELLS, Tree, tree_of
 from mixtura.moments import Moments, Scatter
 from mixtura.survey import Survey
 
@@ -116,6 +116,7 @@ class Hierarchical:
 
     criterion: str = "VVV"
     space: str = "SVD"
+    most_cells: int = MOST_CELLS
     name: str = "hierarchical"
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
@@ -127,9 +128,9 @@ class Hierarchical:
 
         def grow() -> Tree:
             X, weights = _all_rows(survey)
-            return tree_of(X, weights, self.criterion, self.space)
+            return tree_of(X, weights, self.criterion, self.space, self.most_cells)
 
-        tree: Tree = survey.once(("hierarchy", self.criterion, self.space), grow)
+        tree: Tree = survey.once(("hierarchy", self.criterion, self.space, self.most_cells), grow)
         return tree
 
 

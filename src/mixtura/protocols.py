@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from mixtura.arrays import Array, Rows
 from mixtura.covariance import Covariance
 from mixtura.mixture import Mixture
@@ -63,6 +65,14 @@ class Source(Protocol):
 
     def blocks(self) -> Iterator[Block]:
         """All rows, once, in order."""
+        ...
+
+    def sample(self, m: int, rng: np.random.Generator) -> Source:
+        """m draws of rows by weight; row i comes ``m w_i / sum w`` times in expectation."""
+        ...
+
+    def gaps(self) -> Array:
+        """Smallest gap between distinct values of each column (d,); infinite where there is one value."""
         ...
 
     def resolution(self) -> Array:

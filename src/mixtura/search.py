@@ -64,6 +64,7 @@ class Plan:
 
     ``screened`` runs all starts shortly and only the best few to the end; otherwise every start runs to the end.
     ``finishes_degenerate`` runs the best fit to its end even where all are degenerate, for a person who asked for just this model.
+    ``brisk`` lets those that are too far behind leave after the short runs already, before any round.
     """
 
     stopping: StoppingRule
@@ -73,6 +74,7 @@ class Plan:
     callback: Callback | None = None
     finishes_degenerate: bool = True
     accelerated: bool = False
+    brisk: bool = False
 
 
 def usual_starts(n: int | None = None) -> list[Initialiser]:
@@ -231,7 +233,10 @@ class _Race:
                 break  # all that wait are degenerate already
             entering, waiting = waiting[:POLISHED], waiting[POLISHED:]
             entered = sorted([*entered, *entering])  # in the order of the starts, so that the earlier of two equals wins
-            running, length = entering, FIRST_ROUND
+            running, length = (
+                [number for number in entering if not (self.plan.brisk and self._hopeless(fits, number, entered))],
+                FIRST_ROUND,
+            )
             while running and not self.stopped.is_set():
                 self._round(fits, running, length, compared)
                 running, length = [number for number in running if self._goes_on(fits, number, entered)], 2 * length
@@ -260,9 +265,16 @@ class _Race:
         fit = fits[number]
         if not isinstance(fit, FitResult) or fit.degenerate or fit.stop is not StopReason.MAX_ITER or not self._unfinished(fit):
             return False
-        best = max(rival.trace[-1] for i in rivals if isinstance(rival := fits[i], FitResult) and not rival.degenerate)
+        return not self._hopeless(fits, number, rivals)
+
+    def _hopeless(self, fits: Sequence[FitResult | FailedStart], number: int, rivals: Sequence[int]) -> bool:
+        """Whether a fit is too far behind the best sound one to catch up."""
+        fit = fits[number]
+        sound = [rival.trace[-1] for i in rivals if isinstance(rival := fits[i], FitResult) and not rival.degenerate]
+        if not isinstance(fit, FitResult) or not sound:
+            return False
         hope = fit.trace[-1] + HOPE * remaining_gain(list(fit.trace))
-        return not hope < best - HOPELESS * self.survey.row_weight
+        return hope < max(sound) - HOPELESS * self.survey.row_weight
 
     def _unfinished(self, fit: FitResult) -> bool:
         """Whether a round or the race ended it, and more iterations are allowed."""

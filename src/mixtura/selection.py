@@ -17,7 +17,6 @@ from math import isfinite, nan
 import numpy as np
 
 from mixtura.criteria import CRITERIA, CV, NEC, at_size, check_criterion, nec, why_undefined
-from mixtura.em import Start
 from mixtura.errors import CollapseError, DataError
 from mixtura.initialisers import Initialiser
 from mixtura.mixture import Mixture
@@ -25,7 +24,8 @@ from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
-from mixtura.search import Plan, draw_starts, in_parallel, search
+from mixtura.sample import Opening, opening, search_from
+from mixtura.search import Plan, in_parallel, search
 from mixtura.survey import Survey
 from mixtura.validation import Constraints, check_data, regularisation_for
 
@@ -100,20 +100,21 @@ def select(
     held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
     judge = _Judge(survey, grid, plan, held_out)
 
-    def fit(item: tuple[int, _Starts, Family]) -> Candidate | None:
-        K, starts, family = item
+    def fit(item: tuple[int, _Begin, Family]) -> Candidate | None:
+        K, begin, family = item
         cell = None
         if not stopped.is_set():
             try:
-                cell = _cell(survey, grid, family, K, starts, replace(plan, workers=1), judge, stopped)
+                cell = _cell(survey, grid, family, K, begin, replace(plan, workers=1), judge, stopped)
                 if on_candidate is not None:
                     on_candidate(cell)
             except KeyboardInterrupt:
                 stopped.set()
         return cell
 
-    starts = [(K, _Starts(survey, grid, K, seed)) for K, seed in zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True)]
-    cells = [(*of_one_k, family) for of_one_k in starts for family in grid.families]
+    seeds = zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True)
+    sizes = [(K, _Begin(survey, grid, K, seed, plan.screened)) for K, seed in seeds]
+    cells = [(*of_one_k, family) for of_one_k in sizes for family in grid.families]
     done = [cell for cell in in_parallel(fit, cells, plan.workers, stopped) if cell is not None]
     if not done:
         raise KeyboardInterrupt
@@ -123,25 +124,27 @@ def select(
 # ---- one cell --------------------------------------------------------------------------------------------------------
 
 
-class _Starts:
-    """The starts of one K, drawn when the first family asks for them; its other families, in whatever thread, get the same."""
+class _Begin:
+    """The opening of one K, drawn when the first family asks for it; its other families, in whatever thread, get the same."""
 
-    def __init__(self, survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> None:
-        self._draw = partial(_starts, survey, grid, K, seed)
-        self._drawing, self._drawn = threading.Lock(), list[Start]()
+    def __init__(self, survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> None:
+        self._draw = partial(_opening, survey, grid, K, seed, sampled)
+        self._drawing = threading.Lock()
+        self._drawn: Opening | None = None
 
-    def __call__(self) -> list[Start]:
+    def __call__(self) -> Opening:
         with self._drawing:
-            self._drawn = self._drawn or self._draw()
+            if self._drawn is None:
+                self._drawn = self._draw()
             return self._drawn
 
 
-def _starts(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence) -> list[Start]:
+def _opening(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> Opening:
     if survey.source.n_rows < K or (
-        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and survey.distinct.n_rows <= K
+        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not survey.holds(K + 1)
     ):
         raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
-    return draw_starts(grid.initialisers, survey, K, seed)
+    return opening(grid.initialisers, survey, K, seed, sampled)
 
 
 def _cell(
@@ -149,19 +152,20 @@ def _cell(
     grid: Grid,
     family: Family,
     K: int,
-    starts: Callable[[], list[Start]],
+    begin: Callable[[], Opening],
     plan: Plan,
     judge: _Judge,
     stopped: threading.Event,
 ) -> Candidate:
     """One cell; an interrupted one is kept, and asks the others to stop."""
     try:
-        drawn = starts()
+        drawn = begin()
         warm = grid.warm.get((family.name, K))
         check_data(survey, family, K, grid.constraints)
         _check_rows(survey, family, K)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
-        fit = search(survey, drawn if warm is None else [*drawn, warm], family, regularisation, plan, stopped).best
+        drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, warm])
+        fit = search_from(drawn, survey, family, regularisation, plan, stopped).best
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, K, None, nan, str(refusal))
     if fit.stop is StopReason.INTERRUPTED:
@@ -175,7 +179,7 @@ def _cell(
 def _check_rows(survey: Survey, family: Family, K: int) -> None:
     """Refuse a cell whose components cannot all hold the rows that their covariances need: each of its fits is degenerate."""
     needed = K * family.rows_needed(survey.source.n_features)
-    if family.shares_all or survey.source.n_rows >= 10 * needed or survey.distinct.n_rows >= needed:
+    if family.shares_all or survey.source.n_rows >= 10 * needed or survey.holds(needed):
         return
     raise DataError(
         f"{family.name} with {K} components needs {needed} distinct rows, {family.rows_needed(survey.source.n_features)} for each "

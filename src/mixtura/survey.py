@@ -23,6 +23,9 @@ COMPACT_ROWS = 20_000
 COMPACT_BYTES = 2**28
 """Rows and bytes between which a copy in another order is made."""
 
+WITNESSES = 10_000
+"""Draws that may acquit a component of being degenerate, before all rows are sorted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Survey:
@@ -127,3 +130,31 @@ class Survey:
     def distinct(self) -> Source:
         """Each distinct row once."""
         return self.source.distinct()
+
+    # ---- a sample of many rows ---------------------------------------------------------------------------------
+
+    @cached_property
+    def witnesses(self) -> Source:
+        """Some of the distinct rows, each once; all of them where they are few.
+
+        Law: what these rows hold, all rows hold, and the gaps between their values are no smaller than those of all rows. So
+        they can acquit a component, and only a suspect needs :attr:`distinct` and :attr:`resolution`, which sort everything.
+        """
+        if self.source.n_rows <= WITNESSES:
+            return self.distinct
+        return self.source.sample(WITNESSES, np.random.default_rng(0)).distinct()
+
+    @cached_property
+    def gaps(self) -> Array:
+        """Smallest gaps between the values of the witnesses (d,): at least the resolution."""
+        return self.witnesses.gaps()
+
+    def holds(self, k: int) -> bool:
+        """Whether there are at least k distinct rows."""
+        return self.witnesses.n_rows >= k or self.distinct.n_rows >= k
+
+    def sampled(self, m: int, seed: np.random.SeedSequence) -> Survey:
+        """m draws of the rows by weight as data of their own, made once for each seed."""
+        key = ("sample", m, seed.entropy, seed.spawn_key)
+        sample: Survey = self.once(key, lambda: Survey(self.source.sample(m, np.random.default_rng(seed)), self.backend))
+        return sample

@@ -368,11 +368,9 @@ def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior
 
 def _too_few_distinct(survey: Survey, K: int) -> str | None:
     """Whether some component could hold no more than one distinct row."""
-    if K == 1 or (survey.source.n_rows > 1000 * K and not survey.resolution.any()):
+    if K == 1 or survey.holds(K + 1):
         return None
     distinct = survey.distinct.n_rows
-    if distinct > K:
-        return None
     return (
         f"X has {distinct} distinct rows but n_components={K}: each component would sit on a single point, "
         f"where the likelihood has no "

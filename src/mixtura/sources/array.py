@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.arrays import Array, Rows
 from mixtura.extension import extension
 from mixtura.protocols import Block
+from mixtura.sources.drawn import drawn
 
 ROWS_PER_COPY = 65536
 """Rows copied at a time when the array is not laid out row by row in the machine's byte order."""
@@ -49,6 +50,14 @@ class ArraySource:
             rows: Any = np.ascontiguousarray(part.rows, dtype=native)
             yield Block(rows, part.weights, part.offset)
 
+    def sample(self, m: int, rng: np.random.Generator) -> ArraySource:
+        """m draws of rows by weight; see :func:`mixtura.sources.drawn.drawn`."""
+        return ArraySource(*drawn(self, m, rng))
+
+    def gaps(self) -> Array:
+        """Smallest gap between distinct values of each column (d,); infinite where there is one value."""
+        return np.array([_gaps(column).min(initial=np.inf) for column in self.X.T])
+
     def resolution(self) -> Array:
         """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
         return np.array([_resolution(column) for column in self.X.T])
@@ -81,8 +90,13 @@ def _all_distinct(column: Rows) -> bool:
     return bool((ordered[1:] != ordered[:-1]).all())
 
 
+def _gaps(column: Rows) -> Array:
+    """Gaps between neighbouring distinct values."""
+    gaps = np.diff(np.sort(column).astype(np.float64))
+    return np.asarray(gaps[gaps > 0])
+
+
 def _resolution(column: Rows) -> float:
     """The grid that recorded values sit on: their smallest gap, if any value occurs twice."""
-    gaps = np.diff(np.sort(column).astype(np.float64))
-    positive = gaps[gaps > 0]
-    return float(positive.min()) if 0 < len(positive) < len(gaps) else 0.0
+    gaps = _gaps(column)
+    return float(gaps.min()) if 0 < len(gaps) < len(column) - 1 else 0.0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from mixtura.arrays import Array
 from mixtura.protocols import Block, Source
+from mixtura.sources.array import ArraySource
+from mixtura.sources.drawn import drawn
 
 
 class Reweighted:
@@ -32,6 +36,14 @@ class Reweighted:
         """All rows, once, in order."""
         for block in self.source.blocks():
             yield Block(block.rows, self.weights[block.offset : block.offset + len(block.rows)], block.offset)
+
+    def sample(self, m: int, rng: np.random.Generator) -> Source:
+        """m draws of rows by these weights; see :func:`mixtura.sources.drawn.drawn`."""
+        return ArraySource(*drawn(self, m, rng))
+
+    def gaps(self) -> Array:
+        """Of the source."""
+        return self.source.gaps()
 
     def resolution(self) -> Array:
         """Of the source: the grid on which values were recorded does not change."""
