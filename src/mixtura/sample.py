@@ -18,7 +18,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.em import Callback, Start, em
-from mixtura.errors import CollapseError, DataError
+from mixtura.errors import CollapseError
 from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.mixture import Mixture, log_density
 from mixtura.protocols import Family
@@ -104,12 +104,11 @@ def opening(
         return Opening(survey, on_all())
     own = np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
     rows = survey.sampled(m, own)
+    if not rows.holds(K + 1):
+        return Opening(survey, on_all())
     cells = max(CELLS, CELLS_PER_COMPONENT * K)
     kinds = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
-    try:
-        return Opening(rows, draw_starts(kinds, rows, K, seed), own, on_all)
-    except DataError:  # too few distinct rows there
-        return Opening(survey, on_all())
+    return Opening(rows, draw_starts(kinds, rows, K, seed), own, on_all)
 
 
 def search_from(
