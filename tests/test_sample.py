@@ -80,6 +80,23 @@ def test_rounded_rows_are_searched_without_a_degenerate_winner():
     assert by_sample.log_likelihood > in_full.log_likelihood - 0.01
 
 
+def test_a_sample_that_decides_nothing_leaves_it_to_all_rows():
+    """A column that varies in 30 rows only: constant in most samples, where every covariance is flat."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([groups(apart=6.0, shares=(0.5, 0.5)), np.zeros((MANY, 1))], axis=1)
+    X[rng.choice(MANY, size=30, replace=False), 2] = rng.standard_normal(30)
+    by_sample, in_full = both(X, 2)
+    assert by_sample.log_likelihood > in_full.log_likelihood - 0.01
+
+
+def test_values_too_few_in_a_sample_are_found_in_all_rows():
+    """Two values, and a third and fourth that a sample of 10,000 rows need not hold."""
+    X = np.repeat([[0.0], [1.0]], MANY // 2, axis=0)
+    X[[7, 30_007, 30_008]] = [[5.0], [6.0], [7.0]]
+    begin = opening(usual_starts(), survey(X), 3, np.random.SeedSequence(0))
+    assert all(start.n_components == 3 for start in begin.starts)
+
+
 def test_sorted_rows_end_where_shuffled_rows_end():
     X = groups(apart=3.0)
     shuffled, in_order = (GaussianMixture(3, random_state=0).fit(rows) for rows in (X, X[np.argsort(X[:, 0])]))

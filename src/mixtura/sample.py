@@ -9,14 +9,16 @@ times as large, and so on, at last to a race on all rows. Nothing that is report
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import ceil, sqrt
 
 import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.em import Callback, Start, em
+from mixtura.errors import CollapseError
 from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.mixture import Mixture, log_density
 from mixtura.protocols import Family
@@ -68,11 +70,15 @@ def sample_size(n: int, d: int, K: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run."""
+    """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
+
+    Of a sample, ``seed`` draws larger ones, and ``on_all`` draws starts from all rows, where a sample decides nothing.
+    """
 
     rows: Survey
     starts: Sequence[Start]
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
+    on_all: Callable[[], Sequence[Start]] = tuple
 
     def with_starts(self, starts: Sequence[Start]) -> Opening:
         """Other starts on the same rows."""
@@ -93,13 +99,16 @@ def opening(
     """
     n = survey.source.n_rows
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
+    on_all = cache(lambda: draw_starts(initialisers, survey, K, seed))
     if m == n:
-        return Opening(survey, draw_starts(initialisers, survey, K, seed))
+        return Opening(survey, on_all())
     own = np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
     rows = survey.sampled(m, own)
+    if not rows.holds(K + 1):
+        return Opening(survey, on_all())
     cells = max(CELLS, CELLS_PER_COMPONENT * K)
     kinds = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
-    return Opening(rows, draw_starts(kinds, rows, K, seed), own)
+    return Opening(rows, draw_starts(kinds, rows, K, seed), own, on_all)
 
 
 def search_from(
@@ -112,15 +121,21 @@ def search_from(
 ) -> SearchResult:
     """The best fit to all rows from an opening; see :func:`mixtura.search.search`, which does all of it without a sample.
 
-    An interrupt on a sample keeps the best mixture so far, evaluated on all rows.
+    A sample on which every end is degenerate or collapses decides nothing, and all rows are searched. An interrupt on a sample
+    keeps the best mixture so far, evaluated on all rows.
     """
     stopped = stopped or threading.Event()
     rows, starts = opening.rows, opening.starts
     while rows is not survey:
-        found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
+        try:
+            found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
+        except CollapseError:
+            return search(survey, opening.on_all(), family, regularisation, plan, stopped)
         if stopped.is_set():
             kept = replace(em(survey, found.best.mixture, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
             return SearchResult(kept, (kept,))
+        if found.best.degenerate:
+            return search(survey, opening.on_all(), family, regularisation, plan, stopped)
         starts = finalists(found, rows)
         rows = _larger(rows, survey, opening.seed) if len(starts) > 1 else survey
     return search(survey, starts, family, regularisation, plan, stopped)
