@@ -166,8 +166,11 @@ void over_slabs(const Problem& p, std::size_t workers, Work work) {
     });
 }
 
+// As many threads as have a slab each and work enough to be worth starting, which takes about as long as a few million products.
 std::size_t workers_for(const Problem& p, std::size_t threads) {
-    return std::max<std::size_t>(1, std::min(threads, (p.n + SLAB - 1) / SLAB));
+    constexpr std::size_t WORTH_A_THREAD = 8'000'000, EXPONENTIAL = 16;
+    const std::size_t products = p.n * p.K * (p.d * (p.d + 1) + EXPONENTIAL);
+    return std::max<std::size_t>(1, std::min({threads, (p.n + SLAB - 1) / SLAB, products / WORTH_A_THREAD}));
 }
 
 void clear(const Problem& p, Sums& sums) {

@@ -20,6 +20,7 @@ from mixtura.arrays import Array
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError
 from mixtura.initialisers import Hierarchical, Initialiser
+from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
@@ -126,19 +127,25 @@ def search_from(
     """
     stopped = stopped or threading.Event()
     rows, starts = opening.rows, opening.starts
-    while rows is not survey:
+    best: Mixture | None = None
+    with heeded(stopped):
         try:
-            found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
-        except CollapseError:
-            return search(survey, opening.on_all(), family, regularisation, plan, stopped)
-        if stopped.is_set():
-            kept = replace(em(survey, found.best.mixture, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
+            while rows is not survey:
+                try:
+                    found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
+                except CollapseError:
+                    return search(survey, opening.on_all(), family, regularisation, plan, stopped)
+                best = found.best.mixture
+                if found.best.degenerate and not stopped.is_set():
+                    return search(survey, opening.on_all(), family, regularisation, plan, stopped)
+                starts = [best] if stopped.is_set() else finalists(found, rows)
+                rows = _larger(rows, survey, opening.seed) if len(starts) > 1 else survey
+            return search(survey, starts, family, regularisation, plan, stopped)
+        except KeyboardInterrupt:  # before the first mixture of all rows
+            if best is None:
+                raise
+            kept = replace(em(survey, best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
             return SearchResult(kept, (kept,))
-        if found.best.degenerate:
-            return search(survey, opening.on_all(), family, regularisation, plan, stopped)
-        starts = finalists(found, rows)
-        rows = _larger(rows, survey, opening.seed) if len(starts) > 1 else survey
-    return search(survey, starts, family, regularisation, plan, stopped)
 
 
 # ---- on a sample -----------------------------------------------------------------------------------------------------

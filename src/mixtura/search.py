@@ -17,6 +17,7 @@ from mixtura.degeneracy import degenerate_components
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError, DataError
 from mixtura.initialisers import Hierarchical, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura.interrupts import heeded
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, Iteration, SearchResult, StopReason
@@ -134,15 +135,8 @@ def search(
         When Ctrl-C came before the first mixture.
     """
     race = _Race(survey, family, regularisation, plan, stopped or threading.Event())
-    legs = [_Leg(number, start) for number, start in enumerate(starts)]
-    if len(starts) == 1 or not plan.screened:
-        fits = race.run(legs, plan.stopping, plan.max_iter, judge=True)
-        return SearchResult(_best(fits, race.same), tuple(fits))
-    fits = race.screened(legs)
-    if race.stopped.is_set():  # short runs only: whatever their own reason was to end, the search was interrupted
-        fits = [race.judged(fit) for fit in fits]
-        return SearchResult(replace(_best(fits, race.same), stop=StopReason.INTERRUPTED), tuple(fits))
-    return race.finish(fits)
+    with heeded(race.stopped):
+        return race.from_starts(starts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +162,20 @@ class _Race:
     def same(self) -> float:
         """Likelihoods that differ by less are at the same optimum."""
         return SAME_OPTIMUM * self.survey.row_weight
+
+    def from_starts(self, starts: Sequence[Start]) -> SearchResult:
+        """See :func:`search`."""
+        legs = [_Leg(number, start) for number, start in enumerate(starts)]
+        if len(starts) == 1 or not self.plan.screened:
+            fits = self.run(legs, self.plan.stopping, self.plan.max_iter, judge=True)
+            return SearchResult(_best(fits, self.same), tuple(fits))
+        fits = self.screened(legs)
+        found = SearchResult(_best(fits, self.same), tuple(fits)) if self.stopped.is_set() else self.finish(fits)
+        if not self.stopped.is_set():
+            return found
+        # whatever their own reason was to end, short runs among them, the search was interrupted
+        fits = [self.judged(fit) for fit in found.fits]
+        return SearchResult(replace(_best(fits, self.same), stop=StopReason.INTERRUPTED), tuple(fits))
 
     def run(self, legs: Sequence[_Leg], stopping: StoppingRule, length: int, judge: bool) -> list[FitResult | FailedStart]:
         """EM on each leg for some iterations."""

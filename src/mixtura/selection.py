@@ -19,6 +19,7 @@ import numpy as np
 from mixtura.criteria import CRITERIA, CV, NEC, at_size, check_criterion, nec, why_undefined
 from mixtura.errors import CollapseError, DataError
 from mixtura.initialisers import Initialiser
+from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.protocols import Family
@@ -97,6 +98,20 @@ def select(
     """
     check_criterion(grid.criterion)
     stopped = stopped or threading.Event()
+    with heeded(stopped):
+        return _select(survey, grid, plan, on_candidate, on_fold, n_threads, stopped)
+
+
+def _select(
+    survey: Survey,
+    grid: Grid,
+    plan: Plan,
+    on_candidate: Callable[[Candidate], None] | None,
+    on_fold: Callable[[int], None] | None,
+    n_threads: int | None,
+    stopped: threading.Event,
+) -> Selection:
+    """:func:`select`, with Ctrl-C heeded."""
     held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
     judge = _Judge(survey, grid, plan, held_out)
 
