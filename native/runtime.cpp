@@ -31,7 +31,15 @@ MIXTURA_DECLARE(avx512)
 
 namespace {
 
-constexpr std::size_t SLAB = 2048; // rows: whole blocks, and few enough that threads end together; never read from the machine
+// Rows of a slab: whole blocks, so few that threads end together, and so many that a slab of few columns outlasts the wait for its turn to
+// be merged. A constant of the problem, never read from the machine.
+constexpr std::size_t LEAST_SLAB = 1024, MOST_SLAB = 65536, PRODUCTS_OF_A_SLAB = 4'000'000, PRODUCTS_OF_AN_EXPONENTIAL = 16;
+
+std::size_t products_per_row(const Problem& p) { return p.K * (p.d * (p.d + 1) + PRODUCTS_OF_AN_EXPONENTIAL); }
+
+std::size_t slab_rows(const Problem& p) {
+    return std::clamp(PRODUCTS_OF_A_SLAB / products_per_row(p) / LEAST_SLAB * LEAST_SLAB, LEAST_SLAB, MOST_SLAB);
+}
 
 struct Level {
     const Kernels* kernels;
@@ -160,17 +168,16 @@ void over_slabs(const Problem& p, std::size_t workers, Work work) {
     Pieces workspaces;
     for (std::size_t t = 0; t < workers; ++t) workspaces.push_back(std::make_unique<Aligned>(kernels().workspace(p)));
     std::atomic<std::size_t> next{0};
-    in_parallel(workers, [&](std::size_t t) {
-        for (std::size_t slab; (slab = next.fetch_add(1)) * SLAB < p.n;)
-            work(t, slab, slab * SLAB, std::min(p.n, (slab + 1) * SLAB), static_cast<void*>(*workspaces[t]));
+    in_parallel(workers, [&, rows = slab_rows(p)](std::size_t t) {
+        for (std::size_t slab; (slab = next.fetch_add(1)) * rows < p.n;)
+            work(t, slab, slab * rows, std::min(p.n, (slab + 1) * rows), static_cast<void*>(*workspaces[t]));
     });
 }
 
 // As many threads as have a slab each and work enough to be worth starting, which takes about as long as a few million products.
 std::size_t workers_for(const Problem& p, std::size_t threads) {
-    constexpr std::size_t WORTH_A_THREAD = 8'000'000, EXPONENTIAL = 16;
-    const std::size_t products = p.n * p.K * (p.d * (p.d + 1) + EXPONENTIAL);
-    return std::max<std::size_t>(1, std::min({threads, (p.n + SLAB - 1) / SLAB, products / WORTH_A_THREAD}));
+    const std::size_t slabs = (p.n + slab_rows(p) - 1) / slab_rows(p), worth = p.n * products_per_row(p) / (2 * PRODUCTS_OF_A_SLAB);
+    return std::max<std::size_t>(1, std::min({threads, slabs, worth}));
 }
 
 void clear(const Problem& p, Sums& sums) {

@@ -65,7 +65,7 @@ def test_native_log_joint_agrees_with_reference():
         np.testing.assert_allclose(NativeBackend(2).log_joint(block, mixture), mixture.log_joint(X), rtol=1e-13, atol=1e-12)
 
 
-@pytest.mark.parametrize("n", [1, 4095, 4096, 4097, 50_000])
+@pytest.mark.parametrize("n", [1, 4095, 4096, 4097, 50_000, 400_000])  # the last is work for three threads
 @native
 def test_the_thread_count_never_changes_a_bit(n):
     X = np.random.default_rng(1).standard_normal((n, 3))
