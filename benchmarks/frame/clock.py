@@ -15,6 +15,11 @@ BUDGET = 10.0
 """Seconds after which nobody is run again: slow peers are measured once, and their noise is small beside their time."""
 
 
+REST = 0.1
+"""Seconds before each turn: threads of OpenBLAS, OpenMP and TBB go on spinning for a while after their work, and would take a
+processor from whoever is next."""
+
+
 def seconds_per_iteration(
     runs: Mapping[str, Iterations], repeats: int = REPEATS, long: int = LONG, short: int = SHORT, budget: float = BUDGET
 ) -> dict[str, float]:
@@ -29,6 +34,7 @@ def seconds_per_iteration(
         for name, run in runs.items():
             if spent[name] > budget:
                 continue
+            time.sleep(REST)
             (longer, ran_longer), (shorter, ran_shorter) = _timed(run, long), _timed(run, short)
             spent[name] += longer + shorter
             quotients[name].append((longer - shorter) / (ran_longer - ran_shorter) if ran_longer > ran_shorter else float("nan"))
