@@ -7,6 +7,7 @@ both. The walk ends on an E-step, so the reported log-likelihood belongs to the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from mixtura.degeneracy import degenerate_components, has_copies
@@ -87,7 +88,7 @@ def em(
     """
     settings = (survey, start, family, regularisation, stopping, accelerated, stopped or _never)
     walk = native_walk(*settings) or slow_walk(*settings)
-    stop, next_look, rates = StopReason.MAX_ITER, 0, list[float]()
+    stop, next_look, rates, looked = StopReason.MAX_ITER, 0, list[float](), -1
     try:
         while walk.n_iter < max_iter:
             before = walk.n_iter
@@ -106,6 +107,7 @@ def em(
             noise = rounding(walk.objective)
             if stopping.certifies:
                 rates.append(walk.slowest_rate())
+                looked = walk.n_iter
                 next_look = walk.n_iter + max(FEWEST_BETWEEN_LOOKS, walk.n_iter // 8)
             if stopping.confirmed(max(walk.last_gain, noise), rates):
                 stop = stopping.reason
@@ -117,7 +119,8 @@ def em(
         stop = StopReason.INTERRUPTED
     if (stop.converged or stop is StopReason.SADDLE) and has_copies(walk.mixture):
         stop = StopReason.COPIES
-    return _result(walk, survey, family, regularisation, stop, judge)
+    found = _result(walk, survey, family, regularisation, stop, judge)
+    return replace(found, rate=rates[-1]) if looked == walk.n_iter else found
 
 
 def _never() -> bool:
