@@ -4,7 +4,7 @@ With ``g`` the gradient of the objective (the log-likelihood, or what a prior or
 complete data, in coordinates that have no units,
 
     gradient         sqrt(g' C^-1 g)    the length of EM's next step, in standard errors of complete data
-    step gain        g' C^-1 g / 2      what that step gains of the complete-data objective
+    step gain        g' C^-1 g / 2      what that step gains of the complete-data objective, to second order
     remaining gain   step gain / (1 - rate)
 
 The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed information, so ``I >= (1 - rate) C``
@@ -72,7 +72,7 @@ class Certificate:
     gradient : float
         ``sqrt(g' C^-1 g)``; without the covariances where a bound holds one of them back.
     step_gain : float
-        ``g' C^-1 g / 2``; at a bound, what the next M-step gains of the complete-data objective.
+        What the next M-step gains of the complete-data objective, or ``g' C^-1 g / 2`` where that is more and no bound is reached.
     rate : float
         The factor by which EM shrinks a deviation in its slowest direction; NaN where it was not measured, or has no meaning.
     remaining_gain : float
@@ -113,23 +113,26 @@ class Certificate:
     @property
     def verdict(self) -> str:
         """The certificate in words; components count from 0."""
-        return " ".join([self._judgement(), *self._remarks()])
+        return self.words(first=0)
 
-    def _judgement(self) -> str:
+    def words(self, first: int) -> str:
+        """The verdict, with components that count from ``first``."""
+        return " ".join([self._judgement(first), *self._remarks(first)])
+
+    def _judgement(self, first: int) -> str:
         if self.holds:
             return f"The certificate of convergence holds: {self._slope}, and {self._left}."
-        return f"The certificate of convergence does not hold: {self._refusal}."
+        return f"The certificate of convergence does not hold: {self._refusal(first)}."
 
-    @property
-    def _refusal(self) -> str:
+    def _refusal(self, first: int) -> str:
         if self.copies:
             one, other = self.copies[0]
-            return f"component {other} is an exact copy of component {one}, and EM cannot separate them"
+            return f"component {first + other} is an exact copy of component {first + one}, and EM cannot separate them"
         if self.saddle:
-            return f"this is a saddle, {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
+            return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
         if isfinite(self.remaining_gain):
             return f"{self._slope}, and {self._left}"
-        return f"{self._slope}, and what is left to gain is not known, because the rate of EM's slowest direction was not measured here"
+        return f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest direction was not measured here"
 
     @property
     def _slope(self) -> str:
@@ -143,17 +146,17 @@ class Certificate:
             f"against a tolerance of {self.tolerance:g})"
         )
 
-    def _remarks(self) -> list[str]:
+    def _remarks(self, first: int) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
         said = [
-            f"The {bound} holds back {_listed([part.component for part in self.components if part.boundary == bound])}, "
-            "so the slope of the covariances is left out."
+            f"The {bound} holds back {_listed([first + part.component for part in self.components if part.boundary == bound])}, "
+            "so the gradient leaves the covariances out."
             for bound in bounds
         ]
         spurious = [part for part in self.components if part.spurious]
         if spurious:
             more = f" (and {len(spurious) - 1} more)" if len(spurious) > 1 else ""
-            said.append(f"Spurious: component {spurious[0].component}{more}: {spurious[0].spurious}.")
+            said.append(f"Spurious: component {first + spurious[0].component}{more}: {spurious[0].spurious}.")
         return said
 
     # ---- other forms -------------------------------------------------------------------------------------------
@@ -166,11 +169,16 @@ class Certificate:
         return replace(self, components=tuple(replace(p, component=i, copy_of=pairs.get(i)) for i, p in enumerate(parts)))
 
     def document(self) -> dict[str, Any]:
-        """Everything in plain values, with ``holds`` and ``verdict``; components count from 0."""
-        return {"holds": self.holds, "verdict": self.verdict, "saddle": self.saddle, **asdict(self)}
+        """Everything in plain values, with ``holds`` and ``verdict``, for people and files: components count from 1."""
+        parts = [
+            {**asdict(part), "component": part.component + 1, "copy_of": None if part.copy_of is None else part.copy_of + 1}
+            for part in self.components
+        ]
+        said = {"holds": self.holds, "verdict": self.words(first=1), "saddle": self.saddle}
+        return said | {name: value for name, value in asdict(self).items() if name != "components"} | {"components": parts}
 
     def rows(self) -> list[dict[str, Any]]:
-        """A table: one row per component."""
+        """A table: one row per component, counted from 0."""
         return [asdict(part) for part in self.components]
 
 

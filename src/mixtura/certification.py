@@ -9,7 +9,9 @@ moment ``u`` about the mean and residual ``R = B W B' - n 1`` of the scatter,
     along the covariance, M           tr(M R) / 2        information of complete data    n tr(M M) / 2
 
 and the M of :mod:`mixtura.chart` (one volume, shapes, orientations) are orthogonal to each other. So ``g' C^-1 g`` is a sum of
-squares, and what components share is a ratio of sums over them.
+squares, and what components share is a ratio of sums over them. Where a family cannot follow the scatter of its rows, the curvature
+of the complete data differs from what is expected of them, C, so what the next M-step gains is computed as well, and the larger
+of the two counts.
 
 References: Fisher 1925; Louis 1982; Dempster, Laird & Rubin 1977 on the rates.
 """
@@ -33,7 +35,7 @@ from mixtura.protocols import Family
 from mixtura.rate import slowest_rate
 from mixtura.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_axes
 from mixtura.results import Degeneracy, FitResult, StopReason
-from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
+from mixtura.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.survey import Survey
 from mixtura.walk import Steps
 
@@ -117,7 +119,9 @@ def certify(
     if bound and not rate < 1.0:
         rate = float("nan")  # no derivative at the bound, so nothing is read from it
     gradient = float(np.sqrt(squared_gradient(moments, mixture, family, regularisation, with_covariances=not bound)))
-    gain = _gain_of_the_m_step(steps, mixture, moments) if bound else 0.5 * gradient**2
+    gain = _gain_of_the_m_step(steps, mixture, moments)
+    if not bound:
+        gain = max(gain, 0.5 * gradient**2)
     remaining, basis = (gain / (1.0 - rate), "rate") if rate < 1.0 else (float("nan"), "unknown")
     if basis == "unknown" and bound and np.isfinite(trace_gain):
         remaining, basis = trace_gain, "trace"
@@ -208,7 +212,7 @@ def squared_gradient(
 
 def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
     """The part of the covariances: volumes, shapes, orientations, each shared (E) or each component's own (V)."""
-    volume, shape, orientation = family.name
+    volume, shape, orientation = tuple(family.name)
     covariance, d = mixture.covariance, mixture.n_features
     if pulls.scatter.ndim == 1:
         residual = pulls.scatter / covariance.values[: len(pulls.rows)] - d * pulls.rows
@@ -232,7 +236,7 @@ def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
 def _of_diagonals(residual: Array, rows: Array, volume: str, shape: str) -> float:
     """Volumes along ``1`` and shapes orthogonal to it, from the diagonals (F,d) of the residuals."""
     d = residual.shape[1]
-    sums = residual.sum(axis=1, keepdims=True)
+    sums: Array = residual.sum(axis=1, keepdims=True)
     return _pulled(sums, rows, volume) / (2.0 * d) + _pulled(residual - sums / d, rows, shape) / 2.0
 
 
@@ -267,23 +271,28 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
 
 
 def _gain_of_the_m_step(steps: Steps, mixture: Mixture, moments: Moments) -> float:
-    """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed point of EM, never negative."""
+    """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed point of EM, never negative.
+
+    A difference of two large sums: what cannot be told from their rounding counts as 0.
+    """
     try:
         after = steps.m_step(moments, mixture)
     except CollapseError:
         return float("nan")
-    gain = _complete_data_objective(steps, moments, after) - _complete_data_objective(steps, moments, mixture)
-    return max(gain, 0.0)
+    before = _complete_data_objective(steps, moments, mixture)
+    gain = _complete_data_objective(steps, moments, after) - before
+    return gain if not gain <= rounding(before) else 0.0
 
 
 def _complete_data_objective(steps: Steps, moments: Moments, mixture: Mixture) -> float:
     """The expectation that an M-step raises, up to a constant."""
     pulls = _pulls(moments.taken_about(mixture.means), steps.family.shares_all, steps.regularisation)
     held = pulls.weights > 0
+    logs = np.log(mixture.weights[held])
     share = pulls.rows.reshape(-1, *[1] * (pulls.scatter.ndim - 1)) * (mixture.n_features if pulls.scatter.ndim == 1 else 1)
     average = np.divide(pulls.scatter, share, out=np.zeros_like(pulls.scatter), where=share > 0)
     evidence = Evidence(pulls.rows, average, mixture.n_components, mixture.n_features)
-    return float(pulls.weights[held] @ np.log(mixture.weights[held])) + evidence.fit(mixture.covariance)
+    return float(np.dot(pulls.weights[held], logs)) + float(evidence.fit(mixture.covariance))
 
 
 # ---- the components ------------------------------------------------------------------------------------------------------

@@ -24,11 +24,11 @@ class StopReason(Enum):
     """Why EM ended; the value is the sentence a person reads."""
 
     CONVERGED = "converged: what is estimated to be left to gain is below the tolerance"
-    SMALL_CHANGE = "converged: the change of the log-likelihood per row fell below tol"
+    SMALL_CHANGE = "ended by tol: the change of the log-likelihood per row fell below it, which is scikit-learn's rule"
     MAX_ITER = "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
     UNCERTIFIED = (
-        "not converged: the stopping rule held, but the certificate of convergence does not, because the log-likelihood still has a "
-        "slope there; go on with warm_start=True, or rescale the columns"
+        "not converged: the stopping rule held, but the certificate of convergence does not, because the log-likelihood still has "
+        "a slope there; go on with warm_start=True, or rescale the columns"
     )
     COPIES = (
         "not converged: some components are exact copies of each other, and EM cannot separate them; "
@@ -51,7 +51,7 @@ class StopReason(Enum):
 
     @property
     def converged(self) -> bool:
-        """Whether the fit may be called converged."""
+        """Whether the fit may be called converged; a number for ``tol`` asks for scikit-learn's meaning of the word."""
         return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE)
 
 
@@ -133,7 +133,7 @@ class FitResult(Evaluation):
 
     @property
     def converged(self) -> bool:
-        """Whether it ended by its stopping rule, and the certificate, where there is one, agrees."""
+        """Whether it ended by its stopping rule; a certificate that disagrees with RemainingGain makes it UNCERTIFIED."""
         return self.stop.converged
 
     def in_order(self, permutation: Labels) -> FitResult:
