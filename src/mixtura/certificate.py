@@ -46,7 +46,7 @@ class ComponentReport:
     spurious : str
         Why the component says nothing about the data (:mod:`mixtura.degeneracy`); empty when it does.
     boundary : str
-        "floor" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
+        "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
     copy_of : int or None
         The earlier component that this one is an exact copy of.
     """

@@ -23,7 +23,7 @@ from functools import partial
 
 import numpy as np
 
-from mixtura.arrays import Array, Flags
+from mixtura.arrays import Array
 from mixtura.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.chart import frames_of
 from mixtura.covariance import Dense
@@ -103,7 +103,7 @@ def certify(
     rate : float, optional
         Of EM's slowest direction; None measures it, which takes up to 26 maps of EM, NaN does without.
     tolerance : float, optional
-        The remaining gain that is allowed; None is that of the stopping rule.
+        The remaining gain that is allowed, unless rounding of the objective allows more; None is that of the stopping rule.
     trace_gain : float
         The remaining gain by the trace of EM, for mixtures that a bound holds back.
     degenerate : tuple of Degeneracy, optional
@@ -127,13 +127,14 @@ def certify(
         remaining, basis = trace_gain, "trace"
     if degenerate is None:
         degenerate = degenerate_components(mixture, family, regularisation, survey)
+    allowed = REMAINING * survey.row_weight if tolerance is None else tolerance
     return Certificate(
         gradient=gradient,
         step_gain=gain,
         rate=rate,
         remaining_gain=remaining,
         basis=basis,
-        tolerance=REMAINING * survey.row_weight if tolerance is None else tolerance,
+        tolerance=max(allowed, rounding(steps.objective(moments, mixture))),
         components=_reports(survey, mixture, family, moments, at_a_bound, degenerate),
         safety=SAFETY,
     )
@@ -235,7 +236,7 @@ def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
 
 def _of_diagonals(residual: Array, rows: Array, volume: str, shape: str) -> float:
     """Volumes along ``1`` and shapes orthogonal to it, from the diagonals (F,d) of the residuals."""
-    d = residual.shape[1]
+    d = int(residual.shape[1])
     sums: Array = residual.sum(axis=1, keepdims=True)
     return _pulled(sums, rows, volume) / (2.0 * d) + _pulled(residual - sums / d, rows, shape) / 2.0
 
@@ -265,8 +266,7 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
         values, _ = scaled_axes(covariance, np.ones(mixture.n_features))
         ends = (values <= values.min() * (1.0 + NEAR_RATIO)) | (values >= values.max() * (1.0 - NEAR_RATIO))
         words[ends.any(axis=1)] = "eigenvalue ratio"
-    on_the_floor: Flags = regularisation.floor_reached(covariance, ON_THE_FLOOR) if regularisation.floor > 0 else np.zeros(K, bool)
-    words[on_the_floor] = "floor"
+    words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = "reg_covar" if regularisation.ridge > 0 else "floor"
     return [str(word) for word in words]
 
 

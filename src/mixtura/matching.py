@@ -110,7 +110,8 @@ def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
     one, other = _mixture_of(a), _mixture_of(b)
     if one.n_features != other.n_features:
         raise ValueError(
-            f"two mixtures are matched over the same columns, but they have {one.n_features} and {other.n_features} of them. Pass mixtures of the same data, or their marginals (Mixture.marginal)."
+            f"two mixtures are matched over the same columns, but they have {one.n_features} and {other.n_features} of them. "
+            "Pass mixtures of the same data, or their marginals (Mixture.marginal)."
         )
     distances = bhattacharyya_distances(one, other)
     unlike = (np.sqrt(one.weights)[:, None] - np.sqrt(other.weights)[None]) ** 2
