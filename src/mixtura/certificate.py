@@ -96,8 +96,8 @@ class Certificate:
 
     @property
     def saddle(self) -> bool:
-        """Whether some direction grows under EM."""
-        return self.rate >= 1.0
+        """Whether there is no slope to speak of, but some direction grows under EM."""
+        return self.rate >= 1.0 and self.safety * self.step_gain < self.tolerance
 
     @property
     def copies(self) -> tuple[tuple[int, int], ...]:
@@ -108,7 +108,7 @@ class Certificate:
     def holds(self) -> bool:
         """Whether the fit is at an optimum: no copies, no saddle, and ``safety * remaining_gain`` below the tolerance."""
         near = isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance  # False for NaN
-        return near and not self.saddle and not self.copies
+        return near and not self.rate >= 1.0 and not self.copies
 
     @property
     def verdict(self) -> str:
@@ -130,6 +130,8 @@ class Certificate:
             return f"component {first + other} is an exact copy of component {first + one}, and EM cannot separate them"
         if self.saddle:
             return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
+        if self.rate >= 1.0:
+            return f"{self._slope}, and EM is still gathering speed (rate {self.rate:.6g})"
         if isfinite(self.remaining_gain):
             return f"{self._slope}, and {self._left}"
         return f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest direction was not measured here"
