@@ -158,7 +158,7 @@ def test_rounding_of_equal_weights_decides_nothing():
     assert mixture.order_by_weight().tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("labels", itertools.permutations(range(3)))
+@pytest.mark.parametrize("labels", list(itertools.permutations(range(3))))
 def test_an_ordered_fit_is_the_same_for_any_labels_of_its_start(labels):
     X = np.concatenate([two_groups(300), two_groups(40) - 8.0])
     groups = np.repeat([0, 1, 2], [150, 150, 40])
