@@ -256,21 +256,23 @@ public:
           walk_(data(threads), setting_of(family, scale, floor, equal_weights, rows.shape(1)),
                 Rule{measure_named(measure), tolerance, safety, window}, units_of(units, rows), accelerated) {}
 
-    std::ptrdiff_t begin_with_moments(const std::string& family, const Matrix& about, const Vector& counts, const Matrix& first,
-                                      const Vector& second) {
-        const Moments start = moments_of(*law_named(family), about, counts, first, second);
+    std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
+        demand(about.shape(1) == rows_.shape(1), "moments and rows must have as many columns");
+        const Moments start = moments_of(walk_.law(), about, counts, first, second);
         nb::gil_scoped_release released;
         return walk_.begin(start);
     }
 
-    std::ptrdiff_t begin_with_mixture(const std::string& family, const Vector& weights, const Matrix& means, const Vector& values,
-                                      std::optional<Matrix> axes, const std::vector<double>& trace, std::size_t kept) {
-        const Mixture start = mixture_of(*law_named(family), weights, means, values, axes);
+    std::ptrdiff_t begin_with_mixture(const Vector& weights, const Matrix& means, const Vector& values, std::optional<Matrix> axes,
+                                      const std::vector<double>& trace, std::size_t kept) {
+        demand(means.shape(1) == rows_.shape(1), "means and rows must have as many columns");
+        const Mixture start = mixture_of(walk_.law(), weights, means, values, axes);
         nb::gil_scoped_release released;
         return walk_.begin(start, trace, kept);
     }
 
     std::string onward(std::size_t most, std::size_t next_look, nb::object stopped) {
+        demand(!walk_.trace().empty(), "a walk begins before it goes on");
         constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed"};
         const Walk::Pause pause = listening(stopped);
         nb::gil_scoped_release released;
@@ -384,9 +386,9 @@ NB_MODULE(_native, m) {
                       std::size_t, const Vector&, bool, std::size_t>(),
              "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "scale"_a.noconvert(), "floor"_a, "equal_weights"_a,
              "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a)
-        .def("begin_with_moments", &HeldWalk::begin_with_moments, "family"_a, "about"_a.noconvert(), "counts"_a.noconvert(),
+        .def("begin_with_moments", &HeldWalk::begin_with_moments, "about"_a.noconvert(), "counts"_a.noconvert(),
              "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")
-        .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "family"_a, "weights"_a.noconvert(), "means"_a.noconvert(),
+        .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "weights"_a.noconvert(), "means"_a.noconvert(),
              "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
         .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
         .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")

@@ -51,6 +51,7 @@ public:
     bool after_a_plain_step() const { return steps_.size() > 1; }
     std::size_t chart_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
 
+    const Law& law() const { return *setting_.law; }
     const Mixture& mixture() const { return mixture_; }
     const Moments& moments() const { return moments_; }
     const Numbers& trace() const { return trace_; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from mixtura.families import FAMILIES
 from mixtura.initialisers import FromLabels, KMeansStart, RandomRows
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, StopReason
-from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, search
+from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, in_parallel, search
 from mixtura.stopping import RemainingGain
 
 
@@ -121,3 +123,20 @@ def test_a_signal_reaches_a_search_whose_workers_are_busy(tmp_path):
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert run.stdout.strip() == StopReason.INTERRUPTED.value, run.stderr
+
+
+def test_ctrl_c_while_work_is_still_handed_out_stops_the_workers():
+    stopped, handed_out = threading.Event(), []
+
+    class Interrupting(list):
+        def __getitem__(self, i):
+            handed_out.append(i)
+            if handed_out == [0, 1]:
+                raise KeyboardInterrupt
+            return super().__getitem__(i)
+
+    def work(item):
+        return stopped.wait(30)
+
+    assert in_parallel(work, Interrupting(range(4)), 2, stopped) == [True] * 4
+    assert handed_out == [0, 1, 1, 2, 3]

@@ -14,12 +14,15 @@ standard deviations, so a change of units changes nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
+from mixtura.arrays import Labels
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation, scaled_axes
+from mixtura.regularisation import Regularisation, below, scaled_axes
 from mixtura.results import Degeneracy
 from mixtura.survey import Survey
 
@@ -49,8 +52,9 @@ def degenerate_components(
 def _below_resolution(mixture: Mixture, survey: Survey) -> np.ndarray:
     """Rule (b), per component."""
     gaps = survey.resolution / np.sqrt(survey.scale)
-    if not gaps.any():
-        return np.zeros(mixture.n_components, dtype=bool)
+    widest = float(gaps.max())
+    if widest == 0 or not below(mixture.covariance, np.full(len(mixture.covariance.values), widest**2), survey.scale).any():
+        return np.zeros(mixture.n_components, dtype=bool)  # no direction is coarser than the coarsest column
     values, axes = scaled_axes(mixture.covariance, survey.scale)
     along = np.sqrt(np.einsum("kji,j->ki", axes**2, gaps**2))
     return np.asarray((np.sqrt(np.maximum(values, 0.0)) < along).any(axis=1))
@@ -71,7 +75,7 @@ def copies_of(mixture: Mixture) -> dict[int, int]:
     values = mixture.covariance.values
     spreads = np.einsum("kjj->kj", values) if values.ndim == 3 else values.reshape(len(values), -1)
     deviations = np.sqrt(np.broadcast_to(spreads, mixture.means.shape))
-    one, other = np.triu_indices(mixture.n_components, 1)
+    one, other = _pairs(mixture.n_components)
     near = (np.abs(mixture.means[other] - mixture.means[one]) < COPY_DISTANCE * deviations[one]).all(axis=1)
     if not near.any():
         return {}
@@ -80,3 +84,10 @@ def copies_of(mixture: Mixture) -> dict[int, int]:
     unlike = np.abs(dense[other] - dense[one]) / (deviations[one][:, :, None] * deviations[one][:, None, :])
     alike = unlike.max(axis=(1, 2)) < COPY_DISTANCE
     return {int(k): int(one[alike][other[alike] == k].min()) for k in np.unique(other[alike])}
+
+
+@lru_cache(maxsize=64)
+def _pairs(K: int) -> tuple[Labels, Labels]:
+    """All pairs of K components, the first below the second."""
+    one, other = np.triu_indices(K, 1)
+    return one, other

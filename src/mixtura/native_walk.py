@@ -59,17 +59,17 @@ def native_walk(
         *criterion,
         survey.scale,
         accelerated,
-        survey.backend.threads_for(len(block.rows)),
+        survey.backend.n_threads,
     )
     if isinstance(start, Moments):
-        collapsed = walk.begin_with_moments(family.name, *flat_moments(start.summarised(family.needs)))
+        collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
     else:
         mixture = start.mixture if isinstance(start, FitResult) else start
         parts = flat_mixture(mixture, family)
         if parts is None:
             return None
         trace = list(start.trace) if isinstance(start, FitResult) else []
-        collapsed = walk.begin_with_mixture(family.name, *parts, trace, 1 if accelerated else PLAIN_KEPT)
+        collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
     if collapsed >= 0:
         raise CollapseError(int(collapsed))
     return _NativeWalk(walk, stopped)

@@ -208,10 +208,10 @@ class Regularisation:
 
         A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
         """
-        near = _below(covariance, margin * self.floor * np.maximum(1.0, _widths(covariance, self.scale)), self.scale)
+        near = below(covariance, margin * self.floor * np.maximum(1.0, _widths(covariance, self.scale)), self.scale)
         if self.ridge > 0:
             bounds = np.full(len(covariance.values), (1.0 + 1.0 / margin) * self.ridge)
-            near = near | _below(covariance, bounds, np.ones_like(self.scale))
+            near = near | below(covariance, bounds, np.ones_like(self.scale))
         return near
 
 
@@ -232,10 +232,15 @@ def _widths(covariance: Covariance, scale: Array) -> Array:
     return np.asarray((diagonals / scale).max(axis=1))
 
 
-def _below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
+def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
     """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its free covariance."""
     if isinstance(covariance, Dense):
-        low = np.array([not _exceeds(bound, matrix, scale) for bound, matrix in zip(bounds, covariance.values, strict=True)])
+        low = np.zeros(len(bounds), dtype=bool)
+        at = _first_below(covariance.values, scale, bounds)
+        while at >= 0:
+            low[at] = True
+            rest = _first_below(covariance.values[at + 1 :], scale, bounds[at + 1 :])
+            at = at + 1 + rest if rest >= 0 else -1
     else:
         variances = covariance.values.reshape(len(covariance.values), -1) / scale
         low = np.asarray((variances <= bounds[:, None]).any(axis=1))

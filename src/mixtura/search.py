@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -304,14 +304,16 @@ def in_parallel(work: Callable[[Item], Answer], items: Sequence[Item], workers: 
     if workers == 1 or len(items) < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(min(workers, len(items))) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        while not all(future.done() for future in futures):
+        futures: list[Future[Answer]] = []
+        while len(futures) < len(items) or not all(future.done() for future in futures):
             try:
+                while len(futures) < len(items):  # the first worker may be far on before the last one is asked
+                    futures.append(pool.submit(work, items[len(futures)]))
                 wait(futures, timeout=WAKE_SECONDS)
+                if any(future.done() and future.exception() for future in futures):
+                    stopped.set()  # an error, for example of a callback, is not held back until all others are done
             except KeyboardInterrupt:
                 stopped.set()
-            if any(future.done() and future.exception() for future in futures):
-                stopped.set()  # an error, for example of a callback, is not held back until all others are done
         return [future.result() for future in futures]
 
 

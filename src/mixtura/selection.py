@@ -226,7 +226,9 @@ class _Judge:
         size = self.survey.effective_size if self.grid.effective else fit.total
         seen = at_size(fit, size) if self.grid.effective else fit
         values = {name: criterion(seen) for name, criterion in CRITERIA.items()}
-        values[NEC] = nec(fit, self._one_component(family) if fit.n_components > 1 else fit.log_likelihood)
+        if fit.n_components == 1:
+            self._one[family.name] = fit.log_likelihood
+        values[NEC] = nec(fit, self._one_component(family))
         notes = {name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)}
         if self.held_out is not None:
             cell = (family.name, fit.n_components)

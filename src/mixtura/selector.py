@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import validation as door
 from mixtura.arrays import Labels, Rows
+from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
 from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
@@ -149,6 +150,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             families = [family for family in families if family.name.endswith("II")]
         grid = self._grid(ks, families)
         plan = self._plan(survey, grid.n_cells)
+        if plan.workers > 1 and survey.source.n_rows < ROWS_WORTH_A_THREAD:
+            survey = Survey(survey.source, backend_named(self.backend, 1))  # the cells share the processors, so rows need not
         with calm(len(rows)):
             self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
         self.best_estimator_ = self._best(self.selection_, rows.dtype)

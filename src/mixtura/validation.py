@@ -408,7 +408,8 @@ def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None)
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
     if form == d + 1 and d > 1 and survey.source.n_rows > d:
-        return _combination(survey, names)
+        cause: str | None = survey.once(("combination", () if names is None else tuple(names)), lambda: _combination(survey, names))
+        return cause
     return None
 
 

@@ -14,7 +14,7 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
-"""Below this, a pass over the rows is over before a second thread has begun: fits share the processors, not rows."""
+"""Below this, fits that run side by side use the processors better than threads that share the rows of one."""
 
 
 def processors() -> int:
@@ -29,10 +29,6 @@ class NativeBackend:
 
     def __init__(self, n_threads: int | None = None) -> None:
         self.n_threads = n_threads or processors()
-
-    def threads_for(self, n_rows: int) -> int:
-        """Threads for one pass over so many rows."""
-        return self.n_threads if n_rows >= ROWS_WORTH_A_THREAD else 1
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities and sums in one pass; see :class:`mixtura.protocols.Backend`."""
@@ -51,7 +47,7 @@ class NativeBackend:
                 part.first,
                 part.second.reshape(-1),
                 likelihoods,
-                self.threads_for(len(block.rows)),
+                self.n_threads,
             )
             log_likelihood, entropy, certainty = map(float, likelihoods)
             part = Moments(part.about, part.counts, part.first, part.second, needs, log_likelihood, entropy, certainty)
@@ -67,7 +63,7 @@ class NativeBackend:
             mixture.log_scale,
             _flat_whitener(mixture.covariance),
             out,
-            self.threads_for(len(block.rows)),
+            self.n_threads,
         )
         return out
 
