@@ -245,7 +245,8 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
 def test_a_spurious_component_is_flagged_with_its_bound():
     X = np.concatenate([np.random.default_rng(0).standard_normal((100, 2)), np.full((10, 2), 5.0)])
     labels = np.repeat([0, 1], [100, 10])
-    with pytest.warns(DegenerateWarning):
+    words = r"component 1: its covariance is at the floor.* \(rows 100, 101, 102, 103, 104 and 5 more\)"
+    with pytest.warns(DegenerateWarning, match=words):
         model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
     sound, spurious = model.certificate_.components
     assert not sound.spurious
@@ -258,6 +259,13 @@ def test_a_spurious_component_is_flagged_with_its_bound():
     assert model.certificate_.basis == "trace" or model.certificate_.rate < 1.0
     assert "Spurious: component 1" in model.certificate_.verdict
     assert "The floor holds back component 1" in model.certificate_.verdict
+
+
+def test_the_rows_of_a_spurious_component_are_numbered_as_they_came():
+    X = np.concatenate([np.full((1, 2), 9.0), np.random.default_rng(0).standard_normal((100, 2)), np.full((3, 2), 5.0)])
+    weights = np.r_[0.0, np.ones(103)]
+    with pytest.warns(DegenerateWarning, match=r"\(rows 101, 102, 103\)"):
+        GaussianMixture(2, init_params=np.repeat([1, 0, 1], [1, 100, 3])).fit(X, sample_weight=weights)
 
 
 def test_a_bound_on_the_eigenvalues_is_named_and_no_obstacle():

@@ -231,7 +231,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             found = search(survey, starts, family, regularisation, plan)
             best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
         self._adopt(best, rows.dtype)
-        self._warn(best)
+        self._warn(best, rows, kept)
         return self
 
     def _in_order(self, fit: FitResult) -> FitResult:
@@ -325,10 +325,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
         self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
 
-    def _warn(self, result: FitResult) -> None:
-        """Say what a person must know before using the fit."""
+    def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
+        """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
         if result.degenerate:
-            listed = "; ".join(f"component {item.component}: {item.reason}" for item in result.degenerate[:5])
+            labels = np.concatenate([result.mixture.log_joint(block.rows).argmax(axis=1) for block in ArraySource(rows).blocks()])
+            numbers = np.arange(len(rows)) if kept is None else np.flatnonzero(kept)
+            listed = "; ".join(
+                f"component {item.component}: {item.reason} ({_row_numbers(numbers[labels == item.component])})"
+                for item in result.degenerate[:5]
+            )
             warnings.warn(
                 f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
                 f"likelihood says nothing. "
@@ -641,6 +646,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 def _like(rows: Rows, values: Array) -> Rows:
     """Answers in the precision of the question."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _row_numbers(numbers: Labels) -> str:
+    """``row 7``, ``rows 3, 4, 5 and 9 more`` or ``no rows``; counted from 0."""
+    if not len(numbers):
+        return "no rows"
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"row{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:5]))}{more}"
 
 
 def _cast(values: Array, dtype: Any) -> Rows:
