@@ -110,6 +110,25 @@ def test_components_are_told_in_json(old_faithful):
     assert {tuple(component["mean"]) for component in components} == {("eruptions", "waiting")}
 
 
+def test_components_come_by_falling_weight_in_every_output(old_faithful):
+    folder, document = old_faithful
+    weights = [component["weight"] for component in document["components"]]
+    assert weights == sorted(weights, reverse=True)
+    assert load_model(folder / "model.safetensors").mixture.weights.tolist() == weights
+    for cell in document["best"]["certificate"]["components"]:
+        assert cell["weight"] == weights[cell["component"] - 1]
+
+
+def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithful):
+    folder, document = old_faithful
+    certificate = document["best"]["certificate"]
+    assert certificate["holds"]
+    assert certificate["verdict"].startswith("The certificate of convergence holds: the gradient is ")
+    assert certificate["safety"] * certificate["remaining_gain"] < certificate["tolerance"] == 0.01
+    assert [part["component"] for part in certificate["components"]] == [1, 2, 3]
+    assert load_model(folder / "model.safetensors").certificate == certificate
+
+
 def test_a_person_reads_the_whole_story(here, capsys):
     assert main(["fit", str(EXAMPLES / "banknote.csv"), "--components", "1:2", "--families", "EEE,vvv"]) == 0
     out, err = capsys.readouterr()
@@ -120,6 +139,7 @@ def test_a_person_reads_the_whole_story(here, capsys):
         "Best by BIC: VVV with 2 components, ",
         "ellipsoids, each of its own; log-likelihood -",
         "of EM; converged: ",
+        "The certificate of convergence holds: the gradient is ",
         "Runner-up: EEE with 2 components, ",
         "very strong evidence for the winner (Kass & Raftery 1995)",
         "Others would choose: ",

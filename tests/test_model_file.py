@@ -204,6 +204,18 @@ def test_a_variance_that_is_not_positive_is_refused(tmp_path):
         load_model(tmp_path / "m")
 
 
+@pytest.mark.parametrize("metadata", [{}, {"best": None}, {"best": {"converged": True}}, {"best": {"certificate": None}}])
+def test_a_file_of_a_version_without_certificates_is_loaded_without_one(tmp_path, metadata):
+    save_model(tmp_path / "m", mixture(), family="VVV", feature_names=NAMES, metadata=metadata)
+    assert load_model(tmp_path / "m").certificate is None
+
+
+def test_a_certificate_is_found_where_the_fit_left_it(tmp_path):
+    metadata = {"best": {"certificate": {"holds": True, "gradient": 1e-3}}}
+    save_model(tmp_path / "m", mixture(), family="VVV", feature_names=NAMES, metadata=metadata)
+    assert load_model(tmp_path / "m").certificate == {"holds": True, "gradient": 1e-3}
+
+
 def test_nothing_but_numbers_and_text_becomes_json():
     values = {"array": np.array([1.0, np.nan]), "number": np.float64(2), "whole": np.int64(3), "path": Path("p"), 4: (True, None)}
     assert jsonable(values) == {"array": [1.0, None], "number": 2.0, "whole": 3, "path": "p", "4": [True, None]}

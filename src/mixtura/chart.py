@@ -238,7 +238,7 @@ def chart_around(mixture: Mixture, family: str, equal_weights: bool = False) -> 
         Whether the mixing proportions are fixed at ``1 / K``.
     """
     K, d = mixture.n_components, mixture.n_features
-    frames, axes = _frames(mixture.covariance, family)
+    frames, axes = frames_of(mixture.covariance, family)
     at = (0 if equal_weights else K - 1) + K * d
     columns: list[list[Labels]] = []
     for letter, size in zip(family, (1, d - 1, d * (d - 1) // 2), strict=True):
@@ -276,7 +276,7 @@ def _turned(family: str) -> bool:
     return family[1:] in ("EV", "VE")
 
 
-def _frames(covariance: Covariance, family: str) -> tuple[Sequence[Array], Sequence[Array] | None]:
+def frames_of(covariance: Covariance, family: str) -> tuple[Sequence[Array], Sequence[Array] | None]:
     """Frames B_k, and the lengths of the axes where the orientation has coordinates of its own."""
     K, d = covariance.n_components, covariance.n_features
     if not isinstance(covariance, Dense):

@@ -329,7 +329,9 @@ def fit(
     read = _read(data, columns, out)
     if len(read.names) == 1 and families.strip().lower() == "all":  # with one column there are no shapes and axes to choose from
         family_names = [name for name in family_names if name.endswith("II")]
-    selector = GaussianMixtureSelector(ks, families=family_names, **settings, random_state=seed, n_threads=threads)
+    selector = GaussianMixtureSelector(
+        ks, families=family_names, **settings, random_state=seed, component_order="weight", n_threads=threads
+    )
     with folder_for_results(folder), notes(err):
         selection, interrupted = _select(selector, read, bars, len(ks) * len(family_names))
         found = _Found(selection, _winner(selection).posterior(read.X))
@@ -591,6 +593,8 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
         f"  {FAMILIES[best['family']].summary}; log-likelihood {best['log_likelihood']:.3f} with {best['n_parameters']} parameters"
     )
     out.say(f"  {_counted(best['n_iter'], 'iteration')} of EM; {best['stop']}")
+    if best["certificate"]:
+        out.say(f"  {best['certificate']['verdict']}", style=None if best["certificate"]["holds"] else "yellow")
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     _say_choices(out, document)

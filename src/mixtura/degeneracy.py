@@ -44,7 +44,7 @@ def degenerate_components(
         for k in np.flatnonzero(_below_resolution(mixture, survey)):
             reasons.setdefault(int(k), "it is narrower than the resolution of the data: it sits on repeated values")
         needed = family.rows_needed(mixture.n_features)
-        held = _distinct_rows_held(mixture, survey, needed)
+        held = distinct_rows_held(mixture, survey, needed)
         for k in np.flatnonzero(held < needed):
             reasons.setdefault(int(k), f"it holds {held[k]:.1f} distinct rows where {needed} are needed")
     return tuple(Degeneracy(k, reasons[k]) for k in sorted(reasons))
@@ -67,25 +67,31 @@ def _below_resolution(mixture: Mixture, survey: Survey) -> np.ndarray:
     return narrower_than(survey.resolution)
 
 
-def _distinct_rows_held(mixture: Mixture, survey: Survey, needed: int) -> np.ndarray:
-    """Rule (c): responsibilities summed over the distinct rows; over some of them where those are enough for every component."""
+def distinct_rows_held(mixture: Mixture, survey: Survey, enough: float) -> np.ndarray:
+    """Rule (c): responsibilities summed over the distinct rows (K,); over some of them where that is enough for every component."""
     held = survey.backend.moments(survey.witnesses, mixture, Scatter.TRACE).counts
-    return held if (held >= needed).all() else survey.backend.moments(survey.distinct, mixture, Scatter.TRACE).counts
+    return held if (held >= enough).all() else survey.backend.moments(survey.distinct, mixture, Scatter.TRACE).counts
 
 
 def has_copies(mixture: Mixture) -> bool:
     """Whether two components are exact copies: EM gives both the same responsibilities for ever."""
+    return bool(copies_of(mixture))
+
+
+def copies_of(mixture: Mixture) -> dict[int, int]:
+    """The components that are exact copies of an earlier one, and which one that is."""
     values = mixture.covariance.values
     spreads = np.einsum("kjj->kj", values) if values.ndim == 3 else values.reshape(len(values), -1)
     deviations = np.sqrt(np.broadcast_to(spreads, mixture.means.shape))
     one, other = _pairs(mixture.n_components)
     near = (np.abs(mixture.means[other] - mixture.means[one]) < COPY_DISTANCE * deviations[one]).all(axis=1)
     if not near.any():
-        return False
+        return {}
     dense = mixture.covariance.dense()
     one, other = one[near], other[near]
     unlike = np.abs(dense[other] - dense[one]) / (deviations[one][:, :, None] * deviations[one][:, None, :])
-    return bool((unlike.max(axis=(1, 2)) < COPY_DISTANCE).any())
+    alike = unlike.max(axis=(1, 2)) < COPY_DISTANCE
+    return {int(k): int(one[alike][other[alike] == k].min()) for k in np.unique(other[alike])}
 
 
 @lru_cache(maxsize=64)

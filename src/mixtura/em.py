@@ -149,7 +149,7 @@ def _climb(
     """:func:`em` with one backend from the start to the end."""
     settings = (survey, start, family, regularisation, stopping, accelerated, stopped)
     walk = native_walk(*settings) or slow_walk(*settings)
-    stop, next_look, rates = StopReason.MAX_ITER, 0, list[float]()
+    stop, next_look, rates, looked = StopReason.MAX_ITER, 0, list[float](), -1
     try:
         while walk.n_iter < max_iter:
             before = walk.n_iter
@@ -168,6 +168,7 @@ def _climb(
             noise = rounding(walk.objective)
             if stopping.certifies:
                 rates.append(walk.slowest_rate())
+                looked = walk.n_iter
                 next_look = walk.n_iter + max(FEWEST_BETWEEN_LOOKS, walk.n_iter // 8)
             if stopping.confirmed(max(walk.last_gain, noise), rates):
                 stop = stopping.reason
@@ -179,7 +180,8 @@ def _climb(
         stop = StopReason.INTERRUPTED
     if (stop.converged or stop is StopReason.SADDLE) and has_copies(walk.mixture):
         stop = StopReason.COPIES
-    return _result(walk, survey, family, regularisation, stop, judge)
+    found = _result(walk, survey, family, regularisation, stop, judge)
+    return replace(found, rate=rates[-1]) if looked == walk.n_iter else found
 
 
 def _never() -> bool:

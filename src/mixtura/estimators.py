@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura import validation as door
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
+from mixtura.certificate import Certificate
+from mixtura.certification import certified, certify
 from mixtura.criteria import aic, bic, icl
 from mixtura.em import Callback, Start
 from mixtura.errors import DegenerateWarning
@@ -29,6 +31,7 @@ from mixtura.initialisers import (
     KMeansStart,
     RandomRows,
 )
+from mixtura.matching import match
 from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
@@ -101,6 +104,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
     random_state : int, RandomState or None
     warm_start : bool, default=False
+        Go on from the last fit, where it has the same shape and family. Where it has not, new starts are made, and the components
+        come in the order of those of the last fit that they match (:func:`mixtura.match`), new ones last.
+    component_order : {"weight", None}, default=None
+        "weight": components by falling weight, equal ones by their means, so that labels are the same however a fit was found.
+        None leaves them in the order of the start.
     verbose, verbose_interval : int
     n_threads : int or None
         None uses every processor. It never changes a result.
@@ -116,6 +124,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     covariances_, precisions_, precisions_cholesky_
         (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical, (d,) tied_diag, () tied_spherical.
     converged_ : bool
+        Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether the change fell below it: that
+        is scikit-learn's meaning, and says nothing of an optimum.
+    certificate_ : mixtura.certificate.Certificate
+        Gradient, remaining gain, rate and condition of the fit, component by component, with a verdict.
     n_iter_ : int
     lower_bound_ : float
         Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
@@ -157,6 +169,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         precisions_init: Any = None,
         random_state: Any = None,
         warm_start: bool = False,
+        component_order: str | None = None,
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
@@ -179,6 +192,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.precisions_init = precisions_init
         self.random_state = random_state
         self.warm_start = warm_start
+        self.component_order = component_order
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
@@ -218,10 +232,20 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             begin = self._opening(rows, survey, family, kept, given)
             if any(part is not None for part in given):
                 begin = begin.with_starts([_with_given(start, family, regularisation, given) for start in begin.starts])
-            found = search_from(begin, survey, family, regularisation, self._plan(survey, len(begin.starts)))
-        self._adopt(found.best, rows.dtype)
-        self._warn(found.best)
+            plan = self._plan(survey, len(begin.starts))
+            found = search_from(begin, survey, family, regularisation, plan)
+            best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
+        self._adopt(best, rows.dtype)
+        self._warn(best, rows, kept)
         return self
+
+    def _in_order(self, fit: FitResult) -> FitResult:
+        """Components by weight, or after a warm start in the order of the last fit, or as they came."""
+        if door.ordered_by_weight(self):
+            return fit.in_order(fit.mixture.order_by_weight())
+        if self.warm_start and hasattr(self, "result_") and self.result_.mixture.n_features == fit.mixture.n_features:
+            return fit.in_order(match(self.result_.mixture, fit.mixture).order)
+        return fit
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
         """Fit, then the most probable component of each row (n,)."""
@@ -295,6 +319,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.result_ = result
         self._show(result.mixture, result.family, dtype)
         self.converged_ = result.converged
+        self.certificate_ = result.certificate
         self.stop_reason_ = result.stop.value
         self.n_iter_ = result.n_iter
         self.lower_bounds_ = [value / result.total for value in result.trace[len(result.trace) - result.n_iter :]]
@@ -308,10 +333,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
         self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
 
-    def _warn(self, result: FitResult) -> None:
-        """Say what a person must know before using the fit."""
+    def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
+        """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
         if result.degenerate:
-            listed = "; ".join(f"component {item.component}: {item.reason}" for item in result.degenerate[:5])
+            labels = np.concatenate([result.mixture.log_joint(block.rows).argmax(axis=1) for block in ArraySource(rows).blocks()])
+            numbers = np.arange(len(rows)) if kept is None else np.flatnonzero(kept)
+            listed = "; ".join(
+                f"component {item.component}: {item.reason} ({_row_numbers(numbers[labels == item.component])})"
+                for item in result.degenerate[:5]
+            )
             warnings.warn(
                 f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
                 f"likelihood says nothing. "
@@ -450,6 +480,39 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """ICL on X, lower is better; see :func:`mixtura.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight))
 
+    def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
+        """Whether these parameters are an optimum of the likelihood on X, and how that is known.
+
+        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which takes up to 26 passes over the
+        rows: for a fit with a number for ``tol``, for parameters from elsewhere, or for other rows.
+
+        Parameters
+        ----------
+        X : (n, d)
+        sample_weight : (n,), optional
+            Frequencies.
+
+        Returns
+        -------
+        mixtura.certificate.Certificate
+            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each component.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+        >>> GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0).fit(X).certify(X).holds
+        True
+        """
+        check_is_fitted(self)
+        family = family_named(self.covariance_type)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        mixture = self.mixture_
+        regularisation = door.regularisation_for(family, survey, mixture.n_components, door.constraints_of(self))
+        return certify(survey, mixture, family, regularisation)
+
     # ---- how sure the fit is -----------------------------------------------------------------------------------
 
     def standard_errors(
@@ -506,11 +569,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
         regularisation = door.regularisation_for(family, survey, self.n_components, door.constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
-            return errors_from_information(survey, self._exact_mixture, family, regularisation, method)
+            return errors_from_information(survey, self.mixture_, family, regularisation, method)
         if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
             return errors_from_replicates(
                 survey,
-                self._exact_mixture,
+                self.mixture_,
                 Refit(family, regularisation, max(self.max_iter, 1)),
                 method,
                 door.seed_of(self.random_state if random_state is None else random_state),
@@ -543,8 +606,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return errors.memberships(door.rows_of(self, X, fitting=False), level)
 
     @property
-    def _exact_mixture(self) -> Mixture:
+    def mixture_(self) -> Mixture:
         """The fit before its attributes were rounded to the precision of the data, unless they were set since."""
+        check_is_fitted(self)
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
@@ -596,6 +660,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 def _like(rows: Rows, values: Array) -> Rows:
     """Answers in the precision of the question."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _row_numbers(numbers: Labels) -> str:
+    """``row 7``, ``rows 3, 4, 5 and 9 more`` or ``no rows``; counted from 0."""
+    if not len(numbers):
+        return "no rows"
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"row{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:5]))}{more}"
 
 
 def _cast(values: Array, dtype: Any) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -11,6 +12,27 @@ from mixtura.arrays import Array, Labels
 from mixtura.covariance import Covariance
 from mixtura.mixture import Mixture
 
+TIE_BREAK = 1e-9
+"""How much weights count against distances: above what rounding does to a distance (1e-12), below any difference that matters."""
+
+
+class Fitted(Protocol):
+    """Whatever has a mixture: a fitted estimator or selector."""
+
+    @property
+    def mixture_(self) -> Mixture:
+        """Its mixture."""
+        ...
+
+
+class Found(Protocol):
+    """Whatever holds a mixture: a result of a fit, a loaded model."""
+
+    @property
+    def mixture(self) -> Mixture:
+        """Its mixture."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Match:
@@ -18,18 +40,22 @@ class Match:
 
     Attributes
     ----------
-    permutation : (K,)
-        ``b.select(permutation)`` has the components of b in the order of a.
-    distances : (K,)
-        Bhattacharyya distance of each pair, 0 for equal Gaussians, free of units.
+    permutation : (K_a,)
+        The component of b for each of a; -1 where b has too few. With equally many, ``b.select(permutation)`` has the components
+        of b in the order of a.
+    distances : (K_a,)
+        Bhattacharyya distance of each pair, 0 for equal Gaussians, free of units; NaN without a partner.
+    unmatched : (K_b - K_a,)
+        The components of b that are left over, in rising order; empty where b has no more than a.
     """
 
     permutation: Labels
     distances: Array
+    unmatched: Labels
 
     @property
     def hellinger(self) -> Array:
-        """Hellinger distance of each pair (K,), between 0 and 1: ``sqrt(1 - exp(-distance))``."""
+        """Hellinger distance of each pair (K_a,), between 0 and 1: ``sqrt(1 - exp(-distance))``."""
         return np.sqrt(-np.expm1(-self.distances))
 
     @property
@@ -37,22 +63,35 @@ class Match:
         """Whether the order of the two mixtures differs."""
         return bool((self.permutation != np.arange(len(self.permutation))).any())
 
+    @property
+    def order(self) -> Labels:
+        """All components of b (K_b,): those with a partner in the order of a, then the others."""
+        return np.concatenate([self.permutation[self.permutation >= 0], self.unmatched])
 
-def match(a: Mixture, b: Mixture) -> Match:
-    """The permutation of b's components with the smallest sum of Bhattacharyya distances to a's (the Hungarian method).
+
+def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
+    """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya distances (the Hungarian method).
 
     The Hellinger distance saturates at 1 for components that are well apart, where any pairing would then be as good as any
-    other; the Bhattacharyya distance goes on growing.
+    other; the Bhattacharyya distance goes on growing. It does not change when both mixtures are moved, stretched and turned
+    together. The mixing proportions decide between pairings that are equally near.
 
     Parameters
     ----------
-    a, b : Mixture
-        With equally many components in the same space. The mixing proportions play no part.
+    a, b : Mixture, fitted estimator or selector, result of a fit, or loaded model
+        Over the same columns. With different numbers of components as many are paired as can be, and the others stay alone.
+
+    Returns
+    -------
+    Match
+        Symmetric: b's partners in a are the inverse of a's partners in b, with the same distances.
 
     Raises
     ------
+    TypeError
+        For anything that has no mixture.
     ValueError
-        When the mixtures differ in shape.
+        When the mixtures have different numbers of columns.
 
     References
     ----------
@@ -62,18 +101,40 @@ def match(a: Mixture, b: Mixture) -> Match:
     --------
     >>> import numpy as np
     >>> from mixtura.covariance import Spherical
-    >>> a = Mixture(np.array([0.3, 0.7]), np.array([[0.0], [9.0]]), Spherical(np.ones(1), 2, 1))
+    >>> a = Mixture(np.array([0.3, 0.7]), np.array([[0.0], [9.0]]), Spherical(np.ones(2), 2, 1))
     >>> match(a, a.select(np.array([1, 0]))).permutation.tolist()
     [1, 0]
+    >>> match(a, a.select(np.array([1]))).permutation.tolist()
+    [-1, 0]
     """
-    if a.means.shape != b.means.shape:
+    one, other = _mixture_of(a), _mixture_of(b)
+    if one.n_features != other.n_features:
         raise ValueError(
-            f"two mixtures are matched component by component, but their means have the shapes {a.means.shape} and "
-            f"{b.means.shape}. Pass mixtures with equally many components over the same columns."
+            f"two mixtures are matched over the same columns, but they have {one.n_features} and {other.n_features} of them. "
+            "Pass mixtures of the same data, or their marginals (Mixture.marginal)."
         )
-    distances = bhattacharyya_distances(a, b)
-    rows, permutation = linear_sum_assignment(distances)
-    return Match(np.asarray(permutation), distances[rows, permutation])
+    distances = bhattacharyya_distances(one, other)
+    unlike = (np.sqrt(one.weights)[:, None] - np.sqrt(other.weights)[None]) ** 2
+    rows, columns = linear_sum_assignment(distances + TIE_BREAK * unlike)
+    permutation = np.full(one.n_components, -1)
+    permutation[rows] = columns
+    lengths = np.full(one.n_components, np.nan)
+    lengths[rows] = distances[rows, columns]
+    return Match(permutation, lengths, np.setdiff1d(np.arange(other.n_components), columns))
+
+
+def _mixture_of(fitted: Mixture | Fitted | Found) -> Mixture:
+    """The mixture itself, or that of whatever has one."""
+    for name in ("mixture_", "mixture"):
+        found = getattr(fitted, name, None)
+        if isinstance(found, Mixture):
+            return found
+    if isinstance(fitted, Mixture):
+        return fitted
+    raise TypeError(
+        f"expected a mixture, a fitted estimator, a result or a model, but a {type(fitted).__name__} without a mixture came. "
+        "Fit it first, or make a mixture of its parameters with GaussianMixture.from_parameters."
+    )
 
 
 def bhattacharyya_distances(a: Mixture, b: Mixture) -> Array:

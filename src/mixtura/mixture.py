@@ -15,6 +15,9 @@ from mixtura.covariance import Covariance
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
+TIED_DECIMALS = 9
+"""Weights that agree to so many decimals are equal: ten rows in a hundred million tell no order."""
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
@@ -78,6 +81,14 @@ class Mixture:
         if len(components) < self.n_components:
             weights = weights / weights.sum()
         return Mixture(weights, self.means[components], self.covariance.select(components))
+
+    def order_by_weight(self) -> Labels:
+        """The permutation (K,) that sorts components by falling weight; equal weights by their means, first column first.
+
+        Weights are compared to ``TIED_DECIMALS`` decimals, so that rounding decides nothing.
+        """
+        columns = [self.means[:, j] for j in reversed(range(self.n_features))]
+        return np.lexsort([*columns, -np.round(self.weights, TIED_DECIMALS)])
 
     def marginal(self, columns: Labels) -> Mixture:
         """The mixture of some columns: marginals of Gaussians are Gaussian."""

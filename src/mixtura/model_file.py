@@ -69,6 +69,13 @@ class Model:
         clusters = self.metadata.get("clusters")
         return clusters if _is_partition(clusters, self.mixture.n_components) else None
 
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """What :meth:`mixtura.certificate.Certificate.document` said of the fit; None in files of versions that made none."""
+        best = self.metadata.get("best")
+        certificate = best.get("certificate") if isinstance(best, Mapping) else None
+        return certificate if isinstance(certificate, Mapping) else None
+
 
 # ---- saving --------------------------------------------------------------------------------------------------------
 
@@ -296,6 +303,7 @@ def summary(candidate: Candidate) -> dict[str, Any]:
         "n_iter": fit.n_iter,
         "converged": fit.converged,
         "stop": fit.stop.value,
+        "certificate": fit.certificate.document() if fit.certificate else None,
     }
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import isfinite
 
+import numpy as np
+
+from mixtura.arrays import Labels
+from mixtura.certificate import Certificate
 from mixtura.mixture import Mixture
 
 SAME_MODEL = 0.01
@@ -20,8 +24,12 @@ class StopReason(Enum):
     """Why EM ended; the value is the sentence a person reads."""
 
     CONVERGED = "converged: what is estimated to be left to gain is below the tolerance"
-    SMALL_CHANGE = "converged: the change of the log-likelihood per row fell below tol"
+    SMALL_CHANGE = "ended by tol: the change of the log-likelihood per row fell below it, which is scikit-learn's rule"
     MAX_ITER = "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
+    UNCERTIFIED = (
+        "not converged: the stopping rule held, but the certificate of convergence does not, because the log-likelihood still has "
+        "a slope there; go on with warm_start=True, or rescale the columns"
+    )
     COPIES = (
         "not converged: some components are exact copies of each other, and EM cannot separate them; "
         "start from different means or reduce n_components"
@@ -43,7 +51,7 @@ class StopReason(Enum):
 
     @property
     def converged(self) -> bool:
-        """Whether the fit may be called converged."""
+        """Whether the fit may be called converged; a number for ``tol`` asks for scikit-learn's meaning of the word."""
         return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE)
 
 
@@ -107,6 +115,10 @@ class FitResult(Evaluation):
     remaining_gain : float
         Estimated log-likelihood left to gain; NaN when too few iterations tell.
     degenerate : tuple of Degeneracy
+    rate : float
+        The factor by which EM shrinks a deviation in its slowest direction, measured at its end; NaN where it was not.
+    certificate : Certificate or None
+        Of the winner of a search; other runs have none.
     """
 
     family: str
@@ -116,11 +128,26 @@ class FitResult(Evaluation):
     stop: StopReason
     remaining_gain: float
     degenerate: tuple[Degeneracy, ...] = ()
+    rate: float = float("nan")
+    certificate: Certificate | None = None
 
     @property
     def converged(self) -> bool:
-        """Whether it ended by its stopping rule."""
+        """Whether it ended by its stopping rule; a certificate that disagrees with RemainingGain makes it UNCERTIFIED."""
         return self.stop.converged
+
+    def in_order(self, permutation: Labels) -> FitResult:
+        """The same fit with its components in another order: ``permutation[i]`` is the old number of the new component i."""
+        if np.array_equal(permutation, np.arange(self.n_components)):
+            return self
+        new = {int(old): i for i, old in enumerate(permutation)}
+        moved = sorted((replace(item, component=new[item.component]) for item in self.degenerate), key=lambda item: item.component)
+        return replace(
+            self,
+            mixture=self.mixture.select(permutation),
+            degenerate=tuple(moved),
+            certificate=self.certificate.in_order(permutation.tolist()) if self.certificate else None,
+        )
 
     @property
     def n_components(self) -> int:

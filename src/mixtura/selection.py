@@ -16,6 +16,7 @@ from math import isfinite, nan
 
 import numpy as np
 
+from mixtura.certification import certified
 from mixtura.criteria import CRITERIA, CV, NEC, at_size, check_criterion, nec, why_undefined
 from mixtura.errors import CollapseError, DataError
 from mixtura.initialisers import Initialiser
@@ -40,7 +41,8 @@ class Grid:
     """What is to be fitted: families x K, from these kinds of start, judged by this criterion.
 
     ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the criteria at the effective size
-    of survey weights; ``warm`` holds a mixture for some cells ``(family name, K)`` that is one more start there.
+    of survey weights; ``by_weight`` orders the components of each fit by falling weight; ``warm`` holds
+    a mixture for some cells ``(family name, K)`` that is one more start there.
     """
 
     ks: Sequence[int]
@@ -51,6 +53,7 @@ class Grid:
     seed: np.random.SeedSequence
     folds: int = 0
     effective: bool = False
+    by_weight: bool = False
     warm: Mapping[tuple[str, int], Mixture] = field(default_factory=dict)
 
     @property
@@ -133,7 +136,22 @@ def _select(
     done = [cell for cell in in_parallel(fit, cells, plan.workers, stopped) if cell is not None]
     if not done:
         raise KeyboardInterrupt
-    return Selection(grid.criterion, tuple(done))
+    return _with_certificates(Selection(grid.criterion, tuple(done)), survey, grid, plan)
+
+
+def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
+    """The winner and the runner-up, which people look at, with their certificates; the other cells go without."""
+    if not any(cell.fit for cell in selection.candidates):
+        return selection
+    looked_at = [cell for cell in (selection.best, selection.runner_up) if cell is not None]
+    certificates: dict[int, Candidate] = {}
+    for cell in looked_at:
+        assert cell.fit is not None
+        family = next(family for family in grid.families if family.name == cell.family)
+        regularisation = regularisation_for(family, survey, cell.n_components, grid.constraints)
+        fit = certified(cell.fit, survey, family, regularisation, plan.stopping)
+        certificates[id(cell)] = replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else _reason(fit))
+    return replace(selection, candidates=tuple(certificates.get(id(cell), cell) for cell in selection.candidates))
 
 
 # ---- one cell --------------------------------------------------------------------------------------------------------
@@ -181,6 +199,7 @@ def _cell(
         regularisation = regularisation_for(family, survey, K, grid.constraints)
         drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, warm])
         fit = search_from(drawn, survey, family, regularisation, plan, stopped).best
+        fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, K, None, nan, str(refusal))
     if fit.stop is StopReason.INTERRUPTED:

@@ -20,6 +20,7 @@ from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
+from mixtura.mixture import Mixture
 from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
 from mixtura.search import Plan, calm, usual_starts, workers_for
@@ -50,6 +51,8 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         for survey weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
         As in :class:`GaussianMixture`. The starts of one K are shared by all families.
+    component_order : {"weight", None}, default=None
+        "weight": the components of every candidate by falling weight, equal ones by their means.
 
     Attributes
     ----------
@@ -84,6 +87,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         max_iter: int = 2000,
         n_init: int | None = None,
         random_state: Any = None,
+        component_order: str | None = None,
         n_threads: int | None = None,
         backend: str = "auto",
     ) -> None:
@@ -101,6 +105,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.max_iter = max_iter
         self.n_init = n_init
         self.random_state = random_state
+        self.component_order = component_order
         self.n_threads = n_threads
         self.backend = backend
 
@@ -163,6 +168,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             door.seed_of(self.random_state),
             folds=self.folds or 0,
             effective=self.sample_size == "effective",
+            by_weight=door.ordered_by_weight(self),
         )
 
     def _plan(self, survey: Survey, n_jobs: int) -> Plan:
@@ -254,6 +260,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             max_iter=self.max_iter,
             n_init=self.n_init,
             random_state=self.random_state,
+            component_order=self.component_order,
             n_threads=self.n_threads,
             backend=self.backend,
         )
@@ -276,6 +283,12 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         """All criteria of all candidates as such a data frame; lower is better in every column."""
         check_is_fitted(self)
         return criteria_frame(self.selection_)
+
+    @property
+    def mixture_(self) -> Mixture:
+        """The mixture that was chosen."""
+        check_is_fitted(self)
+        return self.best_estimator_.mixture_
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""

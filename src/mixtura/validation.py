@@ -64,6 +64,14 @@ def check_settings(estimator: Any) -> None:
     check_size("tol", estimator.tol)
     check_size("reg_covar", estimator.reg_covar)
     accelerated(estimator)
+    ordered_by_weight(estimator)
+
+
+def ordered_by_weight(estimator: Any) -> bool:
+    """Whether components are to come by falling weight."""
+    if estimator.component_order not in (None, "weight"):
+        raise ValueError(f"component_order must be 'weight' or None, but {estimator.component_order!r} came.")
+    return bool(estimator.component_order == "weight")
 
 
 def accelerated(estimator: Any) -> bool:

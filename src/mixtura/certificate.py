@@ -1,0 +1,190 @@
+"""The certificate of convergence: what is known about the place where a fit ended, and whether it is an optimum.
+
+With ``g`` the gradient of the objective (the log-likelihood, or what a prior or a ridge makes of it) and ``C`` the information of
+complete data, in coordinates that have no units,
+
+    gradient         sqrt(g' C^-1 g)    the length of EM's next step, in standard errors of complete data
+    step gain        g' C^-1 g / 2      what that step gains of the complete-data objective, to second order
+    remaining gain   step gain / (1 - rate)
+
+The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed information, so ``I >= (1 - rate) C``
+for the largest of them, and the maximum of a quadratic with curvature I lies ``g' I^-1 g / 2`` higher. These are values; how they
+are found is in :mod:`mixtura.certification`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
+from typing import Any
+
+SAFETY = 3.0
+"""The remaining gain counts this many times before it is compared with the tolerance."""
+
+
+@dataclass(frozen=True)
+class ComponentReport:
+    """One component where the fit ended.
+
+    Attributes
+    ----------
+    component : int
+    weight : float
+        Mixing proportion.
+    count : float
+        The weight times the total weight of the rows.
+    distinct_rows : float
+        Responsibilities summed over the distinct rows, each once; NaN where all components share one covariance, since nothing
+        then depends on it.
+    smallest_variance : float
+        Smallest eigenvalue of the covariance, in units of the columns' variances.
+    condition : float
+        Largest over smallest eigenvalue, in the same units.
+    eigenvalue_ratio : float
+        Smallest over largest eigenvalue, in the units of the data.
+    spurious : str
+        Why the component says nothing about the data (:mod:`mixtura.degeneracy`); empty when it does.
+    boundary : str
+        "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
+    copy_of : int or None
+        The earlier component that this one is an exact copy of.
+    """
+
+    component: int
+    weight: float
+    count: float
+    distinct_rows: float
+    smallest_variance: float
+    condition: float
+    eigenvalue_ratio: float
+    spurious: str = ""
+    boundary: str = ""
+    copy_of: int | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Whether a fit stands at an optimum, and how that is known.
+
+    Attributes
+    ----------
+    gradient : float
+        ``sqrt(g' C^-1 g)``; without the covariances where a bound holds one of them back.
+    step_gain : float
+        What the next M-step gains of the complete-data objective, or ``g' C^-1 g / 2`` where that is more and no bound is reached.
+    rate : float
+        The factor by which EM shrinks a deviation in its slowest direction; NaN where it was not measured, or has no meaning.
+    remaining_gain : float
+        Estimated objective left to gain, in total; NaN where it cannot be told.
+    basis : str
+        What the remaining gain is estimated from: "rate", "trace" (at a bound, where EM has no derivative) or "unknown".
+    tolerance : float
+        The remaining gain that is allowed.
+    components : tuple of ComponentReport
+    safety : float
+    """
+
+    gradient: float
+    step_gain: float
+    rate: float
+    remaining_gain: float
+    basis: str
+    tolerance: float
+    components: tuple[ComponentReport, ...]
+    safety: float = SAFETY
+
+    @property
+    def saddle(self) -> bool:
+        """Whether there is no slope to speak of, but some direction grows under EM."""
+        return self.rate >= 1.0 and self.safety * self.step_gain < self.tolerance
+
+    @property
+    def copies(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of components that are exact copies."""
+        return tuple((part.copy_of, part.component) for part in self.components if part.copy_of is not None)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the fit is at an optimum: no copies, no saddle, and ``safety * remaining_gain`` below the tolerance."""
+        near = isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance  # False for NaN
+        return near and not self.rate >= 1.0 and not self.copies
+
+    @property
+    def verdict(self) -> str:
+        """The certificate in words; components count from 0."""
+        return self.words(first=0)
+
+    def words(self, first: int) -> str:
+        """The verdict, with components that count from ``first``."""
+        return " ".join([self._judgement(first), *self._remarks(first)])
+
+    def _judgement(self, first: int) -> str:
+        if self.holds:
+            return f"The certificate of convergence holds: {self._slope}, and {self._left}."
+        return f"The certificate of convergence does not hold: {self._refusal(first)}."
+
+    def _refusal(self, first: int) -> str:
+        if self.copies:
+            one, other = self.copies[0]
+            return f"component {first + other} is an exact copy of component {first + one}, and EM cannot separate them"
+        if self.saddle:
+            return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
+        if self.rate >= 1.0:
+            return f"{self._slope}, and EM is still gathering speed (rate {self.rate:.6g})"
+        if isfinite(self.remaining_gain):
+            return f"{self._slope}, and {self._left}"
+        return f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest direction was not measured here"
+
+    @property
+    def _slope(self) -> str:
+        return f"the gradient is {self.gradient:.2g} standard errors long"
+
+    @property
+    def _left(self) -> str:
+        source = f"from EM's rate {self.rate:.6g}" if self.basis == "rate" else "from the trace"
+        return (
+            f"an estimated {self.remaining_gain:.2g} is left to gain ({source}; times {self.safety:g} for safety, "
+            f"against a tolerance of {self.tolerance:g})"
+        )
+
+    def _remarks(self, first: int) -> list[str]:
+        bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
+        said = [
+            f"The {bound} holds back {_listed([first + part.component for part in self.components if part.boundary == bound])}, "
+            "so the gradient leaves the covariances out."
+            for bound in bounds
+        ]
+        spurious = [part for part in self.components if part.spurious]
+        if spurious:
+            more = f" (and {len(spurious) - 1} more)" if len(spurious) > 1 else ""
+            said.append(f"Spurious: component {first + spurious[0].component}{more}: {spurious[0].spurious}.")
+        return said
+
+    # ---- other forms -------------------------------------------------------------------------------------------
+
+    def in_order(self, permutation: Sequence[int]) -> Certificate:
+        """The same with its components in another order: ``permutation[i]`` is the old number of the new component i."""
+        new = {int(old): i for i, old in enumerate(permutation)}
+        pairs = {max(new[a], new[b]): min(new[a], new[b]) for a, b in self.copies}
+        parts = [self.components[int(old)] for old in permutation]
+        return replace(self, components=tuple(replace(p, component=i, copy_of=pairs.get(i)) for i, p in enumerate(parts)))
+
+    def document(self) -> dict[str, Any]:
+        """Everything in plain values, with ``holds`` and ``verdict``, for people and files: components count from 1."""
+        parts = [
+            {**asdict(part), "component": part.component + 1, "copy_of": None if part.copy_of is None else part.copy_of + 1}
+            for part in self.components
+        ]
+        said = {"holds": self.holds, "verdict": self.words(first=1), "saddle": self.saddle}
+        return said | {name: value for name, value in asdict(self).items() if name != "components"} | {"components": parts}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A table: one row per component, counted from 0."""
+        return [asdict(part) for part in self.components]
+
+
+def _listed(components: Sequence[int]) -> str:
+    """``component 2`` or ``component 0, component 2``; of many the first three."""
+    words = [f"component {k}" for k in components[:3]]
+    return ", ".join(words) + (f" and {len(components) - 3} more" if len(components) > 3 else "")
