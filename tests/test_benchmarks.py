@@ -127,8 +127,9 @@ def test_another_start_is_not_equal_likelihood():
 def test_em_without_a_rule_takes_the_same_steps():
     X, start = problem(500, 3, 2)
     ruled, free = mixtura(X, start, 1)(SHORT).mixture(), unstopped(X, start, 1)(SHORT).mixture()
-    np.testing.assert_array_equal(free.means, ruled.means)
-    np.testing.assert_array_equal(free.covariance.values, ruled.covariance.values)
+    # M-steps in Python and in C++ differ by rounding
+    np.testing.assert_allclose(free.means, ruled.means, rtol=1e-13)
+    np.testing.assert_allclose(free.covariance.values, ruled.covariance.values, rtol=1e-13, atol=1e-14)
 
 
 @needs_kernels

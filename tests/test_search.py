@@ -13,7 +13,7 @@ from mixtura.families import FAMILIES
 from mixtura.initialisers import FromLabels, KMeansStart, RandomRows
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, StopReason
-from mixtura.search import DEFAULT_STARTS, Plan, draw_starts, in_parallel, search
+from mixtura.search import DEFAULT_STARTS, FIRST_LOOK, Plan, draw_starts, search
 from mixtura.stopping import RemainingGain
 
 
@@ -140,3 +140,23 @@ def test_ctrl_c_while_work_is_still_handed_out_stops_the_workers():
 
     assert in_parallel(work, Interrupting(range(4)), 2, stopped) == [True] * 4
     assert handed_out == [0, 1, 1, 2, 3]
+
+
+def test_what_is_called_off_between_two_looks_keeps_the_first(faithful):
+    """The event is set while the second look begins: none of its runs gives anything, and those of the first look stay."""
+    stopped = threading.Event()
+
+    class Counting(threading.Event):
+        def is_set(self) -> bool:
+            return stopped.is_set()
+
+    def callback(iteration):
+        if iteration.number == FIRST_LOOK + 1:
+            stopped.set()
+            raise KeyboardInterrupt
+
+    data = survey(faithful)
+    settings = Plan(RemainingGain(), 500, screened=True, callback=callback)
+    found = search(data, starts_for(faithful, 4), FAMILIES["VVV"], Regularisation(data.scale), settings, Counting())
+    assert found.best.stop is StopReason.INTERRUPTED
+    assert sum(isinstance(fit, FitResult) for fit in found.fits) == len(found.fits)

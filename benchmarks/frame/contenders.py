@@ -80,13 +80,13 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
 
 def unstopped(X: np.ndarray, start: Mixture, threads: int) -> Contender:
     """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
-    backend, source, family = backend_named("native", threads), ArraySource(X), FAMILIES["VVV"]
-    regularisation = Regularisation(Survey(source, backend).scale)
+    survey, family = Survey(ArraySource(X), backend_named("native", threads)), FAMILIES["VVV"]
+    regularisation, source = Regularisation(survey.scale), survey.source_for(start.n_components)
 
     def run(iterations: int) -> Outcome:
         mixture = start
         for _ in range(iterations):
-            moments = backend.moments(source, mixture, family.needs)
+            moments = survey.backend.moments(source, mixture, family.needs)
             mixture = Mixture(moments.weights, moments.means, family.m_step(moments, mixture.covariance, regularisation))
         return Outcome(iterations, lambda: mixture)
 

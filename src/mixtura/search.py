@@ -217,7 +217,8 @@ class _Race:
         better = _different(fits, self.same)[: (len(legs) + 1) // 2]
         further = [_Leg(i, fit, fit.n_iter) for i in better if isinstance(fit := fits[i], FitResult) and self._unfinished(fit)]
         for leg, fit in zip(further, self.run(further, short, SCREENING_ITERATIONS - FIRST_LOOK, judge=False), strict=True):
-            fits[leg.number] = fit
+            if isinstance(fit, FitResult):  # one that fails there, or is called off, stays as it was
+                fits[leg.number] = fit
         return fits
 
     def judged(self, fit: FitResult | FailedStart) -> FitResult | FailedStart:
