@@ -148,3 +148,13 @@ def test_volumes_of_very_different_size_are_found():
     lambdas = shapes.volumes(S, counts)
     shape = shapes.unit_shape(S, counts / lambdas)
     np.testing.assert_allclose(lambdas, (S / shape).mean(axis=1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_start_stays_as_it_was_whatever_its_layout(order):
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((3, 4, 4))
+    start = np.array(np.linalg.qr(rng.standard_normal((4, 4)))[0], order=order)
+    before = start.copy()
+    common_axes(root @ root.transpose(0, 2, 1), np.ones(3), start, True)
+    np.testing.assert_array_equal(start, before)

@@ -59,7 +59,7 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most
         EVE's objective; otherwise VVE's.
     """
     turned = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2))
-    axes = np.ascontiguousarray(start.T)
+    axes = np.array(start.T, order="C")  # turned in place: a copy, or the previous mixture would be turned with it
     weights = np.ascontiguousarray(counts, dtype=np.float64)
     sweep = sweep_in_python if extension is None else extension.sweep_axes
     newton = newton_in_python if extension is None else extension.newton_axes
