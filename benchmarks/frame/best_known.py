@@ -23,12 +23,13 @@ from sklearn.metrics import adjusted_rand_score
 
 from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
+from mixtura.degeneracy import degenerate_components
 from mixtura.em import em
 from mixtura.families import family_named
 from mixtura.mixture import Mixture
 from mixtura.parametrisation import public_covariances, stored_covariances
 from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
+from mixtura.results import Degeneracy, FitResult
 from mixtura.search import SAME_OPTIMUM
 from mixtura.sources import ArraySource
 from mixtura.stopping import RemainingGain
@@ -123,6 +124,10 @@ class Bench:
         """Polished as long as it can still be at the best known optimum: nobody waits for the last digits of another one."""
         fit = self.polished(mixture, family, ROUGH)
         return self.polished(fit, family) if best is None or fit.log_likelihood > best - FAR else fit
+
+    def degenerate(self, mixture: Mixture, family: str) -> tuple[Degeneracy, ...]:
+        """Components that the rule of :mod:`mixtura.degeneracy` finds."""
+        return degenerate_components(mixture, family_named(family), Regularisation(self.survey.scale), self.survey)
 
     def labels(self, mixture: Mixture) -> np.ndarray:
         """The most probable component of each row."""

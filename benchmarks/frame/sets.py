@@ -132,7 +132,11 @@ def birch(number: int) -> Drawn:
         return groups_about(4 * np.sqrt(2) * np.stack([i // 10, i % 10], 1), 1.0, [BIRCH_ROWS] * 100, rng)
     if number == 2:
         return groups_about(np.stack([2 * np.pi * i, 25 * np.sin(2 * np.pi * i / 25)], 1), 1.0, [BIRCH_ROWS] * 100, rng)
-    centres, radii, sizes = rng.uniform(0, 100, (100, 2)), rng.uniform(0, 4, 100), rng.integers(FEWEST, 2 * BIRCH_ROWS - FEWEST + 1, 100)
+    centres, radii, sizes = (
+        rng.uniform(0, 100, (100, 2)),
+        rng.uniform(0, 4, 100),
+        rng.integers(FEWEST, 2 * BIRCH_ROWS - FEWEST + 1, 100),
+    )
     return groups_about(centres, radii / np.sqrt(2), list(sizes), rng)
 
 
