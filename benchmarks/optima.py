@@ -1,18 +1,19 @@
 """How often is the best known optimum reached, in the same time, by the default search, by plain restarts and by scikit-learn?
 
-    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--update] [--output FOLDER]
+    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--update SECONDS] [--output FOLDER]
 
-Sets are those of benchmarks/frame/sets.py: the classic suites by their recipes and the hard cases at their number of components, and the
-open sets of the tests at 2 .. 6; families VVV and the one that wins by BIC. "Best known" is the table benchmarks/optima_best.json, of
-the highest log-likelihood without a degenerate component that any method has found (benchmarks/frame/hunt.py); ``--update`` goes on
-hunting, and only ever raises an entry. Every fit is polished to the same tight tolerance; it has reached the optimum when no more than 0.01
-of log-likelihood is missing, and a degenerate one never has (benchmarks/frame/best_known.py).
+Sets are those of benchmarks/frame/sets.py: the classic suites by their recipes and the hard cases at their number of components,
+and the open sets of the tests at 2 .. 6; families VVV and the one that wins by BIC. "Best known" is the table
+benchmarks/optima_best.json, of the highest log-likelihood without a degenerate component that any method has found
+(benchmarks/frame/hunt.py); cells of which no such fit is known are left out. ``--update SECONDS`` goes on hunting for so long in
+each cell, and only ever raises an entry. Every fit is polished to the same tight tolerance; it has reached the optimum when no more
+than 0.01 of log-likelihood is missing, and a degenerate one never has (benchmarks/frame/best_known.py).
 
-The default search runs from each seed; restarts of ours (``n_init=m``, each to its end) and of scikit-learn's GaussianMixture, which has
-VVV, EEE, VVI and VII alone, get as many starts as fit into the same time, at least one. Time is that of the processor, in one thread,
-so that other work on the machine does not count. Gaps are means over the sound fits. The Rand index is that with the groups a set was
-drawn from, or else with the partition of the best known optimum. Large sets run fewer seeds: a cell of the table begins no further
-search after its seconds are spent.
+The default search runs from each seed; restarts of ours (``n_init=m``, each to its end) and of scikit-learn's GaussianMixture,
+which has VVV, EEE, VVI and VII alone, get as many starts as fit into the same time, at least one. Time is that of the processor, in
+one thread, so that other work on the machine does not count. Gaps are means over the sound fits. The Rand index is that with the
+groups a set was drawn from, or else with the partition of the best known optimum. Large sets run fewer seeds: a cell of the table
+begins no further search after its seconds are spent.
 
 On the stretched cases, three and four long Gaussian groups side by side, the question is K: BIC over 1 .. 8 components, of all
 families and of VVV alone, on 20 draws.
@@ -273,7 +274,9 @@ def chosen_of(families: str | Sequence[str]) -> Callable[[np.ndarray, int], int]
 
     def choose(X: np.ndarray, seed: int) -> int:
         selector = GaussianMixtureSelector(KS, families=families, random_state=seed, n_threads=1)
-        return int(selector.fit(X).selection_.best.n_components)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return int(selector.fit(X).selection_.best.n_components)
 
     return choose
 

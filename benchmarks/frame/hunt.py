@@ -34,7 +34,7 @@ Attempt: TypeAlias = tuple[str, Callable[[], Mixture]]
 
 
 def hunt(name: str, family: str, K: int, table: BestKnown, seconds: float) -> list[tuple[str, float]]:
-    """Offer to the table whatever is found in about so many seconds; which attempts raised it, and by how much."""
+    """Offer to the table whatever is found in about so many seconds of the processor; which attempts raised it, and by how much."""
     own = bench(name)
     raised: list[tuple[str, float]] = []
     stages = (
@@ -44,11 +44,11 @@ def hunt(name: str, family: str, K: int, table: BestKnown, seconds: float) -> li
         (_swaps(own, family, K, table), SHARES["swaps"] * seconds),
     )
     for attempts, limit in stages:
-        end = time.perf_counter() + limit
+        end = time.process_time() + limit
         for words, make in attempts:
             found = _tried(own, family, K, table, words, make)
             raised += [] if found is None else [(words, found)]
-            if time.perf_counter() > end:
+            if time.process_time() > end:
                 break
     return raised
 

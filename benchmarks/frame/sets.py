@@ -10,7 +10,8 @@ The drawn sets are made here, with fixed seeds, after the recipes of
                   here of 20,000 rows instead of 100,000
     Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three dense groups of 2,000 rows on the
                   left, five sparse ones of 100 on the right
-    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d columns, centres 500 and 600 in each
+    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d columns, centres at 500 and at 600
+                  in each
 
 They are *like* those sets: the recipes leave the places of the centres open (ours are drawn not too near each other), and where a
 paper states how much the groups overlap instead of a spread (:func:`overlap`), ours were chosen to overlap as much.
