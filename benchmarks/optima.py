@@ -43,7 +43,7 @@ from mixtura.parametrisation import stored_covariances
 from mixtura.plots import GREY, PALE, PALETTE
 
 SEEDS, DRAWS = 10, 20
-SECONDS = 4.0
+SECONDS = 2.0
 """Of the default search in one cell (set, family, K); then no further seed begins, but there are at least two."""
 
 LEAST_SEEDS = 2
@@ -342,7 +342,7 @@ def update(names: Sequence[str], seconds: float) -> None:
                 known = "no sound fit" if best is None else f"{best.log_likelihood:.6f} by {best.found_by}"
                 new = "; ".join(f"+{gain:.3g} by {words}" for words, gain in raised)
                 print(f"{name} {family} {K}: {known}{f' (raised: {new})' if new else ''}", flush=True)
-        table.write()
+                table.write()
 
 
 def main() -> None:
