@@ -325,7 +325,7 @@ def draw(table: Table, figure: Figure) -> None:
         axes.grid(color=PALE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False, fontsize=8)
+    figure.axes[-1].legend(loc="lower left", frameon=True, edgecolor=PALE, fontsize=8)
 
 
 # ---- the table of best known optima --------------------------------------------------------------------------------
