@@ -63,7 +63,6 @@ public:
 private:
     void e_step(const Mixture&, Moments&) const;
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
-    void arrive(Mixture&, Moments&, double objective);
     void begin_at(Numbers trace, Numbers plain);
     bool may_leap() const;
     bool leap();
