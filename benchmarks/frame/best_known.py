@@ -6,7 +6,7 @@ ever rises: :meth:`BestKnown.offer` takes what is higher and leaves the rest alo
 
 Everybody's fits are judged alike: EM with the same tight tolerance (:data:`POLISHED`) from where they ended, then
 :func:`mixtura.degeneracy.degenerate_components`. A fit has reached the best known optimum when no more than
-:data:`~mixtura.search.SAME_OPTIMUM` of log-likelihood is missing; a degenerate one never has.
+:data:`~mixtura.runs.SAME_OPTIMUM` of log-likelihood is missing; a degenerate one never has.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mixtura.mixture import Mixture
 from mixtura.parametrisation import public_covariances, stored_covariances
 from mixtura.regularisation import Regularisation
 from mixtura.results import Degeneracy, FitResult
-from mixtura.search import SAME_OPTIMUM
+from mixtura.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
 from mixtura.stopping import RemainingGain
 from mixtura.survey import Survey

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, Self
 
 import numpy as np
@@ -47,8 +48,9 @@ from mixtura.parametrisation import (
 from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.results import Evaluation, FitResult, Iteration
+from mixtura.runs import Effort, Plan
 from mixtura.sample import Opening, opening, search_from
-from mixtura.search import DEFAULT_STARTS, Plan, calm, usual_starts, workers_for
+from mixtura.search import DEFAULT_STARTS, calm, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -95,8 +97,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, the best three on; of many rows on a sample first, then on all
-        (:mod:`mixtura.sample`). A number: that many full runs.
+        None: eight starts of several kinds run shortly, the best three on, and then moves away from the best optimum
+        (:mod:`mixtura.moves`), as long as the effort lasts (:class:`mixtura.runs.Effort`); of many rows on a sample first, then on
+        all (:mod:`mixtura.sample`). A number: that many full runs from starts of these kinds, and no moves.
+    time_limit : float or None, default=None
+        Seconds by the clock after which no further move is begun. With one, the same seed need not give the same bits.
     init_params : str, array or callable, default="auto"
         "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
         which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
@@ -128,6 +133,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         is scikit-learn's meaning, and says nothing of an optimum.
     certificate_ : mixtura.certificate.Certificate
         Gradient, remaining gain, rate and condition of the fit, component by component, with a verdict.
+    start_report_ : mixtura.start_report.StartReport
+        The distinct optima that the search found, and how many starts and moves led to each.
     n_iter_ : int
     lower_bound_ : float
         Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
@@ -163,6 +170,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         acceleration: str | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
+        time_limit: float | None = None,
         init_params: Any = "auto",
         weights_init: Any = None,
         means_init: Any = None,
@@ -186,6 +194,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
+        self.time_limit = time_limit
         self.init_params = init_params
         self.weights_init = weights_init
         self.means_init = means_init
@@ -231,10 +240,13 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         with calm(len(rows)):
             begin = self._opening(rows, survey, family, kept, given)
             if any(part is not None for part in given):
-                begin = begin.with_starts([_with_given(start, family, regularisation, given) for start in begin.starts])
-            plan = self._plan(survey, len(begin.starts))
+                begin = begin.with_starts(
+                    [(name, _with_given(start, family, regularisation, given)) for name, start in begin.starts]
+                )
+            plan = self._plan(survey, len(begin.starts), self._chooses_starts(given))
             found = search_from(begin, survey, family, regularisation, plan)
             best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
+        self.start_report_ = found.report
         self._adopt(best, rows.dtype)
         self._warn(best, rows, kept)
         return self
@@ -272,11 +284,14 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
         K = self.n_components
         if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
-            return Opening(survey, [self.result_])
-        named = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+            return Opening(survey, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
-        sampled = not named and all(part is None for part in given)
-        return opening(kinds, survey, K, door.seed_of(self.random_state), sampled)
+        return opening(kinds, survey, K, door.seed_of(self.random_state), self._chooses_starts(given))
+
+    def _chooses_starts(self, given: _Given) -> bool:
+        """Whether the search is ours to make, since no start was asked for."""
+        asked = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+        return not asked and all(part is None for part in given)
 
     def _fits_shape(self, K: int, d: int, family: Family) -> bool:
         """Whether the last result has the shape and family that are asked for now."""
@@ -295,7 +310,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         n = 1 if fixed else self.n_init or len(DEFAULT_STARTS)
         return [kinds[i % len(kinds)] for i in range(n)]
 
-    def _plan(self, survey: Survey, n_starts: int) -> Plan:
+    def _plan(self, survey: Survey, n_starts: int, searches: bool) -> Plan:
         stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
         return Plan(
             stopping=stopping,
@@ -304,6 +319,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             workers=workers_for(survey, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
             accelerated=door.accelerated(self),
+            effort=Effort(seconds=inf if self.time_limit is None else self.time_limit) if searches else None,
         )
 
     def _report(self, iteration: Iteration) -> None:

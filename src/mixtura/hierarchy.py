@@ -153,13 +153,13 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
 
 
 def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS) -> Tree:
-    """The tree of checked rows (n,d) with weights (n,) or None; of fewer cells than usual where told so."""
+    """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where told so."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
     criterion, space = CRITERIA[criterion], space_named(space)
     if weights is not None and not weights.all():
         return _without_weightless(X, weights, criterion, space, most_cells)
-    most = exact_for(X.shape[1], criterion)
+    most = min(exact_for(X.shape[1], criterion), 2 * most_cells)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
     counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]

@@ -39,7 +39,8 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import are_counts, replicates, weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.search import Plan, draw_starts, search, usual_starts
+from mixtura.runs import Plan
+from mixtura.search import draw_starts, search, usual_starts
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain
 from mixtura.survey import Survey

@@ -32,7 +32,7 @@ from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
 from mixtura.resamples import weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.search import in_parallel
+from mixtura.runs import in_parallel
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.survey import Survey

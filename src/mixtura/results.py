@@ -12,6 +12,7 @@ import numpy as np
 from mixtura.arrays import Labels
 from mixtura.certificate import Certificate
 from mixtura.mixture import Mixture
+from mixtura.start_report import Run, StartReport
 
 SAME_MODEL = 0.01
 """Two fits of equally many components and parameters whose log-likelihoods differ by less are one model under two names."""
@@ -165,10 +166,23 @@ class FailedStart:
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """The best of several starts, and what became of all of them."""
+    """The best fit of a search, and what became of all that was tried.
+
+    Attributes
+    ----------
+    best : FitResult
+    fits : tuple of FitResult or FailedStart
+        One for each start, in order, and then those ends of moves that are different optima.
+    runs : tuple of Run
+        Every start in order, then every move.
+    report : StartReport or None
+        What the first part of the search saw, on all rows or on a sample.
+    """
 
     best: FitResult
     fits: tuple[FitResult | FailedStart, ...]
+    runs: tuple[Run, ...] = ()
+    report: StartReport | None = None
 
 
 ALIKE_DECIMALS = 6
@@ -189,6 +203,8 @@ class Candidate:
         Every criterion that was computed, by name.
     notes : tuple of str
         Why some of them are NaN.
+    starts : StartReport or None
+        What the search behind the fit saw.
     """
 
     family: str
@@ -198,6 +214,7 @@ class Candidate:
     reason: str
     criteria: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    starts: StartReport | None = None
 
     @property
     def eligible(self) -> bool:

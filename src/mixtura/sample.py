@@ -17,25 +17,28 @@ from math import ceil, sqrt
 import numpy as np
 
 from mixtura.arrays import Array
-from mixtura.em import Callback, Start, em
+from mixtura.em import Callback, em
 from mixtura.errors import CollapseError
 from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
+from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
-from mixtura.search import Plan, draw_starts, search, workers_for
+from mixtura.runs import Plan
+from mixtura.search import Named, named_starts, search, start_report, workers_for
+from mixtura.start_report import StartReport
 from mixtura.stopping import RemainingGain, StoppingRule
 from mixtura.survey import Survey
 
-FEWEST_ROWS = 10_000
+FEWEST_ROWS = 2_500
 RARE = 1e-3
 ROWS_PER_NEED = 20
 """A sample has at least so many rows; so many that a component of this weight expects d + 1 of them, what a full covariance
 needs; and 20 times what all K components need."""
 
-WORTH_A_SAMPLE = 4
+WORTH_A_SAMPLE = 3
 """Rows are sampled where there are at least this many times as many."""
 
 LEFT_ON_SAMPLE = 1.0
@@ -45,17 +48,24 @@ LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
 
 SAME_END = 10.0
-"""Distance (see :func:`finalists`) of two runs that may be on their way to the same optimum, with that much left to gain each."""
+"""Distance (see :func:`_not_told_apart`) of two runs that may be on their way to the same optimum, with that much left to gain each."""
 
 TOLD_APART = 3.0
 """Standard errors of a difference in log-likelihood above which the sample tells which of two fits is the better one."""
 
+RANKED = 12
 FINALISTS = 3
-"""Ends of a sample's race that may go on."""
+"""Ends of a sample's search that are held against more rows, and those of them that go on."""
 
-CELLS = 500
+ALLOWED = 2.0
+"""Standard deviations that one fit may be behind another on more rows, before either has seen them."""
+
+CELLS = 250
 CELLS_PER_COMPONENT = 10
-"""Micro-clusters of a tree on a sample: a twentieth of its rows, or ten for each component."""
+"""Micro-clusters of a tree that is one start of many, where rows are too many for an exact one."""
+
+ON_SAMPLE = "best of a sample"
+"""What a start is called that a search on a sample has found."""
 
 ROWS_AT_ONCE = 16384
 
@@ -73,15 +83,16 @@ def sample_size(n: int, d: int, K: int) -> int:
 class Opening:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
-    Of a sample, ``seed`` draws larger ones, and ``on_all`` draws starts from all rows, where a sample decides nothing.
+    ``seed`` draws larger samples, and the moves of the search; ``on_all`` draws starts from all rows, where a sample decides
+    nothing.
     """
 
     rows: Survey
-    starts: Sequence[Start]
+    starts: Sequence[Named]
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
-    on_all: Callable[[], Sequence[Start]] = tuple
+    on_all: Callable[[], Sequence[Named]] = tuple
 
-    def with_starts(self, starts: Sequence[Start]) -> Opening:
+    def with_starts(self, starts: Sequence[Named]) -> Opening:
         """Other starts on the same rows."""
         return replace(self, starts=starts)
 
@@ -91,8 +102,6 @@ def opening(
 ) -> Opening:
     """One start from each initialiser, drawn from a sample where rows are many and ``sampled`` allows it.
 
-    The sample depends on the seed's entropy alone, so that all Ks of a selection share it, and the trees grown on it.
-
     Raises
     ------
     DataError
@@ -100,16 +109,19 @@ def opening(
     """
     n = survey.source.n_rows
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
-    on_all = cache(lambda: draw_starts(initialisers, survey, K, seed))
-    if m == n:
-        return Opening(survey, on_all())
-    own = np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
-    rows = survey.sampled(m, own)
-    if not rows.holds(K + 1):
-        return Opening(survey, on_all())
-    cells = max(CELLS, CELLS_PER_COMPONENT * K)
-    kinds = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
-    return Opening(rows, draw_starts(kinds, rows, K, seed), own, on_all)
+    if sampled:
+        cells = max(CELLS, CELLS_PER_COMPONENT * K)
+        initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
+    on_all = cache(lambda: named_starts(initialisers, survey, K, seed))
+    rows = survey if m == n else survey.sampled(m, sample_seed(seed))
+    if rows is survey or not rows.holds(K + 1):
+        return Opening(survey, on_all(), seed)
+    return Opening(rows, named_starts(initialisers, rows, K, seed), seed, on_all)
+
+
+def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
+    """It depends on the seed's entropy alone, so that all Ks of a selection share their samples, and the trees grown on them."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
 
 
 def search_from(
@@ -128,19 +140,29 @@ def search_from(
     stopped = stopped or threading.Event()
     rows, starts = opening.rows, opening.starts
     best: Mixture | None = None
+    report: StartReport | None = None
+
+    def on(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+        names, begins = [name for name, _ in starts], [start for _, start in starts]
+        nonlocal report
+        found = search(rows, begins, family, regularisation, plan, stopped, opening.seed, names)
+        report = report or start_report(found, rows, survey.source.n_rows)
+        return replace(found, report=report)
+
     with heeded(stopped):
         try:
             while rows is not survey:
                 try:
-                    found = search(rows, starts, family, regularisation, _on_sample(plan, survey, rows), stopped)
+                    found = on(rows, starts, _on_sample(plan, survey, rows))
                 except CollapseError:
-                    return search(survey, opening.on_all(), family, regularisation, plan, stopped)
-                best = found.best.mixture
+                    return on(survey, opening.on_all(), plan)
+                best, plan = found.best.mixture, replace(plan, effort=None)  # what moves can find on a sample they have found
                 if found.best.degenerate and not stopped.is_set():
-                    return search(survey, opening.on_all(), family, regularisation, plan, stopped)
-                starts = [best] if stopped.is_set() else finalists(found, rows)
-                rows = _larger(rows, survey, opening.seed) if len(starts) > 1 else survey
-            return search(survey, starts, family, regularisation, plan, stopped)
+                    return on(survey, opening.on_all(), plan)
+                larger = _larger(rows, survey, sample_seed(opening.seed))
+                starts = [(ON_SAMPLE, each) for each in ([best] if stopped.is_set() else finalists(found, rows, larger))]
+                rows = larger if len(starts) > 1 else survey
+            return on(survey, starts, plan)
         except KeyboardInterrupt:  # before the first mixture of all rows
             if best is None:
                 raise
@@ -164,7 +186,8 @@ def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
         stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
-    return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True)
+    effort = None if plan.effort is None else replace(plan.effort, size=survey.total / sample.total)
+    return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
 
 def _at_size(callback: Callback, size: float) -> Callback:
@@ -177,7 +200,23 @@ def _at_size(callback: Callback, size: float) -> Callback:
 # ---- what the sample cannot tell apart -------------------------------------------------------------------------------
 
 
-def finalists(found: SearchResult, sample: Survey) -> list[Mixture]:
+def finalists(found: SearchResult, sample: Survey, larger: Survey) -> list[Mixture]:
+    """The best mixture of the sample and others that it cannot tell from it, as far as the next, larger rows cannot either.
+
+    A search of few rows is won by what fits their chance. So those that are left are ranked by the log-likelihood of the ``larger``
+    rows. A fit of m rows falls short of the optimum of n rows by ``p n / (2 m)`` on average for p parameters, and two fits by sums that
+    differ by up to ``sqrt(p) n / m`` (standard deviation); what is ``ALLOWED`` times that behind is left.
+    """
+    mixtures = _not_told_apart(found, sample)
+    if len(mixtures) == 1:
+        return mixtures
+    levels = [larger.backend.moments(larger.source, mixture, Scatter.TRACE).log_likelihood for mixture in mixtures]
+    least = max(levels) - ALLOWED * sqrt(found.best.n_parameters) * larger.total / sample.total
+    ranked = sorted(range(len(mixtures)), key=lambda i: -levels[i])
+    return [mixtures[i] for i in ranked if levels[i] >= least][:FINALISTS]
+
+
+def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
     """The best mixture of the sample, and others that it cannot tell from it, likeliest first.
 
     For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the sample has the standard error
@@ -191,7 +230,7 @@ def finalists(found: SearchResult, sample: Survey) -> list[Mixture]:
     chosen = [best.mixture]
     others = sorted((fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best), key=lambda fit: -fit.trace[-1])
     for fit in others:
-        if len(chosen) == FINALISTS or fit.stop is StopReason.COLLAPSED:
+        if len(chosen) == RANKED or fit.stop is StopReason.COLLAPSED:
             break
         density = _log_densities(sample, fit.mixture)
         if _behind(best, fit, sample, densities[0] - density):

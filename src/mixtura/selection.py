@@ -26,8 +26,9 @@ from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
+from mixtura.runs import Plan, in_parallel
 from mixtura.sample import Opening, opening, search_from
-from mixtura.search import Plan, in_parallel, search
+from mixtura.search import search
 from mixtura.survey import Survey
 from mixtura.validation import Constraints, check_data, regularisation_for
 
@@ -197,8 +198,9 @@ def _cell(
         check_data(survey, family, K, grid.constraints)
         _check_rows(survey, family, K)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
-        drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, warm])
-        fit = search_from(drawn, survey, family, regularisation, plan, stopped).best
+        drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
+        found = search_from(drawn, survey, family, regularisation, plan, stopped)
+        fit = found.best
         fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, K, None, nan, str(refusal))
@@ -207,7 +209,7 @@ def _cell(
     criteria, notes = judge.criteria(fit, family)
     value = criteria[grid.criterion]
     reason = _reason(fit) or notes.get(grid.criterion, "")
-    return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()))
+    return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report)
 
 
 def _check_rows(survey: Survey, family: Family, K: int) -> None:

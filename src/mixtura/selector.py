@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import narwhals as nw
@@ -23,10 +24,14 @@ from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import Mixture
 from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
-from mixtura.search import Plan, calm, usual_starts, workers_for
+from mixtura.runs import Effort, Plan
+from mixtura.search import calm, usual_starts, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
+
+PER_CELL = Effort(fits=0.5, least=6e6)
+"""What the moves of one cell may cost: a seventh of those of a single fit, since there are a hundred cells."""
 
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
@@ -181,6 +186,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             workers=workers_for(survey, n_jobs, self.n_threads, short=False),
             finishes_degenerate=False,
             accelerated=door.accelerated(self),
+            effort=PER_CELL if self.n_init is None else None,
         )
 
     def bootstrap(
@@ -225,7 +231,7 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
             survey,
             self.selection_,
             grid,
-            self._plan(survey, 1),
+            replace(self._plan(survey, 1), effort=None),  # each resample starts where all rows led to
             n_resamples=n_resamples,
             seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
             top_families=top_families,

@@ -61,6 +61,7 @@ def check_settings(estimator: Any) -> None:
     check_count("max_iter", estimator.max_iter, 0)
     check_count("n_init", estimator.n_init, 1, optional=True)
     check_count("n_threads", estimator.n_threads, 1, optional=True)
+    check_size("time_limit", getattr(estimator, "time_limit", None))
     check_size("tol", estimator.tol)
     check_size("reg_covar", estimator.reg_covar)
     accelerated(estimator)

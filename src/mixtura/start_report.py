@@ -1,0 +1,160 @@
+"""What a search saw: the distinct optima, how many starts and moves led to each, and how far their partitions agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from sklearn.metrics import adjusted_rand_score
+
+from mixtura.arrays import Labels
+
+
+class RunEnd(Enum):
+    """What became of one run of a search; the value is the sentence a person reads."""
+
+    REACHED = "ran to its end"
+    DROPPED = "dropped when it was too far behind"
+    DEGENERATE = "dropped when a component became degenerate"
+    FAILED = "collapsed"
+    UNFINISHED = "ended by max_iter or an interrupt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of EM in a search.
+
+    Attributes
+    ----------
+    kind : str
+        The kind of start, or the move that led to it.
+    moved : bool
+        Whether a move from an optimum led to it; False for a start.
+    level : float
+        The objective where it ended; NaN where it gave no mixture.
+    n_iter : int
+    end : RunEnd
+    """
+
+    kind: str
+    moved: bool
+    level: float
+    n_iter: int
+    end: RunEnd
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """One place where runs of EM came to rest.
+
+    Attributes
+    ----------
+    log_likelihood : float
+        The objective there: the total log-likelihood, less what a ridge or a prior takes off it.
+    gap : float
+        How much lower that is than the best one.
+    n_starts, n_moves : int
+        How many starts, and how many moves from another optimum, led here.
+    agreement : float
+        Adjusted Rand index between its partition of the rows and that of the best optimum.
+    """
+
+    log_likelihood: float
+    gap: float
+    n_starts: int
+    n_moves: int
+    agreement: float
+
+
+@dataclass(frozen=True, eq=False)
+class StartReport:
+    """The search behind a fit.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        Every start in order, then every move, with what became of it.
+    n_rows, n_all : int
+        Rows that the starts were run on, and all rows; fewer where rows are many.
+    levels : tuple of float
+        Objectives of the distinct optima without a degenerate component, on the rows that the starts were run on, best first.
+    partitions : tuple of (m,) arrays
+        What each optimum makes of some of the rows.
+    same : float
+        Objectives that differ by less are of one optimum.
+    """
+
+    runs: tuple[Run, ...]
+    n_rows: int
+    n_all: int
+    levels: tuple[float, ...]
+    partitions: tuple[Labels, ...]
+    same: float
+
+    @cached_property
+    def optima(self) -> tuple[Optimum, ...]:
+        """Those without a degenerate component, best first."""
+        size = self.n_all / self.n_rows
+        return tuple(
+            Optimum(
+                level * size,
+                (self.levels[0] - level) * size,
+                self._led_to(i, moved=False),
+                self._led_to(i, moved=True),
+                float(adjusted_rand_score(self.partitions[0], labels)),
+            )
+            for i, (level, labels) in enumerate(zip(self.levels, self.partitions, strict=True))
+        )
+
+    def _led_to(self, i: int, moved: bool) -> int:
+        """Runs that came to rest at the i-th optimum."""
+        top = self.levels[i - 1] - self.same if i else float("inf")
+        low = self.levels[i] - self.same
+        return sum(low < run.level <= top for run in self.runs if run.moved is moved and run.end is RunEnd.REACHED)
+
+    @property
+    def n_starts(self) -> int:
+        """How many starts there were."""
+        return sum(not run.moved for run in self.runs)
+
+    @property
+    def n_moves(self) -> int:
+        """How many moves from an optimum were tried."""
+        return sum(run.moved for run in self.runs)
+
+    @property
+    def ends(self) -> Counter[RunEnd]:
+        """What became of the starts."""
+        return Counter(run.end for run in self.runs if not run.moved)
+
+    @property
+    def sentence(self) -> str:
+        """The report in words."""
+        if not self.optima:
+            return f"None of {self.n_starts} starts came to rest without a degenerate component."
+        best, *others = self.optima
+        where = "" if self.n_rows == self.n_all else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
+        moves = f" and by {best.n_moves} of {self.n_moves} moves from other optima" if self.n_moves else ""
+        reached = f"{where or 'The '}best optimum was reached by {best.n_starts} of {_count(self.n_starts, 'start')}{moves}"
+        if not others:
+            return f"{reached}; no other was found."
+        return f"{reached}; the next is {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
+
+    def rows(self) -> list[dict[str, object]]:
+        """The table: one row for each optimum."""
+        return [
+            {
+                "log_likelihood": optimum.log_likelihood,
+                "gap": optimum.gap,
+                "n_starts": optimum.n_starts,
+                "n_moves": optimum.n_moves,
+                "agreement": optimum.agreement,
+            }
+            for optimum in self.optima
+        ]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'s' * (n != 1)}"
