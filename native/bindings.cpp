@@ -328,6 +328,7 @@ public:
         return walk_.slowest_rate(random.data(), pause);
     }
 
+    void aim_at(double tolerance) { walk_.aim_at(tolerance); }
     nb::tuple mixture() const { return parts_of(walk_.mixture()); }
     nb::tuple sums() const { // log-likelihood, entropy, certainty, total
         const Moments& m = walk_.moments();
@@ -444,6 +445,7 @@ NB_MODULE(_native, m) {
              "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
         .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
         .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
+        .def("aim_at", &HeldWalk::aim_at, "tolerance"_a, "Another tolerance for the rule from now on.")
         .def("mixture", &HeldWalk::mixture, "Weights, means, values, whiteners and common axes (as rows).")
         .def("sums", &HeldWalk::sums, "Log-likelihood, entropy, certainty and total.")
         .def_prop_ro("trace", &HeldWalk::trace, nb::rv_policy::copy)

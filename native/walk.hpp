@@ -49,6 +49,7 @@ public:
 
     Event onward(std::size_t most, std::size_t next_look, const Pause&);
     double slowest_rate(const double* random, const Pause&);
+    void aim_at(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
     bool after_a_plain_step() const { return steps_.size() > 1; }
     std::size_t chart_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
 

@@ -391,3 +391,12 @@ def test_the_chosen_model_and_its_runner_up_carry_certificates():
     assert isinstance(selector.selection_.runner_up.fit.certificate, Certificate)
     assert selector.best_estimator_.certificate_.holds
     assert selector.best_estimator_.converged_
+
+
+def test_many_rows_are_certified_without_sorting_them(monkeypatch):
+    """A sample acquits healthy components, and to ask whether it is the whole must not look at the whole."""
+    X = np.round(two_groups(20_000), 1)
+    seen = survey(X)
+    fit = em(seen, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)), FAMILIES["VII"], Regularisation(seen.scale))
+    monkeypatch.setattr(type(seen.source), "distinct", lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source)
+    assert certified(fit, seen, FAMILIES["VII"], Regularisation(seen.scale)).certificate.holds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,7 @@ from mixtura.moments import Scatter
 from mixtura.rate import slowest_rate
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
-from mixtura.stopping import RemainingGain, SmallChange, remaining_gain
+from mixtura.stopping import Look, RemainingGain, SmallChange, remaining_gain
 from mixtura.walk import Steps
 
 VVV = FAMILIES["VVV"]
@@ -199,3 +200,51 @@ def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
     assert spent.stop is StopReason.MAX_ITER
     assert spent.n_iter == 3
     assert spent.log_likelihood == pytest.approx(float(spent.mixture.log_density(X).sum()), rel=1e-13)
+
+
+# ---- the second look -------------------------------------------------------------------------------------------------
+
+
+def two_near_each_other():
+    first, second = (np.random.default_rng(seed).standard_normal((1000, 2)) for seed in (2, 3))
+    return np.concatenate([first, second + np.array([1.5, 0.0])])
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "K", "name", "seed"),
+    [(KMeansStart(), 4, "VVV", 2), (KMeansPlusPlus(), 4, "VVV", 3), (RandomRows(), 5, "VVI", 0)],
+    ids=["a plateau that curves", "a higher one", "a slow direction behind a faster one"],
+)
+def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
+    """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of log-likelihood were to come."""
+    data = survey(faithful if name == "VVV" else two_near_each_other())
+    start, regularisation = kind(data, K, np.random.default_rng(seed)), Regularisation(data.scale)
+    fit = em(data, start, FAMILIES[name], regularisation, max_iter=20_000, accelerated=accelerated)
+    further = em(data, fit, FAMILIES[name], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
+    assert fit.stop in (StopReason.CONVERGED, StopReason.SADDLE)  # plain EM stands still on the last one's saddle, and says so
+    assert fit.stop is StopReason.SADDLE or further.trace[-1] - fit.trace[-1] < 0.01
+
+
+def looks_at(left, rate, times):
+    """Looks along gains that fall by one rate, from so much left."""
+    return [Look(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate) for t in times]
+
+
+def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
+    rule, rate = RemainingGain(0.01), 0.99
+    looks = looks_at(0.003, rate, (0, 50, 120))
+    assert [rule.confirmed(looks[:i]) for i in (1, 2, 3)] == [False, False, True]
+    assert rule.further([looks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
+    assert rule.further(looks_at(0.1, rate, (0,))) is rule  # too much left to promise anything
+
+
+def test_a_promise_that_is_broken_starts_again_from_there():
+    rule, rate = RemainingGain(0.01), 0.99
+    first, _, last = looks_at(0.003, rate, (0, 50, 120))
+    broken = replace(last, objective=first.objective + 0.0035)
+    faster, slower = replace(last, rate=0.985), replace(last, rate=0.995)
+    for seen in (broken, faster, slower, replace(last, rate=1.0)):
+        assert not rule.confirmed([first, seen])
+    later = replace(broken, objective=broken.objective + 0.9 * broken.promise, gain=broken.gain / 10)
+    assert rule.confirmed([first, broken, later])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import threading
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -201,6 +203,52 @@ def test_init_params_takes_labels_responsibilities_and_a_callable(faithful):
 def test_bad_starts_are_refused(start, words, faithful):
     with pytest.raises(ValueError, match=words):
         GaussianMixture(2, init_params=start).fit(faithful)
+
+
+@pytest.mark.parametrize("row", [0, 17_000])
+def test_bad_starts_are_refused_wherever_they_are_bad(row):
+    X, labels = two_groups(20_000), np.arange(20_000) % 2
+    soft = np.eye(2, dtype=np.float32)[labels]
+    soft[row] = 0.4
+    with pytest.raises(ValueError, match="sum to one"):
+        GaussianMixture(2, init_params=soft).fit(X)
+    for wrong in (2, -1, 0.5):
+        with pytest.raises(ValueError, match=re.escape("integers 0 .. 1")):
+            GaussianMixture(2, init_params=np.where(np.arange(len(X)) == row, wrong, labels)).fit(X)
+    with pytest.raises(ValueError, match="without any row"):
+        GaussianMixture(2, init_params=np.eye(2)[np.zeros(len(X), dtype=int)]).fit(X)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint64, np.float32, bool])
+def test_labels_may_be_numbers_of_any_kind(kind, faithful):
+    labels = faithful[:, 1] > 70
+    one, other = (GaussianMixture(2, init_params=start).fit(faithful) for start in (labels.astype(np.intp), labels.astype(kind)))
+    np.testing.assert_array_equal(one.means_, other.means_)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_start_that_is_given_is_not_copied(soft):
+    """Responsibilities in float32 would be twice as large in float64; they and labels are read piece by piece."""
+    X = two_groups(400_000)
+    labels = (np.arange(len(X)) >= 200_000).astype(np.int8)
+    fit = GaussianMixture(2, init_params=np.eye(2, dtype=np.float32)[labels] if soft else labels, max_iter=1, tol=1.0, n_threads=1)
+    tracemalloc.start()
+    fit.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(X)  # a label in eight bytes, or half of the responsibilities in float64
+
+
+def test_the_rows_of_a_degenerate_component_are_found_block_by_block():
+    X = two_groups(150_000)
+    X[[5, 70_000, 149_999]] = 50.0, 50.0
+    spike = GaussianMixture(
+        2, means_init=[[3.0, 3.0], [50.0, 50.0]], precisions_init=[np.eye(2) / 10, np.eye(2) * 1e12], max_iter=1, n_threads=1
+    )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        spike.fit(X)
+    assert any("(rows 5, 70000, 149999)" in str(warning.message) for warning in said)
 
 
 @pytest.mark.parametrize(

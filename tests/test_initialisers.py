@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from sklearn.metrics import pairwise_distances_argmin
 
 from conftest import survey, two_groups
-from mixtura.initialisers import BY_NAME, FromCentres, KMeansPlusPlus, KMeansStart, RandomRows
+from mixtura import initialisers
+from mixtura.backends import backend_named
+from mixtura.initialisers import BY_NAME, FromCentres, KMeansPlusPlus, KMeansStart, RandomRows, View
 from mixtura.search import DEFAULT_STARTS
+from mixtura.sources import ArraySource, array
+from mixtura.survey import Survey
 
 
 def draw(start, X, K=3, seed=0, weights=None):
@@ -67,3 +74,71 @@ def test_random_rows_repeat_a_value_only_when_there_are_no_others():
 def test_float32_rows_are_read_in_place(faithful):
     a, b = draw(KMeansStart(), faithful), draw(KMeansStart(), faithful.astype(np.float32))
     np.testing.assert_allclose(a.means, b.means, rtol=1e-6)
+
+
+# ---- block by block ------------------------------------------------------------------------------------------------
+
+NEAREST = [
+    FromCentres(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
+    RandomRows(),
+    RandomRows("whitened"),
+    KMeansPlusPlus(),
+    KMeansPlusPlus("whitened"),
+]
+
+
+def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
+    """Columns first, so that the source copies it piece by piece; and short cuts within the pieces."""
+    monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
+    return Survey(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
+
+
+@pytest.mark.parametrize("start", [*NEAREST, KMeansStart(), KMeansStart("whitened"), BY_NAME["random"]], ids=lambda s: s.name)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithful, monkeypatch):
+    weights = np.random.default_rng(1).integers(1, 4, len(faithful)).astype(float) if weighted else None
+    whole = draw(start, faithful, weights=weights)
+    cut = start(in_pieces(faithful, weights, 1, monkeypatch), 3, np.random.default_rng(0))
+    for name in ("counts", "means", "scatter"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
+def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful):
+    """The partition is drawn again by hand: all rows in the space at once, all distances at once."""
+    seen = survey(faithful)
+    view = View(seen, getattr(start, "space", "standardised"))
+    Z = view.all()
+    labels = np.concatenate([view.nearest(Z[[0, 1, 2]])(block) for block in seen.source.blocks()])
+    expected = pairwise_distances_argmin(Z, Z[[0, 1, 2]])
+    assert (labels == expected).all()
+    np.testing.assert_array_equal(view.some(np.array([7, 3, 7])), Z[[7, 3, 7]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
+def test_the_bits_of_a_start_do_not_depend_on_the_number_of_threads(start, dtype):
+    X = np.random.default_rng(0).standard_normal((5000, 2)).astype(dtype) + np.array([4, 70], dtype=dtype)
+    one, three = (start(survey(X, n_threads=n), 3, np.random.default_rng(0)) for n in (1, 3))
+    for name in ("about", "counts", "first", "second"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+def test_given_centres_need_no_memory_in_proportion_to_the_rows():
+    """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is all there is."""
+    peaks = []
+    for n in (40_000, 400_000):
+        seen = survey(two_groups(n, d=4))
+        assert seen.total == n  # what is known about the data anyway
+        tracemalloc.start()
+        FromCentres(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_far_more_repeats_than_components_do_not_hide_the_other_rows():
+    X = np.repeat([[0.0], [1.0], [2.0]], [5000, 1, 1], axis=0)
+    assert sorted(draw(RandomRows(), X, K=3).means.ravel()) == [0, 1, 2]
+    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [0, 1, 5000]  # the third can only repeat one of two

@@ -336,7 +336,7 @@ def _distinct_rows(survey: Survey, mixture: Mixture, family: Family, moments: Mo
     """
     if family.shares_all:
         return np.full(mixture.n_components, np.nan)
-    if survey.witnesses is not survey.distinct:
+    if not survey.all_are_witnesses:
         return distinct_rows_held(mixture, survey, family.rows_needed(mixture.n_features))
     plain = next(survey.source.blocks()).weights is None
     if plain and survey.distinct.n_rows == survey.source.n_rows:

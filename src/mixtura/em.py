@@ -18,7 +18,7 @@ from mixtura.native_walk import native_walk
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, StopReason
-from mixtura.stopping import RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
+from mixtura.stopping import Look, RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
 from mixtura.survey import Survey
 from mixtura.walk import Event, Start, Stopped, Walk, slow_walk
 
@@ -149,7 +149,7 @@ def _climb(
     """:func:`em` with one backend from the start to the end."""
     settings = (survey, start, family, regularisation, stopping, accelerated, stopped)
     walk = native_walk(*settings) or slow_walk(*settings)
-    stop, next_look, rates, looked = StopReason.MAX_ITER, 0, list[float](), -1
+    stop, next_look, looks, looked = StopReason.MAX_ITER, 0, list[Look](), -1
     try:
         while walk.n_iter < max_iter:
             before = walk.n_iter
@@ -167,21 +167,22 @@ def _climb(
                 continue
             noise = rounding(walk.objective)
             if stopping.certifies:
-                rates.append(walk.slowest_rate())
+                looks.append(Look(walk.objective, max(walk.last_gain, noise), walk.slowest_rate()))
                 looked = walk.n_iter
+                walk.follow(stopping.further(looks))
                 next_look = walk.n_iter + max(FEWEST_BETWEEN_LOOKS, walk.n_iter // 8)
-            if stopping.confirmed(max(walk.last_gain, noise), rates):
+            if stopping.confirmed(looks):
                 stop = stopping.reason
                 break
             if walk.last_gain <= noise:
-                stop = _standstill(walk.mixture, rates[-1], regularisation)
+                stop = _standstill(walk.mixture, looks[-1].rate, regularisation)
                 break
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
     if (stop.converged or stop is StopReason.SADDLE) and has_copies(walk.mixture):
         stop = StopReason.COPIES
     found = _result(walk, survey, family, regularisation, stop, judge)
-    return replace(found, rate=rates[-1]) if looked == walk.n_iter else found
+    return replace(found, rate=looks[-1].rate) if looked == walk.n_iter else found
 
 
 def _never() -> bool:

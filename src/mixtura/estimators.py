@@ -352,11 +352,11 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
         """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
         if result.degenerate:
-            labels = np.concatenate([result.mixture.log_joint(block.rows).argmax(axis=1) for block in ArraySource(rows).blocks()])
-            numbers = np.arange(len(rows)) if kept is None else np.flatnonzero(kept)
+            held = _rows_of_components(result.mixture, rows, [item.component for item in result.degenerate[:5]])
+            numbers = None if kept is None else np.flatnonzero(kept)
             listed = "; ".join(
-                f"component {item.component}: {item.reason} ({_row_numbers(numbers[labels == item.component])})"
-                for item in result.degenerate[:5]
+                f"component {item.component}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
+                for item, own in zip(result.degenerate[:5], held, strict=True)
             )
             warnings.warn(
                 f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
@@ -676,6 +676,17 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 def _like(rows: Rows, values: Array) -> Rows:
     """Answers in the precision of the question."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
+    """The numbers of the rows (m,) that each of some components is the most probable one for; degenerate ones hold few."""
+    found: list[list[Labels]] = [[] for _ in components]
+    for block in ArraySource(rows).blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            labels = mixture.log_joint(part.rows).argmax(axis=1)
+            for numbers, k in zip(found, components, strict=True):
+                numbers.append(part.offset + np.flatnonzero(labels == k))
+    return [np.concatenate(numbers) for numbers in found]
 
 
 def _row_numbers(numbers: Labels) -> str:

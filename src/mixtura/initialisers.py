@@ -2,27 +2,38 @@
 
 Distances are taken in a standardised space (every column in its standard deviations) or a whitened one (the whole data
 made round), so that metres against millimetres never decide a start.
+
+Rows are seen block by block, and what a start makes of a block is gone before the next one comes, so a start needs no memory to
+speak of however many rows there are. Two draw from all rows at once: k-means has them in its space in one piece, and a draw of K
+rows is the beginning of an order of all of them, one number each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.metrics import pairwise_distances_argmin
 
 from mixtura.arrays import Array, Labels, Rows
+from mixtura.covariance import Spherical
 from mixtura.hierarchy import MOST_CELLS, Tree, tree_of
+from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
+from mixtura.protocols import Block
 from mixtura.survey import Survey
 
 Space: TypeAlias = Literal["standardised", "whitened"]
 
 ROWS_AT_ONCE = 16384
 """Rows whose responsibilities exist at one time."""
+
+FIRST_LOOK, LONGER = 4, 4
+"""Rows per component that are looked at first where K different ones are sought, and by how much each further look is longer."""
 
 FLAT = 1e-10
 """Directions with less than this share of a column's variance are left out of a whitened space."""
@@ -70,10 +81,10 @@ class RandomRows:
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """Rows are drawn by weight, no value twice where that is possible."""
-        Z, weights = _rows_in(survey, self.space)
+        view, n, weights = View(survey, self.space), survey.source.n_rows, _weights(survey)
         chance = None if weights is None else weights / weights.sum()
-        order = rng.choice(len(Z), size=len(Z) if chance is None else int((chance > 0).sum()), replace=False, p=chance)
-        return moments_of_labels(survey, K, pairwise_distances_argmin(Z, _first_distinct(Z, order, K)))
+        order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
+        return moments_of_partition(survey, K, view.nearest(_first_distinct(view, order, K)))
 
 
 @dataclass(frozen=True)
@@ -85,9 +96,9 @@ class KMeansPlusPlus:
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """scikit-learn's greedy k-means++ on weighted rows."""
-        Z, weights = _rows_in(survey, self.space)
-        seeds, _ = kmeans_plusplus(Z, K, sample_weight=weights, random_state=_seed(rng))
-        return moments_of_labels(survey, K, pairwise_distances_argmin(Z, seeds))
+        view = View(survey, self.space)
+        seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(survey), random_state=_seed(rng))
+        return moments_of_partition(survey, K, view.nearest(seeds))
 
 
 @dataclass(frozen=True)
@@ -99,9 +110,9 @@ class KMeansStart:
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """scikit-learn's k-means, one start, on weighted rows."""
-        Z, weights = _rows_in(survey, self.space)
         means = KMeans(K, n_init=1, random_state=_seed(rng), copy_x=False)
-        return moments_of_labels(survey, K, means.fit(Z, sample_weight=weights).labels_)
+        means.fit(View(survey, self.space).all(), sample_weight=_weights(survey))
+        return moments_of_labels(survey, K, means.labels_)
 
 
 # ---- a start that neither draws nor is given -----------------------------------------------------------------------
@@ -191,9 +202,8 @@ class FromCentres:
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """A centre that attracts no row keeps its place and is given the spread of the whole data."""
-        Z, _ = _rows_in(survey, "standardised")
-        centres = (self.centres - survey.mean) / np.sqrt(survey.scale)
-        moments = moments_of_labels(survey, K, pairwise_distances_argmin(Z, centres.astype(Z.dtype)))
+        view = View(survey, "standardised")
+        moments = moments_of_partition(survey, K, view.nearest(view.of(self.centres)))
         empty = moments.counts == 0
         return replace(
             moments,
@@ -207,14 +217,18 @@ class FromCentres:
 
 
 def moments_of_labels(survey: Survey, K: int, labels: Labels) -> Moments:
+    """Moments of a partition that is given, one label per row; a label below zero leaves its row out."""
+    return moments_of_partition(survey, K, lambda part: labels[part.offset : part.offset + len(part.rows)])
+
+
+def moments_of_partition(survey: Survey, K: int, labels_of: Callable[[Block], Labels]) -> Moments:
     """Moments of a partition, about the means of its parts (two passes, so an offset of the data costs no digits)."""
     about = np.repeat(survey.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         moments = Moments.zeros(about, kind)
         for block in survey.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
-                mine = labels[part.offset : part.offset + len(part.rows)]
-                moments = moments + Moments.of_labels(part.rows, mine, part.weights, about, kind)
+                moments = moments + Moments.of_labels(part.rows, labels_of(part), part.weights, about, kind)
         about = moments.means
     return moments
 
@@ -235,20 +249,60 @@ def _moments_of_responsibilities(survey: Survey, K: int, read: Callable[[], Call
 # ---- spaces --------------------------------------------------------------------------------------------------------
 
 
-def _rows_in(survey: Survey, space: Space) -> tuple[Rows, Array | None]:
-    """All rows in a space without units, in the precision of the data, and their weights."""
-    dtype = next(survey.source.blocks()).rows.dtype
-    Z: Any = np.empty((survey.source.n_rows, survey.source.n_features), dtype=dtype)
-    weights: list[Array] = []
-    map_ = _whitening(survey) if space == "whitened" else None
-    deviations = np.sqrt(survey.scale)
-    for block in survey.source.blocks():
-        for part in block.cut(ROWS_AT_ONCE):
-            z = (part.rows - survey.mean) / deviations
-            Z[part.offset : part.offset + len(z)] = z if map_ is None else z @ map_
-            if part.weights is not None:
-                weights.append(part.weights)
-    return Z, np.concatenate(weights) if weights else None
+@dataclass(frozen=True, eq=False)
+class View:
+    """The rows of a survey in a space without units, in the precision of the data: those of a block, some, or all."""
+
+    survey: Survey
+    space: Space
+
+    def of(self, rows: Rows) -> Rows:
+        """Rows (m,d), or points in the units of the data, in the space."""
+        z: Any = (rows - self.survey.mean) / np.sqrt(self.survey.scale)
+        if self.space == "whitened":
+            z = z @ self._whitening
+        return np.asarray(z.astype(self._precision, copy=False))
+
+    def nearest(self, centres: Rows) -> Callable[[Block], Labels]:
+        """What says of each row of a block which of some centres (K,d) in the space is the nearest: the first of several."""
+        K, d = centres.shape
+        round_ones = Mixture(np.full(K, 1.0 / K), centres.astype(np.float64), Spherical(np.ones(1), K, d))
+
+        def labels_of(part: Block) -> Labels:
+            seen = Block(self.of(part.rows), None, 0)
+            return np.asarray(self.survey.backend.log_joint(seen, round_ones).argmax(axis=1))
+
+        return labels_of
+
+    def some(self, numbers: Labels) -> Rows:
+        """The rows with these numbers (m,), in the space and in this order."""
+        found = np.empty((len(numbers), self.survey.source.n_features), dtype=self._precision)
+        for block in self.survey.source.blocks():
+            here = (numbers >= block.offset) & (numbers < block.offset + len(block.rows))
+            found[here] = self.of(block.rows[numbers[here] - block.offset])
+        return found
+
+    def all(self) -> Rows:
+        """All rows (n,d) in one piece, as scikit-learn wants them."""
+        Z: Any = np.empty((self.survey.source.n_rows, self.survey.source.n_features), dtype=self._precision)
+        for block in self.survey.source.blocks():
+            for part in block.cut(ROWS_AT_ONCE):
+                Z[part.offset : part.offset + len(part.rows)] = self.of(part.rows)
+        return np.asarray(Z)
+
+    @cached_property
+    def _precision(self) -> np.dtype[Any]:
+        return next(self.survey.source.blocks()).rows.dtype
+
+    @cached_property
+    def _whitening(self) -> Array:
+        return _whitening(self.survey)
+
+
+def _weights(survey: Survey) -> Array | None:
+    """The weights of all rows (n,), or None for ones."""
+    weights = [block.weights for block in survey.source.blocks() if block.weights is not None]
+    return None if not weights else weights[0] if len(weights) == 1 else np.concatenate(weights)
 
 
 def _whitening(survey: Survey) -> Array:
@@ -271,15 +325,19 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31 - 1))
 
 
-def _first_distinct(Z: Rows, order: Labels, K: int) -> Rows:
+def _first_distinct(view: View, order: Labels, K: int) -> Rows:
     """The first K rows in an order, skipping repeats of earlier ones while other rows are left."""
     chosen: dict[bytes, int] = {}
-    for i in order:
-        chosen.setdefault(Z[i].tobytes(), int(i))
-        if len(chosen) == K:
-            return Z[list(chosen.values())]
-    repeats = [int(i) for i in order if int(i) not in set(chosen.values())]
-    return Z[[*chosen.values(), *repeats[: K - len(chosen)]]]
+    begin, size = 0, FIRST_LOOK * K
+    while begin < len(order) and len(chosen) < K:  # rows that repeat are many or none, so each look is longer than the last
+        numbers = order[begin : begin + size]
+        for number, row in zip(numbers, view.some(numbers), strict=True):
+            chosen.setdefault(row.tobytes(), int(number))
+        begin, size = begin + size, min(LONGER * size, ROWS_AT_ONCE)
+    first = list(islice(chosen.values(), K))
+    taken = set(first)
+    others = (int(i) for i in order if int(i) not in taken)
+    return view.some(np.array([*first, *islice(others, K - len(first))]))
 
 
 BY_NAME: dict[str, Initialiser] = {

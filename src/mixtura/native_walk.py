@@ -173,5 +173,9 @@ class _NativeWalk:
             raise KeyboardInterrupt
         return Event(self._walk.onward(most, next_look, self._stopped))
 
+    def follow(self, rule: StoppingRule) -> None:
+        assert rule.off_the_trace is not None
+        self._walk.aim_at(rule.off_the_trace[1])
+
     def slowest_rate(self) -> float:
         return float(self._walk.slowest_rate(random_direction(self._walk.chart_size), self._stopped))

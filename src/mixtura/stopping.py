@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from mixtura.results import StopReason
 
@@ -14,6 +14,25 @@ EPSILON = sys.float_info.epsilon
 
 OffTheTrace: TypeAlias = tuple[str, float, float, int]
 """A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the window."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen where the trace looked as if EM may stop: the objective, the last step's gain, the slowest direction's rate."""
+
+    objective: float
+    gain: float
+    rate: float
+
+    @property
+    def promise(self) -> float:
+        """What is left to gain at most, where the objective is a quadratic; infinite where a direction grows."""
+        return self.gain / (1.0 - self.rate**2) if self.rate < 1.0 else float("inf")
+
+    def keeps(self, earlier: Look) -> bool:
+        """Whether the rate is that of an earlier look, and what was gained since and is left now is no more than was left then."""
+        steady = abs(self.rate - earlier.rate) < STEADY * (1.0 - self.rate)
+        return steady and self.objective - earlier.objective + self.promise <= SLACK * earlier.promise
 
 
 class StoppingRule(Protocol):
@@ -42,8 +61,12 @@ class StoppingRule(Protocol):
         """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of the weights."""
         ...
 
-    def confirmed(self, gain: float, rates: list[float]) -> bool:
-        """Whether it may indeed, given the slowest direction's rate at each look; asked only of a rule that certifies."""
+    def confirmed(self, looks: list[Look]) -> bool:
+        """Whether it may indeed, given all looks at the slowest direction; asked only of a rule that certifies."""
+        ...
+
+    def further(self, looks: list[Look]) -> StoppingRule:
+        """The rule that says when to look again; asked only of a rule that certifies."""
         ...
 
 
@@ -53,12 +76,18 @@ REMAINING = 0.01
 STEADY = 0.1
 """The distance of the rate from one may change by this part between two looks."""
 
+SLACK = 1.05
+"""The rate is known to a part of its distance from one, and so is a promise; this much more may be gained than was promised."""
+
+FURTHER, DEEP = 10.0, 30.0
+"""A promise must be kept until it has fallen to a tenth, or to a thirtieth of what may be left."""
+
 
 @dataclass(frozen=True)
 class RemainingGain:
     """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total log-likelihood units).
 
-    Two tests, the second only when the first holds:
+    Two tests, the second only when the first holds, and that twice:
 
     1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is about
        ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994). The largest of the last
@@ -66,8 +95,11 @@ class RemainingGain:
     2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
        direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`mixtura.rate.slowest_rate`). With
        ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
-       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and a rate
-       that still moves between two looks is a curved plateau: both go on.
+       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and EM goes on.
+
+    The bound is a promise that holds where the objective is a quadratic. A curved plateau looks like one, and a slow direction
+    may hide behind a faster one. So a second look follows further on, when the bound has fallen to a tenth: if the rate has moved,
+    or what was gained and what is left now are more than was promised, EM goes on from there.
     """
 
     tolerance: float = REMAINING
@@ -93,14 +125,29 @@ class RemainingGain:
         """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
-    def confirmed(self, gain: float, rates: list[float]) -> bool:
-        """Whether the bound, with the safety factor, is below the tolerance, and the rate stood still between two looks."""
+    def confirmed(self, looks: list[Look]) -> bool:
+        """Whether a promise below the tolerance was kept until it had fallen far."""
         if not self.certifies:
             return True
-        if len(rates) < 2 or rates[-1] >= 1.0:
-            return False
-        steady = abs(rates[-1] - rates[-2]) < STEADY * (1.0 - rates[-1])
-        return steady and self.safety * gain / (1.0 - rates[-1] ** 2) < self.tolerance
+        first, now = self._promised(looks), looks[-1]
+        return first is not None and first is not now and now.promise <= self._aim(first)
+
+    def further(self, looks: list[Look]) -> RemainingGain:
+        """With the tolerance to which the promise must be kept."""
+        first = self._promised(looks)
+        return self if first is None else replace(self, tolerance=self.safety * self._aim(first))
+
+    def _aim(self, first: Look) -> float:
+        """What a promise must have fallen to."""
+        return max(first.promise / FURTHER, self.tolerance / self.safety / DEEP)
+
+    def _promised(self, looks: list[Look]) -> Look | None:
+        """The look whose promise is below the tolerance, and was kept at all looks since; None where there is none."""
+        first: Look | None = None
+        for look in looks:
+            if first is None or not look.keeps(first):
+                first = look if self.safety * look.promise < self.tolerance else None
+        return first
 
 
 class _TraceAlone:
@@ -118,7 +165,11 @@ class _TraceAlone:
         """Two plain steps are all it needs."""
         return False
 
-    def confirmed(self, gain: float, rates: list[float]) -> bool:
+    def further(self, looks: list[Look]) -> Self:
+        """The same."""
+        return self
+
+    def confirmed(self, looks: list[Look]) -> bool:
         """No rate was measured, and none is needed."""
         return True
 

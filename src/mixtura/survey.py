@@ -133,6 +133,11 @@ class Survey:
 
     # ---- a sample of many rows ---------------------------------------------------------------------------------
 
+    @property
+    def all_are_witnesses(self) -> bool:
+        """Whether rows are so few that all distinct ones are asked; to compare the two sources would sort all rows for it."""
+        return self.source.n_rows <= WITNESSES
+
     @cached_property
     def witnesses(self) -> Source:
         """Some of the distinct rows, each once; all of them where they are few.
@@ -140,7 +145,7 @@ class Survey:
         Law: what these rows hold, all rows hold, and the gaps between their values are no smaller than those of all rows. So
         they can acquit a component, and only a suspect needs :attr:`distinct` and :attr:`resolution`, which sort everything.
         """
-        if self.source.n_rows <= WITNESSES:
+        if self.all_are_witnesses:
             return self.distinct
         return self.source.sample(WITNESSES, np.random.default_rng(0)).distinct()
 

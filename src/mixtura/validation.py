@@ -6,7 +6,7 @@ Every message has three parts: what was expected, what came, what to do.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -19,7 +19,7 @@ from sklearn.utils.validation import validate_data
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
-from mixtura.initialisers import BY_NAME, FromLabels, FromResponsibilities, Initialiser
+from mixtura.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.moments import Scatter
 from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
 from mixtura.protocols import Family
@@ -491,25 +491,41 @@ def _given_start(given: Any, n: int, K: int) -> Initialiser:
     if array.shape == (n,):
         return FromLabels(_labels(array, K))
     if array.shape == (n, K):
-        parts = array.astype(np.float64)
-        if not np.isfinite(parts).all() or (parts < 0).any() or not np.allclose(parts.sum(axis=1), 1.0, atol=1e-6):
-            raise ValueError(
-                "responsibilities in init_params must be at least 0 and sum to one in every row. Divide each row by its sum."
-            )
-        if not (parts.sum(axis=0) > 0).all():
-            raise ValueError("responsibilities in init_params leave a component without any row, and EM can never bring it back.")
-        return FromResponsibilities(parts)
+        return FromResponsibilities(_responsibilities(array))
     raise ValueError(
         f"init_params must be labels of shape ({n},) or responsibilities of shape ({n}, {K}), but has shape {array.shape}. "
         "Pass one label per row in 0 .. n_components - 1, or one column per component."
     )
 
 
+def _pieces(array: Any) -> Iterator[Any]:
+    """Consecutive entries along the first axis: what is checked piece by piece needs no copy of the whole."""
+    return (array[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(array), ROWS_AT_ONCE))
+
+
+def _responsibilities(array: Any) -> Array:
+    """Responsibilities (n,K) that sum to one, where they are numbers as they came; a start reads them piece by piece."""
+    array = array if array.dtype.kind in "fiu" else array.astype(np.float64)
+    total: Any = 0.0
+    for piece in _pieces(array):
+        parts = piece.astype(np.float64)
+        if not np.isfinite(parts).all() or (parts < 0).any() or not np.allclose(parts.sum(axis=1), 1.0, atol=1e-6):
+            raise ValueError(
+                "responsibilities in init_params must be at least 0 and sum to one in every row. Divide each row by its sum."
+            )
+        total = total + parts.sum(axis=0)
+    if not (total > 0).all():
+        raise ValueError("responsibilities in init_params leave a component without any row, and EM can never bring it back.")
+    parts_of_rows: Array = array
+    return parts_of_rows
+
+
 def _labels(array: Any, K: int) -> Labels:
-    """Labels 0 .. K-1, each of them used."""
-    labels: Labels = array.astype(np.intp)
-    used = np.unique(labels)
-    if not np.array_equal(labels, array) or not np.array_equal(used, np.arange(K)):
+    """Labels 0 .. K-1, each of them used; integers stay as they came."""
+    labels: Labels = array if array.dtype.kind in "iu" else array.astype(np.intp)
+    whole = array is labels or all(np.array_equal(*pieces) for pieces in zip(_pieces(labels), _pieces(array), strict=True))
+    used = np.unique(np.concatenate([np.unique(piece) for piece in _pieces(labels)]))
+    if not whole or not np.array_equal(used, np.arange(K)):
         raise ValueError(
             f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but "
             f"{np.unique(array)[:10].tolist()} came. "

@@ -105,6 +105,10 @@ class Walk(Protocol):
         """
         ...
 
+    def follow(self, rule: StoppingRule) -> None:
+        """Look from now on when this rule says so: one of the same kind, with another tolerance."""
+        ...
+
     def slowest_rate(self) -> float:
         """The rate of EM's slowest direction, measured around the last plain step; leaps may follow though the end looks near."""
         ...
@@ -305,6 +309,9 @@ class _SlowWalk:
         self.squarem.landed(self.path.leapt(self.steps.landing(leap, self.path.mixture)))
         self.n_iter += 1
         return True
+
+    def follow(self, rule: StoppingRule) -> None:
+        self.stopping = rule
 
     def slowest_rate(self) -> float:
         path = self.path
