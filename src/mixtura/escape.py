@@ -9,7 +9,8 @@ from time import monotonic
 
 import numpy as np
 
-from mixtura.moments import Moments
+from mixtura.em import Start
+from mixtura.exchange import exchange
 from mixtura.moves import View, drawn_move
 from mixtura.results import FailedStart, FitResult, StopReason
 from mixtura.runs import FIRST_ROUND, HOPE, HOPELESS, Effort, Leg, Runs
@@ -32,8 +33,20 @@ COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
 
 
+CROWDED = 10
+EXCHANGES_IN_VAIN = 3
+"""With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
+
+MOST_MEMBERSHIPS = 4_000_000
+"""Rows times components up to which the memberships of all rows may be kept while components are exchanged."""
+
 THOROUGH = 100
 """Moves that a search must be able to pay for before it looks for small groups of rows."""
+
+
+def is_crowded(n_rows: int, K: int) -> bool:
+    """Whether components are exchanged, many at once: they are many, and their memberships fit into memory."""
+    return K >= CROWDED and n_rows * K <= MOST_MEMBERSHIPS
 
 
 @dataclass(eq=False)
@@ -60,6 +73,8 @@ class Escape:
     def go(self, effort: Effort, fallback: FitResult, seed: np.random.SeedSequence) -> None:
         """Moves, until the effort is spent, or too many in a row have led nowhere."""
         rng = np.random.default_rng(seed)
+        if is_crowded(self.runs.survey.source.n_rows, fallback.n_components):
+            self._exchange(self.optima[0] if self.optima else fallback, effort, rng)
         in_vain, end = 0, monotonic() + effort.seconds
         while not self.runs.stopped.is_set() and in_vain < effort.patience * fallback.n_components and monotonic() < end:
             best = self.optima[0] if self.optima else fallback
@@ -72,6 +87,24 @@ class Escape:
             higher = self._try([drawn_move(view, rng, thorough) for _ in range(AT_ONCE)])
             in_vain = 0 if higher else in_vain + AT_ONCE
 
+    # ---- many swaps at once, where there are many components -----------------------------------------------------
+
+    def _exchange(self, fit: FitResult, effort: Effort, rng: np.random.Generator) -> None:
+        """Exchanges, each followed for a few steps, as long as they lead higher; then on to the end."""
+        runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
+        begin, in_vain, end = fit, 0, monotonic() + effort.seconds
+        while in_vain < EXCHANGES_IN_VAIN and monotonic() < end and not runs.stopped.is_set():
+            start = exchange(self._view(fit), runs.family, runs.regularisation, rng)
+            self.spent += K * COST_OF_A_RUN
+            self.spent += FIRST_STEPS * n * K
+            legs = [] if start is None else [Leg(0, start)]
+            for new in runs.of(legs, runs.short, FIRST_STEPS, judge=False, told=False):
+                if isinstance(new, FitResult) and new.trace[-1] > fit.trace[-1] + runs.same:
+                    fit, in_vain = new, -1
+            in_vain += 1
+        if fit is not begin:
+            self._try([("exchange", fit)])
+
     # ---- one round of moves ------------------------------------------------------------------------------------
 
     def _view(self, fit: FitResult) -> View:
@@ -82,7 +115,7 @@ class Escape:
             self._views[id(fit)] = View.of(self.runs.survey, fit.mixture, tuple(item.component for item in fit.degenerate))
         return self._views[id(fit)]
 
-    def _try(self, moves: Sequence[tuple[str, Moments | None]]) -> bool:
+    def _try(self, moves: Sequence[tuple[str, Start | None]]) -> bool:
         """Run moves shortly, those with hope in rounds to their ends, and keep new optima; whether the best one is new."""
         level = self.level
         legs = [Leg(number, start) for number, (_, start) in enumerate(moves) if start is not None]

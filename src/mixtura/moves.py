@@ -283,7 +283,7 @@ def around(view: View, row: int, rng: np.random.Generator) -> Part:
     shares = np.clip(wanted - (np.cumsum(weights) - weights), 0.0, weights)
     held = shares > 0
     widest = float(distances[order[held][-1]])
-    return _part_of(view.rows[order[held]], shares[held], measure * widest / (d + 2), view.row_weight)
+    return part_of(view.rows[order[held]], shares[held], measure * widest / (d + 2), view.row_weight)
 
 
 def cut(view: View, shares: Array, measure: Array, rng: np.random.Generator) -> list[Part] | None:
@@ -296,7 +296,7 @@ def cut(view: View, shares: Array, measure: Array, rng: np.random.Generator) -> 
     nearer = (white**2).sum(axis=1) < ((white - white[seeds[1]]) ** 2).sum(axis=1)
     if min(held[nearer].sum(), held[~nearer].sum()) < (view.rows.shape[1] + 1) * view.row_weight:
         return None
-    return [_part_of(view.rows[half], held[half], measure, view.row_weight) for half in (nearer, ~nearer)]
+    return [part_of(view.rows[half], held[half], measure, view.row_weight) for half in (nearer, ~nearer)]
 
 
 def joined(one: Part, other: Part) -> Part:
@@ -307,7 +307,7 @@ def joined(one: Part, other: Part) -> Part:
     return Part(weight, mean, np.asarray(outer))
 
 
-def _part_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
+def part_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
     """Weighted rows as a component; d + 1 rows' worth of a covariance that is known keeps a few of them from being flat."""
     weight = float(weights.sum())
     mean = weights @ rows / weight

@@ -19,6 +19,7 @@ import numpy as np
 from mixtura.arrays import Array
 from mixtura.em import Callback, em
 from mixtura.errors import CollapseError
+from mixtura.escape import is_crowded
 from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
@@ -48,7 +49,7 @@ LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
 
 SAME_END = 10.0
-"""Distance (see :func:`_not_told_apart`) of two runs that may be on their way to the same optimum, with that much left to gain each."""
+"""Distance (see :func:`_not_told_apart`) of two runs that may be on their way to one optimum, with that much left to gain each."""
 
 TOLD_APART = 3.0
 """Standard errors of a difference in log-likelihood above which the sample tells which of two fits is the better one."""
@@ -156,7 +157,7 @@ def search_from(
                     found = on(rows, starts, _on_sample(plan, survey, rows))
                 except CollapseError:
                     return on(survey, opening.on_all(), plan)
-                best, plan = found.best.mixture, replace(plan, effort=None)  # what moves can find on a sample they have found
+                best, plan = found.best.mixture, _after_sample(plan, survey, found.best.n_components)
                 if found.best.degenerate and not stopped.is_set():
                     return on(survey, opening.on_all(), plan)
                 larger = _larger(rows, survey, sample_seed(opening.seed))
@@ -177,6 +178,12 @@ def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Sur
     """A larger sample, or all rows where it would be more than half of them."""
     m = LARGER * round(sample.total)
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
+
+
+def _after_sample(plan: Plan, survey: Survey, K: int) -> Plan:
+    """What moves can find on a sample they have found, but where components are many, each has few rows there."""
+    exchanges = plan.effort is not None and is_crowded(survey.source.n_rows, K)
+    return replace(plan, effort=replace(plan.effort, fits=0.0, least=0.0) if plan.effort and exchanges else None)
 
 
 def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
@@ -204,8 +211,8 @@ def finalists(found: SearchResult, sample: Survey, larger: Survey) -> list[Mixtu
     """The best mixture of the sample and others that it cannot tell from it, as far as the next, larger rows cannot either.
 
     A search of few rows is won by what fits their chance. So those that are left are ranked by the log-likelihood of the ``larger``
-    rows. A fit of m rows falls short of the optimum of n rows by ``p n / (2 m)`` on average for p parameters, and two fits by sums that
-    differ by up to ``sqrt(p) n / m`` (standard deviation); what is ``ALLOWED`` times that behind is left.
+    rows. A fit of m rows falls short of the optimum of n rows by ``p n / (2 m)`` on average for p parameters, and two fits by sums
+    that differ by up to ``sqrt(p) n / m`` (standard deviation); what is ``ALLOWED`` times that behind is left.
     """
     mixtures = _not_told_apart(found, sample)
     if len(mixtures) == 1:

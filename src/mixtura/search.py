@@ -140,7 +140,7 @@ class _Race:
         """See :func:`search`."""
         legs = [Leg(number, start) for number, start in enumerate(starts)]
         plan = self.runs.plan
-        if len(starts) == 1 or not plan.screened:
+        if not plan.screened or (len(starts) == 1 and not self.moves(starts[0].n_components)):
             fits = self.runs.of(legs, plan.stopping, plan.max_iter, judge=True)
             return SearchResult(_best(fits, self.runs.same), tuple(fits), self.noted(fits, range(len(fits)), {}))
         fits = self.screened(legs)
@@ -155,6 +155,10 @@ class _Race:
         # whatever their own reason was to end, short runs among them, the search was interrupted
         fits = [self.runs.judged(fit) for fit in found.fits]
         return SearchResult(replace(_best(fits, self.runs.same), stop=StopReason.INTERRUPTED), tuple(fits), found.runs)
+
+    def moves(self, K: int) -> bool:
+        """Whether anything is tried after the starts."""
+        return self.runs.plan.effort is not None and K > 1
 
     def screened(self, legs: Sequence[Leg]) -> list[FitResult | FailedStart]:
         """All starts run for a few iterations, and the better half of different likelihood for some more."""
@@ -226,7 +230,7 @@ class _Race:
         ends = sorted((fit for fit in entered if is_sound(fit)), key=lambda fit: -fit.trace[-1])
         fitted = [fit for fit in entered if isinstance(fit, FitResult)]
         escape = Escape(self.runs, ends)
-        if self.runs.plan.effort is not None and fitted and fitted[0].n_components > 1:
+        if self.runs.plan.effort is not None and fitted and self.moves(fitted[0].n_components):
             escape.go(self.runs.plan.effort, max(fitted, key=lambda fit: fit.trace[-1]), self.seed)
         return escape
 

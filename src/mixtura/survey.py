@@ -15,6 +15,7 @@ from mixtura.covariance import Spherical
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Backend, Source
+from mixtura.sources import ArraySource
 
 COMPACT_FROM = 32
 """Components from which on it pays to bring rows that are near each other together, so that a block is out of reach of most."""
@@ -157,6 +158,12 @@ class Survey:
     def holds(self, k: int) -> bool:
         """Whether there are at least k distinct rows."""
         return self.witnesses.n_rows >= k or self.distinct.n_rows >= k
+
+    def part(self, rows: Array, weights: Array) -> Survey:
+        """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
+        part = Survey(ArraySource(np.ascontiguousarray(rows), weights), self.backend)
+        part.__dict__["scale"] = self.scale
+        return part
 
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Survey:
         """m draws of the rows by weight as data of their own, made once for each seed."""
