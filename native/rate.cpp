@@ -6,7 +6,7 @@ namespace mixtura {
 namespace {
 
 constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/rate.py
-constexpr double DEVIATION = 1e-5, NEGLIGIBLE = 1e-8, TINY = 1e-300, STEADY = 0.05;
+constexpr double DEVIATION = 1e-5, SMALL_DEVIATION = 1e-8, NEGLIGIBLE = 1e-8, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
@@ -73,7 +73,10 @@ double largest_real_part(double* h, std::size_t n) {
     return largest;
 }
 
-double slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random) {
+namespace {
+
+double rate_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Numbers& scale,
+               const double* random) {
     const Chart chart(now, scale);
     const std::size_t size = chart.size(), looks = std::min(LOOKS, size);
     const double none = HUGE_VAL;
@@ -95,9 +98,9 @@ double slowest_rate(const Map& map, const Moments& before, const Moments& now, c
     std::vector<Numbers> basis{first};
     Numbers hessenberg((LOOKS + 1) * LOOKS, 0.0), square, rates;
     for (std::size_t look = 0; look < looks; ++look) {
-        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + DEVIATION * basis[look][i];
+        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + deviation * basis[look][i];
         if (!image(point, moved)) return none;
-        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / DEVIATION;
+        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / deviation;
         for (std::size_t b = 0; b <= look; ++b) {
             const double part = hessenberg[b * LOOKS + look] = dot(basis[b], moved);
             for (std::size_t i = 0; i < size; ++i) moved[i] -= part * basis[b][i];
@@ -117,6 +120,13 @@ double slowest_rate(const Map& map, const Moments& before, const Moments& now, c
         basis.push_back(moved);
     }
     return rates.back();
+}
+
+} // namespace
+
+double slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random) {
+    const double rate = rate_by(DEVIATION, map, before, now, scale, random);
+    return rate < 1.0 ? rate : rate_by(SMALL_DEVIATION, map, before, now, scale, random);
 }
 
 } // namespace mixtura

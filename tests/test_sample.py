@@ -11,7 +11,8 @@ from mixtura.families import FAMILIES
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
 from mixtura.sample import FEWEST_ROWS, WORTH_A_SAMPLE, opening, sample_size, search_from
-from mixtura.search import Plan, draw_starts, search, usual_starts
+from mixtura.runs import Plan
+from mixtura.search import draw_starts, search, usual_starts
 from mixtura.stopping import RemainingGain
 
 MANY = 60_000
@@ -94,7 +95,7 @@ def test_values_too_few_in_a_sample_are_found_in_all_rows():
     X = np.repeat([[0.0], [1.0]], MANY // 2, axis=0)
     X[[7, 30_007, 30_008]] = [[5.0], [6.0], [7.0]]
     begin = opening(usual_starts(), survey(X), 3, np.random.SeedSequence(0))
-    assert all(start.n_components == 3 for start in begin.starts)
+    assert all(start.n_components == 3 for _, start in begin.starts)
 
 
 def test_sorted_rows_end_where_shuffled_rows_end():
@@ -178,8 +179,9 @@ def test_a_callback_is_told_likelihoods_at_the_size_of_all_rows():
 
 
 def test_rows_are_sampled_where_that_saves_most_of_them():
-    least = WORTH_A_SAMPLE * FEWEST_ROWS
-    assert sample_size(least, 2, 3) == FEWEST_ROWS
+    assert sample_size(10**6, 1, 3) == FEWEST_ROWS
+    least = WORTH_A_SAMPLE * 3_000
+    assert sample_size(least, 2, 3) == 3_000
     assert sample_size(least - 1, 2, 3) == least - 1
     assert sample_size(10**6, 30, 3) == 31_000  # a component of weight 1e-3 has d + 1 rows
     assert sample_size(10**6, 9, 100) == 20_000  # 20 times what all components need

@@ -13,7 +13,8 @@ from mixtura.families import FAMILIES
 from mixtura.initialisers import FromLabels, KMeansStart, RandomRows
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, StopReason
-from mixtura.search import DEFAULT_STARTS, FIRST_LOOK, Plan, draw_starts, in_parallel, search
+from mixtura.runs import FIRST_LOOK, Plan, in_parallel
+from mixtura.search import DEFAULT_STARTS, draw_starts, search
 from mixtura.stopping import RemainingGain
 
 

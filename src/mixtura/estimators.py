@@ -243,7 +243,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 begin = begin.with_starts(
                     [(name, _with_given(start, family, regularisation, given)) for name, start in begin.starts]
                 )
-            plan = self._plan(survey, len(begin.starts), self._chooses_starts(given))
+            searches = self._chooses_starts(given) and not self._goes_on(survey, family)
+            plan = self._plan(survey, len(begin.starts), searches)
             found = search_from(begin, survey, family, regularisation, plan)
             best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
         self.start_report_ = found.report
@@ -283,7 +284,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _opening(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> Opening:
         """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
         K = self.n_components
-        if self.warm_start and hasattr(self, "result_") and self._fits_shape(K, survey.source.n_features, family):
+        if self._goes_on(survey, family):
             return Opening(survey, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
         return opening(kinds, survey, K, door.seed_of(self.random_state), self._chooses_starts(given))
@@ -293,10 +294,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         asked = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
         return not asked and all(part is None for part in given)
 
-    def _fits_shape(self, K: int, d: int, family: Family) -> bool:
-        """Whether the last result has the shape and family that are asked for now."""
-        last = self.result_
-        return last.n_components == K and last.mixture.n_features == d and last.family == family.name
+    def _goes_on(self, survey: Survey, family: Family) -> bool:
+        """Whether EM goes on from the last result: it has the shape and family that are asked for now."""
+        if not self.warm_start or not hasattr(self, "result_"):
+            return False
+        last, shape = self.result_, (self.n_components, survey.source.n_features)
+        return last.mixture.means.shape == shape and last.family == family.name
 
     def _initialisers(self, rows: Rows, K: int, kept: Flags | None, given: _Given) -> Sequence[Initialiser]:
         """One initialiser per start."""

@@ -301,7 +301,7 @@ def cut(view: View, shares: Array, measure: Array, rng: np.random.Generator) -> 
 
 def joined(one: Part, other: Part) -> Part:
     """Two components as one: its mean and covariance are those of the two together."""
-    weight = one.weight + other.weight
+    weight = max(one.weight + other.weight, np.finfo(np.float64).tiny)
     mean = (one.weight * one.mean + other.weight * other.mean) / weight
     outer = sum((part.weight / weight) * (part.covariance + np.outer(part.mean - mean, part.mean - mean)) for part in (one, other))
     return Part(weight, mean, np.asarray(outer))

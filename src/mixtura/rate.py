@@ -20,6 +20,9 @@ LOOKS = 24
 SETTLED = 4
 DEVIATION = 1e-5
 """In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
+SMALL_DEVIATION = 1e-8
+"""Where the first says that a direction grows: it may have been large beside the spread of a component on few rows, and a saddle is
+one by any deviation."""
 NEGLIGIBLE = 1e-8
 TINY = 1e-300
 
@@ -37,13 +40,18 @@ def slowest_rate(step: Callable[[Moments], Moments], before: Moments, now: Momen
         return chart.vector(step(chart.moments(point)))
 
     origin = chart.vector(now)
-    try:
-        return _largest_ritz_value(image, origin, chart, before)
-    except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
-        return float("inf")
+
+    def rate_by(deviation: float) -> float:
+        try:
+            return _largest_ritz_value(image, origin, chart, before, deviation)
+        except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
+            return float("inf")
+
+    rate = rate_by(DEVIATION)
+    return rate if rate < 1.0 else rate_by(SMALL_DEVIATION)
 
 
-def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: Chart, before: Moments) -> float:
+def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: Chart, before: Moments, deviation: float) -> float:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     last = origin - chart.vector(before)
@@ -53,7 +61,7 @@ def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: C
     hessenberg = np.zeros((LOOKS + 1, LOOKS))
     rates: list[float] = []
     for look in range(min(LOOKS, len(origin))):
-        moved = (image(origin + DEVIATION * basis[look]) - at) / DEVIATION
+        moved = (image(origin + deviation * basis[look]) - at) / deviation
         for i, direction in enumerate(basis):
             hessenberg[i, look] = direction @ moved
             moved = moved - hessenberg[i, look] * direction
