@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import TypeAlias
 
@@ -15,8 +16,14 @@ from frame.best_known import Bench, BestKnown, bench
 from frame.contenders import THEIR_WORD
 from mixtura import GaussianMixture
 from mixtura.errors import CollapseError
+from mixtura.families import family_named
 from mixtura.mixture import Mixture
 from mixtura.parametrisation import stored_covariances
+from mixtura.regularisation import Regularisation
+from mixtura.runs import Effort, Plan
+from mixtura.sample import opening, search_from
+from mixtura.search import usual_starts
+from mixtura.stopping import RemainingGain
 
 SEEDS = 10
 RESTARTS = 500
@@ -25,9 +32,11 @@ AT_ONCE = 25
 
 THEIR_STARTS = ("kmeans", "k-means++", "random_from_data")
 THEIR_RUNS = 45
-SWAPS = 60
-SHARES = {"first": 2.0, "restarts": 0.4, "scikit-learn": 0.2, "swaps": 0.4}
-"""Of the seconds of a cell; the true groups and the default search of some seeds are seldom cut short."""
+THOROUGH = Effort(fits=20.0, least=5e8, patience=10_000)
+FIRST_THOROUGH = 100
+LONGEST = 20_000
+SHARES = {"first": 1.0, "restarts": 0.1, "scikit-learn": 0.1, "thorough": 1.0}
+"""Of the seconds of a cell; an attempt that has begun is not cut short."""
 
 Attempt: TypeAlias = tuple[str, Callable[[], Mixture]]
 """What it is, and how to make it."""
@@ -41,7 +50,7 @@ def hunt(name: str, family: str, K: int, table: BestKnown, seconds: float) -> li
         (_first(own, family, K), SHARES["first"] * seconds),
         (_restarts(own, family, K), SHARES["restarts"] * seconds),
         (_scikit_learn(own, family, K), SHARES["scikit-learn"] * seconds),
-        (_swaps(own, family, K, table), SHARES["swaps"] * seconds),
+        (_thorough(own, family, K), SHARES["thorough"] * seconds),
     )
     for attempts, limit in stages:
         end = time.process_time() + limit
@@ -99,26 +108,17 @@ def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
         yield f"scikit-learn, {kind}, seed {seed}", run
 
 
-def _swaps(own: Bench, family: str, K: int, table: BestKnown) -> Iterator[Attempt]:
-    """From the best so far: one component gives its rows to the others and comes up again about some row."""
-    X = own.data.rows
-    rng = np.random.default_rng(0)
-    for number in count():
-        best = table.entries.get((own.data.name, family, K))
-        if best is None or number == SWAPS:
-            return
-        out, row = int(rng.integers(K)), X[rng.integers(len(X))]
-        size = int(rng.integers(2 * X.shape[1] + 2, max(2 * X.shape[1] + 3, len(X) // K)))
+def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
+    """The search with ten times the effort of a default one and more."""
+    survey = own.survey
+    plan = Plan(RemainingGain(), LONGEST, screened=True, accelerated=True, effort=THOROUGH)
+    for seed in count(FIRST_THOROUGH):
 
-        def run(out: int = out, row: np.ndarray = row, size: int = size, mixture: Mixture = best.mixture) -> Mixture:
-            joint = mixture.log_joint(X)
-            joint[:, out] = -np.inf
-            shares = np.exp(joint - joint.max(axis=1, keepdims=True))
-            nearest = np.argsort((((X - row) / X.std(axis=0)) ** 2).sum(axis=1))[:size]
-            shares[nearest] = np.arange(K) == out
-            return _ours(X, family, K, init_params=shares / shares.sum(axis=1, keepdims=True))
+        def run(seed: np.random.SeedSequence) -> Mixture:
+            begin = opening(usual_starts(), survey, K, seed)
+            return search_from(begin, survey, family_named(family), Regularisation(survey.scale), plan).best.mixture
 
-        yield f"swap {number} of a component from the best so far", run
+        yield f"search with ten times the effort, seed {seed}", partial(run, np.random.SeedSequence(seed))
 
 
 def _ours(X: np.ndarray, family: str, K: int, **settings: object) -> Mixture:
