@@ -78,7 +78,7 @@ def test_every_picture_of_one_panel_goes_into_given_axes_and_looks_right_without
     ax = Figure().add_subplot()
     assert draw(mixture, rows_of(mixture, 50), ax=ax) is ax
     assert draw(mixture, rows_of(mixture, 50)) is not ax
-    assert ax.get_xlabel() == "column 1"
+    assert ax.get_xlabel() == "column 0"
 
 
 def test_a_data_frame_names_the_axes(two):

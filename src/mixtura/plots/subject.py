@@ -49,11 +49,11 @@ def tree_of(result: Any) -> MergeTree:
 
 
 def names_of(result: Any, X: ArrayLike, columns: Sequence[str] | None, d: int) -> list[str]:
-    """Names for the d columns: those given, those of the data frame, those the estimator was fitted with, or ``column 1`` ..."""
+    """Names for the d columns: those given, those of the data frame, those the estimator was fitted with, or ``column 0`` ..."""
     for known in (columns, getattr(X, "columns", None), getattr(result, "feature_names_in_", None)):
         if known is not None:
             return [str(name) for name in known]
-    return [f"column {j}" for j in range(1, d + 1)]
+    return [f"column {j}" for j in range(d)]
 
 
 def _expect(found: Any, kind: type[Kind], came: Any) -> Kind:
