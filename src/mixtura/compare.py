@@ -275,12 +275,22 @@ def _method(name: str, outcome: Outcome | str, Z: Array, groups: Labels | None, 
 
 
 def _sentences(verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence, n: int) -> tuple[str, ...]:
-    """The verdict, on how many rows it rests, and what failed."""
-    said = list(verdict.sentences)
+    """The verdict, on how many rows it rests, what the truth says, and what failed."""
+    said = [*verdict.sentences, *_with_the_truth(methods)]
     if evidence.n_rows < n:
         said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
     said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason)
     return tuple(said)
+
+
+def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
+    """Which method comes nearest to the groups that are known."""
+    known = [(method.truth_ari, method.name) for method in methods if method.truth_ari is not None]
+    if not known:
+        return []
+    most = max(value for value, _ in known)
+    nearest = [name for value, name in known if value == most]
+    return [f"Nearest to the known groups: {' and '.join(nearest)}, with an adjusted Rand index of {most:.2f}."]
 
 
 # ---- measuring ---------------------------------------------------------------------------------------------------------

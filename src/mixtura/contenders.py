@@ -153,7 +153,7 @@ def dbscan(Z: Array, seed: int | None) -> Outcome:
     used = some_rows(len(Z), DENSITY_ROWS, seed)
     min_samples = neighbours(Z)
     eps, seconds_to_choose = timed(lambda: knee_distance(Z[used], min_samples))
-    labels, seconds = timed(lambda: _dbscan_labels(Z, used, eps, min_samples))
+    labels, seconds = timed(lambda: dbscan_labels(Z, used, eps, min_samples))
     noise = int((labels == NOISE).sum())
     rest = " The other rows joined their nearest core row within eps." if len(used) < len(Z) else ""
     return Outcome(
@@ -216,7 +216,7 @@ def _k_by_silhouette(Z: Array, seed: int | None) -> int:
 
 def neighbours(Z: Array) -> int:
     """DBSCAN's ``min_samples`` on these rows."""
-    return max(NEIGHBOURS, 2 * Z.shape[1])
+    return max(NEIGHBOURS, 2 * int(Z.shape[1]))
 
 
 def knee_distance(Z: Array, min_samples: int) -> float:
@@ -237,7 +237,7 @@ def core_distances(points: Array, Z: Array, k: int) -> Array:
     return np.asarray(distances[:, -1])
 
 
-def _dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Labels:
+def dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Labels:
     """Clusters of the used rows, then of all: the cluster of the nearest core row within eps, or noise."""
     distinct, place, times = np.unique(Z[used], axis=0, return_inverse=True, return_counts=True)
     model = DBSCAN(eps=eps, min_samples=min_samples).fit(distinct, sample_weight=times)
