@@ -28,6 +28,8 @@ COMMANDS = (
     "test",
     "predict",
     "compare",
+    "plot",
+    "report",
 )
 """A new command is a module with a function ``run``, and its name here."""
 
