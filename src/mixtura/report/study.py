@@ -111,7 +111,7 @@ class Study:
         """Numbers of the rows whose largest membership is below 0.9, the least sure first."""
         largest = self.memberships.max(axis=1)
         order = np.argsort(largest, kind="stable")
-        return order[largest[order] < SURE]
+        return np.asarray(order[largest[order] < SURE])
 
     @cached_property
     def tree(self) -> MergeTree:
