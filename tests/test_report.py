@@ -322,5 +322,5 @@ def test_the_film_of_em_plays_steps_and_loads_nothing(browser, faithful, tmp_pat
     tab.fill("#slider", "4")
     assert tab.inner_text("#said").startswith("iteration 4 of 4")
     tab.click("#play")
-    tab.wait_for_function("document.getElementById('slider').value === '2'")
+    tab.locator("#said", has_text="iteration 2 of 4").wait_for()
     assert not sounds

@@ -30,6 +30,7 @@ COMMANDS = (
     "compare",
     "plot",
     "report",
+    "explore",
 )
 """A new command is a module with a function ``run``, and its name here."""
 
