@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.optimize import linear_sum_assignment
 from scipy.stats import chi2
 
 from mixtura.arrays import Array, Labels
@@ -20,6 +19,7 @@ from mixtura.plots import GREY, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.look import LEGEND, counted, headline, plain, tidy, whole_title
 from mixtura.plots.raster import draw_colours
+from mixtura.relabelling import relabelled
 
 CROWDED = 10_000
 """Above this many rows a panel is an image."""
@@ -37,22 +37,7 @@ def matched_labels(comparison: Comparison) -> dict[str, Labels]:
     if not comparison.labels:
         return {}
     reference = comparison.labels.get(MIXTURE, next(iter(comparison.labels.values())))
-    return {name: _matched(labels, reference) for name, labels in comparison.labels.items()}
-
-
-def _matched(labels: Labels, reference: Labels) -> Labels:
-    """Labels under the numbers of the reference."""
-    both = (labels >= 0) & (reference >= 0)
-    if not both.any():
-        return labels
-    shared = np.zeros((labels.max() + 1, reference.max() + 1), dtype=np.intp)
-    np.add.at(shared, (labels[both], reference[both]), 1)
-    numbers = np.full(len(shared), -1, dtype=np.intp)
-    own, theirs = linear_sum_assignment(-shared)
-    numbers[own] = theirs
-    alone = numbers < 0
-    numbers[alone] = shared.shape[1] + np.arange(alone.sum())
-    return np.where(labels >= 0, numbers[np.maximum(labels, 0)], labels)
+    return {name: relabelled(labels, reference) for name, labels in comparison.labels.items()}
 
 
 def plot_comparison(

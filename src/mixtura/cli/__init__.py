@@ -28,6 +28,9 @@ COMMANDS = (
     "test",
     "predict",
     "compare",
+    "plot",
+    "report",
+    "explore",
 )
 """A new command is a module with a function ``run``, and its name here."""
 
