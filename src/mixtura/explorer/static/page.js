@@ -241,7 +241,7 @@ function showCurve() {
     ? [{ x: best, y: winner.bic, text: `lowest BIC: K = ${best}`, showarrow: true, arrowhead: 2, ay: 36, ax: 0, arrowcolor: colour("--ink") }]
     : [];
   const shown = chart($("curve"), lines, {
-    x: "components K (hollow: a degenerate component, so it may not win)",
+    x: "components K",
     y: "lower is better",
     xMore: { dtick: 1, range: [0.5, table.curve + 0.5] },
     more: { annotations },
