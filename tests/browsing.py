@@ -39,6 +39,17 @@ def browser() -> Iterator[Any]:
 def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
     """The page behind the one-time link."""
     context = chrome.new_context(**{"viewport": {"width": 1400, "height": 900}, **settings})
+    try:
+        with tab_of(context, server) as page:
+            page.goto(server.app.access.link)
+            yield page
+    finally:
+        context.close()
+
+
+@contextmanager
+def tab_of(context: Any, server: Running) -> Iterator[Any]:
+    """A tab that is watched; one of a context that used the link needs no other."""
     page = context.new_page()
     complaints: list[str] = []
     home = f"http://{server.host}/"
@@ -46,9 +57,8 @@ def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url))
     page.on("websocket", lambda socket: socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url))
-    page.goto(server.app.access.link)
     try:
         yield page
         assert complaints == []
     finally:
-        context.close()
+        page.close()

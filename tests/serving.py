@@ -65,3 +65,4 @@ def running(app: LocalApp) -> Iterator[Running]:
         finally:
             server.should_exit = True
             thread.join()
+            app.at_end()

@@ -74,6 +74,20 @@ def test_a_model_is_that_of_the_estimator_and_made_once(opened):
     assert runs.run(Settings(2, "EEE", 0)) is run
 
 
+def test_a_program_that_ends_calls_off_what_it_computes(opened):
+    runs = Runs(opened)
+    runs.end()
+    with pytest.raises(ValueError, match="the program is ending"):
+        runs.run(Settings(3, "VVV", 0))
+    runs.end()
+
+
+def test_the_curve_in_the_background_makes_nobody_wait(opened):
+    runs = Runs(opened)
+    with runs._background:  # as while a large K is fitted
+        assert runs.run(Settings(1, "VVV", 0)).settings.n_components == 1
+
+
 # ---- what the page is told ---------------------------------------------------------------------------------------------
 
 

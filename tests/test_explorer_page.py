@@ -13,7 +13,7 @@ pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
 
 from sklearn.datasets import load_iris
 
-from browsing import browser, page_of
+from browsing import browser, page_of, tab_of
 from mixtura import GaussianMixture
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
@@ -37,9 +37,19 @@ def faithful() -> Opened:
     return Opened(X, names, str(FAITHFUL))
 
 
+@pytest.fixture(scope="module")
+def opened_once(chrome) -> Iterator[Any]:
+    """The link works once, so all tests share the browser's context that used it, and what the server has computed."""
+    with running(explorer_app(faithful())) as server, page_of(chrome, server) as first:
+        first.wait_for_selector(READY)
+        yield server, first.context
+
+
 @pytest.fixture
-def page(chrome) -> Iterator[Any]:
-    with running(explorer_app(faithful())) as server, page_of(chrome, server) as it:
+def page(opened_once) -> Iterator[Any]:
+    server, context = opened_once
+    with tab_of(context, server) as it:
+        it.goto(f"http://{server.host}/")
         it.wait_for_selector(READY)
         yield it
 
@@ -119,7 +129,7 @@ def test_the_table_goes_to_a_model_too(page):
 def test_a_family_is_chosen_and_its_curve_drawn(page):
     page.select_option("#family", "EEE")
     wait_for(page, "#status", "K = 2, EEE")
-    page.wait_for_function("document.getElementById('curve').data[0].x.length === 10")
+    page.wait_for_function("() => document.getElementById('curve').data[0].x.length === 10")
 
 
 def test_a_clicked_point_shows_its_membership_bars(page):
@@ -131,7 +141,7 @@ def test_a_clicked_point_shows_its_membership_bars(page):
     bars = page.locator("#row li").all_inner_texts()
     assert [float(re.search(r"([\d.]+) %", bar)[1]) for bar in bars] == pytest.approx((100 * shares[row]).tolist(), abs=0.06)
     widths = page.evaluate("[...document.querySelectorAll('#row .fill')].map((e) => parseFloat(e.style.width))")
-    assert widths == pytest.approx((100 * shares[row]).tolist(), abs=1e-6)
+    assert widths == pytest.approx((100 * shares[row]).tolist(), abs=1e-3)
     box = page.locator("#scatter canvas").bounding_box()
     page.mouse.click(*place_of(opened.X, 0, box))
     page.wait_for_function("(s) => !document.querySelector('#row').textContent.startsWith(s)", arg=f"Row {row + 1}:")
@@ -213,7 +223,7 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(chrome, scheme):
         assert len(set(lefts)) == 1
         page.select_option("#x", "2")
         page.select_option("#y", "2")  # the same column twice: the other axis takes what this one had
-        page.wait_for_function("document.getElementById('x').value === '1'")
+        page.wait_for_function("() => document.getElementById('x').value === '1'")
 
 
 def test_a_hundred_thousand_points_stay_fluid(chrome):
@@ -221,10 +231,13 @@ def test_a_hundred_thousand_points_stay_fluid(chrome):
     X = rng.normal(0, 1, (100_000, 3)) + rng.integers(0, 3, (100_000, 1)) * 5
     opened = Opened(X, ("a", "b", "c"), "large.csv")
     with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
-        sizes = []
-        page.on("response", lambda answer: sizes.append((answer.url, answer.headers.get("content-type"), answer)))
+        kinds: dict[str, set[str]] = {}
+        page.on("response", lambda answer: kinds.setdefault(answer.url, set()).add(answer.headers.get("content-type", "")))
         wait_for(page, "#status", "K = ")
-        page.wait_for_function("document.querySelector('#scatter canvas')?.getAttribute('aria-label')?.includes('100,000 points')")
+        words = "100,000 points"
+        page.wait_for_function(
+            "(w) => document.querySelector('#scatter canvas')?.getAttribute('aria-label')?.includes(w)", arg=words
+        )
         page.fill("#seed", "1")
         page.dispatch_event("#seed", "change")
         wait_for(page, "#frame-shown", "0 of")
@@ -241,4 +254,5 @@ def test_a_hundred_thousand_points_stay_fluid(chrome):
             }"""
         )
         assert seconds < 0.5  # about 0.05 on an idle machine
-        page.evaluate("document.body.dataset.over = 'yes'")
+        for what in ("column", "memberships"):
+            assert kinds[f"http://{server.host}/api/{what}"] == {"application/octet-stream"}

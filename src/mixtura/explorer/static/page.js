@@ -200,7 +200,7 @@ async function sweepCurve() {
   const mine = ++sweep;
   state.curve = new Map();
   for (let K = 1; K <= table.curve; K++) {
-    const run = await askJson("/api/run", { ...settings(), components: K, start: "" }).catch((error) => ({ components: K, failed: error.message }));
+    const run = await askJson("/api/run", { ...settings(), components: K, start: "", background: 1 }).catch((error) => ({ components: K, failed: error.message }));
     if (mine !== sweep) return;
     state.curve.set(K, run);
     showCurve();
