@@ -1,0 +1,7 @@
+"""The local web server beneath ``mixtura explore`` and ``mixtura learn``: who may ask, what may be asked for, what a page may do.
+
+- :mod:`mixtura.web.access`: the secrets of one server: a link that works once, a cookie, a key.
+- :mod:`mixtura.web.guard`: refuses whatever is not asked by the page itself, before any route sees it.
+- :mod:`mixtura.web.shelf`: the files that may be served, listed when the server starts.
+- :mod:`mixtura.web.server`: ``secured(routes, ...)`` puts an app together, ``serve(app)`` runs it on 127.0.0.1.
+"""
