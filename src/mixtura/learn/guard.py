@@ -1,8 +1,8 @@
 """The process between the server and a code cell: it shuts the cell in, watches the clock, and leaves nothing behind.
 
 Started by :mod:`mixtura.learn.sandbox` for one cell. Its first line of input is the order, as JSON; its input then stays open as a
-lifeline: anything that comes, or the end of it (the server is gone), stops the cell. Reports go to the descriptor ``report``, one JSON
-document a line: ``{"confined": ...}``, ``{"refused": ...}``, and at last ``{"end": ...}``.
+lifeline: anything that comes, or the end of it (the server is gone), stops the cell. Reports go to the descriptor ``report``, one
+JSON document a line: ``{"confined": ...}``, ``{"refused": ...}``, and at last ``{"end": ...}``.
 
 A descendant of the cell cannot get away. The guard is the one that orphans fall to, whatever session or group they moved to; it
 stops all its descendants, looks again until there is no new one, then kills them. Where the cell has a user of its own, one call
@@ -104,8 +104,9 @@ def _let_it_read_python(mounts: bool) -> None:
     closed = confine.closed_folders(confine.what_python_reads())
     if closed and not mounts:
         raise Refused(
-            f"As root, code cells run under a user without rights, but that user cannot read Python: {', '.join(closed)} is closed to "
-            "others. Start mixtura learn as an ordinary user, or install Python and mixtura where every user may read."
+            "As root, code cells run under a user without rights, but that user cannot read Python: "
+            f"{', '.join(closed)} is closed to others. Start mixtura learn as an ordinary user, or install Python and mixtura "
+            "where every user may read."
         )
     for home, paths in closed.items():
         confine.show_only(home, paths)
@@ -124,8 +125,8 @@ def lay_out(folder: str, order: dict[str, Any], got: Confinement) -> None:
         path.write_bytes(data)
     if got.user is not None:
         for parent, _, names in os.walk(folder):
-            for path in (parent, *(os.path.join(parent, name) for name in names)):
-                os.chown(path, got.user, got.user)
+            for owned in (parent, *(os.path.join(parent, name) for name in names)):
+                os.chown(owned, got.user, got.user)
 
 
 def environment(folder: str) -> dict[str, str]:
@@ -333,7 +334,7 @@ def main(report: int, figures: int) -> None:
 
 def _first_line() -> bytes:
     """The order, read byte for byte from the descriptor: what comes after it is the lifeline's."""
-    parts = []
+    parts: list[bytes] = []
     while not parts or not parts[-1].endswith(b"\n"):
         part = os.read(0, 65536)
         if not part:
