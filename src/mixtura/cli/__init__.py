@@ -28,6 +28,7 @@ COMMANDS = (
     "test",
     "predict",
     "compare",
+    "explore",
     "learn",
 )
 """A new command is a module with a function ``run``, and its name here."""

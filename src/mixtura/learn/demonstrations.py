@@ -6,7 +6,7 @@ Every function takes the data and returns plain numbers for the page. Nothing he
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from time import perf_counter
@@ -92,9 +92,9 @@ def numbered_like(labels: Labels, others: Labels) -> Labels:
     if not len(found):
         return labels
     shared = np.array([[np.sum((labels == a) & (others == b)) for b in range(others.max() + 1)] for a in found])
-    taken = dict(zip(*linear_sum_assignment(-shared), strict=True))
+    taken = {int(i): int(number) for i, number in zip(*linear_sum_assignment(-shared), strict=True)}
     free = iter(range(int(others.max()) + 1, int(others.max()) + 1 + len(found)))
-    new = {int(label): int(taken[i]) if i in taken else next(free) for i, label in enumerate(found)}
+    new = {int(label): taken[i] if i in taken else next(free) for i, label in enumerate(found)}
     return np.array([new.get(int(label), -1) for label in labels])
 
 
@@ -168,7 +168,7 @@ def race(n: int) -> dict[str, Any]:
     with _quiet(), calm(n):
         GaussianMixture(K, n_init=1, random_state=0).fit(X[:200])  # what is loaded at the first fit is no part of the race
         KMeans(K, n_init=1, random_state=0).fit(X[:200])
-        lanes = [
+        lanes: list[tuple[str, Callable[[], object]]] = [
             ("K-Means, one start", lambda: KMeans(K, n_init=1, random_state=0).fit(X)),
             ("mixture, one start", lambda: GaussianMixture(K, n_init=1, random_state=0).fit(X)),
             ("K-Means, ten starts", lambda: KMeans(K, n_init=10, random_state=0).fit(X)),

@@ -15,8 +15,8 @@ DATA = ("data.csv", "old_faithful.csv")
 OPENING = """\
 # Soft clustering with Gaussian mixtures
 
-The lesson of `mixtura learn` as a notebook, on Old Faithful: eruptions of a geyser and the waiting times to the next, in minutes. On the
-page, the same text stands between pictures that move: `mixtura learn` opens it."""
+The lesson of `mixtura learn` as a notebook, on Old Faithful: eruptions of a geyser and the waiting times to the next, in
+minutes. On the page, the same text stands between pictures that move: `mixtura learn` opens it."""
 
 
 def notebook() -> dict[str, Any]:

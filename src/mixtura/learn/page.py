@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from mixtura.learn.lesson import Piece, Section, anchor_of, sections
 
-HINT = "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program here. What it prints and draws will appear in this place."
+HINT = "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program. What it prints and draws will appear in this place."
 
 CELL = """\
 <div class="cell" id="{name}">
