@@ -74,3 +74,14 @@ def telling_columns(mixture: Mixture, n: int) -> Labels:
     """Numbers of the ``n`` columns that set the components apart most, in the order of the columns."""
     order = np.argsort(-separations(mixture), kind="stable")[:n]
     return np.sort(order)
+
+
+def spread_ratios(mixture: Mixture) -> Array:
+    """Standard deviation of every component over that within the other components (K,d); NaN where there is no other."""
+    w = mixture.weights[:, None]
+    variances = np.einsum("kjj->kj", mixture.covariance.dense())
+    rest = 1.0 - w
+    with np.errstate(divide="ignore", invalid="ignore"):
+        within = ((w * variances).sum(axis=0) - w * variances) / rest
+        found = np.sqrt(variances / within)
+    return np.where(rest > 0, found, np.nan)

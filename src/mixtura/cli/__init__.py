@@ -28,6 +28,8 @@ COMMANDS = (
     "test",
     "predict",
     "compare",
+    "plot",
+    "report",
     "explore",
     "learn",
 )

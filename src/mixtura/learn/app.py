@@ -106,7 +106,7 @@ ANSWERS: dict[str, Callable[[Question], Any]] = {
     "optima": lambda q: live.optima(_rows_of(q), _k_of(q, 4)),
     "criteria": lambda q: live.criteria(_rows_of(q)),
     "certainty": lambda q: live.uncertainty_of_k(_rows_of(q)),
-    "comparison": lambda q: live.three_methods(_rows_of(q)),
+    "comparison": lambda q: live.methods(_rows_of(q)),
 }
 
 

@@ -141,7 +141,7 @@ def shapes(X: Array) -> dict[str, Any]:
         selector = GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0).fit(X)
         best = selector.best_estimator_
         merged = best.merged(X)
-        other = comparing.compare(X, n_components=max(merged.n_clusters, 1)).labels
+        compared = comparing.compare(X)
     own = merged.predict(X)
     return {
         **parameters(best.result_.mixture),
@@ -149,8 +149,9 @@ def shapes(X: Array) -> dict[str, Any]:
         "elbow": merged.n_clusters,
         "merged": [_merged_to(merged, X, G) for G in range(1, best.n_components + 1)],
         "sentence": selector.selection_.sentences[0],
-        "k_means": numbered_like(other["K-Means"], own).tolist(),
-        "dbscan": numbered_like(other["DBSCAN"], own).tolist(),
+        "suits": list(compared.sentences),
+        "k_means": numbered_like(compared.labels["K-Means"], own).tolist(),
+        "dbscan": numbered_like(compared.labels["DBSCAN"], own).tolist(),
     }
 
 
@@ -240,19 +241,20 @@ def _selector() -> GaussianMixtureSelector:
     return GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0)
 
 
-# ---- three methods -------------------------------------------------------------------------------------------------
+# ---- several methods -------------------------------------------------------------------------------------------------
 
 
-def three_methods(X: Array) -> dict[str, Any]:
+def methods(X: Array) -> dict[str, Any]:
     """The comparison of :mod:`mixtura.compare`, and its labels with one numbering."""
     with _quiet():
         found = comparing.compare(X)
-    names = [method.name for method in found.methods]
-    own = found.labels["Gaussian mixture"]
+    own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))
     return {
         "methods": [asdict(method) for method in found.methods],
-        "labels": {name: numbered_like(found.labels[name], own).tolist() for name in names},
+        "labels": {name: numbered_like(labels, own).tolist() for name, labels in found.labels.items()},
         "agreement": [[a, b, value] for (a, b), value in found.agreement.items()],
+        "suits": list(found.suits),
+        "sentences": list(found.sentences),
     }
 
 

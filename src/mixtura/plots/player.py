@@ -62,7 +62,7 @@ document.getElementById("next").addEventListener("click", () => step(1));
 document.getElementById("first").addEventListener("click", () => { stop(); show(0); });
 slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || event.target.tagName === "BUTTON") return;
+  if (event.target.tagName === "INPUT" || (event.key === " " && event.target.tagName === "BUTTON")) return;
   if (event.key === "ArrowLeft") step(-1);
   if (event.key === "ArrowRight") step(1);
   if (event.key === " ") { event.preventDefault(); toggle(); }

@@ -37,6 +37,7 @@ def plot_trace(result: Any, ax: Axes | None = None) -> Axes:
     )
     headline(ax, f"{fit.family}, K = {fit.n_components}: {counted(fit.n_iter, 'iteration')}", fill(fit.stop.value, 90))
     ax.set(xlabel="iteration", ylabel="log-likelihood (higher is better)")
+    ax.ticklabel_format(axis="y", useOffset=False, style="plain")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.margins(x=0.04, y=0.08)
     tidy(ax)

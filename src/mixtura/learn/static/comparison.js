@@ -7,9 +7,10 @@ import { Plane } from "./plane.js";
 const SAYS = [
   ["soft clusters", (m) => (m.soft ? "yes" : "no")],
   ["shape assumed", (m) => m.shape],
-  ["seconds for one fit", (m) => number(m.seconds, 2)],
+  ["seconds for one fit", (m) => (m.reason ? `failed: ${m.reason}` : number(m.seconds, 2))],
   ["seconds to choose K or eps", (m) => (m.seconds_to_choose === null ? "nothing was chosen" : number(m.seconds_to_choose, 2))],
   ["K needed", (m) => (m.needs_k ? "yes" : "no")],
+  ["what chose it", (m) => m.k_chosen_by],
   ["clusters found", (m) => m.n_clusters],
   ["output", (m) => m.output],
   ["how to read it", (m) => m.interpretation],
@@ -19,12 +20,13 @@ const SAYS = [
 ];
 
 export function comparison(place, data) {
-  const [planes, numbers, agreement] = [element("div", { class: "three" }), element("div"), element("p")];
-  place.replaceChildren(planes, numbers, agreement);
+  const [planes, said, numbers, agreement] = [element("div", { class: "two" }), element("p", { role: "status" }), element("div"), element("p")];
+  place.replaceChildren(said, planes, numbers, agreement);
 
   return async function renew() {
     const found = await data.ask("comparison");
-    planes.replaceChildren(...found.methods.map((method) => picture(method, found.labels[method.name])));
+    said.textContent = found.sentences.join(" ");
+    planes.replaceChildren(...found.methods.filter((method) => found.labels[method.name]).map((method) => picture(method, found.labels[method.name])));
     numbers.replaceChildren(table(["", ...found.methods.map((method) => method.name)], SAYS.map(([title, of]) => [title, ...found.methods.map(of)]), "Measured on these data, on this machine"));
     agreement.textContent = `Agreement (adjusted Rand index; 1 is the same clusters, 0 is chance): ${found.agreement.map(([a, b, value]) => `${a} and ${b} ${number(value, 2)}`).join(", ")}.`;
   };

@@ -13,10 +13,12 @@ export function shapes(place, data, complain) {
   const many = slider("clusters after merging", { min: 1, max: 1, step: 1, value: 1 }, (value) => ((clusters = value), draw()));
   const moons = button("Take the moons as data", () => data.change({ kind: "moons", n: 500, added: [] }).catch(complain));
   const said = element("p", { role: "status" });
+  const suits = element("p");
   place.replaceChildren(
     element("div", { class: "controls" }, moons, many),
     said,
     element("div", { class: "two" }, ...names.map((name) => element("figure", {}, planes[name].canvas, captions[name]))),
+    suits,
   );
 
   async function renew() {
@@ -25,6 +27,7 @@ export function shapes(place, data, complain) {
     many.querySelector("input").max = found.merged.length;
     many.set(clusters);
     moons.hidden = data.chosen.kind === "moons";
+    suits.textContent = found.suits.join(" ");
     draw();
   }
 
