@@ -28,6 +28,7 @@ class Part {
 
   changed() {
     this.stale = true;
+    this.place.classList.add("busy");
     if (this.visible) this.refresh();
   }
 
@@ -43,7 +44,7 @@ class Part {
     } catch (error) {
       this.complain(error);
     }
-    if (asked === this.asked) this.place.classList.remove("busy");
+    if (asked === this.asked && !this.stale) this.place.classList.remove("busy");
   }
 
   /** Say what went wrong, in the part where it did. */
