@@ -71,11 +71,11 @@ def plot_curves(
     return ax
 
 
-def draw_curves(ax: Axes, view: View, *, overlap: bool = False) -> float:
-    """Everything but titles and the legend; the share that overlaps."""
+def draw_curves(ax: Axes, view: View, *, overlap: bool = False, limits: Array | None = None) -> float:
+    """Everything but titles and the legend, over the histogram or between ``limits (2,)``; the share that overlaps."""
     values = view.rows[:, 0]
     heights, _, _ = ax.hist(values, bins=_n_bins(len(values)), density=True, color=PALE, histtype="stepfilled")
-    left, right = ax.get_xlim()
+    left, right = ax.get_xlim() if limits is None else limits.tolist()
     grid = curve_grid(view.mixture, left, right)
     bells = np.exp(view.mixture.log_joint(grid[:, None]))
     for bell, colour in zip(bells.T, view.colours, strict=True):
