@@ -158,7 +158,7 @@ class Run:
 
     Examples
     --------
-    >>> [event.text for event in Run("print(6 * 7)") if isinstance(event, Text)]
+    >>> "".join(event.text for event in Run("print(6 * 7)") if isinstance(event, Text))
     ['42\\n']
     """
 
