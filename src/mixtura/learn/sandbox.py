@@ -159,7 +159,7 @@ class Run:
     Examples
     --------
     >>> "".join(event.text for event in Run("print(6 * 7)") if isinstance(event, Text))
-    ['42\\n']
+    '42\\n'
     """
 
     def __init__(self, code: str, files: Mapping[str, bytes] | None = None, limits: Limits | None = None) -> None:
