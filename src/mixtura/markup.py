@@ -111,7 +111,8 @@ def _components(mixture: Mixture, names: Sequence[str] | None) -> str:
     body = "".join(_row(k, shown, spreads[k]) for k in range(rows))
     more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (columns < d)
     return (
-        f'<table style="border-collapse:collapse;font-size:inherit"><thead><tr>{_cells(heads, "th")}</tr></thead><tbody>{body}</tbody></table>'
+        f'<table style="border-collapse:collapse;font-size:inherit"><thead><tr>{_cells(heads, "th")}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
         + _paragraph("Mean ± standard deviation of each column; label is what predict says.")
         + (_paragraph(f"And {' and '.join(more)}.") if more else "")
     )

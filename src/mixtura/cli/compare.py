@@ -36,6 +36,7 @@ ROWS = {
     "interpretation": "interpretability",
     "unsure_rows": "unsure rows",
     "noise_rows": "noise rows",
+    "rows_used": "rows it was run on",
     "silhouette": "silhouette (higher is better)",
     "calinski_harabasz": "Calinski-Harabasz (higher is better)",
     "davies_bouldin": "Davies-Bouldin (lower is better)",
