@@ -9,7 +9,7 @@ from mixtura.arrays import Labels
 
 
 def relabelled(labels: Labels, like: Labels) -> Labels:
-    """The same clusters with the numbers under which they share most rows with ``like``; -1 stays noise.
+    """The same clusters with the numbers under which they share most rows with ``like``; below 0, as -1 for noise, they stay.
 
     Clusters that are left over get numbers that ``like`` does not use, the largest cluster first.
 
@@ -18,14 +18,14 @@ def relabelled(labels: Labels, like: Labels) -> Labels:
     >>> relabelled(np.array([1, 1, 0, -1, 2]), np.array([0, 0, 1, 1, 1])).tolist()
     [0, 0, 1, -1, 2]
     """
-    own = np.arange(labels.max() + 1)
-    theirs = np.arange(like.max() + 1)
+    own = np.arange(max(labels.max(), -1) + 1)
+    theirs = np.arange(max(like.max(), -1) + 1)
     shared = np.zeros((len(own), len(theirs)), dtype=np.intp)
     inside = (labels >= 0) & (like >= 0)
     np.add.at(shared, (labels[inside], like[inside]), 1)
     rows, columns = linear_sum_assignment(-shared)
     left = np.setdiff1d(own, rows)
     left = left[np.argsort(-np.bincount(labels[labels >= 0], minlength=len(own))[left], kind="stable")]
-    number = np.full(len(own) + 1, -1, dtype=np.intp)  # the last one answers for -1
+    number = np.zeros(max(len(own), 1), dtype=np.intp)
     number[rows], number[left] = columns, len(theirs) + np.arange(len(left))
-    return number[labels]
+    return np.where(labels < 0, labels, number[np.maximum(labels, 0)])

@@ -31,14 +31,17 @@ class Data:
     X: Array
     names: tuple[str, ...]
     left_out: list[tuple[str, str]]
+    truth: list[str] | None = None
 
 
-def read_data(data: str, columns: str | None, out: Plain) -> Data:
-    """Read a table and say which columns are used."""
+def read_data(data: str, columns: str | None, out: Plain, truth: str | None = None) -> Data:
+    """Read a table and say which columns are used; the column ``truth`` holds known groups and is never one of them."""
     from mixtura.errors import DataError
     from mixtura.tables import read_table
 
-    table = read_table(data)
+    table = read_table(data, truth)
+    groups = None if truth is None else table.groups(truth)
+    table = table if truth is None else table.without(truth)
     wanted = None if columns is None else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
     X, names, left_out = table.numeric(wanted)
     if len(X) < 2:
@@ -61,7 +64,7 @@ def read_data(data: str, columns: str | None, out: Plain) -> Data:
         out.say(
             f"mind: {', '.join(few)} with {FEW_VALUES} values or fewer; a category is no measurement, and --columns leaves it out"
         )
-    return Data(table, X, names, left_out)
+    return Data(table, X, names, left_out, groups)
 
 
 @contextmanager

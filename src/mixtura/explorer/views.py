@@ -147,6 +147,7 @@ def comparison_view(comparison: Comparison) -> Json:
                 "agreement": next((v for pair, v in comparison.agreement.items() if set(pair) == {method.name, MIXTURE}), None),
             }
             for method in comparison.methods
+            if not method.reason
         ]
     }
 

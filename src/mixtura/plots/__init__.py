@@ -6,8 +6,9 @@ panels make a figure of their own. People read these pictures, so components are
 of ``predict``.
 """
 
+from mixtura.palette import PALETTE
 from mixtura.plots.animation import EMSteps, animate, draw_step, em_steps
-from mixtura.plots.colours import PALETTE, blended_colours, component_colours
+from mixtura.plots.colours import blended_colours, component_colours
 from mixtura.plots.criteria import plot_choices, plot_criteria, plot_families
 from mixtura.plots.curves import plot_curves
 from mixtura.plots.density import plot_density

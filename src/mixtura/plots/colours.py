@@ -10,9 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from mixtura.arrays import Array
-
-PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadd", "#b9ac70", "#717581", "#94a4a2")
-"""Ten colours that people with any kind of colour vision can tell apart (Petroff 2021, arXiv:2107.02270), greys last."""
+from mixtura.palette import PALETTE as PALETTE
 
 SHADES = (1.0, 0.35, 1.9, 0.6, 1.5)
 """Beyond ten components the palette comes again in these multiples of its light: dark, light, and so on."""

@@ -12,11 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from mixtura.arrays import Array
 from mixtura.plots.curves import draw_curves
-from mixtura.plots.look import GREY, INK, LEGEND, plain
-from mixtura.plots.scatter import LEVELS, draw_plane, level_handles
+from mixtura.plots.look import GREY, INK, LEGEND, axis_name, plain
+from mixtura.plots.raster import limits_of
+from mixtura.plots.scatter import LEVELS, draw_plane, level_handles, radius_of
 from mixtura.plots.subject import mixture_of, names_of
 from mixtura.plots.view import MOST_COLUMNS, View, view_of
+
+NARROW = 20
+"""Letters of a name beside a small panel."""
 
 SMALL = (150, 110)
 """Pixels of an image in a small panel."""
@@ -98,18 +103,25 @@ def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
         panel.axis("off")
         return
     if i == j:
-        draw_curves(panel, view.panel(i))
+        draw_curves(panel, view.panel(i), limits=_reach(view.panel(i)))
         panel.set(yticks=[], ylabel="")
         panel.spines["left"].set_visible(False)
     else:
         draw_plane(panel, view.panel(j, i), is_numbered=False, pixels=SMALL)
-    panel.set_xlabel(plain(view.names[j]) if i == last else "")
+    panel.set_xlabel(axis_name(view.names[j], NARROW) if i == last else "")
     if i != j:
-        panel.set_ylabel(plain(view.names[i]) if j == 0 else "")
+        panel.set_ylabel(axis_name(view.names[i], NARROW) if j == 0 else "")
     panel.tick_params(labelbottom=i == last, labelleft=j == 0 and i != j)
     panel.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
     if i != j:
         panel.yaxis.set_major_locator(MaxNLocator(5, prune="both"))
+
+
+def _reach(view: View) -> Array:
+    """Ends of a column (2,) about its rows and the outer ellipses, so that no panel of it cuts them."""
+    reach = radius_of(max(LEVELS)) * np.sqrt(view.mixture.covariance.dense()[:, 0, 0, None])
+    ends = limits_of(np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach]))[0]
+    return np.asarray(ends + 0.03 * (ends[1] - ends[0]) * np.array([-1.0, 1.0]))
 
 
 def _grid_title(title: str | None, left_out: Sequence[str]) -> str:
