@@ -31,6 +31,7 @@ COMMANDS = (
     "plot",
     "report",
     "explore",
+    "learn",
 )
 """A new command is a module with a function ``run``, and its name here."""
 

@@ -10,9 +10,9 @@ if (place.content) {
 const key = localStorage.getItem("mixtura-key") ?? "";
 
 /** What the server answers; a refusal is an Error with the server's own words. */
-async function ask(path, body) {
+async function ask(path, body, signal) {
   const headers = { "X-Mixtura-Key": key };
-  const options = { headers };
+  const options = { headers, signal };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";
     options.method = "POST";
@@ -50,4 +50,11 @@ export async function askBlob(path, body) {
 /** A WebSocket that shows the key; the only way there is. */
 export function openSocket(path) {
   return new WebSocket(`ws://${location.host}${path}`, ["mixtura", key]);
+}
+
+/** What the server sends bit by bit, as text, as it comes; ends early when the signal is given. */
+export async function* askStream(path, body, signal) {
+  const answer = await ask(path, body, signal);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let bit = await reader.read(); !bit.done; bit = await reader.read()) yield bit.value;
 }
