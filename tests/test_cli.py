@@ -536,18 +536,6 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
     assert "its SHA-256 does not match" in capsys.readouterr().err
 
 
-# ---- compare -------------------------------------------------------------------------------------------------------
-
-
-def test_compare_shows_three_methods(here, capsys):
-    pytest.importorskip("mixtura.compare")
-    assert main(["compare", FAITHFUL]) == 0
-    out = capsys.readouterr().out
-    assert all(method in out for method in ("K-Means", "Gaussian mixture", "DBSCAN"))
-    assert main(["compare", FAITHFUL, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["methods"]) == 3
-
-
 # ---- what is refused -----------------------------------------------------------------------------------------------
 
 

@@ -1,39 +1,49 @@
-"""K-Means, a Gaussian mixture and DBSCAN on the same data, with measured values: what each assumes, costs and says."""
+"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same data, with measured values: what each assumes, costs and says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
-from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from sklearn.cluster import DBSCAN, KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_score
-from sklearn.neighbors import NearestNeighbors
+from sklearn.metrics import (
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    davies_bouldin_score,
+    normalized_mutual_info_score,
+)
 
 from mixtura.arrays import Array, Labels
+from mixtura.contenders import (
+    DENSITY,
+    DENSITY_ROWS,
+    HIERARCHY,
+    K_MEANS,
+    MIXTURE,
+    NOISE,
+    NOT_LABELLED,
+    SURE,
+    Outcome,
+    dbscan,
+    gaussian_mixture,
+    hdbscan,
+    k_means,
+    n_clusters,
+    silhouette,
+    some_rows,
+)
 from mixtura.estimators import GaussianMixture
-from mixtura.search import calm
-from mixtura.selector import GaussianMixtureSelector
-from mixtura.validation import rows_of
+from mixtura.families import family_named
+from mixtura.suitability import Evidence, Verdict, judge, measure
+from mixtura.validation import check_count, rows_of
 
-SURE = 0.9
-"""A row whose largest membership is below this counts as unsure."""
+INDEX_ROWS = 20_000
+"""Above this many rows, Calinski-Harabasz and Davies-Bouldin are taken on a random sample."""
 
-DBSCAN_ROWS = 20_000
-"""DBSCAN stores the neighbours of every row; above this many rows it runs on a subsample."""
-
-SILHOUETTE_ROWS = 2_000
-"""The silhouette needs all distances between its rows; above this many it is taken on a subsample."""
-
-LARGEST_K = 10
-"""K runs from 1 to this where it is not given."""
-
-NOISE = -1
-
-Answer = TypeVar("Answer")
+SOFT = {K_MEANS: False, MIXTURE: True, DENSITY: False, HIERARCHY: False}
+NEEDS_K = {K_MEANS: True, MIXTURE: True, DENSITY: False, HIERARCHY: False}
 
 
 @dataclass(frozen=True)
@@ -47,91 +57,133 @@ class Method:
         Whether a row may belong to several clusters in part.
     shape : str
         The shape of cluster it assumes.
-    seconds : float
-        Measured, for one fit with its settings known (all its own restarts included).
+    seconds : float or None
+        Measured, for one fit with its settings known (all its own restarts included). None where it failed.
     seconds_to_choose : float or None
-        Measured, for finding those settings: K of the mixture, eps of DBSCAN. None where there was nothing to find.
+        Measured, for finding those settings: K, eps. None where there was nothing to find.
     needs_k : bool
-        Whether somebody must say how many clusters there are.
+        Whether a fit has to be told how many clusters there are.
+    k_chosen_by : str
+        How that number, or what stands in its place, was found.
     n_clusters : int
         Clusters that have at least one row; noise is none.
     output : str
         What comes out for a row.
     interpretation : str
         How to read that, with the numbers of these data.
+    rows_used : int
+        Rows that the method saw.
     unsure_rows : int or None
         Rows whose largest membership is below 0.9; None for a hard method, which cannot say.
     noise_rows : int or None
         Rows in no cluster; None for a method that has no noise.
-    silhouette : float or None
-        Mean silhouette, from -1 to 1, of the rows that are not noise (2000 of them, drawn at random, where there are
-        more). It favours round clusters. None with fewer than two clusters.
+    silhouette, calinski_harabasz, davies_bouldin : float or None
+        Internal indices of the rows in clusters, so noise is not held against a method: the mean silhouette (2000 rows at most),
+        from -1 to 1; between-cluster over within-cluster dispersion; mean worst ratio of widths to distance (20,000 rows at
+        most). Higher is better for the first two, lower for the third. All favour round clusters. None with fewer than two.
+    truth_ari, truth_nmi : float or None
+        Adjusted Rand index and normalised mutual information with the labels that were given as truth.
+    reason : str
+        Why it failed; empty when it did not.
     """
 
     name: str
     soft: bool
-    shape: str
-    seconds: float
-    seconds_to_choose: float | None
-    needs_k: bool
-    n_clusters: int
-    output: str
-    interpretation: str
-    unsure_rows: int | None
-    noise_rows: int | None
-    silhouette: float | None
+    shape: str = ""
+    seconds: float | None = None
+    seconds_to_choose: float | None = None
+    needs_k: bool = False
+    k_chosen_by: str = ""
+    n_clusters: int = 0
+    output: str = ""
+    interpretation: str = ""
+    rows_used: int = 0
+    unsure_rows: int | None = None
+    noise_rows: int | None = None
+    silhouette: float | None = None
+    calinski_harabasz: float | None = None
+    davies_bouldin: float | None = None
+    truth_ari: float | None = None
+    truth_nmi: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Three methods on the same data.
+    """Four methods on the same data.
 
     Attributes
     ----------
     methods : tuple of Method
-        K-Means, Gaussian mixture, DBSCAN.
+        K-Means, Gaussian mixture, DBSCAN, HDBSCAN; one that failed says why.
     agreement : dict
         Adjusted Rand index of each pair of names (Hubert & Arabie 1985): 1 for the same clusters, about 0 for chance.
-        Noise counts as a cluster of its own.
+        Noise counts as a cluster of its own; rows that one of the two has not labelled are left out.
     labels : dict
-        The cluster (n,) of every row by each name, from 0; -1 is noise.
+        The cluster (n,) of every row by each name, from 0; -1 is noise, -2 not labelled. Methods that failed have none.
+    suits : tuple of str
+        The methods that suit these data, best first, by the rule of :mod:`mixtura.suitability`.
+    sentences : tuple of str
+        Why, and what was left out.
+    evidence : mixtura.suitability.Evidence
+        The quantities that were read for it.
+    memberships : (n, K) or None
+        Of the mixture.
+    mixture : GaussianMixture or None
+        Fitted on the standardised columns.
     """
 
     methods: tuple[Method, ...]
     agreement: dict[tuple[str, str], float]
     labels: dict[str, Labels] = field(repr=False)
+    suits: tuple[str, ...]
+    sentences: tuple[str, ...]
+    evidence: Evidence = field(repr=False)
+    memberships: Array | None = field(repr=False)
+    mixture: GaussianMixture | None = field(repr=False)
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dictionary for each method: its fields, and its agreement with each other method.
 
-        Every row has the same keys in the same order, so that a list of them is a table; a method's agreement with itself is 1.
+        Every row has the same keys in the same order, so that a list of them is a table; a method's agreement with itself is 1,
+        and with one that failed None.
         """
         return [asdict(method) | self._agreements_of(method.name) for method in self.methods]
 
-    def _agreements_of(self, name: str) -> dict[str, float]:
+    def _agreements_of(self, name: str) -> dict[str, float | None]:
         both_ways = self.agreement | {(b, a): value for (a, b), value in self.agreement.items()}
-        return {f"agreement_with_{other.name}": both_ways.get((name, other.name), 1.0) for other in self.methods}
+        own = {(name, name): 1.0} if name in self.labels else {}
+        return {f"agreement_with_{other.name}": (both_ways | own).get((name, other.name)) for other in self.methods}
 
 
-def compare(X: Any, *, n_components: int | None = None, mixture_family: str = "VVV", random_state: int | None = 0) -> Comparison:
-    """K-Means, a Gaussian mixture and DBSCAN on the same standardised columns, with measured values.
+def compare(
+    X: Any,
+    *,
+    n_components: int | None = None,
+    mixture_family: str = "VVV",
+    truth: Any = None,
+    random_state: int | None = 0,
+    on_method: Callable[[str], None] | None = None,
+) -> Comparison:
+    """K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns, with measured values.
 
-    K is chosen for the mixture by BIC among 1 to 10 unless it is given, and K-Means takes the same K.
-
-    DBSCAN counts ``min_samples = 2 d`` rows, itself included, and at least 4 (Sander et al. 1998). Its ``eps`` is the
-    knee of the curve of distances to the ``min_samples``-th row, sorted: the point farthest below the chord from its
-    first to its last. Above 20,000 rows, DBSCAN runs on 20,000 rows drawn at random, and every other row joins the
-    cluster of its nearest core row within ``eps``, or is noise; ``interpretation`` says so.
+    How K, eps and the rows are chosen stands with :func:`mixtura.contenders.k_means`,
+    :func:`~mixtura.contenders.gaussian_mixture`, :func:`~mixtura.contenders.dbscan` and :func:`~mixtura.contenders.hdbscan`.
+    A method that fails is a row with its reason, and the others go on.
 
     Parameters
     ----------
     X : (n, d)
         Array or data frame of numbers.
     n_components : int, optional
-        K for K-Means and the mixture.
+        K for K-Means and the mixture; each chooses its own by default.
     mixture_family : str, default="VVV"
         A family of covariances, or "all" to choose one by BIC.
+    truth : (n,), optional
+        Known groups, as numbers or text: each method is measured against them, and none of them sees them.
     random_state : int or None, default=0
+    on_method : callable, optional
+        Called with the name of each method before it begins.
 
     Returns
     -------
@@ -147,138 +199,101 @@ def compare(X: Any, *, n_components: int | None = None, mixture_family: str = "V
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> far_apart = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(9, 1, (50, 2))])
-    >>> compare(far_apart, n_components=2).agreement["K-Means", "Gaussian mixture"]
-    1.0
+    >>> found = compare(far_apart)
+    >>> found.agreement["K-Means", "Gaussian mixture"], found.suits
+    (1.0, ('K-Means', 'Gaussian mixture'))
     """
+    check_count("n_components", n_components, 1, optional=True)
+    family = mixture_family if mixture_family == "all" else family_named(mixture_family).name
     Z = _standardised(X)
-    mixture, mixture_labels, K = _gaussian_mixture(Z, n_components, mixture_family, random_state)
-    with calm(len(Z)):  # or k-means on few rows would be timed while its threads wait
-        k_means, k_means_labels = _k_means(Z, K, random_state)
-    dbscan, dbscan_labels = _dbscan(Z, random_state)
-    methods = (k_means, mixture, dbscan)
-    labels = dict(zip((method.name for method in methods), (k_means_labels, mixture_labels, dbscan_labels), strict=True))
-    agreement = {(a, b): float(adjusted_rand_score(labels[a], labels[b])) for a, b in combinations(labels, 2)}
-    return Comparison(methods, agreement, labels)
-
-
-# ---- the three methods -------------------------------------------------------------------------------------------------
-
-
-def _k_means(Z: Array, K: int, seed: int | None) -> tuple[Method, Labels]:
-    """K-Means with ten restarts; never more centres than distinct rows, which it would refuse."""
-    centres = min(K, len(np.unique(Z, axis=0)))
-    labels, seconds = _timed(lambda: KMeans(centres, n_init=10, random_state=seed).fit(Z).labels_.astype(np.intp))
-    method = Method(
-        name="K-Means",
-        soft=False,
-        shape="round clusters of about the same size",
-        seconds=seconds,
-        seconds_to_choose=None,
-        needs_k=True,
-        n_clusters=_n_clusters(labels),
-        output="one cluster number for each row",
-        interpretation=f"Every row has the nearest of {_count(centres, 'centre')}; a row on a border looks as sure as any.",
-        unsure_rows=None,
-        noise_rows=None,
-        silhouette=_silhouette(Z, labels, seed),
+    groups = None if truth is None else _groups(truth, len(Z))
+    seed = int(np.random.default_rng().integers(2**31)) if random_state is None else random_state
+    work: dict[str, Callable[[], Outcome]] = {
+        K_MEANS: lambda: k_means(Z, n_components, seed),
+        MIXTURE: lambda: gaussian_mixture(Z, n_components, family, seed),
+        DENSITY: lambda: dbscan(Z, seed),
+        HIERARCHY: lambda: hdbscan(Z, seed),
+    }
+    tried = {name: _tried(name, run, on_method) for name, run in work.items()}
+    done = {name: outcome for name, outcome in tried.items() if isinstance(outcome, Outcome)}
+    methods = tuple(_method(name, outcome, Z, groups, seed) for name, outcome in tried.items())
+    labels = {name: outcome.labels for name, outcome in done.items()}
+    agreement = {(a, b): _rand_index(labels[a], labels[b]) for a, b in combinations(labels, 2)}
+    evidence = measure(Z, done, some_rows(len(Z), DENSITY_ROWS, seed), seed)
+    verdict = judge(evidence)
+    mixture = done.get(MIXTURE)
+    return Comparison(
+        methods,
+        agreement,
+        labels,
+        verdict.suits,
+        _sentences(verdict, methods, evidence, len(Z)),
+        evidence,
+        mixture.memberships if mixture else None,
+        mixture.model if mixture else None,
     )
-    return method, labels
 
 
-def _gaussian_mixture(Z: Array, n_components: int | None, family: str, seed: int | None) -> tuple[Method, Labels, int]:
-    """The mixture, its hard labels, and K."""
-    seconds_to_choose = None
-    if n_components is None or family == "all":
-        ks = range(1, LARGEST_K + 1) if n_components is None else [n_components]
-        selector = GaussianMixtureSelector(n_components=ks, families=family if family == "all" else [family], random_state=seed)
-        fitted, seconds_to_choose = _timed(lambda: selector.fit(Z))
-        best = fitted.selection_.best
-        n_components, family = best.n_components, best.family
-    K, chosen = n_components, family
-    model, seconds = _timed(lambda: GaussianMixture(K, covariance_type=chosen, random_state=seed).fit(Z))
-    memberships = model.predict_proba(Z)
-    labels = np.asarray(memberships.argmax(axis=1), dtype=np.intp)
-    unsure = int((memberships.max(axis=1) < SURE).sum())
-    method = Method(
-        name="Gaussian mixture",
-        soft=True,
-        shape=f"{_ellipses(model.result_.family)} ({model.result_.family})",
-        seconds=seconds,
-        seconds_to_choose=seconds_to_choose,
-        needs_k=False,
-        n_clusters=_n_clusters(labels),
-        output=f"{_count(K, 'membership')} for each row that sum to 1, and a density",
-        interpretation=f"{_of_rows(unsure, len(Z))} unsure: no component has 90 % of them. BIC compares values of K.",
+def _tried(name: str, run: Callable[[], Outcome], on_method: Callable[[str], None] | None) -> Outcome | str:
+    """What a method made of the data, or why it could not."""
+    if on_method:
+        on_method(name)
+    try:
+        return run()
+    except (ValueError, ArithmeticError, RuntimeError) as error:
+        return " ".join(str(error).split())
+    except MemoryError:
+        return "the memory did not suffice"
+
+
+def _method(name: str, outcome: Outcome | str, Z: Array, groups: Labels | None, seed: int) -> Method:
+    """One row of the table."""
+    if isinstance(outcome, str):
+        return Method(name, SOFT[name], needs_k=NEEDS_K[name], reason=outcome)
+    labels = outcome.labels
+    unsure = None if outcome.memberships is None else int((outcome.memberships.max(axis=1) < SURE).sum())
+    return Method(
+        name=name,
+        soft=SOFT[name],
+        shape=outcome.shape,
+        seconds=outcome.seconds,
+        seconds_to_choose=outcome.seconds_to_choose,
+        needs_k=NEEDS_K[name],
+        k_chosen_by=outcome.k_chosen_by,
+        n_clusters=n_clusters(labels),
+        output=outcome.output,
+        interpretation=outcome.interpretation,
+        rows_used=len(outcome.used),
         unsure_rows=unsure,
-        noise_rows=None,
-        silhouette=_silhouette(Z, labels, seed),
+        noise_rows=int((labels == NOISE).sum()) if name in (DENSITY, HIERARCHY) else None,
+        silhouette=silhouette(Z, labels, seed),
+        calinski_harabasz=_index(calinski_harabasz_score, Z, labels, seed),
+        davies_bouldin=_index(davies_bouldin_score, Z, labels, seed),
+        truth_ari=None if groups is None else _rand_index(groups, labels),
+        truth_nmi=None if groups is None else _mutual_information(groups, labels),
     )
-    return method, labels, K
 
 
-def _dbscan(Z: Array, seed: int | None) -> tuple[Method, Labels]:
-    """DBSCAN by the rule of :func:`compare`."""
-    used = _some_rows(len(Z), DBSCAN_ROWS, seed)
-    min_samples = max(4, 2 * Z.shape[1])
-    eps, seconds_to_choose = _timed(lambda: knee_distance(Z[used], min_samples))
-    labels, seconds = _timed(lambda: _dbscan_labels(Z, used, eps, min_samples))
-    noise = int((labels == NOISE).sum())
-    subsample = (
-        f" It ran on {len(used):,} of {len(Z):,} rows; the others followed their nearest core row." if len(used) < len(Z) else ""
-    )
-    method = Method(
-        name="DBSCAN",
-        soft=False,
-        shape="any shape of about the same density",
-        seconds=seconds,
-        seconds_to_choose=seconds_to_choose,
-        needs_k=False,
-        n_clusters=_n_clusters(labels),
-        output="one cluster number for each row, or noise",
-        interpretation=f"{_of_rows(noise, len(Z))} noise: fewer than {min_samples} rows lie within eps = {eps:.3g} "
-        f"standard deviations, and no dense row is that near.{subsample}",
-        unsure_rows=None,
-        noise_rows=noise,
-        silhouette=_silhouette(Z, labels, seed),
-    )
-    return method, labels
+def _sentences(verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence, n: int) -> tuple[str, ...]:
+    """The verdict, on how many rows it rests, what the truth says, and what failed."""
+    said = [*verdict.sentences, *_with_the_truth(methods)]
+    if evidence.n_rows < n:
+        said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
+    said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason)
+    return tuple(said)
 
 
-def _dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Labels:
-    """Clusters of the used rows, then of all: the cluster of the nearest core row within eps, or noise."""
-    model = DBSCAN(eps=eps, min_samples=min_samples).fit(Z[used])
-    labels = np.full(len(Z), NOISE, dtype=np.intp)
-    labels[used] = model.labels_
-    others = np.setdiff1d(np.arange(len(Z)), used)
-    if len(others) and len(model.core_sample_indices_):
-        distance, nearest = NearestNeighbors(n_neighbors=1).fit(model.components_).kneighbors(Z[others])
-        found = model.labels_[model.core_sample_indices_][nearest[:, 0]]
-        labels[others] = np.where(distance[:, 0] <= eps, found, NOISE)
-    return labels
-
-
-def knee_distance(Z: Array, min_samples: int) -> float:
-    """The knee of the sorted distances of the rows ``Z (n,d)`` to their ``min_samples``-th row, each being its own first.
-
-    The knee is the point farthest below the chord from the first to the last distance. Always positive: where it would
-    be 0, it is the smallest positive distance, and 1 where all rows are equal.
-    """
-    count = min(min_samples, len(Z))
-    distances, _ = NearestNeighbors(n_neighbors=count).fit(Z).kneighbors(Z)
-    curve = np.sort(distances[:, -1])
-    chord = np.linspace(curve[0], curve[-1], len(curve))
-    eps = float(curve[np.argmax(chord - curve)])
-    return eps if eps > 0 else float(min(curve[curve > 0], default=1.0))
+def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
+    """Which method comes nearest to the groups that are known."""
+    known = [(method.truth_ari, method.name) for method in methods if method.truth_ari is not None]
+    if not known:
+        return []
+    most = max(value for value, _ in known)
+    nearest = [name for value, name in known if value == most]
+    return [f"Nearest to the known groups: {' and '.join(nearest)}, with an adjusted Rand index of {most:.2f}."]
 
 
 # ---- measuring ---------------------------------------------------------------------------------------------------------
-
-
-def _timed(work: Callable[[], Answer]) -> tuple[Answer, float]:
-    """An answer, and the seconds it took."""
-    start = perf_counter()
-    answer = work()
-    return answer, perf_counter() - start
 
 
 def _standardised(X: Any) -> Array:
@@ -288,42 +303,32 @@ def _standardised(X: Any) -> Array:
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
-def _some_rows(n: int, most: int, seed: int | None) -> Labels:
-    """All row numbers, or ``most`` of them drawn at random, in order."""
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+def _groups(truth: Any, n: int) -> Labels:
+    """The known groups, numbered."""
+    values = np.asarray(truth)
+    if values.shape != (n,):
+        raise ValueError(
+            f"`truth` must hold one group for each of the {n} rows, but its shape is {values.shape}. Check its length."
+        )
+    return np.unique(values, return_inverse=True)[1]
 
 
-def _n_clusters(labels: Labels) -> int:
-    return len(np.unique(labels[labels != NOISE]))
+def _rand_index(first: Labels, second: Labels) -> float:
+    """The adjusted Rand index over the rows that both have labelled."""
+    both = (first != NOT_LABELLED) & (second != NOT_LABELLED)
+    return float(adjusted_rand_score(first[both], second[both]))
 
 
-def _silhouette(Z: Array, labels: Labels, seed: int | None) -> float | None:
-    """Mean silhouette of rows in clusters; None where it is not defined."""
-    inside = np.flatnonzero(labels != NOISE)
-    inside = inside[_some_rows(len(inside), SILHOUETTE_ROWS, seed)]
-    if not 2 <= _n_clusters(labels[inside]) < len(inside):
+def _mutual_information(groups: Labels, labels: Labels) -> float:
+    """Normalised mutual information over the rows that are labelled."""
+    known = labels != NOT_LABELLED
+    return float(normalized_mutual_info_score(groups[known], labels[known]))
+
+
+def _index(score: Callable[[Array, Labels], float], Z: Array, labels: Labels, seed: int) -> float | None:
+    """An internal index of rows in clusters; None where it is not defined."""
+    inside = np.flatnonzero(labels >= 0)
+    inside = inside[some_rows(len(inside), INDEX_ROWS, seed)]
+    if not 2 <= n_clusters(labels[inside]) < len(inside):
         return None
-    return float(silhouette_score(Z[inside], labels[inside]))
-
-
-# ---- words -------------------------------------------------------------------------------------------------------------
-
-
-def _ellipses(family: str) -> str:
-    """The clusters of a family in words; its letters are volume, shape and orientation."""
-    volume, shape, orientation = list(family)
-    body = "round clusters" if shape == "I" else "ellipses along the axes" if orientation == "I" else "ellipses in any direction"
-    letters = (("size", volume), ("form", shape), ("direction", orientation))
-    same = [word for word, letter in letters if letter == "E"]
-    return (
-        f"{body}, all of the same {' and '.join(same)}" if same else f"{body}, each of its own size" + " and form" * (shape == "V")
-    )
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'s' * (n != 1)}"
-
-
-def _of_rows(count: int, n: int) -> str:
-    """The beginning of a sentence about some of the rows."""
-    return f"{count:,} of {n:,} rows {'is' if count == 1 else 'are'}"
+    return float(score(Z[inside], labels[inside]))

@@ -32,6 +32,7 @@ from mixtura.initialisers import (
     KMeansStart,
     RandomRows,
 )
+from mixtura.markup import ShowsResult, fit_html
 from mixtura.matching import match
 from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
@@ -63,7 +64,7 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and all families.
 
     Parameters
@@ -207,6 +208,10 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_threads = n_threads
         self.backend = backend
         self.callback = callback
+
+    def _result_html(self) -> str:
+        """The fit, under the diagram of scikit-learn."""
+        return fit_html(self.result_, getattr(self, "feature_names_in_", None)) if hasattr(self, "result_") else ""
 
     # ---- fitting -----------------------------------------------------------------------------------------------
 

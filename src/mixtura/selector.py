@@ -21,6 +21,7 @@ from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
+from mixtura.markup import ShowsResult, selection_html
 from mixtura.mixture import Mixture
 from mixtura.protocols import Family
 from mixtura.results import Candidate, Selection
@@ -37,7 +38,7 @@ _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
 
 
-class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
     """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
 
     Parameters
@@ -113,6 +114,10 @@ class GaussianMixtureSelector(DensityMixin, BaseEstimator):  # type: ignore[misc
         self.component_order = component_order
         self.n_threads = n_threads
         self.backend = backend
+
+    def _result_html(self) -> str:
+        """The winner and the runner-up, under the diagram of scikit-learn."""
+        return selection_html(self.selection_, getattr(self, "feature_names_in_", None)) if hasattr(self, "selection_") else ""
 
     def fit(
         self,

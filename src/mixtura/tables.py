@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -57,6 +57,8 @@ class Column:
     header: str
     values: Array | None
     problem: str = ""
+    cells: tuple[str, ...] = ()
+    """As text, where they were asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +101,30 @@ class Table:
         for j, values in enumerate(chosen.values()):
             X[:, j] = values
         return X, tuple(chosen), left_out
+
+    def groups(self, name: str) -> list[str]:
+        """The known group of every row: a column that was read with ``groups=name``, as text.
+
+        Raises
+        ------
+        DataError
+            When there is no such column, or a row has no group.
+        """
+        column = next((column for column in self.columns if column.name == name), None)
+        if column is None:
+            raise DataError(self._unknown([name]))
+        cells = column.cells if column.values is None or column.cells else [f"{value:.17g}" for value in column.values]
+        empty = [i for i, cell in enumerate(cells, start=1) if cell.strip().lower() in MISSING]
+        if empty:
+            raise DataError(
+                f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} empty cells, first in row "
+                f"{empty[0]}. Drop or fill these rows first."
+            )
+        return [cell.strip() for cell in cells]
+
+    def without(self, name: str) -> Table:
+        """The table without one of its columns."""
+        return replace(self, columns=tuple(column for column in self.columns if column.name != name))
 
     def _pick(self) -> tuple[dict[str, Array], list[tuple[str, str]]]:
         """Every column that says something new, and the reason why each other one does not."""
@@ -204,8 +230,10 @@ def _fingerprint(values: Array) -> bytes:
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-def read_table(path: str | os.PathLike[str]) -> Table:
+def read_table(path: str | os.PathLike[str], groups: str | None = None) -> Table:
     """Read CSV or Parquet (known by its first bytes); ``"-"`` (or ``"<standard input>"``) reads standard input.
+
+    The column called ``groups`` is kept as text, too, for :meth:`Table.groups`.
 
     Raises
     ------
@@ -217,14 +245,14 @@ def read_table(path: str | os.PathLike[str]) -> Table:
         When the file cannot be read.
     """
     if str(path) in STANDARD_INPUT:
-        return _parse(sys.stdin.buffer.read(), "standard input")
-    return _parse(Path(path).read_bytes(), str(path))
+        return _parse(sys.stdin.buffer.read(), "standard input", groups)
+    return _parse(Path(path).read_bytes(), str(path), groups)
 
 
-def _parse(raw: bytes, source: str) -> Table:
+def _parse(raw: bytes, source: str, groups: str | None = None) -> Table:
     """A table from the bytes of a file."""
     if raw.startswith(b"PAR1"):
-        return _from_parquet(raw, source)
+        return _from_parquet(raw, source, groups)
     for magic, advice in FOREIGN.items():
         if raw.startswith(magic):
             raise DataError(f"{source}: expected CSV text or Parquet, but this file is {advice}.")
@@ -236,14 +264,14 @@ def _parse(raw: bytes, source: str) -> Table:
             "with iconv -f latin1 -t utf-8."
         ) from None
     try:
-        return _from_csv(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), source)
+        return _from_csv(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), source, groups)
     except csv.Error as error:
         raise DataError(
             f"{source}: expected CSV text, but the reader stopped: {error}. Look for an unclosed quote or binary data."
         ) from None
 
 
-def _from_parquet(raw: bytes, source: str) -> Table:
+def _from_parquet(raw: bytes, source: str, groups: str | None = None) -> Table:
     """A table from Parquet: numbers and decimals; nulls become NaN."""
     try:
         import pyarrow as pa
@@ -267,11 +295,12 @@ def _from_parquet(raw: bytes, source: str) -> Table:
             numbers = pc.fill_null(pc.cast(cells, pa.float64(), safe=False), float("nan"))
             columns.append(Column(name, header, np.asarray(numbers, dtype=np.float64)))
         else:
-            columns.append(Column(name, header, None, f"not numeric ({kind})"))
+            text = tuple("" if cell is None else str(cell) for cell in cells.to_pylist()) if name == groups else ()
+            columns.append(Column(name, header, None, f"not numeric ({kind})", text))
     return Table(source, tuple(columns), table.num_rows)
 
 
-def _from_csv(text: str, source: str) -> Table:
+def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
     """A table from text without trailing newlines."""
     delimiter = _sniff(text)
     records = _records(text, delimiter)
@@ -285,10 +314,14 @@ def _from_csv(text: str, source: str) -> Table:
             f"{source}: expected column names in the first line, but it holds only numbers ({', '.join(header[:4])}{dots}). "
             f"Put a line of names above it, such as {example}{dots}."
         )
-    n_rows, columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(records, len(header), source)
+    names = _unique_names(header)
+    kept = names.index(groups) if groups in names else None
+    n_rows, columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(records, len(header), source, kept)
     _expect_rows(n_rows, header, source)
-    named = zip(_unique_names(header), header, columns, strict=True)
-    return Table(source, tuple(Column(name, head, cells.values, cells.problem) for name, head, cells in named), n_rows)
+    named = zip(names, header, columns, strict=True)
+    return Table(
+        source, tuple(Column(name, head, cells.values, cells.problem, tuple(cells.text)) for name, head, cells in named), n_rows
+    )
 
 
 @dataclass
@@ -297,6 +330,8 @@ class _Cells:
 
     parts: list[Array] = field(default_factory=list)
     problem: str = ""
+    is_kept: bool = False
+    text: list[str] = field(default_factory=list)
 
     @property
     def values(self) -> Array | None:
@@ -305,6 +340,8 @@ class _Cells:
 
     def take(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """More cells, with the lines they ended in."""
+        if self.is_kept:
+            self.text.extend(cells)
         if self.problem:
             return
         try:
@@ -340,9 +377,11 @@ def _plain_numbers(text: str, delimiter: str, width: int) -> tuple[int, list[_Ce
     return len(numbers), [_Cells([numbers[:, j]]) for j in range(width)]
 
 
-def _mixed_cells(records: Iterator[tuple[int, list[str]]], width: int, source: str) -> tuple[int, list[_Cells]]:
+def _mixed_cells(
+    records: Iterator[tuple[int, list[str]]], width: int, source: str, kept: int | None = None
+) -> tuple[int, list[_Cells]]:
     """The careful way: rows cell by cell, a chunk at a time."""
-    columns = [_Cells() for _ in range(width)]
+    columns = [_Cells(is_kept=j == kept) for j in range(width)]
     n_rows = 0
     while chunk := list(islice(records, CHUNK)):
         lines = [line for line, _ in chunk]

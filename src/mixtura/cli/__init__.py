@@ -1,0 +1,78 @@
+"""The command line: words and files, no algebra.
+
+Each command is a module of this package with a function ``run``. Exit codes: 0 done, 1 something is wrong with the data or a
+file, 2 the command line cannot be understood or would overwrite a file, 130 Ctrl-C. What is asked for goes to stdout;
+progress, notes and errors go to stderr. NumPy, scikit-learn and Matplotlib are imported where they are used: --help is
+answered at once.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Parameter
+
+from mixtura.cli.data import STANDARD_INPUT
+from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
+from mixtura.cli.result_files import RESULT_FILES
+from mixtura.console import silence_stdout
+
+__all__ = ["COMMANDS", "RESULT_FILES", "app", "main"]
+
+COMMANDS = (
+    "fit",
+    "test",
+    "predict",
+    "compare",
+    "plot",
+    "report",
+    "explore",
+    "learn",
+)
+"""A new command is a module with a function ``run``, and its name here."""
+
+app = App(
+    name="mixtura",
+    help="Soft clustering with Gaussian mixtures: from a table to clusters, with a probability for every row.",
+    version=lambda: version("mixtura"),
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+
+for _name in COMMANDS:
+    app.command(import_module(f"mixtura.cli.{_name}").run, name=_name)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; no traceback for anything a user can cause."""
+    tokens = [STANDARD_INPUT if token == "-" else token for token in (sys.argv[1:] if argv is None else argv)]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character must not stop a fit
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
+        silence_stdout()
+        return DONE
+    except KeyboardInterrupt:
+        return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
+    except (CycloptsError, UsageError) as error:
+        return _complain(f"{error} Run 'mixtura --help' to see what can be asked.", MISUSE)
+    except OSError as error:
+        words = f"{error.filename}: {error.strerror}. Check the path." if error.filename is not None else str(error)
+        return _complain(words, MISUSE if isinstance(error, FileExistsError) else WRONG_DATA)
+    except (ValueError, ImportError, MemoryError) as error:
+        return _complain(" ".join(str(error).split()) or type(error).__name__, WRONG_DATA)
+    return code if isinstance(code, int) else DONE
+
+
+def _complain(message: str, code: int) -> int:
+    """One clean paragraph on stderr."""
+    print(f"mixtura: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,197 @@
+"""mixtura compare: K-Means, a mixture, DBSCAN and HDBSCAN on the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from mixtura.cli.data import STANDARD_INPUT, Data, in_the_words_of, read_data
+from mixtura.cli.endings import DONE, UsageError
+from mixtura.cli.options import Columns, Force, Json, Quiet, Seed, family_names
+from mixtura.console import Plain, grid, notes, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from mixtura.arrays import Labels
+    from mixtura.compare import Comparison
+
+PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
+FILES = (PICTURE, METHODS, LABELS)
+"""What every comparison writes."""
+
+ROWS = {
+    "soft": "soft clusters",
+    "shape": "shape assumed",
+    "seconds": "seconds for one fit",
+    "seconds_to_choose": "seconds to choose its settings",
+    "needs_k": "K needed",
+    "k_chosen_by": "how K was found",
+    "n_clusters": "clusters",
+    "output": "what comes out",
+    "interpretation": "interpretability",
+    "unsure_rows": "unsure rows",
+    "noise_rows": "noise rows",
+    "rows_used": "rows it was run on",
+    "silhouette": "silhouette (higher is better)",
+    "calinski_harabasz": "Calinski-Harabasz (higher is better)",
+    "davies_bouldin": "Davies-Bouldin (lower is better)",
+    "truth_ari": "adjusted Rand index with the truth",
+    "truth_nmi": "normalised mutual information with it",
+    "reason": "why it failed",
+}
+"""The rows of the table that is printed; what no method has is left out."""
+
+
+def run(
+    data: str,
+    /,
+    *,
+    truth: str | None = None,
+    components: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    family: str = "VVV",
+    columns: Columns = None,
+    output: Path | None = None,
+    force: Force = False,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which of them suits it.
+
+    All take the same standardised columns, and each chooses its settings by a rule that is told. Writes comparison.png,
+    methods.csv and labels.csv. The rules are explained in docs/comparing.md.
+
+    Parameters
+    ----------
+    data
+        CSV or Parquet file with a header; - reads standard input.
+    truth
+        A column of known groups, numbers or text: the methods are measured against it and never see it.
+    components
+        K for K-Means and the mixture; by default each chooses its own up to 10.
+    family
+        The covariance family of the mixture, such as VVV, or all to choose one by BIC.
+    output
+        Folder for the results; by default NAME.comparison here.
+    """
+    from mixtura.compare import compare
+    from mixtura.tables import folder_for_results, refuse_to_overwrite
+
+    families = family_names(family)
+    if len(families) != 1 and family.strip().lower() != "all":
+        raise UsageError(f"--family must be one family such as VVV, or all, but {family!r} came.")
+    folder = output or Path(f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.comparison")
+    refuse_to_overwrite([folder / name for name in FILES], force)
+    out, err, bars = Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+    read = read_data(data, columns, out, truth)
+    with folder_for_results(folder), notes(err):
+        with progress_bar(bars, "", 4) as move, in_the_words_of(read):
+            begun = iter(range(4))
+            found = compare(
+                read.X,
+                n_components=components,
+                mixture_family=families[0] if len(families) == 1 else "all",
+                truth=read.truth,
+                random_state=seed,
+                on_method=lambda name: move(next(begun), name),
+            )
+        _write(folder, found, read)
+    document = _document(found, read, truth, seed) | {"files": [str(folder / name) for name in FILES]}
+    _report(out, document)
+    if json:
+        print_json(document)
+    return DONE
+
+
+def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
+    """Everything that is known about a comparison, as plain values."""
+    evidence = asdict(found.evidence)
+    agreement = [{"first": a, "second": b, "ari": value} for (a, b), value in found.agreement.items()]
+    return {
+        "source": read.table.source,
+        "n_rows": len(read.X),
+        "columns": list(read.names),
+        "truth": truth,
+        "random_state": seed,
+        "suits": list(found.suits),
+        "sentences": list(found.sentences),
+        "methods": found.rows(),
+        "agreement": agreement,
+        "evidence": {key: value for key, value in evidence.items() if key != "agreement"},
+    }
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def _write(folder: Path, found: Comparison, read: Data) -> None:
+    """All files, each in one step."""
+    from mixtura.plots import save
+    from mixtura.side_by_side import matched_labels, plot_comparison
+    from mixtura.tables import replacing, write_csv
+
+    rows = found.rows()
+    labels = {name: _in_words(own) for name, own in matched_labels(found).items()}
+    known = {} if read.truth is None else {"truth": read.truth}
+    with ExitStack() as files:
+        picture, methods, clusters = (files.enter_context(replacing(folder / name)) for name in FILES)
+        save(plot_comparison(found, read.X, columns=read.names), picture)
+        write_csv(methods, {key: [_text(row[key]) for row in rows] for key in rows[0]})
+        write_csv(clusters, {"row": list(range(1, len(read.X) + 1)), **known, **labels})
+
+
+def _in_words(labels: Labels) -> list[str]:
+    """Clusters from 1, ``noise``, and nothing for a row that is not labelled."""
+    return [str(label + 1) if label >= 0 else "noise" if label == -1 else "" for label in labels.tolist()]
+
+
+def _text(value: Any) -> Any:
+    """A cell of a file: nothing where there is no value."""
+    return "" if value is None else value
+
+
+# ---- for a person ----------------------------------------------------------------------------------------------------
+
+
+def _report(out: Plain, document: Mapping[str, Any]) -> None:
+    """The table, the agreement, and what follows from them."""
+    methods = document["methods"]
+    table = grid("", *(str(row["name"]) for row in methods), justify="left", title="\nFour methods on the same rows, measured")
+    for key, words in ROWS.items():
+        if any(row[key] not in (None, "") for row in methods):
+            table.add_row(words, *(_cell(row[key]) for row in methods))
+    out.print(table)
+    _report_agreement(out, methods)
+    out.say(f"\n{document['sentences'][0]}", style="bold")
+    for sentence in document["sentences"][1:]:
+        out.say(sentence)
+    out.say("Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows are left out of them.")
+    out.say("\nWrote " + "\n      ".join(document["files"]))
+
+
+def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
+    """The matrix of adjusted Rand indices."""
+    names = [str(row["name"]) for row in methods]
+    table = grid("", *names, title="Agreement: adjusted Rand index, 1 for the same clusters and about 0 for chance")
+    for row in methods:
+        table.add_row(str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names))
+    out.print(table)
+
+
+def _cell(value: object, digits: str = ".3g") -> str:
+    """A value for a person."""
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    if isinstance(value, int):
+        return f"{value:,}"
+    return _number(value, digits) if isinstance(value, float) else str(value) or "-"
+
+
+def _number(value: float, digits: str) -> str:
+    """Three digits, and large numbers whole."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:{digits}}"

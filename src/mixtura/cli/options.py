@@ -1,0 +1,77 @@
+"""What several commands are asked, and what the texts of the options mean."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from mixtura.cli.endings import UsageError
+
+Columns = Annotated[str | None, Parameter(help="Columns to use, with commas between them. By default all that can be clustered.")]
+Seed = Annotated[int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")]
+Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else to stdout.")]
+Force = Annotated[bool, Parameter(help="Overwrite files that exist.")]
+Threads = Annotated[
+    int | None, Parameter(validator=Number(gte=1), help="Threads to use; they never change a result. All by default.")
+]
+Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
+AtLeastTwo = Annotated[int | None, Parameter(validator=Number(gte=2))]
+Quiet = Annotated[bool, Parameter(alias="-q", help="Print nothing but notes and errors.")]
+
+
+def component_numbers(components: str | None, most: int | None) -> list[int]:
+    """``3``, ``1:10`` or ``2,4,6`` as numbers; ``most`` alone means ``1:most``."""
+    if components is not None and most is not None:
+        raise UsageError("--components and --max-components say the same thing; give one of them.")
+    text = components if components is not None else f"1:{most or 10}"
+    found = re.fullmatch(r"(\d+)(?::(\d+))?|\d+(?:,\d+)+", text.replace(" ", ""))
+    numbers = []
+    if found and found[1]:
+        numbers = list(range(int(found[1]), min(int(found[2] or found[1]), 10_000) + 1))
+    elif found:
+        numbers = sorted({int(part) for part in found[0].split(",")})
+    if not numbers or numbers[0] < 1:
+        raise UsageError(f"--components must be a number such as 3, a range (1:10) or a list (2,4,6), but {text!r} came.")
+    return numbers
+
+
+def family_names(families: str) -> list[str]:
+    """``all`` or names with commas as three-letter names, each once."""
+    from mixtura.families import FAMILIES, family_named
+
+    if families.strip().lower() == "all":
+        return list(FAMILIES)
+    try:
+        return list(dict.fromkeys(family_named(name.strip()).name for name in families.split(",")))
+    except ValueError as error:
+        raise UsageError(str(error).replace("covariance_type=", "--families ")) from None
+
+
+def criterion_name(criterion: str) -> str:
+    """One of the eleven names, in small letters, with underscores or dashes."""
+    from mixtura.criteria import ALL_CRITERIA
+
+    name = criterion.strip().lower().replace("-", "_")
+    if name not in ALL_CRITERIA:
+        near = difflib.get_close_matches(name, ALL_CRITERIA, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"--criterion {criterion!r} is not known.{guess} Known: {', '.join(ALL_CRITERIA)}; lower is better for each."
+        )
+    return name
+
+
+def merge_wish(merge: str | None) -> int | Literal["elbow"] | None:
+    """``elbow`` or a number of clusters."""
+    if merge is None:
+        return None
+    text = merge.strip().lower()
+    if text == "elbow":
+        return "elbow"
+    if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        raise UsageError(f"--merge must be elbow or a number of clusters such as 2, but {merge!r} came.")
+    return int(text)

@@ -1,0 +1,84 @@
+"""The files of a fit, each written in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixtura.cli.data import Data
+from mixtura.cli.selecting import Found, winner
+
+if TYPE_CHECKING:
+    from mixtura.arrays import Array
+    from mixtura.merging import MergeTree
+    from mixtura.results import Selection
+
+MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = "memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"
+CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = "criteria.png", "clusters.png", "errors.csv", "merging.png"
+
+RESULT_FILES = (MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE, CRITERIA_PICTURE, CLUSTERS)
+"""What every fit writes."""
+
+FURTHER_FILES = (ERRORS, MERGING)
+"""What a fit writes when it is asked to. Of an earlier fit they do not stay beside the results of a later one."""
+
+
+def write_results(folder: Path, found: Found, read: Data, document: Mapping[str, Any]) -> list[str]:
+    """All files of a fit, each in one step; their names. Files of an earlier fit that this one does not have are taken away."""
+    from mixtura.plots import plot_criteria, plot_mixture, save
+    from mixtura.tables import replacing, write_csv
+
+    selection = found.selection
+    write: dict[str, Callable[[Path], object]] = {
+        MEMBERSHIPS: lambda path: write_csv(path, memberships(found.probabilities, _clusters(document))),
+        MODEL: lambda path: _save_model(path, selection, read, document),
+        CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
+        CRITERIA_TABLE: lambda path: write_csv(path, _by_column(document["criteria"])),
+        CRITERIA_PICTURE: lambda path: save(plot_criteria(selection), path),
+        CLUSTERS: lambda path: save(plot_mixture(winner(selection), read.X, columns=read.names), path),
+    }
+    if document["errors"] and "parameters" in document["errors"]:
+        write[ERRORS] = lambda path: write_csv(path, _by_column(document["errors"]["parameters"]))
+    if found.tree is not None:
+        write[MERGING] = partial(_save_merging, found.tree, document["merging"]["n_clusters"])
+    with ExitStack() as files:
+        for name, into in write.items():
+            into(files.enter_context(replacing(folder / name)))
+    for name in set(FURTHER_FILES) - set(write):
+        (folder / name).unlink(missing_ok=True)
+    return list(write)
+
+
+def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """A table by columns."""
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[str, Any]) -> None:
+    """The mixture, and how it was found; with the clusters that its components make."""
+    from mixtura.model_file import jsonable, save_model
+
+    said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
+    metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
+    save_model(path, winner(selection), family=selection.best.family, feature_names=read.names, metadata=jsonable(metadata))
+
+
+def _save_merging(tree: MergeTree, n_clusters: int, path: Path) -> None:
+    from mixtura.plots import plot_merging, save
+
+    save(plot_merging(tree, n_clusters), path)
+
+
+def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
+    """The components of each cluster, where they were merged."""
+    return document["merging"]["clusters"] if document["merging"] else None
+
+
+def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) -> dict[str, Any]:
+    """The columns of memberships.csv; those of merged clusters come last."""
+    from mixtura.tables import cluster_columns, membership_columns
+
+    return membership_columns(probabilities) | (cluster_columns(probabilities, clusters) if clusters else {})

@@ -1,0 +1,57 @@
+"""A selection with a progress bar, which Ctrl-C ends with what is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mixtura.cli.data import Data, in_the_words_of
+from mixtura.console import Plain, progress_bar
+
+if TYPE_CHECKING:
+    from mixtura.arrays import Array
+    from mixtura.merging import MergeTree
+    from mixtura.mixture import Mixture
+    from mixtura.results import Candidate, Selection
+    from mixtura.selector import GaussianMixtureSelector
+
+
+@dataclass
+class Found:
+    """The outcome of a fit that files and words are made of."""
+
+    selection: Selection
+    probabilities: Array
+    tree: MergeTree | None = None
+
+
+def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int) -> tuple[Selection, bool]:
+    """The selection, and whether Ctrl-C cut it short."""
+    from mixtura.results import Selection, StopReason
+    from mixtura.selection import DEFAULT_FOLDS
+
+    done: list[Candidate] = []
+    cut = False
+    folds = selector.folds or (DEFAULT_FOLDS if selector.criterion == "cv" else 0)
+    with progress_bar(err, "cross-validation" if folds else "fitting", folds or total) as move:
+
+        def keep(candidate: Candidate) -> None:
+            done.append(candidate)
+            move(len(done), f"fitted {candidate.title}", total)
+            if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
+                raise KeyboardInterrupt  # one Ctrl-C ends the whole selection, not only the cell it came into
+
+        try:
+            with in_the_words_of(read):
+                selection = selector.fit(read.X, callback=keep, on_fold=move if folds else None).selection_
+        except KeyboardInterrupt:
+            selection, cut = Selection(selector.criterion, tuple(done)), True
+            if not selection.ranking:
+                raise
+    return selection, cut or len(selection.candidates) < total
+
+
+def winner(selection: Selection) -> Mixture:
+    """The mixture that was chosen."""
+    assert selection.best.fit is not None
+    return selection.best.fit.mixture

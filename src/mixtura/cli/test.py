@@ -1,0 +1,123 @@
+"""mixtura test: is one more component worth it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil, isfinite
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from mixtura.cli.data import in_the_words_of, read_data
+from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
+from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, family_names
+from mixtura.console import Plain, grid, notes, print_json, progress_bar
+
+
+def run(
+    data: str,
+    /,
+    *,
+    family: str = "VVV",
+    first: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    most: Annotated[int, Parameter(validator=Number(gte=1))] = 9,
+    level: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.05,
+    replicates: Annotated[int, Parameter(validator=Number(gte=1))] = 199,
+    columns: Columns = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    starts: Annotated[int, Parameter(validator=Number(gte=1))] = 4,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Test K components against K + 1, for K = 1, 2, ... until a test does not reject.
+
+    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C keeps the tests and replicates that
+    are done.
+
+    Parameters
+    ----------
+    data
+        CSV or Parquet file with a header; - reads standard input.
+    family
+        The covariance family of all tests, such as VVV.
+    first
+        The first K.
+    most
+        The last K: one component more is fitted, too.
+    level
+        A K is rejected when its p-value is at most this.
+    replicates
+        Data sets simulated for each test; the smallest p-value is 1 / (1 + replicates).
+    starts
+        Starts of each fit, beside those from its smaller neighbour.
+    """
+    from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, sequential_likelihood_ratio_test
+
+    families = family_names(family)
+    if len(families) != 1:
+        raise UsageError(f"--family must be one family such as VVV, but {family!r} came.")
+    if most < first:
+        raise UsageError(f"--most must be at least --first = {first}, but {most} came.")
+    needed = ceil(1 / level - 1e-9) - 1
+    if replicates < needed:
+        raise UsageError(
+            f"with {replicates} replicates no p-value is as small as --level {level:g}. Give --replicates {needed} or more."
+        )
+    out, err, bars = Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+    read = read_data(data, columns, out)
+    done: list[LikelihoodRatioTest] = []
+    cut = False
+    with notes(err), in_the_words_of(read):
+        try:
+            with progress_bar(bars, f"{first} against {first + 1} components", replicates) as move:
+                tests = sequential_likelihood_ratio_test(
+                    read.X,
+                    most,
+                    families[0],
+                    first=first,
+                    level=level,
+                    n_replicates=replicates,
+                    n_starts=starts,
+                    random_state=seed,
+                    n_threads=threads,
+                    on_replicate=lambda K, count: move(count, f"{K} against {K + 1} components"),
+                    on_test=done.append,
+                )
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            tests, cut = SequentialTest(tuple(done), level), True
+    cut = cut or tests.tests[-1].interrupted
+    document = {
+        "source": read.table.source,
+        "n_rows": len(read.X),
+        "columns": list(read.names),
+        "family": families[0],
+        "level": level,
+        "random_state": seed,
+        "interrupted": cut,
+        "n_components": tests.n_components,
+        "sentence": tests.sentence,
+        "tests": [{**row, "standard_error": t.standard_error} for row, t in zip(tests.rows(), tests.tests, strict=True)],
+    }
+    _report_tests(out, document)
+    if json:
+        print_json(document)
+    return INTERRUPTED if cut else DONE
+
+
+def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
+    """A row for each test, and the answer."""
+    title = f"\nIs one more component worth it? {document['family']}, likelihood ratio tests"
+    table = grid("components", "against", "2 log ratio", "p-value", "± (simulation)", "replicates", "failed", title=title)
+    for row in document["tests"]:
+        known = isfinite(row["p_value"])
+        p = (f"{row['p_value']:.3g}", f"{row['standard_error']:.2g}") if known else ("-", "-")
+        statistic = f"{row['statistic']:.2f}" if isfinite(row["statistic"]) else "-"
+        table.add_row(str(row["n_components"]), str(row["against"]), statistic, *p, str(row["replicates"]), str(row["failed"]))
+    out.print(table)
+    out.say(f"\n{document['sentence']}", style="bold")
+    if document["interrupted"]:
+        out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")

@@ -1,0 +1,136 @@
+"""The routes of ``mixtura explore``: each is a question of the page and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mixtura.explorer import exports, views
+from mixtura.explorer.opened import Opened
+from mixtura.explorer.questions import Question
+from mixtura.explorer.runs import STARTS, Run, Runs, Settings
+from mixtura.families import FAMILIES
+from mixtura.model_file import jsonable
+from mixtura.web.access import Access
+from mixtura.web.server import LocalApp, secured
+
+HERE = Path(__file__).parent
+
+LARGEST_SEED = 2**31 - 1
+
+
+def explorer_app(opened: Opened, access: Access | None = None) -> LocalApp:
+    """The page on one table, behind its guard."""
+    answers = _Answers(opened)
+    routes = [
+        Route(f"/api/{name}", _endpoint(answer), methods=["POST"])
+        for name, answer in {
+            "table": answers.table,
+            "column": answers.column,
+            "run": answers.run,
+            "frame": answers.frame,
+            "memberships": answers.memberships,
+            "row": answers.row,
+            "comparison": answers.comparison,
+            "labels": answers.labels,
+            "export-memberships": answers.export_memberships,
+            "export-model": answers.export_model,
+            "export-python": answers.export_python,
+        }.items()
+    ]
+    return secured(routes, HERE / "page.html", static={"explorer": HERE / "static"}, access=access, at_end=answers.runs.end)
+
+
+def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
+    """Read the question, answer it in a thread; bytes go as they are, everything else as JSON."""
+
+    async def endpoint(request: Request) -> Response:
+        said = await run_in_threadpool(answer, await Question.of(request))
+        return Response(said, media_type="application/octet-stream") if isinstance(said, bytes) else JSONResponse(jsonable(said))
+
+    return endpoint
+
+
+class _Answers:
+    """What is answered, question by question."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened, self.runs = opened, Runs(opened)
+        self.axes = len(opened.columns())
+
+    # ---- the table and the runs --------------------------------------------------------------------------------
+
+    def table(self, _: Question) -> views.Json:
+        return views.table_view(self.opened)
+
+    def column(self, question: Question) -> bytes:
+        return views.column_bytes(self.opened, question.whole("column", 0, self.axes - 1))
+
+    def run(self, question: Question) -> views.Json:
+        return views.run_view(self._run(question))
+
+    def frame(self, question: Question) -> views.Json:
+        run = self._run(question)
+        return views.frame_view(self.opened, run.frames[self._frame(question, run)], self._columns(question))
+
+    def memberships(self, question: Question) -> bytes:
+        run = self._run(question)
+        return views.memberships_bytes(self.opened, run.frames[self._frame(question, run)])
+
+    def row(self, question: Question) -> views.Json:
+        run = self._run(question)
+        row = question.whole("row", 0, len(self.opened.X) - 1)
+        return views.row_view(self.opened, run.frames[self._frame(question, run)], row)
+
+    # ---- other methods -----------------------------------------------------------------------------------------
+
+    def comparison(self, question: Question) -> views.Json:
+        return views.comparison_view(self.runs.comparison(self._model(question)))
+
+    def labels(self, question: Question) -> bytes:
+        comparison = self.runs.comparison(self._model(question))
+        mixture = self.runs.run(self._model(question)).fit.mixture
+        return views.labels_bytes(self.opened, comparison, question.choice("method", comparison.labels), mixture)
+
+    # ---- taking it home ----------------------------------------------------------------------------------------
+
+    def export_memberships(self, question: Question) -> bytes:
+        run = self._run(question)
+        return exports.memberships_csv(self.opened, run.frames[self._frame(question, run)], question.number("threshold", 0.0, 1.0))
+
+    def export_model(self, question: Question) -> bytes:
+        run = self._run(question)
+        return exports.model_bytes(self.opened, run, self._frame(question, run))
+
+    def export_python(self, question: Question) -> bytes:
+        run, columns, threshold = self._run(question), self._columns(question), question.number("threshold", 0.0, 1.0)
+        return exports.python_text(self.opened, run, self._frame(question, run), columns, threshold).encode()
+
+    # ---- what a question is about ------------------------------------------------------------------------------
+
+    def _model(self, question: Question) -> Settings:
+        most = min(views.LARGEST_K, len(self.opened.X))
+        return Settings(
+            question.whole("components", 1, most), question.choice("family", FAMILIES), question.whole("seed", 0, LARGEST_SEED)
+        )
+
+    def _run(self, question: Question) -> Run:
+        model = self._model(question)
+        start = question.choice("start", ("", *STARTS))
+        in_background = "background" in question.values
+        return self.runs.run(Settings(model.n_components, model.family, model.seed, start), in_background=in_background)
+
+    def _frame(self, question: Question, run: Run) -> int:
+        return question.whole("frame", 0, len(run.frames) - 1)
+
+    def _columns(self, question: Question) -> tuple[int, int]:
+        columns = question.whole("x", 0, self.axes - 1), question.whole("y", 0, self.axes - 1)
+        if columns[0] == columns[1]:
+            raise ValueError(f"x and y must be two columns, but both are column {columns[0]}. Choose another one for x or y.")
+        return columns

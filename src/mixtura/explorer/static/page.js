@@ -1,0 +1,523 @@
+// The page of mixtura explore: asks the server, shows what it says. All numbers come from there.
+
+import { askBlob, askBytes, askJson } from "/static/web/session.js";
+import { chart, colour, onPoint } from "/static/web/charts.js";
+import scatterModule, { LocalModel } from "/static/web/scatter.js";
+
+const $ = (id) => document.getElementById(id);
+const PACE = 320; // milliseconds that a step of EM is shown, at least
+const QUICK = 5000; // rows up to which other methods are run without being asked to
+
+const state = { x: 0, y: 1, components: 1, family: "VVV", seed: 0, start: "", frame: 0, run: null, curve: new Map(), chosen: false };
+let table;
+let points;
+let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
+let sweep = 0;
+let playing = false;
+
+const number = (value, digits = 2) =>
+  value === null || !Number.isFinite(value) ? "none" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const whole = (value) => value.toLocaleString("en");
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const brief = (value) =>
+  value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+
+// ---- asking ----------------------------------------------------------------------------------------------------------------
+
+const settings = () => ({ components: state.components, family: state.family, seed: state.seed, start: state.start });
+const seen = () => ({ ...settings(), frame: state.frame, x: state.x, y: state.y });
+
+function tell(error) {
+  $("trouble").textContent = error ? error.message : "";
+  $("trouble").hidden = !error;
+}
+
+/** Run something that asks; trouble is told in the server's words. */
+async function trying(work) {
+  try {
+    tell(null);
+    return await work();
+  } catch (error) {
+    stop();
+    $("status").textContent = "";
+    tell(error);
+    return undefined;
+  }
+}
+
+// ---- a run, a frame ----------------------------------------------------------------------------------------------------------
+
+/** Show the model of these settings, or EM from its start. */
+async function open() {
+  const mine = ++asked;
+  $("status").textContent = state.start ? "Recording EM …" : "Fitting …";
+  const run = await askJson("/api/run", settings());
+  if (mine !== asked) return;
+  state.run = run;
+  state.frame = 0;
+  await show();
+}
+
+/** Show the frame that is chosen: points, ellipses, words, curves. */
+async function show() {
+  const mine = ++asked;
+  const [frame, memberships] = await Promise.all([askJson("/api/frame", seen()), askBytes("/api/memberships", seen())]);
+  if (mine !== asked) return;
+  const n = table.rows;
+  points.set("centres", frame.centres);
+  points.set("ellipses", frame.ellipses);
+  points.set("certainty", new Float32Array(memberships, 0, n));
+  points.set("memberships", new Uint8Array(memberships, 4 * n));
+  points.set("title", describe(frame));
+  showControls();
+  showStatus();
+  showUnsure();
+  showTrace();
+  showCurve();
+  await showRow();
+}
+
+function describe(frame) {
+  const across = table.columns[state.x].name;
+  const up = table.columns[state.y].name;
+  const weights = frame.weights.map((weight, k) => `cluster ${k} with ${percent(weight)}`).join(", ");
+  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. Arrow keys go from point to point, plus and minus zoom, 0 shows all.`;
+}
+
+function showControls() {
+  const watching = Boolean(state.start);
+  const last = state.run.frames - 1;
+  $("components").value = state.components;
+  $("components-shown").textContent = state.components;
+  $("family").value = state.family;
+  $("frame").disabled = !watching;
+  $("frame").max = last;
+  $("frame").value = state.frame;
+  $("frame-shown").textContent = watching ? `${state.frame} of ${last}` : "none: the model is shown";
+  $("rewind").disabled = $("back").disabled = !watching || state.frame === 0;
+  $("step").disabled = watching && state.frame === last;
+  $("model").hidden = !watching;
+  $("play").textContent = playing ? "Pause" : "Play";
+}
+
+function showStatus() {
+  const run = state.run;
+  const name = `K = ${run.components}, ${run.family}`;
+  if (!state.start) {
+    $("status").textContent =
+      `${name}: log-likelihood ${number(run.log_likelihood)}, AIC ${number(run.aic)}, BIC ${number(run.bic)} (lower is better); ` +
+      `${run.sentence}.`;
+    return;
+  }
+  const last = run.frames - 1;
+  const where = state.frame === 0 ? "the start" : `iteration ${state.frame} of ${last}`;
+  const end = state.frame === last ? `; ${run.sentence}` : "";
+  $("status").textContent = `EM, ${name}, ${where}: log-likelihood ${number(run.trace[state.frame], 3)}${end}.`;
+}
+
+function showUnsure() {
+  const threshold = Number($("threshold").value) / 100;
+  points.set("threshold", threshold);
+  $("threshold-shown").textContent = `${$("threshold").value} %`;
+  let count = 0;
+  for (const value of points.get("certainty")) if (value < threshold) count++;
+  $("unsure").textContent = `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
+}
+
+// ---- watching EM ---------------------------------------------------------------------------------------------------------------
+
+/** Begin a recording from the start that is chosen. */
+async function record() {
+  state.start = $("start").value;
+  await open();
+}
+
+async function go(frame) {
+  if (!state.start) await record();
+  const last = state.run.frames - 1;
+  state.frame = Math.min(Math.max(frame, 0), last);
+  await show();
+}
+
+async function play() {
+  if (playing) return stop();
+  if (!state.start || state.frame === state.run.frames - 1) {
+    playing = true;
+    await record();
+  }
+  playing = true;
+  showControls();
+  while (playing && state.start && state.frame < state.run.frames - 1) {
+    const begun = performance.now();
+    await new Promise((done) => setTimeout(done, Math.max(0, PACE - (performance.now() - begun))));
+    if (playing) await go(state.frame + 1);
+  }
+  stop();
+}
+
+function stop() {
+  playing = false;
+  $("play").textContent = "Play";
+}
+
+/** Leave the recording for the model. */
+async function toModel() {
+  stop();
+  state.start = "";
+  await open();
+  if (table.rows <= QUICK) await compare();
+}
+
+function showTrace() {
+  const watching = Boolean(state.start);
+  $("trace").hidden = !watching;
+  if (!watching) return;
+  const trace = state.run.trace;
+  const until = trace.slice(0, state.frame + 1);
+  const [low, high] = [Math.min(...trace), Math.max(...trace)];
+  const room = (high - low || 1) * 0.06;
+  const line = {
+    x: until.map((_, i) => i),
+    y: until,
+    mode: until.length > 60 ? "lines" : "lines+markers",
+    line: { color: colour("--accent") },
+    hovertemplate: "iteration %{x}: %{y:.3f}<extra></extra>",
+    showlegend: false,
+  };
+  const end = { x: [state.frame], y: [trace[state.frame]], mode: "markers", marker: { size: 11, color: colour("--ink") }, hoverinfo: "skip", showlegend: false };
+  chart($("trace"), [line, end], {
+    x: "iteration",
+    y: "log-likelihood",
+    xMore: { range: [-0.5, Math.max(trace.length - 0.5, 1)] },
+    yMore: { range: [low - room, high + room] },
+  });
+}
+
+// ---- AIC and BIC over K ----------------------------------------------------------------------------------------------------------
+
+/** Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else was chosen. */
+async function sweepCurve() {
+  const mine = ++sweep;
+  state.curve = new Map();
+  for (let K = 1; K <= table.curve; K++) {
+    const run = await askJson("/api/run", { ...settings(), components: K, start: "", background: 1 }).catch((error) => ({ components: K, failed: error.message }));
+    if (mine !== sweep) return;
+    state.curve.set(K, run);
+    showCurve();
+  }
+  const best = lowest();
+  if (best && !state.chosen && best !== state.components && !state.start) {
+    state.components = best;
+    await open();
+  }
+}
+
+function lowest() {
+  const runs = [...state.curve.values()].filter((run) => run.eligible && run.bic !== null);
+  return runs.length ? runs.reduce((a, b) => (b.bic < a.bic ? b : a)).components : null;
+}
+
+function showCurve() {
+  const runs = [...state.curve.values()].filter((run) => !run.failed);
+  const best = lowest();
+  const lines = [
+    ["BIC", "bic", colour("--accent"), "circle"],
+    ["AIC", "aic", colour("--warn"), "square"],
+  ].map(([name, key, hue, symbol]) => ({
+    name,
+    x: runs.map((run) => run.components),
+    y: runs.map((run) => run[key]),
+    mode: "lines+markers",
+    line: { color: hue },
+    marker: {
+      color: hue,
+      size: runs.map((run) => (run.components === state.components ? 15 : 10)),
+      symbol: runs.map((run) => (run.eligible ? symbol : `${symbol}-open`)),
+    },
+    hovertemplate: `K = %{x}: ${name} %{y:.2f}<extra></extra>`,
+  }));
+  const winner = runs.find((run) => run.components === best);
+  const annotations = winner
+    ? [{ x: best, y: winner.bic, text: `lowest BIC: K = ${best}`, showarrow: true, arrowhead: 2, ay: 36, ax: 0, arrowcolor: colour("--ink") }]
+    : [];
+  const shown = chart($("curve"), lines, {
+    x: "components K",
+    y: "lower is better",
+    xMore: { dtick: 1, range: [0.5, table.curve + 0.5] },
+    more: { annotations },
+  });
+  if (!$("curve").dataset.listens) {
+    $("curve").dataset.listens = "yes";
+    shown.then(() => onPoint($("curve"), (K) => trying(() => goTo(K))));
+  }
+  showCurveTable(best);
+}
+
+function showCurveTable(best) {
+  const rows = [...state.curve.values()].map((run) => {
+    const row = document.createElement("tr");
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `K = ${run.components}`;
+    button.setAttribute("aria-pressed", String(run.components === state.components));
+    button.addEventListener("click", () => trying(() => goTo(run.components)));
+    const cells = run.failed ? [run.failed, "", ""] : [number(run.aic), number(run.bic) + (run.components === best ? " lowest" : ""), number(run.log_likelihood)];
+    row.append(cell(button), ...cells.map(cell));
+    return row;
+  });
+  $("curve-table").replaceChildren(...rows);
+}
+
+function cell(content) {
+  const td = document.createElement("td");
+  td.append(content);
+  return td;
+}
+
+async function goTo(K) {
+  state.chosen = true;
+  state.components = K;
+  await toModel();
+}
+
+// ---- one row -------------------------------------------------------------------------------------------------------------------
+
+async function showRow() {
+  const row = points.get("selected");
+  if (row < 0) return;
+  const said = await askJson("/api/row", { ...settings(), frame: state.frame, row });
+  if (row !== points.get("selected")) return;
+  $("hint").hidden = true;
+  const list = document.createElement("ul");
+  list.append(...said.memberships.map(bar));
+  const why = document.createElement("p");
+  why.textContent = said.why;
+  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), list, why, reasons(said.memberships));
+}
+
+function heading(text) {
+  const h3 = document.createElement("h3");
+  h3.textContent = text;
+  return h3;
+}
+
+function values(named) {
+  const p = document.createElement("p");
+  p.className = "soft";
+  const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
+  p.textContent = parts.length > 8 ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more` : parts.join(", ");
+  return p;
+}
+
+function bar(share) {
+  const [item, name, track, fill, words] = ["li", "span", "div", "div", "span"].map((tag) => document.createElement(tag));
+  name.textContent = `cluster ${share.component}`;
+  track.className = "track";
+  fill.className = "fill";
+  fill.style.width = `${100 * share.probability}%`;
+  fill.style.backgroundColor = `rgb(${table.colours[share.component].join(" ")})`;
+  track.append(fill);
+  words.textContent = percent(share.probability);
+  item.append(name, track, words);
+  return item;
+}
+
+function reasons(memberships) {
+  const box = document.createElement("div");
+  box.className = "wide";
+  const grid = document.createElement("table");
+  const head = grid.createTHead().insertRow();
+  for (const text of ["cluster", "weight", "distance", "log density"]) head.append(Object.assign(document.createElement("th"), { textContent: text }));
+  const body = grid.createTBody();
+  for (const share of memberships) {
+    body.insertRow().append(...[share.component, number(share.weight, 3), number(share.distance), number(share.log_density)].map((v) => cell(String(v))));
+  }
+  const words = document.createElement("p");
+  words.className = "soft";
+  words.textContent = "Distance is in the standard deviations of that cluster. A membership is weight times density, divided by the sum of that over the clusters.";
+  box.append(grid, words);
+  return box;
+}
+
+function mostUnsure() {
+  const certainty = points.get("certainty");
+  let row = 0;
+  for (let i = 1; i < certainty.length; i++) if (certainty[i] < certainty[row]) row = i;
+  points.set("selected", row);
+}
+
+// ---- other methods ------------------------------------------------------------------------------------------------------------
+
+let compared = 0;
+
+async function compare() {
+  const mine = ++compared;
+  const model = { components: state.components, family: state.family, seed: state.seed };
+  $("beside-words").textContent = `Running K-Means and DBSCAN beside the mixture with K = ${model.components} …`;
+  const said = await askJson("/api/comparison", model);
+  const labels = await Promise.all(
+    said.methods.map((method) => (method.soft ? null : askBytes("/api/labels", { ...model, method: method.name }))),
+  );
+  if (mine !== compared) return;
+  for (const child of $("methods").children) child.dispose?.();
+  $("methods").replaceChildren();
+  said.methods.forEach((method, i) => $("methods").append(panel(method, labels[i] && new Int16Array(labels[i]))));
+  $("beside-words").textContent =
+    `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
+}
+
+function panel(method, labels) {
+  const box = document.createElement("article");
+  box.className = "method";
+  const holder = document.createElement("div");
+  holder.className = "small";
+  const words = document.createElement("p");
+  words.className = "soft";
+  const agreement = method.agreement === null ? "" : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
+  words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
+  box.append(heading(method.name), holder, words);
+  const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
+  if (labels) hard(own, labels);
+  own.follow = [
+    ...["x", "y", "x_axis", "y_axis"],
+    ...(labels ? [] : ["memberships", "certainty", "centres", "ellipses"]),
+  ].map((name) => [`change:${name}`, () => own.set(name, points.get(name))]);
+  for (const [event, handler] of own.follow) points.on(event, handler);
+  const leave = scatterModule.render({ model: own, el: holder });
+  box.dispose = () => {
+    leave();
+    for (const [event, handler] of own.follow) points.off(event, handler);
+  };
+  return box;
+}
+
+/** Labels as memberships of 100 %; noise belongs to nothing, and is grey. */
+function hard(model, labels) {
+  const K = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
+  const memberships = new Uint8Array(labels.length * K);
+  labels.forEach((label, i) => label >= 0 && (memberships[i * K + label] = 255));
+  model.set("memberships", memberships);
+  model.set("certainty", new Float32Array(labels.length).fill(1));
+  model.set("ellipses", []);
+}
+
+// ---- taking it home -------------------------------------------------------------------------------------------------------------
+
+const FILES = { "export-memberships": "memberships.csv", "export-model": "model.safetensors", "export-python": "view.py" };
+
+async function save(what) {
+  const file = await askBlob(`/api/${what}`, { ...seen(), threshold: Number($("threshold").value) / 100 });
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: FILES[what] });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// ---- beginning -------------------------------------------------------------------------------------------------------------------
+
+function options(select, entries, chosen) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+}
+
+async function showColumns() {
+  const [x, y] = await Promise.all([state.x, state.y].map((column) => askBytes("/api/column", { column })));
+  points.set("x_axis", table.columns[state.x]);
+  points.set("y_axis", table.columns[state.y]);
+  points.set("x", new Float32Array(x));
+  points.set("y", new Float32Array(y));
+}
+
+async function chooseColumn(which) {
+  const other = which === "x" ? "y" : "x";
+  const before = state[which];
+  state[which] = Number($(which).value);
+  if (state[which] === state[other]) state[other] = before;
+  $(other).value = state[other];
+  await showColumns();
+  await show();
+}
+
+function listen() {
+  const on = (id, event, work) => $(id).addEventListener(event, () => trying(work));
+  on("x", "change", () => chooseColumn("x"));
+  on("y", "change", () => chooseColumn("y"));
+  $("components").addEventListener("input", () => ($("components-shown").textContent = $("components").value));
+  on("components", "change", () => goTo(Number($("components").value)));
+  on("family", "change", async () => {
+    state.family = $("family").value;
+    state.chosen = true;
+    await Promise.all([toModel(), sweepCurve()]);
+  });
+  on("start", "change", () => (stop(), record()));
+  on("seed", "change", async () => {
+    state.seed = Math.min(Math.max(Math.trunc(Number($("seed").value)) || 0, 0), 2147483647);
+    $("seed").value = state.seed;
+    stop();
+    await record();
+  });
+  on("rewind", "click", () => (stop(), go(0)));
+  on("back", "click", () => (stop(), go(state.frame - 1)));
+  on("step", "click", () => (stop(), go(state.start ? state.frame + 1 : 1)));
+  on("play", "click", play);
+  on("frame", "input", () => (stop(), go(Number($("frame").value))));
+  on("model", "click", toModel);
+  on("threshold", "input", showUnsure);
+  on("unsurest", "click", mostUnsure);
+  on("compare", "click", compare);
+  for (const what of Object.keys(FILES)) on(what, "click", () => save(what));
+  points.on("change:selected", () => trying(showRow));
+  $("theme").addEventListener("click", changeTheme);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+}
+
+const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+function changeTheme() {
+  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+  redraw();
+}
+
+function redraw() {
+  $("theme").textContent = isDark() ? "Light" : "Dark";
+  if (!state.run) return;
+  points.set("title", points.get("title"));
+  showTrace();
+  showCurve();
+}
+
+async function begin() {
+  table = await askJson("/api/table", {});
+  points = new LocalModel({
+    colours: table.colours,
+    selected: -1,
+    threshold: 0.9,
+    ellipses: [],
+    centres: [],
+    memberships: new Uint8Array(0),
+    certainty: new Float32Array(0),
+  });
+  const columns = table.features === 1 ? `1 column` : `${table.features} columns`;
+  $("about").textContent = `${table.file}: ${whole(table.rows)} rows, ${columns}`;
+  document.title = `${table.file} - mixtura explore`;
+  const names = table.columns.map((column, i) => [String(i), column.name]);
+  options($("x"), names, "0");
+  options($("y"), names, "1");
+  $("x").disabled = $("y").disabled = table.features === 1;
+  if (!table.families.some((family) => family.name === state.family)) state.family = table.families.at(-1).name;
+  options($("family"), table.families.map(({ name, words }) => [name, `${name}: ${words}`]), state.family);
+  options($("start"), table.starts.map(({ name, words }) => [name, words]), table.starts[0].name);
+  $("components").max = table.largest;
+  const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
+  $("legend").textContent =
+    `${table.features === 1 ? "Frames" : "Ellipses"} hold ${inner} and ${outer} of each component in these columns. A point has the mixed colour of its clusters.`;
+  redraw();
+  listen();
+  await showColumns();
+  scatterModule.render({ model: points, el: $("scatter") });
+  state.components = Math.min(2, table.largest);
+  await open();
+  await sweepCurve();
+  if (table.rows <= QUICK) await compare();
+  document.documentElement.dataset.ready = "yes";
+}
+
+trying(begin);

@@ -1,0 +1,265 @@
+"""What the live parts of the lesson show, computed by mixtura on the reader's data: one function for each part.
+
+Every function takes the data and returns plain numbers for the page. Nothing here is kept between two questions.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+
+from mixtura import compare as comparing
+from mixtura.arrays import Array, Labels
+from mixtura.estimators import GaussianMixture
+from mixtura.merging import MergedMixture
+from mixtura.mixture import Mixture
+from mixtura.results import FitResult, Iteration, title_of
+from mixtura.search import calm
+from mixtura.selector import GaussianMixtureSelector
+
+LARGEST_K = 10
+
+SURE = 0.9
+"""A row whose largest membership is below this counts as unsure."""
+
+MOST_STEPS = 400
+"""Of EM, when it is shown step by step."""
+
+STARTS = 30
+"""Random starts, each followed to its end, to see where they get stuck."""
+
+SAME = 0.01
+"""Log-likelihoods that differ by less are the same optimum."""
+
+RESAMPLES = 40
+
+RACES = (1_000, 10_000, 100_000)
+"""Rows of the races that may be asked for."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What a fit warns of is said in the answer, where it matters."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def parameters(mixture: Mixture) -> dict[str, Any]:
+    """A mixture as plain numbers: weights (K), means (K,2), covariances (K,2,2)."""
+    return {
+        "weights": mixture.weights.tolist(),
+        "means": mixture.means.tolist(),
+        "covariances": mixture.covariance.dense().tolist(),
+    }
+
+
+# ---- hard against soft ---------------------------------------------------------------------------------------------
+
+
+def soft(X: Array, K: int) -> dict[str, Any]:
+    """Memberships by the mixture beside the labels of K-Means and DBSCAN, and the rows from least to most sure."""
+    with _quiet():
+        model = GaussianMixture(K, component_order="weight", random_state=0).fit(X)
+        other = comparing.compare(X, n_components=K).labels
+    memberships = model.predict_proba(X)
+    own = memberships.argmax(axis=1)
+    largest = memberships.max(axis=1)
+    order = largest.argsort(kind="stable")
+    return {
+        **parameters(model.result_.mixture),
+        "memberships": memberships.round(6).tolist(),
+        "k_means": numbered_like(other["K-Means"], own).tolist(),
+        "dbscan": numbered_like(other["DBSCAN"], own).tolist(),
+        "least_sure": order[:5].tolist(),
+        "most_sure": int(order[-1]),
+        "unsure": int((largest < SURE).sum()),
+        "sure": SURE,
+    }
+
+
+def numbered_like(labels: Labels, others: Labels) -> Labels:
+    """The same clusters, each with the number of the one among ``others`` that it shares most rows with; noise stays -1."""
+    found = np.unique(labels[labels >= 0])
+    if not len(found):
+        return labels
+    shared = np.array([[np.sum((labels == a) & (others == b)) for b in range(others.max() + 1)] for a in found])
+    taken = {int(i): int(number) for i, number in zip(*linear_sum_assignment(-shared), strict=True)}
+    free = iter(range(int(others.max()) + 1, int(others.max()) + 1 + len(found)))
+    new = {int(label): taken[i] if i in taken else next(free) for i, label in enumerate(found)}
+    return np.array([new.get(int(label), -1) for label in labels])
+
+
+# ---- EM step by step -----------------------------------------------------------------------------------------------
+
+
+def em_steps(X: Array, K: int, seed: int) -> dict[str, Any]:
+    """EM from K Gaussians at random rows, as wide as all data together: the mixture and its log-likelihood after each step."""
+    steps: list[dict[str, Any]] = []
+    with _quiet():
+        start = _random_start(X, K, seed)
+        first = start.set_params(max_iter=0).fit(X).result_
+        steps.append({**parameters(first.mixture), "log_likelihood": first.log_likelihood})
+
+        def keep(step: Iteration) -> None:
+            steps.append({**parameters(step.mixture), "log_likelihood": step.log_likelihood})
+
+        last = start.set_params(max_iter=MOST_STEPS, callback=keep).fit(X).result_
+    return {"steps": steps, "ending": last.stop.value, "converged": last.converged}
+
+
+def _random_start(X: Array, K: int, seed: int) -> GaussianMixture:
+    """The textbook's start: K means at rows drawn at random, equal weights, the covariance of all data."""
+    rng = np.random.default_rng(seed)
+    means = X[rng.choice(len(X), K, replace=False)]
+    precision = np.linalg.inv(np.cov(X.T) + 1e-9 * np.eye(X.shape[1]))
+    return GaussianMixture(
+        K,
+        acceleration=None,
+        n_init=1,
+        weights_init=np.full(K, 1 / K),
+        means_init=means,
+        precisions_init=np.repeat(precision[None], K, axis=0),
+        n_threads=1,
+    )
+
+
+# ---- the weaknesses ------------------------------------------------------------------------------------------------
+
+
+def shapes(X: Array) -> dict[str, Any]:
+    """As many Gaussians as BIC wants, merged into clusters of any shape, beside what K-Means and DBSCAN find."""
+    with _quiet():
+        selector = GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0).fit(X)
+        best = selector.best_estimator_
+        merged = best.merged(X)
+        compared = comparing.compare(X)
+    own = merged.predict(X)
+    return {
+        **parameters(best.result_.mixture),
+        "components": best.predict(X).tolist(),
+        "elbow": merged.n_clusters,
+        "merged": [_merged_to(merged, X, G) for G in range(1, best.n_components + 1)],
+        "sentence": selector.selection_.sentences[0],
+        "suits": list(compared.sentences),
+        "k_means": numbered_like(compared.labels["K-Means"], own).tolist(),
+        "dbscan": numbered_like(compared.labels["DBSCAN"], own).tolist(),
+    }
+
+
+def _merged_to(merged: MergedMixture, X: Array, n_clusters: int) -> dict[str, Any]:
+    """The same components as fewer clusters."""
+    cut = merged.with_clusters(n_clusters)
+    return {"labels": cut.predict(X).tolist(), "groups": [list(group) for group in cut.groups]}
+
+
+def race(n: int) -> dict[str, Any]:
+    """K-Means and the mixture on the same rows with the same K, on this machine, in seconds: one start each, and as usual."""
+    rng = np.random.default_rng(0)
+    K, d = 5, 4
+    X = rng.normal(0, 6, (K, d))[np.arange(n) % K] + rng.standard_normal((n, d))
+    with _quiet(), calm(n):
+        GaussianMixture(K, n_init=1, random_state=0).fit(X[:200])  # what is loaded at the first fit is no part of the race
+        KMeans(K, n_init=1, random_state=0).fit(X[:200])
+        lanes: list[tuple[str, Callable[[], object]]] = [
+            ("K-Means, one start", lambda: KMeans(K, n_init=1, random_state=0).fit(X)),
+            ("mixture, one start", lambda: GaussianMixture(K, n_init=1, random_state=0).fit(X)),
+            ("K-Means, ten starts", lambda: KMeans(K, n_init=10, random_state=0).fit(X)),
+            ("mixture, its usual search", lambda: GaussianMixture(K, random_state=0).fit(X)),
+        ]
+        seconds = []
+        for _, run in lanes:
+            begun = perf_counter()
+            run()
+            seconds.append(perf_counter() - begun)
+    return {"rows": n, "columns": d, "K": K, "lanes": [name for name, _ in lanes], "seconds": seconds}
+
+
+def optima(X: Array, K: int) -> dict[str, Any]:
+    """Where many random starts end, and where mixtura's search ends."""
+    with _quiet():
+        ends = [_random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_ for seed in range(STARTS)]
+        search = GaussianMixture(K, random_state=0).fit(X).result_
+    sound = [end for end in ends if not end.degenerate] or ends
+    worst = min(sound, key=lambda end: end.log_likelihood)
+    best = max([*sound, search], key=lambda end: end.log_likelihood)
+    return {
+        "log_likelihoods": sorted((end.log_likelihood for end in sound), reverse=True),
+        "degenerate": STARTS - len([end for end in ends if not end.degenerate]),
+        "stuck": sum(end.log_likelihood < best.log_likelihood - SAME for end in sound),
+        "best": _end(best),
+        "worst": _end(worst),
+        "search": _end(search),
+    }
+
+
+def _end(fit: FitResult) -> dict[str, Any]:
+    return {**parameters(fit.mixture), "log_likelihood": fit.log_likelihood, "n_iter": fit.n_iter}
+
+
+# ---- how many ------------------------------------------------------------------------------------------------------
+
+
+def criteria(X: Array) -> dict[str, Any]:
+    """Mixtures with K = 1 to 10, every criterion of each, and what each criterion would choose."""
+    with _quiet():
+        selection = _selector().fit(X).selection_
+    cells = sorted((cell for cell in selection.candidates), key=lambda cell: cell.n_components)
+    return {
+        "cells": [
+            {
+                "K": cell.n_components,
+                "eligible": cell.eligible,
+                "reason": cell.reason,
+                "criteria": {name: float(value) for name, value in cell.criteria.items() if np.isfinite(value)},
+                **(parameters(cell.fit.mixture) if cell.fit else {}),
+            }
+            for cell in cells
+        ],
+        "choices": {name: cell.n_components for name, cell in selection.choices().items()},
+        "titles": {name: title_of(name) for name in selection.choices()},
+        "sentences": list(selection.sentences),
+    }
+
+
+def uncertainty_of_k(X: Array) -> dict[str, Any]:
+    """How often BIC would choose each K if the rows were drawn again."""
+    with _quiet():
+        found = _selector().fit(X).bootstrap(X, n_resamples=RESAMPLES, top_ks=None)
+    return {"shares": {str(k): share for k, share in found.shares_of_k.items()}, "sentence": found.sentence}
+
+
+def _selector() -> GaussianMixtureSelector:
+    return GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0)
+
+
+# ---- several methods -------------------------------------------------------------------------------------------------
+
+
+def methods(X: Array) -> dict[str, Any]:
+    """The comparison of :mod:`mixtura.compare`, and its labels with one numbering."""
+    with _quiet():
+        found = comparing.compare(X)
+    own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))
+    return {
+        "methods": [asdict(method) for method in found.methods],
+        "labels": {name: numbered_like(labels, own).tolist() for name, labels in found.labels.items()},
+        "agreement": [[a, b, value] for (a, b), value in found.agreement.items()],
+        "suits": list(found.suits),
+        "sentences": list(found.sentences),
+    }
+
+
+def in_range(values: Sequence[int], value: float, what: str) -> int:
+    """One of some numbers, or a ValueError in words."""
+    if value not in values:
+        raise ValueError(f"{what} must be one of {', '.join(map(str, values))}, but {value!r:.40} came. Choose one of them.")
+    return int(value)

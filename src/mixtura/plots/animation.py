@@ -1,0 +1,276 @@
+"""EM as a film: from Gaussians placed at random to convergence, step by step, with the log-likelihood growing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+from PIL import Image
+
+from mixtura.arrays import Array, Labels
+from mixtura.backends import backend_named
+from mixtura.contrast import telling_columns
+from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.em import em
+from mixtura.families import family_named
+from mixtura.mixture import Mixture
+from mixtura.moments import Scatter
+from mixtura.plots.colours import PALETTE, component_colours, to_light
+from mixtura.plots.curves import draw_curves
+from mixtura.plots.files import checked_path
+from mixtura.plots.look import GREY, headline, tidy
+from mixtura.plots.player import player
+from mixtura.plots.raster import limits_of
+from mixtura.plots.scatter import draw_plane
+from mixtura.plots.subject import fit_of, names_of
+from mixtura.plots.view import View, checked_rows, numbered
+from mixtura.protocols import Family
+from mixtura.results import Iteration, StopReason
+from mixtura.sources import ArraySource
+from mixtura.survey import Survey
+from mixtura.validation import Constraints, regularisation_for
+
+FILM_FORMATS = (".gif", ".html")
+MOST_FRAMES = 60
+"""More steps than this are shown with growing strides: the first ones change most."""
+
+EVERY_STEP = 15
+"""So many steps at the beginning are all shown."""
+
+FILM_POINTS = 2_000
+"""Points that are drawn in a frame; EM itself reads all rows."""
+
+SECONDS_A_FRAME, SECONDS_AT_THE_END = 0.35, 2.5
+FRAME_DOTS_PER_INCH = 88
+
+
+@dataclass(frozen=True, eq=False)
+class EMSteps:
+    """Plain EM from one start, every step of it.
+
+    Attributes
+    ----------
+    family : str
+    mixtures : tuple of Mixture
+        The start, and the mixture after each iteration.
+    log_likelihoods : tuple of float
+        One for each of them; they never fall.
+    stop : StopReason
+    """
+
+    family: str
+    mixtures: tuple[Mixture, ...]
+    log_likelihoods: tuple[float, ...]
+    stop: StopReason
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations of EM."""
+        return len(self.mixtures) - 1
+
+    def shown(self, most: int = MOST_FRAMES) -> Labels:
+        """Numbers of the steps that a film of ``most`` frames shows: each of the first 15, then fewer and fewer, and the last."""
+        if self.n_iter < most:
+            return np.arange(self.n_iter + 1)
+        later = np.geomspace(EVERY_STEP, self.n_iter, most - EVERY_STEP)
+        return np.unique(np.concatenate([np.arange(EVERY_STEP), np.round(later).astype(np.intp)]))
+
+
+def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_state: int | None = 0, max_iter: int = 500) -> EMSteps:
+    """Plain EM from K Gaussians that are placed at random rows, and keep every step.
+
+    Each has 1/K of the variances of the columns and no correlations.
+
+    This is the textbook's start, not the one that :class:`mixtura.GaussianMixture` chooses: it may end in a poor optimum.
+
+    Parameters
+    ----------
+    X : (n,d)
+    n_components : int
+    family : str
+        Three letters, or scikit-learn's word.
+    random_state : int or None
+    max_iter : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+    >>> steps = em_steps(X, 2)
+    >>> bool(np.all(np.diff(steps.log_likelihoods) >= 0))
+    True
+    """
+    rows = np.ascontiguousarray(X, dtype=np.float64)
+    kind = family_named(family)
+    survey = Survey(ArraySource(rows), backend_named("auto", None))
+    start = _random_gaussians(survey, rows, n_components, kind, np.random.default_rng(random_state))
+    seen: list[Iteration] = []
+    regularisation = regularisation_for(kind, survey, n_components, Constraints())
+    fit = em(survey, start, kind, regularisation, max_iter=max_iter, callback=seen.append)
+    mixtures = (start, *(iteration.mixture for iteration in seen))
+    return EMSteps(kind.name, mixtures, tuple(fit.trace[: len(mixtures)]), fit.stop)
+
+
+def _random_gaussians(survey: Survey, rows: Array, K: int, family: Family, rng: np.random.Generator) -> Mixture:
+    """Equal weights, K different rows as means where there are so many, and axis-parallel Gaussians narrower than the data."""
+    distinct = np.unique(rows, axis=0)
+    means = distinct[rng.choice(len(distinct), K, replace=len(distinct) < K)]
+    return Mixture(np.full(K, 1.0 / K), means, _narrow(survey.scale / K, K, family))
+
+
+def _narrow(variances: Array, K: int, family: Family) -> Covariance:
+    """These variances (d,) for every component, in the form that a family keeps."""
+    n = 1 if family.shares_all else K
+    if family.needs is Scatter.TRACE:
+        return Spherical(np.full(n, variances.mean()), K, len(variances))
+    if family.needs is Scatter.DIAGONAL:
+        return Diagonal(np.tile(variances, (n, 1)), K)
+    return Dense(np.tile(np.diag(variances), (n, 1, 1)), K)
+
+
+# ---- the film ------------------------------------------------------------------------------------------------------
+
+
+def animate(
+    result: Any,
+    X: ArrayLike,
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    shown: Sequence[str] | None = None,
+    random_state: int | None = 0,
+    max_iter: int = 500,
+) -> Path:
+    """A film of EM on these rows, with the family and the number of components of a result, as GIF or as an HTML page.
+
+    EM is run anew, plainly, from Gaussians placed at random (:func:`em_steps`). The page holds all frames and a player that is
+    moved by buttons, a slider or the keyboard; it opens from disk and loads nothing.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or EMSteps
+    X : (n,d)
+    path : str or Path
+        Ends in .gif or .html.
+    columns : d names, optional
+    shown : one or two of ``columns``, optional
+        By default those that set the components apart most at the end.
+    random_state : int or None
+        Where the Gaussians start.
+    max_iter : int
+
+    Returns
+    -------
+    Path
+    """
+    target = checked_path(path, FILM_FORMATS)
+    steps = result if isinstance(result, EMSteps) else _steps_like(result, X, random_state, max_iter)
+    names = names_of(result, X, columns, steps.mixtures[-1].n_features)
+    frames = _Frames(steps, checked_rows(steps.mixtures[-1], X, names), names, shown)
+    (_write_gif if target.suffix.lower() == ".gif" else _write_page)(frames, target)
+    return target
+
+
+def _steps_like(result: Any, X: ArrayLike, random_state: int | None, max_iter: int) -> EMSteps:
+    """Steps with the family and K of a result."""
+    fit = fit_of(result)
+    return em_steps(X, fit.n_components, family=fit.family, random_state=random_state, max_iter=max_iter)
+
+
+class _Frames:
+    """The pictures of the steps: same points, same limits, same colours in all of them."""
+
+    def __init__(self, steps: EMSteps, rows: Array, names: Sequence[str], shown: Sequence[str] | None) -> None:
+        self.steps = steps
+        self.numbers = steps.shown()
+        self.chosen = telling_columns(steps.mixtures[-1], 2) if shown is None else numbered(names, shown)
+        if len(self.chosen) > 2:
+            raise ValueError(f"`shown` names {len(self.chosen)} columns, but a film has room for two. Name one or two.")
+        self.names = tuple(names[j] for j in self.chosen)
+        self.n = len(rows)
+        self.rows = rows[:: ceil(len(rows) / FILM_POINTS)]
+        self.limits = limits_of(rows[:, self.chosen])
+
+    def caption(self, number: int) -> str:
+        """What a step is, in words."""
+        value = f"log-likelihood {self.steps.log_likelihoods[number]:.2f}"
+        if number == 0:
+            return f"start: {self.steps.mixtures[0].n_components} Gaussians at random; {value}"
+        end = f"; {self.steps.stop.value.split(':')[0]}" if number == self.steps.n_iter else ""
+        return f"iteration {number} of {self.steps.n_iter}; {value}{end}"
+
+    def images(self) -> Iterator[Image.Image]:
+        """Each step as pixels."""
+        for number in self.numbers:
+            canvas: Any = FigureCanvasAgg(self.figure(int(number)))
+            canvas.draw()
+            yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+    def figure(self, number: int) -> Figure:
+        """The mixture at a step, and the log-likelihood until there."""
+        figure = Figure(figsize=(9.6, 4.4), dpi=FRAME_DOTS_PER_INCH, facecolor="white")
+        left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
+        figure.subplots_adjust(left=0.07, right=0.985, top=0.88, bottom=0.13, wspace=0.26)
+        self.draw_mixture(left, number)
+        self.draw_path(right, number)
+        return figure
+
+    def draw_mixture(self, ax: Axes, number: int) -> None:
+        """The rows in the colours of the step, under the bells or ellipses of the step."""
+        mixture = self.steps.mixtures[number]
+        colours = component_colours(mixture.n_components)
+        r = mixture.posterior(self.rows)
+        view = View(
+            mixture.marginal(self.chosen),
+            self.rows[:, self.chosen],
+            r @ to_light(colours),
+            1.0 - r.max(axis=1),
+            colours,
+            self.names,
+        )
+        (draw_curves if len(self.names) == 1 else draw_plane)(ax, view)
+        margins = 0.05 * (self.limits[:, 1] - self.limits[:, 0])
+        for axis, (low, high), margin in zip("xy", self.limits, margins, strict=False):
+            ax.set(**{f"{axis}lim": (low - margin, high + margin)})
+        headline(ax, self.caption(number), "")
+
+    def draw_path(self, ax: Axes, number: int) -> None:
+        """The log-likelihood of all steps in grey, and until this one in colour."""
+        values = self.steps.log_likelihoods
+        ax.plot(values, color="#e3e6ea", linewidth=2)
+        ax.plot(values[: number + 1], color=PALETTE[0], linewidth=2)
+        ax.plot([number], [values[number]], color=PALETTE[0], marker="o", markersize=7)
+        ax.set(xlabel="iteration", ylabel="log-likelihood (higher is better)", xlim=(-0.5, self.steps.n_iter + 0.5))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.yaxis.label.set_color(GREY)
+        tidy(ax)
+
+
+def draw_step(steps: EMSteps, number: int, X: ArrayLike, ax: Axes, *, columns: Sequence[str] | None = None) -> Axes:
+    """One step of a film into given axes: ``number`` 0 is the start, ``steps.n_iter`` the end."""
+    names = names_of(steps, X, columns, steps.mixtures[0].n_features)
+    _Frames(steps, checked_rows(steps.mixtures[0], X, names), names, None).draw_mixture(ax, number)
+    return ax
+
+
+def _write_gif(frames: _Frames, target: Path) -> None:
+    """All frames with one pause at the end, over and over."""
+    images = [image.quantize(96, method=Image.Quantize.MEDIANCUT) for image in frames.images()]
+    durations = [int(1000 * SECONDS_A_FRAME)] * (len(images) - 1) + [int(1000 * SECONDS_AT_THE_END)]
+    images[0].save(target, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+
+
+def _write_page(frames: _Frames, target: Path) -> None:
+    """All frames with a player."""
+    captions = [frames.caption(int(number)) for number in frames.numbers]
+    title = f"EM, {frames.steps.family} with {frames.steps.mixtures[0].n_components} components, {frames.n:,} rows"
+    target.write_text(player(title, list(frames.images()), captions, SECONDS_A_FRAME), encoding="utf-8")

@@ -1,0 +1,260 @@
+"""Criteria over the number of components: which family and which K won, and what other criteria say. Lower is better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from mixtura.criteria import criterion_named
+from mixtura.plots.colours import PALETTE
+from mixtura.plots.look import GREY, headline, legend_beside, new_axes, ring, tidy, whole_title
+from mixtura.plots.subject import selection_of
+from mixtura.results import Candidate, Selection, title_of
+
+COLOURED_FAMILIES = 6
+"""More coloured curves than this cannot be told apart; the other families are grey."""
+
+STEEP = 5.0
+"""A panel ends this many times the median's distance above the best value, so that one huge value does not flatten the rest."""
+
+UNLIKE = ("nec", "entropy")
+"""Criteria that are not in the units of -2 log-likelihood, and so share no axis with the others."""
+
+
+def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, title: str | None = None) -> Figure:
+    """Criteria over the number of components; lower is better for every one.
+
+    Left, :func:`plot_families`; right, :func:`plot_choices`.
+
+    Parameters
+    ----------
+    result : fitted selector or Selection
+    criterion_names : names of criteria, optional
+        What the right panel shows.
+    title : str, optional
+
+    Returns
+    -------
+    Figure
+        With one panel when no fit could win.
+
+    Raises
+    ------
+    ValueError
+        When a criterion is not known.
+    """
+    selection = selection_of(result)
+    winner = _winner(selection)
+    names = _checked_names(selection, criterion_names)
+    figure = Figure(figsize=(11.5 if winner else 7, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2 if winner else 1, squeeze=False, width_ratios=[1.25, 1] if winner else None)[0]
+    plot_families(selection, ax=panels[0])
+    if winner:
+        plot_choices(selection, criterion_names=names, ax=panels[1])
+    whole_title(figure, title)
+    return figure
+
+
+def plot_families(result: Any, *, ax: Axes | None = None) -> Axes:
+    """The criterion of a selection over the number of components, a curve for each family, the winner ringed.
+
+    The best six families are in colour and the others in grey. Hollow crosses are fits with a degenerate component, which
+    never win. Values far above the others lie outside the panel, and a caption says so.
+
+    Parameters
+    ----------
+    result : fitted selector or Selection
+    ax : Axes, optional
+        A new figure by default.
+    """
+    selection = selection_of(result)
+    ax = new_axes() if ax is None else ax
+    _draw_families(ax, selection, _winner(selection))
+    return ax
+
+
+def plot_choices(result: Any, *, criterion_names: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """Several criteria of the winning family over the number of components, the lowest point of each ringed.
+
+    Parameters
+    ----------
+    result : fitted selector or Selection
+    criterion_names : names of criteria, optional
+        Those that the selection has computed or that are keys of :data:`mixtura.criteria.CRITERIA`. By default the one
+        that decides, BIC, AIC and ICL.
+    ax : Axes, optional
+        A new figure by default.
+
+    Raises
+    ------
+    ValueError
+        When a criterion is not known, or no fit could win.
+    """
+    selection = selection_of(result)
+    names = _checked_names(selection, criterion_names)
+    winner = _winner(selection)
+    if winner is None:
+        raise ValueError("a winning family was expected, but no fit may win. plot_families shows all of them.")
+    ax = new_axes() if ax is None else ax
+    _draw_criteria(ax, [c for c in selection.candidates if c.family == winner.family], names)
+    return ax
+
+
+def _winner(selection: Selection) -> Candidate | None:
+    """The best of those that may win."""
+    return next(iter(selection.ranking), None)
+
+
+def _checked_names(selection: Selection, wanted: Sequence[str] | None) -> list[str]:
+    """Criteria that the winner has, or that can be computed from a fit."""
+    winner = _winner(selection)
+    names = _usual_criteria(selection.criterion) if wanted is None else list(wanted)
+    for name in names:
+        if winner is None or name not in winner.criteria:
+            criterion_named(name)
+    return names
+
+
+def _usual_criteria(decides: str) -> list[str]:
+    """The criterion that decides, with those that share its units."""
+    return [decides] if decides in UNLIKE else list(dict.fromkeys((decides, "bic", "aic", "icl")))
+
+
+def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> None:
+    """One curve for each family, in the order of their best values, so that the legend reads like a ranking."""
+    families = sorted({c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name))
+    colours = {family: PALETTE[i] if i < COLOURED_FAMILIES else GREY for i, family in enumerate(families)}
+    for family in reversed(families):
+        coloured = colours[family] != GREY
+        _draw_family(
+            ax, _over_k(selection, family), family, colours[family], coloured=coloured, bold=bool(winner) and family == families[0]
+        )
+    named = list(ax.get_lines())[::-1]
+    handles = named[:COLOURED_FAMILIES]
+    if others := named[COLOURED_FAMILIES:]:
+        handles.append(_others_handle(len(others)))
+    seen = [c.criterion for c in selection.ranking if colours[c.family] != GREY]
+    hidden = _limit_to(ax, seen) if seen else ""
+    crosses = [c for c in selection.candidates if not c.eligible and isfinite(c.criterion)]
+    if crosses:
+        handles.append(_draw_crosses(ax, crosses, colours))
+    if winner:
+        handles.append(ring(ax, winner.n_components, winner.criterion, "best"))
+    best = (
+        f"Best: {winner.family} with {winner.n_components} component{'s' * (winner.n_components > 1)}"
+        if winner
+        else "No fit may win"
+    )
+    headline(ax, best, "; ".join(filter(None, (_failures(selection), hidden))))
+    _criterion_axes(ax, title_of(selection.criterion))
+    legend_beside(ax, handles, "family, best first")
+
+
+def _lowest(selection: Selection, family: str) -> tuple[float, str]:
+    """The best value that a family may win with; infinite when it has none. Ties go by name."""
+    return min((c.criterion for c in selection.ranking if c.family == family), default=float("inf")), family
+
+
+def _over_k(selection: Selection, family: str) -> list[Candidate]:
+    """The cells of one family by K."""
+    return sorted((c for c in selection.candidates if c.family == family), key=lambda c: c.n_components)
+
+
+def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool) -> None:
+    """The eligible cells joined; a cell that may not win leaves a gap."""
+    ax.plot(
+        [c.n_components for c in cells],
+        [c.criterion if c.eligible else np.nan for c in cells],
+        color=colour,
+        linewidth=2.8 if bold else 1.6 if coloured else 0.8,
+        alpha=1.0 if coloured else 0.45,
+        marker="o",
+        markersize=5.5 if bold else 4 if coloured else 2,
+        zorder=4 if bold else 3 if coloured else 2,
+        label=family,
+    )
+
+
+def _others_handle(n: int) -> Line2D:
+    """The legend's line for all grey families."""
+    name = f"{n} other famil{'ies' if n > 1 else 'y'}"
+    return Line2D([], [], color=GREY, linewidth=0.8, alpha=0.6, marker="o", markersize=2, label=name)
+
+
+def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
+    """Cells that never win, at their value or at the edge they lie beyond; the handle for the legend."""
+    low, high = ax.get_ylim()
+    margin = 0.015 * (high - low)
+    for cell in cells:
+        height = float(np.clip(cell.criterion, low + margin, high - margin))
+        grey = colours[cell.family] == GREY
+        look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
+        ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **look, zorder=2 if grey else 5)
+    return Line2D([], [], linestyle="", color=GREY, label="degenerate,\nnever wins", **_CROSS)
+
+
+_CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+
+
+def _limit_to(ax: Axes, values: Sequence[float]) -> str:
+    """Scale for the values that may win and are near the best: else one collapsed or poor fit turns all else into one line.
+
+    Returns what to say about the values that lie above.
+    """
+    low, high = min(values), max(values)
+    reach = low + STEEP * (float(np.median(values)) - low)
+    cut = high - low > 2.0 * (reach - low) > 0.0
+    top = reach if cut else high
+    margin = 0.06 * (top - low) or 1.0
+    ax.set_ylim(low - 1.5 * margin, top + margin)
+    return "values far above the best lie outside" if cut else ""
+
+
+def _failures(selection: Selection) -> str:
+    """How many cells have no fit at all, or nothing."""
+    missing = sum(c.fit is None for c in selection.candidates)
+    return f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
+
+
+def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -> None:
+    """Several criteria of one family, over the cells that may win."""
+    cells = sorted((c for c in cells if c.eligible), key=lambda c: c.n_components)
+    handles: list[Line2D] = []
+    circle: list[Line2D] = []
+    seen: list[float] = []
+    for name, colour, marker in zip(names, PALETTE, "osD^vP*Xph", strict=False):
+        values = [_value(c, name) for c in cells]
+        title = title_of(name)
+        (line,) = ax.plot(
+            [c.n_components for c in cells], values, color=colour, marker=marker, linewidth=1.8, markersize=5, label=title
+        )
+        handles.append(line)
+        seen.extend(value for value in values if isfinite(value))
+        if any(map(isfinite, values)):
+            lowest = int(np.nanargmin(values))
+            circle = [ring(ax, cells[lowest].n_components, values[lowest], "lowest")]
+    hidden = _limit_to(ax, seen) if seen else ""
+    headline(ax, f"{cells[0].family} by several criteria" if len(names) > 1 else cells[0].family, hidden)
+    _criterion_axes(ax, "criterion")
+    legend_beside(ax, [*handles, *circle], "")
+
+
+def _value(cell: Candidate, name: str) -> float:
+    """A criterion of a fitted cell: the one that the selection computed, else from the fit alone."""
+    assert cell.fit is not None
+    return cell.criteria[name] if name in cell.criteria else criterion_named(name)(cell.fit)
+
+
+def _criterion_axes(ax: Axes, name: str) -> None:
+    """Axis labels, whole numbers of components, and room for a ring at both ends."""
+    ax.set(xlabel="components K", ylabel=f"{name} (lower is better)")
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    ax.margins(x=0.07)
+    tidy(ax)

@@ -1,0 +1,141 @@
+"""Components merged into clusters: the tree of merges, and what each merge does to the entropy of the memberships."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mixtura.merging import MergeTree
+from mixtura.plots.colours import PALETTE, component_colours
+from mixtura.plots.look import DASHES, GREY, counted, headline, legend_beside, new_axes, ring, tidy, whole_title
+from mixtura.plots.subject import tree_of
+from mixtura.plots.view import FIRST
+
+STEM = 0.35
+"""How far the branches of the components reach below the first fork."""
+
+
+def plot_merging(result: Any, n_clusters: int | None = None, *, title: str | None = None) -> Figure:
+    """How components merge into clusters: the tree, and the entropy of the memberships over the number of clusters.
+
+    Left, :func:`plot_merge_tree`; right, :func:`plot_merge_entropy`.
+
+    Parameters
+    ----------
+    result : MergedMixture or MergeTree
+    n_clusters : int, optional
+        Where it is cut; by default that of the merged mixture, or the elbow of the tree.
+    title : str, optional
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(10.5, 4.6), layout="constrained")
+    forks, path = figure.subplots(1, 2)
+    plot_merge_tree(result, n_clusters, ax=forks)
+    plot_merge_entropy(result, n_clusters, ax=path)
+    whole_title(figure, title)
+    return figure
+
+
+def plot_merge_tree(result: Any, n_clusters: int | None = None, *, ax: Axes | None = None) -> Axes:
+    """The tree of merges: each fork is a merge, and its height is the number of clusters after it.
+
+    What makes one cluster has one colour.
+
+    Parameters
+    ----------
+    result : MergedMixture or MergeTree
+    n_clusters : int, optional
+        Where it is cut; by default that of the merged mixture, or the elbow of the tree.
+    ax : Axes, optional
+        A new figure by default.
+    """
+    ax = new_axes() if ax is None else ax
+    # The number of clusters falls upwards in the tree, so that it grows from its leaves.
+    _draw_forks(ax, tree_of(result), _cut(result, n_clusters))
+    return ax
+
+
+def plot_merge_entropy(result: Any, n_clusters: int | None = None, *, ax: Axes | None = None) -> Axes:
+    """The entropy of the memberships over the number of clusters, the chosen number ringed.
+
+    It grows steeply where components of one cluster are kept apart.
+
+    Parameters
+    ----------
+    result : MergedMixture or MergeTree
+    n_clusters : int, optional
+        The chosen number; by default that of the merged mixture, or the elbow of the tree.
+    ax : Axes, optional
+        A new figure by default.
+    """
+    ax = new_axes() if ax is None else ax
+    _draw_entropies(ax, tree_of(result), _cut(result, n_clusters))
+    return ax
+
+
+def _cut(result: Any, n_clusters: int | None) -> int:
+    """The number of clusters that is asked for, was chosen, or lies at the elbow."""
+    return int(n_clusters or getattr(result, "n_clusters", None) or tree_of(result).elbow())
+
+
+def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
+    """The tree over the number of clusters, with the components below; branches that are kept apart are joined by dots."""
+    K = tree.n_components
+    order = _leaf_order(tree)
+    clusters = component_colours(n_clusters)
+    own = {k: g for g, group in enumerate(tree.groups(n_clusters)) for k in group}
+    at: dict[int, tuple[float, float, Any]] = {k: (float(order.index(k)), K + STEM, tuple(clusters[own[k]])) for k in range(K)}
+    for step, (first, second, *_) in enumerate(tree.linkage(), start=1):
+        (x0, y0, c0), (x1, y1, c1) = at.pop(int(first)), at.pop(int(second))
+        left, apart = K - step, K - step < n_clusters
+        colour, line = (GREY, ":") if apart else (c0, "-")
+        for x, y, own_colour in ((x0, y0, c0), (x1, y1, c1)):
+            whole = min(max(left, n_clusters), y)  # dots begin where the clusters end
+            if whole < y:
+                ax.plot([x, x], [y, whole], color=own_colour, linewidth=2.4)
+            ax.plot([x, x], [whole, left], color=GREY, linewidth=1.4, linestyle=":")
+        ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
+        at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
+    ax.set_xticks(range(K), [str(k + FIRST) for k in order])
+    ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + STEM, 0.7))
+    ax.yaxis.set_major_locator(MaxNLocator(12, integer=True))
+    headline(ax, f"{counted(K, 'component')}, {counted(n_clusters, 'cluster')}", "")
+    tidy(ax)
+    ax.grid(visible=False, axis="x")
+
+
+def _leaf_order(tree: MergeTree) -> list[int]:
+    """The components in an order in which no branches cross."""
+    members: dict[int, list[int]] = {k: [k] for k in range(tree.n_components)}
+    for number, (first, second, *_) in enumerate(tree.linkage(), start=tree.n_components):
+        left, right = sorted((members.pop(int(first)), members.pop(int(second))), key=min)
+        members[number] = left + right
+    return [k for group in members.values() for k in group]
+
+
+def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
+    """The entropy over the number of clusters, and two lines that meet at the elbow."""
+    numbers = np.arange(1, tree.n_components + 1)
+    (line,) = ax.plot(numbers, tree.entropies, color=PALETTE[0], marker="o", linewidth=1.8, markersize=5, label="entropy")
+    handles = [line, ring(ax, n_clusters, float(tree.entropies[n_clusters - 1]), "chosen")]
+    elbow = tree.elbow()
+    if tree.n_components > 2:
+        for part in (slice(0, elbow), slice(elbow - 1, None)):
+            slope, height = np.polyfit(numbers[part], tree.entropies[part], 1)
+            x = numbers[part][[0, -1]]
+            (fitted,) = ax.plot(x, height + slope * x, color=GREY, linewidth=1.1, linestyle=DASHES, zorder=2, label="two lines")
+        handles.insert(1, fitted)
+    chosen = "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"
+    headline(ax, f"Entropy of the memberships: {chosen}", "")
+    ax.set(xlabel="clusters", ylabel="entropy (nats)")
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    ax.margins(x=0.07, y=0.08)
+    tidy(ax)
+    legend_beside(ax, handles, "")

@@ -1,0 +1,133 @@
+"""More than two columns: scatters of every pair below the diagonal, curves on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
+
+from mixtura.arrays import Array
+from mixtura.plots.curves import draw_curves
+from mixtura.plots.look import GREY, INK, LEGEND, axis_name, plain
+from mixtura.plots.raster import limits_of
+from mixtura.plots.scatter import LEVELS, draw_plane, level_handles, radius_of
+from mixtura.plots.subject import mixture_of, names_of
+from mixtura.plots.view import MOST_COLUMNS, View, view_of
+
+NARROW = 20
+"""Letters of a name beside a small panel."""
+
+SMALL = (150, 110)
+"""Pixels of an image in a small panel."""
+
+
+def plot_pairs(
+    result: Any,
+    X: ArrayLike,
+    *,
+    columns: Sequence[str] | None = None,
+    shown: Sequence[str] | None = None,
+    title: str | None = None,
+) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """Every pair of columns: scatters below the diagonal, curves on it, the legend above it.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or Mixture
+    X : (n,d)
+    columns : d names, optional
+        Those of a data frame by default.
+    shown : some of ``columns``, optional
+        All by default. More than six: the first six of them, and the title says what is left out.
+    title : str, optional
+
+    Returns
+    -------
+    (m,m) array of Axes
+        Those above the diagonal are empty; ``[0, 0].figure`` is the whole.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.mixture import Mixture
+    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]]), Spherical(np.ones(1), 2, 3))
+    >>> plot_pairs(two, two.sample(100, np.random.default_rng(0))[0]).shape
+    (3, 3)
+    """
+    names = names_of(result, X, columns, mixture_of(result).n_features)
+    shown = names if shown is None else list(shown)
+    drawn, left_out = shown[:MOST_COLUMNS], shown[MOST_COLUMNS:]
+    view = view_of(result, X, names, drawn, MOST_COLUMNS)
+    return pair_grid(view, _grid_title(title, left_out))
+
+
+def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """The panels of a grid in a figure of its own."""
+    m = len(view.names)
+    side = 2.35 if m < 5 else 1.8
+    figure = Figure(figsize=(side * m + 0.7, side * m + 0.7), layout="constrained")
+    panels = figure.subplots(m, m, squeeze=False, sharex="col")
+    for i in range(m):
+        for j in range(m):
+            _draw_cell(panels[i, j], view, i, j)
+        # Rows share their scale among the scatters only: the diagonal counts density.
+        for panel in panels[i, 1:i]:
+            panel.sharey(panels[i, 0])
+    _legend_above(panels[0, -1], view)
+    figure.align_labels()
+    if title:
+        figure.suptitle(fill(plain(title), width=int(14 * side * m / 1.4)), x=0.012, ha="left", fontsize=12, color=INK)
+    if view.caption:
+        figure.supxlabel(view.caption, x=0.99, ha="right", fontsize=8, color=GREY)
+    return panels
+
+
+def _legend_above(corner: Axes, view: View) -> None:
+    """In the empty triangle, in two columns beyond ten components; one panel alone has no corner to spare."""
+    handles = [*view.handles(), *(level_handles(LEVELS) if len(view.names) > 1 else [])]
+    look = {**LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
+    corner.legend(handles=handles, title="component", loc="upper right", bbox_to_anchor=(1.0, 1.0), **look).set_in_layout(False)
+
+
+def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
+    """Row i, column j of the grid."""
+    last = len(view.names) - 1
+    if j > i:
+        panel.axis("off")
+        return
+    if i == j:
+        draw_curves(panel, view.panel(i), limits=_reach(view.panel(i)))
+        panel.set(yticks=[], ylabel="")
+        panel.spines["left"].set_visible(False)
+    else:
+        draw_plane(panel, view.panel(j, i), is_numbered=False, pixels=SMALL)
+    panel.set_xlabel(axis_name(view.names[j], NARROW) if i == last else "")
+    if i != j:
+        panel.set_ylabel(axis_name(view.names[i], NARROW) if j == 0 else "")
+    panel.tick_params(labelbottom=i == last, labelleft=j == 0 and i != j)
+    panel.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
+    if i != j:
+        panel.yaxis.set_major_locator(MaxNLocator(5, prune="both"))
+
+
+def _reach(view: View) -> Array:
+    """Ends of a column (2,) about its rows and the outer ellipses, so that no panel of it cuts them."""
+    reach = radius_of(max(LEVELS)) * np.sqrt(view.mixture.covariance.dense()[:, 0, 0, None])
+    ends = limits_of(np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach]))[0]
+    return np.asarray(ends + 0.03 * (ends[1] - ends[0]) * np.array([-1.0, 1.0]))
+
+
+def _grid_title(title: str | None, left_out: Sequence[str]) -> str:
+    """The title, and which columns are not in the grid."""
+    if not left_out:
+        return title or ""
+    named = ", ".join(left_out[:MOST_COLUMNS])
+    more = f" and {len(left_out) - MOST_COLUMNS} more" if len(left_out) > MOST_COLUMNS else ""
+    return f"{title or 'First columns'} (left out: {named}{more})"

@@ -1,0 +1,170 @@
+"""Two columns: points in blended colours, and ellipses that hold a named share of each component."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Ellipse
+from numpy.typing import ArrayLike
+
+from mixtura.arrays import Array
+from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, new_axes, percent, tidy
+from mixtura.plots.raster import PIXELS, draw_colours
+from mixtura.plots.view import FIRST, View, refuse_more_than, view_of
+
+LEVELS = (0.5, 0.95)
+"""Shares of a component that its ellipses hold, the inner one first."""
+
+
+def plot_scatter(
+    result: Any,
+    X: ArrayLike,
+    *,
+    columns: Sequence[str] | None = None,
+    shown: Sequence[str] | None = None,
+    levels: Sequence[float] = LEVELS,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Two columns of the rows in blended colours, with ellipses that hold 50 % and 95 % of each component.
+
+    Every point has the mean of the component colours, weighted by its memberships, which come from all columns. Above
+    10,000 rows the points are an image of mean colours, and a caption says so.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or Mixture
+    X : (n,d)
+    columns : d names, optional
+        Those of a data frame by default.
+    shown : two of ``columns``, optional
+        By default the two that set the components apart most.
+    levels : shares between 0 and 1
+    ax : Axes, optional
+        A new figure by default.
+    title : str, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.mixture import Mixture
+    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    >>> ax = plot_scatter(two, two.sample(100, np.random.default_rng(0))[0], columns=["height", "weight"])
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['1 (50 %)', '2 (50 %)', '50 % of each', '95 % of each']
+    """
+    view = view_of(result, X, columns, shown, 2)
+    _refuse_other_than_two(view)
+    ax = new_axes() if ax is None else ax
+    draw_plane(ax, view, levels=levels)
+    headline(ax, title, view.caption)
+    legend_beside(ax, [*view.handles(), *level_handles(levels)], "component")
+    return ax
+
+
+def _refuse_other_than_two(view: View) -> None:
+    refuse_more_than(2, view, "plot_pairs")
+    if len(view.names) < 2:
+        raise ValueError(f"a scatter needs two columns, but only {view.names[0]!r} came. Use plot_curves for one column.")
+
+
+def draw_plane(
+    ax: Axes,
+    view: View,
+    *,
+    is_numbered: bool = True,
+    levels: Sequence[float] = LEVELS,
+    pixels: tuple[int, int] = PIXELS,
+) -> None:
+    """Points in blended colours, ellipses, and the means."""
+    draw_points(ax, view, pixels)
+    draw_ellipses(ax, view, levels)
+    draw_means(ax, view, is_numbered=is_numbered)
+    name_axes(ax, view)
+
+
+def draw_points(ax: Axes, view: View, pixels: tuple[int, int] = PIXELS) -> None:
+    """The rows in blended colours: points, or an image of many."""
+    if view.crowded:
+        draw_colours(ax, view.rows, view.light, pixels)
+    else:
+        x, y = view.rows.T
+        ax.scatter(x, y, s=view.point_area, c=view.blends, alpha=0.75, linewidths=0, rasterized=True)
+
+
+def name_axes(ax: Axes, view: View) -> None:
+    """Limits about all that was drawn, and the names of the columns."""
+    ax.autoscale_view()
+    ax.set(xlabel=axis_name(view.names[0]), ylabel=axis_name(view.names[1]))
+    tidy(ax)
+
+
+def draw_ellipses(ax: Axes, view: View, levels: Sequence[float] = LEVELS) -> None:
+    """One for each component and level, the outer ones thinner."""
+    for mean, covariance, colour in zip(view.mixture.means, view.mixture.covariance.dense(), view.colours, strict=True):
+        for level in levels:
+            ax.add_patch(covariance_ellipse(mean, covariance, radius_of(level), colour))
+
+
+def radius_of(level: float) -> float:
+    """The Mahalanobis radius that holds a share of a Gaussian in the plane.
+
+    Squared distances are chi-squared with two degrees of freedom, so it is ``sqrt(-2 log(1 - level))``.
+
+    Examples
+    --------
+    >>> round(radius_of(0.95), 4)
+    2.4477
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"`levels` are shares between 0 and 1, but {level!r} came. Pass for example levels=(0.5, 0.95).")
+    return float(np.sqrt(-2.0 * np.log1p(-level)))
+
+
+def covariance_ellipse(mean: Array, covariance: Array, sigmas: float, colour: Array) -> Ellipse:
+    """The curve of Mahalanobis distance ``sigmas`` about ``mean (2,)`` under ``covariance (2,2)``, unfilled.
+
+    Its axes are the eigenvectors, and its full lengths are ``2 sigmas sqrt(eigenvalue)``, the long one first.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    long_axis = vectors[:, 1]
+    height, width = 2.0 * sigmas * np.sqrt(np.maximum(values, 0.0))
+    return Ellipse(
+        (float(mean[0]), float(mean[1])),
+        width=float(width),
+        height=float(height),
+        angle=float(np.degrees(np.arctan2(long_axis[1], long_axis[0]))),
+        fill=False,
+        edgecolor=tuple(colour),
+        linewidth=_width_at(sigmas),
+        path_effects=[HALO],
+        zorder=3,
+    )
+
+
+def _width_at(sigmas: float) -> float:
+    """Lines get thinner outwards."""
+    return float(2.2 / np.sqrt(max(sigmas, 0.3)))
+
+
+def level_handles(levels: Sequence[float]) -> list[Line2D]:
+    """For the legend: what share of each component an ellipse holds."""
+    return [
+        Line2D([], [], color=GREY, linewidth=_width_at(radius_of(level)), label=f"{percent(level)} of each") for level in levels
+    ]
+
+
+def draw_means(ax: Axes, view: View, *, is_numbered: bool) -> None:
+    """A disc at each mean, with the component's number in it where there is room."""
+    x, y = view.mixture.means.T
+    ax.scatter(x, y, s=150 if is_numbered else 34, c=view.colours, edgecolors="white", linewidths=1.4, zorder=5)
+    if is_numbered:
+        for k, colour in enumerate(view.colours):
+            ink = "white" if colour @ (0.299, 0.587, 0.114) < 0.6 else INK
+            look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 8, "fontweight": "bold", "zorder": 6}
+            ax.annotate(str(k + FIRST), (x[k], y[k]), color=ink, **look)

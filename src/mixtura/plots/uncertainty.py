@@ -1,0 +1,118 @@
+"""How unsure each row is: one minus its largest membership."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from numpy.typing import ArrayLike
+
+from mixtura.arrays import Array
+from mixtura.plots.curves import curve_grid
+from mixtura.plots.files import figure_of
+from mixtura.plots.look import GREY, INK, axis_name, headline, new_axes, tidy
+from mixtura.plots.raster import draw_picture, limits_of, opacity, pixel_means
+from mixtura.plots.scatter import draw_ellipses, draw_means, name_axes
+from mixtura.plots.view import View, refuse_more_than, view_of
+
+UNSURE = 0.1
+"""A row is called unsure where its uncertainty is above this."""
+
+DOUBT = LinearSegmentedColormap.from_list("doubt", ["#cfd3d8", "#e8a33d", "#7a1600"])
+"""From pale to dark: it is the lightness that tells, whatever colours an eye can see."""
+
+
+def plot_uncertainty(
+    result: Any,
+    X: ArrayLike,
+    *,
+    columns: Sequence[str] | None = None,
+    shown: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Which rows are unsure: the larger and darker a point, the nearer are its memberships to each other.
+
+    Uncertainty is one minus the largest membership, from 0 to ``1 - 1/K``. One column: uncertainty over its values, as
+    points and as a curve. Two columns: a scatter with the ellipses. Above 10,000 rows, an image of mean uncertainties.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or Mixture
+    X : (n,d)
+    columns : d names, optional
+        Those of a data frame by default.
+    shown : one or two of ``columns``, optional
+        By default those that set the components apart most.
+    ax : Axes, optional
+        A new figure by default.
+    title : str, optional
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.mixture import Mixture
+    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), Spherical(np.ones(1), 2, 1))
+    >>> plot_uncertainty(two, np.array([[1.0], [9.0]])).texts[0].get_text()
+    '1 of 2 rows unsure: uncertainty above 0.1'
+    """
+    view = view_of(result, X, columns, shown, 2)
+    refuse_more_than(2, view, "plot_pairs")
+    ax = new_axes() if ax is None else ax
+    (_draw_over_one if len(view.names) == 1 else _draw_plane)(ax, view)
+    unsure = int((view.uncertainty > UNSURE).sum())
+    headline(ax, title, f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}")
+    return ax
+
+
+def _highest(view: View) -> float:
+    """The largest uncertainty that there can be."""
+    return 1.0 - 1.0 / max(view.mixture.n_components, 2)
+
+
+def _draw_plane(ax: Axes, view: View) -> None:
+    """Sure rows first, so that unsure ones lie on top."""
+    scale: dict[str, Any] = {"cmap": DOUBT, "vmin": 0.0, "vmax": _highest(view)}
+    if view.crowded:
+        mappable: Any = _draw_image(ax, view, scale)
+    else:
+        order = np.argsort(view.uncertainty, kind="stable")
+        u, (x, y) = view.uncertainty[order], view.rows[order].T
+        mappable = ax.scatter(x, y, s=_areas(view, u), c=u, linewidths=0, alpha=0.9, rasterized=True, **scale)
+    draw_ellipses(ax, view)
+    draw_means(ax, view, is_numbered=True)
+    name_axes(ax, view)
+    bar = figure_of(ax).colorbar(mappable, ax=ax, shrink=0.7, aspect=25)
+    bar.set_label("uncertainty: 1 - largest membership", color=INK, fontsize=9)
+    bar.outline.set_visible(False)
+
+
+def _areas(view: View, uncertainty: Array) -> Array:
+    """A sure point is small, an unsure one up to six times as large."""
+    return np.asarray(view.point_area * (0.6 + 5.4 * uncertainty / _highest(view)))
+
+
+def _draw_image(ax: Axes, view: View, scale: dict[str, Any]) -> Any:
+    """The mean uncertainty of the rows of each pixel; the image keeps the numbers for the colour bar."""
+    limits = limits_of(view.rows)
+    means, counts = pixel_means(view.rows, view.uncertainty[:, None], limits)
+    image = draw_picture(ax, means[:, :, 0], limits)
+    image.set(cmap=DOUBT, clim=(scale["vmin"], scale["vmax"]), alpha=opacity(counts))
+    return image
+
+
+def _draw_over_one(ax: Axes, view: View) -> None:
+    """Points at their uncertainties; the curve goes through them where there is but one column."""
+    x, u = view.rows[:, 0], view.uncertainty
+    limits = limits_of(view.rows)[0]
+    grid = curve_grid(view.mixture, *limits)
+    curve = 1.0 - view.mixture.posterior(grid[:, None]).max(axis=1)
+    ax.plot(grid, curve, color=GREY, linewidth=1.2, zorder=2)
+    shown = np.arange(len(x)) if not view.crowded else np.linspace(0, len(x) - 1, 2000).astype(np.intp)
+    ax.scatter(x[shown], u[shown], s=26, c=view.blends[shown], alpha=0.8, linewidths=0, zorder=3, rasterized=True)
+    ax.set(xlabel=axis_name(view.names[0]), ylabel="uncertainty: 1 - largest membership", ylim=(-0.02, 1.05 * _highest(view)))
+    tidy(ax)

@@ -1,0 +1,112 @@
+"""How to come to the same numbers again: the command, the Python code, what it prints, and the versions it printed that with."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import shlex
+from importlib.metadata import version
+from typing import Any
+
+from mixtura import __version__
+from mixtura.backends import build_info
+from mixtura.report.study import Study
+
+FREE = ("n_threads", "verbose", "verbose_interval", "callback")
+"""Parameters that never change a result."""
+
+PACKAGES = ("numpy", "scipy", "scikit-learn")
+
+
+def command_line(study: Study) -> str:
+    """What to type, or nothing where Python made the report."""
+    return shlex.join(study.origin.command)
+
+
+def code(study: Study) -> str:
+    """A whole program; run beside the same data it prints :func:`printed`."""
+    name = type(study.estimator).__name__
+    return "\n".join(
+        [
+            f"from mixtura import {name}",
+            *_reading(study),
+            "",
+            f"model = {name}({_arguments(study.estimator)}).fit(X)",
+            *_printing(study.estimator),
+            "",
+        ]
+    )
+
+
+def _reading(study: Study) -> list[str]:
+    """The lines that make X."""
+    n, d = study.X.shape
+    if not study.origin.path:
+        return ["", f"X = ...  # your rows: {n} x {d}, in the order of this report"]
+    return [
+        "from mixtura.tables import read_table",
+        "",
+        f"X, names, _ = read_table({study.origin.path!r}).numeric({list(study.names)!r})",
+    ]
+
+
+def _printing(estimator: Any) -> list[str]:
+    fit = "model.selection_.best.fit" if hasattr(estimator, "families") else "model.result_"
+    return [
+        f"fit = {fit}",
+        'print(fit.family, fit.n_components, "log-likelihood", repr(float(fit.log_likelihood)))',
+        'print("weights", fit.mixture.weights.tolist())',
+    ]
+
+
+def printed(study: Study) -> str:
+    """What the program prints: numbers with all their digits."""
+    fit = study.fit
+    first = f"{fit.family} {fit.n_components} log-likelihood {float(fit.log_likelihood)!r}"
+    return f"{first}\nweights {fit.mixture.weights.tolist()}\n"
+
+
+def _arguments(estimator: Any) -> str:
+    """The parameters that are not at their defaults."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(type(estimator)).parameters.items()}
+    given = estimator.get_params(deep=False)
+    changed = {name: given[name] for name in usual if name not in FREE and not _same(given[name], usual[name])}
+    return ", ".join(f"{name}={_literal(value)}" for name, value in changed.items())
+
+
+def _same(value: Any, usual: Any) -> bool:
+    return type(value) is type(usual) and bool(value == usual)
+
+
+def _literal(value: Any) -> str:
+    """A value as code; whole numbers in a row as a range."""
+    numbers = list(value) if isinstance(value, range | list | tuple) else []
+    if len(numbers) > 2 and all(isinstance(n, int) for n in numbers) and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"range({numbers[0]}, {numbers[-1] + 1})"
+    return repr(value)
+
+
+def versions() -> list[tuple[str, str]]:
+    """What the numbers were computed with."""
+    build = build_info()
+    return [
+        ("mixtura", __version__),
+        ("Python", platform.python_version()),
+        *((package, version(package)) for package in PACKAGES),
+        ("machine", f"{platform.system()} {platform.machine()}"),
+        *((str(key).replace("_", " "), str(value)) for key, value in build.items()),
+    ]
+
+
+def seed_words(estimator: Any) -> str:
+    """The seed, or that there is none."""
+    seed = estimator.random_state
+    return (
+        f"The seed is {seed}." if isinstance(seed, int) else "No seed was given (random_state), so the starts may differ next time."
+    )
+
+
+def digest_words(study: Study) -> str:
+    """How to know that the data are the same."""
+    what = "the file" if study.origin.path else "the rows as 64-bit numbers in row order"
+    return f"SHA-256 of {what}: {study.origin.digest}" if study.origin.digest else ""

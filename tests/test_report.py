@@ -1,0 +1,326 @@
+"""The report: what is in it, that it is safe, that its code gives its numbers, and that a browser opens it without a sound."""
+
+import html
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura.covariance import Diagonal, Spherical
+from mixtura.mixture import Mixture
+from mixtura.report import Origin, page_of, write_report
+from mixtura.report.markup import Markup, escaped, table, tag
+from mixtura.report.reproduce import code, printed
+from mixtura.report.study import study_of
+from mixtura.report.words import component_sentence, membership_words
+
+FAITHFUL = Path(__file__).parents[1] / "examples" / "old_faithful.csv"
+CHROMIUM = Path("/usr/bin/chromium")
+NASTY = "<script>alert(1)</script>"
+
+
+class Outline(HTMLParser):
+    """Elements, attributes and text of a page."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.open, self.links, self.ids, self.text = [], [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, name, attributes):
+        self.tags.append(name)
+        found = dict(attributes)
+        self.links += [found[key] for key in ("src", "href") if key in found]
+        self.ids += [found["id"]] if "id" in found else []
+        if name not in ("meta", "img", "link", "br"):
+            self.open.append(name)
+
+    def handle_endtag(self, name):
+        assert self.open.pop() == name
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def selector(faithful):
+    return GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0, component_order="weight").fit(faithful)
+
+
+@pytest.fixture(scope="module")
+def study(selector, faithful):
+    return study_of(selector, faithful, ["eruptions", "waiting"], Origin.of_file(str(FAITHFUL), ("mixtura", "report", "a b.csv")))
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return page_of(study)
+
+
+@pytest.fixture(scope="module")
+def outline(page):
+    return Outline(page)
+
+
+def block(page, kind):
+    """The text of one of the blocks of code."""
+    return html.unescape(re.search(rf'<pre class="{kind}"><\w+>(.*?)</\w+></pre>', page, re.DOTALL)[1])
+
+
+# ---- markup ------------------------------------------------------------------------------------------------------------
+
+
+def test_text_is_escaped_wherever_it_enters():
+    assert tag("p", NASTY) == "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>"
+    assert tag("img", alt='"><script>') == '<img alt="&quot;&gt;&lt;script&gt;">'
+    assert NASTY not in table(NASTY, [NASTY], [[NASTY]])
+    assert escaped(NASTY) != NASTY
+
+
+def test_only_what_was_built_is_taken_as_it_is():
+    assert tag("p", tag("b", "x")) == "<p><b>x</b></p>"
+    assert escaped(Markup("<b>")) == "<b>"
+
+
+# ---- the page ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_is_well_formed_and_its_links_stay_in_it(outline):
+    assert not outline.open
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+    assert {link[1:] for link in outline.links if link.startswith("#")} <= set(outline.ids)
+    assert len(outline.ids) == len(set(outline.ids))
+
+
+def test_the_page_runs_nothing_and_forbids_to_load(page, outline):
+    assert "script" not in outline.tags
+    assert "default-src 'none'" in html.unescape(page)
+    assert not re.search(r"\son\w+=", page.split("<main>")[0])
+
+
+def test_the_page_says_what_was_found_and_why(page, selector):
+    text = html.unescape(page)
+    for sentence in selector.selection_.sentences:
+        assert sentence in text
+    for row in selector.selection_.criteria_rows():
+        assert f"{row['bic']:.2f}" in text
+    assert "lower is better" in text
+    assert selector.selection_.best.fit.certificate.words(first=1) in text
+
+
+def test_the_least_sure_rows_are_named_with_their_memberships(page, study):
+    row = study.unsure[0]
+    assert study.memberships[row].max() == study.memberships.max(axis=1).min()
+    assert f'<td class="number">{row + 1}</td>' in page
+    assert membership_words(study.memberships[row], 1) in page
+
+
+def test_every_picture_says_what_it_shows(page):
+    pictures = re.findall(r"<img [^>]*>", page)
+    assert len(pictures) >= 5
+    assert all(re.search(r'alt="[^"]+"', picture) for picture in pictures)
+
+
+def test_names_of_columns_and_files_cannot_become_markup(faithful, tmp_path):
+    frame = pd.DataFrame(faithful, columns=[NASTY, '"onerror="alert(1)'])
+    model = GaussianMixture(2, random_state=0).fit(frame)
+    source = tmp_path / "<b>data & more.csv"
+    frame.to_csv(source, index=False)
+    page = write_report(model, frame, tmp_path / "r.html", source=source).read_text(encoding="utf-8")
+    outline = Outline(page)
+    assert "script" not in outline.tags
+    assert "b" not in outline.tags
+    assert any(NASTY in text for text in outline.text)
+    assert all(link.startswith(("#", "data:")) for link in outline.links)
+
+
+def test_a_selection_of_one_cell_and_a_plain_mixture_have_a_report(faithful, tmp_path):
+    for model in (
+        GaussianMixture(1, random_state=0),
+        GaussianMixture(4, covariance_type="EII", tol=1e-3, random_state=0),
+        GaussianMixtureSelector(2, families=["VVV"], random_state=0),
+    ):
+        page = write_report(model.fit(faithful), faithful, tmp_path / "r.html").read_text(encoding="utf-8")
+        assert not Outline(page).open
+        assert "rows in memory" in page
+
+
+def test_one_column_has_a_report(faithful, tmp_path):
+    model = GaussianMixture(2, random_state=0).fit(faithful[:, :1])
+    page = write_report(model, faithful[:, :1], tmp_path / "r.html", columns=["eruptions"]).read_text(encoding="utf-8")
+    assert "eruptions" in page
+
+
+def test_many_columns_show_the_telling_ones_and_say_so(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 9))
+    X[:150, 4] += 9
+    model = GaussianMixture(2, covariance_type="EEI", random_state=0).fit(X)
+    page = write_report(model, X, tmp_path / "r.html", columns=[f"v{j}" for j in range(9)]).read_text(encoding="utf-8")
+    assert "the 5 columns that set the components apart most; left out:" in page
+    assert re.search(r"v4 (higher|lower) than in the rest \(\d+\.\d sd\)", page)
+
+
+def test_a_hundred_thousand_rows_make_a_small_page(tmp_path):
+    known = Mixture(np.array([0.6, 0.4]), np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 0.0]]), Spherical(np.ones(1), 2, 3))
+    X = known.sample(100_000, np.random.default_rng(0))[0]
+    path = write_report(GaussianMixture(2, covariance_type="EII", random_state=0).fit(X), X, tmp_path / "r.html")
+    assert path.stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize(("name", "error"), [("r.txt", ValueError), ("nowhere/r.html", FileNotFoundError)])
+def test_a_report_is_an_html_file_in_a_folder_that_is_there(name, error, selector, faithful, tmp_path):
+    with pytest.raises(error):
+        write_report(selector, faithful, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- words -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_component_is_described_by_the_columns_that_set_it_apart():
+    means = np.array([[0.0, 0.0, 5.0], [0.0, 4.0, 5.0]])
+    mixture = Mixture(np.full(2, 0.5), means, Diagonal(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 9.0]]), 2))
+    assert component_sentence(mixture, 0, list("abc")) == "b lower than in the rest (4.0 sd), c less spread out (3.0 times)."
+    assert component_sentence(mixture, 1, list("abc")) == "b higher than in the rest (4.0 sd), c more spread out (3.0 times)."
+
+
+def test_components_that_differ_in_nothing_are_said_to():
+    alike = Mixture(np.full(2, 0.5), np.zeros((2, 1)), Spherical(np.ones(1), 2, 1))
+    assert component_sentence(alike, 0, ["a"]) == "No mean differs from the rest by 0.5 standard deviations or more."
+    alone = Mixture(np.ones(1), np.zeros((1, 1)), Spherical(np.ones(1), 1, 1))
+    assert component_sentence(alone, 0, ["a"]) == "The only component: all rows belong to it."
+
+
+def test_memberships_in_words_begin_with_the_largest():
+    assert membership_words(np.array([0.301, 0.001, 0.698]), 1) == "70 % component 3, 30 % component 1"
+
+
+# ---- the starts --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Optimum:
+    log_likelihood: float
+    gap: float
+    n_starts: int
+    agreement: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Report:
+    optima: tuple
+    n_starts: int
+
+
+def test_the_start_report_is_shown_where_there_is_one(study):
+    starts = Report((Optimum(-1.0, 0.0, 7, 1.0, "7 of 8 starts agree."), Optimum(-3.0, 2.0, 1, 0.5, "1 is <lower>.")), 8)
+    page = page_of(replace(study, starts=starts))
+    assert "What became of the starts" in page
+    assert "7 of 8 starts agree." in page
+    assert "1 is &lt;lower&gt;." in page
+
+
+def test_without_a_start_report_nothing_is_said_of_it(page):
+    assert "What became of the starts" not in page
+
+
+# ---- again -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_can_be_pasted_into_a_shell(page):
+    assert block(page, "command") == "mixtura report 'a b.csv'"
+
+
+def run(program, folder):
+    (folder / "again.py").write_text(program)
+    done = subprocess.run([sys.executable, "again.py"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_code_of_the_report_gives_the_numbers_of_the_report(page, tmp_path):
+    assert run(block(page, "python"), tmp_path) == block(page, "printed")
+
+
+def test_the_code_of_a_plain_mixture_does_too(faithful, tmp_path):
+    model = GaussianMixture(3, covariance_type="VVI", n_init=2, random_state=7, component_order="weight").fit(faithful)
+    study = study_of(model, faithful, ["eruptions", "waiting"], Origin.of_file(str(FAITHFUL)))
+    assert "n_init=2, random_state=7, component_order='weight'" in code(study)
+    assert run(code(study), tmp_path) == printed(study)
+
+
+def test_without_a_seed_the_report_says_so(faithful):
+    model = GaussianMixture(2).fit(faithful)
+    assert "No seed was given" in page_of(study_of(model, faithful, ["a", "b"], Origin.of_rows(faithful)))
+
+
+# ---- in a browser ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM} on this machine")
+    with sync_api.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def opened(browser, path, **context):
+    """A page from disk, with what it asked for from elsewhere and what it complained of."""
+    tab = browser.new_context(**context).new_page()
+    sounds = []
+    tab.on("request", lambda request: sounds.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+    tab.on("console", lambda message: sounds.append(message.text))
+    tab.on("pageerror", lambda error: sounds.append(str(error)))
+    tab.on("dialog", lambda dialog: (sounds.append("a dialog"), dialog.dismiss()))
+    tab.goto(path.as_uri())
+    return tab, sounds
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])
+def test_a_browser_opens_the_page_without_a_request_or_an_error(browser, page, tmp_path, width, scheme):
+    path = tmp_path / "r.html"
+    path.write_text(page, encoding="utf-8")
+    tab, sounds = opened(browser, path, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    assert not sounds
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 300)")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width  # only tables scroll sideways
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
+    assert dark == (scheme == "dark")
+
+
+def test_a_browser_runs_nothing_of_what_a_user_named(browser, faithful, tmp_path):
+    frame = pd.DataFrame(faithful, columns=[NASTY, "<img src=x onerror=alert(1)>"])
+    path = write_report(GaussianMixture(2, random_state=0).fit(frame), frame, tmp_path / "r.html")
+    tab, sounds = opened(browser, path)
+    assert not sounds
+    assert NASTY in tab.inner_text("body")
+
+
+def test_the_film_of_em_plays_steps_and_loads_nothing(browser, faithful, tmp_path):
+    from mixtura import plots
+
+    path = plots.animate(plots.em_steps(faithful, 2, max_iter=4), faithful, tmp_path / "em.html")
+    tab, sounds = opened(browser, path, reduced_motion="reduce")
+    assert tab.inner_text("#said").startswith("start")
+    tab.click("#next")
+    assert tab.inner_text("#said").startswith("iteration 1 of 4")
+    tab.keyboard.press("ArrowRight")
+    assert tab.inner_text("#said").startswith("iteration 2 of 4")
+    tab.fill("#slider", "4")
+    assert tab.inner_text("#said").startswith("iteration 4 of 4")
+    tab.click("#play")
+    tab.locator("#said", has_text="iteration 2 of 4").wait_for()
+    assert not sounds
