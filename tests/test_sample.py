@@ -10,8 +10,8 @@ from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.families import FAMILIES
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
-from mixtura.sample import FEWEST_ROWS, WORTH_A_SAMPLE, opening, sample_size, search_from
 from mixtura.runs import Plan
+from mixtura.sample import FEWEST_ROWS, WORTH_A_SAMPLE, opening, sample_size, search_from
 from mixtura.search import draw_starts, search, usual_starts
 from mixtura.stopping import RemainingGain
 
