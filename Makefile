@@ -3,13 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench clean
+.PHONY: browser run test lint bench clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/mixtura fit examples/old_faithful.csv --seed 0 --force
 
-test: $(VENV)/test.stamp
+test: $(VENV)/test.stamp browser
 	$(BIN)/python -m pytest -n auto
+
+# The tests of the pages need Chromium. As root on Debian it is installed; elsewhere those tests are skipped and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; \
+	} >/dev/null 2>&1 || true
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff format --check .

@@ -110,6 +110,13 @@ def test_a_panel_has_room_for_its_columns_only(draw, shown, words):
         draw(mixture, rows_of(mixture, 9), columns=list("abc"), shown=shown)
 
 
+@pytest.mark.parametrize("draw", ONE_PANEL)
+def test_a_long_name_is_cut_on_the_axis(draw, two, line):
+    mixture = line if draw is plots.plot_curves else two
+    names = ["a name\nthat is much longer than any axis"] * mixture.n_features
+    assert draw(mixture, rows_of(mixture, 20), columns=names, shown=names).get_xlabel() == "a name that is much longer than\u2026"
+
+
 # ---- colours -----------------------------------------------------------------------------------------------------------
 
 

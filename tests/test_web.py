@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -24,58 +20,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mixtura.web.guard import KEY_HEADER, PROTOCOL
-from mixtura.web.server import KEY_PLACE, MOST_BYTES, LocalApp, _config, _listening, secured
-
-
-@dataclass
-class Running:
-    """A server in a thread, and requests to it byte by byte as an attacker would send them."""
-
-    app: LocalApp
-
-    @property
-    def port(self) -> int:
-        return self.app.access.port
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def cookie(self) -> dict[str, str]:
-        return {"Cookie": f"{self.app.access.cookie_name}={self.app.access.cookie}"}
-
-    @property
-    def inside(self) -> dict[str, str]:
-        """What the page itself sends."""
-        return {**self.cookie, KEY_HEADER: self.app.access.key, "Origin": f"http://{self.host}"}
-
-    def ask(self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[HTTPResponse, bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("POST" if body is not None else "GET", path, body, headers or {})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer, text
-
-    def status(self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> int:
-        return self.ask(path, headers, body)[0].status
-
-
-@contextmanager
-def running(app: LocalApp) -> Iterator[Running]:
-    from uvicorn import Server
-
-    with _listening(0) as listener:
-        app.access.port = listener.getsockname()[1]
-        server = Server(_config(app))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.01)
-        yield Running(app)
-        server.should_exit = True
-        thread.join()
+from mixtura.web.server import KEY_PLACE, MOST_BYTES, _listening, secured
+from serving import Running, running
 
 
 async def greet(_: Request) -> Response:

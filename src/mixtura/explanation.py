@@ -93,7 +93,7 @@ def _ratio(first: Membership, second: Membership) -> str:
     if not second.probability > 0.0:
         return "larger beyond any number"
     times = first.probability / second.probability
-    return "about as large" if times < 1.05 else f"{times:.3g} times as large"
+    return "about as large" if times < 1.05 else f"{_read(times)} times as large"
 
 
 def _density(first: Membership, second: Membership) -> str:
@@ -105,4 +105,9 @@ def _density(first: Membership, second: Membership) -> str:
     if times < 1.05:
         return "and the densities about equal"
     higher = first if gap > 0 else second
-    return f"and the density of cluster {higher.component} is {times:.3g} times as high there"
+    return f"and the density of cluster {higher.component} is {_read(times)} times as high there"
+
+
+def _read(times: float) -> str:
+    """A factor as people read it: no powers of ten while there are few digits."""
+    return f"{times:,.0f}" if 100.0 <= times < 1e6 else f"{times:.3g}"

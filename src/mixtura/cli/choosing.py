@@ -55,7 +55,7 @@ def choose(wanted: Wanted, read: Data, bars: Plain) -> tuple[GaussianMixtureSele
         names = [name for name in names if name.endswith("II")]
     selector = GaussianMixtureSelector(
         ks,
-        families=names,
+        families="all" if wanted.families.strip().lower() == "all" else names,
         criterion=criterion_name(wanted.criterion),
         n_init=wanted.starts,
         random_state=wanted.seed,

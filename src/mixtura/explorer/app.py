@@ -44,7 +44,7 @@ def explorer_app(opened: Opened, access: Access | None = None) -> LocalApp:
             "export-python": answers.export_python,
         }.items()
     ]
-    return secured(routes, HERE / "page.html", static={"explorer": HERE / "static"}, access=access)
+    return secured(routes, HERE / "page.html", static={"explorer": HERE / "static"}, access=access, at_end=answers.runs.end)
 
 
 def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
@@ -123,7 +123,8 @@ class _Answers:
     def _run(self, question: Question) -> Run:
         model = self._model(question)
         start = question.choice("start", ("", *STARTS))
-        return self.runs.run(Settings(model.n_components, model.family, model.seed, start))
+        in_background = "background" in question.values
+        return self.runs.run(Settings(model.n_components, model.family, model.seed, start), in_background=in_background)
 
     def _frame(self, question: Question, run: Run) -> int:
         return question.whole("frame", 0, len(run.frames) - 1)

@@ -86,27 +86,30 @@ class Run:
 
 
 class Runs:
-    """All runs on one table. Computing is done one run at a time, so that a page in a hurry does not fill the machine."""
+    """All runs on one table.
+
+    One thing is computed at a time for the person who waits, and one more in the background (the curve over K), so that a
+    page in a hurry does not fill the machine, and nobody waits for the curve.
+    """
 
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self._kept: OrderedDict[Settings, Run] = OrderedDict()
         self._comparisons: dict[Settings, Comparison] = {}
-        self._one_at_a_time = Lock()
+        self._keeping, self._foreground, self._background = Lock(), Lock(), Lock()
+        self._ended = False
 
-    def run(self, settings: Settings) -> Run:
+    def run(self, settings: Settings, *, in_background: bool = False) -> Run:
         """The run with these settings, made now if it was not yet."""
-        with self._one_at_a_time:
-            if settings not in self._kept:
-                self._kept[settings] = self._made(settings)
-            self._kept.move_to_end(settings)
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[settings]
+        known = self._recall(settings)
+        if known is not None:
+            return known
+        with self._background if in_background else self._foreground:
+            return self._recall(settings) or self._keep(self._made(settings))
 
     def comparison(self, settings: Settings) -> Comparison:
         """Other methods beside the mixture with this K, family and seed; see :func:`mixtura.compare.compare`."""
-        with self._one_at_a_time:
+        with self._foreground:
             if settings not in self._comparisons:
                 self._comparisons[settings] = _quietly(
                     lambda: compare(
@@ -118,24 +121,77 @@ class Runs:
                 )
             return self._comparisons[settings]
 
+    def end(self) -> None:
+        """Call off what is being computed, and return when it has stopped: a process must not end in the middle of it."""
+        self._ended = True
+        with self._foreground, self._background:
+            pass
+
+    def _recall(self, settings: Settings) -> Run | None:
+        with self._keeping:
+            if settings in self._kept:
+                self._kept.move_to_end(settings)
+            return self._kept.get(settings)
+
+    def _keep(self, run: Run) -> Run:
+        with self._keeping:
+            self._kept[run.settings] = run
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return run
+
     def _made(self, settings: Settings) -> Run:
         seen: list[Iteration] = []
-        watch = {"callback": seen.append} if settings.start else {}
         begun = perf_counter()
-        fit = _quietly(lambda: self._fitted(settings.n_components, **settings.arguments(), **watch)).result_
+        fit = self._fitted(settings.n_components, seen.append, settings.arguments())
         seconds = perf_counter() - begun
         if not settings.start:
             return Run(settings, (fit.mixture,), (fit.log_likelihood,), fit, seconds)
-        first = _quietly(lambda: self._fitted(settings.n_components, **settings.arguments(0))).result_
+        first = self._fitted(settings.n_components, seen.append, settings.arguments(0))
         frames = (first.mixture, *(step.mixture for step in seen))
         return Run(settings, frames, (first.log_likelihood, *(step.log_likelihood for step in seen)), fit, seconds)
 
-    def _fitted(self, K: int, **arguments: object) -> GaussianMixture:
-        return GaussianMixture(K, **arguments).fit(self.opened.X)  # type: ignore[arg-type]
+    def _fitted(self, K: int, watch: Callable[[Iteration], None], arguments: dict[str, object]) -> FitResult:
+        """A fit that is watched, and called off once the program ends."""
+
+        def callback(iteration: Iteration) -> None:
+            if self._ended:
+                raise KeyboardInterrupt
+            watch(iteration)
+
+        model = GaussianMixture(K, callback=callback, **arguments)  # type: ignore[arg-type]
+        fit = _quietly(lambda: model.fit(self.opened.X)).result_
+        if self._ended:
+            raise ValueError("the program is ending, so nothing more is computed. Start it again.")
+        return fit
+
+
+class _Silence:
+    """Warnings that are told elsewhere, ignored while any thread is inside; Python's own filter is one for all threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_SILENCE = _Silence()
 
 
 def _quietly(work: Callable[[], Made]) -> Made:
     """What a fit warns of is in its result, and the page says it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _SILENCE:
         return work()

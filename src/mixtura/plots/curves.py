@@ -16,7 +16,7 @@ from scipy.integrate import trapezoid
 from mixtura.arrays import Array
 from mixtura.mixture import Mixture
 from mixtura.plots.colours import to_screen
-from mixtura.plots.look import DASHES, GREY, INK, PALE, headline, legend_beside, new_axes, plain, tidy
+from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, new_axes, tidy
 from mixtura.plots.raster import opacity, pixel_means
 from mixtura.plots.view import View, refuse_more_than, view_of
 
@@ -88,7 +88,7 @@ def draw_curves(ax: Axes, view: View, *, overlap: bool = False, limits: Array | 
     ax.plot(grid, total, color=INK, linewidth=1.3, linestyle=DASHES, label="sum")
     # A nearly collapsed component is a needle; it may leave the panel, so that the data can still be seen.
     top = min(float(total.max()), 3 * float(np.max(heights)))
-    ax.set(xlim=(left, right), ylim=(0, 1.12 * max(top, float(np.max(heights)))), xlabel=plain(view.names[0]), ylabel="density")
+    ax.set(xlim=(left, right), ylim=(0, 1.12 * max(top, float(np.max(heights)))), xlabel=axis_name(view.names[0]), ylabel="density")
     _draw_rug(ax, view, left, right)
     tidy(ax)
     return overlap_share(view.mixture)

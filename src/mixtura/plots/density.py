@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from mixtura.arrays import Array
 from mixtura.mixture import Mixture
 from mixtura.plots.curves import curve_grid
-from mixtura.plots.look import GREY, INK, headline, legend_beside, new_axes, percent, plain, tidy
+from mixtura.plots.look import GREY, INK, axis_name, headline, legend_beside, new_axes, percent, tidy
 from mixtura.plots.raster import draw_colours, limits_of
 from mixtura.plots.scatter import draw_means, name_axes
 from mixtura.plots.view import View, refuse_more_than, view_of
@@ -122,7 +122,7 @@ def _draw_line(ax: Axes, view: View, heights: Array) -> None:
     for height, fill in zip(heights, FILLS, strict=True):
         ax.fill_between(grid, density, where=list(density >= height), color=fill, linewidth=0)
     ax.plot(grid, density, color=INK, linewidth=1.4)
-    ax.set(xlim=(left, right), ylim=(0, 1.08 * float(density.max())), xlabel=plain(view.names[0]), ylabel="density")
+    ax.set(xlim=(left, right), ylim=(0, 1.08 * float(density.max())), xlabel=axis_name(view.names[0]), ylabel="density")
     tidy(ax)
 
 

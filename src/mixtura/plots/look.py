@@ -86,6 +86,16 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
+LONGEST = 32
+"""Letters of a column's name that an axis has room for."""
+
+
+def axis_name(column: str, longest: int = LONGEST) -> str:
+    """The name of a column in one line, cut where it is too long."""
+    name = " ".join(column.split())
+    return plain(name if len(name) <= longest else name[: longest - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}")
+
+
 def plain(text: str) -> str:
     """Text as it is: a dollar sign in a column's name is no formula."""
     return text.replace("$", r"\$")

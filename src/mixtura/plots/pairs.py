@@ -14,11 +14,14 @@ from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array
 from mixtura.plots.curves import draw_curves
-from mixtura.plots.look import GREY, INK, LEGEND, plain
+from mixtura.plots.look import GREY, INK, LEGEND, axis_name, plain
 from mixtura.plots.raster import limits_of
 from mixtura.plots.scatter import LEVELS, draw_plane, level_handles, radius_of
 from mixtura.plots.subject import mixture_of, names_of
 from mixtura.plots.view import MOST_COLUMNS, View, view_of
+
+NARROW = 20
+"""Letters of a name beside a small panel."""
 
 SMALL = (150, 110)
 """Pixels of an image in a small panel."""
@@ -105,9 +108,9 @@ def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
         panel.spines["left"].set_visible(False)
     else:
         draw_plane(panel, view.panel(j, i), is_numbered=False, pixels=SMALL)
-    panel.set_xlabel(plain(view.names[j]) if i == last else "")
+    panel.set_xlabel(axis_name(view.names[j], NARROW) if i == last else "")
     if i != j:
-        panel.set_ylabel(plain(view.names[i]) if j == 0 else "")
+        panel.set_ylabel(axis_name(view.names[i], NARROW) if j == 0 else "")
     panel.tick_params(labelbottom=i == last, labelleft=j == 0 and i != j)
     panel.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
     if i != j:

@@ -12,7 +12,7 @@ from matplotlib.patches import Ellipse
 from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array
-from mixtura.plots.look import GREY, HALO, INK, headline, legend_beside, new_axes, percent, plain, tidy
+from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, new_axes, percent, tidy
 from mixtura.plots.raster import PIXELS, draw_colours
 from mixtura.plots.view import FIRST, View, refuse_more_than, view_of
 
@@ -100,7 +100,7 @@ def draw_points(ax: Axes, view: View, pixels: tuple[int, int] = PIXELS) -> None:
 def name_axes(ax: Axes, view: View) -> None:
     """Limits about all that was drawn, and the names of the columns."""
     ax.autoscale_view()
-    ax.set(xlabel=plain(view.names[0]), ylabel=plain(view.names[1]))
+    ax.set(xlabel=axis_name(view.names[0]), ylabel=axis_name(view.names[1]))
     tidy(ax)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from mixtura.arrays import Array
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.files import figure_of
-from mixtura.plots.look import GREY, INK, headline, new_axes, plain, tidy
+from mixtura.plots.look import GREY, INK, axis_name, headline, new_axes, tidy
 from mixtura.plots.raster import draw_picture, limits_of, opacity, pixel_means
 from mixtura.plots.scatter import draw_ellipses, draw_means, name_axes
 from mixtura.plots.view import View, refuse_more_than, view_of
@@ -114,5 +114,5 @@ def _draw_over_one(ax: Axes, view: View) -> None:
     ax.plot(grid, curve, color=GREY, linewidth=1.2, zorder=2)
     shown = np.arange(len(x)) if not view.crowded else np.linspace(0, len(x) - 1, 2000).astype(np.intp)
     ax.scatter(x[shown], u[shown], s=26, c=view.blends[shown], alpha=0.8, linewidths=0, zorder=3, rasterized=True)
-    ax.set(xlabel=plain(view.names[0]), ylabel="uncertainty: 1 - largest membership", ylim=(-0.02, 1.05 * _highest(view)))
+    ax.set(xlabel=axis_name(view.names[0]), ylabel="uncertainty: 1 - largest membership", ylim=(-0.02, 1.05 * _highest(view)))
     tidy(ax)

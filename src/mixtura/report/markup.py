@@ -42,12 +42,21 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], 
     """A table that scrolls sideways where it is too wide; the columns numbered in ``words`` hold text, the others numbers."""
     kinds = ["word" if j in words else "number" for j in range(len(heads))]
     head = tag("tr", *(tag("th", name, scope="col", class_=kind) for name, kind in zip(heads, kinds, strict=True)))
-    body = [tag("tr", *(tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows]
+    body = [tag("tr", *(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows]
     whole = tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption)
     # The caption stays outside: inside, it would scroll away with a wide table.
     return joined(
         [tag("p", caption, class_="caption"), tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)]
     )
+
+
+LONG = 12
+"""A text in a table that is longer than this gets room to be read."""
+
+
+def _cell(value: object, kind: str) -> Markup:
+    is_long = kind == "word" and not isinstance(value, Markup) and len(str(value)) > LONG
+    return tag("td", value, class_=kind + " long" * is_long)
 
 
 def paragraphs(sentences: Iterable[str]) -> Markup:

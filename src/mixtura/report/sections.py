@@ -32,6 +32,9 @@ USUAL = ("bic", "aic", "icl")
 VALUES_SHOWN = 6
 """Columns of a row, or of a component, that fit into a table which people read."""
 
+MOST_NAMED = 20
+"""Columns that are named where all of them are meant; the code names every one."""
+
 PAIRS_SHOWN = 5
 """Columns in the grid of pairs."""
 
@@ -93,7 +96,7 @@ def _other_minds(study: Study) -> str:
 def data(study: Study) -> Markup:
     """Which data, which columns, which not."""
     source = study.origin.path or "rows in memory"
-    used = f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: {', '.join(study.names)}."
+    used = f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: {_listed(study.names, MOST_NAMED)}."
     left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
     return section("The data", paragraphs([used, *left]))
 
@@ -110,7 +113,9 @@ def pictures(study: Study) -> Markup:
     places = "bell curves" if len(names) == 1 else "ellipses that hold 50 % and 95 % of each component"
     caption = f"Each row has the colours of its components, mixed by its memberships; {places}."
     if left:
-        caption += f" Shown are the {len(chosen)} columns that set the components apart most; left out: {', '.join(left)}."
+        caption += (
+            f" Shown are the {len(chosen)} columns that set the components apart most; left out: {_listed(left, VALUES_SHOWN)}."
+        )
     first = picture(drawn, f"{len(study.X)} rows in {_counted(mixture.n_components, 'component')}: {', '.join(chosen)}", caption)
     return section("Pictures", first, _doubts(study), _density(study))
 
@@ -352,6 +357,12 @@ def again(study: Study) -> Markup:
         tag("p", reproduce.digest_words(study), class_="digest"),
     ]
     return section("How to come to this again", *parts)
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    """Names with commas; of many the first ones."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _counted(n: int, word: str) -> str:

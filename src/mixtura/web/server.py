@@ -48,6 +48,7 @@ class LocalApp:
 
     guarded: ASGIApp
     access: Access
+    at_end: Callable[[], object] = bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -62,6 +63,7 @@ def secured(
     policy: Mapping[str, str] | None = None,
     most: int = MOST_BYTES,
     access: Access | None = None,
+    at_end: Callable[[], object] = bool,
 ) -> LocalApp:
     """An app of one page that only this page can ask.
 
@@ -82,6 +84,8 @@ def secured(
         Bytes that the body of a request may hold.
     access : Access, optional
         For tests; fresh secrets by default.
+    at_end : callable
+        Called when the server has ended, to end what is still being computed. By default there is nothing to do.
     """
     _check_routes(routes)
     access = access or Access()
@@ -90,7 +94,7 @@ def secured(
         routes=[Route("/", _Page(page, access), methods=["GET"]), Route("/static/{name:path}", Files(files).__call__), *routes],
         exception_handlers={ValueError: _in_words},
     )
-    return LocalApp(Guard(app, access, {**POLICY, **(policy or {})}, most), access)
+    return LocalApp(Guard(app, access, {**POLICY, **(policy or {})}, most), access, at_end)
 
 
 def _check_routes(routes: Sequence[BaseRoute]) -> None:
@@ -150,7 +154,10 @@ def serve(app: LocalApp, *, open_browser: bool = True, port: int = 0, say: Calla
         say("The link works once, and on this computer only. Ctrl-C ends the program.")
         if open_browser:
             webbrowser.open(link)
-        Server(_config(app)).run(sockets=[listener])
+        try:
+            Server(_config(app)).run(sockets=[listener])
+        finally:
+            app.at_end()
 
 
 def _listening(port: int) -> socket.socket:

@@ -200,7 +200,7 @@ async function sweepCurve() {
   const mine = ++sweep;
   state.curve = new Map();
   for (let K = 1; K <= table.curve; K++) {
-    const run = await askJson("/api/run", { ...settings(), components: K, start: "" }).catch((error) => ({ components: K, failed: error.message }));
+    const run = await askJson("/api/run", { ...settings(), components: K, start: "", background: 1 }).catch((error) => ({ components: K, failed: error.message }));
     if (mine !== sweep) return;
     state.curve.set(K, run);
     showCurve();
@@ -241,7 +241,7 @@ function showCurve() {
     ? [{ x: best, y: winner.bic, text: `lowest BIC: K = ${best}`, showarrow: true, arrowhead: 2, ay: 36, ax: 0, arrowcolor: colour("--ink") }]
     : [];
   const shown = chart($("curve"), lines, {
-    x: "components K (hollow: a degenerate component, so it may not win)",
+    x: "components K",
     y: "lower is better",
     xMore: { dtick: 1, range: [0.5, table.curve + 0.5] },
     more: { annotations },

@@ -10,7 +10,7 @@ function colour(name) {
 
 function axis(title, more) {
   return {
-    title: { text: title, standoff: 8 },
+    title: { text: title, standoff: 8, font: { size: 13 } },
     gridcolor: colour("--track"),
     linecolor: colour("--line"),
     zeroline: false,

@@ -244,7 +244,7 @@ class Scatter {
     const image = context.createImageData(width, height);
     const many = this.x.length > MANY;
     const small = this.model.get("plain");
-    const radius = (many ? 0.8 : small ? 1.6 : 3.4 - 1.4 * (this.x.length / MANY)) * this.ratio;
+    const radius = (many ? 0.8 : small ? 2.1 : 3.4 - 1.4 * (this.x.length / MANY)) * this.ratio;
     paint(image, this.px, this.py, this.light, radius, many ? 0.45 : 0.85);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);

@@ -1,0 +1,117 @@
+"""The scatter of ``mixtura explore`` as a notebook widget: points in blended colours, ellipses, and the row that is clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura.arrays import Array, Rows
+from mixtura.errors import MissingExtraError
+from mixtura.outlines import outlines
+from mixtura.plots import component_colours
+from mixtura.plots.subject import mixture_of, names_of
+
+try:
+    import anywidget
+    import traitlets
+except ImportError:
+    raise MissingExtraError(
+        "mixtura.widget needs anywidget, which is not installed. Run: pip install 'mixtura[notebook]'"
+    ) from None
+
+MODULE = Path(__file__).parent / "web" / "static" / "scatter.js"
+
+LEVELS = (0.5, 0.95)
+"""The share of a component that each of its ellipses holds."""
+
+
+class ScatterWidget(anywidget.AnyWidget):
+    """What :func:`scatter` makes: ``selected`` is the row (from 0) that was clicked last, -1 at first; set it to mark a row.
+
+    ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
+    """
+
+    _esm = MODULE.read_text(encoding="utf-8")
+
+    x = traitlets.Bytes().tag(sync=True)
+    y = traitlets.Bytes().tag(sync=True)
+    x_axis = traitlets.Dict().tag(sync=True)
+    y_axis = traitlets.Dict().tag(sync=True)
+    memberships = traitlets.Bytes().tag(sync=True)
+    certainty = traitlets.Bytes().tag(sync=True)
+    colours: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    centres: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    ellipses: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    threshold = traitlets.Float(0.0).tag(sync=True)
+    selected = traitlets.Int(-1).tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
+    plain = traitlets.Bool(False).tag(sync=True)
+
+
+def scatter(
+    result: Any, X: ArrayLike, *, columns: Sequence[str] | None = None, shown: tuple[int, int] = (0, 1), threshold: float = 0.0
+) -> ScatterWidget:
+    """Two columns of the rows under a mixture, for a notebook.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or Mixture
+    X : (n, d)
+        At least two columns; the points go to the browser as 32-bit numbers.
+    columns : d names, optional
+        Those of a data frame by default.
+    shown : two of the columns, by their places
+    threshold : float
+        Rows whose largest membership is smaller are grey.
+
+    Raises
+    ------
+    ValueError
+        Where X has other columns than the mixture, or there are not two to show.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> scatter(GaussianMixture(random_state=0).fit(X), X, columns=["height", "weight"]).x_axis["name"]
+    'height'
+    """
+    mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
+    _check(rows, mixture.n_features, shown)
+    names = names_of(result, X, columns, mixture.n_features)
+    shares = mixture.posterior(rows)
+    (x, x_axis), (y, y_axis) = (_axis(names[j], rows[:, j]) for j in shown)
+    return ScatterWidget(
+        x=x,
+        y=y,
+        x_axis=x_axis,
+        y_axis=y_axis,
+        memberships=np.rint(255.0 * shares).astype(np.uint8).tobytes(),
+        certainty=shares.max(axis=1).astype("<f4").tobytes(),
+        colours=np.rint(255.0 * component_colours(mixture.n_components)).astype(int).tolist(),
+        centres=mixture.means[:, list(shown)].tolist(),
+        ellipses=[outlines(mixture, shown, level).tolist() for level in LEVELS],
+        threshold=threshold,
+        title=f"{len(rows)} points, {names[shown[1]]} over {names[shown[0]]}, {mixture.n_components} components",
+    )
+
+
+def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
+    if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or not np.isfinite(rows).all():
+        raise ValueError(
+            f"X must hold finite numbers in the {d} columns of the mixture, but has shape {rows.shape}. Pass its data."
+        )
+    if len(set(shown)) != 2 or not all(0 <= j < d for j in shown):
+        raise ValueError(f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A scatter needs two.")
+
+
+def _axis(name: str, values: Array) -> tuple[bytes, dict[str, Any]]:
+    """A column from 0 to 1 (n float32), and what that means."""
+    low, high = float(values.min()), float(values.max())
+    high = high if high > low else low + 1.0
+    return ((values - low) / (high - low)).astype("<f4").tobytes(), {"name": name, "low": low, "high": high}

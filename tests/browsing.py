@@ -1,0 +1,64 @@
+"""A headless Chromium that tells on its pages: any request to elsewhere and any complaint in the console fails a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from serving import Running
+
+
+def chromium() -> str:
+    """Where it is; without it a test is skipped, but in CI it fails."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        words = "Chromium is not installed (on Debian: apt-get install chromium), so no page can be tested"
+        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+    return path
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A browser, closed at the end."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = chromium()
+    with playwright.sync_playwright() as p:
+        chrome = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield chrome
+        finally:
+            chrome.close()
+
+
+@contextmanager
+def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
+    """The page behind the one-time link."""
+    context = chrome.new_context(**{"viewport": {"width": 1400, "height": 900}, **settings})
+    try:
+        with tab_of(context, server) as page:
+            page.goto(server.app.access.link)
+            yield page
+    finally:
+        context.close()
+
+
+@contextmanager
+def tab_of(context: Any, server: Running) -> Iterator[Any]:
+    """A tab that is watched; one of a context that used the link needs no other."""
+    page = context.new_page()
+    complaints: list[str] = []
+    home = f"http://{server.host}/"
+    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url))
+    page.on("websocket", lambda socket: socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url))
+    try:
+        yield page
+        assert complaints == []
+    finally:
+        page.close()

@@ -1,0 +1,258 @@
+"""mixtura explore in a headless Chromium: what a person does on the page, and what the page then shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
+
+from sklearn.datasets import load_iris
+
+from browsing import browser, page_of, tab_of
+from mixtura import GaussianMixture
+from mixtura.explorer.app import explorer_app
+from mixtura.explorer.opened import Opened
+from mixtura.tables import read_table
+from serving import running
+from test_explorer import FAITHFUL
+
+pytestmark = pytest.mark.slow
+
+READY = "html[data-ready=yes]"
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with browser() as it:
+        yield it
+
+
+def faithful() -> Opened:
+    X, names, _ = read_table(FAITHFUL).numeric()
+    return Opened(X, names, str(FAITHFUL))
+
+
+@pytest.fixture(scope="module")
+def opened_once(chrome) -> Iterator[Any]:
+    """The link works once, so all tests share the browser's context that used it, and what the server has computed."""
+    with running(explorer_app(faithful())) as server, page_of(chrome, server) as first:
+        first.wait_for_selector(READY)
+        yield server, first.context
+
+
+@pytest.fixture
+def page(opened_once) -> Iterator[Any]:
+    server, context = opened_once
+    with tab_of(context, server) as it:
+        it.goto(f"http://{server.host}/")
+        it.wait_for_selector(READY)
+        yield it
+
+
+def wait_for(page: Any, selector: str, words: str) -> None:
+    page.wait_for_function("([s, w]) => document.querySelector(s).textContent.includes(w)", arg=[selector, words])
+
+
+def log_likelihood(page: Any) -> float:
+    return float(re.search(r"log-likelihood (-?[\d,.]+\d)", page.inner_text("#status"))[1].replace(",", ""))
+
+
+def test_the_page_opens_on_the_lowest_bic_and_says_so(page):
+    assert page.inner_text("#about") == "old_faithful.csv: 272 rows, 2 columns"
+    assert page.inner_text("#components-shown") == "2"
+    assert "lowest BIC: K = 2" in page.text_content("#curve")
+    assert "(lower is better)" in page.inner_text("#status")
+    assert page.url.endswith("/")  # the token has left the address bar
+
+
+def test_em_steps_plays_and_rewinds(page):
+    page.fill("#seed", "3")
+    page.dispatch_event("#seed", "change")
+    wait_for(page, "#frame-shown", "0 of")
+    seen = [log_likelihood(page)]
+    for number in (1, 2, 3):
+        page.click("#step")
+        wait_for(page, "#frame-shown", f"{number} of")
+        seen.append(log_likelihood(page))
+    assert seen == sorted(seen)
+    assert seen[0] < seen[-1]
+    grown = page.evaluate("document.getElementById('trace').data[0].y")
+    assert [round(value, 3) for value in grown] == seen
+    last = int(page.get_attribute("#frame", "max"))
+    page.click("#play")
+    wait_for(page, "#frame-shown", f"{last} of {last}")
+    wait_for(page, "#play", "Play")
+    assert "converged" in page.inner_text("#status")
+    page.click("#rewind")
+    wait_for(page, "#frame-shown", "0 of")
+    page.click("#model")
+    wait_for(page, "#frame-shown", "the model is shown")
+
+
+def test_pause_stops_where_it_is(page):
+    page.select_option("#start", "random")
+    wait_for(page, "#frame-shown", "0 of")
+    page.click("#play")
+    wait_for(page, "#frame-shown", "2 of")
+    page.click("#play")
+    wait_for(page, "#play", "Play")
+    stands = page.inner_text("#frame-shown")
+    page.wait_for_timeout(900)
+    assert page.inner_text("#frame-shown") == stands
+
+
+def test_moving_k_by_keyboard_shows_that_model(page):
+    page.focus("#components")
+    page.keyboard.press("ArrowRight")
+    wait_for(page, "#status", "K = 3, VVV: log-likelihood")
+    known = GaussianMixture(3, random_state=0).fit(faithful().X)
+    assert log_likelihood(page) == pytest.approx(known.result_.log_likelihood, abs=0.006)
+
+
+def test_a_click_on_the_bic_curve_goes_to_that_model(page):
+    page.locator("#curve .scatterlayer .trace").first.locator("path.point").nth(3).click(force=True)
+    wait_for(page, "#status", "K = 4, VVV: log-likelihood")
+    assert page.inner_text("#components-shown") == "4"
+
+
+def test_the_table_goes_to_a_model_too(page):
+    page.click("#curve-card summary")
+    page.get_by_role("button", name="K = 5").press("Enter")
+    wait_for(page, "#status", "K = 5, VVV")
+
+
+def test_a_family_is_chosen_and_its_curve_drawn(page):
+    page.select_option("#family", "EEE")
+    wait_for(page, "#status", "K = 2, EEE")
+    page.wait_for_function("() => document.getElementById('curve').data[0].x.length === 10")
+
+
+def test_a_clicked_point_shows_its_membership_bars(page):
+    opened = faithful()
+    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    row = int(shares.max(axis=1).argmin())
+    page.click("#unsurest")
+    wait_for(page, "#row", f"Row {row + 1}:")
+    bars = page.locator("#row li").all_inner_texts()
+    assert [float(re.search(r"([\d.]+) %", bar)[1]) for bar in bars] == pytest.approx((100 * shares[row]).tolist(), abs=0.06)
+    widths = page.evaluate("[...document.querySelectorAll('#row .fill')].map((e) => parseFloat(e.style.width))")
+    assert widths == pytest.approx((100 * shares[row]).tolist(), abs=1e-3)
+    box = page.locator("#scatter canvas").bounding_box()
+    page.mouse.click(*place_of(opened.X, 0, box))
+    page.wait_for_function("(s) => !document.querySelector('#row').textContent.startsWith(s)", arg=f"Row {row + 1}:")
+    chosen = int(re.match(r"Row (\d+):", page.inner_text("#row"))[1]) - 1
+    np.testing.assert_allclose(opened.X[chosen], opened.X[0], atol=1e-9)
+
+
+def place_of(X: np.ndarray, row: int, box: dict[str, float]) -> tuple[float, float]:
+    """Where a row is drawn: the margins and the room around the data are those of scatter.js."""
+    share = (X[row] - X.min(axis=0)) / np.ptp(X, axis=0)
+    u, v = (share + 0.05) / 1.1
+    width, height = box["width"] - 58 - 10, box["height"] - 8 - 44
+    return box["x"] + 58 + u * width, box["y"] + 8 + (1 - v) * height
+
+
+def test_arrow_keys_go_from_point_to_point(page):
+    page.focus("#scatter canvas")
+    page.keyboard.press("ArrowRight")
+    wait_for(page, "#row", "Row ")
+    first = page.inner_text("#row h3")
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowDown"):
+        page.keyboard.press(key)
+    page.wait_for_function("(s) => document.querySelector('#row h3').textContent !== s", arg=first)
+
+
+def test_the_threshold_counts_the_unsure_rows(page):
+    page.fill("#threshold", "99")
+    opened = faithful()
+    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    wait_for(page, "#unsure", f"{(shares.max(axis=1) < 0.99).sum()} of 272 rows are unsure")
+
+
+def test_memberships_model_and_python_are_saved(page, tmp_path):
+    for button, name in (("memberships", "memberships.csv"), ("model", "model.safetensors"), ("python", "view.py")):
+        with page.expect_download() as saving:
+            page.click(f"#export-{button}")
+        assert saving.value.suggested_filename == name
+        saving.value.save_as(tmp_path / name)
+    shares, _, _ = read_table(tmp_path / "memberships.csv").numeric(["probability_0", "probability_1"])
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    assert "GaussianMixture(2, covariance_type='VVV'" in (tmp_path / "view.py").read_text()
+
+
+def test_other_methods_are_shown_side_by_side(page):
+    names = page.locator("#methods h3").all_inner_texts()
+    assert {"K-Means", "Gaussian mixture", "DBSCAN"} <= set(names)
+    assert page.locator("#methods canvas").count() == len(names)
+
+
+def test_a_reloaded_page_goes_on(page):
+    page.reload()
+    page.wait_for_selector(READY)
+    assert page.inner_text("#components-shown") == "2"
+
+
+def test_every_control_has_a_name(page):
+    nameless = page.evaluate(
+        """[...document.querySelectorAll('button, select, input, canvas')].filter((e) =>
+        !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.title)).map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_tab_reaches_the_picture_after_the_settings(page):
+    page.focus("#export-python")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "CANVAS"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_one_column_without_scrolling_sideways(chrome, scheme):
+    iris = load_iris()
+    opened = Opened(iris.data, tuple(iris.feature_names), "iris.csv")
+    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme, "device_scale_factor": 2}
+    with running(explorer_app(opened)) as server, page_of(chrome, server, **phone) as page:
+        page.wait_for_selector(READY)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        lefts = page.evaluate("[...document.querySelectorAll('main > section')].map((e) => e.getBoundingClientRect().left)")
+        assert len(set(lefts)) == 1
+        page.select_option("#x", "2")
+        page.select_option("#y", "2")  # the same column twice: the other axis takes what this one had
+        page.wait_for_function("() => document.getElementById('x').value === '1'")
+
+
+def test_a_hundred_thousand_points_stay_fluid(chrome):
+    rng = np.random.default_rng(0)
+    X = rng.normal(0, 1, (100_000, 3)) + rng.integers(0, 3, (100_000, 1)) * 5
+    opened = Opened(X, ("a", "b", "c"), "large.csv")
+    with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
+        kinds: dict[str, set[str]] = {}
+        page.on("response", lambda answer: kinds.setdefault(answer.url, set()).add(answer.headers.get("content-type", "")))
+        wait_for(page, "#status", "K = ")
+        words = "100,000 points"
+        page.wait_for_function(
+            "(w) => document.querySelector('#scatter canvas')?.getAttribute('aria-label')?.includes(w)", arg=words
+        )
+        page.fill("#seed", "1")
+        page.dispatch_event("#seed", "change")
+        wait_for(page, "#frame-shown", "0 of")
+        seconds = page.evaluate(
+            """async () => {
+            const slider = document.getElementById('threshold');
+            const begun = performance.now();
+            for (let i = 0; i < 10; i++) {
+              slider.value = 50 + i;
+              slider.dispatchEvent(new Event('input'));
+              await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+            }
+            return (performance.now() - begun) / 10000;
+            }"""
+        )
+        assert seconds < 0.5  # about 0.05 on an idle machine
+        for what in ("column", "memberships"):
+            assert kinds[f"http://{server.host}/api/{what}"] == {"application/octet-stream"}
