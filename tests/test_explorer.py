@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -237,3 +241,27 @@ def test_a_file_that_cannot_be_read_starts_no_server(tmp_path, capsys):
     (tmp_path / "words.csv").write_text("a,b\nx,y\n")
     assert main(["explore", str(tmp_path / "words.csv"), "--no-browser"]) == 1
     assert "column of numbers" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_without_a_word_too_many():
+    command = [sys.executable, "-u", "-c", "import sys; from mixtura.cli import main; sys.exit(main(sys.argv[1:]))"]
+    process = subprocess.Popen(
+        [*command, "explore", str(FAITHFUL), "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    link = next(line.split()[1] for line in lines if line.startswith("Open "))
+    address = urlsplit(link)
+    connection = HTTPConnection("127.0.0.1", address.port, timeout=60)
+    while True:
+        try:
+            connection.request("GET", f"/?{address.query}")
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    assert connection.getresponse().status == 200
+    connection.close()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest.splitlines()[-1]) == (0, "Ended.")
+    assert "Traceback" not in rest

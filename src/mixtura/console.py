@@ -78,7 +78,7 @@ def grid(*heads: str, title: str | None = None, justify: Literal["left", "right"
 
     table = Grid(title=title, box=SIMPLE_HEAD)
     for head in heads:
-        table.add_column(head, justify="left" if head in ("family", "parameter") else justify)
+        table.add_column(head, justify="left" if head in ("family", "parameter") else justify, overflow="fold")
     return table
 
 

@@ -37,7 +37,7 @@ SMALLEST_CLUSTER = 0.02
 DENSITY_ROWS = 10_000
 """DBSCAN may keep all pairs of rows, and HDBSCAN's time grows with their number; above this many rows both get a random sample."""
 
-BIC_ROWS = 100_000
+BIC_ROWS = 20_000
 """Above this many rows, K of the mixture is chosen on a random sample; the chosen model is fitted to all."""
 
 SILHOUETTE_ROWS = 2_000
@@ -113,7 +113,7 @@ def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
 def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> Outcome:
     """A mixture of one family of covariances; K is that of the lowest BIC for K = 1 to 10, unless it is given.
 
-    With ``family="all"`` the family is chosen with it. Above 100,000 rows both are chosen on a random sample of 100,000.
+    With ``family="all"`` the family is chosen with it. Above 20,000 rows both are chosen on a random sample of 20,000.
     """
     seconds_to_choose, how = None, "given"
     if K is None or family == "all":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -85,7 +87,7 @@ def secured(
     access : Access, optional
         For tests; fresh secrets by default.
     at_end : callable
-        Called when the server has ended, to end what is still being computed. By default there is nothing to do.
+        Called when the server is to end, to call off what is still being computed. By default there is nothing to do.
     """
     _check_routes(routes)
     access = access or Access()
@@ -154,10 +156,21 @@ def serve(app: LocalApp, *, open_browser: bool = True, port: int = 0, say: Calla
         say("The link works once, and on this computer only. Ctrl-C ends the program.")
         if open_browser:
             webbrowser.open(link)
-        try:
-            Server(_config(app)).run(sockets=[listener])
-        finally:
-            app.at_end()
+        with suppress(KeyboardInterrupt):  # the way to end it, which uvicorn tells on when it has ended
+            _Server(_config(app), app.at_end).run(sockets=[listener])
+        say("Ended.")
+
+
+class _Server(Server):
+    """Calls off what is being computed before it waits for the answers, so that each question still gets one."""
+
+    def __init__(self, config: Config, at_end: Callable[[], object]) -> None:
+        super().__init__(config)
+        self.at_end = at_end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.at_end()
+        super().handle_exit(sig, frame)
 
 
 def _listening(port: int) -> socket.socket:
@@ -184,5 +197,5 @@ def _config(app: ASGIApp) -> Config:
         access_log=False,
         log_level="warning",
         ws_max_size=MOST_BYTES,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=3,
     )
