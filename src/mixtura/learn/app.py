@@ -145,7 +145,7 @@ class Cells:
         return JSONResponse({"stopped": run is not None})
 
     async def _events(self, run: Run) -> AsyncIterator[str]:
-        """Line by line; a page that is closed ends its cell, also one that says nothing: waiting for the queue can be called off."""
+        """Line by line; a page that is closed ends its cell, also one that says nothing: waiting in a queue can be called off."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
         threading.Thread(target=_pump, args=(run, queue, asyncio.get_running_loop()), daemon=True).start()
         try:
