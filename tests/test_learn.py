@@ -31,6 +31,7 @@ from mixtura.learn.page import page
 from mixtura.learn.sandbox import Limits
 from mixtura.web.guard import KEY_HEADER
 from mixtura.web.server import _config, _listening
+from test_learn_sandbox import processes_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 OLD_FAITHFUL = DataSet().rows
@@ -283,21 +284,19 @@ def test_stop_ends_the_program_that_runs(client):
     assert client.ask("/api/stop", {}) == (200, b'{"stopped":false}')
 
 
-def running_cells():
-    marks = [path.joinpath("cmdline") for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [mark for mark in marks if mark.exists() and b"learn/cell.py" in mark.read_bytes()]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("code", ["print('on')\nwhile True: pass", "import time\nwhile True: print('on'); time.sleep(0.05)"])
-def test_a_page_that_is_closed_ends_its_program(client, code):
-    with client.begin("/api/run", {"code": code, "data": {"kind": "faithful"}}) as answer:
-        while b"on" not in answer.readline():
-            pass
+@pytest.mark.parametrize("loop", ["while True: pass", "while True: print('.'); time.sleep(0.05)"])
+def test_a_page_that_is_closed_ends_its_program(client, loop):
+    question = {"code": f"import os, time\nprint(f'<{{os.getcwd()}}>')\n{loop}", "data": {"kind": "faithful"}}
+    said = ""
+    with client.begin("/api/run", question) as answer:
+        while ">" not in said:
+            said += json.loads(answer.readline()).get("text", "")
+    folder = said[1 : said.index(">")]
     deadline = time.monotonic() + 20
-    while running_cells() and time.monotonic() < deadline:
+    while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert running_cells() == []
+    assert processes_of(folder) == []
     assert client.run("print('free again')")[-1]["reason"] == "finished"
 
 

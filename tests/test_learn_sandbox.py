@@ -32,18 +32,19 @@ def ran(code, files=None, **limits):
     return text, figures, started, events[-1]
 
 
-def processes_with(mark):
-    """The numbers of all processes with these words in their command line."""
+def processes_with(mark, kind="cmdline"):
+    """The numbers of all processes with these words in their command line, or in their environment."""
     found = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
-            if name.isdigit() and mark.encode() in Path("/proc", name, "cmdline").read_bytes():
+            if name.isdigit() and mark.encode() in Path("/proc", name, kind).read_bytes():
                 found.append(int(name))
     return found
 
 
-def folders_of_cells():
-    return {path.name for path in Path(os.environ.get("TMPDIR", "/tmp")).glob("mixtura-cell-*")}
+def processes_of(folder):
+    """All processes of the cell that has this folder as its home, and no other cell's: tests run side by side."""
+    return processes_with(f"HOME={folder}", "environ")
 
 
 # ---- what a reader sees --------------------------------------------------------------------------------------------
@@ -118,9 +119,9 @@ def test_it_sees_a_clean_environment(monkeypatch):
 
 
 def test_nothing_of_it_stays_on_the_disk():
-    before = folders_of_cells()
-    ran("open('left.txt', 'w').write('x' * 1000)")
-    assert folders_of_cells() <= before
+    text, _, _, _ = ran("import os\nopen('left.txt', 'w').write('x' * 1000)\nprint(os.getcwd())")
+    assert text.startswith("/")
+    assert not Path(text.strip()).exists()
 
 
 def test_a_system_that_cannot_limit_a_process_refuses(monkeypatch):
@@ -193,11 +194,11 @@ def test_what_is_no_picture_is_not_shown_as_one():
 
 @linux
 def test_a_fork_bomb_runs_into_its_limit_and_nothing_of_it_is_left():
-    code = "import os, sys\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass  # fork-bomb-mark"
-    _, _, _, end = ran(code, wall_seconds=3, processes=40)
+    code = "import os\nprint(os.getcwd())\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    text, _, _, end = ran(code, wall_seconds=3, processes=40)
     assert end.reason is Reason.TIME
     assert 10 < end.left_behind <= 60  # an ordinary user's other processes may end meanwhile and make room
-    assert processes_with("learn/cell.py") == []
+    assert processes_of(text.split()[0]) == []
 
 
 def test_ten_gigabytes_are_refused():
@@ -267,23 +268,23 @@ print("leaving")
 
 @linux
 def test_processes_left_behind_in_other_sessions_are_found_and_ended():
-    text, _, _, end = ran(BACKGROUND.format(mark="left-behind-mark", seconds=0.5))
+    text, _, _, end = ran(BACKGROUND.format(mark=f"left-behind-{os.getpid()}", seconds=0.5))
     assert (text, end.reason, end.left_behind) == ("leaving\n", Reason.FINISHED, 2)
-    assert processes_with("left-behind-mark") == []
+    assert processes_with(f"left-behind-{os.getpid()}") == []
 
 
 @linux
 def test_stop_ends_processes_in_other_sessions_too():
-    run = Run("print('on')" + BACKGROUND.format(mark="stopped-behind-mark", seconds=60))
+    run = Run("print('on')" + BACKGROUND.format(mark=f"stopped-behind-{os.getpid()}", seconds=60))
     for event in run:
-        if isinstance(event, Text):
+        if isinstance(event, Text) and "on" in event.text:
             deadline = time.monotonic() + 20
-            while len(processes_with("# stopped-behind-mark")) < 2 and time.monotonic() < deadline:
+            while len(processes_with(f"# stopped-behind-{os.getpid()}")) < 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            assert len(processes_with("# stopped-behind-mark")) >= 2
+            assert len(processes_with(f"# stopped-behind-{os.getpid()}")) >= 2
             run.stop()
     assert event.reason is Reason.STOPPED
-    assert processes_with("stopped-behind-mark") == []
+    assert processes_with(f"stopped-behind-{os.getpid()}") == []
 
 
 @linux
@@ -297,15 +298,19 @@ def test_it_cannot_end_the_process_that_watches_it():
 
 @linux
 def test_it_dies_with_the_process_that_watches_it():
-    for event in Run("print('on')\nimport time\nwhile True: time.sleep(0.1)"):
-        if isinstance(event, Text) and "on" in event.text:
-            (guard,) = processes_with("mixtura.learn.guard")
-            os.kill(guard, 9)
+    said, guard = "", None
+    for event in Run("import os, time\nprint(os.getppid(), os.getcwd(), 'on')\nwhile True: time.sleep(0.1)"):
+        if isinstance(event, Text):
+            said += event.text
+            if guard is None and "on" in said.split():
+                guard, folder, _ = said.split()
+                assert len(processes_of(folder)) == 1
+                os.kill(int(guard), 9)
     assert event.reason is Reason.LOST
     deadline = time.monotonic() + 5
-    while processes_with("learn/cell.py") and time.monotonic() < deadline:
+    while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert processes_with("learn/cell.py") == []
+    assert processes_of(folder) == []
 
 
 @linux

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -20,7 +22,7 @@ from starlette.routing import Route
 from mixtura.learn import demonstrations as live
 from mixtura.learn.data_sets import FEWEST, data_set_of, number_of
 from mixtura.learn.page import page
-from mixtura.learn.sandbox import Ended, Event, Figure, Limits, Run, Started, Text
+from mixtura.learn.sandbox import Ended, Event, Figure, Limits, Reason, Run, Started, Text
 from mixtura.web.access import Access
 from mixtura.web.server import LocalApp, secured
 
@@ -143,14 +145,29 @@ class Cells:
         return JSONResponse({"stopped": run is not None})
 
     async def _events(self, run: Run) -> AsyncIterator[str]:
-        """Line by line; a page that is closed ends its cell."""
+        """Line by line; a page that is closed ends its cell, also one that says nothing: waiting in a queue can be called off."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        threading.Thread(target=_pump, args=(run, queue, asyncio.get_running_loop()), daemon=True).start()
         try:
-            async for event in iterate_in_threadpool(iter(run)):
+            while True:
+                event = await queue.get()
                 yield json.dumps(described(event)) + "\n"
+                if isinstance(event, Ended):
+                    break
         finally:
             run.stop()
             with self.lock:
                 self.running = None
+
+
+def _pump(run: Run, queue: asyncio.Queue[Event], loop: asyncio.AbstractEventLoop) -> None:
+    """The events of a run into the queue of a loop, from a thread of their own."""
+    with suppress(RuntimeError):  # the loop is closed: nobody waits for them any more
+        try:
+            for event in run:
+                loop.call_soon_threadsafe(queue.put_nowait, event)
+        finally:  # read only where the run itself broke off
+            loop.call_soon_threadsafe(queue.put_nowait, Ended(Reason.LOST))
 
 
 def described(event: Event) -> dict[str, Any]:

@@ -41,7 +41,7 @@ export function codeCell(cell, data) {
       const detail = document.detail ? ` ${document.detail}` : "";
       ended(status, `${document.sentence}${detail} ${document.seconds.toFixed(1)} s.${left}`, document.reason !== "finished");
     }
-    output.scrollTop = output.scrollHeight;
+    text.scrollTop = text.scrollHeight;
   }
 
   function busy(on) {

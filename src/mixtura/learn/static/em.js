@@ -27,7 +27,8 @@ export function em(place, data, complain) {
     element("div", { class: "controls" }, buttons.start, buttons.back, buttons.step, buttons.play, buttons.end),
     said,
     element("div", { class: "side" }, element("figure", {}, plane.canvas), curve),
-    element("div", { class: "two" }, numbers, row),
+    numbers,
+    row,
   );
 
   // Half steps: 0 is the start, then E (odd) and M (even) in turn.

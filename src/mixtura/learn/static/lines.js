@@ -3,14 +3,14 @@
 import { drawn } from "./elements.js";
 import { shown, ticks } from "./plane.js";
 
-const WIDTH = 560;
-const MARGIN = { left: 66, right: 64, top: 14, bottom: 42 };
+const WIDTH = 460;
+const MARGIN = { left: 66, right: 48, top: 14, bottom: 42 };
 
 /**
  * A chart of several lines over the same places.
  * lines: [{ name, colour, points: [[x, y], ...], dots }]; pick(x) makes the dots buttons; chosen: an x that is marked.
  */
-export function lineChart({ lines, xName, yName, label, pick, chosen, height = 300, wholeX = true, low: least }) {
+export function lineChart({ lines, xName, yName, label, pick, chosen, height = 320, wholeX = true, low: least }) {
   const all = lines.flatMap((line) => line.points);
   const [left, right] = extent(all.map(([x]) => x));
   const [bottom, top] = extent(all.map(([, y]) => y), 0.06);
