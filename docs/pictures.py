@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_iris
-from sklearn.metrics import adjusted_rand_score
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
 from mixtura.plots.files import figure_of
 from mixtura.tables import read_table
 
 IMAGES = Path("docs/images")
-STARTS = 40
-
-
-@dataclass(frozen=True)
-class Optimum:
-    """One place where starts of this script ended."""
-
-    log_likelihood: float
-    gap: float
-    n_starts: int
-    agreement: float
-    sentence: str = ""
-
-
-@dataclass(frozen=True)
-class Starts:
-    """All of them."""
-
-    optima: tuple[Optimum, ...]
-    n_starts: int
 
 
 def save(picture, name: str) -> None:
     """A picture of the documentation: small enough for a page."""
     figure_of(picture).savefig(IMAGES / name, dpi=80, bbox_inches="tight", pad_inches=0.1, facecolor="white")
-
-
-def single_starts(X, n_components: int) -> Starts:
-    """What becomes of runs from random rows, each alone: optima that differ by more than 0.01 are distinct."""
-    settings = {"covariance_type": "EEE", "n_init": 1, "init_params": "random_from_data", "max_iter": 10_000}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some of these starts end badly is what the picture is about
-        runs = [GaussianMixture(n_components, **settings, random_state=seed).fit(X) for seed in range(STARTS)]
-    fits = [run for run in runs if run.converged_ and not run.result_.degenerate]
-    fits.sort(key=lambda fit: -fit.result_.log_likelihood)
-    best, groups = fits[0], [[fits[0]]]
-    for fit in fits[1:]:
-        if groups[-1][0].result_.log_likelihood - fit.result_.log_likelihood < 0.01:
-            groups[-1].append(fit)
-        else:
-            groups.append([fit])
-    labels = best.predict(X)
-    top = best.result_.log_likelihood
-    optima = [
-        Optimum(
-            g[0].result_.log_likelihood, top - g[0].result_.log_likelihood, len(g), adjusted_rand_score(labels, g[0].predict(X))
-        )
-        for g in groups
-    ]
-    return Starts(tuple(optima), STARTS)
 
 
 def main() -> None:
@@ -79,7 +31,7 @@ def main() -> None:
     save(plots.plot_criteria(faithful), "criteria.png")
     save(plots.plot_merging(faithful.best_estimator_.merged(X)), "merging.png")
     save(plots.plot_trace(faithful), "trace.png")
-    save(plots.plot_starts(single_starts(X, 4)), "starts.png")
+    save(plots.plot_starts(GaussianMixture(4, random_state=0).fit(X)), "starts.png")
     plots.animate(plots.em_steps(X, 3, family="EEE", random_state=1, max_iter=24), X, IMAGES / "em.gif", **seen)
     acidity, acid_names, _ = read_table("examples/acidity.csv").numeric()
     one = GaussianMixture(2, random_state=0, component_order="weight").fit(acidity)

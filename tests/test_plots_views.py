@@ -1,7 +1,5 @@
 """Pictures of a mixture over its data, one module of `mixtura.plots` after another, by what is in them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +16,8 @@ from mixtura.plots.curves import overlap_share
 from mixtura.plots.density import SHARES, contour_heights
 from mixtura.plots.raster import limits_of, opacity, pixel_means
 from mixtura.plots.scatter import radius_of
+from mixtura.results import SearchResult
+from mixtura.start_report import Run, RunEnd, StartReport
 
 ONE_PANEL = [plots.plot_curves, plots.plot_scatter, plots.plot_uncertainty, plots.plot_density, plots.plot_mixture]
 
@@ -308,44 +308,32 @@ def test_the_rug_of_many_rows_is_a_strip(line):
 # ---- starts ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Optimum:
-    log_likelihood: float
-    gap: float
-    n_starts: int
-    agreement: float
-    sentence: str = ""
+def report_of_levels(*levels, starts=(), moves=()):
+    """A report of optima at these levels, with so many starts and moves that ended there; one start more was left."""
+    runs = [Run("kmeans", False, level, 9, RunEnd.REACHED) for level, n in zip(levels, starts, strict=True) for _ in range(n)]
+    runs += [Run("kmeans", False, -999.0, 9, RunEnd.DROPPED)]
+    runs += [Run("swap", True, level, 9, RunEnd.REACHED) for level, n in zip(levels, moves, strict=False) for _ in range(n)]
+    labels = tuple(np.arange(6) % (2 + i % 3) for i in range(len(levels)))
+    return StartReport(tuple(runs), 6, 6, levels, labels, 0.02)
 
 
-@dataclass(frozen=True)
-class Report:
-    optima: tuple
-    n_starts: int
+REPORT = report_of_levels(-100.0, -103.5, -120.0, starts=(5, 2, 1), moves=(3,))
 
 
-@dataclass(frozen=True)
-class Found:
-    report: Report
-
-
-REPORT = Report((Optimum(-100.0, 0.0, 5, 1.0), Optimum(-103.5, 3.5, 2, 0.8), Optimum(-120.0, 20.0, 1, float("nan"))), 9)
-
-
-@pytest.mark.parametrize("result", [REPORT, Found(REPORT)])
+@pytest.mark.parametrize("result", [REPORT, SearchResult(None, (), report=REPORT)])
 def test_starts_have_a_bar_for_each_optimum_the_best_on_top(result):
     ax = plots.plot_starts(result)
-    assert [bar.get_width() for bar in ax.patches] == [5, 2, 1]
+    assert [bar.get_width() for bar in ax.patches] == [5, 2, 1, 3, 0, 0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["best", "3.5 below", "20 below"]
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first bar is the highest
-    assert [text.get_text() for text in ax.texts] == ["", "agreement 0.80", "", "1 ended without a fit"]
-    assert ax.get_title(loc="left") == "9 starts, 3 distinct optima"
+    agreements = [f"agreement {optimum.agreement:.2f}" for optimum in REPORT.optima[1:]]
+    assert [text.get_text() for text in ax.texts[:3]] == ["", *agreements]
+    assert ax.get_title(loc="left") == "9 starts and 3 moves, 3 distinct optima"
 
 
-def test_many_optima_share_a_bar_at_the_foot():
-    report = Report(tuple(Optimum(-i, float(i), 1, 0.5) for i in range(20)), 20)
-    ax = plots.plot_starts(report)
-    assert [bar.get_width() for bar in ax.patches] == [1] * 15 + [5]
-    assert ax.get_yticklabels()[-1].get_text() == "5 others, further below"
+def test_the_picture_of_starts_takes_a_fitted_estimator_and_a_selector(faithful):
+    assert plots.plot_starts(GaussianMixture(3, random_state=0).fit(faithful)).patches
+    assert plots.plot_starts(GaussianMixtureSelector([2], families=["EEE"], random_state=0).fit(faithful)).patches
 
 
 def test_something_without_optima_is_refused():

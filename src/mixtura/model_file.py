@@ -304,6 +304,7 @@ def summary(candidate: Candidate) -> dict[str, Any]:
         "converged": fit.converged,
         "stop": fit.stop.value,
         "certificate": fit.certificate.document() if fit.certificate else None,
+        "starts": candidate.starts.document() if candidate.starts else None,
     }
 
 

@@ -142,6 +142,12 @@ class StartReport:
             return f"{reached}; no other was found."
         return f"{reached}; the next is {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
 
+    def document(self) -> dict[str, object]:
+        """The report as plain values, for JSON."""
+        left = {end.name.lower(): n for end, n in self.ends.items()}
+        sizes = {"n_starts": self.n_starts, "n_moves": self.n_moves, "n_rows": self.n_rows}
+        return {"sentence": self.sentence, **sizes, "starts": left, "optima": self.rows()}
+
     def rows(self) -> list[dict[str, object]]:
         """The table: one row for each optimum."""
         return [

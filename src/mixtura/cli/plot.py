@@ -79,8 +79,8 @@ def run(
     read = read_data(data, columns, out)
     names = _shown(shown, read, chosen)
     with written_at_once(target) as part, notes(err):
-        selector, selection, interrupted = choose(wanted, read, bars)
-        _draw(chosen, part, selector, selection, read, names, seed)
+        _, selection, interrupted = choose(wanted, read, bars)
+        _draw(chosen, part, selection, read, names, seed)
     out.say(selection.sentences[0])
     out.say(f"Wrote {target}")
     return INTERRUPTED if interrupted else DONE
@@ -107,7 +107,7 @@ def _shown(shown: str | None, read: Data, kind: Kind) -> list[str] | None:
 
 
 def _draw(
-    kind: Kind, target: Path, selector: Any, selection: Selection, read: Data, shown: Sequence[str] | None, seed: int
+    kind: Kind, target: Path, selection: Selection, read: Data, shown: Sequence[str] | None, seed: int
 ) -> None:
     """The picture or film into its file."""
     from mixtura import plots
@@ -127,15 +127,14 @@ def _draw(
     if kind in over_data:
         plots.save(over_data[kind](selection, read.X, **seen), target)
         return
-    plots.save(_without_data(kind, selector, selection, read), target)
+    plots.save(_without_data(kind, selection, read), target)
 
 
-def _without_data(kind: Kind, selector: Any, selection: Selection, read: Data) -> Any:
+def _without_data(kind: Kind, selection: Selection, read: Data) -> Any:
     """A picture of how the model came to be."""
     from mixtura import plots
     from mixtura.cli.selecting import winner
     from mixtura.merging import merge_tree
-    from mixtura.report.study import start_report
 
     if kind == "criteria":
         return plots.plot_criteria(selection)
@@ -143,7 +142,4 @@ def _without_data(kind: Kind, selector: Any, selection: Selection, read: Data) -
         return plots.plot_trace(selection)
     if kind == "merging":
         return plots.plot_merging(merge_tree(winner(selection).posterior(read.X)))
-    report = start_report(selector, selection)
-    if report is None:
-        raise ValueError("a start report was expected, but this search kept none. Choose another picture, such as trace.")
-    return plots.plot_starts(report)
+    return plots.plot_starts(selection.best)

@@ -82,11 +82,9 @@ def _page(
 ) -> str:
     """The report as text."""
     from mixtura.report import Origin, Study, page_of
-    from mixtura.report.study import start_report
 
     typed = "-" if data == STANDARD_INPUT else data
     command = ["mixtura", "report", typed, *([] if columns is None else ["--columns", columns]), *wanted.words()]
     origin = Origin("-", "", tuple(command)) if typed == "-" else Origin.of_file(data, command)
-    starts = start_report(selector, selection)
-    study = Study(selection, selector, read.X, read.names, origin, tuple(read.left_out), interrupted, starts)
+    study = Study(selection, selector, read.X, read.names, origin, tuple(read.left_out), interrupted, selection.best.starts)
     return page_of(study)

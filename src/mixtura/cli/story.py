@@ -71,6 +71,8 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
     out.say(f"  {counted(best['n_iter'], 'iteration')} of EM; {best['stop']}")
     if best["certificate"]:
         out.say(f"  {best['certificate']['verdict']}", style=None if best["certificate"]["holds"] else "yellow")
+    if best["starts"]:
+        out.say(f"  {best['starts']['sentence']}")
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     _say_choices(out, document)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isfinite
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,70 +12,39 @@ from matplotlib.ticker import MaxNLocator
 
 from mixtura.plots.colours import component_colours, to_light, to_screen
 from mixtura.plots.look import INK, counted, headline, new_axes, tidy
+from mixtura.start_report import Optimum, StartReport
 
 MOST_BARS = 15
 """More bars cannot be read; the other optima share one."""
 
 
-class Optimum(Protocol):
-    """One place that starts ended in."""
-
-    @property
-    def gap(self) -> float:
-        """By how much its log-likelihood is below the best, at least 0."""
-        ...
-
-    @property
-    def n_starts(self) -> int:
-        """How many starts reached it."""
-        ...
-
-    @property
-    def agreement(self) -> float:
-        """Adjusted Rand index of its labels with those of the best."""
-        ...
-
-
-class StartReport(Protocol):
-    """All of them, the best first or in any order."""
-
-    @property
-    def optima(self) -> Sequence[Optimum]:
-        """Each distinct optimum once."""
-        ...
-
-    @property
-    def n_starts(self) -> int:
-        """How many starts there were."""
-        ...
-
-
 def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
-    """A bar for each distinct optimum that the starts reached: as long as the starts that ended there, the best on top.
+    """A bar for each distinct optimum of a search: as long as the starts and moves that ended there, the best on top.
 
-    The paler a bar, the less its labels agree with those of the best (adjusted Rand index).
+    Moves from another optimum are the hatched part. The paler a bar, the less its labels agree with those of the best (adjusted
+    Rand index).
 
     Parameters
     ----------
-    result : a start report, or a result with a ``report``
-        With ``optima``, each of which has ``gap``, ``n_starts`` and ``agreement``, and with ``n_starts``.
+    result : StartReport, or a fitted estimator, a selector, a candidate or a SearchResult that has one
     ax : Axes, optional
         A new figure by default.
     """
     report = report_of(result)
     ax = new_axes() if ax is None else ax
-    optima = sorted(report.optima, key=lambda optimum: optimum.gap)
-    shown, more = optima[:MOST_BARS], optima[MOST_BARS:]
-    counts = [o.n_starts for o in shown] + [sum(o.n_starts for o in more)] * bool(more)
-    names = [_place(o) for o in shown] + [f"{counted(len(more), 'other')}, further below"] * bool(more)
-    notes = [_agreement(o) for o in shown] + [""] * bool(more)
-    bars = ax.barh(range(len(counts)), counts, color=[*map(_colour, shown), "#e3e6ea"][: len(counts)], height=0.62)
-    ax.bar_label(bars, labels=notes, padding=6, fontsize=9, color=INK)
-    ax.set_yticks(range(len(names)), names)
-    ax.set(xlabel="starts that ended there", xlim=(0, 1.28 * max(counts, default=1)), ylim=(len(counts) - 0.4, -0.6))
+    shown = report.optima[:MOST_BARS]
+    places, colours = range(len(shown)), [_colour(optimum) for optimum in shown]
+    starts, moves = [optimum.n_starts for optimum in shown], [optimum.n_moves for optimum in shown]
+    ax.barh(places, starts, color=colours, height=0.62, label="starts")
+    hatched = ax.barh(places, moves, left=starts, color="white", edgecolor=colours, hatch="////", height=0.62, label="moves")
+    ax.bar_label(hatched, labels=[_agreement(optimum) for optimum in shown], padding=6, fontsize=9, color=INK)
+    ax.set_yticks(places, [_place(optimum) for optimum in shown])
+    longest = max((a + b for a, b in zip(starts, moves, strict=True)), default=1)
+    what = "starts (full) and moves (hatched)" if report.n_moves else "starts"
+    ax.set(xlabel=f"{what} that ended there", xlim=(0, 1.28 * max(longest, 1)), ylim=(len(shown) - 0.4, -0.6))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    lost = report.n_starts - sum(counts)
-    headline(ax, f"{counted(report.n_starts, 'start')}, {_optima(len(optima))}", f"{lost} ended without a fit" if lost > 0 else "")
+    tried = counted(report.n_starts, "start") + (f" and {counted(report.n_moves, 'move')}" if report.n_moves else "")
+    headline(ax, f"{tried}, {_optima(len(report.optima))}", "the others were left as too far behind, or did not end soundly")
     tidy(ax)
     ax.grid(visible=False, axis="y")
     return ax
@@ -84,13 +52,19 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
 
 def report_of(result: Any) -> StartReport:
     """The start report of a result, or the report itself."""
-    holders: tuple[Any, ...] = (result, getattr(result, "report", None), getattr(result, "start_report_", None))
-    for holder in holders:
-        if hasattr(holder, "optima"):
-            return holder  # type: ignore[no-any-return]
+    best = getattr(getattr(result, "selection_", result), "best", None)
+    for holder in (
+        result,
+        getattr(result, "start_report_", None),
+        getattr(result, "report", None),
+        getattr(result, "starts", None),
+    ):
+        if isinstance(holder, StartReport):
+            return holder
+    if isinstance(found := getattr(best, "starts", None), StartReport):
+        return found
     raise TypeError(
-        f"a start report was expected (something with `optima`), but {type(result).__name__} came. "
-        "Pass the report of a search, or the SearchResult that has it."
+        f"a start report was expected, but {type(result).__name__} came. Pass a fitted estimator or selector, or its report."
     )
 
 

@@ -314,8 +314,7 @@ def _starts(study: Study) -> Markup:
         "A bar for each distinct optimum: how many starts ended there, how far its log-likelihood is below the best, and how far "
         "its labels agree with those of the best (adjusted Rand index).",
     )
-    said = [str(optimum.sentence) for optimum in optima[:BEST_FEW] if optimum.sentence]
-    return joined([tag("h3", "What became of the starts"), paragraphs(said), drawn])
+    return joined([tag("h3", "What became of the starts"), tag("p", study.starts.sentence), drawn])
 
 
 # ---- clusters of several components --------------------------------------------------------------------------------

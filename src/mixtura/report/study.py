@@ -122,7 +122,7 @@ class Study:
 def study_of(result: Any, X: Array, names: Sequence[str], origin: Origin) -> Study:
     """A study of a fitted selector, or of a fitted mixture as a selection of one."""
     selection = result.selection_ if hasattr(result, "selection_") else _of_one(result.result_)
-    return Study(selection, result, X, tuple(names), origin, starts=start_report(result, selection))
+    return Study(selection, result, X, tuple(names), origin, starts=selection.best.starts)
 
 
 def _of_one(fit: FitResult) -> Selection:
@@ -130,20 +130,3 @@ def _of_one(fit: FitResult) -> Selection:
     criteria = {name: criterion(fit) for name, criterion in CRITERIA.items()}
     reason = "" if fit.converged else fit.stop.value
     return Selection("bic", (Candidate(fit.family, fit.n_components, fit, criteria["bic"], reason, criteria),))
-
-
-def start_report(result: Any, selection: Selection) -> Any:
-    """What became of the starts of the winner, where the search kept it."""
-    holders = (
-        result,
-        selection.best,
-        selection.best.fit,
-        getattr(result, "best_estimator_", None),
-        getattr(result, "search_", None),
-    )
-    for holder in holders:
-        for name in ("report", "start_report", "start_report_", "starts"):
-            found = getattr(holder, name, None)
-            if hasattr(found, "optima"):
-                return found
-    return None
