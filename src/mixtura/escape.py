@@ -41,7 +41,7 @@ MOST_MEMBERSHIPS = 4_000_000
 """Rows times components up to which the memberships of all rows may be kept while components are exchanged."""
 
 THOROUGH = 100
-"""Moves that a search must be able to pay for before it looks for small groups of rows."""
+"""Moves that a search must be able to pay for before it looks for small groups of rows; never on a sample, whose groups are chance."""
 
 
 def is_crowded(n_rows: int, K: int) -> bool:
@@ -79,7 +79,7 @@ class Escape:
         while not self.runs.stopped.is_set() and in_vain < effort.patience * fallback.n_components and monotonic() < end:
             best = self.optima[0] if self.optima else fallback
             work = effort.work(self.runs.survey.source.n_rows, best.n_components, best.n_iter)
-            thorough = work > THOROUGH * COST_OF_A_RUN
+            thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
             if self.spent >= work:
                 break
             origins = self.optima[:ORIGINS] or [fallback]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, Flags
 from mixtura.covariance import Dense
 from mixtura.em import em
 from mixtura.errors import CollapseError
@@ -29,6 +29,9 @@ HELD = 1e-3
 STEPS = 30
 STILL = 0.1
 """Iterations of it at most, and the gain at which it is at rest."""
+
+ALONG = 0.5
+"""How often a single component is cut across its longest axis rather than by drawn rows: in many dimensions those seldom tell."""
 
 NEIGHBOURS = 0.05
 """Two components that overlap more do not go together: each would count on the other."""
@@ -83,7 +86,9 @@ def _grown(
     shares = view.posteriors[:, list(group)].sum(axis=1)
     held = shares > HELD
     rows, weights = view.rows[held], view.weights[held] * shares[held]
-    begin = _cuts(rows, weights, [view.parts[k] for k in group], view.row_weight, rng)
+    parts = [view.parts[k] for k in group]
+    along = len(group) == 1 and rng.random() < ALONG
+    begin = _halves(rows, weights, parts[0], view) if along else _cuts(rows, weights, parts, view.row_weight, rng)
     if begin is None:
         return None
     own = view.survey.part(rows, weights)
@@ -91,7 +96,7 @@ def _grown(
     try:
         now, more = (
             em(own, moments_of_parts(parts), family, regularisation, stopping=rule, max_iter=STEPS, judge=False)
-            for parts in ([view.parts[k] for k in group], begin)
+            for parts in (parts, begin)
         )
     except CollapseError:
         return None
@@ -99,6 +104,15 @@ def _grown(
     dense = np.broadcast_to(mixture.covariance.dense(), (len(begin), *begin[0].covariance.shape))
     parts = tuple(map(Part, (own.total * mixture.weights).tolist(), mixture.means, dense))
     return Growth(group, more.log_likelihood - now.log_likelihood, parts)
+
+
+def _halves(rows: Array, weights: Array, part: Part, view: View) -> list[Part] | None:
+    """Rows of one component on the two sides of its mean, along the axis on which it is longest beside the others."""
+    pooled = Dense(view.pooled[None], 1)
+    white = pooled.whiten(0, rows - part.mean)
+    axis = np.linalg.eigh((weights[:, None] * white).T @ white)[1][:, -1]
+    above = white @ axis > 0
+    return _pieces(rows, weights, [above, ~above], part.covariance, view.row_weight)
 
 
 def _cuts(rows: Array, weights: Array, parts: list[Part], row_weight: float, rng: np.random.Generator) -> list[Part] | None:
@@ -109,7 +123,11 @@ def _cuts(rows: Array, weights: Array, parts: list[Part], row_weight: float, rng
     white = Dense(measure[None], 1).whiten(0, rows)
     seeds = white[rng.choice(len(rows), size=len(parts) + 1, replace=False, p=weights / weights.sum())]
     nearest = ((white[:, None] - seeds) ** 2).sum(axis=2).argmin(axis=1)
-    pieces = [nearest == i for i in range(len(seeds))]
+    return _pieces(rows, weights, [nearest == i for i in range(len(seeds))], measure, row_weight)
+
+
+def _pieces(rows: Array, weights: Array, pieces: list[Flags], measure: Array, row_weight: float) -> list[Part] | None:
+    """Each piece as a component; None where one of them holds too few rows for it."""
     if min(float(weights[piece].sum()) for piece in pieces) < (rows.shape[1] + 1) * row_weight:
         return None
     return [part_of(rows[piece], weights[piece], measure, row_weight) for piece in pieces]

@@ -45,6 +45,9 @@ WORTH_A_SAMPLE = 3
 LEFT_ON_SAMPLE = 1.0
 """Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than this from that of all rows."""
 
+FITS_ON_SAMPLE = 0.5
+"""What moves on a sample may cost, in plain fits to all rows; where components are many, they are exchanged, and that is all."""
+
 LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
 
@@ -154,7 +157,7 @@ def search_from(
         try:
             while rows is not survey:
                 try:
-                    found = on(rows, starts, _on_sample(plan, survey, rows))
+                    found = on(rows, starts, _on_sample(plan, survey, rows, starts[0][1].n_components))
                 except CollapseError:
                     return on(survey, opening.on_all(), plan)
                 best, plan = found.best.mixture, _after_sample(plan, survey, found.best.n_components)
@@ -186,14 +189,20 @@ def _after_sample(plan: Plan, survey: Survey, K: int) -> Plan:
     return replace(plan, effort=replace(plan.effort, fits=0.0, least=0.0) if plan.effort and exchanges else None)
 
 
-def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
+def _on_sample(plan: Plan, survey: Survey, sample: Survey, K: int) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping: StoppingRule = plan.stopping
     if isinstance(stopping, RemainingGain):
         stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
-    effort = None if plan.effort is None else replace(plan.effort, size=survey.total / sample.total)
+    effort = (
+        None
+        if plan.effort is None
+        else replace(
+            plan.effort, size=survey.total / sample.total, fits=0.0 if is_crowded(sample.source.n_rows, K) else FITS_ON_SAMPLE
+        )
+    )
     return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
 

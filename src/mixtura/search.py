@@ -16,7 +16,7 @@ from mixtura.arrays import Labels
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.em import Start
 from mixtura.errors import CollapseError, DataError
-from mixtura.escape import Escape
+from mixtura.escape import Escape, is_crowded
 from mixtura.initialisers import Hierarchical, Initialiser, KMeansPlusPlus, KMeansStart, RandomRows
 from mixtura.interrupts import heeded
 from mixtura.protocols import Family
@@ -123,7 +123,12 @@ def search(
     """
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _MOVES))
-    race = _Race(Runs(survey, family, regularisation, plan, stopped), own, tuple(names))
+    race = _Race(
+        Runs(survey, family, regularisation, plan, stopped),
+        own,
+        tuple(names),
+        is_crowded(survey.source.n_rows, starts[0].n_components),
+    )
     with heeded(stopped):
         return race.from_starts(starts)
 
@@ -135,6 +140,7 @@ class _Race:
     runs: Runs
     seed: np.random.SeedSequence
     names: tuple[str, ...]
+    crowded: bool
 
     def from_starts(self, starts: Sequence[Start]) -> SearchResult:
         """See :func:`search`."""
@@ -185,13 +191,18 @@ class _Race:
         fits.extend(new)
         return SearchResult(self._to_its_end(fits, entered), tuple(fits), log)
 
+    @property
+    def polished(self) -> int:
+        """How many of the starts run on at a time: where components are exchanged afterwards, it hardly matters which."""
+        return 1 if self.crowded and self.runs.plan.effort is not None else POLISHED
+
     def rounds(self, fits: list[FitResult | FailedStart], waiting: list[int]) -> list[int]:
         """Those that wait enter, a few at a time, and run on; the numbers of all that entered."""
         runs, entered = self.runs, list[int]()
         while waiting and not runs.stopped.is_set() and not any(is_sound(fits[number]) for number in entered):
             if entered and not runs.plan.finishes_degenerate and not is_sound(fits[waiting[0]]):
                 break  # all that wait are degenerate already
-            entering, waiting = waiting[:POLISHED], waiting[POLISHED:]
+            entering, waiting = waiting[: self.polished], waiting[self.polished :]
             entered = sorted([*entered, *entering])  # in the order of the starts, so that the earlier of two equals wins
             running, length = [i for i in entering if not (runs.plan.brisk and self._hopeless(fits, i, entered))], FIRST_ROUND
             while running and not runs.stopped.is_set():

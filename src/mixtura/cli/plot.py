@@ -106,9 +106,7 @@ def _shown(shown: str | None, read: Data, kind: Kind) -> list[str] | None:
     return names
 
 
-def _draw(
-    kind: Kind, target: Path, selection: Selection, read: Data, shown: Sequence[str] | None, seed: int
-) -> None:
+def _draw(kind: Kind, target: Path, selection: Selection, read: Data, shown: Sequence[str] | None, seed: int) -> None:
     """The picture or film into its file."""
     from mixtura import plots
 
