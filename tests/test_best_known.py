@@ -84,13 +84,10 @@ def test_labels_and_marks_of_noise_are_not_data():
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-NOT_KNOWN = {("eurounemp", "VVV", 6), ("eurounemp", "VEE", 6)}
-"""Cells without any fit free of degenerate components: 31 rows are too few."""
 
-
-def test_every_cell_has_an_entry_or_is_known_to_have_no_sound_fit():
+def test_every_cell_has_an_entry():
     cells = {(name, family, K) for name in NAMES for family in families_of(name) for K in data_set(name).ks}
-    assert set(TABLE.entries) == cells - NOT_KNOWN
+    assert set(TABLE.entries) == cells
 
 
 @pytest.mark.parametrize("best", ENTRIES, ids=lambda best: "-".join(map(str, best.key)))

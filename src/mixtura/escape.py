@@ -41,7 +41,7 @@ MOST_MEMBERSHIPS = 4_000_000
 """Rows times components up to which the memberships of all rows may be kept while components are exchanged."""
 
 THOROUGH = 100
-"""Moves that a search must be able to pay for before it looks for small groups of rows; never on a sample, whose groups are chance."""
+"""Moves that a search must be able to pay for before it looks for small groups of rows. Those of a sample are chance."""
 
 
 def is_crowded(n_rows: int, K: int) -> bool:

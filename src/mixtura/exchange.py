@@ -95,15 +95,15 @@ def _grown(
     rule = SmallGain(STILL * view.row_weight)
     try:
         now, more = (
-            em(own, moments_of_parts(parts), family, regularisation, stopping=rule, max_iter=STEPS, judge=False)
-            for parts in (parts, begin)
+            em(own, moments_of_parts(start), family, regularisation, stopping=rule, max_iter=STEPS, judge=False)
+            for start in (parts, begin)
         )
     except CollapseError:
         return None
     mixture = more.mixture
     dense = np.broadcast_to(mixture.covariance.dense(), (len(begin), *begin[0].covariance.shape))
-    parts = tuple(map(Part, (own.total * mixture.weights).tolist(), mixture.means, dense))
-    return Growth(group, more.log_likelihood - now.log_likelihood, parts)
+    grown = tuple(map(Part, (own.total * mixture.weights).tolist(), mixture.means, dense))
+    return Growth(group, more.log_likelihood - now.log_likelihood, grown)
 
 
 def _halves(rows: Array, weights: Array, part: Part, view: View) -> list[Part] | None:

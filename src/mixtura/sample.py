@@ -61,8 +61,8 @@ RANKED = 12
 FINALISTS = 3
 """Ends of a sample's search that are held against more rows, and those of them that go on."""
 
-ALLOWED = 2.0
-"""Standard deviations that one fit may be behind another on more rows, before either has seen them."""
+ALLOWED = 0.5
+"""Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
 
 CELLS = 250
 CELLS_PER_COMPONENT = 10
@@ -196,13 +196,10 @@ def _on_sample(plan: Plan, survey: Survey, sample: Survey, K: int) -> Plan:
         stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
-    effort = (
-        None
-        if plan.effort is None
-        else replace(
-            plan.effort, size=survey.total / sample.total, fits=0.0 if is_crowded(sample.source.n_rows, K) else FITS_ON_SAMPLE
-        )
-    )
+    effort = plan.effort
+    if effort is not None:
+        fits = 0.0 if is_crowded(sample.source.n_rows, K) else FITS_ON_SAMPLE
+        effort = replace(effort, size=survey.total / sample.total, fits=fits)
     return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
 
