@@ -197,7 +197,7 @@ def test_a_fork_bomb_runs_into_its_limit_and_nothing_of_it_is_left():
     code = "import os\nprint(os.getcwd())\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     text, _, _, end = ran(code, wall_seconds=3, processes=40)
     assert end.reason is Reason.TIME
-    assert 10 < end.left_behind <= 60  # an ordinary user's other processes may end meanwhile and make room
+    assert 1 <= end.left_behind <= 60  # how many of them were alive when time was up is chance; the limit is not
     assert processes_of(text.split()[0]) == []
 
 
