@@ -36,6 +36,7 @@ from mixtura.covariance import Dense
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Moments, Scatter
+from mixtura.protocols import Block
 from mixtura.survey import Survey
 
 ROWS_AT_ONCE = 16384
@@ -69,6 +70,11 @@ def moments_of_parts(parts: Sequence[Part]) -> Moments:
     return Moments(about, counts, np.zeros_like(about), scatter, Scatter.DENSE)
 
 
+def parts_of(survey: Survey) -> list[Block]:
+    """All rows in pieces whose memberships may exist at one time."""
+    return [part for block in survey.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
+
+
 # ---- a fit, row by row -------------------------------------------------------------------------------------------------
 
 
@@ -82,15 +88,18 @@ class View:
     rows : (n, d)
     weights : (n,)
     log_joint : (n, K)
-    row_weight : float
-        What a row that counts once weighs; see :attr:`mixtura.survey.Survey.row_weight`.
+    survey : Survey
+        What the rows are of.
+    degenerate : tuple of int
+        Components that may not stay.
+    tried : dict
+        Groups of rows that came in for each component already.
     """
 
     mixture: Mixture
     rows: Array
     weights: Array
     log_joint: Array
-    row_weight: float
     survey: Survey
     degenerate: tuple[int, ...] = ()
     tried: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
@@ -98,17 +107,21 @@ class View:
     @classmethod
     def of(cls, survey: Survey, mixture: Mixture, degenerate: tuple[int, ...] = ()) -> View:
         """The rows of a survey under a mixture, read through its backend."""
-        parts = [part for block in survey.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
+        parts = parts_of(survey)
         weights = [np.ones(len(part.rows)) if part.weights is None else part.weights for part in parts]
         return cls(
             mixture,
             np.concatenate([part.rows for part in parts]).astype(np.float64),
             np.concatenate(weights).astype(np.float64),
             np.concatenate([survey.backend.log_joint(part, mixture) for part in parts]).astype(np.float64),
-            survey.row_weight,
             survey,
             degenerate,
         )
+
+    @property
+    def row_weight(self) -> float:
+        """What a row that counts once weighs."""
+        return self.survey.row_weight
 
     @property
     def n_components(self) -> int:

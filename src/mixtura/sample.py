@@ -24,6 +24,7 @@ from mixtura.initialisers import Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Scatter
+from mixtura.moves import parts_of
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
@@ -70,8 +71,6 @@ CELLS_PER_COMPONENT = 10
 
 ON_SAMPLE = "best of a sample"
 """What a start is called that a search on a sample has found."""
-
-ROWS_AT_ONCE = 16384
 
 _SAMPLE = 2**31 + 2
 """A child of the seed that no start and no fold uses."""
@@ -271,5 +270,4 @@ def _sum(sample: Survey, values: Array) -> float:
 
 def _log_densities(sample: Survey, mixture: Mixture) -> Array:
     """``log p(x_i)`` of each row (m,)."""
-    parts = [part for block in sample.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
-    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in parts])
+    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in parts_of(sample)])
