@@ -80,7 +80,7 @@ def test_labels_are_written_for_every_row_with_one_number_for_one_cluster(moons,
     assert list(rows[0]) == ["row", "truth", "K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"]
     assert len(rows) == 300
     assert {row["truth"] for row in rows} == {"a", "b"}
-    assert {row["HDBSCAN"] for row in rows} <= {"1", "2", "noise"}
+    assert {row["HDBSCAN"] for row in rows} <= {"0", "1", "-1"}
     assert np.mean([row["K-Means"] == row["Gaussian mixture"] for row in rows]) > 0.5
 
 

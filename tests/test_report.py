@@ -112,14 +112,14 @@ def test_the_page_says_what_was_found_and_why(page, selector):
     for row in selector.selection_.criteria_rows():
         assert f"{row['bic']:.2f}" in text
     assert "lower is better" in text
-    assert selector.selection_.best.fit.certificate.words(first=1) in text
+    assert selector.selection_.best.fit.certificate.verdict in text
 
 
 def test_the_least_sure_rows_are_named_with_their_memberships(page, study):
     row = study.unsure[0]
     assert study.memberships[row].max() == study.memberships.max(axis=1).min()
     assert f'<td class="number">{row + 1}</td>' in page
-    assert membership_words(study.memberships[row], 1) in page
+    assert membership_words(study.memberships[row]) in page
 
 
 def test_every_picture_says_what_it_shows(page):
@@ -200,7 +200,7 @@ def test_components_that_differ_in_nothing_are_said_to():
 
 
 def test_memberships_in_words_begin_with_the_largest():
-    assert membership_words(np.array([0.301, 0.001, 0.698]), 1) == "70 % component 3, 30 % component 1"
+    assert membership_words(np.array([0.301, 0.001, 0.698])) == "70 % component 2, 30 % component 0"
 
 
 # ---- the starts --------------------------------------------------------------------------------------------------------

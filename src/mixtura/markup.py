@@ -15,6 +15,7 @@ from sklearn.utils import estimator_html_repr
 from mixtura.criteria import bic
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
+from mixtura.numbering import at_the_beginning, component_name, number_of
 from mixtura.palette import PALETTE
 from mixtura.results import FitResult, Selection
 
@@ -83,7 +84,9 @@ def _facts(fit: FitResult) -> str:
     )
     ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
-    spurious = [f"Component {item.component + 1} says nothing about the data: {item.reason}" for item in fit.degenerate]
+    spurious = [
+        f"{at_the_beginning(component_name(item.component))} says nothing about the data: {item.reason}" for item in fit.degenerate
+    ]
     return _paragraph(title, bold=True) + "".join(map(_paragraph, [numbers, ended, *verdict, *spurious]))
 
 
@@ -92,7 +95,7 @@ def _weights_bar(mixture: Mixture) -> str:
     starts = np.concatenate([[0.0], np.cumsum(mixture.weights)[:-1]])
     parts = "".join(
         f'<rect x="{100 * start:.3f}" y="0" width="{100 * weight:.3f}" height="10" fill="{_colour(k)}">'
-        f"<title>component {k + 1}: {_percent(weight)}</title></rect>"
+        f"<title>{component_name(k)}: {_percent(weight)}</title></rect>"
         for k, (start, weight) in enumerate(zip(starts, mixture.weights, strict=True))
     )
     return (
@@ -107,13 +110,13 @@ def _components(mixture: Mixture, names: Sequence[str] | None) -> str:
     rows, columns = min(K, MOST_COMPONENTS), min(d, MOST_COLUMNS)
     shown = mixture.marginal(np.arange(columns))
     spreads = np.sqrt(np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns))))
-    heads = ["component", "label", "weight", *_heads(names, d, columns)]
+    heads = ["component", "weight", *_heads(names, d, columns)]
     body = "".join(_row(k, shown, spreads[k]) for k in range(rows))
     more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (columns < d)
     return (
         f'<table style="border-collapse:collapse;font-size:inherit"><thead><tr>{_cells(heads, "th")}</tr></thead>'
         f"<tbody>{body}</tbody></table>"
-        + _paragraph("Mean ± standard deviation of each column; label is what predict says.")
+        + _paragraph("Mean ± standard deviation of each column; the numbers of the components are the labels of predict.")
         + (_paragraph(f"And {' and '.join(more)}.") if more else "")
     )
 
@@ -126,9 +129,9 @@ def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
 
 def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> str:
     """One component, with its colour."""
-    dot = f'<span aria-hidden="true" style="color:{_colour(k)}">&#9679;</span> {k + 1}'
+    dot = f'<span aria-hidden="true" style="color:{_colour(k)}">&#9679;</span> {number_of(k)}'
     values = [f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)]
-    return f'<tr><td style="{CELL}">{dot}</td>{_cells([str(k), _percent(mixture.weights[k]), *values], "td")}</tr>'
+    return f'<tr><td style="{CELL}">{dot}</td>{_cells([_percent(mixture.weights[k]), *values], "td")}</tr>'
 
 
 def _cells(texts: Iterable[str], tag: str) -> str:

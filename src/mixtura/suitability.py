@@ -43,6 +43,7 @@ from mixtura.contenders import (
 from mixtura.estimators import GaussianMixture
 from mixtura.merging import merge_tree
 from mixtura.mixture import Mixture
+from mixtura.numbering import number_of
 from mixtura.selector import GaussianMixtureSelector
 
 EMPTY = 1.5
@@ -377,7 +378,7 @@ def _where_there_is_noise(e: Evidence) -> Verdict | None:
         return None
     suits = [name for name in (DENSITY, HIERARCHY) if e.background_noise.get(name, 0.0) >= 0.5]
     many = len(e.background) > 1
-    named = f"component{'s' * many} {_listed([str(k) for k in e.background])} of the mixture"
+    named = f"component{'s' * many} {_listed([number_of(k) for k in e.background])} of the mixture"
     return Verdict(
         tuple(suits),
         (

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.data import STANDARD_INPUT, Data, in_the_words_of, read_data
+from mixtura.cli.data import Data, in_the_words_of, read_data
 from mixtura.cli.endings import DONE, UsageError
 from mixtura.cli.options import Columns, Force, Json, Quiet, Seed, family_names
-from mixtura.console import Plain, grid, notes, print_json, progress_bar
+from mixtura.cli.target import named_after
+from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 if TYPE_CHECKING:
     from mixtura.arrays import Labels
@@ -85,9 +86,9 @@ def run(
     families = family_names(family)
     if len(families) != 1 and family.strip().lower() != "all":
         raise UsageError(f"--family must be one family such as VVV, or all, but {family!r} came.")
-    folder = output or Path(f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.comparison")
+    folder = output or named_after(data, ".comparison")
     refuse_to_overwrite([folder / name for name in FILES], force)
-    out, err, bars = Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+    out, err, bars = consoles(quiet=quiet, json=json)
     read = read_data(data, columns, out, truth)
     with folder_for_results(folder), notes(err):
         with progress_bar(bars, "", 4) as move, in_the_words_of(read):
@@ -146,8 +147,10 @@ def _write(folder: Path, found: Comparison, read: Data) -> None:
 
 
 def _in_words(labels: Labels) -> list[str]:
-    """Clusters from 1, ``noise``, and nothing for a row that is not labelled."""
-    return [str(label + 1) if label >= 0 else "noise" if label == -1 else "" for label in labels.tolist()]
+    """Clusters, -1 for noise as scikit-learn has it, and nothing for a row that is not labelled."""
+    from mixtura.contenders import NOT_LABELLED
+
+    return ["" if label == NOT_LABELLED else str(label) for label in labels.tolist()]
 
 
 def _text(value: Any) -> Any:

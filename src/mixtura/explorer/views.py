@@ -15,6 +15,7 @@ from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
+from mixtura.numbering import component_name
 from mixtura.outlines import intervals, outlines
 from mixtura.plots import component_colours
 from mixtura.relabelling import relabelled
@@ -84,7 +85,7 @@ def _ending(run: Run) -> str:
         ending = f"the first {MOST_ITERATIONS} iterations are shown, and it had not converged"
     else:
         ending = run.fit.stop.value
-    degenerate = [f"component {item.component} is degenerate: {item.reason}" for item in run.fit.degenerate[:3]]
+    degenerate = [f"{component_name(item.component)} is degenerate: {item.reason}" for item in run.fit.degenerate[:3]]
     return "; ".join([ending, *degenerate])
 
 
