@@ -273,7 +273,8 @@ def test_fingers_tap_pinch_and_drag(chrome):
         assert page.evaluate(PAINTED) != zoomed
         assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
         page.get_by_role("button", name="Show all points").tap()
-        assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "pan-x pan-y"
+        page.wait_for_function("document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
+        assert page.evaluate(PAINTED) == whole
 
 
 def test_the_threshold_counts_the_unsure_rows(page):
