@@ -220,7 +220,7 @@ def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(p
     page.keyboard.press("0")
     for _ in range(2):
         page.mouse.wheel(0, 200)
-    page.wait_for_function("scrollY > 0")
+    page.wait_for_function("() => scrollY > 0")
 
 
 def test_keys_move_zoom_and_show_all_again(page, canvas):
@@ -273,7 +273,7 @@ def test_fingers_tap_pinch_and_drag(chrome):
         assert page.evaluate(PAINTED) != zoomed
         assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
         page.get_by_role("button", name="Show all points").tap()
-        page.wait_for_function("document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
+        page.wait_for_function("() => document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
         assert page.evaluate(PAINTED) == whole
 
 
