@@ -157,14 +157,125 @@ def place_of(X: np.ndarray, row: int, box: dict[str, float]) -> tuple[float, flo
     return box["x"] + 58 + u * width, box["y"] + 8 + (1 - v) * height
 
 
-def test_arrow_keys_go_from_point_to_point(page):
+def test_shift_and_arrow_keys_go_from_point_to_point(page):
     page.focus("#scatter canvas")
-    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
     wait_for(page, "#row", "Row ")
     first = page.inner_text("#row h3")
     for key in ("ArrowLeft", "ArrowLeft", "ArrowDown"):
-        page.keyboard.press(key)
+        page.keyboard.press(f"Shift+{key}")
     page.wait_for_function("(s) => document.querySelector('#row h3').textContent !== s", arg=first)
+
+
+# ---- moving the picture ------------------------------------------------------------------------------------------------
+
+PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const canvas = document.querySelector('#scatter canvas');
+  done(canvas.toDataURL());
+})))"""
+
+
+@pytest.fixture
+def canvas(page) -> Any:
+    it = page.locator("#scatter canvas")
+    it.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)  # the wheel belongs to the page for a moment after it was scrolled
+    return it
+
+
+def chosen_at(page: Any, x: float, y: float) -> int:
+    """The row that a click at a place takes, counted from 0; -1 for none."""
+    page.evaluate("document.querySelector('#row').replaceChildren()")
+    page.mouse.click(x, y)
+    page.wait_for_timeout(150)
+    found = re.match(r"Row (\d+):", page.inner_text("#row"))
+    return int(found[1]) - 1 if found else -1
+
+
+def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
+    X, box = faithful().X, canvas.bounding_box()
+    x, y = place_of(X, 0, box)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60, y + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(150)
+    assert page.inner_text("#row") == ""
+    np.testing.assert_array_equal(X[chosen_at(page, x - 60, y + 40)], X[0])
+    page.mouse.dblclick(box["x"] + 100, box["y"] + 30)
+    np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
+
+
+def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(page, canvas):
+    X, box = faithful().X, canvas.bounding_box()
+    x, y = place_of(X, 0, box)
+    whole = page.evaluate(PAINTED)
+    page.mouse.move(x, y)
+    for _ in range(4):
+        page.mouse.wheel(0, -200)
+    page.wait_for_timeout(200)
+    assert page.evaluate(PAINTED) != whole
+    assert page.evaluate("scrollY") == 0
+    np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
+    page.keyboard.press("0")
+    for _ in range(2):
+        page.mouse.wheel(0, 200)
+    page.wait_for_function("() => scrollY > 0")
+
+
+def test_keys_move_zoom_and_show_all_again(page, canvas):
+    canvas.focus()
+    pictures = [page.evaluate(PAINTED)]
+    for key in ("+", "ArrowRight", "ArrowUp", "-"):
+        page.keyboard.press(key)
+        pictures.append(page.evaluate(PAINTED))
+    assert len(set(pictures)) == 5
+    page.keyboard.press("0")
+    assert page.evaluate(PAINTED) == pictures[0]
+
+
+def test_buttons_zoom_too(page, canvas):
+    whole = page.evaluate(PAINTED)
+    page.get_by_role("button", name="Zoom in").click()
+    assert page.evaluate(PAINTED) != whole
+    page.get_by_role("button", name="Show all points").click()
+    assert page.evaluate(PAINTED) == whole
+
+
+def test_fingers_tap_pinch_and_drag(chrome):
+    opened = faithful()
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    with running(explorer_app(opened)) as server, page_of(chrome, server, **phone) as page:
+        page.wait_for_selector(READY)
+        page.locator("#scatter").scroll_into_view_if_needed()
+        box = page.locator("#scatter canvas").bounding_box()
+        x, y = place_of(opened.X, 0, box)
+        page.touchscreen.tap(x, y)
+        wait_for(page, "#row", "Row ")
+        whole = page.evaluate(PAINTED)
+        fingers = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *places: tuple[float, float]) -> None:
+            points = [{"x": a, "y": b, "id": i} for i, (a, b) in enumerate(places)]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        across, up = box["x"] + 200, box["y"] + 150
+        touch("touchStart", (across - 30, up), (across + 30, up))
+        for wide in (40, 55, 70, 90):
+            touch("touchMove", (across - wide, up), (across + wide, up))
+        touch("touchEnd")
+        zoomed = page.evaluate(PAINTED)
+        assert zoomed != whole
+        touch("touchStart", (across, up))
+        for down in (10, 25, 45):
+            touch("touchMove", (across, up + down))
+        touch("touchEnd")
+        assert page.evaluate(PAINTED) != zoomed
+        assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
+        page.wait_for_timeout(500)  # a tap right after a swift drag only ends the fling of it
+        page.get_by_role("button", name="Show all points").tap()
+        page.wait_for_function("() => document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
+        assert page.evaluate(PAINTED) == whole
 
 
 def test_the_threshold_counts_the_unsure_rows(page):

@@ -13,7 +13,7 @@ from mixtura import plots
 from mixtura.contrast import telling_columns
 from mixtura.families import FAMILIES
 from mixtura.numbering import at_the_beginning, component_name, number_of
-from mixtura.report import reproduce
+from mixtura.report import live, reproduce
 from mixtura.report.markup import Markup, joined, paragraphs, table, tag
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
@@ -102,6 +102,11 @@ def data(study: Study) -> Markup:
 
 
 # ---- pictures ------------------------------------------------------------------------------------------------------
+
+
+def look_around(study: Study) -> Markup:
+    """The picture that can be moved and asked."""
+    return section("Look around", live.picture(study))
 
 
 def pictures(study: Study) -> Markup:
@@ -372,6 +377,7 @@ def _counted(n: int, word: str) -> str:
 SECTIONS: tuple[Callable[[Study], Markup], ...] = (
     answer,
     data,
+    look_around,
     pictures,
     components,
     unsure_rows,

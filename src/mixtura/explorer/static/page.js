@@ -2,7 +2,7 @@
 
 import { askBlob, askBytes, askJson } from "/static/web/session.js";
 import { chart, colour, onPoint } from "/static/web/charts.js";
-import scatterModule, { LocalModel } from "/static/web/scatter.js";
+import scatterModule, { KEYS_IN_WORDS, LocalModel, membershipBars } from "/static/web/scatter.js";
 
 const $ = (id) => document.getElementById(id);
 const PACE = 320; // milliseconds that a step of EM is shown, at least
@@ -81,7 +81,7 @@ function describe(frame) {
   const across = table.columns[state.x].name;
   const up = table.columns[state.y].name;
   const weights = frame.weights.map((weight, k) => `cluster ${k} with ${percent(weight)}`).join(", ");
-  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. Arrow keys go from point to point, plus and minus zoom, 0 shows all.`;
+  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. ${KEYS_IN_WORDS}`;
 }
 
 function showControls() {
@@ -288,11 +288,10 @@ async function showRow() {
   const said = await askJson("/api/row", { ...settings(), frame: state.frame, row });
   if (row !== points.get("selected")) return;
   $("hint").hidden = true;
-  const list = document.createElement("ul");
-  list.append(...said.memberships.map(bar));
+  const bars = membershipBars(said.memberships.map((share) => share.probability), table.colours);
   const why = document.createElement("p");
   why.textContent = said.why;
-  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), list, why, reasons(said.memberships));
+  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), bars, why, reasons(said.memberships));
 }
 
 function heading(text) {
@@ -307,19 +306,6 @@ function values(named) {
   const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
   p.textContent = parts.length > 8 ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more` : parts.join(", ");
   return p;
-}
-
-function bar(share) {
-  const [item, name, track, fill, words] = ["li", "span", "div", "div", "span"].map((tag) => document.createElement(tag));
-  name.textContent = `cluster ${share.component}`;
-  track.className = "track";
-  fill.className = "fill";
-  fill.style.width = `${100 * share.probability}%`;
-  fill.style.backgroundColor = `rgb(${table.colours[share.component].join(" ")})`;
-  track.append(fill);
-  words.textContent = percent(share.probability);
-  item.append(name, track, words);
-  return item;
 }
 
 function reasons(memberships) {
