@@ -20,10 +20,10 @@ import mixtura
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.canvas import LEVELS
 from mixtura.covariance import Diagonal, Spherical
+from mixtura.markup import Markup, escaped, table, tag
 from mixtura.mixture import Mixture
 from mixtura.outlines import outlines
 from mixtura.report import Origin, page_of, write_report
-from mixtura.report.markup import Markup, escaped, table, tag
 from mixtura.report.reproduce import code, printed
 from mixtura.report.study import study_of
 from mixtura.report.words import component_sentence, membership_words

@@ -32,7 +32,6 @@ from mixtura.initialisers import (
     KMeansStart,
     RandomRows,
 )
-from mixtura.markup import ShowsResult, fit_html
 from mixtura.matching import match
 from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
@@ -49,6 +48,7 @@ from mixtura.parametrisation import (
 )
 from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
+from mixtura.result_html import ShowsResult, fit_html
 from mixtura.results import Evaluation, FitResult, Iteration
 from mixtura.runs import Effort, Plan
 from mixtura.sample import Opening, opening, search_from

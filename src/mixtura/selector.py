@@ -21,9 +21,9 @@ from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
-from mixtura.markup import ShowsResult, selection_html
 from mixtura.mixture import Mixture
 from mixtura.protocols import Family
+from mixtura.result_html import ShowsResult, selection_html
 from mixtura.results import Candidate, Selection
 from mixtura.runs import Effort, Plan
 from mixtura.search import calm, usual_starts, workers_for

@@ -130,7 +130,7 @@ def _limit_all(ax: Axes, places: Array) -> None:
 def _draw_method(ax: Axes, method: Method, labels: Labels | None, comparison: Comparison, places: Array) -> None:
     """The rows of one panel and what the method found."""
     if labels is None:
-        headline(ax, method.name, f"failed: {method.reason}")
+        headline(ax, method.name, f"no result: {method.reason}")
         return
     colours = _colours_of(method.name, labels, comparison)
     seen = labels != NOT_LABELLED

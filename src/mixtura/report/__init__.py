@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mixtura import __version__
+from mixtura.markup import Markup, tag
 from mixtura.plots.files import checked_path
 from mixtura.plots.subject import names_of
 from mixtura.plots.view import checked_rows
 from mixtura.report import live
-from mixtura.report.markup import Markup, tag
 from mixtura.report.sections import SECTIONS
 from mixtura.report.study import Origin, Study, study_of
 from mixtura.tables import replacing
@@ -75,7 +75,8 @@ def page_of(study: Study) -> str:
 
 
 def _head(title: str) -> Markup:
-    style = Markup(files("mixtura.report").joinpath("page.css").read_text(encoding="utf-8"))
+    sheets = (files("mixtura.web").joinpath("static/colours.css"), files("mixtura.report").joinpath("page.css"))
+    style = Markup("".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
     return tag(
         "head",
         tag("meta", charset="utf-8"),

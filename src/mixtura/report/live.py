@@ -19,8 +19,8 @@ import numpy as np
 from mixtura import canvas
 from mixtura.arrays import Array, Labels
 from mixtura.contrast import telling_columns
+from mixtura.markup import Markup, tag
 from mixtura.outlines import CORNERS, radius, roots
-from mixtura.report.markup import Markup, tag
 from mixtura.report.study import SURE, Study
 
 MOST_ROWS = 20_000

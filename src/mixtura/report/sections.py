@@ -12,9 +12,9 @@ from matplotlib.colors import to_hex
 from mixtura import plots
 from mixtura.contrast import telling_columns
 from mixtura.families import FAMILIES
+from mixtura.markup import Markup, joined, paragraphs, table, tag
 from mixtura.numbering import at_the_beginning, component_name, number_of
 from mixtura.report import live, reproduce
-from mixtura.report.markup import Markup, joined, paragraphs, table, tag
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
 from mixtura.report.words import component_sentence, membership_words, neighbour_sentence
