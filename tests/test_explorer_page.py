@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -364,6 +365,12 @@ def test_a_hundred_thousand_points_stay_fluid(chrome):
             return (performance.now() - begun) / 10000;
             }"""
         )
-        assert seconds < 0.5  # about 0.05 on an idle machine
+        assert seconds < 0.25  # about 0.02 on an idle machine
+        page.select_option("#pace", "0")
+        page.click("#play")
+        page.wait_for_function("() => Number(document.getElementById('frame').value) >= 2")
+        begun = time.perf_counter()
+        page.wait_for_function("() => Number(document.getElementById('frame').value) >= 12")
+        assert 10 / (time.perf_counter() - begun) > 3  # more than ten a second on an idle machine: see docs/exploring.py
         for what in ("column", "memberships"):
             assert kinds[f"http://{server.host}/api/{what}"] == {"application/octet-stream"}

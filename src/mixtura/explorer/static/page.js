@@ -5,7 +5,7 @@ import { chart, colour, onPoint } from "/static/web/charts.js";
 import scatterModule, { KEYS_IN_WORDS, LocalModel, membershipBars } from "/static/web/scatter.js";
 
 const $ = (id) => document.getElementById(id);
-const PACE = 320; // milliseconds that a step of EM is shown, at least
+const TRACE_PACE = 120; // milliseconds between two drawings of the log-likelihood while EM plays, as the chart is slower than the points
 const QUICK = 5000; // rows up to which other methods are run without being asked to
 
 const state = { x: 0, y: 1, components: 1, family: "VVV", seed: 0, start: "", frame: 0, run: null, curve: new Map(), chosen: false };
@@ -14,6 +14,8 @@ let points;
 let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
 let sweep = 0;
 let playing = false;
+let played = 0; // counts how often Play was pressed, so that an earlier one ends
+let traced = 0; // when the log-likelihood was drawn last
 
 const number = (value, digits = 2) =>
   value === null || !Number.isFinite(value) ? "none" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -58,11 +60,22 @@ async function open() {
   await show();
 }
 
+/** What a frame looks like, from the server. */
+const look = (frame) => Promise.all([askJson("/api/frame", { ...seen(), frame }), askBytes("/api/memberships", { ...seen(), frame })]);
+
 /** Show the frame that is chosen: points, ellipses, words, curves. */
 async function show() {
   const mine = ++asked;
-  const [frame, memberships] = await Promise.all([askJson("/api/frame", seen()), askBytes("/api/memberships", seen())]);
+  const answer = await look(state.frame);
   if (mine !== asked) return;
+  draw(answer);
+  showTrace();
+  showCurve();
+  await showRow();
+}
+
+/** Points, ellipses and words: what changes with each iteration. */
+function draw([frame, memberships]) {
   const n = table.rows;
   points.set("centres", frame.centres);
   points.set("ellipses", frame.ellipses);
@@ -72,9 +85,6 @@ async function show() {
   showControls();
   showStatus();
   showUnsure();
-  showTrace();
-  showCurve();
-  await showRow();
 }
 
 function describe(frame) {
@@ -139,24 +149,47 @@ async function go(frame) {
   await show();
 }
 
+/** Go through the recording; while an iteration is shown, the next one is already asked for. */
 async function play() {
   if (playing) return stop();
-  if (!state.start || state.frame === state.run.frames - 1) {
-    playing = true;
-    await record();
-  }
+  const mine = ++played;
   playing = true;
+  if (!state.start || state.frame === state.run.frames - 1) await record();
+  const goesOn = () => playing && mine === played;
+  if (!goesOn()) return;
   showControls();
-  while (playing && state.start && state.frame < state.run.frames - 1) {
-    const begun = performance.now();
-    await new Promise((done) => setTimeout(done, Math.max(0, PACE - (performance.now() - begun))));
-    if (playing) await go(state.frame + 1);
+  $("status").ariaLive = "off"; // nobody wants to hear ten iterations a second
+  let next = ahead();
+  let shown = performance.now();
+  while (next) {
+    const answer = await next.catch((error) => (goesOn() && stop(), Promise.reject(error)));
+    await until(shown + Number($("pace").value));
+    if (!goesOn()) return;
+    shown = performance.now();
+    state.frame += 1;
+    next = ahead();
+    draw(answer);
+    if (shown - traced > TRACE_PACE) showTrace();
+    showRowNow();
+    await new Promise(requestAnimationFrame);
   }
   stop();
+  await show();
 }
+
+/** The next frame, asked for; nothing at the end. */
+function ahead() {
+  if (state.frame >= state.run.frames - 1) return null;
+  const next = look(state.frame + 1);
+  next.catch(() => {}); // it is told where it is awaited
+  return next;
+}
+
+const until = (time) => new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
 
 function stop() {
   playing = false;
+  $("status").ariaLive = "polite";
   $("play").textContent = "Play";
 }
 
@@ -169,6 +202,7 @@ async function toModel() {
 }
 
 function showTrace() {
+  traced = performance.now();
   const watching = Boolean(state.start);
   $("trace").hidden = !watching;
   if (!watching) return;
@@ -294,6 +328,16 @@ async function showRow() {
   $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), bars, why, reasons(said.memberships));
 }
 
+let rowAsked = false;
+
+/** The row while EM plays: not asked for again before the last answer is there. */
+async function showRowNow() {
+  if (rowAsked) return;
+  rowAsked = true;
+  await trying(showRow);
+  rowAsked = false;
+}
+
 function heading(text) {
   const h3 = document.createElement("h3");
   h3.textContent = text;
@@ -367,7 +411,7 @@ function panel(method, labels) {
   own.follow = [
     ...["x", "y", "x_axis", "y_axis"],
     ...(labels ? [] : ["memberships", "certainty", "centres", "ellipses"]),
-  ].map((name) => [`change:${name}`, () => own.set(name, points.get(name))]);
+  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]); // four pictures of EM at once would slow it
   for (const [event, handler] of own.follow) points.on(event, handler);
   const leave = scatterModule.render({ model: own, el: holder });
   box.dispose = () => {
