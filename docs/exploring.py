@@ -3,7 +3,7 @@
     .venv/bin/python docs/exploring.py [rows]
 
 A headless Chromium opens the page on three overlapping Gaussians in two columns and plays plain EM with K = 3 as fast as it goes;
-then it moves the picture and the threshold. Iterations are counted by what the page shows, pictures by how often the canvas was painted.
+then it moves the picture and the threshold. Iterations are counted by what the page shows, pictures by how often it was painted.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
 
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_moons
 
 from browsing import browser, page_of, tab_of
 from mixtura import GaussianMixture
+from mixtura.compare import compare
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
 from mixtura.tables import read_table
@@ -298,9 +299,25 @@ def test_memberships_model_and_python_are_saved(page, tmp_path):
 
 
 def test_other_methods_are_shown_side_by_side(page):
-    names = page.locator("#methods h3").all_inner_texts()
+    names = [name.removesuffix("suits").strip() for name in page.locator("#methods h3").all_inner_texts()]
     assert {"K-Means", "Gaussian mixture", "DBSCAN"} <= set(names)
     assert page.locator("#methods canvas").count() == len(names)
+
+
+def test_the_verdict_of_compare_stands_above_them(page):
+    known = compare(faithful().X, n_components=2, random_state=0)
+    assert page.inner_text("#verdict h3") == f"What suits these rows: {', '.join(known.suits)}"
+    assert page.locator("#verdict p").all_inner_texts() == list(known.sentences)
+    marked = [name.removesuffix("suits").strip() for name in page.locator("#methods h3:has(.suits)").all_inner_texts()]
+    assert set(marked) == set(known.suits)
+
+
+def test_it_says_when_another_method_suits(chrome):
+    X = make_moons(600, noise=0.04, random_state=0)[0]
+    with running(explorer_app(Opened(X, ("a", "b"), "moons.csv"))) as server, page_of(chrome, server) as page:
+        page.wait_for_selector(READY)
+        page.wait_for_function("() => document.querySelector('#verdict h3')")
+        assert page.inner_text("#verdict h3").startswith("Another method suits these rows better: ")
 
 
 def test_a_reloaded_page_goes_on(page):

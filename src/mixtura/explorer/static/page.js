@@ -378,6 +378,7 @@ function mostUnsure() {
 
 // ---- other methods ------------------------------------------------------------------------------------------------------------
 
+const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
 let compared = 0;
 
 async function compare() {
@@ -391,9 +392,20 @@ async function compare() {
   if (mine !== compared) return;
   for (const child of $("methods").children) child.dispose?.();
   $("methods").replaceChildren();
+  showVerdict(said);
   said.methods.forEach((method, i) => $("methods").append(panel(method, labels[i] && new Int16Array(labels[i]))));
   $("beside-words").textContent =
     `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
+}
+
+/** Which methods suit these rows and why, in the words of compare. */
+function showVerdict({ suits, sentences }) {
+  const verdict = document.createElement("h3");
+  const others = suits.length && !suits.includes(MIXTURE);
+  verdict.textContent = suits.length ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}` : "No method stands out";
+  verdict.className = others ? "other" : "";
+  const words = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
+  $("verdict").replaceChildren(verdict, ...words);
 }
 
 function panel(method, labels) {
@@ -405,7 +417,9 @@ function panel(method, labels) {
   words.className = "soft";
   const agreement = method.agreement === null ? "" : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
   words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
-  box.append(heading(method.name), holder, words);
+  const head = heading(method.name);
+  if (method.suits) head.append(Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }));
+  box.append(head, holder, words);
   const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
   if (labels) hard(own, labels);
   own.follow = [
