@@ -567,8 +567,8 @@ class Hand {
     const { scatter } = this;
     this.box = make("div", { position: "absolute", bottom: "0", right: "10px", display: "flex", gap: "4px" });
     const button = (text, label, work) => {
-      const it = make("button", { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0", cursor: "pointer" }, text);
-      Object.assign(it, { type: "button", title: label, tabIndex: -1 });
+      const it = makeButton(text, { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0" });
+      Object.assign(it, { title: label, tabIndex: -1 });
       it.setAttribute("aria-label", label);
       it.addEventListener("click", work);
       this.box.append(it);
@@ -668,6 +668,13 @@ function make(name, style = {}, text = "") {
   return element;
 }
 
+/** A button that looks the same in a notebook, which has no style for it. */
+function makeButton(text, style) {
+  const look = { color: "inherit", background: "var(--card, var(--jp-layout-color1, Canvas))", cursor: "pointer" };
+  const edge = { border: "1px solid var(--line, var(--jp-border-color1, #999))", borderRadius: "6px" };
+  return Object.assign(make("button", { ...look, ...edge, ...style }, text), { type: "button" });
+}
+
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** A bar for each component's share. */
@@ -696,7 +703,7 @@ class Panel {
     this.shown = make("span");
     this.label.append(this.shown, this.slider);
     this.count = make("p", { margin: "0.3rem 0" });
-    this.button = Object.assign(make("button", {}, "Show the most unsure row"), { type: "button" });
+    this.button = makeButton("Show the most unsure row", { padding: "0.3rem 0.7rem" });
     this.row = make("div", { minHeight: "4.5rem" });
     this.row.setAttribute("aria-live", "polite");
     this.el = make("div", { padding: "0.4rem 0 0", maxWidth: "40rem", color: "var(--ink, var(--jp-ui-font-color1, inherit))" });
