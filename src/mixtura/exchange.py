@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixtura.arrays import Array, Flags
+from mixtura.arrivals import joined, moments_of_parts, part_of
 from mixtura.covariance import Dense
 from mixtura.em import em
 from mixtura.errors import CollapseError
 from mixtura.moments import Moments
-from mixtura.moves import Part, View, joined, moments_of_parts, part_of
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.stopping import SmallGain
+from mixtura.view import Part, View
 
 HELD = 1e-3
 """Rows that belong to a component by less are left out of its partial EM."""
