@@ -110,20 +110,23 @@ def row_view(opened: Opened, mixture: Mixture, row: int) -> Json:
 
 
 def comparison_view(comparison: Comparison) -> Json:
-    """What each method made of the same rows, in its own words; the labels go as bytes."""
+    """What each method made of the same rows, in its own words, and which of them suit; the labels go as bytes."""
     return {
         "methods": [
             {
                 "name": method.name,
                 "soft": method.soft,
                 "clusters": method.n_clusters,
+                "suits": method.name in comparison.suits,
                 "seconds": method.seconds,
                 "words": method.interpretation,
                 "agreement": next((v for pair, v in comparison.agreement.items() if set(pair) == {method.name, MIXTURE}), None),
             }
             for method in comparison.methods
             if not method.reason
-        ]
+        ],
+        "suits": list(comparison.suits),
+        "sentences": list(comparison.sentences),
     }
 
 

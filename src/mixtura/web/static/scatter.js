@@ -13,7 +13,7 @@ const FEW = 400; // up to so many points in sight each one is large
 const MANY = 20000; // from so many on each one is small and see-through
 const FULL = [-0.05, 1.05]; // what is in sight at first, in shares of the data's range
 const CLOSEST = 1e-4; // beyond it 32 bits are not enough
-const GREY_LIGHT = [0.34, 0.34, 0.34]; // of rows that are unsure, as linear light
+const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
 const STEPS = 4096;
 
 // ---- light: colours are mixed as light is, as in mixtura.plots --------------------------------------------------------
@@ -32,26 +32,24 @@ function typed(value, Kind) {
   return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)); // a notebook sends a DataView
 }
 
-/** The light of each point (3 n): the blend of its components, or grey. */
-function lights(memberships, certainty, colours, threshold, n) {
+/** The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs while a slider moves. */
+function lights(memberships, certainty, colours, threshold, light) {
+  const n = light.length / 3;
   const K = n ? memberships.length / n : 0;
-  const own = colours.map((colour) => colour.map((v) => toLight(v / 255) / 255));
-  const light = new Float32Array(3 * n);
+  const own = Float32Array.from({ length: 3 * K }, (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255);
   for (let i = 0; i < n; i++) {
-    let [r, g, b] = [0, 0, 0];
-    let total = 0;
+    let r = 0;
+    let g = 0;
+    let b = 0;
     if (certainty[i] >= threshold) {
       for (let k = 0; k < K; k++) {
         const share = memberships[i * K + k];
-        if (share === 0) continue;
-        const colour = own[k % own.length];
-        total += share;
-        r += share * colour[0];
-        g += share * colour[1];
-        b += share * colour[2];
+        r += share * own[3 * k];
+        g += share * own[3 * k + 1];
+        b += share * own[3 * k + 2];
       }
     }
-    if (total === 0) [r, g, b] = GREY_LIGHT;
+    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which belongs to nothing
     light[3 * i] = r;
     light[3 * i + 1] = g;
     light[3 * i + 2] = b;
@@ -79,43 +77,61 @@ class Painting {
   paint(context, width, height, px, py, light, radius, opacity) {
     const { reach, cells } = disc(radius);
     this.fit(context, width, height, reach);
-    this.gather(px, py, light, cells, reach);
+    this.gather(px, py, light, reach);
+    this.spread(cells, reach);
     this.develop(reach, opacity);
     return this.image;
   }
 
   /** Sums of light and cover, with a margin in which the discs of points at the edge end. */
   fit(context, width, height, reach) {
-    const cells = 4 * (width + 4 * reach) * (height + 4 * reach);
-    if (this.image?.width !== width || this.image.height !== height || this.sums.length !== cells) {
+    const numbers = 4 * (width + 4 * reach) * (height + 4 * reach);
+    if (this.image?.width !== width || this.image.height !== height || this.sums.length !== numbers) {
       this.image = context.createImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
-      this.sums = new Float32Array(cells);
+      this.centres = new Float32Array(numbers);
+      this.sums = new Float32Array(numbers);
     } else {
+      this.centres.fill(0);
       this.sums.fill(0);
     }
   }
 
-  gather(px, py, light, cells, reach) {
+  /** What the points of each pixel have together; discs come afterwards, once for each pixel and not for each point. */
+  gather(px, py, light, reach) {
     const { width, height } = this.image;
-    const [row, sums] = [width + 4 * reach, this.sums];
-    const offsets = Int32Array.from(cells, ([dx, dy]) => 4 * (dy * row + dx));
-    const covers = Float32Array.from(cells, ([, , cover]) => cover);
+    const row = width + 4 * reach;
+    const sums = this.centres;
     for (let i = 0; i < px.length; i++) {
       const u = Math.round(px[i]);
       const v = Math.round(py[i]);
       if (u < -reach || v < -reach || u >= width + reach || v >= height + reach) continue;
-      const middle = 4 * ((v + 2 * reach) * row + u + 2 * reach);
-      const r = light[3 * i];
-      const g = light[3 * i + 1];
-      const b = light[3 * i + 2];
+      const at = 4 * ((v + 2 * reach) * row + u + 2 * reach);
+      sums[at] += light[3 * i];
+      sums[at + 1] += light[3 * i + 1];
+      sums[at + 2] += light[3 * i + 2];
+      sums[at + 3] += 1;
+    }
+  }
+
+  spread(cells, reach) {
+    const { centres, sums } = this;
+    const row = this.image.width + 4 * reach;
+    const offsets = Int32Array.from(cells, ([dx, dy]) => 4 * (dy * row + dx));
+    const covers = Float32Array.from(cells, ([, , cover]) => cover);
+    for (let middle = 0; middle < centres.length; middle += 4) {
+      const total = centres[middle + 3];
+      if (total === 0) continue;
+      const r = centres[middle];
+      const g = centres[middle + 1];
+      const b = centres[middle + 2];
       for (let c = 0; c < offsets.length; c++) {
         const at = middle + offsets[c];
         const cover = covers[c];
         sums[at] += cover * r;
         sums[at + 1] += cover * g;
         sums[at + 2] += cover * b;
-        sums[at + 3] += cover;
+        sums[at + 3] += cover * total;
       }
     }
   }
@@ -148,7 +164,9 @@ const LAST = 64 * PER_DISC;
 /** How opaque (0 to 255) so many discs on top of each other are. */
 function covering(opacity) {
   const thin = Math.log(1 - opacity) / PER_DISC;
-  return Uint8Array.from({ length: LAST + 1 }, (_, i) => 255 * (1 - Math.exp(thin * (i + 0.5))));
+  const alpha = new Uint8Array(LAST + 1);
+  for (let i = 0; i <= LAST; i++) alpha[i] = 255 * (1 - Math.exp(thin * (i + 0.5)));
+  return alpha;
 }
 
 /** Size and opacity of points of which so many are in sight: many are small and see-through. */
@@ -302,9 +320,8 @@ class Scatter {
     if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height) this.stale.places = true;
     if (this.stale.places) this.place();
     const get = (name) => this.model.get(name);
-    if (this.stale.light || this.light.length !== 3 * this.x.length) {
-      this.light = lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.x.length);
-    }
+    if (this.light?.length !== 3 * this.x.length) [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
+    if (this.stale.light) lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.light);
     this.stale = { light: false, places: false };
     this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
     const context = this.canvas.getContext("2d");
@@ -550,8 +567,8 @@ class Hand {
     const { scatter } = this;
     this.box = make("div", { position: "absolute", bottom: "0", right: "10px", display: "flex", gap: "4px" });
     const button = (text, label, work) => {
-      const it = make("button", { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0", cursor: "pointer" }, text);
-      Object.assign(it, { type: "button", title: label, tabIndex: -1 });
+      const it = makeButton(text, { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0" });
+      Object.assign(it, { title: label, tabIndex: -1 });
       it.setAttribute("aria-label", label);
       it.addEventListener("click", work);
       this.box.append(it);
@@ -651,6 +668,13 @@ function make(name, style = {}, text = "") {
   return element;
 }
 
+/** A button that looks the same in a notebook, which has no style for it. */
+function makeButton(text, style) {
+  const look = { color: "inherit", background: "var(--card, var(--jp-layout-color1, Canvas))", cursor: "pointer" };
+  const edge = { border: "1px solid var(--line, var(--jp-border-color1, #999))", borderRadius: "6px" };
+  return Object.assign(make("button", { ...look, ...edge, ...style }, text), { type: "button" });
+}
+
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 /** A bar for each component's share. */
@@ -679,7 +703,7 @@ class Panel {
     this.shown = make("span");
     this.label.append(this.shown, this.slider);
     this.count = make("p", { margin: "0.3rem 0" });
-    this.button = Object.assign(make("button", {}, "Show the most unsure row"), { type: "button" });
+    this.button = makeButton("Show the most unsure row", { padding: "0.3rem 0.7rem" });
     this.row = make("div", { minHeight: "4.5rem" });
     this.row.setAttribute("aria-live", "polite");
     this.el = make("div", { padding: "0.4rem 0 0", maxWidth: "40rem", color: "var(--ink, var(--jp-ui-font-color1, inherit))" });
