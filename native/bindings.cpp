@@ -21,6 +21,7 @@
 #include "axes.hpp"
 #include "dense.hpp"
 #include "hierarchy.hpp"
+#include "insertions.hpp"
 #include "order.hpp"
 #include "rate.hpp"
 #include "runtime.hpp"
@@ -343,6 +344,42 @@ private:
     Origin origin_;
 };
 
+// Gain, weight, mean and covariance after the new component has settled; None where it does not last.
+nb::object settled(const HeldOrigin& origin, Insertion start, const Vector& log_density, const std::string& form, double fewest,
+                   double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(log_density.shape(0) == (*origin).n && scale.shape(0) == d, "log_density or scale has the wrong shape");
+    const Scatter kind = scatter_named(form);
+    {
+        nb::gil_scoped_release released;
+        settle(*origin, log_density.data(), kind == Scatter::trace ? Form::spherical : kind == Scatter::diagonal ? Form::diagonal : Form::dense,
+               fewest, narrowest, scale.data(), start);
+    }
+    if (std::isnan(start.gain)) return nb::none();
+    return nb::make_tuple(start.gain, start.weight, array_of(start.mean, {d}), array_of(start.covariance, {d, d}));
+}
+
+nb::object insert_part(const HeldOrigin& origin, double weight, const Vector& mean, const Matrix& covariance, const Vector& log_density,
+                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(mean.shape(0) == d && covariance.shape(0) == d && covariance.shape(1) == d, "the part has the wrong shape");
+    return settled(origin, {0.0, weight, numbers_of(mean), numbers_of(covariance)}, log_density, form, fewest, narrowest, scale);
+}
+
+nb::object insert_flat(const HeldOrigin& origin, const Vector& seeds, const Vector& axes, std::size_t n_rows, const Vector& log_density,
+                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(seeds.shape(0) == d && axes.shape(0) == d && seeds.data()[0] >= 0.0, "seeds and axes must have one number per column");
+    std::vector<std::ptrdiff_t> through, along;
+    for (std::size_t j = 0; j < d; ++j) {
+        demand(seeds.data()[j] < static_cast<double>((*origin).n), "there is no such row");
+        through.push_back(static_cast<std::ptrdiff_t>(seeds.data()[j])), along.push_back(axes.data()[j] != 0.0);
+    }
+    Insertion start;
+    if (!near_flat(*origin, {through.data(), along.data(), n_rows}, start)) return nb::none();
+    return settled(origin, std::move(start), log_density, form, fewest, narrowest, scale);
+}
+
 // A walk with the arrays that it reads, which must not be freed before it.
 class HeldWalk {
 public:
@@ -521,6 +558,10 @@ NB_MODULE(_native, m) {
         .def(nb::init<Matrix, Vector, Matrix, Vector, Matrix, Cube, Matrix, double>(), "rows"_a.noconvert(), "weights"_a.noconvert(),
              "posteriors"_a.noconvert(), "counts"_a.noconvert(), "means"_a.noconvert(), "covariances"_a.noconvert(), "pooled"_a.noconvert(),
              "row_weight"_a);
+    m.def("insert_part", &insert_part, "origin"_a, "weight"_a, "mean"_a.noconvert(), "covariance"_a.noconvert(), "log_density"_a.noconvert(),
+          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "One more component from this start: its gain and where it settles.");
+    m.def("insert_flat", &insert_flat, "origin"_a, "seeds"_a.noconvert(), "axes"_a.noconvert(), "n_rows"_a, "log_density"_a.noconvert(),
+          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "The same from the rows that are nearest to a flat.");
     nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
         .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, double, bool, const std::string&, double, double,
                       std::size_t, const Vector&, bool, std::size_t, bool>(),

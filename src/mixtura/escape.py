@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
+from mixtura.degeneracy import surely_degenerate
 from mixtura.exchange import exchange
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
+from mixtura.moments import Scatter
 from mixtura.moves import drawn_move
 from mixtura.results import FitResult
 from mixtura.runs import Effort, Leg, Runs
@@ -25,6 +30,9 @@ ORIGINS = 3
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
 
+
+ROWS_TO_INSERT = 150
+"""How often all rows are read under one component, where one is looked for that may come in."""
 
 CROWDED = 10
 EXCHANGES_IN_VAIN = 3
@@ -81,8 +89,11 @@ class Escape:
             origins = self.optima[:ORIGINS] or [self.fallback]
             view = self._view(origins[min(int(rng.geometric(0.5)), len(origins)) - 1])
             level = self.level
-            for ended in excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level):
+            ends = excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level)
+            for ended in ends:
                 self._note(ended)
+            if not self.optima:
+                self._wander(ends)
             in_vain = 0 if self.level > level + self.runs.same else in_vain + AT_ONCE
 
     # ---- many swaps at once, where there are many components -----------------------------------------------------
@@ -103,6 +114,14 @@ class Escape:
         if fit is not begin:
             self._note(excursion_from(runs, "exchange", fit, self.level))
 
+    def _wander(self, ends: Sequence[Excursion]) -> None:
+        """As long as every fit is degenerate, go on from the last one that is so in no more components."""
+        for ended in ends:
+            if ended.n_iter > 0:
+                fit = self.runs.judged(ended.fit())
+                if 0 < len(fit.degenerate) <= (len(self.fallback.degenerate) or self.n_components):
+                    self.fallback = fit
+
     # ---- one round of moves ------------------------------------------------------------------------------------
 
     def _view(self, fit: FitResult) -> View:
@@ -110,8 +129,17 @@ class Escape:
         if id(fit) not in self._views:
             kept = {id(origin) for origin in self.optima[:ORIGINS]}
             self._views = {key: view for key, view in self._views.items() if key in kept}
-            self._views[id(fit)] = View.of(self.runs.survey, fit.mixture, tuple(item.component for item in fit.degenerate))
+            degenerate = tuple(item.component for item in fit.degenerate)
+            self._views[id(fit)] = View.of(self.runs.survey, fit.mixture, degenerate, **self._of_the_family)
         return self._views[id(fit)]
+
+    @cached_property
+    def _of_the_family(self) -> dict[str, Any]:
+        """What a view is told of the family."""
+        family, survey = self.runs.family, self.runs.survey
+        fewest, narrowest = surely_degenerate(family, self.runs.regularisation, survey)
+        form = Scatter.DENSE if family.needs is Scatter.TOTAL else family.needs
+        return {"own": not family.shares_all, "form": form, "fewest": fewest, "narrowest": narrowest}
 
     @property
     def n_components(self) -> int:
@@ -125,7 +153,9 @@ class Escape:
 
     def _note(self, ended: Excursion) -> None:
         """Keep what became of a move, and the optimum where it found a new one."""
-        self.spent += COST_OF_A_RUN + ended.n_iter * self.runs.survey.source.n_rows * self.n_components
+        n = self.runs.survey.source.n_rows
+        self.spent += COST_OF_A_RUN + (ROWS_TO_INSERT * n if ended.name == "insert" else 0)
+        self.spent += ended.n_iter * n * self.n_components
         end = self.runs.end_of(ended, ended.followed)
         if end is RunEnd.REACHED and not self._is_known(ended.level):
             fit = self.runs.judged(ended.fit())

@@ -6,7 +6,7 @@ does: it takes a component out where it is missed least, and puts one where the 
 family, a prior or a floor needs no move of its own.
 
     swap        out goes a component, and one of the rows nearest to a drawn row comes in (of Franti & Kivijarvi 2000 for k-means)
-    clump       out goes a component, and one of the small groups of rows (:mod:`mixtura.clumps`) that promise most comes in
+    insert      out goes a component, and one of those that would gain most (:mod:`mixtura.insertions`) comes in
     split       out goes a component, and another one is cut in two
     recut       two components that overlap are joined and cut in two another way
     reorder     two that overlap are joined, and a third one is cut in two (Ueda, Nakano, Ghahramani & Hinton 2000)
@@ -23,17 +23,20 @@ Ueda, Nakano, Ghahramani & Hinton 2000, Neural Computation 12, 2109-2128. Franti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.arrivals import POOLED, Around, Cut, Departure, Joined
-from mixtura.view import Part, View
+from mixtura.insertions import Flat, drawn_flat, finds
+from mixtura.view import Finds, Part, View
 
 NARROWEST, WIDEST = 0.1, 1.0
 """A component of the rows nearest to a drawn row takes between these parts of 1/K of all rows."""
+
+CLUMPS_AT_ONCE, FLATS_AT_ONCE = 4, 12
+"""Starts of a component that are tried each time one is looked for."""
 
 DRAWS = 20
 """Times a second seed is drawn before a component is taken to be a single row."""
@@ -52,19 +55,19 @@ def swap(view: View, rng: np.random.Generator) -> Departure | None:
     return Departure("swap", (out,), (_around(view, row, rng),))
 
 
-def clump(view: View, rng: np.random.Generator) -> Departure | None:
-    """A component goes, and one of the small groups that promise most and were not tried yet comes."""
-    out = _dispensable(view, rng)
-    tried = view.tried.setdefault(out, set())
-    left = list(islice((each for each in view.promising if each not in tried), int(rng.geometric(0.3))))
-    if not left:
-        tried.clear()
+def insert(view: View, rng: np.random.Generator) -> Departure | None:
+    """A component goes, and one of those comes that were found to gain most and were not tried in its place yet."""
+    if not view.own:
         return None
-    kind, c = left[-1]
-    group = view.clumps[kind]
-    alike = np.isin(group.near[:, 0], group.near[c, : max(1, group.size // 2)])  # groups about one of its inner rows
-    tried.update((kind, int(i)) for i in np.flatnonzero(alike))
-    return Departure("clump", (out,), (Part(float(group.weights[c]), group.means[c], group.covariances[c]),))
+    out = _dispensable(view, rng)
+    found = view.found.setdefault(out, Finds())
+    starts: list[Flat | Part] = [Part(*group.part(c)) for group, c in view.next_clumps(out, CLUMPS_AT_ONCE)]
+    starts += [drawn_flat(view, rng) for _ in range(FLATS_AT_ONCE)]
+    found.keep(finds(view, out, starts))
+    if not found.waiting:
+        return None
+    _, part = found.waiting.pop(min(int(rng.geometric(0.5)), len(found.waiting)) - 1)
+    return Departure("insert", (out,), (part,))
 
 
 def split(view: View, rng: np.random.Generator) -> Departure | None:
@@ -152,7 +155,7 @@ MOVES: dict[str, tuple[Move, float]] = {
     "recut": (recut, 2.0),
     "reorder": (reorder, 0.5),
     "scatter": (scatter, 1.5),
-    "clump": (clump, 2.0),
+    "insert": (insert, 2.0),
 }
 """Each move by name, with how often it is drawn: none of them is the best one everywhere, so all are tried."""
 
@@ -164,7 +167,7 @@ _CUMULATED = np.cumsum([share for _, share in MOVES.values()])
 def drawn_move(view: View, rng: np.random.Generator, thorough: bool) -> tuple[str, Departure | None]:
     """The name of a move drawn by chance, and where it leads; None where it leads nowhere.
 
-    To look for small groups takes as long as a hundred moves, so that is left to a ``thorough`` search.
+    To look for components that may come in takes longer than other moves, so that is left to a ``thorough`` search.
     """
     name = _NAMES[_drawn(_CUMULATED if thorough else _CUMULATED[:-1], rng)]
     return name, MOVES[name][0](view, rng)

@@ -6,8 +6,11 @@ and all else stays.
 
 from __future__ import annotations
 
+from bisect import bisect, insort
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +19,7 @@ from mixtura.arrays import Array, Labels
 from mixtura.clumps import Clumps, clumps_of
 from mixtura.extension import extension
 from mixtura.mixture import Mixture, log_density
+from mixtura.moments import Scatter
 from mixtura.protocols import Block
 from mixtura.survey import Survey
 
@@ -26,6 +30,8 @@ LEAST_OTHERS = 1e-16
 
 UNLIKELY = 0.1
 """Where rows of low density are drawn, the one at this quantile is drawn 1/e times as often as the least likely one."""
+
+SAME_GAIN = 1e-3
 
 CLOSE = 0.05
 """Added to the overlap of a pair, so that one that does not overlap can be drawn, too."""
@@ -44,6 +50,22 @@ def parts_of(survey: Survey) -> list[Block]:
     return [part for block in survey.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
 
 
+@dataclass(eq=False)
+class Finds:
+    """Components that may come in, by falling gain; those that gain the same are the same."""
+
+    waiting: list[tuple[float, Part]] = field(default_factory=list)
+    known: list[float] = field(default_factory=list)
+
+    def keep(self, finds: Iterable[tuple[float, Part]]) -> None:
+        """Add some."""
+        for find in finds:
+            at = bisect(self.known, find[0])
+            if all(abs(find[0] - gain) > SAME_GAIN for gain in self.known[max(0, at - 1) : at + 1]):
+                self.known.insert(at, find[0])
+                insort(self.waiting, find, key=lambda item: -item[0])
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """What moves read of a fit: its rows, and how it describes each of them.
@@ -58,8 +80,15 @@ class View:
         What the rows are of.
     degenerate : tuple of int
         Components that may not stay.
-    tried : dict
-        Groups of rows that came in for each component already.
+    own : bool
+        Whether components have covariances of their own, so that a small one may come in alone.
+    form : Scatter
+        The second moments that these are estimated from.
+    fewest, narrowest : float
+        Rows and variance (in units of the data's) below which a component is surely degenerate.
+    found : dict
+        By the component that goes: those that may come in its place, by falling gain, and how many of them came already. They grow
+        with the moves that look for some.
     """
 
     mixture: Mixture
@@ -68,11 +97,17 @@ class View:
     log_joint: Array
     survey: Survey
     degenerate: tuple[int, ...] = ()
-    tried: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    own: bool = True
+    form: Scatter = Scatter.DENSE
+    fewest: float = 0.0
+    narrowest: float = 0.0
+    found: dict[int, Finds] = field(default_factory=dict)
+    _unseen: dict[int, Iterator[tuple[int, int]]] = field(default_factory=dict)
+    _without: dict[int, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, survey: Survey, mixture: Mixture, degenerate: tuple[int, ...] = ()) -> View:
-        """The rows of a survey under a mixture, read through its backend."""
+    def of(cls, survey: Survey, mixture: Mixture, degenerate: tuple[int, ...] = (), **of_the_family: Any) -> View:
+        """The rows of a survey under a mixture, read through its backend; ``own``, ``form`` and the rest as above."""
         parts = parts_of(survey)
         weights = [np.ones(len(part.rows)) if part.weights is None else part.weights for part in parts]
         return cls(
@@ -82,6 +117,7 @@ class View:
             np.concatenate([survey.backend.log_joint(part, mixture) for part in parts]).astype(np.float64),
             survey,
             degenerate,
+            **of_the_family,
         )
 
     @property
@@ -172,6 +208,18 @@ class View:
             return []
         names = [(i, c) for i, group in enumerate(gains) for c in range(len(group))]
         return [names[j] for j in np.argsort(-np.concatenate(gains), kind="stable")]
+
+    def next_clumps(self, out: int, m: int) -> list[tuple[Clumps, int]]:
+        """The m most promising groups that were not given for this component before."""
+        unseen = self._unseen.setdefault(out, iter(self.promising))
+        return [(self.clumps[kind], c) for kind, c in islice(unseen, m)]
+
+    def without(self, out: int) -> Array:
+        """Log densities (n,) of the mixture without one of its components."""
+        if out not in self._without:
+            rest = np.delete(self.log_joint, out, axis=1) - np.log1p(-self.mixture.weights[out])
+            self._without[out] = log_density(rest)
+        return self._without[out]
 
     @cached_property
     def pooled(self) -> Array:
