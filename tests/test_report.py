@@ -347,7 +347,7 @@ def test_a_browser_opens_the_page_without_a_request_or_an_error(browser, page, t
     assert not sounds
     assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 300)")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width  # only tables scroll sideways
-    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(29, 33, 38)"
     assert dark == (scheme == "dark")
 
 
