@@ -24,8 +24,8 @@ from mixtura.view import View
 AT_ONCE = 4
 """Moves from the same optimum that may run side by side; a constant, so that the number of workers changes nothing."""
 
-ORIGINS = 3
-"""Moves set out from the best optima so far: every other time from the best, every fourth from the second, and so on."""
+ORIGINS, FROM_THE_BEST = 20, 0.3
+"""Moves set out from so many of the best optima so far, with this chance from the best; else with this chance from the second, ..."""
 
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
@@ -87,7 +87,7 @@ class Escape:
             if self.spent >= work:
                 break
             origins = self.optima[:ORIGINS] or [self.fallback]
-            view = self._view(origins[min(int(rng.geometric(0.5)), len(origins)) - 1])
+            view = self._view(origins[min(int(rng.geometric(FROM_THE_BEST)), len(origins)) - 1])
             level = self.level
             ends = excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level)
             for ended in ends:
