@@ -97,4 +97,4 @@ def test_a_method_that_failed_says_why_in_its_panel(found):
     methods = (*found.methods[:3], replace(found.methods[3], reason="no memory"))
     labels = {name: own for name, own in found.labels.items() if name != "HDBSCAN"}
     ax = panels(plot_comparison(replace(found, methods=methods, labels=labels), clouds()))[3]
-    assert (ax.get_title(loc="left"), ax.texts[0].get_text()) == ("HDBSCAN", "failed: no memory")
+    assert (ax.get_title(loc="left"), ax.texts[0].get_text()) == ("HDBSCAN", "no result: no memory")
