@@ -17,9 +17,11 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "arrivals.hpp"
 #include "axes.hpp"
 #include "dense.hpp"
 #include "hierarchy.hpp"
+#include "insertions.hpp"
 #include "order.hpp"
 #include "rate.hpp"
 #include "runtime.hpp"
@@ -287,6 +289,97 @@ double largest_real(const Matrix& hessenberg) {
     return largest_real_part(used.data(), hessenberg.shape(0));
 }
 
+// A fit that moves leave, with the arrays that describe it.
+class HeldOrigin {
+public:
+    HeldOrigin(Matrix rows, Vector weights, Matrix posteriors, Vector counts, Matrix means, Cube covariances, Matrix pooled, double row_weight)
+        : rows_(rows), posteriors_(posteriors), means_(means), pooled_(pooled), weights_(weights), counts_(counts), covariances_(covariances) {
+        const std::size_t n = rows.shape(0), d = rows.shape(1), K = means.shape(0);
+        demand(n > 0 && d > 0 && K > 0 && weights.shape(0) == n && posteriors.shape(0) == n && posteriors.shape(1) == K, "rows differ in number");
+        demand(counts.shape(0) == K && means.shape(1) == d && covariances.shape(0) == K && covariances.shape(1) == d &&
+                   covariances.shape(2) == d && pooled.shape(0) == d && pooled.shape(1) == d, "components have the wrong shape");
+        origin_ = {rows.data(), weights.data(), posteriors.data(), n, d, K, counts.data(), means.data(), covariances.data(), pooled.data(),
+                   row_weight};
+    }
+
+    const Origin& operator*() const { return origin_; }
+
+    // See `flat_arrivals` of src/mixtura/arrivals.py.
+    std::vector<Arrival> arrivals(const Matrix& table, const Vector& weights, const Matrix& means, const Cube& covariances) const {
+        const std::size_t d = origin_.d;
+        demand(table.shape(1) == 5 && means.shape(0) == weights.shape(0) && covariances.shape(0) == weights.shape(0), "arrivals have the wrong shape");
+        demand(weights.shape(0) == 0 || (means.shape(1) == d && covariances.shape(1) == d && covariances.shape(2) == d), "parts have the wrong shape");
+        std::vector<Arrival> come;
+        std::size_t given = 0;
+        for (std::size_t i = 0; i < table.shape(0); ++i) {
+            const double* e = table.data() + 5 * i;
+            switch (static_cast<int>(e[0])) {
+                case 0: come.push_back({Arrival::Kind::around, row(e[1]), -1, component(e[3], -1), -1, e[2]}); break;
+                case 1: come.push_back({Arrival::Kind::cut, row(e[1]), row(e[2]), component(e[3], 0), component(e[4], -1)}); break;
+                case 2: come.push_back({Arrival::Kind::joined, -1, -1, component(e[1], 0), component(e[2], 0)}); break;
+                default:
+                    demand(given < weights.shape(0), "a given part is missing");
+                    come.push_back({Arrival::Kind::given, -1, -1, -1, -1, weights.data()[given], means.data() + given * d,
+                                    covariances.data() + given * d * d});
+                    ++given;
+            }
+        }
+        return come;
+    }
+
+private:
+    std::ptrdiff_t row(double number) const {
+        demand(number >= 0.0 && number < static_cast<double>(origin_.n), "there is no such row");
+        return static_cast<std::ptrdiff_t>(number);
+    }
+
+    std::ptrdiff_t component(double number, double least) const {
+        demand(number >= least && number < static_cast<double>(origin_.K), "there is no such component");
+        return static_cast<std::ptrdiff_t>(number);
+    }
+
+    Matrix rows_, posteriors_, means_, pooled_;
+    Vector weights_, counts_;
+    Cube covariances_;
+    Origin origin_;
+};
+
+// Gain, weight, mean and covariance after the new component has settled; None where it does not last.
+nb::object settled(const HeldOrigin& origin, Insertion start, const Vector& log_density, const std::string& form, double fewest,
+                   double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(log_density.shape(0) == (*origin).n && scale.shape(0) == d, "log_density or scale has the wrong shape");
+    const Scatter kind = scatter_named(form);
+    {
+        nb::gil_scoped_release released;
+        settle(*origin, log_density.data(), kind == Scatter::trace ? Form::spherical : kind == Scatter::diagonal ? Form::diagonal : Form::dense,
+               fewest, narrowest, scale.data(), start);
+    }
+    if (std::isnan(start.gain)) return nb::none();
+    return nb::make_tuple(start.gain, start.weight, array_of(start.mean, {d}), array_of(start.covariance, {d, d}));
+}
+
+nb::object insert_part(const HeldOrigin& origin, double weight, const Vector& mean, const Matrix& covariance, const Vector& log_density,
+                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(mean.shape(0) == d && covariance.shape(0) == d && covariance.shape(1) == d, "the part has the wrong shape");
+    return settled(origin, {0.0, weight, numbers_of(mean), numbers_of(covariance)}, log_density, form, fewest, narrowest, scale);
+}
+
+nb::object insert_flat(const HeldOrigin& origin, const Vector& seeds, const Vector& axes, std::size_t n_rows, const Vector& log_density,
+                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
+    const std::size_t d = (*origin).d;
+    demand(seeds.shape(0) == d && axes.shape(0) == d && seeds.data()[0] >= 0.0, "seeds and axes must have one number per column");
+    std::vector<std::ptrdiff_t> through, along;
+    for (std::size_t j = 0; j < d; ++j) {
+        demand(seeds.data()[j] < static_cast<double>((*origin).n), "there is no such row");
+        through.push_back(static_cast<std::ptrdiff_t>(seeds.data()[j])), along.push_back(axes.data()[j] != 0.0);
+    }
+    Insertion start;
+    if (!near_flat(*origin, {through.data(), along.data(), n_rows}, start)) return nb::none();
+    return settled(origin, std::move(start), log_density, form, fewest, narrowest, scale);
+}
+
 // A walk with the arrays that it reads, which must not be freed before it.
 class HeldWalk {
 public:
@@ -312,9 +405,35 @@ public:
         return walk_.begin(start, trace, kept);
     }
 
+    // False where the departure leads nowhere, or to a singular mixture.
+    bool begin_with_departure(const HeldOrigin& origin, const std::vector<std::size_t>& gone, const Matrix& table, const Vector& weights,
+                              const Matrix& means, const Cube& covariances) {
+        demand((*origin).d == rows_.shape(1), "the origin and rows must have as many columns");
+        const std::vector<Arrival> arrivals = origin.arrivals(table, weights, means, covariances);
+        nb::gil_scoped_release released;
+        Moments start;
+        return depart(*origin, gone, arrivals, walk_.law().needs, start) && walk_.begin(start) < 0;
+    }
+
+    // Why it ended, and whether it was followed further than its first steps.
+    nb::tuple pursue(double level, double hope, double far, double behind, std::size_t first_steps, std::size_t round, std::size_t most,
+                     double fewest, double narrowest, const std::string& measure, double tolerance, double safety, std::size_t window,
+                     bool accelerated, nb::object stopped) {
+        demand(!walk_.trace().empty(), "a walk begins before it goes on");
+        const Pursuit pursuit{level, hope, far, behind, first_steps, round, most,
+                              Rule{measure_named(measure), tolerance, safety, window}, accelerated, fewest, narrowest};
+        const Walk::Pause pause = listening(stopped);
+        bool followed = false;
+        Event event;
+        {
+            nb::gil_scoped_release released;
+            event = walk_.pursue(pursuit, pause, followed);
+        }
+        return nb::make_tuple(NAMES[static_cast<std::size_t>(event)], followed);
+    }
+
     std::string onward(std::size_t most, std::size_t next_look, nb::object stopped) {
         demand(!walk_.trace().empty(), "a walk begins before it goes on");
-        constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed"};
         const Walk::Pause pause = listening(stopped);
         nb::gil_scoped_release released;
         return NAMES[static_cast<std::size_t>(walk_.onward(most, next_look, pause))];
@@ -346,6 +465,8 @@ public:
     std::size_t chart_size() const { return walk_.chart_size(); }
 
 private:
+    static constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed", "degenerate"}; // of events
+
     static Measure measure_named(const std::string& name) {
         if (name == "remaining_gain") return Measure::remaining_gain;
         if (name == "change_per_row") return Measure::change_per_row;
@@ -433,6 +554,14 @@ NB_MODULE(_native, m) {
           "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(),
           "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
     m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
+    nb::class_<HeldOrigin>(m, "Origin", "A fit that moves leave; use mixtura.view.View.native.")
+        .def(nb::init<Matrix, Vector, Matrix, Vector, Matrix, Cube, Matrix, double>(), "rows"_a.noconvert(), "weights"_a.noconvert(),
+             "posteriors"_a.noconvert(), "counts"_a.noconvert(), "means"_a.noconvert(), "covariances"_a.noconvert(), "pooled"_a.noconvert(),
+             "row_weight"_a);
+    m.def("insert_part", &insert_part, "origin"_a, "weight"_a, "mean"_a.noconvert(), "covariance"_a.noconvert(), "log_density"_a.noconvert(),
+          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "One more component from this start: its gain and where it settles.");
+    m.def("insert_flat", &insert_flat, "origin"_a, "seeds"_a.noconvert(), "axes"_a.noconvert(), "n_rows"_a, "log_density"_a.noconvert(),
+          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "The same from the rows that are nearest to a flat.");
     nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
         .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, double, bool, const std::string&, double, double,
                       std::size_t, const Vector&, bool, std::size_t, bool>(),
@@ -443,6 +572,11 @@ NB_MODULE(_native, m) {
              "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")
         .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "weights"_a.noconvert(), "means"_a.noconvert(),
              "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
+        .def("begin_with_departure", &HeldWalk::begin_with_departure, "origin"_a, "gone"_a, "arrivals"_a.noconvert(), "weights"_a.noconvert(),
+             "means"_a.noconvert(), "covariances"_a.noconvert(), "False where it leads nowhere, or to a singular mixture.")
+        .def("pursue", &HeldWalk::pursue, "level"_a, "hope"_a, "far"_a, "behind"_a, "first_steps"_a, "round"_a, "most"_a, "fewest"_a, "narrowest"_a, "measure"_a,
+             "tolerance"_a, "safety"_a, "window"_a, "accelerated"_a, "stopped"_a.none(),
+             "As far as it may lead above a level: why it ended, and whether it went further than its first steps.")
         .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
         .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
         .def("aim_at", &HeldWalk::aim_at, "tolerance"_a, "Another tolerance for the rule from now on.")

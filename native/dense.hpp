@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <vector>
 
 namespace mixtura {
 
@@ -22,6 +23,13 @@ inline bool cholesky(double* a, std::size_t n) {
         }
     }
     return true;
+}
+
+// Whether all eigenvalues of a matrix are above `bound` in units of `scale`.
+inline bool exceeds(const double* matrix, std::size_t n, double bound, const double* scale) {
+    std::vector<double> shifted(matrix, matrix + n * n);
+    for (std::size_t j = 0; j < n; ++j) shifted[j * n + j] -= bound * scale[j];
+    return cholesky(shifted.data(), n);
 }
 
 // Rows of X (n rows of length m) become L^-1 X.

@@ -374,13 +374,6 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
     return e;
 }
 
-// Whether all eigenvalues of a matrix are above `bound` in units of `scale`.
-bool exceeds(const double* matrix, std::size_t d, double bound, const double* scale) {
-    Numbers shifted(matrix, matrix + d * d);
-    for (std::size_t j = 0; j < d; ++j) shifted[j * d + j] -= bound * scale[j];
-    return cholesky(shifted.data(), d);
-}
-
 // No direction below the floor.
 void lift(Evidence& e, const Numbers& scale, double floor) {
     const std::size_t d = e.d;

@@ -9,16 +9,18 @@ import pytest
 
 from conftest import survey
 from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura.arrivals import moments_after
 from mixtura.clumps import clumps_of
 from mixtura.exchange import exchange
 from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import log_density
-from mixtura.moves import MOVES, View
+from mixtura.moves import MOVES
 from mixtura.regularisation import Regularisation
 from mixtura.runs import Effort, Plan
 from mixtura.search import DEFAULT_STARTS, draw_starts, search, start_report
 from mixtura.start_report import RunEnd
 from mixtura.stopping import RemainingGain
+from mixtura.view import View
 
 BRIEF = Effort(fits=0.0, least=2e6, patience=10)
 
@@ -136,8 +138,10 @@ def test_a_loss_is_what_the_others_alone_describe_worse(faithful):
 def test_a_move_gives_as_many_components_that_hold_all_that_they_should(faithful, name):
     view = view_of(faithful, 4)
     rng = np.random.default_rng(0)
-    moved = [moments for moments in (MOVES[name][0](view, rng) for _ in range(20)) if moments is not None]
+    drawn = [departure for departure in (MOVES[name][0](view, rng) for _ in range(20)) if departure is not None]
+    moved = [moments for moments in (moments_after(view, departure) for departure in drawn) if moments is not None]
     assert moved
+    assert {departure.name for departure in drawn} == {name}
     for moments in moved:
         assert moments.n_components == 4
         assert (moments.counts > 0).all()

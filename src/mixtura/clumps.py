@@ -84,6 +84,10 @@ class Clumps:
     covariances: Array
     total: float
 
+    def part(self, c: int) -> tuple[float, Array, Array]:
+        """One group: its weight, its mean (d,) and its covariance (d, d)."""
+        return float(self.weights[c]), self.means[c], self.covariances[c]
+
     def gains(self, log_density: Array) -> Array:
         """A lower bound of what each of them adds to a mixture, from the log densities (n,) of all rows under it (C,)."""
         part = np.minimum(self.weights / self.total, 0.5)[:, None]

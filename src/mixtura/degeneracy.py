@@ -50,6 +50,18 @@ def degenerate_components(
     return tuple(Degeneracy(k, reasons[k]) for k in sorted(reasons))
 
 
+def surely_degenerate(family: Family, regularisation: Regularisation, survey: Survey) -> tuple[float, float]:
+    """Rows that a component holds, and a variance in units of the data's, below which it is degenerate by (c) and by (a) or (b).
+
+    What is above may still be: these are bounds that cost nothing to ask, so that a run need not go on to its end.
+    """
+    if family.shares_all:
+        return 0.0, 0.0
+    alike = all(block.weights is None for block in survey.source.blocks())  # then distinct rows are no more than rows
+    finest = float((survey.resolution**2 / survey.scale).min())
+    return (float(family.rows_needed(survey.source.n_features)) if alike else 0.0), max(FLOOR_MARGIN * regularisation.floor, finest)
+
+
 def _below_resolution(mixture: Mixture, survey: Survey) -> np.ndarray:
     """Rule (b), per component."""
 

@@ -22,7 +22,7 @@ from mixtura.stopping import Look, RelativeGain, RemainingGain, StoppingRule, re
 from mixtura.survey import Survey
 from mixtura.walk import Event, Start, Stopped, Walk, slow_walk
 
-__all__ = ["Callback", "Start", "em"]
+__all__ = ["Callback", "Start", "em", "ended"]
 
 Callback: TypeAlias = Callable[[Iteration], None]
 
@@ -183,6 +183,11 @@ def _climb(
         stop = StopReason.COPIES
     found = _result(walk, survey, family, regularisation, stop, judge)
     return replace(found, rate=looks[-1].rate) if looked == walk.n_iter else found
+
+
+def ended(walk: Walk, survey: Survey, family: Family, regularisation: Regularisation, stop: StopReason) -> FitResult:
+    """The fit where a walk has ended for this reason; not judged."""
+    return _result(walk, survey, family, regularisation, stop, judge=False)
 
 
 def _never() -> bool:

@@ -22,6 +22,7 @@ from math import ceil
 import numpy as np
 
 from mixtura.arrays import Array, Flags
+from mixtura.arrivals import joined, moments_of_parts, part_of
 from mixtura.covariance import Dense
 from mixtura.em import em
 from mixtura.errors import CollapseError
@@ -29,12 +30,12 @@ from mixtura.families import FAMILIES
 from mixtura.holdings import Holdings
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
-from mixtura.moves import Part, joined, moments_of_parts, part_of
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult
 from mixtura.stopping import SmallGain
 from mixtura.survey import Survey
+from mixtura.view import Part
 
 ROWS_PER_PARAMETER = 14
 """Rows of a component for each of its parameters that tell the right cut from a false one: two groups three standard deviations

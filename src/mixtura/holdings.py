@@ -13,8 +13,8 @@ import numpy as np
 
 from mixtura.arrays import Array, Labels
 from mixtura.mixture import Mixture, log_density
-from mixtura.moves import LEAST_OTHERS, Part, parts_of
 from mixtura.survey import Survey
+from mixtura.view import LEAST_OTHERS, Part, parts_of
 
 HELD = 1e-2
 """Rows that belong to a component by less are not among those that it holds."""

@@ -44,12 +44,33 @@ def native_walk(
     CollapseError
         When the start itself is singular and nothing keeps it from zero.
     """
-    block = _one_block(survey, start, family, regularisation)
+    walk = unbegun(survey, start.n_components, family, regularisation, stopping, accelerated)
+    if walk is None:
+        return None
+    if isinstance(start, Moments):
+        collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
+    else:
+        mixture = start.mixture if isinstance(start, FitResult) else start
+        parts = flat_mixture(mixture, family)
+        if parts is None:
+            return None
+        trace = list(start.trace) if isinstance(start, FitResult) else []
+        collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
+    if collapsed >= 0:
+        raise CollapseError(int(collapsed))
+    return as_walk(walk, stopped)
+
+
+def unbegun(
+    survey: Survey, K: int, family: Family, regularisation: Regularisation, stopping: StoppingRule, accelerated: bool
+) -> Any | None:
+    """A walk of the extension for K components that has no start yet; None where one of its parts has no form there."""
+    block = _one_block(survey, K, family, regularisation)
     criterion = stopping.off_the_trace
     if block is None or criterion is None:
         return None
     assert isinstance(survey.backend, NativeBackend)
-    walk = extension.Walk(
+    return extension.Walk(
         block.rows,
         block.weights,
         family.name,
@@ -62,18 +83,6 @@ def native_walk(
         survey.backend.threads,
         survey.backend.single,
     )
-    if isinstance(start, Moments):
-        collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
-    else:
-        mixture = start.mixture if isinstance(start, FitResult) else start
-        parts = flat_mixture(mixture, family)
-        if parts is None:
-            return None
-        trace = list(start.trace) if isinstance(start, FitResult) else []
-        collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
-    if collapsed >= 0:
-        raise CollapseError(int(collapsed))
-    return _NativeWalk(walk, stopped)
 
 
 # ---- between the two languages -------------------------------------------------------------------------------------------
@@ -87,11 +96,11 @@ def has_native_law(family: Family, regularisation: Regularisation) -> bool:
     )
 
 
-def _one_block(survey: Survey, start: Start, family: Family, regularisation: Regularisation) -> Block | None:
+def _one_block(survey: Survey, K: int, family: Family, regularisation: Regularisation) -> Block | None:
     """All rows in one piece, where the native backend and a native law are there for them."""
     if not isinstance(survey.backend, NativeBackend) or not has_native_law(family, regularisation):
         return None
-    blocks = list(islice(survey.source_for(start.n_components).blocks(), 2))
+    blocks = list(islice(survey.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
 
 
@@ -127,6 +136,11 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
         covariance = Diagonal(values, K) if values.ndim == 2 else Dense(values, K, None if axes is None else axes.T)
     covariance.__dict__["whitener"] = whitener
     return Mixture(weights, means, covariance)
+
+
+def as_walk(walk: Any, stopped: Stopped) -> Walk:
+    """A walk of the extension that has begun."""
+    return _NativeWalk(walk, stopped)
 
 
 class _NativeWalk:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TypeGuard, TypeVar, overload
+from typing import Protocol, TypeGuard, TypeVar, overload
 
 from mixtura.degeneracy import degenerate_components
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
-from mixtura.results import FailedStart, FitResult, Iteration, StopReason
+from mixtura.results import Degeneracy, FailedStart, FitResult, Iteration, StopReason
 from mixtura.start_report import RunEnd
 from mixtura.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
 from mixtura.survey import Survey
@@ -83,6 +83,25 @@ class Plan:
     accelerated: bool = False
     brisk: bool = False
     effort: Effort | None = None
+
+
+class Ended(Protocol):
+    """What is asked of a run at its end; a fit, or what will be one."""
+
+    @property
+    def stop(self) -> StopReason:
+        """Why."""
+        ...
+
+    @property
+    def n_iter(self) -> int:
+        """After how many iterations."""
+        ...
+
+    @property
+    def degenerate(self) -> tuple[Degeneracy, ...]:
+        """Which components may not stay."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +190,7 @@ class Runs:
         """Whether a round or the race ended it, and more iterations are allowed."""
         return fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
 
-    def end_of(self, fit: FitResult | FailedStart, followed: bool) -> RunEnd:
+    def end_of(self, fit: Ended | FailedStart, followed: bool) -> RunEnd:
         """What became of a run that was ``followed`` as long as it was worth while, or else dropped after its short run."""
         if isinstance(fit, FailedStart):
             return RunEnd.UNFINISHED if fit.reason == StopReason.INTERRUPTED.value else RunEnd.FAILED

@@ -25,7 +25,6 @@ from mixtura.initialisers import DiscriminantKMeans, Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Scatter
-from mixtura.moves import parts_of
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
@@ -34,6 +33,7 @@ from mixtura.search import Named, named_starts, search, start_report, workers_fo
 from mixtura.start_report import StartReport
 from mixtura.stopping import RemainingGain, StoppingRule
 from mixtura.survey import Survey
+from mixtura.view import parts_of
 
 FEWEST_ROWS = 2_500
 RARE = 1e-3

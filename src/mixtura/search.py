@@ -186,9 +186,10 @@ class _Race:
         entered = self.rounds(fits, sorted(groups, key=lambda number: not is_sound(fits[number])))
         log = self.noted(fits, entered, groups)
         moved = self.moved([fits[number] for number in entered])
-        new = [fit for fit in moved.optima if all(fit is not known for known in fits)]
-        entered, log = [*entered, *range(len(fits), len(fits) + len(new))], (*log, *moved.log)
-        fits.extend(new)
+        if moved is not None:
+            new = [fit for fit in moved.optima if all(fit is not known for known in fits)]
+            entered, log = [*entered, *range(len(fits), len(fits) + len(new))], (*log, *moved.log)
+            fits.extend(new)
         return SearchResult(self._to_its_end(fits, entered), tuple(fits), log)
 
     @property
@@ -236,13 +237,15 @@ class _Race:
 
     # ---- moves -------------------------------------------------------------------------------------------------
 
-    def moved(self, entered: Sequence[FitResult | FailedStart]) -> Escape:
-        """Other optima than those of the race, found from them."""
-        ends = sorted((fit for fit in entered if is_sound(fit)), key=lambda fit: -fit.trace[-1])
+    def moved(self, entered: Sequence[FitResult | FailedStart]) -> Escape | None:
+        """Other optima than those of the race, found from them; None where nothing is tried."""
         fitted = [fit for fit in entered if isinstance(fit, FitResult)]
-        escape = Escape(self.runs, ends)
-        if self.runs.plan.effort is not None and fitted and self.moves(fitted[0].n_components):
-            escape.go(self.runs.plan.effort, max(fitted, key=lambda fit: fit.trace[-1]), self.seed)
+        effort = self.runs.plan.effort
+        if effort is None or not fitted or not self.moves(fitted[0].n_components):
+            return None
+        sound = sorted(filter(is_sound, fitted), key=lambda fit: -fit.trace[-1])
+        escape = Escape(self.runs, sound, max(fitted, key=lambda fit: fit.trace[-1]))
+        escape.go(effort, self.seed)
         return escape
 
     def noted(

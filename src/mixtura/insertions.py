@@ -1,0 +1,169 @@
+"""One more component, while all else of a mixture stays: where it settles, and what it gains.
+
+With the mixture ``p`` as it is, ``(1 - a) p + a N(mu, Sigma)`` is raised by EM on ``a``, ``mu`` and ``Sigma`` alone, whose gain
+``sum_i w_i log(1 - a + a N(x_i) / p(x_i))`` is exact (the insertion step of Verbeek, Vlassis & Krose 2003, Neural Computation
+15:469-485). That is as much work as one of K components is in EM, so hundreds of starts may be tried; they are
+
+    clumps      small groups of rows that are near each other (:mod:`mixtura.clumps`)
+    flats       rows near the line, plane, ... through a few drawn rows, or along some of the axes: a component may be as long as a
+                whole cluster and hold few rows, which no neighbourhood of a row contains
+
+A component that shrinks onto fewer rows than its family needs, or below what the data resolve, is no find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log, log1p, pi
+from typing import NamedTuple
+
+import numpy as np
+
+from mixtura.arrays import Array, Labels
+from mixtura.covariance import Dense
+from mixtura.errors import CollapseError
+from mixtura.extension import extension
+from mixtura.moments import Scatter
+from mixtura.view import Part, View
+
+MOST_STEPS = 15
+STILL = 0.05
+"""Steps of EM, and the gain at which it is at rest; further rows' worth of digits do not change which find is the best."""
+
+REACH = 2.0
+"""A flat ends at so many times the distance between its seeds."""
+
+LARGEST_EXPONENT = 700.0
+
+
+class Find(NamedTuple):
+    """A component that may come in, and the log-likelihood it adds to the mixture as it is."""
+
+    gain: float
+    part: Part
+
+
+class Flat(NamedTuple):
+    """The ``n_rows`` rows nearest to the flat through the seeds, up to d of them, or along some axes through the first seed."""
+
+    seeds: tuple[int, ...]
+    axes: tuple[int, ...]
+    n_rows: int
+
+
+def finds(view: View, out: int, starts: Sequence[Flat | Part]) -> list[Find]:
+    """What becomes of each start in the place of a component; those that do not last are left out."""
+    one = _native if extension is not None else _settled
+    settled = [one(view, view.without(out), start) for start in starts]
+    return [find for find in settled if find is not None]
+
+
+def _native(view: View, log_density: Array, start: Flat | Part) -> Find | None:
+    """The same in C++ (``native/insertions.cpp``)."""
+    form, fewest, narrowest, scale = view.form.value, view.fewest, view.narrowest, view.survey.scale
+    settings = (log_density, form, fewest, narrowest, scale)
+    if isinstance(start, Flat):
+        d = view.rows.shape[1]
+        seeds, axes = np.full(d, -1.0), np.zeros(d)
+        seeds[: len(start.seeds)] = start.seeds
+        axes[list(start.axes)] = 1.0
+        answer = extension.insert_flat(view.native, seeds, axes, start.n_rows, *settings)
+    else:
+        answer = extension.insert_part(view.native, *start, *settings)
+    return None if answer is None else Find(answer[0], Part(*answer[1:]))
+
+
+# ---- as it reads in the paper ------------------------------------------------------------------------------------------
+
+
+def _settled(view: View, log_density: Array, start: Flat | Part) -> Find | None:
+    part = near_flat(view, start) if isinstance(start, Flat) else start
+    try:
+        return None if part is None else settle(view, log_density, part)
+    except CollapseError:
+        return None
+
+
+def settle(view: View, log_density: Array, start: Part) -> Find | None:
+    """EM on one component beside a mixture of these log densities (n,), as long as it gains; None where it shrinks too far."""
+    part, before = (
+        start._replace(weight=min(start.weight, view.total / 2), covariance=_shaped(start.covariance, view.form)),
+        -np.inf,
+    )
+    for step in range(MOST_STEPS + 1):
+        if (np.linalg.eigvalsh(part.covariance / np.sqrt(np.outer(view.survey.scale, view.survey.scale))) <= view.narrowest).any():
+            return None
+        form, a = Dense(part.covariance[None], 1), part.weight / view.total
+        squares = (form.whiten(0, view.rows - part.mean) ** 2).sum(axis=1)
+        log_densities = -0.5 * (squares + form.log_det[0] + view.rows.shape[1] * log(2 * pi))
+        ratios = np.exp(log(a) - log1p(-a) + np.minimum(log_densities - log_density, LARGEST_EXPONENT))
+        gain = float(view.total * log1p(-a) + view.weights @ np.log1p(ratios))
+        shares = view.weights * ratios / (1.0 + ratios)
+        count = float(shares.sum())
+        if not count >= view.fewest or not np.isfinite(gain):
+            return None
+        if step == MOST_STEPS or gain < before + STILL * view.row_weight:
+            break
+        mean = shares @ view.rows / count
+        centred = view.rows - mean
+        covariance = _shaped((shares[:, None] * centred).T @ centred / count, view.form)
+        part, before = Part(min(count, view.total / 2), mean, covariance), gain
+    return Find(gain, part)
+
+
+def near_flat(view: View, flat: Flat) -> Part | None:
+    """The rows nearest to a flat, in units of the components' mean covariance, as a component; None where they have no spread."""
+    white = Dense(view.pooled[None], 1)
+    y = white.whiten(0, view.rows - view.rows[flat.seeds[0]])
+    spans = [y[row] for row in flat.seeds[1:]]
+    extent = np.inf if flat.axes else max((float(v @ v) for v in spans), default=0.0)
+    spans += [white.whitener[0][:, j] for j in flat.axes]
+    basis = _orthonormal(spans, y.shape[1])
+    along = ((y @ basis.T) ** 2).sum(axis=1)
+    near = np.flatnonzero((along <= REACH**2 * extent) & (view.weights > 0))
+    off = ((y**2).sum(axis=1) - along)[near]
+    held = np.sort(near[np.argsort(off, kind="stable")[: flat.n_rows]])
+    if len(held) < 2:
+        return None
+    weights = view.weights[held]
+    mean = weights @ view.rows[held] / weights.sum()
+    centred = view.rows[held] - mean
+    return Part(float(weights.sum()), mean, (weights[:, None] * centred).T @ centred / weights.sum())
+
+
+def _orthonormal(spans: Sequence[Array], d: int) -> Array:
+    """Gram and Schmidt's, as rows; what adds no direction is left out."""
+    basis = np.empty((0, d))
+    for v in spans:
+        rest = v - basis.T @ (basis @ v)
+        length = float(rest @ rest)
+        if length > 1e-12:
+            basis = np.vstack([basis, rest / np.sqrt(length)])
+    return basis
+
+
+def _shaped(covariance: Array, form: Scatter) -> Array:
+    """A covariance (d, d) of the form that a family's own second moments have."""
+    if form is Scatter.DENSE:
+        return covariance
+    diagonal = np.diag(covariance)
+    return np.diag(diagonal if form is Scatter.DIAGONAL else np.full(len(diagonal), diagonal.mean()))
+
+
+# ---- what may come in at all -------------------------------------------------------------------------------------------
+
+
+def drawn_flat(view: View, rng: np.random.Generator) -> Flat:
+    """A flat through some rows drawn by weight, along as many axes as there are more than rows where a family has axes only."""
+    d = view.rows.shape[1]
+    n_rows = int(rng.integers(d + 2, 4 * (d + 1) + 1))
+    n_seeds = int(rng.integers(1, d)) + 1 if view.form is Scatter.DENSE and d > 1 else 1
+    seeds = tuple(_rows(view, n_seeds, rng).tolist())
+    axes = () if view.form is not Scatter.DIAGONAL or d == 1 else tuple(rng.permutation(d)[: int(rng.integers(0, d))].tolist())
+    return Flat(seeds, axes, n_rows)
+
+
+def _rows(view: View, m: int, rng: np.random.Generator) -> Labels:
+    """Rows by weight."""
+    drawn = view.any_row.searchsorted(rng.random(m) * view.any_row[-1], side="right")
+    return np.asarray(np.minimum(drawn, len(view.rows) - 1))
