@@ -542,7 +542,8 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fit"], "requires an argument"),
+        (["fit"], "requires an argument. Run 'mixtura fit --help' to see what can be asked."),
+        (["fti"], "Run 'mixtura --help' to see"),
         (["fti", FAITHFUL], 'Did you mean "fit"?'),
         (["fit", FAITHFUL, "--jsn"], "Did you mean --json?"),
         (["fit", FAITHFUL, "--components", "0"], "a range (1:10) or a list (2,4,6), but '0' came"),

@@ -100,7 +100,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         0 returns the start.
     n_init : int or None, default=None
         None: eight starts of several kinds run shortly, and the best three on. Then moves try to leave the best optimum: a
-        component is swapped, split, recut, reordered or put on a small group of rows, or all are scattered (:mod:`mixtura.moves`),
+        component is swapped, inserted where it gains most, split, recut or reordered, or all are scattered (:mod:`mixtura.moves`),
         and of ten or more many are exchanged at once (:mod:`mixtura.exchange`), as long as the effort lasts
         (:class:`mixtura.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.sample`).
         A number: that many full runs from starts of these kinds, and no moves.

@@ -79,6 +79,7 @@ def plot_comparison(
     _limit_all(panels.flat[0], places)
     if comparison.mixture is not None:
         _draw_components(panels.flat[1], comparison, rows, chosen)
+        _make_room_for_ellipses(panels.flat[1])
     for ax in panels[1]:
         ax.set_xlabel(plain(str(names[chosen[0]])))
     for ax in panels[:, 0]:
@@ -178,6 +179,14 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
     covariances = np.broadcast_to(mixture.covariance.dense(), (mixture.n_components, 2, 2)) * np.outer(spread, spread)
     for mean, covariance, colour in zip(mixture.means, covariances, component_colours(mixture.n_components), strict=True):
         ax.add_patch(covariance_ellipse(mean * spread + centre, covariance, sigmas, colour))
+
+
+def _make_room_for_ellipses(ax: Axes) -> None:
+    """The limits, which all panels share, hold every ellipse."""
+    boxes = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    for box in boxes:
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        ax.set(xlim=(min(left, box.x0), max(right, box.x1)), ylim=(min(low, box.y0), max(high, box.y1)))
 
 
 def _add_legend(figure: Figure, labels: dict[str, Labels]) -> None:

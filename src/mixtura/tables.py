@@ -307,7 +307,7 @@ def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
     records = _records(text, delimiter)
     header = [cell.strip() for cell in next(records, (0, []))[1]]
     if not header:
-        raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty.")
+        raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty. Check the path.")
     if all(_is_number(cell) for cell in header):
         dots = ", ..." if len(header) > 4 else ""
         example = ",".join(f"x{j + 1}" for j in range(min(len(header), 4)))

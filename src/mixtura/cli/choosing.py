@@ -34,7 +34,8 @@ class Wanted:
 
     starts: Count = None
     """Full runs from this many starts, and no more. By default eight starts run shortly and the best of them on; then moves try to
-    leave the best optimum: components are swapped, split, joined and cut anew, or all replaced; of ten or more, many at once."""
+    leave the best optimum: components are swapped, put where they gain most, split, joined and cut anew, or all replaced; of ten or
+    more, many at once."""
 
     seed: Seed = 0
 

@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 
 from mixtura.cli.data import Data, in_the_words_of, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Columns, Force, Json, Quiet, Seed, family_names
+from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, family_names
 from mixtura.cli.target import named_after
 from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
@@ -56,7 +56,7 @@ def run(
     components: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     family: str = "VVV",
     columns: Columns = None,
-    output: Path | None = None,
+    output: Output = None,
     force: Force = False,
     seed: Seed = 0,
     json: Json = False,
@@ -183,7 +183,7 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
 def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
     """The matrix of adjusted Rand indices."""
     names = [str(row["name"]) for row in methods]
-    table = grid("", *names, title="Agreement: adjusted Rand index, 1 for the same clusters and about 0 for chance")
+    table = grid("", *names, title="Agreement: adjusted Rand index (1 same, about 0 chance)")
     for row in methods:
         table.add_row(str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names))
     out.print(table)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -13,7 +12,7 @@ from mixtura.cli.beyond import NOTHING, Wishes, how_sure, merging, standard_erro
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import Data, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED
-from mixtura.cli.options import AtLeastTwo, Force, Json, Quiet
+from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selecting import Found, select, winner
 from mixtura.cli.story import fit_document, report
@@ -53,7 +52,7 @@ def run(
     wanted: Wanted = USUAL,
     settings: Settings = PLAIN,
     wishes: Wishes = NOTHING,
-    output: Path | None = None,
+    output: Output = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import Data, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Force, Quiet
+from mixtura.cli.options import Force, Output, Quiet
 from mixtura.cli.selecting import select, winner
 from mixtura.cli.target import check_target, named_after, written_at_once
 from mixtura.console import consoles, notes
@@ -29,7 +29,7 @@ def run(
     kind: Kind | None = None,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Output = None,
     shown: Annotated[
         str | None, Parameter(help="Columns to draw, with commas between them; the model reads all that are used.")
     ] = None,

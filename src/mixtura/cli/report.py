@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import STANDARD_INPUT, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED
-from mixtura.cli.options import Force, Quiet
+from mixtura.cli.options import Force, Output, Quiet
 from mixtura.cli.selecting import select
 from mixtura.cli.target import check_target, named_after, written_at_once
 from mixtura.console import consoles, notes
@@ -23,7 +20,7 @@ def run(
     data: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Output = None,
     wanted: Wanted = USUAL,
     force: Force = False,
     quiet: Quiet = False,
