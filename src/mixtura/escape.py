@@ -24,8 +24,11 @@ from mixtura.view import View
 AT_ONCE = 4
 """Moves from the same optimum that may run side by side; a constant, so that the number of workers changes nothing."""
 
-ORIGINS = 3
-"""Moves set out from the best optima so far: every other time from the best, every fourth from the second, and so on."""
+ORIGINS, FROM_THE_BEST = 20, 0.3
+"""Moves set out from so many of the best optima so far, with this chance from the best, else with this one from the second, ..."""
+
+FEWEST_ORIGINS, MOST_MEMBERSHIPS = 3, 1_000_000
+"""Of many rows from fewer, so that the memberships of all rows in all of them are no more than these."""
 
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
@@ -38,16 +41,13 @@ CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
 
-MOST_MEMBERSHIPS = 4_000_000
-"""Rows times components up to which the memberships of all rows may be kept while components are exchanged."""
-
 THOROUGH = 100
 """Moves that a search must be able to pay for before it looks for small groups of rows. Those of a sample are chance."""
 
 
-def is_crowded(n_rows: int, K: int) -> bool:
-    """Whether components are exchanged, many at once: they are many, and their memberships fit into memory."""
-    return K >= CROWDED and n_rows * K <= MOST_MEMBERSHIPS
+def is_crowded(K: int) -> bool:
+    """Whether components are so many that they are exchanged, many at once."""
+    return K >= CROWDED
 
 
 @dataclass(eq=False)
@@ -77,7 +77,7 @@ class Escape:
     def go(self, effort: Effort, seed: np.random.SeedSequence) -> None:
         """Moves, until the effort is spent, or too many in a row have led nowhere."""
         rng = np.random.default_rng(seed)
-        if is_crowded(self.runs.survey.source.n_rows, self.n_components):
+        if is_crowded(self.n_components):
             self._exchange(self.optima[0] if self.optima else self.fallback, effort, rng)
         in_vain, end = 0, monotonic() + effort.seconds
         while not self.runs.stopped.is_set() and in_vain < effort.patience * self.n_components and monotonic() < end:
@@ -86,8 +86,8 @@ class Escape:
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
             if self.spent >= work:
                 break
-            origins = self.optima[:ORIGINS] or [self.fallback]
-            view = self._view(origins[min(int(rng.geometric(0.5)), len(origins)) - 1])
+            origins = self.optima[: self.n_origins] or [self.fallback]
+            view = self._view(origins[min(int(rng.geometric(FROM_THE_BEST)), len(origins)) - 1])
             level = self.level
             ends = excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level)
             for ended in ends:
@@ -99,20 +99,31 @@ class Escape:
     # ---- many swaps at once, where there are many components -----------------------------------------------------
 
     def _exchange(self, fit: FitResult, effort: Effort, rng: np.random.Generator) -> None:
-        """Exchanges, each followed for a few steps, as long as they lead higher; then on to the end."""
+        """Exchanges, followed for a few steps, as long as they lead higher, or to its end where one may; then on to the end."""
         runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
         begin, in_vain, end = fit, 0, monotonic() + effort.seconds
-        while in_vain < EXCHANGES_IN_VAIN and monotonic() < end and not runs.stopped.is_set():
-            start = exchange(self._view(fit), runs.family, runs.regularisation, rng)
-            self.spent += K * COST_OF_A_RUN
-            self.spent += FIRST_STEPS * n * K
-            legs = [] if start is None else [Leg(0, start)]
-            for new in runs.of(legs, runs.short, FIRST_STEPS, judge=False, told=False):
-                if isinstance(new, FitResult) and new.trace[-1] > fit.trace[-1] + runs.same:
-                    fit, in_vain = new, -1
+        most = EXCHANGES_IN_VAIN if effort.work(n, K, fit.n_iter) > 0.0 else 1  # where nothing else is tried, they are not, either
+        while in_vain < most and monotonic() < end and not runs.stopped.is_set():
+            found = exchange(runs.survey, fit.mixture, runs.family, runs.regularisation, rng, drawn=in_vain > 0)
+            self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
+            legs = [] if found is None else [Leg(0, found.moments)]
+            news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]
             in_vain += 1
+            for new in news:
+                if new.trace[-1] > fit.trace[-1] + runs.same:
+                    fit, in_vain = new, 0
+                elif found is not None and not found.sure:
+                    begin = fit = self._settled(fit, begin)
+                    self._note(excursion_from(runs, "exchange", new, fit.trace[-1]))
+                    if self.level > fit.trace[-1] + runs.same:
+                        begin, fit, in_vain = self.optima[0], self.optima[0], 0
+        self._settled(fit, begin)
+
+    def _settled(self, fit: FitResult, begin: FitResult) -> FitResult:
+        """The best optimum after a fit was followed to its end, unless it is where it began."""
         if fit is not begin:
-            self._note(excursion_from(runs, "exchange", fit, self.level))
+            self._note(excursion_from(self.runs, "exchange", fit, self.level))
+        return self.optima[0] if self.optima else fit
 
     def _wander(self, ends: Sequence[Excursion]) -> None:
         """As long as every fit is degenerate, go on from the last one that is so in no more components."""
@@ -127,7 +138,7 @@ class Escape:
     def _view(self, fit: FitResult) -> View:
         """A fit row by row, made once as long as it is one of the origins."""
         if id(fit) not in self._views:
-            kept = {id(origin) for origin in self.optima[:ORIGINS]}
+            kept = {id(origin) for origin in self.optima[: self.n_origins]}
             self._views = {key: view for key, view in self._views.items() if key in kept}
             degenerate = tuple(item.component for item in fit.degenerate)
             self._views[id(fit)] = View.of(self.runs.survey, fit.mixture, degenerate, **self._of_the_family)
@@ -145,6 +156,11 @@ class Escape:
     def n_components(self) -> int:
         """K."""
         return self.fallback.n_components
+
+    @property
+    def n_origins(self) -> int:
+        """How many of the best optima moves set out from."""
+        return max(FEWEST_ORIGINS, min(ORIGINS, MOST_MEMBERSHIPS // (self.runs.survey.source.n_rows * self.n_components)))
 
     @property
     def level(self) -> float:

@@ -2,14 +2,22 @@
 
 What a component gains by a cut is known without a look at the others: with the memberships ``r_ik`` of a fit as weights, two
 components in the place of one raise the log-likelihood by at least ``sum_i w_i r_ik log(f_new(x_i) / f_k(x_i))``, by Jensen's
-inequality, as in every step of EM. What it loses by going is exact, as long as its neighbours stay. So EM runs on the rows of one
-component alone (partial EM: Ueda, Nakano, Ghahramani & Hinton 2000, Neural Computation 12:2109-2128), a hundredth of the work
-where there are a hundred components, and the pairs with a gain above the loss are taken together.
+inequality, as in every step of EM. So EM runs on the rows of one component alone (partial EM: Ueda, Nakano, Ghahramani & Hinton
+2000, Neural Computation 12:2109-2128), a hundredth of the work where there are a hundred components. What is lost when two
+components become one is known in the same way; what one loses by going is exact, as long as its neighbours stay.
+
+Any cut gains: in a regular model p parameters more fit the chance of the rows by p / 2 on average (Akaike 1974, IEEE Transactions
+on Automatic Control 19:716-723). A cut has many directions to choose from, and false ones of 2,000 rows in 16 dimensions were
+measured to gain 0.4 to 0.9 p. With 500 rows and 153 parameters that is more than the right cut gains. So p is taken off every gain
+and every loss; and a cut is also tried with one covariance for both halves, which costs d + 1 parameters and shows two groups of
+one shape in few rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -18,102 +26,197 @@ from mixtura.arrivals import joined, moments_of_parts, part_of
 from mixtura.covariance import Dense
 from mixtura.em import em
 from mixtura.errors import CollapseError
-from mixtura.moments import Moments
+from mixtura.families import FAMILIES
+from mixtura.holdings import Holdings
+from mixtura.mixture import Mixture
+from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
+from mixtura.results import FitResult
 from mixtura.stopping import SmallGain
-from mixtura.view import Part, View
+from mixtura.survey import Survey
+from mixtura.view import Part
 
-HELD = 1e-3
-"""Rows that belong to a component by less are left out of its partial EM."""
+ROWS_PER_PARAMETER = 14
+"""Rows of a component for each of its parameters that tell the right cut from a false one: two groups three standard deviations
+apart gain 0.037 a row by it (numerical integration), that is 0.074 of a mean component's rows, more than p from here on."""
 
 STEPS = 30
 STILL = 0.1
-"""Iterations of it at most, and the gain at which it is at rest."""
-
-ALONG = 0.5
-"""How often a single component is cut across its longest axis rather than by drawn rows: in many dimensions those seldom tell."""
+"""Iterations of partial EM at most, and the gain at which it is at rest."""
 
 NEIGHBOURS = 0.05
 """Two components that overlap more do not go together: each would count on the other."""
 
+HEIRS = 3
+"""Neighbours that take the rows of a component over when it goes: those that it overlaps most."""
 
-@dataclass(frozen=True)
-class Growth:
-    """One component, or two neighbours, with one more in their place, and what that gains."""
+DISPENSABLE = 0.3
+"""Part of the components whose going is tried: those whose rows the others, as they are, describe least badly."""
+
+TAKEN_OVER = 0.2
+"""Part of a loss that may be left when all others have made room, of which partial EM knows nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Some components, what comes in their place, and what log-likelihood that gains beyond chance (a loss is below zero)."""
 
     group: tuple[int, ...]
     gain: float
     parts: tuple[Part, ...]
 
 
-def exchange(view: View, family: Family, regularisation: Regularisation, rng: np.random.Generator) -> Moments | None:
-    """Where EM goes on after all swaps that promise a gain; None where none does."""
-    tried = (_grown(view, group, family, regularisation, rng) for group in _groups(view))
-    swaps = _paired(view, sorted((growth for growth in tried if growth is not None), key=lambda growth: -growth.gain))
-    if not swaps:
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """Where EM goes on after some swaps, and whether they are sure to gain."""
+
+    moments: Moments
+    sure: bool
+
+
+def rows_enough(K: int, d: int) -> int:
+    """Rows on which exchanges of K components in d dimensions can be judged."""
+    return ceil(ROWS_PER_PARAMETER * K * (d + 1) * (d + 2) / 2)
+
+
+def exchange(
+    survey: Survey, mixture: Mixture, family: Family, regularisation: Regularisation, rng: np.random.Generator, drawn: bool = True
+) -> Exchange | None:
+    """All swaps that promise a gain; None where none does.
+
+    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time.
+    """
+    trial = _Trial(Holdings.of(survey, mixture), family, regularisation, rng, drawn)
+    groups = [*((k,) for k in range(mixture.n_components)), *_pairs(trial.holdings)]
+    growths = sorted(filter(None, map(trial.grown, groups)), key=lambda change: -change.gain)
+    dispensable = np.argsort(trial.holdings.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
+    losses = sorted(filter(None, map(trial.without, dispensable)), key=_loss)
+    changes = swaps(trial.holdings.overlaps, losses, growths)
+    if not changes:
         return None
-    gone = {out for out, _ in swaps}.union(*(growth.group for _, growth in swaps))
-    stay = [part for k, part in enumerate(view.parts) if k not in gone]
-    return moments_of_parts([*stay, *(part for _, growth in swaps for part in growth.parts)])
+    gone = {k for change in changes for k in change.group}
+    stay = [part for k, part in enumerate(trial.holdings.parts) if k not in gone]
+    moments = moments_of_parts([*stay, *(part for change in changes for part in change.parts)])
+    return Exchange(moments, sum(change.gain for change in changes) > 0.0)
 
 
-def _groups(view: View) -> list[tuple[int, ...]]:
-    """Every component, and every one with the neighbour that it overlaps most."""
-    others = view.overlaps - np.eye(view.n_components)
-    pairs = {tuple(sorted((k, int(others[k].argmax())))) for k in range(view.n_components)}
-    return [*((k,) for k in range(view.n_components)), *sorted(pairs)]
+def swaps(overlaps: Array, losses: Sequence[Change], growths: Sequence[Change]) -> list[Change]:
+    """Who goes and who grows: the least loss with the greatest gain, and so on while there is more to gain than to lose.
 
-
-def _paired(view: View, growths: list[Growth]) -> list[tuple[int, Growth]]:
-    """Who goes and who grows: the least loss with the greatest gain, and so on while there is more to gain than to lose."""
-    swaps: list[tuple[int, Growth]] = []
+    Where no swap is sure to gain, the most promising one may, if its gain is above what may be left of the loss.
+    """
+    changes: list[Change] = []
     touched: set[int] = set()
-    for out in np.argsort(view.losses, kind="stable").tolist():
-        if out in touched or any(view.overlaps[out, other] > NEIGHBOURS for other in touched):
+    for lost in losses:
+        if touched.intersection(lost.group) or overlaps[np.ix_(lost.group, sorted(touched))].max(initial=0.0) > NEIGHBOURS:
             continue
-        growth = next((each for each in growths if not touched.union({out}).intersection(each.group)), None)
-        if growth is None or growth.gain <= view.losses[out]:
-            break
-        swaps.append((out, growth))
-        touched |= {out, *growth.group}
-    return swaps
+        grown = next((each for each in growths if not touched.union(lost.group).intersection(each.group)), None)
+        if grown is None or grown.gain <= _loss(lost):
+            return changes or _unsure(lost, growths)
+        changes += [lost, grown]
+        touched.update(lost.group, grown.group)
+    return changes
 
 
-def _grown(
-    view: View, group: tuple[int, ...], family: Family, regularisation: Regularisation, rng: np.random.Generator
-) -> Growth | None:
-    """One more component by partial EM from a random cut; None where the rows of the group cannot be cut so often."""
-    shares = view.posteriors[:, list(group)].sum(axis=1)
-    held = shares > HELD
-    rows, weights = view.rows[held], view.weights[held] * shares[held]
-    parts = [view.parts[k] for k in group]
-    along = len(group) == 1 and rng.random() < ALONG
-    begin = _halves(rows, weights, parts[0], view) if along else _cuts(rows, weights, parts, view.row_weight, rng)
-    if begin is None:
-        return None
-    own = view.survey.part(rows, weights)
-    rule = SmallGain(STILL * view.row_weight)
-    try:
-        now, more = (
-            em(own, moments_of_parts(start), family, regularisation, stopping=rule, max_iter=STEPS, judge=False)
-            for start in (parts, begin)
-        )
-    except CollapseError:
-        return None
-    mixture = more.mixture
-    dense = np.broadcast_to(mixture.covariance.dense(), (len(begin), *begin[0].covariance.shape))
-    grown = tuple(map(Part, (own.total * mixture.weights).tolist(), mixture.means, dense))
-    return Growth(group, more.log_likelihood - now.log_likelihood, grown)
+def _unsure(lost: Change, growths: Sequence[Change]) -> list[Change]:
+    """A swap that gains if others make room: a single component is cut, since any two cut in three gain more by chance."""
+    grown = next((each for each in growths if len(each.group) == 1 and each.group[0] not in lost.group), None)
+    return [] if grown is None or grown.gain <= max(TAKEN_OVER * _loss(lost), 0.0) else [lost, grown]
 
 
-def _halves(rows: Array, weights: Array, part: Part, view: View) -> list[Part] | None:
+def _loss(change: Change) -> float:
+    return -change.gain
+
+
+def _pairs(holdings: Holdings) -> list[tuple[int, ...]]:
+    """Every component with the neighbour that it overlaps most, each pair once."""
+    others = holdings.overlaps - np.eye(holdings.n_components)
+    return sorted({tuple(sorted((k, int(others[k].argmax())))) for k in range(holdings.n_components)})
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    """Changes of a fit, tried by partial EM."""
+
+    holdings: Holdings
+    family: Family
+    regularisation: Regularisation
+    rng: np.random.Generator
+    drawn: bool
+
+    def grown(self, group: tuple[int, ...]) -> Change | None:
+        """One more component by partial EM from a cut; None where the rows of the group cannot be cut so often."""
+        rows, weights = self.holdings.of_group(group)
+        parts = [self.holdings.parts[k] for k in group]
+        begin = self._begin(rows, weights, parts)
+        if begin is None:
+            return None
+        own = self.holdings.survey.part(rows, weights)
+        try:
+            before = self._level(self._em(own, parts, self.family))
+            tied = self._em(own, begin, self.tied)
+            free = self._em(own, _parts(tied, own.total), self.family)
+        except CollapseError:
+            return None
+        best = max(tied, free, key=self._level)
+        return Change(group, self._level(best) - before, _parts(best, own.total))
+
+    def without(self, k: int) -> Change | None:
+        """A component gone, and its rows taken over by its neighbours, by partial EM of these."""
+        group = self._heirs(k)
+        rows, weights = self.holdings.of_group((k, *group))
+        parts = [self.holdings.parts[other] for other in (*group, k)]
+        own = self.holdings.survey.part(rows, weights)
+        try:
+            before, after = self._em(own, parts, self.family, 0), self._em(own, parts[:-1], self.family)
+        except CollapseError:
+            return None
+        return Change((*group, k), self._level(after) - self._level(before), _parts(after, own.total))
+
+    def _heirs(self, k: int) -> tuple[int, ...]:
+        """The neighbour that a component overlaps most, and a few more that are neighbours at all."""
+        overlaps = self.holdings.overlaps[k]
+        near = [other for other in np.argsort(-overlaps, kind="stable").tolist() if other != k]
+        return (near[0], *(other for other in near[1:HEIRS] if overlaps[other] > NEIGHBOURS))
+
+    @property
+    def tied(self) -> Family:
+        """The family in which one covariance of this form serves all components."""
+        if self.family.shares_all:
+            return self.family
+        return FAMILIES[{Scatter.TRACE: "EII", Scatter.DIAGONAL: "EEI"}.get(self.family.needs, "EEE")]
+
+    def _em(self, own: Survey, start: Sequence[Part], family: Family, steps: int = STEPS) -> FitResult:
+        rule = SmallGain(STILL * self.holdings.survey.row_weight)
+        return em(own, moments_of_parts(start), family, self.regularisation, stopping=rule, max_iter=steps, judge=False)
+
+    def _level(self, fit: FitResult) -> float:
+        """Log-likelihood without what so many parameters gain by chance."""
+        return fit.log_likelihood - fit.n_parameters * self.holdings.survey.row_weight
+
+    def _begin(self, rows: Array, weights: Array, parts: list[Part]) -> list[Part] | None:
+        """The rows of a group in one part more than they were."""
+        row_weight = self.holdings.survey.row_weight
+        if len(parts) == 1 and not (self.drawn and self.rng.random() < 0.5):
+            return _halves(rows, weights, parts[0], self.holdings.pooled, row_weight)
+        return _cuts(rows, weights, parts, row_weight, self.rng)
+
+
+def _parts(fit: FitResult, total: float) -> tuple[Part, ...]:
+    """The components of a fit to rows of some weight."""
+    mixture = fit.mixture
+    dense = mixture.covariance.dense()
+    covariances = np.broadcast_to(dense, (mixture.n_components, *dense.shape[1:]))
+    return tuple(map(Part, (total * mixture.weights).tolist(), mixture.means, covariances))
+
+
+def _halves(rows: Array, weights: Array, part: Part, measure: Array, row_weight: float) -> list[Part] | None:
     """Rows of one component on the two sides of its mean, along the axis on which it is longest beside the others."""
-    pooled = Dense(view.pooled[None], 1)
-    white = pooled.whiten(0, rows - part.mean)
+    white = Dense(measure[None], 1).whiten(0, rows - part.mean)
     axis = np.linalg.eigh((weights[:, None] * white).T @ white)[1][:, -1]
     above = white @ axis > 0
-    return _pieces(rows, weights, [above, ~above], part.covariance, view.row_weight)
+    return _pieces(rows, weights, [above, ~above], part.covariance, row_weight)
 
 
 def _cuts(rows: Array, weights: Array, parts: list[Part], row_weight: float, rng: np.random.Generator) -> list[Part] | None:
@@ -123,7 +226,7 @@ def _cuts(rows: Array, weights: Array, parts: list[Part], row_weight: float, rng
         return None
     white = Dense(measure[None], 1).whiten(0, rows)
     seeds = white[rng.choice(len(rows), size=len(parts) + 1, replace=False, p=weights / weights.sum())]
-    nearest = ((white[:, None] - seeds) ** 2).sum(axis=2).argmin(axis=1)
+    nearest = np.stack([((white - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0)
     return _pieces(rows, weights, [nearest == i for i in range(len(seeds))], measure, row_weight)
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
+from scipy.linalg import eigh
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from mixtura.arrays import Array, Labels, Rows
@@ -37,6 +38,14 @@ FIRST_LOOK, LONGER = 4, 4
 
 FLAT = 1e-10
 """Directions with less than this share of a column's variance are left out of a whitened space."""
+
+
+LEFT_BY_NONE = 0.4
+"""Part of its variance that a direction keeps at least, or one that a round overlooks would be lost: of 0, 0.2, 0.4 and 1 this left
+the fewest groups undivided on the corners of a cube."""
+
+LLOYD = 30
+"""Iterations of k-means in a round at most: the next one begins anew."""
 
 
 class Initialiser(Protocol):
@@ -113,6 +122,51 @@ class KMeansStart:
         means = KMeans(K, n_init=1, random_state=_seed(rng), copy_x=False)
         means.fit(View(survey, self.space).all(), sample_weight=_weights(survey))
         return moments_of_labels(survey, K, means.labels_)
+
+
+@dataclass(frozen=True)
+class DiscriminantKMeans:
+    """K-means, and again in the directions in which its clusters lie apart (Ding & Li 2007, Proceedings of ICML, 521-528).
+
+    Among many columns of which a few tell the groups apart, k-means cuts groups along the others. Its clusters are further apart
+    in those few all the same, so each round finds them more clearly.
+    """
+
+    space: Space = "standardised"
+    rounds: int = 5
+    name: str = "discriminant k-means"
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+        """One k-means start in each round, on weighted rows."""
+        Z, weights = View(survey, self.space).all(), _weights(survey)
+        seen, labels = Z, _k_means(Z, weights, K, rng)
+        for _ in range(self.rounds):
+            seen = discriminated(Z, labels, weights)
+            labels = _k_means(seen, weights, K, rng)
+        return moments_of_labels(survey, K, labels)
+
+
+def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows:
+    """Rows in which the scatter within clusters is round, each direction shrunk to the part of its variance between them.
+
+    With the total covariance T and that within clusters W, ``T v = s W v``: along v the variance is s within a unit of scatter, of
+    which s - 1 are between clusters, so rows are multiplied by ``sqrt((s - 1) / s)``, or ``sqrt(LEFT_BY_NONE)`` where that is more.
+    """
+    z = Z.astype(np.float64)
+    own = np.ones(len(z)) if weights is None else weights
+    sums = np.stack([np.bincount(labels, own * column) for column in z.T], axis=1)
+    counts = np.bincount(labels, own)
+    centred = z - (sums / np.maximum(counts, np.finfo(np.float64).tiny)[:, None])[labels]
+    total = np.cov(z.T, aweights=own, bias=True).reshape(z.shape[1], -1)
+    within = (own[:, None] * centred).T @ centred / own.sum() + FLAT * max(float(np.trace(total)), 1.0) * np.eye(z.shape[1])
+    ratios, directions = eigh(total, within)
+    shrunk = directions * np.sqrt(np.maximum((ratios - 1.0) / ratios, LEFT_BY_NONE))
+    return np.asarray((z @ shrunk).astype(Z.dtype, copy=False))
+
+
+def _k_means(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator) -> Labels:
+    """The clusters that scikit-learn's k-means ends with from one start."""
+    return np.asarray(KMeans(K, n_init=1, max_iter=LLOYD, random_state=_seed(rng)).fit(Z, sample_weight=weights).labels_)
 
 
 # ---- a start that neither draws nor is given -----------------------------------------------------------------------

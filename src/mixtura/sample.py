@@ -20,7 +20,8 @@ from mixtura.arrays import Array
 from mixtura.em import Callback, em
 from mixtura.errors import CollapseError
 from mixtura.escape import is_crowded
-from mixtura.initialisers import Hierarchical, Initialiser
+from mixtura.exchange import rows_enough
+from mixtura.initialisers import DiscriminantKMeans, Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Scatter
@@ -42,6 +43,12 @@ needs; and 20 times what all K components need."""
 
 WORTH_A_SAMPLE = 3
 """Rows are sampled where there are at least this many times as many."""
+
+WORTH_A_LARGER = 2
+"""A larger sample, with all rows to follow, is worth it where there are at least this many times as many."""
+
+MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
+"""Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds where its clusters lie apart."""
 
 LEFT_ON_SAMPLE = 1.0
 """Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than this from that of all rows."""
@@ -87,13 +94,14 @@ class Opening:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
     ``seed`` draws larger samples, and the moves of the search; ``on_all`` draws starts from all rows, where a sample decides
-    nothing.
+    nothing. ``many`` components are exchanged in the first part, also where its rows are all rows.
     """
 
     rows: Survey
     starts: Sequence[Named]
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
     on_all: Callable[[], Sequence[Named]] = tuple
+    many: bool = False
 
     def with_starts(self, starts: Sequence[Named]) -> Opening:
         """Other starts on the same rows."""
@@ -119,6 +127,10 @@ def opening(
     rows = survey if m == n else survey.sampled(m, sample_seed(seed))
     if rows is survey or not rows.holds(K + 1):
         return Opening(survey, on_all(), seed)
+    if is_crowded(K):
+        judged = max(m, rows_enough(K, survey.source.n_features))
+        searched = survey.sampled(judged, sample_seed(seed)) if n >= WORTH_A_LARGER * judged else survey
+        return Opening(searched, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, many=True)
     return Opening(rows, named_starts(initialisers, rows, K, seed), seed, on_all)
 
 
@@ -144,6 +156,7 @@ def search_from(
     rows, starts = opening.rows, opening.starts
     best: Mixture | None = None
     report: StartReport | None = None
+    n_parameters = family.n_parameters(starts[0][1].n_components, survey.source.n_features)
 
     def on(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
         names, begins = [name for name, _ in starts], [start for _, start in starts]
@@ -154,16 +167,17 @@ def search_from(
 
     with heeded(stopped):
         try:
-            while rows is not survey:
+            while rows is not survey or (opening.many and best is None):
                 try:
-                    found = on(rows, starts, _on_sample(plan, survey, rows, starts[0][1].n_components))
+                    found = on(rows, starts, _on_sample(plan, survey, rows, opening.many, n_parameters))
                 except CollapseError:
                     return on(survey, opening.on_all(), plan)
-                best, plan = found.best.mixture, _after_sample(plan, survey, found.best.n_components)
+                best, plan = found.best.mixture, replace(plan, effort=None)  # what moves can find on a sample they have found
                 if found.best.degenerate and not stopped.is_set():
                     return on(survey, opening.on_all(), plan)
                 larger = _larger(rows, survey, sample_seed(opening.seed))
-                starts = [(ON_SAMPLE, each) for each in ([best] if stopped.is_set() else finalists(found, rows, larger))]
+                one = opening.many or stopped.is_set()
+                starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
                 rows = larger if len(starts) > 1 else survey
             return on(survey, starts, plan)
         except KeyboardInterrupt:  # before the first mixture of all rows
@@ -182,23 +196,17 @@ def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Sur
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
-def _after_sample(plan: Plan, survey: Survey, K: int) -> Plan:
-    """What moves can find on a sample they have found, but where components are many, each has few rows there."""
-    exchanges = plan.effort is not None and is_crowded(survey.source.n_rows, K)
-    return replace(plan, effort=replace(plan.effort, fits=0.0, least=0.0) if plan.effort and exchanges else None)
-
-
-def _on_sample(plan: Plan, survey: Survey, sample: Survey, K: int) -> Plan:
+def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, n_parameters: int) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping: StoppingRule = plan.stopping
     if isinstance(stopping, RemainingGain):
-        stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
+        left = ALLOWED * sqrt(n_parameters) if many else LEFT_ON_SAMPLE
+        stopping = replace(stopping, tolerance=max(stopping.tolerance, left), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
     effort = plan.effort
     if effort is not None:
-        fits = 0.0 if is_crowded(sample.source.n_rows, K) else FITS_ON_SAMPLE
-        effort = replace(effort, size=survey.total / sample.total, fits=fits)
+        effort = replace(effort, size=survey.total / sample.total, fits=0.0 if many else FITS_ON_SAMPLE)
     return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
 

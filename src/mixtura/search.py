@@ -127,7 +127,7 @@ def search(
         Runs(survey, family, regularisation, plan, stopped),
         own,
         tuple(names),
-        is_crowded(survey.source.n_rows, starts[0].n_components),
+        is_crowded(starts[0].n_components),
     )
     with heeded(stopped):
         return race.from_starts(starts)

@@ -393,7 +393,7 @@ async function compare() {
   for (const child of $("methods").children) child.dispose?.();
   $("methods").replaceChildren();
   showVerdict(said);
-  said.methods.forEach((method, i) => $("methods").append(panel(method, labels[i] && new Int16Array(labels[i]))));
+  said.methods.forEach((method, i) => showMethod(method, labels[i] && new Int16Array(labels[i])));
   $("beside-words").textContent =
     `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
 }
@@ -408,7 +408,7 @@ function showVerdict({ suits, sentences }) {
   $("verdict").replaceChildren(verdict, ...words);
 }
 
-function panel(method, labels) {
+function showMethod(method, labels) {
   const box = document.createElement("article");
   box.className = "method";
   const holder = document.createElement("div");
@@ -420,6 +420,7 @@ function panel(method, labels) {
   const head = heading(method.name);
   if (method.suits) head.append(Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }));
   box.append(head, holder, words);
+  $("methods").append(box);
   const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
   if (labels) hard(own, labels);
   own.follow = [
@@ -432,7 +433,6 @@ function panel(method, labels) {
     leave();
     for (const [event, handler] of own.follow) points.off(event, handler);
   };
-  return box;
 }
 
 /** Labels as memberships of 100 %; noise belongs to nothing, and is grey. */

@@ -12,6 +12,7 @@
 const FEW = 400; // up to so many points in sight each one is large
 const MANY = 20000; // from so many on each one is small and see-through
 const FULL = [-0.05, 1.05]; // what is in sight at first, in shares of the data's range
+const BUTTONS = 108; // CSS pixels at the lower right that belong to the buttons
 const CLOSEST = 1e-4; // beyond it 32 bits are not enough
 const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
 const STEPS = 4096;
@@ -356,17 +357,20 @@ class Scatter {
     context.lineWidth = 1;
     context.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);
     context.font = `12px ${this.look.font}`;
-    this.drawTicks(context, "x", (right - left) / 90);
-    this.drawTicks(context, "y", (bottom - top) / 60);
+    this.drawTicks(context, "x", (right - left) / 70);
+    this.drawTicks(context, "y", (bottom - top) / 50);
     context.font = `600 13px ${this.look.font}`;
     context.textAlign = "center";
     context.textBaseline = "bottom";
-    context.fillText(shortened(this.model.get("x_axis")?.name), (left + right) / 2, this.size.height - 4);
+    const room = this.size.width - left - BUTTONS;
+    const name = fitted(context, shortened(this.model.get("x_axis")?.name), room);
+    const half = context.measureText(name).width / 2;
+    context.fillText(name, Math.max(left + half, Math.min((left + right) / 2, left + room - half)), this.size.height - 4);
     context.save();
     context.translate(4, (top + bottom) / 2);
     context.rotate(-Math.PI / 2);
     context.textBaseline = "top";
-    context.fillText(shortened(this.model.get("y_axis")?.name), 0, 0);
+    context.fillText(fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top), 0, 0);
     context.restore();
   }
 
@@ -685,7 +689,7 @@ export function membershipBars(shares, colours, word = "cluster") {
 }
 
 function membershipBar(share, k, colours, word) {
-  const item = make("li", { display: "grid", gridTemplateColumns: "7.2rem 1fr 4rem", gap: "0.4rem", alignItems: "center", fontVariantNumeric: "tabular-nums" });
+  const item = make("li", { display: "grid", gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`, gap: "0.4rem", alignItems: "center", fontVariantNumeric: "tabular-nums" });
   const track = make("div", { height: "0.9rem", borderRadius: "4px", overflow: "hidden", background: "var(--track, #8883)" });
   const fill = make("div", { height: "100%", width: `${100 * share}%`, backgroundColor: `rgb(${colours[k % colours.length].join(" ")})` });
   fill.className = "fill";
@@ -762,6 +766,13 @@ class Panel {
 
 function shortened(name = "") {
   return name.length > 40 ? `${name.slice(0, 39)}…` : name;
+}
+
+/** As much of a name as there is room for. */
+function fitted(context, name, room) {
+  let shown = name;
+  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--) shown = `${name.slice(0, n)}…`;
+  return shown;
 }
 
 /** A model for pages that have none of a notebook's: the same five methods. */

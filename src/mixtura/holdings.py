@@ -1,0 +1,110 @@
+"""Who holds which rows: a fit seen component by component, with the memberships that count and no others.
+
+A row belongs to a few of many components. So for each component the rows that it holds and how much of each are kept, block by
+block, and the K x n memberships never exist at one time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mixtura.arrays import Array, Labels
+from mixtura.mixture import Mixture, log_density
+from mixtura.survey import Survey
+from mixtura.view import LEAST_OTHERS, Part, parts_of
+
+HELD = 1e-2
+"""Rows that belong to a component by less are not among those that it holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Holdings:
+    """The rows that each component holds, what it is missed by, and whom it shares rows with.
+
+    Attributes
+    ----------
+    survey : Survey
+    mixture : Mixture
+    places : K arrays
+        Numbers of the rows that a component holds, in order.
+    shares : K arrays
+        Their memberships, by weight.
+    losses : (K,)
+        Log-likelihood that is lost when a component goes and the others keep their places and proportions.
+    overlaps : (K, K)
+        Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two that share none.
+    """
+
+    survey: Survey
+    mixture: Mixture
+    places: tuple[Labels, ...]
+    shares: tuple[Array, ...]
+    losses: Array
+    overlaps: Array
+
+    @classmethod
+    def of(cls, survey: Survey, mixture: Mixture) -> Holdings:
+        """One pass over the rows of a survey, read through its backend."""
+        K, total = mixture.n_components, 0.0
+        places: list[list[Labels]] = [[] for _ in range(K)]
+        shares: list[list[Array]] = [[] for _ in range(K)]
+        losses, products = np.zeros(K), np.zeros((K, K))
+        for block in parts_of(survey):
+            log_joint = survey.backend.log_joint(block, mixture)
+            posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
+            weighted = block.weighted(posteriors)
+            others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))
+            losses -= others.sum(axis=0) if block.weights is None else block.weights @ others
+            products += posteriors.T @ weighted
+            total += float(len(posteriors) if block.weights is None else block.weights.sum())
+            for k in range(K):
+                held = np.flatnonzero(posteriors[:, k] > HELD)
+                places[k].append(held + block.offset)
+                shares[k].append(weighted[held, k])
+        lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(np.float64).tiny))
+        with np.errstate(divide="ignore"):
+            losses += total * np.log1p(-mixture.weights)
+        return cls(
+            survey,
+            mixture,
+            tuple(np.concatenate(parts) for parts in places),
+            tuple(np.concatenate(parts) for parts in shares),
+            losses,
+            products / np.outer(lengths, lengths),
+        )
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.mixture.n_components
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The mixture's components."""
+        dense = self.mixture.covariance.dense()
+        covariances = np.broadcast_to(dense, (self.n_components, *dense.shape[1:]))
+        return tuple(map(Part, (self.survey.total * self.mixture.weights).tolist(), self.mixture.means, covariances))
+
+    @cached_property
+    def pooled(self) -> Array:
+        """The mean covariance of the components (d, d)."""
+        return np.asarray(np.average([part.covariance for part in self.parts], axis=0, weights=self.mixture.weights))
+
+    def of_group(self, group: tuple[int, ...]) -> tuple[Array, Array]:
+        """Rows (m,d) that some components hold together, and how much of each, by weight (m,)."""
+        if len(group) == 1:
+            return self._rows(self.places[group[0]]), self.shares[group[0]]
+        numbers, where = np.unique(np.concatenate([self.places[k] for k in group]), return_inverse=True)
+        shares = np.bincount(where, np.concatenate([self.shares[k] for k in group]))
+        return self._rows(numbers), np.asarray(shares, dtype=np.float64)
+
+    def _rows(self, numbers: Labels) -> Array:
+        """The rows with these numbers, which are in order."""
+        found = []
+        for block in self.survey.source.blocks():
+            first, last = np.searchsorted(numbers, [block.offset, block.offset + len(block.rows)])
+            found.append(block.rows[numbers[first:last] - block.offset].astype(np.float64))
+        return np.concatenate(found)
