@@ -542,6 +542,7 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["predict", FAITHFUL], "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA. Run"),
         (["fit"], "requires an argument. Run 'mixtura fit --help' to see what can be asked."),
         (["fti"], "Run 'mixtura --help' to see"),
         (["fti", FAITHFUL], 'Did you mean "fit"?'),

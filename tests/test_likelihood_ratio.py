@@ -13,6 +13,7 @@ from mixtura.covariance import Dense
 from mixtura.families import FAMILIES
 from mixtura.likelihood_ratio import (
     LikelihoodRatioTest,
+    SequentialTest,
     _Recording,
     likelihood_ratio_test,
     sequential_likelihood_ratio_test,
@@ -168,6 +169,8 @@ def test_degenerate_fits_never_count():
     against_two = chosen(X, 1, "VVV", B=4)
     assert against_two.statistic == 0.0  # two components only by sitting on a value: nothing sound is likelier than one
     assert against_two.p_value == 1.0
+    assert "no sound fit with 2 components was found that is likelier than 1; more starts" in against_two.caveat
+    assert SequentialTest((against_two,), 0.05).sentence.endswith(against_two.caveat)
     none = chosen(X, 3, "VVV", B=4)
     assert isnan(none.p_value)
     assert "3 components give no fit without a degenerate component" in none.sentence

@@ -98,6 +98,17 @@ class LikelihoodRatioTest:
         return float(np.sqrt(p * (1 - p) / len(self.replicates))) if isfinite(p) else nan
 
     @property
+    def caveat(self) -> str:
+        """Why the statistic is 0, where it is; else empty."""
+        K = self.n_components
+        if self.statistic != 0.0:
+            return ""
+        return (
+            f"The ratio of 0 means that from the starts of this test no sound fit with {K + 1} components was found that is "
+            f"likelier than {K}; more starts may find one."
+        )
+
+    @property
     def sentence(self) -> str:
         """The outcome for a person."""
         K = self.n_components
@@ -138,7 +149,8 @@ class SequentialTest:
         found = f"{self.n_components} component{'s' * (self.n_components > 1)}"
         if last.p_value <= self.level:
             return f"At least {found}: each smaller number tested is rejected at level {self.level:g}. Test more of them."
-        return f"{found}: not rejected at level {self.level:g} (p = {last.p_value:.3g}), each smaller number tested is."
+        why = f" {last.caveat}" if last.caveat else ""
+        return f"{found}: not rejected at level {self.level:g} (p = {last.p_value:.3g}), each smaller number tested is.{why}"
 
     def rows(self) -> list[dict[str, object]]:
         """The table: one row per test."""

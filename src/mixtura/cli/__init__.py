@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from mixtura.cli.data import STANDARD_INPUT
 from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
@@ -48,6 +48,10 @@ for _place, _name in enumerate(COMMANDS):
     app.command(import_module(f"mixtura.cli.{_name}").run, name=_name, sort_key=_place)
 
 
+PREDICT = "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA."
+"""The only command that takes two files."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; no traceback for anything a user can cause."""
     tokens = [STANDARD_INPUT if token == "-" else token for token in (sys.argv[1:] if argv is None else argv)]
@@ -64,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:
         command = "".join(f" {token}" for token in tokens[:1] if token in COMMANDS)
-        return _complain(f"{error} Run 'mixtura{command} --help' to see what can be asked.", MISUSE)
+        order = f" {PREDICT}" if isinstance(error, MissingArgumentError) and command == " predict" else ""
+        return _complain(f"{error}{order} Run 'mixtura{command} --help' to see what can be asked.", MISUSE)
     except OSError as error:
         words = f"{error.filename}: {error.strerror}. Check the path." if error.filename is not None else str(error)
         return _complain(words, MISUSE if isinstance(error, FileExistsError) else WRONG_DATA)

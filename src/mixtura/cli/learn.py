@@ -20,12 +20,11 @@ def run(
 
     The page is served to this computer only. Its code cells run Python here, shut in and timed; see docs/learning.md.
     """
-    try:
-        from mixtura.learn.app import lesson_app
-        from mixtura.web.server import serve
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"mixtura learn needs {error.name}, which is not installed. Run: pip install 'mixtura[explore]'"
-        ) from None
+    from mixtura.web import need_extra
+
+    need_extra("mixtura learn")
+    from mixtura.learn.app import lesson_app
+    from mixtura.web.server import serve
+
     serve(lesson_app(), open_browser=browser, port=port, say=Plain().say)
     return DONE
