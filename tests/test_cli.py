@@ -85,7 +85,7 @@ def test_all_files_are_written_and_agree(old_faithful):
     assert np.array_equal(probabilities, model.mixture.posterior(X))
     assert np.abs(probabilities.sum(axis=1) - 1).max() < 1e-12
     assert np.array_equal(written[:, 0], np.arange(1, 273))
-    assert np.array_equal(written[:, 1], probabilities.argmax(axis=1) + 1)
+    assert np.array_equal(written[:, 1], probabilities.argmax(axis=1))
     assert np.array_equal(written[:, 5], 1 - probabilities.max(axis=1))
     assert model.mixture.log_density(X).sum() == pytest.approx(document["best"]["log_likelihood"], rel=1e-12)
     assert model.metadata["best"] == document["best"]
@@ -116,7 +116,7 @@ def test_components_come_by_falling_weight_in_every_output(old_faithful):
     assert weights == sorted(weights, reverse=True)
     assert load_model(folder / "model.safetensors").mixture.weights.tolist() == weights
     for cell in document["best"]["certificate"]["components"]:
-        assert cell["weight"] == weights[cell["component"] - 1]
+        assert cell["weight"] == weights[cell["component"]]
 
 
 def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithful):
@@ -125,7 +125,7 @@ def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithf
     assert certificate["holds"]
     assert certificate["verdict"].startswith("The certificate of convergence holds: the gradient is ")
     assert certificate["safety"] * certificate["remaining_gain"] < certificate["tolerance"] == 0.01
-    assert [part["component"] for part in certificate["components"]] == [1, 2, 3]
+    assert [part["component"] for part in certificate["components"]] == [0, 1, 2]
     assert load_model(folder / "model.safetensors").certificate == certificate
 
 
@@ -273,7 +273,7 @@ def test_standard_errors_are_a_table_a_file_and_json(here, capsys):
     assert main([*arguments, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     first = document["errors"]["parameters"][0]
-    assert (first["component"], first["parameter"]) == (1, "weight")
+    assert (first["component"], first["parameter"]) == (0, "weight")
     assert first["low"] < first["estimate"] == document["components"][0]["weight"] < first["high"]
     assert document["errors"]["parameters"][-1]["component"] == "all"
     rows = table(Path("old_faithful.mixtura/errors.csv").read_text())
@@ -290,7 +290,7 @@ def test_errors_that_are_refused_leave_the_fit(here, capsys):
     assert main(["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]) == 0
     out = capsys.readouterr().out
     assert "No candidate may win. Kept, as the simplest: VII with 2 components." in out
-    assert "No standard errors (information): the fit has 2 degenerate component(s) (component 1: it is narrower" in out
+    assert "No standard errors (information): the fit has 2 degenerate component(s) (component 0: it is narrower" in out
     assert Path("data.mixtura/model.safetensors").exists()
     assert not Path("data.mixtura/errors.csv").exists()
 
@@ -301,15 +301,15 @@ def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, me
     document = json.loads(capsys.readouterr().out)
     merging = document["merging"]
     assert merging["n_clusters"] == len(merging["clusters"]) == clusters
-    assert sorted(k for cluster in merging["clusters"] for k in cluster) == [1, 2, 3]
+    assert sorted(k for cluster in merging["clusters"] for k in cluster) == [0, 1, 2]
     assert ("3 components make" in merging["sentence"]) == ("9 were asked for" not in merging["sentence"]) or merge == "9"
     folder = Path("old_faithful.mixtura")
     assert (folder / "merging.png").stat().st_size > 5000
     rows = table((folder / "memberships.csv").read_text())
     for row in rows[:5]:
         whole = [sum(float(row[f"probability_{k}"]) for k in cluster) for cluster in merging["clusters"]]
-        assert [float(row[f"cluster_probability_{g + 1}"]) for g in range(clusters)] == pytest.approx(whole)
-        assert int(row["cluster"]) == np.argmax(whole) + 1
+        assert [float(row[f"cluster_probability_{g}"]) for g in range(clusters)] == pytest.approx(whole)
+        assert int(row["cluster"]) == np.argmax(whole)
     assert load_model(folder / "model.safetensors").clusters == merging["clusters"]
     assert main(["predict", str(folder / "model.safetensors"), FAITHFUL]) == 0
     assert capsys.readouterr().out == (folder / "memberships.csv").read_text()
@@ -517,7 +517,7 @@ def test_predict_takes_a_single_row_and_speaks_json(fitted, capsys):
     assert main(["predict", str(fitted / "model.safetensors"), "one.csv", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["n_rows"] == 1
-    assert document["probability_1"][0] + document["probability_2"][0] == pytest.approx(1)
+    assert document["probability_0"][0] + document["probability_1"][0] == pytest.approx(1)
 
 
 def test_predict_does_not_overwrite_without_force(fitted, capsys):
@@ -542,7 +542,8 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["fit"], "requires an argument"),
+        (["fit"], "requires an argument. Run 'mixtura fit --help' to see what can be asked."),
+        (["fti"], "Run 'mixtura --help' to see"),
         (["fti", FAITHFUL], 'Did you mean "fit"?'),
         (["fit", FAITHFUL, "--jsn"], "Did you mean --json?"),
         (["fit", FAITHFUL, "--components", "0"], "a range (1:10) or a list (2,4,6), but '0' came"),

@@ -227,3 +227,44 @@ def test_missing_values_are_refused_in_words():
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match=r"(?i)missing|nan"):
         compare(X)
+
+
+# ---- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+
+def at(wanted):
+    """Ctrl-C when a method begins."""
+
+    def press(name):
+        if name == wanted:
+            raise KeyboardInterrupt
+
+    return press
+
+
+def test_ctrl_c_keeps_the_methods_that_are_done():
+    X = np.random.default_rng(0).normal(size=(200, 2)) + np.repeat([[0.0], [9.0]], 100, axis=0)
+    found = compare(X, on_method=at("DBSCAN"))
+    assert found.interrupted
+    assert list(found.labels) == ["K-Means", "Gaussian mixture"]
+    assert [method.reason for method in found.methods] == ["", "", "interrupted by Ctrl-C", "not begun before Ctrl-C"]
+    assert found.sentences[-1] == "Missing after Ctrl-C, and not taken into account: DBSCAN, HDBSCAN."
+    assert found.suits
+    assert not compare(X).interrupted
+
+
+def test_ctrl_c_before_the_first_method_is_done_is_thrown():
+    with pytest.raises(KeyboardInterrupt):
+        compare(np.random.default_rng(0).normal(size=(50, 2)), on_method=at("K-Means"))
+
+
+def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
+    def press(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mixtura.compare.measure", press)
+    found = compare(np.random.default_rng(0).normal(size=(50, 2)))
+    assert found.interrupted
+    assert len(found.labels) == 4
+    assert found.suits == ()
+    assert found.sentences == ("Which method suits the data was not judged, because Ctrl-C came before.",)

@@ -11,6 +11,7 @@ from conftest import survey
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.arrivals import moments_after
 from mixtura.clumps import clumps_of
+from mixtura.degeneracy import surely_degenerate
 from mixtura.exchange import exchange
 from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import log_density
@@ -33,7 +34,10 @@ def found(X, K, family="VVV", effort=BRIEF, workers=1, floor=1e-12):
 
 
 def view_of(X, K, weights=None, **settings):
-    return View.of(survey(X, weights), found(X, K, effort=None, **settings).best.mixture)
+    least = dict(
+        zip(("fewest", "narrowest"), surely_degenerate(FAMILIES["VVV"], Regularisation(np.ones(2)), survey(X)), strict=True)
+    )
+    return View.of(survey(X, weights), found(X, K, effort=None, **settings).best.mixture, **least)
 
 
 # ---- the search ------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def test_one_column_has_a_second_axis_and_frames():
     X = np.random.default_rng(0).standard_normal((60, 1))
     line = Opened(X, ("height",), "x.csv")
     run = Runs(line).run(Settings(2, "VII", 0))
-    frame = views.frame_view(line, run.frames[0], (0, 1))
+    frame = views.frame_view(run.frames[0], (0, 1))
     assert len(views.table_view(line)["columns"]) == 2
     assert np.array(frame["ellipses"]).shape == (2, 2, 5, 2)
     assert len(views.column_bytes(line, 1)) == 4 * 60

@@ -158,7 +158,7 @@ def test_two_columns_show_two_ellipses_and_a_number_for_each_component(K):
     ellipses = ellipses_of(ax)
     assert len(ellipses) == 2 * K
     np.testing.assert_allclose([e.get_edgecolor()[:3] for e in ellipses], np.repeat(component_colours(K), 2, axis=0))
-    assert [text.get_text() for text in ax.texts] == [str(k) for k in range(1, K + 1)]
+    assert [text.get_text() for text in ax.texts] == [str(k) for k in range(K)]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("column 0", "column 1")
 
 
@@ -246,10 +246,10 @@ def test_shown_chooses_columns_but_colours_come_from_all_of_them():
 # ---- legends, captions, points -----------------------------------------------------------------------------------------
 
 
-def test_the_legend_counts_from_one_and_gives_weights_in_percent():
+def test_the_legend_counts_from_zero_and_gives_weights_in_percent():
     mixture = Mixture(np.array([0.36, 0.637, 0.003]), np.arange(6.0).reshape(3, 2), Spherical(np.ones(1), 3, 2))
     ax = plot_mixture(mixture, mixture.means, columns=names(2))
-    assert labels_of(ax.get_legend()) == ["1 (36 %)", "2 (64 %)", "3 (<1 %)", "50 % of each", "95 % of each"]
+    assert labels_of(ax.get_legend()) == ["0 (36 %)", "1 (64 %)", "2 (<1 %)", "50 % of each", "95 % of each"]
 
 
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (10, 1), (1, 2), (10, 2), (25, 2)])
@@ -395,7 +395,7 @@ def tree_of(K, seed=0):
 def test_a_merge_tree_shows_every_component_once_and_the_entropy_of_every_number_of_clusters(K):
     tree = tree_of(K)
     forks, path = plot_merging(tree).axes
-    assert sorted(text.get_text() for text in forks.get_xticklabels()) == [str(k) for k in range(1, K + 1)]
+    assert sorted(text.get_text() for text in forks.get_xticklabels()) == [str(k) for k in range(K)]
     np.testing.assert_allclose(line_named(path, "entropy").get_data(), [np.arange(1, K + 1), tree.entropies])
 
 

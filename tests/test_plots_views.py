@@ -184,7 +184,7 @@ def test_the_overlap_is_shaded_below_both_bells_and_named(line):
 def test_one_component_overlaps_with_nothing():
     one = Mixture(np.ones(1), np.zeros((1, 1)), Spherical(np.ones(1), 1, 1))
     ax = plots.plot_curves(one, rows_of(one, 50))
-    assert labels_of(ax) == ["1 (100 %)", "sum"]
+    assert labels_of(ax) == ["0 (100 %)", "sum"]
     assert not [c for c in ax.collections if c.get_hatch()]
 
 

@@ -1,22 +1,29 @@
 """The report: what is in it, that it is safe, that its code gives its numbers, and that a browser opens it without a sound."""
 
 import html
+import json
 import re
 import subprocess
 import sys
+from base64 import b64decode, b64encode
 from dataclasses import replace
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 
+import mixtura
 from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura.canvas import LEVELS
 from mixtura.covariance import Diagonal, Spherical
+from mixtura.markup import Markup, escaped, table, tag
 from mixtura.mixture import Mixture
+from mixtura.outlines import outlines
 from mixtura.report import Origin, page_of, write_report
-from mixtura.report.markup import Markup, escaped, table, tag
 from mixtura.report.reproduce import code, printed
 from mixtura.report.study import study_of
 from mixtura.report.words import component_sentence, membership_words
@@ -99,10 +106,25 @@ def test_the_page_is_well_formed_and_its_links_stay_in_it(outline):
     assert len(outline.ids) == len(set(outline.ids))
 
 
-def test_the_page_runs_nothing_and_forbids_to_load(page, outline):
-    assert "script" not in outline.tags
-    assert "default-src 'none'" in html.unescape(page)
+def scripts(page):
+    return re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+
+
+def test_the_page_runs_its_one_script_and_forbids_to_load(page, outline):
+    assert outline.tags.count("script") == 1
+    (script,) = scripts(page)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{digest}';" in html.unescape(page)
+    assert "unsafe-eval" not in page
     assert not re.search(r"\son\w+=", page.split("<main>")[0])
+
+
+def test_the_script_is_the_module_of_the_explorer_and_cannot_end_early(page):
+    (script,) = scripts(page)
+    module = (Path(mixtura.__file__).parent / "web" / "static" / "scatter.js").read_text(encoding="utf-8")
+    assert module in script
+    assert "</script" not in script.lower()
+    assert "<!--" not in script
 
 
 def test_the_page_says_what_was_found_and_why(page, selector):
@@ -112,14 +134,14 @@ def test_the_page_says_what_was_found_and_why(page, selector):
     for row in selector.selection_.criteria_rows():
         assert f"{row['bic']:.2f}" in text
     assert "lower is better" in text
-    assert selector.selection_.best.fit.certificate.words(first=1) in text
+    assert selector.selection_.best.fit.certificate.verdict in text
 
 
 def test_the_least_sure_rows_are_named_with_their_memberships(page, study):
     row = study.unsure[0]
     assert study.memberships[row].max() == study.memberships.max(axis=1).min()
     assert f'<td class="number">{row + 1}</td>' in page
-    assert membership_words(study.memberships[row], 1) in page
+    assert membership_words(study.memberships[row]) in page
 
 
 def test_every_picture_says_what_it_shows(page):
@@ -135,7 +157,8 @@ def test_names_of_columns_and_files_cannot_become_markup(faithful, tmp_path):
     frame.to_csv(source, index=False)
     page = write_report(model, frame, tmp_path / "r.html", source=source).read_text(encoding="utf-8")
     outline = Outline(page)
-    assert "script" not in outline.tags
+    assert outline.tags.count("script") == 1
+    assert NASTY not in scripts(page)[0]
     assert "b" not in outline.tags
     assert any(NASTY in text for text in outline.text)
     assert all(link.startswith(("#", "data:")) for link in outline.links)
@@ -182,6 +205,44 @@ def test_a_report_is_an_html_file_in_a_folder_that_is_there(name, error, selecto
     assert not list(tmp_path.iterdir())
 
 
+# ---- the picture that can be asked -------------------------------------------------------------------------------------
+
+
+def told(page):
+    return json.loads(html.unescape(re.search(r'data-told="([^"]*)"', page)[1]))
+
+
+def unpacked(text, kind):
+    return np.frombuffer(b64decode(text), kind)
+
+
+def test_the_page_holds_its_points_and_their_memberships(page, study):
+    said = told(page)
+    for column, values in zip(said["columns"], study.X.T, strict=True):
+        shares = unpacked(column["values"], "<f4")
+        np.testing.assert_allclose(column["low"] + shares * (column["high"] - column["low"]), values, rtol=1e-6)
+    memberships = unpacked(said["shares"], "<u2").reshape(study.memberships.shape) / 65535
+    np.testing.assert_allclose(memberships, study.memberships, atol=0.51 / 65535)
+    assert unpacked(said["rows"], "<u4").tolist() == list(range(1, len(study.X) + 1))
+
+
+def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
+    known = Mixture(np.array([0.6, 0.4]), np.stack([np.zeros(40), np.arange(40.0)]), Spherical(np.ones(1), 2, 40))
+    X = known.sample(25_000, np.random.default_rng(0))[0]
+    model = GaussianMixture(2, covariance_type="EII", random_state=0).fit(X)
+    path = write_report(model, X, tmp_path / "r.html")
+    page = path.read_text(encoding="utf-8")
+    said = told(page)
+    rows = unpacked(said["rows"], "<u4")
+    assert f"Shown are {len(rows):,} of 25,000 rows, drawn at random" in page
+    assert "Of 40 columns there are the 30 that set the components apart most." in page
+    first = said["columns"][0]
+    column = int(re.search(r"\d+", first["name"])[0])
+    values = first["low"] + unpacked(first["values"], "<f4") * (first["high"] - first["low"])
+    np.testing.assert_allclose(values, X[rows - 1, column], atol=1e-5)
+    assert path.stat().st_size < 8_000_000
+
+
 # ---- words -------------------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +261,7 @@ def test_components_that_differ_in_nothing_are_said_to():
 
 
 def test_memberships_in_words_begin_with_the_largest():
-    assert membership_words(np.array([0.301, 0.001, 0.698]), 1) == "70 % component 3, 30 % component 1"
+    assert membership_words(np.array([0.301, 0.001, 0.698])) == "70 % component 2, 30 % component 0"
 
 
 # ---- the starts --------------------------------------------------------------------------------------------------------
@@ -272,6 +333,12 @@ def opened(browser, path, **context):
     return tab, sounds
 
 
+def place_of(X, row, box):
+    """Where a row is drawn: the margins and the room around the data are those of scatter.js."""
+    u, v = ((X[row] - X.min(axis=0)) / np.ptp(X, axis=0) + 0.05) / 1.1
+    return box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52)
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])
 def test_a_browser_opens_the_page_without_a_request_or_an_error(browser, page, tmp_path, width, scheme):
     path = tmp_path / "r.html"
@@ -280,7 +347,7 @@ def test_a_browser_opens_the_page_without_a_request_or_an_error(browser, page, t
     assert not sounds
     assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 300)")
     assert tab.evaluate("document.documentElement.scrollWidth") <= width  # only tables scroll sideways
-    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
+    dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(29, 33, 38)"
     assert dark == (scheme == "dark")
 
 
@@ -290,6 +357,65 @@ def test_a_browser_runs_nothing_of_what_a_user_named(browser, faithful, tmp_path
     tab, sounds = opened(browser, path)
     assert not sounds
     assert NASTY in tab.inner_text("body")
+
+
+def test_a_click_on_a_point_shows_its_memberships(browser, study, page, tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text(page, encoding="utf-8")
+    tab, sounds = opened(browser, path, viewport={"width": 1000, "height": 800})
+    tab.wait_for_selector("#live[data-ready=yes]")
+    row = int(study.unsure[0])
+    tab.click("#live button:has-text('unsure')")
+    assert f"Row {row + 1}" in tab.inner_text("#live .mixtura-panel")
+    bars = tab.locator("#live li").all_inner_texts()
+    assert [float(re.search(r"([\d.]+) %", bar)[1]) for bar in bars] == pytest.approx(
+        (100 * study.memberships[row]).tolist(), abs=0.06
+    )
+    canvas = tab.locator("#live canvas")
+    canvas.scroll_into_view_if_needed()
+    tab.mouse.click(*place_of(study.X, 0, canvas.bounding_box()))
+    chosen = int(re.search(r"Row (\d+)", tab.inner_text("#live .mixtura-panel"))[1]) - 1
+    np.testing.assert_allclose(study.X[chosen], study.X[0], atol=1e-9)
+    tab.fill("#live input[type=range]", "99")
+    unsure = (study.memberships.max(axis=1) < 0.99).sum()
+    assert f"{unsure} of {len(study.X)} points are unsure" in tab.inner_text("#live")
+    assert not sounds
+
+
+def test_two_other_columns_are_shown_with_their_ellipses(browser, tmp_path):
+    iris = load_iris()
+    model = GaussianMixture(3, random_state=0).fit(iris.data)
+    path = write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd"))
+    tab, sounds = opened(browser, path, viewport={"width": 1000, "height": 800})
+    tab.wait_for_selector("#live[data-ready=yes]")
+    tab.select_option("#live select >> nth=0", "3")
+    tab.select_option("#live select >> nth=1", "1")
+    assert "b over d" in tab.get_attribute("#live canvas", "aria-label")
+    assert not sounds
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 1), (3, 1), (2, 3), (1, 0)])
+def test_ellipses_of_any_two_columns_are_those_of_python(browser, tmp_path, x, y):
+    iris = load_iris()
+    model = GaussianMixture(3, random_state=0).fit(iris.data)
+    said = told(write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd")).read_text(encoding="utf-8"))
+    said["roots"] = unpacked(said["roots"], "<f4").tolist()
+    own = (Path(mixtura.__file__).parent / "report" / "live.js").read_text(encoding="utf-8").split("beginLive(document")[0]
+    ellipses = """([own, told, x, y]) => {
+      told.roots = Float32Array.from(told.roots);
+      return new Function(`${own}; return ellipsesOf`)()(told, x, y);
+    }"""
+    drawn = browser.new_page().evaluate(ellipses, [own, said, x, y])
+    for level, outline in zip(LEVELS, drawn, strict=True):
+        np.testing.assert_allclose(outline, outlines(model.mixture_, (x, y), level), atol=1e-5)
+
+
+def test_without_scripts_the_report_says_what_is_missing(browser, page, tmp_path):
+    path = tmp_path / "r.html"
+    path.write_text(page, encoding="utf-8")
+    tab, sounds = opened(browser, path, java_script_enabled=False)
+    assert "needs JavaScript" in tab.inner_text("#live")
+    assert not sounds
 
 
 def test_the_film_of_em_plays_steps_and_loads_nothing(browser, faithful, tmp_path):

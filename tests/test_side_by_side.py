@@ -97,4 +97,16 @@ def test_a_method_that_failed_says_why_in_its_panel(found):
     methods = (*found.methods[:3], replace(found.methods[3], reason="no memory"))
     labels = {name: own for name, own in found.labels.items() if name != "HDBSCAN"}
     ax = panels(plot_comparison(replace(found, methods=methods, labels=labels), clouds()))[3]
-    assert (ax.get_title(loc="left"), ax.texts[0].get_text()) == ("HDBSCAN", "failed: no memory")
+    assert (ax.get_title(loc="left"), ax.texts[0].get_text()) == ("HDBSCAN", "no result: no memory")
+
+
+def test_the_limits_of_all_panels_hold_the_ellipses_and_the_rows():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    ax = panels(plot_comparison(compare(X, n_components=1), X))[1]
+    (ellipse,) = ax.patches
+    box = ellipse.get_extents().transformed(ax.transData.inverted())
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert left <= min(box.x0, X[:, 0].min())
+    assert right >= max(box.x1, X[:, 0].max())
+    assert low <= min(box.y0, X[:, 1].min())
+    assert high >= max(box.y1, X[:, 1].max())

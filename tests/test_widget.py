@@ -18,6 +18,8 @@ def test_the_widget_carries_points_memberships_and_ellipses_as_bytes(faithful):
     np.testing.assert_allclose(widget.x_axis["low"] + x * (widget.x_axis["high"] - widget.x_axis["low"]), faithful[:, 0], atol=1e-5)
     shares = np.frombuffer(widget.memberships, np.uint8).reshape(-1, 2) / 255
     np.testing.assert_allclose(shares, model.predict_proba(faithful), atol=0.51 / 255)
+    exact = np.frombuffer(widget.shares, "<u2").reshape(-1, 2) / 65535
+    np.testing.assert_allclose(exact, model.predict_proba(faithful), atol=0.51 / 65535)
     assert np.array(widget.ellipses).shape == (2, 2, 64, 2)
     assert "export default { render }" in widget._esm
 

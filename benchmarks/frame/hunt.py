@@ -32,7 +32,8 @@ AT_ONCE = 25
 
 THEIR_STARTS = ("kmeans", "k-means++", "random_from_data")
 THEIR_RUNS = 45
-THOROUGH = Effort(fits=20.0, least=5e8, patience=10_000)
+THOROUGH = Effort(fits=15.0, least=1.5e9, patience=10_000)
+"""Ten times what a default search may spend."""
 FIRST_THOROUGH = 100
 LONGEST = 20_000
 SHARES = {"first": 1.0, "restarts": 0.1, "scikit-learn": 0.1, "thorough": 1.0}

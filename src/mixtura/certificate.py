@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
+from mixtura.numbering import component_name, component_names
+
 SAFETY = 3.0
 """The remaining gain counts this many times before it is compared with the tolerance."""
 
@@ -112,22 +114,20 @@ class Certificate:
 
     @property
     def verdict(self) -> str:
-        """The certificate in words; components count from 0."""
-        return self.words(first=0)
+        """The certificate in words."""
+        return " ".join([self._judgement, *self._remarks])
 
-    def words(self, first: int) -> str:
-        """The verdict, with components that count from ``first``."""
-        return " ".join([self._judgement(first), *self._remarks(first)])
-
-    def _judgement(self, first: int) -> str:
+    @property
+    def _judgement(self) -> str:
         if self.holds:
             return f"The certificate of convergence holds: {self._slope}, and {self._left}."
-        return f"The certificate of convergence does not hold: {self._refusal(first)}."
+        return f"The certificate of convergence does not hold: {self._refusal}."
 
-    def _refusal(self, first: int) -> str:
+    @property
+    def _refusal(self) -> str:
         if self.copies:
             one, other = self.copies[0]
-            return f"component {first + other} is an exact copy of component {first + one}, and EM cannot separate them"
+            return f"{component_name(other)} is an exact copy of {component_name(one)}, and EM cannot separate them"
         if self.saddle:
             return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
         if self.rate >= 1.0:
@@ -148,17 +148,18 @@ class Certificate:
             f"against a tolerance of {self.tolerance:g})"
         )
 
-    def _remarks(self, first: int) -> list[str]:
+    @property
+    def _remarks(self) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
         said = [
-            f"The {bound} holds back {_listed([first + part.component for part in self.components if part.boundary == bound])}, "
+            f"The {bound} holds back {component_names([part.component for part in self.components if part.boundary == bound])}, "
             "so the gradient leaves the covariances out."
             for bound in bounds
         ]
         spurious = [part for part in self.components if part.spurious]
         if spurious:
             more = f" (and {len(spurious) - 1} more)" if len(spurious) > 1 else ""
-            said.append(f"Spurious: component {first + spurious[0].component}{more}: {spurious[0].spurious}.")
+            said.append(f"Spurious: {component_name(spurious[0].component)}{more}: {spurious[0].spurious}.")
         return said
 
     # ---- other forms -------------------------------------------------------------------------------------------
@@ -171,20 +172,10 @@ class Certificate:
         return replace(self, components=tuple(replace(p, component=i, copy_of=pairs.get(i)) for i, p in enumerate(parts)))
 
     def document(self) -> dict[str, Any]:
-        """Everything in plain values, with ``holds`` and ``verdict``, for people and files: components count from 1."""
-        parts = [
-            {**asdict(part), "component": part.component + 1, "copy_of": None if part.copy_of is None else part.copy_of + 1}
-            for part in self.components
-        ]
-        said = {"holds": self.holds, "verdict": self.words(first=1), "saddle": self.saddle}
-        return said | {name: value for name, value in asdict(self).items() if name != "components"} | {"components": parts}
+        """Everything in plain values, with ``holds`` and ``verdict``, for people and files."""
+        said = {"holds": self.holds, "verdict": self.verdict, "saddle": self.saddle}
+        return said | asdict(self) | {"components": self.rows()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """A table: one row per component, counted from 0."""
+        """A table: one row per component."""
         return [asdict(part) for part in self.components]
-
-
-def _listed(components: Sequence[int]) -> str:
-    """``component 2`` or ``component 0, component 2``; of many the first three."""
-    words = [f"component {k}" for k in components[:3]]
-    return ", ".join(words) + (f" and {len(components) - 3} more" if len(components) > 3 else "")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
@@ -36,11 +37,15 @@ from mixtura.contenders import (
 )
 from mixtura.estimators import GaussianMixture
 from mixtura.families import family_named
+from mixtura.interrupts import heeded
 from mixtura.suitability import Evidence, Verdict, judge, measure
 from mixtura.validation import check_count, rows_of
 
 INDEX_ROWS = 20_000
 """Above this many rows, Calinski-Harabasz and Davies-Bouldin are taken on a random sample."""
+
+INTERRUPTED, NOT_RUN = "interrupted by Ctrl-C", "not begun before Ctrl-C"
+"""Why a method has no values, beside failures."""
 
 SOFT = {K_MEANS: False, MIXTURE: True, DENSITY: False, HIERARCHY: False}
 NEEDS_K = {K_MEANS: True, MIXTURE: True, DENSITY: False, HIERARCHY: False}
@@ -131,6 +136,8 @@ class Comparison:
         Of the mixture.
     mixture : GaussianMixture or None
         Fitted on the standardised columns.
+    interrupted : bool
+        Whether Ctrl-C came: the method it came into and those after it are rows without values, with the reason.
     """
 
     methods: tuple[Method, ...]
@@ -141,6 +148,7 @@ class Comparison:
     evidence: Evidence = field(repr=False)
     memberships: Array | None = field(repr=False)
     mixture: GaussianMixture | None = field(repr=False)
+    interrupted: bool = False
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dictionary for each method: its fields, and its agreement with each other method.
@@ -169,7 +177,8 @@ def compare(
 
     How K, eps and the rows are chosen stands with :func:`mixtura.contenders.k_means`,
     :func:`~mixtura.contenders.gaussian_mixture`, :func:`~mixtura.contenders.dbscan` and :func:`~mixtura.contenders.hdbscan`.
-    A method that fails is a row with its reason, and the others go on.
+    A method that fails is a row with its reason, and the others go on. Ctrl-C ends the comparison and keeps the methods that
+    are done.
 
     Parameters
     ----------
@@ -193,6 +202,8 @@ def compare(
     ------
     ValueError, TypeError
         Data or settings that cannot be used, in the words of :class:`mixtura.GaussianMixture`.
+    KeyboardInterrupt
+        When Ctrl-C came before the first method was done.
 
     Examples
     --------
@@ -214,13 +225,14 @@ def compare(
         DENSITY: lambda: dbscan(Z, seed),
         HIERARCHY: lambda: hdbscan(Z, seed),
     }
-    tried = {name: _tried(name, run, on_method) for name, run in work.items()}
+    tried = _all_tried(work, on_method)
     done = {name: outcome for name, outcome in tried.items() if isinstance(outcome, Outcome)}
-    methods = tuple(_method(name, outcome, Z, groups, seed) for name, outcome in tried.items())
-    labels = {name: outcome.labels for name, outcome in done.items()}
-    agreement = {(a, b): _rand_index(labels[a], labels[b]) for a, b in combinations(labels, 2)}
-    evidence = measure(Z, done, some_rows(len(Z), DENSITY_ROWS, seed), seed)
-    verdict = judge(evidence)
+    stopped = threading.Event()
+    with heeded(stopped):  # this takes seconds and has no part that could be shown
+        methods = tuple(_method(name, outcome, Z, groups, seed) for name, outcome in tried.items())
+        labels = {name: outcome.labels for name, outcome in done.items()}
+        agreement = {(a, b): _rand_index(labels[a], labels[b]) for a, b in combinations(labels, 2)}
+    evidence, verdict, judged = _judged(Z, done, seed, stopped.is_set())
     mixture = done.get(MIXTURE)
     return Comparison(
         methods,
@@ -231,7 +243,34 @@ def compare(
         evidence,
         mixture.memberships if mixture else None,
         mixture.model if mixture else None,
+        not judged or any(outcome in (INTERRUPTED, NOT_RUN) for outcome in tried.values() if isinstance(outcome, str)),
     )
+
+
+def _all_tried(work: Mapping[str, Callable[[], Outcome]], on_method: Callable[[str], None] | None) -> dict[str, Outcome | str]:
+    """What each method made of the data, or why there is nothing; Ctrl-C ends it once one of them is done."""
+    tried: dict[str, Outcome | str] = {}
+    for name, run in work.items():
+        try:
+            tried[name] = _tried(name, run, on_method)
+        except KeyboardInterrupt:
+            if not any(isinstance(outcome, Outcome) for outcome in tried.values()):
+                raise
+            return {other: tried.get(other, NOT_RUN) for other in work} | {name: INTERRUPTED}
+    return tried
+
+
+def _judged(Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool) -> tuple[Evidence, Verdict, bool]:
+    """Which methods suit, what that was read from, and whether it was judged at all: not after a Ctrl-C of just now."""
+    rows = some_rows(len(Z), DENSITY_ROWS, seed)
+    try:
+        if stopped:
+            raise KeyboardInterrupt
+        evidence = measure(Z, done, rows, seed)
+        return evidence, judge(evidence), True
+    except KeyboardInterrupt:
+        said = "Which method suits the data was not judged, because Ctrl-C came before."
+        return Evidence(len(rows)), Verdict((), (said,)), False
 
 
 def _tried(name: str, run: Callable[[], Outcome], on_method: Callable[[str], None] | None) -> Outcome | str:
@@ -279,7 +318,9 @@ def _sentences(verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence
     said = [*verdict.sentences, *_with_the_truth(methods)]
     if evidence.n_rows < n:
         said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
-    said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason)
+    said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason not in ("", INTERRUPTED, NOT_RUN))
+    if missing := [method.name for method in methods if method.reason in (INTERRUPTED, NOT_RUN)]:
+        said.append(f"Missing after Ctrl-C, and not taken into account: {', '.join(missing)}.")
     return tuple(said)
 
 

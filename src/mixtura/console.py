@@ -37,6 +37,11 @@ class Plain(Console):
         self.print(text, style=style, soft_wrap=not self.is_terminal)
 
 
+def consoles(*, quiet: bool = False, json: bool = False) -> tuple[Plain, Plain, Plain]:
+    """For what is asked for, for notes, and for progress bars; JSON leaves nothing else on stdout."""
+    return Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+
+
 def silence_stdout() -> None:
     """Send what is still to be printed nowhere, so that Python does not complain about the pipe at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,7 +5,8 @@ All take the same standardised rows ``Z (n,d)``. What each rule is stands in the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -17,6 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from mixtura.arrays import Array, Labels
 from mixtura.estimators import GaussianMixture
+from mixtura.results import Selection, StopReason
 from mixtura.search import calm
 from mixtura.selector import GaussianMixtureSelector
 
@@ -114,19 +116,25 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
     """A mixture of one family of covariances; K is that of the lowest BIC for K = 1 to 10, unless it is given.
 
     With ``family="all"`` the family is chosen with it. Above 20,000 rows both are chosen on a random sample of 20,000.
+    Ctrl-C, which a search ends with what it has, is thrown on: half a search is no measurement.
     """
     seconds_to_choose, how = None, "given"
     if K is None or family == "all":
         used = some_rows(len(Z), BIC_ROWS, seed)
         ks = range(1, LARGEST_K + 1) if K is None else [K]
         selector = GaussianMixtureSelector(n_components=ks, families=family if family == "all" else [family], random_state=seed)
-        best, seconds_to_choose = timed(lambda: selector.fit(Z[used]).selection_.best)
+        selection, seconds_to_choose = timed(lambda: selector.fit(Z[used]).selection_)
+        if is_cut_short(selection, ks):
+            raise KeyboardInterrupt
+        best = selection.best
         how = (f"BIC, lowest of K = 1 to {LARGEST_K}" if K is None else "given; BIC chose the family") + _on(used, Z)
         K, family = best.n_components, best.family
     components, chosen = K, family
     model, seconds = timed(
         lambda: GaussianMixture(components, covariance_type=chosen, component_order="weight", random_state=seed).fit(Z)
     )
+    if model.result_.stop is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
     memberships = np.asarray(model.predict_proba(Z), dtype=np.float64)
     unsure = int((memberships.max(axis=1) < SURE).sum())
     return Outcome(
@@ -212,6 +220,13 @@ def _k_by_silhouette(Z: Array, seed: int | None) -> int:
     scores = {K: silhouette(Z, KMeans(K, n_init=10, random_state=seed).fit(Z).labels_, seed) for K in ks}
     best = max((score for score in scores.values() if score is not None), default=None)
     return next((K for K, score in scores.items() if score == best), 1)
+
+
+def is_cut_short(selection: Selection, ks: Sequence[int]) -> bool:
+    """Whether Ctrl-C ended a selection before every K had its families, or one of its fits."""
+    times = Counter(candidate.n_components for candidate in selection.candidates)
+    fits = [candidate.fit for candidate in selection.candidates if candidate.fit is not None]
+    return len({times[K] for K in ks}) > 1 or any(fit.stop is StopReason.INTERRUPTED for fit in fits)
 
 
 def neighbours(Z: Array) -> int:

@@ -7,6 +7,8 @@ allowed it a floor and which a search turns into a failed start.
 
 from __future__ import annotations
 
+from mixtura.numbering import at_the_beginning, component_name
+
 
 class DataError(ValueError):
     """The data cannot be fitted as they are; the message names rows or columns and says what to do."""
@@ -33,8 +35,8 @@ class CollapseError(ValueError):
     def __init__(self, component: int) -> None:
         self.component = component
         super().__init__(
-            f"{ILL_DEFINED} Component {component} is singular; reg_covar=None lets mixtura put a floor under it that is "
-            "relative to the scale of the data."
+            f"{ILL_DEFINED} {at_the_beginning(component_name(component))} is singular; reg_covar=None lets mixtura put a floor "
+            "under it that is relative to the scale of the data."
         )
 
     def __reduce__(self) -> tuple[type[CollapseError], tuple[int]]:

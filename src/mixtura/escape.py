@@ -24,8 +24,11 @@ from mixtura.view import View
 AT_ONCE = 4
 """Moves from the same optimum that may run side by side; a constant, so that the number of workers changes nothing."""
 
-ORIGINS = 3
-"""Moves set out from the best optima so far: every other time from the best, every fourth from the second, and so on."""
+ORIGINS, FROM_THE_BEST = 20, 0.3
+"""Moves set out from so many of the best optima so far, with this chance from the best, else with this one from the second, ..."""
+
+FEWEST_ORIGINS, MOST_MEMBERSHIPS = 3, 1_000_000
+"""Of many rows from fewer, so that the memberships of all rows in all of them are no more than these."""
 
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
@@ -83,8 +86,8 @@ class Escape:
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
             if self.spent >= work:
                 break
-            origins = self.optima[:ORIGINS] or [self.fallback]
-            view = self._view(origins[min(int(rng.geometric(0.5)), len(origins)) - 1])
+            origins = self.optima[: self.n_origins] or [self.fallback]
+            view = self._view(origins[min(int(rng.geometric(FROM_THE_BEST)), len(origins)) - 1])
             level = self.level
             ends = excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level)
             for ended in ends:
@@ -135,7 +138,7 @@ class Escape:
     def _view(self, fit: FitResult) -> View:
         """A fit row by row, made once as long as it is one of the origins."""
         if id(fit) not in self._views:
-            kept = {id(origin) for origin in self.optima[:ORIGINS]}
+            kept = {id(origin) for origin in self.optima[: self.n_origins]}
             self._views = {key: view for key, view in self._views.items() if key in kept}
             degenerate = tuple(item.component for item in fit.degenerate)
             self._views[id(fit)] = View.of(self.runs.survey, fit.mixture, degenerate, **self._of_the_family)
@@ -153,6 +156,11 @@ class Escape:
     def n_components(self) -> int:
         """K."""
         return self.fallback.n_components
+
+    @property
+    def n_origins(self) -> int:
+        """How many of the best optima moves set out from."""
+        return max(FEWEST_ORIGINS, min(ORIGINS, MOST_MEMBERSHIPS // (self.runs.survey.source.n_rows * self.n_components)))
 
     @property
     def level(self) -> float:

@@ -32,11 +32,11 @@ from mixtura.initialisers import (
     KMeansStart,
     RandomRows,
 )
-from mixtura.markup import ShowsResult, fit_html
 from mixtura.matching import match
 from mixtura.merging import MergedMixture, merge_tree
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Scatter
+from mixtura.numbering import component_name
 from mixtura.parametrisation import (
     public_covariances,
     public_precisions,
@@ -48,6 +48,7 @@ from mixtura.parametrisation import (
 )
 from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
+from mixtura.result_html import ShowsResult, fit_html
 from mixtura.results import Evaluation, FitResult, Iteration
 from mixtura.runs import Effort, Plan
 from mixtura.sample import Opening, opening, search_from
@@ -98,9 +99,11 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, the best three on, and then moves away from the best optimum
-        (:mod:`mixtura.moves`), as long as the effort lasts (:class:`mixtura.runs.Effort`); of many rows on a sample first, then on
-        all (:mod:`mixtura.sample`). A number: that many full runs from starts of these kinds, and no moves.
+        None: eight starts of several kinds run shortly, and the best three on. Then moves try to leave the best optimum: a
+        component is swapped, inserted where it gains most, split, recut or reordered, or all are scattered (:mod:`mixtura.moves`),
+        and of ten or more many are exchanged at once (:mod:`mixtura.exchange`), as long as the effort lasts
+        (:class:`mixtura.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.sample`).
+        A number: that many full runs from starts of these kinds, and no moves.
     time_limit : float or None, default=None
         Seconds by the clock after which no further move is begun. With one, the same seed need not give the same bits.
     init_params : str, array or callable, default="auto"
@@ -363,7 +366,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             held = _rows_of_components(result.mixture, rows, [item.component for item in result.degenerate[:5]])
             numbers = None if kept is None else np.flatnonzero(kept)
             listed = "; ".join(
-                f"component {item.component}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
+                f"{component_name(item.component)}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
                 for item, own in zip(result.degenerate[:5], held, strict=True)
             )
             warnings.warn(

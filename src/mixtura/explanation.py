@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtura.arrays import Rows
 from mixtura.mixture import Mixture
+from mixtura.numbering import cluster_name
 
 
 @dataclass(frozen=True)
@@ -69,21 +70,21 @@ def in_words(memberships: Sequence[Membership]) -> str:
     """
     largest = sorted(memberships, key=lambda share: (-share.probability, share.component))
     if largest[0].probability >= 0.995 and len(largest) > 1:
-        return f"more than 99 % cluster {largest[0].component}"
+        return f"more than 99 % {cluster_name(largest[0].component)}"
     named = [share for share in largest if share.probability >= 0.005]
-    return ", ".join(f"{100 * share.probability:.0f} % cluster {share.component}" for share in named)
+    return ", ".join(f"{100 * share.probability:.0f} % {cluster_name(share.component)}" for share in named)
 
 
 def why(memberships: Sequence[Membership]) -> str:
     """What decided between the two largest memberships: how near the row lies, how wide and how heavy the components are."""
     first, *others = sorted(memberships, key=lambda share: (-share.probability, share.component))
-    here = f"It lies {first.distance:.2f} standard deviations of cluster {first.component} from the centre of that cluster"
+    here = f"It lies {first.distance:.2f} standard deviations of {cluster_name(first.component)} from the centre of that cluster"
     if not others:
         return f"{here}. There is no other cluster."
     second = others[0]
-    there = f"and {second.distance:.2f} of cluster {second.component} from that one's"
+    there = f"and {second.distance:.2f} of {cluster_name(second.component)} from that one's"
     return (
-        f"{here}, {there}. Weight times density is {_ratio(first, second)} for cluster {first.component}: "
+        f"{here}, {there}. Weight times density is {_ratio(first, second)} for {cluster_name(first.component)}: "
         f"the weights are {first.weight:.2f} and {second.weight:.2f}, {_density(first, second)}."
     )
 
@@ -105,7 +106,7 @@ def _density(first: Membership, second: Membership) -> str:
     if times < 1.05:
         return "and the densities about equal"
     higher = first if gap > 0 else second
-    return f"and the density of cluster {higher.component} is {_read(times)} times as high there"
+    return f"and the density of {cluster_name(higher.component)} is {_read(times)} times as high there"
 
 
 def _read(times: float) -> str:

@@ -29,6 +29,7 @@ from mixtura.arrays import Array, Labels, Rows
 from mixtura.chart import Chart, Piece, chart_around
 from mixtura.errors import InferenceError
 from mixtura.mixture import Mixture, posterior
+from mixtura.numbering import component_name
 from mixtura.protocols import Block, Family
 from mixtura.regularisation import Regularisation
 from mixtura.survey import Survey
@@ -532,6 +533,6 @@ def _describe(found: Information, i: int, direction: Array) -> str:
     shared = found.chart.shared_columns()
     parts = {"the weights": found.chart.weight_columns, "the shared part of the covariances": shared}
     for k, piece in enumerate(found.chart.pieces):
-        parts[f"the mean of component {k}"] = piece.mean_columns
-        parts[f"the covariance of component {k}"] = np.setdiff1d(piece.covariance_columns, shared)
+        parts[f"the mean of {component_name(k)}"] = piece.mean_columns
+        parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(piece.covariance_columns, shared)
     return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))

@@ -1,144 +1,64 @@
-"""A fit and a selection as pieces of HTML, for notebooks: under scikit-learn's diagram of the estimator stands its result.
-
-Everything that comes from the data, such as names of columns, is escaped; there is no script, and nothing is fetched.
-"""
+"""HTML that is safe by the way it is built: text is escaped where it enters, and only what was built here is taken as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
 
-import numpy as np
-from sklearn.utils import estimator_html_repr
-
-from mixtura.criteria import bic
-from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.palette import PALETTE
-from mixtura.results import FitResult, Selection
-
-MOST_COMPONENTS, MOST_COLUMNS = 20, 8
-"""Rows and columns of the table of components; it says how many more there are."""
-
-BOX = "margin:.6em 0;font-size:13px;line-height:1.5;overflow-x:auto"
-CELL = "padding:.1em .8em;text-align:right;white-space:nowrap"
+EMPTY = ("meta", "img", "link", "br")
 
 
-class ShowsResult:
-    """An estimator whose HTML is scikit-learn's, with its result below once it is fitted.
+class Markup(str):
+    """Text that is HTML already. Nothing a user wrote may be made one without :func:`escaped`."""
 
-    scikit-learn's setting ``display="text"`` turns both off.
+    __slots__ = ()
+
+
+def escaped(value: object) -> Markup:
+    """A value as text of a page, with every character that could be read as markup made harmless."""
+    return value if isinstance(value, Markup) else Markup(escape(str(value)))
+
+
+def tag(name: str, /, *children: object, **attributes: object) -> Markup:
+    """An element. A trailing underscore of an attribute is dropped (``class_``), other underscores are dashes.
+
+    Examples
+    --------
+    >>> tag("p", "a < b", class_="note")
+    '<p class="note">a &lt; b</p>'
     """
-
-    def _result_html(self) -> str:
-        """The result, or nothing before there is one."""
-        raise NotImplementedError
-
-    def _repr_html_inner(self) -> str:
-        return str(estimator_html_repr(self)) + self._result_html()
-
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
-        output: dict[str, str] = super()._repr_mimebundle_(**options)  # type: ignore[misc]
-        if "text/html" in output:
-            output["text/html"] = self._repr_html_inner()
-        return output
+    named = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items())
+    if name in EMPTY:
+        return Markup(f"<{name}{named}>")
+    return Markup(f"<{name}{named}>{joined(children)}</{name}>")
 
 
-def fit_html(fit: FitResult, names: Sequence[str] | None = None) -> str:
-    """A fit as one ``div``: family, K, BIC, whether it converged and its certificate, and the components.
-
-    Parameters
-    ----------
-    fit : FitResult
-    names : d names of columns, optional
-    """
-    return _box(_facts(fit), _weights_bar(fit.mixture), _components(fit.mixture, names))
+def joined(children: Iterable[object], between: str = "") -> Markup:
+    """Several pieces one after the other."""
+    return Markup(between.join(escaped(child) for child in children))
 
 
-def selection_html(selection: Selection, names: Sequence[str] | None = None) -> str:
-    """A selection as one ``div``: its sentences, and its winner as :func:`fit_html` shows it."""
-    fit = selection.best.fit
-    said = "".join(_paragraph(sentence, bold=i == 0) for i, sentence in enumerate(selection.sentences))
-    return _box(said) + (fit_html(fit, names) if fit is not None else "")
-
-
-def _box(*parts: str) -> str:
-    return f'<div class="mixtura-result" style="{BOX}">{"".join(parts)}</div>'
-
-
-def _paragraph(text: str, bold: bool = False) -> str:
-    """Text as it is."""
-    words = f"<b>{escape(text)}</b>" if bold else escape(text)
-    return f'<p style="margin:.2em 0;max-width:60em">{words}</p>'
-
-
-def _facts(fit: FitResult) -> str:
-    """What was fitted, how well, and whether EM ended where it should."""
-    K = fit.n_components
-    title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
-    numbers = (
-        f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with {fit.n_parameters} parameters on "
-        f"{fit.total:,.6g} rows"
-    )
-    ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
-    verdict = [fit.certificate.verdict] if fit.certificate else []
-    spurious = [f"Component {item.component + 1} says nothing about the data: {item.reason}" for item in fit.degenerate]
-    return _paragraph(title, bold=True) + "".join(map(_paragraph, [numbers, ended, *verdict, *spurious]))
-
-
-def _weights_bar(mixture: Mixture) -> str:
-    """The weights as one bar of coloured parts."""
-    starts = np.concatenate([[0.0], np.cumsum(mixture.weights)[:-1]])
-    parts = "".join(
-        f'<rect x="{100 * start:.3f}" y="0" width="{100 * weight:.3f}" height="10" fill="{_colour(k)}">'
-        f"<title>component {k + 1}: {_percent(weight)}</title></rect>"
-        for k, (start, weight) in enumerate(zip(starts, mixture.weights, strict=True))
-    )
-    return (
-        '<svg role="img" aria-label="Weights of the components" width="100%" height="14" viewBox="0 0 100 10" '
-        f'preserveAspectRatio="none" style="display:block;margin:.4em 0;max-width:40em">{parts}</svg>'
+def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: Sequence[int] = (0,)) -> Markup:
+    """A table that scrolls sideways where it is too wide; the columns numbered in ``words`` hold text, the others numbers."""
+    kinds = ["word" if j in words else "number" for j in range(len(heads))]
+    head = tag("tr", *(tag("th", name, scope="col", class_=kind) for name, kind in zip(heads, kinds, strict=True)))
+    body = [tag("tr", *(_cell(cell, kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows]
+    whole = tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption)
+    # The caption stays outside: inside, it would scroll away with a wide table.
+    return joined(
+        [tag("p", caption, class_="caption"), tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)]
     )
 
 
-def _components(mixture: Mixture, names: Sequence[str] | None) -> str:
-    """A row for each component: weight, and mean ± standard deviation of each column."""
-    K, d = mixture.n_components, mixture.n_features
-    rows, columns = min(K, MOST_COMPONENTS), min(d, MOST_COLUMNS)
-    shown = mixture.marginal(np.arange(columns))
-    spreads = np.sqrt(np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns))))
-    heads = ["component", "label", "weight", *_heads(names, d, columns)]
-    body = "".join(_row(k, shown, spreads[k]) for k in range(rows))
-    more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (columns < d)
-    return (
-        f'<table style="border-collapse:collapse;font-size:inherit"><thead><tr>{_cells(heads, "th")}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
-        + _paragraph("Mean ± standard deviation of each column; label is what predict says.")
-        + (_paragraph(f"And {' and '.join(more)}.") if more else "")
-    )
+LONG = 12
+"""A text in a table that is longer than this gets room to be read."""
 
 
-def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
-    """The names of the first columns."""
-    known = [f"column {j}" for j in range(d)] if names is None else [str(name) for name in names]
-    return known[:columns]
+def _cell(value: object, kind: str) -> Markup:
+    is_long = kind == "word" and not isinstance(value, Markup) and len(str(value)) > LONG
+    return tag("td", value, class_=kind + " long" * is_long)
 
 
-def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> str:
-    """One component, with its colour."""
-    dot = f'<span aria-hidden="true" style="color:{_colour(k)}">&#9679;</span> {k + 1}'
-    values = [f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)]
-    return f'<tr><td style="{CELL}">{dot}</td>{_cells([str(k), _percent(mixture.weights[k]), *values], "td")}</tr>'
-
-
-def _cells(texts: Iterable[str], tag: str) -> str:
-    return "".join(f'<{tag} style="{CELL}">{escape(text)}</{tag}>' for text in texts)
-
-
-def _colour(k: int) -> str:
-    return PALETTE[k % len(PALETTE)]
-
-
-def _percent(weight: float) -> str:
-    """``36 %``; never 0 for a component that is there."""
-    return "below 1 %" if 0 < weight < 0.005 else f"{100 * weight:.0f} %"
+def paragraphs(sentences: Iterable[str]) -> Markup:
+    """Each sentence a paragraph."""
+    return joined(tag("p", sentence) for sentence in sentences)

@@ -23,6 +23,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from mixtura.arrays import Array, Labels, Rows
+from mixtura.numbering import number_of
 
 ROWS_AT_ONCE = 8192
 """Rows whose products with all components exist at one time."""
@@ -138,9 +139,9 @@ class MergeTree:
         return np.array(steps, dtype=np.float64).reshape(-1, 4)
 
     def sentence(self, n_clusters: int) -> str:
-        """The outcome for a person; components count from 1."""
+        """The outcome for a person."""
         groups = self.groups(n_clusters)
-        named = ", ".join("+".join(str(k + 1) for k in group) for group in groups)
+        named = ", ".join("+".join(map(number_of, group)) for group in groups)
         before, after = self.entropies[-1], self.entropies[n_clusters - 1]
         return (
             f"{_counted(self.n_components, 'component')} make {_counted(n_clusters, 'cluster')} ({named}); "

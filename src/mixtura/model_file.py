@@ -65,9 +65,11 @@ class Model:
 
     @property
     def clusters(self) -> list[list[int]] | None:
-        """The components of each cluster, counted from 1, where components were merged; else None."""
-        clusters = self.metadata.get("clusters")
-        return clusters if _is_partition(clusters, self.mixture.n_components) else None
+        """The components of each cluster where components were merged; else None. Early files count them from 1."""
+        clusters, K = self.metadata.get("clusters"), self.mixture.n_components
+        if _is_partition(clusters, range(1, K + 1)):
+            return [[k - 1 for k in cluster] for cluster in clusters or ()]
+        return clusters if _is_partition(clusters, range(K)) else None
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
@@ -239,12 +241,12 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
 
 
-def _is_partition(clusters: object, K: int) -> bool:
-    """Whether lists of numbers hold 1 .. K once each."""
+def _is_partition(clusters: Any, components: range) -> bool:
+    """Whether lists of numbers hold each of the components once."""
     if not isinstance(clusters, list) or not all(isinstance(cluster, list) and cluster for cluster in clusters):
         return False
     members = [k for cluster in clusters for k in cluster]
-    return all(type(k) is int for k in members) and sorted(members) == list(range(1, K + 1))
+    return all(type(k) is int for k in members) and sorted(members) == list(components)
 
 
 def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> Covariance:
@@ -314,7 +316,7 @@ def component_summaries(mixture: Mixture, probabilities: Array, names: Sequence[
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     return [
         {
-            "component": k + 1,
+            "component": k,
             "weight": float(mixture.weights[k]),
             "n_rows": int((labels == k).sum()),
             "n_unsure": int((unsure & (labels == k)).sum()),

@@ -26,10 +26,19 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
     >>> bool(np.allclose(radius, np.sqrt(2 * np.log(2))))
     True
     """
-    plane = mixture.marginal(np.array(columns))
     angles = np.linspace(0.0, 2.0 * np.pi, CORNERS)
-    circle = np.sqrt(chi2.ppf(level, 2)) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.asarray(plane.means[:, None, :] + circle @ _roots(plane.covariance.dense()))
+    circle = radius(level) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.asarray(mixture.means[:, None, list(columns)] + circle @ roots(mixture, columns))
+
+
+def radius(level: float) -> float:
+    """How far from the centre, in standard deviations of a plane, the circle is that holds ``level``."""
+    return float(np.sqrt(chi2.ppf(level, 2)))
+
+
+def roots(mixture: Mixture, columns: tuple[int, int]) -> Array:
+    """What makes a unit circle the one-sigma ellipse of each component in two columns: symmetric (K, 2, 2)."""
+    return _roots(mixture.marginal(np.array(columns)).covariance.dense())
 
 
 def intervals(mixture: Mixture, column: int, level: float) -> Array:

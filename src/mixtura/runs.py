@@ -53,8 +53,8 @@ class Effort:
     """
 
     fits: float = 1.5
-    least: float = 4e7
-    patience: int = 60
+    least: float = 1.5e8
+    patience: int = 300
     seconds: float = inf
     size: float = 1.0
 

@@ -23,6 +23,7 @@ from mixtura.initialisers import Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
+from mixtura.numbering import component_name
 from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
@@ -228,7 +229,7 @@ def _reason(fit: FitResult) -> str:
     if fit.degenerate:
         first = fit.degenerate[0]
         more = f" (and {len(fit.degenerate) - 1} more)" if len(fit.degenerate) > 1 else ""
-        return f"degenerate: component {first.component + 1}{more}: {first.reason}"
+        return f"degenerate: {component_name(first.component)}{more}: {first.reason}"
     return "" if fit.converged else fit.stop.value
 
 

@@ -21,9 +21,9 @@ from mixtura.criteria import check_criterion
 from mixtura.errors import DegenerateWarning
 from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
-from mixtura.markup import ShowsResult, selection_html
 from mixtura.mixture import Mixture
 from mixtura.protocols import Family
+from mixtura.result_html import ShowsResult, selection_html
 from mixtura.results import Candidate, Selection
 from mixtura.runs import Effort, Plan
 from mixtura.search import calm, usual_starts, workers_for
@@ -56,7 +56,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
         for survey weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families.
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` the moves that follow
+        them have a smaller effort for each candidate (:data:`PER_CELL`).
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
 

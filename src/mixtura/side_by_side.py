@@ -15,6 +15,7 @@ from mixtura.arrays import Array, Labels
 from mixtura.compare import Comparison, Method
 from mixtura.contenders import MIXTURE, NOISE, NOT_LABELLED
 from mixtura.contrast import telling_columns
+from mixtura.numbering import number_of
 from mixtura.plots import GREY, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.look import LEGEND, counted, headline, plain, tidy, whole_title
@@ -78,6 +79,7 @@ def plot_comparison(
     _limit_all(panels.flat[0], places)
     if comparison.mixture is not None:
         _draw_components(panels.flat[1], comparison, rows, chosen)
+        _make_room_for_ellipses(panels.flat[1])
     for ax in panels[1]:
         ax.set_xlabel(plain(str(names[chosen[0]])))
     for ax in panels[:, 0]:
@@ -129,7 +131,7 @@ def _limit_all(ax: Axes, places: Array) -> None:
 def _draw_method(ax: Axes, method: Method, labels: Labels | None, comparison: Comparison, places: Array) -> None:
     """The rows of one panel and what the method found."""
     if labels is None:
-        headline(ax, method.name, f"failed: {method.reason}")
+        headline(ax, method.name, f"no result: {method.reason}")
         return
     colours = _colours_of(method.name, labels, comparison)
     seen = labels != NOT_LABELLED
@@ -179,10 +181,18 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
         ax.add_patch(covariance_ellipse(mean * spread + centre, covariance, sigmas, colour))
 
 
+def _make_room_for_ellipses(ax: Axes) -> None:
+    """The limits, which all panels share, hold every ellipse."""
+    boxes = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    for box in boxes:
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        ax.set(xlim=(min(left, box.x0), max(right, box.x1)), ylim=(min(low, box.y0), max(high, box.y1)))
+
+
 def _add_legend(figure: Figure, labels: dict[str, Labels]) -> None:
-    """One legend for all panels; clusters count from 1, as in the files."""
+    """One legend for all panels."""
     most = max((int(found.max()) + 1 for found in labels.values()), default=0)
-    handles = [_dot(colour, str(k)) for k, colour in enumerate(component_colours(most), start=1)]
+    handles = [_dot(colour, number_of(k)) for k, colour in enumerate(component_colours(most))]
     if any((found == NOISE).any() for found in labels.values()):
         handles.append(_dot("#a4a6a9", "noise"))
     if handles:

@@ -37,12 +37,15 @@ from mixtura.contenders import (
     Outcome,
     core_distances,
     count,
+    is_cut_short,
     n_clusters,
     neighbours,
 )
 from mixtura.estimators import GaussianMixture
 from mixtura.merging import merge_tree
 from mixtura.mixture import Mixture
+from mixtura.numbering import number_of
+from mixtura.results import StopReason
 from mixtura.selector import GaussianMixtureSelector
 
 EMPTY = 1.5
@@ -236,6 +239,8 @@ def _spheres(rows: Array, model: GaussianMixture, seed: int | None) -> float:
     """How much worse equal spheres, the model of K-Means, are by BIC; each column has the unit that suits them best."""
     try:
         spheres = GaussianMixture(model.n_components, covariance_type="EEI", random_state=seed).fit(rows)
+        if spheres.result_.stop is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
         return float(spheres.bic(rows) - model.bic(rows))
     except ValueError:  # fewer distinct rows than components
         return float("nan")
@@ -244,7 +249,10 @@ def _spheres(rows: Array, model: GaussianMixture, seed: int | None) -> float:
 def _chosen_by_bic(rows: Array, model: GaussianMixture, seed: int | None) -> Mixture:
     """A mixture with as many components as it takes, where the one that was asked for has too few."""
     ks, family = range(1, LARGEST_K + 1), model.result_.family
-    return GaussianMixtureSelector(ks, families=[family], random_state=seed).fit(rows).mixture_
+    selector = GaussianMixtureSelector(ks, families=[family], random_state=seed).fit(rows)
+    if is_cut_short(selector.selection_, ks):
+        raise KeyboardInterrupt
+    return selector.mixture_
 
 
 def _bent(mixture: Mixture, rows: Array, hierarchy: Labels, hollow: Mapping[int, float]) -> dict[str, Any]:
@@ -377,7 +385,7 @@ def _where_there_is_noise(e: Evidence) -> Verdict | None:
         return None
     suits = [name for name in (DENSITY, HIERARCHY) if e.background_noise.get(name, 0.0) >= 0.5]
     many = len(e.background) > 1
-    named = f"component{'s' * many} {_listed([str(k) for k in e.background])} of the mixture"
+    named = f"component{'s' * many} {_listed([number_of(k) for k in e.background])} of the mixture"
     return Verdict(
         tuple(suits),
         (

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array
 from mixtura.errors import DataError, MissingExtraError
+from mixtura.numbering import column_name
 
 DELIMITERS = ",;\t|"
 SNIFFED_ROWS = 20
@@ -306,7 +307,7 @@ def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
     records = _records(text, delimiter)
     header = [cell.strip() for cell in next(records, (0, []))[1]]
     if not header:
-        raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty.")
+        raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty. Check the path.")
     if all(_is_number(cell) for cell in header):
         dots = ", ..." if len(header) > 4 else ""
         example = ",".join(f"x{j + 1}" for j in range(min(len(header), 4)))
@@ -493,21 +494,21 @@ def _rows(columns: Sequence[np.ndarray]) -> Iterable[tuple[object, ...]]:
 
 
 def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
-    """The columns of memberships.csv: row and label count from 1."""
+    """The columns of memberships.csv: rows count from 1, labels are those of ``predict``."""
     columns: dict[str, np.ndarray] = {
         "row": np.arange(1, len(probabilities) + 1),
-        "label": probabilities.argmax(axis=1) + 1,
+        "label": probabilities.argmax(axis=1),
     }
-    columns.update((f"probability_{k}", values) for k, values in enumerate(probabilities.T, start=1))
+    columns.update((column_name("probability", k), values) for k, values in enumerate(probabilities.T))
     columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
     return columns
 
 
 def cluster_columns(probabilities: Array, clusters: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-    """Further columns where components, counted from 1, were merged into clusters: the most probable one, and each probability."""
-    merged = np.stack([probabilities[:, [k - 1 for k in cluster]].sum(axis=1) for cluster in clusters], axis=1)
-    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1) + 1}
-    columns.update((f"cluster_probability_{g}", values) for g, values in enumerate(merged.T, start=1))
+    """Further columns where components were merged into clusters: the most probable one, and each probability."""
+    merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
+    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
+    columns.update((column_name("cluster_probability", g), values) for g, values in enumerate(merged.T))
     return columns
 
 

@@ -15,6 +15,7 @@ from mixtura.errors import InferenceError
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture, posterior
 from mixtura.moments import Scatter
+from mixtura.numbering import component_name
 from mixtura.parametrisation import public_covariances
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
@@ -150,7 +151,7 @@ class Uncertainty(ABC):
     def rows(self, level: float = 0.95, columns: Sequence[str] | None = None) -> list[dict[str, object]]:
         """The table: one row per free-standing number (matrices above the diagonal are left out).
 
-        ``component`` is numbered from 0, and None where all components share the number. ``columns`` names the columns of X.
+        ``component`` is None where all components share the number. ``columns`` names the columns of X.
         """
         interval = self.interval(level)
         names = list(columns) if columns is not None else [str(j) for j in range(self.mixture.n_features)]
@@ -222,7 +223,7 @@ def refuse_degenerate(mixture: Mixture, family: Family, regularisation: Regulari
     """No errors for a component that says nothing about the data, nor for copies."""
     degenerate = degenerate_components(mixture, family, regularisation, survey)
     if degenerate:
-        listed = "; ".join(f"component {item.component}: {item.reason}" for item in degenerate[:3])
+        listed = "; ".join(f"{component_name(item.component)}: {item.reason}" for item in degenerate[:3])
         raise InferenceError(
             f"no standard errors: the fit has {len(degenerate)} degenerate component(s) ({listed}), where the likelihood has no "
             "proper maximum. Reduce n_components or choose a stricter covariance_type."

@@ -21,6 +21,7 @@ from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
 from mixtura.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.moments import Scatter
+from mixtura.numbering import component_name
 from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
 from mixtura.protocols import Family
 from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
@@ -551,7 +552,7 @@ def check_weights(given: Any, K: int) -> Array:
         raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {weights.sum():.5f}")
     if not (weights > 0).all():
         raise ValueError(
-            f"The parameter 'weights' has a zero at component {int(np.argmin(weights))}: such a component can never come back. "
+            f"The parameter 'weights' has a zero at {component_name(np.argmin(weights))}: such a component can never come back. "
             "Give it a small positive weight or reduce n_components."
         )
     return weights

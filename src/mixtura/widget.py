@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array, Rows
+from mixtura import canvas
+from mixtura.arrays import Rows
 from mixtura.errors import MissingExtraError
-from mixtura.outlines import outlines
-from mixtura.plots import component_colours
 from mixtura.plots.subject import mixture_of, names_of
 
 try:
@@ -23,11 +21,6 @@ except ImportError:
         "mixtura.widget needs anywidget, which is not installed. Run: pip install 'mixtura[notebook]'"
     ) from None
 
-MODULE = Path(__file__).parent / "web" / "static" / "scatter.js"
-
-LEVELS = (0.5, 0.95)
-"""The share of a component that each of its ellipses holds."""
-
 
 class ScatterWidget(anywidget.AnyWidget):
     """What :func:`scatter` makes: ``selected`` is the row (from 0) that was clicked last, -1 at first; set it to mark a row.
@@ -35,13 +28,14 @@ class ScatterWidget(anywidget.AnyWidget):
     ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
     """
 
-    _esm = MODULE.read_text(encoding="utf-8")
+    _esm = canvas.MODULE.read_text(encoding="utf-8")
 
     x = traitlets.Bytes().tag(sync=True)
     y = traitlets.Bytes().tag(sync=True)
     x_axis = traitlets.Dict().tag(sync=True)
     y_axis = traitlets.Dict().tag(sync=True)
     memberships = traitlets.Bytes().tag(sync=True)
+    shares = traitlets.Bytes().tag(sync=True)
     certainty = traitlets.Bytes().tag(sync=True)
     colours: traitlets.List[Any] = traitlets.List().tag(sync=True)
     centres: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -50,6 +44,8 @@ class ScatterWidget(anywidget.AnyWidget):
     selected = traitlets.Int(-1).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
     plain = traitlets.Bool(False).tag(sync=True)
+    first_row = traitlets.Int(0).tag(sync=True)
+    word = traitlets.Unicode("component").tag(sync=True)
 
 
 def scatter(
@@ -84,18 +80,19 @@ def scatter(
     mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
     _check(rows, mixture.n_features, shown)
     names = names_of(result, X, columns, mixture.n_features)
-    shares = mixture.posterior(rows)
-    (x, x_axis), (y, y_axis) = (_axis(names[j], rows[:, j]) for j in shown)
+    memberships = mixture.posterior(rows)
+    (x, x_axis), (y, y_axis) = (canvas.axis(names[j], rows[:, j]) for j in shown)
     return ScatterWidget(
         x=x,
         y=y,
         x_axis=x_axis,
         y_axis=y_axis,
-        memberships=np.rint(255.0 * shares).astype(np.uint8).tobytes(),
-        certainty=shares.max(axis=1).astype("<f4").tobytes(),
-        colours=np.rint(255.0 * component_colours(mixture.n_components)).astype(int).tolist(),
-        centres=mixture.means[:, list(shown)].tolist(),
-        ellipses=[outlines(mixture, shown, level).tolist() for level in LEVELS],
+        memberships=canvas.hues(memberships),
+        shares=canvas.shares(memberships),
+        certainty=canvas.certainty(memberships),
+        colours=canvas.colours(mixture.n_components),
+        centres=canvas.centres(mixture, shown).tolist(),
+        ellipses=[level.tolist() for level in canvas.frames(mixture, shown)],
         threshold=threshold,
         title=f"{len(rows)} points, {names[shown[1]]} over {names[shown[0]]}, {mixture.n_components} components",
     )
@@ -108,10 +105,3 @@ def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
         )
     if len(set(shown)) != 2 or not all(0 <= j < d for j in shown):
         raise ValueError(f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A scatter needs two.")
-
-
-def _axis(name: str, values: Array) -> tuple[bytes, dict[str, Any]]:
-    """A column from 0 to 1 (n float32), and what that means."""
-    low, high = float(values.min()), float(values.max())
-    high = high if high > low else low + 1.0
-    return ((values - low) / (high - low)).astype("<f4").tobytes(), {"name": name, "low": low, "high": high}

@@ -44,8 +44,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
-for _name in COMMANDS:
-    app.command(import_module(f"mixtura.cli.{_name}").run, name=_name)
+for _place, _name in enumerate(COMMANDS):
+    app.command(import_module(f"mixtura.cli.{_name}").run, name=_name, sort_key=_place)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:
-        return _complain(f"{error} Run 'mixtura --help' to see what can be asked.", MISUSE)
+        command = "".join(f" {token}" for token in tokens[:1] if token in COMMANDS)
+        return _complain(f"{error} Run 'mixtura{command} --help' to see what can be asked.", MISUSE)
     except OSError as error:
         words = f"{error.filename}: {error.strerror}. Check the path." if error.filename is not None else str(error)
         return _complain(words, MISUSE if isinstance(error, FileExistsError) else WRONG_DATA)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from mixtura.cli.data import Data, with_names
+from mixtura.cli.endings import UsageError
+from mixtura.cli.options import AtLeastTwo, Count, merge_wish
 from mixtura.cli.selecting import Found
 from mixtura.console import Plain, progress_bar
 
@@ -17,32 +21,56 @@ if TYPE_CHECKING:
 ErrorMethod = Literal["information", "scores", "sandwich", "bootstrap", "weighted", "parametric", "jackknife"]
 
 
+@Parameter(name="*")
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for beyond the selection itself."""
+    """What is asked for beyond the selection itself, as it was typed."""
 
-    seed: int
-    bootstrap: int | None = None
+    bootstrap: Count = None
+    """Choose again on this many resamples of the rows: how sure are the number and the family?"""
+
     errors: ErrorMethod | None = None
-    replicates: int | None = None
-    level: float = 0.95
-    merge: int | Literal["elbow"] | None = None
+    """Standard errors and intervals of the chosen model: information is the usual way."""
+
+    replicates: AtLeastTwo = None
+    """Refits for the errors by bootstrap, weighted, parametric (999) or jackknife (each row)."""
+
+    level: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.95
+    """Of the intervals."""
+
+    merge: str | None = None
+    """Merge components into clusters of any shape: elbow finds how many, or give their number."""
+
+    @property
+    def refits(self) -> bool:
+        """Whether the errors come from refits."""
+        return self.errors in ("bootstrap", "weighted", "parametric", "jackknife")
+
+    def check(self) -> None:
+        """Refuse what makes no sense before a file is read."""
+        merge_wish(self.merge)
+        if self.replicates is not None and not self.refits:
+            raise UsageError("--replicates are refits; add --errors bootstrap, weighted, parametric or jackknife.")
+
+
+NOTHING = Wishes()
+"""What is asked for when nothing is said."""
 
 
 def merging(found: Found, wishes: Wishes) -> tuple[MergeTree, dict[str, Any]]:
-    """The tree of merges, and the clusters that were asked for; components and clusters count from 1."""
+    """The tree of merges, and the clusters that were asked for."""
     from mixtura.merging import merge_tree
 
     tree = merge_tree(found.probabilities)
-    by_elbow = wishes.merge == "elbow" or wishes.merge is None
-    n_clusters = tree.elbow() if by_elbow else min(int(wishes.merge or 1), tree.n_components)
-    asked = "" if by_elbow or n_clusters == wishes.merge else f" {wishes.merge} were asked for, but merging makes no new ones."
+    wish = merge_wish(wishes.merge)
+    n_clusters = min(wish, tree.n_components) if isinstance(wish, int) else tree.elbow()
+    asked = f" {wish} were asked for, but merging makes no new ones." if isinstance(wish, int) and n_clusters < wish else ""
     document = {
-        "chosen_by": "elbow" if by_elbow else "number",
+        "chosen_by": "number" if isinstance(wish, int) else "elbow",
         "n_clusters": n_clusters,
-        "clusters": [[k + 1 for k in group] for group in tree.groups(n_clusters)],
+        "clusters": [list(group) for group in tree.groups(n_clusters)],
         "entropies": {str(n): value for n, value in enumerate(tree.entropies.tolist(), start=1)},
-        "merges": [{"pair": [k + 1 for k in merge.pair], "gain": merge.gain, "rows": merge.rows} for merge in tree.merges],
+        "merges": [{"pair": list(merge.pair), "gain": merge.gain, "rows": merge.rows} for merge in tree.merges],
         "sentence": tree.sentence(n_clusters) + asked,
     }
     return tree, document
@@ -84,16 +112,17 @@ def standard_errors(
         return None
     if document["interrupted"]:
         return {"method": wishes.errors, "refused": "not computed after Ctrl-C"}
-    refits = wishes.errors not in ("information", "scores", "sandwich")
     total = wishes.replicates or (len(read.X) if wishes.errors == "jackknife" else 999)
     done = iter(range(1, 2**62))
     try:
-        with progress_bar(err, "refits for the standard errors" if refits else "standard errors", total if refits else 1) as move:
+        with progress_bar(
+            err, "refits for the standard errors" if wishes.refits else "standard errors", total if wishes.refits else 1
+        ) as move:
             found = selector.best_estimator_.standard_errors(
                 read.X, method=wishes.errors, n_replicates=wishes.replicates, on_replicate=lambda _: move(next(done))
             )
     except ValueError as refusal:
-        return {"method": wishes.errors, "refused": with_names(_counted_from_one(str(refusal)), read.names)}
+        return {"method": wishes.errors, "refused": with_names(str(refusal), read.names)}
     except KeyboardInterrupt:
         document["interrupted"] = True
         return {"method": wishes.errors, "refused": "Ctrl-C came before two refits were done"}
@@ -103,16 +132,5 @@ def standard_errors(
         "method": wishes.errors,
         "level": wishes.level,
         "notes": list(found.notes),
-        "parameters": [{**row, "component": "all" if row["component"] is None else _from_one(row["component"])} for row in rows],
+        "parameters": [{**row, "component": "all" if row["component"] is None else row["component"]} for row in rows],
     }
-
-
-def _counted_from_one(message: str) -> str:
-    """The library counts components from 0, people from 1."""
-    return re.sub(r"\bcomponent (\d+)", lambda found: f"component {int(found[1]) + 1}", message)
-
-
-def _from_one(component: object) -> int:
-    """People count from 1."""
-    assert isinstance(component, int)
-    return component + 1

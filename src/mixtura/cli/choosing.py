@@ -1,31 +1,50 @@
-"""A model of a table for the commands that show it: the selection of ``mixtura fit``, with fewer settings."""
+"""What a model of a table is chosen from, for every command that looks for one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mixtura.cli.data import Data
-from mixtura.cli.options import component_numbers, criterion_name, family_names
-from mixtura.cli.selecting import select
-from mixtura.console import Plain
+from cyclopts import Parameter
+
+from mixtura.cli.options import Columns, Count, Seed, Threads, component_numbers, criterion_name, family_names
 
 if TYPE_CHECKING:
-    from mixtura.results import Selection
     from mixtura.selector import GaussianMixtureSelector
 
 
+@Parameter(name="*")
 @dataclass(frozen=True)
 class Wanted:
     """What is to be chosen from, as it was typed."""
 
-    max_components: int | None
-    components: str | None
-    families: str
-    criterion: str
-    seed: int
-    threads: int | None
-    starts: int | None
+    columns: Columns = None
+
+    max_components: Count = None
+    """Try 1 up to this many components (10)."""
+
+    components: str | None = None
+    """Try exactly these: 3, or 1:10, or 2,4,6."""
+
+    families: str = "all"
+    """all, or names with commas such as VVV,EEE."""
+
+    criterion: str = "bic"
+    """What decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc, awe, nec, entropy, or cv (cross-validation)."""
+
+    starts: Count = None
+    """Full runs from this many starts, and no more. By default eight starts run shortly and the best of them on; then moves try to
+    leave the best optimum: components are swapped, put where they gain most, split, joined and cut anew, or all replaced; of ten or
+    more, many at once."""
+
+    seed: Seed = 0
+
+    threads: Threads = None
+
+    @property
+    def all_families(self) -> bool:
+        """Whether no family was left out."""
+        return self.families.strip().lower() == "all"
 
     def check(self) -> None:
         """Refuse what makes no sense before a file is read."""
@@ -36,30 +55,37 @@ class Wanted:
     def words(self) -> list[str]:
         """The options that are not at their defaults, and the seed."""
         given = {
+            "--columns": self.columns,
             "--max-components": self.max_components,
             "--components": self.components,
-            "--families": None if self.families == "all" else self.families,
+            "--families": None if self.all_families else self.families,
             "--criterion": None if self.criterion == "bic" else self.criterion,
             "--starts": self.starts,
         }
         named = [word for option, value in given.items() if value is not None for word in (option, str(value))]
         return [*named, "--seed", str(self.seed)]
 
+    def n_candidates(self, n_columns: int) -> int:
+        """How many there are; with one column there are no shapes and axes to choose from."""
+        names = family_names(self.families)
+        kept = [name for name in names if name.endswith("II")] if self.all_families and n_columns == 1 else names
+        return len(component_numbers(self.components, self.max_components)) * len(kept)
 
-def choose(wanted: Wanted, read: Data, bars: Plain) -> tuple[GaussianMixtureSelector, Selection, bool]:
-    """The selector, what it found, and whether Ctrl-C cut it short."""
-    from mixtura.selector import GaussianMixtureSelector
+    def selector(self, **further: Any) -> GaussianMixtureSelector:
+        """What will choose."""
+        from mixtura.selector import GaussianMixtureSelector
 
-    ks, names = component_numbers(wanted.components, wanted.max_components), family_names(wanted.families)
-    if len(read.names) == 1 and wanted.families.strip().lower() == "all":  # with one column there are no shapes and axes
-        names = [name for name in names if name.endswith("II")]
-    selector = GaussianMixtureSelector(
-        ks,
-        families="all" if wanted.families.strip().lower() == "all" else names,
-        criterion=criterion_name(wanted.criterion),
-        n_init=wanted.starts,
-        random_state=wanted.seed,
-        component_order="weight",
-        n_threads=wanted.threads,
-    )
-    return selector, *select(selector, read, bars, len(ks) * len(names))
+        return GaussianMixtureSelector(
+            component_numbers(self.components, self.max_components),
+            families="all" if self.all_families else family_names(self.families),
+            criterion=criterion_name(self.criterion),
+            n_init=self.starts,
+            random_state=self.seed,
+            component_order="weight",
+            n_threads=self.threads,
+            **further,
+        )
+
+
+USUAL = Wanted()
+"""What is chosen from when nothing is said."""

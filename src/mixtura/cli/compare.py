@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.data import STANDARD_INPUT, Data, in_the_words_of, read_data
-from mixtura.cli.endings import DONE, UsageError
-from mixtura.cli.options import Columns, Force, Json, Quiet, Seed, family_names
-from mixtura.console import Plain, grid, notes, print_json, progress_bar
+from mixtura.cli.data import Data, in_the_words_of, read_data
+from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
+from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, family_names
+from mixtura.cli.target import named_after
+from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 if TYPE_CHECKING:
     from mixtura.arrays import Labels
@@ -42,7 +43,7 @@ ROWS = {
     "davies_bouldin": "Davies-Bouldin (lower is better)",
     "truth_ari": "adjusted Rand index with the truth",
     "truth_nmi": "normalised mutual information with it",
-    "reason": "why it failed",
+    "reason": "why there is nothing",
 }
 """The rows of the table that is printed; what no method has is left out."""
 
@@ -55,7 +56,7 @@ def run(
     components: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     family: str = "VVV",
     columns: Columns = None,
-    output: Path | None = None,
+    output: Output = None,
     force: Force = False,
     seed: Seed = 0,
     json: Json = False,
@@ -64,7 +65,7 @@ def run(
     """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which of them suits it.
 
     All take the same standardised columns, and each chooses its settings by a rule that is told. Writes comparison.png,
-    methods.csv and labels.csv. The rules are explained in docs/comparing.md.
+    methods.csv and labels.csv. Ctrl-C keeps the methods that are done. The rules are explained in docs/comparing.md.
 
     Parameters
     ----------
@@ -85,9 +86,9 @@ def run(
     families = family_names(family)
     if len(families) != 1 and family.strip().lower() != "all":
         raise UsageError(f"--family must be one family such as VVV, or all, but {family!r} came.")
-    folder = output or Path(f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.comparison")
+    folder = output or named_after(data, ".comparison")
     refuse_to_overwrite([folder / name for name in FILES], force)
-    out, err, bars = Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+    out, err, bars = consoles(quiet=quiet, json=json)
     read = read_data(data, columns, out, truth)
     with folder_for_results(folder), notes(err):
         with progress_bar(bars, "", 4) as move, in_the_words_of(read):
@@ -105,7 +106,7 @@ def run(
     _report(out, document)
     if json:
         print_json(document)
-    return DONE
+    return INTERRUPTED if found.interrupted else DONE
 
 
 def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
         "columns": list(read.names),
         "truth": truth,
         "random_state": seed,
+        "interrupted": found.interrupted,
         "suits": list(found.suits),
         "sentences": list(found.sentences),
         "methods": found.rows(),
@@ -146,8 +148,10 @@ def _write(folder: Path, found: Comparison, read: Data) -> None:
 
 
 def _in_words(labels: Labels) -> list[str]:
-    """Clusters from 1, ``noise``, and nothing for a row that is not labelled."""
-    return [str(label + 1) if label >= 0 else "noise" if label == -1 else "" for label in labels.tolist()]
+    """Clusters, -1 for noise as scikit-learn has it, and nothing for a row that is not labelled."""
+    from mixtura.contenders import NOT_LABELLED
+
+    return ["" if label == NOT_LABELLED else str(label) for label in labels.tolist()]
 
 
 def _text(value: Any) -> Any:
@@ -170,6 +174,8 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
     out.say(f"\n{document['sentences'][0]}", style="bold")
     for sentence in document["sentences"][1:]:
         out.say(sentence)
+    if document["interrupted"]:
+        out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")
     out.say("Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows are left out of them.")
     out.say("\nWrote " + "\n      ".join(document["files"]))
 
@@ -177,7 +183,7 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
 def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
     """The matrix of adjusted Rand indices."""
     names = [str(row["name"]) for row in methods]
-    table = grid("", *names, title="Agreement: adjusted Rand index, 1 for the same clusters and about 0 for chance")
+    table = grid("", *names, title="Agreement: adjusted Rand index (1 same, about 0 chance)")
     for row in methods:
         table.add_row(str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names))
     out.print(table)

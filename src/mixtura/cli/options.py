@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -20,6 +21,7 @@ Threads = Annotated[
 ]
 Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
 AtLeastTwo = Annotated[int | None, Parameter(validator=Number(gte=2))]
+Output = Annotated[Path | None, Parameter(alias="-o")]
 Quiet = Annotated[bool, Parameter(alias="-q", help="Print nothing but notes and errors.")]
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mixtura.cli.choosing import Wanted, choose
-from mixtura.cli.data import STANDARD_INPUT, Data, read_data
+from mixtura.cli.choosing import USUAL, Wanted
+from mixtura.cli.data import Data, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Columns, Count, Force, Quiet, Seed, Threads
-from mixtura.cli.target import check_target, written_at_once
-from mixtura.console import Plain, notes
+from mixtura.cli.options import Force, Output, Quiet
+from mixtura.cli.selecting import select, winner
+from mixtura.cli.target import check_target, named_after, written_at_once
+from mixtura.console import consoles, notes
 
 if TYPE_CHECKING:
     from mixtura.results import Selection
@@ -28,18 +29,11 @@ def run(
     kind: Kind | None = None,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    output: Output = None,
     shown: Annotated[
         str | None, Parameter(help="Columns to draw, with commas between them; the model reads all that are used.")
     ] = None,
-    max_components: Count = None,
-    components: str | None = None,
-    families: str = "all",
-    criterion: str = "bic",
-    columns: Columns = None,
-    starts: Count = None,
-    seed: Seed = 0,
-    threads: Threads = None,
+    wanted: Wanted = USUAL,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
@@ -57,30 +51,17 @@ def run(
         which is a film.
     output
         The file; by default NAME.KIND.png here, or NAME.em.gif.
-    max_components
-        Try 1 up to this many components (10).
-    components
-        Try exactly these: 3, or 1:10, or 2,4,6.
-    families
-        all, or names with commas such as VVV,EEE.
-    criterion
-        What decides, lower is better: see mixtura fit.
-    starts
-        Full runs from this many starts. By default eight short ones, the best to the end.
     """
-    wanted = Wanted(max_components, components, families, criterion, seed, threads, starts)
     wanted.check()
     chosen = _kind(kind, output)
-    target = output or Path(
-        f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.{chosen}{'.gif' if chosen == 'em' else '.png'}"
-    )
+    target = output or named_after(data, f".{chosen}{'.gif' if chosen == 'em' else '.png'}")
     check_target(target, FILMS if chosen == "em" else PICTURES, force, chosen)
-    out, err, bars = Plain(quiet=quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
-    read = read_data(data, columns, out)
+    out, err, bars = consoles(quiet=quiet)
+    read = read_data(data, wanted.columns, out)
     names = _shown(shown, read, chosen)
     with written_at_once(target) as part, notes(err):
-        _, selection, interrupted = choose(wanted, read, bars)
-        _draw(chosen, part, selection, read, names, seed)
+        selection, interrupted = select(wanted.selector(), read, bars, wanted.n_candidates(len(read.names)))
+        _draw(chosen, part, selection, read, names, wanted.seed)
     out.say(selection.sentences[0])
     out.say(f"Wrote {target}")
     return INTERRUPTED if interrupted else DONE
@@ -131,7 +112,6 @@ def _draw(kind: Kind, target: Path, selection: Selection, read: Data, shown: Seq
 def _without_data(kind: Kind, selection: Selection, read: Data) -> Any:
     """A picture of how the model came to be."""
     from mixtura import plots
-    from mixtura.cli.selecting import winner
     from mixtura.merging import merge_tree
 
     if kind == "criteria":

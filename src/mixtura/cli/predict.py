@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from mixtura.cli.endings import DONE
-from mixtura.cli.options import Force, Json
+from mixtura.cli.options import Force, Json, Output
 from mixtura.cli.result_files import memberships
 from mixtura.console import print_json
 
 
-def run(model: Path, data: str, /, *, output: Path | None = None, force: Force = False, json: Json = False) -> int:
+def run(model: Path, data: str, /, *, output: Output = None, force: Force = False, json: Json = False) -> int:
     """Assign the rows of a table to the components of a saved model, and to the clusters they were merged into.
 
     Columns are matched by name: their order does not matter, and further columns are ignored.

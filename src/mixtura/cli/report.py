@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
-
-from mixtura.cli.choosing import Wanted, choose
-from mixtura.cli.data import STANDARD_INPUT, Data, read_data
+from mixtura.cli.choosing import USUAL, Wanted
+from mixtura.cli.data import STANDARD_INPUT, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED
-from mixtura.cli.options import Columns, Count, Force, Quiet, Seed, Threads
-from mixtura.cli.target import check_target, written_at_once
-from mixtura.console import Plain, notes
+from mixtura.cli.options import Force, Output, Quiet
+from mixtura.cli.selecting import select
+from mixtura.cli.target import check_target, named_after, written_at_once
+from mixtura.console import consoles, notes
 
 if TYPE_CHECKING:
-    from mixtura.results import Selection
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.report import Origin
 
 
 def run(
     data: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    max_components: Count = None,
-    components: str | None = None,
-    families: str = "all",
-    criterion: str = "bic",
-    columns: Columns = None,
-    starts: Count = None,
-    seed: Seed = 0,
-    threads: Threads = None,
+    output: Output = None,
+    wanted: Wanted = USUAL,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
@@ -45,46 +35,31 @@ def run(
         CSV or Parquet file with a header; - reads standard input.
     output
         The HTML file; by default NAME.report.html here.
-    max_components
-        Try 1 up to this many components (10).
-    components
-        Try exactly these: 3, or 1:10, or 2,4,6.
-    families
-        all, or names with commas such as VVV,EEE.
-    criterion
-        What decides, lower is better: see mixtura fit.
-    starts
-        Full runs from this many starts. By default eight short ones, the best to the end.
     """
-    wanted = Wanted(max_components, components, families, criterion, seed, threads, starts)
+    from mixtura.report import Study, page_of
+
     wanted.check()
-    target = output or Path(f"{'stdin' if data == STANDARD_INPUT else Path(data).stem}.report.html")
+    target = output or named_after(data, ".report.html")
     check_target(target, (".html",), force, "a report")
-    out, err, bars = Plain(quiet=quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
-    read = read_data(data, columns, out)
+    out, err, bars = consoles(quiet=quiet)
+    read = read_data(data, wanted.columns, out)
     with written_at_once(target) as part, notes(err):
-        selector, selection, interrupted = choose(wanted, read, bars)
-        part.write_text(_page(data, columns, wanted, read, selector, selection, interrupted), encoding="utf-8")
+        selector = wanted.selector()
+        selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)))
+        study = Study(
+            selection, selector, read.X, read.names, _origin(data, wanted), tuple(read.left_out), interrupted, selection.best.starts
+        )
+        part.write_text(page_of(study), encoding="utf-8")
     for sentence in selection.sentences:
         out.say(sentence)
     out.say(f"\nWrote {target}")
     return INTERRUPTED if interrupted else DONE
 
 
-def _page(
-    data: str,
-    columns: str | None,
-    wanted: Wanted,
-    read: Data,
-    selector: GaussianMixtureSelector,
-    selection: Selection,
-    interrupted: bool,
-) -> str:
-    """The report as text."""
-    from mixtura.report import Origin, Study, page_of
+def _origin(data: str, wanted: Wanted) -> Origin:
+    """Where the data came from, and the command that makes the report again."""
+    from mixtura.report import Origin
 
-    typed = "-" if data == STANDARD_INPUT else data
-    command = ["mixtura", "report", typed, *([] if columns is None else ["--columns", columns]), *wanted.words()]
-    origin = Origin("-", "", tuple(command)) if typed == "-" else Origin.of_file(data, command)
-    study = Study(selection, selector, read.X, read.names, origin, tuple(read.left_out), interrupted, selection.best.starts)
-    return page_of(study)
+    if data == STANDARD_INPUT:
+        return Origin("-", "", ("mixtura", "report", "-", *wanted.words()))
+    return Origin.of_file(data, ("mixtura", "report", data, *wanted.words()))

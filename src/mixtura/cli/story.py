@@ -10,6 +10,7 @@ from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selecting import Found, winner
 from mixtura.cli.words import counted, title, to_the_place_of, with_spread
 from mixtura.console import Plain, grid
+from mixtura.numbering import at_the_beginning, component_name
 
 UNSURE = 0.9
 """A row whose largest probability is smaller is called unsure."""
@@ -33,7 +34,7 @@ def fit_document(found: Found, read: Data, settings: Mapping[str, Any], seed: in
         "left_out": [{"column": name, "reason": reason} for name, reason in read.left_out],
         "criterion": selection.criterion,
         "lower_is_better": True,
-        "settings": {key: value for key, value in settings.items() if key != "criterion"},
+        "settings": dict(settings),
         "random_state": seed,
         "interrupted": interrupted,
         "sentences": [with_names(sentence, read.names) for sentence in selection.sentences],
@@ -84,7 +85,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
     for component in document["components"]:
         unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
         size = f"{100 * component['weight']:.1f} %, {counted(component['n_rows'], 'row')}"
-        out.say(f"\nComponent {component['component']}: {size}{unsure}", style="bold")
+        out.say(f"\n{at_the_beginning(component_name(component['component']))}: {size}{unsure}", style="bold")
         out.say("  " + ", ".join(f"{name} {with_spread(mean, component['sd'][name])}" for name, mean in component["mean"].items()))
     out.say(f"\n{document['n_unsure']} of {document['n_rows']} rows are unsure: their largest probability is below {UNSURE:g}.")
     if document["merging"]:

@@ -1,4 +1,4 @@
-"""The one file that a command writes."""
+"""Where a command writes to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mixtura.cli.data import STANDARD_INPUT
 from mixtura.cli.endings import UsageError
+
+
+def named_after(data: str, ending: str) -> Path:
+    """``NAME.ending`` here, where the user names no other place."""
+    return Path(("stdin" if data == STANDARD_INPUT else Path(data).stem) + ending)
 
 
 def check_target(target: Path, endings: Sequence[str], force: bool, what: str) -> None:

@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 from mixtura.cli.data import in_the_words_of, read_data
 from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
 from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, family_names
-from mixtura.console import Plain, grid, notes, print_json, progress_bar
+from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 
 def run(
@@ -65,7 +65,7 @@ def run(
         raise UsageError(
             f"with {replicates} replicates no p-value is as small as --level {level:g}. Give --replicates {needed} or more."
         )
-    out, err, bars = Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+    out, err, bars = consoles(quiet=quiet, json=json)
     read = read_data(data, columns, out)
     done: list[LikelihoodRatioTest] = []
     cut = False

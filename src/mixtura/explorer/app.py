@@ -77,7 +77,7 @@ class _Answers:
 
     def frame(self, question: Question) -> views.Json:
         run = self._run(question)
-        return views.frame_view(self.opened, run.frames[self._frame(question, run)], self._columns(question))
+        return views.frame_view(run.frames[self._frame(question, run)], self._columns(question))
 
     def memberships(self, question: Question) -> bytes:
         run = self._run(question)

@@ -14,6 +14,7 @@ from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import Run
 from mixtura.mixture import Mixture
 from mixtura.model_file import save_model
+from mixtura.numbering import column_name
 from mixtura.tables import write_rows
 
 
@@ -25,12 +26,12 @@ def memberships_csv(opened: Opened, mixture: Mixture, threshold: float) -> bytes
 
 
 def _columns(shares: Array, threshold: float) -> dict[str, np.ndarray]:
-    """Rows count from 1 as in the file; clusters from 0 as labels do."""
+    """Rows count from 1 as in the file."""
     largest = shares.max(axis=1)
     return {
         "row": np.arange(1, len(shares) + 1),
         "cluster": shares.argmax(axis=1),
-        **{f"probability_{k}": values for k, values in enumerate(shares.T)},
+        **{column_name("probability", k): values for k, values in enumerate(shares.T)},
         "unsure": (largest < threshold).astype(np.intp),
     }
 

@@ -2,8 +2,7 @@
 
 Made with matplotlib's objects only: no function here touches pyplot or its backends, so a picture can be made in a thread, on a
 server and inside a notebook. Every function takes a result and an optional ``ax``, and returns Axes; those of several
-panels make a figure of their own. People read these pictures, so components are numbered from 1: component 1 is label 0
-of ``predict``.
+panels make a figure of their own. The number of a component is its label in ``predict``.
 """
 
 from mixtura.palette import PALETTE

@@ -16,9 +16,9 @@ from scipy.integrate import trapezoid
 from mixtura.arrays import Array
 from mixtura.mixture import Mixture
 from mixtura.plots.colours import to_screen
-from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, new_axes, tidy
+from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, tidy
 from mixtura.plots.raster import opacity, pixel_means
-from mixtura.plots.view import View, refuse_more_than, view_of
+from mixtura.plots.view import View, one_panel
 
 OVERLAP: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0.0}
 RUG = 0.04
@@ -60,9 +60,7 @@ def plot_curves(
     >>> ax.get_legend().get_texts()[-1].get_text()
     'overlap (16 %)'
     """
-    view = view_of(result, X, columns, shown, 1)
-    refuse_more_than(1, view, "plot_pairs")
-    ax = new_axes() if ax is None else ax
+    view, ax = one_panel(result, X, columns, shown, ax, most=1)
     share = draw_curves(ax, view, overlap=True)
     headline(ax, title, _rug_caption(view))
     label = f"overlap ({_precise_percent(share)})"

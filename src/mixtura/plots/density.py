@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from mixtura.arrays import Array
 from mixtura.mixture import Mixture
 from mixtura.plots.curves import curve_grid
-from mixtura.plots.look import GREY, INK, axis_name, headline, legend_beside, new_axes, percent, tidy
+from mixtura.plots.look import GREY, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import draw_colours, limits_of
 from mixtura.plots.scatter import draw_means, name_axes
-from mixtura.plots.view import View, refuse_more_than, view_of
+from mixtura.plots.view import View, one_panel
 
 SHARES = (0.95, 0.8, 0.5, 0.2)
 """The contours hold these shares of the density, the outermost first."""
@@ -65,9 +65,7 @@ def plot_density(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['20 %', '50 %', '80 %', '95 %']
     """
-    view = view_of(result, X, columns, shown, 2)
-    refuse_more_than(2, view, "plot_pairs")
-    ax = new_axes() if ax is None else ax
+    view, ax = one_panel(result, X, columns, shown, ax, most=2)
     heights = contour_heights(view.mixture)
     (_draw_line if len(view.names) == 1 else _draw_contours)(ax, view, heights)
     headline(ax, title, "")

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mixtura.merging import MergeTree
+from mixtura.numbering import number_of
 from mixtura.plots.colours import PALETTE, component_colours
 from mixtura.plots.look import DASHES, GREY, counted, headline, legend_beside, new_axes, ring, tidy, whole_title
 from mixtura.plots.subject import tree_of
-from mixtura.plots.view import FIRST
 
 STEM = 0.35
 """How far the branches of the components reach below the first fork."""
@@ -103,7 +103,7 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
             ax.plot([x, x], [whole, left], color=GREY, linewidth=1.4, linestyle=":")
         ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
         at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
-    ax.set_xticks(range(K), [str(k + FIRST) for k in order])
+    ax.set_xticks(range(K), [number_of(k) for k in order])
     ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + STEM, 0.7))
     ax.yaxis.set_major_locator(MaxNLocator(12, integer=True))
     headline(ax, f"{counted(K, 'component')}, {counted(n_clusters, 'cluster')}", "")

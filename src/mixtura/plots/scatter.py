@@ -12,9 +12,10 @@ from matplotlib.patches import Ellipse
 from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array
-from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, new_axes, percent, tidy
+from mixtura.numbering import number_of
+from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import PIXELS, draw_colours
-from mixtura.plots.view import FIRST, View, refuse_more_than, view_of
+from mixtura.plots.view import View, one_panel
 
 LEVELS = (0.5, 0.95)
 """Shares of a component that its ellipses hold, the inner one first."""
@@ -56,19 +57,17 @@ def plot_scatter(
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
     >>> ax = plot_scatter(two, two.sample(100, np.random.default_rng(0))[0], columns=["height", "weight"])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['1 (50 %)', '2 (50 %)', '50 % of each', '95 % of each']
+    ['0 (50 %)', '1 (50 %)', '50 % of each', '95 % of each']
     """
-    view = view_of(result, X, columns, shown, 2)
-    _refuse_other_than_two(view)
-    ax = new_axes() if ax is None else ax
+    view, ax = one_panel(result, X, columns, shown, ax, most=2)
+    _refuse_one_column(view)
     draw_plane(ax, view, levels=levels)
     headline(ax, title, view.caption)
     legend_beside(ax, [*view.handles(), *level_handles(levels)], "component")
     return ax
 
 
-def _refuse_other_than_two(view: View) -> None:
-    refuse_more_than(2, view, "plot_pairs")
+def _refuse_one_column(view: View) -> None:
     if len(view.names) < 2:
         raise ValueError(f"a scatter needs two columns, but only {view.names[0]!r} came. Use plot_curves for one column.")
 
@@ -167,4 +166,4 @@ def draw_means(ax: Axes, view: View, *, is_numbered: bool) -> None:
         for k, colour in enumerate(view.colours):
             ink = "white" if colour @ (0.299, 0.587, 0.114) < 0.6 else INK
             look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 8, "fontweight": "bold", "zorder": 6}
-            ax.annotate(str(k + FIRST), (x[k], y[k]), color=ink, **look)
+            ax.annotate(number_of(k), (x[k], y[k]), color=ink, **look)

@@ -17,6 +17,9 @@ from mixtura.start_report import Optimum, StartReport
 MOST_BARS = 15
 """More bars cannot be read; the other optima share one."""
 
+FEWEST = 4
+"""The picture has room for so many bars at least, so that one alone is no wall."""
+
 
 def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     """A bar for each distinct optimum of a search: as long as the starts and moves that ended there, the best on top.
@@ -41,7 +44,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
     longest = max((a + b for a, b in zip(starts, moves, strict=True)), default=1)
     what = "starts (full) and moves (hatched)" if report.n_moves else "starts"
-    ax.set(xlabel=f"{what} that ended there", xlim=(0, 1.28 * max(longest, 1)), ylim=(len(shown) - 0.4, -0.6))
+    ax.set(xlabel=f"{what} that ended there", xlim=(0, 1.28 * max(longest, 1)), ylim=(max(len(shown), FEWEST) - 0.4, -0.6))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     tried = counted(report.n_starts, "start") + (f" and {counted(report.n_moves, 'move')}" if report.n_moves else "")
     headline(ax, f"{tried}, {_optima(len(report.optima))}", "the others were left as too far behind, or did not end soundly")

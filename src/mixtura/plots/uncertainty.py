@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from mixtura.arrays import Array
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.files import figure_of
-from mixtura.plots.look import GREY, INK, axis_name, headline, new_axes, tidy
+from mixtura.plots.look import GREY, INK, axis_name, headline, tidy
 from mixtura.plots.raster import draw_picture, limits_of, opacity, pixel_means
 from mixtura.plots.scatter import draw_ellipses, draw_means, name_axes
-from mixtura.plots.view import View, refuse_more_than, view_of
+from mixtura.plots.view import View, one_panel
 
 UNSURE = 0.1
 """A row is called unsure where its uncertainty is above this."""
@@ -60,9 +60,7 @@ def plot_uncertainty(
     >>> plot_uncertainty(two, np.array([[1.0], [9.0]])).texts[0].get_text()
     '1 of 2 rows unsure: uncertainty above 0.1'
     """
-    view = view_of(result, X, columns, shown, 2)
-    refuse_more_than(2, view, "plot_pairs")
-    ax = new_axes() if ax is None else ax
+    view, ax = one_panel(result, X, columns, shown, ax, most=2)
     (_draw_over_one if len(view.names) == 1 else _draw_plane)(ax, view)
     unsure = int((view.uncertainty > UNSURE).sum())
     headline(ax, title, f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}")

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array, Labels
 from mixtura.contrast import telling_columns
 from mixtura.mixture import Mixture
+from mixtura.numbering import number_of
 from mixtura.plots.colours import component_colours, to_light, to_screen
-from mixtura.plots.look import DASHES, INK, percent
+from mixtura.plots.look import DASHES, INK, new_axes, percent
 from mixtura.plots.subject import mixture_of, names_of
 
 MOST_POINTS = 10_000
@@ -22,9 +24,6 @@ MOST_POINTS = 10_000
 
 MOST_COLUMNS = 6
 """A grid of more panels than this pair of columns makes cannot be read on a page."""
-
-FIRST = 1
-"""People read these pictures, so components are numbered from 1; the labels of ``predict`` count from 0."""
 
 ROWS_AT_ONCE = 65536
 """Rows whose responsibilities exist at one time."""
@@ -84,10 +83,10 @@ class View:
         return View(self.mixture.marginal(chosen), self.rows[:, chosen], self.light, self.uncertainty, self.colours, names)
 
     def handles(self) -> list[Line2D]:
-        """For the legend: ``1 (36 %)`` for each component, and the sum where there are curves."""
+        """For the legend: ``0 (64 %)`` for each component, and the sum where there are curves."""
         handles = [
-            Line2D([], [], linestyle="", marker="o", markersize=8, color=tuple(colour), label=f"{k} ({percent(weight)})")
-            for k, (weight, colour) in enumerate(zip(self.mixture.weights, self.colours, strict=True), start=FIRST)
+            Line2D([], [], linestyle="", marker="o", markersize=8, color=tuple(colour), label=f"{number_of(k)} ({percent(weight)})")
+            for k, (weight, colour) in enumerate(zip(self.mixture.weights, self.colours, strict=True))
         ]
         if len(self.names) != 2:
             handles.append(Line2D([], [], color=INK, linewidth=1.3, linestyle=DASHES, label="sum"))
@@ -142,9 +141,13 @@ def numbered(columns: Sequence[str], shown: Sequence[str]) -> Labels:
     return np.array([list(columns).index(name) for name in shown])
 
 
-def refuse_more_than(most: int, view: View, instead: str) -> None:
-    """A panel holds one or two columns."""
+def one_panel(
+    result: Any, X: ArrayLike, columns: Sequence[str] | None, shown: Sequence[str] | None, ax: Axes | None, *, most: int
+) -> tuple[View, Axes]:
+    """How every picture of one panel begins: the view of at most ``most`` columns, and the axes it is drawn on."""
+    view = view_of(result, X, columns, shown, most)
     if len(view.names) > most:
         raise ValueError(
-            f"`shown` names {len(view.names)} columns, but this picture has room for {most}. Name fewer, or use {instead}."
+            f"`shown` names {len(view.names)} columns, but this picture has room for {most}. Name fewer, or use plot_pairs."
         )
+    return view, new_axes() if ax is None else ax

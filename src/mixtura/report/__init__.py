@@ -1,7 +1,7 @@
-"""A report: one HTML file about a fit, that opens from disk, loads nothing and runs nothing.
+"""A report: one HTML file about a fit, that opens from disk and loads nothing.
 
-What was fitted and why, pictures, the components in plain words, the least sure rows, whether EM stands at an optimum, and how to
-come to the same numbers again.
+What was fitted and why, a picture that can be moved and asked, still pictures, the components in plain words, the least sure rows,
+whether EM stands at an optimum, and how to come to the same numbers again.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from mixtura import __version__
+from mixtura.markup import Markup, tag
 from mixtura.plots.files import checked_path
 from mixtura.plots.subject import names_of
 from mixtura.plots.view import checked_rows
-from mixtura.report.markup import Markup, tag
+from mixtura.report import live
 from mixtura.report.sections import SECTIONS
 from mixtura.report.study import Origin, Study, study_of
 from mixtura.tables import replacing
 
 __all__ = ["Origin", "Study", "page_of", "write_report"]
 
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""A browser that reads this loads nothing from anywhere and runs no script, whatever the text of the page were."""
+POLICY = "default-src 'none'; script-src {script}; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""A browser that reads this loads nothing from anywhere and runs the script of this digest alone, whatever the text of the page."""
 
 
 def write_report(
@@ -67,17 +68,19 @@ def page_of(study: Study) -> str:
     """The whole page of a study."""
     title = f"Clusters of {Path(study.origin.path).name}" if study.origin.path else "Clusters"
     parts = [section(study) for section in SECTIONS]
+    program = tag("script", live.script(), type="module")
     made = f"mixtura {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    body = tag("body", tag("h1", title), tag("p", made, class_="made"), _contents(parts), tag("main", *parts))
+    body = tag("body", tag("h1", title), tag("p", made, class_="made"), _contents(parts), tag("main", *parts), program)
     return f"<!doctype html>\n{tag('html', _head(title), body, lang='en')}\n"
 
 
 def _head(title: str) -> Markup:
-    style = Markup(files("mixtura.report").joinpath("page.css").read_text(encoding="utf-8"))
+    sheets = (files("mixtura.web").joinpath("static/colours.css"), files("mixtura.report").joinpath("page.css"))
+    style = Markup("".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
     return tag(
         "head",
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(script=live.source())),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("link", rel="icon", href="data:,"),
         tag("title", title),

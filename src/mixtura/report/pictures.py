@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mixtura.markup import Markup, tag
 from mixtura.plots.files import figure_of
-from mixtura.report.markup import Markup, tag
 
 DOTS_PER_INCH = 130
 COLOURS = 255

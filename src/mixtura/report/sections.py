@@ -12,9 +12,9 @@ from matplotlib.colors import to_hex
 from mixtura import plots
 from mixtura.contrast import telling_columns
 from mixtura.families import FAMILIES
-from mixtura.plots.view import FIRST
-from mixtura.report import reproduce
-from mixtura.report.markup import Markup, joined, paragraphs, table, tag
+from mixtura.markup import Markup, joined, paragraphs, table, tag
+from mixtura.numbering import at_the_beginning, component_name, number_of
+from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
 from mixtura.report.words import component_sentence, membership_words, neighbour_sentence
@@ -104,6 +104,11 @@ def data(study: Study) -> Markup:
 # ---- pictures ------------------------------------------------------------------------------------------------------
 
 
+def look_around(study: Study) -> Markup:
+    """The picture that can be moved and asked."""
+    return section("Look around", live.picture(study))
+
+
 def pictures(study: Study) -> Markup:
     """The mixture over its data, and where it is unsure."""
     mixture, names = study.mixture, list(study.names)
@@ -139,8 +144,8 @@ def _density(study: Study) -> Markup:
 def components(study: Study) -> Markup:
     """Every component in a sentence, and all of them in a table."""
     explained = (
-        "Components are ordered by weight and numbered from 1 (component 1 is label 0 of predict). A difference is that of "
-        "the means of a component and of all others together, in standard deviations (sd) pooled over the two."
+        "Components are ordered by weight; their numbers are the labels of predict. A difference is that of the means of a "
+        "component and of all others together, in standard deviations (sd) pooled over the two."
     )
     cards = [_card(study, k) for k in range(study.mixture.n_components)]
     return section("The components", tag("p", explained, class_="note"), *cards, _means(study))
@@ -149,9 +154,9 @@ def components(study: Study) -> Markup:
 def _card(study: Study, k: int) -> Markup:
     """One component in words."""
     rows = int((study.labels == k).sum())
-    title = f"Component {k + FIRST}: {100 * study.mixture.weights[k]:.1f} % of the density, {_counted(rows, 'row')}"
+    title = f"{at_the_beginning(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the density, {_counted(rows, 'row')}"
     said = component_sentence(study.mixture, k, study.names)
-    shared = neighbour_sentence(study, k, FIRST) if study.mixture.n_components > 1 else ""
+    shared = neighbour_sentence(study, k) if study.mixture.n_components > 1 else ""
     heading = tag("h3", tag("span", "", class_="dot", style=f"background:{_colour(study, k)}"), title)
     return tag("article", heading, tag("p", f"{said} {shared}".strip()))
 
@@ -171,7 +176,7 @@ def _means(study: Study) -> Markup:
     rows = [[study.names[j], *(_with_spread(mixture.means[k, j], deviations[k, j]) for k in order)] for j in columns]
     more = "" if fits else f", the {len(columns)} columns that set them apart most"
     caption = f"Means ± standard deviations of the components{more}"
-    return table(caption, ["column", *(str(k + FIRST) for k in order)], rows)
+    return table(caption, ["column", *map(number_of, order)], rows)
 
 
 def _with_spread(mean: float, deviation: float) -> str:
@@ -204,7 +209,7 @@ def unsure_rows(study: Study) -> Markup:
 
 
 def _words(study: Study, row: int) -> str:
-    return membership_words(study.memberships[row], FIRST)
+    return membership_words(study.memberships[row])
 
 
 def _bar(study: Study, row: int) -> Markup:
@@ -279,7 +284,7 @@ def _certificate(study: Study) -> Markup:
     certificate = study.fit.certificate
     if certificate is None:
         return tag("p", "This fit has no certificate of convergence: it was not the winner of a search that ended.")
-    verdict = tag("p", certificate.words(first=FIRST), class_="holds" if certificate.holds else "caution")
+    verdict = tag("p", certificate.verdict, class_="holds" if certificate.holds else "caution")
     parts = certificate.document()["components"]
     heads = ["component", "weight", "rows (weight)", "distinct rows", "condition", "remark"]
     rows = [
@@ -298,7 +303,7 @@ def _certificate(study: Study) -> Markup:
 
 def _remark(part: Mapping[str, Any]) -> str:
     """What is wrong with a component, if anything."""
-    copy = f"copy of component {part['copy_of']}" if part["copy_of"] is not None else ""
+    copy = f"copy of {component_name(part['copy_of'])}" if part["copy_of"] is not None else ""
     held = f"held back by the {part['boundary']}" if part["boundary"] else ""
     return "; ".join(filter(None, (part["spurious"], held, copy))) or "sound"
 
@@ -372,6 +377,7 @@ def _counted(n: int, word: str) -> str:
 SECTIONS: tuple[Callable[[Study], Markup], ...] = (
     answer,
     data,
+    look_around,
     pictures,
     components,
     unsure_rows,

@@ -9,6 +9,7 @@ import numpy as np
 from mixtura.arrays import Array
 from mixtura.contrast import contrasts, spread_ratios
 from mixtura.mixture import Mixture
+from mixtura.numbering import component_name
 from mixtura.report.study import SURE, Study
 
 TELLING = 0.5
@@ -60,7 +61,7 @@ def _spreads(ratios: Array, names: Sequence[str]) -> list[str]:
     return said + ([_more(len(unlike) - 2)] if len(unlike) > 2 else [])
 
 
-def neighbour_sentence(study: Study, k: int, first: int) -> str:
+def neighbour_sentence(study: Study, k: int) -> str:
     """With which other component its unsure rows are shared, or that it has none."""
     mine = study.unsure[study.labels[study.unsure] == k]
     if not len(mine):
@@ -69,7 +70,7 @@ def neighbour_sentence(study: Study, k: int, first: int) -> str:
     partners = np.bincount(second, minlength=study.mixture.n_components)
     most = int(partners.argmax())
     are = "is" if len(mine) == 1 else "are"
-    return f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could also be of component {most + first}."
+    return f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could also be of {component_name(most)}."
 
 
 def _share(part: int, whole: int) -> str:
@@ -78,8 +79,8 @@ def _share(part: int, whole: int) -> str:
     return f"all {whole:,}" if part == whole else f"{part:,} of them"
 
 
-def membership_words(memberships: Array, first: int) -> str:
-    """``70 % component 1, 30 % component 2``: the largest first, what rounds to nothing left out."""
+def membership_words(memberships: Array) -> str:
+    """``70 % component 0, 30 % component 1``: the largest first, what rounds to nothing left out."""
     order = np.argsort(-memberships, kind="stable")
     kept = [j for j in order if memberships[j] >= 0.005][:4]
-    return ", ".join(f"{100 * memberships[j]:.0f} % component {j + first}" for j in kept)
+    return ", ".join(f"{100 * memberships[j]:.0f} % {component_name(j)}" for j in kept)

@@ -2,10 +2,10 @@
 
 import { askBlob, askBytes, askJson } from "/static/web/session.js";
 import { chart, colour, onPoint } from "/static/web/charts.js";
-import scatterModule, { LocalModel } from "/static/web/scatter.js";
+import scatterModule, { KEYS_IN_WORDS, LocalModel, membershipBars } from "/static/web/scatter.js";
 
 const $ = (id) => document.getElementById(id);
-const PACE = 320; // milliseconds that a step of EM is shown, at least
+const TRACE_PACE = 120; // milliseconds between two drawings of the log-likelihood while EM plays, as the chart is slower than the points
 const QUICK = 5000; // rows up to which other methods are run without being asked to
 
 const state = { x: 0, y: 1, components: 1, family: "VVV", seed: 0, start: "", frame: 0, run: null, curve: new Map(), chosen: false };
@@ -14,6 +14,8 @@ let points;
 let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
 let sweep = 0;
 let playing = false;
+let played = 0; // counts how often Play was pressed, so that an earlier one ends
+let traced = 0; // when the log-likelihood was drawn last
 
 const number = (value, digits = 2) =>
   value === null || !Number.isFinite(value) ? "none" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -58,11 +60,22 @@ async function open() {
   await show();
 }
 
+/** What a frame looks like, from the server. */
+const look = (frame) => Promise.all([askJson("/api/frame", { ...seen(), frame }), askBytes("/api/memberships", { ...seen(), frame })]);
+
 /** Show the frame that is chosen: points, ellipses, words, curves. */
 async function show() {
   const mine = ++asked;
-  const [frame, memberships] = await Promise.all([askJson("/api/frame", seen()), askBytes("/api/memberships", seen())]);
+  const answer = await look(state.frame);
   if (mine !== asked) return;
+  draw(answer);
+  showTrace();
+  showCurve();
+  await showRow();
+}
+
+/** Points, ellipses and words: what changes with each iteration. */
+function draw([frame, memberships]) {
   const n = table.rows;
   points.set("centres", frame.centres);
   points.set("ellipses", frame.ellipses);
@@ -72,16 +85,13 @@ async function show() {
   showControls();
   showStatus();
   showUnsure();
-  showTrace();
-  showCurve();
-  await showRow();
 }
 
 function describe(frame) {
   const across = table.columns[state.x].name;
   const up = table.columns[state.y].name;
   const weights = frame.weights.map((weight, k) => `cluster ${k} with ${percent(weight)}`).join(", ");
-  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. Arrow keys go from point to point, plus and minus zoom, 0 shows all.`;
+  return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. ${KEYS_IN_WORDS}`;
 }
 
 function showControls() {
@@ -139,24 +149,47 @@ async function go(frame) {
   await show();
 }
 
+/** Go through the recording; while an iteration is shown, the next one is already asked for. */
 async function play() {
   if (playing) return stop();
-  if (!state.start || state.frame === state.run.frames - 1) {
-    playing = true;
-    await record();
-  }
+  const mine = ++played;
   playing = true;
+  if (!state.start || state.frame === state.run.frames - 1) await record();
+  const goesOn = () => playing && mine === played;
+  if (!goesOn()) return;
   showControls();
-  while (playing && state.start && state.frame < state.run.frames - 1) {
-    const begun = performance.now();
-    await new Promise((done) => setTimeout(done, Math.max(0, PACE - (performance.now() - begun))));
-    if (playing) await go(state.frame + 1);
+  $("status").ariaLive = "off"; // nobody wants to hear ten iterations a second
+  let next = ahead();
+  let shown = performance.now();
+  while (next) {
+    const answer = await next.catch((error) => (goesOn() && stop(), Promise.reject(error)));
+    await until(shown + Number($("pace").value));
+    if (!goesOn()) return;
+    shown = performance.now();
+    state.frame += 1;
+    next = ahead();
+    draw(answer);
+    if (shown - traced > TRACE_PACE) showTrace();
+    showRowNow();
+    await new Promise(requestAnimationFrame);
   }
   stop();
+  await show();
 }
+
+/** The next frame, asked for; nothing at the end. */
+function ahead() {
+  if (state.frame >= state.run.frames - 1) return null;
+  const next = look(state.frame + 1);
+  next.catch(() => {}); // it is told where it is awaited
+  return next;
+}
+
+const until = (time) => new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
 
 function stop() {
   playing = false;
+  $("status").ariaLive = "polite";
   $("play").textContent = "Play";
 }
 
@@ -169,6 +202,7 @@ async function toModel() {
 }
 
 function showTrace() {
+  traced = performance.now();
   const watching = Boolean(state.start);
   $("trace").hidden = !watching;
   if (!watching) return;
@@ -288,11 +322,20 @@ async function showRow() {
   const said = await askJson("/api/row", { ...settings(), frame: state.frame, row });
   if (row !== points.get("selected")) return;
   $("hint").hidden = true;
-  const list = document.createElement("ul");
-  list.append(...said.memberships.map(bar));
+  const bars = membershipBars(said.memberships.map((share) => share.probability), table.colours);
   const why = document.createElement("p");
   why.textContent = said.why;
-  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), list, why, reasons(said.memberships));
+  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), bars, why, reasons(said.memberships));
+}
+
+let rowAsked = false;
+
+/** The row while EM plays: not asked for again before the last answer is there. */
+async function showRowNow() {
+  if (rowAsked) return;
+  rowAsked = true;
+  await trying(showRow);
+  rowAsked = false;
 }
 
 function heading(text) {
@@ -307,19 +350,6 @@ function values(named) {
   const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
   p.textContent = parts.length > 8 ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more` : parts.join(", ");
   return p;
-}
-
-function bar(share) {
-  const [item, name, track, fill, words] = ["li", "span", "div", "div", "span"].map((tag) => document.createElement(tag));
-  name.textContent = `cluster ${share.component}`;
-  track.className = "track";
-  fill.className = "fill";
-  fill.style.width = `${100 * share.probability}%`;
-  fill.style.backgroundColor = `rgb(${table.colours[share.component].join(" ")})`;
-  track.append(fill);
-  words.textContent = percent(share.probability);
-  item.append(name, track, words);
-  return item;
 }
 
 function reasons(memberships) {
@@ -348,6 +378,7 @@ function mostUnsure() {
 
 // ---- other methods ------------------------------------------------------------------------------------------------------------
 
+const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
 let compared = 0;
 
 async function compare() {
@@ -361,12 +392,23 @@ async function compare() {
   if (mine !== compared) return;
   for (const child of $("methods").children) child.dispose?.();
   $("methods").replaceChildren();
-  said.methods.forEach((method, i) => $("methods").append(panel(method, labels[i] && new Int16Array(labels[i]))));
+  showVerdict(said);
+  said.methods.forEach((method, i) => showMethod(method, labels[i] && new Int16Array(labels[i])));
   $("beside-words").textContent =
     `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
 }
 
-function panel(method, labels) {
+/** Which methods suit these rows and why, in the words of compare. */
+function showVerdict({ suits, sentences }) {
+  const verdict = document.createElement("h3");
+  const others = suits.length && !suits.includes(MIXTURE);
+  verdict.textContent = suits.length ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}` : "No method stands out";
+  verdict.className = others ? "other" : "";
+  const words = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
+  $("verdict").replaceChildren(verdict, ...words);
+}
+
+function showMethod(method, labels) {
   const box = document.createElement("article");
   box.className = "method";
   const holder = document.createElement("div");
@@ -375,20 +417,22 @@ function panel(method, labels) {
   words.className = "soft";
   const agreement = method.agreement === null ? "" : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
   words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
-  box.append(heading(method.name), holder, words);
+  const head = heading(method.name);
+  if (method.suits) head.append(Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }));
+  box.append(head, holder, words);
+  $("methods").append(box);
   const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
   if (labels) hard(own, labels);
   own.follow = [
     ...["x", "y", "x_axis", "y_axis"],
     ...(labels ? [] : ["memberships", "certainty", "centres", "ellipses"]),
-  ].map((name) => [`change:${name}`, () => own.set(name, points.get(name))]);
+  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]); // four pictures of EM at once would slow it
   for (const [event, handler] of own.follow) points.on(event, handler);
   const leave = scatterModule.render({ model: own, el: holder });
   box.dispose = () => {
     leave();
     for (const [event, handler] of own.follow) points.off(event, handler);
   };
-  return box;
 }
 
 /** Labels as memberships of 100 %; noise belongs to nothing, and is grey. */

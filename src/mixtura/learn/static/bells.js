@@ -1,7 +1,7 @@
 // The model in one dimension: two bell curves and a point, all of which can be dragged or moved with the arrow keys.
 
 import { colourOf } from "./colours.js";
-import { button, drawn, element, inWords, membershipBars, number, slider } from "./elements.js";
+import { button, clusterName, drawn, element, inWords, membershipBars, number, slider } from "./elements.js";
 import { bell } from "./mixture.js";
 import { ticks } from "./plane.js";
 
@@ -17,7 +17,7 @@ export function bells(place) {
   const chart = drawn("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": "Two bell curves and a point" });
   const numbers = element("div");
   const said = element("p", { role: "status" });
-  const weight = slider("weight of cluster 0", { min: 0.05, max: 0.95, step: 0.01, value: 0.6, says: (w) => `${Math.round(100 * w)} %` }, (w) => {
+  const weight = slider(`weight of ${clusterName(0)}`, { min: 0.05, max: 0.95, step: 0.01, value: 0.6, says: (w) => `${Math.round(100 * w)} %` }, (w) => {
     state.weight = [w, 1 - w];
     state.spread = state.spread.map((spread, k) => bounded(k, spread));
     state.sample = [];
@@ -68,7 +68,7 @@ export function bells(place) {
     numbers.replaceChildren(
       membershipBars(shares, colourOf),
       element("p", { class: "note" }, `Height of curve 0 (weight × density): ${line(0)}`, element("br"), `Height of curve 1: ${line(1)}`),
-      ...[0, 1].map((k) => element("p", { class: "note", "data-bell": k }, `cluster ${k}: mean ${state.mean[k].toFixed(2)}, standard deviation ${state.spread[k].toFixed(2)}`)),
+      ...[0, 1].map((k) => element("p", { class: "note", "data-bell": k }, `${clusterName(k)}: mean ${state.mean[k].toFixed(2)}, standard deviation ${state.spread[k].toFixed(2)}`)),
       state.sample.length ? element("p", { class: "note" }, `${state.sample.length} rows drawn; ${crossing} of them lie where the other curve is higher. No method can tell those from their place alone.`) : "",
     );
   }

@@ -62,13 +62,16 @@ export function table(head, rows, caption) {
   );
 }
 
+/** How a reader is told which cluster: by its label. */
+export const clusterName = (k) => `cluster ${k}`;
+
 /** One bar for each cluster, with its share. */
 export function membershipBars(shares, colourOf) {
   return element(
     "div",
     { class: "bars" },
     ...shares.flatMap((share, k) => [
-      element("span", {}, `cluster ${k}`),
+      element("span", {}, clusterName(k)),
       drawn("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, drawn("rect", { width: Math.max(share * 100, 0.2), height: 10, fill: colourOf(k) })),
       element("span", {}, percent(share)),
     ]),
@@ -81,7 +84,7 @@ export function inWords(shares) {
     .map((share, k) => [share, k])
     .filter(([share]) => share >= 0.0005)
     .sort((a, b) => b[0] - a[0])
-    .map(([share, k]) => `${percent(share)} cluster ${k}`)
+    .map(([share, k]) => `${percent(share)} ${clusterName(k)}`)
     .join(", ");
 }
 

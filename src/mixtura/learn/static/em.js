@@ -1,7 +1,7 @@
 // EM in its four steps, one at a time: E colours the points, M moves the Gaussians.
 
 import { blended, colourOf } from "./colours.js";
-import { button, choice, element, inWords, number, percent, table } from "./elements.js";
+import { button, choice, clusterName, element, inWords, number, percent, table } from "./elements.js";
 import { lineChart } from "./lines.js";
 import { logHeights, sharesAt, softmax } from "./mixture.js";
 import { Plane } from "./plane.js";
@@ -90,7 +90,7 @@ export function em(place, data, complain) {
     const [x, y] = data.names;
     const rows = now.weights.map((weight, k) => {
       const [[a, b], [, c]] = now.covariances[k];
-      const name = element("span", {}, swatch(k), `cluster ${k}`);
+      const name = element("span", {}, swatch(k), clusterName(k));
       return [name, percent(weight), ...now.means[k].map((value) => number(value)), number(Math.sqrt(a)), number(Math.sqrt(c)), number(b / Math.sqrt(a * c), 2)];
     });
     return table(["", "weight", `mean ${x}`, `mean ${y}`, `spread ${x}`, `spread ${y}`, "corr."], rows, `The Gaussians after ${iteration} iteration${iteration === 1 ? "" : "s"}; log-likelihood ${now.log_likelihood.toFixed(3).replace("-", "−")}`);
@@ -99,7 +99,7 @@ export function em(place, data, complain) {
   function eStep(now, place, i) {
     const logs = logHeights(now, place);
     const shares = softmax(logs);
-    const rows = shares.map((share, k) => [element("span", {}, swatch(k), `cluster ${k}`), percent(now.weights[k]), number(Math.exp(logs[k]) / now.weights[k], 3), number(Math.exp(logs[k]), 3), percent(share)]);
+    const rows = shares.map((share, k) => [element("span", {}, swatch(k), clusterName(k)), percent(now.weights[k]), number(Math.exp(logs[k]) / now.weights[k], 3), number(Math.exp(logs[k]), 3), percent(share)]);
     const found = table(["", "weight", "density", "product", "share"], rows, `The E-step of row ${i}: which cluster are you from?`);
     return element("div", {}, found, element("p", { class: "note" }, `The share is the product divided by the sum of the products: ${inWords(shares)}.`));
   }

@@ -123,7 +123,7 @@ export class Plane {
 
   #cross(pen, place, k) {
     const [u, v] = this.toPixels(place);
-    for (const [width, colour] of [[5, themed("--paper")], [2.5, colourOf(k)]]) {
+    for (const [width, colour] of [[5, themed("--card")], [2.5, colourOf(k)]]) {
       pen.lineWidth = width;
       pen.strokeStyle = colour;
       pen.beginPath();
@@ -139,7 +139,7 @@ export class Plane {
     const row = this.picture.rows[this.picture.marked];
     if (!row) return;
     const [u, v] = this.toPixels(row);
-    for (const [width, colour] of [[6, themed("--paper")], [2.5, themed("--ink")]]) {
+    for (const [width, colour] of [[6, themed("--card")], [2.5, themed("--ink")]]) {
       pen.lineWidth = width;
       pen.strokeStyle = colour;
       pen.beginPath();

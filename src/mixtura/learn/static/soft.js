@@ -1,7 +1,7 @@
 // Hard against soft: the row that the mixture is least sure about, as three methods see it.
 
 import { blended, colourOf } from "./colours.js";
-import { button, choice, element, inWords, membershipBars, percent } from "./elements.js";
+import { button, choice, clusterName, element, inWords, membershipBars, percent } from "./elements.js";
 import { Plane } from "./plane.js";
 
 export function soft(place, data, complain) {
@@ -50,5 +50,5 @@ export function soft(place, data, complain) {
 }
 
 function hard(label) {
-  return label < 0 ? "noise (100 %)" : `cluster ${label} (100 %)`;
+  return label < 0 ? "noise (100 %)" : `${clusterName(label)} (100 %)`;
 }

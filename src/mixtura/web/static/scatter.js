@@ -1,12 +1,20 @@
-// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page and a notebook alike.
+// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page, a report and a notebook alike.
 //
 // The model holds: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}), memberships (bytes, n x K, in
 // 255ths), certainty (bytes, n float32), colours (K+ triples, 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...])
 // in units of the axes, threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
-// arrow keys), title (what a screen reader says), plain (true: a small picture without axes). Nothing is computed here but pixels.
+// keys), title (what a screen reader says), plain (true: a small picture without axes). Nothing is computed here but pixels.
+//
+// With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is a panel below the picture: a
+// slider for the threshold, and the bars of the selected row. It may have first_row (what the first row is called), rows (bytes, n
+// uint32: what each row is called), word ("component" or "cluster") and row_words (more about the selected row).
 
-const MANY = 4000; // above so many points each one is small and see-through
-const GREY_LIGHT = [0.34, 0.34, 0.34]; // of rows that are unsure, as linear light
+const FEW = 400; // up to so many points in sight each one is large
+const MANY = 20000; // from so many on each one is small and see-through
+const FULL = [-0.05, 1.05]; // what is in sight at first, in shares of the data's range
+const BUTTONS = 108; // CSS pixels at the lower right that belong to the buttons
+const CLOSEST = 1e-4; // beyond it 32 bits are not enough
+const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
 const STEPS = 4096;
 
 // ---- light: colours are mixed as light is, as in mixtura.plots --------------------------------------------------------
@@ -25,26 +33,24 @@ function typed(value, Kind) {
   return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)); // a notebook sends a DataView
 }
 
-/** The light of each point (3 n): the blend of its components, or grey. */
-function lights(memberships, certainty, colours, threshold, n) {
+/** The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs while a slider moves. */
+function lights(memberships, certainty, colours, threshold, light) {
+  const n = light.length / 3;
   const K = n ? memberships.length / n : 0;
-  const own = colours.map((colour) => colour.map((v) => toLight(v / 255) / 255));
-  const light = new Float32Array(3 * n);
+  const own = Float32Array.from({ length: 3 * K }, (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255);
   for (let i = 0; i < n; i++) {
-    let [r, g, b] = [0, 0, 0];
-    let total = 0;
+    let r = 0;
+    let g = 0;
+    let b = 0;
     if (certainty[i] >= threshold) {
       for (let k = 0; k < K; k++) {
         const share = memberships[i * K + k];
-        if (share === 0) continue;
-        const colour = own[k % own.length];
-        total += share;
-        r += share * colour[0];
-        g += share * colour[1];
-        b += share * colour[2];
+        r += share * own[3 * k];
+        g += share * own[3 * k + 1];
+        b += share * own[3 * k + 2];
       }
     }
-    if (total === 0) [r, g, b] = GREY_LIGHT;
+    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which belongs to nothing
     light[3 * i] = r;
     light[3 * i + 1] = g;
     light[3 * i + 2] = b;
@@ -63,33 +69,111 @@ function disc(radius) {
       if (cover > 0) cells.push([dx, dy, cover]);
     }
   }
-  return cells;
+  return { reach, cells };
 }
 
-/** Where points lie on top of each other, a pixel has the mean of their light, and is the less see-through the more there are. */
-function paint(image, px, py, light, radius, opacity) {
-  const { width, height, data } = image;
-  const sums = new Float32Array(4 * width * height);
-  const cells = disc(radius);
-  for (const [dx, dy, cover] of cells) {
-    for (let i = 0; i < px.length; i++) {
-      const u = Math.round(px[i]) + dx;
-      const v = Math.round(py[i]) + dy;
-      if (u < 0 || v < 0 || u >= width || v >= height) continue;
-      const at = 4 * (v * width + u);
-      sums[at] += cover * light[3 * i];
-      sums[at + 1] += cover * light[3 * i + 1];
-      sums[at + 2] += cover * light[3 * i + 2];
-      sums[at + 3] += cover;
+/** A picture that is painted many times: its memory is kept, since asking for it anew takes longer than to paint. */
+class Painting {
+  /** Where points lie on top of each other, a pixel has the mean of their light, and is the less see-through the more there are. */
+  paint(context, width, height, px, py, light, radius, opacity) {
+    const { reach, cells } = disc(radius);
+    this.fit(context, width, height, reach);
+    this.gather(px, py, light, reach);
+    this.spread(cells, reach);
+    this.develop(reach, opacity);
+    return this.image;
+  }
+
+  /** Sums of light and cover, with a margin in which the discs of points at the edge end. */
+  fit(context, width, height, reach) {
+    const numbers = 4 * (width + 4 * reach) * (height + 4 * reach);
+    if (this.image?.width !== width || this.image.height !== height || this.sums.length !== numbers) {
+      this.image = context.createImageData(width, height);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+      this.centres = new Float32Array(numbers);
+      this.sums = new Float32Array(numbers);
+    } else {
+      this.centres.fill(0);
+      this.sums.fill(0);
     }
   }
-  const thin = Math.log(1 - opacity);
-  for (let at = 0; at < sums.length; at += 4) {
-    const total = sums[at + 3];
-    if (total === 0) continue;
-    for (let c = 0; c < 3; c++) data[at + c] = SCREEN[Math.round((STEPS * sums[at + c]) / total)];
-    data[at + 3] = 255 * (1 - Math.exp(thin * total));
+
+  /** What the points of each pixel have together; discs come afterwards, once for each pixel and not for each point. */
+  gather(px, py, light, reach) {
+    const { width, height } = this.image;
+    const row = width + 4 * reach;
+    const sums = this.centres;
+    for (let i = 0; i < px.length; i++) {
+      const u = Math.round(px[i]);
+      const v = Math.round(py[i]);
+      if (u < -reach || v < -reach || u >= width + reach || v >= height + reach) continue;
+      const at = 4 * ((v + 2 * reach) * row + u + 2 * reach);
+      sums[at] += light[3 * i];
+      sums[at + 1] += light[3 * i + 1];
+      sums[at + 2] += light[3 * i + 2];
+      sums[at + 3] += 1;
+    }
   }
+
+  spread(cells, reach) {
+    const { centres, sums } = this;
+    const row = this.image.width + 4 * reach;
+    const offsets = Int32Array.from(cells, ([dx, dy]) => 4 * (dy * row + dx));
+    const covers = Float32Array.from(cells, ([, , cover]) => cover);
+    for (let middle = 0; middle < centres.length; middle += 4) {
+      const total = centres[middle + 3];
+      if (total === 0) continue;
+      const r = centres[middle];
+      const g = centres[middle + 1];
+      const b = centres[middle + 2];
+      for (let c = 0; c < offsets.length; c++) {
+        const at = middle + offsets[c];
+        const cover = covers[c];
+        sums[at] += cover * r;
+        sums[at + 1] += cover * g;
+        sums[at + 2] += cover * b;
+        sums[at + 3] += cover * total;
+      }
+    }
+  }
+
+  develop(reach, opacity) {
+    const { width, height } = this.image;
+    const [sums, pixels] = [this.sums, this.pixels];
+    const alpha = covering(opacity);
+    let to = 0;
+    for (let v = 0; v < height; v++) {
+      let at = 4 * ((v + 2 * reach) * (width + 4 * reach) + 2 * reach);
+      for (let u = 0; u < width; u++, at += 4, to++) {
+        const total = sums[at + 3];
+        if (total === 0) {
+          pixels[to] = 0;
+          continue;
+        }
+        const share = STEPS / total;
+        const a = alpha[Math.min(LAST, (total * PER_DISC) | 0)];
+        pixels[to] =
+          (a << 24) | (SCREEN[(sums[at + 2] * share + 0.5) | 0] << 16) | (SCREEN[(sums[at + 1] * share + 0.5) | 0] << 8) | SCREEN[(sums[at] * share + 0.5) | 0];
+      }
+    }
+  }
+}
+
+const PER_DISC = 64; // steps in which cover is told apart
+const LAST = 64 * PER_DISC;
+
+/** How opaque (0 to 255) so many discs on top of each other are. */
+function covering(opacity) {
+  const thin = Math.log(1 - opacity) / PER_DISC;
+  const alpha = new Uint8Array(LAST + 1);
+  for (let i = 0; i <= LAST; i++) alpha[i] = 255 * (1 - Math.exp(thin * (i + 0.5)));
+  return alpha;
+}
+
+/** Size and opacity of points of which so many are in sight: many are small and see-through. */
+function dots(count, small) {
+  const crowd = Math.min(1, Math.max(0, Math.log((count + 1) / FEW) / Math.log(MANY / FEW)));
+  return { radius: (small ? 2.1 : 3.4) * (1 - crowd) + 0.8 * crowd, opacity: 0.85 * (1 - crowd) + 0.45 * crowd };
 }
 
 // ---- axes ----------------------------------------------------------------------------------------------------------------
@@ -117,24 +201,23 @@ class Scatter {
     this.model = model;
     this.canvas = document.createElement("canvas");
     this.canvas.className = "mixtura-scatter";
-    this.canvas.style.width = "100%";
-    this.canvas.style.height = "100%";
-    this.canvas.style.display = "block";
-    this.canvas.style.touchAction = "manipulation";
+    Object.assign(this.canvas.style, { width: "100%", height: "100%", display: "block" });
     this.canvas.setAttribute("role", "img");
     el.append(this.canvas);
     this.el = el;
-    this.reset();
+    this.painting = new Painting();
     this.waiting = false;
     this.stale = { light: true, places: true };
+    this.reset();
     this.observer = new ResizeObserver(() => this.refresh("places"));
     this.observer.observe(el);
     this.listen();
+    if (!model.get("plain")) this.hand = new Hand(this);
   }
 
   listen() {
     this.handlers = [
-      [["x", "y", "x_axis", "y_axis"], () => (this.reset(), this.refresh("places"))],
+      [["x", "y", "x_axis", "y_axis"], () => this.reset()],
       [["memberships", "certainty", "colours", "threshold"], () => this.refresh("light")],
       [["ellipses", "centres", "selected", "title"], () => this.refresh()],
     ].flatMap(([names, handler]) => names.map((name) => [`change:${name}`, handler]));
@@ -142,25 +225,40 @@ class Scatter {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.rescheme = () => this.refresh();
     this.scheme.addEventListener("change", this.rescheme);
-    if (this.model.get("plain")) return;
-    this.canvas.tabIndex = 0;
-    this.canvas.addEventListener("click", (event) => this.click(event));
-    this.canvas.addEventListener("keydown", (event) => this.press(event));
-    this.canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.canvas.addEventListener("dblclick", () => (this.reset(), this.refresh("places")));
   }
 
   remove() {
     for (const [event, handler] of this.handlers) this.model.off(event, handler);
     this.scheme.removeEventListener("change", this.rescheme);
     this.observer.disconnect();
+    this.hand?.remove();
     this.canvas.remove();
   }
 
   // ---- what is drawn next ----
 
   reset() {
-    this.window = { x: [-0.05, 1.05], y: [-0.05, 1.05] };
+    this.lookAt({ x: FULL, y: FULL });
+  }
+
+  /** Show another part of the data, as near to it as may be: not farther than all, not without any. */
+  lookAt(window) {
+    this.window = { x: within(window.x), y: within(window.y) };
+    this.isWhole = [...this.window.x, ...this.window.y].every((edge, i) => Math.abs(edge - FULL[i % 2]) < 1e-9);
+    // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two fingers always zoom.
+    this.canvas.style.touchAction = this.isWhole ? "pan-x pan-y" : "none";
+    this.refresh("places");
+  }
+
+  /** Zoom about a point that stays where it is, in shares of the picture. */
+  zoom(u, v, factor) {
+    this.lookAt({ x: stretched(this.window.x, u, factor), y: stretched(this.window.y, v, factor) });
+  }
+
+  /** Move by shares of the picture. */
+  pan(u, v) {
+    const moved = ([low, high], share) => [low + share * (high - low), high + share * (high - low)];
+    this.lookAt({ x: moved(this.window.x, u), y: moved(this.window.y, v) });
   }
 
   refresh(what) {
@@ -179,8 +277,10 @@ class Scatter {
     const plain = this.model.get("plain");
     this.ratio = ratio;
     this.size = { width: Math.max(60, width), height: Math.max(60, height) };
-    this.canvas.width = Math.round(this.size.width * ratio);
-    this.canvas.height = Math.round(this.size.height * ratio);
+    for (const side of ["width", "height"]) {
+      const pixels = Math.round(this.size[side] * ratio);
+      if (this.canvas[side] !== pixels) this.canvas[side] = pixels; // setting it takes time, even to what it was
+    }
     this.area = plain
       ? { left: 2, top: 2, right: this.size.width - 2, bottom: this.size.height - 2 }
       : { left: 58, top: 8, right: this.size.width - 10, bottom: this.size.height - 44 };
@@ -193,11 +293,14 @@ class Scatter {
     const [width, height] = [(right - left) * this.ratio, (bottom - top) * this.ratio];
     const [x0, x1] = this.window.x;
     const [y0, y1] = this.window.y;
-    this.px = new Float32Array(n);
-    this.py = new Float32Array(n);
+    if (this.px?.length !== n) [this.px, this.py] = [new Float32Array(n), new Float32Array(n)];
+    const { x, y, px, py } = this;
+    const [across, up] = [width / (x1 - x0), height / (y1 - y0)];
+    this.inSight = 0;
     for (let i = 0; i < n; i++) {
-      this.px[i] = ((this.x[i] - x0) / (x1 - x0)) * width;
-      this.py[i] = (1 - (this.y[i] - y0) / (y1 - y0)) * height;
+      const u = (px[i] = (x[i] - x0) * across);
+      const v = (py[i] = (y1 - y[i]) * up);
+      if (u >= 0 && v >= 0 && u <= width && v <= height) this.inSight++;
     }
   }
 
@@ -218,9 +321,8 @@ class Scatter {
     if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height) this.stale.places = true;
     if (this.stale.places) this.place();
     const get = (name) => this.model.get(name);
-    if (this.stale.light || this.light.length !== 3 * this.x.length) {
-      this.light = lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.x.length);
-    }
+    if (this.light?.length !== 3 * this.x.length) [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
+    if (this.stale.light) lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.light);
     this.stale = { light: false, places: false };
     this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
     const context = this.canvas.getContext("2d");
@@ -235,17 +337,14 @@ class Scatter {
   colours() {
     const style = getComputedStyle(this.canvas);
     const given = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
-    return { ink: given("--ink", style.color), paper: given("--card", "#fff"), line: given("--line", "#8888"), font: style.fontFamily };
+    return { ink: given("--ink", style.color), paper: given("--card", given("--jp-layout-color0", "#fff")), line: given("--line", "#888"), font: style.fontFamily };
   }
 
   drawPoints(context) {
     const { left, top, right, bottom } = this.area;
     const [width, height] = [Math.round((right - left) * this.ratio), Math.round((bottom - top) * this.ratio)];
-    const image = context.createImageData(width, height);
-    const many = this.x.length > MANY;
-    const small = this.model.get("plain");
-    const radius = (many ? 0.8 : small ? 2.1 : 3.4 - 1.4 * (this.x.length / MANY)) * this.ratio;
-    paint(image, this.px, this.py, this.light, radius, many ? 0.45 : 0.85);
+    const { radius, opacity } = dots(this.inSight, this.model.get("plain"));
+    const image = this.painting.paint(context, width, height, this.px, this.py, this.light, radius * this.ratio, opacity);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.putImageData(image, Math.round(left * this.ratio), Math.round(top * this.ratio));
@@ -258,17 +357,20 @@ class Scatter {
     context.lineWidth = 1;
     context.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);
     context.font = `12px ${this.look.font}`;
-    this.drawTicks(context, "x", (right - left) / 90);
-    this.drawTicks(context, "y", (bottom - top) / 60);
+    this.drawTicks(context, "x", (right - left) / 70);
+    this.drawTicks(context, "y", (bottom - top) / 50);
     context.font = `600 13px ${this.look.font}`;
     context.textAlign = "center";
     context.textBaseline = "bottom";
-    context.fillText(shortened(this.model.get("x_axis")?.name), (left + right) / 2, this.size.height - 4);
+    const room = this.size.width - left - BUTTONS;
+    const name = fitted(context, shortened(this.model.get("x_axis")?.name), room);
+    const half = context.measureText(name).width / 2;
+    context.fillText(name, Math.max(left + half, Math.min((left + right) / 2, left + room - half)), this.size.height - 4);
     context.save();
     context.translate(4, (top + bottom) / 2);
     context.rotate(-Math.PI / 2);
     context.textBaseline = "top";
-    context.fillText(shortened(this.model.get("y_axis")?.name), 0, 0);
+    context.fillText(fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top), 0, 0);
     context.restore();
   }
 
@@ -346,7 +448,9 @@ class Scatter {
   drawSelected(context) {
     const i = this.model.get("selected");
     if (!(i >= 0) || i >= this.px.length) return;
-    const [x, y] = [this.area.left + this.px[i] / this.ratio, this.area.top + this.py[i] / this.ratio];
+    const { left, top, right, bottom } = this.area;
+    const [x, y] = [left + this.px[i] / this.ratio, top + this.py[i] / this.ratio];
+    if (x < left || y < top || x > right || y > bottom) return;
     for (const [colour, width] of [
       [this.look.paper, 5],
       [this.look.ink, 2],
@@ -377,59 +481,298 @@ class Scatter {
     return best;
   }
 
+  /** Go on to the nearest point in a direction, and keep it in sight. */
+  step(beside) {
+    const i = this.model.get("selected");
+    if (i >= 0) this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
+    else this.selectMiddle();
+    this.follow();
+  }
+
+  selectMiddle() {
+    const { left, top, right, bottom } = this.area;
+    this.select(this.nearest(((right - left) * this.ratio) / 2, ((bottom - top) * this.ratio) / 2, () => true, Infinity));
+  }
+
+  follow() {
+    const i = this.model.get("selected");
+    if (!(i >= 0)) return;
+    const share = { x: this.x[i], y: this.y[i] };
+    const shown = (axis) => share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
+    if (shown("x") && shown("y")) return;
+    const about = (axis) => {
+      const half = (this.window[axis][1] - this.window[axis][0]) / 2;
+      return [share[axis] - half, share[axis] + half];
+    };
+    this.lookAt({ x: about("x"), y: about("y") });
+  }
+
+  /** Where an event is, in CSS pixels of the area, and in shares of it. */
+  locate({ clientX, clientY }) {
+    const box = this.canvas.getBoundingClientRect();
+    const { left, top, right, bottom } = this.area;
+    const [x, y] = [clientX - box.left - left, clientY - box.top - top];
+    return { x, y, u: x / (right - left), v: 1 - y / (bottom - top) };
+  }
+}
+
+const stretched = ([low, high], share, factor) => {
+  const fixed = low + share * (high - low);
+  return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
+};
+
+/** A range that is no wider than all, no narrower than can be drawn, and whose middle is among the data. */
+function within([low, high]) {
+  const span = Math.min(Math.max(high - low, CLOSEST), FULL[1] - FULL[0]);
+  const middle = Math.min(Math.max((low + high) / 2, 0), 1);
+  return [middle - span / 2, middle + span / 2];
+}
+
+// ---- hands: mouse, fingers, keys -------------------------------------------------------------------------------------------
+
+const SLACK = 5; // CSS pixels that a click may move
+const SETTLE = 400; // milliseconds after a scroll of the page in which the wheel still belongs to it
+const KEYS = {
+  ArrowRight: [0.1, 0, (dx, dy) => dx > 0 && Math.abs(dy) <= dx],
+  ArrowLeft: [-0.1, 0, (dx, dy) => dx < 0 && Math.abs(dy) <= -dx],
+  ArrowDown: [0, -0.1, (dx, dy) => dy > 0 && Math.abs(dx) <= dy],
+  ArrowUp: [0, 0.1, (dx, dy) => dy < 0 && Math.abs(dx) <= -dy],
+};
+export const KEYS_IN_WORDS = "Arrow keys move the picture, plus and minus zoom, 0 shows all; Enter takes the point in the middle, Shift with an arrow the next one.";
+
+class Hand {
+  constructor(scatter) {
+    this.scatter = scatter;
+    this.fingers = new Map();
+    this.scrolled = -Infinity;
+    const { canvas } = scatter;
+    canvas.tabIndex = 0;
+    canvas.style.cursor = "crosshair";
+    const on = (event, work, options) => canvas.addEventListener(event, work.bind(this), options);
+    on("pointerdown", this.down);
+    on("pointermove", this.move);
+    for (const end of ["pointerup", "pointercancel"]) on(end, this.lift);
+    on("click", this.click);
+    on("dblclick", () => scatter.reset());
+    on("wheel", this.wheel, { passive: false });
+    on("keydown", this.press);
+    this.onScroll = () => (this.scrolled = performance.now());
+    window.addEventListener("scroll", this.onScroll, { capture: true, passive: true });
+    this.buttons();
+  }
+
+  remove() {
+    window.removeEventListener("scroll", this.onScroll, { capture: true });
+    this.box.remove();
+  }
+
+  /** What a finger can press; keys do the same, so Tab passes them by. */
+  buttons() {
+    const { scatter } = this;
+    this.box = make("div", { position: "absolute", bottom: "0", right: "10px", display: "flex", gap: "4px" });
+    const button = (text, label, work) => {
+      const it = makeButton(text, { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0" });
+      Object.assign(it, { title: label, tabIndex: -1 });
+      it.setAttribute("aria-label", label);
+      it.addEventListener("click", work);
+      this.box.append(it);
+    };
+    button("+", "Zoom in", () => scatter.zoom(0.5, 0.5, 0.7));
+    button("\u2212", "Zoom out", () => scatter.zoom(0.5, 0.5, 1 / 0.7));
+    button("\u2922", "Show all points", () => scatter.reset());
+    if (getComputedStyle(scatter.el).position === "static") scatter.el.style.position = "relative";
+    scatter.el.append(this.box);
+  }
+
+  down(event) {
+    if (event.button !== 0) return;
+    if (this.fingers.size === 0) this.dragged = false;
+    this.fingers.set(event.pointerId, event);
+    this.from = event;
+  }
+
+  move(event) {
+    if (event.pointerType === "mouse" && !event.buttons) this.fingers.clear(); // it was let go outside
+    if (!this.fingers.has(event.pointerId)) return;
+    if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return; // the page scrolls
+    const before = [...this.fingers.values()];
+    if (!this.dragged && before.length === 1) {
+      if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK) return;
+      this.begin();
+    }
+    this.fingers.set(event.pointerId, event);
+    this.drag(before.map((finger) => this.scatter.locate(finger)), [...this.fingers.values()].map((finger) => this.scatter.locate(finger)));
+  }
+
+  /** Once a press is a drag, the picture follows outside of itself, too. */
+  begin() {
+    this.dragged = true;
+    this.scatter.canvas.style.cursor = "grabbing";
+    for (const id of this.fingers.keys()) this.scatter.canvas.setPointerCapture(id);
+  }
+
+  drag(before, now) {
+    const [a, b] = [middleOf(before), middleOf(now)];
+    this.scatter.pan(a.u - b.u, a.v - b.v);
+    if (now.length < 2) return;
+    this.dragged = true;
+    this.scatter.zoom(b.u, b.v, spread(before) / Math.max(spread(now), 1));
+  }
+
+  lift(event) {
+    this.fingers.delete(event.pointerId);
+    this.scatter.canvas.style.cursor = "crosshair";
+  }
+
   click(event) {
-    const { left, top } = this.canvas.getBoundingClientRect();
-    const x = (event.clientX - left - this.area.left) * this.ratio;
-    const y = (event.clientY - top - this.area.top) * this.ratio;
-    this.select(this.nearest(x, y, () => true, 24 * this.ratio));
+    if (this.dragged) return;
+    const { scatter } = this;
+    const { x, y } = scatter.locate(event);
+    scatter.select(scatter.nearest(x * scatter.ratio, y * scatter.ratio, () => true, 24 * scatter.ratio));
+  }
+
+  /** The wheel zooms, unless there is nothing more to see or the page is being scrolled past the picture. */
+  wheel(event) {
+    const { scatter } = this;
+    const amount = (event.deltaY || event.deltaX) * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 0.01 : 0.0015);
+    const isPinch = event.ctrlKey;
+    if (!isPinch && (performance.now() - this.scrolled < SETTLE || (amount > 0 && scatter.isWhole))) return;
+    event.preventDefault();
+    const { u, v } = scatter.locate(event);
+    scatter.zoom(u, v, Math.exp(Math.min(0.5, Math.max(-0.5, amount))));
   }
 
   press(event) {
-    const beside = {
-      ArrowRight: (dx, dy) => dx > 0 && Math.abs(dy) <= dx,
-      ArrowLeft: (dx, dy) => dx < 0 && Math.abs(dy) <= -dx,
-      ArrowDown: (dx, dy) => dy > 0 && Math.abs(dx) <= dy,
-      ArrowUp: (dx, dy) => dy < 0 && Math.abs(dx) <= -dy,
-    }[event.key];
-    const zoom = { "+": 0.8, "=": 0.8, "-": 1.25 }[event.key];
-    if (beside) this.step(beside);
-    else if (zoom) this.zoom(0.5, 0.5, zoom);
-    else if (event.key === "0") this.reset();
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { scatter } = this;
+    const [arrow, zoom] = [KEYS[event.key], { "+": 0.8, "=": 0.8, "-": 1.25, _: 1.25 }[event.key]];
+    if (arrow && event.shiftKey) scatter.step(arrow[2]);
+    else if (arrow) scatter.pan(arrow[0], arrow[1]);
+    else if (zoom) scatter.zoom(0.5, 0.5, zoom);
+    else if (event.key === "0") scatter.reset();
+    else if (event.key === "Enter") scatter.selectMiddle();
     else return;
     event.preventDefault();
-    this.refresh("places");
+    event.stopPropagation(); // a notebook has keys of its own
+  }
+}
+
+const middleOf = (fingers) => ({
+  u: fingers.reduce((sum, { u }) => sum + u, 0) / fingers.length,
+  v: fingers.reduce((sum, { v }) => sum + v, 0) / fingers.length,
+});
+const spread = ([a, b]) => Math.hypot(a.x - b.x, a.y - b.y);
+
+// ---- memberships as bars -----------------------------------------------------------------------------------------------------
+
+function make(name, style = {}, text = "") {
+  const element = document.createElement(name);
+  Object.assign(element.style, style);
+  element.textContent = text;
+  return element;
+}
+
+/** A button that looks the same in a notebook, which has no style for it. */
+function makeButton(text, style) {
+  const look = { color: "inherit", background: "var(--card, var(--jp-layout-color1, Canvas))", cursor: "pointer" };
+  const edge = { border: "1px solid var(--line, var(--jp-border-color1, #999))", borderRadius: "6px" };
+  return Object.assign(make("button", { ...look, ...edge, ...style }, text), { type: "button" });
+}
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+/** A bar for each component's share. */
+export function membershipBars(shares, colours, word = "cluster") {
+  const list = make("ul", { listStyle: "none", padding: "0", margin: "0.6rem 0" });
+  list.append(...shares.map((share, k) => membershipBar(share, k, colours, word)));
+  return list;
+}
+
+function membershipBar(share, k, colours, word) {
+  const item = make("li", { display: "grid", gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`, gap: "0.4rem", alignItems: "center", fontVariantNumeric: "tabular-nums" });
+  const track = make("div", { height: "0.9rem", borderRadius: "4px", overflow: "hidden", background: "var(--track, #8883)" });
+  const fill = make("div", { height: "100%", width: `${100 * share}%`, backgroundColor: `rgb(${colours[k % colours.length].join(" ")})` });
+  fill.className = "fill";
+  track.append(fill);
+  item.append(make("span", {}, `${word} ${k}`), track, make("span", { textAlign: "right" }, percent(share)));
+  return item;
+}
+
+/** Below a picture that has no page about it: the threshold, and the memberships of the selected row. */
+class Panel {
+  constructor(model, el) {
+    this.model = model;
+    this.slider = Object.assign(make("input", { width: "100%", margin: "0" }), { type: "range", min: 0, max: 100 });
+    this.label = make("label", { display: "block" });
+    this.shown = make("span");
+    this.label.append(this.shown, this.slider);
+    this.count = make("p", { margin: "0.3rem 0" });
+    this.button = makeButton("Show the most unsure row", { padding: "0.3rem 0.7rem" });
+    this.row = make("div", { minHeight: "4.5rem" });
+    this.row.setAttribute("aria-live", "polite");
+    this.el = make("div", { padding: "0.4rem 0 0", maxWidth: "40rem", color: "var(--ink, var(--jp-ui-font-color1, inherit))" });
+    this.el.className = "mixtura-panel";
+    this.el.append(this.label, this.count, this.button, this.row);
+    el.append(this.el);
+    this.listen();
+    this.showThreshold();
+    this.showRow();
   }
 
-  step(beside) {
+  listen() {
+    this.slider.addEventListener("input", () => {
+      this.model.set("threshold", Number(this.slider.value) / 100);
+      this.model.save_changes();
+    });
+    this.button.addEventListener("click", () => {
+      const certainty = floats(this.model.get("certainty"));
+      this.model.set("selected", certainty.reduce((least, value, i) => (value < certainty[least] ? i : least), 0));
+      this.model.save_changes();
+    });
+    this.handlers = [
+      ...["threshold", "certainty"].map((name) => [`change:${name}`, () => this.showThreshold()]),
+      ...["selected", "shares", "row_words"].map((name) => [`change:${name}`, () => this.showRow()]),
+    ];
+    for (const [event, handler] of this.handlers) this.model.on(event, handler);
+  }
+
+  remove() {
+    for (const [event, handler] of this.handlers) this.model.off(event, handler);
+    this.el.remove();
+  }
+
+  showThreshold() {
+    const threshold = this.model.get("threshold");
+    const certainty = floats(this.model.get("certainty"));
+    const unsure = certainty.reduce((count, value) => count + (value < threshold), 0);
+    this.slider.value = Math.round(100 * threshold);
+    this.shown.textContent = `Unsure below ${Math.round(100 * threshold)} %`;
+    this.count.textContent = `${unsure.toLocaleString("en")} of ${certainty.length.toLocaleString("en")} points are unsure (grey): their largest membership is below that.`;
+  }
+
+  showRow() {
     const i = this.model.get("selected");
-    const { left, top, right, bottom } = this.area;
-    const middle = [((right - left) * this.ratio) / 2, ((bottom - top) * this.ratio) / 2];
-    if (i >= 0) this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
-    else this.select(this.nearest(...middle, () => true, Infinity));
-  }
-
-  wheel(event) {
-    if (!event.ctrlKey && !event.shiftKey) return; // the wheel alone scrolls the page
-    event.preventDefault();
-    const box = this.canvas.getBoundingClientRect();
-    const { left, top, right, bottom } = this.area;
-    const u = (event.clientX - box.left - left) / (right - left);
-    const v = 1 - (event.clientY - box.top - top) / (bottom - top);
-    this.zoom(u, v, (event.deltaY || event.deltaX) > 0 ? 1.15 : 1 / 1.15);
-    this.refresh("places");
-  }
-
-  zoom(u, v, factor) {
-    const about = ([low, high], share) => {
-      const fixed = low + share * (high - low);
-      return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
-    };
-    this.window = { x: about(this.window.x, u), y: about(this.window.y, v) };
+    const n = floats(this.model.get("certainty")).length;
+    if (!(i >= 0 && i < n)) return this.row.replaceChildren(make("p", { opacity: 0.75 }, `Click a point to see its memberships. ${KEYS_IN_WORDS}`));
+    const all = typed(this.model.get("shares"), Uint16Array);
+    const shares = Array.from(all.subarray((i * all.length) / n, ((i + 1) * all.length) / n), (share) => share / 65535);
+    const names = typed(this.model.get("rows"), Uint32Array);
+    const name = names.length ? names[i] : i + (this.model.get("first_row") ?? 1);
+    const words = make("p", { margin: "0.2rem 0", opacity: 0.75 }, this.model.get("row_words") ?? "");
+    const heading = make("p", { margin: "0.6rem 0 0", fontWeight: 600 }, `Row ${name.toLocaleString("en")}`);
+    this.row.replaceChildren(heading, words, membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"));
   }
 }
 
 function shortened(name = "") {
   return name.length > 40 ? `${name.slice(0, 39)}…` : name;
+}
+
+/** As much of a name as there is room for. */
+function fitted(context, name, room) {
+  let shown = name;
+  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--) shown = `${name.slice(0, n)}…`;
+  return shown;
 }
 
 /** A model for pages that have none of a notebook's: the same five methods. */
@@ -455,9 +798,15 @@ export class LocalModel {
 }
 
 function render({ model, el }) {
-  if (!el.style.height && el.getBoundingClientRect().height < 120) el.style.height = "420px";
-  const scatter = new Scatter(model, el);
-  return () => scatter.remove();
+  const hasPanel = Boolean(model.get("shares")?.byteLength);
+  const holder = hasPanel ? make("div", { height: "420px" }) : el;
+  if (hasPanel) el.append(holder);
+  else if (!el.style.height && el.getBoundingClientRect().height < 120) el.style.height = "420px";
+  const parts = [new Scatter(model, holder), ...(hasPanel ? [new Panel(model, el)] : [])];
+  return () => {
+    for (const part of parts) part.remove();
+    if (hasPanel) holder.remove();
+  };
 }
 
 export default { render };

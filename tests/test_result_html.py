@@ -74,7 +74,7 @@ def test_a_row_for_each_component_has_its_weight_mean_and_deviation(fitted):
     assert sum(tag == "tr" for tag, _ in result.seen) == 4
     for k, weight in enumerate(fitted.weights_):
         mean, spread = fitted.means_[k, 0], np.sqrt(fitted.covariances_[0, 0])
-        assert f"{k + 1}{k}{100 * weight:.0f} %{mean:.4g} ± {spread:.2g}" in result.text
+        assert f"{k}{100 * weight:.0f} %{mean:.4g} ± {spread:.2g}" in result.text
 
 
 def test_the_bar_is_as_long_as_the_weights_are_large(fitted):
