@@ -89,7 +89,9 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
     assert swaps(apart, [loss], [Change((3,), -1.0, ()), pair]) == []
     assert swaps(apart, [loss], [pair, cut]) == [loss, cut]
     assert swaps(apart, [loss], [Change((3,), 60.0, ()), cut])[1].gain == 60.0
-    assert swaps(apart, [Change((0, 3), -5.0, ())], [cut]) == []  # what grows may not be what goes
+    assert swaps(apart, [Change((0, 3), -50.0, ())], [cut]) == []  # what grows may not be what goes
+    bare, grown = swaps(apart, [Change((3, 0), -50.0, ())], [cut])  # but an heir of it
+    assert (bare.group, bare.parts, grown) == ((0,), (), cut)
 
 
 # ---- what is held ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ one shape in few rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -121,9 +121,15 @@ def swaps(overlaps: Array, losses: Sequence[Change], growths: Sequence[Change]) 
 
 
 def _unsure(lost: Change, growths: Sequence[Change]) -> list[Change]:
-    """A swap that gains if others make room: a single component is cut, since any two cut in three gain more by chance."""
-    grown = next((each for each in growths if len(each.group) == 1 and each.group[0] not in lost.group), None)
-    return [] if grown is None or grown.gain <= max(TAKEN_OVER * _loss(lost), 0.0) else [lost, grown]
+    """A swap that gains if others make room: a single component is cut, since any two cut in three gain more by chance.
+
+    An heir of what goes may be the one that grows: the others then take the rows over in EM.
+    """
+    k = lost.group[-1]
+    grown = next((each for each in growths if len(each.group) == 1 and each.group[0] != k), None)
+    if grown is None or grown.gain <= max(TAKEN_OVER * _loss(lost), 0.0):
+        return []
+    return [replace(lost, group=(k,), parts=()) if grown.group[0] in lost.group else lost, grown]
 
 
 def _loss(change: Change) -> float:
