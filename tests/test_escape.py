@@ -19,7 +19,7 @@ from mixtura.moves import MOVES
 from mixtura.regularisation import Regularisation
 from mixtura.runs import Effort, Plan
 from mixtura.search import DEFAULT_STARTS, draw_starts, search, start_report
-from mixtura.start_report import RunEnd
+from mixtura.start_report import Run, RunEnd, StartReport
 from mixtura.stopping import RemainingGain
 from mixtura.view import View
 
@@ -207,6 +207,17 @@ def test_full_runs_are_all_counted_and_the_sentence_says_so(faithful):
     assert report.n_starts == 7
     assert report.sentence.startswith(f"The best optimum was reached by {report.optima[0].n_starts} of 7 starts; ")
     assert sum(report.ends.values()) == 7
+
+
+def test_the_sentence_counts_starts_and_moves_and_names_the_next_optimum():
+    here, there = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    starts = [Run("random", False, level, 9, RunEnd.REACHED) for level in (-10.0, -45.2)]
+    moves = [Run("split", True, -10.0, 9, RunEnd.REACHED), Run("split", True, -60.0, 3, RunEnd.DROPPED)]
+    two = StartReport((*starts, *moves), 4, 4, (-10.0, -45.2), (here, there), 0.01)
+    reached = "The best optimum was reached by 1 of 2 starts and 1 of 2 moves; "
+    assert two.sentence == reached + "the next is 35.2 lower (its partition agrees by -0.50)."
+    one = StartReport((starts[0], *moves), 4, 4, (-10.0,), (here,), 0.01)
+    assert one.sentence == "The best optimum was reached by 1 of 1 start and 1 of 2 moves; no run came to rest at another."
 
 
 def test_a_report_of_a_sample_is_at_the_size_of_all_rows():

@@ -263,7 +263,7 @@ def test_bad_parameters_are_refused_by_name(bad, faithful):
 
 
 BAD_DATA = {
-    "nan": (np.array([[1.0, np.nan], [2.0, 1.0], [3.0, 2.0]]), "NaN in 'column 1' .1 row.. The first is in row 0"),
+    "nan": (np.array([[1.0, np.nan], [2.0, 1.0], [3.0, 2.0]]), "NaN in 'column 1' .1 row.. The first is in X.0."),
     "inf": (np.array([[1.0, 1.0], [np.inf, 1.0], [3.0, 2.0]]), "infinity in 'column 0'"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "is the text 'a'"),
     "numeric text": (np.array([["1", "2"], ["3", "4"]]), "without guessing"),

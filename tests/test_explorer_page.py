@@ -19,6 +19,7 @@ from mixtura import GaussianMixture
 from mixtura.compare import compare
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
+from mixtura.outlines import outlines
 from mixtura.tables import read_table
 from serving import running
 from test_explorer import FAITHFUL
@@ -145,16 +146,23 @@ def test_a_clicked_point_shows_its_membership_bars(page):
     widths = page.evaluate("[...document.querySelectorAll('#row .fill')].map((e) => parseFloat(e.style.width))")
     assert widths == pytest.approx((100 * shares[row]).tolist(), abs=1e-3)
     box = page.locator("#scatter canvas").bounding_box()
-    page.mouse.click(*place_of(opened.X, 0, box))
+    page.mouse.click(*place_of(page, opened.X, 0, box))
     page.wait_for_function("(s) => !document.querySelector('#row').textContent.startsWith(s)", arg=f"Row {row + 1}:")
     chosen = int(re.match(r"Row (\d+):", page.inner_text("#row"))[1]) - 1
     np.testing.assert_allclose(opened.X[chosen], opened.X[0], atol=1e-9)
 
 
-def place_of(X: np.ndarray, row: int, box: dict[str, float]) -> tuple[float, float]:
-    """Where a row is drawn: the margins and the room around the data are those of scatter.js."""
+def sight_of(page: Any) -> np.ndarray:
+    """What of the data is in sight: lowest and highest of x, and of y, in shares of their range."""
+    page.wait_for_selector("#scatter canvas[data-sight]")
+    return np.array(page.get_attribute("#scatter canvas", "data-sight").split(), dtype=float).reshape(2, 2)
+
+
+def place_of(page: Any, X: np.ndarray, row: int, box: dict[str, float]) -> tuple[float, float]:
+    """Where a row is drawn: the margins are those of scatter.js."""
     share = (X[row] - X.min(axis=0)) / np.ptp(X, axis=0)
-    u, v = (share + 0.05) / 1.1
+    sight = sight_of(page)
+    u, v = (share - sight[:, 0]) / np.ptp(sight, axis=1)
     width, height = box["width"] - 58 - 10, box["height"] - 8 - 44
     return box["x"] + 58 + u * width, box["y"] + 8 + (1 - v) * height
 
@@ -196,7 +204,7 @@ def chosen_at(page: Any, x: float, y: float) -> int:
 
 def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
-    x, y = place_of(X, 0, box)
+    x, y = place_of(page, X, 0, box)
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x - 60, y + 40, steps=4)
@@ -210,7 +218,7 @@ def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
 
 def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
-    x, y = place_of(X, 0, box)
+    x, y = place_of(page, X, 0, box)
     whole = page.evaluate(PAINTED)
     page.mouse.move(x, y)
     for _ in range(4):
@@ -236,11 +244,28 @@ def test_keys_move_zoom_and_show_all_again(page, canvas):
     assert page.evaluate(PAINTED) == pictures[0]
 
 
+def test_the_first_view_holds_the_ellipses_and_a_little_more_can_be_seen(page, canvas):
+    opened = faithful()
+    sight, frame = sight_of(page), canvas.get_attribute("data-sight")
+    mixture = GaussianMixture(2, random_state=0).fit(opened.X).mixture_
+    edges = np.concatenate(outlines(mixture, (0, 1), 0.95))
+    share = (edges - opened.X.min(axis=0)) / np.ptp(opened.X, axis=0)
+    assert share.min() < -0.05 or share.max() > 1.05  # these do not end where the data end
+    assert (sight[:, 0] < share.min(axis=0)).all()
+    assert (sight[:, 1] > share.max(axis=0)).all()
+    page.get_by_role("button", name="Zoom out").click()
+    page.wait_for_function("(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=frame)
+    assert (np.ptp(sight_of(page), axis=1) > np.ptp(sight, axis=1)).all()
+    for _ in range(20):
+        page.get_by_role("button", name="Zoom out").click()
+    assert np.ptp(sight_of(page), axis=1).tolist() == pytest.approx([2.0, 2.0])
+
+
 def test_buttons_zoom_too(page, canvas):
     whole = page.evaluate(PAINTED)
     page.get_by_role("button", name="Zoom in").click()
     assert page.evaluate(PAINTED) != whole
-    page.get_by_role("button", name="Show all points").click()
+    page.get_by_role("button", name="Show all").click()
     assert page.evaluate(PAINTED) == whole
 
 
@@ -251,7 +276,7 @@ def test_fingers_tap_pinch_and_drag(chrome):
         page.wait_for_selector(READY)
         page.locator("#scatter").scroll_into_view_if_needed()
         box = page.locator("#scatter canvas").bounding_box()
-        x, y = place_of(opened.X, 0, box)
+        x, y = place_of(page, opened.X, 0, box)
         page.touchscreen.tap(x, y)
         wait_for(page, "#row", "Row ")
         whole = page.evaluate(PAINTED)
@@ -275,7 +300,7 @@ def test_fingers_tap_pinch_and_drag(chrome):
         assert page.evaluate(PAINTED) != zoomed
         assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
         page.wait_for_timeout(500)  # a tap right after a swift drag only ends the fling of it
-        page.get_by_role("button", name="Show all points").tap()
+        page.get_by_role("button", name="Show all").tap()
         page.wait_for_function("() => document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
         assert page.evaluate(PAINTED) == whole
 

@@ -68,12 +68,33 @@ def part(page, name):
 
 def test_the_least_sure_row_is_shown_hard_and_soft(page):
     soft = part(page, "soft")
-    words = soft.locator('[data-method="mixture"]').inner_text()
+    words = soft.locator('[data-method="mixture"]').inner_text().replace("\N{NO-BREAK SPACE}", " ")
     model = GaussianMixture(2, component_order="weight", random_state=0).fit(DataSet().rows)
     least = model.predict_proba(DataSet().rows).max(axis=1)
-    assert f"Row {least.argmin()}:" in soft.locator(".marked-row").inner_text()
+    assert f"Row {least.argmin() + 1}:" in soft.locator(".marked-row").inner_text()
     assert words.startswith(f"{100 * least.min():.0f} % cluster")
     assert re.fullmatch(r"cluster \d \(100 %\)|noise \(100 %\)", soft.locator('[data-method="K-Means"]').inner_text())
+
+
+HEIGHT = "(name) => document.querySelector(`[data-live=${name}]`).offsetHeight"
+
+
+def test_a_part_has_kept_the_room_that_it_takes(page):
+    names = [
+        name for name in ("em", "shapes", "optima", "criteria", "comparison") if page.locator(f"[data-live={name}] > .hint").count()
+    ]
+    before = {name: page.evaluate(HEIGHT, name) for name in names}
+    assert names
+    for name in names:
+        part(page, name)
+        assert page.evaluate(HEIGHT, name) == pytest.approx(before[name], rel=0.12), name
+
+
+def test_no_row_of_the_criteria_is_taller_than_the_others(page):
+    part(page, "criteria")
+    heights = page.evaluate("[...document.querySelectorAll('[data-live=criteria] tbody tr')].map((row) => row.offsetHeight)")
+    assert len(heights) == 10
+    assert max(heights) - min(heights) <= 1
 
 
 def test_a_curve_follows_the_hand_and_the_arrow_keys(page):

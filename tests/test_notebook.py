@@ -116,10 +116,11 @@ def test_a_click_in_the_notebook_shows_bars_and_reaches_python(page):
     canvas = page.locator(".mixtura-scatter")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    u, v = ((X[0] - X.min(axis=0)) / np.ptp(X, axis=0) + 0.05) / 1.1
+    sight = np.array(canvas.get_attribute("data-sight").split(), dtype=float).reshape(2, 2)
+    u, v = ((X[0] - X.min(axis=0)) / np.ptp(X, axis=0) - sight[:, 0]) / np.ptp(sight, axis=1)
     page.mouse.click(box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52))
     page.locator(".mixtura-panel li").first.wait_for()
-    row = int(re.search(r"Row (\d+)", page.inner_text(".mixtura-panel"))[1])
+    row = int(re.search(r"Row [\d,]+, X\[(\d+)\]", page.inner_text(".mixtura-panel"))[1])
     np.testing.assert_allclose(X[row], X[0])
     shares = GaussianMixture(2, random_state=0).fit(X).predict_proba(X)[row]
     shown = [float(re.search(r"([\d.]+) %", bar)[1]) for bar in page.locator(".mixtura-panel li").all_inner_texts()]

@@ -1,12 +1,23 @@
 """One name for a component: its label."""
 
+from importlib import resources
+
 import numpy as np
 import pytest
 
 from mixtura import GaussianMixture
 from mixtura.cli import main
 from mixtura.model_file import load_model, save_model
-from mixtura.numbering import cluster_name, column_name, component_name, component_names, number_of
+from mixtura.numbering import (
+    cluster_name,
+    column_name,
+    component_name,
+    component_names,
+    number_of,
+    row_name,
+    row_number,
+    row_numbers,
+)
 
 TWO = "x\n" + "".join(f"{value}\n" for value in (*np.linspace(0, 1, 30), *np.linspace(9, 10, 20)))
 
@@ -15,6 +26,18 @@ def test_the_first_component_has_label_zero_in_every_name():
     assert [name(0) for name in (number_of, component_name, cluster_name)] == ["0", "component 0", "cluster 0"]
     assert column_name("probability", np.int64(0)) == "probability_0"
     assert component_names([0, 2, 3, 5, 7]) == "component 0, component 2, component 3 and 2 more"
+
+
+def test_the_first_row_is_row_one_in_every_name():
+    assert (row_number(0), row_name(np.intp(0)), row_name(1233), list(row_numbers(3))) == (1, "row 1", "row 1,234", [1, 2, 3])
+
+
+def test_the_lesson_and_the_explorer_count_rows_alike():
+    files = resources.files("mixtura")
+    lesson = files.joinpath("learn/static/elements.js").read_text(encoding="utf-8")
+    assert "`row ${(i + 1)" in lesson
+    assert "Row ${whole(row + 1)}" in files.joinpath("explorer/static/page.js").read_text(encoding="utf-8")
+    assert 'f"row {i + 1:3}' in files.joinpath("learn/lesson/1-hard-and-soft.md").read_text(encoding="utf-8")
 
 
 def test_the_command_line_names_components_by_the_labels_of_predict(tmp_path, monkeypatch, capsys):

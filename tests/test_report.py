@@ -333,9 +333,11 @@ def opened(browser, path, **context):
     return tab, sounds
 
 
-def place_of(X, row, box):
-    """Where a row is drawn: the margins and the room around the data are those of scatter.js."""
-    u, v = ((X[row] - X.min(axis=0)) / np.ptp(X, axis=0) + 0.05) / 1.1
+def place_of(X, row, canvas):
+    """Where a row is drawn: the margins are those of scatter.js."""
+    sight = np.array(canvas.get_attribute("data-sight").split(), dtype=float).reshape(2, 2)
+    u, v = ((X[row] - X.min(axis=0)) / np.ptp(X, axis=0) - sight[:, 0]) / np.ptp(sight, axis=1)
+    box = canvas.bounding_box()
     return box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52)
 
 
@@ -373,7 +375,7 @@ def test_a_click_on_a_point_shows_its_memberships(browser, study, page, tmp_path
     )
     canvas = tab.locator("#live canvas")
     canvas.scroll_into_view_if_needed()
-    tab.mouse.click(*place_of(study.X, 0, canvas.bounding_box()))
+    tab.mouse.click(*place_of(study.X, 0, canvas))
     chosen = int(re.search(r"Row (\d+)", tab.inner_text("#live .mixtura-panel"))[1]) - 1
     np.testing.assert_allclose(study.X[chosen], study.X[0], atol=1e-9)
     tab.fill("#live input[type=range]", "99")

@@ -1,6 +1,7 @@
-"""How a reader is told which component or cluster is meant: by its label, from 0, as ``predict`` gives it.
+"""How a reader is told which component, cluster or row is meant.
 
-Tables, pictures, pages, files and messages all take their names from here.
+Components and clusters go by their label, from 0, as ``predict`` gives it; rows from 1, as a reader of the file counts them below
+its head. Tables, pictures, pages, files and messages all take their names from here.
 """
 
 from __future__ import annotations
@@ -42,6 +43,21 @@ def component_names(ks: Sequence[SupportsIndex]) -> str:
 def column_name(what: str, k: SupportsIndex) -> str:
     """``probability_0``: the head of a column that speaks of one component or cluster."""
     return f"{what}_{number_of(k)}"
+
+
+def row_number(i: SupportsIndex) -> int:
+    """1 for the first, which is ``X[0]`` in Python."""
+    return i.__index__() + 1
+
+
+def row_name(i: SupportsIndex) -> str:
+    """``row 1`` for the first."""
+    return f"row {row_number(i):,}"
+
+
+def row_numbers(n: int) -> range:
+    """The column ``row`` of a file that has a line for each row."""
+    return range(row_number(0), row_number(n))
 
 
 def at_the_beginning(name: str) -> str:

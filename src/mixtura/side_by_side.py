@@ -183,7 +183,7 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
 
 def _make_room_for_ellipses(ax: Axes) -> None:
     """The limits, which all panels share, hold every ellipse."""
-    boxes = [patch.get_extents().transformed(ax.transData.inverted()) for patch in ax.patches]
+    boxes = [patch.get_extents().transformed(ax.transData.inverted()).expanded(1.04, 1.04) for patch in ax.patches]
     for box in boxes:
         (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
         ax.set(xlim=(min(left, box.x0), max(right, box.x1)), ylim=(min(low, box.y0), max(high, box.y1)))

@@ -136,10 +136,10 @@ class StartReport:
             return f"None of {self.n_starts} starts came to rest without a degenerate component."
         best, *others = self.optima
         where = "" if self.n_rows == self.n_all else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
-        moves = f" and by {best.n_moves} of {self.n_moves} moves from other optima" if self.n_moves else ""
+        moves = f" and {best.n_moves} of {_count(self.n_moves, 'move')}" if self.n_moves else ""
         reached = f"{where or 'The '}best optimum was reached by {best.n_starts} of {_count(self.n_starts, 'start')}{moves}"
         if not others:
-            return f"{reached}; no other was found."
+            return f"{reached}; no run came to rest at another."
         return f"{reached}; the next is {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
 
     def document(self) -> dict[str, object]:

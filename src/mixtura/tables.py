@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array
 from mixtura.errors import DataError, MissingExtraError
-from mixtura.numbering import column_name
+from mixtura.numbering import column_name, row_name, row_numbers
 
 DELIMITERS = ",;\t|"
 SNIFFED_ROWS = 20
@@ -115,11 +115,11 @@ class Table:
         if column is None:
             raise DataError(self._unknown([name]))
         cells = column.cells if column.values is None or column.cells else [f"{value:.17g}" for value in column.values]
-        empty = [i for i, cell in enumerate(cells, start=1) if cell.strip().lower() in MISSING]
+        empty = [i for i, cell in enumerate(cells) if cell.strip().lower() in MISSING]
         if empty:
             raise DataError(
-                f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} empty cells, first in row "
-                f"{empty[0]}. Drop or fill these rows first."
+                f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} empty cells, first in "
+                f"{row_name(empty[0])}. Drop or fill these rows first."
             )
         return [cell.strip() for cell in cells]
 
@@ -185,7 +185,7 @@ class Table:
             if not finite.all():
                 gaps |= ~finite
                 kind = "infinite" if np.isinf(values).any() else "empty"
-                words.append(f"{name!r} {np.count_nonzero(~finite)} {kind}, first in row {int(np.argmin(finite)) + 1}")
+                words.append(f"{name!r} {np.count_nonzero(~finite)} {kind}, first in {row_name(int(np.argmin(finite)))}")
         if words:
             raise DataError(
                 f"{self.source}: every cell must hold a finite number, but {np.count_nonzero(gaps)} of {self.n_rows} rows have an "
@@ -496,7 +496,7 @@ def _rows(columns: Sequence[np.ndarray]) -> Iterable[tuple[object, ...]]:
 def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
     """The columns of memberships.csv: rows count from 1, labels are those of ``predict``."""
     columns: dict[str, np.ndarray] = {
-        "row": np.arange(1, len(probabilities) + 1),
+        "row": np.array(row_numbers(len(probabilities))),
         "label": probabilities.argmax(axis=1),
     }
     columns.update((column_name("probability", k), values) for k, values in enumerate(probabilities.T))

@@ -168,7 +168,7 @@ def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
 
 def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
     where = ", ".join(f"{name!r} ({count} row{'s' if count > 1 else ''})" for name, count in list(counts.items())[:8])
-    at = "" if first is None else f" The first is in row {first}."
+    at = "" if first is None else f" The first is in X[{first}]."
     return (
         f"Input X contains {word}: every entry must be a finite number, but there is {word} in {where}.{at} "
         "Drop or fill these rows first; GaussianMixture does not accept missing values encoded as NaN natively."

@@ -23,7 +23,7 @@ except ImportError:
 
 
 class ScatterWidget(anywidget.AnyWidget):
-    """What :func:`scatter` makes: ``selected`` is the row (from 0) that was clicked last, -1 at first; set it to mark a row.
+    """What :func:`scatter` makes: ``selected`` is i where the row X[i] was clicked last, -1 at first; set it to mark a row.
 
     ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
     """
@@ -44,7 +44,7 @@ class ScatterWidget(anywidget.AnyWidget):
     selected = traitlets.Int(-1).tag(sync=True)
     title = traitlets.Unicode("").tag(sync=True)
     plain = traitlets.Bool(False).tag(sync=True)
-    first_row = traitlets.Int(0).tag(sync=True)
+    in_python = traitlets.Bool(True).tag(sync=True)
     word = traitlets.Unicode("component").tag(sync=True)
 
 

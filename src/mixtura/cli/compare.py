@@ -133,6 +133,7 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
 
 def _write(folder: Path, found: Comparison, read: Data) -> None:
     """All files, each in one step."""
+    from mixtura.numbering import row_numbers
     from mixtura.plots import save
     from mixtura.side_by_side import matched_labels, plot_comparison
     from mixtura.tables import replacing, write_csv
@@ -144,7 +145,7 @@ def _write(folder: Path, found: Comparison, read: Data) -> None:
         picture, methods, clusters = (files.enter_context(replacing(folder / name)) for name in FILES)
         save(plot_comparison(found, read.X, columns=read.names), picture)
         write_csv(methods, {key: [_text(row[key]) for row in rows] for key in rows[0]})
-        write_csv(clusters, {"row": list(range(1, len(read.X) + 1)), **known, **labels})
+        write_csv(clusters, {"row": row_numbers(len(read.X)), **known, **labels})
 
 
 def _in_words(labels: Labels) -> list[str]:

@@ -14,7 +14,7 @@ from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import Run
 from mixtura.mixture import Mixture
 from mixtura.model_file import save_model
-from mixtura.numbering import column_name
+from mixtura.numbering import column_name, row_numbers
 from mixtura.tables import write_rows
 
 
@@ -29,7 +29,7 @@ def _columns(shares: Array, threshold: float) -> dict[str, np.ndarray]:
     """Rows count from 1 as in the file."""
     largest = shares.max(axis=1)
     return {
-        "row": np.arange(1, len(shares) + 1),
+        "row": np.array(row_numbers(len(shares))),
         "cluster": shares.argmax(axis=1),
         **{column_name("probability", k): values for k, values in enumerate(shares.T)},
         "unsure": (largest < threshold).astype(np.intp),

@@ -20,6 +20,7 @@ from mixtura import canvas
 from mixtura.arrays import Array, Labels
 from mixtura.contrast import telling_columns
 from mixtura.markup import Markup, tag
+from mixtura.numbering import row_numbers
 from mixtura.outlines import CORNERS, radius, roots
 from mixtura.report.study import SURE, Study
 
@@ -90,7 +91,7 @@ def _told(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, objec
         "columns": [{**limits, "values": _text(values)} for values, limits in axes],
         "shares": _text(canvas.shares(shares)),
         "certainty": _text(canvas.certainty(shares)),
-        "rows": _text((rows + 1).astype("<u4").tobytes()),
+        "rows": _text(np.array(row_numbers(len(study.X)))[rows].astype("<u4").tobytes()),
         "colours": canvas.colours(study.mixture.n_components),
         "threshold": SURE,
         "shown": _first(study, columns),

@@ -13,7 +13,7 @@ from mixtura import plots
 from mixtura.contrast import telling_columns
 from mixtura.families import FAMILIES
 from mixtura.markup import Markup, joined, paragraphs, table, tag
-from mixtura.numbering import at_the_beginning, component_name, number_of
+from mixtura.numbering import at_the_beginning, component_name, number_of, row_number
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
@@ -203,7 +203,7 @@ def unsure_rows(study: Study) -> Markup:
     shown = study.unsure[:LEAST_SURE]
     columns = telling_columns(study.mixture, VALUES_SHOWN)
     heads = ["row", "memberships", "", *(study.names[j] for j in columns)]
-    rows = [[f"{i + 1:,}", _bar(study, i), _words(study, i), *(f"{study.X[i, j]:.6g}" for j in columns)] for i in shown]
+    rows = [[f"{row_number(i):,}", _bar(study, i), _words(study, i), *(f"{study.X[i, j]:.6g}" for j in columns)] for i in shown]
     caption = f"The {len(shown)} least sure rows; the first row of the data is row 1"
     return section("The least sure rows", tag("p", said), table(caption, heads, rows, words=(1, 2)))
 

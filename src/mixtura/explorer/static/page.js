@@ -464,6 +464,7 @@ function options(select, entries, chosen) {
 
 async function showColumns() {
   const [x, y] = await Promise.all([state.x, state.y].map((column) => askBytes("/api/column", { column })));
+  for (const name of ["ellipses", "centres"]) points.set(name, []); // those of the former columns have no place here
   points.set("x_axis", table.columns[state.x]);
   points.set("y_axis", table.columns[state.y]);
   points.set("x", new Float32Array(x));

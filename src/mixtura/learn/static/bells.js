@@ -14,7 +14,7 @@ const within = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export function bells(place) {
   const state = { weight: [0.6, 0.4], mean: [0, 2.6], spread: [1, 0.8], x: 1.4, sample: [] };
-  const chart = drawn("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": "Two bell curves and a point" });
+  const chart = drawn("svg", { class: "chart wide", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "group", "aria-label": "Two bell curves and a point" });
   const numbers = element("div");
   const said = element("p", { role: "status" });
   const weight = slider(`weight of ${clusterName(0)}`, { min: 0.05, max: 0.95, step: 0.01, value: 0.6, says: (w) => `${Math.round(100 * w)} %` }, (w) => {
@@ -29,7 +29,7 @@ export function bells(place) {
   axis(layers.axis);
   place.replaceChildren(
     element("div", { class: "controls" }, weight, button("Draw 100 rows from it", sample), button("Take them away", () => ((state.sample = []), draw()))),
-    element("div", { class: "side" }, element("figure", {}, chart, element("figcaption", {}, "Drag a top or the point; with the keyboard: Tab, then arrow keys. The dark line is the sum.")), element("div", {}, said, numbers)),
+    element("div", { class: "side" }, element("figure", {}, chart, element("figcaption", {}, "Drag a top or the point; with the keyboard: Tab, then arrow keys. The dashed line is the sum.")), element("div", {}, said, numbers)),
   );
 
   function heights(x) {
@@ -141,7 +141,7 @@ function arrows(made, moves) {
 
 function axis(layer) {
   layer.append(drawn("path", { class: "axis", d: `M0 ${BASE}H${WIDTH}` }));
-  for (const x of ticks(LOW, HIGH, 12)) layer.append(drawn("text", { x: u(x), y: BASE + 20, "text-anchor": "middle" }, String(x).replace("-", "−")));
+  for (const x of ticks(LOW, HIGH - 0.5, 12)) layer.append(drawn("text", { x: u(x), y: BASE + 20, "text-anchor": "middle" }, String(x).replace("-", "−")));
 }
 
 function set(made, attributes) {

@@ -38,8 +38,9 @@ export function criteria(place, data) {
 
   function allCriteria() {
     const names = Object.keys(found.titles);
-    const rows = found.cells.map((cell) => [`${cell.K}`, ...names.map((name) => mark(cell, name)), cell.eligible ? "" : "may not win"]);
-    const made = table(["K", ...names.map((name) => found.titles[name]), ""], rows, "Lower is better in every column; the lowest that may win is bold.");
+    const rows = found.cells.map((cell) => [`${cell.K}${cell.eligible ? "" : "\u00a0†"}`, ...names.map((name) => mark(cell, name))]);
+    const barred = found.cells.every((cell) => cell.eligible) ? "" : " † may not win: a component sits on a few rows.";
+    const made = table(["K", ...names.map((name) => found.titles[name])], rows, `Lower is better in every column; the lowest that may win is bold.${barred}`);
     found.cells.forEach((cell, i) => cell.K === chosen && made.tBodies[0].rows[i].classList.add("chosen"));
     found.cells.forEach((cell, i) => names.forEach((name, j) => found.choices[name] === cell.K && made.tBodies[0].rows[i].cells[j + 1].classList.add("lowest")));
     return made;

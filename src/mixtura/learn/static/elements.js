@@ -51,12 +51,13 @@ export function button(words, clicked, attributes = {}) {
 
 /** A table from its head and its rows; cells that begin with a number stand at the right. */
 export function table(head, rows, caption) {
-  const numeric = head.map((_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+( %)?$|^$|^–$/.test(String(row[j]))));
-  const kind = (j) => (numeric[j] ? { class: "number" } : {});
+  const numeric = head.map((_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+(\s%)?$|^$|^–$/.test(String(row[j]))));
+  const wordy = head.map((_, j) => rows.some((row) => String(row[j]).length > 24));
+  const kind = (j) => (numeric[j] ? { class: "number" } : wordy[j] && j > 0 ? { class: "words" } : {});
   return element(
     "table",
     {},
-    caption ? element("caption", {}, caption) : null,
+    caption ? element("caption", {}, element("span", {}, caption)) : null,
     element("thead", {}, element("tr", {}, ...head.map((text, j) => element("th", { scope: "col", ...kind(j) }, text)))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, j) => element(j ? "td" : "th", { ...kind(j), ...(j ? {} : { scope: "row" }) }, cell instanceof Node ? cell : String(cell)))))),
   );
@@ -64,6 +65,12 @@ export function table(head, rows, caption) {
 
 /** How a reader is told which cluster: by its label. */
 export const clusterName = (k) => `cluster ${k}`;
+
+/** How a reader is told which row: from 1, as in the file. */
+export const rowName = (i) => `row ${(i + 1).toLocaleString("en")}`;
+
+/** A name at the beginning of a sentence. */
+export const atTheBeginning = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
 /** One bar for each cluster, with its share. */
 export function membershipBars(shares, colourOf) {
@@ -88,12 +95,14 @@ export function inWords(shares) {
     .join(", ");
 }
 
+const GLUE = "\u00a0"; // no line ends between a number and its sign
+
 /** A share as per cent; never 0 or 100 where it is not. */
 export function percent(share) {
-  if (share > 0 && share < 0.0005) return "< 0.1 %";
-  if (share < 1 && share > 0.9995) return "> 99.9 %";
+  if (share > 0 && share < 0.0005) return `<${GLUE}0.1${GLUE}%`;
+  if (share < 1 && share > 0.9995) return `>${GLUE}99.9${GLUE}%`;
   const digits = share > 0.995 || share < 0.0995 ? 1 : 0;
-  return `${(100 * share).toFixed(Number.isInteger(share) ? 0 : digits)} %`;
+  return `${(100 * share).toFixed(Number.isInteger(share) ? 0 : digits)}${GLUE}%`;
 }
 
 /** A number for a person: four digits that matter. */

@@ -1,7 +1,7 @@
 // EM in its four steps, one at a time: E colours the points, M moves the Gaussians.
 
 import { blended, colourOf } from "./colours.js";
-import { button, choice, clusterName, element, inWords, number, percent, table } from "./elements.js";
+import { button, choice, clusterName, element, inWords, number, percent, rowName, table } from "./elements.js";
 import { lineChart } from "./lines.js";
 import { logHeights, sharesAt, softmax } from "./mixture.js";
 import { Plane } from "./plane.js";
@@ -13,6 +13,7 @@ export function em(place, data, complain) {
   const plane = new Plane({ label: "The rows and the Gaussians of this step; click a row to follow it", pick: (i) => i >= 0 && ((marked = i), draw()) });
   const [said, numbers, curve, row] = ["p", "div", "figure", "div"].map((name) => element(name));
   said.setAttribute("role", "status");
+  said.className = "said";
   const buttons = {
     back: button("◀ Back", () => go(at - 1)),
     step: button("Step ▶", () => go(at + 1), { class: "primary" }),
@@ -71,7 +72,8 @@ export function em(place, data, complain) {
     numbers.replaceChildren(parameterTable(now, iteration));
     row.replaceChildren(eStep(now, data.rows[marked], marked));
     const points = run.steps.map((step, i) => [i, step.log_likelihood]);
-    curve.replaceChildren(points.length > 1 ? lineChart({ lines: [{ name: "", colour: colourOf(0), points: points.slice(0, Math.max(iteration, 1) + 1) }], xName: "iteration", yName: "log-likelihood", label: "The log-likelihood so far", height: 220 }) : "");
+    const line = { name: "", colour: colourOf(0), points: points.slice(0, iteration + 1), dots: iteration === 0 };
+    curve.replaceChildren(lineChart({ lines: [line], frame: points, xName: "iteration", yName: "log-likelihood", label: "The log-likelihood so far", width: 320, height: 240 }));
     buttons.back.disabled = buttons.start.disabled = at === 0;
     buttons.step.disabled = buttons.end.disabled = at === last();
   }
@@ -100,7 +102,7 @@ export function em(place, data, complain) {
     const logs = logHeights(now, place);
     const shares = softmax(logs);
     const rows = shares.map((share, k) => [element("span", {}, swatch(k), clusterName(k)), percent(now.weights[k]), number(Math.exp(logs[k]) / now.weights[k], 3), number(Math.exp(logs[k]), 3), percent(share)]);
-    const found = table(["", "weight", "density", "product", "share"], rows, `The E-step of row ${i}: which cluster are you from?`);
+    const found = table(["", "weight", "density", "product", "share"], rows, `The E-step of ${rowName(i)}: which cluster are you from?`);
     return element("div", {}, found, element("p", { class: "note" }, `The share is the product divided by the sum of the products: ${inWords(shares)}.`));
   }
 }

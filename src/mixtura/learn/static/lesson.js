@@ -60,7 +60,7 @@ dataPicker(picker, data, (error) => picker.prepend(element("p", { class: "error"
 
 const parts = new Map([...document.querySelectorAll("[data-live]")].map((place) => [place, new Part(place, data)]));
 data.onChange(() => parts.forEach((part) => part.changed()));
-const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)), { rootMargin: "200px" });
+const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)), { rootMargin: "100% 0px" });
 parts.forEach((_, place) => watcher.observe(place));
 
 for (const cell of document.querySelectorAll(".cell")) codeCell(cell, data);

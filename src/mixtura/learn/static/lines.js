@@ -3,21 +3,21 @@
 import { drawn } from "./elements.js";
 import { shown, ticks } from "./plane.js";
 
-const WIDTH = 460;
-const MARGIN = { left: 66, right: 48, top: 14, bottom: 42 };
+const MARGIN = { left: 72, right: 48, top: 14, bottom: 42 };
 
 /**
  * A chart of several lines over the same places.
- * lines: [{ name, colour, points: [[x, y], ...], dots }]; pick(x) makes the dots buttons; chosen: an x that is marked.
+ * lines: [{ name, colour, points: [[x, y], ...], dots }]; pick(x) makes the dots buttons; chosen: an x that is marked; frame: points
+ * that are going to come, for which there is room already; width: that of the place, of which text keeps its size.
  */
-export function lineChart({ lines, xName, yName, label, pick, chosen, height = 320, wholeX = true, low: least }) {
-  const all = lines.flatMap((line) => line.points);
+export function lineChart({ lines, xName, yName, label, pick, chosen, frame = [], width: WIDTH = 460, height = 320, wholeX = true, low: least }) {
+  const all = [...lines.flatMap((line) => line.points), ...frame];
   const [left, right] = extent(all.map(([x]) => x));
   const [bottom, top] = extent(all.map(([, y]) => y), 0.06);
   const low = least ?? bottom;
   const u = (x) => MARGIN.left + ((x - left) / (right - left || 1)) * (WIDTH - MARGIN.left - MARGIN.right);
   const v = (y) => height - MARGIN.bottom - ((y - low) / (top - low || 1)) * (height - MARGIN.top - MARGIN.bottom);
-  const chart = drawn("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: pick ? "group" : "img", "aria-label": label });
+  const chart = drawn("svg", { class: WIDTH < 400 ? "chart narrow" : "chart", viewBox: `0 0 ${WIDTH} ${height}`, role: pick ? "group" : "img", "aria-label": label });
   chart.append(drawn("path", { class: "axis", d: `M${MARGIN.left} ${MARGIN.top}V${height - MARGIN.bottom}H${WIDTH - MARGIN.right}` }));
   const places = wholeX ? ticks(left, right, Math.min(10, right - left)).filter(Number.isInteger) : ticks(left, right);
   for (const x of places) chart.append(drawn("text", { x: u(x), y: height - MARGIN.bottom + 17, "text-anchor": "middle" }, shown(x)));

@@ -29,17 +29,17 @@ export function optima(place, data, complain) {
     captions.search.replaceChildren(element("b", {}, "mixtura's search"), ` ended at ${number(search.log_likelihood, 7)}${search.log_likelihood < best.log_likelihood - 0.01 ? `: ${number(best.log_likelihood - search.log_likelihood, 3)} below the best that was seen` : ", the best that was seen"}.`);
     const lost = degenerate ? ` ${degenerate} more collapsed onto a few rows and do not count.` : "";
     said.textContent = `${stuck} of ${ends.length} random starts got stuck below the best end that was seen (${number(best.log_likelihood, 7)}).${lost} Higher is better.`;
-    bars.replaceChildren(barChart(ends, search.log_likelihood));
+    bars.replaceChildren(barChart(ends, search.log_likelihood), element("figcaption", {}, `One bar for each random start, best first; the last one, in another colour, is the search. The lowest ended at ${number(Math.min(...ends, search.log_likelihood), 7)}, the highest at ${number(Math.max(...ends, search.log_likelihood), 7)}; the bars begin a little below.`));
   }
 
   return renew;
 }
 
 function barChart(ends, search) {
-  const [width, height, base] = [640, 190, 165];
+  const [width, height, base] = [640, 165, 160];
   const all = [...ends, search];
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  const tall = (value) => 10 + ((value - low) / (high - low || 1)) * (base - 30);
+  const tall = (value) => 10 + ((value - low) / (high - low || 1)) * (base - 18);
   const step = (width - 20) / all.length;
   const bar = (value, i, colour) => drawn("rect", { x: 10 + i * step, y: base - tall(value), width: Math.max(step - 3, 2), height: tall(value), fill: colour }, drawn("title", {}, number(value, 7)));
   return drawn(
@@ -47,8 +47,5 @@ function barChart(ends, search) {
     { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Log-likelihoods at the ends of ${ends.length} random starts, from ${number(low, 7)} to ${number(high, 7)}, and of the search` },
     ...ends.map((value, i) => bar(value, i, colourOf(0))),
     bar(search, ends.length, colourOf(1)),
-    drawn("text", { x: 10, y: height - 8 }, "one bar for each random start, best first"),
-    drawn("text", { class: "strong", x: width - 10, y: height - 8, "text-anchor": "end" }, "search"),
-    drawn("text", { x: width - 10, y: 14, "text-anchor": "end" }, `bars begin below ${number(low, 7)}; the tallest is ${number(high, 7)}`),
   );
 }

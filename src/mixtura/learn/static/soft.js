@@ -1,7 +1,7 @@
 // Hard against soft: the row that the mixture is least sure about, as three methods see it.
 
 import { blended, colourOf } from "./colours.js";
-import { button, choice, clusterName, element, inWords, membershipBars, percent } from "./elements.js";
+import { atTheBeginning, button, choice, clusterName, element, inWords, membershipBars, percent, rowName } from "./elements.js";
 import { Plane } from "./plane.js";
 
 export function soft(place, data, complain) {
@@ -17,7 +17,7 @@ export function soft(place, data, complain) {
   });
   place.replaceChildren(
     element("div", { class: "controls" }, ks, rows),
-    element("div", { class: "side" }, element("figure", {}, plane.canvas, element("figcaption", {}, "Colours blend where a row belongs to several clusters. Ellipses hold 50 % and 90 % of their component.")), element("div", { "aria-live": "polite" }, title, answers, bars, unsure)),
+    element("div", { class: "side" }, element("figure", {}, plane.canvas, element("figcaption", {}, "Colours blend where a row belongs to several clusters. Ellipses hold 50\u00a0% and 90\u00a0% of their component.")), element("div", { "aria-live": "polite" }, title, answers, bars, unsure)),
   );
 
   async function renew() {
@@ -34,7 +34,7 @@ export function soft(place, data, complain) {
     const shares = found.memberships[i];
     for (const one of rows.querySelectorAll("button")) one.setAttribute("aria-pressed", String(Number(one.dataset.row) === i));
     const values = data.rows[i].map((value, j) => `${data.names[j]} ${Number(value.toPrecision(5))}`).join(", ");
-    title.textContent = `Row ${i}: ${values}`;
+    title.textContent = `${atTheBeginning(rowName(i))}: ${values}`;
     answers.replaceChildren(
       ...[
         ["K-Means", hard(found.k_means[i])],

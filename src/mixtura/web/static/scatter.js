@@ -6,12 +6,15 @@
 // keys), title (what a screen reader says), plain (true: a small picture without axes). Nothing is computed here but pixels.
 //
 // With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is a panel below the picture: a
-// slider for the threshold, and the bars of the selected row. It may have first_row (what the first row is called), rows (bytes, n
-// uint32: what each row is called), word ("component" or "cluster") and row_words (more about the selected row).
+// slider for the threshold, and the bars of the selected row. Rows are counted from 1; it may have rows (bytes, n
+// uint32: what each row is called), in_python (true: X[0] beside row 1), word ("component" or "cluster") and row_words (more about the selected row).
 
 const FEW = 400; // up to so many points in sight each one is large
 const MANY = 20000; // from so many on each one is small and see-through
-const FULL = [-0.05, 1.05]; // what is in sight at first, in shares of the data's range
+const FULL = [-0.05, 1.05]; // what is in sight at least at first, in shares of the data's range
+const REACH = 0.2; // so far beyond the data the first view goes for the sake of an ellipse,
+const ROOM = 0.02; // and so far beyond the ellipse
+const WIDEST = 2; // how much can be in sight
 const BUTTONS = 108; // CSS pixels at the lower right that belong to the buttons
 const CLOSEST = 1e-4; // beyond it 32 bits are not enough
 const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
@@ -208,6 +211,7 @@ class Scatter {
     this.painting = new Painting();
     this.waiting = false;
     this.stale = { light: true, places: true };
+    this.window = { x: FULL, y: FULL };
     this.reset();
     this.observer = new ResizeObserver(() => this.refresh("places"));
     this.observer.observe(el);
@@ -219,7 +223,8 @@ class Scatter {
     this.handlers = [
       [["x", "y", "x_axis", "y_axis"], () => this.reset()],
       [["memberships", "certainty", "colours", "threshold"], () => this.refresh("light")],
-      [["ellipses", "centres", "selected", "title"], () => this.refresh()],
+      [["ellipses"], () => this.grow()],
+      [["centres", "selected", "title"], () => this.refresh()],
     ].flatMap(([names, handler]) => names.map((name) => [`change:${name}`, handler]));
     for (const [event, handler] of this.handlers) this.model.on(event, handler);
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -237,14 +242,46 @@ class Scatter {
 
   // ---- what is drawn next ----
 
+  /** Show all; how much that is will be known when it is drawn, since data and ellipses come one after the other. */
   reset() {
-    this.lookAt({ x: FULL, y: FULL });
+    this.home = null;
+    this.refresh("places");
   }
 
-  /** Show another part of the data, as near to it as may be: not farther than all, not without any. */
+  /** Other ellipses have come: they may widen the view of all, and never narrow it, so that it is still while EM plays. */
+  grow() {
+    this.grown = true;
+    this.refresh();
+  }
+
+  settle() {
+    const atHome = !this.home || ["x", "y"].every((axis) => this.window[axis].every((edge, i) => Math.abs(edge - this.home[axis][i]) < 1e-9));
+    if (!this.home || (this.grown && atHome)) {
+      const before = this.home ?? { x: FULL, y: FULL };
+      this.home = { x: this.around(before.x, "x"), y: this.around(before.y, "y") };
+      this.lookAt(this.home);
+    }
+    this.grown = false;
+  }
+
+  /** A range, widened to hold the ellipses as far as is within reason. */
+  around([low, high], which) {
+    const axis = this.model.get(`${which}_axis`);
+    for (const [x, y] of (this.model.get("ellipses") ?? []).flat(2)) {
+      const share = ((which === "x" ? x : y) - axis.low) / (axis.high - axis.low);
+      if (share - ROOM < low) low = Math.max(share - ROOM, -REACH);
+      if (share + ROOM > high) high = Math.min(share + ROOM, 1 + REACH);
+    }
+    return [low, high];
+  }
+
+  /** Show another part of the data: not much more than all, not without any. */
   lookAt(window) {
+    if (!this.home) return; // nothing was drawn yet
     this.window = { x: within(window.x), y: within(window.y) };
-    this.isWhole = [...this.window.x, ...this.window.y].every((edge, i) => Math.abs(edge - FULL[i % 2]) < 1e-9);
+    const { x, y } = this.window;
+    this.canvas.dataset.sight = [...x, ...y].join(" "); // for whoever wants to know where a point is
+    this.isWhole = ["x", "y"].every((axis) => this.window[axis][0] < this.home[axis][0] + 1e-9 && this.window[axis][1] > this.home[axis][1] - 1e-9);
     // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two fingers always zoom.
     this.canvas.style.touchAction = this.isWhole ? "pan-x pan-y" : "none";
     this.refresh("places");
@@ -316,6 +353,7 @@ class Scatter {
   }
 
   draw() {
+    this.settle();
     const before = this.size && [this.canvas.width, this.canvas.height];
     this.measure();
     if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height) this.stale.places = true;
@@ -521,9 +559,9 @@ const stretched = ([low, high], share, factor) => {
   return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
 };
 
-/** A range that is no wider than all, no narrower than can be drawn, and whose middle is among the data. */
+/** A range that is little wider than all, no narrower than can be drawn, and whose middle is among the data. */
 function within([low, high]) {
-  const span = Math.min(Math.max(high - low, CLOSEST), FULL[1] - FULL[0]);
+  const span = Math.min(Math.max(high - low, CLOSEST), WIDEST);
   const middle = Math.min(Math.max((low + high) / 2, 0), 1);
   return [middle - span / 2, middle + span / 2];
 }
@@ -579,7 +617,7 @@ class Hand {
     };
     button("+", "Zoom in", () => scatter.zoom(0.5, 0.5, 0.7));
     button("\u2212", "Zoom out", () => scatter.zoom(0.5, 0.5, 1 / 0.7));
-    button("\u2922", "Show all points", () => scatter.reset());
+    button("\u2922", "Show all", () => scatter.reset());
     if (getComputedStyle(scatter.el).position === "static") scatter.el.style.position = "relative";
     scatter.el.append(this.box);
   }
@@ -757,9 +795,9 @@ class Panel {
     const all = typed(this.model.get("shares"), Uint16Array);
     const shares = Array.from(all.subarray((i * all.length) / n, ((i + 1) * all.length) / n), (share) => share / 65535);
     const names = typed(this.model.get("rows"), Uint32Array);
-    const name = names.length ? names[i] : i + (this.model.get("first_row") ?? 1);
+    const name = (names.length ? names[i] : i + 1).toLocaleString("en") + (this.model.get("in_python") ? `, X[${i}]` : "");
     const words = make("p", { margin: "0.2rem 0", opacity: 0.75 }, this.model.get("row_words") ?? "");
-    const heading = make("p", { margin: "0.6rem 0 0", fontWeight: 600 }, `Row ${name.toLocaleString("en")}`);
+    const heading = make("p", { margin: "0.6rem 0 0", fontWeight: 600 }, `Row ${name}`);
     this.row.replaceChildren(heading, words, membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"));
   }
 }
