@@ -1,15 +1,13 @@
 #include "volumes.hpp"
 
 #include "dense.hpp"
+#include "moments.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace mixtura {
 namespace {
-
-using Numbers = std::vector<double>;
 
 constexpr double NEAR = 1e-3; // as in src/mixtura/families/shapes.py
 

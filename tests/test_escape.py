@@ -120,6 +120,15 @@ def test_the_work_of_many_rows_is_some_plain_fits_and_that_of_few_a_number_of_mo
     assert Effort(fits=2.0, size=10.0).work(10_000, 3, 20) == 2.0 * 20 * 100_000 * 3  # a tenth of the rows
 
 
+def test_an_optimum_that_drawn_rows_find_again_and_again_is_soon_believed(faithful):
+    patient, assured = (found(faithful, 2, effort=Effort(patience=300, assured=few)) for few in (300, 20))
+    assert assured.best.log_likelihood == patient.best.log_likelihood
+    moves = [sum(run.moved for run in result.runs) for result in (patient, assured)]
+    assert moves[0] >= 600
+    assert moves[1] < 300
+    assert Effort().patience_after(0) == Effort().patience
+
+
 # ---- what moves read ---------------------------------------------------------------------------------------------------
 
 

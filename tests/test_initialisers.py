@@ -11,7 +11,16 @@ from sklearn.metrics import pairwise_distances_argmin
 from conftest import survey, two_groups
 from mixtura import initialisers
 from mixtura.backends import backend_named
-from mixtura.initialisers import BY_NAME, FromCentres, KMeansPlusPlus, KMeansStart, RandomRows, View
+from mixtura.initialisers import (
+    BY_NAME,
+    DiscriminantKMeans,
+    FromCentres,
+    KMeansPlusPlus,
+    KMeansStart,
+    RandomRows,
+    View,
+    discriminated,
+)
 from mixtura.search import DEFAULT_STARTS
 from mixtura.sources import ArraySource, array
 from mixtura.survey import Survey
@@ -142,3 +151,39 @@ def test_far_more_repeats_than_components_do_not_hide_the_other_rows():
     X = np.repeat([[0.0], [1.0], [2.0]], [5000, 1, 1], axis=0)
     assert sorted(draw(RandomRows(), X, K=3).means.ravel()) == [0, 1, 2]
     assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [0, 1, 5000]  # the third can only repeat one of two
+
+
+# ---- where clusters lie apart ------------------------------------------------------------------------------------------
+
+
+def groups_in_two_of_twelve_columns(n=3_000):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(9, size=n)
+    X = rng.standard_normal((n, 12))
+    X[:, 0] += 4.0 * (labels % 3)
+    X[:, 1] += 4.0 * (labels // 3)
+    return X, labels
+
+
+def test_directions_that_tell_nothing_are_shrunk_and_the_scatter_within_clusters_is_round():
+    X, labels = groups_in_two_of_twelve_columns()
+    variances = np.sort(np.var(discriminated(X, labels), axis=0))
+    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; a variance of 3,000 rows errs by 3 %
+    assert variances[:10] == pytest.approx(0.4, rel=0.1)
+    assert variances[10:] == pytest.approx(32 / 3, rel=0.1)
+
+
+def test_a_weight_of_two_is_a_repeated_row_where_clusters_lie_apart():
+    X, labels = groups_in_two_of_twelve_columns()
+    twice = discriminated(np.repeat(X, 2, axis=0), np.repeat(labels, 2))[::2][:50]
+    weighted = discriminated(X, labels, np.full(len(X), 2.0))[:50]
+    np.testing.assert_allclose(weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6)  # axes of one length may turn
+
+
+def test_k_means_finds_groups_that_few_of_many_columns_tell_apart():
+    X, _ = groups_in_two_of_twelve_columns()
+    found = draw(DiscriminantKMeans(), X, 9).means[:, :2]
+    centres = np.stack(np.meshgrid([0.0, 4.0, 8.0], [0.0, 4.0, 8.0]), -1).reshape(-1, 2)
+    nearest = pairwise_distances_argmin(centres, found)
+    assert len(set(nearest)) == 9
+    assert np.abs(found[nearest] - centres).max() < 0.5

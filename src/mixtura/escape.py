@@ -79,8 +79,8 @@ class Escape:
         rng = np.random.default_rng(seed)
         if is_crowded(self.n_components):
             self._exchange(self.optima[0] if self.optima else self.fallback, effort, rng)
-        in_vain, end = 0, monotonic() + effort.seconds
-        while not self.runs.stopped.is_set() and in_vain < effort.patience * self.n_components and monotonic() < end:
+        in_vain, again, end = 0, 0, monotonic() + effort.seconds
+        while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again) * self.n_components and monotonic() < end:
             best = self.optima[0] if self.optima else self.fallback
             work = effort.work(self.runs.survey.source.n_rows, best.n_components, best.n_iter)
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
@@ -94,7 +94,11 @@ class Escape:
                 self._note(ended)
             if not self.optima:
                 self._wander(ends)
-            in_vain = 0 if self.level > level + self.runs.same else in_vain + AT_ONCE
+            again += sum(ended.name == "scatter" and self._is_best(ended.level) for ended in ends)
+            if self.level > level + self.runs.same:
+                in_vain, again = 0, 0
+            else:
+                in_vain += AT_ONCE
 
     # ---- many swaps at once, where there are many components -----------------------------------------------------
 
@@ -179,6 +183,10 @@ class Escape:
             if end is RunEnd.REACHED:
                 self.optima = sorted([*self.optima, fit], key=lambda one: -one.trace[-1])
         self.log.append(Run(ended.name, True, ended.level, ended.n_iter, end))
+
+    def _is_best(self, level: float) -> bool:
+        """Whether an objective is that of the best optimum so far."""
+        return abs(level - self.level) < self.runs.same
 
     def _is_known(self, level: float) -> bool:
         """Whether an objective is that of an optimum found before."""
