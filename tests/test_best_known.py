@@ -93,7 +93,7 @@ def test_every_cell_has_an_entry():
 @pytest.mark.parametrize("best", ENTRIES, ids=lambda best: "-".join(map(str, best.key)))
 def test_an_entry_has_its_log_likelihood_and_no_degenerate_component(best):
     own, mixture = bench(best.name), best.mixture
-    # ten digits of the parameters move the likelihood, which is flat there, by less than the polishing leaves
+    # fifteen digits of the parameters move the likelihood, which is flat there, by less than the polishing leaves
     assert mixture.log_density(own.data.rows).sum() == pytest.approx(best.log_likelihood, abs=1e-3)
     assert not own.degenerate(mixture, best.family)
 

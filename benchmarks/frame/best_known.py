@@ -48,8 +48,8 @@ LONGEST_POLISH = 50_000
 HIGHER = 10 * POLISHED
 """A log-likelihood that is not higher by this is the same one, polished from another side."""
 
-DIGITS = 10
-"""Significant digits of the stored parameters: at an optimum the likelihood feels only the square of what is cut off."""
+DIGITS = 15
+"""Significant digits of the stored parameters: with ten the likelihood of a component as thin as a needle moves by 0.02."""
 
 WINS_BY_BIC = {
     "acidity": "EII",
