@@ -144,10 +144,10 @@ def _in_one_call(runs: Runs, view: View, level: float, departure: Departure) -> 
 _STOPS = {
     "spent": StopReason.MAX_ITER,
     "collapsed": StopReason.COLLAPSED,
-    "fell": StopReason.FELL,
     "degenerate": StopReason.MAX_ITER,
+    "fell": StopReason.OUTRUN,
 }
-"""A step that falls is the end of a run that is only compared, whether by rounding or not: its certificate is not asked."""
+"""Whether a fall was rounding is for those to say who follow the run to its end, if it is the best."""
 
 
 def _flat(departure: Departure, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
