@@ -21,7 +21,7 @@ class Distances {
 public:
     // False where the covariance is singular.
     bool measure(const double* covariance, std::size_t d) {
-        whitener_.resize(d * d), factor_.assign(covariance, covariance + d * d), step_.resize(d);
+        whitener_.resize(d * d), factor_.assign(covariance, covariance + d * d), white_.resize(d);
         if (!cholesky(factor_.data(), d)) return false;
         invert_lower(factor_.data(), d, whitener_.data());
         return true;
@@ -30,20 +30,11 @@ public:
     void from(const Origin& o, std::ptrdiff_t seed, Numbers& out) {
         const double* at = o.rows + static_cast<std::size_t>(seed) * o.d;
         out.resize(o.n);
-        for (std::size_t i = 0; i < o.n; ++i) {
-            for (std::size_t j = 0; j < o.d; ++j) step_[j] = o.rows[i * o.d + j] - at[j];
-            double square = 0.0;
-            for (std::size_t r = 0; r < o.d; ++r) {
-                double y = 0.0;
-                for (std::size_t j = 0; j <= r; ++j) y += whitener_[r * o.d + j] * step_[j];
-                square += y * y;
-            }
-            out[i] = square;
-        }
+        for (std::size_t i = 0; i < o.n; ++i) out[i] = whiten(whitener_.data(), o.d, o.rows + i * o.d, at, white_.data());
     }
 
 private:
-    Numbers whitener_, factor_, step_;
+    Numbers whitener_, factor_, white_;
 };
 
 // The same as `part_of`: rows with shares, and d + 1 rows' worth of `stretch` times a measure.

@@ -63,6 +63,17 @@ inline void invert_lower(const double* L, std::size_t n, double* out) {
     }
 }
 
+// y = W (x - at) for a lower triangle W; the squared length of y.
+inline double whiten(const double* W, std::size_t n, const double* x, const double* at, double* y) {
+    double square = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+        y[i] = 0.0;
+        for (std::size_t j = 0; j <= i; ++j) y[i] += W[i * n + j] * (x[j] - at[j]);
+        square += y[i] * y[i];
+    }
+    return square;
+}
+
 // Two vectors, turned into each other by an angle of cosine c and sine s.
 inline void turn(double* a, double* b, std::size_t length, double c, double s) {
     for (std::size_t i = 0; i < length; ++i) {

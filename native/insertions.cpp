@@ -36,12 +36,12 @@ void settle(const Origin& o, const double* log_density, Form form, double fewest
     double total = 0.0;
     for (std::size_t i = 0; i < n; ++i) total += o.weights[i];
     double part = std::min(io.weight / total, 0.5), before = -HUGE_VAL;
-    Numbers factor(d * d), whitener(d * d), first(d), second(d * d), step(d), mean(d);
+    Numbers factor(d * d), whitener(d * d), first(d), second(d * d), step(d), white(d);
     io.gain = UNKNOWN;
     shape(io.covariance, d, form);
     for (int round = 0; round <= MOST_STEPS; ++round) {
         factor = io.covariance;
-        if (!(narrowest > 0.0 ? exceeds(factor.data(), d, narrowest, scale) : true) || !cholesky(factor.data(), d)) return;
+        if ((narrowest > 0.0 && !exceeds(factor.data(), d, narrowest, scale)) || !cholesky(factor.data(), d)) return;
         invert_lower(factor.data(), d, whitener.data());
         double log_norm = -0.5 * static_cast<double>(d) * LOG_TWO_PI;
         for (std::size_t j = 0; j < d; ++j) log_norm += std::log(whitener[j * d + j]);
@@ -49,18 +49,13 @@ void settle(const Origin& o, const double* log_density, Form form, double fewest
         double gain = total * rest, count = 0.0;
         std::fill(first.begin(), first.end(), 0.0), std::fill(second.begin(), second.end(), 0.0);
         for (std::size_t i = 0; i < n; ++i) {
-            double square = 0.0;
-            for (std::size_t j = 0; j < d; ++j) step[j] = o.rows[i * d + j] - io.mean[j];
-            for (std::size_t r = 0; r < d; ++r) {
-                double y = 0.0;
-                for (std::size_t j = 0; j <= r; ++j) y += whitener[r * d + j] * step[j];
-                square += y * y;
-            }
+            const double square = whiten(whitener.data(), d, o.rows + i * d, io.mean.data(), white.data());
             const double odds = log_part - rest + std::min(log_norm - 0.5 * square - log_density[i], LARGEST_EXPONENT);
             if (odds < NEGLIGIBLE) continue;
             const double ratio = std::exp(odds), share = o.weights[i] * ratio / (1.0 + ratio);
             gain += o.weights[i] * std::log1p(ratio);
             count += share;
+            for (std::size_t j = 0; j < d; ++j) step[j] = o.rows[i * d + j] - io.mean[j];
             for (std::size_t r = 0; r < d; ++r) {
                 first[r] += share * step[r];
                 for (std::size_t j = 0; j <= r; ++j) second[r * d + j] += share * step[r] * step[j];
@@ -89,12 +84,6 @@ bool near_flat(const Origin& o, const Flat& flat, Insertion& out) {
     if (!cholesky(factor.data(), d)) return false;
     invert_lower(factor.data(), d, whitener.data());
     const double* at = o.rows + static_cast<std::size_t>(flat.seeds[0]) * d;
-    const auto white = [&](const double* row, double* y) {
-        for (std::size_t r = 0; r < d; ++r) {
-            y[r] = 0.0;
-            for (std::size_t j = 0; j <= r; ++j) y[r] += whitener[r * d + j] * (row[j] - at[j]);
-        }
-    };
     // An orthonormal basis of the directions that are free, in whitened space.
     Numbers y(d), direction(d);
     double extent = 0.0;
@@ -110,10 +99,7 @@ bool near_flat(const Origin& o, const Flat& flat, Insertion& out) {
         for (const double value : v) basis.push_back(value / std::sqrt(length));
     };
     for (std::size_t s = 1; s < d && flat.seeds[s] >= 0; ++s) {
-        white(o.rows + static_cast<std::size_t>(flat.seeds[s]) * d, y.data());
-        double length = 0.0;
-        for (const double value : y) length += value * value;
-        extent = std::max(extent, length);
+        extent = std::max(extent, whiten(whitener.data(), d, o.rows + static_cast<std::size_t>(flat.seeds[s]) * d, at, y.data()));
         free(y);
     }
     for (std::size_t j = 0; j < d; ++j) {
@@ -125,9 +111,8 @@ bool near_flat(const Origin& o, const Flat& flat, Insertion& out) {
     std::vector<std::pair<double, std::size_t>> off;
     for (std::size_t i = 0; i < n; ++i) {
         if (!(o.weights[i] > 0.0)) continue;
-        white(o.rows + i * d, y.data());
-        double square = 0.0, along = 0.0;
-        for (const double value : y) square += value * value;
+        const double square = whiten(whitener.data(), d, o.rows + i * d, at, y.data());
+        double along = 0.0;
         for (std::size_t b = 0; b < basis.size(); b += d) {
             double dot = 0.0;
             for (std::size_t j = 0; j < d; ++j) dot += basis[b + j] * y[j];

@@ -35,7 +35,9 @@ def fitted(X, K, family="VVV", weights=None, backend="auto", accelerated=True) -
     start = KMeansStart()(data, K, np.random.default_rng(0))
     fit = em(data, start, FAMILIES[family], regularisation)
     plan = Plan(RemainingGain(), 2000, screened=True, accelerated=accelerated)
-    return View.of(data, fit.mixture), Runs(data, FAMILIES[family], regularisation, plan, threading.Event()), fit
+    fewest, narrowest = surely_degenerate(FAMILIES[family], regularisation, data)
+    view = View.of(data, fit.mixture, fewest=fewest, narrowest=narrowest)
+    return view, Runs(data, FAMILIES[family], regularisation, plan, threading.Event()), fit
 
 
 def departures(view: View, name: str, n: int) -> list[Departure]:
@@ -55,7 +57,7 @@ def test_a_move_leads_to_the_same_mixture_in_both_languages(faithful, name, fami
     for departure in moved:
         walk = unbegun(runs.survey, 4, runs.family, runs.regularisation, SmallGain(0.01), False)
         assert walk is not None
-        assert walk.begin_with_departure(view.native, departure.gone, *module._flat(departure, 2))
+        assert walk.begin_with_departure(view.native, departure.gone, *flat_arrivals(departure, 2))
         ours = mixture_from(walk.mixture())
         theirs = em(runs.survey, moments_after(view, departure), runs.family, runs.regularisation, max_iter=0).mixture
         # sums of at most 272 products in another order, and matrices of a condition of about 1e3
@@ -133,8 +135,8 @@ def test_an_excursion_that_is_called_off_says_so(faithful):
 def test_the_extension_refuses_rows_and_components_that_are_not_there(faithful):
     view, runs, _ = fitted(faithful, 3)
     walk = unbegun(runs.survey, 3, runs.family, runs.regularisation, SmallGain(0.01), False)
-    table, *parts = module._flat(Departure("reorder", (0, 1), (Joined(0, 1),)), 2)
-    assert flat_arrivals(Departure("reorder", (0, 1), (Joined(0, 1),)))[0].shape == table.shape == (1, 5)
+    table, *parts = flat_arrivals(Departure("reorder", (0, 1), (Joined(0, 1),)), 2)
+    assert table.shape == (1, 5)
     table[0, 2] = 3
     with pytest.raises(ValueError, match="there is no such component"):
         walk.begin_with_departure(view.native, (0, 1), table, *parts)

@@ -133,8 +133,8 @@ def part_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> P
 # ---- the same for C++ ------------------------------------------------------------------------------------------------
 
 
-def flat_arrivals(departure: Departure) -> tuple[Array, list[Part]]:
-    """Arrivals as C++ takes them, a row of five numbers each, and the parts that come as they are.
+def flat_arrivals(departure: Departure, d: int) -> tuple[Array, Array, Array, Array]:
+    """Arrivals as C++ takes them, a row of five numbers each; weights (m,), means (m,d) and covariances (m,d,d) of given parts.
 
     Around: 0, row, wanted, component. Cut: 1, seed, seed, component, second component or -1. Joined: 2, component, component.
     A given part: 3. The rest of a row is not read.
@@ -152,4 +152,7 @@ def flat_arrivals(departure: Departure) -> tuple[Array, list[Part]]:
             case Part():
                 table.append((3.0, 0.0, 0.0, 0.0, 0.0))
                 given.append(arrival)
-    return np.array(table, dtype=np.float64), given
+    weights = np.array([part.weight for part in given])
+    means = np.array([part.mean for part in given]).reshape(-1, d)
+    covariances = np.array([part.covariance for part in given]).reshape(-1, d, d)
+    return np.array(table, dtype=np.float64), weights, means, covariances

@@ -33,7 +33,6 @@ FEWEST_ORIGINS, MOST_MEMBERSHIPS = 3, 1_000_000
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
 
-
 ROWS_TO_INSERT = 150
 """How often all rows are read under one component, where one is looked for that may come in."""
 
@@ -78,11 +77,10 @@ class Escape:
         """Moves, until the effort is spent, or too many in a row have led nowhere."""
         rng = np.random.default_rng(seed)
         if is_crowded(self.n_components):
-            self._exchange(self.optima[0] if self.optima else self.fallback, effort, rng)
+            self._exchange(self.best, effort, rng)
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
         while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again) * self.n_components and monotonic() < end:
-            best = self.optima[0] if self.optima else self.fallback
-            work = effort.work(self.runs.survey.source.n_rows, best.n_components, best.n_iter)
+            work = effort.work(self.runs.survey.source.n_rows, self.n_components, self.best.n_iter)
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
             if self.spent >= work:
                 break
@@ -155,6 +153,11 @@ class Escape:
         fewest, narrowest = surely_degenerate(family, self.runs.regularisation, survey)
         form = Scatter.DENSE if family.needs is Scatter.TOTAL else family.needs
         return {"own": not family.shares_all, "form": form, "fewest": fewest, "narrowest": narrowest}
+
+    @property
+    def best(self) -> FitResult:
+        """The best optimum so far, or what stands for one."""
+        return self.optima[0] if self.optima else self.fallback
 
     @property
     def n_components(self) -> int:

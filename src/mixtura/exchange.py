@@ -35,7 +35,7 @@ from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult
 from mixtura.stopping import SmallGain
 from mixtura.survey import Survey
-from mixtura.view import Part
+from mixtura.view import Part, components_of
 
 ROWS_PER_PARAMETER = 14
 """Rows of a component for each of its parameters that tell the right cut from a false one: two equal groups three standard
@@ -163,11 +163,11 @@ class Trial:
         try:
             before = self._level(self._em(own, parts, self.family))
             tied = self._em(own, begin, self.tied)
-            free = self._em(own, _parts(tied, own.total), self.family)
+            free = self._em(own, components_of(tied.mixture, own.total), self.family)
         except CollapseError:
             return None
         best = max(tied, free, key=self._level)
-        return Change(group, self._level(best) - before, _parts(best, own.total))
+        return Change(group, self._level(best) - before, components_of(best.mixture, own.total))
 
     def without(self, k: int) -> Change | None:
         """A component gone, and its rows taken over by its neighbours, by partial EM of these."""
@@ -179,7 +179,7 @@ class Trial:
             before, after = self._em(own, parts, self.family, 0), self._em(own, parts[:-1], self.family)
         except CollapseError:
             return None
-        return Change((*group, k), self._level(after) - self._level(before), _parts(after, own.total))
+        return Change((*group, k), self._level(after) - self._level(before), components_of(after.mixture, own.total))
 
     def _heirs(self, k: int) -> tuple[int, ...]:
         """The neighbour that a component overlaps most, and a few more that are neighbours at all."""
@@ -208,14 +208,6 @@ class Trial:
         if len(parts) == 1 and not (self.drawn and self.rng.random() < 0.5):
             return _halves(rows, weights, parts[0], self.holdings.pooled, row_weight)
         return _cuts(rows, weights, parts, row_weight, self.rng)
-
-
-def _parts(fit: FitResult, total: float) -> tuple[Part, ...]:
-    """The components of a fit to rows of some weight."""
-    mixture = fit.mixture
-    dense = mixture.covariance.dense()
-    covariances = np.broadcast_to(dense, (mixture.n_components, *dense.shape[1:]))
-    return tuple(map(Part, (total * mixture.weights).tolist(), mixture.means, covariances))
 
 
 def _halves(rows: Array, weights: Array, part: Part, measure: Array, row_weight: float) -> list[Part] | None:

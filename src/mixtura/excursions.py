@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isfinite, nan
 
-import numpy as np
-
 from mixtura.arrivals import Departure, flat_arrivals, moments_after
-from mixtura.degeneracy import surely_degenerate
 from mixtura.em import Start, ended
 from mixtura.native_walk import as_walk, unbegun
 from mixtura.results import Degeneracy, FailedStart, FitResult, StopReason
@@ -122,14 +119,13 @@ def _in_one_call(runs: Runs, view: View, level: float, departure: Departure) -> 
     criterion = rule.off_the_trace
     if walk is None or criterion is None:
         return None
-    if not walk.begin_with_departure(view.native, departure.gone, *_flat(departure, view.rows.shape[1])):
+    if not walk.begin_with_departure(view.native, departure.gone, *flat_arrivals(departure, view.rows.shape[1])):
         return _nowhere(departure.name)
     behind = HOPELESS * survey.row_weight
     lengths = (FIRST_STEPS, ROUND, plan.max_iter)
-    least = survey.once(("least", runs.family.name), lambda: surely_degenerate(runs.family, runs.regularisation, survey))
     try:
         event, followed = walk.pursue(
-            level, HOPE, FAR_GAINS, behind, *lengths, *least, *criterion, plan.accelerated, runs.stopped.is_set
+            level, HOPE, FAR_GAINS, behind, *lengths, view.fewest, view.narrowest, *criterion, plan.accelerated, runs.stopped.is_set
         )
     except KeyboardInterrupt:
         runs.stopped.set()
@@ -148,12 +144,3 @@ _STOPS = {
     "fell": StopReason.OUTRUN,
 }
 """Whether a fall was rounding is for those to say who follow the run to its end, if it is the best."""
-
-
-def _flat(departure: Departure, d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Arrivals, and the given parts' weights (m,), means (m,d) and covariances (m,d,d)."""
-    table, given = flat_arrivals(departure)
-    if not given:
-        return table, np.empty(0), np.empty((0, d)), np.empty((0, d, d))
-    weights, means, covariances = (np.array(each, dtype=np.float64) for each in zip(*(map(tuple, given)), strict=True))
-    return table, weights, means, covariances

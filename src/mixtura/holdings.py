@@ -14,7 +14,7 @@ import numpy as np
 from mixtura.arrays import Array, Labels
 from mixtura.mixture import Mixture, log_density
 from mixtura.survey import Survey
-from mixtura.view import LEAST_OTHERS, Part, parts_of
+from mixtura.view import LEAST_OTHERS, Part, components_of, mean_covariance, parts_of
 
 HELD = 1e-2
 """Rows that belong to a component by less are not among those that it holds."""
@@ -84,14 +84,12 @@ class Holdings:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The mixture's components."""
-        dense = self.mixture.covariance.dense()
-        covariances = np.broadcast_to(dense, (self.n_components, *dense.shape[1:]))
-        return tuple(map(Part, (self.survey.total * self.mixture.weights).tolist(), self.mixture.means, covariances))
+        return components_of(self.mixture, self.survey.total)
 
     @cached_property
     def pooled(self) -> Array:
         """The mean covariance of the components (d, d)."""
-        return np.asarray(np.average([part.covariance for part in self.parts], axis=0, weights=self.mixture.weights))
+        return mean_covariance(self.mixture)
 
     def of_group(self, group: tuple[int, ...]) -> tuple[Array, Array]:
         """Rows (m,d) that some components hold together, and how much of each, by weight (m,)."""

@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.arrays import Array, Labels
+from mixtura.arrays import Array
 from mixtura.covariance import Dense
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
 from mixtura.moments import Scatter
-from mixtura.view import Part, View
+from mixtura.view import Part, View, drawn
 
 MOST_STEPS = 15
 STILL = 0.05
@@ -158,12 +158,6 @@ def drawn_flat(view: View, rng: np.random.Generator) -> Flat:
     d = view.rows.shape[1]
     n_rows = int(rng.integers(d + 2, 4 * (d + 1) + 1))
     n_seeds = int(rng.integers(1, d)) + 1 if view.form is Scatter.DENSE and d > 1 else 1
-    seeds = tuple(_rows(view, n_seeds, rng).tolist())
+    seeds = tuple(drawn(view.any_row, rng) for _ in range(n_seeds))
     axes = () if view.form is not Scatter.DIAGONAL or d == 1 else tuple(rng.permutation(d)[: int(rng.integers(0, d))].tolist())
     return Flat(seeds, axes, n_rows)
-
-
-def _rows(view: View, m: int, rng: np.random.Generator) -> Labels:
-    """Rows by weight."""
-    drawn = view.any_row.searchsorted(rng.random(m) * view.any_row[-1], side="right")
-    return np.asarray(np.minimum(drawn, len(view.rows) - 1))

@@ -27,10 +27,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixtura.arrays import Array
 from mixtura.arrivals import POOLED, Around, Cut, Departure, Joined
 from mixtura.insertions import Flat, drawn_flat, finds
-from mixtura.view import Finds, Part, View
+from mixtura.view import Finds, Part, View, drawn
 
 NARROWEST, WIDEST = 0.1, 1.0
 """A component of the rows nearest to a drawn row takes between these parts of 1/K of all rows."""
@@ -51,7 +50,7 @@ Move: TypeAlias = Callable[[View, np.random.Generator], Departure | None]
 def swap(view: View, rng: np.random.Generator) -> Departure | None:
     """A component goes, and one around a drawn row comes; every other time the row is drawn where the density is low."""
     out = _dispensable(view, rng)
-    row = _drawn(view.unlikely_row if rng.random() < 0.5 else view.any_row, rng)
+    row = drawn(view.unlikely_row if rng.random() < 0.5 else view.any_row, rng)
     return Departure("swap", (out,), (_around(view, row, rng),))
 
 
@@ -76,14 +75,14 @@ def split(view: View, rng: np.random.Generator) -> Departure | None:
     chances = np.where(np.arange(view.n_components) == out, 0.0, view.mixture.weights)
     if not chances.any():
         return None
-    k = _drawn(np.cumsum(chances), rng)
+    k = drawn(np.cumsum(chances), rng)
     cut = _cut(view, (k,), rng)
     return None if cut is None else Departure("split", (out, k), (cut,))
 
 
 def recut(view: View, rng: np.random.Generator) -> Departure | None:
     """Two components, the more they overlap the likelier, are joined and cut in two another way."""
-    pair = _pair(view, _drawn(view.overlapping_pair, rng))
+    pair = _pair(view, drawn(view.overlapping_pair, rng))
     cut = _cut(view, pair, rng)
     return None if cut is None else Departure("recut", pair, (cut,))
 
@@ -101,7 +100,7 @@ def reorder(view: View, rng: np.random.Generator) -> Departure | None:
 def scatter(view: View, rng: np.random.Generator) -> Departure | None:
     """All components are around drawn rows: of the fit nothing is kept but its covariances, to measure by."""
     everyone = range(view.n_components)
-    return Departure("scatter", tuple(everyone), tuple(_around(view, _drawn(view.any_row, rng), rng) for _ in everyone))
+    return Departure("scatter", tuple(everyone), tuple(_around(view, drawn(view.any_row, rng), rng) for _ in everyone))
 
 
 # ---- what is drawn -------------------------------------------------------------------------------------------------------
@@ -112,7 +111,7 @@ def _around(view: View, row: int, rng: np.random.Generator) -> Around:
 
     It is measured by a component that the row belongs to, or by the mean of all covariances.
     """
-    owner = _drawn(np.cumsum(view.posteriors[row]), rng)
+    owner = drawn(np.cumsum(view.posteriors[row]), rng)
     wanted = NARROWEST + (WIDEST - NARROWEST) * rng.random()
     least = 2 * (view.rows.shape[1] + 1) * view.row_weight
     return Around(row, max(wanted / view.n_components * view.total, least), POOLED if rng.random() < 0.5 else owner)
@@ -121,8 +120,8 @@ def _around(view: View, row: int, rng: np.random.Generator) -> Around:
 def _cut(view: View, group: tuple[int, ...], rng: np.random.Generator) -> Cut | None:
     """Two different rows of a component, or of two, to cut it by; None where it has but one."""
     rows = view.row_of[group[0]] if len(group) == 1 else view.row_of[list(group)].sum(axis=0)
-    first = _drawn(rows, rng)
-    second = next((row for row in (_drawn(rows, rng) for _ in range(DRAWS)) if row != first), None)
+    first = drawn(rows, rng)
+    second = next((row for row in (drawn(rows, rng) for _ in range(DRAWS)) if row != first), None)
     return None if second is None else Cut(group, (first, second))
 
 
@@ -130,12 +129,7 @@ def _dispensable(view: View, rng: np.random.Generator) -> int:
     """A component; the r-th of those that are missed least with a chance in proportion to 1 / r."""
     if view.degenerate:
         return view.degenerate[int(rng.integers(len(view.degenerate)))]
-    return view.by_loss[_drawn(np.cumsum(1.0 / np.arange(1.0, view.n_components + 1)), rng)]
-
-
-def _drawn(running: Array, rng: np.random.Generator) -> int:
-    """A position, drawn by what a running sum adds there."""
-    return min(int(running.searchsorted(rng.random() * running[-1], side="right")), len(running) - 1)
+    return view.by_loss[drawn(np.cumsum(1.0 / np.arange(1.0, view.n_components + 1)), rng)]
 
 
 def _one_of_the_first(ranked: Sequence[int], rng: np.random.Generator) -> int:
@@ -169,5 +163,5 @@ def drawn_move(view: View, rng: np.random.Generator, thorough: bool) -> tuple[st
 
     To look for components that may come in takes longer than other moves, so that is left to a ``thorough`` search.
     """
-    name = _NAMES[_drawn(_CUMULATED if thorough else _CUMULATED[:-1], rng)]
+    name = _NAMES[drawn(_CUMULATED if thorough else _CUMULATED[:-1], rng)]
     return name, MOVES[name][0](view, rng)

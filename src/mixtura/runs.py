@@ -34,8 +34,8 @@ HOPELESS = 0.5
 """A fit leaves the search when ten times what its trace says is left to gain would still be half a unit of log-likelihood short."""
 
 AGAIN_AND_AGAIN = 5
-"""Runs from drawn rows that end at the best optimum, and say that there is hardly a better one. On 180 cells of the open sets a
-search that heeds them found all that one without found, with three fifths of the moves."""
+"""Runs from drawn rows that end at the best optimum, and say that there is hardly a better one. Of 180
+searches of the open sets that heed them one ended lower than without, and they made two thirds of the moves."""
 
 MANY_ROWS = 10_000
 """Rows from which on a search may cost no more than some plain fits."""

@@ -45,6 +45,23 @@ class Part(NamedTuple):
     covariance: Array
 
 
+def components_of(mixture: Mixture, total: float) -> tuple[Part, ...]:
+    """The components of a mixture of rows that weigh so much."""
+    dense = mixture.covariance.dense()
+    covariances = np.broadcast_to(dense, (mixture.n_components, *dense.shape[1:]))
+    return tuple(map(Part, (total * mixture.weights).tolist(), mixture.means, covariances))
+
+
+def mean_covariance(mixture: Mixture) -> Array:
+    """The mean covariance of the components, by weight (d, d)."""
+    return np.asarray(np.average([part.covariance for part in components_of(mixture, 1.0)], axis=0, weights=mixture.weights))
+
+
+def drawn(running: Array, rng: np.random.Generator) -> int:
+    """A position, drawn by what a running sum adds there."""
+    return min(int(running.searchsorted(rng.random() * running[-1], side="right")), len(running) - 1)
+
+
 def parts_of(survey: Survey) -> list[Block]:
     """All rows in pieces whose memberships may exist at one time."""
     return [part for block in survey.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
@@ -161,9 +178,7 @@ class View:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The mixture's components."""
-        dense = self.mixture.covariance.dense()
-        covariances = np.broadcast_to(dense, (self.n_components, *dense.shape[1:]))
-        return tuple(map(Part, (self.total * self.mixture.weights).tolist(), self.mixture.means, covariances))
+        return components_of(self.mixture, self.total)
 
     @cached_property
     def losses(self) -> Array:
@@ -224,7 +239,7 @@ class View:
     @cached_property
     def pooled(self) -> Array:
         """The mean covariance of the components (d, d)."""
-        return np.asarray(np.average([part.covariance for part in self.parts], axis=0, weights=self.mixture.weights))
+        return mean_covariance(self.mixture)
 
     # ---- what chance draws from: running sums, so that a draw is one look-up ---------------------------------------
 
