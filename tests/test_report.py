@@ -393,7 +393,7 @@ def test_two_other_columns_are_shown_with_their_ellipses(browser, tmp_path):
     tab.select_option("#live select >> nth=0", "3")
     tab.select_option("#live select >> nth=1", "1")
     # the label is said with the picture, which is drawn in the browser's next frame
-    tab.wait_for_function("document.querySelector('#live canvas').getAttribute('aria-label').includes('b over d')")
+    tab.wait_for_selector("#live canvas[aria-label*='b over d']")
     assert "b over d" in tab.get_attribute("#live canvas", "aria-label")
     assert not sounds
 
