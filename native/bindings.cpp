@@ -80,7 +80,7 @@ void allow(Problem& p, const std::optional<Vector>& shares, const std::optional<
     demand(!shares || shares->shape(0) == p.K, "shares must have one value per component");
     demand(!axes || (axes->shape(0) == p.d && axes->shape(1) == p.d), "axes must be d x d");
     p.shares = shares ? shares->data() : nullptr, p.axes = axes ? axes->data() : nullptr;
-    p.single_products = single_products && p.single;
+    p.single_products = single_products;
 }
 
 // Which short cuts would be taken, by name, with the number of components that float32 does not carry.
@@ -486,7 +486,7 @@ private:
         demand(rows_.shape(1) > 0, "rows need a column");
         demand(!weights_ || weights_->shape(0) == rows_.shape(0), "weights must have one value per row");
         return Data{rows_.data(), single, weights_ ? weights_->data() : nullptr, rows_.shape(0), rows_.shape(1), threads,
-                    single && single_products};
+                    single_products};
     }
 
     // Between maps, and not more often than every few hundredths of a second: Ctrl-C, and whether another thread calls it off.

@@ -63,30 +63,44 @@ struct Block {
     std::size_t vectors() const { return rows / WIDTH<Real>; }
 };
 
+// A number about a point, in the wider precision of the two.
+template <class Real, class Number>
+Real taken_about(Number x, Real point) {
+    if constexpr (sizeof(Number) > sizeof(Real)) return static_cast<Real>(x - static_cast<Number>(point));
+    else return static_cast<Real>(x) - point;
+}
+
 // Columns from rows, about a point; rows past the last one are harmless copies of it. Squares of as many rows and columns as a
 // vector has lanes are turned in registers; one that hangs over the end of a row reads into the next and keeps what is its own.
+// Rows that are rounded to fewer digits are first taken about the point, which `about` holds exactly, or their offset would cost them.
 template <class Number, class Real>
 void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t rows, const Real* about, Real* out, std::size_t stride) {
     constexpr std::size_t width = WIDTH<Real>;
+    constexpr bool rounded = sizeof(Number) > sizeof(Real);
     typedef Number Piece __attribute__((vector_size(width * sizeof(Number))));
     const Number* from = static_cast<const Number*>(p.rows) + begin * p.d;
     const std::size_t readable = (p.n - begin) * p.d;
     for (std::size_t j = 0; j < p.d; j += width) {
         const std::size_t columns = p.d - j < width ? p.d - j : width;
         std::size_t i = 0;
+        Piece shift = {};
+        for (std::size_t c = 0; rounded && c < columns; ++c) shift[c] = about[j + c];
         for (; i + width <= m && (i + width - 1) * p.d + j + width <= readable; i += width) {
             Lanes<Real> v[width];
             each<width>([&](auto r) MIXTURA_INLINE {
                 Piece piece;
                 std::memcpy(&piece, from + (i + r) * p.d + j, sizeof piece);
+                if constexpr (rounded) piece -= shift;
                 v[r] = __builtin_convertvector(piece, Lanes<Real>);
             });
             turn_square<Real, 1>(v);
-            each<width>([&](auto c) MIXTURA_INLINE { if (c < columns) store(out + (j + c) * stride + i, v[c] - about[j + c]); });
+            each<width>([&](auto c) MIXTURA_INLINE {
+                if (c < columns) store(out + (j + c) * stride + i, rounded ? v[c] : v[c] - about[j + c]);
+            });
         }
         for (; i < rows; ++i)
             for (std::size_t c = j; c < j + columns; ++c)
-                out[c * stride + i] = static_cast<Real>(from[(i < m ? i : m - 1) * p.d + c]) - about[c];
+                out[c * stride + i] = taken_about<Real>(from[(i < m ? i : m - 1) * p.d + c], about[c]);
     }
 }
 
@@ -112,7 +126,8 @@ void load_block(const Problem& p, const Model<Real>& model, std::size_t begin, s
     b.rows = (m + group - 1) / group * group;
     if (p.single) transpose<float>(p, begin, m, b.rows, model.shift, b.x, b.stride);
     else transpose<double>(p, begin, m, b.rows, model.shift, b.x, b.stride);
-    if (model.beside) transpose<float>(p, begin, m, b.rows, model.nothing, b.exact, b.stride);
+    if (model.beside && p.single) transpose<float>(p, begin, m, b.rows, model.nothing, b.exact, b.stride);
+    if (model.beside && !p.single) transpose<double>(p, begin, m, b.rows, model.nothing, b.exact, b.stride);
     for (std::size_t i = 0; i < m; ++i) b.weight[i] = p.weights ? static_cast<Real>(p.weights[begin + i]) : Real(1);
     for (std::size_t i = m; i < b.rows; ++i) b.weight[i] = Real(0);
     if (p.turn) turn(p, model, b);

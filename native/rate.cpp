@@ -6,7 +6,7 @@ namespace mixtura {
 namespace {
 
 constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/rate.py
-constexpr double DEVIATION = 1e-5, SMALL_DEVIATION = 1e-8, NEGLIGIBLE = 1e-8, TINY = 1e-300, STEADY = 0.05;
+constexpr double DEVIATION = 1e-5, SMALL_DEVIATION = 1e-8, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
@@ -75,11 +75,103 @@ double largest_real_part(double* h, std::size_t n) {
 
 namespace {
 
-double rate_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Numbers& scale,
-               const double* random) {
+// x becomes a^-1 x for an n x n matrix that is used up: Gauss with the largest pivot of each column.
+void solve(Numbers& a, Numbers& x) {
+    const std::size_t n = x.size();
+    for (std::size_t k = 0; k < n; ++k) {
+        std::size_t best = k;
+        for (std::size_t i = k + 1; i < n; ++i)
+            if (std::fabs(a[i * n + k]) > std::fabs(a[best * n + k])) best = i;
+        if (best != k) {
+            std::swap_ranges(a.begin() + k * n, a.begin() + (k + 1) * n, a.begin() + best * n);
+            std::swap(x[k], x[best]);
+        }
+        for (std::size_t i = k + 1; i < n; ++i) {
+            const double part = a[i * n + k] / a[k * n + k];
+            for (std::size_t j = k; j < n; ++j) a[i * n + j] -= part * a[k * n + j];
+            x[i] -= part * x[k];
+        }
+    }
+    for (std::size_t k = n; k-- > 0;) {
+        for (std::size_t j = k + 1; j < n; ++j) x[k] -= a[k * n + j] * x[j];
+        x[k] /= a[k * n + k];
+    }
+}
+
+// to + sum_b parts_b basis_b.
+Numbers moved_along(const std::vector<Numbers>& basis, const Numbers& parts, Numbers to) {
+    for (std::size_t b = 0; b < parts.size(); ++b)
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] += parts[b] * basis[b][i];
+    return to;
+}
+
+// EM about a point, in the directions that Arnoldi's method has seen: V H V', with the last row of H outside of them.
+struct Seen {
+    std::vector<Numbers> basis; // V
+    Numbers hessenberg = Numbers((LOOKS + 1) * LOOKS, 0.0), rates;
+
+    std::size_t n() const { return rates.size(); }
+
+    // diagonal I - H.
+    Numbers away_from(double diagonal) const {
+        Numbers a(n() * n());
+        for (std::size_t i = 0; i < n(); ++i)
+            for (std::size_t j = 0; j < n(); ++j) a[i * n() + j] = (i == j ? diagonal : 0.0) - hessenberg[i * LOOKS + j];
+        return a;
+    }
+
+    // Takes the image of the last direction in; false where no further direction is needed.
+    bool takes(Numbers image) {
+        const std::size_t look = n();
+        for (std::size_t b = 0; b <= look; ++b) {
+            const double part = hessenberg[b * LOOKS + look] = dot(basis[b], image);
+            for (std::size_t i = 0; i < image.size(); ++i) image[i] -= part * basis[b][i];
+        }
+        rates.push_back(0.0);
+        Numbers square = away_from(0.0);
+        for (double& entry : square) entry = -entry;
+        rates.back() = largest_real_part(square.data(), n());
+        const double left = norm(image);
+        if (left < NEGLIGIBLE) return false;
+        if (look >= LAST) {
+            const auto [lowest, highest] = std::minmax_element(rates.end() - LAST, rates.end());
+            if (*highest - *lowest < STEADY * std::fabs(1.0 - rates.back())) return false;
+        }
+        if (n() == std::min(LOOKS, image.size())) return false;
+        hessenberg[(look + 1) * LOOKS + look] = left;
+        for (double& entry : image) entry /= left;
+        basis.push_back(std::move(image));
+        return true;
+    }
+
+    // The direction of the largest eigenvalue, by inverse iteration from ones.
+    Numbers slowest() const {
+        Numbers parts(n(), 1.0);
+        for (int round = 0; round < 2; ++round) {
+            Numbers shifted = away_from(rates.back() + NEAR);
+            solve(shifted, parts);
+            const double length = norm(parts);
+            for (double& part : parts) part /= length;
+        }
+        return moved_along(basis, parts, Numbers(basis[0].size(), 0.0));
+    }
+
+    // to + V ((I - H)^-1 - I) V' (to - from).
+    Numbers ahead(const Numbers& from, const Numbers& to) const {
+        Numbers step = to, inside;
+        for (std::size_t i = 0; i < step.size(); ++i) step[i] -= from[i];
+        for (std::size_t b = 0; b < n(); ++b) inside.push_back(dot(basis[b], step));
+        Numbers end = inside, matrix = away_from(1.0);
+        solve(matrix, end);
+        for (std::size_t b = 0; b < n(); ++b) end[b] -= inside[b];
+        return moved_along(basis, end, to);
+    }
+};
+
+Slowness slowness_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Numbers& scale,
+                     const double* random, const Numbers& known) {
     const Chart chart(now, scale);
-    const std::size_t size = chart.size(), looks = std::min(LOOKS, size);
-    const double none = HUGE_VAL;
+    const std::size_t size = chart.size();
     Moments from, to;
     const auto image = [&](const Numbers& point, Numbers& out) {
         if (!chart.moments(point, from) || !map(from, to)) return false;
@@ -88,45 +180,34 @@ double rate_by(double deviation, const Map& map, const Moments& before, const Mo
     };
     const Numbers origin = chart.vector(now), start = chart.vector(before);
     Numbers at, point(size), moved;
-    if (!image(origin, at)) return none;
-    Numbers last(size), first(size);
-    for (std::size_t i = 0; i < size; ++i) last[i] = origin[i] - start[i], first[i] = random[i] * chart.rows_per_sum()[i];
-    const double weight = std::max(norm(last), TINY), length = norm(first);
-    for (std::size_t i = 0; i < size; ++i) first[i] = first[i] / length + last[i] / weight;
+    if (!image(origin, at)) return {};
+    Numbers toward = known, first(size);
+    if (known.empty())
+        for (std::size_t i = 0; i < size; ++i) toward.push_back(origin[i] - start[i]);
+    for (std::size_t i = 0; i < size; ++i) first[i] = random[i] * chart.rows_per_sum()[i];
+    const double weight = std::max(norm(toward), TINY), length = norm(first);
+    for (std::size_t i = 0; i < size; ++i) first[i] = first[i] / length + toward[i] / weight;
     const double both = norm(first);
     for (double& f : first) f /= both;
-    std::vector<Numbers> basis{first};
-    Numbers hessenberg((LOOKS + 1) * LOOKS, 0.0), square, rates;
-    for (std::size_t look = 0; look < looks; ++look) {
-        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + deviation * basis[look][i];
-        if (!image(point, moved)) return none;
+    Seen seen;
+    seen.basis.push_back(std::move(first));
+    do {
+        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + deviation * seen.basis.back()[i];
+        if (!image(point, moved)) return {};
         for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / deviation;
-        for (std::size_t b = 0; b <= look; ++b) {
-            const double part = hessenberg[b * LOOKS + look] = dot(basis[b], moved);
-            for (std::size_t i = 0; i < size; ++i) moved[i] -= part * basis[b][i];
-        }
-        const std::size_t n = look + 1;
-        square.resize(n * n);
-        for (std::size_t i = 0; i < n; ++i) std::copy_n(&hessenberg[i * LOOKS], n, &square[i * n]);
-        rates.push_back(largest_real_part(square.data(), n));
-        const double left = norm(moved);
-        if (left < NEGLIGIBLE) break;
-        if (look >= LAST) {
-            const auto [lowest, highest] = std::minmax_element(rates.end() - LAST, rates.end());
-            if (*highest - *lowest < STEADY * std::fabs(1.0 - rates.back())) break;
-        }
-        hessenberg[(look + 1) * LOOKS + look] = left;
-        for (double& m : moved) m /= left;
-        basis.push_back(moved);
-    }
-    return rates.back();
+    } while (seen.takes(moved));
+    Slowness found;
+    found.rate = seen.rates.back(), found.direction = seen.slowest();
+    found.leads = found.rate < 1.0 && chart.moments(seen.ahead(origin, at), found.ahead);
+    return found;
 }
 
 } // namespace
 
-double slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random) {
-    const double rate = rate_by(DEVIATION, map, before, now, scale, random);
-    return rate < 1.0 ? rate : rate_by(SMALL_DEVIATION, map, before, now, scale, random);
+Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random,
+                      const Numbers& known) {
+    Slowness found = slowness_by(DEVIATION, map, before, now, scale, random, known);
+    return found.rate < 1.0 ? found : slowness_by(SMALL_DEVIATION, map, before, now, scale, random, known);
 }
 
 } // namespace mixtura

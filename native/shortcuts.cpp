@@ -15,6 +15,7 @@ constexpr double FAR_POOLED = 30.0;      // the same for scatter: the square can
 constexpr double NARROW = 1e3;           // ratio of standard deviations up to which those along given axes are good to ten digits
 // Float32 has seven digits: four of a distance are left, three of the smallest eigenvalue of a matrix whose whitening cancels so much.
 constexpr double FAR_SINGLE = 1e3, CORRELATED_SINGLE = 100.0;
+constexpr double LEAST_SINGLE = 1e-15, MOST_SINGLE = 1e15; // standard deviations of columns whose squares it holds
 
 double dot(const double* a, const double* b, std::size_t n) {
     double sum = 0.0;
@@ -83,11 +84,12 @@ void Shortcuts::single(const Problem& plain) {
     std::size_t count = 0;
     for (std::size_t k = 0; k < K; ++k) {
         const double* w = plain.whitener + k * plain.whitener_step;
-        double far = 0.0, correlated = 1.0;
+        double far = 0.0, correlated = 1.0, narrow = HUGE_VAL, wide = 0.0;
         const auto away = [&](std::size_t j) { return std::fabs(p.means[k * d + j] - origin[j]); };
         if (plain.form == Form::dense) {
             invert_lower(w, d, inverse.data());
             for (std::size_t j = 0; j < d; ++j) deviations[j] = std::sqrt(dot(inverse.data() + j * d, inverse.data() + j * d, j + 1));
+            for (const double deviation : deviations) narrow = std::min(narrow, deviation), wide = std::max(wide, deviation);
             for (std::size_t i = 0; i < d; ++i) {
                 double distance = 0.0, own = 0.0;
                 for (std::size_t j = 0; j <= i; ++j) {
@@ -97,8 +99,12 @@ void Shortcuts::single(const Problem& plain) {
                 far = std::max(far, distance), correlated = std::max(correlated, own);
             }
         } else
-            for (std::size_t j = 0; j < d; ++j) far = std::max(far, w[plain.form == Form::diagonal ? j : 0] * away(j));
-        ill[k] = !(far <= FAR_SINGLE && correlated <= CORRELATED_SINGLE);
+            for (std::size_t j = 0; j < d; ++j) {
+                const double inverse_deviation = w[plain.form == Form::diagonal ? j : 0];
+                far = std::max(far, inverse_deviation * away(j));
+                narrow = std::min(narrow, 1.0 / inverse_deviation), wide = std::max(wide, 1.0 / inverse_deviation);
+            }
+        ill[k] = !(far <= FAR_SINGLE && correlated <= CORRELATED_SINGLE && narrow >= LEAST_SINGLE && wide <= MOST_SINGLE);
         count += ill[k];
     }
     if (count == K) return;

@@ -1,7 +1,6 @@
 #include "walk.hpp"
 
 #include "dense.hpp"
-#include "rate.hpp"
 #include "runtime.hpp"
 
 #include <cmath>
@@ -81,7 +80,7 @@ bool Walk::step(const Moments& from, const Mixture* near, Mixture& mixture, Mome
 void Walk::begin_at(Numbers trace, Numbers plain) {
     trace_ = std::move(trace), plain_ = std::move(plain);
     steps_.assign(1, moments_);
-    overdue_ = false;
+    overdue_ = slowness_.leads = false;
 }
 
 std::ptrdiff_t Walk::begin(const Moments& start) {
@@ -111,7 +110,7 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
     Moments seen;
     for (; most > 0; --most) {
         pause();
-        if (accelerated_ && may_leap() && leap()) {
+        if (accelerated_ && (slowness_.leads ? land(slowness_.ahead), true : may_leap() && leap())) {
             ++n_iter_;
             continue;
         }
@@ -206,6 +205,12 @@ bool Walk::leap() {
         landed(false);
         return false;
     }
+    landed(land(far));
+    return true;
+}
+
+// A leap to some moments: taken where the objective does not fall.
+bool Walk::land(const Moments& far) {
     Mixture mixture;
     Moments seen;
     const bool higher = step(far, &mixture_, mixture, seen) && seen.log_likelihood >= trace_.back();
@@ -213,8 +218,7 @@ bool Walk::leap() {
     trace_.push_back(higher ? moments_.log_likelihood : trace_.back());
     begin_at(std::move(trace_), {});
     plain_.assign(1, trace_.back());
-    landed(higher);
-    return true;
+    return higher;
 }
 
 // ---- the certificate ------------------------------------------------------------------------------------------------------
@@ -225,9 +229,9 @@ double Walk::slowest_rate(const double* random, const Pause& pause) {
         pause();
         return step(from, &mixture_, mixture, to);
     };
-    const double rate = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, units_, random);
+    slowness_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, units_, random, slowness_.direction);
     overdue_ = true;
-    return rate;
+    return slowness_.rate;
 }
 
 } // namespace mixtura

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "m_step.hpp"
+#include "rate.hpp"
 
 namespace mixtura {
 
@@ -79,6 +80,7 @@ private:
     void begin_at(Numbers trace, Numbers plain);
     bool may_leap() const;
     bool leap();
+    bool land(const Moments& far);
     bool promises(const Pursuit&, double left, double otherwise) const;
     bool is_degenerate(const Pursuit&) const;
     void landed(bool higher);
@@ -91,6 +93,7 @@ private:
     Mixture mixture_;
     Moments moments_;
     std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
+    Slowness slowness_;          // as it was measured last; it leads until the next leap
     Numbers trace_, plain_;      // all objectives, and those since the last leap
     std::size_t n_iter_ = 0;
     double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;

@@ -78,7 +78,8 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
     loop = Steps(data, VVV, regularisation)
-    rate = slowest_rate(partial(loop.step, fits[1].mixture), loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture), data.scale)
+    before, now = loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture)
+    rate = slowest_rate(partial(loop.step, fits[1].mixture), before, now, data.scale).rate
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 
 

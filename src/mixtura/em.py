@@ -32,11 +32,15 @@ DEFAULT_RULE = RemainingGain()
 LARGE_FALL = 1e-8
 """In parts of the objective; the sums of ill-conditioned data lose digits to this."""
 
-RESOLVED = 1e-7
-"""In parts of the objective: what float32 products err by is a fifth of it, so a larger gain can be told from rounding."""
+RESOLVED = 1e-9
+"""In parts of the objective: what float32 products err by differs by less from one iteration to the next. Where it does not, the
+objective falls some time soon, and that ends the hurry, too."""
 
 FEWEST_BETWEEN_LOOKS = 3
 """Iterations before the rate of the slowest direction is measured again."""
+
+PATIENCE = 2
+"""By the known rate a look may be too early; but it is taken after so many times the iterations of the last one."""
 
 
 def em(
@@ -147,7 +151,8 @@ def _climb(
     stopped: Stopped,
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
-    settings = (survey, start, family, regularisation, stopping, accelerated, stopped)
+    first = stopping.further([]) if stopping.certifies else stopping
+    settings = (survey, start, family, regularisation, first, accelerated, stopped)
     walk = native_walk(*settings) or slow_walk(*settings)
     stop, next_look, looks, looked = StopReason.MAX_ITER, 0, list[Look](), -1
     try:
@@ -166,8 +171,12 @@ def _climb(
             if event is not Event.LOOK:
                 continue
             noise = rounding(walk.objective)
+            gain = max(walk.last_gain, noise)
             if stopping.certifies:
-                looks.append(Look(walk.objective, max(walk.last_gain, noise), walk.slowest_rate()))
+                if gain > noise and walk.n_iter < PATIENCE * looked and not stopping.expects(looks, gain):
+                    next_look = walk.n_iter + 1
+                    continue
+                looks.append(Look(walk.objective, gain, walk.slowest_rate()))
                 looked = walk.n_iter
                 walk.follow(stopping.further(looks))
                 next_look = walk.n_iter + max(FEWEST_BETWEEN_LOOKS, walk.n_iter // 8)

@@ -106,7 +106,8 @@ class Escape:
         begin, in_vain, end = fit, 0, monotonic() + effort.seconds
         most = EXCHANGES_IN_VAIN if effort.work(n, K, fit.n_iter) > 0.0 else 1  # where nothing else is tried, they are not, either
         while in_vain < most and monotonic() < end and not runs.stopped.is_set():
-            found = exchange(runs.survey, fit.mixture, runs.family, runs.regularisation, rng, drawn=in_vain > 0)
+            data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
+            found = exchange(*data, rng, drawn=in_vain > 0, workers=runs.plan.workers, stopped=runs.stopped)
             self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             legs = [] if found is None else [Leg(0, found.moments)]
             news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]

@@ -15,6 +15,7 @@ one shape in few rows.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -24,7 +25,7 @@ import numpy as np
 from mixtura.arrays import Array, Flags
 from mixtura.arrivals import joined, moments_of_parts, part_of
 from mixtura.covariance import Dense
-from mixtura.em import em
+from mixtura.em import Start, em
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES
 from mixtura.holdings import Holdings
@@ -32,8 +33,9 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
-from mixtura.stopping import SmallGain
+from mixtura.results import FitResult, StopReason
+from mixtura.runs import in_parallel
+from mixtura.stopping import SmallGain, remaining_gain
 from mixtura.survey import Survey
 from mixtura.view import Part, components_of
 
@@ -45,6 +47,10 @@ twice what false ones were measured to gain."""
 STEPS = 30
 STILL = 0.1
 """Iterations of partial EM at most, and the gain at which it is at rest."""
+
+FIRST_STEPS = 10
+HOPE = 3.0
+"""Iterations after which a cut is given up, where so many times what its trace says is left to gain would not be enough."""
 
 NEIGHBOURS = 0.05
 """Two components that overlap more do not go together: each would count on the other."""
@@ -82,19 +88,32 @@ def rows_enough(K: int, d: int) -> int:
 
 
 def exchange(
-    survey: Survey, mixture: Mixture, family: Family, regularisation: Regularisation, rng: np.random.Generator, drawn: bool = True
+    survey: Survey,
+    mixture: Mixture,
+    family: Family,
+    regularisation: Regularisation,
+    rng: np.random.Generator,
+    drawn: bool = True,
+    workers: int = 1,
+    stopped: threading.Event | None = None,
 ) -> Exchange | None:
-    """All swaps that promise a gain; None where none does.
+    """All swaps that promise a gain; None where none does, or where another thread has ``stopped`` it.
 
-    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time.
+    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time. What goes and
+    what grows is tried by any number of ``workers`` side by side, with the same answer.
     """
-    trial = Trial(Holdings.of(survey, mixture), family, regularisation, rng, drawn)
-    groups = [*((k,) for k in range(mixture.n_components)), *_pairs(trial.holdings)]
-    growths = sorted(filter(None, map(trial.grown, groups)), key=lambda change: -change.gain)
+    stopped = stopped or threading.Event()
+    trial = Trial(Holdings.of(survey, mixture), family, regularisation, drawn, stopped)
     dispensable = np.argsort(trial.holdings.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
-    losses = sorted(filter(None, map(trial.without, dispensable)), key=_loss)
-    changes = swaps(trial.holdings.overlaps, losses, growths)
-    if not changes:
+    losses = sorted(filter(None, in_parallel(trial.without, dispensable, workers, stopped)), key=_loss)
+    if not losses:
+        return None
+    groups = [*((k,) for k in range(mixture.n_components)), *_pairs(trial.holdings)]
+    cuts = list(zip(groups, rng.spawn(len(groups)), strict=True))
+    worth = min(_loss(losses[0]), TAKEN_OVER * _loss(losses[0]))
+    grown = in_parallel(lambda cut: trial.grown(*cut, worth), cuts, workers, stopped)
+    changes = swaps(trial.holdings.overlaps, losses, sorted(filter(None, grown), key=lambda change: -change.gain))
+    if not changes or stopped.is_set():
         return None
     gone = {k for change in changes for k in change.group}
     stay = [part for k, part in enumerate(trial.holdings.parts) if k not in gone]
@@ -149,21 +168,24 @@ class Trial:
     holdings: Holdings
     family: Family
     regularisation: Regularisation
-    rng: np.random.Generator
     drawn: bool
+    stopped: threading.Event
 
-    def grown(self, group: tuple[int, ...]) -> Change | None:
-        """One more component by partial EM from a cut; None where the rows of the group cannot be cut so often."""
+    def grown(self, group: tuple[int, ...], rng: np.random.Generator, worth: float) -> Change | None:
+        """One more component by partial EM from a cut; None where the rows of the group cannot be cut so often.
+
+        A gain that will hardly be ``worth`` it is not followed to its end.
+        """
         rows, weights = self.holdings.of_group(group)
         parts = [self.holdings.parts[k] for k in group]
-        begin = self._begin(rows, weights, parts)
-        if begin is None:
+        begin = self._begin(rows, weights, parts, rng)
+        if begin is None or self.stopped.is_set():
             return None
         own = self.holdings.survey.part(rows, weights)
         try:
-            before = self._level(self._em(own, parts, self.family))
-            tied = self._em(own, begin, self.tied)
-            free = self._em(own, components_of(tied.mixture, own.total), self.family)
+            before = self._level(self._em(own, moments_of_parts(parts), self.family, STEPS))
+            tied = self._climbed(own, begin, self.tied, before + worth)
+            free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
         except CollapseError:
             return None
         best = max(tied, free, key=self._level)
@@ -171,12 +193,14 @@ class Trial:
 
     def without(self, k: int) -> Change | None:
         """A component gone, and its rows taken over by its neighbours, by partial EM of these."""
+        if self.stopped.is_set():
+            return None
         group = self._heirs(k)
         rows, weights = self.holdings.of_group((k, *group))
         parts = [self.holdings.parts[other] for other in (*group, k)]
         own = self.holdings.survey.part(rows, weights)
         try:
-            before, after = self._em(own, parts, self.family, 0), self._em(own, parts[:-1], self.family)
+            before, after = (self._em(own, moments_of_parts(p), self.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS)))
         except CollapseError:
             return None
         return Change((*group, k), self._level(after) - self._level(before), components_of(after.mixture, own.total))
@@ -194,20 +218,26 @@ class Trial:
             return self.family
         return FAMILIES[{Scatter.TRACE: "EII", Scatter.DIAGONAL: "EEI"}.get(self.family.needs, "EEE")]
 
-    def _em(self, own: Survey, start: Sequence[Part], family: Family, steps: int = STEPS) -> FitResult:
+    def _climbed(self, own: Survey, parts: Sequence[Part], family: Family, worth: float) -> FitResult:
+        """Partial EM as long as there is hope for a level that is worth it."""
+        fit = self._em(own, moments_of_parts(parts), family, FIRST_STEPS)
+        hopeless = self._level(fit) + HOPE * remaining_gain(list(fit.trace)) < worth
+        return fit if hopeless or fit.stop is not StopReason.MAX_ITER else self._em(own, fit, family, STEPS - FIRST_STEPS)
+
+    def _em(self, own: Survey, start: Start, family: Family, steps: int) -> FitResult:
         rule = SmallGain(STILL * self.holdings.survey.row_weight)
-        return em(own, moments_of_parts(start), family, self.regularisation, stopping=rule, max_iter=steps, judge=False)
+        return em(own, start, family, self.regularisation, stopping=rule, max_iter=steps, judge=False)
 
     def _level(self, fit: FitResult) -> float:
         """Log-likelihood without what so many parameters gain by chance."""
         return fit.log_likelihood - fit.n_parameters * self.holdings.survey.row_weight
 
-    def _begin(self, rows: Array, weights: Array, parts: list[Part]) -> list[Part] | None:
+    def _begin(self, rows: Array, weights: Array, parts: list[Part], rng: np.random.Generator) -> list[Part] | None:
         """The rows of a group in one part more than they were."""
         row_weight = self.holdings.survey.row_weight
-        if len(parts) == 1 and not (self.drawn and self.rng.random() < 0.5):
+        if len(parts) == 1 and not (self.drawn and rng.random() < 0.5):
             return _halves(rows, weights, parts[0], self.holdings.pooled, row_weight)
-        return _cuts(rows, weights, parts, row_weight, self.rng)
+        return _cuts(rows, weights, parts, row_weight, rng)
 
 
 def _halves(rows: Array, weights: Array, part: Part, measure: Array, row_weight: float) -> list[Part] | None:

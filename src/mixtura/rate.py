@@ -24,39 +24,62 @@ SMALL_DEVIATION = 1e-8
 """Where the first says that a direction grows: it may have been large beside the spread of a component on few rows, and a saddle is
 one by any deviation."""
 NEGLIGIBLE = 1e-8
+NEAR = 1e-10
 TINY = 1e-300
 
 
-def slowest_rate(step: Callable[[Moments], Moments], before: Moments, now: Moments, scale: Array) -> float:
+@dataclass(frozen=True, eq=False)
+class Slowness:
+    """What was seen around a point: how fast EM is there, and how what it does slowly can be done at once.
+
+    Attributes
+    ----------
+    rate : float
+        The factor by which EM shrinks a deviation in its slowest direction; infinite where it has no derivative.
+    direction : array or None
+        That direction, in the chart: where the next measurement may begin.
+    ahead : Moments or None
+        The end of all steps of EM in the directions that were seen, if it is linear there; None for a rate of one or more.
+    """
+
+    rate: float
+    direction: Array | None = None
+    ahead: Moments | None = None
+
+
+def slowest_rate(
+    step: Callable[[Moments], Moments], before: Moments, now: Moments, scale: Array, known: Array | None = None
+) -> Slowness:
     """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
 
     EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
-    deviation of moments is valid for every family. Arnoldi's method on finite differences of F, from the last step
-    plus a fixed random direction; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
+    deviation of moments is valid for every family. Arnoldi's method on finite differences of F, from a fixed random direction
+    plus the slowest one as it was ``known`` before, or else the last step; it ends when its largest Ritz value settles, or after
+    ``LOOKS`` maps.
+
+    In the directions V that it has seen, EM is ``V H V'`` with a small matrix H, so the end of its steps there is known: for the
+    next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in these directions and EM's own in all others (the recursive
+    projection method: Shroff & Keller 1993, SIAM Journal on Numerical Analysis 30:1099-1120).
     """
     chart = Chart(now, scale)
-
-    def image(point: Array) -> Array:
-        return chart.vector(step(chart.moments(point)))
-
     origin = chart.vector(now)
+    toward = origin - chart.vector(before) if known is None else known
 
-    def rate_by(deviation: float) -> float:
+    def slowness_by(deviation: float) -> Slowness:
         try:
-            return _largest_ritz_value(image, origin, chart, before, deviation)
+            return _arnoldi(lambda point: chart.vector(step(chart.moments(point))), origin, chart, toward, deviation)
         except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
-            return float("inf")
+            return Slowness(float("inf"))
 
-    rate = rate_by(DEVIATION)
-    return rate if rate < 1.0 else rate_by(SMALL_DEVIATION)
+    found = slowness_by(DEVIATION)
+    return found if found.rate < 1.0 else slowness_by(SMALL_DEVIATION)
 
 
-def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: Chart, before: Moments, deviation: float) -> float:
+def _arnoldi(image: Callable[[Array], Array], origin: Array, chart: Chart, toward: Array, deviation: float) -> Slowness:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
-    last = origin - chart.vector(before)
     first = random_direction(len(origin)) * chart.rows_per_sum
-    first = first / np.linalg.norm(first) + last / max(float(np.linalg.norm(last)), TINY)
+    first = first / np.linalg.norm(first) + toward / max(float(np.linalg.norm(toward)), TINY)
     basis = [first / np.linalg.norm(first)]
     hessenberg = np.zeros((LOOKS + 1, LOOKS))
     rates: list[float] = []
@@ -71,7 +94,27 @@ def _largest_ritz_value(image: Callable[[Array], Array], origin: Array, chart: C
             break
         hessenberg[look + 1, look] = left
         basis.append(moved / left)
-    return rates[-1]
+    seen = len(rates)
+    V, H, rate = np.array(basis[:seen]), hessenberg[:seen, :seen], rates[-1]
+    return Slowness(rate, _slowest(H, rate) @ V, _ahead(chart, origin, at - origin, V, H) if rate < 1.0 else None)
+
+
+def _slowest(H: Array, rate: float) -> Array:
+    """The eigenvector of the largest eigenvalue (m,), by inverse iteration from ones."""
+    vector = np.ones(len(H))
+    for _ in range(2):
+        vector = np.linalg.solve((rate + NEAR) * np.eye(len(H)) - H, vector)
+        vector = vector / np.linalg.norm(vector)
+    return vector
+
+
+def _ahead(chart: Chart, origin: Array, step: Array, V: Array, H: Array) -> Moments | None:
+    """Where all steps lead, as far as directions V are concerned; see :func:`slowest_rate`."""
+    inside = V @ step
+    try:
+        return chart.moments(origin + step + (np.linalg.solve(np.eye(len(H)) - H, inside) - inside) @ V)
+    except CollapseError:
+        return None
 
 
 @lru_cache(maxsize=64)

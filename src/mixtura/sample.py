@@ -130,7 +130,7 @@ def opening(
     if is_crowded(K):
         judged = max(m, rows_enough(K, survey.source.n_features))
         searched = survey.sampled(judged, sample_seed(seed)) if n >= WORTH_A_LARGER * judged else survey
-        return Opening(searched, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, many=True)
+        return Opening(searched.hurried or searched, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, many=True)
     return Opening(rows, named_starts(initialisers, rows, K, seed), seed, on_all)
 
 

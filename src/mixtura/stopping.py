@@ -69,6 +69,10 @@ class StoppingRule(Protocol):
         """The rule that says when to look again; asked only of a rule that certifies."""
         ...
 
+    def expects(self, looks: list[Look], gain: float) -> bool:
+        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked only of a rule that certifies."""
+        ...
+
 
 REMAINING = 0.01
 """Log-likelihood that may be left to gain (total; for rows that weigh less than one, in proportion)."""
@@ -79,8 +83,11 @@ STEADY = 0.1
 SLACK = 1.05
 """The rate is known to a part of its distance from one, and so is a promise; this much more may be gained than was promised."""
 
+EARLY = 10.0
+"""The first look is taken where so many times the tolerance may be left."""
+
 FURTHER, DEEP = 10.0, 30.0
-"""A promise must be kept until it has fallen to a tenth, or to a thirtieth of what may be left."""
+"""A promise must be kept until it has fallen to a tenth and below what may be left, or to a thirtieth of that."""
 
 
 @dataclass(frozen=True)
@@ -126,27 +133,33 @@ class RemainingGain:
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
     def confirmed(self, looks: list[Look]) -> bool:
-        """Whether a promise below the tolerance was kept until it had fallen far."""
+        """Whether a promise was kept until it had fallen far, and below the tolerance."""
         if not self.certifies:
             return True
         first, now = self._promised(looks), looks[-1]
         return first is not None and first is not now and now.promise <= self._aim(first)
 
     def further(self, looks: list[Look]) -> RemainingGain:
-        """With the tolerance to which the promise must be kept."""
+        """With the tolerance for the first look, or that to which its promise must be kept."""
         first = self._promised(looks)
-        return self if first is None else replace(self, tolerance=self.safety * self._aim(first))
+        return replace(self, tolerance=EARLY * self.tolerance if first is None else self.safety * self._aim(first))
+
+    def expects(self, looks: list[Look], gain: float) -> bool:
+        """Whether the promise would be small enough, with the rate of the last look."""
+        first = self._promised(looks)
+        return first is None or replace(looks[-1], gain=gain).promise <= self._aim(first)
 
     def _aim(self, first: Look) -> float:
         """What a promise must have fallen to."""
-        return max(first.promise / FURTHER, self.tolerance / self.safety / DEEP)
+        least = self.tolerance / self.safety
+        return min(max(first.promise / FURTHER, least / DEEP), least)
 
     def _promised(self, looks: list[Look]) -> Look | None:
-        """The look whose promise is below the tolerance, and was kept at all looks since; None where there is none."""
+        """The look whose promise was kept at all looks since; None where a direction grows."""
         first: Look | None = None
         for look in looks:
             if first is None or not look.keeps(first):
-                first = look if self.safety * look.promise < self.tolerance else None
+                first = look if look.rate < 1.0 else None
         return first
 
 
@@ -171,6 +184,10 @@ class _TraceAlone:
 
     def confirmed(self, looks: list[Look]) -> bool:
         """No rate was measured, and none is needed."""
+        return True
+
+    def expects(self, looks: list[Look], gain: float) -> bool:
+        """No look decides."""
         return True
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Protocol, TypeAlias
 
 from mixtura.acceleration import Squarem
+from mixtura.arrays import Array
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments
@@ -110,7 +111,10 @@ class Walk(Protocol):
         ...
 
     def slowest_rate(self) -> float:
-        """The rate of EM's slowest direction, measured around the last plain step; leaps may follow though the end looks near."""
+        """The rate of EM's slowest direction, measured around the last plain step.
+
+        Where leaps are allowed, one in the directions that were seen comes next, and others may follow though the end looks near.
+        """
         ...
 
 
@@ -185,6 +189,8 @@ class _Path:
         Up to three consecutive E-steps, from which a leap can be made.
     overdue : bool
         Whether plain steps have shown that the end is not reached, so that a leap is worth while though it looks near.
+    known, ahead
+        The slowest direction, and where a leap in the directions that were seen lands, after the rate was measured.
     """
 
     mixture: Mixture
@@ -193,6 +199,8 @@ class _Path:
     plain: list[float] = field(default_factory=list)
     steps: list[Moments] = field(default_factory=list)
     overdue: bool = False
+    known: Array | None = None
+    ahead: Moments | None = None
 
     def __post_init__(self) -> None:
         self.plain, self.steps = self.plain or self.trace[-1:], [self.moments]
@@ -216,7 +224,7 @@ class _Path:
         if landing is not None and higher:
             self.mixture, self.moments = landing[:2]
         self.trace.append(landing[2] if landing is not None and higher else self.trace[-1])
-        self.plain, self.steps, self.overdue = self.trace[-1:], [self.moments], False
+        self.plain, self.steps, self.overdue, self.ahead = self.trace[-1:], [self.moments], False, None
         return higher
 
 
@@ -303,6 +311,10 @@ class _SlowWalk:
 
     def _leap(self) -> bool:
         """A leap where one is due; False where a plain step is."""
+        if self.path.ahead is not None:
+            self.path.leapt(self.steps.landing(self.path.ahead, self.path.mixture))
+            self.n_iter += 1
+            return True
         leap = self.squarem.leap(self.path.steps) if self.squarem is not None and self.path.may_leap(self.stopping) else None
         if self.squarem is None or leap is None:
             return False
@@ -315,5 +327,7 @@ class _SlowWalk:
 
     def slowest_rate(self) -> float:
         path = self.path
-        path.overdue = True
-        return slowest_rate(partial(self.steps.step, path.mixture), path.steps[-2], path.moments, self.steps.survey.scale)
+        step, scale = partial(self.steps.step, path.mixture), self.steps.survey.scale
+        found = slowest_rate(step, path.steps[-2], path.moments, scale, path.known)
+        path.overdue, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
+        return found.rate

@@ -33,8 +33,8 @@ class NativeBackend:
     n_threads : int or None
         None uses every processor.
     single : bool
-        Products in float32 where the rows are float32, sums in float64; components too ill-conditioned for that are computed in
-        float64 all the same. Good for the way to an optimum, not for what is reported of it (docs/decisions/0012).
+        Products in float32, sums in float64; components too ill-conditioned for that are computed in float64 all the same. Good
+        for the way to an optimum, not for what is reported of it (docs/decisions/0012).
     """
 
     n_threads: int | None = None
@@ -43,9 +43,7 @@ class NativeBackend:
 
     def hurried(self, source: Source) -> NativeBackend | None:
         """See :class:`mixtura.protocols.Backend`."""
-        if self.single or source.n_rows < ROWS_WORTH_A_THREAD or any(block.rows.dtype != np.float32 for block in source.blocks()):
-            return None
-        return replace(self, single=True)
+        return None if self.single or source.n_rows < ROWS_WORTH_A_THREAD else replace(self, single=True)
 
     @property
     def threads(self) -> int:
