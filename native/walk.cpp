@@ -165,7 +165,8 @@ Event Walk::pursue(const Pursuit& p, const Pause& pause, bool& followed) {
     Event event = onward(p.first_steps, 0, pause);
     const std::size_t n = trace_.size();
     const double last = n > 1 ? trace_[n - 1] - trace_[n - 2] : UNKNOWN;
-    if (event == Event::collapsed || !(promises(p, remaining_gain(plain_, LONG_WINDOW), p.far * last))) return event;
+    const double left = event == Event::fell ? 0.0 : remaining_gain(plain_, LONG_WINDOW); // a rounding below the last level is the end
+    if (event == Event::collapsed || !(promises(p, left, p.far * last))) return event;
     followed = true;
     rule_ = p.rule, accelerated_ = p.accelerated;
     for (;;) {

@@ -104,10 +104,12 @@ class Escape:
         """Exchanges, followed for a few steps, as long as they lead higher, or to its end where one may; then on to the end."""
         runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
         begin, in_vain, end = fit, 0, monotonic() + effort.seconds
-        most = EXCHANGES_IN_VAIN if effort.work(n, K, fit.n_iter) > 0.0 else 1  # where nothing else is tried, they are not, either
+        daring = not effort.exchanges_alone
+        most = EXCHANGES_IN_VAIN if daring else 1
         while in_vain < most and monotonic() < end and not runs.stopped.is_set():
             data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
-            found = exchange(*data, rng, drawn=in_vain > 0, workers=runs.plan.workers, stopped=runs.stopped)
+            settings = {"drawn": in_vain > 0, "daring": daring, "workers": runs.survey.backend.threads, "stopped": runs.stopped}
+            found = exchange(*data, rng, **settings)
             self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             legs = [] if found is None else [Leg(0, found.moments)]
             news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]

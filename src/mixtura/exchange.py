@@ -94,25 +94,28 @@ def exchange(
     regularisation: Regularisation,
     rng: np.random.Generator,
     drawn: bool = True,
+    daring: bool = True,
     workers: int = 1,
     stopped: threading.Event | None = None,
 ) -> Exchange | None:
     """All swaps that promise a gain; None where none does, or where another thread has ``stopped`` it.
 
-    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time. What goes and
-    what grows is tried by any number of ``workers`` side by side, with the same answer.
+    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time. A ``daring``
+    exchange also cuts two in three, and where no swap is sure to gain it makes one that may. What goes and what grows is tried by any
+    number of ``workers`` side by side, with the same answer.
     """
     stopped = stopped or threading.Event()
-    trial = Trial(Holdings.of(survey, mixture), family, regularisation, drawn, stopped)
+    trial = Trial(Holdings.of(survey, mixture), family, regularisation, drawn, daring, stopped)
     dispensable = np.argsort(trial.holdings.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
     losses = sorted(filter(None, in_parallel(trial.without, dispensable, workers, stopped)), key=_loss)
     if not losses:
         return None
-    groups = [*((k,) for k in range(mixture.n_components)), *_pairs(trial.holdings)]
+    groups = [*((k,) for k in range(mixture.n_components)), *(_pairs(trial.holdings) if daring else ())]
     cuts = list(zip(groups, rng.spawn(len(groups)), strict=True))
-    worth = min(_loss(losses[0]), TAKEN_OVER * _loss(losses[0]))
+    least = _loss(losses[0])
+    worth = min(least, TAKEN_OVER * least) if daring else least
     grown = in_parallel(lambda cut: trial.grown(*cut, worth), cuts, workers, stopped)
-    changes = swaps(trial.holdings.overlaps, losses, sorted(filter(None, grown), key=lambda change: -change.gain))
+    changes = swaps(trial.holdings.overlaps, losses, sorted(filter(None, grown), key=lambda change: -change.gain), daring)
     if not changes or stopped.is_set():
         return None
     gone = {k for change in changes for k in change.group}
@@ -121,7 +124,7 @@ def exchange(
     return Exchange(moments, sum(change.gain for change in changes) > 0.0)
 
 
-def swaps(overlaps: Array, losses: Sequence[Change], growths: Sequence[Change]) -> list[Change]:
+def swaps(overlaps: Array, losses: Sequence[Change], growths: Sequence[Change], daring: bool = True) -> list[Change]:
     """Who goes and who grows: the least loss with the greatest gain, and so on while there is more to gain than to lose.
 
     Where no swap is sure to gain, the most promising one may, if its gain is above what may be left of the loss.
@@ -133,7 +136,7 @@ def swaps(overlaps: Array, losses: Sequence[Change], growths: Sequence[Change]) 
             continue
         grown = next((each for each in growths if not touched.union(lost.group).intersection(each.group)), None)
         if grown is None or grown.gain <= _loss(lost):
-            return changes or _unsure(lost, growths)
+            return changes or (_unsure(lost, growths) if daring else [])
         changes += [lost, grown]
         touched.update(lost.group, grown.group)
     return changes
@@ -169,6 +172,7 @@ class Trial:
     family: Family
     regularisation: Regularisation
     drawn: bool
+    daring: bool
     stopped: threading.Event
 
     def grown(self, group: tuple[int, ...], rng: np.random.Generator, worth: float) -> Change | None:
@@ -185,10 +189,12 @@ class Trial:
         try:
             before = self._level(self._em(own, moments_of_parts(parts), self.family, STEPS))
             tied = self._climbed(own, begin, self.tied, before + worth)
-            free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
+            best = tied
+            if self.daring or self._level(tied) > before + worth:  # two of different shapes at one place are too rare to look for in haste
+                free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
+                best = max(tied, free, key=self._level)
         except CollapseError:
             return None
-        best = max(tied, free, key=self._level)
         return Change(group, self._level(best) - before, components_of(best.mixture, own.total))
 
     def without(self, k: int) -> Change | None:

@@ -101,9 +101,10 @@ def excursion_from(runs: Runs, name: str, start: Start, level: float) -> Excursi
 
 def _promises(runs: Runs, fit: FitResult, level: float) -> bool:
     """Whether a run after its first steps may end above a level."""
-    if fit.stop is StopReason.COLLAPSED or len(fit.trace) < 2:
+    if fit.stop is StopReason.COLLAPSED:
         return False
-    left = fit.remaining_gain
+    at_its_end = fit.stop in (StopReason.CONVERGED, StopReason.FELL)  # where a gain would be below rounding
+    left = 0.0 if at_its_end or len(fit.trace) < 2 else fit.remaining_gain
     hope = HOPE * left if isfinite(left) else FAR_GAINS * (fit.trace[-1] - fit.trace[-2])
     return fit.trace[-1] + hope >= level - HOPELESS * runs.survey.row_weight
 

@@ -93,6 +93,11 @@ class Backend(Protocol):
 
     name: str
 
+    @property
+    def threads(self) -> int:
+        """Threads that it may use, or whoever works on several things side by side."""
+        ...
+
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """One pass over the data: responsibilities under the mixture, summed into moments about its means."""
         ...

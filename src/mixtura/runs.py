@@ -64,6 +64,11 @@ class Effort:
     seconds: float = inf
     size: float = 1.0
 
+    @property
+    def exchanges_alone(self) -> bool:
+        """Whether many components are exchanged where that is sure to gain, and nothing else is tried."""
+        return self.fits == 0.0
+
     def patience_after(self, again: int) -> int:
         """Moves in vain for each component, after the best optimum was reached so often from drawn rows."""
         return min(self.assured, self.patience) if again >= AGAIN_AND_AGAIN else self.patience

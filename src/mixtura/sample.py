@@ -47,6 +47,9 @@ WORTH_A_SAMPLE = 3
 WORTH_A_LARGER = 2
 """A larger sample, with all rows to follow, is worth it where there are at least this many times as many."""
 
+BEGIN = 30
+"""Iterations on as many rows as tell where the search for many components begins."""
+
 MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
 """Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds where its clusters lie apart."""
 
@@ -94,14 +97,14 @@ class Opening:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
     ``seed`` draws larger samples, and the moves of the search; ``on_all`` draws starts from all rows, where a sample decides
-    nothing. ``many`` components are exchanged in the first part, also where its rows are all rows.
+    nothing. Many components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin.
     """
 
     rows: Survey
     starts: Sequence[Named]
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
     on_all: Callable[[], Sequence[Named]] = tuple
-    many: bool = False
+    judged: Survey | None = None
 
     def with_starts(self, starts: Sequence[Named]) -> Opening:
         """Other starts on the same rows."""
@@ -128,9 +131,9 @@ def opening(
     if rows is survey or not rows.holds(K + 1):
         return Opening(survey, on_all(), seed)
     if is_crowded(K):
-        judged = max(m, rows_enough(K, survey.source.n_features))
-        searched = survey.sampled(judged, sample_seed(seed)) if n >= WORTH_A_LARGER * judged else survey
-        return Opening(searched.hurried or searched, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, many=True)
+        enough = max(m, rows_enough(K, survey.source.n_features))
+        judged = survey.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else survey
+        return Opening(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.hurried or judged)
     return Opening(rows, named_starts(initialisers, rows, K, seed), seed, on_all)
 
 
@@ -153,32 +156,49 @@ def search_from(
     keeps the best mixture so far, evaluated on all rows.
     """
     stopped = stopped or threading.Event()
-    rows, starts = opening.rows, opening.starts
+    rows, starts, many = opening.rows, opening.starts, opening.judged is not None
     best: Mixture | None = None
     report: StartReport | None = None
     n_parameters = family.n_parameters(starts[0][1].n_components, survey.source.n_features)
 
-    def on(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+    def searched(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
         names, begins = [name for name, _ in starts], [start for _, start in starts]
+        return search(rows, begins, family, regularisation, plan, stopped, opening.seed, names)
+
+    def on(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
         nonlocal report
-        found = search(rows, begins, family, regularisation, plan, stopped, opening.seed, names)
+        found = searched(rows, starts, plan)
         report = report or start_report(found, rows, survey.source.n_rows)
         return replace(found, report=report)
 
+    def sampled(rows: Survey) -> Plan:
+        return _on_sample(plan, survey, rows, many, n_parameters)
+
     with heeded(stopped):
         try:
-            while rows is not survey or (opening.many and best is None):
+            if opening.judged is not None:
                 try:
-                    found = on(rows, starts, _on_sample(plan, survey, rows, opening.many, n_parameters))
+                    begun = searched(rows, starts, replace(sampled(rows), effort=None, max_iter=min(plan.max_iter, BEGIN))).best
                 except CollapseError:
                     return on(survey, opening.on_all(), plan)
-                best, plan = found.best.mixture, replace(plan, effort=None)  # what moves can find on a sample they have found
-                if found.best.degenerate and not stopped.is_set():
+                best, rows = begun.mixture, opening.judged
+                starts = starts if begun.degenerate else [(starts[0][0], best)]
+            searching = many or rows is not survey
+            while searching:
+                try:
+                    found = on(rows, starts, sampled(rows))
+                except CollapseError:
                     return on(survey, opening.on_all(), plan)
+                best = found.best.mixture
+                if found.best.degenerate and not stopped.is_set():
+                    return on(survey, opening.on_all(), replace(plan, effort=None))
                 larger = _larger(rows, survey, sample_seed(opening.seed))
-                one = opening.many or stopped.is_set()
+                one = many or stopped.is_set()
                 starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                rows = larger if len(starts) > 1 else survey
+                again = len(starts) > 1 or (rows is opening.judged and not stopped.is_set())
+                rows = (larger.hurried or larger if many else larger) if again else survey
+                searching = rows is not survey
+                plan = plan if many and searching else replace(plan, effort=None)  # what moves can find on a sample they have found
             return on(survey, starts, plan)
         except KeyboardInterrupt:  # before the first mixture of all rows
             if best is None:

@@ -170,6 +170,8 @@ class _Race:
         """All starts run for a few iterations, and the better half of different likelihood for some more."""
         runs = self.runs
         fits = runs.of(legs, runs.short, FIRST_LOOK, judge=False)
+        if self.hasty:
+            return fits
         better = list(_alike(fits, runs.same))[: (len(legs) + 1) // 2]
         further = [Leg(i, fit, fit.n_iter) for i in better if isinstance(fit := fits[i], FitResult) and runs.unfinished(fit)]
         for leg, fit in zip(further, runs.of(further, runs.short, SCREENING_ITERATIONS - FIRST_LOOK, judge=False), strict=True):
@@ -197,9 +199,17 @@ class _Race:
         """How many of the starts run on at a time: where components are exchanged afterwards, it hardly matters which."""
         return 1 if self.crowded and self.runs.plan.effort is not None else POLISHED
 
+    @property
+    def hasty(self) -> bool:
+        """Whether the best start is only exchanged, and goes on elsewhere: then it need not come to its end here."""
+        effort = self.runs.plan.effort
+        return self.crowded and effort is not None and effort.exchanges_alone
+
     def rounds(self, fits: list[FitResult | FailedStart], waiting: list[int]) -> list[int]:
         """Those that wait enter, a few at a time, and run on; the numbers of all that entered."""
         runs, entered = self.runs, list[int]()
+        if self.hasty:
+            return waiting[:1]
         while waiting and not runs.stopped.is_set() and not any(is_sound(fits[number]) for number in entered):
             if entered and not runs.plan.finishes_degenerate and not is_sound(fits[waiting[0]]):
                 break  # all that wait are degenerate already
@@ -218,7 +228,7 @@ class _Race:
         while True:
             best = _best([fits[number] for number in entered] or fits, runs.same)
             wanted = not best.degenerate or runs.plan.finishes_degenerate
-            if not (entered and wanted and runs.unfinished(best)) or runs.stopped.is_set():
+            if not (entered and wanted and runs.unfinished(best)) or self.hasty or runs.stopped.is_set():
                 return best
             number = next(number for number in entered if fits[number] is best)
             self._round(fits, [number], runs.plan.max_iter, runs.plan.stopping)

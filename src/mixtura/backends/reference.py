@@ -18,6 +18,7 @@ class ReferenceBackend:
     """NumPy, one thread."""
 
     name = "reference"
+    threads = 1
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities under the mixture, then sums; see :class:`mixtura.protocols.Backend`."""
