@@ -153,7 +153,7 @@ def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backe
     assert moments.certainty == pytest.approx(np.log(r.max(axis=1)).sum(), rel=1e-10)
 
 
-def float32_rows(n: int = 30_000) -> np.ndarray:
+def many_rows(n: int = 30_000) -> np.ndarray:
     rng = np.random.default_rng(5)
     means = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
     return (means[rng.integers(0, 3, n)] + rng.standard_normal((n, 3))).astype(np.float32)
@@ -161,15 +161,17 @@ def float32_rows(n: int = 30_000) -> np.ndarray:
 
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 @pytest.mark.parametrize("accelerated", [False, True])
-def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated):
-    X = float32_rows()
-    start = KMeansPlusPlus()(survey(X), 3, np.random.default_rng(1))
-    fits = []
-    for rows in (X, X.astype(np.float64)):
-        data = survey(rows)
-        assert (data.hurried is not None) == (rows.dtype == np.float32)
-        fits.append(em(data, start, VVV, Regularisation(data.scale), stopping=RemainingGain(1e-4), accelerated=accelerated))
-    hurried, exact = fits
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated, dtype):
+    X = many_rows().astype(dtype)
+    data = survey(X)
+    start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
+    assert data.hurried is not None
+    settings = (start, VVV, Regularisation(data.scale))
+    hurried = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    data.__dict__["hurried"] = None
+    exact = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    assert hurried.trace != exact.trace
     assert hurried.converged
     assert hurried.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
     assert hurried.log_likelihood == pytest.approx(float(hurried.mixture.log_density(X).sum()), rel=1e-13)
@@ -179,7 +181,7 @@ def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated):
 
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
-    X = float32_rows()
+    X = many_rows()
     data, numbers = survey(X), []
 
     def stop_at(last):
@@ -237,7 +239,13 @@ def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
     looks = looks_at(0.003, rate, (0, 50, 120))
     assert [rule.confirmed(looks[:i]) for i in (1, 2, 3)] == [False, False, True]
     assert rule.further([looks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
-    assert rule.further(looks_at(0.1, rate, (0,))) is rule  # too much left to promise anything
+    early = looks_at(0.1, rate, (0, 120, 350))
+    assert [rule.confirmed(early[:i]) for i in (1, 2, 3)] == [False, False, True]  # to a tenth of what may be left, too
+    assert rule.further(early[:1]).tolerance == pytest.approx(0.01 * 0.1)
+    assert rule.further([]).tolerance == pytest.approx(0.1)
+    assert not rule.expects(early[:1], early[1].gain)
+    assert rule.expects(early[:1], early[2].gain)
+    assert rule.expects([replace(early[0], rate=1.0)], early[0].gain)  # no rate to go by
 
 
 def test_a_promise_that_is_broken_starts_again_from_there():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -31,24 +33,29 @@ def planted():
 
 def trial(X, mixture, family="VVV"):
     data = survey(X)
-    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.scale), np.random.default_rng(0), drawn=False)
+    settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
+    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.scale), **settings)
 
 
-def exchanged(X, mixture) -> Exchange | None:
+def gain_of_a_cut(tried: Trial, k: int) -> float:
+    return tried.grown((k,), np.random.default_rng(0), worth=-np.inf).gain
+
+
+def exchanged(X, mixture, **settings) -> Exchange | None:
     data = survey(X)
-    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.scale), np.random.default_rng(0), drawn=False)
+    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.scale), np.random.default_rng(0), drawn=False, **settings)
 
 
 def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):
     X, wrong, right = planted
     tried = trial(X, wrong.mixture_)
-    gains = [tried.grown((k,)).gain for k in range(K)]
+    gains = [gain_of_a_cut(tried, k) for k in range(K)]
     merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
     assert int(np.argmax(gains)) == merged
     assert gains[merged] > 50.0
     assert max(np.delete(gains, merged)) < 10.0
     tried = trial(X, right.mixture_)
-    assert max(tried.grown((k,)).gain for k in range(K)) < 10.0
+    assert max(gain_of_a_cut(tried, k) for k in range(K)) < 10.0
 
 
 def test_what_goes_with_the_least_loss_is_half_of_a_group_cut_in_two(planted):
@@ -74,13 +81,32 @@ def test_an_exchange_mends_the_planted_faults_and_then_finds_none(planted):
     assert exchanged(X, right.mixture_) is None
 
 
+@pytest.mark.parametrize("daring", [False, True])
+def test_workers_do_not_change_an_exchange_and_somebody_else_may_end_it(planted, daring):
+    X, wrong, _ = planted
+    one, two = (exchanged(X, wrong.mixture_, daring=daring, workers=workers) for workers in (1, 2))
+    assert one is not None
+    assert one.sure
+    assert np.array_equal(one.moments.second, two.moments.second)
+    ended = threading.Event()
+    ended.set()
+    assert exchanged(X, wrong.mixture_, daring=daring, stopped=ended) is None
+
+
+def test_a_cut_without_hope_is_given_up_early(planted):
+    X, _, right = planted
+    tried = trial(X, right.mixture_)
+    full, early = (tried.grown((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0))
+    assert early < full < 10.0
+
+
 @pytest.mark.parametrize("family", ["EII", "VVI", "EEE", "VEV", "VVV"])
 def test_every_kind_of_family_can_be_exchanged(planted, family):
     X, wrong, _ = planted
     tried = trial(X, wrong.mixture_, family)
     assert tried.tied.shares_all
     merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
-    assert tried.grown((merged,)).gain > 50.0
+    assert gain_of_a_cut(tried, merged) > 50.0
 
 
 def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
@@ -88,6 +114,7 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
     loss, cut, pair = Change((0,), -50.0, ()), Change((3,), 20.0, ()), Change((4, 5), 30.0, ())
     assert swaps(apart, [loss], [Change((3,), -1.0, ()), pair]) == []
     assert swaps(apart, [loss], [pair, cut]) == [loss, cut]
+    assert swaps(apart, [loss], [pair, cut], daring=False) == []
     assert swaps(apart, [loss], [Change((3,), 60.0, ()), cut])[1].gain == 60.0
     assert swaps(apart, [Change((0, 3), -50.0, ())], [cut]) == []  # what grows may not be what goes
     bare, grown = swaps(apart, [Change((3, 0), -50.0, ())], [cut])  # but an heir of it

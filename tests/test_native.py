@@ -244,11 +244,31 @@ def test_no_variance_is_negative_when_means_have_far_to_go():
         assert worst(reference, single) < 1e-7
 
 
-def test_only_many_float32_rows_have_a_hurried_backend():
+@pytest.mark.parametrize("d", [1, 3, 8, 13])
+def test_float64_rows_are_taken_about_the_origin_before_they_are_rounded(d):
+    X, mixture = clusters(5003, d, 4, 2.0)  # not a whole number of vectors
+    for offset, unit in ((0.0, 1.0), (1e9, 1.0), (0.0, 1e-12), (0.0, 1e12)):
+        covariance = Dense(np.asarray(mixture.covariance.values) * unit**2, mixture.n_components)
+        moved = Mixture(mixture.weights, mixture.means * unit + offset, covariance)
+        rows = X * unit + offset
+        assert shortcuts(rows, moved, Scatter.DENSE, single=True)["single"] == 1
+        # as above; with the offset, rows and means are rounded to 1e-7, and a squared distance of 30 errs by 1e-6
+        assert worst(*both(rows, moved, Scatter.DENSE, single=True)) < EPS32 * (2 * d + 40)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_squares_that_float32_does_not_hold_are_computed_in_float64(unit):
+    X, mixture = clusters(3000, 3, 4, 2.0)
+    covariance = Dense(np.asarray(mixture.covariance.values) * unit**2, mixture.n_components)
+    moved = Mixture(mixture.weights, mixture.means * unit, covariance)
+    assert shortcuts(X * unit, moved, Scatter.DENSE, single=True)["single"] == 0
+    assert worst(*both(X * unit, moved, Scatter.DENSE, single=True)) < 1e-11
+
+
+def test_only_many_rows_have_a_hurried_backend():
     X = np.zeros((ROWS_WORTH_A_THREAD, 2))
-    assert NativeBackend(1).hurried(ArraySource(X)) is None
-    assert NativeBackend(1).hurried(ArraySource(X[1:].astype(np.float32))) is None
-    rows = ArraySource(X.astype(np.float32))
+    assert NativeBackend(1).hurried(ArraySource(X[1:])) is None
+    rows = ArraySource(X)
     hurried = NativeBackend(1).hurried(rows)
     assert hurried == NativeBackend(1, single=True)
     assert hurried.hurried(rows) is None

@@ -22,7 +22,7 @@ from mixtura.native_walk import flat_mixture, flat_moments, mixture_from, native
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
 from mixtura.stopping import RemainingGain, SmallChange, SmallGain
-from mixtura.walk import slow_walk
+from mixtura.walk import Event, slow_walk
 
 pytestmark = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 
@@ -172,6 +172,28 @@ def test_both_walks_measure_the_same_rate(family):
     ours, theirs = (walk.slowest_rate() for walk in walks)
     # Arnoldi ends when its estimate has settled to 5 % of the distance from one, and finite differences carry 1e-11 / 1e-5.
     assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerated):
+    data = survey(two_groups(300, 2, apart=2.0))
+    start = KMeansStart()(data, 2, np.random.default_rng(1))
+    regularisation = Regularisation(data.scale)
+    optimum = em(data, start, FAMILIES["VVV"], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
+    settings = (data, start, FAMILIES["VVV"], regularisation, SmallChange(0.0), False, lambda: False)
+    plain, *walks = native_walk(*settings), *(make(*settings[:5], accelerated, settings[6]) for make in (native_walk, slow_walk))
+    left = []
+    for walk in (plain, *walks):
+        before, rate = walk.onward(60, 1000), walk.slowest_rate()
+        assert 0.5 < rate < 1.0
+        assert before is Event.SPENT
+        walk.onward(1, 1000)
+        left.append(optimum.trace[-1] - walk.objective)
+    if accelerated:
+        assert left[1] == pytest.approx(left[2], rel=1e-2, abs=1e-9)
+        assert left[1] < 0.1 * left[0]
+    else:
+        assert left[1] == left[0]
 
 
 @pytest.mark.parametrize("stopping", [RemainingGain(), SmallChange(1e-5), SmallGain(0.05)], ids=lambda rule: type(rule).__name__)

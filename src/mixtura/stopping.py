@@ -87,7 +87,7 @@ EARLY = 10.0
 """The first look is taken where so many times the tolerance may be left."""
 
 FURTHER, DEEP = 10.0, 30.0
-"""A promise must be kept until it has fallen to a tenth and below what may be left, or to a thirtieth of that."""
+"""A promise must be kept until it has fallen to a tenth, and to a tenth of what may be left, or to a thirtieth of that."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class RemainingGain:
     def _aim(self, first: Look) -> float:
         """What a promise must have fallen to."""
         least = self.tolerance / self.safety
-        return min(max(first.promise / FURTHER, least / DEEP), least)
+        return max(min(first.promise, least) / FURTHER, least / DEEP)
 
     def _promised(self, looks: list[Look]) -> Look | None:
         """The look whose promise was kept at all looks since; None where a direction grows."""
