@@ -17,6 +17,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "alignments.hpp"
 #include "arrivals.hpp"
 #include "axes.hpp"
 #include "dense.hpp"
@@ -55,6 +56,11 @@ Scatter scatter_named(const std::string& name) {
     if (name == "total") return Scatter::total;
     if (name == "dense") return Scatter::dense;
     throw std::invalid_argument("scatter must be trace, diagonal, total or dense");
+}
+
+Form form_named(const std::string& name) {
+    const Scatter kind = scatter_named(name);
+    return kind == Scatter::trace ? Form::spherical : kind == Scatter::diagonal ? Form::diagonal : Form::dense;
 }
 
 Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener) {
@@ -349,11 +355,10 @@ nb::object settled(const HeldOrigin& origin, Insertion start, const Vector& log_
                    double narrowest, const Vector& scale) {
     const std::size_t d = (*origin).d;
     demand(log_density.shape(0) == (*origin).n && scale.shape(0) == d, "log_density or scale has the wrong shape");
-    const Scatter kind = scatter_named(form);
+    const Form shape = form_named(form);
     {
         nb::gil_scoped_release released;
-        settle(*origin, log_density.data(), kind == Scatter::trace ? Form::spherical : kind == Scatter::diagonal ? Form::diagonal : Form::dense,
-               fewest, narrowest, scale.data(), start);
+        settle(*origin, log_density.data(), shape, fewest, narrowest, scale.data(), start);
     }
     if (std::isnan(start.gain)) return nb::none();
     return nb::make_tuple(start.gain, start.weight, array_of(start.mean, {d}), array_of(start.covariance, {d, d}));
@@ -378,6 +383,41 @@ nb::object insert_flat(const HeldOrigin& origin, const Vector& seeds, const Vect
     Insertion start;
     if (!near_flat(*origin, {through.data(), along.data(), n_rows}, start)) return nb::none();
     return settled(origin, std::move(start), log_density, form, fewest, narrowest, scale);
+}
+
+using Integers = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Places = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using AxesIn = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// Gains, and the rows of each group, of which the rest is -1.
+nb::tuple aligned(const Matrix& white, const Matrix& scaled, const Vector& weights, const Vector& log_density, const std::string& kind,
+                  const Integers& pivots, const Integers& reaches, const Places& places, const AxesIn& axes, const std::string& form,
+                  std::size_t smallest, std::size_t largest, const Vector& grid, double narrowest, std::size_t keep) {
+    const std::size_t n = white.shape(0), d = white.shape(1);
+    const auto inside = [](const std::int64_t* values, std::size_t many, std::size_t below) {
+        return std::all_of(values, values + many, [&](std::int64_t value) { return value >= 0 && value < static_cast<std::int64_t>(below); });
+    };
+    demand(n > 0 && d > 0 && scaled.shape(0) == n && scaled.shape(1) == d && weights.shape(0) == n && log_density.shape(0) == n, "rows differ in number");
+    demand(grid.shape(0) == d && axes.shape(1) == d && places.shape(0) == reaches.shape(0), "columns or reaches differ in number");
+    demand(inside(pivots.data(), pivots.size(), n) && inside(reaches.data(), reaches.size(), n + 1) && inside(places.data(), places.size(), n), "there is no such row");
+    demand(smallest > 0 && smallest <= largest && keep > 0, "groups must have some rows");
+    demand(kind == "near" || kind == "windows" || kind == "axes", "kind must be near, windows or axes");
+    const auto which = kind == "near" ? Alignment::Kind::near : kind == "windows" ? Alignment::Kind::windows : Alignment::Kind::axes;
+    demand(which != Alignment::Kind::windows || places.shape(2) + 2 == d, "windows go round d - 1 rows");
+    const Alignment a{white.data(), scaled.data(), weights.data(), log_density.data(), n, d, which, pivots.data(), pivots.size(),
+                      reaches.data(), reaches.size(), places.data(), places.shape(1), places.shape(2), axes.data(), axes.shape(0),
+                      form_named(form), smallest, largest, grid.data(), narrowest, keep};
+    std::vector<Group> groups;
+    {
+        nb::gil_scoped_release released;
+        groups = align(a);
+    }
+    Numbers gains, rows(groups.size() * largest, -1.0);
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+        gains.push_back(groups[g].gain);
+        std::copy(groups[g].rows.begin(), groups[g].rows.end(), rows.begin() + static_cast<std::ptrdiff_t>(g * largest));
+    }
+    return nb::make_tuple(array_of(gains, {groups.size()}), array_of(rows, {groups.size(), largest}));
 }
 
 // A walk with the arrays that it reads, which must not be freed before it.
@@ -562,6 +602,9 @@ NB_MODULE(_native, m) {
           "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "One more component from this start: its gain and where it settles.");
     m.def("insert_flat", &insert_flat, "origin"_a, "seeds"_a.noconvert(), "axes"_a.noconvert(), "n_rows"_a, "log_density"_a.noconvert(),
           "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "The same from the rows that are nearest to a flat.");
+    m.def("aligned", &aligned, "white"_a.noconvert(), "scaled"_a.noconvert(), "weights"_a.noconvert(), "log_density"_a.noconvert(), "kind"_a,
+          "pivots"_a.noconvert(), "reaches"_a.noconvert(), "places"_a.noconvert(), "axes"_a.noconvert(), "form"_a, "smallest"_a, "largest"_a,
+          "grid"_a.noconvert(), "narrowest"_a, "keep"_a, "Groups of rows around each pivot: gains, and rows.");
     nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
         .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, double, bool, const std::string&, double, double,
                       std::size_t, const Vector&, bool, std::size_t, bool>(),

@@ -6,7 +6,7 @@ namespace mixtura {
 namespace {
 
 constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/rate.py
-constexpr double DEVIATION = 1e-5, SMALL_DEVIATION = 1e-8, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
+constexpr double DEVIATIONS[] = {1e-5, 1e-8, 1e-11}, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
@@ -206,8 +206,12 @@ Slowness slowness_by(double deviation, const Map& map, const Moments& before, co
 
 Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random,
                       const Numbers& known) {
-    Slowness found = slowness_by(DEVIATION, map, before, now, scale, random, known);
-    return found.rate < 1.0 ? found : slowness_by(SMALL_DEVIATION, map, before, now, scale, random, known);
+    Slowness found;
+    for (const double deviation : DEVIATIONS) {
+        found = slowness_by(deviation, map, before, now, scale, random, known);
+        if (found.rate < 1.0) break;
+    }
+    return found;
 }
 
 } // namespace mixtura

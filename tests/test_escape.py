@@ -126,7 +126,7 @@ def test_an_optimum_that_drawn_rows_find_again_and_again_is_soon_believed(faithf
     moves = [sum(run.moved for run in result.runs) for result in (patient, assured)]
     assert moves[0] >= 600
     assert moves[1] < 300
-    assert Effort().patience_after(0) == Effort().patience
+    assert Effort().patience_after(0, 3) == 3 * Effort().patience
 
 
 # ---- what moves read ---------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_a_flat_finds_a_line_of_rows_that_no_neighbourhood_holds():
 
 def finds_alone(view: View, *starts: Flat | Part):
     """Beside all of the mixture, not in the place of one."""
-    view._without[0] = view.log_density
+    view._without[0,] = view.log_density
     return finds(view, 0, starts)
 
 

@@ -40,8 +40,9 @@ CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
 
-THOROUGH = 100
-"""Moves that a search must be able to pay for before it looks for small groups of rows. Those of a sample are chance."""
+THOROUGH, EXHAUSTIVE = 100, 2_000
+"""Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere.
+Those of a sample are chance."""
 
 
 def is_crowded(K: int) -> bool:
@@ -79,15 +80,16 @@ class Escape:
         if is_crowded(self.n_components):
             self._exchange(self.best, effort, rng)
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
-        while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again) * self.n_components and monotonic() < end:
+        while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again, self.n_components) and monotonic() < end:
             work = effort.work(self.runs.survey.source.n_rows, self.n_components, self.best.n_iter)
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
+            exhaustive = thorough and effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
             if self.spent >= work:
                 break
             origins = self.optima[: self.n_origins] or [self.fallback]
             view = self._view(origins[min(int(rng.geometric(FROM_THE_BEST)), len(origins)) - 1])
             level = self.level
-            ends = excursions(self.runs, view, [drawn_move(view, rng, thorough) for _ in range(AT_ONCE)], level)
+            ends = excursions(self.runs, view, [drawn_move(view, rng, thorough, exhaustive) for _ in range(AT_ONCE)], level)
             for ended in ends:
                 self._note(ended)
             if not self.optima:
@@ -155,7 +157,8 @@ class Escape:
         family, survey = self.runs.family, self.runs.survey
         fewest, narrowest = surely_degenerate(family, self.runs.regularisation, survey)
         form = Scatter.DENSE if family.needs is Scatter.TOTAL else family.needs
-        return {"own": not family.shares_all, "form": form, "fewest": fewest, "narrowest": narrowest}
+        needed = family.rows_needed(survey.source.n_features)
+        return {"own": not family.shares_all, "form": form, "fewest": fewest, "narrowest": narrowest, "needed": needed}
 
     @property
     def best(self) -> FitResult:

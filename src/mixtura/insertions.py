@@ -111,6 +111,14 @@ def settle(view: View, log_density: Array, start: Part) -> Find | None:
     return Find(gain, part)
 
 
+def beside(view: View, log_density: Array, part: Part) -> Array:
+    """Log densities (n,) of a mixture after it has made room for one more component."""
+    form, a = Dense(part.covariance[None], 1), min(part.weight / view.total, 0.5)
+    squares = (form.whiten(0, view.rows - part.mean) ** 2).sum(axis=1)
+    own = log(a) - 0.5 * (squares + form.log_det[0] + view.rows.shape[1] * log(2 * pi))
+    return np.asarray(np.logaddexp(log1p(-a) + log_density, own))
+
+
 def near_flat(view: View, flat: Flat) -> Part | None:
     """The rows nearest to a flat, in units of the components' mean covariance, as a component; None where they have no spread."""
     white = Dense(view.pooled[None], 1)

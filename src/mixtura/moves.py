@@ -7,6 +7,7 @@ family, a prior or a floor needs no move of its own.
 
     swap        out goes a component, and one of the rows nearest to a drawn row comes in (of Franti & Kivijarvi 2000 for k-means)
     insert      out goes a component, and one of those that would gain most (:mod:`mixtura.insertions`) comes in
+    replace     out go some components, and as many groups (:mod:`mixtura.alignments`) come in, one after the other
     split       out goes a component, and another one is cut in two
     recut       two components that overlap are joined and cut in two another way
     reorder     two that overlap are joined, and a third one is cut in two (Ueda, Nakano, Ghahramani & Hinton 2000)
@@ -28,14 +29,17 @@ from typing import TypeAlias
 import numpy as np
 
 from mixtura.arrivals import POOLED, Around, Cut, Departure, Joined
-from mixtura.insertions import Flat, drawn_flat, finds
+from mixtura.insertions import Flat, beside, drawn_flat, finds
 from mixtura.view import Finds, Part, View, drawn
 
 NARROWEST, WIDEST = 0.1, 1.0
 """A component of the rows nearest to a drawn row takes between these parts of 1/K of all rows."""
 
-CLUMPS_AT_ONCE, FLATS_AT_ONCE = 4, 12
-"""Starts of a component that are tried each time one is looked for."""
+CLUMPS_AT_ONCE, FLATS_AT_ONCE, ALIGNMENTS_AT_ONCE = 4, 12, 8
+"""Starts of a component that are tried each time one is looked for; alignments in the place of flats, which are drawn."""
+
+ONE_OF_THE_BEST = 0.1
+"""The chance of the best group; else it is the second one with this chance, ..."""
 
 DRAWS = 20
 """Times a second seed is drawn before a component is taken to be a single row."""
@@ -54,19 +58,38 @@ def swap(view: View, rng: np.random.Generator) -> Departure | None:
     return Departure("swap", (out,), (_around(view, row, rng),))
 
 
-def insert(view: View, rng: np.random.Generator) -> Departure | None:
+def insert(view: View, rng: np.random.Generator, exhaustive: bool = False) -> Departure | None:
     """A component goes, and one of those comes that were found to gain most and were not tried in its place yet."""
     if not view.own:
         return None
     out = _dispensable(view, rng)
     found = view.found.setdefault(out, Finds())
     starts: list[Flat | Part] = [Part(*group.part(c)) for group, c in view.next_clumps(out, CLUMPS_AT_ONCE)]
-    starts += [drawn_flat(view, rng) for _ in range(FLATS_AT_ONCE)]
+    ranked = view.next_alignments(out, ALIGNMENTS_AT_ONCE) if exhaustive else []
+    starts += ranked
+    starts += [drawn_flat(view, rng) for _ in range(FLATS_AT_ONCE - len(ranked))]
     found.keep(finds(view, out, starts))
     if not found.waiting:
         return None
     _, part = found.waiting.pop(min(int(rng.geometric(0.5)), len(found.waiting)) - 1)
     return Departure("insert", (out,), (part,))
+
+
+def replace(view: View, rng: np.random.Generator) -> Departure | None:
+    """Two components or more go, and as many come one after the other, each drawn among those that gain most beside all others."""
+    groups = view.alignments if view.own else None
+    if groups is None or view.n_components < 3:
+        return None
+    first = _dispensable(view, rng)
+    others = [k for k in range(view.n_components) if k != first]
+    out = [first, *rng.permutation(others)[: min(int(rng.geometric(0.5)), len(others) - 1)].tolist()]
+    log_density, parts = view.without(*out), list[Part]()
+    for _ in out:
+        gains = groups.gains(log_density)
+        nth = min(int(rng.geometric(ONE_OF_THE_BEST)), len(gains)) - 1
+        parts.append(Part(*groups.part(int(np.argpartition(-gains, nth)[nth]))))
+        log_density = beside(view, log_density, parts[-1])
+    return Departure("replace", tuple(out), tuple(parts))
 
 
 def split(view: View, rng: np.random.Generator) -> Departure | None:
@@ -150,6 +173,7 @@ MOVES: dict[str, tuple[Move, float]] = {
     "reorder": (reorder, 0.5),
     "scatter": (scatter, 1.5),
     "insert": (insert, 2.0),
+    "replace": (replace, 2.0),
 }
 """Each move by name, with how often it is drawn: none of them is the best one everywhere, so all are tried."""
 
@@ -158,10 +182,13 @@ _NAMES = tuple(MOVES)
 _CUMULATED = np.cumsum([share for _, share in MOVES.values()])
 
 
-def drawn_move(view: View, rng: np.random.Generator, thorough: bool) -> tuple[str, Departure | None]:
+def drawn_move(view: View, rng: np.random.Generator, thorough: bool, exhaustive: bool) -> tuple[str, Departure | None]:
     """The name of a move drawn by chance, and where it leads; None where it leads nowhere.
 
-    To look for components that may come in takes longer than other moves, so that is left to a ``thorough`` search.
+    To look for components that may come in takes longer than other moves, so that is left to a ``thorough`` search, and to look
+    for them everywhere to an ``exhaustive`` one.
     """
-    name = _NAMES[drawn(_CUMULATED if thorough else _CUMULATED[:-1], rng)]
+    name = _NAMES[drawn(_CUMULATED[: len(MOVES) - 2 + thorough + exhaustive], rng)]
+    if name == "insert":
+        return name, insert(view, rng, exhaustive)
     return name, MOVES[name][0](view, rng)

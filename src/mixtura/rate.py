@@ -18,11 +18,9 @@ from mixtura.moments import Moments, Scatter
 
 LOOKS = 24
 SETTLED = 4
-DEVIATION = 1e-5
-"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
-SMALL_DEVIATION = 1e-8
-"""Where the first says that a direction grows: it may have been large beside the spread of a component on few rows, and a saddle is
-one by any deviation."""
+DEVIATIONS = (1e-5, 1e-8, 1e-11)
+"""In parts of the rows: the first is far above rounding (1e-16), and so small that EM is linear (error 1e-5). Where one says that a
+direction grows, the next is tried: it may have been large beside the spread of a component on few rows, and a saddle is one by any."""
 NEGLIGIBLE = 1e-8
 NEAR = 1e-10
 TINY = 1e-300
@@ -71,8 +69,11 @@ def slowest_rate(
         except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
             return Slowness(float("inf"))
 
-    found = slowness_by(DEVIATION)
-    return found if found.rate < 1.0 else slowness_by(SMALL_DEVIATION)
+    for deviation in DEVIATIONS:
+        found = slowness_by(deviation)
+        if found.rate < 1.0:
+            break
+    return found
 
 
 def _arnoldi(image: Callable[[Array], Array], origin: Array, chart: Chart, toward: Array, deviation: float) -> Slowness:

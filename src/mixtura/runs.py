@@ -37,6 +37,9 @@ AGAIN_AND_AGAIN = 5
 """Runs from drawn rows that end at the best optimum, and say that there is hardly a better one. Of 180
 searches of the open sets that heed them one ended lower than without, and they made two thirds of the moves."""
 
+FEWEST_IN_VAIN = 100
+"""Moves in vain before a search ends for that reason, so that with two components, too, each kind of move is tried some times."""
+
 MANY_ROWS = 10_000
 """Rows from which on a search may cost no more than some plain fits."""
 
@@ -69,14 +72,18 @@ class Effort:
         """Whether many components are exchanged where that is sure to gain, and nothing else is tried."""
         return self.fits == 0.0
 
-    def patience_after(self, again: int) -> int:
-        """Moves in vain for each component, after the best optimum was reached so often from drawn rows."""
-        return min(self.assured, self.patience) if again >= AGAIN_AND_AGAIN else self.patience
+    def patience_after(self, again: int, K: int) -> int:
+        """Moves in vain, after the best optimum was reached so often from drawn rows."""
+        whole = self.patience * K
+        return min(max(self.assured * K, FEWEST_IN_VAIN), whole) if again >= AGAIN_AND_AGAIN else whole
 
     def work(self, n_rows: int, K: int, n_iter: int) -> float:
         """Work for a model whose best fit took so many iterations."""
-        n_all = self.size * n_rows
-        return max(self.fits * n_iter * n_all * K, self.least * max(0.0, 1.0 - n_all / MANY_ROWS))
+        return max(self.fits * n_iter * self.size * n_rows * K, self.at_least(n_rows))
+
+    def at_least(self, n_rows: int) -> float:
+        """Work that small data may cost, however short a fit is."""
+        return self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS)
 
 
 @dataclass(frozen=True)

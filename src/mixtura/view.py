@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mixtura.alignments import Alignments, alignments_of
 from mixtura.arrays import Array, Labels
 from mixtura.clumps import Clumps, clumps_of
 from mixtura.extension import extension
@@ -103,6 +104,8 @@ class View:
         The second moments that these are estimated from.
     fewest, narrowest : float
         Rows and variance (in units of the data's) below which a component is surely degenerate.
+    needed : int
+        Distinct rows that a component needs.
     found : dict
         By the component that goes: those that may come in its place, by falling gain, and how many of them came already. They grow
         with the moves that look for some.
@@ -118,9 +121,11 @@ class View:
     form: Scatter = Scatter.DENSE
     fewest: float = 0.0
     narrowest: float = 0.0
+    needed: int = 2
     found: dict[int, Finds] = field(default_factory=dict)
     _unseen: dict[int, Iterator[tuple[int, int]]] = field(default_factory=dict)
-    _without: dict[int, Array] = field(default_factory=dict)
+    _in_line: dict[int, Iterator[int]] = field(default_factory=dict)
+    _without: dict[tuple[int, ...], Array] = field(default_factory=dict)
 
     @classmethod
     def of(cls, survey: Survey, mixture: Mixture, degenerate: tuple[int, ...] = (), **of_the_family: Any) -> View:
@@ -221,19 +226,39 @@ class View:
         gains = [group.gains(self.log_density) for group in self.clumps]
         if not gains:
             return []
-        names = [(i, c) for i, group in enumerate(gains) for c in range(len(group))]
-        return [names[j] for j in np.argsort(-np.concatenate(gains), kind="stable")]
+        kinds = np.repeat(np.arange(len(gains)), [len(group) for group in gains])
+        numbers = np.concatenate([np.arange(len(group)) for group in gains])
+        order = np.argsort(-np.concatenate(gains), kind="stable")
+        return list(zip(kinds[order].tolist(), numbers[order].tolist(), strict=True))
 
     def next_clumps(self, out: int, m: int) -> list[tuple[Clumps, int]]:
         """The m most promising groups that were not given for this component before."""
         unseen = self._unseen.setdefault(out, iter(self.promising))
         return [(self.clumps[kind], c) for kind, c in islice(unseen, m)]
 
-    def without(self, out: int) -> Array:
-        """Log densities (n,) of the mixture without one of its components."""
+    @cached_property
+    def alignments(self) -> Alignments | None:
+        """Small groups of rows in line, made once for a survey."""
+        survey = self.survey
+        about = (survey.covariance, survey.scale, survey.resolution, self.form, self.needed, self.narrowest)
+        key = ("alignments", self.form, self.needed, self.narrowest)
+        return survey.once(key, lambda: alignments_of(self.rows, self.weights, *about))  # type: ignore[no-any-return]
+
+    def next_alignments(self, out: int, m: int) -> list[Part]:
+        """The m that gain most in the place of a component, of those that were not given for it before."""
+        groups = self.alignments
+        if groups is None:
+            return []
+        if out not in self._in_line:
+            self._in_line[out] = iter(np.argsort(-groups.gains(self.without(out)), kind="stable").tolist())
+        return [Part(*groups.part(c)) for c in islice(self._in_line[out], m)]
+
+    def without(self, *out: int) -> Array:
+        """Log densities (n,) of the mixture without some of its components."""
         if out not in self._without:
-            rest = np.delete(self.log_joint, out, axis=1) - np.log1p(-self.mixture.weights[out])
-            self._without[out] = log_density(rest)
+            gone = float(self.mixture.weights[list(out)].sum())
+            rest = np.logaddexp.reduce(np.delete(self.log_joint, out, axis=1), axis=1)
+            self._without[out] = np.asarray(rest - np.log1p(-min(gone, 1.0 - LEAST_OTHERS)))
         return self._without[out]
 
     @cached_property
