@@ -1,9 +1,10 @@
-// Moments as vectors and back: per row, about fixed points, in units of the data's standard deviations (src/mixtura/rate.py).
+// Moments as vectors and back: the vectors that leaps and deviations of EM are made of.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
+#include "dense.hpp"
 #include "moments.hpp"
 
 namespace mixtura {
@@ -17,86 +18,189 @@ inline double dot(const Numbers& a, const Numbers& b) {
 
 inline double norm(const Numbers& a) { return std::sqrt(dot(a, a)); }
 
+// Counts, first and second moments, one after the other, about other points.
+inline Numbers sums_about(const Moments& m, const Numbers& about) {
+    const std::size_t K = m.K, d = m.d, width = m.second.size() / K;
+    const bool pooled = m.kind == Scatter::total;
+    Numbers v(K + K * d + m.second.size()), s(d);
+    double *first = &v[K], *second = &v[K + K * d];
+    std::copy(m.second.begin(), m.second.end(), second);
+    for (std::size_t k = 0; k < K; ++k) {
+        const double count = v[k] = m.counts[k], *sum = &m.first[k * d];
+        for (std::size_t j = 0; j < d; ++j) {
+            s[j] = m.about[k * d + j] - about[k * d + j];
+            first[k * d + j] = sum[j] + count * s[j];
+        }
+        if (m.kind == Scatter::trace || m.kind == Scatter::diagonal) {
+            for (std::size_t j = 0; j < d; ++j)
+                second[k * width + (width == 1 ? 0 : j)] += 2.0 * sum[j] * s[j] + count * s[j] * s[j];
+            continue;
+        }
+        double* out = second + (pooled ? 0 : k * d * d);
+        for (std::size_t i = 0; i < d; ++i)
+            for (std::size_t j = 0; j < d; ++j) out[i * d + j] += sum[i] * s[j] + sum[j] * s[i] + count * s[i] * s[j];
+    }
+    return v;
+}
+
+// The moments about the points of `origin` with these sums, matrices made symmetric; false where a count is negative.
+inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& out) {
+    const std::size_t K = origin.K, d = origin.d;
+    for (std::size_t k = 0; k < K; ++k)
+        if (sums[k] < 0.0) return false;
+    out = origin;
+    const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K), second = first + static_cast<std::ptrdiff_t>(K * d);
+    std::copy(sums.begin(), first, out.counts.begin());
+    std::copy(first, second, out.first.begin());
+    std::copy(second, sums.end(), out.second.begin());
+    if (out.kind == Scatter::total || out.kind == Scatter::dense)
+        for (std::size_t f = 0; f < out.second.size(); f += d * d)
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < i; ++j) {
+                    double &a = out.second[f + i * d + j], &b = out.second[f + j * d + i];
+                    a = b = 0.5 * (a + b);
+                }
+    return true;
+}
+
+// Per row, in units of the data's standard deviations (src/mixtura/acceleration.py).
 class Chart {
 public:
     Chart(const Moments& origin, const Numbers& scale) : origin_(origin), total_(origin.total()) {
         const std::size_t K = origin.K, d = origin.d, first = K, second = K + K * d;
         unit_.assign(second + origin.second.size(), 1.0);
-        rows_.assign(unit_.size(), 0.0);
         double traces = 0.0;
         for (const double s : scale) traces += s;
         const bool pooled = origin.kind == Scatter::total;
         const std::size_t width = pooled ? origin.second.size() : origin.second.size() / K;
-        for (std::size_t i = 0; i < K; ++i) rows_[i] = origin.counts[i];
-        for (std::size_t i = 0; i < K * d; ++i) unit_[first + i] = std::sqrt(scale[i % d]), rows_[first + i] = origin.counts[i / d];
+        for (std::size_t i = 0; i < K * d; ++i) unit_[first + i] = std::sqrt(scale[i % d]);
         for (std::size_t i = 0; i < origin.second.size(); ++i) {
             const std::size_t at = i % width;
             unit_[second + i] = origin.kind == Scatter::trace      ? traces
                                 : origin.kind == Scatter::diagonal ? scale[at]
                                                                    : std::sqrt(scale[at / d]) * std::sqrt(scale[at % d]);
-            rows_[second + i] = pooled ? total_ : origin.counts[i / width];
         }
     }
 
-    std::size_t size() const { return unit_.size(); }
-
-    // The count of the component that each entry of a vector belongs to.
-    const Numbers& rows_per_sum() const { return rows_; }
-
     Numbers vector(const Moments& m) const {
-        const std::size_t K = m.K, d = m.d, width = m.second.size() / K;
-        const bool pooled = m.kind == Scatter::total;
-        Numbers v(size()), s(d);
-        double *first = &v[K], *second = &v[K + K * d];
-        std::copy(m.second.begin(), m.second.end(), second);
-        for (std::size_t k = 0; k < K; ++k) {
-            const double count = v[k] = m.counts[k], *sum = &m.first[k * d];
-            for (std::size_t j = 0; j < d; ++j) {
-                s[j] = m.about[k * d + j] - origin_.about[k * d + j];
-                first[k * d + j] = sum[j] + count * s[j];
-            }
-            if (m.kind == Scatter::trace || m.kind == Scatter::diagonal) {
-                for (std::size_t j = 0; j < d; ++j)
-                    second[k * width + (width == 1 ? 0 : j)] += 2.0 * sum[j] * s[j] + count * s[j] * s[j];
-                continue;
-            }
-            double* out = second + (pooled ? 0 : k * d * d);
-            for (std::size_t i = 0; i < d; ++i)
-                for (std::size_t j = 0; j < d; ++j) out[i * d + j] += sum[i] * s[j] + sum[j] * s[i] + count * s[i] * s[j];
-        }
+        Numbers v = sums_about(m, origin_.about);
         for (std::size_t i = 0; i < v.size(); ++i) v[i] = v[i] / unit_[i] / total_;
         return v;
     }
 
-    // The moments with these sums, matrices made symmetric; false where a count is negative.
-    bool moments(const Numbers& v, Moments& out) const {
-        const std::size_t K = origin_.K, d = origin_.d;
-        out = origin_;
-        for (std::size_t i = 0; i < v.size(); ++i) {
-            const double sum = v[i] * unit_[i] * total_;
-            if (i < K) {
-                if (sum < 0.0) return false;
-                out.counts[i] = sum;
-            } else if (i < K + K * d) {
-                out.first[i - K] = sum;
-            } else {
-                out.second[i - K - K * d] = sum;
-            }
-        }
-        if (out.kind == Scatter::total || out.kind == Scatter::dense)
-            for (std::size_t f = 0; f < out.second.size(); f += d * d)
-                for (std::size_t i = 0; i < d; ++i)
-                    for (std::size_t j = 0; j < i; ++j) {
-                        double &a = out.second[f + i * d + j], &b = out.second[f + j * d + i];
-                        a = b = 0.5 * (a + b);
-                    }
-        return true;
+    bool moments(Numbers v, Moments& out) const {
+        for (std::size_t i = 0; i < v.size(); ++i) v[i] = v[i] * unit_[i] * total_;
+        return moments_with(origin_, v, out);
     }
 
 private:
     const Moments& origin_;
     double total_;
-    Numbers unit_, rows_;
+    Numbers unit_;
+};
+
+// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/frames.py).
+class Frames {
+public:
+    Frames(const Moments& origin, const Mixture& mixture)
+        : origin_(origin), mixture_(mixture), total_(origin.total()), inverse_(mixture.whitener.size(), 0.0) {
+        const std::size_t d = origin.d;
+        for (std::size_t f = 0; f < mixture.F; ++f)
+            if (mixture.form == Form::dense) invert_lower(&mixture.whitener[f * d * d], d, &inverse_[f * d * d]);
+            else
+                for (std::size_t j = f * mixture.size(); j < (f + 1) * mixture.size(); ++j) inverse_[j] = 1.0 / mixture.whitener[j];
+    }
+
+    std::size_t size() const { return origin_.K * (1 + origin_.d) + origin_.second.size(); }
+
+    Numbers vector(const Moments& m) const {
+        Numbers v = sums_about(m, origin_.about);
+        turn(v, mixture_.whitener);
+        add_counts(v, -1.0);
+        stretch(v, false);
+        return v;
+    }
+
+    bool moments(Numbers v, Moments& out) const {
+        stretch(v, true);
+        add_counts(v, 1.0);
+        turn(v, inverse_);
+        return moments_with(origin_, v, out);
+    }
+
+private:
+    // First and second moments of rows that are turned by lower triangles, or stretched by numbers, of each component or of all.
+    void turn(Numbers& v, const Numbers& by) const {
+        const std::size_t K = origin_.K, d = origin_.d, step = mixture_.F == 1 ? 0 : mixture_.size();
+        double *first = &v[K], *second = &v[K + K * d];
+        Numbers half(d * d);
+        const auto both_sides = [&](const double* W, double* S) { // W S W'
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < d; ++j) {
+                    half[i * d + j] = 0.0;
+                    for (std::size_t l = 0; l <= i; ++l) half[i * d + j] += W[i * d + l] * S[l * d + j];
+                }
+            for (std::size_t i = 0; i < d; ++i)
+                for (std::size_t j = 0; j < d; ++j) {
+                    S[i * d + j] = 0.0;
+                    for (std::size_t l = 0; l <= j; ++l) S[i * d + j] += half[i * d + l] * W[j * d + l];
+                }
+        };
+        for (std::size_t k = 0; k < K; ++k) {
+            const double* W = &by[k * step];
+            double* f = first + k * d;
+            if (mixture_.form == Form::dense) {
+                for (std::size_t i = d; i-- > 0;) {
+                    f[i] *= W[i * d + i];
+                    for (std::size_t j = 0; j < i; ++j) f[i] += W[i * d + j] * f[j];
+                }
+                if (origin_.kind == Scatter::dense) both_sides(W, second + k * d * d);
+                continue;
+            }
+            for (std::size_t j = 0; j < d; ++j) {
+                const double w = W[mixture_.form == Form::diagonal ? j : 0];
+                f[j] *= w;
+                if (origin_.kind == Scatter::diagonal) second[k * d + j] *= w * w;
+            }
+            if (origin_.kind == Scatter::trace) second[k] *= W[0] * W[0];
+        }
+        if (origin_.kind == Scatter::total) both_sides(by.data(), second);
+    }
+
+    // Adds the second moments that as many rows have in their own frame, `times` so many.
+    void add_counts(Numbers& v, double times) const {
+        const std::size_t K = origin_.K, d = origin_.d;
+        double* second = &v[K + K * d];
+        for (std::size_t k = 0; k < K; ++k) {
+            const double count = times * v[k];
+            if (origin_.kind == Scatter::trace) second[k] += count * static_cast<double>(d);
+            else
+                for (std::size_t j = 0; j < d; ++j) {
+                    if (origin_.kind == Scatter::diagonal) second[k * d + j] += count;
+                    else second[(origin_.kind == Scatter::dense ? k * d * d : 0) + j * (d + 1)] += count;
+                }
+        }
+    }
+
+    // In units of their lengths, or back.
+    void stretch(Numbers& v, bool back) const {
+        const std::size_t K = origin_.K, d = origin_.d, width = origin_.second.size() / K;
+        const bool pooled = origin_.kind == Scatter::total;
+        const auto by = [&](double& x, double length) { x = back ? x * length : x / length; };
+        for (std::size_t k = 0; k < K; ++k) {
+            const double own = std::sqrt(std::max(origin_.counts[k], 1e-300) * total_);
+            by(v[k], own);
+            for (std::size_t j = 0; j < d; ++j) by(v[K + k * d + j], own);
+            const double length = std::sqrt(origin_.kind == Scatter::trace ? 2.0 * static_cast<double>(d) : 2.0) * own;
+            for (std::size_t i = 0; !pooled && i < width; ++i) by(v[K + K * d + k * width + i], length);
+        }
+        for (std::size_t i = K + K * d; pooled && i < v.size(); ++i) by(v[i], std::sqrt(2.0) * total_);
+    }
+
+    const Moments& origin_;
+    const Mixture& mixture_;
+    double total_;
+    Numbers inverse_;
 };
 
 } // namespace mixtura

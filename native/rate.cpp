@@ -168,23 +168,23 @@ struct Seen {
     }
 };
 
-Slowness slowness_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Numbers& scale,
+Slowness slowness_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Mixture& mixture,
                      const double* random, const Numbers& known) {
-    const Chart chart(now, scale);
-    const std::size_t size = chart.size();
+    const Frames frames(now, mixture);
+    const std::size_t size = frames.size();
     Moments from, to;
     const auto image = [&](const Numbers& point, Numbers& out) {
-        if (!chart.moments(point, from) || !map(from, to)) return false;
-        out = chart.vector(to);
+        if (!frames.moments(point, from) || !map(from, to)) return false;
+        out = frames.vector(to);
         return true;
     };
-    const Numbers origin = chart.vector(now), start = chart.vector(before);
+    const Numbers origin = frames.vector(now), start = frames.vector(before);
     Numbers at, point(size), moved;
     if (!image(origin, at)) return {};
     Numbers toward = known, first(size);
     if (known.empty())
         for (std::size_t i = 0; i < size; ++i) toward.push_back(origin[i] - start[i]);
-    for (std::size_t i = 0; i < size; ++i) first[i] = random[i] * chart.rows_per_sum()[i];
+    std::copy_n(random, size, first.begin());
     const double weight = std::max(norm(toward), TINY), length = norm(first);
     for (std::size_t i = 0; i < size; ++i) first[i] = first[i] / length + toward[i] / weight;
     const double both = norm(first);
@@ -198,17 +198,17 @@ Slowness slowness_by(double deviation, const Map& map, const Moments& before, co
     } while (seen.takes(moved));
     Slowness found;
     found.rate = seen.rates.back(), found.direction = seen.slowest();
-    found.leads = found.rate < 1.0 && chart.moments(seen.ahead(origin, at), found.ahead);
+    found.leads = found.rate < 1.0 && frames.moments(seen.ahead(origin, at), found.ahead);
     return found;
 }
 
 } // namespace
 
-Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Numbers& scale, const double* random,
+Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
                       const Numbers& known) {
     Slowness found;
     for (const double deviation : DEVIATIONS) {
-        found = slowness_by(deviation, map, before, now, scale, random, known);
+        found = slowness_by(deviation, map, before, now, mixture, random, known);
         if (found.rate < 1.0) break;
     }
     return found;

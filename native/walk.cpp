@@ -230,7 +230,7 @@ double Walk::slowest_rate(const double* random, const Pause& pause) {
         pause();
         return step(from, &mixture_, mixture, to);
     };
-    slowness_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, units_, random, slowness_.direction);
+    slowness_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, mixture_, random, slowness_.direction);
     overdue_ = true;
     return slowness_.rate;
 }

@@ -79,7 +79,7 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
     loop = Steps(data, VVV, regularisation)
     before, now = loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture)
-    rate = slowest_rate(partial(loop.step, fits[1].mixture), before, now, data.scale).rate
+    rate = slowest_rate(partial(loop.step, fits[1].mixture), before, now, fits[1].mixture).rate
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 
 

@@ -146,7 +146,7 @@ def _rate(steps: Steps, mixture: Mixture, moments: Moments) -> float:
         return 0.0
     try:
         after = steps.m_step(moments, mixture)
-        return slowest_rate(partial(steps.step, after), moments, steps.e_step(after), steps.survey.scale).rate
+        return slowest_rate(partial(steps.step, after), moments, steps.e_step(after), after).rate
     except CollapseError:
         return float("nan")
 

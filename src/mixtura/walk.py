@@ -327,7 +327,6 @@ class _SlowWalk:
 
     def slowest_rate(self) -> float:
         path = self.path
-        step, scale = partial(self.steps.step, path.mixture), self.steps.survey.scale
-        found = slowest_rate(step, path.steps[-2], path.moments, scale, path.known)
+        found = slowest_rate(partial(self.steps.step, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
         path.overdue, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
         return found.rate
