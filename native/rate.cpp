@@ -6,7 +6,7 @@ namespace mixtura {
 namespace {
 
 constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/rate.py
-constexpr double DEVIATIONS[] = {1e-5, 1e-8, 1e-11}, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
+constexpr double DEVIATION = 1e-5, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
@@ -168,8 +168,10 @@ struct Seen {
     }
 };
 
-Slowness slowness_by(double deviation, const Map& map, const Moments& before, const Moments& now, const Mixture& mixture,
-                     const double* random, const Numbers& known) {
+} // namespace
+
+Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
+                      const Numbers& known) {
     const Frames frames(now, mixture);
     const std::size_t size = frames.size();
     Moments from, to;
@@ -192,25 +194,13 @@ Slowness slowness_by(double deviation, const Map& map, const Moments& before, co
     Seen seen;
     seen.basis.push_back(std::move(first));
     do {
-        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + deviation * seen.basis.back()[i];
+        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + DEVIATION * seen.basis.back()[i];
         if (!image(point, moved)) return {};
-        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / deviation;
+        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / DEVIATION;
     } while (seen.takes(moved));
     Slowness found;
     found.rate = seen.rates.back(), found.direction = seen.slowest();
     found.leads = found.rate < 1.0 && frames.moments(seen.ahead(origin, at), found.ahead);
-    return found;
-}
-
-} // namespace
-
-Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
-                      const Numbers& known) {
-    Slowness found;
-    for (const double deviation : DEVIATIONS) {
-        found = slowness_by(deviation, map, before, now, mixture, random, known);
-        if (found.rate < 1.0) break;
-    }
     return found;
 }
 

@@ -110,8 +110,8 @@ class Escape:
         most = EXCHANGES_IN_VAIN if daring else 1
         while in_vain < most and monotonic() < end and not runs.stopped.is_set():
             data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
-            settings = {"drawn": in_vain > 0, "daring": daring, "workers": runs.survey.backend.threads, "stopped": runs.stopped}
-            found = exchange(*data, rng, **settings)
+            workers = runs.survey.backend.threads
+            found = exchange(*data, rng, drawn=in_vain > 0, daring=daring, workers=workers, stopped=runs.stopped)
             self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             legs = [] if found is None else [Leg(0, found.moments)]
             news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]

@@ -100,9 +100,9 @@ def exchange(
 ) -> Exchange | None:
     """All swaps that promise a gain; None where none does, or where another thread has ``stopped`` it.
 
-    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time. A ``daring``
-    exchange also cuts two in three, and where no swap is sure to gain it makes one that may. What goes and what grows is tried by any
-    number of ``workers`` side by side, with the same answer.
+    Single components are cut across their longest axis, or, if ``drawn``, perhaps by drawn rows, which differ each time. A
+    ``daring`` exchange also cuts two in three, and where no swap is sure to gain it makes one that may. What goes and what grows
+    is tried by any number of ``workers`` side by side, with the same answer.
     """
     stopped = stopped or threading.Event()
     trial = Trial(Holdings.of(survey, mixture), family, regularisation, drawn, daring, stopped)
@@ -190,7 +190,9 @@ class Trial:
             before = self._level(self._em(own, moments_of_parts(parts), self.family, STEPS))
             tied = self._climbed(own, begin, self.tied, before + worth)
             best = tied
-            if self.daring or self._level(tied) > before + worth:  # two of different shapes at one place are too rare to look for in haste
+            if (
+                self.daring or self._level(tied) > before + worth
+            ):  # two of different shapes at one place are too rare to look for in haste
                 free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
                 best = max(tied, free, key=self._level)
         except CollapseError:

@@ -4,8 +4,9 @@ There the count, the coordinates and the second Hermite polynomials of a compone
 
     c / sqrt(n N),      f / sqrt(n N),      (S - c I) / sqrt(2 n N)
 
-of a component of n rows among N, the length of a vector is that of the information in complete data. EM's Jacobian is symmetric in
-it (Dempster, Laird & Rubin 1977, section 4), and a deviation is as small beside a component of few rows or little spread as beside any.
+of a component of n rows among N, the length of a vector is that of the information in complete data. EM's Jacobian is symmetric
+in it, where the family fits these very sums (Dempster, Laird & Rubin 1977, section 4), and a deviation is as small beside a
+component of few rows or little spread as beside any.
 """
 
 from __future__ import annotations
@@ -86,9 +87,10 @@ class Frames:
     def _of_counts(self, counts: Array) -> Array:
         """The second moments that so many rows have in their own frame."""
         d = self.mixture.means.shape[1]
-        return {
+        own: dict[Scatter, Array] = {
             Scatter.TRACE: d * counts,
             Scatter.DIAGONAL: np.repeat(counts[:, None], d, axis=1),
             Scatter.TOTAL: counts.sum() * np.eye(d),
             Scatter.DENSE: counts[:, None, None] * np.eye(d),
-        }[self.origin.kind]
+        }
+        return own[self.origin.kind]

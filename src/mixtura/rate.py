@@ -20,9 +20,8 @@ from mixtura.moments import Moments
 
 LOOKS = 24
 SETTLED = 4
-DEVIATIONS = (1e-5, 1e-8, 1e-11)
-"""In parts of the rows: the first is far above rounding (1e-16), and so small that EM is linear (error 1e-5). Where one says that a
-direction grows, the next is tried: it may have been large beside the spread of a component on few rows, and a saddle is one by any."""
+DEVIATION = 1e-5
+"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
 NEGLIGIBLE = 1e-8
 NEAR = 1e-10
 TINY = 1e-300
@@ -65,20 +64,13 @@ def slowest_rate(
     origin = frames.vector(now)
     toward = origin - frames.vector(before) if known is None else known
 
-    def slowness_by(deviation: float) -> Slowness:
-        try:
-            return _arnoldi(lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward, deviation)
-        except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
-            return Slowness(float("inf"))
-
-    for deviation in DEVIATIONS:
-        found = slowness_by(deviation)
-        if found.rate < 1.0:
-            break
-    return found
+    try:
+        return _arnoldi(lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward)
+    except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
+        return Slowness(float("inf"))
 
 
-def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, toward: Array, deviation: float) -> Slowness:
+def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, toward: Array) -> Slowness:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     first = random_direction(len(origin))
@@ -87,7 +79,7 @@ def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, tow
     hessenberg = np.zeros((LOOKS + 1, LOOKS))
     rates: list[float] = []
     for look in range(min(LOOKS, len(origin))):
-        moved = (image(origin + deviation * basis[look]) - at) / deviation
+        moved = (image(origin + DEVIATION * basis[look]) - at) / DEVIATION
         for i, direction in enumerate(basis):
             hessenberg[i, look] = direction @ moved
             moved = moved - hessenberg[i, look] * direction
@@ -104,7 +96,7 @@ def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, tow
 
 def _slowest(H: Array, rate: float) -> Array:
     """The eigenvector of the largest eigenvalue (m,), by inverse iteration from ones."""
-    vector = np.ones(len(H))
+    vector: Array = np.ones(len(H))
     for _ in range(2):
         vector = np.linalg.solve((rate + NEAR) * np.eye(len(H)) - H, vector)
         vector = vector / np.linalg.norm(vector)
