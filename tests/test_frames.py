@@ -71,7 +71,7 @@ def fitted_short(steps: Steps, mixture: Mixture) -> Mixture:
 
 
 def test_a_needle_is_no_saddle():
-    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is either lost in rounding, or bends it."""
+    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is lost in rounding, or bends it."""
     rng = np.random.default_rng(3)
     along = rng.uniform(-1, 1, 8)
     needle = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]

@@ -52,9 +52,9 @@ def slowest_rate(
     """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
 
     EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
-    deviation of moments is valid for every family. It is taken in the frames of the ``mixture`` of which ``now`` is the E-step. Arnoldi's method on finite differences of F, from a fixed random direction
-    plus the slowest one as it was ``known`` before, or else the last step; it ends when its largest Ritz value settles, or after
-    ``LOOKS`` maps.
+    deviation of moments is valid for every family. It is taken in the frames of the ``mixture`` of which ``now`` is the E-step.
+    Arnoldi's method on finite differences of F, from a fixed random direction plus the slowest one as it was ``known`` before, or
+    else the last step; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
 
     In the directions V that it has seen, EM is ``V H V'`` with a small matrix H, so the end of its steps there is known: for the
     next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in these directions and EM's own in all others (the recursive
@@ -98,8 +98,8 @@ def _slowest(H: Array, rate: float) -> Array:
     """The eigenvector of the largest eigenvalue (m,), by inverse iteration from ones."""
     vector: Array = np.ones(len(H))
     for _ in range(2):
-        vector = np.linalg.solve((rate + NEAR) * np.eye(len(H)) - H, vector)
-        vector = vector / np.linalg.norm(vector)
+        further = np.linalg.solve((rate + NEAR) * np.eye(len(H)) - H, vector)
+        vector = np.asarray(further / np.linalg.norm(further))
     return vector
 
 

@@ -70,7 +70,7 @@ class StoppingRule(Protocol):
         ...
 
     def expects(self, looks: list[Look], gain: float) -> bool:
-        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked only of a rule that certifies."""
+        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked of a rule that certifies."""
         ...
 
 
