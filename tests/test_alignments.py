@@ -114,3 +114,11 @@ def test_a_repeated_row_weighs_twice():
     assert twice is not None
     assert weighed is not None
     np.testing.assert_allclose(twice.own, weighed.own)
+
+
+@pytest.mark.parametrize("d", [2, 4, 5, 60])
+def test_of_many_axes_not_all_subsets_are_tried(d):
+    judge = Judge(Scatter.DIAGONAL, 3, 3 * (d + 1) + 1, np.zeros(d), 0.0)
+    (kind,) = kinds_of(500, d, judge)
+    assert len({tuple(axes) for axes in kind.axes.tolist()}) == len(kind.axes) == (2**d - 1 if d <= 4 else 2 * d + 1)
+    assert kind.axes.sum(axis=1).max() == d - 1

@@ -168,10 +168,17 @@ def kinds_of(n: int, d: int, judge: Judge) -> list[Kind]:
         return [balls, *lower, *([_flats("windows", d - 2, n, reaches, rng)] if d <= MOST_THROUGH else [])]
     if judge.form is not Scatter.DIAGONAL or d == 1:
         return [balls]
-    subsets = np.array([axes for axes in product((0, 1), repeat=d) if d <= MOST_AXES or sum(axes) in (0, 1, d - 1)], dtype=np.int64)
-    subsets = subsets[subsets.sum(axis=1) < d]
+    subsets = _subsets(d)
     pivots = _drawn_rows(n, LOOKS // (sum(reaches) * len(subsets)), rng)
     return [Kind("axes", pivots, np.array(reaches, dtype=np.int64), np.zeros((len(reaches), 0, 0), dtype=np.int64), subsets)]
+
+
+def _subsets(d: int) -> Labels:
+    """Some of d axes and never all: 1 for one that is in (A, d)."""
+    if d <= MOST_AXES:
+        return np.array(list(product((0, 1), repeat=d))[:-1], dtype=np.int64)
+    single = np.eye(d, dtype=np.int64)
+    return np.concatenate([np.zeros((1, d), dtype=np.int64), single, 1 - single])
 
 
 def _flats(name: str, q: int, n: int, reaches: Sequence[int], rng: np.random.Generator) -> Kind:
