@@ -223,7 +223,7 @@ def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, n_paramet
         left = ALLOWED * sqrt(n_parameters) if many else LEFT_ON_SAMPLE
         stopping = replace(stopping, tolerance=max(stopping.tolerance, left), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
-    workers = min(plan.workers, workers_for(sample, plan.workers, plan.workers))
+    workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
         effort = replace(effort, size=survey.total / sample.total, fits=0.0 if many else FITS_ON_SAMPLE)
