@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from mixtura.degeneracy import surely_degenerate
-from mixtura.exchange import exchange
+from mixtura.exchange import Exchange, exchange
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
 from mixtura.moments import Scatter
 from mixtura.moves import drawn_move
 from mixtura.results import FitResult
-from mixtura.runs import Effort, Leg, Runs
+from mixtura.runs import Effort, Leg, Runs, is_sound
 from mixtura.start_report import Run, RunEnd
 from mixtura.view import View
 
@@ -77,6 +77,9 @@ class Escape:
     def go(self, effort: Effort, seed: np.random.SeedSequence) -> None:
         """Moves, until the effort is spent, or too many in a row have led nowhere."""
         rng = np.random.default_rng(seed)
+        if effort.exchanges is not None:
+            self._exchange_surely(self.best, effort.exchanges, rng)
+            return
         if is_crowded(self.n_components):
             self._exchange(self.best, effort, rng)
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
@@ -106,12 +109,8 @@ class Escape:
         """Exchanges, followed for a few steps, as long as they lead higher, or to its end where one may; then on to the end."""
         runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
         begin, in_vain, end = fit, 0, monotonic() + effort.seconds
-        daring = not effort.exchanges_alone
-        most = EXCHANGES_IN_VAIN if daring else 1
-        while in_vain < most and monotonic() < end and not runs.stopped.is_set():
-            data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
-            workers = runs.survey.backend.threads
-            found = exchange(*data, rng, drawn=in_vain > 0, daring=daring, workers=workers, stopped=runs.stopped)
+        while in_vain < EXCHANGES_IN_VAIN and monotonic() < end and not runs.stopped.is_set():
+            found = self._swapped(fit, rng, drawn=in_vain > 0, daring=True)
             self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             legs = [] if found is None else [Leg(0, found.moments)]
             news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]
@@ -125,6 +124,27 @@ class Escape:
                     if self.level > fit.trace[-1] + runs.same:
                         begin, fit, in_vain = self.optima[0], self.optima[0], 0
         self._settled(fit, begin)
+
+    def _exchange_surely(self, fit: FitResult, times: int, rng: np.random.Generator) -> None:
+        """Exchanges that are sure to gain, each followed for a few steps: the end is sought on other rows."""
+        runs = self.runs
+        for _ in range(times):
+            found = self._swapped(fit, rng, drawn=False, daring=False)
+            if found is None or runs.stopped.is_set():
+                break
+            (new,) = runs.of([Leg(0, found.moments)], runs.short, FIRST_STEPS, judge=True, told=False)
+            if not is_sound(new) or new.trace[-1] <= fit.trace[-1] + runs.same:
+                break
+            fit = new
+            self.optima = [fit, *self.optima]
+            self.log.append(Run("exchange", True, fit.trace[-1], fit.n_iter, RunEnd.REACHED))
+
+    def _swapped(self, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool) -> Exchange | None:
+        """Where some swaps of a fit lead."""
+        runs = self.runs
+        workers = runs.survey.backend.threads
+        data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
+        return exchange(*data, rng, drawn=drawn, daring=daring, workers=workers, stopped=runs.stopped)
 
     def _settled(self, fit: FitResult, begin: FitResult) -> FitResult:
         """The best optimum after a fit was followed to its end, unless it is where it began."""

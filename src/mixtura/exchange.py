@@ -105,7 +105,7 @@ def exchange(
     is tried by any number of ``workers`` side by side, with the same answer.
     """
     stopped = stopped or threading.Event()
-    trial = Trial(Holdings.of(survey, mixture), family, regularisation, drawn, daring, stopped)
+    trial = Trial(Holdings.of(survey, mixture, stopped), family, regularisation, drawn, daring, stopped)
     dispensable = np.argsort(trial.holdings.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
     losses = sorted(filter(None, in_parallel(trial.without, dispensable, workers, stopped)), key=_loss)
     if not losses:

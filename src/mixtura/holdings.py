@@ -6,13 +6,17 @@ block, and the K x n memberships never exist at one time.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from mixtura.arrays import Array, Labels
 from mixtura.mixture import Mixture, log_density
+from mixtura.protocols import Block
+from mixtura.runs import in_parallel
 from mixtura.survey import Survey
 from mixtura.view import LEAST_OTHERS, Part, components_of, mean_covariance, parts_of
 
@@ -46,32 +50,25 @@ class Holdings:
     overlaps: Array
 
     @classmethod
-    def of(cls, survey: Survey, mixture: Mixture) -> Holdings:
-        """One pass over the rows of a survey, read through its backend."""
-        K, total = mixture.n_components, 0.0
-        places: list[list[Labels]] = [[] for _ in range(K)]
-        shares: list[list[Array]] = [[] for _ in range(K)]
-        losses, products = np.zeros(K), np.zeros((K, K))
-        for block in parts_of(survey):
-            log_joint = survey.backend.log_joint(block, mixture)
-            posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
-            weighted = block.weighted(posteriors)
-            others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))
-            losses -= others.sum(axis=0) if block.weights is None else block.weights @ others
-            products += posteriors.T @ weighted
-            total += float(len(posteriors) if block.weights is None else block.weights.sum())
-            for k in range(K):
-                held = np.flatnonzero(posteriors[:, k] > HELD)
-                places[k].append(held + block.offset)
-                shares[k].append(weighted[held, k])
+    def of(cls, survey: Survey, mixture: Mixture, stopped: threading.Event | None = None) -> Holdings:
+        """One pass over the rows of a survey; blocks are worked on side by side, and put together in order."""
+        seen = in_parallel(
+            lambda block: _seen(survey, mixture, block),
+            list(parts_of(survey)),
+            survey.backend.threads,
+            stopped or threading.Event(),
+        )
+        total = sum(one.total for one in seen)
+        losses, products = (sum(each[1:], start=each[0]) for each in ([one.losses for one in seen], [one.products for one in seen]))
         lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(np.float64).tiny))
         with np.errstate(divide="ignore"):
-            losses += total * np.log1p(-mixture.weights)
+            losses = losses + total * np.log1p(-mixture.weights)
+        each = range(mixture.n_components)
         return cls(
             survey,
             mixture,
-            tuple(np.concatenate(parts) for parts in places),
-            tuple(np.concatenate(parts) for parts in shares),
+            tuple(np.concatenate([one.places[k] for one in seen]) for k in each),
+            tuple(np.concatenate([one.shares[k] for one in seen]) for k in each),
             losses,
             products / np.outer(lengths, lengths),
         )
@@ -106,3 +103,28 @@ class Holdings:
             first, last = np.searchsorted(numbers, [block.offset, block.offset + len(block.rows)])
             found.append(block.rows[numbers[first:last] - block.offset].astype(np.float64))
         return np.concatenate(found)
+
+
+class _Seen(NamedTuple):
+    """What a block of rows adds."""
+
+    places: list[Labels]
+    shares: list[Array]
+    losses: Array
+    products: Array
+    total: float
+
+
+def _seen(survey: Survey, mixture: Mixture, block: Block) -> _Seen:
+    log_joint = survey.backend.log_joint(block, mixture)
+    posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
+    weighted = block.weighted(posteriors)
+    others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))
+    held = [np.flatnonzero(own > HELD) for own in np.ascontiguousarray(posteriors.T)]
+    return _Seen(
+        [rows + block.offset for rows in held],
+        [weighted[rows, k] for k, rows in enumerate(held)],
+        -(others.sum(axis=0) if block.weights is None else block.weights @ others),
+        posteriors.T @ weighted,
+        float(len(posteriors) if block.weights is None else block.weights.sum()),
+    )

@@ -57,7 +57,8 @@ class Effort:
     They end after ``fits`` plain fits of the same model to all rows, but on small data not before ``least``, which falls to
     nothing at ``MANY_ROWS``; after ``patience`` moves in a row, for each component, that led nowhere, or ``assured`` ones where the
     best optimum is the one that starts from drawn rows find again and again; and after ``seconds`` by the clock, with which the
-    same seed no longer gives the same bits. ``size`` is how many times as many all rows are.
+    same seed no longer gives the same bits. ``size`` is how many times as many all rows are. With a number of ``exchanges``, many
+    components are exchanged so often at most, where that is sure to gain, and nothing else is tried.
     """
 
     fits: float = 1.5
@@ -66,11 +67,7 @@ class Effort:
     assured: int = 20
     seconds: float = inf
     size: float = 1.0
-
-    @property
-    def exchanges_alone(self) -> bool:
-        """Whether many components are exchanged where that is sure to gain, and nothing else is tried."""
-        return self.fits == 0.0
+    exchanges: int | None = None
 
     def patience_after(self, again: int, K: int) -> int:
         """Moves in vain, after the best optimum was reached so often from drawn rows."""

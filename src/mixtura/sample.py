@@ -47,7 +47,7 @@ WORTH_A_SAMPLE = 3
 WORTH_A_LARGER = 2
 """A larger sample, with all rows to follow, is worth it where there are at least this many times as many."""
 
-BEGIN = 30
+BEGIN = 10
 """Iterations on as many rows as tell where the search for many components begins."""
 
 MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
@@ -58,6 +58,9 @@ LEFT_ON_SAMPLE = 1.0
 
 FITS_ON_SAMPLE = 0.5
 """What moves on a sample may cost, in plain fits to all rows; where components are many, they are exchanged, and that is all."""
+
+EXCHANGES = 10
+"""Of many components at most, on the larger sample; on the first one there is one."""
 
 LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
@@ -172,7 +175,7 @@ def search_from(
         return replace(found, report=report)
 
     def sampled(rows: Survey) -> Plan:
-        return _on_sample(plan, survey, rows, many, n_parameters)
+        return _on_sample(plan, survey, rows, many, rows is opening.judged, n_parameters)
 
     with heeded(stopped):
         try:
@@ -216,7 +219,7 @@ def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Sur
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
-def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, n_parameters: int) -> Plan:
+def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, first: bool, n_parameters: int) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping: StoppingRule = plan.stopping
     if isinstance(stopping, RemainingGain):
@@ -226,7 +229,8 @@ def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, n_paramet
     workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
-        effort = replace(effort, size=survey.total / sample.total, fits=0.0 if many else FITS_ON_SAMPLE)
+        exchanges = (1 if first else EXCHANGES) if many else None
+        effort = replace(effort, size=survey.total / sample.total, fits=FITS_ON_SAMPLE, exchanges=exchanges)
     return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
 

@@ -203,7 +203,7 @@ class _Race:
     def hasty(self) -> bool:
         """Whether the best start is only exchanged, and goes on elsewhere: then it need not come to its end here."""
         effort = self.runs.plan.effort
-        return self.crowded and effort is not None and effort.exchanges_alone
+        return self.crowded and effort is not None and effort.exchanges is not None
 
     def rounds(self, fits: list[FitResult | FailedStart], waiting: list[int]) -> list[int]:
         """Those that wait enter, a few at a time, and run on; the numbers of all that entered."""
@@ -269,7 +269,9 @@ class _Race:
             kind = self.names[number] if number < len(self.names) else "given"
             level = led.trace[-1] if isinstance(led := fits[first], FitResult) else nan
             n_iter = fit.n_iter if isinstance(fit, FitResult) else 0
-            log.append(Run(kind, False, level, n_iter, self.runs.end_of(led, first in followed)))
+            goes_on = self.hasty and first in followed and is_sound(led)  # to its end, on other rows
+            end = RunEnd.REACHED if goes_on else self.runs.end_of(led, first in followed)
+            log.append(Run(kind, False, level, n_iter, end))
         return tuple(log)
 
 
