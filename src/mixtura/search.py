@@ -149,14 +149,8 @@ class _Race:
         if not plan.screened or (len(starts) == 1 and not self.moves(starts[0].n_components)):
             fits = self.runs.of(legs, plan.stopping, plan.max_iter, judge=True)
             return SearchResult(_best(fits, self.runs.same), tuple(fits), self.noted(fits, range(len(fits)), {}))
-        fits = self.screened(legs)
-        stopped = self.runs.stopped
-        found = (
-            SearchResult(_best(fits, self.runs.same), tuple(fits), self.noted(fits, (), {}))
-            if stopped.is_set()
-            else self.finish(fits)
-        )
-        if not stopped.is_set():
+        found = self.raced(legs) if plan.effort is None or plan.effort.exchanges is None else self.exchanged(legs)
+        if not self.runs.stopped.is_set():
             return found
         # whatever their own reason was to end, short runs among them, the search was interrupted
         fits = [self.runs.judged(fit) for fit in found.fits]
@@ -166,12 +160,30 @@ class _Race:
         """Whether anything is tried after the starts."""
         return self.runs.plan.effort is not None and K > 1
 
+    def raced(self, legs: Sequence[Leg]) -> SearchResult:
+        """All starts run shortly, the best of them further, and moves from there."""
+        fits = self.screened(legs)
+        if self.runs.stopped.is_set():
+            return SearchResult(_best(fits, self.runs.same), tuple(fits), self.noted(fits, (), {}))
+        return self.finish(fits)
+
+    def exchanged(self, legs: Sequence[Leg]) -> SearchResult:
+        """All starts run shortly, and many components of the best one exchanged; its end is sought on other rows."""
+        fits = self.runs.of(legs, self.runs.short, FIRST_LOOK, judge=True)
+        best = _best(fits, self.runs.same)
+        log = list(self.noted(fits, (), {}))
+        if is_sound(best):
+            number = next(i for i, fit in enumerate(fits) if fit is best)
+            log[number] = replace(log[number], end=RunEnd.REACHED)
+        moved = None if self.runs.stopped.is_set() else self.moved([best])
+        if moved is not None:
+            fits, log = [*fits, *(fit for fit in moved.optima if fit is not best)], [*log, *moved.log]
+        return SearchResult(_best(fits, self.runs.same), tuple(fits), tuple(log))
+
     def screened(self, legs: Sequence[Leg]) -> list[FitResult | FailedStart]:
         """All starts run for a few iterations, and the better half of different likelihood for some more."""
         runs = self.runs
         fits = runs.of(legs, runs.short, FIRST_LOOK, judge=False)
-        if self.hasty:
-            return fits
         better = list(_alike(fits, runs.same))[: (len(legs) + 1) // 2]
         further = [Leg(i, fit, fit.n_iter) for i in better if isinstance(fit := fits[i], FitResult) and runs.unfinished(fit)]
         for leg, fit in zip(further, runs.of(further, runs.short, SCREENING_ITERATIONS - FIRST_LOOK, judge=False), strict=True):
@@ -199,17 +211,9 @@ class _Race:
         """How many of the starts run on at a time: where components are exchanged afterwards, it hardly matters which."""
         return 1 if self.crowded and self.runs.plan.effort is not None else POLISHED
 
-    @property
-    def hasty(self) -> bool:
-        """Whether the best start is only exchanged, and goes on elsewhere: then it need not come to its end here."""
-        effort = self.runs.plan.effort
-        return self.crowded and effort is not None and effort.exchanges is not None
-
     def rounds(self, fits: list[FitResult | FailedStart], waiting: list[int]) -> list[int]:
         """Those that wait enter, a few at a time, and run on; the numbers of all that entered."""
         runs, entered = self.runs, list[int]()
-        if self.hasty:
-            return waiting[:1]
         while waiting and not runs.stopped.is_set() and not any(is_sound(fits[number]) for number in entered):
             if entered and not runs.plan.finishes_degenerate and not is_sound(fits[waiting[0]]):
                 break  # all that wait are degenerate already
@@ -228,7 +232,7 @@ class _Race:
         while True:
             best = _best([fits[number] for number in entered] or fits, runs.same)
             wanted = not best.degenerate or runs.plan.finishes_degenerate
-            if not (entered and wanted and runs.unfinished(best)) or self.hasty or runs.stopped.is_set():
+            if not (entered and wanted and runs.unfinished(best)) or runs.stopped.is_set():
                 return best
             number = next(number for number in entered if fits[number] is best)
             self._round(fits, [number], runs.plan.max_iter, runs.plan.stopping)
@@ -269,9 +273,7 @@ class _Race:
             kind = self.names[number] if number < len(self.names) else "given"
             level = led.trace[-1] if isinstance(led := fits[first], FitResult) else nan
             n_iter = fit.n_iter if isinstance(fit, FitResult) else 0
-            goes_on = self.hasty and first in followed and is_sound(led)  # to its end, on other rows
-            end = RunEnd.REACHED if goes_on else self.runs.end_of(led, first in followed)
-            log.append(Run(kind, False, level, n_iter, end))
+            log.append(Run(kind, False, level, n_iter, self.runs.end_of(led, first in followed)))
         return tuple(log)
 
 
