@@ -143,6 +143,16 @@ def test_an_unknown_instruction_set_is_refused_by_name():
     assert "baseline" in run.stderr
 
 
+@native
+def test_an_instruction_set_that_is_not_there_is_an_error_and_no_reason_to_go_without_the_kernels():
+    env = dict(os.environ, MIXTURA_ISA="mmx")
+    run = subprocess.run(
+        [sys.executable, "-c", "from mixtura import build_info; build_info()"], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode != 0
+    assert "MIXTURA_ISA=mmx" in run.stderr
+
+
 def test_without_the_extension_it_runs_on_reference_and_says_so_once():
     script = (
         "import sys, warnings; sys.modules['mixtura._native'] = None\n"

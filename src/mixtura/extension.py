@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 extension: Any
 try:
     extension = importlib.import_module("mixtura._native")
 except ImportError:
+    if os.environ.get("MIXTURA_ISA"):  # an instruction set was asked for that this build or this processor does not have
+        raise
     extension = None
