@@ -40,7 +40,7 @@ CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
 
-THOROUGH, EXHAUSTIVE = 100, 2_000
+THOROUGH, EXHAUSTIVE = 100, 5_000
 """Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere.
 Those of a sample are chance."""
 
