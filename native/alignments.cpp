@@ -125,7 +125,7 @@ private:
 template <std::size_t D>
 class Around {
 public:
-    Around(const Alignment& a, std::vector<Group>& out) : a_(a), out_(out), growing_(a), y_(a.d) {}
+    Around(const Alignment& a, std::vector<Group>& out) : a_(a), out_(out), growing_(a), span_{a.d}, y_(a.d) {}
 
     void look(std::size_t pivot) {
         pivot_ = pivot, begin_ = out_.size(), worst_ = 0;
@@ -159,33 +159,15 @@ private:
         return sum;
     }
 
-    // What is left of a vector without the basis so far.
-    void reject(Numbers& v) const {
-        for (std::size_t b = 0; b < basis_.size(); b += a_.d) {
-            double dot = 0.0;
-            for (std::size_t j = 0; j < a_.d; ++j) dot += basis_[b + j] * v[j];
-            for (std::size_t j = 0; j < a_.d; ++j) v[j] -= dot * basis_[b + j];
-        }
-    }
-
-    bool extend(Numbers v) {
-        reject(v);
-        double length = 0.0;
-        for (const double value : v) length += value * value;
-        if (!(length > NO_DIRECTION)) return false;
-        for (const double value : v) basis_.push_back(value / std::sqrt(length));
-        return true;
-    }
-
     void step_to(std::size_t row) {
         for (std::size_t j = 0; j < a_.d; ++j) y_[j] = a_.white[row * a_.d + j] - a_.white[pivot_ * a_.d + j];
     }
 
     bool span() {
-        basis_.clear();
+        span_.basis.clear();
         for (std::size_t at = 1; at < through_.size(); ++at) {
             step_to(through_[at]);
-            if (!extend(y_)) return false;
+            if (!span_.extend(y_)) return false;
         }
         return true;
     }
@@ -196,7 +178,7 @@ private:
         off_.clear();
         for (std::size_t at = 0; at < reach; ++at) {
             step_to(near_[at].second);
-            reject(y_);
+            span_.reject(y_);
             double sum = 0.0;
             for (const double value : y_) sum += value * value;
             off_.push_back({sum, near_[at].second});
@@ -220,13 +202,13 @@ private:
             for (std::size_t j = 0; j < a_.d; ++j) {
                 Numbers v(a_.d, 0.0);
                 v[j] = 1.0;
-                reject(v);
+                span_.reject(v);
                 double length = 0.0;
                 for (const double value : v) length += value * value;
                 if (length > longest) longest = length, best = v;
             }
-            extend(best);
-            axis.assign(basis_.end() - static_cast<std::ptrdiff_t>(a_.d), basis_.end());
+            span_.extend(best);
+            axis.assign(span_.basis.end() - static_cast<std::ptrdiff_t>(a_.d), span_.basis.end());
         }
         off_.clear();
         for (std::size_t at = 0; at < reach; ++at) {
@@ -295,7 +277,8 @@ private:
     const Alignment& a_;
     std::vector<Group>& out_;
     Growing<D> growing_;
-    Numbers y_, basis_;
+    Span span_;
+    Numbers y_;
     std::size_t pivot_ = 0, begin_ = 0, worst_ = 0;
     std::vector<std::pair<double, std::size_t>> near_, off_;
     std::vector<std::size_t> through_;

@@ -124,10 +124,11 @@ template <class Real>
 void load_block(const Problem& p, const Model<Real>& model, std::size_t begin, std::size_t m, Block<Real>& b) {
     constexpr std::size_t group = GROUP * WIDTH<Real>;
     b.rows = (m + group - 1) / group * group;
-    if (p.single) transpose<float>(p, begin, m, b.rows, model.shift, b.x, b.stride);
-    else transpose<double>(p, begin, m, b.rows, model.shift, b.x, b.stride);
-    if (model.beside && p.single) transpose<float>(p, begin, m, b.rows, model.nothing, b.exact, b.stride);
-    if (model.beside && !p.single) transpose<double>(p, begin, m, b.rows, model.nothing, b.exact, b.stride);
+    const auto columns = [&](const auto* about, auto* out) {
+        p.single ? transpose<float>(p, begin, m, b.rows, about, out, b.stride) : transpose<double>(p, begin, m, b.rows, about, out, b.stride);
+    };
+    columns(model.shift, b.x);
+    if (model.beside) columns(model.nothing, b.exact);
     for (std::size_t i = 0; i < m; ++i) b.weight[i] = p.weights ? static_cast<Real>(p.weights[begin + i]) : Real(1);
     for (std::size_t i = m; i < b.rows; ++i) b.weight[i] = Real(0);
     if (p.turn) turn(p, model, b);

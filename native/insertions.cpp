@@ -80,32 +80,21 @@ void settle(const Origin& o, const double* log_density, Form form, double fewest
 
 bool near_flat(const Origin& o, const Flat& flat, Insertion& out) {
     const std::size_t n = o.n, d = o.d;
-    Numbers factor(o.pooled, o.pooled + d * d), whitener(d * d), basis;
+    Numbers factor(o.pooled, o.pooled + d * d), whitener(d * d);
     if (!cholesky(factor.data(), d)) return false;
     invert_lower(factor.data(), d, whitener.data());
     const double* at = o.rows + static_cast<std::size_t>(flat.seeds[0]) * d;
-    // An orthonormal basis of the directions that are free, in whitened space.
+    Span free{d}; // the directions that are free, in whitened space
     Numbers y(d), direction(d);
     double extent = 0.0;
-    const auto free = [&](Numbers v) {
-        for (std::size_t b = 0; b < basis.size(); b += d) {
-            double dot = 0.0;
-            for (std::size_t j = 0; j < d; ++j) dot += basis[b + j] * v[j];
-            for (std::size_t j = 0; j < d; ++j) v[j] -= dot * basis[b + j];
-        }
-        double length = 0.0;
-        for (const double value : v) length += value * value;
-        if (!(length > 1e-12)) return;
-        for (const double value : v) basis.push_back(value / std::sqrt(length));
-    };
     for (std::size_t s = 1; s < d && flat.seeds[s] >= 0; ++s) {
         extent = std::max(extent, whiten(whitener.data(), d, o.rows + static_cast<std::size_t>(flat.seeds[s]) * d, at, y.data()));
-        free(y);
+        free.extend(y);
     }
     for (std::size_t j = 0; j < d; ++j) {
         if (!flat.axes[j]) continue;
         for (std::size_t r = 0; r < d; ++r) y[r] = whitener[r * d + j]; // r < j: zero above the diagonal
-        free(y);
+        free.extend(y);
         extent = HUGE_VAL;
     }
     std::vector<std::pair<double, std::size_t>> off;
@@ -113,9 +102,9 @@ bool near_flat(const Origin& o, const Flat& flat, Insertion& out) {
         if (!(o.weights[i] > 0.0)) continue;
         const double square = whiten(whitener.data(), d, o.rows + i * d, at, y.data());
         double along = 0.0;
-        for (std::size_t b = 0; b < basis.size(); b += d) {
+        for (std::size_t b = 0; b < free.basis.size(); b += d) {
             double dot = 0.0;
-            for (std::size_t j = 0; j < d; ++j) dot += basis[b + j] * y[j];
+            for (std::size_t j = 0; j < d; ++j) dot += free.basis[b + j] * y[j];
             along += dot * dot;
         }
         if (along <= REACH * REACH * extent) off.push_back({square - along, i});

@@ -110,7 +110,7 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
     Moments seen;
     for (; most > 0; --most) {
         pause();
-        if (accelerated_ && (slowness_.leads ? land(slowness_.ahead), true : may_leap() && leap())) {
+        if (accelerated_ && leap()) {
             ++n_iter_;
             continue;
         }
@@ -188,8 +188,13 @@ void Walk::landed(bool higher) {
     else if (length_ >= longest_) longest_ *= GROWTH;
 }
 
-// False where there is no longer step, so that a plain one is due; otherwise the iteration is spent, whether it rose or not.
+// False where no leap is due or there is no longer step, so that a plain one is; otherwise the iteration is spent, whether it rose or not.
 bool Walk::leap() {
+    if (slowness_.leads) {
+        land(slowness_.ahead);
+        return true;
+    }
+    if (!may_leap()) return false;
     const Chart chart(steps_[2], units_);
     const Numbers s0 = chart.vector(steps_[0]), s1 = chart.vector(steps_[1]), s2 = chart.vector(steps_[2]);
     Numbers r(s0.size()), v(s0.size()), target(s0.size());

@@ -16,14 +16,13 @@ curves, half of its leaps fell, and it needed more maps than SQUAREM on most pro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array, symmetric
+from mixtura.arrays import Array
 from mixtura.errors import CollapseError
-from mixtura.moments import Moments, Scatter
+from mixtura.frames import Chart
+from mixtura.moments import Moments
 
 GROWTH = 4.0
 FIRST_LENGTH = 4.0
@@ -59,41 +58,3 @@ class Squarem:
             self.longest = max(FIRST_LENGTH / GROWTH, self.longest / GROWTH)
         elif self._length >= self.longest:
             self.longest *= GROWTH
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """Moments as vectors and back: per row, about fixed points, in units of the data's standard deviations."""
-
-    origin: Moments
-    scale: Array
-
-    @cached_property
-    def _units(self) -> tuple[Array, Array, Array]:
-        deviations = np.sqrt(self.scale)
-        outer = np.outer(deviations, deviations)
-        second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(self.origin.kind, outer)
-        return (
-            np.ones_like(self.origin.counts),
-            np.broadcast_to(deviations, self.origin.first.shape),
-            np.broadcast_to(second, self.origin.second.shape),
-        )
-
-    def vector(self, moments: Moments) -> Array:
-        """All sums, one after the other."""
-        same = moments.taken_about(self.origin.about)
-        parts = zip((same.counts, same.first, same.second), self._units, strict=True)
-        return np.concatenate([(part / unit).ravel() for part, unit in parts]) / self.origin.total
-
-    def moments(self, vector: Array) -> Moments:
-        """The moments with these sums (matrices made symmetric)."""
-        sums, at = [], 0
-        for unit in self._units:
-            sums.append(vector[at : at + unit.size].reshape(unit.shape) * unit * self.origin.total)
-            at += unit.size
-        counts, first, second = sums
-        if (counts < 0).any():
-            raise CollapseError(int(counts.argmin()))  # a component that is all but empty has no deviation to either side
-        if self.origin.kind in (Scatter.TOTAL, Scatter.DENSE):
-            second = symmetric(second)
-        return replace(self.origin, counts=counts, first=first, second=second)

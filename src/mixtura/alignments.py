@@ -26,7 +26,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mixtura.arrays import Array, Flags, Labels
+from mixtura.arrays import NO_DIRECTION, Array, Flags, Labels, orthonormal
 from mixtura.clumps import Distinct
 from mixtura.extension import extension
 from mixtura.moments import Scatter
@@ -55,7 +55,7 @@ MOST = 4_000
 MOST_AXES = 4
 """Columns of which all subsets are tried; of more, single columns, and all but one."""
 
-NO_DIRECTION, SAME_GAIN = 1e-12, 1e-9
+SAME_GAIN = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,7 +222,7 @@ def _around(field: Field, kind: Kind, judge: Judge, pivot: int) -> Kept:
             _along(field, judge, pivot, close, axes == 0, kept)
         for place in places:
             through = [pivot, *near[place].tolist()]
-            basis = _basis([steps[row] for row in through[1:]], steps.shape[1])
+            basis = orthonormal([steps[row] for row in through[1:]], steps.shape[1])
             if len(basis) < len(place):
                 continue
             rest = steps[close] - steps[close] @ basis.T @ basis
@@ -275,7 +275,7 @@ def _gain(field: Field, judge: Judge, rows: list[int]) -> tuple[float, Array]:
     weights, x, d = field.weights[rows], field.scaled[rows], field.scaled.shape[1]
     total, weight = float(field.weights.sum()), float(weights.sum())
     centred = x - weights @ x / weight
-    spread = _shaped((weights[:, None] * centred).T @ centred / weight, judge.form)
+    spread = judge.form.shaped((weights[:, None] * centred).T @ centred / weight)
     sign, volume = np.linalg.slogdet(spread)
     if sign <= 0:
         return -np.inf, spread
@@ -292,17 +292,6 @@ def _resolved(judge: Judge, spread: Array) -> bool:
     return bool(((values > judge.narrowest) & (values >= (axes**2).T @ judge.grid**2)).all())
 
 
-def _basis(spans: Sequence[Array], d: int) -> Array:
-    """An orthonormal basis, as rows; what adds no direction is left out."""
-    basis = np.empty((0, d))
-    for v in spans:
-        rest = v - basis.T @ (basis @ v)
-        length = float(rest @ rest)
-        if length > NO_DIRECTION:
-            basis = np.vstack([basis, rest / np.sqrt(length)])
-    return basis
-
-
 def _plane(basis: Array) -> Array:
     """Two directions (2, d) across d - 2 others: the unit vector of which most is left, and then the next."""
     d = basis.shape[1]
@@ -311,17 +300,6 @@ def _plane(basis: Array) -> Array:
         most = left[int(np.argmax((left**2).sum(axis=1)))]
         basis = np.vstack([basis, most / np.sqrt(most @ most)])
     return basis[-2:]
-
-
-def _shaped(covariances: Array, form: Scatter) -> Array:
-    """Covariances (..., d, d) of the form that a family has."""
-    if form is Scatter.DENSE:
-        return covariances
-    d = covariances.shape[-1]
-    spreads = np.einsum("...dd->...d", covariances)
-    if form is Scatter.TRACE:
-        spreads = np.broadcast_to(spreads.mean(axis=-1, keepdims=True), spreads.shape)
-    return np.asarray(spreads[..., None] * np.eye(d))
 
 
 # ---- the same in C++ ---------------------------------------------------------------------------------------------------
@@ -370,7 +348,7 @@ class Alignments:
         weights = held.sum(axis=1)
         means = np.einsum("cr,crd->cd", held, rows.rows[near]) / weights[:, None]
         centred = rows.rows[near] - means[:, None]
-        covariances = _shaped(np.einsum("cr,crd,cre->cde", held, centred, centred) / weights[:, None, None], form)
+        covariances = form.shaped(np.einsum("cr,crd,cre->cde", held, centred, centred) / weights[:, None, None])
         part = np.minimum(weights / total, 0.5)
         own = weights * (np.log(part) - 0.5 * (np.linalg.slogdet(covariances)[1] + d * (log(2 * pi) + 1)))
         return cls(rows.first[near], held, own + (total - weights) * np.log1p(-part), weights, means, covariances)

@@ -190,9 +190,8 @@ class Trial:
             before = self._level(self._em(own, moments_of_parts(parts), self.family, STEPS))
             tied = self._climbed(own, begin, self.tied, before + worth)
             best = tied
-            if (
-                self.daring or self._level(tied) > before + worth
-            ):  # two of different shapes at one place are too rare to look for in haste
+            # two of different shapes at one place are too rare to look for in haste
+            if self.daring or self._level(tied) > before + worth:
                 free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
                 best = max(tied, free, key=self._level)
         except CollapseError:

@@ -1,36 +1,81 @@
-"""Moments as vectors and back, each component in its own frame: where its mean is 0 and its covariance the identity.
-
-There the count, the coordinates and the second Hermite polynomials of a component's rows are uncorrelated, so with unit lengths
-
-    c / sqrt(n N),      f / sqrt(n N),      (S - c I) / sqrt(2 n N)
-
-of a component of n rows among N, the length of a vector is that of the information in complete data. EM's Jacobian is symmetric
-in it, where the family fits these very sums (Dempster, Laird & Rubin 1977, section 4), and a deviation is as small beside a
-component of few rows or little spread as beside any.
-"""
+"""Moments as vectors and back: the vectors that leaps and deviations of EM are made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
-from mixtura.arrays import Array, symmetric
-from mixtura.errors import CollapseError
+from mixtura.arrays import Array
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
+
+Sums: TypeAlias = tuple[Array, Array, Array]
+"""Counts, first and second moments, or what they are measured in."""
+
+
+def _one_after_the_other(sums: Sums, units: Sums) -> Array:
+    return np.concatenate([(part / unit).ravel() for part, unit in zip(sums, units, strict=True)])
+
+
+def _apart(vector: Array, origin: Moments, units: Sums) -> Sums:
+    """The sums again, in the shapes of those of the origin."""
+    K, n_first = origin.counts.size, origin.first.size
+    counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first :]
+    return (
+        counts * units[0],
+        first.reshape(origin.first.shape) * units[1],
+        second.reshape(origin.second.shape) * units[2],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """All components measured alike: per row, about fixed points, in units of the data's standard deviations."""
+
+    origin: Moments
+    scale: Array
+
+    @cached_property
+    def _units(self) -> Sums:
+        deviations = np.sqrt(self.scale)
+        outer = np.outer(deviations, deviations)
+        second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(self.origin.kind, outer)
+        return np.ones_like(self.origin.counts), deviations, second
+
+    def vector(self, moments: Moments) -> Array:
+        """All sums, one after the other."""
+        same = moments.taken_about(self.origin.about)
+        return _one_after_the_other((same.counts, same.first, same.second), self._units) / self.origin.total
+
+    def moments(self, vector: Array) -> Moments:
+        """The moments with these sums; see :meth:`mixtura.moments.Moments.with_sums` for what it raises."""
+        counts, first, second = _apart(vector, self.origin, self._units)
+        total = self.origin.total
+        return self.origin.with_sums(counts * total, first * total, second * total)
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """The frames of a mixture's components, which has the covariances of the family; vectors are about the points of ``origin``."""
+    """Each component in its own frame, where its mean is 0 and its covariance, of the family's form, the identity.
+
+    There the count, the coordinates and the second Hermite polynomials of a component's rows are uncorrelated, so with unit
+    lengths
+
+        c / sqrt(n N),      f / sqrt(n N),      (S - c I) / sqrt(2 n N)
+
+    of a component of n rows among N, the length of a vector is that of the information in complete data. EM's Jacobian is
+    symmetric in it, where the family fits these very sums (Dempster, Laird & Rubin 1977, section 4), and a deviation is as small
+    beside a component of few rows or little spread as beside any.
+    """
 
     origin: Moments
     mixture: Mixture
 
     @cached_property
-    def _lengths(self) -> tuple[Array, Array, Array]:
+    def _lengths(self) -> Sums:
         """Of a count, of first and of second moments."""
         counts, total, d = np.maximum(self.origin.counts, 1e-300), self.origin.total, self.mixture.means.shape[1]
         own = np.sqrt(counts * total)
@@ -52,29 +97,12 @@ class Frames:
         """All sums, one after the other."""
         same = moments.taken_about(self.origin.about)
         first, second = self._turned(same.first, same.second, self.mixture.covariance.whitener)
-        second = second - self._of_counts(same.counts)
-        parts = zip((same.counts, first, second), self._lengths, strict=True)
-        return np.concatenate([(part / length).ravel() for part, length in parts])
+        return _one_after_the_other((same.counts, first, second - self._of_counts(same.counts)), self._lengths)
 
     def moments(self, vector: Array) -> Moments:
-        """The moments with these sums (matrices made symmetric).
-
-        Raises
-        ------
-        CollapseError
-            Where a count is negative: a component that is all but empty has no deviation to either side.
-        """
-        sums, at = [], 0
-        for shape, length in zip((self.origin.counts, self.origin.first, self.origin.second), self._lengths, strict=True):
-            sums.append(vector[at : at + shape.size].reshape(shape.shape) * length)
-            at += shape.size
-        counts, first, second = sums
-        if (counts < 0).any():
-            raise CollapseError(int(counts.argmin()))
-        first, second = self._turned(first, second + self._of_counts(counts), self._inverse)
-        if self.origin.kind in (Scatter.TOTAL, Scatter.DENSE):
-            second = symmetric(second)
-        return replace(self.origin, counts=counts, first=first, second=second)
+        """The moments with these sums; see :meth:`mixtura.moments.Moments.with_sums` for what it raises."""
+        counts, first, second = _apart(vector, self.origin, self._lengths)
+        return self.origin.with_sums(counts, *self._turned(first, second + self._of_counts(counts), self._inverse))
 
     def _turned(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows that are turned by a matrix, or stretched by numbers, for each component or for all."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, orthonormal
 from mixtura.covariance import Dense
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
@@ -87,16 +87,14 @@ def _settled(view: View, log_density: Array, start: Flat | Part) -> Find | None:
 def settle(view: View, log_density: Array, start: Part) -> Find | None:
     """EM on one component beside a mixture of these log densities (n,), as long as it gains; None where it shrinks too far."""
     part, before = (
-        start._replace(weight=min(start.weight, view.total / 2), covariance=_shaped(start.covariance, view.form)),
+        start._replace(weight=min(start.weight, view.total / 2), covariance=view.form.shaped(start.covariance)),
         -np.inf,
     )
     for step in range(MOST_STEPS + 1):
         if (np.linalg.eigvalsh(part.covariance / np.sqrt(np.outer(view.survey.scale, view.survey.scale))) <= view.narrowest).any():
             return None
-        form, a = Dense(part.covariance[None], 1), part.weight / view.total
-        squares = (form.whiten(0, view.rows - part.mean) ** 2).sum(axis=1)
-        log_densities = -0.5 * (squares + form.log_det[0] + view.rows.shape[1] * log(2 * pi))
-        ratios = np.exp(log(a) - log1p(-a) + np.minimum(log_densities - log_density, LARGEST_EXPONENT))
+        a, own = part.weight / view.total, _log_densities(view, part)
+        ratios = np.exp(log(a) - log1p(-a) + np.minimum(own - log_density, LARGEST_EXPONENT))
         gain = float(view.total * log1p(-a) + view.weights @ np.log1p(ratios))
         shares = view.weights * ratios / (1.0 + ratios)
         count = float(shares.sum())
@@ -106,17 +104,22 @@ def settle(view: View, log_density: Array, start: Part) -> Find | None:
             break
         mean = shares @ view.rows / count
         centred = view.rows - mean
-        covariance = _shaped((shares[:, None] * centred).T @ centred / count, view.form)
+        covariance = view.form.shaped((shares[:, None] * centred).T @ centred / count)
         part, before = Part(min(count, view.total / 2), mean, covariance), gain
     return Find(gain, part)
 
 
 def beside(view: View, log_density: Array, part: Part) -> Array:
     """Log densities (n,) of a mixture after it has made room for one more component."""
-    form, a = Dense(part.covariance[None], 1), min(part.weight / view.total, 0.5)
+    a = min(part.weight / view.total, 0.5)
+    return np.asarray(np.logaddexp(log1p(-a) + log_density, log(a) + _log_densities(view, part)))
+
+
+def _log_densities(view: View, part: Part) -> Array:
+    """``log N(x_i)`` of all rows (n,) under one component."""
+    form = Dense(part.covariance[None], 1)
     squares = (form.whiten(0, view.rows - part.mean) ** 2).sum(axis=1)
-    own = log(a) - 0.5 * (squares + form.log_det[0] + view.rows.shape[1] * log(2 * pi))
-    return np.asarray(np.logaddexp(log1p(-a) + log_density, own))
+    return np.asarray(-0.5 * (squares + form.log_det[0] + view.rows.shape[1] * log(2 * pi)))
 
 
 def near_flat(view: View, flat: Flat) -> Part | None:
@@ -126,7 +129,7 @@ def near_flat(view: View, flat: Flat) -> Part | None:
     spans = [y[row] for row in flat.seeds[1:]]
     extent = np.inf if flat.axes else max((float(v @ v) for v in spans), default=0.0)
     spans += [white.whitener[0][:, j] for j in flat.axes]
-    basis = _orthonormal(spans, y.shape[1])
+    basis = orthonormal(spans, y.shape[1])
     along = ((y @ basis.T) ** 2).sum(axis=1)
     near = np.flatnonzero((along <= REACH**2 * extent) & (view.weights > 0))
     off = ((y**2).sum(axis=1) - along)[near]
@@ -137,25 +140,6 @@ def near_flat(view: View, flat: Flat) -> Part | None:
     mean = weights @ view.rows[held] / weights.sum()
     centred = view.rows[held] - mean
     return Part(float(weights.sum()), mean, (weights[:, None] * centred).T @ centred / weights.sum())
-
-
-def _orthonormal(spans: Sequence[Array], d: int) -> Array:
-    """Gram and Schmidt's, as rows; what adds no direction is left out."""
-    basis = np.empty((0, d))
-    for v in spans:
-        rest = v - basis.T @ (basis @ v)
-        length = float(rest @ rest)
-        if length > 1e-12:
-            basis = np.vstack([basis, rest / np.sqrt(length)])
-    return basis
-
-
-def _shaped(covariance: Array, form: Scatter) -> Array:
-    """A covariance (d, d) of the form that a family's own second moments have."""
-    if form is Scatter.DENSE:
-        return covariance
-    diagonal = np.diag(covariance)
-    return np.diag(diagonal if form is Scatter.DIAGONAL else np.full(len(diagonal), diagonal.mean()))
 
 
 # ---- what may come in at all -------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.arrays import Array, Labels, Rows, symmetric
+from mixtura.errors import CollapseError
 
 
 class Scatter(Enum):
@@ -40,6 +41,16 @@ class Scatter(Enum):
             return np.asarray(squares.sum(axis=1) if self is Scatter.TRACE else squares)
         outer = weights[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
         return np.asarray(outer.sum(axis=0) if self is Scatter.TOTAL else outer)
+
+    def shaped(self, covariances: Array) -> Array:
+        """Covariances (..., d, d) as they are known from so much detail."""
+        if self in (Scatter.TOTAL, Scatter.DENSE):
+            return covariances
+        d = covariances.shape[-1]
+        spreads = np.einsum("...dd->...d", covariances)
+        if self is Scatter.TRACE:
+            spreads = np.broadcast_to(spreads.mean(axis=-1, keepdims=True), spreads.shape)
+        return np.asarray(spreads[..., None] * np.eye(d))
 
     def of_matrix(self, matrix: Array) -> Array:
         """What of a matrix (d,d) one component keeps."""
@@ -156,6 +167,18 @@ class Moments:
             change = 2.0 * self.first * s + self.counts[:, None] * s * s
             second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
         return replace(self, about=about, first=first, second=second)
+
+    def with_sums(self, counts: Array, first: Array, second: Array) -> Moments:
+        """Moments about the same points with other sums; matrices are made symmetric.
+
+        Raises
+        ------
+        CollapseError
+            Where a count is negative: a component that is all but empty has no deviation to either side.
+        """
+        if (counts < 0).any():
+            raise CollapseError(int(counts.argmin()))
+        return replace(self, counts=counts, first=first, second=symmetric(second) if self.kind in _MATRICES else second)
 
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with coarser second moments, so that one start serves every family."""

@@ -179,29 +179,27 @@ def search_from(
 
     with heeded(stopped):
         try:
-            if opening.judged is not None:
-                try:
+            try:
+                if opening.judged is not None:
                     begun = searched(rows, starts, replace(sampled(rows), effort=None, max_iter=min(plan.max_iter, BEGIN))).best
-                except CollapseError:
-                    return on(survey, opening.on_all(), plan)
-                best, rows = begun.mixture, opening.judged
-                starts = starts if begun.degenerate else [(starts[0][0], best)]
-            searching = many or rows is not survey
-            while searching:
-                try:
+                    best, rows = begun.mixture, opening.judged
+                    starts = starts if begun.degenerate else [(starts[0][0], best)]
+                searching = many or rows is not survey
+                while searching:
                     found = on(rows, starts, sampled(rows))
-                except CollapseError:
-                    return on(survey, opening.on_all(), plan)
-                best = found.best.mixture
-                if found.best.degenerate and not stopped.is_set():
-                    return on(survey, opening.on_all(), replace(plan, effort=None))
-                larger = _larger(rows, survey, sample_seed(opening.seed))
-                one = many or stopped.is_set()
-                starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                again = len(starts) > 1 or (rows is opening.judged and not stopped.is_set())
-                rows = (larger.hurried or larger if many else larger) if again else survey
-                searching = rows is not survey
-                plan = plan if many and searching else replace(plan, effort=None)  # what moves can find on a sample they have found
+                    best = found.best.mixture
+                    if found.best.degenerate and not stopped.is_set():
+                        starts, plan = opening.on_all(), replace(plan, effort=None)
+                        break
+                    larger = _larger(rows, survey, sample_seed(opening.seed))
+                    one = many or stopped.is_set()
+                    starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
+                    again = len(starts) > 1 or (rows is opening.judged and not stopped.is_set())
+                    rows = (larger.hurried or larger if many else larger) if again else survey
+                    searching = rows is not survey
+                    plan = plan if many and searching else replace(plan, effort=None)  # what moves find on a sample they have found
+            except CollapseError:
+                starts = opening.on_all()
             return on(survey, starts, plan)
         except KeyboardInterrupt:  # before the first mixture of all rows
             if best is None:
