@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from mixtura.numbering import component_name, component_names
@@ -51,6 +51,9 @@ class ComponentReport:
         "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
     copy_of : int or None
         The earlier component that this one is an exact copy of.
+    gain, chance : float
+        Of a component on few rows, what the log-likelihood gains by it where each row is left out of the fit, and what one that is
+        laid by a few of so many rows may gain by chance (:mod:`mixtura.chance`); NaN where rows are more.
     """
 
     component: int
@@ -63,6 +66,13 @@ class ComponentReport:
     spurious: str = ""
     boundary: str = ""
     copy_of: int | None = None
+    gain: float = nan
+    chance: float = nan
+
+    @property
+    def chance_explains(self) -> bool:
+        """Whether it holds few rows, and chance gives as good ones."""
+        return not self.spurious and self.gain < self.chance
 
 
 @dataclass(frozen=True)
@@ -158,8 +168,14 @@ class Certificate:
         ]
         spurious = [part for part in self.components if part.spurious]
         if spurious:
-            more = f" (and {len(spurious) - 1} more)" if len(spurious) > 1 else ""
-            said.append(f"Spurious: {component_name(spurious[0].component)}{more}: {spurious[0].spurious}.")
+            said.append(f"Spurious: {_first_of(spurious)}: {spurious[0].spurious}.")
+        by_chance = [part for part in self.components if part.chance_explains]
+        if by_chance:
+            part = by_chance[0]
+            said.append(
+                f"Chance explains {_first_of(by_chance)}: the {part.distinct_rows:.1f} rows that it holds gain {part.gain:.1f} by it "
+                f"when each is left out of its fit; among so many rows chance finds a gain of up to {part.chance:.1f}."
+            )
         return said
 
     # ---- other forms -------------------------------------------------------------------------------------------
@@ -179,3 +195,8 @@ class Certificate:
     def rows(self) -> list[dict[str, Any]]:
         """A table: one row per component."""
         return [asdict(part) for part in self.components]
+
+
+def _first_of(parts: Sequence[ComponentReport]) -> str:
+    """The first component by name, and how many more there are."""
+    return component_name(parts[0].component) + (f" (and {len(parts) - 1} more)" if len(parts) > 1 else "")

@@ -25,6 +25,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.certificate import SAFETY, Certificate, ComponentReport
+from mixtura.chance import FEW, gain_by_chance, gain_left_out
 from mixtura.chart import frames_of
 from mixtura.covariance import Dense
 from mixtura.degeneracy import copies_of, degenerate_components, distinct_rows_held
@@ -135,7 +136,7 @@ def certify(
         remaining_gain=remaining,
         basis=basis,
         tolerance=max(allowed, rounding(steps.objective(moments, mixture))),
-        components=_reports(survey, mixture, family, moments, at_a_bound, degenerate),
+        components=_reports(steps, mixture, moments, at_a_bound, degenerate),
         safety=SAFETY,
     )
 
@@ -299,19 +300,18 @@ def _complete_data_objective(steps: Steps, moments: Moments, mixture: Mixture) -
 
 
 def _reports(
-    survey: Survey,
-    mixture: Mixture,
-    family: Family,
-    moments: Moments,
-    boundaries: list[str],
-    degenerate: tuple[Degeneracy, ...],
+    steps: Steps, mixture: Mixture, moments: Moments, boundaries: list[str], degenerate: tuple[Degeneracy, ...]
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
+    survey, family = steps.survey, steps.family
     scaled, _ = scaled_axes(mixture.covariance, survey.scale)
     own, _ = scaled_axes(mixture.covariance, np.ones(mixture.n_features))
     spurious = {item.component: item.reason for item in degenerate}
     copies = copies_of(mixture)
     distinct = _distinct_rows(survey, mixture, family, moments)
+    needed = family.rows_needed(mixture.n_features)
+    few = distinct < FEW * needed if mixture.n_components > 1 else np.zeros(1, dtype=bool)  # NaN, where all is shared, is not few
+    chance = survey.row_weight * gain_by_chance(survey.source.n_rows, needed)
     return tuple(
         ComponentReport(
             component=k,
@@ -324,6 +324,8 @@ def _reports(
             spurious=spurious.get(k, ""),
             boundary=boundaries[k],
             copy_of=copies.get(k),
+            gain=gain_left_out(steps, mixture, moments, k) if few[k] and k not in spurious else float("nan"),
+            chance=chance if few[k] and k not in spurious else float("nan"),
         )
         for k in range(mixture.n_components)
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.chance import FEW
 from mixtura.degeneracy import surely_degenerate
 from mixtura.exchange import Exchange, exchange
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
@@ -40,9 +41,9 @@ CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
 
-THOROUGH, EXHAUSTIVE = 100, 5_000
-"""Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere.
-Those of a sample are chance."""
+THOROUGH, EXHAUSTIVE = 100, 1_000
+"""Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere,
+which it does where the best optimum has a component on few rows already. Those of a sample are chance."""
 
 
 def is_crowded(K: int) -> bool:
@@ -86,7 +87,8 @@ class Escape:
         while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again, self.n_components) and monotonic() < end:
             work = effort.work(self.runs.survey.source.n_rows, self.n_components, self.best.n_iter)
             thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
-            exhaustive = thorough and effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
+            pays = effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
+            exhaustive = thorough and pays and self._stands_on_few_rows
             if self.spent >= work:
                 break
             origins = self.optima[: self.n_origins] or [self.fallback]
@@ -189,6 +191,16 @@ class Escape:
     def n_components(self) -> int:
         """K."""
         return self.fallback.n_components
+
+    @property
+    def _stands_on_few_rows(self) -> bool:
+        """Whether the best optimum has a component on few rows: the likelihood asks for such, so the likeliest of them is looked for.
+
+        Where it has none, none is looked for everywhere: a good one is found in any data (docs/decisions/0015).
+        """
+        survey = self.runs.survey
+        few = FEW * self.runs.family.rows_needed(survey.source.n_features)
+        return bool((self.best.mixture.weights * survey.source.n_rows < few).any())
 
     @property
     def n_origins(self) -> int:
