@@ -1,16 +1,16 @@
 """Components on few rows, and whether chance explains them.
 
 Maximum likelihood finds whatever a few rows have in common: among 240 rows there are 28,680 lines through two of them, and along
-some of those five or six others lie by chance. A component there is no degenerate one (:mod:`mixtura.degeneracy`), it may be part of
-the likeliest fit, and yet say nothing about rows to come. So two numbers are found for every component on few rows:
+some of those five or six others lie by chance. A component there is no degenerate one (:mod:`mixtura.degeneracy`), it may be part
+of the likeliest fit, and yet say nothing about rows to come. So two numbers are found for every component on few rows:
 
     gain      sum_i w_i log p_-i(x_i) / q(x_i)    what the mixture gains by the component: p_-i is refitted without row i (one
                                                   M-step), q is the mixture without the component
-    chance    log C(n, r)                         n rows have so many groups of r rows, by which a component may be laid;
-                                                  a dense covariance is laid by r = d rows, an axis-parallel one by one
+    chance    log C(n, r)                         n rows have so many groups of r rows, by which a component may be laid; a dense
+                                                  covariance is laid by r = d rows, an axis-parallel one by one
 
-Of fixed models a likelihood ratio above ``e^t`` has at most the chance ``e^-t`` (Markov), and with C(n, r) of them to choose from at most
-``C(n, r) e^-t``. So chance explains a gain below its logarithm.
+Of fixed models a likelihood ratio above ``e^t`` has at most the chance ``e^-t`` (Markov), and with C(n, r) of them to choose from at
+most ``C(n, r) e^-t``. So chance explains a gain below its logarithm.
 """
 
 from __future__ import annotations

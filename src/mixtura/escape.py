@@ -99,7 +99,8 @@ class Escape:
                 self._note(ended)
             if not self.optima:
                 self._wander(ends)
-            again += sum(ended.name == "scatter" and self._is_best(ended.level) for ended in ends)
+            if not exhaustive:  # drawn rows never lead to a component on few of them
+                again += sum(ended.name == "scatter" and self._is_best(ended.level) for ended in ends)
             if self.level > level + self.runs.same:
                 in_vain, again = 0, 0
             else:
@@ -194,7 +195,7 @@ class Escape:
 
     @property
     def _stands_on_few_rows(self) -> bool:
-        """Whether the best optimum has a component on few rows: the likelihood asks for such, so the likeliest of them is looked for.
+        """Whether the best optimum has a component on few rows, so that the likeliest of such components is to be looked for.
 
         Where it has none, none is looked for everywhere: a good one is found in any data (docs/decisions/0015).
         """
