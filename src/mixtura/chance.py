@@ -9,8 +9,8 @@ of the likeliest fit, and yet say nothing about rows to come. So two numbers are
     chance    log C(n, r)                         n rows have so many groups of r rows, by which a component may be laid; a dense
                                                   covariance is laid by r = d rows, an axis-parallel one by one
 
-Of fixed models a likelihood ratio above ``e^t`` has at most the chance ``e^-t`` (Markov), and with C(n, r) of them to choose from at
-most ``C(n, r) e^-t``. So chance explains a gain below its logarithm.
+Of fixed models a likelihood ratio above ``e^t`` has at most the chance ``e^-t`` (Markov), and with C(n, r) of them to choose from
+at most ``C(n, r) e^-t``. So chance explains a gain below its logarithm.
 """
 
 from __future__ import annotations
