@@ -180,10 +180,11 @@ def test_a_callback_is_told_likelihoods_at_the_size_of_all_rows():
 
 def test_rows_are_sampled_where_that_saves_most_of_them():
     assert sample_size(10**6, 1, 3) == FEWEST_ROWS
-    least = WORTH_A_SAMPLE * 3_000
-    assert sample_size(least, 2, 3) == 3_000
+    least = WORTH_A_SAMPLE * FEWEST_ROWS
+    assert sample_size(least, 2, 3) == FEWEST_ROWS
     assert sample_size(least - 1, 2, 3) == least - 1
     assert sample_size(10**6, 30, 3) == 31_000  # a component of weight 1e-3 has d + 1 rows
+    assert sample_size(40_000, 30, 3) == 10_000  # but no more than a quarter
     assert sample_size(10**6, 9, 100) == 20_000  # 20 times what all components need
     for n in (least - 1, least):
         X = groups(n)

@@ -39,7 +39,7 @@ FEWEST_ROWS = 2_500
 RARE = 1e-3
 ROWS_PER_NEED = 20
 """A sample has at least so many rows; so many that a component of this weight expects d + 1 of them, what a full covariance
-needs; and 20 times what all K components need."""
+needs, if that is no more than a quarter (``LARGER``) of all; and 20 times what all K components need."""
 
 WORTH_A_SAMPLE = 3
 """Rows are sampled where there are at least this many times as many."""
@@ -49,6 +49,9 @@ WORTH_A_LARGER = 2
 
 BEGIN = 10
 """Iterations on as many rows as tell where the search for many components begins."""
+
+SEVERAL = 5
+"""Of so many components on, some are misplaced by chance on a sample, and are exchanged on a larger one."""
 
 MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
 """Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds where its clusters lie apart."""
@@ -78,7 +81,7 @@ FINALISTS = 3
 ALLOWED = 0.5
 """Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
 
-CELLS = 250
+CELLS = 100
 CELLS_PER_COMPONENT = 10
 """Micro-clusters of a tree that is one start of many, where rows are too many for an exact one."""
 
@@ -91,7 +94,7 @@ _SAMPLE = 2**31 + 2
 
 def sample_size(n: int, d: int, K: int) -> int:
     """Rows that K components in d dimensions are searched on; n where a sample is not worth it."""
-    m = max(FEWEST_ROWS, ceil((d + 1) / RARE), ROWS_PER_NEED * K * (d + 1))
+    m = max(FEWEST_ROWS, min(ceil((d + 1) / RARE), n // LARGER), ROWS_PER_NEED * K * (d + 1))
     return m if n >= WORTH_A_SAMPLE * m else n
 
 
@@ -160,6 +163,7 @@ def search_from(
     """
     stopped = stopped or threading.Event()
     rows, starts, many = opening.rows, opening.starts, opening.judged is not None
+    first, several = opening.judged or opening.rows, many or (plan.effort is not None and starts[0][1].n_components >= SEVERAL)
     best: Mixture | None = None
     report: StartReport | None = None
     n_parameters = family.n_parameters(starts[0][1].n_components, survey.source.n_features)
@@ -175,7 +179,8 @@ def search_from(
         return replace(found, report=report)
 
     def sampled(rows: Survey) -> Plan:
-        return _on_sample(plan, survey, rows, many, rows is opening.judged, n_parameters)
+        exchanges = (1 if many else None) if rows is first else EXCHANGES if several else None
+        return _on_sample(plan, survey, rows, exchanges, n_parameters)
 
     with heeded(stopped):
         try:
@@ -194,10 +199,10 @@ def search_from(
                     larger = _larger(rows, survey, sample_seed(opening.seed))
                     one = many or stopped.is_set()
                     starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                    again = len(starts) > 1 or (rows is opening.judged and not stopped.is_set())
-                    rows = (larger.hurried or larger if many else larger) if again else survey
+                    again = len(starts) > 1 or (several and rows is first and not stopped.is_set())
+                    rows = (larger.hurried or larger if several else larger) if again else survey
                     searching = rows is not survey
-                    plan = plan if many and searching else replace(plan, effort=None)  # what moves find on a sample they have found
+                    plan = plan if several and searching else replace(plan, effort=None)  # moves have found what they find
             except CollapseError:
                 starts = opening.on_all()
             return on(survey, starts, plan)
@@ -217,17 +222,16 @@ def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Sur
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
-def _on_sample(plan: Plan, survey: Survey, sample: Survey, many: bool, first: bool, n_parameters: int) -> Plan:
+def _on_sample(plan: Plan, survey: Survey, sample: Survey, exchanges: int | None, n_parameters: int) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping: StoppingRule = plan.stopping
     if isinstance(stopping, RemainingGain):
-        left = ALLOWED * sqrt(n_parameters) if many else LEFT_ON_SAMPLE
+        left = LEFT_ON_SAMPLE if exchanges is None else ALLOWED * sqrt(n_parameters)
         stopping = replace(stopping, tolerance=max(stopping.tolerance, left), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
-        exchanges = (1 if first else EXCHANGES) if many else None
         effort = replace(effort, size=survey.total / sample.total, fits=FITS_ON_SAMPLE, exchanges=exchanges)
     return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
 
