@@ -82,10 +82,11 @@ def columns_shape(d: int, quick: bool) -> tuple[int, int, int]:
 def row(page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: bool = False) -> None:
     """Everybody on one problem; where all would end at once, EM runs without a rule and k-means from rows drawn anywhere."""
     (n, d), K, threads = X.shape, start.n_components, page.arguments.threads
-    ours = (unstopped if ends_at_once else mixtura)(X, start, threads)
+    own = unstopped if ends_at_once else mixtura
+    ours = own(X, start, threads)
     theirs = scikit_learn(X, start) if n * K <= SCIKIT_LEARN_WITHIN else None
     few = X[: max(int(ORACLE_WITHIN / K), 5 * d * K)]
-    assert_equal_likelihood(few, mixtura(few, start, threads), mixtura(few, start, 1, backend=backend_named("reference")))
+    assert_equal_likelihood(few, own(few, start, threads), own(few, start, 1, backend=backend_named("reference")))
     assert_equal_likelihood(X, ours, theirs)
     anywhere = start_at(X[np.random.default_rng(K).choice(n, K, replace=False)]) if ends_at_once else start
     runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, anywhere)} | ({"peer": iterations_of(theirs)} if theirs else {})

@@ -66,9 +66,10 @@ def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
 
 
 def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None) -> Contender:
-    """Plain EM of ours, in float32 products on float32 rows; the survey that a fit makes of the rows comes before the clock."""
+    """Plain EM of ours, with float32 products on float32 rows alone; the survey that a fit makes of the rows is made before."""
     survey = Survey(ArraySource(X), backend or backend_named("native", threads))
-    survey = survey.hurried or survey
+    if X.dtype == np.float32:
+        survey = survey.hurried or survey
     regularisation = Regularisation(survey.scale)
 
     def run(iterations: int) -> Outcome:
@@ -78,9 +79,9 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
     return run
 
 
-def unstopped(X: np.ndarray, start: Mixture, threads: int) -> Contender:
+def unstopped(X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None) -> Contender:
     """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
-    survey, family = Survey(ArraySource(X), backend_named("native", threads)), FAMILIES["VVV"]
+    survey, family = Survey(ArraySource(X), backend or backend_named("native", threads)), FAMILIES["VVV"]
     regularisation, source = Regularisation(survey.scale), survey.source_for(start.n_components)
 
     def run(iterations: int) -> Outcome:
