@@ -76,7 +76,7 @@ def test_a_needle_in_two_plain_groups_is_chance(overlap):
     few = fit.certificate_.components[int(fit.weights_.argmin())]
     assert few.distinct_rows < 15
     assert few.chance_explains
-    assert few.chance == pytest.approx(log(comb(240, 2)))
+    assert few.chance == pytest.approx(log(comb(240, 3)))
     assert f"Chance explains component {few.component}" in fit.certificate_.verdict
     assert fit.converged_  # it is an optimum all the same
 
@@ -100,6 +100,8 @@ def test_large_components_are_not_asked(overlap):
     assert all(np.isnan(part.gain) and not part.chance_explains for part in fit.certificate_.components)
 
 
-@pytest.mark.parametrize(("n", "needed", "groups"), [(240, 3, comb(240, 2)), (100, 2, 100), (31, 4, comb(31, 3)), (2, 5, 1)])
+@pytest.mark.parametrize(
+    ("n", "needed", "groups"), [(240, 3, comb(240, 3)), (100, 2, comb(100, 2)), (31, 4, comb(31, 4)), (2, 5, 1)]
+)
 def test_chance_counts_the_groups_of_rows_that_lay_a_component(n, needed, groups):
     assert gain_by_chance(n, needed) == pytest.approx(log(groups), abs=1e-9)

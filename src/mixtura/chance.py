@@ -6,8 +6,8 @@ of the likeliest fit, and yet say nothing about rows to come. So two numbers are
 
     gain      sum_i w_i log p_-i(x_i) / q(x_i)    what the mixture gains by the component: p_-i is refitted without row i (one
                                                   M-step), q is the mixture without the component
-    chance    log C(n, r)                         n rows have so many groups of r rows, by which a component may be laid; a dense
-                                                  covariance is laid by r = d rows, an axis-parallel one by one
+    chance    log C(n, r)                         n rows have so many groups of the r rows that a covariance needs, and each lays a
+                                                  component: r = d + 1 rows a dense one, two an axis-parallel one
 
 Of fixed models a likelihood ratio above ``e^t`` has at most the chance ``e^-t`` (Markov), and with C(n, r) of them to choose from
 at most ``C(n, r) e^-t``. So chance explains a gain below its logarithm.
@@ -70,6 +70,6 @@ def _without(steps: Steps, mixture: Mixture, moments: Moments, row: Block) -> fl
 
 
 def gain_by_chance(n_rows: int, rows_needed: int) -> float:
-    """What a component may gain by chance where so many rows lay one: a covariance needs one more."""
-    r = min(rows_needed - 1, n_rows)
+    """What a component may gain by chance among so many rows, of which its covariance needs so many."""
+    r = min(rows_needed, n_rows)
     return lgamma(n_rows + 1) - lgamma(r + 1) - lgamma(n_rows - r + 1)
