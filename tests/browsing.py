@@ -12,6 +12,9 @@ import pytest
 
 from serving import Running
 
+PATIENCE = 120_000
+"""Milliseconds that a page may take to show what it is asked for: processors may have other work, and no speed is tested here."""
+
 
 def chromium() -> str:
     """Where it is; without it a test is skipped, but in CI it fails."""
@@ -51,6 +54,7 @@ def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
 def tab_of(context: Any, server: Running) -> Iterator[Any]:
     """A tab that is watched; one of a context that used the link needs no other."""
     page = context.new_page()
+    page.set_default_timeout(PATIENCE)
     complaints: list[str] = []
     home = f"http://{server.host}/"
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
