@@ -100,6 +100,14 @@ def test_large_components_are_not_asked(overlap):
     assert all(np.isnan(part.gain) and not part.chance_explains for part in fit.certificate_.components)
 
 
+def test_of_many_rows_a_component_of_some_dozens_is_not_asked():
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], [60_000, 60])  # of 10,000 witnesses ten
+    X = rng.standard_normal((60_060, 2)) + 20.0 * labels[:, None]
+    fit = GaussianMixture(2, init_params=labels).fit(X)
+    assert all(np.isnan(part.gain) for part in fit.certificate_.components)
+
+
 @pytest.mark.parametrize(
     ("n", "needed", "groups"), [(240, 3, comb(240, 3)), (100, 2, comb(100, 2)), (31, 4, comb(31, 4)), (2, 5, 1)]
 )

@@ -173,7 +173,7 @@ class Certificate:
         if by_chance:
             part = by_chance[0]
             said.append(
-                f"Chance explains {_first_of(by_chance)}: the {part.distinct_rows:.1f} rows that it holds gain {part.gain:.1f} by "
+                f"Chance explains {_first_of(by_chance)}: the {part.count:.1f} rows that it holds gain {part.gain:.1f} by "
                 f"it when each is left out of its fit; among so many rows chance finds a gain of up to {part.chance:.1f}."
             )
         return said

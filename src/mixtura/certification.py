@@ -25,7 +25,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.certificate import SAFETY, Certificate, ComponentReport
-from mixtura.chance import FEW, gain_by_chance, gain_left_out
+from mixtura.chance import gain_by_chance, gain_left_out, on_few_rows
 from mixtura.chart import frames_of
 from mixtura.covariance import Dense
 from mixtura.degeneracy import copies_of, degenerate_components, distinct_rows_held
@@ -309,9 +309,10 @@ def _reports(
     spurious = {item.component: item.reason for item in degenerate}
     copies = copies_of(mixture)
     distinct = _distinct_rows(survey, mixture, family, moments)
-    needed = family.rows_needed(mixture.n_features)
-    few = distinct < FEW * needed if mixture.n_components > 1 else np.zeros(1, dtype=bool)  # NaN, where all is shared, is not few
-    chance = survey.row_weight * gain_by_chance(survey.source.n_rows, needed)
+    n_rows, needed = survey.source.n_rows, family.rows_needed(mixture.n_features)
+    few = set() if family.shares_all or mixture.n_components == 1 else set(np.flatnonzero(on_few_rows(mixture, n_rows, needed)))
+    few -= spurious.keys()
+    chance = survey.row_weight * gain_by_chance(n_rows, needed)
     return tuple(
         ComponentReport(
             component=k,
@@ -324,8 +325,8 @@ def _reports(
             spurious=spurious.get(k, ""),
             boundary=boundaries[k],
             copy_of=copies.get(k),
-            gain=gain_left_out(steps, mixture, moments, k) if few[k] and k not in spurious else float("nan"),
-            chance=chance if few[k] and k not in spurious else float("nan"),
+            gain=gain_left_out(steps, mixture, moments, k) if k in few else float("nan"),
+            chance=chance if k in few else float("nan"),
         )
         for k in range(mixture.n_components)
     )

@@ -19,10 +19,10 @@ from math import lgamma
 
 import numpy as np
 
+from mixtura.arrays import Array, Flags, Rows
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture, log_density, posterior
 from mixtura.moments import Moments
-from mixtura.protocols import Block
 from mixtura.walk import Steps
 
 FEW = 5
@@ -33,6 +33,11 @@ AT_ONCE = 8192
 
 TOUCHED = 0.01
 """A row with a lower responsibility is not left out: what that changes is of second order in it."""
+
+
+def on_few_rows(mixture: Mixture, n_rows: int, rows_needed: int) -> Flags:
+    """Which components hold few of the rows, by their weights (K,)."""
+    return np.asarray(mixture.weights * n_rows < FEW * rows_needed)
 
 
 def gain_left_out(steps: Steps, mixture: Mixture, moments: Moments, k: int) -> float:
@@ -52,19 +57,18 @@ def gain_left_out(steps: Steps, mixture: Mixture, moments: Moments, k: int) -> f
         log_joint = mixture.log_joint(block.rows)
         weights = np.ones(len(block.rows)) if block.weights is None else block.weights
         left_out = log_density(log_joint)
-        for i in np.flatnonzero((posterior(log_joint, block.rows, mixture)[:, k] > TOUCHED) & (weights > 0)):
-            row = Block(block.rows[i : i + 1], weights[i : i + 1], block.offset + int(i))
-            left_out[i] = _without(steps, mixture, moments, row)
+        shares = block.weighted(posterior(log_joint, block.rows, mixture))
+        for i in np.flatnonzero(shares[:, k] > TOUCHED * weights):
+            left_out[i] = _without(steps, mixture, moments, block.rows[i : i + 1], shares[i : i + 1])
         gain += float(weights @ (left_out - others.log_density(block.rows)))
     return gain
 
 
-def _without(steps: Steps, mixture: Mixture, moments: Moments, row: Block) -> float:
-    """Log density of a row under the mixture that is refitted without it."""
-    own = Moments.of(row.rows, row.weighted(mixture.posterior(row.rows)), moments.about, moments.kind)
-    rest = moments + own * -1.0
+def _without(steps: Steps, mixture: Mixture, moments: Moments, row: Rows, shares: Array) -> float:
+    """Log density of a row (1,d) under the mixture that is refitted without it and its weighted memberships (1,K)."""
+    rest = moments + Moments.of(row, shares, moments.about, moments.kind) * -1.0
     try:
-        return float(steps.m_step(rest, mixture).log_density(row.rows)[0])
+        return float(steps.m_step(rest, mixture).log_density(row)[0])
     except CollapseError:
         return -np.inf
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.chance import FEW
+from mixtura.chance import on_few_rows
 from mixtura.degeneracy import surely_degenerate
 from mixtura.exchange import Exchange, exchange
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
@@ -199,9 +199,8 @@ class Escape:
 
         Where it has none, none is looked for everywhere: a good one is found in any data (docs/decisions/0015).
         """
-        survey = self.runs.survey
-        few = FEW * self.runs.family.rows_needed(survey.source.n_features)
-        return bool((self.best.mixture.weights * survey.source.n_rows < few).any())
+        source = self.runs.survey.source
+        return bool(on_few_rows(self.best.mixture, source.n_rows, self.runs.family.rows_needed(source.n_features)).any())
 
     @property
     def n_origins(self) -> int:
