@@ -54,8 +54,7 @@ ROWS, DRAWS = 10_000, 3
 SETTINGS = [(2, 3), (2, 6), (5, 5), (8, 8), (2, 12), (5, 15), (2, 20)]
 IN_PLAIN_FITS = "plain fits / search"
 COST = {"d": "d", "K": "d", "apart": "g", "search s": ".2f", "plain fit s": ".3f", "search in plain fits": ".1f", "floors": ""}
-DEAREST = 5.0
-AT_MOST_FIVE = Floor(IN_PLAIN_FITS, 1 / DEAREST)
+AT_MOST_FIVE = Floor(IN_PLAIN_FITS, 1 / 5)
 
 
 def centres(layout: str, d: int, K: int, apart: float) -> np.ndarray:
@@ -87,12 +86,17 @@ def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     return em(survey, start, FAMILIES["VVV"], Regularisation(survey.scale), max_iter=2000, accelerated=True).log_likelihood
 
 
+def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """n rows of unit Gaussians."""
+    rng = np.random.default_rng(seed)
+    return means[rng.integers(len(means), size=n)] + rng.standard_normal((n, means.shape[1]))
+
+
 def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apart: float) -> None:
     """One problem."""
     (n, d, K), threads, repeats = shape, page.arguments.threads, 1 if page.arguments.quick or apart == 2 else 2
     means = centres(layout, d, K, apart)
-    rng = np.random.default_rng(n + d + K)
-    X = means[rng.integers(K, size=n)] + rng.standard_normal((n, d))
+    X = drawn(means, n, n + d + K)
     seconds, mine = least(lambda: GaussianMixture(K, random_state=0, n_threads=threads).fit(X), repeats)
     assert mine.converged_, mine.stop_reason_
     theirs, _ = least(lambda: KMeans(K, n_init=10, random_state=0).fit(X), repeats)
@@ -109,8 +113,7 @@ def cost(page: Page, table: Table, d: int, K: int, apart: float) -> None:
     """The search at 10,000 rows in plain fits."""
     means, spent = centres("pair", d, K, apart), {"search": 0.0, "plain": 0.0}
     for number in range(DRAWS):
-        rng = np.random.default_rng(number)
-        X = means[rng.integers(K, size=ROWS)] + rng.standard_normal((ROWS, d))
+        X = drawn(means, ROWS, number)
         for who, starts, seeds in (("search", None, (number,)), ("plain", 1, range(DRAWS))):
             begin = time.process_time()
             for seed in seeds:

@@ -81,7 +81,7 @@ FINALISTS = 3
 ALLOWED = 0.5
 """Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
 
-CELLS = 100
+CELLS, CELLS_OF_A_SAMPLE = 250, 100
 CELLS_PER_COMPONENT = 10
 """Micro-clusters of a tree that is one start of many, where rows are too many for an exact one."""
 
@@ -130,7 +130,7 @@ def opening(
     n = survey.source.n_rows
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
     if sampled:
-        cells = max(CELLS, CELLS_PER_COMPONENT * K)
+        cells = max(CELLS if m == n else CELLS_OF_A_SAMPLE, CELLS_PER_COMPONENT * K)
         initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
     on_all = cache(lambda: named_starts(initialisers, survey, K, seed))
     rows = survey if m == n else survey.sampled(m, sample_seed(seed))
