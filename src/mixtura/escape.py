@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -13,12 +13,12 @@ import numpy as np
 
 from mixtura.chance import on_few_rows
 from mixtura.degeneracy import surely_degenerate
-from mixtura.exchange import Exchange, exchange
+from mixtura.exchange import Exchange, exchange, rows_enough
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
 from mixtura.moments import Scatter
 from mixtura.moves import drawn_move
-from mixtura.results import FitResult
-from mixtura.runs import Effort, Leg, Runs, is_sound
+from mixtura.results import FitResult, StopReason
+from mixtura.runs import Effort, Leg, Runs
 from mixtura.start_report import Run, RunEnd
 from mixtura.view import View
 
@@ -41,6 +41,10 @@ CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
 
+SEVERAL = 5
+EXCHANGES = 10
+"""Of so many on some are misplaced by chance, and up to so many exchanges are made where they are sure to gain."""
+
 THOROUGH, EXHAUSTIVE = 100, 1_000
 """Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere,
 which it does where the best optimum has a component on few rows already. Those of a sample are chance."""
@@ -49,6 +53,11 @@ which it does where the best optimum has a component on few rows already. Those 
 def is_crowded(K: int) -> bool:
     """Whether components are so many that they are exchanged, many at once."""
     return K >= CROWDED
+
+
+def are_several(K: int) -> bool:
+    """Whether components are so many that some are misplaced by chance, and are exchanged where that is sure to gain."""
+    return K >= SEVERAL
 
 
 @dataclass(eq=False)
@@ -79,10 +88,14 @@ class Escape:
         """Moves, until the effort is spent, or too many in a row have led nowhere."""
         rng = np.random.default_rng(seed)
         if effort.exchanges is not None:
-            self._exchange_surely(self.best, effort.exchanges, rng)
+            for fit in self._surely_exchanged(self.best, effort.exchanges, rng):
+                self._keep_exchanged(fit)
             return
         if is_crowded(self.n_components):
             self._exchange(self.best, effort, rng)
+        elif are_several(self.n_components) and self._tells_cuts:
+            begin = self.best
+            self._settled([begin, *self._surely_exchanged(begin, EXCHANGES, rng)][-1], begin)
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
         while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again, self.n_components) and monotonic() < end:
             work = effort.work(self.runs.survey.source.n_rows, self.n_components, self.best.n_iter)
@@ -128,19 +141,25 @@ class Escape:
                         begin, fit, in_vain = self.optima[0], self.optima[0], 0
         self._settled(fit, begin)
 
-    def _exchange_surely(self, fit: FitResult, times: int, rng: np.random.Generator) -> None:
-        """Exchanges that are sure to gain, each followed for a few steps: the end is sought on other rows."""
-        runs = self.runs
+    def _surely_exchanged(self, fit: FitResult, times: int, rng: np.random.Generator) -> Iterator[FitResult]:
+        """One after the other, exchanges that are sure to gain, each followed for a few steps."""
+        runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
         for _ in range(times):
             found = self._swapped(fit, rng, drawn=False, daring=False)
+            self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             if found is None or runs.stopped.is_set():
-                break
+                return
             (new,) = runs.of([Leg(0, found.moments)], runs.short, FIRST_STEPS, judge=True, told=False)
-            if not is_sound(new) or new.trace[-1] <= fit.trace[-1] + runs.same:
-                break
+            if not isinstance(new, FitResult) or not self._is_better(new, fit):
+                return
             fit = new
-            self.optima = [fit, *self.optima]
-            self.log.append(Run("exchange", True, fit.trace[-1], fit.n_iter, RunEnd.REACHED))
+            yield fit
+
+    def _keep_exchanged(self, fit: FitResult) -> None:
+        """A fit whose end is sought on other rows, as if it had come to it."""
+        end = RunEnd.DEGENERATE if fit.degenerate else RunEnd.REACHED
+        self.optima = self.optima if fit.degenerate else [fit, *self.optima]
+        self.log.append(Run("exchange", True, fit.trace[-1], fit.n_iter, end))
 
     def _swapped(self, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool) -> Exchange | None:
         """Where some swaps of a fit lead."""
@@ -194,6 +213,12 @@ class Escape:
         return self.fallback.n_components
 
     @property
+    def _tells_cuts(self) -> bool:
+        """Whether there are rows enough to tell a right cut from a false one."""
+        source = self.runs.survey.source
+        return source.n_rows >= rows_enough(self.n_components, source.n_features)
+
+    @property
     def _stands_on_few_rows(self) -> bool:
         """Whether the best optimum has a component on few rows, so that the likeliest of such components is to be looked for.
 
@@ -224,6 +249,12 @@ class Escape:
             if end is RunEnd.REACHED:
                 self.optima = sorted([*self.optima, fit], key=lambda one: -one.trace[-1])
         self.log.append(Run(ended.name, True, ended.level, ended.n_iter, end))
+
+    def _is_better(self, new: FitResult, fit: FitResult) -> bool:
+        """Whether fewer of its components are degenerate, or as few and it is likelier."""
+        if len(new.degenerate) != len(fit.degenerate):
+            return len(new.degenerate) < len(fit.degenerate)
+        return new.stop is not StopReason.COLLAPSED and new.trace[-1] > fit.trace[-1] + self.runs.same
 
     def _is_best(self, level: float) -> bool:
         """Whether an objective is that of the best optimum so far."""

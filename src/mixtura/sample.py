@@ -19,7 +19,7 @@ import numpy as np
 from mixtura.arrays import Array
 from mixtura.em import Callback, em
 from mixtura.errors import CollapseError
-from mixtura.escape import is_crowded
+from mixtura.escape import EXCHANGES, are_several, is_crowded
 from mixtura.exchange import rows_enough
 from mixtura.initialisers import DiscriminantKMeans, Hierarchical, Initialiser
 from mixtura.interrupts import heeded
@@ -50,9 +50,6 @@ WORTH_A_LARGER = 2
 BEGIN = 10
 """Iterations on as many rows as tell where the search for many components begins."""
 
-SEVERAL = 5
-"""Of so many components on, some are misplaced by chance on a sample, and are exchanged on a larger one."""
-
 MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
 """Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds where its clusters lie apart."""
 
@@ -61,9 +58,6 @@ LEFT_ON_SAMPLE = 1.0
 
 FITS_ON_SAMPLE = 0.5
 """What moves on a sample may cost, in plain fits to all rows; where components are many, they are exchanged, and that is all."""
-
-EXCHANGES = 10
-"""Of many components at most, on the larger sample; on the first one there is one."""
 
 LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
@@ -163,7 +157,7 @@ def search_from(
     """
     stopped = stopped or threading.Event()
     rows, starts, many = opening.rows, opening.starts, opening.judged is not None
-    first, several = opening.judged or opening.rows, many or (plan.effort is not None and starts[0][1].n_components >= SEVERAL)
+    first, several = opening.judged or opening.rows, many or (plan.effort is not None and are_several(starts[0][1].n_components))
     best: Mixture | None = None
     report: StartReport | None = None
     n_parameters = family.n_parameters(starts[0][1].n_components, survey.source.n_features)
@@ -193,15 +187,16 @@ def search_from(
                 while searching:
                     found = on(rows, starts, sampled(rows))
                     best = found.best.mixture
-                    if found.best.degenerate and not stopped.is_set():
+                    undecided, exchanged = found.best.degenerate and not stopped.is_set(), rows is not first or not several
+                    if undecided and (exchanged or not many):
                         starts, plan = opening.on_all(), replace(plan, effort=None)
                         break
-                    larger = _larger(rows, survey, sample_seed(opening.seed))
+                    larger = survey if undecided else _larger(rows, survey, sample_seed(opening.seed))
                     one = many or stopped.is_set()
                     starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                    again = len(starts) > 1 or (several and rows is first and not stopped.is_set())
-                    rows = (larger.hurried or larger if several else larger) if again else survey
-                    searching = rows is not survey
+                    exchanging = not exchanged and not stopped.is_set()
+                    searching = exchanging or (len(starts) > 1 and larger is not survey)
+                    rows = (larger.hurried or larger if several else larger) if searching else survey
                     plan = plan if several and searching else replace(plan, effort=None)  # moves have found what they find
             except CollapseError:
                 starts = opening.on_all()
