@@ -18,6 +18,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "alignments.hpp"
+#include "annealing.hpp"
 #include "arrivals.hpp"
 #include "axes.hpp"
 #include "dense.hpp"
@@ -420,6 +421,24 @@ nb::tuple aligned(const Matrix& white, const Matrix& scaled, const Vector& weigh
     return nb::make_tuple(array_of(gains, {groups.size()}), array_of(rows, {groups.size(), largest}));
 }
 
+// The best partition on the way from another one, as floats; None where that has a group that may not be.
+nb::object dealt(const Matrix& rows, const Vector& weights, const Integers& labels, std::size_t K, const std::string& form, std::size_t needed,
+                 const Vector& narrowest, double hot, double cold, const Matrix& numbers) {
+    const std::size_t n = rows.shape(0), d = rows.shape(1);
+    demand(n > 0 && d > 0 && weights.shape(0) == n && labels.shape(0) == n && narrowest.shape(0) == d, "rows or columns differ in number");
+    demand(K > 1 && needed > 0 && hot > 0.0 && cold > 0.0 && numbers.shape(1) == 3, "groups, temperatures or numbers are missing");
+    demand(std::all_of(labels.data(), labels.data() + n, [&](std::int64_t k) { return k >= 0 && k < static_cast<std::int64_t>(K); }), "there is no such group");
+    demand(std::all_of(numbers.data(), numbers.data() + numbers.size(), [](double number) { return number >= 0.0 && number < 1.0; }), "numbers must be below 1");
+    std::vector<std::int64_t> own(labels.data(), labels.data() + n);
+    const Deal whole{rows.data(), weights.data(), n, d, K, form_named(form), needed, narrowest.data(), hot, cold, numbers.data(), numbers.shape(0)};
+    bool possible;
+    {
+        nb::gil_scoped_release released;
+        possible = deal(whole, own.data());
+    }
+    return possible ? nb::cast(array_of(Numbers(own.begin(), own.end()), {n})) : nb::none();
+}
+
 // A walk with the arrays that it reads, which must not be freed before it.
 class HeldWalk {
 public:
@@ -602,6 +621,8 @@ NB_MODULE(_native, m) {
           "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "One more component from this start: its gain and where it settles.");
     m.def("insert_flat", &insert_flat, "origin"_a, "seeds"_a.noconvert(), "axes"_a.noconvert(), "n_rows"_a, "log_density"_a.noconvert(),
           "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "The same from the rows that are nearest to a flat.");
+    m.def("dealt", &dealt, "rows"_a.noconvert(), "weights"_a.noconvert(), "labels"_a.noconvert(), "n_groups"_a, "form"_a, "needed"_a,
+          "narrowest"_a.noconvert(), "hot"_a, "cold"_a, "numbers"_a.noconvert());
     m.def("aligned", &aligned, "white"_a.noconvert(), "scaled"_a.noconvert(), "weights"_a.noconvert(), "log_density"_a.noconvert(), "kind"_a,
           "pivots"_a.noconvert(), "reaches"_a.noconvert(), "places"_a.noconvert(), "axes"_a.noconvert(), "form"_a, "smallest"_a, "largest"_a,
           "grid"_a.noconvert(), "narrowest"_a, "keep"_a, "Groups of rows around each pivot: gains, and rows.");

@@ -16,7 +16,7 @@ from mixtura.degeneracy import surely_degenerate
 from mixtura.exchange import Exchange, exchange, rows_enough
 from mixtura.excursions import FIRST_STEPS, Excursion, excursion_from, excursions
 from mixtura.moments import Scatter
-from mixtura.moves import drawn_move
+from mixtura.moves import MOVES, Depth, drawn_move
 from mixtura.results import FitResult, StopReason
 from mixtura.runs import Effort, Leg, Runs
 from mixtura.start_report import Run, RunEnd
@@ -34,9 +34,6 @@ FEWEST_ORIGINS, MOST_MEMBERSHIPS = 3, 1_000_000
 COST_OF_A_RUN = 50_000
 """What a move costs beside its iterations, in rows times components: where rows are few, more than those."""
 
-ROWS_TO_INSERT = 150
-"""How often all rows are read under one component, where one is looked for that may come in."""
-
 CROWDED = 10
 EXCHANGES_IN_VAIN = 3
 """With so many components many are misplaced at once, and are exchanged together; until so many exchanges in a row led nowhere."""
@@ -48,6 +45,10 @@ EXCHANGES = 10
 THOROUGH, EXHAUSTIVE = 100, 1_000
 """Moves that a search must be able to pay for before it looks for small groups of rows, and before it looks for them everywhere,
 which it does where the best optimum has a component on few rows already. Those of a sample are chance."""
+
+CRAMPED, DEAR = 3, 5
+"""Rows are dealt out one by one where there are no more than so many times those that all components need, and where that costs no
+more than so many other moves."""
 
 
 def is_crowded(K: int) -> bool:
@@ -99,20 +100,18 @@ class Escape:
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
         while not self.runs.stopped.is_set() and in_vain < effort.patience_after(again, self.n_components) and monotonic() < end:
             work = effort.work(self.runs.survey.source.n_rows, self.n_components, self.best.n_iter)
-            thorough = effort.size == 1.0 and work > THOROUGH * COST_OF_A_RUN
-            pays = effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
-            exhaustive = thorough and pays and self._stands_on_few_rows
+            depth = self._depth(effort, work)
             if self.spent >= work:
                 break
             origins = self.optima[: self.n_origins] or [self.fallback]
             view = self._view(origins[min(int(rng.geometric(FROM_THE_BEST)), len(origins)) - 1])
             level = self.level
-            ends = excursions(self.runs, view, [drawn_move(view, rng, thorough, exhaustive) for _ in range(AT_ONCE)], level)
+            ends = excursions(self.runs, view, [drawn_move(view, rng, depth) for _ in range(AT_ONCE)], level)
             for ended in ends:
                 self._note(ended)
             if not self.optima:
                 self._wander(ends)
-            if not exhaustive:  # drawn rows never lead to a component on few of them
+            if depth < Depth.EXHAUSTIVE:  # drawn rows never lead to a component on few of them
                 again += sum(ended.name == "scatter" and self._is_best(ended.level) for ended in ends)
             if self.level > level + self.runs.same:
                 in_vain, again = 0, 0
@@ -218,6 +217,24 @@ class Escape:
         source = self.runs.survey.source
         return source.n_rows >= rows_enough(self.n_components, source.n_features)
 
+    def _depth(self, effort: Effort, work: float) -> Depth:
+        """How far to look, with so much work to be done in all."""
+        if effort.size > 1.0 or work <= THOROUGH * COST_OF_A_RUN:
+            return Depth.QUICK
+        pays = effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
+        if not pays or not self._stands_on_few_rows:
+            return Depth.THOROUGH
+        return Depth.CRAMPED if self._is_cramped else Depth.EXHAUSTIVE
+
+    @cached_property
+    def _is_cramped(self) -> bool:
+        """Whether components are little more than the rows they hold, and have nothing in common by which one tells of another."""
+        family, source, K = self.runs.family, self.runs.survey.source, self.n_components
+        n, d = source.n_rows, source.n_features
+        apart = family.n_parameters(K, d) == K * family.n_parameters(1, d) + K - 1
+        dear = MOVES["anneal"].work(n, d) > DEAR * COST_OF_A_RUN
+        return apart and not dear and n <= CRAMPED * K * family.rows_needed(d)
+
     @property
     def _stands_on_few_rows(self) -> bool:
         """Whether the best optimum has a component on few rows, so that the likeliest of such components is to be looked for.
@@ -239,9 +256,9 @@ class Escape:
 
     def _note(self, ended: Excursion) -> None:
         """Keep what became of a move, and the optimum where it found a new one."""
-        n = self.runs.survey.source.n_rows
-        self.spent += COST_OF_A_RUN + (ROWS_TO_INSERT * n if ended.name == "insert" else 0)
-        self.spent += ended.n_iter * n * self.n_components
+        source = self.runs.survey.source
+        beside_em = MOVES[ended.name].work(source.n_rows, source.n_features) if ended.name in MOVES else 0
+        self.spent += COST_OF_A_RUN + beside_em + ended.n_iter * source.n_rows * self.n_components
         end = self.runs.end_of(ended, ended.followed)
         if end is RunEnd.REACHED and not self._is_known(ended.level):
             fit = self.runs.judged(ended.fit())

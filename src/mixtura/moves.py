@@ -12,6 +12,8 @@ family, a prior or a floor needs no move of its own.
     recut       two components that overlap are joined and cut in two another way
     reorder     two that overlap are joined, and a third one is cut in two (Ueda, Nakano, Ghahramani & Hinton 2000)
     scatter     all components are of the rows nearest to drawn rows: a start of its own (Biernacki, Celeux & Govaert 2003)
+    anneal      all components are of rows that were exchanged one by one (:mod:`mixtura.annealing`): another start, where the rows
+                are few for so many components
 
 Rows are drawn by weight, so a weight of 2 is a repeated row.
 
@@ -24,10 +26,12 @@ Ueda, Nakano, Ghahramani & Hinton 2000, Neural Computation 12, 2109-2128. Franti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from mixtura.annealing import SWEEPS, annealed
 from mixtura.arrivals import POOLED, Around, Cut, Departure, Joined
 from mixtura.insertions import Flat, beside, drawn_flat, finds
 from mixtura.view import Finds, Part, View, drawn
@@ -126,6 +130,12 @@ def scatter(view: View, rng: np.random.Generator) -> Departure | None:
     return Departure("scatter", tuple(everyone), tuple(_around(view, drawn(view.any_row, rng), rng) for _ in everyone))
 
 
+def anneal(view: View, rng: np.random.Generator) -> Departure | None:
+    """All components are of rows that were dealt out among them."""
+    labels = annealed(view.deal, rng)
+    return None if labels is None else Departure("anneal", tuple(range(view.n_components)), view.dealt(labels))
+
+
 # ---- what is drawn -------------------------------------------------------------------------------------------------------
 
 
@@ -166,29 +176,52 @@ def _pair(view: View, number: int) -> tuple[int, int]:
     return int(one[number]), int(other[number])
 
 
-MOVES: dict[str, tuple[Move, float]] = {
-    "swap": (swap, 3.0),
-    "split": (split, 1.0),
-    "recut": (recut, 2.0),
-    "reorder": (reorder, 0.5),
-    "scatter": (scatter, 1.5),
-    "insert": (insert, 2.0),
-    "replace": (replace, 2.0),
+class Depth(IntEnum):
+    """How far a search looks. To look for components that may come in takes longer than other moves, to look for them everywhere
+    yet longer, and to deal out rows one by one is for those that are few for so many components."""
+
+    QUICK = 0
+    THOROUGH = 1
+    EXHAUSTIVE = 2
+    CRAMPED = 3
+
+
+class Kind(NamedTuple):
+    """How a kind of move is drawn, and how often, beside the others; and what it costs beside EM, in times that all rows are read
+    under one component, and in such times for each entry of a covariance."""
+
+    move: Move
+    share: float
+    depth: Depth = Depth.QUICK
+    reads: int = 0
+    reads_of_entries: int = 0
+
+    def work(self, n: int, d: int) -> int:
+        """Beside EM, with n rows of d columns."""
+        return n * (self.reads + self.reads_of_entries * d * d)
+
+
+MOVES: dict[str, Kind] = {
+    "swap": Kind(swap, 3.0),
+    "split": Kind(split, 1.0),
+    "recut": Kind(recut, 2.0),
+    "reorder": Kind(reorder, 0.5),
+    "scatter": Kind(scatter, 1.5),
+    "insert": Kind(insert, 2.0, Depth.THOROUGH, reads=150),
+    "replace": Kind(replace, 2.0, Depth.EXHAUSTIVE),
+    "anneal": Kind(anneal, 8.0, Depth.CRAMPED, reads=SWEEPS, reads_of_entries=SWEEPS),
 }
-"""Each move by name, with how often it is drawn: none of them is the best one everywhere, so all are tried."""
+"""Each move by name, those of more depth last: none of them is the best one everywhere, so all are tried."""
 
 
-_NAMES = tuple(MOVES)
-_CUMULATED = np.cumsum([share for _, share in MOVES.values()])
+_DEPTHS = {depth: [name for name, kind in MOVES.items() if kind.depth <= depth] for depth in Depth}
+_CUMULATED = np.cumsum([kind.share for kind in MOVES.values()])
 
 
-def drawn_move(view: View, rng: np.random.Generator, thorough: bool, exhaustive: bool) -> tuple[str, Departure | None]:
-    """The name of a move drawn by chance, and where it leads; None where it leads nowhere.
-
-    To look for components that may come in takes longer than other moves, so that is left to a ``thorough`` search, and to look
-    for them everywhere to an ``exhaustive`` one.
-    """
-    name = _NAMES[drawn(_CUMULATED[: len(MOVES) - 2 + thorough + exhaustive], rng)]
+def drawn_move(view: View, rng: np.random.Generator, depth: Depth) -> tuple[str, Departure | None]:
+    """The name of a move drawn by chance, and where it leads; None where it leads nowhere."""
+    names = _DEPTHS[depth]
+    name = names[drawn(_CUMULATED[: len(names)], rng)]
     if name == "insert":
-        return name, insert(view, rng, exhaustive)
-    return name, MOVES[name][0](view, rng)
+        return name, insert(view, rng, exhaustive=depth >= Depth.EXHAUSTIVE)
+    return name, MOVES[name].move(view, rng)

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mixtura.alignments import Alignments, alignments_of
+from mixtura.annealing import Deal
 from mixtura.arrays import Array, Labels
-from mixtura.clumps import Clumps, clumps_of
+from mixtura.clumps import Clumps, Distinct, clumps_of
 from mixtura.extension import extension
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Scatter
@@ -252,6 +253,25 @@ class View:
         if out not in self._in_line:
             self._in_line[out] = iter(np.argsort(-groups.gains(self.without(out)), kind="stable").tolist())
         return [Part(*groups.part(c)) for c in islice(self._in_line[out], m)]
+
+    @cached_property
+    def deal(self) -> Deal:
+        """The distinct rows, to be dealt out among as many groups, made once for a survey."""
+        return self.survey.once(("deal", self.n_components, self.form, self.needed, self.narrowest), self._deal)  # type: ignore[no-any-return]
+
+    def _deal(self) -> Deal:
+        survey, own = self.survey, Distinct.of(self.rows, self.weights)
+        narrowest = np.maximum(survey.resolution**2 / survey.scale, self.narrowest)
+        rows = (own.rows - survey.mean) / np.sqrt(survey.scale)
+        return Deal(rows, own.weights, self.n_components, self.form, self.needed, narrowest)
+
+    def dealt(self, labels: Labels) -> tuple[Part, ...]:
+        """A partition of the distinct rows as components."""
+        units = np.sqrt(self.survey.scale)
+        return tuple(
+            Part(group.weight, self.survey.mean + units * group.mean, np.outer(units, units) * group.scatter / group.weight)
+            for group in self.deal.groups(labels)
+        )
 
     def without(self, *out: int) -> Array:
         """Log densities (n,) of the mixture without some of its components."""
