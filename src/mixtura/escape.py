@@ -222,7 +222,7 @@ class Escape:
         if effort.size > 1.0 or work <= THOROUGH * COST_OF_A_RUN:
             return Depth.QUICK
         pays = effort.at_least(self.runs.survey.source.n_rows) > EXHAUSTIVE * COST_OF_A_RUN
-        if not pays or not self._stands_on_few_rows:
+        if not pays or not self._stands_on_few_rows(self.best):
             return Depth.THOROUGH
         return Depth.CRAMPED if self._is_cramped else Depth.EXHAUSTIVE
 
@@ -235,14 +235,13 @@ class Escape:
         dear = MOVES["anneal"].work(n, d) > DEAR * COST_OF_A_RUN
         return apart and not dear and n <= CRAMPED * K * family.rows_needed(d)
 
-    @property
-    def _stands_on_few_rows(self) -> bool:
-        """Whether the best optimum has a component on few rows, so that the likeliest of such components is to be looked for.
+    def _stands_on_few_rows(self, fit: FitResult) -> bool:
+        """Whether a fit has a component on few rows; if it is the best one, the likeliest of such components are looked for.
 
         Where it has none, none is looked for everywhere: a good one is found in any data (docs/decisions/0015).
         """
         source = self.runs.survey.source
-        return bool(on_few_rows(self.best.mixture, source.n_rows, self.runs.family.rows_needed(source.n_features)).any())
+        return bool(on_few_rows(fit.mixture, source.n_rows, self.runs.family.rows_needed(source.n_features)).any())
 
     @property
     def n_origins(self) -> int:
@@ -262,10 +261,18 @@ class Escape:
         end = self.runs.end_of(ended, ended.followed)
         if end is RunEnd.REACHED and not self._is_known(ended.level):
             fit = self.runs.judged(ended.fit())
+            if not fit.degenerate and fit.trace[-1] > self.level and self._stands_on_few_rows(fit):
+                fit = self._at_its_very_end(fit)
             end = self.runs.end_of(fit, ended.followed)
-            if end is RunEnd.REACHED:
+            if end is RunEnd.REACHED and not self._is_known(fit.trace[-1]):
                 self.optima = sorted([*self.optima, fit], key=lambda one: -one.trace[-1])
         self.log.append(Run(ended.name, True, ended.level, ended.n_iter, end))
+
+    def _at_its_very_end(self, fit: FitResult) -> FitResult:
+        """A new best as it will be reported: where it is degenerate by a little, it would bar the way for others."""
+        plan = self.runs.plan
+        (further,) = self.runs.of([Leg(0, fit, fit.n_iter)], plan.stopping, plan.max_iter, judge=True, told=False)
+        return further if isinstance(further, FitResult) else fit
 
     def _is_better(self, new: FitResult, fit: FitResult) -> bool:
         """Whether fewer of its components are degenerate, or as few and it is likelier."""
