@@ -33,6 +33,44 @@ def cross_validated():
     return choose(two_groups(120), folds=5)
 
 
+# ---- what chance explains -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_a_needle():
+    """Two groups, of which VVV finds a third component on four rows in line, so that its AIC is the lowest."""
+    return choose(two_groups(120), "aic").selection_
+
+
+def test_what_chance_explains_does_not_win_and_says_so(with_a_needle):
+    needle = min(with_a_needle.candidates, key=lambda cell: cell.criterion)
+    assert (needle.family, needle.n_components) == ("VVV", 3)
+    assert needle.is_sound
+    assert not needle.eligible
+    assert needle.reason == needle.fit.certificate.by_chance
+    assert needle.reason.startswith("chance explains component")
+    assert with_a_needle.best.n_components == 2
+    assert needle not in (with_a_needle.best, with_a_needle.runner_up, *with_a_needle.choices().values())
+    assert with_a_needle.rows()[-1]["reason"] == needle.reason
+    assert any("because chance explains a component: VVV with 3" in sentence for sentence in with_a_needle.sentences)
+
+
+def test_the_winner_and_the_runner_up_are_looked_at_and_what_was_passed_over(with_a_needle):
+    looked_at = [cell for cell in with_a_needle.candidates if cell.fit.certificate is not None]
+    passed_over = [cell for cell in with_a_needle.candidates if cell.by_chance]
+    for cell in (with_a_needle.best, with_a_needle.runner_up, *passed_over):
+        assert any(cell is one for one in looked_at)
+    assert len(looked_at) == 2 + len(passed_over)
+
+
+def test_where_chance_explains_every_cell_none_is_passed_over():
+    selection = choose(two_groups(120), ks=(3, 4), families=("VVV",)).selection_
+    assert all(cell.fit.certificate.by_chance for cell in selection.candidates)
+    assert [cell.eligible for cell in selection.candidates] == [True, True]
+    assert selection.best.criterion == min(cell.criterion for cell in selection.candidates)
+    assert "Chance explains" in selection.best.fit.certificate.verdict
+
+
 # ---- one table -----------------------------------------------------------------------------------------------------
 
 
@@ -43,7 +81,7 @@ def test_one_table_holds_every_criterion_of_every_candidate(cross_validated):
         assert set(ALL_CRITERIA) <= set(row)
         assert all(isfinite(row[name]) for name in ALL_CRITERIA)
     frame = cross_validated.criteria_
-    assert frame["bic"].is_monotonic_increasing
+    assert frame["bic"][frame["eligible"]].is_monotonic_increasing
     assert len(frame) == 6
 
 
@@ -56,7 +94,7 @@ def test_the_table_holds_the_functions_of_the_fit(cross_validated, name):
 @pytest.mark.parametrize("criterion", [*CRITERIA, "nec"])
 def test_any_criterion_decides(criterion):
     selection = choose(two_groups(120), criterion).selection_
-    assert selection.best.criterion == min(c.criteria[criterion] for c in selection.candidates)
+    assert selection.best.criterion == min(c.criteria[criterion] for c in selection.candidates if not c.by_chance)
     assert selection.best is selection.choices().get(criterion, selection.best)
     assert list(selection.rows()[0])[2] == criterion
 

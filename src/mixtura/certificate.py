@@ -169,14 +169,18 @@ class Certificate:
         spurious = [part for part in self.components if part.spurious]
         if spurious:
             said.append(f"Spurious: {_first_of(spurious)}: {spurious[0].spurious}.")
-        by_chance = [part for part in self.components if part.chance_explains]
-        if by_chance:
-            part = by_chance[0]
-            said.append(
-                f"Chance explains {_first_of(by_chance)}: the {part.count:.1f} rows that it holds gain {part.gain:.1f} by "
-                f"it when each is left out of its fit; among so many rows chance finds a gain of up to {part.chance:.1f}."
-            )
-        return said
+        return [*said, f"C{self.by_chance[1:]}."] if self.by_chance else said
+
+    @property
+    def by_chance(self) -> str:
+        """Which components chance explains, and why; empty where it explains none."""
+        parts = [part for part in self.components if part.chance_explains]
+        if not parts:
+            return ""
+        return (
+            f"chance explains {_first_of(parts)}: the {parts[0].count:.1f} rows that it holds gain {parts[0].gain:.1f} by "
+            f"it when each is left out of its fit; among so many rows chance finds a gain of up to {parts[0].chance:.1f}"
+        )
 
     # ---- other forms -------------------------------------------------------------------------------------------
 

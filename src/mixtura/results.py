@@ -205,6 +205,8 @@ class Candidate:
         Why some of them are NaN.
     starts : StartReport or None
         What the search behind the fit saw.
+    by_chance : bool
+        Whether it is passed over, since chance explains a component of it and not of others.
     """
 
     family: str
@@ -215,12 +217,17 @@ class Candidate:
     criteria: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     starts: StartReport | None = None
+    by_chance: bool = False
 
     @property
     def eligible(self) -> bool:
-        """Whether it may win: fitted, not collapsed, without a degenerate component, and with a criterion that is a number."""
-        sound = self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
-        return sound and isfinite(self.criterion)
+        """Whether it may win: sound, with a criterion that is a number, and not passed over."""
+        return self.is_sound and isfinite(self.criterion) and not self.by_chance
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is fitted, not collapsed and without a degenerate component."""
+        return self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
 
     @property
     def title(self) -> str:
@@ -249,7 +256,7 @@ class Selection:
 
     @property
     def best(self) -> Candidate:
-        """The winner: the lowest criterion among the fits without a degenerate component.
+        """The winner: the lowest criterion among the fits without a component that is degenerate, or that chance explains.
 
         Where there is no such fit, the simplest one: the fewest components, then the lowest criterion.
         """
@@ -294,11 +301,11 @@ class Selection:
         return [_criteria_row(candidate, names) for candidate in ranked]
 
     def choices(self) -> dict[str, Candidate]:
-        """What each criterion would choose among the cells without a degenerate component.
+        """What each criterion would choose among the cells without a degenerate component that are not passed over.
 
         The entropy is left out: it is 0 for one component and so chooses nothing.
         """
-        sound = [c for c in self.candidates if c.fit and not c.fit.degenerate and c.fit.stop is not StopReason.COLLAPSED]
+        sound = [c for c in self.candidates if c.is_sound and not c.by_chance]
         names = dict.fromkeys(name for candidate in sound for name in candidate.criteria if name != "entropy")
         chosen = {}
         for name in names:
@@ -385,7 +392,8 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     kinds = {
         "could not be fitted": [c for c in candidates if c.fit is None],
         "may not win because of degenerate components": [c for c in candidates if c.fit is not None and c.fit.degenerate],
-        "may not win for another reason": [c for c in candidates if c.fit and not c.fit.degenerate and not c.eligible],
+        "may not win because chance explains a component": [c for c in candidates if c.by_chance],
+        "may not win for another reason": [c for c in candidates if c.fit and not (c.fit.degenerate or c.eligible or c.by_chance)],
         "did not converge": [c for c in candidates if c.eligible and c.reason],
     }
     return [

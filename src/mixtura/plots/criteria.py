@@ -197,7 +197,7 @@ def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str])
         grey = colours[cell.family] == GREY
         look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
         ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **look, zorder=2 if grey else 5)
-    return Line2D([], [], linestyle="", color=GREY, label="degenerate,\nnever wins", **_CROSS)
+    return Line2D([], [], linestyle="", color=GREY, label="may not win", **_CROSS)
 
 
 _CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
