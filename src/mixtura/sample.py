@@ -194,7 +194,7 @@ def search_from(
                     larger = survey if undecided else _larger(rows, survey, sample_seed(opening.seed))
                     one = many or stopped.is_set()
                     starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                    exchanging = not exchanged and not stopped.is_set()
+                    exchanging = not exchanged and not stopped.is_set() and (many or larger is not survey)
                     searching = exchanging or (len(starts) > 1 and larger is not survey)
                     rows = (larger.hurried or larger if several else larger) if searching else survey
                     plan = plan if several and searching else replace(plan, effort=None)  # moves have found what they find
