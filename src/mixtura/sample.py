@@ -187,14 +187,15 @@ def search_from(
                 while searching:
                     found = on(rows, starts, sampled(rows))
                     best = found.best.mixture
-                    undecided, exchanged = found.best.degenerate and not stopped.is_set(), rows is not first or not several
+                    exchanged = rows is not first or not several or plan.effort is None or stopped.is_set()
+                    undecided = found.best.degenerate and not stopped.is_set()
                     if undecided and (exchanged or not many):
                         starts, plan = opening.on_all(), replace(plan, effort=None)
                         break
                     larger = survey if undecided else _larger(rows, survey, sample_seed(opening.seed))
                     one = many or stopped.is_set()
                     starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                    exchanging = not exchanged and not stopped.is_set() and (many or larger is not survey)
+                    exchanging = not exchanged and (many or larger is not survey)
                     searching = exchanging or (len(starts) > 1 and larger is not survey)
                     rows = (larger.hurried or larger if several else larger) if searching else survey
                     plan = plan if several and searching else replace(plan, effort=None)  # moves have found what they find
