@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,13 @@ def test_a_row_of_weight_two_is_a_repeated_row():
     times = weights.astype(int)
     twice = deal_of(np.repeat(X, times, axis=0), 2)
     assert level(deal_of(X, 2, weights=weights), labels) == pytest.approx(level(twice, np.repeat(labels, times)), abs=1e-10)
+
+
+def test_the_unit_of_weights_changes_nothing():
+    rng = np.random.default_rng(4)
+    deal = deal_of(rng.standard_normal((30, 2)), 3)
+    small = replace(deal, weights=deal.weights / 1024, unit=1 / 1024)  # a power of two: the same digits
+    np.testing.assert_array_equal(annealed(deal, np.random.default_rng(0)), annealed(small, np.random.default_rng(0)))
 
 
 def test_too_few_rows_are_not_dealt_out():

@@ -33,7 +33,7 @@ SWEEPS = 300
 """How often each row is drawn, on average."""
 
 HOT, COLD = 3.0, 0.6
-"""Temperature at the beginning and at the end, in units of log-likelihood."""
+"""Temperature at the beginning and at the end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,8 @@ class Deal:
         Rows in a group at least.
     narrowest : (d,)
         Variances; what of a covariance is above them must be positive definite.
+    unit : float
+        Of log-likelihood (:attr:`mixtura.survey.Survey.row_weight`).
     """
 
     rows: Array
@@ -60,6 +62,7 @@ class Deal:
     form: Scatter
     needed: int
     narrowest: Array
+    unit: float = 1.0
 
     def groups(self, labels: Labels) -> list[Group]:
         """A partition (n,), group by group."""
@@ -128,7 +131,7 @@ def dealt(deal: Deal, labels: Labels, numbers: Array) -> Labels | None:
         return None
     level = highest = sum(group.level(deal.form) for group in groups)
     best = labels.copy()
-    for temperature, (which, where, chance) in zip(_cooling(len(numbers)), numbers.tolist(), strict=True):
+    for temperature, (which, where, chance) in zip(_cooling(deal.unit, len(numbers)), numbers.tolist(), strict=True):
         change = _change(deal, labels, groups, which, where)
         if change is None or not change.gain >= temperature * log(chance or np.finfo(np.float64).tiny):
             continue
@@ -143,10 +146,10 @@ def dealt(deal: Deal, labels: Labels, numbers: Array) -> Labels | None:
     return best
 
 
-def _cooling(m: int) -> Iterator[float]:
+def _cooling(unit: float, m: int) -> Iterator[float]:
     """Temperatures of m steps."""
     fall = (COLD / HOT) ** (1.0 / max(m, 1))
-    temperature = HOT
+    temperature = HOT * unit
     for _ in range(m):
         temperature *= fall
         yield temperature
@@ -182,6 +185,6 @@ def _change(deal: Deal, labels: Labels, groups: list[Group], which: float, where
 
 def _native(deal: Deal, labels: Labels, numbers: Array) -> Labels | None:
     """See ``native/annealing.cpp``."""
-    settings = (deal.n_groups, deal.form.value, deal.needed, deal.narrowest, HOT, COLD)
+    settings = (deal.n_groups, deal.form.value, deal.needed, deal.narrowest, HOT * deal.unit, COLD * deal.unit)
     best = extension.dealt(deal.rows, deal.weights, labels.astype(np.int64), *settings, numbers)
     return None if best is None else np.asarray(best, dtype=np.intp)

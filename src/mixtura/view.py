@@ -263,7 +263,7 @@ class View:
         survey, own = self.survey, Distinct.of(self.rows, self.weights)
         narrowest = np.maximum(survey.resolution**2 / survey.scale, self.narrowest)
         rows = (own.rows - survey.mean) / np.sqrt(survey.scale)
-        return Deal(rows, own.weights, self.n_components, self.form, self.needed, narrowest)
+        return Deal(rows, own.weights, self.n_components, self.form, self.needed, narrowest, self.row_weight)
 
     def dealt(self, labels: Labels) -> tuple[Part, ...]:
         """A partition of the distinct rows as components."""
