@@ -144,39 +144,45 @@ def _select(
 def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
     """The winner and the runner-up, which people look at, with their certificates; the other cells go without.
 
-    One of which the certificate says that chance explains a component is passed over, and the next one is looked at. Where that
-    leaves none, none is passed over.
+    A winner of which its certificate says that chance explains a component is passed over, and the next one is looked at. Where
+    that leaves none, none is passed over.
     """
 
-    def seen(selection: Selection) -> Selection:
-        cells = {id(cell): _certified(cell, survey, grid, plan) for cell in _unseen(selection)}
-        return replace(selection, candidates=tuple(cells.get(id(cell), cell) for cell in selection.candidates))
+    def seen(cell: Candidate | None) -> Selection:
+        if cell is None or cell.fit is None or cell.fit.certificate is not None:
+            return selection
+        return _with(selection, cell, _certified(cell, survey, grid, plan))
 
     if not any(cell.fit for cell in selection.candidates):
         return selection
-    while selection.ranking and _unseen(selection):
-        selection = seen(selection)
-    return seen(selection if selection.ranking else replace(selection, candidates=tuple(map(_taken_back, selection.candidates))))
+    while selection.ranking:
+        selection = seen(selection.best)
+        winner = selection.best
+        if winner.fit is None or winner.fit.certificate is None or not winner.fit.certificate.by_chance:
+            break
+        selection = _with(selection, winner, replace(winner, reason=winner.fit.certificate.by_chance, by_chance=True))
+    if not selection.ranking:
+        selection = replace(selection, candidates=tuple(map(_taken_back, selection.candidates)))
+    selection = seen(selection.best)
+    return seen(selection.runner_up)
 
 
-def _unseen(selection: Selection) -> list[Candidate]:
-    """Which of the two that people look at have no certificate."""
-    looked_at = [cell for cell in (selection.best, selection.runner_up) if cell is not None]
-    return [cell for cell in looked_at if cell.fit is not None and cell.fit.certificate is None]
+def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:
+    """A selection with something else in the place of a cell."""
+    return replace(selection, candidates=tuple(new if one is cell else one for one in selection.candidates))
 
 
 def _taken_back(cell: Candidate) -> Candidate:
+    """A cell that is not passed over."""
     return replace(cell, by_chance=False, reason=_reason(cell.fit)) if cell.by_chance and cell.fit is not None else cell
 
 
 def _certified(cell: Candidate, survey: Survey, grid: Grid, plan: Plan) -> Candidate:
-    """A cell with its certificate, and with its reason, if that has one."""
+    """A cell with its certificate."""
     assert cell.fit is not None
     family = next(family for family in grid.families if family.name == cell.family)
     regularisation = regularisation_for(family, survey, cell.n_components, grid.constraints)
     fit = certified(cell.fit, survey, family, regularisation, plan.stopping)
-    if fit.certificate is not None and fit.certificate.by_chance and not fit.degenerate:
-        return replace(cell, fit=fit, reason=fit.certificate.by_chance, by_chance=True)
     return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else _reason(fit))
 
 
