@@ -28,7 +28,7 @@ from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
-from mixtura.runs import Plan
+from mixtura.runs import Effort, Plan
 from mixtura.search import Named, named_starts, search, start_report, workers_for
 from mixtura.start_report import StartReport
 from mixtura.stopping import RemainingGain, StoppingRule
@@ -155,58 +155,106 @@ def search_from(
     A sample on which every end is degenerate or collapses decides nothing, and all rows are searched. An interrupt on a sample
     keeps the best mixture so far, evaluated on all rows.
     """
-    stopped = stopped or threading.Event()
-    rows, starts, many = opening.rows, opening.starts, opening.judged is not None
-    first, several = opening.judged or opening.rows, many or (plan.effort is not None and are_several(starts[0][1].n_components))
+    ascent = _Ascent(opening, survey, family, regularisation, plan, stopped or threading.Event())
+    with heeded(ascent.stopped):
+        try:
+            return ascent.to_all_rows()
+        except KeyboardInterrupt:  # before the first mixture of all rows
+            if ascent.best is None:
+                raise
+            kept = replace(em(survey, ascent.best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
+            return SearchResult(kept, (kept,))
+
+
+@dataclass(eq=False)
+class _Ascent:
+    """The way from a sample to all rows, with the best mixture so far and the report of the first search."""
+
+    opening: Opening
+    survey: Survey
+    family: Family
+    regularisation: Regularisation
+    plan: Plan
+    stopped: threading.Event
     best: Mixture | None = None
     report: StartReport | None = None
-    n_parameters = family.n_parameters(starts[0][1].n_components, survey.source.n_features)
 
-    def searched(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
-        names, begins = [name for name, _ in starts], [start for _, start in starts]
-        return search(rows, begins, family, regularisation, plan, stopped, opening.seed, names)
-
-    def on(rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
-        nonlocal report
-        found = searched(rows, starts, plan)
-        report = report or start_report(found, rows, survey.source.n_rows)
-        return replace(found, report=report)
-
-    def sampled(rows: Survey) -> Plan:
-        exchanges = (1 if many else None) if rows is first else EXCHANGES if several else None
-        return _on_sample(plan, survey, rows, exchanges, n_parameters)
-
-    with heeded(stopped):
+    def to_all_rows(self) -> SearchResult:
+        """See :func:`search_from`."""
+        if self.first is self.survey and not self.many:
+            return self.on(self.survey, self.opening.starts, self.plan)
         try:
-            try:
-                if opening.judged is not None:
-                    begun = searched(rows, starts, replace(sampled(rows), effort=None, max_iter=min(plan.max_iter, BEGIN))).best
-                    best, rows = begun.mixture, opening.judged
-                    starts = starts if begun.degenerate else [(starts[0][0], best)]
-                searching = many or rows is not survey
-                while searching:
-                    found = on(rows, starts, sampled(rows))
-                    best = found.best.mixture
-                    exchanged = rows is not first or not several or plan.effort is None or stopped.is_set()
-                    undecided = found.best.degenerate and not stopped.is_set()
-                    if undecided and (exchanged or not many):
-                        starts, plan = opening.on_all(), replace(plan, effort=None)
-                        break
-                    larger = survey if undecided else _larger(rows, survey, sample_seed(opening.seed))
-                    one = many or stopped.is_set()
-                    starts = [(ON_SAMPLE, each) for each in ([best] if one else finalists(found, rows, larger))]
-                    exchanging = not exchanged and (many or larger is not survey)
-                    searching = exchanging or (len(starts) > 1 and larger is not survey)
-                    rows = (larger.hurried or larger if several else larger) if searching else survey
-                    plan = plan if several and searching else replace(plan, effort=None)  # moves have found what they find
-            except CollapseError:
-                starts = opening.on_all()
-            return on(survey, starts, plan)
-        except KeyboardInterrupt:  # before the first mixture of all rows
-            if best is None:
-                raise
-            kept = replace(em(survey, best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
-            return SearchResult(kept, (kept,))
+            starts = self.from_samples()
+        except CollapseError:
+            return self.on(self.survey, self.opening.on_all(), self.plan)
+        return self.on(self.survey, starts, replace(self.plan, effort=None))  # moves have found what they find
+
+    def from_samples(self) -> Sequence[Named]:
+        """Where to begin on all rows, after one sample or more."""
+        rows, starts, effort = self.first, self.begun() if self.many else self.opening.starts, self.plan.effort
+        while True:
+            found = self.on(rows, starts, self.sampled(rows, effort))
+            self.best = found.best.mixture
+            stopped = self.stopped.is_set()
+            undecided, exchanged = found.best.degenerate and not stopped, rows is not self.first or not self.exchanges or stopped
+            if undecided and (exchanged or not self.many):
+                return self.opening.on_all()
+            larger = self.survey if undecided else _larger(rows, self.survey, sample_seed(self.opening.seed))
+            ends = [self.best] if self.many or stopped else finalists(found, rows, larger)
+            starts = [(ON_SAMPLE, end) for end in ends]
+            exchanging = not exchanged and (self.many or larger is not self.survey)
+            if not exchanging and (len(ends) == 1 or larger is self.survey):
+                return starts
+            rows, effort = (larger.hurried or larger, effort) if self.several else (larger, None)
+
+    @property
+    def many(self) -> bool:
+        """Whether components are so many that they are exchanged from the beginning."""
+        return self.opening.judged is not None
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether components are exchanged on a larger sample."""
+        return self.plan.effort is not None and (self.many or are_several(self.n_components))
+
+    @property
+    def several(self) -> bool:
+        """Whether what a larger sample is for can be read in a hurry."""
+        return self.many or self.exchanges
+
+    @property
+    def first(self) -> Survey:
+        """The rows of the first search."""
+        return self.opening.judged or self.opening.rows
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.opening.starts[0][1].n_components
+
+    def begun(self) -> Sequence[Named]:
+        """Where the search for many components begins, which fewer rows tell."""
+        plan = replace(self.sampled(self.opening.rows, None), max_iter=min(self.plan.max_iter, BEGIN))
+        begun = self.searched(self.opening.rows, self.opening.starts, plan).best
+        self.best = begun.mixture
+        return self.opening.starts if begun.degenerate else [(self.opening.starts[0][0], self.best)]
+
+    def sampled(self, rows: Survey, effort: Effort | None) -> Plan:
+        """How some of the rows are searched."""
+        exchanges = (1 if self.many else None) if rows is self.first else EXCHANGES if self.several else None
+        n_parameters = self.family.n_parameters(self.n_components, self.survey.source.n_features)
+        return _on_sample(replace(self.plan, effort=effort), self.survey, rows, exchanges, n_parameters)
+
+    def on(self, rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+        """A search with the report of the first one."""
+        found = self.searched(rows, starts, plan)
+        self.report = self.report or start_report(found, rows, self.survey.source.n_rows)
+        return replace(found, report=self.report)
+
+    def searched(self, rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+        """A search of some of the rows."""
+        names, begins = [name for name, _ in starts], [start for _, start in starts]
+        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.opening.seed, names)
 
 
 # ---- on a sample -----------------------------------------------------------------------------------------------------
