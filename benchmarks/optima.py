@@ -339,7 +339,7 @@ def draw(table: Table, figure: Figure) -> None:
         axes.grid(color=PALE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[-1].legend(loc="lower left", frameon=True, edgecolor=PALE, fontsize=8)
+    figure.axes[-1].legend(loc="upper left", frameon=True, edgecolor=PALE, fontsize=8)
 
 
 # ---- the table of best known optima --------------------------------------------------------------------------------
