@@ -94,7 +94,7 @@ class Escape:
             return
         if is_crowded(self.n_components):
             self._exchange(self.best, effort, rng)
-        elif are_several(self.n_components) and self._tells_cuts:
+        elif are_several(self.n_components) and effort.size == 1.0 and self._tells_cuts:  # else on a larger sample
             begin = self.best
             self._settled([begin, *self._surely_exchanged(begin, EXCHANGES, rng)][-1], begin)
         in_vain, again, end = 0, 0, monotonic() + effort.seconds
