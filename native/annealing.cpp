@@ -14,7 +14,7 @@
 namespace mixtura {
 namespace {
 
-// D columns, or any (0). With their number known a change takes a third of the time.
+// D columns, or any (0). With their number known (3) a change took less than half of the time.
 template <std::size_t D>
 class Table {
     using Mean = std::conditional_t<D == 0, Numbers, std::array<double, D>>;

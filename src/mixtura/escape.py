@@ -122,11 +122,10 @@ class Escape:
 
     def _exchange(self, fit: FitResult, effort: Effort, rng: np.random.Generator) -> None:
         """Exchanges, followed for a few steps, as long as they lead higher, or to its end where one may; then on to the end."""
-        runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
+        runs = self.runs
         begin, in_vain, end = fit, 0, monotonic() + effort.seconds
         while in_vain < EXCHANGES_IN_VAIN and monotonic() < end and not runs.stopped.is_set():
             found = self._swapped(fit, rng, drawn=in_vain > 0, daring=True)
-            self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             legs = [] if found is None else [Leg(0, found.moments)]
             news = [new for new in runs.of(legs, runs.short, FIRST_STEPS, False, False) if isinstance(new, FitResult)]
             in_vain += 1
@@ -142,10 +141,9 @@ class Escape:
 
     def _surely_exchanged(self, fit: FitResult, times: int, rng: np.random.Generator) -> Iterator[FitResult]:
         """One after the other, exchanges that are sure to gain, each followed for a few steps."""
-        runs, n, K = self.runs, self.runs.survey.source.n_rows, fit.n_components
+        runs = self.runs
         for _ in range(times):
             found = self._swapped(fit, rng, drawn=False, daring=False)
-            self.spent += K * COST_OF_A_RUN + FIRST_STEPS * n * K
             if found is None or runs.stopped.is_set():
                 return
             (new,) = runs.of([Leg(0, found.moments)], runs.short, FIRST_STEPS, judge=True, told=False)
@@ -161,8 +159,9 @@ class Escape:
         self.log.append(Run("exchange", True, fit.trace[-1], fit.n_iter, end))
 
     def _swapped(self, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool) -> Exchange | None:
-        """Where some swaps of a fit lead."""
-        runs = self.runs
+        """Where some swaps of a fit lead; it is paid for with the first steps that follow."""
+        runs, K = self.runs, fit.n_components
+        self.spent += K * COST_OF_A_RUN + FIRST_STEPS * runs.survey.source.n_rows * K
         workers = runs.survey.backend.threads
         data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
         return exchange(*data, rng, drawn=drawn, daring=daring, workers=workers, stopped=runs.stopped)

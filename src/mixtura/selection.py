@@ -149,6 +149,7 @@ def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: P
     """
 
     def seen(cell: Candidate | None) -> Selection:
+        """The selection with the certificate of a cell."""
         if cell is None or cell.fit is None or cell.fit.certificate is not None:
             return selection
         return _with(selection, cell, _certified(cell, survey, grid, plan))
