@@ -17,13 +17,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "alignments.hpp"
-#include "annealing.hpp"
-#include "arrivals.hpp"
 #include "axes.hpp"
 #include "dense.hpp"
 #include "hierarchy.hpp"
-#include "insertions.hpp"
 #include "order.hpp"
 #include "rate.hpp"
 #include "runtime.hpp"
@@ -57,11 +53,6 @@ Scatter scatter_named(const std::string& name) {
     if (name == "total") return Scatter::total;
     if (name == "dense") return Scatter::dense;
     throw std::invalid_argument("scatter must be trace, diagonal, total or dense");
-}
-
-Form form_named(const std::string& name) {
-    const Scatter kind = scatter_named(name);
-    return kind == Scatter::trace ? Form::spherical : kind == Scatter::diagonal ? Form::diagonal : Form::dense;
 }
 
 Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener) {
@@ -239,11 +230,11 @@ Own array_of(const Numbers& numbers, const std::vector<std::size_t>& shape) {
 Numbers numbers_of(const Vector& v) { return Numbers(v.data(), v.data() + v.shape(0)); }
 Numbers numbers_of(const Matrix& m) { return Numbers(m.data(), m.data() + m.shape(0) * m.shape(1)); }
 
-Setting setting_of(const std::string& family, const Vector& scale, double floor, bool equal_weights, std::size_t d) {
+Setting setting_of(const std::string& family, const Vector& floor, bool equal_weights, std::size_t d) {
     const Law* law = law_named(family);
     demand(law, "the family has no law here");
-    demand(scale.shape(0) == d, "scale must have one value per column");
-    return Setting{law, numbers_of(scale), floor, equal_weights};
+    demand(floor.shape(0) == d, "floor must have one value per column");
+    return Setting{law, numbers_of(floor), equal_weights};
 }
 
 Moments moments_of(const Law& law, const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
@@ -276,9 +267,9 @@ nb::tuple parts_of(const Mixture& m) {
 }
 
 // One M-step on its own: the parts of the mixture, or the component that collapsed.
-nb::object one_m_step(const std::string& family, const Vector& scale, double floor, bool equal_weights, const Matrix& about,
+nb::object one_m_step(const std::string& family, const Vector& floor, bool equal_weights, const Matrix& about,
                       const Vector& counts, const Matrix& first, const Vector& second, nb::object previous) {
-    const Setting setting = setting_of(family, scale, floor, equal_weights, about.shape(1));
+    const Setting setting = setting_of(family, floor, equal_weights, about.shape(1));
     Mixture before, out;
     if (!previous.is_none()) {
         before = mixture_of(*setting.law, nb::cast<Vector>(previous[0]), nb::cast<Matrix>(previous[1]), nb::cast<Vector>(previous[2]),
@@ -296,157 +287,14 @@ double largest_real(const Matrix& hessenberg) {
     return largest_real_part(used.data(), hessenberg.shape(0));
 }
 
-// A fit that moves leave, with the arrays that describe it.
-class HeldOrigin {
-public:
-    HeldOrigin(Matrix rows, Vector weights, Matrix posteriors, Vector counts, Matrix means, Cube covariances, Matrix pooled, double row_weight)
-        : rows_(rows), posteriors_(posteriors), means_(means), pooled_(pooled), weights_(weights), counts_(counts), covariances_(covariances) {
-        const std::size_t n = rows.shape(0), d = rows.shape(1), K = means.shape(0);
-        demand(n > 0 && d > 0 && K > 0 && weights.shape(0) == n && posteriors.shape(0) == n && posteriors.shape(1) == K, "rows differ in number");
-        demand(counts.shape(0) == K && means.shape(1) == d && covariances.shape(0) == K && covariances.shape(1) == d &&
-                   covariances.shape(2) == d && pooled.shape(0) == d && pooled.shape(1) == d, "components have the wrong shape");
-        origin_ = {rows.data(), weights.data(), posteriors.data(), n, d, K, counts.data(), means.data(), covariances.data(), pooled.data(),
-                   row_weight};
-    }
-
-    const Origin& operator*() const { return origin_; }
-
-    // See `flat_arrivals` of src/mixtura/arrivals.py.
-    std::vector<Arrival> arrivals(const Matrix& table, const Vector& weights, const Matrix& means, const Cube& covariances) const {
-        const std::size_t d = origin_.d;
-        demand(table.shape(1) == 5 && means.shape(0) == weights.shape(0) && covariances.shape(0) == weights.shape(0), "arrivals have the wrong shape");
-        demand(weights.shape(0) == 0 || (means.shape(1) == d && covariances.shape(1) == d && covariances.shape(2) == d), "parts have the wrong shape");
-        std::vector<Arrival> come;
-        std::size_t given = 0;
-        for (std::size_t i = 0; i < table.shape(0); ++i) {
-            const double* e = table.data() + 5 * i;
-            switch (static_cast<int>(e[0])) {
-                case 0: come.push_back({Arrival::Kind::around, row(e[1]), -1, component(e[3], -1), -1, e[2]}); break;
-                case 1: come.push_back({Arrival::Kind::cut, row(e[1]), row(e[2]), component(e[3], 0), component(e[4], -1)}); break;
-                case 2: come.push_back({Arrival::Kind::joined, -1, -1, component(e[1], 0), component(e[2], 0)}); break;
-                default:
-                    demand(given < weights.shape(0), "a given part is missing");
-                    come.push_back({Arrival::Kind::given, -1, -1, -1, -1, weights.data()[given], means.data() + given * d,
-                                    covariances.data() + given * d * d});
-                    ++given;
-            }
-        }
-        return come;
-    }
-
-private:
-    std::ptrdiff_t row(double number) const {
-        demand(number >= 0.0 && number < static_cast<double>(origin_.n), "there is no such row");
-        return static_cast<std::ptrdiff_t>(number);
-    }
-
-    std::ptrdiff_t component(double number, double least) const {
-        demand(number >= least && number < static_cast<double>(origin_.K), "there is no such component");
-        return static_cast<std::ptrdiff_t>(number);
-    }
-
-    Matrix rows_, posteriors_, means_, pooled_;
-    Vector weights_, counts_;
-    Cube covariances_;
-    Origin origin_;
-};
-
-// Gain, weight, mean and covariance after the new component has settled; None where it does not last.
-nb::object settled(const HeldOrigin& origin, Insertion start, const Vector& log_density, const std::string& form, double fewest,
-                   double narrowest, const Vector& scale) {
-    const std::size_t d = (*origin).d;
-    demand(log_density.shape(0) == (*origin).n && scale.shape(0) == d, "log_density or scale has the wrong shape");
-    const Form shape = form_named(form);
-    {
-        nb::gil_scoped_release released;
-        settle(*origin, log_density.data(), shape, fewest, narrowest, scale.data(), start);
-    }
-    if (std::isnan(start.gain)) return nb::none();
-    return nb::make_tuple(start.gain, start.weight, array_of(start.mean, {d}), array_of(start.covariance, {d, d}));
-}
-
-nb::object insert_part(const HeldOrigin& origin, double weight, const Vector& mean, const Matrix& covariance, const Vector& log_density,
-                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
-    const std::size_t d = (*origin).d;
-    demand(mean.shape(0) == d && covariance.shape(0) == d && covariance.shape(1) == d, "the part has the wrong shape");
-    return settled(origin, {0.0, weight, numbers_of(mean), numbers_of(covariance)}, log_density, form, fewest, narrowest, scale);
-}
-
-nb::object insert_flat(const HeldOrigin& origin, const Vector& seeds, const Vector& axes, std::size_t n_rows, const Vector& log_density,
-                       const std::string& form, double fewest, double narrowest, const Vector& scale) {
-    const std::size_t d = (*origin).d;
-    demand(seeds.shape(0) == d && axes.shape(0) == d && seeds.data()[0] >= 0.0, "seeds and axes must have one number per column");
-    std::vector<std::ptrdiff_t> through, along;
-    for (std::size_t j = 0; j < d; ++j) {
-        demand(seeds.data()[j] < static_cast<double>((*origin).n), "there is no such row");
-        through.push_back(static_cast<std::ptrdiff_t>(seeds.data()[j])), along.push_back(axes.data()[j] != 0.0);
-    }
-    Insertion start;
-    if (!near_flat(*origin, {through.data(), along.data(), n_rows}, start)) return nb::none();
-    return settled(origin, std::move(start), log_density, form, fewest, narrowest, scale);
-}
-
-using Integers = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Places = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-using AxesIn = nb::ndarray<const std::int64_t, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-// Gains, and the rows of each group, of which the rest is -1.
-nb::tuple aligned(const Matrix& white, const Matrix& scaled, const Vector& weights, const Vector& log_density, const std::string& kind,
-                  const Integers& pivots, const Integers& reaches, const Places& places, const AxesIn& axes, const std::string& form,
-                  std::size_t smallest, std::size_t largest, const Vector& grid, double narrowest, std::size_t keep) {
-    const std::size_t n = white.shape(0), d = white.shape(1);
-    const auto inside = [](const std::int64_t* values, std::size_t many, std::size_t below) {
-        return std::all_of(values, values + many, [&](std::int64_t value) { return value >= 0 && value < static_cast<std::int64_t>(below); });
-    };
-    demand(n > 0 && d > 0 && scaled.shape(0) == n && scaled.shape(1) == d && weights.shape(0) == n && log_density.shape(0) == n, "rows differ in number");
-    demand(grid.shape(0) == d && axes.shape(1) == d && places.shape(0) == reaches.shape(0), "columns or reaches differ in number");
-    demand(inside(pivots.data(), pivots.size(), n) && inside(reaches.data(), reaches.size(), n + 1) && inside(places.data(), places.size(), n), "there is no such row");
-    demand(smallest > 0 && smallest <= largest && keep > 0, "groups must have some rows");
-    demand(kind == "near" || kind == "windows" || kind == "axes", "kind must be near, windows or axes");
-    const auto which = kind == "near" ? Alignment::Kind::near : kind == "windows" ? Alignment::Kind::windows : Alignment::Kind::axes;
-    demand(which != Alignment::Kind::windows || places.shape(2) + 2 == d, "windows go round d - 1 rows");
-    const Alignment a{white.data(), scaled.data(), weights.data(), log_density.data(), n, d, which, pivots.data(), pivots.size(),
-                      reaches.data(), reaches.size(), places.data(), places.shape(1), places.shape(2), axes.data(), axes.shape(0),
-                      form_named(form), smallest, largest, grid.data(), narrowest, keep};
-    std::vector<Group> groups;
-    {
-        nb::gil_scoped_release released;
-        groups = align(a);
-    }
-    Numbers gains, rows(groups.size() * largest, -1.0);
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-        gains.push_back(groups[g].gain);
-        std::copy(groups[g].rows.begin(), groups[g].rows.end(), rows.begin() + static_cast<std::ptrdiff_t>(g * largest));
-    }
-    return nb::make_tuple(array_of(gains, {groups.size()}), array_of(rows, {groups.size(), largest}));
-}
-
-// The best partition on the way from another one, as floats; None where that has a group that may not be.
-nb::object dealt(const Matrix& rows, const Vector& weights, const Integers& labels, std::size_t K, const std::string& form, std::size_t needed,
-                 const Vector& narrowest, double hot, double cold, const Matrix& numbers) {
-    const std::size_t n = rows.shape(0), d = rows.shape(1);
-    demand(n > 0 && d > 0 && weights.shape(0) == n && labels.shape(0) == n && narrowest.shape(0) == d, "rows or columns differ in number");
-    demand(K > 1 && needed > 0 && hot > 0.0 && cold > 0.0 && numbers.shape(1) == 3, "groups, temperatures or numbers are missing");
-    demand(std::all_of(labels.data(), labels.data() + n, [&](std::int64_t k) { return k >= 0 && k < static_cast<std::int64_t>(K); }), "there is no such group");
-    demand(std::all_of(numbers.data(), numbers.data() + numbers.size(), [](double number) { return number >= 0.0 && number < 1.0; }), "numbers must be below 1");
-    std::vector<std::int64_t> own(labels.data(), labels.data() + n);
-    const Deal whole{rows.data(), weights.data(), n, d, K, form_named(form), needed, narrowest.data(), hot, cold, numbers.data(), numbers.shape(0)};
-    bool possible;
-    {
-        nb::gil_scoped_release released;
-        possible = deal(whole, own.data());
-    }
-    return possible ? nb::cast(array_of(Numbers(own.begin(), own.end()), {n})) : nb::none();
-}
-
 // A walk with the arrays that it reads, which must not be freed before it.
 class HeldWalk {
 public:
-    HeldWalk(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& scale, double floor, bool equal_weights,
+    HeldWalk(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& floor, bool equal_weights,
              const std::string& measure, double tolerance, double safety, std::size_t window, const Vector& units,
              bool accelerated, std::size_t threads, bool single_products)
         : rows_(rows), weights_(weights),
-          walk_(data(threads, single_products), setting_of(family, scale, floor, equal_weights, rows.shape(1)),
+          walk_(data(threads, single_products), setting_of(family, floor, equal_weights, rows.shape(1)),
                 Rule{measure_named(measure), tolerance, safety, window}, units_of(units, rows), accelerated) {}
 
     std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
@@ -462,33 +310,6 @@ public:
         const Mixture start = mixture_of(walk_.law(), weights, means, values, axes);
         nb::gil_scoped_release released;
         return walk_.begin(start, trace, kept);
-    }
-
-    // False where the departure leads nowhere, or to a singular mixture.
-    bool begin_with_departure(const HeldOrigin& origin, const std::vector<std::size_t>& gone, const Matrix& table, const Vector& weights,
-                              const Matrix& means, const Cube& covariances) {
-        demand((*origin).d == rows_.shape(1), "the origin and rows must have as many columns");
-        const std::vector<Arrival> arrivals = origin.arrivals(table, weights, means, covariances);
-        nb::gil_scoped_release released;
-        Moments start;
-        return depart(*origin, gone, arrivals, walk_.law().needs, start) && walk_.begin(start) < 0;
-    }
-
-    // Why it ended, and whether it was followed further than its first steps.
-    nb::tuple pursue(double level, double hope, double far, double behind, std::size_t first_steps, std::size_t round, std::size_t most,
-                     double fewest, double narrowest, const std::string& measure, double tolerance, double safety, std::size_t window,
-                     bool accelerated, nb::object stopped) {
-        demand(!walk_.trace().empty(), "a walk begins before it goes on");
-        const Pursuit pursuit{level, hope, far, behind, first_steps, round, most,
-                              Rule{measure_named(measure), tolerance, safety, window}, accelerated, fewest, narrowest};
-        const Walk::Pause pause = listening(stopped);
-        bool followed = false;
-        Event event;
-        {
-            nb::gil_scoped_release released;
-            event = walk_.pursue(pursuit, pause, followed);
-        }
-        return nb::make_tuple(NAMES[static_cast<std::size_t>(event)], followed);
     }
 
     std::string onward(std::size_t most, std::size_t next_look, nb::object stopped) {
@@ -512,6 +333,10 @@ public:
         const Moments& m = walk_.moments();
         return nb::make_tuple(m.log_likelihood, m.entropy, m.certainty, m.total());
     }
+    nb::tuple moments() const { // counts, first and second moments about the means of the mixture
+        const Moments& m = walk_.moments();
+        return nb::make_tuple(array_of(m.counts, {m.K}), array_of(m.first, {m.K, m.d}), array_of(m.second, {m.second.size()}));
+    }
     const Numbers& trace() const { return walk_.trace(); }
     const Numbers& plain() const { return walk_.plain(); }
     double objective() const { return walk_.trace().back(); }
@@ -524,7 +349,7 @@ public:
     std::size_t chart_size() const { return walk_.chart_size(); }
 
 private:
-    static constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed", "degenerate"}; // of events
+    static constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed"}; // of events
 
     static Measure measure_named(const std::string& name) {
         if (name == "remaining_gain") return Measure::remaining_gain;
@@ -609,42 +434,25 @@ NB_MODULE(_native, m) {
     m.def("compact_order", &order_rows, "rows"_a.noconvert(), "scale"_a.noconvert(), "together"_a, "order"_a.noconvert(),
           "A permutation in which rows that are near each other stand together.");
     m.def("has_law", &has_law, "family"_a, "Whether the M-step of a family is here.");
-    m.def("m_step", &one_m_step, "family"_a, "scale"_a.noconvert(), "floor"_a, "equal_weights"_a, "about"_a.noconvert(),
+    m.def("m_step", &one_m_step, "family"_a, "floor"_a.noconvert(), "equal_weights"_a, "about"_a.noconvert(),
           "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(),
           "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
     m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
-    nb::class_<HeldOrigin>(m, "Origin", "A fit that moves leave; use mixtura.view.View.native.")
-        .def(nb::init<Matrix, Vector, Matrix, Vector, Matrix, Cube, Matrix, double>(), "rows"_a.noconvert(), "weights"_a.noconvert(),
-             "posteriors"_a.noconvert(), "counts"_a.noconvert(), "means"_a.noconvert(), "covariances"_a.noconvert(), "pooled"_a.noconvert(),
-             "row_weight"_a);
-    m.def("insert_part", &insert_part, "origin"_a, "weight"_a, "mean"_a.noconvert(), "covariance"_a.noconvert(), "log_density"_a.noconvert(),
-          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "One more component from this start: its gain and where it settles.");
-    m.def("insert_flat", &insert_flat, "origin"_a, "seeds"_a.noconvert(), "axes"_a.noconvert(), "n_rows"_a, "log_density"_a.noconvert(),
-          "form"_a, "fewest"_a, "narrowest"_a, "scale"_a.noconvert(), "The same from the rows that are nearest to a flat.");
-    m.def("dealt", &dealt, "rows"_a.noconvert(), "weights"_a.noconvert(), "labels"_a.noconvert(), "n_groups"_a, "form"_a, "needed"_a,
-          "narrowest"_a.noconvert(), "hot"_a, "cold"_a, "numbers"_a.noconvert());
-    m.def("aligned", &aligned, "white"_a.noconvert(), "scaled"_a.noconvert(), "weights"_a.noconvert(), "log_density"_a.noconvert(), "kind"_a,
-          "pivots"_a.noconvert(), "reaches"_a.noconvert(), "places"_a.noconvert(), "axes"_a.noconvert(), "form"_a, "smallest"_a, "largest"_a,
-          "grid"_a.noconvert(), "narrowest"_a, "keep"_a, "Groups of rows around each pivot: gains, and rows.");
     nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
-        .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, double, bool, const std::string&, double, double,
+        .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, bool, const std::string&, double, double,
                       std::size_t, const Vector&, bool, std::size_t, bool>(),
-             "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "scale"_a.noconvert(), "floor"_a, "equal_weights"_a,
+             "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "floor"_a.noconvert(), "equal_weights"_a,
              "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a,
              "single_products"_a)
         .def("begin_with_moments", &HeldWalk::begin_with_moments, "about"_a.noconvert(), "counts"_a.noconvert(),
              "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")
         .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "weights"_a.noconvert(), "means"_a.noconvert(),
              "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
-        .def("begin_with_departure", &HeldWalk::begin_with_departure, "origin"_a, "gone"_a, "arrivals"_a.noconvert(), "weights"_a.noconvert(),
-             "means"_a.noconvert(), "covariances"_a.noconvert(), "False where it leads nowhere, or to a singular mixture.")
-        .def("pursue", &HeldWalk::pursue, "level"_a, "hope"_a, "far"_a, "behind"_a, "first_steps"_a, "round"_a, "most"_a, "fewest"_a, "narrowest"_a, "measure"_a,
-             "tolerance"_a, "safety"_a, "window"_a, "accelerated"_a, "stopped"_a.none(),
-             "As far as it may lead above a level: why it ended, and whether it went further than its first steps.")
         .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
         .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
         .def("aim_at", &HeldWalk::aim_at, "tolerance"_a, "Another tolerance for the rule from now on.")
         .def("mixture", &HeldWalk::mixture, "Weights, means, values, whiteners and common axes (as rows).")
+        .def("moments", &HeldWalk::moments, "Counts, first and second moments of the last E-step.")
         .def("sums", &HeldWalk::sums, "Log-likelihood, entropy, certainty and total.")
         .def_prop_ro("trace", &HeldWalk::trace, nb::rv_policy::copy)
         .def_prop_ro("plain", &HeldWalk::plain, nb::rv_policy::copy)

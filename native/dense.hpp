@@ -130,30 +130,4 @@ inline void along_axes(const double* axes, const double* spreads, std::size_t n,
         }
 }
 
-// Orthonormal vectors of length d, one after the other, that span what they were extended by (Gram and Schmidt).
-struct Span {
-    std::size_t d;
-    std::vector<double> basis = {};
-
-    // What is left of a vector without what is spanned.
-    void reject(std::vector<double>& v) const {
-        for (std::size_t b = 0; b < basis.size(); b += d) {
-            double dot = 0.0;
-            for (std::size_t j = 0; j < d; ++j) dot += basis[b + j] * v[j];
-            for (std::size_t j = 0; j < d; ++j) v[j] -= dot * basis[b + j];
-        }
-    }
-
-    // False where the vector adds no direction.
-    bool extend(std::vector<double> v) {
-        constexpr double NO_DIRECTION = 1e-12; // as in src/mixtura/arrays.py
-        reject(v);
-        double length = 0.0;
-        for (const double value : v) length += value * value;
-        if (!(length > NO_DIRECTION)) return false;
-        for (const double value : v) basis.push_back(value / std::sqrt(length));
-        return true;
-    }
-};
-
 } // namespace mixtura

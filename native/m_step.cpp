@@ -375,25 +375,25 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
 }
 
 // No direction below the floor.
-void lift(Evidence& e, const Numbers& scale, double floor) {
+void lift(Evidence& e, const Numbers& floor) {
     const std::size_t d = e.d;
     if (e.form != Form::dense) {
-        const double widest = *std::max_element(scale.begin(), scale.end());
+        const double widest = *std::max_element(floor.begin(), floor.end());
         for (std::size_t i = 0; i < e.average.size(); ++i) {
-            const double lowest = floor * (e.form == Form::spherical ? widest : scale[i % d]);
+            const double lowest = e.form == Form::spherical ? widest : floor[i % d];
             if (e.average[i] < lowest) e.average[i] = lowest, e.lifted = true;
         }
         return;
     }
     for (std::size_t f = 0; f < e.F; ++f) {
         double* S = &e.average[f * e.size];
-        if (exceeds(S, d, floor, scale.data())) continue;
+        if (exceeds(S, d, 1.0, floor.data())) continue;
         Numbers values(d), axes(e.size);
-        for (std::size_t i = 0; i < e.size; ++i) S[i] /= std::sqrt(scale[i / d]) * std::sqrt(scale[i % d]);
+        for (std::size_t i = 0; i < e.size; ++i) S[i] /= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
         eigen(S, d, values.data(), axes.data());
-        for (double& value : values) value = std::max(value, floor);
+        for (double& value : values) value = std::max(value, 1.0);
         along_axes(axes.data(), values.data(), d, S);
-        for (std::size_t i = 0; i < e.size; ++i) S[i] *= std::sqrt(scale[i / d]) * std::sqrt(scale[i % d]);
+        for (std::size_t i = 0; i < e.size; ++i) S[i] *= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
         e.lifted = true;
     }
 }
@@ -421,14 +421,14 @@ double fit(const Evidence& e, const Mixture& mixture) {
 }
 
 // The first covariance that is singular or not a number, or -1; without a floor, singular to rounding in its own units.
-std::ptrdiff_t first_unsound(const Mixture& mixture, double floor) {
+std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
     const std::size_t size = mixture.size(), d = mixture.d;
     for (std::size_t f = 0; f < mixture.F; ++f) {
         const double* values = &mixture.values[f * size];
         bool sound = std::all_of(values, values + size, [](double v) { return std::isfinite(v); });
         if (mixture.form != Form::dense) {
             sound = sound && std::all_of(values, values + size, [](double v) { return v > 0.0; });
-        } else if (sound && floor == 0.0) {
+        } else if (sound && !has_floor) {
             Numbers own(d);
             for (std::size_t j = 0; j < d; ++j) own[j] = values[j * (d + 1)];
             sound = std::all_of(own.begin(), own.end(), [](double v) { return v > 0.0; }) &&
@@ -491,9 +491,10 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
         }
     }
     Evidence evidence = evidence_of(setting, m, shift);
-    if (setting.floor > 0.0) lift(evidence, setting.scale, setting.floor);
+    const bool has_floor = setting.has_floor();
+    if (has_floor) lift(evidence, setting.floor);
     if (!law.estimate(evidence, previous, out)) return 0;
-    std::ptrdiff_t singular = first_unsound(out, setting.floor);
+    std::ptrdiff_t singular = first_unsound(out, has_floor);
     if (singular < 0) singular = complete(out);
     if (singular >= 0) return singular;
     if (law.shares_some && evidence.lifted && previous && !(fit(evidence, out) >= fit(evidence, *previous))) {

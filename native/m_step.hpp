@@ -1,6 +1,7 @@
 // The M-step of the families: from moments to a mixture.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -29,12 +30,16 @@ struct Law {
 // The law of that name, or null for a family that has none here.
 const Law* law_named(const std::string& name);
 
-// What every M-step of a fit respects: the law, a floor under eigenvalues in units of `scale` (0 for none), equal proportions.
+// What every M-step of a fit respects: the law, variances of the columns below which no covariance falls in any direction (0 for none),
+// equal proportions.
 struct Setting {
     const Law* law;
-    Numbers scale;
-    double floor;
+    Numbers floor;
     bool equal_weights;
+
+    bool has_floor() const {
+        return std::all_of(floor.begin(), floor.end(), [](double lowest) { return lowest > 0.0; });
+    }
 };
 
 // The mixture of these moments into `out`, which must be neither of the others; -1, or the component that collapsed.

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t PLAIN_BEFORE_LEAPS = 5; // as in src/mixtura/walk.py
 constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/acceleration.py
-constexpr std::size_t LONG_WINDOW = 5; // of an estimate of the gain that is left, as in src/mixtura/stopping.py
 constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
@@ -137,44 +136,6 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
         if (n_iter_ >= next_look && rule_.satisfied(plain_, moments_.total())) return Event::look;
     }
     return Event::spent;
-}
-
-// Whether a gain that is left, or else the last one, may lead above the level.
-bool Walk::promises(const Pursuit& p, double left, double otherwise) const {
-    return trace_.back() + (std::isfinite(left) ? p.hope * left : otherwise) >= p.level - p.behind;
-}
-
-// Whether all variances, along axes or of columns, are above `bound` in units of `scale`.
-bool wider(const double* values, Form form, std::size_t d, double bound, const double* scale) {
-    if (form == Form::dense) return exceeds(values, d, bound, scale);
-    for (std::size_t j = 0; j < d; ++j)
-        if (!(values[form == Form::diagonal ? j : 0] > bound * scale[j])) return false;
-    return true;
-}
-
-bool Walk::is_degenerate(const Pursuit& p) const {
-    for (const double count : moments_.counts)
-        if (count < p.fewest) return true;
-    for (std::size_t f = 0; p.narrowest > 0.0 && f < mixture_.F; ++f)
-        if (!wider(&mixture_.values[f * mixture_.size()], mixture_.form, mixture_.d, p.narrowest, units_.data())) return true;
-    return false;
-}
-
-Event Walk::pursue(const Pursuit& p, const Pause& pause, bool& followed) {
-    followed = false;
-    Event event = onward(p.first_steps, 0, pause);
-    const std::size_t n = trace_.size();
-    const double last = n > 1 ? trace_[n - 1] - trace_[n - 2] : UNKNOWN;
-    const double left = event == Event::fell ? 0.0 : remaining_gain(plain_, LONG_WINDOW); // a rounding below the last level is the end
-    if (event == Event::collapsed || !(promises(p, left, p.far * last))) return event;
-    followed = true;
-    rule_ = p.rule, accelerated_ = p.accelerated;
-    for (;;) {
-        if (is_degenerate(p)) return Event::degenerate;
-        if (event == Event::collapsed || event == Event::fell || n_iter_ >= p.most) return event;
-        event = onward(std::min(p.round, p.most - n_iter_), 0, pause);
-        if (event != Event::spent || !promises(p, remaining_gain(trace_, LONG_WINDOW), HUGE_VAL)) return event;
-    }
 }
 
 // ---- leaps: src/mixtura/acceleration.py -----------------------------------------------------------------------------------

@@ -34,18 +34,7 @@ double remaining_gain(const Numbers& trace, std::size_t window);
 double rounding(double objective);
 
 // Why a walk has come to a halt.
-enum class Event { spent, look, fell, collapsed, degenerate };
-
-// How far a walk that should lead above a level is followed (src/mixtura/excursions.py): some first steps, and if what they say of the
-// gain that is left gives hope, rounds of some more, as long as there is hope and no component is degenerate.
-struct Pursuit {
-    double level;              // that it should lead above
-    double hope, far, behind;  // times the gain left, times the last gain where none can be told; what may still be missing then
-    std::size_t first_steps, round, most;
-    Rule rule;                 // of the rounds
-    bool accelerated;
-    double fewest, narrowest;  // a component that holds fewer rows, or has a smaller variance in units of the data, is degenerate
-};
+enum class Event { spent, look, fell, collapsed };
 
 class Walk {
 public:
@@ -61,7 +50,6 @@ public:
 
     Event onward(std::size_t most, std::size_t next_look, const Pause&);
     double slowest_rate(const double* random, const Pause&);
-    Event pursue(const Pursuit&, const Pause&, bool& followed);
     void aim_at(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
     bool after_a_plain_step() const { return steps_.size() > 1; }
     std::size_t chart_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
@@ -81,8 +69,6 @@ private:
     bool may_leap() const;
     bool leap();
     bool land(const Moments& far);
-    bool promises(const Pursuit&, double left, double otherwise) const;
-    bool is_degenerate(const Pursuit&) const;
     void landed(bool higher);
 
     Data data_;

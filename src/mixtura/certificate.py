@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite, nan
+from math import isfinite
 from typing import Any
 
-from mixtura.numbering import component_name, component_names
+from mixtura.numbering import at_the_beginning, component_name, component_names
 
 SAFETY = 3.0
 """The remaining gain counts this many times before it is compared with the tolerance."""
@@ -36,43 +36,36 @@ class ComponentReport:
         Mixing proportion.
     count : float
         The weight times the total weight of the rows.
-    distinct_rows : float
-        Responsibilities summed over the distinct rows, each once; NaN where all components share one covariance, since nothing
-        then depends on it.
+    effective_parameters : float
+        What its rows lose when they are left out of its fit (:mod:`mixtura.effective_parameters`).
     smallest_variance : float
         Smallest eigenvalue of the covariance, in units of the columns' variances.
     condition : float
         Largest over smallest eigenvalue, in the same units.
     eigenvalue_ratio : float
         Smallest over largest eigenvalue, in the units of the data.
-    spurious : str
-        Why the component says nothing about the data (:mod:`mixtura.degeneracy`); empty when it does.
+    kind : str
+        "spurious", "poorly determined", "empty", "copy" or "point mass" (:mod:`mixtura.soundness`); empty where there is nothing
+        special.
+    reason : str
+        The same in words.
     boundary : str
         "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
     copy_of : int or None
         The earlier component that this one is an exact copy of.
-    gain, chance : float
-        Of a component on few rows, what the log-likelihood gains by it where each row is left out of the fit, and what one that is
-        laid by a few of so many rows may gain by chance (:mod:`mixtura.chance`); NaN where rows are more.
     """
 
     component: int
     weight: float
     count: float
-    distinct_rows: float
+    effective_parameters: float
     smallest_variance: float
     condition: float
     eigenvalue_ratio: float
-    spurious: str = ""
+    kind: str = ""
+    reason: str = ""
     boundary: str = ""
     copy_of: int | None = None
-    gain: float = nan
-    chance: float = nan
-
-    @property
-    def chance_explains(self) -> bool:
-        """Whether it holds few rows, and chance gives as good ones."""
-        return not self.spurious and self.gain < self.chance
 
 
 @dataclass(frozen=True)
@@ -117,10 +110,16 @@ class Certificate:
         return tuple((part.copy_of, part.component) for part in self.components if part.copy_of is not None)
 
     @property
+    def empty(self) -> tuple[int, ...]:
+        """Components without rows."""
+        return tuple(part.component for part in self.components if part.kind == "empty")
+
+    @property
     def holds(self) -> bool:
-        """Whether the fit is at an optimum: no copies, no saddle, and ``safety * remaining_gain`` below the tolerance."""
+        """Whether the fit is at an optimum: no copies, no empty component, no saddle, and ``safety * remaining_gain`` below the
+        tolerance."""
         near = isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance  # False for NaN
-        return near and not self.rate >= 1.0 and not self.copies
+        return near and not self.rate >= 1.0 and not self.copies and not self.empty
 
     @property
     def verdict(self) -> str:
@@ -138,6 +137,8 @@ class Certificate:
         if self.copies:
             one, other = self.copies[0]
             return f"{component_name(other)} is an exact copy of {component_name(one)}, and EM cannot separate them"
+        if self.empty:
+            return f"{component_name(self.empty[0])} holds no rows, and EM cannot bring it back"
         if self.saddle:
             return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
         if self.rate >= 1.0:
@@ -166,21 +167,11 @@ class Certificate:
             "so the gradient leaves the covariances out."
             for bound in bounds
         ]
-        spurious = [part for part in self.components if part.spurious]
-        if spurious:
-            said.append(f"Spurious: {_first_of(spurious)}: {spurious[0].spurious}.")
-        return [*said, f"C{self.by_chance[1:]}."] if self.by_chance else said
-
-    @property
-    def by_chance(self) -> str:
-        """Which components chance explains, and why; empty where it explains none."""
-        parts = [part for part in self.components if part.chance_explains]
-        if not parts:
-            return ""
-        return (
-            f"chance explains {_first_of(parts)}: the {parts[0].count:.1f} rows that it holds gain {parts[0].gain:.1f} by "
-            f"it when each is left out of its fit; among so many rows chance finds a gain of up to {parts[0].chance:.1f}"
-        )
+        kinds = dict.fromkeys(part.kind for part in self.components if part.kind not in ("", "copy", "empty"))
+        for kind in kinds:
+            parts = [part for part in self.components if part.kind == kind]
+            said.append(f"{at_the_beginning(kind)}: {_first_of(parts)}: {parts[0].reason}.")
+        return said
 
     # ---- other forms -------------------------------------------------------------------------------------------
 

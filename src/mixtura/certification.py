@@ -23,25 +23,27 @@ from functools import partial
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, Labels
 from mixtura.certificate import SAFETY, Certificate, ComponentReport
-from mixtura.chance import gain_by_chance, gain_left_out, on_few_rows
 from mixtura.chart import frames_of
 from mixtura.covariance import Dense
-from mixtura.degeneracy import copies_of, degenerate_components, distinct_rows_held
+from mixtura.effective_parameters import soundness_of
 from mixtura.errors import CollapseError
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.rate import slowest_rate
 from mixtura.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_axes
-from mixtura.results import Degeneracy, FitResult, StopReason
+from mixtura.results import FitResult, StopReason
+from mixtura.soundness import Finding, Soundness
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.survey import Survey
 from mixtura.walk import Steps
 
 ON_THE_FLOOR = 1.0 + 1e-6
 """An eigenvalue within this factor of the floor is held there."""
+
+ROWS_AT_ONCE = 65536
 
 NO_TURN = 1e-8
 """Two axes whose lengths differ by less, relatively, are equally long: a turn between them changes nothing."""
@@ -52,7 +54,7 @@ def certified(
 ) -> FitResult:
     """A fit with its certificate; it is called converged only where that holds.
 
-    One pass over the rows (a second over the distinct ones where rows repeat). The rate is the one that EM measured at its end;
+    One pass over the rows. The rate is the one that EM measured at its end;
     where it claims to have converged without one (all steps left were rounding), it is measured here.
 
     Parameters
@@ -73,11 +75,11 @@ def certified(
         rate=None if claimed and np.isnan(fit.rate) else fit.rate,
         tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * survey.row_weight,
         trace_gain=fit.remaining_gain,
-        degenerate=fit.degenerate,
+        soundness=fit.soundness,
     )
     stop = fit.stop
     if claimed and not certificate.holds:
-        stop = StopReason.SADDLE if certificate.saddle else StopReason.UNCERTIFIED
+        stop = StopReason.EMPTY if certificate.empty else StopReason.SADDLE if certificate.saddle else StopReason.UNCERTIFIED
     return replace(fit, certificate=certificate, stop=stop)
 
 
@@ -90,7 +92,7 @@ def certify(
     rate: float | None = None,
     tolerance: float | None = None,
     trace_gain: float = float("nan"),
-    degenerate: tuple[Degeneracy, ...] | None = None,
+    soundness: Soundness | None = None,
 ) -> Certificate:
     """The certificate of a mixture on the rows of a survey.
 
@@ -107,7 +109,7 @@ def certify(
         The remaining gain that is allowed, unless rounding of the objective allows more; None is that of the stopping rule.
     trace_gain : float
         The remaining gain by the trace of EM, for mixtures that a bound holds back.
-    degenerate : tuple of Degeneracy, optional
+    soundness : Soundness, optional
         What is known of its components; None judges them.
     """
     steps = Steps(survey, family, regularisation)
@@ -126,8 +128,8 @@ def certify(
     remaining, basis = (gain / (1.0 - rate), "rate") if rate < 1.0 else (float("nan"), "unknown")
     if basis == "unknown" and bound and np.isfinite(trace_gain):
         remaining, basis = trace_gain, "trace"
-    if degenerate is None:
-        degenerate = degenerate_components(mixture, family, regularisation, survey)
+    if soundness is None:
+        soundness = soundness_of(survey, mixture, moments, family, regularisation)
     allowed = REMAINING * survey.row_weight if tolerance is None else tolerance
     return Certificate(
         gradient=gradient,
@@ -136,7 +138,7 @@ def certify(
         remaining_gain=remaining,
         basis=basis,
         tolerance=max(allowed, rounding(steps.objective(moments, mixture))),
-        components=_reports(steps, mixture, moments, at_a_bound, degenerate),
+        components=_reports(steps, mixture, moments, at_a_bound, soundness),
         safety=SAFETY,
     )
 
@@ -300,48 +302,58 @@ def _complete_data_objective(steps: Steps, moments: Moments, mixture: Mixture) -
 
 
 def _reports(
-    steps: Steps, mixture: Mixture, moments: Moments, boundaries: list[str], degenerate: tuple[Degeneracy, ...]
+    steps: Steps, mixture: Mixture, moments: Moments, boundaries: list[str], soundness: Soundness
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
-    survey, family = steps.survey, steps.family
+    survey = steps.survey
     scaled, _ = scaled_axes(mixture.covariance, survey.scale)
     own, _ = scaled_axes(mixture.covariance, np.ones(mixture.n_features))
-    spurious = {item.component: item.reason for item in degenerate}
-    copies = copies_of(mixture)
-    distinct = _distinct_rows(survey, mixture, family, moments)
-    n_rows, needed = survey.source.n_rows, family.rows_needed(mixture.n_features)
-    few = set() if family.shares_all or mixture.n_components == 1 else set(np.flatnonzero(on_few_rows(mixture, n_rows, needed)))
-    few -= spurious.keys()
-    chance = survey.row_weight * gain_by_chance(n_rows, needed)
+    findings = {item.component: item for item in _point_masses(steps, mixture, boundaries)}
+    findings |= {item.component: item for item in soundness.findings}
+    copies = {copy: original for original, copy in soundness.copies}
+    nothing = Finding(0, "", "")
     return tuple(
         ComponentReport(
             component=k,
             weight=float(mixture.weights[k]),
             count=float(mixture.weights[k] * moments.total),
-            distinct_rows=float(distinct[k]),
+            effective_parameters=float(soundness.effective[k]),
             smallest_variance=float(scaled[k, 0]),
             condition=float(scaled[k, -1] / scaled[k, 0]) if scaled[k, 0] > 0 else float("inf"),
             eigenvalue_ratio=float(own[k, 0] / own[k, -1]),
-            spurious=spurious.get(k, ""),
+            kind=findings.get(k, nothing).kind,
+            reason=findings.get(k, nothing).reason,
             boundary=boundaries[k],
             copy_of=copies.get(k),
-            gain=gain_left_out(steps, mixture, moments, k) if k in few else float("nan"),
-            chance=chance if k in few else float("nan"),
         )
         for k in range(mixture.n_components)
     )
 
 
-def _distinct_rows(survey: Survey, mixture: Mixture, family: Family, moments: Moments) -> Array:
-    """Rows that each component holds, repeated ones once; NaN where the family never asks.
+def _point_masses(steps: Steps, mixture: Mixture, boundaries: list[str]) -> list[Finding]:
+    """Components that the floor holds because their rows have one value of a column exactly."""
+    held = [k for k, bound in enumerate(boundaries) if bound == "floor"]
+    if not held:
+        return []
+    floor = steps.regularisation.floor
+    spreads = np.einsum("kjj->kj", mixture.covariance.dense())
+    flat = {k: np.flatnonzero(spreads[k] <= ON_THE_FLOOR * floor) for k in held}
+    rows = {k: 0 for k in held if len(flat[k])}
+    for block in steps.survey.source.blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            labels = steps.survey.backend.log_joint(part, mixture).argmax(axis=1)
+            for k in rows:
+                near = np.abs(part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]) <= np.sqrt(floor[flat[k]])
+                rows[k] += int(near.all(axis=1).sum())
+    return [
+        Finding(k, "point mass", f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; "
+                "its density is limited by the recorded step")
+        for k, n in rows.items()
+    ]
 
-    Of many rows, at least so many: where some of them are enough for every component, all others are not sorted.
-    """
-    if family.shares_all:
-        return np.full(mixture.n_components, np.nan)
-    if not survey.all_are_witnesses:
-        return distinct_rows_held(mixture, survey, family.rows_needed(mixture.n_features))
-    plain = next(survey.source.blocks()).weights is None
-    if plain and survey.distinct.n_rows == survey.source.n_rows:
-        return moments.counts
-    return distinct_rows_held(mixture, survey, 0.0)
+
+def _values(mean: Array, columns: Labels) -> str:
+    """``0 in column 1 and 3.5 in column 2``; the column is left out where there is but one."""
+    if len(mean) == 1:
+        return f"{mean[0]:.6g}"
+    return " and ".join(f"{mean[j]:.6g} in column {j}" for j in columns.tolist())

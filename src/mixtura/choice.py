@@ -25,7 +25,7 @@ from mixtura.criteria import CV
 from mixtura.initialisers import KMeansPlusPlus
 from mixtura.resamples import replicates, resampled
 from mixtura.results import Candidate, Selection, title_of
-from mixtura.runs import Plan
+from mixtura.search.runs import Plan
 from mixtura.selection import Grid, is_cut_short, select
 from mixtura.stopping import SmallGain
 from mixtura.survey import Survey

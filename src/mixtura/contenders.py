@@ -19,7 +19,7 @@ from sklearn.neighbors import NearestNeighbors
 from mixtura.arrays import Array, Labels
 from mixtura.estimators import GaussianMixture
 from mixtura.results import Selection, StopReason
-from mixtura.search import calm
+from mixtura.search.multistart import calm
 from mixtura.selector import GaussianMixtureSelector
 
 K_MEANS, MIXTURE, DENSITY, HIERARCHY = "K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"

@@ -11,18 +11,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from mixtura.degeneracy import degenerate_components, has_copies
+from mixtura.copies import copies_of
+from mixtura.effective_parameters import soundness_of
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.native_walk import native_walk
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, StopReason
+from mixtura.soundness import EMPTY
 from mixtura.stopping import Look, RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
 from mixtura.survey import Survey
 from mixtura.walk import Event, Start, Stopped, Walk, slow_walk
 
-__all__ = ["Callback", "Start", "em", "ended"]
+__all__ = ["Callback", "Start", "em"]
 
 Callback: TypeAlias = Callable[[Iteration], None]
 
@@ -78,7 +80,7 @@ def em(
     start_number : int
         What the callback is told.
     judge : bool
-        Whether to look for degenerate components; a short run that goes on later need not be judged.
+        Whether components are judged (:mod:`mixtura.soundness`); a short run that goes on later need not be.
     accelerated : bool
         Whether every third iteration may be a leap (:mod:`mixtura.acceleration`); False is EM as in the textbooks.
     stopped : callable, optional
@@ -188,15 +190,10 @@ def _climb(
                 break
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
-    if (stop.converged or stop is StopReason.SADDLE) and has_copies(walk.mixture):
-        stop = StopReason.COPIES
+    if stop.converged or stop is StopReason.SADDLE:
+        stop = _no_answer(walk, survey) or stop
     found = _result(walk, survey, family, regularisation, stop, judge)
     return replace(found, rate=looks[-1].rate) if looked == walk.n_iter else found
-
-
-def ended(walk: Walk, survey: Survey, family: Family, regularisation: Regularisation, stop: StopReason) -> FitResult:
-    """The fit where a walk has ended for this reason; not judged."""
-    return _result(walk, survey, family, regularisation, stop, judge=False)
 
 
 def _never() -> bool:
@@ -212,9 +209,16 @@ def _standstill(mixture: Mixture, rate: float, regularisation: Regularisation) -
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
+def _no_answer(walk: Walk, survey: Survey) -> StopReason | None:
+    """Where EM cannot leave though it is no optimum of so many components: copies, and components without rows."""
+    if (walk.moments.counts < EMPTY * survey.row_weight).any():
+        return StopReason.EMPTY
+    return StopReason.COPIES if copies_of(walk.mixture) else None
+
+
 def _result(walk: Walk, survey: Survey, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool) -> FitResult:
     """Everything that is known about the last mixture."""
-    mixture = walk.mixture
+    mixture, moments = walk.mixture, walk.moments
     log_likelihood, entropy, certainty, total = walk.sums
     if regularisation.ridge > 0:
         seen = survey.backend.moments(survey.source, mixture, Scatter.TRACE)
@@ -232,5 +236,6 @@ def _result(walk: Walk, survey: Survey, family: Family, regularisation: Regulari
         n_iter=walk.n_iter,
         stop=stop,
         remaining_gain=remaining_gain(walk.plain),
-        degenerate=degenerate_components(mixture, family, regularisation, survey) if judge else (),
+        moments=moments,
+        soundness=soundness_of(survey, mixture, moments, family, regularisation) if judge else None,
     )

@@ -52,7 +52,7 @@ class DataWarning(UserWarning):
 
 
 class DegenerateWarning(UserWarning):
-    """The best fit that could be had has a degenerate component."""
+    """The best fit that could be had has a component that chance can place, or none is an answer at all."""
 
 
 class BackendWarning(UserWarning):

@@ -50,9 +50,9 @@ from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.result_html import ShowsResult, fit_html
 from mixtura.results import Evaluation, FitResult, Iteration
-from mixtura.runs import Effort, Plan
-from mixtura.sample import Opening, opening, search_from
-from mixtura.search import DEFAULT_STARTS, calm, usual_starts, workers_for
+from mixtura.search.runs import Effort, Plan
+from mixtura.search.subsampling import Opening, opening, search_from
+from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -362,17 +362,17 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
         """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
-        if result.degenerate:
-            held = _rows_of_components(result.mixture, rows, [item.component for item in result.degenerate[:5]])
+        spurious = [item for item in result.findings if item.kind == "spurious"]
+        if spurious:
+            held = _rows_of_components(result.mixture, rows, [item.component for item in spurious[:5]])
             numbers = None if kept is None else np.flatnonzero(kept)
             listed = "; ".join(
                 f"{component_name(item.component)}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
-                for item, own in zip(result.degenerate[:5], held, strict=True)
+                for item, own in zip(spurious[:5], held, strict=True)
             )
             warnings.warn(
-                f"The best of all starts has {len(result.degenerate)} degenerate component(s): {listed}. Its "
-                f"likelihood says nothing. "
-                "Reduce n_components, choose a stricter covariance_type, or raise the resolution of the data.",
+                f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its likelihood says little. "
+                "Reduce n_components, choose a stricter covariance_type, or pass more rows.",
                 DegenerateWarning,
                 stacklevel=3,
             )

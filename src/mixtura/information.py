@@ -41,7 +41,7 @@ from mixtura.uncertainty import (
     logit_intervals,
     logits,
     public_of_dense,
-    refuse_degenerate,
+    refuse_unsound,
     refuse_far,
 )
 
@@ -405,7 +405,7 @@ def errors_from_information(
         Where there are no standard errors: a degenerate component, copies, a saddle, a direction that the data say nothing
         about, or a fit too far from the maximum. The message says which and what to do.
     """
-    refuse_degenerate(mixture, family, regularisation, survey)
+    refuse_unsound(mixture, family, regularisation, survey)
     found = information(survey, mixture, family, regularisation, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)

@@ -22,6 +22,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.covariance import Spherical
+from mixtura.errors import DataError
 from mixtura.hierarchy import MOST_CELLS, Tree, tree_of
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
@@ -94,6 +95,71 @@ class RandomRows:
         chance = None if weights is None else weights / weights.sum()
         order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
         return moments_of_partition(survey, K, view.nearest(_first_distinct(view, order, K)))
+
+
+@dataclass(frozen=True)
+class RandomMeans:
+    """K rows drawn at random are the means; all components have one covariance, that of the data in K parts of their volume."""
+
+    name: str = "random means"
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+        """Rows are drawn by weight, no value twice where that is possible."""
+        view, weights, n = View(survey, "standardised"), _weights(survey), survey.source.n_rows
+        chance = None if weights is None else weights / weights.sum()
+        order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
+        means = survey.mean + _first_distinct(view, order, K) * np.sqrt(survey.scale)
+        counts = np.full(K, survey.total / K)
+        own = survey.covariance * K ** (-2.0 / survey.source.n_features)
+        return Moments(means, counts, np.zeros_like(means), counts[:, None, None] * own, Scatter.DENSE)
+
+
+@dataclass(frozen=True)
+class SmallGroup:
+    """K - 1 clusters of k-means, and a small group of rows around a drawn one: where a rare cluster may be."""
+
+    space: Space = "standardised"
+    name: str = "small group"
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+        """The group has from twice the rows that a covariance needs to half of what a component has on average."""
+        view, n, d = View(survey, self.space), survey.source.n_rows, survey.source.n_features
+        Z, weights = view.all(), _weights(survey)
+        fewest = min(2 * (d + 1), max(n // K, 1))
+        size = int(round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest))))))
+        seed = Z[rng.choice(n, p=None if weights is None else weights / weights.sum())]
+        near = np.argpartition(((Z - seed) ** 2).sum(axis=1), min(size, n - 1))[:size]
+        return _with_group(survey, Z, weights, K, near, rng)
+
+
+@dataclass(frozen=True)
+class SharedValues:
+    """The rows that share one value of a column exactly, and K - 1 clusters of k-means of the others.
+
+    Zeros, detection limits, a column that is constant in one group: k-means, drawn rows and trees miss a plane of them.
+    """
+
+    name: str = "shared values"
+
+    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+        """The largest such group; DataError where there is none."""
+        groups = survey.shared_values
+        if not groups:
+            raise DataError("no value is shared by far more rows than any other")
+        Z, weights = View(survey, "standardised").all(), _weights(survey)
+        return _with_group(survey, Z, weights, K, np.flatnonzero(groups[0]), rng)
+
+
+def _with_group(
+    survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator
+) -> Moments:
+    """Moments of a group of rows, and of K - 1 clusters of k-means of all others."""
+    labels = np.full(len(Z), K - 1, dtype=np.intp)
+    others = np.setdiff1d(np.arange(len(Z)), group)
+    if len(others) < K - 1:
+        raise DataError(f"{len(others)} rows beside a group are too few for {K - 1} components")
+    labels[others] = 0 if K == 2 else _k_means(Z[others], None if weights is None else weights[others], K - 1, rng)
+    return moments_of_labels(survey, K, labels)
 
 
 @dataclass(frozen=True)

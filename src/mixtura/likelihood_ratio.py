@@ -8,7 +8,7 @@ are not determined. So data sets are drawn from the fit with K components, and e
     T_b = the same on data set b, b = 1 .. B
     p   = (1 + #{b : T_b >= T}) / (1 + B)
 
-Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on degenerate components,
+Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on spurious components,
 which never count; and drawn values are rounded to the resolution of the column they stand for, because on recorded data a
 component can sit on repeated values. A mixture with K components is one with K + 1, of which two are copies; so no T is negative.
 With equal proportions, a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws alike.
@@ -39,8 +39,9 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import are_counts, replicates, weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.runs import Plan
-from mixtura.search import draw_starts, search, usual_starts
+from mixtura.search.runs import Plan
+from mixtura.search import search
+from mixtura.search.multistart import draw_starts, usual_starts
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain
 from mixtura.survey import Survey
@@ -373,21 +374,21 @@ def _test(
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """How data sets are recorded: how many rows, to which resolution, in which precision."""
+    """How data sets are recorded: how many rows, in which steps, in which precision."""
 
     n_rows: int
-    resolution: Array
+    steps: Array
     dtype: Any
 
     @classmethod
     def of(cls, survey: Survey) -> _Recording:
-        return cls(round(survey.total), survey.resolution, next(survey.source.blocks()).rows.dtype)
+        return cls(round(survey.total), survey.steps, next(survey.source.blocks()).rows.dtype)
 
     def draw(self, mixture: Mixture, rng: np.random.Generator) -> Any:
         """Rows from a mixture, recorded like the data."""
         rows, _ = mixture.sample(self.n_rows, rng)
-        grid = np.where(self.resolution > 0, self.resolution, 1.0)
-        return np.ascontiguousarray(np.where(self.resolution > 0, np.round(rows / grid) * grid, rows).astype(self.dtype))
+        grid = np.where(self.steps > 0, self.steps, 1.0)
+        return np.ascontiguousarray(np.where(self.steps > 0, np.round(rows / grid) * grid, rows).astype(self.dtype))
 
 
 def _replicate(
@@ -452,7 +453,7 @@ def _sound_fit(
     seed: np.random.SeedSequence,
     stopped: threading.Event,
 ) -> tuple[FitResult | None, str]:
-    """The best fit without a degenerate component, or None and why."""
+    """The best sound fit, or None and why."""
     try:
         starts = [*warm, *draw_starts(protocol.initialisers, survey, K, seed)]
         regularisation = door.regularisation_for(protocol.family, survey, K, protocol.constraints)
@@ -461,8 +462,8 @@ def _sound_fit(
         return None, str(refusal).rstrip(".")
     if fit.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
-    if fit.degenerate or fit.stop is StopReason.COLLAPSED:
-        return None, f"{K} component{'s' * (K > 1)} give no fit without a degenerate component"
+    if not fit.is_sound:
+        return None, f"{K} component{'s' * (K > 1)} give no sound fit"
     return fit, ""
 
 

@@ -58,7 +58,7 @@ def native_walk(
         collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
     if collapsed >= 0:
         raise CollapseError(int(collapsed))
-    return as_walk(walk, stopped)
+    return _NativeWalk(walk, family.needs, stopped)
 
 
 def unbegun(
@@ -74,7 +74,6 @@ def unbegun(
         block.rows,
         block.weights,
         family.name,
-        regularisation.scale,
         regularisation.floor,
         regularisation.equal_weights,
         *criterion,
@@ -138,16 +137,11 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
     return Mixture(weights, means, covariance)
 
 
-def as_walk(walk: Any, stopped: Stopped) -> Walk:
-    """A walk of the extension that has begun."""
-    return _NativeWalk(walk, stopped)
-
-
 class _NativeWalk:
     """The walk in C++; see :class:`mixtura.walk.Walk`."""
 
-    def __init__(self, walk: Any, stopped: Stopped) -> None:
-        self._walk, self._stopped = walk, stopped
+    def __init__(self, walk: Any, kind: Scatter, stopped: Stopped) -> None:
+        self._walk, self._kind, self._stopped = walk, kind, stopped
 
     @property
     def n_iter(self) -> int:
@@ -176,6 +170,14 @@ class _NativeWalk:
     @property
     def mixture(self) -> Mixture:
         return mixture_from(self._walk.mixture())
+
+    @property
+    def moments(self) -> Moments:
+        counts, first, second = self._walk.moments()
+        (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._walk.sums()
+        return Moments(
+            self.mixture.means, counts, first, second.reshape(self._kind.shape(K, d)), self._kind, log_likelihood, entropy, certainty
+        )
 
     @property
     def sums(self) -> tuple[float, float, float, float]:

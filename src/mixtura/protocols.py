@@ -71,14 +71,6 @@ class Source(Protocol):
         """m draws of rows by weight; row i comes ``m w_i / sum w`` times in expectation."""
         ...
 
-    def gaps(self) -> Array:
-        """Smallest gap between distinct values of each column (d,); infinite where there is one value."""
-        ...
-
-    def resolution(self) -> Array:
-        """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
-        ...
-
     def distinct(self) -> Source:
         """Each distinct row once, whatever it weighs."""
         ...
@@ -150,6 +142,10 @@ class Family(Protocol):
 
     def n_parameters(self, K: int, d: int) -> int:
         """Free parameters of the mixture: weights, means and covariances."""
+        ...
+
+    def own_rows(self, d: int) -> int:
+        """Rows that make the part of a covariance which is a component's own non-singular."""
         ...
 
     def rows_needed(self, d: int) -> int:

@@ -3,9 +3,9 @@
 An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free covariance. What regularises it
 is in the evidence before the family sees it, so a family is its law and nothing else. With ``S = W / n``
 
-    floor      the maximiser over all Sigma with ``Sigma - floor * diag(scale)`` positive semi-definite. The eigenvalues
-               of S in units of the data's own standard deviations are lifted to at least ``floor``: exact where the estimate
-               is S itself, so the likelihood never falls, and nothing changes while S is above the floor
+    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite. The eigenvalues of S in the metric
+               of the floor are lifted to at least one: exact where the estimate is S itself, so the likelihood never falls, and
+               nothing changes while S is above the floor. By default the variance of rounding (:mod:`mixtura.recorded_step`)
     ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
                the exact maximiser when a row's density is its average log density over the cloud, that is with each
                component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
@@ -29,9 +29,6 @@ from mixtura.extension import extension
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.priors import Prior
-
-SMALLEST_EIGENVALUE = 1e-12
-"""The relative floor: variances below 1e-12 of a column's variance (a millionth of its standard deviation) are noise."""
 
 RATIO_ROUNDING = 1e-9
 """What rounding may add to a ratio of eigenvalues."""
@@ -79,10 +76,8 @@ class Regularisation:
 
     Attributes
     ----------
-    scale : (d,)
-        Variances of the columns of the data: the units of ``floor``.
-    floor : float
-        Smallest eigenvalue allowed, in those units; 0 for none.
+    floor : (d,)
+        Variances of the columns below which no covariance falls in any direction; 0 for none.
     ridge : float
         Added to every variance, in squared units of the data; 0 for none.
     prior : Prior or None
@@ -92,12 +87,16 @@ class Regularisation:
         Whether all mixing proportions are ``1 / K``.
     """
 
-    scale: Array
-    floor: float = SMALLEST_EIGENVALUE
+    floor: Array
     ridge: float = 0.0
     prior: Prior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether anything keeps a covariance from zero in every direction."""
+        return bool((self.floor > 0).all())
 
     # ---- weights and means -------------------------------------------------------------------------------------
 
@@ -137,13 +136,13 @@ class Regularisation:
 
     def _lifted(self, evidence: Evidence) -> Evidence:
         """The evidence with no direction below the floor."""
-        if self.floor == 0:
+        if not self.has_floor:
             return evidence
         average = evidence.average
         if average.ndim == 3:
-            raised = _eigenvalues_above(self.floor, average, self.scale)
+            raised = _eigenvalues_above(average, self.floor)
         else:
-            raised = np.maximum(average, self.floor * (self.scale.max() if average.ndim == 1 else self.scale))
+            raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
         return evidence if raised is average or np.array_equal(raised, average) else replace(evidence, average=raised, lifted=True)
 
     def bounded(self, evidence: Evidence) -> Evidence:
@@ -176,7 +175,7 @@ class Regularisation:
         values = covariance.values
         sound = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if isinstance(covariance, Dense):
-            if self.floor == 0 or not sound.all():
+            if not self.has_floor or not sound.all():
                 sound &= np.array([_resolved(matrix) for matrix in values])
         else:
             sound &= (values > 0).reshape(len(values), -1).all(axis=1)
@@ -208,10 +207,10 @@ class Regularisation:
 
         A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
         """
-        near = below(covariance, margin * self.floor * np.maximum(1.0, _widths(covariance, self.scale)), self.scale)
+        forms = len(covariance.values)
+        near = below(covariance, np.full(forms, margin), self.floor)
         if self.ridge > 0:
-            bounds = np.full(len(covariance.values), (1.0 + 1.0 / margin) * self.ridge)
-            near = near | below(covariance, bounds, np.ones_like(self.scale))
+            near = near | below(covariance, np.full(forms, (1.0 + 1.0 / margin) * self.ridge), np.ones_like(self.floor))
         return near
 
 
@@ -220,16 +219,6 @@ def _ratio_of(covariance: Covariance) -> float:
     values = covariance.values
     spreads = np.linalg.eigvalsh(values) if isinstance(covariance, Dense) else values
     return float(spreads.max() / spreads.min()) if spreads.min() > 0 else float("inf")
-
-
-def _widths(covariance: Covariance, scale: Array) -> Array:
-    """The largest variance of each free covariance, in units of ``scale``.
-
-    A family of equal volumes makes a component wide where it is flat, so its small eigenvalue is small by that measure only.
-    """
-    values = covariance.values
-    diagonals = np.einsum("kjj->kj", values) if isinstance(covariance, Dense) else values.reshape(len(values), -1)
-    return np.asarray((diagonals / scale).max(axis=1))
 
 
 def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
@@ -292,15 +281,15 @@ def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
     return -1
 
 
-def _eigenvalues_above(floor: float, matrices: Array, scale: Array) -> Array:
-    """Matrices (K,d,d) with their eigenvalues in units of ``scale`` lifted to the floor; untouched when above it."""
-    if _first_below(matrices, scale, np.full(len(matrices), floor)) < 0:
+def _eigenvalues_above(matrices: Array, floor: Array) -> Array:
+    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` lifted to one; untouched when above it."""
+    if _first_below(matrices, floor, np.ones(len(matrices))) < 0:
         return matrices
-    root = np.sqrt(scale)
+    root = np.sqrt(floor)
     units = np.outer(root, root)
     lifted = matrices.copy()
     for k, matrix in enumerate(matrices):
-        if not _exceeds(floor, matrix, scale):
+        if not _exceeds(1.0, matrix, floor):
             values, vectors = np.linalg.eigh(matrix / units)
-            lifted[k] = (vectors * np.maximum(values, floor)) @ vectors.T * units
+            lifted[k] = (vectors * np.maximum(values, 1.0)) @ vectors.T * units
     return lifted

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from mixtura.arrays import Array, Flags
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.protocols import Source
-from mixtura.runs import in_parallel
+from mixtura.parallel import in_parallel
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
 

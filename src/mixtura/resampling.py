@@ -7,7 +7,7 @@
 
 Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by the rule of remaining gain: a
 looser rule would stop near the start and make the errors too small. Its components are matched to the fit's. Replicates that
-collapse or degenerate are left out, counted and named, never dropped in silence. Each has a generator of its own, so the
+collapse or have a spurious component are left out, counted and named, never dropped in silence. Each has a generator of its own, so the
 answer is the same for any number of workers.
 """
 
@@ -32,7 +32,7 @@ from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
 from mixtura.resamples import weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.runs import in_parallel
+from mixtura.parallel import in_parallel
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.survey import Survey
@@ -44,7 +44,7 @@ from mixtura.uncertainty import (
     logit_intervals,
     logits,
     normal_quantile,
-    refuse_degenerate,
+    refuse_unsound,
     refuse_far,
 )
 
@@ -216,7 +216,7 @@ def errors_from_replicates(
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
     """
-    refuse_degenerate(mixture, refit.family, refit.regularisation, survey)
+    refuse_unsound(mixture, refit.family, refit.regularisation, survey)
     plan = _jackknife(survey, n_replicates, seed) if method == "jackknife" else _bootstrap(survey, method, n_replicates, seed)
     stopped = threading.Event()
     start = _maximum(survey, mixture, refit, plan.stopping, stopped)
@@ -252,7 +252,7 @@ class _Plan:
 
 @dataclass(frozen=True, eq=False)
 class _Resample(Survey):
-    """The original rows with other weights; scale and resolution belong to the rows as they were recorded."""
+    """The original rows with other weights; scale and floor belong to the rows as they were recorded."""
 
     original: Survey
     equal_rows: Labels | None
@@ -263,9 +263,9 @@ class _Resample(Survey):
         return self.original.scale
 
     @cached_property
-    def resolution(self) -> Array:
+    def floor(self) -> Array:
         """Of the original."""
-        return self.original.resolution
+        return self.original.floor
 
     @cached_property
     def distinct(self) -> Source:
@@ -382,9 +382,10 @@ def _replicate(
 
 def _why_not(fit: FitResult) -> str:
     """Why a replicate is left out; empty when it is not."""
-    if fit.degenerate:
-        return "degenerate: " + fit.degenerate[0].reason
-    return fit.stop.value if fit.stop in (StopReason.COLLAPSED, StopReason.COPIES, StopReason.SADDLE) else ""
+    spurious = [item for item in fit.findings if item.kind == "spurious"]
+    if spurious:
+        return f"spurious: {spurious[0].reason}"
+    return "" if fit.is_answer else fit.stop.value
 
 
 def _gathered(

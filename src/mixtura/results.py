@@ -12,6 +12,8 @@ import numpy as np
 from mixtura.arrays import Labels
 from mixtura.certificate import Certificate
 from mixtura.mixture import Mixture
+from mixtura.moments import Moments
+from mixtura.soundness import Finding, Soundness
 from mixtura.start_report import Run, StartReport
 
 SAME_MODEL = 0.01
@@ -39,6 +41,9 @@ class StopReason(Enum):
         "not converged: EM stands still on a saddle of the likelihood, where a small push would let it rise; "
         "use other starts (n_init, init_params) or a smaller n_components"
     )
+    EMPTY = (
+        "not converged: a component holds no rows, and EM cannot bring it back; start anew (warm_start=False) or reduce n_components"
+    )
     FELL = (
         "not converged: the likelihood fell by more than rounding, which EM does not do on data that double precision can carry; "
         "the step before is kept. Rescale the columns, or set a larger reg_covar"
@@ -47,7 +52,7 @@ class StopReason(Enum):
         "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
         "the last valid step is kept"
     )
-    OUTRUN = "not followed to its end: another start was ahead, or a component became degenerate"
+    OUTRUN = "not followed to its end: another start was ahead"
     INTERRUPTED = "interrupted: the best model so far is kept"
 
     @property
@@ -65,14 +70,6 @@ class Iteration:
     log_likelihood: float
     gain: float
     mixture: Mixture
-
-
-@dataclass(frozen=True)
-class Degeneracy:
-    """One component that says nothing about the data, and why."""
-
-    component: int
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,10 @@ class FitResult(Evaluation):
     stop : StopReason
     remaining_gain : float
         Estimated log-likelihood left to gain; NaN when too few iterations tell.
-    degenerate : tuple of Degeneracy
+    moments : Moments or None
+        Of the last E-step, about the means.
+    soundness : Soundness or None
+        Its components, judged; None where nobody asked.
     rate : float
         The factor by which EM shrinks a deviation in its slowest direction, measured at its end; NaN where it was not.
     certificate : Certificate or None
@@ -128,7 +128,8 @@ class FitResult(Evaluation):
     n_iter: int
     stop: StopReason
     remaining_gain: float
-    degenerate: tuple[Degeneracy, ...] = ()
+    moments: Moments | None = None
+    soundness: Soundness | None = None
     rate: float = float("nan")
     certificate: Certificate | None = None
 
@@ -141,12 +142,11 @@ class FitResult(Evaluation):
         """The same fit with its components in another order: ``permutation[i]`` is the old number of the new component i."""
         if np.array_equal(permutation, np.arange(self.n_components)):
             return self
-        new = {int(old): i for i, old in enumerate(permutation)}
-        moved = sorted((replace(item, component=new[item.component]) for item in self.degenerate), key=lambda item: item.component)
         return replace(
             self,
             mixture=self.mixture.select(permutation),
-            degenerate=tuple(moved),
+            moments=None,
+            soundness=self.soundness.in_order(permutation.tolist()) if self.soundness else None,
             certificate=self.certificate.in_order(permutation.tolist()) if self.certificate else None,
         )
 
@@ -154,6 +154,37 @@ class FitResult(Evaluation):
     def n_components(self) -> int:
         """K."""
         return self.mixture.n_components
+
+    @property
+    def objective(self) -> float:
+        """What EM raises: the log-likelihood, with what a ridge or a prior takes off it."""
+        return self.trace[-1]
+
+    @property
+    def score(self) -> float:
+        """What ranks optima (:mod:`mixtura.soundness`): the objective less the price of components that chance can place."""
+        return self.objective - (self.soundness.price if self.soundness else 0.0)
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it may win: not collapsed, no saddle, no copies, no component without rows."""
+        ended_badly = self.stop in (StopReason.COLLAPSED, StopReason.SADDLE, StopReason.COPIES, StopReason.EMPTY)
+        return not ended_badly and (self.soundness is None or self.soundness.is_answer)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no component is spurious, either."""
+        return self.is_answer and (self.soundness is None or self.soundness.is_sound)
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Of two fits the one with the higher rank is the better one."""
+        return self.is_answer, self.score
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is to be said of single components."""
+        return self.soundness.findings if self.soundness else ()
 
 
 @dataclass(frozen=True)
@@ -205,8 +236,6 @@ class Candidate:
         Why some of them are NaN.
     starts : StartReport or None
         What the search behind the fit saw.
-    by_chance : bool
-        Whether it is passed over, since chance explains a component of it and not of others.
     """
 
     family: str
@@ -217,17 +246,16 @@ class Candidate:
     criteria: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     starts: StartReport | None = None
-    by_chance: bool = False
 
     @property
     def eligible(self) -> bool:
-        """Whether it may win: sound, with a criterion that is a number, and not passed over."""
-        return self.is_sound and isfinite(self.criterion) and not self.by_chance
+        """Whether it may win: an answer with a criterion that is a number."""
+        return self.is_answer and isfinite(self.criterion)
 
     @property
-    def is_sound(self) -> bool:
-        """Whether it is fitted, not collapsed and without a degenerate component."""
-        return self.fit is not None and not self.fit.degenerate and self.fit.stop is not StopReason.COLLAPSED
+    def is_answer(self) -> bool:
+        """Whether it is fitted, not collapsed, no saddle, and without copies or components that hold no rows."""
+        return self.fit is not None and self.fit.is_answer
 
     @property
     def title(self) -> str:
@@ -256,7 +284,7 @@ class Selection:
 
     @property
     def best(self) -> Candidate:
-        """The winner: the lowest criterion among the fits without a component that is degenerate, or that chance explains.
+        """The winner: the lowest criterion among the fits that are an answer.
 
         Where there is no such fit, the simplest one: the fewest components, then the lowest criterion.
         """
@@ -301,15 +329,15 @@ class Selection:
         return [_criteria_row(candidate, names) for candidate in ranked]
 
     def choices(self) -> dict[str, Candidate]:
-        """What each criterion would choose among the cells without a degenerate component that are not passed over.
+        """What each criterion would choose among the cells that are an answer.
 
         The entropy is left out: it is 0 for one component and so chooses nothing.
         """
-        sound = [c for c in self.candidates if c.is_sound and not c.by_chance]
-        names = dict.fromkeys(name for candidate in sound for name in candidate.criteria if name != "entropy")
+        answers = [c for c in self.candidates if c.is_answer]
+        names = dict.fromkeys(name for candidate in answers for name in candidate.criteria if name != "entropy")
         chosen = {}
         for name in names:
-            defined = [c for c in sound if isfinite(c.criteria.get(name, float("nan")))]
+            defined = [c for c in answers if isfinite(c.criteria.get(name, float("nan")))]
             if defined:
                 chosen[name] = min(defined, key=lambda c: c.criteria[name])
         return chosen
@@ -391,9 +419,7 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of cell that may not win or is not finished."""
     kinds = {
         "could not be fitted": [c for c in candidates if c.fit is None],
-        "may not win because of degenerate components": [c for c in candidates if c.fit is not None and c.fit.degenerate],
-        "may not win because chance explains a component": [c for c in candidates if c.by_chance],
-        "may not win for another reason": [c for c in candidates if c.fit and not (c.fit.degenerate or c.eligible or c.by_chance)],
+        "may not win": [c for c in candidates if c.fit and not c.eligible],
         "did not converge": [c for c in candidates if c.eligible and c.reason],
     }
     return [
@@ -425,5 +451,5 @@ def _reasons(cells: list[Candidate]) -> str:
     """The first reason, and how many others there are."""
     reasons = list(dict.fromkeys(c.reason for c in cells))
     more = f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)" if len(reasons) > 1 else ""
-    first = reasons[0].removeprefix("degenerate: ").rstrip(".")
+    first = reasons[0].rstrip(".")
     return f"For example, {cells[0].title}: {first}{more}."

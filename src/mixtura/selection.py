@@ -27,9 +27,10 @@ from mixtura.numbering import component_name
 from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
-from mixtura.runs import Plan, in_parallel
-from mixtura.sample import Opening, opening, search_from
+from mixtura.parallel import in_parallel
+from mixtura.search.runs import Plan
 from mixtura.search import search
+from mixtura.search.subsampling import Opening, opening, search_from
 from mixtura.survey import Survey
 from mixtura.validation import Constraints, check_data, regularisation_for
 
@@ -142,40 +143,17 @@ def _select(
 
 
 def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
-    """The winner and the runner-up, which people look at, with their certificates; the other cells go without.
-
-    A winner of which its certificate says that chance explains a component is passed over, and the next one is looked at. Where
-    that leaves none, none is passed over.
-    """
-
-    def seen(cell: Candidate | None) -> Selection:
-        """The selection with the certificate of a cell."""
-        if cell is None or cell.fit is None or cell.fit.certificate is not None:
-            return selection
-        return _with(selection, cell, _certified(cell, survey, grid, plan))
-
-    if not any(cell.fit for cell in selection.candidates):
-        return selection
-    while selection.ranking:
-        selection = seen(selection.best)
-        winner = selection.best
-        if winner.fit is None or winner.fit.certificate is None or not winner.fit.certificate.by_chance:
-            break
-        selection = _with(selection, winner, replace(winner, reason=winner.fit.certificate.by_chance, by_chance=True))
-    if not selection.ranking:
-        selection = replace(selection, candidates=tuple(map(_taken_back, selection.candidates)))
-    selection = seen(selection.best)
-    return seen(selection.runner_up)
+    """The winner and the runner-up, which people look at, with their certificates; the other cells go without."""
+    for place in (lambda: selection.best, lambda: selection.runner_up):
+        cell = place() if any(cell.fit for cell in selection.candidates) else None
+        if cell is not None and cell.fit is not None and cell.fit.certificate is None:
+            selection = _with(selection, cell, _certified(cell, survey, grid, plan))
+    return selection
 
 
 def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:
     """A selection with something else in the place of a cell."""
     return replace(selection, candidates=tuple(new if one is cell else one for one in selection.candidates))
-
-
-def _taken_back(cell: Candidate) -> Candidate:
-    """A cell that is not passed over."""
-    return replace(cell, by_chance=False, reason=_reason(cell.fit)) if cell.by_chance and cell.fit is not None else cell
 
 
 def _certified(cell: Candidate, survey: Survey, grid: Grid, plan: Plan) -> Candidate:
@@ -228,7 +206,6 @@ def _cell(
         drawn = begin()
         warm = grid.warm.get((family.name, K))
         check_data(survey, family, K, grid.constraints)
-        _check_rows(survey, family, K)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
         drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
         found = search_from(drawn, survey, family, regularisation, plan, stopped)
@@ -244,24 +221,15 @@ def _cell(
     return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report)
 
 
-def _check_rows(survey: Survey, family: Family, K: int) -> None:
-    """Refuse a cell whose components cannot all hold the rows that their covariances need: each of its fits is degenerate."""
-    needed = K * family.rows_needed(survey.source.n_features)
-    if family.shares_all or survey.source.n_rows >= 10 * needed or survey.holds(needed):
-        return
-    raise DataError(
-        f"{family.name} with {K} components needs {needed} distinct rows, {family.rows_needed(survey.source.n_features)} for each "
-        f"component, but X has {survey.distinct.n_rows}"
-    )
-
-
 def _reason(fit: FitResult) -> str:
-    """Why a fitted cell may not win, or what to know about it; empty when all is well."""
-    if fit.degenerate:
-        first = fit.degenerate[0]
-        more = f" (and {len(fit.degenerate) - 1} more)" if len(fit.degenerate) > 1 else ""
-        return f"degenerate: {component_name(first.component)}{more}: {first.reason}"
-    return "" if fit.converged else fit.stop.value
+    """What to know about a fitted cell; empty when all is well."""
+    if not fit.converged:
+        return fit.stop.value
+    said = [item for item in fit.findings if item.kind != "poorly determined"]
+    if not said:
+        return ""
+    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+    return f"{said[0].kind}: {component_name(said[0].component)}{more}: {said[0].reason}"
 
 
 # ---- all criteria ------------------------------------------------------------------------------------------------------
@@ -369,7 +337,7 @@ def _score_fold(grid: Grid, plan: Plan, item: tuple[Fold, np.random.SeedSequence
 
 
 def _held_out(cell: Candidate, fold: Fold) -> float | str:
-    if cell.fit is None or not cell.is_sound:
+    if cell.fit is None or not cell.is_answer:
         return cell.reason
     return fold.training.backend.moments(fold.held_out, cell.fit.mixture, Scatter.TRACE).log_likelihood
 

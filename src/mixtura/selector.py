@@ -25,8 +25,8 @@ from mixtura.mixture import Mixture
 from mixtura.protocols import Family
 from mixtura.result_html import ShowsResult, selection_html
 from mixtura.results import Candidate, Selection
-from mixtura.runs import Effort, Plan
-from mixtura.search import calm, usual_starts, workers_for
+from mixtura.search.runs import Effort, Plan
+from mixtura.search.multistart import calm, usual_starts, workers_for
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
@@ -64,7 +64,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
     Attributes
     ----------
     selection_ : mixtura.results.Selection
-        Every candidate, also the failed and the degenerate ones with their reasons; winner and runner-up.
+        Every candidate, also the failed ones with their reasons; winner and runner-up.
     best_estimator_ : GaussianMixture
 
     Examples
@@ -128,7 +128,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         callback: OnCandidate | None = None,
         on_fold: Callable[[int], None] | None = None,
     ) -> Self:
-        """Fit every candidate and keep the best one without a degenerate component.
+        """Fit every candidate and keep the best one.
 
         Parameters
         ----------
@@ -190,7 +190,6 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             self.max_iter,
             screened=self.n_init is None,
             workers=workers_for(survey, n_jobs, self.n_threads, short=False),
-            finishes_degenerate=False,
             accelerated=door.accelerated(self),
             effort=PER_CELL if self.n_init is None else None,
         )
@@ -252,8 +251,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
         if not selection.ranking:
             warnings.warn(
-                "No candidate is free of degenerate components, so the simplest one is kept and says little. Look at how "
-                f"the data were rounded, or try fewer components and stricter families. Reasons: {reasons}",
+                "No candidate is an answer: components collapsed, are copies, or hold no rows. The simplest one is kept and says "
+                f"little; try fewer components and stricter families. Reasons: {reasons}",
                 DegenerateWarning,
                 stacklevel=3,
             )

@@ -17,7 +17,6 @@ class RunEnd(Enum):
 
     REACHED = "ran to its end"
     DROPPED = "dropped when it was too far behind"
-    DEGENERATE = "dropped when a component became degenerate"
     FAILED = "collapsed"
     UNFINISHED = "ended by max_iter or an interrupt"
 
@@ -34,6 +33,8 @@ class Run:
         Whether a move from an optimum led to it; False for a start.
     level : float
         The objective where it ended; NaN where it gave no mixture.
+    score : float
+        The score there (:mod:`mixtura.soundness`); NaN where it was dropped before that was asked.
     n_iter : int
     end : RunEnd
     """
@@ -41,6 +42,7 @@ class Run:
     kind: str
     moved: bool
     level: float
+    score: float
     n_iter: int
     end: RunEnd
 
@@ -53,8 +55,10 @@ class Optimum:
     ----------
     log_likelihood : float
         The objective there: the total log-likelihood, less what a ridge or a prior takes off it.
+    score : float
+        What optima are ranked by (:mod:`mixtura.soundness`); lower than the log-likelihood where chance can place a component.
     gap : float
-        How much lower that is than the best one.
+        How much lower the score is than the best one.
     n_starts, n_moves : int
         How many starts, and how many moves from another optimum, led here.
     agreement : float
@@ -62,6 +66,7 @@ class Optimum:
     """
 
     log_likelihood: float
+    score: float
     gap: float
     n_starts: int
     n_moves: int
@@ -78,8 +83,8 @@ class StartReport:
         Every start in order, then every move, with what became of it.
     n_rows, n_all : int
         Rows that the starts were run on, and all rows; fewer where rows are many.
-    levels : tuple of float
-        Objectives of the distinct optima without a degenerate component, on the rows that the starts were run on, best first.
+    levels : tuple of (float, float)
+        Objectives and scores of the distinct optima, on the rows that the starts were run on, best score first.
     partitions : tuple of (m,) arrays
         What each optimum makes of some of the rows.
     same : float
@@ -89,30 +94,35 @@ class StartReport:
     runs: tuple[Run, ...]
     n_rows: int
     n_all: int
-    levels: tuple[float, ...]
+    levels: tuple[tuple[float, float], ...]
     partitions: tuple[Labels, ...]
     same: float
 
     @cached_property
     def optima(self) -> tuple[Optimum, ...]:
-        """Those without a degenerate component, best first."""
+        """The distinct optima, best score first."""
         size = self.n_all / self.n_rows
         return tuple(
             Optimum(
                 level * size,
-                (self.levels[0] - level) * size,
+                score * size,
+                (self.levels[0][1] - score) * size,
                 self._led_to(i, moved=False),
                 self._led_to(i, moved=True),
                 float(adjusted_rand_score(self.partitions[0], labels)),
             )
-            for i, (level, labels) in enumerate(zip(self.levels, self.partitions, strict=True))
+            for i, ((level, score), labels) in enumerate(zip(self.levels, self.partitions, strict=True))
         )
 
     def _led_to(self, i: int, moved: bool) -> int:
         """Runs that came to rest at the i-th optimum."""
-        top = self.levels[i - 1] - self.same if i else float("inf")
-        low = self.levels[i] - self.same
-        return sum(low < run.level <= top for run in self.runs if run.moved is moved and run.end is RunEnd.REACHED)
+        nearest = [min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level)) for run in self._ended(moved)]
+        near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(moved)]
+        return sum(j == i and close for j, close in zip(nearest, near, strict=True))
+
+    def _ended(self, moved: bool) -> list[Run]:
+        """Runs that came to rest."""
+        return [run for run in self.runs if run.moved is moved and run.end is RunEnd.REACHED]
 
     @property
     def n_starts(self) -> int:
@@ -121,7 +131,7 @@ class StartReport:
 
     @property
     def n_moves(self) -> int:
-        """How many moves from an optimum were tried."""
+        """How many proposals from an optimum were tried."""
         return sum(run.moved for run in self.runs)
 
     @property
@@ -133,14 +143,14 @@ class StartReport:
     def sentence(self) -> str:
         """The report in words."""
         if not self.optima:
-            return f"None of {self.n_starts} starts came to rest without a degenerate component."
+            return f"None of {self.n_starts} starts came to rest."
         best, *others = self.optima
         where = "" if self.n_rows == self.n_all else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
-        moves = f" and {best.n_moves} of {_count(self.n_moves, 'move')}" if self.n_moves else ""
+        moves = f" and {best.n_moves} of {_count(self.n_moves, 'proposal')}" if self.n_moves else ""
         reached = f"{where or 'The '}best optimum was reached by {best.n_starts} of {_count(self.n_starts, 'start')}{moves}"
         if not others:
-            return f"{reached}; no run came to rest at another."
-        return f"{reached}; the next is {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
+            return f"{reached}; no other optimum was found."
+        return f"{reached}; the next has a score {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
 
     def document(self) -> dict[str, object]:
         """The report as plain values, for JSON."""
@@ -153,6 +163,7 @@ class StartReport:
         return [
             {
                 "log_likelihood": optimum.log_likelihood,
+                "score": optimum.score,
                 "gap": optimum.gap,
                 "n_starts": optimum.n_starts,
                 "n_moves": optimum.n_moves,

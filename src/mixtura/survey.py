@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, Flags
 from mixtura.covariance import Spherical
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Backend, Source
+from mixtura.recorded_step import recorded_step, robust_variance
 from mixtura.sources import ArraySource
 
 COMPACT_FROM = 32
@@ -24,8 +25,16 @@ COMPACT_ROWS = 20_000
 COMPACT_BYTES = 2**28
 """Rows and bytes between which a copy in another order is made."""
 
-WITNESSES = 10_000
-"""Draws that may acquit a component of being degenerate, before all rows are sorted."""
+SHARED_BY, SHARED_PART, SHARED_TIMES = 8.0, 0.05, 5.0
+MOST_SHARED = 3
+"""A value that so many rows share, this part of all rows, and so many times the usual number, may be that of a group; so many are
+looked at."""
+
+PROBED = 10_000
+"""Draws of the rows from which the steps of recording and the scales of the floor are read, so that not all rows are sorted."""
+
+RESOLVED = 1e-12
+"""Part of a column's robust variance below which a variance is rounding: a millionth of the standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +132,46 @@ class Survey:
         return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
 
     @cached_property
-    def resolution(self) -> Array:
-        """The grid that recorded values sit on, per column (d,); 0 where values do not repeat."""
-        return self.source.resolution()
+    def steps(self) -> Array:
+        """The step in which each column was recorded (d,); 0 where values do not repeat."""
+        return np.array([recorded_step(column, weights) for column, weights in self._probe_columns])
+
+    @cached_property
+    def floor(self) -> Array:
+        """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h, and a part of the scale."""
+        robust = [
+            robust_variance(column, weights, variance)
+            for (column, weights), variance in zip(self._probe_columns, self.scale, strict=True)
+        ]
+        return np.asarray(self.steps**2 / 12.0 + RESOLVED * np.array(robust))
+
+    @cached_property
+    def shared_values(self) -> tuple[Flags, ...]:
+        """Rows (n,) that share one value of a column exactly, where far more do than share any usual one; the largest group first."""
+        blocks = list(self.source.blocks())
+        rows = np.concatenate([block.rows for block in blocks])
+        given = [block.weights for block in blocks if block.weights is not None]
+        weights = np.concatenate(given) / self.row_weight if given else np.ones(len(rows))
+        groups: dict[bytes, tuple[float, Flags]] = {}
+        for column in rows.T:
+            values, places = np.unique(column, return_inverse=True)
+            counts = np.bincount(places, weights)
+            many = max(SHARED_BY, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts)))
+            for value in np.flatnonzero(counts >= many):
+                held = places == value
+                if not held.all():
+                    groups.setdefault(held.tobytes(), (float(counts[value]), held))
+        ranked = sorted(groups.values(), key=lambda group: -group[0])
+        return tuple(held for _, held in ranked[:MOST_SHARED])
+
+    @property
+    def _probe_columns(self) -> list[tuple[Array, Array | None]]:
+        """Columns of the probe rows (m,) with their weights, a row that counts once weighing one."""
+        blocks = list(self.probe.blocks())
+        rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
+        given = [block.weights for block in blocks if block.weights is not None]
+        weights = np.concatenate(given) / self.row_weight if given else None
+        return [(column, weights) for column in rows.T]
 
     @cached_property
     def distinct(self) -> Source:
@@ -134,30 +180,16 @@ class Survey:
 
     # ---- a sample of many rows ---------------------------------------------------------------------------------
 
-    @property
-    def all_are_witnesses(self) -> bool:
-        """Whether rows are so few that all distinct ones are asked; to compare the two sources would sort all rows for it."""
-        return self.source.n_rows <= WITNESSES
-
     @cached_property
-    def witnesses(self) -> Source:
-        """Some of the distinct rows, each once; all of them where they are few.
-
-        Law: what these rows hold, all rows hold, and the gaps between their values are no smaller than those of all rows. So
-        they can acquit a component, and only a suspect needs :attr:`distinct` and :attr:`resolution`, which sort everything.
-        """
-        if self.all_are_witnesses:
-            return self.distinct
-        return self.source.sample(WITNESSES, np.random.default_rng(0)).distinct()
-
-    @cached_property
-    def gaps(self) -> Array:
-        """Smallest gaps between the values of the witnesses (d,): at least the resolution."""
-        return self.witnesses.gaps()
+    def probe(self) -> Source:
+        """Some of the rows, drawn by weight; all of them where they are few."""
+        if self.source.n_rows <= PROBED:
+            return self.source
+        return self.source.sample(PROBED, np.random.default_rng(0))
 
     def holds(self, k: int) -> bool:
         """Whether there are at least k distinct rows."""
-        return self.witnesses.n_rows >= k or self.distinct.n_rows >= k
+        return self.probe.distinct().n_rows >= k or self.distinct.n_rows >= k
 
     def part(self, rows: Array, weights: Array) -> Survey:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 
 from mixtura.arrays import Array, Rows
-from mixtura.degeneracy import degenerate_components, has_copies
+from mixtura.effective_parameters import soundness_of
 from mixtura.errors import InferenceError
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture, posterior
@@ -20,6 +20,8 @@ from mixtura.parametrisation import public_covariances
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.survey import Survey
+
+AT_THE_FLOOR = 1.0 + 1e-6
 
 FARTHEST = 0.5
 """Standard errors that a fit may lie away from the maximum of the likelihood and still be given standard errors."""
@@ -219,16 +221,20 @@ def public_of_dense(family: str, values: Array) -> Array:
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 
-def refuse_degenerate(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> None:
-    """No errors for a component that says nothing about the data, nor for copies."""
-    degenerate = degenerate_components(mixture, family, regularisation, survey)
-    if degenerate:
-        listed = "; ".join(f"{component_name(item.component)}: {item.reason}" for item in degenerate[:3])
+def refuse_unsound(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> None:
+    """No errors for components that chance can place, that the floor holds, that are copies or that hold no rows."""
+    moments = survey.backend.moments(survey.source, mixture, family.needs)
+    judged = soundness_of(survey, mixture, moments, family, regularisation)
+    said = [(item.component, item.reason) for item in judged.findings if item.kind in ("spurious", "empty")]
+    at_floor = np.flatnonzero(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR))
+    said += [(int(k), "its covariance is at the floor") for k in at_floor if k not in {known for known, _ in said}]
+    if said:
+        listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in said[:3])
         raise InferenceError(
-            f"no standard errors: the fit has {len(degenerate)} degenerate component(s) ({listed}), where the likelihood has no "
-            "proper maximum. Reduce n_components or choose a stricter covariance_type."
+            f"no standard errors: the rows do not determine {len(said)} component(s) ({listed}), so the likelihood has no regular "
+            "maximum here. Reduce n_components or choose a stricter covariance_type."
         )
-    if has_copies(mixture):
+    if judged.copies:
         raise InferenceError(
             "no standard errors: two components are exact copies of each other, so their shares are not determined. "
             "Reduce n_components or start from different means."

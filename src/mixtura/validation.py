@@ -24,13 +24,16 @@ from mixtura.moments import Scatter
 from mixtura.numbering import component_name
 from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
 from mixtura.protocols import Family
-from mixtura.regularisation import SMALLEST_EIGENVALUE, Regularisation
+from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
 
 LARGEST_SPAN = 1e153
 SMALLEST_SPAN = 1e-145
 """Squares of the span of a column, summed over the rows and measured against the floor, must be normal numbers."""
+
+SINGULAR = 1e-11
+"""Smallest eigenvalue of correlations at which columns are combinations of each other."""
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
@@ -316,8 +319,7 @@ def regularisation_for(family: Family, survey: Survey, K: int, constraints: Cons
         prior = pseudo_rows(d + 2.0, survey.scale)
     ridge = constraints.reg_covar
     return Regularisation(
-        survey.scale,
-        floor=SMALLEST_EIGENVALUE if ridge is None else 0.0,
+        survey.floor if ridge is None else np.zeros(d),
         ridge=float(ridge or 0.0),
         prior=prior,
         eigenvalue_ratio=constraints.eigenvalue_ratio,
@@ -373,7 +375,7 @@ def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior
     if family.needs is Scatter.DIAGONAL or not (variances > 0).all():
         return bool((variances > 0).all())
     deviations = np.sqrt(variances)
-    return bool(np.linalg.eigvalsh(scatter / np.outer(deviations, deviations))[0] > 10 * SMALLEST_EIGENVALUE)
+    return bool(np.linalg.eigvalsh(scatter / np.outer(deviations, deviations))[0] > SINGULAR)
 
 
 def _too_few_distinct(survey: Survey, K: int) -> str | None:
@@ -417,7 +419,7 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
     """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
     deviations = np.sqrt(survey.scale)
     values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
-    if values[0] > 10 * SMALLEST_EIGENVALUE:
+    if values[0] > SINGULAR:
         return None
     involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
     listed = ", ".join(_column(int(j), names) for j in involved[:8])

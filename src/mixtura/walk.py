@@ -92,6 +92,11 @@ class Walk(Protocol):
         ...
 
     @property
+    def moments(self) -> Moments:
+        """Its E-step."""
+        ...
+
+    @property
     def sums(self) -> tuple[float, float, float, float]:
         """Log-likelihood, entropy, certainty and total of its E-step."""
         ...
@@ -277,6 +282,10 @@ class _SlowWalk:
     @property
     def mixture(self) -> Mixture:
         return self.path.mixture
+
+    @property
+    def moments(self) -> Moments:
+        return self.path.moments
 
     @property
     def sums(self) -> tuple[float, float, float, float]:

@@ -62,7 +62,7 @@ def run_view(run: Run) -> Json:
         "aic": aic(fit),
         "bic": bic(fit),
         "seconds": run.seconds,
-        "eligible": not fit.degenerate,
+        "eligible": fit.is_answer,
         "sentence": _ending(run),
     }
 
@@ -73,8 +73,8 @@ def _ending(run: Run) -> str:
         ending = f"the first {MOST_ITERATIONS} iterations are shown, and it had not converged"
     else:
         ending = run.fit.stop.value
-    degenerate = [f"{component_name(item.component)} is degenerate: {item.reason}" for item in run.fit.degenerate[:3]]
-    return "; ".join([ending, *degenerate])
+    findings = [f"{component_name(item.component)} is {item.kind}: {item.reason}" for item in run.fit.findings[:3]]
+    return "; ".join([ending, *findings])
 
 
 def frame_view(mixture: Mixture, columns: tuple[int, int]) -> Json:

@@ -59,6 +59,16 @@ class CovarianceFamily:
         """Free parameters of the mixture: K - 1 weights, K d means, and the covariances."""
         return K - 1 + K * d + self.n_covariance_parameters(K, d)
 
+    def own_rows(self, d: int) -> int:
+        """Rows that make the part of a covariance which is a component's own non-singular.
+
+        d + 1 where its shape or orientation is its own and can turn, 2 where only a volume or axis-parallel variances are, else 1.
+        """
+        if self.shares_all:
+            return 1
+        turns = self.needs is Scatter.DENSE and self.name != "VEE"
+        return d + 1 if turns else 2
+
     def rows_needed(self, d: int) -> int:
         """d + 1 distinct rows for ellipsoids, 2 where the axes are fixed."""
         return 2 if self.name.endswith("I") else d + 1

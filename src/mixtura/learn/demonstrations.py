@@ -22,7 +22,7 @@ from mixtura.estimators import GaussianMixture
 from mixtura.merging import MergedMixture
 from mixtura.mixture import Mixture
 from mixtura.results import FitResult, Iteration, title_of
-from mixtura.search import calm
+from mixtura.search.multistart import calm
 from mixtura.selector import GaussianMixtureSelector
 
 LARGEST_K = 10
@@ -188,12 +188,12 @@ def optima(X: Array, K: int) -> dict[str, Any]:
     with _quiet():
         ends = [_random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_ for seed in range(STARTS)]
         search = GaussianMixture(K, random_state=0).fit(X).result_
-    sound = [end for end in ends if not end.degenerate] or ends
+    sound = [end for end in ends if end.is_sound] or ends
     worst = min(sound, key=lambda end: end.log_likelihood)
     best = max([*sound, search], key=lambda end: end.log_likelihood)
     return {
         "log_likelihoods": sorted((end.log_likelihood for end in sound), reverse=True),
-        "degenerate": STARTS - len([end for end in ends if not end.degenerate]),
+        "degenerate": STARTS - len([end for end in ends if end.is_sound]),
         "stuck": sum(end.log_likelihood < best.log_likelihood - SAME for end in sound),
         "best": _end(best),
         "worst": _end(worst),

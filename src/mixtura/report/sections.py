@@ -305,7 +305,7 @@ def _remark(part: Mapping[str, Any]) -> str:
     """What is wrong with a component, if anything."""
     copy = f"copy of {component_name(part['copy_of'])}" if part["copy_of"] is not None else ""
     held = f"held back by the {part['boundary']}" if part["boundary"] else ""
-    return "; ".join(filter(None, (part["spurious"], held, copy))) or "sound"
+    return "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held, copy))) or "sound"
 
 
 def _starts(study: Study) -> Markup:

@@ -54,14 +54,6 @@ class ArraySource:
         """m draws of rows by weight; see :func:`mixtura.sources.drawn.drawn`."""
         return ArraySource(*drawn(self, m, rng))
 
-    def gaps(self) -> Array:
-        """Smallest gap between distinct values of each column (d,); infinite where there is one value."""
-        return np.array([_gaps(column).min(initial=np.inf) for column in self.X.T])
-
-    def resolution(self) -> Array:
-        """Smallest gap between distinct values of each column (d,) whose values repeat; 0 where none repeat."""
-        return np.array([_resolution(column) for column in self.X.T])
-
     def distinct(self) -> ArraySource:
         """Each distinct row once, whatever it weighs."""
         X = self.X
@@ -88,15 +80,3 @@ def _all_distinct(column: Rows) -> bool:
     """Whether no value of a column repeats."""
     ordered = np.sort(column)
     return bool((ordered[1:] != ordered[:-1]).all())
-
-
-def _gaps(column: Rows) -> Array:
-    """Gaps between neighbouring distinct values."""
-    gaps = np.diff(np.sort(column).astype(np.float64))
-    return np.asarray(gaps[gaps > 0])
-
-
-def _resolution(column: Rows) -> float:
-    """The grid that recorded values sit on: their smallest gap, if any value occurs twice."""
-    gaps = _gaps(column)
-    return float(gaps.min()) if 0 < len(gaps) < len(column) - 1 else 0.0

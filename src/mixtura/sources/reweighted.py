@@ -41,14 +41,6 @@ class Reweighted:
         """m draws of rows by these weights; see :func:`mixtura.sources.drawn.drawn`."""
         return ArraySource(*drawn(self, m, rng))
 
-    def gaps(self) -> Array:
-        """Of the source."""
-        return self.source.gaps()
-
-    def resolution(self) -> Array:
-        """Of the source: the grid on which values were recorded does not change."""
-        return self.source.resolution()
-
     def distinct(self) -> Source:
         """Of the source."""
         return self.source.distinct()

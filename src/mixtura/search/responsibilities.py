@@ -16,9 +16,12 @@ import numpy as np
 from mixtura.arrays import Array, Labels
 from mixtura.mixture import Mixture, log_density
 from mixtura.protocols import Block
-from mixtura.runs import in_parallel
+from mixtura.search.parts import Part, mean_covariance, parts_of, pieces_of
+from mixtura.parallel import in_parallel
 from mixtura.survey import Survey
-from mixtura.view import LEAST_OTHERS, Part, components_of, mean_covariance, parts_of
+
+LEAST_OTHERS = 1e-16
+"""What the others are taken to describe of a row that belongs to one component but for rounding."""
 
 HELD = 1e-2
 """Rows that belong to a component by less are not among those that it holds."""
@@ -54,7 +57,7 @@ class Holdings:
         """One pass over the rows of a survey; blocks are worked on side by side, and put together in order."""
         seen = in_parallel(
             lambda block: _seen(survey, mixture, block),
-            list(parts_of(survey)),
+            pieces_of(survey),
             survey.backend.threads,
             stopped or threading.Event(),
         )
@@ -81,7 +84,7 @@ class Holdings:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The mixture's components."""
-        return components_of(self.mixture, self.survey.total)
+        return parts_of(self.mixture, self.survey.total)
 
     @cached_property
     def pooled(self) -> Array:

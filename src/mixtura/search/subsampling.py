@@ -19,8 +19,6 @@ import numpy as np
 from mixtura.arrays import Array
 from mixtura.em import Callback, em
 from mixtura.errors import CollapseError
-from mixtura.escape import EXCHANGES, are_several, is_crowded
-from mixtura.exchange import rows_enough
 from mixtura.initialisers import DiscriminantKMeans, Hierarchical, Initialiser
 from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture, log_density
@@ -28,12 +26,15 @@ from mixtura.moments import Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
-from mixtura.runs import Effort, Plan
-from mixtura.search import Named, named_starts, search, start_report, workers_for
+from mixtura.search.exchange import rows_enough
+from mixtura.search.local_search import are_many
+from mixtura.search.multistart import Named, named_starts, start_report, workers_for
+from mixtura.search.parts import pieces_of
+from mixtura.search.runs import Plan
+from mixtura.search.searching import search
 from mixtura.start_report import StartReport
 from mixtura.stopping import RemainingGain, StoppingRule
 from mixtura.survey import Survey
-from mixtura.view import parts_of
 
 FEWEST_ROWS = 2_500
 RARE = 1e-3
@@ -57,7 +58,7 @@ LEFT_ON_SAMPLE = 1.0
 """Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than this from that of all rows."""
 
 FITS_ON_SAMPLE = 0.5
-"""What moves on a sample may cost, in plain fits to all rows; where components are many, they are exchanged, and that is all."""
+"""What a local search of a sample may cost, in plain fits to all rows."""
 
 LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
@@ -96,8 +97,8 @@ def sample_size(n: int, d: int, K: int) -> int:
 class Opening:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
-    ``seed`` draws larger samples, and the moves of the search; ``on_all`` draws starts from all rows, where a sample decides
-    nothing. Many components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin.
+    ``seed`` draws larger samples, and the local search; ``on_all`` draws starts from all rows, where a sample decides nothing. Many
+    components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin.
     """
 
     rows: Survey
@@ -130,7 +131,7 @@ def opening(
     rows = survey if m == n else survey.sampled(m, sample_seed(seed))
     if rows is survey or not rows.holds(K + 1):
         return Opening(survey, on_all(), seed)
-    if is_crowded(K):
+    if are_many(K):
         enough = max(m, rows_enough(K, survey.source.n_features))
         judged = survey.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else survey
         return Opening(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.hurried or judged)
@@ -152,7 +153,7 @@ def search_from(
 ) -> SearchResult:
     """The best fit to all rows from an opening; see :func:`mixtura.search.search`, which does all of it without a sample.
 
-    A sample on which every end is degenerate or collapses decides nothing, and all rows are searched. An interrupt on a sample
+    A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt on a sample
     keeps the best mixture so far, evaluated on all rows.
     """
     ascent = _Ascent(opening, survey, family, regularisation, plan, stopped or threading.Event())
@@ -181,69 +182,43 @@ class _Ascent:
 
     def to_all_rows(self) -> SearchResult:
         """See :func:`search_from`."""
-        if self.first is self.survey and not self.many:
+        if self.opening.rows is self.survey:
             return self.on(self.survey, self.opening.starts, self.plan)
         try:
             starts = self.from_samples()
         except CollapseError:
             return self.on(self.survey, self.opening.on_all(), self.plan)
-        return self.on(self.survey, starts, replace(self.plan, effort=None))  # moves have found what they find
+        return self.on(self.survey, starts, replace(self.plan, effort=None))
 
     def from_samples(self) -> Sequence[Named]:
         """Where to begin on all rows, after one sample or more."""
-        rows, starts, effort = self.first, self.begun() if self.many else self.opening.starts, self.plan.effort
+        rows, starts, plan = self.opening.rows, self.opening.starts, self.plan
+        if self.opening.judged is not None:  # fewer rows tell where many components begin
+            rows, starts = self.opening.judged, self.begun()
         while True:
-            found = self.on(rows, starts, self.sampled(rows, effort))
+            found = self.on(rows, starts, self.sampled(rows, plan))
             self.best = found.best.mixture
-            stopped = self.stopped.is_set()
-            undecided, exchanged = found.best.degenerate and not stopped, rows is not self.first or not self.exchanges or stopped
-            if undecided and (exchanged or not self.many):
+            if not found.best.is_answer and not self.stopped.is_set():
                 return self.opening.on_all()
-            larger = self.survey if undecided else _larger(rows, self.survey, sample_seed(self.opening.seed))
-            ends = [self.best] if self.many or stopped else finalists(found, rows, larger)
+            if self.stopped.is_set() or rows is self.survey:
+                return [(ON_SAMPLE, self.best)]
+            larger = _larger(rows, self.survey, sample_seed(self.opening.seed))
+            ends = [self.best] if self.opening.judged is not None else finalists(found, rows, larger)
             starts = [(ON_SAMPLE, end) for end in ends]
-            exchanging = not exchanged and (self.many or larger is not self.survey)
-            if not exchanging and (len(ends) == 1 or larger is self.survey):
+            if len(ends) == 1 or larger is self.survey:
                 return starts
-            rows, effort = (larger.hurried or larger, effort) if self.several else (larger, None)
-
-    @property
-    def many(self) -> bool:
-        """Whether components are so many that they are exchanged from the beginning."""
-        return self.opening.judged is not None
-
-    @property
-    def exchanges(self) -> bool:
-        """Whether components are exchanged on a larger sample."""
-        return self.plan.effort is not None and (self.many or are_several(self.n_components))
-
-    @property
-    def several(self) -> bool:
-        """Whether what a larger sample is for can be read in a hurry."""
-        return self.many or self.exchanges
-
-    @property
-    def first(self) -> Survey:
-        """The rows of the first search."""
-        return self.opening.judged or self.opening.rows
-
-    @property
-    def n_components(self) -> int:
-        """K."""
-        return self.opening.starts[0][1].n_components
+            rows, plan = larger, replace(self.plan, effort=None)
 
     def begun(self) -> Sequence[Named]:
-        """Where the search for many components begins, which fewer rows tell."""
-        plan = replace(self.sampled(self.opening.rows, None), max_iter=min(self.plan.max_iter, BEGIN))
+        """Where the search for many components begins, after a few iterations on few rows."""
+        plan = replace(self.sampled(self.opening.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN))
         begun = self.searched(self.opening.rows, self.opening.starts, plan).best
         self.best = begun.mixture
-        return self.opening.starts if begun.degenerate else [(self.opening.starts[0][0], self.best)]
+        return [(self.opening.starts[0][0], begun.mixture)] if begun.is_answer else self.opening.starts
 
-    def sampled(self, rows: Survey, effort: Effort | None) -> Plan:
+    def sampled(self, rows: Survey, plan: Plan) -> Plan:
         """How some of the rows are searched."""
-        exchanges = (1 if self.many else None) if rows is self.first else EXCHANGES if self.several else None
-        n_parameters = self.family.n_parameters(self.n_components, self.survey.source.n_features)
-        return _on_sample(replace(self.plan, effort=effort), self.survey, rows, exchanges, n_parameters)
+        return _on_sample(plan, self.survey, rows)
 
     def on(self, rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
         """A search with the report of the first one."""
@@ -266,18 +241,17 @@ def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Sur
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
-def _on_sample(plan: Plan, survey: Survey, sample: Survey, exchanges: int | None, n_parameters: int) -> Plan:
+def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping: StoppingRule = plan.stopping
     if isinstance(stopping, RemainingGain):
-        left = LEFT_ON_SAMPLE if exchanges is None else ALLOWED * sqrt(n_parameters)
-        stopping = replace(stopping, tolerance=max(stopping.tolerance, left), certifies=False)
+        stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
-        effort = replace(effort, size=survey.total / sample.total, fits=FITS_ON_SAMPLE, exchanges=exchanges)
-    return replace(plan, stopping=stopping, callback=callback, workers=workers, brisk=True, effort=effort)
+        effort = replace(effort, size=survey.total / sample.total, fits=FITS_ON_SAMPLE)
+    return replace(plan, stopping=stopping, callback=callback, workers=workers, effort=effort)
 
 
 def _at_size(callback: Callback, size: float) -> Callback:
@@ -307,20 +281,19 @@ def finalists(found: SearchResult, sample: Survey, larger: Survey) -> list[Mixtu
 
 
 def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
-    """The best mixture of the sample, and others that it cannot tell from it, likeliest first.
+    """The best mixture of the sample, and others that it cannot tell from it, best score first.
 
     For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the sample has the standard error
     ``sqrt(sum (D_i - mean)^2)`` (Vuong 1989, Econometrica 57:307-333), and what differs by more than ``TOLD_APART`` of them is
     left. ``sum D_i^2`` is their distance, about twice what is lost from one to the other, and what is nearer than ``SAME_END`` is
-    the same. A likelier fit that is degenerate on the sample goes on, too: what is a
-    component of too few rows there may be a rare one of enough.
+    the same.
     """
     best = found.best
     densities = [_log_densities(sample, best.mixture)]
     chosen = [best.mixture]
-    others = sorted((fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best), key=lambda fit: -fit.trace[-1])
-    for fit in others:
-        if len(chosen) == RANKED or fit.stop is StopReason.COLLAPSED:
+    ended = [fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best and fit.soundness and fit.is_answer]
+    for fit in sorted(ended, key=lambda fit: -fit.score):
+        if len(chosen) == RANKED:
             break
         density = _log_densities(sample, fit.mixture)
         if _behind(best, fit, sample, densities[0] - density):
@@ -334,7 +307,7 @@ def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
 def _behind(best: FitResult, fit: FitResult, sample: Survey, difference: Array) -> bool:
     """Whether the sample tells that a fit is worse than the best one."""
     mean = _sum(sample, difference) / sample.total
-    return best.trace[-1] - fit.trace[-1] > TOLD_APART * sqrt(_sum(sample, (difference - mean) ** 2))
+    return best.objective - fit.objective > TOLD_APART * sqrt(_sum(sample, (difference - mean) ** 2))
 
 
 def _sum(sample: Survey, values: Array) -> float:
@@ -348,4 +321,4 @@ def _sum(sample: Survey, values: Array) -> float:
 
 def _log_densities(sample: Survey, mixture: Mixture) -> Array:
     """``log p(x_i)`` of each row (m,)."""
-    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in parts_of(sample)])
+    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in pieces_of(sample)])

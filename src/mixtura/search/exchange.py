@@ -23,21 +23,20 @@ from math import ceil
 import numpy as np
 
 from mixtura.arrays import Array, Flags
-from mixtura.arrivals import joined, moments_of_parts, part_of
 from mixtura.covariance import Dense
 from mixtura.em import Start, em
 from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES
-from mixtura.holdings import Holdings
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, StopReason
-from mixtura.runs import in_parallel
+from mixtura.search.parts import Part, joined, moments_of_parts, part_of, parts_of
+from mixtura.search.responsibilities import Holdings
+from mixtura.parallel import in_parallel
 from mixtura.stopping import SmallGain, remaining_gain
 from mixtura.survey import Survey
-from mixtura.view import Part, components_of
 
 ROWS_PER_PARAMETER = 14
 """Rows of a component for each of its parameters that tell the right cut from a false one: two equal groups three standard
@@ -192,11 +191,11 @@ class Trial:
             best = tied
             # two of different shapes at one place are too rare to look for in haste
             if self.daring or self._level(tied) > before + worth:
-                free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
+                free = self._climbed(own, parts_of(tied.mixture, own.total), self.family, before + worth)
                 best = max(tied, free, key=self._level)
         except CollapseError:
             return None
-        return Change(group, self._level(best) - before, components_of(best.mixture, own.total))
+        return Change(group, self._level(best) - before, parts_of(best.mixture, own.total))
 
     def without(self, k: int) -> Change | None:
         """A component gone, and its rows taken over by its neighbours, by partial EM of these."""
@@ -210,7 +209,7 @@ class Trial:
             before, after = (self._em(own, moments_of_parts(p), self.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS)))
         except CollapseError:
             return None
-        return Change((*group, k), self._level(after) - self._level(before), components_of(after.mixture, own.total))
+        return Change((*group, k), self._level(after) - self._level(before), parts_of(after.mixture, own.total))
 
     def _heirs(self, k: int) -> tuple[int, ...]:
         """The neighbour that a component overlaps most, and a few more that are neighbours at all."""

@@ -1,0 +1,150 @@
+"""A local search from the best optimum of the starts: one component is taken out, another is split, and the best score is kept.
+
+Many components are exchanged first, many at once (:mod:`mixtura.search.exchange`), since many are misplaced at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
+
+import numpy as np
+
+from mixtura.em import Start
+from mixtura.results import FitResult
+from mixtura.search.exchange import exchange
+from mixtura.search.multistart import noted, raced
+from mixtura.search.runs import SHORT, Effort, Leg, Runs
+from mixtura.search.split_merge import View, removals
+from mixtura.start_report import Run
+
+MOST_ROUNDS = 5
+"""Rounds at most: each takes a component out and splits the others, and the next begins only where it found a better score."""
+
+SMALLER = 2
+"""Optima of one component less that are split in each round."""
+
+AT_ONCE = 16
+"""Proposals between two looks at what is spent; a constant, so that the number of workers changes nothing."""
+
+COST_OF_A_RUN = 50_000
+"""What a run costs beside its iterations, in rows times components."""
+
+MANY = 10
+EXCHANGES_IN_VAIN = 3
+MOST_EXCHANGES = 100
+"""So many components are exchanged, many at once, until so many exchanges in a row led nowhere."""
+
+
+def are_many(K: int) -> bool:
+    """Whether components are so many that they are exchanged, many at once."""
+    return K >= MANY
+
+
+@dataclass(eq=False)
+class LocalSearch:
+    """Optima found so far, and what it has cost to find them.
+
+    Attributes
+    ----------
+    runs : Runs
+    best : FitResult
+    found : list of FitResult
+        Every end, in the order in which they were found.
+    log : list of Run
+        What became of every proposal.
+    spent : float
+        Rows times components read.
+    """
+
+    runs: Runs
+    best: FitResult
+    found: list[FitResult] = field(default_factory=list)
+    log: list[Run] = field(default_factory=list)
+    spent: float = 0.0
+
+    def go(self, effort: Effort, seed: np.random.SeedSequence) -> None:
+        """Rounds, until one finds nothing better or the effort is spent."""
+        rng, end = np.random.default_rng(seed), monotonic() + effort.seconds
+        work = effort.work(self.runs.survey.source.n_rows, self.best.n_components, self.best.n_iter)
+
+        def over() -> bool:
+            return self.spent >= work or monotonic() >= end or self.runs.stopped.is_set()
+
+        if are_many(self.best.n_components):
+            self._exchanges(rng, lambda: monotonic() >= end or self.runs.stopped.is_set())
+        for _ in range(MOST_ROUNDS):
+            before = self.best
+            for smaller in [] if over() else self._smaller():
+                for proposals in self._splits(smaller, rng):
+                    if over():
+                        break
+                    self._try(proposals)
+            if self.best is before:
+                return
+
+    # ---- one component less, one more --------------------------------------------------------------------------
+
+    def _smaller(self) -> list[FitResult]:
+        """The best optima of one component less, each reached by taking one out."""
+        race = raced(self.runs, removals(View.of(self.runs.survey, self.best.mixture)), -inf, told=False)
+        self._pay(race.fitted)
+        ended = [fit for fit in race.fitted if fit.soundness]
+        return sorted(ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
+
+    def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[tuple[str, Start]]]:
+        """Every component of a fit in two, in several ways, some at a time and in random order."""
+        proposals = View.of(self.runs.survey, fit.mixture).splits(self.runs.survey.shared_values, rng)
+        for begin in range(0, len(proposals), AT_ONCE):
+            yield [(name, make()) for name, make in proposals[begin : begin + AT_ONCE]]
+
+    def _try(self, proposals: Sequence[tuple[str, Start | None]]) -> None:
+        """EM from each proposal as long as it may lead to a better score."""
+        made = [(name, start) for name, start in proposals if start is not None]
+        names, starts = [name for name, _ in made], [start for _, start in made]
+        race = raced(self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False)
+        self._pay(race.fitted)
+        self.log.extend(noted(race, names, self.runs, moved=True))
+        for fit in race.fitted:
+            if fit.soundness is not None:
+                self._keep(fit)
+
+    def _keep(self, fit: FitResult) -> bool:
+        """An end; whether it is the best one so far."""
+        self.found.append(fit)
+        better = fit.is_answer and (not self.best.is_answer or fit.score > self.best.score + self.runs.same)
+        self.best = fit if better else self.best
+        return better
+
+    def _pay(self, fits: Sequence[FitResult]) -> None:
+        n = self.runs.survey.source.n_rows
+        self.spent += sum(COST_OF_A_RUN + fit.n_iter * n * fit.n_components for fit in fits)
+
+    # ---- many components exchanged at once ---------------------------------------------------------------------
+
+    def _exchanges(self, rng: np.random.Generator, over: Callable[[], bool]) -> None:
+        """Exchanges, followed for a few steps as long as they lead higher; then on to the end."""
+        runs, fit, in_vain = self.runs, self.best, 0
+        for _ in range(MOST_EXCHANGES):
+            if in_vain == EXCHANGES_IN_VAIN or over():
+                break
+            data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
+            workers = runs.survey.backend.threads
+            found = exchange(*data, rng, drawn=in_vain > 0, daring=True, workers=workers, stopped=runs.stopped)
+            in_vain += 1
+            if found is None:
+                continue
+            (new,) = runs.of([Leg(0, found.moments)], runs.short, SHORT, told=False)
+            if not isinstance(new, FitResult):
+                continue
+            self._pay([new])
+            if new.objective > fit.objective + runs.same:
+                fit, in_vain = new, 0
+            elif not found.sure:  # it may lead higher further on
+                self._try([("exchange", found.moments)])
+                if self.best.objective > fit.objective + runs.same:
+                    fit, in_vain = self.best, 0
+        if fit is not self.best:
+            self._try([("exchange", fit)])

@@ -1,0 +1,90 @@
+"""One search on one set of rows: many starts, a local search from the best of them, and the best one on to its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+
+from mixtura.em import Start
+from mixtura.interrupts import heeded
+from mixtura.protocols import Family
+from mixtura.regularisation import Regularisation
+from mixtura.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.search.local_search import LocalSearch
+from mixtura.search.multistart import LOCAL_SEARCH, Raced, best_of, noted, raced
+from mixtura.search.runs import Leg, Plan, Runs
+from mixtura.survey import Survey
+
+
+def search(
+    survey: Survey,
+    starts: Sequence[Start],
+    family: Family,
+    regularisation: Regularisation,
+    plan: Plan,
+    stopped: threading.Event | None = None,
+    seed: np.random.SeedSequence | None = None,
+    names: Sequence[str] = (),
+) -> SearchResult:
+    """The best fit over all starts: the highest score (:mod:`mixtura.soundness`) among those that are an answer.
+
+    Fits at the same optimum (within 0.01) count as equal, and then the earlier start wins, so that rounding never decides. Setting
+    ``stopped`` from another thread ends every run after its current iteration, as Ctrl-C does.
+
+    A screened search runs every start shortly, and follows those that may reach the best score. Then a local search, drawn from
+    ``seed``, tries to leave the best optimum for a better one, as long as the plan's effort lasts. ``names`` of the starts are for
+    the report.
+
+    Raises
+    ------
+    CollapseError
+        When no start gave a mixture.
+    KeyboardInterrupt
+        When Ctrl-C came before the first mixture.
+    """
+    stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
+    runs = Runs(survey, family, regularisation, plan, stopped)
+    with heeded(stopped):
+        found = _screened(runs, starts, names, seed) if plan.screened and len(starts) > 1 else _each(runs, starts, names)
+        if not stopped.is_set():
+            return found
+        fits = [runs.judged(fit) if isinstance(fit, FitResult) else fit for fit in found.fits]
+        return SearchResult(replace(best_of(fits, runs.same), stop=StopReason.INTERRUPTED), tuple(fits), found.runs)
+
+
+def _each(runs: Runs, starts: Sequence[Start], names: Sequence[str]) -> SearchResult:
+    """Every start to its end."""
+    legs = [Leg(i, start) for i, start in enumerate(starts)]
+    fits = runs.of(legs, runs.plan.stopping, runs.plan.max_iter, judge=True)
+    race = Raced(fits, list(range(len(fits))))
+    return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(race, names, runs)))
+
+
+def _screened(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:
+    """Starts side by side, a local search from the best of them, and the best of all to its very end."""
+    race = raced(runs, starts, -inf)
+    log, fits = noted(race, names, runs), list[FitResult | FailedStart](race.fits)
+    best = runs.judged(best_of(fits, runs.same))
+    if runs.plan.effort is not None and best.n_components > 1 and not runs.stopped.is_set():
+        own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH))
+        local = LocalSearch(runs, best)
+        local.go(runs.plan.effort, own)
+        log, fits = [*log, *local.log], [*fits, *local.found]
+    return SearchResult(_polished(runs, fits), tuple(fits), tuple(log))
+
+
+def _polished(runs: Runs, fits: list[FitResult | FailedStart]) -> FitResult:
+    """The best fit, run on until the stopping rule holds with its certificate; the next best where it turns out to be none."""
+    while True:
+        best = best_of(fits, runs.same)
+        if not runs.unfinished(best) or runs.stopped.is_set():
+            return best
+        (further,) = runs.of([Leg(0, best, best.n_iter)], runs.plan.stopping, runs.plan.max_iter, judge=True)
+        if not isinstance(further, FitResult):
+            return best
+        at = next(i for i, fit in enumerate(fits) if fit is best)
+        fits[at] = further

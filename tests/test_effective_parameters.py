@@ -1,0 +1,165 @@
+"""Effective parameters against brute force: every row taken out, one at a time, and every own part estimated anew."""
+
+import numpy as np
+import pytest
+from conftest import ALL_FAMILIES
+from mixtura.backends import backend_named
+from mixtura.effective_parameters import LARGEST_GAP, effective_parameters
+from mixtura.soundness import Soundness
+from mixtura.em import em
+from mixtura.families import FAMILIES
+from mixtura.initialisers import moments_of_labels
+from mixtura.regularisation import Regularisation
+from mixtura.sources import ArraySource
+from mixtura.survey import Survey
+from scipy.stats import multivariate_normal
+
+AXES = {"EVE", "VVE"}
+
+
+def survey(X, weights=None, backend="auto"):
+    return Survey(ArraySource(X, weights), backend_named(backend, 1))
+
+
+def fitted(X, labels, family, weights=None, backend="auto", floor=None):
+    data = survey(X, weights, backend)
+    K = int(labels.max()) + 1
+    regularisation = Regularisation(data.floor if floor is None else floor)
+    fit = em(data, moments_of_labels(data, K, labels), FAMILIES[family], regularisation, max_iter=400)
+    moments = data.backend.moments(data.source, fit.mixture, FAMILIES[family].needs)
+    return data, fit.mixture, moments, regularisation
+
+
+def effective(X, labels, family, **settings):
+    data, mixture, moments, regularisation = fitted(X, labels, family, **settings)
+    return effective_parameters(data, mixture, moments, FAMILIES[family], regularisation)
+
+
+def own_part(family, sigma, S, S_new, axes):
+    """The covariance after the own scatter per row went from S to S_new, what is shared held."""
+    d = len(S)
+    if family in ("EII", "EEI", "EEE"):
+        return sigma
+    if family in ("VII", "VEI", "VEE"):
+        inverse = np.linalg.inv(sigma)
+        return sigma * np.trace(S_new @ inverse) / np.trace(S @ inverse)
+    if family == "VVV":
+        return S_new
+    if family == "EVV":
+        return S_new * (np.linalg.det(sigma) / np.linalg.det(S_new)) ** (1 / d)
+    if family in ("VVI", "VVE"):
+        return axes @ np.diag(np.diag(axes.T @ S_new @ axes)) @ axes.T
+    if family in ("EVI", "EVE"):
+        shape = np.diag(axes.T @ S_new @ axes)
+        return axes @ np.diag(shape * (np.linalg.det(sigma) / shape.prod()) ** (1 / d)) @ axes.T
+    values = np.linalg.eigvalsh(sigma)[::-1]
+    own, vectors = np.linalg.eigh(S_new)
+    turned = (vectors[:, ::-1] * values) @ vectors[:, ::-1].T
+    if family == "EEV":
+        return turned
+    before = np.linalg.eigvalsh(S)[::-1]
+    return turned * (own[::-1] / values).sum() / (before / values).sum()
+
+
+def brute_force(X, mixture, family):
+    """p_k from n x K refits."""
+    n, K = len(X), mixture.n_components
+    joint = mixture.log_joint(X)
+    whole = np.logaddexp.reduce(joint, axis=1)
+    r = np.exp(joint - whole[:, None])
+    counts = r.sum(axis=0)
+    covariances = mixture.covariance.dense()
+    axes = getattr(mixture.covariance, "axes", None)
+    axes = axes if axes is not None and family in AXES else np.eye(X.shape[1])
+    gaps = np.empty(n)
+    for i in range(n):
+        left = np.empty(K)
+        for k in range(K):
+            others = r[:, k].copy()
+            others[i] = 0.0
+            mean = others @ X / others.sum()
+            centred, before = X - mean, X - mixture.means[k]
+            S = (r[:, k, None] * before).T @ before / counts[k]
+            S_new = (others[:, None] * centred).T @ centred / others.sum()
+            sigma = own_part(family, covariances[k], S, S_new, axes)
+            left[k] = np.log(others.sum() / (n - 1)) + multivariate_normal(mean, sigma).logpdf(X[i])
+        gaps[i] = whole[i] - np.logaddexp.reduce(left)
+    return gaps @ r
+
+
+def two_groups(seed, n=60, d=3):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1], [n // 2, n - n // 2])
+    X = rng.standard_normal((n, d)) * np.geomspace(0.5, 2.0, d)
+    X[labels == 1] = X[labels == 1] @ np.linalg.qr(rng.standard_normal((d, d)))[0] + 2.5
+    return X, labels
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_they_agree_with_brute_force(family, backend):
+    X, labels = two_groups(3)
+    data, mixture, moments, regularisation = fitted(X, labels, family, backend=backend)
+    found = effective_parameters(data, mixture, moments, FAMILIES[family], regularisation)
+    # rows below TOUCHED, of EEV and VEV also the second order of rows of small leverage, and what EM left to gain
+    assert found == pytest.approx(brute_force(X, mixture, family), rel=5e-3)
+
+
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_a_weight_of_two_is_a_repeated_row(family):
+    X, labels = two_groups(5)
+    twice = effective(np.repeat(X, 2, axis=0), np.repeat(labels, 2), family, floor=np.full(3, 1e-12))
+    weighted = effective(X, labels, family, weights=np.full(len(X), 2.0), floor=np.full(3, 1e-12))
+    assert weighted == pytest.approx(twice, rel=1e-6)
+
+
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_one_size_of_all_weights_changes_nothing(family):
+    X, labels = two_groups(6)
+    small = effective(X, labels, family, weights=np.full(len(X), 1e-3))
+    assert small == pytest.approx(effective(X, labels, family), rel=1e-6)
+
+
+def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
+    X = np.random.default_rng(0).standard_normal((4000, 2))
+    labels = np.r_[np.zeros(2000, dtype=int), np.ones(2000, dtype=int)]
+    X[labels == 1] += 12
+    assert effective(X, labels, "VVV") == pytest.approx([5.0, 5.0], rel=0.15)  # means and covariances; the weight is n-th small
+
+
+def test_a_component_through_few_rows_takes_more_than_it_has():
+    rng = np.random.default_rng(1)
+    X = np.vstack([rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]])
+    labels = np.repeat([0, 1], [200, 4])
+    p = effective(X, labels, "VVV")
+    assert 10 < p[1] < 60
+    assert p[0] < 10
+
+
+def test_a_row_alone_has_no_density_without_itself():
+    X = np.vstack([np.random.default_rng(2).standard_normal((50, 2)), [[40.0, 40.0]]])
+    assert effective(X, np.repeat([0, 1], [50, 1]), "VVV")[1] == pytest.approx(LARGEST_GAP, rel=1e-6)
+
+
+def test_a_point_mass_is_well_determined():
+    rng = np.random.default_rng(3)
+    X = np.c_[np.r_[np.zeros(100), rng.normal(2, 0.4, 100)], rng.standard_normal(200)]
+    p = effective(X, np.repeat([0, 1], 100), "VVV")
+    assert p[0] < 8  # the floor holds one direction, so it takes fewer than the five of a free component, and no more
+
+
+def soundness(effective, counts, own_rows, total):
+    return Soundness(np.array(effective), np.array(counts), own_rows, total)
+
+
+def test_the_price_falls_to_nought_with_the_rows():
+    assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 100.0).support.tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert soundness([5.0, 6.0], [100.0, 80.0], 3, 180.0).price == 0.0
+    needle = soundness([14.0, 6.0], [4.0, 80.0], 3, 100.0)
+    assert needle.price == pytest.approx(10.0 + 0.5 * np.log(100.0) * 14.0)
+    assert needle.spurious == (0,)
+    assert "14.0 effective parameters on 4.0 rows" in needle.findings[0].reason
+    rare = soundness([43.0, 6.0], [16.0, 80.0], 7, 100.0)
+    assert rare.price == pytest.approx(27.0)
+    assert rare.spurious == ()
+    assert rare.findings[0].kind == "poorly determined"
