@@ -150,9 +150,7 @@ class SharedValues:
         return _with_group(survey, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
-def _with_group(
-    survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator
-) -> Moments:
+def _with_group(survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator) -> Moments:
     """Moments of a group of rows, and of K - 1 clusters of k-means of all others."""
     labels = np.full(len(Z), K - 1, dtype=np.intp)
     others = np.setdiff1d(np.arange(len(Z)), group)
