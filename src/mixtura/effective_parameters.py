@@ -7,8 +7,8 @@ its rows determine well, p_k is near its nominal count; for one that was laid th
 (The sum over all rows is the p_loo of leave-one-out practice: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413-1432.)
 
 One pass in closed form. With ``v = x_i - m_k``, N rows in the component of which row i is r, and ``A = N / (N - r)``, taking the
-row out leaves ``x_i - m = A v`` and the scatter less ``r A v v'``. What components share is held; what is a component's own follows its
-own scatter as in the M-step of its family:
+row out leaves ``x_i - m = A v`` and the scatter less ``r A v v'``. What components share is held; what is a component's own follows
+its own scatter as in the M-step of its family:
 
     nothing (EII, EEI, EEE)             the covariance as it is
     volume (VII, VEI, VEE)              as much less as the trace in the metric of the shared shape

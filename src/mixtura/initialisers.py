@@ -126,7 +126,7 @@ class SmallGroup:
         view, n, d = View(survey, self.space), survey.source.n_rows, survey.source.n_features
         Z, weights = view.all(), _weights(survey)
         fewest = min(2 * (d + 1), max(n // K, 1))
-        size = int(round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest))))))
+        size = round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest)))))
         seed = Z[rng.choice(n, p=None if weights is None else weights / weights.sum())]
         near = np.argpartition(((Z - seed) ** 2).sum(axis=1), min(size, n - 1))[:size]
         return _with_group(survey, Z, weights, K, near, rng)

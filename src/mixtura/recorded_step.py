@@ -1,8 +1,8 @@
 """The step in which a column was recorded, and a robust scale of it: what the floor of the likelihood is made of.
 
 A length that is given as 5.1 stands for all lengths that round to it, so a column in steps of h carries a variance of ``h^2 / 12``
-that nobody measured. One odd value must not change the step: neither a single 30.5 among whole ages, nor rows of another source, nor the
-noise of float arithmetic. So only values that repeat are asked, and a few of them may lie off the grid.
+that nobody measured. One odd value must not change the step: neither a single 30.5 among whole ages, nor rows of another source,
+nor the noise of float arithmetic. So only values that repeat are asked, and a few of them may lie off the grid.
 """
 
 from __future__ import annotations

@@ -41,12 +41,15 @@ class StopReason(Enum):
         "not converged: EM stands still on a saddle of the likelihood, where a small push would let it rise; "
         "use other starts (n_init, init_params) or a smaller n_components"
     )
-    EMPTY = "not converged: a component holds no rows, and EM cannot bring it back; start anew (warm_start=False) or reduce
-    n_components" FELL = (
+    EMPTY = (
+        "not converged: a component holds no rows, and EM cannot bring it back; "
+        "start anew (warm_start=False) or reduce n_components"
+    )
+    FELL = (
         "not converged: the likelihood fell by more than rounding, which EM does not do on data that double precision can carry; "
         "the step before is kept. Rescale the columns, or set a larger reg_covar"
-   
-    ) COLLAPSED = (
+    )
+    COLLAPSED = (
         "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
         "the last valid step is kept"
     )
