@@ -561,7 +561,7 @@ def test_an_interrupted_short_run_is_judged():
     from mixtura.regularisation import Regularisation
 
     data = survey(X)
-    assert result.degenerate == degenerate_components(result.mixture, FAMILIES["VVV"], Regularisation(data.scale), data)
+    assert result.degenerate == degenerate_components(result.mixture, FAMILIES["VVV"], Regularisation(data.floor), data)
 
 
 def test_wrong_lengths_lazy_frames_and_twin_names_are_refused_in_words(faithful):

@@ -34,7 +34,7 @@ def planted():
 def trial(X, mixture, family="VVV"):
     data = survey(X)
     settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.scale), **settings)
+    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
 
 
 def gain_of_a_cut(tried: Trial, k: int) -> float:
@@ -43,7 +43,7 @@ def gain_of_a_cut(tried: Trial, k: int) -> float:
 
 def exchanged(X, mixture, **settings) -> Exchange | None:
     data = survey(X)
-    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.scale), np.random.default_rng(0), drawn=False, **settings)
+    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.floor), np.random.default_rng(0), drawn=False, **settings)
 
 
 def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):

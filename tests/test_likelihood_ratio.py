@@ -84,7 +84,7 @@ def test_the_halves_of_a_component_have_its_mean_and_covariance_together(family,
     covariance = np.einsum("k,kij->ij", w, spread) + np.einsum("k,ki,kj->ij", w, apart, apart)
     np.testing.assert_allclose(mean, whole.means[k], atol=1e-12)
     np.testing.assert_allclose(covariance, whole.covariance.dense()[k], atol=1e-12)
-    fitted = family.m_step(halves.summarised(family.needs), None, Regularisation(np.ones(3)))
+    fitted = family.m_step(halves.summarised(family.needs), None, Regularisation(np.full(3, 1e-12)))
     assert (np.linalg.eigvalsh(fitted.dense()) > 0).all()
 
 
