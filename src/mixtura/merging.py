@@ -9,8 +9,8 @@ Merging components k and l adds their columns, ``t_ik + t_il``, and lowers E by
     D(k, l) = sum_i w_i [h(t_ik + t_il) - h(t_ik) - h(t_il)],    h(t) = t log t
 
 At each step the pair with the largest D is merged, down to one cluster. The density does not change; only which components are
-called one cluster. Where the entropy stops falling steeply, its path over the number of clusters has an elbow. Where hardly a row is
-undecided there is nothing to merge, and no elbow is read into what is left.
+called one cluster. Where the entropy stops falling steeply, its path over the number of clusters has an elbow. Where hardly a row
+is undecided there is nothing to merge, and no elbow is read into what is left.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from scipy.special import xlogy
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.numbering import number_of
+from mixtura.underflow import underflow_is_nought
 
 ROWS_AT_ONCE = 8192
 """Rows whose products with all components exist at one time."""
@@ -151,13 +152,15 @@ class MergeTree:
         """The outcome for a person."""
         groups = self.groups(n_clusters)
         named = ", ".join("+".join(map(number_of, group)) for group in groups)
-        made = f"{_counted(self.n_components, 'component')} make{'s' * (self.n_components == 1)} {_counted(n_clusters, 'cluster')} ({named})"
+        verb = "makes" if self.n_components == 1 else "make"
+        made = f"{_counted(self.n_components, 'component')} {verb} {_counted(n_clusters, 'cluster')} ({named})"
         before, after = float(self.entropies[-1]), float(self.entropies[n_clusters - 1])
         if n_clusters == self.n_components and self.is_decided:
             return f"There is nothing to merge: {made}; the entropy of the memberships is {_nats(before, before)}, next to none."
         return f"{made}; the entropy of the memberships is {_nats(after, before)} instead of {_nats(before, before)}."
 
 
+@underflow_is_nought
 def merge_tree(posteriors: Array, weights: Array | None = None) -> MergeTree:
     """Merge the pair that lowers the entropy most, again and again, down to one cluster.
 
