@@ -34,7 +34,7 @@ from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Moments
 from mixtura.protocols import Block, Family
 from mixtura.regularisation import Regularisation, below
-from mixtura.soundness import Soundness
+from mixtura.soundness import Soundness, support
 from mixtura.survey import Survey
 
 ROWS_AT_ONCE = 8192
@@ -279,8 +279,31 @@ def _frame(one: Covariance, axes: Array | None, floor: Array) -> tuple[Array, Ar
 
 
 def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation) -> Soundness:
-    """A fit's components, judged; see :mod:`mixtura.soundness`. One pass over the rows after the E-step."""
+    """A fit's components, judged; see :mod:`mixtura.soundness`. One pass over the rows after the E-step.
+
+    Rows that share a value hold a component on the floor up together, so one that is left out has its copies still there. Where they
+    are so few that chance can place such a component, they are left out together.
+    """
     effective = effective_parameters(survey, mixture, moments, family, regularisation)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
     unit = survey.row_weight
-    return Soundness(effective, moments.counts / unit, family.own_rows(mixture.n_features), moments.total / unit, unit, copies)
+    counts, own_rows = moments.counts / unit, family.own_rows(mixture.n_features)
+    few = support(counts, own_rows)
+    if own_rows > 1 and (few > 0).any() and regularisation.has_floor:
+        few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
+        if few.any():
+            effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, unit)
+    return Soundness(effective, counts, own_rows, moments.total / unit, unit, copies)
+
+
+def _all_left_out(survey: Survey, mixture: Mixture, unit: float) -> Array:
+    """What the rows of each component lose when it goes (K,): all of its rows are left out of it together."""
+    lost = np.zeros(mixture.n_components)
+    for block in survey.source.blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            log_joint = survey.backend.log_joint(part, mixture)
+            shares = np.exp(log_joint - log_density(log_joint)[:, None])
+            others = [log_density(np.delete(log_joint, k, axis=1)) for k in range(mixture.n_components)]
+            gaps = np.minimum(log_density(log_joint)[:, None] - np.stack(others, axis=1), LARGEST_GAP)
+            lost += (part.weighted(shares) / unit * gaps).sum(axis=0)
+    return lost

@@ -29,6 +29,10 @@ MOST_PARTS, MOST_GAPS = 10, 10
 ASKED_FIRST, LIKELY = 50, 0.8
 """Values that a candidate is tried on first, and the part of them that must lie on it."""
 
+COARSER, MANY_VALUES = 5.0, 20
+"""A step that was rounded to a finer one is at least so many times as long, and is told from so many repeated values: any of them
+lies on it by chance in two cases of five."""
+
 FINEST = 20.0
 """A step is told from its noise where it is so many times as long."""
 
@@ -41,7 +45,7 @@ def recorded_step(column: Rows, weights: Array | None = None) -> float:
 
     The largest step on which at least 98 % of the rows whose value repeats lie, counted from the commonest value. Where there are
     fewer than three repeated values (or two that make up nine tenths of the rows), or no such step, the smallest gap between
-    distinct values.
+    distinct values. Where that was only what a coarser step was rounded to when it was written, the coarser one.
 
     Parameters
     ----------
@@ -62,7 +66,8 @@ def recorded_step(column: Rows, weights: Array | None = None) -> float:
     grid, rows = values[repeats], counts[repeats]
     tells = len(grid) >= FEWEST_VALUES or (len(grid) == 2 and rows.sum() >= MOST_OF_ALL * counts.sum())
     step = _largest_step(grid, rows) if tells else 0.0
-    return step or float(np.diff(values).min())
+    step = step or float(np.diff(values).min())
+    return _coarser_step(grid, rows, step) or step
 
 
 def robust_variance(column: Rows, weights: Array | None, variance: float) -> float:
@@ -103,6 +108,25 @@ def _largest_step(grid: Array, rows: Array) -> float:
             far = np.abs(count).argmax()
             return float(away[far] / count[far])
     return 0.0
+
+
+def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
+    """A step that was rounded to a finer one when it was written: sixtieths of an hour in three digits; 0 where there is none.
+
+    It is found from the usual gap, and refined on values further and further away.
+    """
+    gaps = np.diff(grid)
+    usual = gaps[np.abs(gaps - np.median(gaps)) <= 2.0 * fine]
+    if len(grid) < MANY_VALUES or not len(usual) or usual.mean() < COARSER * fine:
+        return 0.0
+    away, step, reach = grid - grid[rows.argmax()], float(usual.mean()), 2.0
+    while reach < 2.0 * np.abs(away).max() / step:
+        reach *= 2.0
+        near = away[np.abs(away) <= reach * step]
+        count = np.round(near / step)
+        step = float(near @ count / (count @ count))
+    on_grid = np.abs(away - np.round(away / step) * step) <= (1.0 + SAME_VALUE) * fine
+    return step if rows[on_grid].sum() >= ON_GRID * rows.sum() else 0.0
 
 
 def _candidates(grid: Array, noise: float) -> Array:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log
 
 import numpy as np
@@ -65,9 +66,9 @@ class Soundness:
     @property
     def support(self) -> Array:
         """``s_k`` (K,): one up to 1.5 times the rows that an own part needs, in a straight line to nought at twice as many."""
-        return np.clip(4.0 - 2.0 * self.counts / self.own_rows, 0.0, 1.0)
+        return support(self.counts, self.own_rows)
 
-    @property
+    @cached_property
     def price(self) -> float:
         """What the score takes off the log-likelihood."""
         over = self.effective > self.counts
@@ -116,6 +117,11 @@ class Soundness:
         order = np.asarray(permutation, dtype=np.intp)
         copies = tuple(sorted((min(new[a], new[b]), max(new[a], new[b])) for a, b in self.copies))
         return Soundness(self.effective[order], self.counts[order], self.own_rows, self.total, self.unit, copies)
+
+
+def support(counts: Array, own_rows: int) -> Array:
+    """s_k (K,): one up to 1.5 times the rows m that an own part needs, falling in a straight line to nought at twice as many."""
+    return np.clip(4.0 - 2.0 * counts / own_rows, 0.0, 1.0)
 
 
 def _number(p: float) -> str:
