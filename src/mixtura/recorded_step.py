@@ -115,9 +115,11 @@ def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
 
     It is found from the usual gap, and refined on values further and further away.
     """
+    if len(grid) < MANY_VALUES:
+        return 0.0
     gaps = np.diff(grid)
     usual = gaps[np.abs(gaps - np.median(gaps)) <= 2.0 * fine]
-    if len(grid) < MANY_VALUES or not len(usual) or usual.mean() < COARSER * fine:
+    if not len(usual) or usual.mean() < COARSER * fine:
         return 0.0
     away, step, reach = grid - grid[rows.argmax()], float(usual.mean()), 2.0
     while reach < 2.0 * np.abs(away).max() / step:
