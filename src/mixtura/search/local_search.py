@@ -20,8 +20,10 @@ from mixtura.search.runs import SHORT, Effort, Leg, Runs
 from mixtura.search.split_merge import View, removals
 from mixtura.start_report import Run
 
-MOST_ROUNDS = 5
-"""Rounds at most: each takes a component out and splits the others, and the next begins only where it found a better score."""
+MOST_ROUNDS = 6
+NEAR = 5.0
+"""Rounds at most. Each leaves one optimum, the best one not left yet: a component is taken out and the others are split. None
+sets out from an optimum so many units of score below the best one."""
 
 SMALLER = 2
 """Optima of one component less that are split in each round."""
@@ -75,21 +77,34 @@ class LocalSearch:
 
         if are_many(self.best.n_components):
             self._exchanges(rng, lambda: monotonic() >= end or self.runs.stopped.is_set())
+        left: list[float] = []
         for _ in range(MOST_ROUNDS):
-            before = self.best
-            for smaller in [] if over() else self._smaller():
+            origin = self._origin(left)
+            if origin is None or over():
+                return
+            left.append(origin.objective)
+            self._try([(name, make()) for name, make in View.of(self.runs.survey, origin.mixture).perturbed(rng)])
+            for smaller in self._smaller(origin):
                 for proposals in self._splits(smaller, rng):
                     if over():
-                        break
+                        return
                     self._try(proposals)
-            if self.best is before:
-                return
+
+    def _origin(self, left: Sequence[float]) -> FitResult | None:
+        """The best optimum that was not left yet, if its score is near the best one: where another may be hidden behind it."""
+        level = self.best.score - NEAR * self.runs.survey.row_weight
+        new = [
+            fit
+            for fit in (self.best, *self.found)
+            if fit.score >= level and fit.is_answer and all(abs(fit.objective - other) > self.runs.same for other in left)
+        ]
+        return max(new, key=lambda fit: fit.score, default=None)
 
     # ---- one component less, one more --------------------------------------------------------------------------
 
-    def _smaller(self) -> list[FitResult]:
+    def _smaller(self, fit: FitResult) -> list[FitResult]:
         """The best optima of one component less, each reached by taking one out."""
-        race = raced(self.runs, removals(View.of(self.runs.survey, self.best.mixture)), -inf, told=False)
+        race = raced(self.runs, removals(View.of(self.runs.survey, fit.mixture)), -inf, told=False)
         self._pay(race.fitted)
         ended = [fit for fit in race.fitted if fit.soundness]
         return sorted(ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]

@@ -71,9 +71,10 @@ def _screened(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: n
     best = runs.judged(best_of(fits, runs.same))
     if runs.plan.effort is not None and best.n_components > 1 and not runs.stopped.is_set():
         own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH))
-        local = LocalSearch(runs, best)
+        local = LocalSearch(runs, best, [fit for fit in race.fitted if fit.soundness])
+        known = len(local.found)
         local.go(runs.plan.effort, own)
-        log, fits = [*log, *local.log], [*fits, *local.found]
+        log, fits = [*log, *local.log], [*fits, *local.found[known:]]
     return SearchResult(_polished(runs, fits), tuple(fits), tuple(log))
 
 

@@ -5,7 +5,7 @@ Nakano, Ghahramani & Hinton 2000, Neural Computation 12:2109-2128). So a compone
 those is split:
 
     halves      across one of its two longest axes, at its mean and 0.8 standard deviations to either side
-    group       a sixth of its rows, those around a drawn one, become a component
+    group       some of its rows, those around a drawn one, become a component
     value       its rows that share a value exactly become a component (:class:`mixtura.initialisers.SharedValues`)
 
 A proposal is ``Moments``: a number of rows, a mean and a scatter for each component. So EM goes on with an M-step, and a family, a
@@ -34,11 +34,14 @@ CUTS = (0.0, -0.8, 0.8)
 LONGEST = 2
 """Axes across which it is cut."""
 
-GROUPS = 3
+GROUPS = 6
 """Groups that are tried in each component."""
 
-GROUP = 1.0 / 6.0
-"""Part of a component's rows that a group takes."""
+SMALLEST_GROUP, LARGEST_GROUP = 0.05, 0.4
+"""Part of a component's rows that a group takes; its logarithm is drawn."""
+
+PERTURBED = 8
+"""Times that the rows of an optimum are weighed anew."""
 
 MOST_REMOVALS = 8
 """Components that are taken out, each on its own: those that are missed least."""
@@ -86,6 +89,19 @@ class View:
         ]
         return [proposals[i] for i in rng.permutation(len(proposals))]
 
+    def perturbed(self, rng: np.random.Generator) -> list[tuple[str, Callable[[], Moments | None]]]:
+        """The same components as rows that weigh otherwise would make them: a bootstrap of the M-step."""
+        return [("perturbed", partial(self._reweighted, rng.standard_exponential(len(self.rows)))) for _ in range(PERTURBED)]
+
+    def _reweighted(self, weights: Array) -> Moments | None:
+        """Components of rows of these weights."""
+        shares = self.shares * weights[:, None]
+        if not (shares.sum(axis=0) > 0).all():
+            return None
+        return moments_of_parts(
+            [part_of(self.rows, own, part.covariance, self.row_weight) for own, part in zip(shares.T, self.parts, strict=True)]
+        )
+
     def _split(self, k: int, held: Callable[[], Flags]) -> Moments | None:
         """One component in two; None where one of them would hold less than two rows."""
         parts, own = self.parts, self.shares[:, k]
@@ -111,16 +127,16 @@ class View:
     def _groups(self, k: int, rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], Flags]]]:
         """Rows around a drawn one."""
         for _ in range(GROUPS):
-            yield "group", partial(self._around, k, rng.random())
+            yield "group", partial(self._around, k, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
 
-    def _around(self, k: int, position: float) -> Flags:
+    def _around(self, k: int, position: float, size: float) -> Flags:
         """Rows around the one at a position of a component's running sum, until they make up their part of it."""
         own, part = self.shares[:, k], self.parts[k]
         running = np.cumsum(own)
         seed = min(int(running.searchsorted(position * running[-1], side="right")), len(own) - 1)
         white = Dense(part.covariance[None], 1).whiten(0, self.rows - self.rows[seed])
         order = np.argsort((white**2).sum(axis=1), kind="stable")
-        wanted = max(GROUP * running[-1], (self.rows.shape[1] + 1) * self.row_weight)
+        wanted = max(size * running[-1], (self.rows.shape[1] + 1) * self.row_weight)
         near = np.zeros(len(own), dtype=bool)
         near[order[: int(np.cumsum(own[order]).searchsorted(wanted)) + 1]] = True
         return near
