@@ -126,7 +126,7 @@ def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
         reach *= 2.0
         near = away[np.abs(away) <= reach * step]
         count = np.round(near / step)
-        step = float(near @ count / (count @ count))
+        step = float(near @ count / (count @ count)) if count.any() else step
     on_grid = np.abs(away - np.round(away / step) * step) <= (1.0 + SAME_VALUE) * fine
     return step if rows[on_grid].sum() >= ON_GRID * rows.sum() else 0.0
 

@@ -39,6 +39,13 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-150, 1e150
 SINGULAR = 1e-11
 """Smallest eigenvalue of correlations at which columns are combinations of each other."""
 
+FEW_ROWS = 100
+"""One row in so many may be an outlier that hides the others, where at least ``ROWS_HIDDEN`` of them are left."""
+
+ROWS_HIDDEN = 10
+HIDDEN = 1e16
+"""Times the variance of all other rows at which those are one point beside an outlier, in double precision."""
+
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
 
@@ -372,7 +379,7 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
             f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
             "A mixture needs at least one row per component: reduce n_components or pass more rows."
         )
-    cause = _too_few_distinct(survey, K) or _without_spread(survey, family, names)
+    cause = _too_few_distinct(survey, K) or _hidden_by_outliers(survey, names) or _without_spread(survey, family, names)
     if cause is None:
         _say_shrunk(survey, family, constraints)
         return
@@ -420,6 +427,40 @@ def _too_few_distinct(survey: Survey, K: int) -> str | None:
     )
 
 
+def _hidden_by_outliers(survey: Survey, names: Sequence[str] | None) -> str | None:
+    """A row so far out that the others are one point beside it: covariances of both cannot be had in one precision."""
+    usual = _usual_rows(survey)
+    if len(usual) < ROWS_HIDDEN:
+        return None
+    variances = usual.var(axis=0)
+    with np.errstate(over="ignore"):
+        hidden = np.flatnonzero((variances > 0) & (survey.variances > HIDDEN * variances))
+    if not len(hidden):
+        return None
+    j = int(hidden[0])
+    values = np.concatenate([block.rows[:, j] for block in survey.source.blocks()])
+    farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
+    return (
+        f"{_column(j, names)} lies between {usual[:, j].min():.4g} and {usual[:, j].max():.4g} in nearly all rows, but reaches "
+        f"{farthest:.4g}: beside that the other rows are one point in double precision. Correct this entry, or leave its row out."
+    )
+
+
+def _usual_rows(survey: Survey) -> Array:
+    """Rows of the probe without those farthest from the medians, one in ``FEW_ROWS`` and at least one."""
+    usual: Array = survey.once("usual rows", lambda: _without_farthest(survey))
+    return usual
+
+
+def _without_farthest(survey: Survey) -> Array:
+    rows = np.concatenate([block.rows for block in survey.probe.blocks()]).astype(np.float64)
+    away = np.abs(rows - np.median(rows, axis=0))
+    units = np.median(away, axis=0)
+    away = (away / np.where(units > 0, units, np.sqrt(survey.scale))).max(axis=1)
+    kept = len(rows) - max(1, len(rows) // FEW_ROWS)
+    return np.asarray(rows[np.argsort(away, kind="stable")[:kept]])
+
+
 def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None) -> str | None:
     """Constant columns, equal rows, columns that are combinations of others: whatever makes every covariance singular."""
     variances, d = survey.variances, survey.source.n_features
@@ -446,7 +487,7 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
     """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
     deviations = np.sqrt(survey.scale)
     values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
-    if values[0] > SINGULAR:
+    if values[0] > SINGULAR or not _are_combinations(_usual_rows(survey)):
         return None
     involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
     listed = ", ".join(_column(int(j), names) for j in involved[:8])
@@ -455,6 +496,14 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
         f"{listed} {what}: a full covariance of them is singular. Leave one of them out, use covariance_type='diag' (VVI) or "
         "'spherical' (VII), or set reg_covar to the variance of your measurement error."
     )
+
+
+def _are_combinations(rows: Array) -> bool:
+    """Whether the columns are combinations without the farthest rows, too: two that share one outlier are none."""
+    deviations = rows.std(axis=0)
+    if len(rows) <= rows.shape[1] or not (deviations > 0).all():
+        return True
+    return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
 
 
 def _say_shrunk(survey: Survey, family: Family, constraints: Constraints) -> None:
