@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 
 import numpy as np
@@ -51,19 +52,17 @@ DOORS = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("shape", [lambda X: X, list, lambda X: [list(X)[0].tolist(), *list(X)[1:]], lambda X: tuple(X)])
-def test_a_masked_array_is_refused_in_words_also_in_a_list(masked, door, shape):
-    model = fitted(2, two_groups(100))
-    with pytest.raises((ValueError, TypeError), match=r"X must hold .* (masked|None|text).*|X contains NaN|[Ss]equence|NoneType"):
-        DOORS[door](model, shape(masked))
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_the_refusal_has_three_parts(masked, door):
+@pytest.mark.parametrize("shape", [np.ma.asarray, list, tuple])
+def test_a_masked_array_is_refused_in_three_parts_also_in_a_list(masked, door, shape):
     with pytest.raises(
         ValueError, match=r"X must hold a value in every entry, but 20 masked entries came, .* leave these rows out"
     ):
-        DOORS[door](fitted(2, two_groups(100)), masked)
+        DOORS[door](fitted(2, two_groups(100)), shape(masked))
+
+
+def test_one_masked_row_among_plain_ones_is_seen(masked):
+    with pytest.raises(ValueError, match="but 1 masked entry came"):
+        GaussianMixture(2).fit([*masked.data[1:].tolist(), masked[0]])
 
 
 def test_a_list_of_masked_rows_is_told_how_to_become_an_array(masked):
@@ -166,7 +165,7 @@ def test_weights_and_units_that_are_small_together_are_refused():
 
 @pytest.mark.parametrize("K", [1, 2])
 def test_equal_rows_are_refused(K):
-    with pytest.raises(DataError, match="All rows of X are equal|only 1 distinct row"):
+    with pytest.raises(DataError, match=r"All rows of X are equal|only 1 distinct row"):
         GaussianMixture(K).fit(np.full((30, 2), 3.0))
 
 
@@ -249,17 +248,15 @@ def test_columns_that_are_combinations_are_still_named():
 @pytest.mark.parametrize("covariance_type", ALL_FAMILIES)
 def test_small_tables_with_many_zeros_have_an_answer_or_a_refusal(covariance_type):
     rng = np.random.default_rng(7)
-    for _ in range(12):
+    for _ in range(8):
         X = np.where(rng.random((7, 5)) < 0.6, 0, rng.integers(0, 4, (7, 5))).astype(float)
         for K in (1, 2, 3, 4):
             with np.errstate(all="raise"):
-                try:
+                model = None
+                with contextlib.suppress(DataError):  # in words, and no other exception
                     model = fitted(K, X, covariance_type=covariance_type)
-                except DataError as refused:
-                    assert str(refused).startswith(("column ", "X has "))
-                    continue
-            assert np.isfinite(model.score(X))
-            assert np.isfinite(model.predict_proba(X)).all()
+            assert model is None or np.isfinite(model.score(X))
+            assert model is None or np.isfinite(model.predict_proba(X)).all()
 
 
 # ---- what does not move --------------------------------------------------------------------------------------------

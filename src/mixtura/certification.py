@@ -346,8 +346,11 @@ def _point_masses(steps: Steps, mixture: Mixture, boundaries: list[str]) -> list
                 near = np.abs(part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]) <= np.sqrt(floor[flat[k]])
                 rows[k] += int(near.all(axis=1).sum())
     return [
-        Finding(k, "point mass", f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; "
-                "its density is limited by the recorded step")
+        Finding(
+            k,
+            "point mass",
+            f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; its density is limited by the recorded step",
+        )
         for k, n in rows.items()
     ]
 

@@ -3,12 +3,12 @@
     p_k = sum_i w_i r_ik (log f(x_i) - log f_-i(x_i))
 
 ``f_-i`` is the mixture with row i taken out of every component, the responsibilities of the other rows held. For a component that
-its rows determine well, p_k is near its nominal count; for one that was laid through the few rows that it holds it is far above. (The
-sum over all rows is the p_loo of leave-one-out practice: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413-1432.)
+its rows determine well, p_k is near its nominal count; for one that was laid through the few rows that it holds it is far above.
+(The sum over all rows is the p_loo of leave-one-out practice: Vehtari, Gelman & Gabry 2017, Statistics and Computing 27:1413-1432.)
 
-One pass in closed form. With ``v = x_i - m_k``, N rows in the component of which row i is r, and ``A = N / (N - r)``, taking the row
-out leaves ``x_i - m = A v`` and the scatter less ``r A v v'``. What components share is held; what is a component's own follows its
-own scatter as in the M-step of its family:
+One pass in closed form. With ``v = x_i - m_k``, N rows in the component of which row i is r, and ``A = N / (N - r)``, taking the
+row out leaves ``x_i - m = A v`` and the scatter less ``r A v v'``. What components share is held; what is a component's own follows
+its own scatter as in the M-step of its family:
 
     nothing (EII, EEI, EEE)             the covariance as it is
     volume (VII, VEI, VEE)              as much less as the trace in the metric of the shared shape
@@ -17,8 +17,8 @@ own scatter as in the M-step of its family:
     all (VVV), all but volume (EVV)     a change of rank one
     orientation (EEV), and volume (VEV) the eigenvectors of what is left; to first order for rows of small leverage
 
-Directions in which the floor holds a component do not follow its rows. Weights are frequencies: of a row that weighs two, one of the
-two is left out.
+Directions in which the floor holds a component do not follow its rows. Weights are frequencies: of a row that weighs two, one of
+the two is left out.
 """
 
 from __future__ import annotations
@@ -260,7 +260,8 @@ def _axes(covariance: Covariance, one: Covariance, kind: str) -> Array | None:
 def _frame(one: Covariance, axes: Array | None, floor: Array) -> tuple[Array, Array, Array]:
     """A frame (d,d) in which a covariance is the identity, its directions above the floor, and the variances along them.
 
-    Along the axes where there are some; a covariance that the floor holds is seen along its eigenvectors in the metric of the floor.
+    Along the axes where there are some; a covariance that the floor holds is seen along its eigenvectors in the metric of the
+    floor.
     """
     d = one.n_features
     if axes is None and isinstance(one, Dense):
@@ -281,8 +282,8 @@ def _frame(one: Covariance, axes: Array | None, floor: Array) -> tuple[Array, Ar
 def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation) -> Soundness:
     """A fit's components, judged; see :mod:`mixtura.soundness`. One pass over the rows after the E-step.
 
-    Rows that share a value hold a component on the floor up together, so one that is left out has its copies still there. Where they
-    are so few that chance can place such a component, they are left out together.
+    Rows that share a value hold a component on the floor up together, so one that is left out has its copies still there. Where
+    they are so few that chance can place such a component, they are left out together.
     """
     effective = effective_parameters(survey, mixture, moments, family, regularisation)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())

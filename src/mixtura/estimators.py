@@ -50,9 +50,9 @@ from mixtura.protocols import Block, Family
 from mixtura.resampling import Method, OnReplicate, Refit, errors_from_replicates
 from mixtura.result_html import ShowsResult, fit_html
 from mixtura.results import Evaluation, FitResult, Iteration
+from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
 from mixtura.search.runs import Effort, Plan
 from mixtura.search.subsampling import Opening, opening, search_from
-from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey

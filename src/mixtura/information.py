@@ -41,8 +41,8 @@ from mixtura.uncertainty import (
     logit_intervals,
     logits,
     public_of_dense,
-    refuse_unsound,
     refuse_far,
+    refuse_unsound,
 )
 
 LARGEST_WHOLE = 2000

@@ -126,7 +126,7 @@ class SmallGroup:
         view, n, d = View(survey, self.space), survey.source.n_rows, survey.source.n_features
         Z, weights = view.all(), _weights(survey)
         fewest = min(2 * (d + 1), max(n // K, 1))
-        size = int(round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest))))))
+        size = round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest)))))
         seed = Z[rng.choice(n, p=None if weights is None else weights / weights.sum())]
         near = np.argpartition(((Z - seed) ** 2).sum(axis=1), min(size, n - 1))[:size]
         return _with_group(survey, Z, weights, K, near, rng)
@@ -150,9 +150,7 @@ class SharedValues:
         return _with_group(survey, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
-def _with_group(
-    survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator
-) -> Moments:
+def _with_group(survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator) -> Moments:
     """Moments of a group of rows, and of K - 1 clusters of k-means of all others."""
     labels = np.full(len(Z), K - 1, dtype=np.intp)
     others = np.setdiff1d(np.arange(len(Z)), group)

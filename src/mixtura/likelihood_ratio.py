@@ -39,9 +39,9 @@ from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.resamples import are_counts, replicates, weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.search.runs import Plan
 from mixtura.search import search
 from mixtura.search.multistart import draw_starts, usual_starts
+from mixtura.search.runs import Plan
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain
 from mixtura.survey import Survey

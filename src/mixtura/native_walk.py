@@ -176,7 +176,14 @@ class _NativeWalk:
         counts, first, second = self._walk.moments()
         (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._walk.sums()
         return Moments(
-            self.mixture.means, counts, first, second.reshape(self._kind.shape(K, d)), self._kind, log_likelihood, entropy, certainty
+            self.mixture.means,
+            counts,
+            first,
+            second.reshape(self._kind.shape(K, d)),
+            self._kind,
+            log_likelihood,
+            entropy,
+            certainty,
         )
 
     @property

@@ -1,8 +1,8 @@
 """The step in which a column was recorded, and a robust scale of it: what the floor of the likelihood is made of.
 
-A length that is given as 5.1 stands for all lengths that round to it, so a column in steps of h carries a variance of ``h^2 / 12`` that
-nobody measured. One odd value must not change the step: neither a single 30.5 among whole ages, nor rows of another source, nor the
-noise of float arithmetic. So only values that repeat are asked, and a few of them may lie off the grid.
+A length that is given as 5.1 stands for all lengths that round to it, so a column in steps of h carries a variance of ``h^2 / 12``
+that nobody measured. One odd value must not change the step: neither a single 30.5 among whole ages, nor rows of another source,
+nor the noise of float arithmetic. So only values that repeat are asked, and a few of them may lie off the grid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FEWEST_VALUES, MOST_OF_ALL = 3, 0.9
 """Repeated values that tell a step, or two that make up so much of all rows."""
 
 MOST_PARTS, MOST_GAPS = 10, 10
-"""A step is looked for among the ten commonest gaps between repeated values, their differences, and the parts of both to a tenth."""
+"""A step is looked for among the ten commonest gaps between repeated values, their differences, and parts of both to a tenth."""
 
 ASKED_FIRST, LIKELY = 50, 0.8
 """Values that a candidate is tried on first, and the part of them that must lie on it."""

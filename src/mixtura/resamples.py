@@ -21,8 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from mixtura.arrays import Array, Flags
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
-from mixtura.protocols import Source
 from mixtura.parallel import in_parallel
+from mixtura.protocols import Source
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
 

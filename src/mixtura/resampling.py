@@ -7,8 +7,8 @@
 
 Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by the rule of remaining gain: a
 looser rule would stop near the start and make the errors too small. Its components are matched to the fit's. Replicates that
-collapse or have a spurious component are left out, counted and named, never dropped in silence. Each has a generator of its own, so the
-answer is the same for any number of workers.
+collapse or have a spurious component are left out, counted and named, never dropped in silence. Each has a generator of its own, so
+the answer is the same for any number of workers.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from mixtura.em import em
 from mixtura.errors import CollapseError, InferenceError
 from mixtura.matching import match
 from mixtura.mixture import Mixture, posterior
+from mixtura.parallel import in_parallel
 from mixtura.parametrisation import stored_covariances
 from mixtura.protocols import Family, Source
 from mixtura.regularisation import Regularisation
 from mixtura.resamples import weights_of
 from mixtura.results import FitResult, StopReason
-from mixtura.parallel import in_parallel
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.survey import Survey
@@ -44,8 +44,8 @@ from mixtura.uncertainty import (
     logit_intervals,
     logits,
     normal_quantile,
-    refuse_unsound,
     refuse_far,
+    refuse_unsound,
 )
 
 REPLICATES = 999

@@ -83,9 +83,7 @@ def _facts(fit: FitResult) -> Markup:
     )
     ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
-    spurious = [
-        f"{at_the_beginning(component_name(item.component))} is {item.kind}: {item.reason}" for item in fit.findings
-    ]
+    spurious = [f"{at_the_beginning(component_name(item.component))} is {item.kind}: {item.reason}" for item in fit.findings]
     return joined([_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *verdict, *spurious])])
 
 

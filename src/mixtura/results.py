@@ -42,7 +42,8 @@ class StopReason(Enum):
         "use other starts (n_init, init_params) or a smaller n_components"
     )
     EMPTY = (
-        "not converged: a component holds no rows, and EM cannot bring it back; start anew (warm_start=False) or reduce n_components"
+        "not converged: a component holds no rows, and EM cannot bring it back; "
+        "start anew (warm_start=False) or reduce n_components"
     )
     FELL = (
         "not converged: the likelihood fell by more than rounding, which EM does not do on data that double precision can carry; "

@@ -24,12 +24,12 @@ from mixtura.interrupts import heeded
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.numbering import component_name
+from mixtura.parallel import in_parallel
 from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
 from mixtura.results import Candidate, FitResult, Selection, StopReason
-from mixtura.parallel import in_parallel
-from mixtura.search.runs import Plan
 from mixtura.search import search
+from mixtura.search.runs import Plan
 from mixtura.search.subsampling import Opening, opening, search_from
 from mixtura.survey import Survey
 from mixtura.validation import Constraints, check_data, regularisation_for
@@ -144,11 +144,17 @@ def _select(
 
 def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
     """The winner and the runner-up, which people look at, with their certificates; the other cells go without."""
-    for place in (lambda: selection.best, lambda: selection.runner_up):
-        cell = place() if any(cell.fit for cell in selection.candidates) else None
-        if cell is not None and cell.fit is not None and cell.fit.certificate is None:
-            selection = _with(selection, cell, _certified(cell, survey, grid, plan))
-    return selection
+
+    def seen(cell: Candidate | None) -> Selection:
+        """The selection with the certificate of a cell."""
+        if cell is None or cell.fit is None or cell.fit.certificate is not None:
+            return selection
+        return _with(selection, cell, _certified(cell, survey, grid, plan))
+
+    if not any(cell.fit for cell in selection.candidates):
+        return selection
+    selection = seen(selection.best)
+    return seen(selection.runner_up)
 
 
 def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:

@@ -25,8 +25,8 @@ from mixtura.mixture import Mixture
 from mixtura.protocols import Family
 from mixtura.result_html import ShowsResult, selection_html
 from mixtura.results import Candidate, Selection
-from mixtura.search.runs import Effort, Plan
 from mixtura.search.multistart import calm, usual_starts, workers_for
+from mixtura.search.runs import Effort, Plan
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey

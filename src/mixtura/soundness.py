@@ -1,15 +1,16 @@
 """What counts as a sound fit: every component by the parameters it takes and the rows it has, and the score that ranks optima.
 
-Likelihood alone is no judge: a component laid through a few rows that happen to lie in line raises it by 20 to 40. Nor is prediction,
-since such a component harms no forecast. So it is priced. With the effective parameters p_k (:mod:`mixtura.effective_parameters`), the
-rows n_k, and the rows m that make a component's own part of the covariance non-singular (``Family.own_rows``),
+Likelihood alone is no judge: a component laid through a few rows that happen to lie in line raises it by 20 to 40. Nor is
+prediction, since such a component harms no forecast. So it is priced. With the effective parameters p_k
+(:mod:`mixtura.effective_parameters`), the rows n_k, and the rows m that make a component's own part of the covariance non-singular
+(``Family.own_rows``),
 
     score = log L - sum_k max(0, p_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
 
-A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance can
-place it anywhere pays BIC's price for all that it has. What is reported is the optimum of the likelihood itself. A component with
-``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies and components without rows are no answer at
-all, and never outrank one. The measurements behind the rule are told in docs/decisions/0018.
+A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance
+can place it anywhere pays BIC's price for all that it has. What is reported is the optimum of the likelihood itself. A component
+with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies and components without rows are no
+answer at all, and never outrank one. The measurements behind the rule are told in docs/decisions/0018.
 """
 
 from __future__ import annotations
@@ -106,9 +107,13 @@ class Soundness:
             elif n < EMPTY:
                 found.append(Finding(k, "empty", f"it holds {n:.2g} rows"))
             elif p > n and s > 0:
-                found.append(Finding(k, "spurious", f"{_number(p)} effective parameters on {n:.1f} rows: chance can place such a component"))
+                found.append(
+                    Finding(k, "spurious", f"{_number(p)} effective parameters on {n:.1f} rows: chance can place such a component")
+                )
             elif p > n:
-                found.append(Finding(k, "poorly determined", f"{_number(p)} effective parameters on {n:.0f} rows: its shape is uncertain"))
+                found.append(
+                    Finding(k, "poorly determined", f"{_number(p)} effective parameters on {n:.0f} rows: its shape is uncertain")
+                )
         return tuple(found)
 
     def in_order(self, permutation: Sequence[int]) -> Soundness:

@@ -147,14 +147,14 @@ class Survey:
 
     @cached_property
     def shared_values(self) -> tuple[Flags, ...]:
-        """Rows (n,) that share one value of a column exactly, where far more do than share any usual one; the largest group first."""
+        """Rows (n,) that share one value of a column exactly, where far more do than share a usual one; largest group first."""
         blocks = list(self.source.blocks())
         rows = np.concatenate([block.rows for block in blocks])
         given = [block.weights for block in blocks if block.weights is not None]
         weights = np.concatenate(given) / self.row_weight if given else np.ones(len(rows))
         groups: dict[bytes, tuple[float, Flags]] = {}
         for column in rows.T:
-            values, places = np.unique(column, return_inverse=True)
+            _, places = np.unique(column, return_inverse=True)
             counts = np.bincount(places, weights)
             many = max(SHARED_BY, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts)))
             for value in np.flatnonzero(counts >= many):

@@ -29,12 +29,12 @@ from mixtura.errors import CollapseError
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
+from mixtura.parallel import in_parallel
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, StopReason
 from mixtura.search.parts import Part, joined, moments_of_parts, part_of, parts_of
 from mixtura.search.responsibilities import Holdings
-from mixtura.parallel import in_parallel
 from mixtura.stopping import SmallGain, remaining_gain
 from mixtura.survey import Survey
 

@@ -17,7 +17,7 @@ from mixtura.results import FitResult
 from mixtura.search.exchange import exchange
 from mixtura.search.multistart import noted, raced
 from mixtura.search.runs import SHORT, Effort, Leg, Runs
-from mixtura.search.split_merge import View, removals
+from mixtura.search.split_merge import Proposal, View, removals
 from mixtura.start_report import Run
 
 MOST_ROUNDS = 6
@@ -83,7 +83,7 @@ class LocalSearch:
             if origin is None or over():
                 return
             left.append(origin.objective)
-            self._try([(name, make()) for name, make in View.of(self.runs.survey, origin.mixture).perturbed(rng)])
+            self._try(made(View.of(self.runs.survey, origin.mixture).perturbed(rng)))
             for smaller in self._smaller(origin):
                 for proposals in self._splits(smaller, rng):
                     if over():
@@ -113,12 +113,11 @@ class LocalSearch:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
         proposals = View.of(self.runs.survey, fit.mixture).splits(self.runs.survey.shared_values, rng)
         for begin in range(0, len(proposals), AT_ONCE):
-            yield [(name, make()) for name, make in proposals[begin : begin + AT_ONCE]]
+            yield made(proposals[begin : begin + AT_ONCE])
 
-    def _try(self, proposals: Sequence[tuple[str, Start | None]]) -> None:
+    def _try(self, proposals: Sequence[tuple[str, Start]]) -> None:
         """EM from each proposal as long as it may lead to a better score."""
-        made = [(name, start) for name, start in proposals if start is not None]
-        names, starts = [name for name, _ in made], [start for _, start in made]
+        names, starts = [name for name, _ in proposals], [start for _, start in proposals]
         race = raced(self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False)
         self._pay(race.fitted)
         self.log.extend(noted(race, names, self.runs, moved=True))
@@ -163,3 +162,9 @@ class LocalSearch:
                     fit, in_vain = self.best, 0
         if fit is not self.best:
             self._try([("exchange", fit)])
+
+
+def made(proposals: Sequence[Proposal]) -> list[tuple[str, Start]]:
+    """Those of some proposals that are possible."""
+    starts = [(name, make()) for name, make in proposals]
+    return [(name, start) for name, start in starts if start is not None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -134,7 +133,9 @@ def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True) 
             if isinstance(fit, FitResult) and not _goes_on(runs, fit) and fit.objective > level - runs.same:
                 fits[i] = fit = runs.judged(fit)
                 level = max(level, fit.score) if fit.is_answer else level
-        running = [i for i in running if isinstance(fit := fits[i], FitResult) and _goes_on(runs, fit) and not runs.hopeless(fit, level)]
+        running = [
+            i for i in running if isinstance(fit := fits[i], FitResult) and _goes_on(runs, fit) and not runs.hopeless(fit, level)
+        ]
         if not running or runs.stopped.is_set():
             return Raced(fits, leaders)
         legs = [Leg(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]

@@ -15,9 +15,9 @@ import numpy as np
 
 from mixtura.arrays import Array, Labels
 from mixtura.mixture import Mixture, log_density
+from mixtura.parallel import in_parallel
 from mixtura.protocols import Block
 from mixtura.search.parts import Part, mean_covariance, parts_of, pieces_of
-from mixtura.parallel import in_parallel
 from mixtura.survey import Survey
 
 LEAST_OTHERS = 1e-16

@@ -38,8 +38,8 @@ class Effort:
     """What a local search may cost, in units of work: one row read under one component.
 
     It ends after ``fits`` plain fits of the same model to all rows, but on small data not before ``least``, which falls to nothing
-    at ``MANY_ROWS``; and after ``seconds`` by the clock, with which the same seed no longer gives the same bits. ``size`` is how many
-    times as many all rows are, where a sample is searched.
+    at ``MANY_ROWS``; and after ``seconds`` by the clock, with which the same seed no longer gives the same bits. ``size`` is how
+    many times as many all rows are, where a sample is searched.
     """
 
     fits: float = 1.5

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -45,6 +46,13 @@ PERTURBED = 8
 
 MOST_REMOVALS = 8
 """Components that are taken out, each on its own: those that are missed least."""
+
+
+Proposal: TypeAlias = tuple[str, Callable[[], Moments | None]]
+"""What a proposal is called, and what makes it; None where it is not possible."""
+
+_Rows: TypeAlias = tuple[str, Callable[[], Flags]]
+"""Some rows (n,) of a component, and what they are called."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +88,17 @@ class View:
         """The components."""
         return parts_of(self.mixture, float(self.shares.sum()))
 
-    def splits(self, values: tuple[Flags, ...], rng: np.random.Generator) -> list[tuple[str, Callable[[], Moments | None]]]:
+    def splits(self, values: tuple[Flags, ...], rng: np.random.Generator) -> list[Proposal]:
         """Every component in two, in several ways and in random order; ``values`` (n,) mark rows that share one."""
-        proposals = [
+        shared: list[_Rows] = [("value", partial(_same, held)) for held in values]
+        proposals: list[Proposal] = [
             (name, partial(self._split, k, held))
             for k in range(self.mixture.n_components)
-            for name, held in [*self._halves(k), *self._groups(k, rng), *(("value", partial(_same, held)) for held in values)]
+            for name, held in [*self._halves(k), *self._groups(k, rng), *shared]
         ]
         return [proposals[i] for i in rng.permutation(len(proposals))]
 
-    def perturbed(self, rng: np.random.Generator) -> list[tuple[str, Callable[[], Moments | None]]]:
+    def perturbed(self, rng: np.random.Generator) -> list[Proposal]:
         """The same components as rows that weigh otherwise would make them: a bootstrap of the M-step."""
         return [("perturbed", partial(self._reweighted, rng.standard_exponential(len(self.rows)))) for _ in range(PERTURBED)]
 
@@ -112,7 +121,7 @@ class View:
         two = [part_of(self.rows, weights, measure, self.row_weight) for weights in (inside, own - inside)]
         return moments_of_parts([*parts[:k], *two, *parts[k + 1 :]])
 
-    def _halves(self, k: int) -> Iterator[tuple[str, Callable[[], Flags]]]:
+    def _halves(self, k: int) -> Iterator[_Rows]:
         """Rows on one side of a cut."""
         for j in range(1, min(LONGEST, self.mixture.n_features) + 1):
             for cut in CUTS:
@@ -124,7 +133,7 @@ class View:
         along = (self.rows - self.parts[k].mean) @ vectors[:, -j]
         return np.asarray(along > cut * np.sqrt(max(values[-j], 0.0)))
 
-    def _groups(self, k: int, rng: np.random.Generator) -> Iterator[tuple[str, Callable[[], Flags]]]:
+    def _groups(self, k: int, rng: np.random.Generator) -> Iterator[_Rows]:
         """Rows around a drawn one."""
         for _ in range(GROUPS):
             yield "group", partial(self._around, k, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
