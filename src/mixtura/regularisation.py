@@ -231,7 +231,8 @@ def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
             rest = _first_below(covariance.values[at + 1 :], scale, bounds[at + 1 :])
             at = at + 1 + rest if rest >= 0 else -1
     else:
-        variances = covariance.values.reshape(len(covariance.values), -1) / scale
+        with np.errstate(divide="ignore"):  # where there is no floor, nothing is on it
+            variances = covariance.values.reshape(len(covariance.values), -1) / scale
         low = np.asarray((variances <= bounds[:, None]).any(axis=1))
     return np.asarray(np.broadcast_to(low, covariance.n_components))
 
