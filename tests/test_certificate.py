@@ -25,7 +25,8 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.priors import ConjugatePrior
 from mixtura.regularisation import Regularisation
-from mixtura.results import Degeneracy, StopReason
+from mixtura.results import StopReason
+from mixtura.soundness import Soundness
 from mixtura.stopping import RemainingGain
 from mixtura.survey import Survey
 from mixtura.walk import Steps
@@ -241,22 +242,20 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
     assert certified(claim, data, family, regularisation).stop is StopReason.SADDLE
 
 
-def test_a_spurious_component_is_flagged_with_its_bound():
+def test_rows_of_one_value_are_described_with_their_bound():
     X = np.concatenate([np.random.default_rng(0).standard_normal((100, 2)), np.full((10, 2), 5.0)])
     labels = np.repeat([0, 1], [100, 10])
-    words = r"component 1: its covariance is at the floor.* \(rows 100, 101, 102, 103, 104 and 5 more\)"
-    with pytest.warns(DegenerateWarning, match=words):
-        model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
-    sound, spurious = model.certificate_.components
-    assert not sound.spurious
+    model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
+    sound, point = model.certificate_.components
+    assert not sound.kind
     assert not sound.boundary
-    assert spurious.boundary == "floor"
-    assert "floor" in spurious.spurious
-    assert spurious.count == pytest.approx(10.0)
-    assert spurious.distinct_rows == pytest.approx(1.0)
-    assert sound.distinct_rows == pytest.approx(100.0)
+    assert point.boundary == "floor"
+    assert point.kind == "point mass"
+    assert point.reason.startswith("10 rows have exactly the value 5 in column 0 and 5 in column 1; its density is limited")
+    assert point.count == pytest.approx(10.0)
+    assert point.effective_parameters < 10.0 < 100.0 == pytest.approx(sound.count)
     assert model.certificate_.basis == "trace" or model.certificate_.rate < 1.0
-    assert "Spurious: component 1" in model.certificate_.verdict
+    assert "Point mass: component 1: 10 rows" in model.certificate_.verdict
     assert "The floor holds back component 1" in model.certificate_.verdict
 
 
@@ -322,9 +321,8 @@ def test_weights_of_two_are_repeated_rows(family):
     assert one.gradient == pytest.approx(other.gradient, rel=1e-10)
     for mine, theirs in zip(one.components, other.components, strict=True):
         assert mine.count == pytest.approx(theirs.count, rel=1e-12)
-        if not family.shares_all:
-            assert mine.distinct_rows == pytest.approx(theirs.distinct_rows, rel=1e-12)
-            assert mine.count == pytest.approx(2.0 * mine.distinct_rows, rel=0.2)
+        assert mine.kind == theirs.kind
+        assert mine.effective_parameters == pytest.approx(theirs.effective_parameters, rel=1e-6)
 
 
 def test_float32_rows_are_certified(backend):
@@ -352,11 +350,14 @@ def test_components_keep_their_reports_in_another_order():
     data = survey(three_clouds())
     regularisation = Regularisation(data.floor)
     fit = certified(fitted(data, "VVV", max_iter=4000), data, FAMILIES["VVV"], regularisation)
-    fit = replace(fit, degenerate=(Degeneracy(0, "planted"),))
+    planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 114.0, copies=((1, 2),))
+    fit = replace(fit, soundness=planted)
     moved = fit.in_order(np.array([2, 0, 1]))
     assert [part.component for part in moved.certificate.components] == [0, 1, 2]
     assert [part.weight for part in moved.certificate.components] == moved.mixture.weights.tolist()
-    assert moved.degenerate == (Degeneracy(1, "planted"),)
+    assert [(item.component, item.kind) for item in moved.findings] == [(1, "spurious"), (2, "copy")]
+    assert moved.soundness.copies == ((0, 2),)
+    assert moved.score == fit.score
     assert moved.log_likelihood == fit.log_likelihood
 
 

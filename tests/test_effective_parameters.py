@@ -129,7 +129,9 @@ def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
 
 def test_a_component_through_few_rows_takes_more_than_it_has():
     rng = np.random.default_rng(1)
-    X = np.vstack([rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]])
+    X = np.vstack(
+        [rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]]
+    )
     labels = np.repeat([0, 1], [200, 4])
     p = effective(X, labels, "VVV")
     assert 10 < p[1] < 60

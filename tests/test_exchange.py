@@ -9,11 +9,11 @@ import pytest
 
 from conftest import survey
 from mixtura import GaussianMixture
-from mixtura.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
+from mixtura.search.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
 from mixtura.families import FAMILIES
-from mixtura.holdings import HELD, Holdings
 from mixtura.regularisation import Regularisation
-from mixtura.view import View
+from mixtura.search.responsibilities import HELD, Holdings
+from mixtura.search.split_merge import View
 
 K, D = 10, 16
 CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np.eye(D)[K - 1]])

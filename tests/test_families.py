@@ -53,7 +53,12 @@ def test_likelihood_never_decreases(family, backend, seed, faithful):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"floor": np.zeros(2), "ridge": 0.05}, {"floor": np.full(2, 0.2)}, {"prior": pseudo_rows(20.0, np.ones(2))}, {"eigenvalue_ratio": 3.0}],
+    [
+        {"floor": np.zeros(2), "ridge": 0.05},
+        {"floor": np.full(2, 0.2)},
+        {"prior": pseudo_rows(20.0, np.ones(2))},
+        {"eigenvalue_ratio": 3.0},
+    ],
     ids=["ridge", "floor", "shrunk", "ratio"],
 )
 def test_the_objective_with_a_regularisation_never_decreases(family, settings):
