@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
+
 from conftest import ALL_FAMILIES
 from mixtura.backends import backend_named
 from mixtura.effective_parameters import LARGEST_GAP, effective_parameters
-from mixtura.soundness import Soundness
 from mixtura.em import em
 from mixtura.families import FAMILIES
 from mixtura.initialisers import moments_of_labels
 from mixtura.regularisation import Regularisation
+from mixtura.soundness import Soundness
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
-from scipy.stats import multivariate_normal
 
 AXES = {"EVE", "VVE"}
 
