@@ -17,7 +17,6 @@ from mixtura.arrays import Array, Labels, symmetric
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
 
-
 MANY_COLUMNS = 200
 """From here on LAPACK's blocked factors are several times as fast as the plain loops in C++."""
 

@@ -13,10 +13,10 @@ what makes each row most likely without itself. With ``M = W + r diag(t)``, N ro
     log f_-i(x) = -1/2 (d log 2 pi + log det M + log(1 - w A h) - d log(n - w + r) + (n - w + r) A^2 h / (1 - w A h)),
                   h = v' M^-1 v
 
-where n counts the rows that share the covariance. t is the variance of a new row about an estimated mean, with an estimated variance:
-``W_jj / n * (m + K) / (m - K - 2)`` for m rows. With more rows the best r is an ever smaller part of them; from ``ENOUGH`` times the
-rows on nothing is added, and estimates are plain maximum likelihood. Nothing depends on the units of the columns, nor on whether a
-row is repeated or weighs twice as much.
+where n counts the rows that share the covariance. t is the variance of a new row about an estimated mean, with an estimated
+variance: ``W_jj / n * (m + K) / (m - K - 2)`` for m rows. With more rows the best r is an ever smaller part of them; from
+``ENOUGH`` times the rows on nothing is added, and estimates are plain maximum likelihood. Nothing depends on the units of the
+columns, nor on whether a row is repeated or weighs twice as much.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.cluster import KMeans
 
-from mixtura.arrays import Array, Flags, Labels, Rows
+from mixtura.arrays import Array, Flags, Labels
 from mixtura.moments import Scatter
 from mixtura.priors import Prior, pseudo_rows
 from mixtura.protocols import Family
@@ -86,7 +86,7 @@ def full_covariances(family: Family, K: int) -> int:
 
 
 def _strongest_prediction(survey: Survey, K: int, free: int) -> Shrinkage:
-    """The strength at which left-out rows are most likely."""
+    """The strength at which left-out rows are most likely; d + 2 rows of the whole data where none can be."""
     rows, weights = _distinct_rows(survey)
     total, unit = float(weights.sum()), float(weights.mean())
     labels = _groups(rows, survey, weights, K)
@@ -95,9 +95,7 @@ def _strongest_prediction(survey: Survey, K: int, free: int) -> Shrinkage:
     z, own = v / np.sqrt(scale), counts[labels]
     parts = [_Part(z[held], weights[held], own[held]) for held in _together(labels, K, free)]
     pseudo = _best(parts, total / free)
-    if pseudo is None:  # every row is a group of its own, and tells nothing of the others
-        return Shrinkage(rows.shape[1] + 2.0, unit, survey.scale)
-    return Shrinkage(pseudo / unit, unit, scale)
+    return Shrinkage(rows.shape[1] + 2.0, unit, survey.scale) if pseudo is None else Shrinkage(pseudo / unit, unit, scale)
 
 
 def _together(labels: Labels, K: int, free: int) -> list[Flags]:
@@ -106,7 +104,7 @@ def _together(labels: Labels, K: int, free: int) -> list[Flags]:
 
 
 def _best(parts: list[_Part], size: float) -> float | None:
-    """The pseudo-rows, in multiples of ``size`` tried, under which left-out rows are most likely; None where these tell nothing."""
+    """The pseudo-rows, in multiples of ``size``, under which left-out rows are most likely; None where none can be left out."""
     values = np.array([sum(part.left_out(size * strength) for part in parts) for strength in STRENGTHS])
     return size * _peak(values) if np.isfinite(values).all() and values.any() else None
 
@@ -166,28 +164,35 @@ class _Part:
 # ---- groups --------------------------------------------------------------------------------------------------------------
 
 
-def _distinct_rows(survey: Survey) -> tuple[Rows, Array]:
+def _distinct_rows(survey: Survey) -> tuple[Array, Array]:
     """Each distinct row once (m,d), in sorted order, with what all its copies weigh (m,)."""
     blocks = list(survey.source.blocks())
     rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
     weights = np.concatenate([np.ones(len(block.rows)) if block.weights is None else block.weights for block in blocks])
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
-    return distinct, np.bincount(which.reshape(-1), weights)
+    return distinct, _sums(which.reshape(-1), weights, len(distinct))
 
 
-def _groups(rows: Rows, survey: Survey, weights: Array, K: int) -> Labels:
-    """The clusters of k-means in standardised columns."""
+def _groups(rows: Array, survey: Survey, weights: Array, K: int) -> Labels:
+    """The clusters of k-means in standardised columns; no more than rows."""
     if K == 1:
         return np.zeros(len(rows), dtype=np.intp)
+    if len(rows) <= K:
+        return np.arange(len(rows))
     Z = (rows - survey.mean) / np.sqrt(survey.scale)
     return np.asarray(KMeans(K, n_init=4, random_state=0).fit(Z, sample_weight=weights).labels_)
 
 
-def _about_their_means(rows: Rows, weights: Array, labels: Labels, K: int) -> tuple[Array, Array]:
+def _about_their_means(rows: Array, weights: Array, labels: Labels, K: int) -> tuple[Array, Array]:
     """Rows less the mean of their group (m,d), and the weights of the groups (K,)."""
-    counts = np.bincount(labels, weights, K)
-    sums = np.stack([np.bincount(labels, weights * column, K) for column in rows.T], axis=1)
+    counts = _sums(labels, weights, K)
+    sums = np.stack([_sums(labels, weights * column, K) for column in rows.T], axis=1)
     return rows - (sums / np.maximum(counts, np.finfo(np.float64).tiny)[:, None])[labels], counts
+
+
+def _sums(labels: Labels, values: Array, K: int) -> Array:
+    """Of the values with each label (K,)."""
+    return np.bincount(labels, values, K).astype(np.float64)
 
 
 def _within(centred: Array, weights: Array, K: int, survey: Survey) -> Array:

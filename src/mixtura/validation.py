@@ -436,12 +436,12 @@ def _say_shrunk(survey: Survey, family: Family, K: int, constraints: Constraints
     if shrinkage is None:
         return
     n, d = survey.source.n_rows, survey.source.n_features
-    parts = "" if K == 1 else f" in {K} components"
+    parts, each = ("", "covariance") if K == 1 else (f" for {K} components", "covariance" if family.shares_all else "component")
     warnings.warn(
         f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), which need {d + 1} rows each to be "
-        f"non-singular and some times as many to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per "
-        f"{'component' if not family.shares_all else 'covariance'} had been seen, spread like the rows within groups with independent "
-        "columns. Consider covariance_type='diag' (VVI), fewer columns or components, or more rows; reg_covar=0 switches this off.",
+        f"non-singular and some times as many to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per {each} "
+        "had been seen, spread like the rows within groups with independent columns. Consider covariance_type='diag' (VVI), "
+        "fewer columns or components, or more rows; reg_covar=0 switches this off.",
         DataWarning,
         stacklevel=5,
     )
