@@ -34,17 +34,20 @@ class Prior:
     shrinkage : float
         Rows at ``mean`` that each component's mean is drawn by; 0 leaves means alone.
     mean : (d,)
+    best : float
+        What is taken off for each free covariance, as a constant: with that at its optimum the penalty is in no units.
     """
 
     rows: float
     scatter: Array
     shrinkage: float = 0.0
     mean: Array | float = 0.0
+    best: float = 0.0
 
     def penalty(self, means: Array, covariance: Covariance) -> float:
         """What is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
-        taken = self.rows * float(covariance.log_det[:free].sum())
+        taken = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
         taken += sum(self._trace(covariance, k) for k in range(free))
         if self.shrinkage > 0:
             apart = means - self.mean
@@ -159,5 +162,8 @@ def _root(scatter: Array) -> Array:
 
 
 def pseudo_rows(rows: float, scale: Array) -> Prior:
-    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with independent columns."""
-    return Prior(rows, rows * np.diag(scale))
+    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with independent columns.
+
+    The penalty is 0 where every covariance is that of these rows, and below elsewhere: a search compares it in any units.
+    """
+    return Prior(rows, rows * np.diag(scale), best=rows * float((np.log(scale) + 1.0).sum()))
