@@ -57,7 +57,8 @@ class Prior:
     def _trace(self, covariance: Covariance, k: int) -> float:
         """``tr(Sigma_k^-1 scatter)``."""
         if isinstance(covariance, Dense) and self.columns is not None:
-            return float(((covariance.whitener[k] ** 2) @ self.columns).sum())
+            trace: float = ((covariance.whitener[k] ** 2) @ self.columns).sum()
+            return float(trace)
         return float((covariance.whiten(k, self._root) ** 2).sum())
 
     @cached_property
