@@ -47,7 +47,7 @@ class Prior:
     def penalty(self, means: Array, covariance: Covariance) -> float:
         """What is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
-        taken = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
+        taken: float = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
         taken += sum(self._trace(covariance, k) for k in range(free))
         if self.shrinkage > 0:
             apart = means - self.mean
@@ -57,8 +57,7 @@ class Prior:
     def _trace(self, covariance: Covariance, k: int) -> float:
         """``tr(Sigma_k^-1 scatter)``."""
         if isinstance(covariance, Dense) and self.columns is not None:
-            trace: float = ((covariance.whitener[k] ** 2) @ self.columns).sum()
-            return float(trace)
+            return float(((covariance.whitener[k] ** 2) @ self.columns).sum())
         return float((covariance.whiten(k, self._root) ** 2).sum())
 
     @cached_property
