@@ -288,7 +288,8 @@ def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Fam
     effective = effective_parameters(survey, mixture, moments, family, regularisation)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
     unit = survey.row_weight
-    counts, own_rows = moments.counts / unit, family.own_rows(mixture.n_features)
+    held = regularisation.prior is not None and regularisation.prior.rows > 0  # any rows make a covariance with it
+    counts, own_rows = moments.counts / unit, 1 if held else family.own_rows(mixture.n_features)
     few = support(counts, own_rows)
     if own_rows > 1 and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
