@@ -8,6 +8,7 @@
 #include "e_step.hpp"
 
 #include "block.hpp"
+#include "effective.hpp"
 #include "lanes.hpp"
 #include "levels.hpp"
 #include "model.hpp"
@@ -290,14 +291,12 @@ void of_all(const Real* x, std::size_t n, Real* out) {
 
 #define MIXTURA_QUOTED_(name) #name
 #define MIXTURA_QUOTED(name) MIXTURA_QUOTED_(name)
-#define MIXTURA_JOINED_(a, b) a##b
-#define MIXTURA_JOINED(a, b) MIXTURA_JOINED_(a, b)
 
 } // namespace
 
-extern const Kernels MIXTURA_JOINED(kernels_, MIXTURA_ISA_NAME);
-const Kernels MIXTURA_JOINED(kernels_, MIXTURA_ISA_NAME) = {
-    MIXTURA_QUOTED(MIXTURA_ISA_NAME), model, prepare, workspace, moments, log_joint,
+extern const Kernels MIXTURA_OF_ISA(kernels);
+const Kernels MIXTURA_OF_ISA(kernels) = {
+    MIXTURA_QUOTED(MIXTURA_ISA_NAME), model, prepare, workspace, moments, log_joint, &MIXTURA_OF_ISA(without_rows),
     of_all<double, exponential<double>>, of_all<double, logarithm<double>>, of_all<float, exponential<float>>, of_all<float, logarithm<float>>};
 
 } // namespace mixtura

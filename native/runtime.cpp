@@ -266,4 +266,19 @@ void run_log_joint(const Problem& p, std::size_t threads, double* out) {
     over_slabs(p, workers_for(p, threads), kernels().workspace(p), work);
 }
 
+void run_effective(const Problem& p, const OwnParts& own, std::size_t threads, double* out) {
+    const WithoutRows& kernel = *kernels().without_rows;
+    const std::size_t workers = workers_for(p, threads);
+    const Aligned model(kernels().model(p));
+    kernels().prepare(p, model);
+    std::vector<std::vector<double>> partial(workers, std::vector<double>(p.K));
+    Turns turns;
+    over_slabs(p, workers, kernel.workspace(p), [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+        double* mine = partial[t].data();
+        std::fill_n(mine, p.K, 0.0);
+        kernel.losses(p, own, model, begin, end, workspace, mine);
+        turns.take(slab, [&] { add(out, mine, p.K); });
+    });
+}
+
 } // namespace mixtura
