@@ -31,7 +31,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import log
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -163,7 +162,7 @@ def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
     """How often the best known score is reached, set by set and in all; and in which cells not always."""
     entries = BestKnown.read().entries
     keys = [key for name in names for key in entries if key[0] == name and key[1] in families_of(name)]
-    above = [K > k_by_bic(name, family, entries) for name, family, K in keys]
+    above = [k_by_bic(name, family, entries) < K for name, family, K in keys]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         cells = list(pool.map(measured, keys, above, [seeds] * len(keys)))
     table = page.table("The best known score", HEADS)

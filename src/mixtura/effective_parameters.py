@@ -351,7 +351,7 @@ def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Fam
     held = regularisation.prior is not None and regularisation.prior.rows > 0  # any rows make a covariance with it
     counts, own_rows = moments.counts / unit, 1 if held else family.own_rows(mixture.n_features)
     few = support(counts, own_rows)
-    if own_rows > 1 and (few > 0).any() and regularisation.has_floor:
+    if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, unit)
