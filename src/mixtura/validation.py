@@ -19,11 +19,12 @@ from sklearn.utils.validation import validate_data
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
+from mixtura.few_rows import Shrinkage, shrinkage_for
 from mixtura.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.masked import refuse_masked
 from mixtura.moments import Scatter
 from mixtura.numbering import component_name
-from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
+from mixtura.priors import ConjugatePrior, Prior
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
@@ -340,17 +341,16 @@ def _check_prior(prior: ConjugatePrior, d: int) -> None:
 def regularisation_for(family: Family, survey: Survey, K: int, constraints: Constraints) -> Regularisation:
     """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
 
-    With no more rows than columns a full covariance is singular however it is estimated. Then, unless ``reg_covar`` was
-    given, it is shrunk: as if ``d + 2`` more rows per component had been seen, spread like the whole data but with
-    independent columns (:mod:`mixtura.regularisation`).
+    Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk (:mod:`mixtura.few_rows`).
     """
     d = survey.source.n_features
     prior: Prior | None = None
     if constraints.prior is not None:
         _check_prior(constraints.prior, d)
         prior = constraints.prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total)
-    elif constraints.reg_covar is None and _needs_shrinkage(family, survey):
-        prior = pseudo_rows(d + 2.0, survey.scale)
+    else:
+        shrinkage = _shrinkage(family, survey, K, constraints)
+        prior = None if shrinkage is None else shrinkage.prior
     ridge = constraints.reg_covar
     return Regularisation(
         survey.floor if ridge is None else np.zeros(d),
@@ -361,10 +361,11 @@ def regularisation_for(family: Family, survey: Survey, K: int, constraints: Cons
     )
 
 
-def _needs_shrinkage(family: Family, survey: Survey) -> bool:
-    """Whether rows are no more than columns, so that every full covariance is singular."""
-    d = survey.source.n_features
-    return family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d
+def _shrinkage(family: Family, survey: Survey, K: int, constraints: Constraints) -> Shrinkage | None:
+    """What few rows ask for, where the user did not say what holds the covariances."""
+    if constraints.prior is not None or constraints.reg_covar is not None:
+        return None
+    return shrinkage_for(survey, family, K)
 
 
 def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> None:
@@ -381,7 +382,7 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
         )
     cause = _too_few_distinct(survey, K) or _hidden_by_outliers(survey, names) or _without_spread(survey, family, names)
     if cause is None:
-        _say_shrunk(survey, family, constraints)
+        _say_shrunk(survey, family, K, constraints)
         return
     reg_covar = constraints.reg_covar
     if reg_covar:
@@ -506,18 +507,20 @@ def _are_combinations(rows: Array) -> bool:
     return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
 
 
-def _say_shrunk(survey: Survey, family: Family, constraints: Constraints) -> None:
-    if constraints.prior is None and constraints.reg_covar is None and _needs_shrinkage(family, survey):
-        d = survey.source.n_features
-        warnings.warn(
-            f"X has {survey.source.n_rows} rows and {d} columns: full covariances ({family.name}) would be singular "
-            f"and are shrunk, as if "
-            f"{d + 2} more rows per component had been seen, spread like the whole data "
-            f"with independent columns. "
-            "Consider covariance_type='diag' (VVI), fewer columns or more rows.",
-            DataWarning,
-            stacklevel=5,
-        )
+def _say_shrunk(survey: Survey, family: Family, K: int, constraints: Constraints) -> None:
+    shrinkage = _shrinkage(family, survey, K, constraints)
+    if shrinkage is None:
+        return
+    n, d = survey.source.n_rows, survey.source.n_features
+    parts, each = ("", "covariance") if K == 1 else (f" for {K} components", "covariance" if family.shares_all else "component")
+    warnings.warn(
+        f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), which need {d + 1} rows each to be "
+        f"non-singular and some times as many to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per {each} "
+        "had been seen, spread like the rows within groups with independent columns. Consider covariance_type='diag' (VVI), "
+        "fewer columns or components, or more rows; reg_covar=0 switches this off.",
+        DataWarning,
+        stacklevel=5,
+    )
 
 
 def _column(j: int, names: Sequence[str] | None) -> str:
