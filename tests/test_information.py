@@ -398,13 +398,13 @@ def test_axes_of_equal_length_are_refused_in_words():
     data = survey(two_groups(100, 2))
     round_ones = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [6.0, 6.0]]), Dense(np.stack([np.eye(2)] * 2), 2))
     with pytest.raises(InferenceError, match="equally long"):
-        errors_from_information(data, round_ones, Letters("VEV"), Regularisation(data.floor))
+        errors_from_information(data, round_ones, FAMILIES["VEV"], Regularisation(data.floor))
 
 
 def test_a_component_without_rows_is_refused_in_words():
     data = survey(two_groups(100, 2))
     empty = Mixture(np.array([0.5, 0.5, 1e-300]), np.array([[0.0, 0.0], [6.0, 6.0], [99.0, 0.0]]), Dense(np.eye(2)[None], 3))
-    with pytest.raises(InferenceError, match=r"say nothing about .*component 2"):
+    with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 2: it holds 0 rows"):
         errors_from_information(data, empty, FAMILIES["EEE"], Regularisation(data.floor))
 
 
