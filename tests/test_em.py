@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from conftest import survey, two_groups
+from conftest import ALL_BACKENDS, survey, two_groups
 from mixtura.criteria import bic, icl, icl_entropy
 from mixtura.em import em
 from mixtura.extension import extension
@@ -139,6 +139,21 @@ def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
     fit = em(data, start, VVV, Regularisation(np.zeros(1)))
     assert fit.stop is StopReason.COLLAPSED
     assert np.isfinite(fit.log_likelihood)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
+    """Seventeen components of recorded data: some sit on a value, and what components share is bent by it."""
+    X = np.round(two_groups(120, 3, apart=3.0), 0)
+    data = survey(X, backend=backend)
+    reached = False
+    for seed in range(3):
+        start = RandomRows()(data, 17, np.random.default_rng(seed))
+        fit = em(data, start, family, Regularisation(data.floor), max_iter=200)
+        assert fit.stop is not StopReason.FELL
+        assert (np.diff(fit.trace) >= 0).all()
+        reached = reached or bool(Regularisation(data.floor).floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
+    assert reached or family.name[1] == "E"  # one shape for all is seldom so thin
 
 
 def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backend):

@@ -89,6 +89,22 @@ def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
         assert evidence.fit(ours.covariance) == pytest.approx(evidence.fit(theirs.covariance), rel=1e-11)
 
 
+@pytest.mark.parametrize("name", ["VEI", "VEE", "EEV", "VEV"])
+def test_a_floor_that_only_the_rows_of_one_component_reach_bends_nothing(name):
+    """Its own scatter is flat, but what it shares with the others keeps its covariance above the floor."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((92, 3)) @ (rng.standard_normal((3, 3)) + 2.0 * np.eye(3))
+    X[90:, 0] = 0.0
+    moments = Moments.of(X, np.eye(3)[np.r_[np.zeros(50, int), np.ones(40, int), 2, 2]], np.zeros((3, 3)), Scatter.DENSE)
+    family, floor, none = FAMILIES[name], Regularisation(np.full(3, 1e-3)), Regularisation(np.zeros(3))
+    assert floor.evidence(moments.summarised(family.needs), False).lifted
+    previous = in_numpy(family, moments_of(3, 1), floor)
+    free = in_numpy(family, moments, none, previous)
+    assert not floor.is_below_floor(free.covariance)
+    for step in (in_cpp, in_numpy):
+        assert_alike(step(family, moments, floor, previous), free, 1e-11)
+
+
 @pytest.mark.parametrize("name", [name for name in ALL_FAMILIES if name not in ("EEV", "VEV")])
 def test_an_empty_component_gives_the_m_step_of_numpy(name):
     """EEV and VEV are left out: a component without rows has no axes."""
