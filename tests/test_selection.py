@@ -38,12 +38,12 @@ def cross_validated():
 
 
 def test_the_lowest_criterion_of_an_answer_wins_whatever_is_said_of_its_components():
-    selection = choose(two_groups(14, 2), "bic").selection_
+    X = np.r_[np.random.default_rng(0).standard_normal(60), 1e4][:, None]
+    selection = choose(X, ks=(1, 2), families=["VII"]).selection_
     lowest = min(selection.candidates, key=lambda cell: cell.criterion)
-    assert lowest.fit.findings
     assert selection.best is lowest
-    assert lowest.reason.startswith("spurious: component ")
-    assert any("did not converge" not in sentence for sentence in selection.sentences)
+    assert [(item.component, item.kind) for item in lowest.fit.findings] == [(1, "spurious")]
+    assert lowest.reason.startswith("spurious: component 1: ")
 
 
 def test_the_winner_and_the_runner_up_carry_certificates_and_no_other_cell():
@@ -80,6 +80,7 @@ def test_any_criterion_decides(criterion):
     assert list(selection.rows()[0])[2] == criterion
 
 
+@pytest.mark.filterwarnings("ignore:X has 14 rows:mixtura.errors.DataWarning")
 def test_an_undefined_cell_is_a_row_that_says_so_and_cannot_win():
     selection = choose(two_groups(14, 2), "aicc").selection_
     undefined = [c for c in selection.candidates if c.fit and isnan(c.criteria["aicc"])]
@@ -104,8 +105,9 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
 @pytest.mark.slow
 def test_survey_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
-    cells = choose(X, sample_weight=w, sample_size="effective", folds=3).selection_.candidates
-    again = choose(X, sample_weight=w * 1e5, sample_size="effective", folds=3).selection_.candidates
+    # No more components than groups: above that optima are many and alike, and a search may end at either.
+    cells = choose(X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3).selection_.candidates
+    again = choose(X, ks=(1, 2), sample_weight=w * 1e5, sample_size="effective", folds=3).selection_.candidates
     size = w.sum() ** 2 / (w**2).sum()
     for c, d in zip(cells, again, strict=True):
         expected = -2 * c.fit.log_likelihood * size / w.sum() + c.fit.n_parameters * np.log(size)
