@@ -38,12 +38,12 @@ def cross_validated():
 
 
 def test_the_lowest_criterion_of_an_answer_wins_whatever_is_said_of_its_components():
-    X = np.r_[np.random.default_rng(0).standard_normal(60), 1e4][:, None]
-    selection = choose(X, ks=(1, 2), families=["VII"]).selection_
-    lowest = min(selection.candidates, key=lambda cell: cell.criterion)
-    assert selection.best is lowest
-    assert [(item.component, item.kind) for item in lowest.fit.findings] == [(1, "spurious")]
-    assert lowest.reason.startswith("spurious: component 1: ")
+    needle = cell("VVV", 2, -80.0, 9, SPURIOUS)
+    selection = Selection("bic", (cell("EEE", 2, -100.0, 5), needle, cell("VVV", 3, 500.0, 9, COPIES)))
+    assert [item.kind for item in needle.fit.findings] == ["spurious"]
+    assert selection.best is needle
+    assert selection.runner_up is selection.candidates[0]
+    assert not selection.candidates[2].eligible
 
 
 def test_the_winner_and_the_runner_up_carry_certificates_and_no_other_cell():
@@ -182,6 +182,7 @@ def test_a_cell_without_a_fit_in_some_fold_says_so():
 
 
 COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 100.0, copies=((0, 1),))
+SPURIOUS = Soundness(np.array([14.0, 5.0]), np.array([4.0, 96.0]), 3, 100.0)
 
 
 def cell(family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""):
