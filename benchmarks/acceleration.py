@@ -71,7 +71,7 @@ def timed(survey: Survey, start: Moments, family: str, accelerated: bool) -> tup
         survey,
         start,
         FAMILIES[family],
-        Regularisation(survey.scale),
+        Regularisation(survey.floor),
         stopping=SmallChange(0.0),
         max_iter=MOST,
         accelerated=accelerated,

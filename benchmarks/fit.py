@@ -83,7 +83,7 @@ def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     K, d = means.shape
     survey = Survey(ArraySource(X), backend_named("auto", threads))
     start = Mixture(np.full(K, 1 / K), means, Dense(np.repeat(np.eye(d)[None], K, axis=0), K))
-    return em(survey, start, FAMILIES["VVV"], Regularisation(survey.scale), max_iter=2000, accelerated=True).log_likelihood
+    return em(survey, start, FAMILIES["VVV"], Regularisation(survey.floor), max_iter=2000, accelerated=True).log_likelihood
 
 
 def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:

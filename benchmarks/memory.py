@@ -74,7 +74,7 @@ def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
     """A survey of the rows and some iterations, off the optimum."""
     survey = Survey(ArraySource(X), backend_named("native", threads))
     start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
-    family, regularisation = FAMILIES["VVV"], Regularisation(survey.scale)
+    family, regularisation = FAMILIES["VVV"], Regularisation(survey.floor)
     return em(survey, start, family, regularisation, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
 
 

@@ -6,8 +6,8 @@ Families with 1 .. 9 components, each cell from one start to its certified end, 
 starts. The seconds are the least of the repeats. ``groups`` is drawn: 5,000 rows of five overlapping groups in five columns.
 
 mclust is called through Rscript (Debian: apt-get install r-base-core
-r-cran-mclust); without it only our side is printed. Each side's best BIC is that of its best fit without a degenerate component
-(src/mixtura/degeneracy.py): for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign
+r-cran-mclust); without it only our side is printed. Each side's best BIC is that of its best sound fit
+(src/mixtura/soundness.py): for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign
 is turned.
 """
 
@@ -27,7 +27,7 @@ from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
 from mixtura.covariance import Dense
-from mixtura.degeneracy import degenerate_components
+from mixtura.effective_parameters import soundness_of
 from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import Mixture
 from mixtura.regularisation import Regularisation
@@ -97,7 +97,7 @@ def rows_of(name: str) -> np.ndarray:
 
 
 def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
-    """Seconds, the best BIC without a degenerate component, and its cell; None without R."""
+    """Seconds, the best BIC of a sound fit, and its cell; None without R."""
     if shutil.which("Rscript") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -115,9 +115,11 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         K, values = int(G), np.array([float(number) for number in numbers])
         weights, means, covariances = values[:K], values[K : K + K * d].reshape(K, d), values[K + K * d :]
         mixture = Mixture(weights, means, Dense(np.ascontiguousarray(covariances.reshape(K, d, d)), K))
-        if not degenerate_components(mixture, family_named(model), Regularisation(survey.scale), survey):
+        family = family_named(model)
+        moments = survey.backend.moments(survey.source, mixture, family.needs)
+        if soundness_of(survey, mixture, moments, family, Regularisation(survey.floor)).is_sound:
             return seconds, -float(value), f"{model} {K}"
-    return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are degenerate"
+    return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are spurious"
 
 
 def row(page: Page, table: Table, name: str, starts: int | None, repeats: int, seed: int, threads: int) -> None:

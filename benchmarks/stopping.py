@@ -52,7 +52,7 @@ def problems() -> dict[str, tuple[np.ndarray, int, str]]:
 def row(page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
     """One problem from all starts."""
     survey = Survey(ArraySource(X), backend_named("auto", 1))
-    regularisation = Regularisation(survey.scale)
+    regularisation = Regularisation(survey.floor)
     kinds = [RandomRows(), RandomResponsibilities(), KMeansStart()]
     left, iterations, outcomes = [], [], dict[str, int]()
     for seed in range(starts):

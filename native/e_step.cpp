@@ -8,7 +8,9 @@
 #include "e_step.hpp"
 
 #include "block.hpp"
+#include "effective.hpp"
 #include "lanes.hpp"
+#include "levels.hpp"
 #include "model.hpp"
 #include "products.hpp"
 
@@ -74,31 +76,6 @@ void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
     b.n_reached = 0;
     for (std::size_t k = 0; k < p.K; ++k)
         if (!(b.bound[k] < certain + static_cast<double>(model.negligible[k]))) b.reached[b.n_reached++] = k;
-}
-
-// ---- log joint densities --------------------------------------------------------------------------------------------
-
-template <class Real>
-void levels_of(const Problem& p, const Parameters<Real>& own, std::size_t k, Columns<Real> x, std::size_t rows, Real* out) {
-    const Real *mean = own.place + k * p.d, *whitener = own.whitener_of(p, k);
-    if (p.form == Form::dense)
-        with_columns(p.d, [&](auto D) { dense_levels<Real, D>(x, rows, p.d, mean, whitener, own.scale[k], out); });
-    else axis_levels<Real>(x, rows, p.d, mean, whitener, p.form == Form::diagonal, own.scale[k], out);
-}
-
-inline bool ill(const Problem& p, std::size_t k) { return p.ill_conditioned && p.ill_conditioned[k]; }
-
-// level[t] = log weight_k + log N(x | k) with k = reached[t], for all rows.
-template <class Real>
-void levels(const Problem& p, const Model<Real>& model, Block<Real>& b) {
-    for (std::size_t t = 0; t < b.n_reached; ++t) {
-        const std::size_t k = b.reached[t];
-        Real* out = b.level + t * b.stride;
-        if (model.beside && ill(p, k)) {
-            levels_of<double>(p, model.exact, k, {b.exact, b.stride}, b.rows, b.exact_level);
-            for (std::size_t i = 0; i < b.rows; ++i) out[i] = static_cast<Real>(b.exact_level[i]);
-        } else levels_of<Real>(p, model.own, k, {b.turned, b.stride}, b.rows, out);
-    }
 }
 
 // ---- responsibilities -----------------------------------------------------------------------------------------------
@@ -314,14 +291,12 @@ void of_all(const Real* x, std::size_t n, Real* out) {
 
 #define MIXTURA_QUOTED_(name) #name
 #define MIXTURA_QUOTED(name) MIXTURA_QUOTED_(name)
-#define MIXTURA_JOINED_(a, b) a##b
-#define MIXTURA_JOINED(a, b) MIXTURA_JOINED_(a, b)
 
 } // namespace
 
-extern const Kernels MIXTURA_JOINED(kernels_, MIXTURA_ISA_NAME);
-const Kernels MIXTURA_JOINED(kernels_, MIXTURA_ISA_NAME) = {
-    MIXTURA_QUOTED(MIXTURA_ISA_NAME), model, prepare, workspace, moments, log_joint,
+extern const Kernels MIXTURA_OF_ISA(kernels);
+const Kernels MIXTURA_OF_ISA(kernels) = {
+    MIXTURA_QUOTED(MIXTURA_ISA_NAME), model, prepare, workspace, moments, log_joint, &MIXTURA_OF_ISA(without_rows),
     of_all<double, exponential<double>>, of_all<double, logarithm<double>>, of_all<float, exponential<float>>, of_all<float, logarithm<float>>};
 
 } // namespace mixtura

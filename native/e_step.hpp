@@ -59,6 +59,8 @@ struct Sums {
     double log_likelihood, entropy, certainty;
 };
 
+struct WithoutRows; // effective.hpp
+
 // Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem, which all workers read, and in a
 // workspace of its own, so any number may run at once. Sizes are in bytes; memory is aligned to 64.
 struct Kernels {
@@ -68,6 +70,7 @@ struct Kernels {
     std::size_t (*workspace)(const Problem&);
     void (*moments)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, Sums&);
     void (*log_joint)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, double* out);
+    const WithoutRows* without_rows; // what taking rows out costs
     // For tests: n a multiple of 16.
     void (*exponential)(const double* x, std::size_t n, double* out); // x <= 0
     void (*logarithm)(const double* x, std::size_t n, double* out);   // x > 0, normal

@@ -162,17 +162,35 @@ void in_parallel(std::size_t count, Work work) {
     for (std::thread& thread : others) thread.join();
 }
 
-// Slabs, one after the other, to whichever worker is free; each worker has a workspace of its own.
+// Slabs, one after the other, to whichever worker is free; each worker has a workspace of so many bytes of its own.
 template <class Work>
-void over_slabs(const Problem& p, std::size_t workers, Work work) {
+void over_slabs(const Problem& p, std::size_t workers, std::size_t bytes, Work work) {
     Pieces workspaces;
-    for (std::size_t t = 0; t < workers; ++t) workspaces.push_back(std::make_unique<Aligned>(kernels().workspace(p)));
+    for (std::size_t t = 0; t < workers; ++t) workspaces.push_back(std::make_unique<Aligned>(bytes));
     std::atomic<std::size_t> next{0};
     in_parallel(workers, [&, rows = slab_rows(p)](std::size_t t) {
         for (std::size_t slab; (slab = next.fetch_add(1)) * rows < p.n;)
             work(t, slab, slab * rows, std::min(p.n, (slab + 1) * rows), static_cast<void*>(*workspaces[t]));
     });
 }
+
+// Who may merge: the worker of the next slab in order.
+class Turns {
+public:
+    template <class Merge>
+    void take(std::size_t slab, Merge merge) {
+        std::unique_lock<std::mutex> lock(turn);
+        moved.wait(lock, [&] { return merged == slab; });
+        merge();
+        ++merged;
+        moved.notify_all();
+    }
+
+private:
+    std::size_t merged = 0;
+    std::mutex turn;
+    std::condition_variable moved;
+};
 
 // As many threads as have a slab each and work enough to be worth starting, which takes about as long as a few million products.
 std::size_t workers_for(const Problem& p, std::size_t threads) {
@@ -195,25 +213,21 @@ bool pass(const Problem& p, std::size_t threads, Sums& total) {
     kernel.prepare(p, model);
     Pieces partial;
     for (std::size_t t = 0; t < workers; ++t) partial.push_back(std::make_unique<Aligned>(sums * sizeof(double)));
-    std::size_t merged = 0;
-    std::mutex turn;
-    std::condition_variable moved;
+    Turns turns;
     clear(p, total);
-    over_slabs(p, workers, [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+    over_slabs(p, workers, kernel.workspace(p), [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
         double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
         Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
         clear(p, mine);
         kernel.moments(p, model, begin, end, workspace, mine);
-        std::unique_lock<std::mutex> lock(turn);
-        moved.wait(lock, [&] { return merged == slab; });
-        add(total.counts, mine.counts, p.K);
-        add(total.first, mine.first, p.K * p.d);
-        add(total.second, mine.second, second);
-        total.log_likelihood += mine.log_likelihood;
-        total.entropy += mine.entropy;
-        total.certainty += mine.certainty;
-        ++merged;
-        moved.notify_all();
+        turns.take(slab, [&] {
+            add(total.counts, mine.counts, p.K);
+            add(total.first, mine.first, p.K * p.d);
+            add(total.second, mine.second, second);
+            total.log_likelihood += mine.log_likelihood;
+            total.entropy += mine.entropy;
+            total.certainty += mine.certainty;
+        });
     });
     const bool kept = (!p.pooled || take_out_means(p, total)) && !too_few_digits(p, total) && !too_much_left_out(p, total);
     if (p.scatter == Scatter::total) mirror(total.second, p.d);
@@ -246,8 +260,24 @@ void run_moments(const Problem& plain, std::size_t threads, Sums& total) {
 void run_log_joint(const Problem& p, std::size_t threads, double* out) {
     const Aligned model(kernels().model(p));
     kernels().prepare(p, model);
-    over_slabs(p, workers_for(p, threads), [&](std::size_t, std::size_t, std::size_t begin, std::size_t end, void* workspace) {
+    const auto work = [&](std::size_t, std::size_t, std::size_t begin, std::size_t end, void* workspace) {
         kernels().log_joint(p, model, begin, end, workspace, out);
+    };
+    over_slabs(p, workers_for(p, threads), kernels().workspace(p), work);
+}
+
+void run_effective(const Problem& p, const OwnParts& own, std::size_t threads, double* out) {
+    const WithoutRows& kernel = *kernels().without_rows;
+    const std::size_t workers = workers_for(p, threads);
+    const Aligned model(kernels().model(p));
+    kernels().prepare(p, model);
+    std::vector<std::vector<double>> partial(workers, std::vector<double>(p.K));
+    Turns turns;
+    over_slabs(p, workers, kernel.workspace(p), [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+        double* mine = partial[t].data();
+        std::fill_n(mine, p.K, 0.0);
+        kernel.losses(p, own, model, begin, end, workspace, mine);
+        turns.take(slab, [&] { add(out, mine, p.K); });
     });
 }
 

@@ -1,20 +1,27 @@
 """Effective parameters against brute force: every row taken out, one at a time, and every own part estimated anew."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from conftest import ALL_FAMILIES
-from mixtura.backends import backend_named
-from mixtura.effective_parameters import LARGEST_GAP, effective_parameters
-from mixtura.soundness import Soundness
-from mixtura.em import em
-from mixtura.families import FAMILIES
-from mixtura.initialisers import moments_of_labels
-from mixtura.regularisation import Regularisation
-from mixtura.sources import ArraySource
-from mixtura.survey import Survey
 from scipy.stats import multivariate_normal
 
+from conftest import ALL_BACKENDS, ALL_FAMILIES
+from mixtura.backends import backend_named
+from mixtura.effective_parameters import LARGEST_GAP, effective_parameters
+from mixtura.em import em
+from mixtura.extension import extension
+from mixtura.families import FAMILIES
+from mixtura.initialisers import moments_of_labels
+from mixtura.priors import ConjugatePrior
+from mixtura.regularisation import Regularisation
+from mixtura.soundness import Soundness
+from mixtura.sources import ArraySource
+from mixtura.survey import Survey
+
 AXES = {"EVE", "VVE"}
+
+needs_kernels = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 
 
 def survey(X, weights=None, backend="auto"):
@@ -95,7 +102,7 @@ def two_groups(seed, n=60, d=3):
     return X, labels
 
 
-@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_they_agree_with_brute_force(family, backend):
     X, labels = two_groups(3)
@@ -120,6 +127,96 @@ def test_one_size_of_all_weights_changes_nothing(family):
     assert small == pytest.approx(effective(X, labels, family), rel=1e-6)
 
 
+# ---- the kernels against the same in NumPy --------------------------------------------------------------------------
+
+
+def with_needle(X, labels):
+    """The rows, and d + 2 more of a component of their own that lie almost in line."""
+    d = X.shape[1]
+    line = np.linspace(3, 6, d + 2)[:, None] * np.ones(d) + 1e-3 * np.random.default_rng(0).standard_normal((d + 2, d))
+    return np.vstack([X, line]), np.r_[labels, np.full(d + 2, 2)]
+
+
+def with_point_mass(X, labels):
+    """One group with one value of the first column, so that the floor holds it there."""
+    X = X.copy()
+    X[labels == 1, 0] = 0.5
+    return X, labels
+
+
+RECORDS = {
+    "plain": lambda X, labels: (X, labels),
+    "float32": lambda X, labels: (X.astype(np.float32), labels),
+    "needle": with_needle,
+    "point mass": with_point_mass,
+    "alone": lambda X, labels: (np.vstack([X, np.full((1, X.shape[1]), 40.0)]), np.r_[labels, 2]),
+}
+
+
+def by_both(X, labels, family, **settings):
+    """Effective parameters of one fit by the kernels and by NumPy."""
+    data, *fit = fitted(X, labels, family, **settings)
+    fit.insert(2, FAMILIES[family])
+    backends = (backend_named("native", 2), backend_named("reference", 1))
+    return (effective_parameters(Survey(data.source, backend), *fit) for backend in backends)
+
+
+@needs_kernels
+@pytest.mark.parametrize("records", RECORDS)
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_the_kernels_agree_with_numpy(family, records):
+    for n, d in ((40, 1), (60, 3), (300, 10)):
+        native, reference = by_both(*RECORDS[records](*two_groups(3, n, d)), family)
+        assert native == pytest.approx(reference, rel=1e-10)
+
+
+@needs_kernels
+@pytest.mark.parametrize("family", ALL_FAMILIES)
+def test_they_agree_with_weights_and_under_a_high_floor(family):
+    X, labels = two_groups(3, 200, 4)
+    weights = np.random.default_rng(0).uniform(0.2, 3.0, len(X))
+    for settings in ({"weights": weights}, {"weights": 1e-3 * weights}, {"floor": np.full(4, 1.5)}):
+        native, reference = by_both(X, labels, family, **settings)
+        assert native == pytest.approx(reference, rel=1e-10)
+
+
+@needs_kernels
+def test_they_agree_with_a_prior_and_equal_weights():
+    X, labels = two_groups(3)
+    data, mixture, moments, free = fitted(X, labels, "VVV")
+    prior = ConjugatePrior(0.5).worked_out("VVV", 2, data.mean, data.covariance, data.total)
+    held = replace(free, prior=prior, equal_weights=True)
+    data, *fit = survey(X), mixture, moments, FAMILIES["VVV"]
+    native = effective_parameters(data, *fit, held)
+    assert native == pytest.approx(effective_parameters(survey(X, backend="reference"), *fit, held), rel=1e-10)
+    assert (native < effective_parameters(data, *fit, free)).all()
+
+
+@needs_kernels
+@pytest.mark.parametrize("family", ["VVV", "VVE", "VEV"])
+def test_threads_change_no_bit(family):
+    X, labels = two_groups(7, 50_000, 6)
+    data, *fit = fitted(X, labels, family)
+    fit.insert(2, FAMILIES[family])
+    one, three = (effective_parameters(Survey(data.source, backend_named("native", n)), *fit) for n in (1, 3))
+    assert np.array_equal(one, three)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_a_row_out_of_reach_is_shared_evenly(backend):
+    """Its distance overflows: it has no density with itself, nor without."""
+    X, labels = two_groups(3)
+    _, mixture, moments, regularisation = fitted(X, labels, "VVV")
+    with np.errstate(over="ignore"):  # of what is known about the data
+        data = survey(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
+        p = effective_parameters(data, mixture, moments, FAMILIES["VVV"], regularisation)
+    near = effective_parameters(survey(X, backend=backend), mixture, moments, FAMILIES["VVV"], regularisation)
+    assert p - near == pytest.approx([LARGEST_GAP / 2] * 2)
+
+
+# ---- what they are ---------------------------------------------------------------------------------------------------
+
+
 def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
     X = np.random.default_rng(0).standard_normal((4000, 2))
     labels = np.r_[np.zeros(2000, dtype=int), np.ones(2000, dtype=int)]
@@ -129,7 +226,9 @@ def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
 
 def test_a_component_through_few_rows_takes_more_than_it_has():
     rng = np.random.default_rng(1)
-    X = np.vstack([rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]])
+    X = np.vstack(
+        [rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]]
+    )
     labels = np.repeat([0, 1], [200, 4])
     p = effective(X, labels, "VVV")
     assert 10 < p[1] < 60

@@ -7,7 +7,7 @@ import pytest
 from scipy.cluster.hierarchy import is_valid_linkage
 
 from conftest import TRUTH, read_truth, two_groups
-from mixtura import GaussianMixture, merging
+from mixtura import GaussianMixture, merging, plots
 from mixtura.merging import TIE, merge_tree
 
 FILES = sorted(path.name for path in TRUTH.glob("combi_*.json"))
@@ -157,3 +157,59 @@ def test_sure_rows_tie_and_merge_without_an_error():
     tree = merge_tree(np.eye(4)[np.arange(40) % 4])
     assert tree.groups(1) == ((0, 1, 2, 3),)
     assert tree.entropies.max() == 0.0
+
+
+# ---- nothing to merge ----------------------------------------------------------------------------------------------
+
+
+def far_apart(n: int, K: int = 3, distance: float = 20.0, seed: int = 0) -> np.ndarray:
+    """K round clusters of unit variance in six columns."""
+    rng = np.random.default_rng(seed)
+    return np.vstack([rng.normal(size=(n, 6)) + distance * np.eye(6)[k] for k in range(K)])
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize(("K", "distance"), [(3, 20.0), (5, 20.0), (4, 8.0)])
+def test_clusters_that_do_not_overlap_stay_as_they_are(K, distance, normalised):
+    X = far_apart(60, K, distance)
+    merged = GaussianMixture(K, random_state=0).fit(X).merged(X, normalised=normalised)
+    assert merged.n_clusters == K
+    assert merged.groups == tuple((k,) for k in range(K))
+    assert merged.sentence.startswith(f"There is nothing to merge: {K} components make {K} clusters")
+    assert "instead of" not in merged.sentence
+
+
+@pytest.mark.parametrize("weight", [1.0, 1e-6, 1e6])
+def test_no_elbow_is_read_into_rounding(weight):
+    sure = np.eye(4)[np.arange(40) % 4]
+    shaken = np.abs(sure - 1e-9 * np.random.default_rng(0).random(sure.shape))
+    for t in (sure, shaken / shaken.sum(axis=1, keepdims=True)):
+        tree = merge_tree(t, np.full(40, weight))
+        assert tree.is_decided
+        assert tree.elbow() == tree.elbow(normalised=True) == 4
+
+
+def test_one_row_in_ten_that_is_undecided_is_merged():
+    t = np.eye(4)[np.arange(40) % 4]
+    t[::10] = [0.5, 0.5, 0.0, 0.0]
+    tree = merge_tree(t)
+    assert not tree.is_decided
+    assert tree.groups(tree.elbow()) == ((0, 1), (2,), (3,))
+
+
+def test_a_small_entropy_is_not_said_to_be_nought_instead_of_nought():
+    t = np.eye(3)[np.arange(90) % 3]
+    t[0] = [0.97, 0.03, 0.0]
+    sentence = merge_tree(t).sentence(2)
+    assert "0.0 instead of 0.0" not in sentence
+    assert "0.0 instead of 0.13" in sentence
+
+
+def test_the_picture_says_that_there_is_nothing_to_merge_and_draws_no_elbow():
+    tree = merge_tree(np.eye(4)[np.arange(40) % 4])
+    forks, path = plots.plot_merging(tree).axes
+    assert forks.get_title(loc="left") == "4 components, 4 clusters"
+    assert path.get_title(loc="left").endswith("nothing to merge")
+    assert path.get_ylim()[1] > 1
+    assert "two lines" not in [line.get_label() for line in path.get_lines()]
+    plots.plot_merging(tree, 2).draw_without_rendering()

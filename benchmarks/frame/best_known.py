@@ -1,12 +1,12 @@
 """The best optimum that is known of each data set, family and number of components, and what it means to reach it.
 
-An entry of the table is the mixture of highest log-likelihood without a degenerate component that any method has found, with the
+An entry of the table is the mixture with the highest *score* (:mod:`mixtura.soundness`) that any method has found, with its
 log-likelihood and with how it was found. It holds the parameters, so that anybody can hold the rows against them. The table only
 ever rises: :meth:`BestKnown.offer` takes what is higher and leaves the rest alone.
 
-Everybody's fits are judged alike: EM with the same tight tolerance (:data:`POLISHED`) from where they ended, then
-:func:`mixtura.degeneracy.degenerate_components`. A fit has reached the best known optimum when no more than
-:data:`~mixtura.runs.SAME_OPTIMUM` of log-likelihood is missing; a degenerate one never has.
+Everybody's fits are judged alike: EM under the same floor with the same tight tolerance (:data:`POLISHED`) from where they ended,
+then the score. A fit has reached the best known optimum when it is an answer (no copies, no component without rows) and no more
+than :data:`~mixtura.search.runs.SAME_OPTIMUM` of the score is missing.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from sklearn.metrics import adjusted_rand_score
 
 from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
-from mixtura.degeneracy import degenerate_components
 from mixtura.em import em
 from mixtura.families import family_named
 from mixtura.mixture import Mixture
 from mixtura.parametrisation import public_covariances, stored_covariances
 from mixtura.regularisation import Regularisation
-from mixtura.results import Degeneracy, FitResult
-from mixtura.runs import SAME_OPTIMUM
+from mixtura.results import FitResult
+from mixtura.search.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
 from mixtura.stopping import RemainingGain
 from mixtura.survey import Survey
+from mixtura.validation import Constraints, regularisation_for
 
 TABLE = Path(__file__).parents[1] / "optima_best.json"
 
 POLISHED = 1e-6
-"""Log-likelihood that a polished fit may leave to gain."""
+"""Objective that a polished fit may leave to gain."""
 
 ROUGH = 0.01
 FAR = 0.5
@@ -46,7 +46,7 @@ FAR = 0.5
 
 LONGEST_POLISH = 50_000
 HIGHER = 10 * POLISHED
-"""A log-likelihood that is not higher by this is the same one, polished from another side."""
+"""A score that is not higher by this is the same one, polished from another side."""
 
 DIGITS = 15
 """Significant digits of the stored parameters: with ten the likelihood of a component as thin as a needle moves by 0.02."""
@@ -114,20 +114,20 @@ class Bench:
             self.survey,
             start,
             family_named(family),
-            Regularisation(self.survey.scale),
+            self.regularisation(family, start.n_components),
             stopping=RemainingGain(left),
             max_iter=LONGEST_POLISH,
             accelerated=True,
         )
 
+    def regularisation(self, family: str, K: int) -> Regularisation:
+        """What a default fit of ours respects."""
+        return regularisation_for(family_named(family), self.survey, K, Constraints())
+
     def settled(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
         """Polished as long as it can still be at the best known optimum: nobody waits for the last digits of another one."""
         fit = self.polished(mixture, family, ROUGH)
-        return self.polished(fit, family) if best is None or fit.log_likelihood > best - FAR else fit
-
-    def degenerate(self, mixture: Mixture, family: str) -> tuple[Degeneracy, ...]:
-        """Components that the rule of :mod:`mixtura.degeneracy` finds."""
-        return degenerate_components(mixture, family_named(family), Regularisation(self.survey.scale), self.survey)
+        return self.polished(fit, family) if best is None or fit.score > best - FAR else fit
 
     def labels(self, mixture: Mixture) -> np.ndarray:
         """The most probable component of each row."""
@@ -155,7 +155,7 @@ class Best:
     ----------
     name, family, n_components
         What was fitted.
-    log_likelihood : float
+    score, log_likelihood : float
         Polished.
     found_by : str
         The method in words.
@@ -166,6 +166,7 @@ class Best:
     name: str
     family: str
     n_components: int
+    score: float
     log_likelihood: float
     found_by: str
     weights: list[float]
@@ -177,7 +178,7 @@ class Best:
         """From a polished fit."""
         covariances = public_covariances(fit.family, fit.mixture.covariance)
         parts = (_short(part) for part in (fit.mixture.weights, fit.mixture.means, covariances))
-        return cls(name, fit.family, fit.n_components, round(fit.log_likelihood, 7), found_by, *parts)
+        return cls(name, fit.family, fit.n_components, round(fit.score, 7), round(fit.log_likelihood, 7), found_by, *parts)
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -192,8 +193,8 @@ class Best:
         return Mixture(weights / weights.sum(), means, stored_covariances(self.family, np.array(self.covariances), K, d))
 
     def missing(self, fit: FitResult) -> float:
-        """Log-likelihood that a polished fit falls short; NaN where it is degenerate."""
-        return float("nan") if fit.degenerate else self.log_likelihood - fit.log_likelihood
+        """Score that a polished fit falls short; NaN where it is no answer."""
+        return self.score - fit.score if fit.is_answer else float("nan")
 
     def reached(self, fit: FitResult) -> bool:
         """Whether it is at this optimum, or above."""
@@ -218,11 +219,11 @@ class BestKnown:
         file.write_text(f"[\n{lines}\n]\n")
 
     def offer(self, name: str, fit: FitResult, found_by: str) -> float | None:
-        """Take a polished fit if it is sound and higher: by how much it is (infinitely where there was none); else None."""
+        """Take a polished fit if it is an answer and higher: by how much it is (infinitely where there was none); else None."""
         found = Best.of(name, fit, found_by)
         old = self.entries.get(found.key)
         risen = np.inf if old is None else -old.missing(fit)
-        if fit.degenerate or not risen > HIGHER:
+        if not fit.is_answer or not risen > HIGHER:
             return None
         self.entries[found.key] = found
         return float(risen)

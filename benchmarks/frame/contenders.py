@@ -70,7 +70,7 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
     survey = Survey(ArraySource(X), backend or backend_named("native", threads))
     if X.dtype == np.float32:
         survey = survey.hurried or survey
-    regularisation = Regularisation(survey.scale)
+    regularisation = Regularisation(survey.floor)
 
     def run(iterations: int) -> Outcome:
         fit = em(survey, start, FAMILIES[family], regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
@@ -82,7 +82,7 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
 def unstopped(X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None) -> Contender:
     """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
     survey, family = Survey(ArraySource(X), backend or backend_named("native", threads)), FAMILIES["VVV"]
-    regularisation, source = Regularisation(survey.scale), survey.source_for(start.n_components)
+    regularisation, source = Regularisation(survey.floor), survey.source_for(start.n_components)
 
     def run(iterations: int) -> Outcome:
         mixture = start

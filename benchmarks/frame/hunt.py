@@ -19,10 +19,9 @@ from mixtura.errors import CollapseError
 from mixtura.families import family_named
 from mixtura.mixture import Mixture
 from mixtura.parametrisation import stored_covariances
-from mixtura.regularisation import Regularisation
-from mixtura.runs import Effort, Plan
-from mixtura.sample import opening, search_from
-from mixtura.search import usual_starts
+from mixtura.search.multistart import usual_starts
+from mixtura.search.runs import Effort, Plan
+from mixtura.search.subsampling import opening, search_from
 from mixtura.stopping import RemainingGain
 
 SEEDS = 10
@@ -32,8 +31,9 @@ AT_ONCE = 25
 
 THEIR_STARTS = ("kmeans", "k-means++", "random_from_data")
 THEIR_RUNS = 45
-THOROUGH = Effort(fits=15.0, least=1.5e9, patience=10_000)
-"""Ten times what a default search may spend."""
+THOROUGH = Effort(fits=15.0, least=1.5e9)
+MANY_STARTS = 60
+"""Ten times what a default search may spend, from five times the starts."""
 FIRST_THOROUGH = 100
 LONGEST = 20_000
 SHARES = {"first": 1.0, "restarts": 0.1, "scikit-learn": 0.1, "thorough": 1.0}
@@ -69,7 +69,7 @@ def _tried(own: Bench, family: str, K: int, table: BestKnown, words: str, make: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            fit = own.settled(make(), family, None if best is None else best.log_likelihood)
+            fit = own.settled(make(), family, None if best is None else best.score)
         except (ValueError, CollapseError, np.linalg.LinAlgError):
             return None
     return table.offer(own.data.name, fit, words)
@@ -116,8 +116,8 @@ def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
     for seed in count(FIRST_THOROUGH):
 
         def run(seed: np.random.SeedSequence) -> Mixture:
-            begin = opening(usual_starts(), survey, K, seed)
-            return search_from(begin, survey, family_named(family), Regularisation(survey.scale), plan).best.mixture
+            begin = opening(usual_starts(MANY_STARTS), survey, K, seed)
+            return search_from(begin, survey, family_named(family), own.regularisation(family, K), plan).best.mixture
 
         yield f"search with ten times the effort, seed {seed}", partial(run, np.random.SeedSequence(seed))
 

@@ -174,6 +174,24 @@ STRETCHED: dict[str, tuple[int, Callable[[int], Drawn]]] = {
 """Name -> the right K, and the set of a seed."""
 
 
+def cloud(n: int, centre: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of a Gaussian with axes of half to one and a half, turned at random."""
+    d = len(centre)
+    axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * rng.uniform(0.5, 1.6, d)
+    return rng.standard_normal((n, d)) @ axes.T + centre
+
+
+def rare_among_two(d: int, few: int, seed: int) -> Drawn:
+    """Clouds of 130 and 100 rows and a rare one, centres nine apart."""
+    rng = np.random.default_rng((d, few, seed))
+    corners = np.array([[0.0, 0.0], [9.0, 0.0], [4.5, 7.8]])
+    if d > 2:
+        corners = 9.0 / np.sqrt(2.0) * np.linalg.qr(rng.standard_normal((d, d)))[0][:3]
+    sizes = (130, 100, few)
+    rows = np.vstack([cloud(n, centre, rng) for n, centre in zip(sizes, corners, strict=True)])
+    return rows, np.repeat([0, 1, 2], sizes)
+
+
 def rare_component() -> Drawn:
     """20,000 rows of a standard Gaussian and 20 of a narrow one far away."""
     rng = np.random.default_rng(0)

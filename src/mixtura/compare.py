@@ -38,7 +38,9 @@ from mixtura.contenders import (
 from mixtura.estimators import GaussianMixture
 from mixtura.families import family_named
 from mixtura.interrupts import heeded
+from mixtura.masked import refuse_masked
 from mixtura.suitability import Evidence, Verdict, judge, measure
+from mixtura.underflow import underflow_is_nought
 from mixtura.validation import check_count, rows_of
 
 INDEX_ROWS = 20_000
@@ -164,6 +166,7 @@ class Comparison:
         return {f"agreement_with_{other.name}": (both_ways | own).get((name, other.name)) for other in self.methods}
 
 
+@underflow_is_nought
 def compare(
     X: Any,
     *,
@@ -346,6 +349,7 @@ def _standardised(X: Any) -> Array:
 
 def _groups(truth: Any, n: int) -> Labels:
     """The known groups, numbered."""
+    refuse_masked("truth", truth)
     values = np.asarray(truth)
     if values.shape != (n,):
         raise ValueError(

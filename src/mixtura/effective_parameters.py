@@ -24,12 +24,16 @@ the two is left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.arrays import Array, Flags, Rows
+from mixtura.backends import NativeBackend
+from mixtura.backends.native import described
 from mixtura.copies import copies_of
-from mixtura.covariance import Covariance, Dense, Spherical
+from mixtura.covariance import Covariance, Dense
+from mixtura.extension import extension
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Moments
 from mixtura.protocols import Block, Family
@@ -53,6 +57,8 @@ AT_THE_FLOOR = 1.0 + 1e-6
 LEVERAGE = 0.05
 """Rows of less leverage turn a component's axes to first order; no more than d / 0.05 rows of a component have more."""
 
+TINY = float(np.finfo(np.float64).tiny)
+
 
 def effective_parameters(
     survey: Survey, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation
@@ -68,132 +74,175 @@ def effective_parameters(
     family : Family
     regularisation : Regularisation
     """
-    unit = survey.row_weight
-    laws = [_law(k, mixture, moments, family, regularisation, unit) for k in range(mixture.n_components)]
-    total = moments.total / unit
+    law = _law(mixture, moments, family, regularisation, survey.row_weight)
+    if extension is not None and isinstance(survey.backend, NativeBackend):
+        return _by_the_kernels(survey, mixture, law)
     found = np.zeros(mixture.n_components)
     for block in survey.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            found += _of_block(part, survey.backend.log_joint(part, mixture), laws, total, unit, regularisation.equal_weights)
+            found += _of_block(part, survey.backend.log_joint(part, mixture), law)
     return found
 
 
-def _of_block(block: Block, log_joint: Array, laws: list[_Law], total: float, unit: float, equal_weights: bool) -> Array:
+def _by_the_kernels(survey: Survey, mixture: Mixture, law: _Law) -> Array:
+    """The same in C++ (native/effective.cpp)."""
+    found = np.zeros(mixture.n_components)
+    turns = law.kind in _TURNING
+    own = {
+        "frames": np.ascontiguousarray(law.frames.reshape(len(law.frames), -1)),
+        "free": law.free,
+        "counts": law.counts,
+        "pulled": law.pulled,
+        "held_by": law.rows,
+        "ratios": law.ratios,
+        "spreads": law.spreads if turns else None,
+        "variances": law.variances if turns else None,
+        "slopes": law.slopes if turns else None,
+    }
+    shared = {"kind": law.kind, "total": law.total, "unit": law.unit, "own_weights": law.own_weights}
+    for block in survey.source.blocks():
+        extension.effective_parameters(
+            block.rows, block.weights, out=found, threads=survey.backend.threads, **described(mixture), **own, **shared
+        )
+    return found
+
+
+def _of_block(block: Block, log_joint: Array, law: _Law) -> Array:
     """What the rows of a block add to each p_k (K,)."""
     whole = log_density(log_joint)
-    shares = np.exp(log_joint - whole[:, None])
-    weights = np.ones(len(shares)) if block.weights is None else block.weights / unit
+    with np.errstate(invalid="ignore"):  # a row out of every component's reach is shared evenly
+        shares = np.where(np.isfinite(whole)[:, None], np.exp(log_joint - whole[:, None]), 1.0 / log_joint.shape[1])
+    weights = np.ones(len(shares)) if block.weights is None else block.weights / law.unit
     out = np.minimum(weights, 1.0)  # of each row
     left = log_joint.copy()
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for k, law in enumerate(laws):
+        for k in range(log_joint.shape[1]):
             rows = np.flatnonzero(shares[:, k] > TOUCHED)
             if len(rows):
-                left[rows, k] += law.change(block.rows[rows], shares[rows, k] * out[rows], not equal_weights)
-        if not equal_weights:
-            left -= np.log1p(-np.minimum(out / total, 1.0 - HELD_UP))[:, None]
+                left[rows, k] += law.change(k, block.rows[rows], shares[rows, k] * out[rows])
+        if law.own_weights:
+            left -= np.log1p(-np.minimum(out / law.total, 1.0 - HELD_UP))[:, None]
         gaps = np.minimum(whole - log_density(left), LARGEST_GAP)
     gaps[~np.isfinite(gaps)] = LARGEST_GAP
     return np.asarray((weights * gaps) @ shares)
 
 
-# ---- a component and its own part of the covariance --------------------------------------------------------------------
+# ---- components and their own parts of the covariance --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class _Law:
-    """One component, with what its own part of the covariance does when a row is taken out.
+    """What the own parts of the components' covariances do when a row is taken out.
 
     Attributes
     ----------
     kind : str
-        Which part is its own.
-    mean : (d,)
-    frame : (d, d)
+        Which part is a component's own.
+    means : (K, d)
+    frames : (K or 1,), (K or 1, d) or (K or 1, d, d)
         ``z = frame v`` has the identity as its covariance; along the axes where these matter.
-    free : (d,)
+    free : (K, d)
         Directions of the frame that the floor does not hold.
-    count : float
+    counts : (K,)
         N, in rows.
-    pulled : float
+    pulled : (K,)
         Rows that hold the mean: N, and those of a prior.
-    rows : float
+    rows : (K,)
         Rows that hold the covariance: N, and those of a prior.
-    ratio : float
-        Mean of the own scatter per row in units of the covariance: one where volume or variances are its own.
-    spreads : (d,)
+    ratios : (K,)
+        Mean of the own scatter per row in units of the covariance: one where volume or variances are its own. No less than a small
+        part, so that the rounding of rows that all have one value means nothing.
+    spreads : (K, d)
         Own scatter per row along the axes, and
-    variances : (d,)
+    variances : (K, d)
         the covariance along them; where the orientation is its own.
+    total : float
+        Rows of all components.
+    unit : float
+        What a row weighs.
+    own_weights : bool
+        Whether weights follow the rows.
     """
 
     kind: str
-    mean: Array
-    frame: Array
-    free: Array
-    count: float
-    pulled: float
-    rows: float
-    ratio: float
+    means: Array
+    frames: Array
+    free: Flags
+    counts: Array
+    pulled: Array
+    rows: Array
+    ratios: Array
     spreads: Array
     variances: Array
+    total: float
+    unit: float
+    own_weights: bool
 
-    def change(self, rows: Array, r: Array, own_weight: bool) -> Array:
-        """Change of the component's log density, with its weight, at rows (m,d) without what it has of them (m,)."""
-        z = (rows - self.mean) @ self.frame.T
-        left = self.count - r
-        stretch = self.pulled / (self.pulled - r)
-        growth, lost = self.rows / (self.rows - r), r * stretch / self.rows
-        distance, log_det = getattr(self, f"_{self.kind}")(z, growth, lost)
+    @cached_property
+    def slopes(self) -> Array:
+        """How fast ``v' Sigma^-1 v`` changes as each pair of axes turns (K,d,d), to first order in what is taken out."""
+        omega, steep = self.spreads, 1.0 / self.variances
+        apart = omega[:, :, None] - omega[:, None, :]
+        distinct = np.abs(apart) > HELD_UP * omega.max(axis=1)[:, None, None]
+        return np.divide(steep[:, None, :] - steep[:, :, None], apart, out=np.zeros_like(apart), where=distinct)
+
+    def change(self, k: int, rows: Rows, r: Array) -> Array:
+        """Change of a component's log density, with its weight, at rows (m,d) without what it has of them (m,)."""
+        frame, count, pulled, held_by = self.frames[k % len(self.frames)], self.counts[k], self.pulled[k], self.rows[k]
+        z = (rows - self.means[k]) @ frame.T if frame.ndim == 2 else (rows - self.means[k]) * frame
+        left = count - r
+        stretch = pulled / (pulled - r)
+        growth, lost = held_by / (held_by - r), r * stretch / held_by
+        distance, log_det = getattr(self, f"_{self.kind}")(k, z, growth, lost)
         change = -0.5 * (log_det + stretch**2 * distance - (z**2).sum(axis=1))
-        change = change + np.log(left / self.count) if own_weight else change
-        return np.where((left > HELD_UP * self.count) & np.isfinite(change), change, -np.inf)
+        change = change + np.log(left / count) if self.own_weights else change
+        return np.where((left > HELD_UP * count) & np.isfinite(change), change, -np.inf)
 
     # Each gives v' Sigma^-1 v and the change of log det Sigma, with the covariance of what is left.
 
-    def _nothing(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+    def _nothing(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
         return (z**2).sum(axis=1), np.zeros(len(z))
 
-    def _volume(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+    def _volume(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        if not self.free[k].all():
+            return self._nothing(k, z, growth, lost)
         d, square = z.shape[1], (z**2).sum(axis=1)
         part = growth * _kept(lost * square / d)
         return square / part, d * np.log(part)
 
-    def _axes(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
-        parts = np.where(self.free, growth[:, None] * _kept(lost[:, None] * z**2), 1.0)
+    def _axes(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        parts = np.where(self.free[k], growth[:, None] * _kept(lost[:, None] * z**2), 1.0)
         return (z**2 / parts).sum(axis=1), np.log(parts).sum(axis=1)
 
-    def _shape(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
-        parts = _kept(lost[:, None] * z**2 / self.ratio)
+    def _shape(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        parts = _kept(lost[:, None] * z**2 / self.ratios[k])
         return np.exp(np.log(parts).mean(axis=1)) * (z**2 / parts).sum(axis=1), np.zeros(len(z))
 
-    def _matrix(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
-        free, square = (z[:, self.free] ** 2).sum(axis=1), (z**2).sum(axis=1)
+    def _matrix(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        free, square = (z[:, self.free[k]] ** 2).sum(axis=1), (z**2).sum(axis=1)
         kept = _kept(lost * free)
-        return free / (growth * kept) + (square - free), self.free.sum() * np.log(growth) + np.log(kept)
+        return free / (growth * kept) + (square - free), self.free[k].sum() * np.log(growth) + np.log(kept)
 
-    def _matrix_of_one_volume(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+    def _matrix_of_one_volume(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
         square = (z**2).sum(axis=1)
-        kept = _kept(lost * square / self.ratio)
+        kept = _kept(lost * square / self.ratios[k])
         return square * kept ** (1.0 / z.shape[1] - 1.0), np.zeros(len(z))
 
-    def _orientation(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
-        return self._turned(z, lost)[0], np.zeros(len(z))
+    def _orientation(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        return self._turned(k, z, lost)[0], np.zeros(len(z))
 
-    def _orientation_and_volume(self, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
-        distance, trace = self._turned(z, lost)
-        part = growth * trace / (self.spreads / self.variances).sum()
+    def _orientation_and_volume(self, k: int, z: Array, growth: Array, lost: Array) -> tuple[Array, Array]:
+        distance, trace = self._turned(k, z, lost)
+        part = growth * trace / (self.ratios[k] * z.shape[1])
         return distance / part, z.shape[1] * np.log(part)
 
-    def _turned(self, z: Array, lost: Array) -> tuple[Array, Array]:
+    def _turned(self, k: int, z: Array, lost: Array) -> tuple[Array, Array]:
         """``v' Sigma^-1 v`` after the axes have turned, and ``sum_j omega_j / sigma_j`` of the spreads that are left."""
-        y2, omega, sigma = self.variances * z**2, self.spreads, self.variances
-        apart = np.subtract.outer(omega, omega)
-        steep = np.subtract.outer(1.0 / sigma, 1.0 / sigma)
-        slope = np.where(np.abs(apart) > HELD_UP * omega.max(), -steep / np.where(apart == 0, 1.0, apart), 0.0)
-        distance = (z**2).sum(axis=1) + lost * np.einsum("ij,jl,il->i", y2, slope, y2)
-        trace = (omega / sigma).sum() - lost * (z**2).sum(axis=1)
-        far = np.flatnonzero(lost * (z**2).sum(axis=1) / self.ratio > LEVERAGE)
+        omega, sigma, square = self.spreads[k], self.variances[k], (z**2).sum(axis=1)
+        y2 = sigma * z**2
+        distance = square + lost * np.einsum("ij,jl,il->i", y2, self.slopes[k], y2)
+        trace = self.ratios[k] * len(omega) - lost * square
+        far = np.flatnonzero(lost * square / self.ratios[k] > LEVERAGE)
         if len(far):
             y = np.sqrt(sigma) * z[far]
             scatter = np.diag(omega) - lost[far, None, None] * y[:, :, None] * y[:, None, :]
@@ -227,53 +276,64 @@ _KINDS = {
 }
 """What of a covariance is a component's own, by the letters of its family."""
 
+_TURNING = ("orientation", "orientation_and_volume")
 
-def _law(k: int, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation, unit: float) -> _Law:
-    """A component as its rows determine it."""
-    kind, prior = _KINDS[family.name], regularisation.prior
-    count = max(float(moments.counts[k]), np.finfo(np.float64).tiny)
-    one = mixture.covariance.select(np.array([k]))
-    axes = _axes(mixture.covariance, one, kind)
-    frame, free, variances = _frame(one, axes, regularisation.floor)
-    if kind == "volume" and not free.all():
-        kind = "nothing"
-    spreads, ratio = variances, 1.0
-    if axes is not None and kind not in ("axes", "matrix"):
-        scatter = moments.second[k] if moments.second.ndim == 3 else np.diag(moments.second[k])
-        spreads = np.einsum("ij,jl,il->i", axes, scatter / count, axes)
-        ratio = max(float((spreads / variances).mean()), np.finfo(np.float64).tiny)
+_ALONG_AXES = ("axes", "shape", *_TURNING)
+
+
+def _law(mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation, unit: float) -> _Law:
+    """The components as their rows determine them."""
+    kind, prior, covariance = _KINDS[family.name], regularisation.prior, mixture.covariance
+    counts = np.maximum(moments.counts, TINY)
+    along_axes = kind in _ALONG_AXES
+    frames, variances, free = (_along_axes if along_axes else _whitened)(covariance, kind, regularisation.floor)
+    ratios, spreads = np.ones(len(counts)), variances
+    if (along_axes or kind == "matrix_of_one_volume") and kind != "axes":
+        in_units = _in_frames(frames, moments.second / counts.reshape(-1, *[1] * (moments.second.ndim - 1)))
+        ratios, spreads = np.maximum(in_units.mean(axis=1), HELD_UP), in_units * variances
     rows, pulled = (0.0, 0.0) if prior is None else (prior.rows, prior.shrinkage)
-    unweighted = (count / unit, (count + pulled) / unit, (count + rows) / unit)
-    return _Law(kind, mixture.means[k], frame, free, *unweighted, ratio, spreads, variances)
+    in_rows = (counts / unit, (counts + pulled) / unit, (counts + rows) / unit)
+    totals = (moments.total / unit, unit, not regularisation.equal_weights)
+    return _Law(kind, mixture.means, frames, free, *in_rows, ratios, spreads, variances, *totals)
 
 
-def _axes(covariance: Covariance, one: Covariance, kind: str) -> Array | None:
-    """The axes of one component, one per row and the longest first, where something along them is its own; else None."""
-    if kind in ("nothing", "volume", "matrix"):
-        return None
-    if isinstance(one, Dense):
-        common = covariance.axes if isinstance(covariance, Dense) and kind in ("axes", "shape") else None
-        return np.asarray((np.linalg.eigh(one.values[0])[1][:, ::-1] if common is None else common).T)
-    return np.eye(one.n_features)
+def _in_frames(frames: Array, matrices: Array) -> Array:
+    """The variances (K,d) of matrices (K,d,d), or of such with nothing beside the diagonal (K,d), along directions of frames."""
+    return matrices * frames**2 if matrices.ndim == 2 else ((frames @ matrices) * frames).sum(axis=2)
 
 
-def _frame(one: Covariance, axes: Array | None, floor: Array) -> tuple[Array, Array, Array]:
-    """A frame (d,d) in which a covariance is the identity, its directions above the floor, and the variances along them.
+def _along_axes(covariance: Covariance, kind: str, floor: Array) -> tuple[Array, Array, Flags]:
+    """Frames along the axes, variances (K,d) along them, longest axis first, and which the floor does not hold (K,d)."""
+    K, values = covariance.n_components, covariance.values
+    if not isinstance(covariance, Dense):
+        return covariance.whitener, np.broadcast_to(values, (K, len(floor))), values > AT_THE_FLOOR * floor
+    if covariance.axes is None or kind in _TURNING:
+        axes = np.swapaxes(np.linalg.eigh(values)[1][:, :, ::-1], 1, 2)
+    else:
+        axes = covariance.axes.T[None]
+    variances = np.maximum(_in_frames(axes, values), TINY)
+    return axes / np.sqrt(variances)[:, :, None], variances, variances > AT_THE_FLOOR * (axes**2 @ floor)
 
-    Along the axes where there are some; a covariance that the floor holds is seen along its eigenvectors in the metric of the
-    floor.
-    """
-    d = one.n_features
-    if axes is None and isinstance(one, Dense):
-        if not (floor > 0).all() or not below(one, np.array([AT_THE_FLOOR]), floor)[0]:
-            return one.whitener[0], np.ones(d, dtype=bool), np.ones(d)
-        root = np.sqrt(floor)
-        values, vectors = np.linalg.eigh(one.values[0] / np.outer(root, root))
-        return vectors.T / root / np.sqrt(np.maximum(values, 1.0))[:, None], values > AT_THE_FLOOR, np.ones(d)
-    axes = np.eye(d) if axes is None else axes
-    variances = np.maximum(np.einsum("ij,jl,il->i", axes, one.dense()[0], axes), np.finfo(np.float64).tiny)
-    bound = np.full(d, floor.max()) if isinstance(one, Spherical) else axes**2 @ floor
-    return axes / np.sqrt(variances)[:, None], variances > AT_THE_FLOOR * bound, variances
+
+def _whitened(covariance: Covariance, kind: str, floor: Array) -> tuple[Array, Array, Flags]:
+    """Frames, unit variances (K,d) and what the floor does not hold (K,d), where no axes are asked for."""
+    K, d = covariance.n_components, covariance.n_features
+    frames, held = covariance.whitener, np.zeros(K, dtype=bool)
+    if kind in ("volume", "matrix") and (floor > 0).all():
+        held = below(covariance, np.full(len(covariance.values), AT_THE_FLOOR), floor)
+    free = np.repeat(~held[:, None], d, axis=1)
+    if kind == "matrix" and held.any():
+        frames = frames.copy()
+        frames[held], free[held] = _in_the_metric_of(floor, covariance.values[held])
+    return frames, np.ones((K, d)), free
+
+
+def _in_the_metric_of(floor: Array, matrices: Array) -> tuple[Array, Flags]:
+    """Frames (m,d,d) along the eigenvectors in units of the floor, and which of these are above it (m,d)."""
+    root = np.sqrt(floor)
+    spreads, vectors = np.linalg.eigh(matrices / np.outer(root, root))
+    frames = np.swapaxes(vectors, 1, 2) / root / np.sqrt(np.maximum(spreads, 1.0))[:, :, None]
+    return frames, spreads > AT_THE_FLOOR
 
 
 # ---- what it means -----------------------------------------------------------------------------------------------------
@@ -288,9 +348,10 @@ def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Fam
     effective = effective_parameters(survey, mixture, moments, family, regularisation)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
     unit = survey.row_weight
-    counts, own_rows = moments.counts / unit, family.own_rows(mixture.n_features)
+    held = regularisation.prior is not None and regularisation.prior.rows > 0  # any rows make a covariance with it
+    counts, own_rows = moments.counts / unit, 1 if held else family.own_rows(mixture.n_features)
     few = support(counts, own_rows)
-    if own_rows > 1 and (few > 0).any() and regularisation.has_floor:
+    if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, unit)

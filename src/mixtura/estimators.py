@@ -57,6 +57,7 @@ from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.uncertainty import MembershipIntervals, Uncertainty
+from mixtura.underflow import underflow_is_nought
 
 ROWS_AT_ONCE = 65536
 """Rows whose log joint densities exist at one time."""
@@ -218,6 +219,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- fitting -----------------------------------------------------------------------------------------------
 
+    @underflow_is_nought
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit by EM.
 
@@ -374,19 +376,20 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
                 f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its likelihood says little. "
                 "Reduce n_components, choose a stricter covariance_type, or pass more rows.",
                 DegenerateWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         if not result.converged and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "
                 f"or check for degenerate data. In detail: {result.stop.value}.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # ---- from parameters ---------------------------------------------------------------------------------------
 
     @classmethod
+    @underflow_is_nought
     def from_parameters(
         cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", random_state: Any = None
     ) -> GaussianMixture:
@@ -434,6 +437,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- using the fit -----------------------------------------------------------------------------------------
 
+    @underflow_is_nought
     def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
         """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one block's exist at a time."""
         check_is_fitted(self)
@@ -462,6 +466,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
         return densities
 
+    @underflow_is_nought
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
         values = self.score_samples(X)
@@ -472,6 +477,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             values, weights = values[weights > 0], weights[weights > 0]  # an absent row may be infinitely unlikely
         return float(np.average(values, weights=weights))
 
+    @underflow_is_nought
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
         """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered by component."""
         check_is_fitted(self)
@@ -483,6 +489,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- criteria ----------------------------------------------------------------------------------------------
 
+    @underflow_is_nought
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
@@ -507,6 +514,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         """ICL on X, lower is better; see :func:`mixtura.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight))
 
+    @underflow_is_nought
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
         """Whether these parameters are an optimum of the likelihood on X, and how that is known.
 
@@ -542,6 +550,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- how sure the fit is -----------------------------------------------------------------------------------
 
+    @underflow_is_nought
     def standard_errors(
         self,
         X: Any,
@@ -613,6 +622,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             "'jackknife'."
         )
 
+    @underflow_is_nought
     def membership_intervals(self, X: Any, errors: Uncertainty, level: float = 0.95) -> MembershipIntervals:
         """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each row.
 
@@ -645,6 +655,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- clusters of several components ------------------------------------------------------------------------
 
+    @underflow_is_nought
     def merged(
         self, X: Any, n_clusters: int | None = None, *, sample_weight: Any = None, normalised: bool = False
     ) -> MergedMixture:

@@ -33,7 +33,9 @@ from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.cells import cells
 from mixtura.errors import DataError
 from mixtura.extension import extension
+from mixtura.masked import refuse_masked
 from mixtura.spaces import in_space, space_named
+from mixtura.underflow import underflow_is_nought
 
 CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
 
@@ -110,6 +112,7 @@ class Tree:
         return present[np.unique(self.items[present], return_index=True)[1]]
 
 
+@underflow_is_nought
 def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None) -> Tree:
     """Cluster rows hierarchically under a Gaussian model; the tree holds a partition for every number of clusters.
 
@@ -141,6 +144,8 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
     >>> tree.labels(3).tolist()
     [0, 0, 1, 1, 2]
     """
+    refuse_masked("X", X)
+    refuse_masked("sample_weight", sample_weight)
     rows: Rows = check_array(X, dtype=[np.float64, np.float32])
     if sample_weight is None:
         return tree_of(rows, None, criterion, space)

@@ -45,6 +45,7 @@ from mixtura.search.runs import Plan
 from mixtura.sources import ArraySource
 from mixtura.stopping import REMAINING, RemainingGain
 from mixtura.survey import Survey
+from mixtura.underflow import underflow_is_nought
 
 HALF_APART = 0.7
 """The two halves of a split component stand this many standard deviations from its mean along its longest axis."""
@@ -187,6 +188,7 @@ class Protocol:
     constraints: door.Constraints
 
 
+@underflow_is_nought
 def likelihood_ratio_test(
     X: Any,
     n_components: int,
@@ -263,6 +265,7 @@ def likelihood_ratio_test(
     return tests.tests[0]
 
 
+@underflow_is_nought
 def sequential_likelihood_ratio_test(
     X: Any,
     most: int = 9,

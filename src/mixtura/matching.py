@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from mixtura.arrays import Array, Labels
 from mixtura.covariance import Covariance
 from mixtura.mixture import Mixture
+from mixtura.underflow import underflow_is_nought
 
 TIE_BREAK = 1e-9
 """How much weights count against distances: above what rounding does to a distance (1e-12), below any difference that matters."""
@@ -69,6 +70,7 @@ class Match:
         return np.concatenate([self.permutation[self.permutation >= 0], self.unmatched])
 
 
+@underflow_is_nought
 def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
     """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya distances (the Hungarian method).
 

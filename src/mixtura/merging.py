@@ -9,7 +9,8 @@ Merging components k and l adds their columns, ``t_ik + t_il``, and lowers E by
     D(k, l) = sum_i w_i [h(t_ik + t_il) - h(t_ik) - h(t_il)],    h(t) = t log t
 
 At each step the pair with the largest D is merged, down to one cluster. The density does not change; only which components are
-called one cluster. Where the entropy stops falling steeply, its path over the number of clusters has an elbow.
+called one cluster. Where the entropy stops falling steeply, its path over the number of clusters has an elbow. Where hardly a row
+is undecided there is nothing to merge, and no elbow is read into what is left.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from scipy.special import xlogy
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.numbering import number_of
+from mixtura.underflow import underflow_is_nought
 
 ROWS_AT_ONCE = 8192
 """Rows whose products with all components exist at one time."""
 
 TIE = 1e-6
 """Entropies gained that differ by less (in nats, over all rows) are ties: then the first pair is merged."""
+
+DECIDED = 1e-3 * float(np.log(2.0))
+"""Entropy per row below which there is nothing to merge: less than one row in a thousand is undecided between two components."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,11 @@ class MergeTree:
         """With 1, 2, ..., K clusters, the rows merged to come there from K, summed over the steps (K,)."""
         return np.concatenate([np.cumsum([merge.rows for merge in self.merges])[::-1], [0.0]])
 
+    @cached_property
+    def is_decided(self) -> bool:
+        """Whether the components overlap so little that there is nothing to merge: no more than :data:`DECIDED` per row."""
+        return not self.merges or float(self.entropies[-1]) <= DECIDED * self.merges[-1].rows
+
     def elbow(self, *, normalised: bool = False) -> int:
         """The number of clusters where the entropy stops falling steeply: the kink of two straight lines.
 
@@ -118,9 +128,9 @@ class MergeTree:
         Returns
         -------
         int
-            K itself where there are fewer than three components, and so no elbow.
+            K itself where there are fewer than three components, and so no elbow, or where there is nothing to merge.
         """
-        if self.n_components < 3:
+        if self.n_components < 3 or self.is_decided:
             return self.n_components
         x = self.merged_rows if normalised else np.arange(1.0, self.n_components + 1)
         return 1 + _kink(x, self.entropies)
@@ -142,13 +152,15 @@ class MergeTree:
         """The outcome for a person."""
         groups = self.groups(n_clusters)
         named = ", ".join("+".join(map(number_of, group)) for group in groups)
-        before, after = self.entropies[-1], self.entropies[n_clusters - 1]
-        return (
-            f"{_counted(self.n_components, 'component')} make {_counted(n_clusters, 'cluster')} ({named}); "
-            f"the entropy of the memberships is {after:.1f} instead of {before:.1f}."
-        )
+        verb = "makes" if self.n_components == 1 else "make"
+        made = f"{_counted(self.n_components, 'component')} {verb} {_counted(n_clusters, 'cluster')} ({named})"
+        before, after = float(self.entropies[-1]), float(self.entropies[n_clusters - 1])
+        if n_clusters == self.n_components and self.is_decided:
+            return f"There is nothing to merge: {made}; the entropy of the memberships is {_nats(before, before)}, next to none."
+        return f"{made}; the entropy of the memberships is {_nats(after, before)} instead of {_nats(before, before)}."
 
 
+@underflow_is_nought
 def merge_tree(posteriors: Array, weights: Array | None = None) -> MergeTree:
     """Merge the pair that lowers the entropy most, again and again, down to one cluster.
 
@@ -252,6 +264,13 @@ def _squared_error(x: Array, y: Array) -> float:
     spread = float(dx @ dx)
     slope = float(dx @ dy) / spread if spread > 0 else 0.0
     return float(np.square(dy - slope * dx).sum())
+
+
+def _nats(entropy: float, largest: float) -> str:
+    """An entropy beside the largest one, so that neither is rounded to nothing; 0.0 for what is nought to rounding."""
+    if largest >= 1 or entropy < TIE:
+        return f"{max(0.0, entropy):.1f}"
+    return f"{entropy:.2g}"
 
 
 def _counted(n: int, noun: str) -> str:

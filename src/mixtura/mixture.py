@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.covariance import Covariance
+from mixtura.underflow import underflow_is_nought
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -55,6 +56,7 @@ class Mixture:
 
     # ---- densities ---------------------------------------------------------------------------------------------
 
+    @underflow_is_nought
     def log_joint(self, rows: Rows) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows."""
         x = rows.astype(np.float64)
@@ -108,11 +110,13 @@ class Mixture:
         return rows, labels
 
 
+@underflow_is_nought
 def log_density(log_joint: Array) -> Array:
     """log-sum-exp over the components: ``log p(x_i)`` from ``(m,K)``."""
     return np.asarray(logsumexp(log_joint, axis=1)) if log_joint.size else np.zeros(len(log_joint))
 
 
+@underflow_is_nought
 def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     """Soft-max over the components, with its limit where every density has underflowed.
 

@@ -12,12 +12,13 @@ before, and their ``scatter``; how many they are follows from the degrees of fre
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mixtura.arrays import Array
-from mixtura.covariance import Covariance
+from mixtura.covariance import Covariance, Dense
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,23 +34,42 @@ class Prior:
     shrinkage : float
         Rows at ``mean`` that each component's mean is drawn by; 0 leaves means alone.
     mean : (d,)
+    best : float
+        What is taken off for each free covariance, as a constant: with that at its optimum the penalty is in no units.
     """
 
     rows: float
     scatter: Array
     shrinkage: float = 0.0
     mean: Array | float = 0.0
+    best: float = 0.0
 
     def penalty(self, means: Array, covariance: Covariance) -> float:
         """What is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
-        root = _root(self.scatter)
-        taken = self.rows * float(covariance.log_det[:free].sum())
-        taken += sum(float((covariance.whiten(k, root) ** 2).sum()) for k in range(free))
+        taken: float = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
+        taken += sum(self._trace(covariance, k) for k in range(free))
         if self.shrinkage > 0:
             apart = means - self.mean
             taken += self.shrinkage * sum(float((covariance.whiten(k, apart[[k]]) ** 2).sum()) for k in range(len(means)))
         return -0.5 * taken
+
+    def _trace(self, covariance: Covariance, k: int) -> float:
+        """``tr(Sigma_k^-1 scatter)``."""
+        if isinstance(covariance, Dense) and self.columns is not None:
+            return float(((covariance.whitener[k] ** 2) @ self.columns).sum())
+        return float((covariance.whiten(k, self._root) ** 2).sum())
+
+    @cached_property
+    def columns(self) -> Array | None:
+        """The diagonal of the scatter (d,) where there is nothing beside it, else None."""
+        own = np.diag(self.scatter)
+        return own if np.count_nonzero(self.scatter) == np.count_nonzero(own) else None
+
+    @cached_property
+    def _root(self) -> Array:
+        """``R (d,d)`` with ``R'R`` the scatter."""
+        return _root(self.scatter)
 
 
 @dataclass(frozen=True)
@@ -142,5 +162,8 @@ def _root(scatter: Array) -> Array:
 
 
 def pseudo_rows(rows: float, scale: Array) -> Prior:
-    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with independent columns."""
-    return Prior(rows, rows * np.diag(scale))
+    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with independent columns.
+
+    The penalty is 0 where every covariance is that of these rows, and below elsewhere: a search compares it in any units.
+    """
+    return Prior(rows, rows * np.diag(scale), best=rows * float((np.log(scale) + 1.0).sum()))

@@ -115,16 +115,18 @@ def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
 
     It is found from the usual gap, and refined on values further and further away.
     """
+    if len(grid) < MANY_VALUES:
+        return 0.0
     gaps = np.diff(grid)
     usual = gaps[np.abs(gaps - np.median(gaps)) <= 2.0 * fine]
-    if len(grid) < MANY_VALUES or not len(usual) or usual.mean() < COARSER * fine:
+    if not len(usual) or usual.mean() < COARSER * fine:
         return 0.0
     away, step, reach = grid - grid[rows.argmax()], float(usual.mean()), 2.0
     while reach < 2.0 * np.abs(away).max() / step:
         reach *= 2.0
         near = away[np.abs(away) <= reach * step]
         count = np.round(near / step)
-        step = float(near @ count / (count @ count))
+        step = float(near @ count / (count @ count)) if count.any() else step
     on_grid = np.abs(away - np.round(away / step) * step) <= (1.0 + SAME_VALUE) * fine
     return step if rows[on_grid].sum() >= ON_GRID * rows.sum() else 0.0
 

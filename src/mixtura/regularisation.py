@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtura.arrays import Array, Flags
-from mixtura.covariance import Covariance, Dense, along_axes
+from mixtura.covariance import MANY_COLUMNS, Covariance, Dense, along_axes
 from mixtura.eigenvalue_ratio import truncated
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
@@ -136,7 +136,7 @@ class Regularisation:
 
     def _lifted(self, evidence: Evidence) -> Evidence:
         """The evidence with no direction below the floor."""
-        if not self.has_floor:
+        if not self.has_floor or self._held_by_the_prior(evidence):
             return evidence
         average = evidence.average
         if average.ndim == 3:
@@ -144,6 +144,11 @@ class Regularisation:
         else:
             raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
         return evidence if raised is average or np.array_equal(raised, average) else replace(evidence, average=raised, lifted=True)
+
+    def _held_by_the_prior(self, evidence: Evidence) -> bool:
+        """Whether full scatter is above the floor by the prior alone, so that nobody needs to look."""
+        columns = None if self.prior is None or evidence.average.ndim < 3 else self.prior.columns
+        return columns is not None and bool((columns > evidence.counts.max() * self.floor).all())
 
     def bounded(self, evidence: Evidence) -> Evidence:
         """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate is the average itself."""
@@ -231,7 +236,8 @@ def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
             rest = _first_below(covariance.values[at + 1 :], scale, bounds[at + 1 :])
             at = at + 1 + rest if rest >= 0 else -1
     else:
-        variances = covariance.values.reshape(len(covariance.values), -1) / scale
+        with np.errstate(divide="ignore"):  # where there is no floor, nothing is on it
+            variances = covariance.values.reshape(len(covariance.values), -1) / scale
         low = np.asarray((variances <= bounds[:, None]).any(axis=1))
     return np.asarray(np.broadcast_to(low, covariance.n_components))
 
@@ -271,7 +277,7 @@ def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
 
 def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
     """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,); -1 where there is none."""
-    if extension is not None:
+    if extension is not None and len(scale) < MANY_COLUMNS:
         return int(extension.first_below(np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds))
     for k, matrix in enumerate(matrices):
         try:

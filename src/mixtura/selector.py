@@ -30,6 +30,7 @@ from mixtura.search.runs import Effort, Plan
 from mixtura.selection import Grid, OnCandidate, select
 from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
+from mixtura.underflow import underflow_is_nought
 
 PER_CELL = Effort(fits=0.5, least=6e6)
 """What the moves of one cell may cost: a seventh of those of a single fit, since there are a hundred cells."""
@@ -120,6 +121,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         """The winner and the runner-up, under the diagram of scikit-learn."""
         return selection_html(self.selection_, getattr(self, "feature_names_in_", None)) if hasattr(self, "selection_") else ""
 
+    @underflow_is_nought
     def fit(
         self,
         X: Any,
@@ -194,6 +196,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             effort=PER_CELL if self.n_init is None else None,
         )
 
+    @underflow_is_nought
     def bootstrap(
         self,
         X: Any,
@@ -254,7 +257,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
                 "No candidate is an answer: components collapsed, are copies, or hold no rows. The simplest one is kept and says "
                 f"little; try fewer components and stricter families. Reasons: {reasons}",
                 DegenerateWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         winner: Candidate = selection.best
         fit = winner.fit
@@ -280,7 +283,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             if hasattr(self, name):
                 setattr(best, name, getattr(self, name))
         if not fit.converged:
-            warnings.warn(f"The chosen model is {fit.stop.value}.", ConvergenceWarning, stacklevel=3)
+            warnings.warn(f"The chosen model is {fit.stop.value}.", ConvergenceWarning, stacklevel=4)
         return best
 
     @property

@@ -15,6 +15,7 @@ from mixtura.arrays import Array, Labels
 from mixtura.compare import Comparison, Method
 from mixtura.contenders import MIXTURE, NOISE, NOT_LABELLED
 from mixtura.contrast import telling_columns
+from mixtura.masked import refuse_masked
 from mixtura.numbering import number_of
 from mixtura.plots import GREY, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
@@ -95,6 +96,7 @@ def plot_comparison(
 
 def _checked_rows(comparison: Comparison, X: Any) -> Array:
     """``X`` as float64 (n,d) with the rows that were compared."""
+    refuse_masked("X", X)
     rows = np.asarray(X, dtype=np.float64)
     n = next((len(labels) for labels in comparison.labels.values()), len(rows))
     if rows.ndim != 2 or len(rows) != n:

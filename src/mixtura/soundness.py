@@ -10,7 +10,7 @@ prediction, since such a component harms no forecast. So it is priced. With the 
 A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance
 can place it anywhere pays BIC's price for all that it has. What is reported is the optimum of the likelihood itself. A component
 with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies and components without rows are no
-answer at all, and never outrank one. The measurements behind the rule are told in docs/decisions/0018.
+answer at all, and never outrank one. The measurements behind the rule are told in docs/decisions/0020.
 """
 
 from __future__ import annotations

@@ -19,10 +19,12 @@ from sklearn.utils.validation import validate_data
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
 from mixtura.errors import ILL_DEFINED, DataError, DataWarning
+from mixtura.few_rows import Shrinkage, shrinkage_for
 from mixtura.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
+from mixtura.masked import refuse_masked
 from mixtura.moments import Scatter
 from mixtura.numbering import component_name
-from mixtura.priors import ConjugatePrior, Prior, pseudo_rows
+from mixtura.priors import ConjugatePrior, Prior
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
@@ -32,8 +34,18 @@ LARGEST_SPAN = 1e153
 SMALLEST_SPAN = 1e-145
 """Squares of the span of a column, summed over the rows and measured against the floor, must be normal numbers."""
 
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-150, 1e150
+"""What weights may be on average: products of a few of them, and of them with squares, must be normal numbers."""
+
 SINGULAR = 1e-11
 """Smallest eigenvalue of correlations at which columns are combinations of each other."""
+
+FEW_ROWS = 100
+"""One row in so many may be an outlier that hides the others, where at least ``ROWS_HIDDEN`` of them are left."""
+
+ROWS_HIDDEN = 10
+HIDDEN = 1e16
+"""Times the variance of all other rows at which those are one point beside an outlier, in double precision."""
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
@@ -100,6 +112,7 @@ def seed_of(random_state: Any) -> np.random.SeedSequence:
 
 def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
     """``X`` as a float array (n,d) without a copy where it is one already; column names are checked and kept."""
+    refuse_masked("X", X)
     _refuse_text_and_gaps(X)
     rows: Rows = validate_data(
         estimator,
@@ -182,6 +195,7 @@ def weights_of(sample_weight: Any, n: int) -> Array | None:
     """Frequencies (n,), or None for ones."""
     if sample_weight is None:
         return None
+    refuse_masked("sample_weight", sample_weight)
     weights = np.asarray(sample_weight, dtype=np.float64)
     weights = np.full(n, float(weights)) if weights.ndim == 0 else np.ascontiguousarray(weights)
     if weights.shape != (n,):
@@ -190,13 +204,25 @@ def weights_of(sample_weight: Any, n: int) -> Array | None:
         raise ValueError(
             "sample_weight must be finite and at least 0, but has NaN, infinite or negative values. Use 0 to leave a row out."
         )
-    if not np.isfinite(weights.sum() * n):
-        raise ValueError("sample_weight adds up to more than double precision holds. Divide it by its mean.")
     if not (weights > 0).any():
         raise ValueError(
             "Sample weights must contain at least one non-zero number; a mixture needs at least two rows with a positive weight."
         )
+    mean = _mean_weight(weights)
+    if not SMALLEST_WEIGHT <= mean <= LARGEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must be between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g} on average, but its mean is {mean:.3g}: "
+            "sums and products of such weights leave the range of double precision. A common factor changes no estimate, so pass "
+            "sample_weight / sample_weight.max()."
+        )
     return weights
+
+
+def _mean_weight(weights: Array) -> float:
+    """The mean of the weights of rows that are present, also where their sum overflows."""
+    largest = float(weights.max())
+    with np.errstate(under="ignore"):
+        return largest * float(np.mean(weights[weights > 0] / largest))
 
 
 def survey_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None) -> Survey:
@@ -208,6 +234,7 @@ def survey_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int
 
 def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Flags | None]:
     """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
+    refuse_masked("sample_weight", sample_weight)
     sample_weight = None if sample_weight is None else np.asarray(sample_weight)
     if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
         if len(sample_weight) != np.shape(X)[0]:
@@ -217,12 +244,17 @@ def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Fla
         rows, survey, _ = enter(estimator, X, sample_weight)
         return rows, survey, present
     rows = rows_of(estimator, X, fitting=True)
-    check_range(rows, getattr(estimator, "feature_names_in_", None))
-    return rows, survey_of(rows, weights_of(sample_weight, len(rows)), estimator.backend, estimator.n_threads), None
+    weights = weights_of(sample_weight, len(rows))
+    check_range(rows, getattr(estimator, "feature_names_in_", None), 1.0 if weights is None else _mean_weight(weights))
+    return rows, survey_of(rows, weights, estimator.backend, estimator.n_threads), None
 
 
 def _take(X: Any, present: Flags) -> Any:
-    """Some rows of an array or a data frame: an absent row may hold anything, also NaN."""
+    """Some rows of an array, a list or a data frame: an absent row may hold anything, also NaN or a mask."""
+    if isinstance(X, list | tuple):
+        return [row for row, here in zip(X, present, strict=True) if here]
+    if isinstance(X, np.ma.MaskedArray):
+        return X[present]
     frame = _frame_of(X)
     return np.asarray(X)[present] if frame is None else frame.filter(present.tolist()).to_native()
 
@@ -230,16 +262,19 @@ def _take(X: Any, present: Flags) -> Any:
 # ---- what the data allow -------------------------------------------------------------------------------------------
 
 
-def check_range(X: Rows, names: Sequence[str] | None) -> None:
-    """Squares must neither overflow nor underflow."""
-    with np.errstate(over="ignore"):
-        span = (X.max(axis=0).astype(np.float64) - X.min(axis=0)) * np.sqrt(len(X))
-    bad = np.flatnonzero((span > LARGEST_SPAN) | ((span > 0) & (span < SMALLEST_SPAN)))
+def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> None:
+    """Squares must neither overflow nor underflow, also where rows weigh so much on average."""
+    with np.errstate(over="ignore", under="ignore"):
+        span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
+        least, most = span * min(1.0, np.sqrt(weight)), span * np.sqrt(len(X)) * max(1.0, np.sqrt(weight))
+    bad = np.flatnonzero((most > LARGEST_SPAN) | ((span > 0) & (least < SMALLEST_SPAN / np.sqrt(len(X)))))
     if len(bad):
         j = int(bad[0])
+        weighed = "" if weight == 1.0 else f", times weights of about {weight:.0e},"
         raise DataError(
-            f"{_column(j, names)} spans about {span[j] / np.sqrt(len(X)):.0e}: its squares leave the range of double precision "
-            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / {np.abs(X[:, j]).max():.0e}."
+            f"{_column(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the range of double precision "
+            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / {np.abs(X[:, j]).max():.0e}"
+            f"{'' if weight == 1.0 else ', and sample_weight by its mean'}."
         )
 
 
@@ -306,17 +341,16 @@ def _check_prior(prior: ConjugatePrior, d: int) -> None:
 def regularisation_for(family: Family, survey: Survey, K: int, constraints: Constraints) -> Regularisation:
     """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
 
-    With no more rows than columns a full covariance is singular however it is estimated. Then, unless ``reg_covar`` was
-    given, it is shrunk: as if ``d + 2`` more rows per component had been seen, spread like the whole data but with
-    independent columns (:mod:`mixtura.regularisation`).
+    Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk (:mod:`mixtura.few_rows`).
     """
     d = survey.source.n_features
     prior: Prior | None = None
     if constraints.prior is not None:
         _check_prior(constraints.prior, d)
         prior = constraints.prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total)
-    elif constraints.reg_covar is None and _needs_shrinkage(family, survey):
-        prior = pseudo_rows(d + 2.0, survey.scale)
+    else:
+        shrinkage = _shrinkage(family, survey, K, constraints)
+        prior = None if shrinkage is None else shrinkage.prior
     ridge = constraints.reg_covar
     return Regularisation(
         survey.floor if ridge is None else np.zeros(d),
@@ -327,10 +361,11 @@ def regularisation_for(family: Family, survey: Survey, K: int, constraints: Cons
     )
 
 
-def _needs_shrinkage(family: Family, survey: Survey) -> bool:
-    """Whether rows are no more than columns, so that every full covariance is singular."""
-    d = survey.source.n_features
-    return family.rows_needed(d) == d + 1 and d > 1 and survey.source.n_rows <= d
+def _shrinkage(family: Family, survey: Survey, K: int, constraints: Constraints) -> Shrinkage | None:
+    """What few rows ask for, where the user did not say what holds the covariances."""
+    if constraints.prior is not None or constraints.reg_covar is not None:
+        return None
+    return shrinkage_for(survey, family, K)
 
 
 def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> None:
@@ -345,9 +380,9 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
             f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
             "A mixture needs at least one row per component: reduce n_components or pass more rows."
         )
-    cause = _too_few_distinct(survey, K) or _without_spread(survey, family, names)
+    cause = _too_few_distinct(survey, K) or _hidden_by_outliers(survey, names) or _without_spread(survey, family, names)
     if cause is None:
-        _say_shrunk(survey, family, constraints)
+        _say_shrunk(survey, family, K, constraints)
         return
     reg_covar = constraints.reg_covar
     if reg_covar:
@@ -393,6 +428,40 @@ def _too_few_distinct(survey: Survey, K: int) -> str | None:
     )
 
 
+def _hidden_by_outliers(survey: Survey, names: Sequence[str] | None) -> str | None:
+    """A row so far out that the others are one point beside it: covariances of both cannot be had in one precision."""
+    usual = _usual_rows(survey)
+    if len(usual) < ROWS_HIDDEN:
+        return None
+    variances = usual.var(axis=0)
+    with np.errstate(over="ignore"):
+        hidden = np.flatnonzero((variances > 0) & (survey.variances > HIDDEN * variances))
+    if not len(hidden):
+        return None
+    j = int(hidden[0])
+    values = np.concatenate([block.rows[:, j] for block in survey.source.blocks()])
+    farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
+    return (
+        f"{_column(j, names)} lies between {usual[:, j].min():.4g} and {usual[:, j].max():.4g} in nearly all rows, but reaches "
+        f"{farthest:.4g}: beside that the other rows are one point in double precision. Correct this entry, or leave its row out."
+    )
+
+
+def _usual_rows(survey: Survey) -> Array:
+    """Rows of the probe without those farthest from the medians, one in ``FEW_ROWS`` and at least one."""
+    usual: Array = survey.once("usual rows", lambda: _without_farthest(survey))
+    return usual
+
+
+def _without_farthest(survey: Survey) -> Array:
+    rows = np.concatenate([block.rows for block in survey.probe.blocks()]).astype(np.float64)
+    away = np.abs(rows - np.median(rows, axis=0))
+    units = np.median(away, axis=0)
+    away = (away / np.where(units > 0, units, np.sqrt(survey.scale))).max(axis=1)
+    kept = len(rows) - max(1, len(rows) // FEW_ROWS)
+    return np.asarray(rows[np.argsort(away, kind="stable")[:kept]])
+
+
 def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None) -> str | None:
     """Constant columns, equal rows, columns that are combinations of others: whatever makes every covariance singular."""
     variances, d = survey.variances, survey.source.n_features
@@ -419,7 +488,7 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
     """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
     deviations = np.sqrt(survey.scale)
     values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
-    if values[0] > SINGULAR:
+    if values[0] > SINGULAR or not _are_combinations(_usual_rows(survey)):
         return None
     involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
     listed = ", ".join(_column(int(j), names) for j in involved[:8])
@@ -430,18 +499,28 @@ def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
     )
 
 
-def _say_shrunk(survey: Survey, family: Family, constraints: Constraints) -> None:
-    if constraints.prior is None and constraints.reg_covar is None and _needs_shrinkage(family, survey):
-        d = survey.source.n_features
-        warnings.warn(
-            f"X has {survey.source.n_rows} rows and {d} columns: full covariances ({family.name}) would be singular "
-            f"and are shrunk, as if "
-            f"{d + 2} more rows per component had been seen, spread like the whole data "
-            f"with independent columns. "
-            "Consider covariance_type='diag' (VVI), fewer columns or more rows.",
-            DataWarning,
-            stacklevel=5,
-        )
+def _are_combinations(rows: Array) -> bool:
+    """Whether the columns are combinations without the farthest rows, too: two that share one outlier are none."""
+    deviations = rows.std(axis=0)
+    if len(rows) <= rows.shape[1] or not (deviations > 0).all():
+        return True
+    return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
+
+
+def _say_shrunk(survey: Survey, family: Family, K: int, constraints: Constraints) -> None:
+    shrinkage = _shrinkage(family, survey, K, constraints)
+    if shrinkage is None:
+        return
+    n, d = survey.source.n_rows, survey.source.n_features
+    parts, each = ("", "covariance") if K == 1 else (f" for {K} components", "covariance" if family.shares_all else "component")
+    warnings.warn(
+        f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), which need {d + 1} rows each to be "
+        f"non-singular and some times as many to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per {each} "
+        "had been seen, spread like the rows within groups with independent columns. Consider covariance_type='diag' (VVI), "
+        "fewer columns or components, or more rows; reg_covar=0 switches this off.",
+        DataWarning,
+        stacklevel=5,
+    )
 
 
 def _column(j: int, names: Sequence[str] | None) -> str:
@@ -469,6 +548,7 @@ def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialis
         return _FromCallable(init_params, X)
     if present is None:
         return _given_start(init_params, len(X), K)
+    refuse_masked("init_params", init_params)
     given = np.asarray(init_params)
     if len(given) != len(present):
         raise ValueError(f"init_params must have one entry for each of the {len(present)} rows of X, but has {len(given)}.")
@@ -490,6 +570,7 @@ class _FromCallable:
 
 def _given_start(given: Any, n: int, K: int) -> Initialiser:
     """Labels or responsibilities, checked."""
+    refuse_masked("init_params", given)
     array = np.asarray(given)
     if array.shape == (n,):
         return FromLabels(_labels(array, K))
@@ -588,6 +669,7 @@ def _is_positive_definite(matrix: Array) -> bool:
 
 
 def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    refuse_masked(name, values)
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):

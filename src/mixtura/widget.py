@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mixtura import canvas
 from mixtura.arrays import Rows
 from mixtura.errors import MissingExtraError
+from mixtura.masked import refuse_masked
 from mixtura.plots.subject import mixture_of, names_of
 
 try:
@@ -77,6 +78,7 @@ def scatter(
     >>> scatter(GaussianMixture(random_state=0).fit(X), X, columns=["height", "weight"]).x_axis["name"]
     'height'
     """
+    refuse_masked("X", X)
     mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
     _check(rows, mixture.n_features, shown)
     names = names_of(result, X, columns, mixture.n_features)

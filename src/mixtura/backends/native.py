@@ -52,7 +52,7 @@ class NativeBackend:
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities and sums in one pass; see :class:`mixtura.protocols.Backend`."""
-        described = _described(mixture)
+        arguments = described(mixture)
         total: Moments | None = None
         for block in source.blocks():
             part = Moments.zeros(mixture.means, needs)
@@ -66,7 +66,7 @@ class NativeBackend:
                 second=part.second.reshape(-1),
                 likelihoods=likelihoods,
                 threads=self.threads,
-                **described,
+                **arguments,
                 **_savings(mixture, self.single),
             )
             log_likelihood, entropy, certainty = map(float, likelihoods)
@@ -77,18 +77,18 @@ class NativeBackend:
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
-        extension.log_joint(block.rows, out=out, threads=self.threads, **_described(mixture))
+        extension.log_joint(block.rows, out=out, threads=self.threads, **described(mixture))
         return out
 
     def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
         """Which short cuts a pass takes (native/shortcuts.hpp), by name, and how many components float32 does not carry."""
         taken: dict[str, int] = extension.shortcuts(
-            block.rows, scatter=needs.value, **_described(mixture), **_savings(mixture, self.single)
+            block.rows, scatter=needs.value, **described(mixture), **_savings(mixture, self.single)
         )
         return taken
 
 
-def _described(mixture: Mixture) -> dict[str, Any]:
+def described(mixture: Mixture) -> dict[str, Any]:
     """A mixture as the kernels read it; whiteners are (K or 1, 1), (K or 1, d) or (K or 1, d*d): the width tells the form."""
     whitener = mixture.covariance.whitener
     return {

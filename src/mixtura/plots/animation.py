@@ -22,6 +22,7 @@ from mixtura.contrast import telling_columns
 from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.em import em
 from mixtura.families import family_named
+from mixtura.masked import refuse_masked
 from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
 from mixtura.plots.colours import PALETTE, component_colours, to_light
@@ -37,6 +38,7 @@ from mixtura.protocols import Family
 from mixtura.results import Iteration, StopReason
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
+from mixtura.underflow import underflow_is_nought
 from mixtura.validation import Constraints, regularisation_for
 
 FILM_FORMATS = (".gif", ".html")
@@ -85,6 +87,7 @@ class EMSteps:
         return np.unique(np.concatenate([np.arange(EVERY_STEP), np.round(later).astype(np.intp)]))
 
 
+@underflow_is_nought
 def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_state: int | None = 0, max_iter: int = 500) -> EMSteps:
     """Plain EM from K Gaussians that are placed at random rows, and keep every step.
 
@@ -109,6 +112,7 @@ def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_sta
     >>> bool(np.all(np.diff(steps.log_likelihoods) >= 0))
     True
     """
+    refuse_masked("X", X)
     rows = np.ascontiguousarray(X, dtype=np.float64)
     kind = family_named(family)
     survey = Survey(ArraySource(rows), backend_named("auto", None))

@@ -121,21 +121,29 @@ def _leaf_order(tree: MergeTree) -> list[int]:
 
 
 def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
-    """The entropy over the number of clusters, and two lines that meet at the elbow."""
+    """The entropy over the number of clusters, and two lines that meet at the elbow, where there is one."""
     numbers = np.arange(1, tree.n_components + 1)
     (line,) = ax.plot(numbers, tree.entropies, color=PALETTE[0], marker="o", linewidth=1.8, markersize=5, label="entropy")
     handles = [line, ring(ax, n_clusters, float(tree.entropies[n_clusters - 1]), "chosen")]
     elbow = tree.elbow()
-    if tree.n_components > 2:
+    if tree.n_components > elbow:
         for part in (slice(0, elbow), slice(elbow - 1, None)):
             slope, height = np.polyfit(numbers[part], tree.entropies[part], 1)
             x = numbers[part][[0, -1]]
             (fitted,) = ax.plot(x, height + slope * x, color=GREY, linewidth=1.1, linestyle=DASHES, zorder=2, label="two lines")
         handles.insert(1, fitted)
-    chosen = "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"
-    headline(ax, f"Entropy of the memberships: {chosen}", "")
+    headline(ax, f"Entropy of the memberships: {_said_of(tree, elbow, n_clusters)}", "")
     ax.set(xlabel="clusters", ylabel="entropy (nats)")
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07, y=0.08)
+    if tree.is_decided:  # a scale of its own would make mountains of rounding
+        ax.set_ylim(-0.08, 1.08)
     tidy(ax)
     legend_beside(ax, handles, "")
+
+
+def _said_of(tree: MergeTree, elbow: int, n_clusters: int) -> str:
+    """What the headline says of the chosen number."""
+    if tree.is_decided:
+        return "nothing to merge"
+    return "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"

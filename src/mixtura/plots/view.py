@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.arrays import Array, Labels
 from mixtura.contrast import telling_columns
+from mixtura.masked import refuse_masked
 from mixtura.mixture import Mixture
 from mixtura.numbering import number_of
 from mixtura.plots.colours import component_colours, to_light, to_screen
@@ -122,6 +123,7 @@ def _memberships_seen(mixture: Mixture, rows: Array, light: Array) -> tuple[Arra
 
 def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Array:
     """``X`` as float64 (n,d) that fits the mixture and the names."""
+    refuse_masked("X", X)
     rows = np.asarray(X, dtype=np.float64)
     d = mixture.n_features
     if rows.ndim != 2 or rows.shape[1] != d:

@@ -326,14 +326,16 @@ def _starts(study: Study) -> Markup:
 
 
 def merging(study: Study) -> Markup:
-    """How components that overlap would merge; with fewer than three there is no elbow to find."""
+    """How components that overlap would merge, or that none does; with fewer than three there is no elbow to find."""
     if study.mixture.n_components < 3:
         return joined([])
     tree = study.tree
     caption = "Left, which components merge first; right, the entropy of the memberships over the number of clusters."
     drawn = picture(plots.plot_merging(tree), f"merge tree of {tree.n_components} components", caption)
     note = "A cluster that is not Gaussian takes several components, and these overlap. Merging them changes no density."
-    return section("Components as clusters", tag("p", note), tag("p", f"At the elbow, {tree.sentence(tree.elbow())}"), drawn)
+    sentence = tree.sentence(tree.elbow())
+    outcome = sentence if tree.is_decided else f"At the elbow, {sentence}"
+    return section("Components as clusters", tag("p", note), tag("p", outcome), drawn)
 
 
 # ---- again ---------------------------------------------------------------------------------------------------------

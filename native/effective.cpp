@@ -1,0 +1,337 @@
+// One pass over the rows: log densities with every row, and with it taken out of every component. Compiled once per instruction set,
+// like e_step.cpp. A block of rows stands in lanes, and a component is worked on only in vectors of which some row touches it.
+
+#include "effective.hpp"
+
+#include "block.hpp"
+#include "lanes.hpp"
+#include "levels.hpp"
+#include "model.hpp"
+#include "products.hpp"
+
+#include <cmath>
+
+namespace mixtura {
+namespace {
+
+// As in src/mixtura/effective_parameters.py.
+constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05;
+
+constexpr double TINY = 0x1p-1022;  // the smallest normal number
+constexpr std::size_t FACTORS = 16; // of which each may be as small as HELD_UP, and their product is still a normal number
+
+using V = Lanes<double>;
+constexpr std::size_t W = WIDTH<double>;
+
+// ---- numbers in lanes ----------------------------------------------------------------------------------------------
+
+inline V smaller(V a, V b) { return a < b ? a : b; }
+inline V larger(V a, V b) { return a > b ? a : b; }
+
+inline V log_of(V x) { return x >= TINY ? logarithm<double>(x) : fill(-HUGE_VAL); }
+inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); } // x <= 0
+
+// log(1 - q) for small q too: the rounding of 1 - q is divided out again.
+inline V log_without(V q) {
+    const V rest = 1.0 - q, taken = 1.0 - rest;
+    return taken > 0.0 ? logarithm<double>(rest) * (q / (taken > 0.0 ? taken : fill(1.0))) : -q;
+}
+
+// Nothing is left where a row held the component up.
+inline V kept(V lost) { return lost < 1.0 - HELD_UP ? 1.0 - lost : V{}; }
+
+// ---- a component without one row -----------------------------------------------------------------------------------
+
+struct Scratch {
+    Block<double> b;
+    double *share, *loss;               // K x stride; per row
+    double *centred, *z;                // d vectors
+    double *matrix, *axes, *values, *y; // for eigenvectors of one row
+    std::size_t size;
+
+    Scratch(const Problem& p, const Model<double>& model, void* memory) : b(p, model, memory) {
+        Pieces pieces{static_cast<char*>(memory), b.size};
+        share = pieces.take<double>(p.K * b.stride);
+        loss = pieces.take<double>(b.stride);
+        centred = pieces.take<double>(p.d * W);
+        z = pieces.take<double>(p.d * W);
+        matrix = pieces.take<double>(p.d * p.d);
+        axes = pieces.take<double>(p.d * p.d);
+        values = pieces.take<double>(p.d);
+        y = pieces.take<double>(p.d);
+        size = pieces.used;
+    }
+};
+
+// One component and one vector of rows; `square` is v' Sigma^-1 v of what the rows are about the mean.
+struct Removal {
+    const Problem& p;
+    const OwnParts& own;
+    Scratch& s;
+    std::size_t k;
+    V growth, lost, square;
+    decltype(V{} > V{}) touched;
+
+    const bool* free() const { return own.free + k * p.d; }
+    double d() const { return static_cast<double>(p.d); }
+    V z2(std::size_t j) const {
+        const V z = load(s.z + j * W);
+        return z * z;
+    }
+};
+
+// v' Sigma^-1 v, and the change of log det Sigma, with the covariance of what is left.
+struct Left {
+    V distance, log_det;
+};
+
+bool all_free(const Problem& p, const OwnParts& own, std::size_t k) {
+    for (std::size_t j = 0; j < p.d; ++j)
+        if (!own.free[k * p.d + j]) return false;
+    return true;
+}
+
+// Whether all that is asked of a row is how far it is from the mean.
+bool by_distance(const Problem& p, const OwnParts& own, std::size_t k) {
+    switch (own.kind) {
+        case Own::nothing:
+        case Own::volume:
+        case Own::matrix_of_one_volume: return true;
+        case Own::matrix: return all_free(p, own, k);
+        default: return false;
+    }
+}
+
+Left without_volume(const Removal& r) {
+    const V part = r.growth * kept(r.lost * r.square / r.d());
+    return {r.square / part, r.d() * log_of(part)};
+}
+
+Left without_axes(const Removal& r) {
+    Left left{};
+    for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
+        V product = fill(1.0);
+        for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
+            const V part = r.free()[j] ? r.growth * kept(r.lost * r.z2(j)) : fill(1.0);
+            left.distance += r.z2(j) / part;
+            product *= part;
+        }
+        left.log_det += log_of(product);
+    }
+    return left;
+}
+
+Left without_shape(const Removal& r) {
+    const V lost = r.lost / r.own.ratios[r.k];
+    V distance = {}, log_parts = {};
+    for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
+        V product = fill(1.0);
+        for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
+            const V part = kept(lost * r.z2(j));
+            distance += r.z2(j) / part;
+            product *= part;
+        }
+        log_parts += log_of(product);
+    }
+    return {exp_of(log_parts / r.d()) * distance, V{}};
+}
+
+Left without_matrix(const Removal& r) {
+    V free = r.square;
+    double directions = r.d();
+    for (std::size_t j = 0; j < r.p.d; ++j)
+        if (!r.free()[j]) {
+            free -= r.z2(j);
+            directions -= 1.0;
+        }
+    const V part = kept(r.lost * free);
+    return {free / (r.growth * part) + (r.square - free), directions * log_of(r.growth) + log_of(part)};
+}
+
+Left without_matrix_of_one_volume(const Removal& r) {
+    const V part = kept(r.lost * r.square / r.own.ratios[r.k]);
+    return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))), V{}};
+}
+
+// The eigenvectors of what is left of the scatter without one row: the distance and the sum of spreads over variances.
+void turn_one(const Removal& r, std::size_t lane, V& distance, V& trace) {
+    const std::size_t d = r.p.d;
+    const double *sigma = r.own.variances + r.k * d, *omega = r.own.spreads + r.k * d;
+    double *y = r.s.y, *matrix = r.s.matrix;
+    for (std::size_t j = 0; j < d; ++j) y[j] = std::sqrt(sigma[j]) * r.s.z[j * W + lane];
+    for (std::size_t i = 0; i < d; ++i)
+        for (std::size_t j = 0; j < d; ++j) matrix[i * d + j] = (i == j ? omega[i] : 0.0) - r.lost[lane] * y[i] * y[j];
+    r.own.eigen(matrix, d, r.s.values, r.s.axes);
+    double far = 0.0, sum = 0.0;
+    for (std::size_t i = 0; i < d; ++i) {
+        double turned = 0.0;
+        for (std::size_t j = 0; j < d; ++j) turned += r.s.axes[i * d + j] * y[j];
+        far += turned * turned / sigma[i];
+        if (r.s.values[i] > 0.0) sum += r.s.values[i] / sigma[i];
+    }
+    distance[lane] = far, trace[lane] = sum;
+}
+
+Left without_orientation(const Removal& r) {
+    const std::size_t d = r.p.d;
+    const double *sigma = r.own.variances + r.k * d, *slope = r.own.slopes + r.k * d * d;
+    V turned = {};
+    for (std::size_t j = 1; j < d; ++j) { // slopes are symmetric, and of an axis with itself none
+        V sum = {};
+        for (std::size_t l = 0; l < j; ++l) sum += slope[j * d + l] * (sigma[l] * r.z2(l));
+        turned += sigma[j] * r.z2(j) * sum;
+    }
+    const double ratio = r.own.ratios[r.k];
+    V distance = r.square + 2.0 * r.lost * turned, trace = ratio * r.d() - r.lost * r.square;
+    const auto far = (r.lost * r.square > LEVERAGE * ratio) & r.touched;
+    if (any(far))
+        for (std::size_t lane = 0; lane < W; ++lane)
+            if (far[lane]) turn_one(r, lane, distance, trace);
+    if (r.own.kind == Own::orientation) return {distance, V{}};
+    const V part = r.growth * trace / (ratio * r.d());
+    return {distance / part, r.d() * log_of(part)};
+}
+
+Left without(const Removal& r) {
+    switch (r.own.kind) {
+        case Own::volume: return all_free(r.p, r.own, r.k) ? without_volume(r) : Left{r.square, V{}};
+        case Own::axes: return without_axes(r);
+        case Own::shape: return without_shape(r);
+        case Own::matrix: return without_matrix(r);
+        case Own::matrix_of_one_volume: return without_matrix_of_one_volume(r);
+        case Own::orientation:
+        case Own::orientation_and_volume: return without_orientation(r);
+        default: return {r.square, V{}};
+    }
+}
+
+// z = frame (x - mean) for a vector of rows, with frames along the columns or with any; its squared length.
+V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* z) {
+    V square = {};
+    for (std::size_t j = 0; j < d; ++j) {
+        const V one = (load(x[j] + at) - mean[j]) * frame[j];
+        store(z + j * W, one);
+        square += one * one;
+    }
+    return square;
+}
+
+template <std::size_t D>
+V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* centred, double* z) {
+    V square = {};
+    if constexpr (D > 0) { // in registers
+        V c[D];
+        each<D>([&](auto j) MIXTURA_INLINE { c[j] = load(x[j] + at) - mean[j]; });
+        for (std::size_t i = 0; i < D; ++i) {
+            V one = {};
+            each<D>([&](auto j) MIXTURA_INLINE { one += frame[i * D + j] * c[j]; });
+            store(z + i * W, one);
+            square += one * one;
+        }
+        return square;
+    }
+    for (std::size_t j = 0; j < d; ++j) store(centred + j * W, load(x[j] + at) - mean[j]);
+    for (std::size_t i = 0; i < d; ++i) {
+        V one = {};
+        for (std::size_t j = 0; j < d; ++j) one += frame[i * d + j] * load(centred + j * W);
+        store(z + i * W, one);
+        square += one * one;
+    }
+    return square;
+}
+
+V seen_in_frame(const Problem& p, const OwnParts& own, std::size_t k, std::size_t at, Scratch& s) {
+    const double *mean = p.means + k * p.d, *frame = own.frames + k * own.frame_step;
+    const Columns<double> x{s.b.x, s.b.stride};
+    if (own.along_columns) return along_columns(frame, x, at, p.d, mean, s.z);
+    V square = {};
+    with_columns(p.d, [&](auto D) { square = in_frame<D>(frame, x, at, p.d, mean, s.centred, s.z); });
+    return square;
+}
+
+// Rows of a block by weight, the part of each that is left out at most being one.
+inline V row_weight(const Problem& p, const OwnParts& own, const Block<double>& b, std::size_t at) {
+    const V weight = load(b.weight + at);
+    return p.weights ? weight / own.unit : weight;
+}
+
+// Log joint densities of one component become those without what it has of each row.
+void take_out(const Problem& p, const OwnParts& own, std::size_t k, Scratch& s) {
+    const bool simple = by_distance(p, own, k);
+    const double count = own.counts[k], pulled = own.pulled[k], rows = own.rows[k];
+    for (std::size_t at = 0; at < s.b.rows; at += W) {
+        const V share = load(s.share + k * s.b.stride + at);
+        const auto touched = share > TOUCHED;
+        if (!any(touched)) continue;
+        const V level = load(s.b.level + k * s.b.stride + at);
+        const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r, stretch = pulled / (pulled - r);
+        const V square = simple ? 2.0 * (p.log_scale[k] - level) : seen_in_frame(p, own, k, at, s);
+        const Removal removal{p, own, s, k, rows / (rows - r), r * stretch / rows, square, touched};
+        const Left now = without(removal);
+        V change = -0.5 * (now.log_det + stretch * stretch * now.distance - square);
+        if (own.own_weights) change += log_of(left / count);
+        const auto stands = (left > HELD_UP * count) & (change - change == 0.0);
+        change = stands ? change : fill(-HUGE_VAL);
+        store(s.b.level + k * s.b.stride + at, touched ? level + change : level);
+    }
+}
+
+// ---- log densities -------------------------------------------------------------------------------------------------
+
+// The logarithm of a sum over the components for a vector of rows, of log joint densities `stride` apart; -infinity where there is none.
+// With `share`, also each one's part of the sum: even where there is none, as in an E-step.
+V log_sum(std::size_t K, const double* level, double* share, std::size_t stride) {
+    V top = load(level), sum = {};
+    for (std::size_t k = 1; k < K; ++k) top = larger(top, load(level + k * stride));
+    const auto none = !(top > -HUGE_VAL);
+    const V safe = none ? V{} : top;
+    for (std::size_t k = 0; k < K; ++k) {
+        const V e = none ? fill(1.0) : exp_of(load(level + k * stride) - safe);
+        if (share) store(share + k * stride, e);
+        sum += e;
+    }
+    const V inverse = 1.0 / sum;
+    for (std::size_t k = 0; share && k < K; ++k) store(share + k * stride, load(share + k * stride) * inverse);
+    return none ? top : top + logarithm<double>(sum);
+}
+
+// What each row of a block loses, by weight.
+void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
+    for (std::size_t at = 0; at < s.b.rows; at += W) store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
+    for (std::size_t k = 0; k < p.K; ++k) take_out(p, own, k, s);
+    for (std::size_t at = 0; at < s.b.rows; at += W) {
+        const V weight = row_weight(p, own, s.b, at), out = smaller(weight, fill(1.0));
+        V left = log_sum(p.K, s.b.level + at, nullptr, s.b.stride);
+        if (own.own_weights) left -= log_without(smaller(out / own.total, fill(1.0 - HELD_UP)));
+        const V gap = load(s.loss + at) - left;
+        store(s.loss + at, weight * (gap < LARGEST_GAP ? gap : fill(LARGEST_GAP))); // also where it is not a number
+    }
+}
+
+// ---- the entries ---------------------------------------------------------------------------------------------------
+
+void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin, std::size_t end, void* workspace, double* out) {
+    const Model<double> model(p, memory);
+    Scratch s(p, model, workspace);
+    const std::size_t most = block_rows<double>(p);
+    s.b.n_reached = p.K;
+    for (std::size_t k = 0; k < p.K; ++k) s.b.reached[k] = k;
+    for (std::size_t at = begin; at < end; at += most) {
+        load_block(p, model, at, end - at < most ? end - at : most, s.b);
+        levels(p, model, s.b);
+        losses_of_rows(p, own, s);
+        for (std::size_t k = 0; k < p.K; ++k) {
+            V sum = {};
+            for (std::size_t i = 0; i < s.b.rows; i += W) sum += load(s.loss + i) * load(s.share + k * s.b.stride + i);
+            out[k] += across<double>(sum);
+        }
+    }
+}
+
+std::size_t workspace(const Problem& p) { return Scratch(p, Model<double>(p, nullptr), nullptr).size; }
+
+} // namespace
+
+const WithoutRows MIXTURA_OF_ISA(without_rows) = {workspace, losses};
+
+} // namespace mixtura
