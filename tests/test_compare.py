@@ -263,7 +263,7 @@ def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mixtura.compare.measure", press)
-    found = compare(np.random.default_rng(0).normal(size=(50, 2)))
+    found = compare(np.random.default_rng(0).normal(size=(100, 2)))
     assert found.interrupted
     assert len(found.labels) == 4
     assert found.suits == ()
