@@ -39,7 +39,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     places, colours = range(len(shown)), [_colour(optimum) for optimum in shown]
     starts, proposals = [optimum.n_starts for optimum in shown], [optimum.n_moves for optimum in shown]
     ax.barh(places, starts, color=colours, height=0.62, label="starts")
-    look = {"color": "white", "edgecolor": colours, "hatch": "////", "height": 0.62}
+    look: dict[str, Any] = {"color": "white", "edgecolor": colours, "hatch": "////", "height": 0.62}
     hatched = ax.barh(places, proposals, left=starts, label="proposals", **look)
     ax.bar_label(hatched, labels=[_agreement(optimum) for optimum in shown], padding=6, fontsize=9, color=INK)
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
