@@ -242,7 +242,7 @@ class _Law:
         y2 = sigma * z**2
         distance = square + lost * np.einsum("ij,jl,il->i", y2, self.slopes[k], y2)
         trace = self.ratios[k] * len(omega) - lost * square
-        far = np.flatnonzero(lost * square / self.ratios[k] > LEVERAGE)
+        far = np.flatnonzero(np.isfinite(lost) & (lost * square > LEVERAGE * self.ratios[k]))
         if len(far):
             y = np.sqrt(sigma) * z[far]
             scatter = np.diag(omega) - lost[far, None, None] * y[:, :, None] * y[:, None, :]
