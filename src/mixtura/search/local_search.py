@@ -14,7 +14,7 @@ import numpy as np
 
 from mixtura.em import Start
 from mixtura.results import FitResult
-from mixtura.search.exchange import exchange
+from mixtura.search.exchange import Exchange, exchange
 from mixtura.search.multistart import noted, raced
 from mixtura.search.runs import SHORT, Effort, Leg, Runs
 from mixtura.search.split_merge import Proposal, View, removals
@@ -36,8 +36,8 @@ COST_OF_A_RUN = 50_000
 
 MANY = 10
 EXCHANGES_IN_VAIN = 3
-MOST_EXCHANGES = 100
-"""So many components are exchanged, many at once, until so many exchanges in a row led nowhere."""
+MOST_EXCHANGES, MOST_ON_A_SAMPLE = 100, 10
+"""So many components are exchanged, many at once, until so many exchanges in a row led nowhere, or there were so many."""
 
 
 def are_many(K: int) -> bool:
@@ -72,11 +72,14 @@ class LocalSearch:
         rng, end = np.random.default_rng(seed), monotonic() + effort.seconds
         work = effort.work(self.runs.survey.source.n_rows, self.best.n_components, self.best.n_iter)
 
+        def over_time() -> bool:
+            return monotonic() >= end or self.runs.stopped.is_set()
+
         def over() -> bool:
-            return self.spent >= work or monotonic() >= end or self.runs.stopped.is_set()
+            return self.spent >= work or over_time()
 
         if are_many(self.best.n_components):
-            self._exchanges(rng, lambda: monotonic() >= end or self.runs.stopped.is_set())
+            self._exchanges(rng, over_time)
         left: list[float] = []
         for _ in range(MOST_ROUNDS):
             origin = self._origin(left)
@@ -144,14 +147,9 @@ class LocalSearch:
         for _ in range(MOST_EXCHANGES):
             if in_vain == EXCHANGES_IN_VAIN or over():
                 break
-            data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
-            workers = runs.survey.backend.threads
-            found = exchange(*data, rng, drawn=in_vain > 0, daring=True, workers=workers, stopped=runs.stopped)
+            found, new = _exchanged(runs, fit, rng, drawn=in_vain > 0, daring=True)
             in_vain += 1
-            if found is None:
-                continue
-            (new,) = runs.of([Leg(0, found.moments)], runs.short, SHORT, told=False)
-            if not isinstance(new, FitResult):
+            if found is None or new is None:
                 continue
             self._pay([new])
             if new.objective > fit.objective + runs.same:
@@ -162,6 +160,33 @@ class LocalSearch:
                     fit, in_vain = self.best, 0
         if fit is not self.best:
             self._try([("exchange", fit)])
+
+
+def exchanged_on_a_sample(runs: Runs, fit: FitResult, rng: np.random.Generator) -> list[FitResult]:
+    """Exchanges that are sure to gain, one after the other, each followed for a few steps; the end is sought on more rows.
+
+    Others would chase the chance of these rows.
+    """
+    found: list[FitResult] = []
+    for _ in range(MOST_ON_A_SAMPLE):
+        _, new = _exchanged(runs, fit, rng, drawn=False, daring=False)
+        if new is None or not new.objective > fit.objective + runs.same or runs.stopped.is_set():
+            break
+        fit = new
+        found.append(new)
+    return found
+
+
+def _exchanged(
+    runs: Runs, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool
+) -> tuple[Exchange | None, FitResult | None]:
+    """Many swaps of a fit at once, and where they lead in a few steps."""
+    data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
+    found = exchange(*data, rng, drawn=drawn, daring=daring, workers=runs.survey.backend.threads, stopped=runs.stopped)
+    if found is None:
+        return None, None
+    (new,) = runs.of([Leg(0, found.moments)], runs.short, SHORT, told=False)
+    return found, new if isinstance(new, FitResult) else None
 
 
 def made(proposals: Sequence[Proposal]) -> list[tuple[str, Start]]:

@@ -14,9 +14,9 @@ from mixtura.interrupts import heeded
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, SearchResult, StopReason
-from mixtura.search.local_search import LocalSearch
+from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
 from mixtura.search.multistart import LOCAL_SEARCH, Raced, best_of, noted, raced
-from mixtura.search.runs import Leg, Plan, Runs
+from mixtura.search.runs import SHORT, Leg, Plan, Runs
 from mixtura.survey import Survey
 
 
@@ -49,7 +49,13 @@ def search(
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     runs = Runs(survey, family, regularisation, plan, stopped)
     with heeded(stopped):
-        found = _screened(runs, starts, names, seed) if plan.screened and len(starts) > 1 else _each(runs, starts, names)
+        several = len(starts) > 1 or (plan.effort is not None and starts[0].n_components > 1)
+        if not plan.screened or not several:
+            found = _each(runs, starts, names)
+        elif plan.effort is not None and plan.effort.size > 1.0 and are_many(starts[0].n_components):
+            found = _exchanged(runs, starts, names, seed)
+        else:
+            found = _screened(runs, starts, names, seed)
         if not stopped.is_set():
             return found
         fits = [runs.judged(fit) if isinstance(fit, FitResult) else fit for fit in found.fits]
@@ -62,6 +68,18 @@ def _each(runs: Runs, starts: Sequence[Start], names: Sequence[str]) -> SearchRe
     fits = runs.of(legs, runs.plan.stopping, runs.plan.max_iter, judge=True)
     race = Raced(fits, list(range(len(fits))))
     return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(race, names, runs)))
+
+
+def _exchanged(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:
+    """Many components on a sample: the best of some short runs, its components exchanged; the end is sought on more rows."""
+    fits = runs.of([Leg(i, start) for i, start in enumerate(starts)], runs.short, SHORT)
+    log = noted(Raced(fits, list(range(len(fits)))), names, runs)
+    best = best_of(fits, runs.same)
+    rng = np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH)))
+    new = exchanged_on_a_sample(runs, best, rng)
+    log += noted(Raced(list(new), list(range(len(new)))), ["exchange"] * len(new), runs, moved=True)
+    end = runs.judged(new[-1] if new else best)
+    return SearchResult(end, (*fits, end), tuple(log))
 
 
 def _screened(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import ceil
 from typing import TypeAlias
 
 import numpy as np
@@ -35,8 +36,8 @@ CUTS = (0.0, -0.8, 0.8)
 LONGEST = 2
 """Axes across which it is cut."""
 
-GROUPS = 6
-"""Groups that are tried in each component."""
+GROUPS, FEWEST_GROUPS = 24, 6
+"""Groups that are tried in all components together, and in each of them at least."""
 
 SMALLEST_GROUP, LARGEST_GROUP = 0.05, 0.4
 """Part of a component's rows that a group takes; its logarithm is drawn."""
@@ -117,8 +118,14 @@ class View:
         inside = np.where(held(), own, 0.0)
         if min(inside.sum(), own.sum() - inside.sum()) < 2.0 * self.row_weight:
             return None
-        measure = parts[k].covariance
-        two = [part_of(self.rows, weights, measure, self.row_weight) for weights in (inside, own - inside)]
+        white = Dense(parts[k].covariance[None], 1).whiten(0, self.rows - inside @ self.rows / inside.sum())
+        width = min(
+            1.0, float(inside @ (white**2).sum(axis=1) / inside.sum()) / self.mixture.n_features
+        )  # of the component's variance
+        two = [
+            part_of(self.rows, weights, measure, self.row_weight)
+            for weights, measure in ((inside, width * parts[k].covariance), (own - inside, parts[k].covariance))
+        ]
         return moments_of_parts([*parts[:k], *two, *parts[k + 1 :]])
 
     def _halves(self, k: int) -> Iterator[_Rows]:
@@ -135,7 +142,7 @@ class View:
 
     def _groups(self, k: int, rng: np.random.Generator) -> Iterator[_Rows]:
         """Rows around a drawn one."""
-        for _ in range(GROUPS):
+        for _ in range(max(FEWEST_GROUPS, ceil(GROUPS / self.mixture.n_components))):
             yield "group", partial(self._around, k, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
 
     def _around(self, k: int, position: float, size: float) -> Flags:

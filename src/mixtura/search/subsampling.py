@@ -195,6 +195,7 @@ class _Ascent:
         rows, starts, plan = self.opening.rows, self.opening.starts, self.plan
         if self.opening.judged is not None:  # fewer rows tell where many components begin
             rows, starts = self.opening.judged, self.begun()
+        exchanged = self.opening.judged is None or self.plan.effort is None
         while True:
             found = self.on(rows, starts, self.sampled(rows, plan))
             self.best = found.best.mixture
@@ -205,9 +206,11 @@ class _Ascent:
             larger = _larger(rows, self.survey, sample_seed(self.opening.seed))
             ends = [self.best] if self.opening.judged is not None else finalists(found, rows, larger)
             starts = [(ON_SAMPLE, end) for end in ends]
-            if len(ends) == 1 or larger is self.survey:
+            if exchanged and (len(ends) == 1 or larger is self.survey):
                 return starts
-            rows, plan = larger, replace(self.plan, effort=None)
+            # many components are exchanged once more, on rows that tell right cuts from false ones
+            plan = replace(self.plan, effort=None) if exchanged else self.plan
+            rows, exchanged = larger if exchanged else larger.hurried or larger, True
 
     def begun(self) -> Sequence[Named]:
         """Where the search for many components begins, after a few iterations on few rows."""
