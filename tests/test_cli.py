@@ -161,11 +161,21 @@ def test_one_column_is_tried_with_equal_and_varying_size_only(here, capsys):
     assert document["best"]["bic"] == pytest.approx(392.07, abs=0.02)
 
 
-def test_degenerate_candidates_are_counted_and_explained(here, capsys):
+def test_a_point_mass_is_a_group_and_described(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
     assert main(["fit", "data.csv", "--components", "1,2", "--families", "VII", "--criterion", "aic"]) == 0
     out = capsys.readouterr().out
-    assert "1 of 2 candidates may not win because of degenerate components: VII with 2. For example, " in out
+    assert "Best by AIC: VII with 2 components" in out
+    assert "30 rows have exactly the value 5; its density is limited by the recorded step." in out
+
+
+def test_a_spurious_component_is_told(here, capsys):
+    Path("data.csv").write_text(
+        "x\n" + "".join(f"{x}\n" for x in np.random.default_rng(0).standard_normal(60).tolist()) + "10000\n"
+    )
+    assert main(["fit", "data.csv", "--components", "2", "--families", "VII"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"Spurious: component 1: [\d,]+ effective parameters on 1.0 rows: chance can place such a component", out)
 
 
 def test_failed_candidates_name_the_columns(here, capsys):
@@ -289,8 +299,8 @@ def test_errors_that_are_refused_leave_the_fit(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
     assert main(["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]) == 0
     out = capsys.readouterr().out
-    assert "No candidate may win. Kept, as the simplest: VII with 2 components." in out
-    assert "No standard errors (information): the fit has 2 degenerate component(s) (component 0: it is narrower" in out
+    refused = "the rows do not determine 1 component(s) (component 1: its covariance is at the floor)"
+    assert f"No standard errors (information): {refused}" in out
     assert Path("data.mixtura/model.safetensors").exists()
     assert not Path("data.mixtura/errors.csv").exists()
 

@@ -23,6 +23,7 @@ from mixtura.outlines import outlines
 from mixtura.tables import read_table
 from serving import running
 from test_explorer import FAITHFUL
+from test_same_choice import three_round_clusters
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +72,14 @@ def test_the_page_opens_on_the_lowest_bic_and_says_so(page):
     assert "lowest BIC: K = 2" in page.text_content("#curve")
     assert "(lower is better)" in page.inner_text("#status")
     assert page.url.endswith("/")  # the token has left the address bar
+
+
+def test_it_opens_on_the_three_clusters_that_are_there(chrome):
+    opened = Opened(three_round_clusters(), ("a", "b"), "x.csv")
+    with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
+        page.wait_for_selector(READY)
+        assert page.inner_text("#components-shown") == "3"
+        assert "lowest BIC: K = 3" in page.text_content("#curve")
 
 
 def test_em_steps_plays_and_rewinds(page):
@@ -184,33 +193,38 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
   done(canvas.toDataURL());
 })))"""
 
+SETTLED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
+"""The wheel belongs to the page for 0.4 seconds after it was told of a scroll, which it is in a frame."""
+
 
 @pytest.fixture
 def canvas(page) -> Any:
     it = page.locator("#scatter canvas")
     it.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # the wheel belongs to the page for a moment after it was scrolled
+    page.evaluate(SETTLED)
     return it
 
 
 def chosen_at(page: Any, x: float, y: float) -> int:
-    """The row that a click at a place takes, counted from 0; -1 for none."""
+    """The row that a click at a place takes, counted from 0."""
+    page.evaluate(PAINTED)  # a click asks the picture that was drawn last
     page.evaluate("document.querySelector('#row').replaceChildren()")
     page.mouse.click(x, y)
-    page.wait_for_timeout(150)
-    found = re.match(r"Row (\d+):", page.inner_text("#row"))
-    return int(found[1]) - 1 if found else -1
+    wait_for(page, "#row", "Row ")
+    return int(re.match(r"Row (\d+):", page.inner_text("#row"))[1]) - 1
 
 
 def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
+    whole, asked = page.evaluate(PAINTED), []
+    page.on("request", lambda request: request.url.endswith("/api/row") and asked.append(request.url))
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x - 60, y + 40, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(150)
-    assert page.inner_text("#row") == ""
+    assert page.evaluate(PAINTED) != whole
+    assert asked == []  # a row that is selected is asked for at once
     np.testing.assert_array_equal(X[chosen_at(page, x - 60, y + 40)], X[0])
     page.mouse.dblclick(box["x"] + 100, box["y"] + 30)
     np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
@@ -219,15 +233,16 @@ def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
 def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
-    whole = page.evaluate(PAINTED)
+    whole, sight = page.evaluate(PAINTED), canvas.get_attribute("data-sight")
     page.mouse.move(x, y)
     for _ in range(4):
         page.mouse.wheel(0, -200)
-    page.wait_for_timeout(200)
+    page.wait_for_function("(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=sight)
     assert page.evaluate(PAINTED) != whole
     assert page.evaluate("scrollY") == 0
     np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
     page.keyboard.press("0")
+    page.evaluate(PAINTED)
     for _ in range(2):
         page.mouse.wheel(0, 200)
     page.wait_for_function("() => scrollY > 0")

@@ -27,7 +27,8 @@ from mixtura.plots import (
     plot_trace,
     save,
 )
-from mixtura.results import Candidate, Degeneracy, FitResult, Selection, StopReason
+from mixtura.results import Candidate, FitResult, Selection, StopReason
+from mixtura.soundness import Soundness
 
 INNER, OUTER = np.sqrt(chi2.ppf([0.5, 0.95], 2))
 
@@ -49,7 +50,17 @@ def names(d):
     return [f"column {j}" for j in range(d)]
 
 
-def fit_of(K=2, family="VVV", log_likelihood=-100.0, degenerate=(), trace=(-120.0, -110.0, -100.0), n_iter=2):
+def soundness_of(K, *, empty=False, spurious=False):
+    """Components judged: all well, or the first of them without rows, or on four rows with more parameters than these."""
+    effective, counts = np.full(K, 5.0), np.full(K, 25.0)
+    if empty:
+        counts[0] = 0.0
+    if spurious:
+        effective[0], counts[0] = 14.0, 4.0
+    return Soundness(effective, counts, own_rows=3, total=50.0)
+
+
+def fit_of(K=2, family="VVV", log_likelihood=-100.0, soundness=None, trace=(-120.0, -110.0, -100.0), n_iter=2):
     return FitResult(
         family=family,
         mixture=mixture_of(K, 2),
@@ -62,13 +73,14 @@ def fit_of(K=2, family="VVV", log_likelihood=-100.0, degenerate=(), trace=(-120.
         n_iter=n_iter,
         stop=StopReason.CONVERGED,
         remaining_gain=0.001,
-        degenerate=degenerate,
+        soundness=soundness,
     )
 
 
-def cell(family, K, log_likelihood, degenerate=()):
-    fit = fit_of(K, family, log_likelihood, degenerate)
-    return Candidate(family, K, fit, bic(fit), "degenerate" if degenerate else "")
+def cell(family, K, log_likelihood, **judged):
+    soundness = soundness_of(K, **judged)
+    fit = fit_of(K, family, log_likelihood, soundness)
+    return Candidate(family, K, fit, bic(fit), "; ".join(item.reason for item in soundness.findings))
 
 
 @pytest.fixture
@@ -81,7 +93,7 @@ def selection():
             cell("VVV", 3, -195.0),
             cell("EII", 1, -320.0),
             cell("EII", 2, -280.0),
-            cell("EII", 3, 5000.0, (Degeneracy(0, "on one row"),)),
+            cell("EII", 3, 5000.0, empty=True),
             Candidate("EEE", 3, None, float("nan"), "no start gave a mixture"),
         ),
     )
@@ -323,7 +335,7 @@ def test_each_family_has_its_curve_and_the_winner_a_ring(selection):
     assert labels_of(families.get_legend())[:2] == ["VVV", "EII"]
 
 
-def test_a_degenerate_fit_is_a_hollow_cross_inside_the_panel_and_never_on_a_curve(selection):
+def test_a_fit_that_is_no_answer_is_a_hollow_cross_inside_the_panel_and_never_on_a_curve(selection):
     families, _ = plot_criteria(selection).axes
     crosses = [line for line in families.get_lines() if line.get_marker() == "X"]
     assert [list(cross.get_xdata()) for cross in crosses] == [[3]]
@@ -333,7 +345,17 @@ def test_a_degenerate_fit_is_a_hollow_cross_inside_the_panel_and_never_on_a_curv
     eligible = [c.criterion for c in selection.ranking]
     assert low > min(eligible) - (max(eligible) - min(eligible))
     assert np.isnan(line_named(families, "EII").get_ydata()[2])
-    assert "may not win" in labels_of(families.get_legend())
+    assert "no answer" in labels_of(families.get_legend())
+
+
+def test_a_fit_with_a_spurious_component_is_a_hollow_point_on_its_curve(selection):
+    spurious = cell("VVV", 4, -180.0, spurious=True)
+    families, _ = plot_criteria(Selection("bic", (*selection.candidates, spurious))).axes
+    assert "a spurious component" in labels_of(families.get_legend())
+    hollow = [line for line in families.get_lines() if line.get_markerfacecolor() == "white"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in hollow] == [(4, spurious.criterion)]
+    assert line_named(families, "VVV").get_ydata()[3] == spurious.criterion
+    assert "a spurious component" not in labels_of(plot_criteria(selection).axes[0].get_legend())
 
 
 def test_fits_that_failed_are_counted(selection):
@@ -350,9 +372,9 @@ def test_the_right_panel_shows_the_criteria_of_the_winning_family(selection):
 
 
 def test_a_selection_without_a_winner_still_gives_a_picture():
-    lost = Selection("bic", (cell("VVV", 1, -10.0, (Degeneracy(0, "on one row"),)),))
+    lost = Selection("bic", (cell("VVV", 1, -10.0, empty=True),))
     (ax,) = plot_criteria(lost).axes
-    assert ax.get_title(loc="left") == "No fit may win"
+    assert ax.get_title(loc="left") == "No fit is an answer"
     assert [line.get_marker() for line in ax.get_lines()].count("X") == 1
 
 

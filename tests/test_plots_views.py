@@ -308,16 +308,17 @@ def test_the_rug_of_many_rows_is_a_strip(line):
 # ---- starts ------------------------------------------------------------------------------------------------------------
 
 
-def report_of_levels(*levels, starts=(), moves=()):
-    """A report of optima at these levels, with so many starts and moves that ended there; one start more was left."""
-    runs = [Run("kmeans", False, level, 9, RunEnd.REACHED) for level, n in zip(levels, starts, strict=True) for _ in range(n)]
-    runs += [Run("kmeans", False, -999.0, 9, RunEnd.DROPPED)]
-    runs += [Run("swap", True, level, 9, RunEnd.REACHED) for level, n in zip(levels, moves, strict=False) for _ in range(n)]
+def report_of_levels(*levels, starts=(), proposals=()):
+    """A report of optima with these log-likelihoods and scores, and so many starts and proposals that ended there; one start more
+    was left."""
+    runs = [Run("kmeans", False, *level, 9, RunEnd.REACHED) for level, n in zip(levels, starts, strict=True) for _ in range(n)]
+    runs += [Run("kmeans", False, -999.0, float("nan"), 9, RunEnd.DROPPED)]
+    runs += [Run("split", True, *level, 9, RunEnd.REACHED) for level, n in zip(levels, proposals, strict=False) for _ in range(n)]
     labels = tuple(np.arange(6) % (2 + i % 3) for i in range(len(levels)))
     return StartReport(tuple(runs), 6, 6, levels, labels, 0.02)
 
 
-REPORT = report_of_levels(-100.0, -103.5, -120.0, starts=(5, 2, 1), moves=(3,))
+REPORT = report_of_levels((-100.0, -100.0), (-90.0, -103.5), (-120.0, -120.0), starts=(5, 2, 1), proposals=(3,))
 
 
 @pytest.mark.parametrize("result", [REPORT, SearchResult(None, (), report=REPORT)])
@@ -328,7 +329,7 @@ def test_starts_have_a_bar_for_each_optimum_the_best_on_top(result):
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first bar is the highest
     agreements = [f"agreement {optimum.agreement:.2f}" for optimum in REPORT.optima[1:]]
     assert [text.get_text() for text in ax.texts[:3]] == ["", *agreements]
-    assert ax.get_title(loc="left") == "9 starts and 3 moves, 3 distinct optima"
+    assert ax.get_title(loc="left") == "9 starts and 3 proposals, 3 distinct optima"
 
 
 def test_the_picture_of_starts_takes_a_fitted_estimator_and_a_selector(faithful):

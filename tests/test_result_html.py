@@ -1,6 +1,7 @@
 """Estimators in a notebook: scikit-learn's diagram, and the result below it."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura.result_html import fit_html
+from mixtura.soundness import Soundness
 
 FAITHFUL = pd.read_csv(Path(__file__).parents[1] / "examples" / "old_faithful.csv")
 
@@ -111,11 +114,24 @@ def test_a_selection_shows_its_sentences_and_the_winner():
     assert "EEE, 3 components" in text
 
 
-def test_a_spurious_component_is_named():
+def test_a_spurious_component_is_named_once():
     X = np.concatenate([np.random.default_rng(0).standard_normal((250, 2)), [[1e6, 1e6]]])
     with pytest.warns(match="spurious component"):
         model = GaussianMixture(2, random_state=0).fit(X)
-    assert "Component 1 is spurious: 10,000 effective parameters on 1.0 rows" in read(result_of(model)).text
+    assert read(result_of(model)).text.count("chance can place such a component") == 1
+
+
+def test_a_fit_without_a_certificate_tells_of_its_components_too():
+    copies = Soundness(np.full(2, 3.0), np.full(2, 50.0), own_rows=3, total=100.0, copies=((0, 1),))
+    fit = GaussianMixture(2, random_state=0).fit(FAITHFUL).result_
+    text = read(fit_html(replace(fit, soundness=copies, certificate=None))).text
+    assert "Component 1 (copy): it is an exact copy of component 0." in text
+
+
+def test_rows_of_one_value_are_described():
+    X = np.array([0.0, 1.0, 5.0] * 30)[:, None]
+    model = GaussianMixture(2, covariance_type="VII", random_state=0).fit(X)
+    assert "30 rows have exactly the value 5" in read(result_of(model)).text
 
 
 def test_many_columns_and_components_are_cut_and_counted():

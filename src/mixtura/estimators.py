@@ -81,7 +81,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         (:class:`mixtura.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
         changes by less in one iteration.
     reg_covar : float or None, default=None
-        None: a floor of 1e-12 relative to the columns' variances, so that a change of units changes nothing, and stated
+        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a column was recorded (nor
+        1e-12 of the column's robust variance), and stated
         shrinkage where rows are no more than columns. A number is added to the diagonal, as in
         scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
         (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
@@ -100,11 +101,11 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: eight starts of several kinds run shortly, and the best three on. Then moves try to leave the best optimum: a
-        component is swapped, inserted where it gains most, split, recut or reordered, or all are scattered (:mod:`mixtura.moves`),
-        and of ten or more many are exchanged at once (:mod:`mixtura.exchange`), as long as the effort lasts
-        (:class:`mixtura.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.sample`).
-        A number: that many full runs from starts of these kinds, and no moves.
+        None: twelve starts of several kinds run shortly, and those that may reach the best score on. Then a local search tries to
+        leave the best optimum: one component is taken out and another split (:mod:`mixtura.search.local_search`), and of ten or
+        more many are exchanged at once (:mod:`mixtura.search.exchange`), as long as the effort lasts
+        (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.search.subsampling`).
+        A number: that many full runs from starts of these kinds, and no local search.
     time_limit : float or None, default=None
         Seconds by the clock after which no further move is begun. With one, the same seed need not give the same bits.
     init_params : str, array or callable, default="auto"
@@ -139,7 +140,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     certificate_ : mixtura.certificate.Certificate
         Gradient, remaining gain, rate and condition of the fit, component by component, with a verdict.
     start_report_ : mixtura.start_report.StartReport
-        The distinct optima that the search found, and how many starts and moves led to each.
+        The distinct optima that the search found, and how many starts and proposals led to each.
     n_iter_ : int
     lower_bound_ : float
         Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
@@ -587,7 +588,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Raises
         ------
         mixtura.errors.InferenceError
-            Where there are none, with the reason: a degenerate component, copies, a saddle, a flat direction, no maximum.
+            Where there are none, with the reason: a spurious component, copies, a saddle, a flat direction, no maximum.
 
         Examples
         --------
@@ -701,7 +702,7 @@ def _like(rows: Rows, values: Array) -> Rows:
 
 
 def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
-    """The numbers of the rows (m,) that each of some components is the most probable one for; degenerate ones hold few."""
+    """The numbers of the rows (m,) that each of some components is the most probable one for."""
     found: list[list[Labels]] = [[] for _ in components]
     for block in ArraySource(rows).blocks():
         for part in block.cut(ROWS_AT_ONCE):

@@ -74,7 +74,7 @@ def _paragraph(text: str, bold: bool = False) -> Markup:
 
 
 def _facts(fit: FitResult) -> Markup:
-    """What was fitted, how well, and whether EM ended where it should."""
+    """What was fitted, how well, whether EM ended where it should, and what is to be said of components."""
     K = fit.n_components
     title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
     numbers = (
@@ -83,8 +83,8 @@ def _facts(fit: FitResult) -> Markup:
     )
     ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
-    spurious = [f"{at_the_beginning(component_name(item.component))} is {item.kind}: {item.reason}" for item in fit.findings]
-    return joined([_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *verdict, *spurious])])
+    found = [f"{at_the_beginning(component_name(item.component))} ({item.kind}): {item.reason}." for item in fit.findings]
+    return joined([_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *(verdict or found)])])
 
 
 def _weights_bar(mixture: Mixture) -> Markup:

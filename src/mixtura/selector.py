@@ -33,7 +33,7 @@ from mixtura.survey import Survey
 from mixtura.underflow import underflow_is_nought
 
 PER_CELL = Effort(fits=0.5, least=6e6)
-"""What the moves of one cell may cost: a seventh of those of a single fit, since there are a hundred cells."""
+"""What the local search of one cell may cost: a part of that of a single fit, since there are a hundred cells."""
 
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
@@ -57,8 +57,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
         for survey weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` the moves that follow
-        them have a smaller effort for each candidate (:data:`PER_CELL`).
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` the local search that
+        follows has a smaller effort for each candidate (:data:`PER_CELL`).
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
 

@@ -33,9 +33,9 @@ class Wanted:
     """What decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc, awe, nec, entropy, or cv (cross-validation)."""
 
     starts: Count = None
-    """Full runs from this many starts, and no more. By default eight starts run shortly and the best of them on; then moves try to
-    leave the best optimum: components are swapped, put where they gain most, split, joined and cut anew, or all replaced; of ten or
-    more, many at once."""
+    """Full runs from this many starts, and no more. By default starts of several kinds run shortly and the best of them on; then a
+    local search tries to leave the best optimum: one component is taken out and another split; of ten or more, many are exchanged
+    at once."""
 
     seed: Seed = 0
 

@@ -63,17 +63,18 @@ def run_view(run: Run) -> Json:
         "bic": bic(fit),
         "seconds": run.seconds,
         "eligible": fit.is_answer,
+        "sound": fit.is_sound,
         "sentence": _ending(run),
     }
 
 
 def _ending(run: Run) -> str:
-    """How it ended, and what is wrong with it."""
+    """How it ended, and what is to be said of its components."""
     if run.settings.start and run.fit.stop is StopReason.MAX_ITER:
         ending = f"the first {MOST_ITERATIONS} iterations are shown, and it had not converged"
     else:
         ending = run.fit.stop.value
-    findings = [f"{component_name(item.component)} is {item.kind}: {item.reason}" for item in run.fit.findings[:3]]
+    findings = [f"{component_name(item.component)} ({item.kind}): {item.reason}" for item in run.fit.findings[:3]]
     return "; ".join([ending, *findings])
 
 

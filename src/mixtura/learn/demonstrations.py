@@ -37,7 +37,7 @@ STARTS = 30
 """Random starts, each followed to its end, to see where they get stuck."""
 
 SAME = 0.01
-"""Log-likelihoods that differ by less are the same optimum."""
+"""Scores that differ by less are the same optimum."""
 
 RESAMPLES = 40
 
@@ -184,17 +184,17 @@ def race(n: int) -> dict[str, Any]:
 
 
 def optima(X: Array, K: int) -> dict[str, Any]:
-    """Where many random starts end, and where mixtura's search ends."""
+    """Where many random starts end, and where mixtura's search ends; ends with a component that chance can place do not count."""
     with _quiet():
         ends = [_random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_ for seed in range(STARTS)]
         search = GaussianMixture(K, random_state=0).fit(X).result_
     sound = [end for end in ends if end.is_sound] or ends
-    worst = min(sound, key=lambda end: end.log_likelihood)
-    best = max([*sound, search], key=lambda end: end.log_likelihood)
+    worst = min(sound, key=lambda end: end.score)
+    best = max([*sound, search], key=lambda end: end.score)
     return {
         "log_likelihoods": sorted((end.log_likelihood for end in sound), reverse=True),
-        "degenerate": STARTS - len([end for end in ends if end.is_sound]),
-        "stuck": sum(end.log_likelihood < best.log_likelihood - SAME for end in sound),
+        "unsound": sum(not end.is_sound for end in ends),
+        "stuck": sum(end.score < best.score - SAME for end in sound),
         "best": _end(best),
         "worst": _end(worst),
         "search": _end(search),
@@ -202,7 +202,7 @@ def optima(X: Array, K: int) -> dict[str, Any]:
 
 
 def _end(fit: FitResult) -> dict[str, Any]:
-    return {**parameters(fit.mixture), "log_likelihood": fit.log_likelihood, "n_iter": fit.n_iter}
+    return {**parameters(fit.mixture), "log_likelihood": fit.log_likelihood, "score": fit.score, "n_iter": fit.n_iter}
 
 
 # ---- how many ------------------------------------------------------------------------------------------------------

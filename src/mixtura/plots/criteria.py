@@ -43,7 +43,7 @@ def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, 
     Returns
     -------
     Figure
-        With one panel when no fit could win.
+        With one panel when no fit is an answer.
 
     Raises
     ------
@@ -65,8 +65,9 @@ def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, 
 def plot_families(result: Any, *, ax: Axes | None = None) -> Axes:
     """The criterion of a selection over the number of components, a curve for each family, the winner ringed.
 
-    The best six families are in colour and the others in grey. Hollow crosses are fits with a degenerate component, which
-    never win. Values far above the others lie outside the panel, and a caption says so.
+    The best six families are in colour and the others in grey. A hollow point is a fit with a spurious component, which the
+    criterion cannot tell from a real one. Hollow crosses are no answer: collapsed, a saddle, or with copies or components that
+    hold no rows. Values far above the others lie outside the panel, and a caption says so.
 
     Parameters
     ----------
@@ -95,20 +96,20 @@ def plot_choices(result: Any, *, criterion_names: Sequence[str] | None = None, a
     Raises
     ------
     ValueError
-        When a criterion is not known, or no fit could win.
+        When a criterion is not known, or no fit is an answer.
     """
     selection = selection_of(result)
     names = _checked_names(selection, criterion_names)
     winner = _winner(selection)
     if winner is None:
-        raise ValueError("a winning family was expected, but no fit may win. plot_families shows all of them.")
+        raise ValueError("a winning family was expected, but no fit is an answer. plot_families shows all of them.")
     ax = new_axes() if ax is None else ax
     _draw_criteria(ax, [c for c in selection.candidates if c.family == winner.family], names)
     return ax
 
 
 def _winner(selection: Selection) -> Candidate | None:
-    """The best of those that may win."""
+    """The best of those that are an answer."""
     return next(iter(selection.ranking), None)
 
 
@@ -142,6 +143,8 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
         handles.append(_others_handle(len(others)))
     seen = [c.criterion for c in selection.ranking if colours[c.family] != GREY]
     hidden = _limit_to(ax, seen) if seen else ""
+    if spurious := [c for c in selection.ranking if c.fit is not None and not c.fit.is_sound]:
+        handles.append(_draw_hollow(ax, spurious, colours))
     crosses = [c for c in selection.candidates if not c.eligible and isfinite(c.criterion)]
     if crosses:
         handles.append(_draw_crosses(ax, crosses, colours))
@@ -150,7 +153,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
     best = (
         f"Best: {winner.family} with {winner.n_components} component{'s' * (winner.n_components > 1)}"
         if winner
-        else "No fit may win"
+        else "No fit is an answer"
     )
     headline(ax, best, "; ".join(filter(None, (_failures(selection), hidden))))
     _criterion_axes(ax, title_of(selection.criterion))
@@ -158,7 +161,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
 
 
 def _lowest(selection: Selection, family: str) -> tuple[float, str]:
-    """The best value that a family may win with; infinite when it has none. Ties go by name."""
+    """The best value of a family; infinite when it has none. Ties go by name."""
     return min((c.criterion for c in selection.ranking if c.family == family), default=float("inf")), family
 
 
@@ -168,7 +171,7 @@ def _over_k(selection: Selection, family: str) -> list[Candidate]:
 
 
 def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool) -> None:
-    """The eligible cells joined; a cell that may not win leaves a gap."""
+    """The answers joined; a cell that is none leaves a gap."""
     ax.plot(
         [c.n_components for c in cells],
         [c.criterion if c.eligible else np.nan for c in cells],
@@ -188,8 +191,17 @@ def _others_handle(n: int) -> Line2D:
     return Line2D([], [], color=GREY, linewidth=0.8, alpha=0.6, marker="o", markersize=2, label=name)
 
 
+def _draw_hollow(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
+    """White in the points of cells with a spurious component; the handle for the legend."""
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
+    for cell in cells:
+        size, above = (3, 2.5) if colours[cell.family] == GREY else (6, 5)
+        ax.plot(cell.n_components, cell.criterion, color=colours[cell.family], markersize=size, zorder=above, **look)
+    return Line2D([], [], color=GREY, markersize=6, label="a spurious component", **look)
+
+
 def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
-    """Cells that never win, at their value or at the edge they lie beyond; the handle for the legend."""
+    """Cells that are no answer, at their value or at the edge they lie beyond; the handle for the legend."""
     low, high = ax.get_ylim()
     margin = 0.015 * (high - low)
     for cell in cells:
@@ -197,14 +209,14 @@ def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str])
         grey = colours[cell.family] == GREY
         look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
         ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **look, zorder=2 if grey else 5)
-    return Line2D([], [], linestyle="", color=GREY, label="may not win", **_CROSS)
+    return Line2D([], [], linestyle="", color=GREY, label="no answer", **_CROSS)
 
 
 _CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
 
 
 def _limit_to(ax: Axes, values: Sequence[float]) -> str:
-    """Scale for the values that may win and are near the best: else one collapsed or poor fit turns all else into one line.
+    """Scale for the answers that are near the best: else one poor fit turns all else into one line.
 
     Returns what to say about the values that lie above.
     """
@@ -224,7 +236,7 @@ def _failures(selection: Selection) -> str:
 
 
 def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -> None:
-    """Several criteria of one family, over the cells that may win."""
+    """Several criteria of one family, over the cells that are an answer."""
     cells = sorted((c for c in cells if c.eligible), key=lambda c: c.n_components)
     handles: list[Line2D] = []
     circle: list[Line2D] = []

@@ -22,9 +22,9 @@ FEWEST = 4
 
 
 def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
-    """A bar for each distinct optimum of a search: as long as the starts and moves that ended there, the best on top.
+    """A bar for each distinct optimum of a search: as long as the starts and proposals that ended there, the best score on top.
 
-    Moves from another optimum are the hatched part. The paler a bar, the less its labels agree with those of the best (adjusted
+    Proposals from another optimum are the hatched part. The paler a bar, the less its labels agree with those of the best (adjusted
     Rand index).
 
     Parameters
@@ -37,17 +37,18 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     ax = new_axes() if ax is None else ax
     shown = report.optima[:MOST_BARS]
     places, colours = range(len(shown)), [_colour(optimum) for optimum in shown]
-    starts, moves = [optimum.n_starts for optimum in shown], [optimum.n_moves for optimum in shown]
+    starts, proposals = [optimum.n_starts for optimum in shown], [optimum.n_moves for optimum in shown]
     ax.barh(places, starts, color=colours, height=0.62, label="starts")
-    hatched = ax.barh(places, moves, left=starts, color="white", edgecolor=colours, hatch="////", height=0.62, label="moves")
+    look: dict[str, Any] = {"color": "white", "edgecolor": colours, "hatch": "////", "height": 0.62}
+    hatched = ax.barh(places, proposals, left=starts, label="proposals", **look)
     ax.bar_label(hatched, labels=[_agreement(optimum) for optimum in shown], padding=6, fontsize=9, color=INK)
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
-    longest = max((a + b for a, b in zip(starts, moves, strict=True)), default=1)
-    what = "starts (full) and moves (hatched)" if report.n_moves else "starts"
+    longest = max((a + b for a, b in zip(starts, proposals, strict=True)), default=1)
+    what = "starts (full) and proposals (hatched)" if report.n_moves else "starts"
     ax.set(xlabel=f"{what} that ended there", xlim=(0, 1.28 * max(longest, 1)), ylim=(max(len(shown), FEWEST) - 0.4, -0.6))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    tried = counted(report.n_starts, "start") + (f" and {counted(report.n_moves, 'move')}" if report.n_moves else "")
-    headline(ax, f"{tried}, {_optima(len(report.optima))}", "the others were left as too far behind, or did not end soundly")
+    tried = counted(report.n_starts, "start") + (f" and {counted(report.n_moves, 'proposal')}" if report.n_moves else "")
+    headline(ax, f"{tried}, {_optima(len(report.optima))}", "the others were left as too far behind, or did not come to rest")
     tidy(ax)
     ax.grid(visible=False, axis="y")
     return ax
@@ -72,7 +73,7 @@ def report_of(result: Any) -> StartReport:
 
 
 def _place(optimum: Optimum) -> str:
-    """How far below the best."""
+    """How far its score is below the best."""
     return "best" if optimum.gap <= 0 else f"{optimum.gap:.3g} below"
 
 

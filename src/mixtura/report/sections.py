@@ -286,13 +286,13 @@ def _certificate(study: Study) -> Markup:
         return tag("p", "This fit has no certificate of convergence: it was not the winner of a search that ended.")
     verdict = tag("p", certificate.verdict, class_="holds" if certificate.holds else "caution")
     parts = certificate.document()["components"]
-    heads = ["component", "weight", "rows (weight)", "distinct rows", "condition", "remark"]
+    heads = ["component", "weight", "rows (weight)", "effective parameters", "condition", "remark"]
     rows = [
         [
             part["component"],
             f"{part['weight']:.3f}",
             f"{part['count']:.1f}",
-            f"{part['distinct_rows']:.1f}" if isfinite(part["distinct_rows"]) else "-",
+            f"{part['effective_parameters']:.1f}" if isfinite(part["effective_parameters"]) else "-",
             f"{part['condition']:.3g}",
             _remark(part),
         ]
@@ -302,10 +302,9 @@ def _certificate(study: Study) -> Markup:
 
 
 def _remark(part: Mapping[str, Any]) -> str:
-    """What is wrong with a component, if anything."""
-    copy = f"copy of {component_name(part['copy_of'])}" if part["copy_of"] is not None else ""
+    """What is to be said of a component, if anything."""
     held = f"held back by the {part['boundary']}" if part["boundary"] else ""
-    return "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held, copy))) or "sound"
+    return "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held))) or "sound"
 
 
 def _starts(study: Study) -> Markup:
@@ -316,8 +315,9 @@ def _starts(study: Study) -> Markup:
     drawn = picture(
         plots.plot_starts(study.starts),
         f"{study.starts.n_starts} starts, {len(optima)} distinct optima",
-        "A bar for each distinct optimum: how many starts ended there, how far its log-likelihood is below the best, and how far "
-        "its labels agree with those of the best (adjusted Rand index).",
+        "A bar for each distinct optimum: how many starts (full) and proposals from another optimum (hatched) ended there, how far "
+        "its score is below the best, and how far its labels agree with those of the best (adjusted Rand index). The score is the "
+        "log-likelihood less the price of components that chance can place.",
     )
     return joined([tag("h3", "What became of the starts"), tag("p", study.starts.sentence), drawn])
 

@@ -266,7 +266,7 @@ function showCurve() {
     marker: {
       color: hue,
       size: runs.map((run) => (run.components === state.components ? 15 : 10)),
-      symbol: runs.map((run) => (run.eligible ? symbol : `${symbol}-open`)),
+      symbol: runs.map((run) => (!run.eligible ? "x-open" : run.sound ? symbol : `${symbol}-open`)),
     },
     hovertemplate: `K = %{x}: ${name} %{y:.2f}<extra></extra>`,
   }));

@@ -32,15 +32,15 @@ export function criteria(place, data) {
     if (focused) chart.querySelector(`[data-x="${chosen}"][data-line="${focused.line}"]`)?.focus();
     const cell = found.cells.find((one) => one.K === K);
     if (cell.means) plane.show({ rows: data.rows, names: data.names, colours: data.rows.map((place) => blended(sharesAt(cell, place))), mixture: cell });
-    caption.textContent = `K = ${K}: BIC ${number(cell.criteria.bic, 6)}, AIC ${number(cell.criteria.aic, 6)}${K === found.choices.bic ? ", the lowest BIC" : ""}${cell.eligible ? "" : ". It may not win: a component sits on a few rows, so its likelihood says nothing"}.`;
+    caption.textContent = `K = ${K}: BIC ${number(cell.criteria.bic, 6)}, AIC ${number(cell.criteria.aic, 6)}${K === found.choices.bic ? ", the lowest BIC" : ""}${cell.eligible ? "" : ". It is no answer: a component is empty, a copy of another, or collapsed"}.`;
     numbers.replaceChildren(allCriteria());
   }
 
   function allCriteria() {
     const names = Object.keys(found.titles);
     const rows = found.cells.map((cell) => [`${cell.K}${cell.eligible ? "" : "\u00a0†"}`, ...names.map((name) => mark(cell, name))]);
-    const barred = found.cells.every((cell) => cell.eligible) ? "" : " † may not win: a component sits on a few rows.";
-    const made = table(["K", ...names.map((name) => found.titles[name])], rows, `Lower is better in every column; the lowest that may win is bold.${barred}`);
+    const barred = found.cells.every((cell) => cell.eligible) ? "" : " † is no answer: a component is empty, a copy of another, or collapsed.";
+    const made = table(["K", ...names.map((name) => found.titles[name])], rows, `Lower is better in every column; the lowest of the answers is bold.${barred}`);
     found.cells.forEach((cell, i) => cell.K === chosen && made.tBodies[0].rows[i].classList.add("chosen"));
     found.cells.forEach((cell, i) => names.forEach((name, j) => found.choices[name] === cell.K && made.tBodies[0].rows[i].cells[j + 1].classList.add("lowest")));
     return made;

@@ -20,14 +20,14 @@ export function optima(place, data, complain) {
 
   async function renew() {
     found = await data.ask("optima", { K });
-    const { best, worst, search, log_likelihoods: ends, stuck, degenerate } = found;
+    const { best, worst, search, log_likelihoods: ends, stuck, unsound } = found;
     for (const name of ["worst", "search"]) {
       const mixture = found[name];
       planes[name].show({ rows: data.rows, names: data.names, colours: data.rows.map((place) => blended(sharesAt(mixture, place))), mixture });
     }
-    captions.worst.replaceChildren(element("b", {}, "A bad start"), ` ended at ${number(worst.log_likelihood, 7)}, ${number(best.log_likelihood - worst.log_likelihood, 3)} below the best that was seen, and calls itself converged.`);
-    captions.search.replaceChildren(element("b", {}, "mixtura's search"), ` ended at ${number(search.log_likelihood, 7)}${search.log_likelihood < best.log_likelihood - 0.01 ? `: ${number(best.log_likelihood - search.log_likelihood, 3)} below the best that was seen` : ", the best that was seen"}.`);
-    const lost = degenerate ? ` ${degenerate} more collapsed onto a few rows and do not count.` : "";
+    captions.worst.replaceChildren(element("b", {}, "A bad start"), ` ended at ${number(worst.log_likelihood, 7)}, ${number(best.score - worst.score, 3)} below the best that was seen, and calls itself converged.`);
+    captions.search.replaceChildren(element("b", {}, "mixtura's search"), ` ended at ${number(search.log_likelihood, 7)}${search.score < best.score - 0.01 ? `: ${number(best.score - search.score, 3)} below the best that was seen` : ", the best that was seen"}.`);
+    const lost = unsound ? ` ${unsound} more ended with a spurious component, which chance can place, and do not count.` : "";
     said.textContent = `${stuck} of ${ends.length} random starts got stuck below the best end that was seen (${number(best.log_likelihood, 7)}).${lost} Higher is better.`;
     bars.replaceChildren(barChart(ends, search.log_likelihood), element("figcaption", {}, `One bar for each random start, best first; the last one, in another colour, is the search. The lowest ended at ${number(Math.min(...ends, search.log_likelihood), 7)}, the highest at ${number(Math.max(...ends, search.log_likelihood), 7)}; the bars begin a little below.`));
   }
