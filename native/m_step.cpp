@@ -439,6 +439,23 @@ std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
     return -1;
 }
 
+// Whether some direction of a covariance lies below the floor, beyond rounding.
+bool is_below(const Mixture& mixture, const Numbers& floor) {
+    constexpr double almost = 1.0 - 1e-9;
+    const std::size_t size = mixture.size(), d = mixture.d;
+    const double highest = *std::max_element(floor.begin(), floor.end());
+    for (std::size_t f = 0; f < mixture.F; ++f) {
+        const double* values = &mixture.values[f * size];
+        if (mixture.form == Form::dense) {
+            if (!exceeds(values, d, almost, floor.data())) return true;
+        } else {
+            for (std::size_t j = 0; j < size; ++j)
+                if (values[j] <= almost * (mixture.form == Form::spherical ? highest : floor[j])) return true;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 const Law* law_named(const std::string& name) {
@@ -492,12 +509,22 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     }
     Evidence evidence = evidence_of(setting, m, shift);
     const bool has_floor = setting.has_floor();
-    if (has_floor) lift(evidence, setting.floor);
+    Evidence seen;
+    if (has_floor) {
+        if (law.shares_some) seen = evidence;
+        lift(evidence, setting.floor);
+    }
+    const bool bent = law.shares_some && evidence.lifted;
+    // What components share is at its maximum without a floor if that lies above the floor.
+    if (bent && law.estimate(seen, previous, out) && first_unsound(out, has_floor) < 0 && complete(out) < 0 &&
+        !is_below(out, setting.floor))
+        return -1;
+    if (bent) out.axes.clear();
     if (!law.estimate(evidence, previous, out)) return 0;
     std::ptrdiff_t singular = first_unsound(out, has_floor);
     if (singular < 0) singular = complete(out);
     if (singular >= 0) return singular;
-    if (law.shares_some && evidence.lifted && previous && !(fit(evidence, out) >= fit(evidence, *previous))) {
+    if (bent && previous && !(fit(seen, out) >= fit(seen, *previous))) {
         out.values = previous->values; // what components share may not be at its optimum for lifted evidence: never a step down
         out.axes = previous->axes;
         return complete(out);

@@ -19,7 +19,7 @@ from mixtura.stopping import RemainingGain, SmallChange
 def run(X, family, K, seed, **keywords):
     data = survey(X)
     start = RandomRows()(data, K, np.random.default_rng(seed))
-    return em(data, start, family, Regularisation(data.scale), **keywords)
+    return em(data, start, family, Regularisation(data.floor), **keywords)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -30,7 +30,7 @@ def test_the_objective_never_falls_and_covariances_stay_valid(family, seed, fait
     again = family.m_step(
         survey(faithful).backend.moments(survey(faithful).source, fit.mixture, family.needs),
         fit.mixture.covariance,
-        Regularisation(survey(faithful).scale),
+        Regularisation(survey(faithful).floor),
     )
     assert again.values.shape == fit.mixture.covariance.values.shape
 
@@ -40,7 +40,7 @@ def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     data = survey(X)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [
-        em(data, start, family, Regularisation(data.scale), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=leaps)
+        em(data, start, family, Regularisation(data.floor), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=leaps)
         for leaps in (False, True)
     ]
     assert fits[0].converged

@@ -39,13 +39,13 @@ def polished(X, name, K, weights=None, labels=None):
     data = survey(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    fit = em(data, start, FAMILIES[name], Regularisation(data.scale), stopping=RemainingGain(1e-9), max_iter=20_000)
+    fit = em(data, start, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-9), max_iter=20_000)
     return data, fit.mixture
 
 
 def resampled(X, name, K, method, seed=0, weights=None, labels=None, refit=Refit, **keywords):
     data, mixture = polished(X, name, K, weights, labels)
-    settings = refit(FAMILIES[name], Regularisation(data.scale))
+    settings = refit(FAMILIES[name], Regularisation(data.floor))
     return errors_from_replicates(data, mixture, settings, method, np.random.SeedSequence(seed), **keywords)
 
 
@@ -81,7 +81,7 @@ def compare(a: Parameters, b: Parameters, rtol: float) -> None:
 def test_bootstrap_errors_are_mclusts_within_monte_carlo_error(file, name, method):
     X, mixture, theirs = truth_of(file, name)
     data = survey(X)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     fit = em(data, mixture, FAMILIES[name], regularisation, stopping=RemainingGain(1e-6)).mixture
     found = errors_from_replicates(
         data, fit, Refit(FAMILIES[name], regularisation), method, np.random.SeedSequence(0), n_replicates=300
@@ -112,7 +112,7 @@ def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
     """To 1e-13 for faithful. The one-dimensional fits were stored half an iteration before the labels the refits began with,
     and these refits end after two steps."""
     X, mixture, theirs = truth_of(file, name)
-    regularisation = Regularisation(survey(X).scale)
+    regularisation = Regularisation(survey(X).floor)
     refits = []
     for i in range(len(X)):
         without = survey(np.delete(X, i, axis=0))
@@ -129,7 +129,7 @@ def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rto
     """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too small."""
     X, mixture, theirs = truth_of(file, name)
     data = survey(X)
-    settings = Refit(FAMILIES[name], Regularisation(data.scale))
+    settings = Refit(FAMILIES[name], Regularisation(data.floor))
     found = errors_from_replicates(data, mixture, settings, "jackknife", np.random.SeedSequence(0))
     assert found.n_used == len(X)
     compare(found.standard_errors, theirs["jk"], rtol)
@@ -180,7 +180,7 @@ def test_the_parametric_bootstrap_agrees_with_the_information(name):
     """On data from the fit's own family, in the limit of many rows."""
     X = stretched(1000, 4)
     data, mixture = polished(X, name, 2)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     curvature = errors_from_information(data, mixture, FAMILIES[name], regularisation)
     found = errors_from_replicates(
         data, mixture, Refit(FAMILIES[name], regularisation), "parametric", np.random.SeedSequence(0), n_replicates=150
@@ -224,7 +224,8 @@ def test_rows_that_a_resample_left_out_hold_no_component_up():
     assert isinstance(resample, Survey)
     block = next(iter(resample.distinct.blocks()))
     assert sorted(block.rows[block.weights > 0, 0]) == [0.0, 2.0, 4.0]
-    assert resample.resolution.tolist() == [1.0]
+    assert resample.floor is original.floor  # of the rows as they were recorded, however often each was drawn
+    assert original.floor[0] == pytest.approx(1 / 12)
 
 
 def test_weights_that_add_up_to_no_row_are_refused():
@@ -316,7 +317,7 @@ def test_intervals_are_percentiles_and_the_table_has_them(faithful):
 def test_membership_intervals_from_replicates_are_near_those_from_the_information(name):
     X = stretched(400, 4)
     data, mixture = polished(X, name, 2)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     rows = X[[0, 100, 300]] * 0.5 + X.mean(axis=0) * 0.5
     a = errors_from_information(data, mixture, FAMILIES[name], regularisation).memberships(rows, 0.9)
     b = resampled(X, name, 2, "parametric", n_replicates=100).memberships(rows, 0.9)

@@ -25,7 +25,8 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.priors import ConjugatePrior
 from mixtura.regularisation import Regularisation
-from mixtura.results import Degeneracy, StopReason
+from mixtura.results import StopReason
+from mixtura.soundness import Soundness
 from mixtura.stopping import RemainingGain
 from mixtura.survey import Survey
 from mixtura.walk import Steps
@@ -47,15 +48,15 @@ def three_clouds(seed: int = 1) -> np.ndarray:
 def regularised(kind: str, name: str, data: Survey) -> Regularisation:
     if kind == "prior":
         prior = ConjugatePrior(shrinkage=0.5).worked_out(name, K, data.mean, data.covariance, data.total)
-        return Regularisation(data.scale, prior=prior)
+        return Regularisation(data.floor, prior=prior)
     if kind == "ridge":
-        return Regularisation(data.scale, floor=0.0, ridge=0.1)
-    return Regularisation(data.scale, equal_weights=kind == "equal")
+        return Regularisation(np.zeros(3), ridge=0.1)
+    return Regularisation(data.floor, equal_weights=kind == "equal")
 
 
 def fitted(data: Survey, name: str, regularisation: Regularisation | None = None, **keywords):
     start = RandomRows()(data, K, np.random.default_rng(0))
-    return em(data, start, FAMILIES[name], regularisation or Regularisation(data.scale), **keywords)
+    return em(data, start, FAMILIES[name], regularisation or Regularisation(data.floor), **keywords)
 
 
 # ---- the gradient ----------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
     """The complete-data objective is all but quadratic there; what is measured is the gain of the observed one."""
     data = survey(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     steps = Steps(data, family, regularisation)
     here = steps.e_step(fit.mixture)
     after = steps.e_step(steps.m_step(here, fit.mixture))
@@ -116,7 +117,7 @@ def path_of(data: Survey, name: str) -> tuple[list[Mixture], list[float], float]
         values.append(iteration.log_likelihood)
 
     fit = fitted(data, name, max_iter=4000, callback=keep)
-    limit = em(data, fit, FAMILIES[name], Regularisation(data.scale), stopping=RemainingGain(1e-8), max_iter=20_000)
+    limit = em(data, fit, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-8), max_iter=20_000)
     assert fit.converged
     assert limit.converged
     return mixtures, values, limit.trace[-1]
@@ -126,7 +127,7 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
     data = survey(three_clouds())
     mixtures, values, limit = path_of(data, family.name)
     tolerance = RemainingGain().tolerance
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     last = certify(data, mixtures[-1], family, regularisation)
     assert last.holds, last.verdict
     assert last.basis == "rate"
@@ -139,7 +140,7 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
 
 def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family):
     data = survey(three_clouds())
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     end = certified(fitted(data, family.name, max_iter=4000), data, family, regularisation)
     assert end.stop is StopReason.CONVERGED
     assert end.certificate.holds
@@ -171,7 +172,7 @@ def test_one_column_and_one_component_are_certified(name, n_components):
 
 def test_a_claim_that_the_certificate_refutes_is_not_called_converged():
     data = survey(three_clouds())
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     claim = replace(fitted(data, "VVV", max_iter=4), stop=StopReason.CONVERGED, rate=0.5)
     fit = certified(claim, data, FAMILIES["VVV"], regularisation)
     assert fit.stop is StopReason.UNCERTIFIED
@@ -182,7 +183,7 @@ def test_a_claim_that_the_certificate_refutes_is_not_called_converged():
 def test_a_claim_without_a_rate_is_measured():
     data = survey(three_clouds())
     fit = fitted(data, "VVV", max_iter=4000)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     again = certified(replace(fit, rate=float("nan")), data, FAMILIES["VVV"], regularisation).certificate
     # Arnoldi's method ends when its value stands still to a twentieth of the distance to one.
     assert again.rate == pytest.approx(fit.rate, abs=0.1 * (1.0 - fit.rate))
@@ -209,7 +210,7 @@ def test_copies_are_named():
     data = survey(two_groups(400))
     whole = data.whole
     twins = Mixture(np.full(2, 0.5), np.repeat(whole.means, 2, axis=0), Dense(np.repeat(data.covariance[None], 2, axis=0), 2))
-    family, regularisation = FAMILIES["VVV"], Regularisation(data.scale)
+    family, regularisation = FAMILIES["VVV"], Regularisation(data.floor)
     found = certified(em(data, twins, family, regularisation), data, family, regularisation)
     assert found.stop is StopReason.COPIES
     assert found.certificate.copies == ((0, 1),)
@@ -230,7 +231,7 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
     X = four_mirrored_clouds()
     data = survey(X)
     start = Moments.of_labels(X, (X[:, 1] > 0).astype(int), None, np.zeros((2, 2)), Scatter.DENSE)
-    family, regularisation = FAMILIES[name], Regularisation(data.scale)
+    family, regularisation = FAMILIES[name], Regularisation(data.floor)
     fit = certified(em(data, start, family, regularisation, max_iter=2000), data, family, regularisation)
     assert fit.stop is StopReason.SADDLE
     assert fit.certificate.saddle
@@ -241,22 +242,20 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
     assert certified(claim, data, family, regularisation).stop is StopReason.SADDLE
 
 
-def test_a_spurious_component_is_flagged_with_its_bound():
+def test_rows_of_one_value_are_described_with_their_bound():
     X = np.concatenate([np.random.default_rng(0).standard_normal((100, 2)), np.full((10, 2), 5.0)])
     labels = np.repeat([0, 1], [100, 10])
-    words = r"component 1: its covariance is at the floor.* \(rows 100, 101, 102, 103, 104 and 5 more\)"
-    with pytest.warns(DegenerateWarning, match=words):
-        model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
-    sound, spurious = model.certificate_.components
-    assert not sound.spurious
+    model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
+    sound, point = model.certificate_.components
+    assert not sound.kind
     assert not sound.boundary
-    assert spurious.boundary == "floor"
-    assert "floor" in spurious.spurious
-    assert spurious.count == pytest.approx(10.0)
-    assert spurious.distinct_rows == pytest.approx(1.0)
-    assert sound.distinct_rows == pytest.approx(100.0)
+    assert point.boundary == "floor"
+    assert point.kind == "point mass"
+    assert point.reason.startswith("10 rows have exactly the value 5 in column 0 and 5 in column 1; its density is limited")
+    assert point.count == pytest.approx(10.0)
+    assert point.effective_parameters < 10.0 < 100.0 == pytest.approx(sound.count)
     assert model.certificate_.basis == "trace" or model.certificate_.rate < 1.0
-    assert "Spurious: component 1" in model.certificate_.verdict
+    assert "Point mass: component 1: 10 rows" in model.certificate_.verdict
     assert "The floor holds back component 1" in model.certificate_.verdict
 
 
@@ -302,8 +301,8 @@ def test_units_do_not_matter(name):
     values = mixture.covariance.values
     moved = values * (np.outer(units, units) if values.ndim == 3 else units**2)
     there = Mixture(mixture.weights, (mixture.means + shift) * units, type(mixture.covariance)(moved, K))
-    one = certify(data, mixture, family, Regularisation(data.scale))
-    other = certify(scaled, there, family, Regularisation(scaled.scale))
+    one = certify(data, mixture, family, Regularisation(data.floor))
+    other = certify(scaled, there, family, Regularisation(scaled.floor))
     # Sums of a few hundred rows agree to 1e-13; differences of moments over a deviation of 1e-5, and so rates, to 1e-7.
     assert other.gradient == pytest.approx(one.gradient, rel=1e-9)
     assert other.rate == pytest.approx(one.rate, abs=1e-6)
@@ -318,13 +317,12 @@ def test_weights_of_two_are_repeated_rows(family):
     X = three_clouds()
     mixture = fitted(survey(X), family.name, max_iter=10).mixture
     twice, doubled = survey(np.concatenate([X, X])), survey(X, np.full(len(X), 2.0))
-    one, other = (certify(data, mixture, family, Regularisation(data.scale), rate=0.5) for data in (twice, doubled))
+    one, other = (certify(data, mixture, family, Regularisation(data.floor), rate=0.5) for data in (twice, doubled))
     assert one.gradient == pytest.approx(other.gradient, rel=1e-10)
     for mine, theirs in zip(one.components, other.components, strict=True):
         assert mine.count == pytest.approx(theirs.count, rel=1e-12)
-        if not family.shares_all:
-            assert mine.distinct_rows == pytest.approx(theirs.distinct_rows, rel=1e-12)
-            assert mine.count == pytest.approx(2.0 * mine.distinct_rows, rel=0.2)
+        assert mine.kind == theirs.kind
+        assert mine.effective_parameters == pytest.approx(theirs.effective_parameters, rel=1e-6)
 
 
 def test_float32_rows_are_certified(backend):
@@ -339,7 +337,7 @@ def test_both_backends_see_the_same(family):
     X = three_clouds()
     mixture = fitted(survey(X, backend="reference"), family.name, max_iter=10).mixture
     found = [
-        certify(data, mixture, family, Regularisation(data.scale), rate=0.5).gradient
+        certify(data, mixture, family, Regularisation(data.floor), rate=0.5).gradient
         for data in (survey(X, backend="reference"), survey(X))
     ]
     assert found[0] == pytest.approx(found[1], rel=1e-10)
@@ -350,13 +348,16 @@ def test_both_backends_see_the_same(family):
 
 def test_components_keep_their_reports_in_another_order():
     data = survey(three_clouds())
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     fit = certified(fitted(data, "VVV", max_iter=4000), data, FAMILIES["VVV"], regularisation)
-    fit = replace(fit, degenerate=(Degeneracy(0, "planted"),))
+    planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 114.0, copies=((1, 2),))
+    fit = replace(fit, soundness=planted)
     moved = fit.in_order(np.array([2, 0, 1]))
     assert [part.component for part in moved.certificate.components] == [0, 1, 2]
     assert [part.weight for part in moved.certificate.components] == moved.mixture.weights.tolist()
-    assert moved.degenerate == (Degeneracy(1, "planted"),)
+    assert [(item.component, item.kind) for item in moved.findings] == [(1, "spurious"), (2, "copy")]
+    assert moved.soundness.copies == ((0, 2),)
+    assert moved.score == fit.score
     assert moved.log_likelihood == fit.log_likelihood
 
 
@@ -364,7 +365,7 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
     line = Spherical(np.ones(3), 3, 1)
     data = survey(two_groups(100, d=1))
     mixture = Mixture(np.full(3, 1 / 3), np.array([[0.0], [6.0], [0.0]]), line)
-    found = certify(data, mixture, FAMILIES["VII"], Regularisation(data.scale), rate=0.5)
+    found = certify(data, mixture, FAMILIES["VII"], Regularisation(data.floor), rate=0.5)
     assert found.copies == ((0, 2),)
     for order in itertools.permutations(range(3)):
         moved = found.in_order(order)
@@ -374,7 +375,7 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
 
 def test_a_document_holds_the_table_and_the_verdict():
     data = survey(three_clouds())
-    found = certify(data, fitted(data, "VVV", max_iter=10).mixture, FAMILIES["VVV"], Regularisation(data.scale))
+    found = certify(data, fitted(data, "VVV", max_iter=10).mixture, FAMILIES["VVV"], Regularisation(data.floor))
     assert [row["component"] for row in found.rows()] == [0, 1, 2]
     document = found.document()
     assert document["components"] == found.rows()
@@ -397,6 +398,6 @@ def test_many_rows_are_certified_without_sorting_them(monkeypatch):
     """A sample acquits healthy components, and to ask whether it is the whole must not look at the whole."""
     X = np.round(two_groups(20_000), 1)
     seen = survey(X)
-    fit = em(seen, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)), FAMILIES["VII"], Regularisation(seen.scale))
+    fit = em(seen, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)), FAMILIES["VII"], Regularisation(seen.floor))
     monkeypatch.setattr(type(seen.source), "distinct", lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source)
-    assert certified(fit, seen, FAMILIES["VII"], Regularisation(seen.scale)).certificate.holds
+    assert certified(fit, seen, FAMILIES["VII"], Regularisation(seen.floor)).certificate.holds

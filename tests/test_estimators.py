@@ -160,7 +160,7 @@ def test_a_common_factor_of_the_weights_changes_no_parameter_and_no_verdict(unit
     a, b = (GaussianMixture(2, tol=1e-8, init_params=labels).fit(faithful, sample_weight=weights * u) for u in (1.0, unit))
     np.testing.assert_allclose(a.means_, b.means_, rtol=1e-9)
     np.testing.assert_allclose(a.weights_, b.weights_, rtol=1e-9)
-    assert a.result_.degenerate == b.result_.degenerate == ()
+    assert a.result_.findings == b.result_.findings == ()
 
 
 def test_a_row_of_weight_zero_may_hold_anything(faithful):
@@ -314,7 +314,7 @@ def test_frames_name_the_column_with_gaps_or_text(faithful):
 
 def test_an_explicit_reg_covar_fits_what_the_default_refuses_and_warns():
     X = np.c_[two_groups(200), np.full(200, 5.0)]
-    with pytest.warns(DataWarning, match="column 2 is constant"), pytest.warns(DegenerateWarning):
+    with pytest.warns(DataWarning, match="column 2 is constant"):
         g = GaussianMixture(2, reg_covar=1e-6, random_state=0).fit(X)
     assert g.covariances_[0, 2, 2] == pytest.approx(1e-6)
     with pytest.raises(DataError, match=r"(?s)ill-defined.*column 2 is constant"):
@@ -337,7 +337,7 @@ def test_a_far_outlier_gets_a_flagged_component_of_its_own():
     with pytest.warns(DegenerateWarning, match="component"):
         g = GaussianMixture(2, random_state=0).fit(X)
     lonely = int(np.argmin(g.weights_))
-    assert [d.component for d in g.result_.degenerate] == [lonely]
+    assert [(item.component, item.kind) for item in g.result_.findings] == [(lonely, "spurious")]
     np.testing.assert_allclose(g.means_[1 - lonely], X[:250].mean(axis=0), rtol=1e-6)
 
 
@@ -423,13 +423,14 @@ def test_the_selector_keeps_every_cell_and_names_the_runner_up(faithful):
     np.testing.assert_array_equal(s.predict(faithful), s.best_estimator_.predict(faithful))
 
 
-def test_spikes_on_rounded_data_are_rows_with_a_reason_and_never_win():
+def test_rows_of_one_value_are_described_and_their_density_is_that_of_the_step():
     X = np.round(np.random.default_rng(0).standard_normal((300, 1)), 0)
-    s = GaussianMixtureSelector(range(1, 5), families=["VVV"], random_state=0).fit(X)
-    losers = [candidate for candidate in s.selection_.candidates if not candidate.eligible]
-    assert losers
-    assert all("degenerate" in candidate.reason for candidate in losers)
-    assert s.selection_.best.n_components == 1
+    g = GaussianMixture(4, random_state=0).fit(X)
+    held = [part for part in g.certificate_.components if part.boundary == "floor"]
+    assert held
+    assert all(part.kind == "point mass" for part in held)
+    assert all("its density is limited by the recorded step" in part.reason for part in held)
+    assert g.covariances_.min() == pytest.approx(1 / 12, rel=1e-6)
 
 
 def test_a_cell_that_cannot_be_fitted_is_a_row_with_a_reason():
@@ -501,8 +502,8 @@ def test_a_collapsed_cell_never_wins():
 
 
 @pytest.mark.parametrize("reg_covar", [1e-6, 0.2])
-def test_a_usual_reg_covar_does_not_make_healthy_components_degenerate(reg_covar):
-    assert GaussianMixture(2, reg_covar=reg_covar, random_state=0).fit(two_groups(300)).result_.degenerate == ()
+def test_a_usual_reg_covar_says_nothing_against_healthy_components(reg_covar):
+    assert GaussianMixture(2, reg_covar=reg_covar, random_state=0).fit(two_groups(300)).result_.findings == ()
 
 
 @pytest.mark.parametrize("bad", [{"reg_covar": -0.5}, {"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"n_threads": -1}], ids=str)
@@ -557,12 +558,15 @@ def test_an_interrupted_short_run_is_judged():
         result = GaussianMixture(4, random_state=0, callback=callback).fit(X).result_
     assert result.stop.name == "INTERRUPTED"
     from conftest import survey
-    from mixtura.degeneracy import degenerate_components
+    from mixtura.effective_parameters import soundness_of
     from mixtura.families import FAMILIES
     from mixtura.regularisation import Regularisation
 
-    data = survey(X)
-    assert result.degenerate == degenerate_components(result.mixture, FAMILIES["VVV"], Regularisation(data.scale), data)
+    data, family = survey(X), FAMILIES["VVV"]
+    moments = data.backend.moments(data.source, result.mixture, family.needs)
+    again = soundness_of(data, result.mixture, moments, family, Regularisation(data.floor))
+    np.testing.assert_allclose(result.soundness.effective, again.effective, rtol=1e-6)
+    assert [item.kind for item in result.findings] == [item.kind for item in again.findings]
 
 
 def test_wrong_lengths_lazy_frames_and_twin_names_are_refused_in_words(faithful):

@@ -9,11 +9,11 @@ import pytest
 
 from conftest import survey
 from mixtura import GaussianMixture
-from mixtura.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
 from mixtura.families import FAMILIES
-from mixtura.holdings import HELD, Holdings
 from mixtura.regularisation import Regularisation
-from mixtura.view import View
+from mixtura.search.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
+from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Holdings
+from mixtura.search.split_merge import View
 
 K, D = 10, 16
 CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np.eye(D)[K - 1]])
@@ -34,7 +34,7 @@ def planted():
 def trial(X, mixture, family="VVV"):
     data = survey(X)
     settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.scale), **settings)
+    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
 
 
 def gain_of_a_cut(tried: Trial, k: int) -> float:
@@ -43,7 +43,7 @@ def gain_of_a_cut(tried: Trial, k: int) -> float:
 
 def exchanged(X, mixture, **settings) -> Exchange | None:
     data = survey(X)
-    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.scale), np.random.default_rng(0), drawn=False, **settings)
+    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.floor), np.random.default_rng(0), drawn=False, **settings)
 
 
 def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):
@@ -124,19 +124,22 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
 # ---- what is held ------------------------------------------------------------------------------------------------------
 
 
-def test_holdings_are_what_a_view_of_all_memberships_holds(planted):
+def test_holdings_are_what_all_memberships_at_once_hold(planted):
     X, wrong, _ = planted
     data = survey(X)  # more rows than are seen at one time
-    held, view = Holdings.of(data, wrong.mixture_), View.of(data, wrong.mixture_)
-    np.testing.assert_allclose(held.losses, view.losses, rtol=1e-9)  # the same sums in another order
-    np.testing.assert_allclose(held.overlaps, view.overlaps, atol=1e-12)
+    held, shares = Holdings.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
+    with np.errstate(divide="ignore"):
+        losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(-wrong.mixture_.weights)
+    lengths = np.linalg.norm(shares, axis=0)
+    np.testing.assert_allclose(held.losses, losses, rtol=1e-9)  # the same sums in another order
+    np.testing.assert_allclose(held.overlaps, shares.T @ shares / np.outer(lengths, lengths), atol=1e-12)
     for k in range(K):
-        assert np.array_equal(held.places[k], np.flatnonzero(view.posteriors[:, k] > HELD))
-        np.testing.assert_allclose(held.shares[k], view.posteriors[held.places[k], k], rtol=1e-12)
-    rows, shares = held.of_group((0, 1))
+        assert np.array_equal(held.places[k], np.flatnonzero(shares[:, k] > HELD))
+        np.testing.assert_allclose(held.shares[k], shares[held.places[k], k], rtol=1e-12)
+    rows, both = held.of_group((0, 1))
     together = np.union1d(held.places[0], held.places[1])
     assert np.array_equal(rows, X[together])
-    assert shares.sum() == pytest.approx(held.shares[0].sum() + held.shares[1].sum())
+    assert both.sum() == pytest.approx(held.shares[0].sum() + held.shares[1].sum())
 
 
 def test_a_weight_of_two_is_a_repeated_row_in_what_is_held(faithful):

@@ -36,7 +36,7 @@ def fit(X, family, *, K=3, seed=0, weights=None, backend="auto", regularisation=
     data = survey(X, weights, backend)
     start = FromLabels(labels) if labels is not None else RandomResponsibilities()
     moments = start(data, K, np.random.default_rng(seed))
-    return em(data, moments, family, regularisation or Regularisation(data.scale), **keywords)
+    return em(data, moments, family, regularisation or Regularisation(data.floor), **keywords)
 
 
 def labels_for(X, K=3):
@@ -53,12 +53,17 @@ def test_likelihood_never_decreases(family, backend, seed, faithful):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"floor": 0.0, "ridge": 0.05}, {"floor": 0.2}, {"prior": pseudo_rows(20.0, np.ones(2))}, {"eigenvalue_ratio": 3.0}],
+    [
+        {"floor": np.zeros(2), "ridge": 0.05},
+        {"floor": np.full(2, 0.2)},
+        {"prior": pseudo_rows(20.0, np.ones(2))},
+        {"eigenvalue_ratio": 3.0},
+    ],
     ids=["ridge", "floor", "shrunk", "ratio"],
 )
 def test_the_objective_with_a_regularisation_never_decreases(family, settings):
     X = two_groups(300, apart=2)
-    regularisation = Regularisation(survey(X).scale, **settings)
+    regularisation = Regularisation(**{"floor": survey(X).floor, **settings})
     for seed in range(3):
         loop = fit(X, family, K=4, seed=seed, regularisation=regularisation, max_iter=100)
         # The recorded trace is a running maximum; EM would have ended at the first fall, so its length shows there was none.
@@ -71,7 +76,7 @@ def test_a_freer_family_never_fits_the_same_moments_worse(strict, free):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((80, 3)) * [1, 5, 0.2]
         moments = Moments.of(X, rng.dirichlet(np.ones(3), 80), np.zeros((3, 3)), Scatter.DENSE)
-        regularisation = Regularisation(X.var(axis=0), floor=0.0)
+        regularisation = Regularisation(np.zeros(X.shape[1]))
         fits = [FAMILIES[name].m_step(moments.summarised(FAMILIES[name].needs), None, regularisation) for name in (strict, free)]
         assert objective(moments, fits[0]) <= objective(moments, fits[1]) + 1e-10
 
@@ -80,7 +85,7 @@ def test_the_m_step_is_a_maximum(family):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((80, 2)) * [1, 3]
     moments = Moments.of(X, rng.dirichlet(np.ones(2), 80), np.zeros((2, 2)), Scatter.DENSE)
-    regularisation = Regularisation(X.var(axis=0), floor=0.0)
+    regularisation = Regularisation(np.zeros(X.shape[1]))
     best = objective(moments, family.m_step(moments.summarised(family.needs), None, regularisation))
     for _ in range(20):
         other = Moments.of(X, rng.dirichlet(np.ones(2), 80) + moments.counts / 80, np.zeros((2, 2)), Scatter.DENSE)
@@ -91,7 +96,7 @@ def test_the_floor_is_the_constrained_maximum():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((50, 3)) * [1, 1, 1e-3]
     moments = Moments.of(X, np.ones((50, 1)), np.zeros((1, 3)), Scatter.DENSE)
-    bounded = Regularisation(np.ones(3), floor=0.1)
+    bounded = Regularisation(np.full(3, 0.1))
     covariance = FAMILIES["VVV"].m_step(moments, None, bounded)
     assert np.linalg.eigvalsh(covariance.dense()[0]).min() == pytest.approx(0.1)
     for _ in range(50):
@@ -158,7 +163,7 @@ def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
 
 def test_the_answer_is_a_fixed_point(family, faithful):
     fitted = fit(faithful, family, labels=labels_for(faithful), stopping=RemainingGain(1e-9), max_iter=20000)
-    again = em(survey(faithful), fitted.mixture, family, Regularisation(survey(faithful).scale), max_iter=1)
+    again = em(survey(faithful), fitted.mixture, family, Regularisation(survey(faithful).floor), max_iter=1)
     np.testing.assert_allclose(again.mixture.means, fitted.mixture.means, rtol=1e-5)
 
 
@@ -184,7 +189,7 @@ def test_without_any_floor_a_collapse_names_the_component(family):
     data = survey(X)
     moments = moments_of_labels(data, 2, np.repeat([0, 1], 5))
     with pytest.raises(CollapseError, match="ill-defined empirical covariance"):
-        family.m_step(moments.summarised(family.needs), None, Regularisation(data.scale, floor=0.0))
+        family.m_step(moments.summarised(family.needs), None, Regularisation(np.zeros(2)))
 
 
 @pytest.mark.parametrize(("word", "guess"), [("ful", "full"), ("VVY", "VV"), ("spherica", "spherical"), ("dia", "diag")])

@@ -21,7 +21,7 @@ from mixtura.walk import Steps
 def fitted(X, name, K=2):
     """The steps of EM, and a fit that they leave where it is."""
     data = survey(X)
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, K, np.random.default_rng(0))
     rule = RemainingGain(1e-10)
     mixture = em(data, start, FAMILIES[name], regularisation, stopping=rule, max_iter=20_000, accelerated=True).mixture
@@ -82,14 +82,14 @@ def test_a_needle_is_no_saddle():
     covariances = np.stack([np.cov(part.T, bias=True) for part in parts])
     form = type(fitted(X, "VVV", 1)[1].covariance)
     start = Mixture(np.array([300, 8]) / 308, np.stack([part.mean(axis=0) for part in parts]), form(covariances, 2))
-    fit = em(data, start, FAMILIES["VVV"], Regularisation(data.scale), accelerated=True)
+    fit = em(data, start, FAMILIES["VVV"], Regularisation(data.floor), accelerated=True)
     assert fit.converged
     assert np.linalg.eigvalsh(fit.mixture.covariance.values[1]).min() < 1e-9
     assert jacobian_rate(fit, data) == pytest.approx(fit.rate, abs=0.05 * (1 - fit.rate))
 
 
 def jacobian_rate(fit, data) -> float:
-    return float(np.linalg.eigvals(jacobian(Steps(data, FAMILIES["VVV"], Regularisation(data.scale)), fit.mixture)).real.max())
+    return float(np.linalg.eigvals(jacobian(Steps(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)).real.max())
 
 
 def test_a_negative_count_has_no_moments():

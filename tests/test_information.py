@@ -61,12 +61,12 @@ def polished(X, name, K, labels=None, weights=None):
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
     # A gain of 1e-11 is a move of 5e-6 standard errors.
-    return data, em(data, start, FAMILIES[name], Regularisation(data.scale), stopping=RemainingGain(1e-11), max_iter=20_000).mixture
+    return data, em(data, start, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-11), max_iter=20_000).mixture
 
 
 def errors(X, name, K, kind="information", labels=None, weights=None, **keywords):
     data, mixture = polished(X, name, K, labels, weights)
-    return errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.scale), kind, **keywords)
+    return errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.floor), kind, **keywords)
 
 
 def compare(a: Parameters, b: Parameters, rtol: float) -> None:
@@ -79,7 +79,7 @@ def compare(a: Parameters, b: Parameters, rtol: float) -> None:
 
 SETTINGS = {
     "plain": {},
-    "ridge": {"floor": 0.0, "ridge": 0.3},
+    "ridge": {"ridge": 0.3},
     "shrunk": {"prior": "pseudo-rows"},
     "prior": {"prior": "conjugate"},
 }
@@ -89,11 +89,11 @@ def regularisation_named(settings, data, family, K):
     """The settings with their prior worked out for the data."""
     d = data.source.n_features
     if settings.get("prior") == "pseudo-rows":
-        return Regularisation(data.scale, prior=pseudo_rows(5.0, data.scale))
+        return Regularisation(data.floor, prior=pseudo_rows(5.0, data.scale))
     if settings.get("prior") == "conjugate":
         prior = ConjugatePrior(0.7, mean=np.full(d, 0.5)).worked_out(family, K, data.mean, data.covariance, data.total)
-        return Regularisation(data.scale, prior=prior)
-    return Regularisation(data.scale, **settings)
+        return Regularisation(data.floor, prior=prior)
+    return Regularisation(np.zeros(d) if settings else data.floor, **settings)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -145,7 +145,7 @@ def test_a_chart_has_as_many_coordinates_as_the_family_has_parameters(name, d):
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_the_gradient_vanishes_at_the_fit_and_the_scores_add_up_to_it(name, faithful):
     data, mixture = polished(faithful, name, 2, labels=(faithful[:, 0] > 3).astype(int))
-    found = information(data, mixture, FAMILIES[name], Regularisation(data.scale))
+    found = information(data, mixture, FAMILIES[name], Regularisation(data.floor))
     # The objective is within 1e-11 of its maximum, and its curvature is at most about n per coordinate.
     assert np.abs(found.gradient).max() < np.sqrt(2 * 1e-11 * len(faithful))
     assert (np.linalg.eigvalsh(found.observed[0]) > 0).all()
@@ -219,8 +219,8 @@ def test_a_round_component_is_no_obstacle_for_a_family_whose_covariance_is_free(
 def test_components_in_another_order_have_the_same_errors(faithful):
     data, mixture = polished(faithful, "VVV", 2, labels=(faithful[:, 0] > 3).astype(int))
     swap = np.array([1, 0])
-    a = errors_from_information(data, mixture, FAMILIES["VVV"], Regularisation(data.scale)).standard_errors
-    b = errors_from_information(data, mixture.select(swap), FAMILIES["VVV"], Regularisation(data.scale)).standard_errors
+    a = errors_from_information(data, mixture, FAMILIES["VVV"], Regularisation(data.floor)).standard_errors
+    b = errors_from_information(data, mixture.select(swap), FAMILIES["VVV"], Regularisation(data.floor)).standard_errors
     compare(a.each(lambda values: values[swap]), b, 1e-9)
 
 
@@ -257,7 +257,7 @@ def test_the_sandwich_is_near_mclusts_jackknife(file, name):
     fit = truth["fit"]
     covariance = np.array(fit["cov"])[: 1 if name == "EEE" else 2]
     data, mixture = survey(X), Mixture(np.array(fit["pro"]), np.array(fit["mean"]), Dense(covariance, 2))
-    found = errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.scale), "sandwich")
+    found = errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.floor), "sandwich")
     theirs = next(run["se"] for run in truth["runs"] if run["type"] == "jk")
     variance = np.array(theirs["variance"])[0] if name == "EEE" else np.array(theirs["variance"])
     np.testing.assert_allclose(found.weights, theirs["pro"], rtol=0.06)
@@ -336,7 +336,7 @@ def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
 
 
 def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
-    data, regularisation = survey(faithful), Regularisation(survey(faithful).scale)
+    data, regularisation = survey(faithful), Regularisation(survey(faithful).floor)
     mixture = any_mixture("VEV", 3, 2)
     free = information(data, mixture, Letters("VEV"), regularisation)
     fixed = information(data, mixture, Letters("VEV"), replace(regularisation, equal_weights=True))
@@ -369,7 +369,7 @@ def test_a_saddle_is_refused_in_words():
     means = X.mean(axis=0) + 1e-4 * np.sqrt(variance) * np.array([[-1.0, 0.0], [1.0, 0.0]])
     saddle = Mixture(np.array([0.5, 0.5]), means, Spherical(np.array([variance]), 2, 2))
     with pytest.raises(InferenceError, match=r"curves upwards along the mean of component .* a saddle, not a maximum"):
-        errors_from_information(data, saddle, FAMILIES["EII"], Regularisation(data.scale))
+        errors_from_information(data, saddle, FAMILIES["EII"], Regularisation(data.floor))
 
 
 def test_copies_are_refused_in_words():
@@ -377,15 +377,15 @@ def test_copies_are_refused_in_words():
     data = survey(X)
     copies = Mixture(np.array([0.5, 0.5]), np.full((2, 1), X.mean()), Dense(np.full((1, 1, 1), X.var()), 2))
     with pytest.raises(InferenceError, match="exact copies"):
-        errors_from_information(data, copies, FAMILIES["EEE"], Regularisation(data.scale))
+        errors_from_information(data, copies, FAMILIES["EEE"], Regularisation(data.floor))
 
 
-def test_a_degenerate_fit_is_refused_in_words():
+def test_a_spurious_component_is_refused_in_words():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), [[9.0], [9.0]]])
     data = survey(X)
     tiny = Mixture(np.array([50, 2]) / 52, np.array([[0.0], [9.0]]), Dense(np.array([[[1.0]], [[1e-12]]]), 2))
-    with pytest.raises(InferenceError, match=r"degenerate.*component 1.*Reduce n_components"):
-        errors_from_information(data, tiny, FAMILIES["VVV"], Regularisation(data.scale))
+    with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 1: .*Reduce n_components"):
+        errors_from_information(data, tiny, FAMILIES["VVV"], Regularisation(data.floor))
 
 
 def test_scores_of_too_few_rows_are_refused_in_words():
@@ -398,14 +398,14 @@ def test_axes_of_equal_length_are_refused_in_words():
     data = survey(two_groups(100, 2))
     round_ones = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [6.0, 6.0]]), Dense(np.stack([np.eye(2)] * 2), 2))
     with pytest.raises(InferenceError, match="equally long"):
-        errors_from_information(data, round_ones, Letters("VEV"), Regularisation(data.scale))
+        errors_from_information(data, round_ones, FAMILIES["VEV"], Regularisation(data.floor))
 
 
 def test_a_component_without_rows_is_refused_in_words():
     data = survey(two_groups(100, 2))
     empty = Mixture(np.array([0.5, 0.5, 1e-300]), np.array([[0.0, 0.0], [6.0, 6.0], [99.0, 0.0]]), Dense(np.eye(2)[None], 3))
-    with pytest.raises(InferenceError, match=r"say nothing about .*component 2"):
-        errors_from_information(data, empty, FAMILIES["EEE"], Regularisation(data.scale))
+    with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 2: it holds 0 rows"):
+        errors_from_information(data, empty, FAMILIES["EEE"], Regularisation(data.floor))
 
 
 def test_a_matrix_that_does_not_fit_is_refused_in_words(monkeypatch):

@@ -11,17 +11,21 @@ from sklearn.metrics import pairwise_distances_argmin
 from conftest import survey, two_groups
 from mixtura import initialisers
 from mixtura.backends import backend_named
+from mixtura.errors import DataError
 from mixtura.initialisers import (
     BY_NAME,
     DiscriminantKMeans,
     FromCentres,
     KMeansPlusPlus,
     KMeansStart,
+    RandomMeans,
     RandomRows,
+    SharedValues,
+    SmallGroup,
     View,
     discriminated,
 )
-from mixtura.search import DEFAULT_STARTS
+from mixtura.search.multistart import DEFAULT_STARTS
 from mixtura.sources import ArraySource, array
 from mixtura.survey import Survey
 
@@ -43,7 +47,7 @@ def test_every_start_shares_all_rows_among_filled_components(name, faithful):
     np.testing.assert_allclose(total, np.cov(faithful.T, bias=True) * len(faithful), rtol=1e-10)
 
 
-@pytest.mark.parametrize("start", DEFAULT_STARTS[:6], ids=lambda s: f"{s.name}-{s.space}")
+@pytest.mark.parametrize("start", [start for start in DEFAULT_STARTS if start != SharedValues()], ids=str)
 def test_the_same_seed_gives_the_same_start_in_any_units(start, faithful):
     a, b = draw(start, faithful), draw(start, faithful * [1e-7, 1e6])
     np.testing.assert_allclose(a.counts, b.counts)
@@ -64,7 +68,35 @@ def test_rows_of_weight_zero_attract_no_start():
     X = np.concatenate([two_groups(100), np.full((5, 2), 1e3)])
     weights = np.r_[np.ones(100), np.zeros(5)]
     for start in DEFAULT_STARTS:
-        assert np.abs(draw(start, X, K=2, weights=weights).means).max() < 20
+        if start != SharedValues():  # no value is shared here
+            assert np.abs(draw(start, X, K=2, weights=weights).means).max() < 20
+
+
+def test_rows_that_share_a_value_exactly_are_a_group_in_any_units():
+    X = two_groups(100)
+    X[:30, 1] = 0.0
+    for unit in (1.0, 1e-7):
+        moments = draw(SharedValues(), X * [1.0, unit])
+        assert moments.counts[-1] == 30
+        assert moments.scatter[-1, 1, 1] == 0.0
+    with pytest.raises(DataError, match="no value is shared by far more rows than any other"):
+        draw(SharedValues(), two_groups(100))
+
+
+def test_a_small_group_has_the_rows_of_a_rare_cluster():
+    X = two_groups(200)
+    sizes = [draw(SmallGroup(), X, K=4, seed=seed).counts[-1] for seed in range(20)]
+    assert min(sizes) >= 2 * (2 + 1)
+    assert max(sizes) <= 200 / (2 * 4)
+    assert len(set(sizes)) > 5
+
+
+def test_random_means_are_rows_under_one_covariance():
+    X = two_groups(200)
+    moments = draw(RandomMeans(), X, K=5)
+    assert np.abs(X[None] - moments.means[:, None]).sum(axis=2).min(axis=1).max() < 1e-12
+    spreads = moments.scatter / moments.counts[:, None, None]
+    np.testing.assert_allclose(spreads, np.broadcast_to(np.cov(X.T, bias=True) / 5, spreads.shape), rtol=1e-10)
 
 
 def test_given_centres_attract_the_nearest_rows_and_an_empty_one_keeps_its_place():

@@ -143,7 +143,7 @@ def test_a_fit_that_leaves_work_out_is_the_dense_fit_with_a_rare_component_too()
     fits = []
     for backend in (ReferenceBackend(), NativeBackend(2)):
         data = Survey(ArraySource(X, weights), backend)
-        fits.append(em(data, start, FAMILIES["VVV"], Regularisation(data.scale), stopping=SmallChange(0.0), max_iter=8))
+        fits.append(em(data, start, FAMILIES["VVV"], Regularisation(data.floor), stopping=SmallChange(0.0), max_iter=8))
     dense, quick = fits
     assert dense.mixture.weights[-1] == pytest.approx(3.0 / (10.0 * n), rel=1e-3)
     assert quick.trace == pytest.approx(dense.trace, rel=1e-12)

@@ -37,7 +37,6 @@ def in_cpp(family, moments: Moments, regularisation: Regularisation, previous: M
     """The M-step in C++, or the component that collapsed."""
     answer = extension.m_step(
         family.name,
-        regularisation.scale,
         regularisation.floor,
         regularisation.equal_weights,
         *flat_moments(moments.summarised(family.needs)),
@@ -68,7 +67,7 @@ def test_an_m_step_is_the_one_in_numpy(family, d, equal_weights):
     """To 1e-12: iterated laws end within 1e-12 in log volumes, and common axes within (3e-6)^2 = 1e-11 radians, of which variances
     see the square."""
     for seed in range(3):
-        moments, regularisation = moments_of(d, seed), Regularisation(np.ones(d), equal_weights=equal_weights)
+        moments, regularisation = moments_of(d, seed), Regularisation(np.full(d, 1e-12), equal_weights=equal_weights)
         first, theirs = (step(family, moments, regularisation) for step in (in_cpp, in_numpy))
         # Without previous axes the best of many starts is taken; d = 9 has minima that only rounding tells apart.
         if not (family.name in ("EVE", "VVE") and d == 9):
@@ -79,8 +78,8 @@ def test_an_m_step_is_the_one_in_numpy(family, d, equal_weights):
 
 def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
     moments = moments_of(3, 0)
-    for floor in (5.0, 50.0):
-        regularisation = Regularisation(np.array([1.0, 4.0, 0.5]), floor=floor)
+    for times in (5.0, 50.0):
+        regularisation = Regularisation(times * np.array([1.0, 4.0, 0.5]))
         previous = in_numpy(family, moments_of(3, 1), regularisation)
         ours, theirs = (step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy))
         if family.name not in ("EEV", "VEV"):  # eigenvalues lifted to one value have no axes of their own
@@ -88,6 +87,22 @@ def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
         evidence = regularisation.evidence(moments.summarised(family.needs), family.shares_all)
         assert evidence.lifted
         assert evidence.fit(ours.covariance) == pytest.approx(evidence.fit(theirs.covariance), rel=1e-11)
+
+
+@pytest.mark.parametrize("name", ["VEI", "VEE", "EEV", "VEV"])
+def test_a_floor_that_only_the_rows_of_one_component_reach_bends_nothing(name):
+    """Its own scatter is flat, but what it shares with the others keeps its covariance above the floor."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((92, 3)) @ (rng.standard_normal((3, 3)) + 2.0 * np.eye(3))
+    X[90:, 0] = 0.0
+    moments = Moments.of(X, np.eye(3)[np.r_[np.zeros(50, int), np.ones(40, int), 2, 2]], np.zeros((3, 3)), Scatter.DENSE)
+    family, floor, none = FAMILIES[name], Regularisation(np.full(3, 1e-3)), Regularisation(np.zeros(3))
+    assert floor.evidence(moments.summarised(family.needs), False).lifted
+    previous = in_numpy(family, moments_of(3, 1), floor)
+    free = in_numpy(family, moments, none, previous)
+    assert not floor.is_below_floor(free.covariance)
+    for step in (in_cpp, in_numpy):
+        assert_alike(step(family, moments, floor, previous), free, 1e-11)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL_FAMILIES if name not in ("EEV", "VEV")])
@@ -102,7 +117,7 @@ def test_an_empty_component_gives_the_m_step_of_numpy(name):
         first=moments.first * empty[:, None],
         second=moments.second * empty[:, None, None],
     )
-    regularisation = Regularisation(np.ones(2))
+    regularisation = Regularisation(np.full(2, 1e-12))
     assert_alike(in_cpp(family, moments, regularisation), in_numpy(family, moments, regularisation), 1e-11)
 
 
@@ -110,7 +125,7 @@ def test_without_a_floor_both_name_the_collapsed_component(family):
     X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 5, axis=0)
     labels = np.repeat([0, 1], 5)
     moments = Moments.of(X, np.eye(2)[labels], np.array([[0.0, 0.0], [1.0, 1.0]]), Scatter.DENSE)
-    regularisation = Regularisation(np.ones(2), floor=0.0)
+    regularisation = Regularisation(np.zeros(2))
     with pytest.raises(CollapseError) as collapse:
         in_numpy(family, moments, regularisation)
     assert in_cpp(family, moments, regularisation) == collapse.value.component
@@ -153,7 +168,7 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(X)) if kind == "weighted" else None
     data = survey(X, weights)
     start = KMeansStart()(data, 3, np.random.default_rng(1))
-    settings = (data, start, family, Regularisation(data.scale), SmallChange(0.0), accelerated, lambda: False)
+    settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), accelerated, lambda: False)
     ours, theirs = native_walk(*settings), slow_walk(*settings)
     assert ours is not None
     assert ours.onward(25, 1000) is theirs.onward(25, 1000)
@@ -165,7 +180,7 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
 def test_both_walks_measure_the_same_rate(family):
     data = survey(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
-    settings = (data, start, family, Regularisation(data.scale), SmallChange(0.0), False, lambda: False)
+    settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
     walks = native_walk(*settings), slow_walk(*settings)
     for walk in walks:
         walk.onward(15, 1000)
@@ -178,7 +193,7 @@ def test_both_walks_measure_the_same_rate(family):
 def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerated):
     data = survey(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
-    regularisation = Regularisation(data.scale)
+    regularisation = Regularisation(data.floor)
     optimum = em(data, start, FAMILIES["VVV"], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
     settings = (data, start, FAMILIES["VVV"], regularisation, RemainingGain(0.1), False, lambda: False)
     plain, *walks = native_walk(*settings), *(make(*settings[:5], accelerated, settings[6]) for make in (native_walk, slow_walk))
@@ -202,7 +217,7 @@ def test_both_walks_end_for_the_same_reason(family, stopping, accelerated, monke
     start = KMeansStart()(data, 3, np.random.default_rng(2))
 
     def fit():
-        return em(data, start, family, Regularisation(data.scale), stopping=stopping, max_iter=3000, accelerated=accelerated)
+        return em(data, start, family, Regularisation(data.floor), stopping=stopping, max_iter=3000, accelerated=accelerated)
 
     ours = fit()
     monkeypatch.setattr(em_module, "native_walk", lambda *_: None)
@@ -217,7 +232,7 @@ def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(fai
     data = survey(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
     seen = []
-    settings = (data, start, FAMILIES["VVV"], Regularisation(data.scale))
+    settings = (data, start, FAMILIES["VVV"], Regularisation(data.floor))
     watched = em(*settings, accelerated=True, callback=seen.append)
     alone = em(*settings, accelerated=True)
     assert watched.trace == alone.trace
@@ -229,7 +244,7 @@ def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(fai
 def test_a_fit_goes_on_where_it_ended_with_the_same_bits(faithful):
     data = survey(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
-    settings = (FAMILIES["VVE"], Regularisation(data.scale))
+    settings = (FAMILIES["VVE"], Regularisation(data.floor))
     whole = em(data, start, *settings, stopping=SmallChange(0.0), max_iter=30)
     half = em(data, start, *settings, stopping=SmallChange(0.0), max_iter=12)
     rest = em(data, half, *settings, stopping=SmallChange(0.0), max_iter=18)
@@ -246,7 +261,7 @@ def test_somebody_else_can_end_it():
         data,
         start,
         FAMILIES["VVV"],
-        Regularisation(data.scale),
+        Regularisation(data.floor),
         stopping=SmallGain(-1.0),
         max_iter=10**9,
         stopped=called_off.is_set,
@@ -264,7 +279,7 @@ def test_somebody_else_can_end_it():
 def test_what_cpp_does_not_know_python_does(settings, faithful):
     data = survey(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    walk = native_walk(data, start, FAMILIES["VVV"], Regularisation(data.scale, **settings), RemainingGain(), False, lambda: False)
+    walk = native_walk(data, start, FAMILIES["VVV"], Regularisation(data.floor, **settings), RemainingGain(), False, lambda: False)
     assert walk is None
 
 
@@ -276,8 +291,8 @@ def test_a_family_of_somebody_else_runs_on_its_own_m_step(faithful):
 
     data = survey(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    settings = (Regularisation(data.scale), SmallChange(0.0), False, lambda: False)
+    settings = (Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
     assert native_walk(data, start, Swollen(), *settings) is None
-    fit = em(data, start, Swollen(), Regularisation(data.scale), max_iter=1, stopping=SmallChange(0.0))
-    plain = em(data, start, FAMILIES["VVI"], Regularisation(data.scale), max_iter=0)
+    fit = em(data, start, Swollen(), Regularisation(data.floor), max_iter=1, stopping=SmallChange(0.0))
+    plain = em(data, start, FAMILIES["VVI"], Regularisation(data.floor), max_iter=0)
     assert fit.trace[0] < plain.trace[0]

@@ -16,7 +16,8 @@ from mixtura.covariance import Spherical
 from mixtura.criteria import ALL_CRITERIA, CRITERIA, bic
 from mixtura.mixture import Mixture
 from mixtura.resamples import folds_of, replicates, resampled
-from mixtura.results import Candidate, Degeneracy, FitResult, Selection, StopReason, strength_of
+from mixtura.results import Candidate, FitResult, Selection, StopReason, strength_of
+from mixtura.soundness import Soundness
 
 SEED = np.random.SeedSequence(0)
 
@@ -33,42 +34,22 @@ def cross_validated():
     return choose(two_groups(120), folds=5)
 
 
-# ---- what chance explains -------------------------------------------------------------------------------------------
+# ---- what may win ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def with_a_needle():
-    """Two groups, of which VVV finds a third component on four rows in line, so that its AIC is the lowest."""
-    return choose(two_groups(120), "aic").selection_
+def test_the_lowest_criterion_of_an_answer_wins_whatever_is_said_of_its_components():
+    X = np.r_[np.random.default_rng(0).standard_normal(60), 1e4][:, None]
+    selection = choose(X, ks=(1, 2), families=["VII"]).selection_
+    lowest = min(selection.candidates, key=lambda cell: cell.criterion)
+    assert selection.best is lowest
+    assert [(item.component, item.kind) for item in lowest.fit.findings] == [(1, "spurious")]
+    assert lowest.reason.startswith("spurious: component 1: ")
 
 
-def test_what_chance_explains_does_not_win_and_says_so(with_a_needle):
-    needle = min(with_a_needle.candidates, key=lambda cell: cell.criterion)
-    assert (needle.family, needle.n_components) == ("VVV", 3)
-    assert needle.is_sound
-    assert not needle.eligible
-    assert needle.reason == needle.fit.certificate.by_chance
-    assert needle.reason.startswith("chance explains component")
-    assert with_a_needle.best.n_components == 2
-    assert needle not in (with_a_needle.best, with_a_needle.runner_up, *with_a_needle.choices().values())
-    assert with_a_needle.rows()[-1]["reason"] == needle.reason
-    assert any("because chance explains a component: VVV with 3" in sentence for sentence in with_a_needle.sentences)
-
-
-def test_the_winner_and_the_runner_up_are_looked_at_and_what_was_passed_over(with_a_needle):
-    looked_at = [cell for cell in with_a_needle.candidates if cell.fit.certificate is not None]
-    passed_over = [cell for cell in with_a_needle.candidates if cell.by_chance]
-    for cell in (with_a_needle.best, with_a_needle.runner_up, *passed_over):
-        assert any(cell is one for one in looked_at)
-    assert len(looked_at) == 2 + len(passed_over)
-
-
-def test_where_chance_explains_every_cell_none_is_passed_over():
-    selection = choose(two_groups(120), ks=(3, 4), families=("VVV",)).selection_
-    assert all(cell.fit.certificate.by_chance for cell in selection.candidates)
-    assert [cell.eligible for cell in selection.candidates] == [True, True]
-    assert selection.best.criterion == min(cell.criterion for cell in selection.candidates)
-    assert "Chance explains" in selection.best.fit.certificate.verdict
+def test_the_winner_and_the_runner_up_carry_certificates_and_no_other_cell():
+    selection = choose(two_groups(120), "aic").selection_
+    looked_at = [cell for cell in selection.candidates if cell.fit.certificate is not None]
+    assert sorted(map(id, looked_at)) == sorted(map(id, (selection.best, selection.runner_up)))
 
 
 # ---- one table -----------------------------------------------------------------------------------------------------
@@ -94,18 +75,19 @@ def test_the_table_holds_the_functions_of_the_fit(cross_validated, name):
 @pytest.mark.parametrize("criterion", [*CRITERIA, "nec"])
 def test_any_criterion_decides(criterion):
     selection = choose(two_groups(120), criterion).selection_
-    assert selection.best.criterion == min(c.criteria[criterion] for c in selection.candidates if not c.by_chance)
+    assert selection.best.criterion == min(c.criteria[criterion] for c in selection.candidates)
     assert selection.best is selection.choices().get(criterion, selection.best)
     assert list(selection.rows()[0])[2] == criterion
 
 
+@pytest.mark.filterwarnings("ignore:X has 14 rows:mixtura.errors.DataWarning")
 def test_an_undefined_cell_is_a_row_that_says_so_and_cannot_win():
     selection = choose(two_groups(14, 2), "aicc").selection_
     undefined = [c for c in selection.candidates if c.fit and isnan(c.criteria["aicc"])]
     assert undefined
     for candidate in undefined:
         assert not candidate.eligible
-        assert candidate.fit.degenerate or candidate.reason.startswith("AICc is undefined")
+        assert candidate.fit.findings or candidate.reason.startswith("AICc is undefined")
         assert any("AICc is undefined" in note for note in candidate.notes)
     assert isfinite(selection.best.criterion)
 
@@ -123,8 +105,9 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
 @pytest.mark.slow
 def test_survey_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
-    cells = choose(X, sample_weight=w, sample_size="effective", folds=3).selection_.candidates
-    again = choose(X, sample_weight=w * 1e5, sample_size="effective", folds=3).selection_.candidates
+    # No more components than groups: above that optima are many and alike, and a search may end at either.
+    cells = choose(X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3).selection_.candidates
+    again = choose(X, ks=(1, 2), sample_weight=w * 1e5, sample_size="effective", folds=3).selection_.candidates
     size = w.sum() ** 2 / (w**2).sum()
     for c, d in zip(cells, again, strict=True):
         expected = -2 * c.fit.log_likelihood * size / w.sum() + c.fit.n_parameters * np.log(size)
@@ -185,21 +168,26 @@ def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
         assert one.criteria["cv"] == other.criteria["cv"]
 
 
-def test_a_cell_without_a_sound_fit_in_some_fold_says_so():
-    X = np.round(np.random.default_rng(0).standard_normal((300, 1)), 0)
+def test_a_cell_without_a_fit_in_some_fold_says_so():
+    X = np.repeat([0.0, 1.0, 2.0, 9.0], [20, 20, 20, 1])[:, None]  # without the nine there are too few values for three components
     selection = choose(X, "cv", families=["VVV"], folds=3).selection_
-    assert selection.best.n_components == 1
-    spiky = next(c for c in selection.candidates if c.n_components == 3)
-    assert isnan(spiky.criterion)
-    assert any("not cross-validated: without fold 1 of 3, degenerate" in note for note in spiky.notes)
+    assert selection.best.n_components < 3
+    lost = next(c for c in selection.candidates if c.n_components == 3)
+    assert isnan(lost.criterion)
+    assert not lost.eligible
+    assert any("not cross-validated: without fold " in note and "3 distinct rows are too few" in note for note in lost.notes)
 
 
 # ---- in words ------------------------------------------------------------------------------------------------------
 
 
-def cell(family, K, log_likelihood, n_parameters, degenerate=(), stop=StopReason.CONVERGED, reason=""):
+COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 100.0, copies=((0, 1),))
+
+
+def cell(family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""):
     mixture = Mixture(np.full(K, 1 / K), np.zeros((K, 1)), Spherical(np.ones(1), K, 1))
-    fit = FitResult(log_likelihood, 0.0, 0.0, 100.0, n_parameters, family, mixture, (log_likelihood,), 1, stop, 0.0, degenerate)
+    values = (log_likelihood, 0.0, 0.0, 100.0, n_parameters)
+    fit = FitResult(*values, family, mixture, (log_likelihood,), 1, stop, 0.0, soundness=soundness)
     return Candidate(family, K, fit, bic(fit), reason)
 
 
@@ -235,7 +223,7 @@ def test_a_selection_tells_its_outcome_and_every_exclusion():
         (
             cell("EEE", 2, -100.0, 5),
             cell("EEE", 3, -97.0, 7),
-            *(cell("VVV", K, 500.0, 9, (Degeneracy(0, "sits"),), reason="degenerate: component 1: sits") for K in (3, 5, 6, 7)),
+            *(cell("VVV", K, 500.0, 9, COPIES, reason="copy: component 1: it is a copy") for K in (3, 5, 6, 7)),
             Candidate("VVI", 4, None, float("nan"), "12 distinct rows are too few."),
             cell("VII", 2, -300.0, 5, stop=StopReason.MAX_ITER, reason=StopReason.MAX_ITER.value),
         ),
@@ -246,7 +234,7 @@ def test_a_selection_tells_its_outcome_and_every_exclusion():
     assert others[0].startswith(
         "1 of 8 candidates could not be fitted: VVI with 4. For example, VVI with 4 components: 12 distinct"
     )
-    assert others[1].startswith("4 of 8 candidates may not win because of degenerate components: VVV with 3, 5-7.")
+    assert others[1].startswith("4 of 8 candidates may not win: VVV with 3, 5-7. For example, VVV with 3 components: copy: ")
     assert others[2].startswith("1 of 8 candidates did not converge: VII with 2.")
 
 
@@ -257,7 +245,7 @@ def test_other_criteria_get_no_word_from_kass_and_raftery():
 
 
 def test_nobody_may_win_is_said():
-    lost = Selection("bic", (cell("VVV", 2, 500.0, 9, (Degeneracy(0, "sits"),)),))
+    lost = Selection("bic", (cell("VVV", 2, 500.0, 9, COPIES),))
     assert lost.sentences[0] == "No candidate may win."
     assert isnan(lost.gap)
 

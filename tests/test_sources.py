@@ -110,10 +110,4 @@ def test_a_row_that_came_twice_is_one_row_of_weight_two():
     sample = ArraySource(numbered(3), np.array([1.0, 8.0, 1.0])).sample(5, np.random.default_rng(0))
     assert sample.weights is not None
     assert sample.weights.max() >= 3
-    assert not sample.resolution().any()  # no values that only look as if they repeated
-
-
-def test_gaps_are_those_between_distinct_values():
-    source = ArraySource(np.array([[0.0, 5.0], [0.5, 5.0], [0.5, 5.0], [2.0, 5.0]]))
-    assert source.gaps().tolist() == [0.5, np.inf]
-    assert source.resolution().tolist() == [0.5, 0.0]
+    assert len(sample.X) == len(np.unique(sample.X, axis=0))

@@ -81,7 +81,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         (:class:`mixtura.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
         changes by less in one iteration.
     reg_covar : float or None, default=None
-        None: a floor of 1e-12 relative to the columns' variances, so that a change of units changes nothing, and stated
+        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a column was recorded (nor
+        1e-12 of the column's robust variance), and stated
         shrinkage where rows are no more than columns. A number is added to the diagonal, as in
         scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
         (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
@@ -587,7 +588,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Raises
         ------
         mixtura.errors.InferenceError
-            Where there are none, with the reason: a degenerate component, copies, a saddle, a flat direction, no maximum.
+            Where there are none, with the reason: a spurious component, copies, a saddle, a flat direction, no maximum.
 
         Examples
         --------
@@ -701,7 +702,7 @@ def _like(rows: Rows, values: Array) -> Rows:
 
 
 def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
-    """The numbers of the rows (m,) that each of some components is the most probable one for; degenerate ones hold few."""
+    """The numbers of the rows (m,) that each of some components is the most probable one for."""
     found: list[list[Labels]] = [[] for _ in components]
     for block in ArraySource(rows).blocks():
         for part in block.cut(ROWS_AT_ONCE):

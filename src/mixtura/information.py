@@ -402,7 +402,7 @@ def errors_from_information(
     Raises
     ------
     InferenceError
-        Where there are no standard errors: a degenerate component, copies, a saddle, a direction that the data say nothing
+        Where there are no standard errors: a spurious component, copies, a saddle, a direction that the data say nothing
         about, or a fit too far from the maximum. The message says which and what to do.
     """
     refuse_unsound(mixture, family, regularisation, survey)

@@ -12,7 +12,7 @@ import numpy as np
 from mixtura.arrays import Array, Rows
 
 SAME_VALUE = 1e-9
-"""Values closer than this part of the column's span are one value: 0.1 + 0.2 and 0.3."""
+"""Values closer than this part of the column's spread are one value: 0.1 + 0.2 and 0.3."""
 
 SINGLE = 2.0**-22
 """Decimal numbers that were once written in float32 miss their grid by less than this part of the largest."""
@@ -87,10 +87,17 @@ def _distinct(column: Array, weights: Array | None) -> tuple[Array, Array]:
     """Distinct values in order, and how often each occurs."""
     order = np.argsort(column, kind="stable")
     ordered = column[order]
-    span = ordered[-1] - ordered[0]
-    first = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > SAME_VALUE * span]))
     occurs = np.ones(len(column)) if weights is None else weights[order]
+    first = np.flatnonzero(np.concatenate([[True], np.diff(ordered) > SAME_VALUE * _spread(ordered, occurs)]))
     return ordered[first], np.add.reduceat(occurs, first)
+
+
+def _spread(ordered: Array, occurs: Array) -> float:
+    """The interquartile range of the rows, or of their distinct values: one of 1e12 must not make one value of all others."""
+    running = np.cumsum(occurs)
+    low, high = ordered[running.searchsorted((0.25 * running[-1], 0.75 * running[-1]))]
+    below, above = np.quantile(np.unique(ordered), (0.25, 0.75))
+    return float(max(high - low, above - below))
 
 
 def _largest_step(grid: Array, rows: Array) -> float:

@@ -35,6 +35,9 @@ RATIO_ROUNDING = 1e-9
 
 NEAR_RATIO = 1e-6
 
+FLOOR_ROUNDING = 1e-9
+"""What rounding may take off an eigenvalue that is held at the floor."""
+
 UNRESOLVED = 1e-15
 """Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means nothing."""
 
@@ -204,6 +207,10 @@ class Regularisation:
         traces = np.array([(covariance.whiten(k, identity) ** 2).sum() for k in range(forms)])
         weights = mixture.weights * np.maximum(np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny)
         return Mixture(weights, mixture.means, covariance)
+
+    def is_below_floor(self, covariance: Covariance) -> bool:
+        """Whether some direction of a covariance lies below the floor, beyond rounding."""
+        return self.has_floor and bool(below(covariance, np.full(len(covariance.values), 1.0 - FLOOR_ROUNDING), self.floor).any())
 
     # ---- the smallest directions, in units of the data ----------------------------------------------------------
 

@@ -212,7 +212,7 @@ def errors_from_replicates(
     Raises
     ------
     InferenceError
-        When the fit is degenerate, a saddle or not a maximum of these rows, or fewer than two replicates can be used.
+        When the fit has a spurious component, is a saddle or not a maximum of these rows, or fewer than two replicates can be used.
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
     """

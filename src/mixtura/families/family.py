@@ -7,6 +7,7 @@ A family's name says which of them are Equal, Varying or the Identity, in the or
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -83,23 +84,37 @@ class CovarianceFamily:
         """Covariances from moments; see :class:`mixtura.protocols.Family`.
 
         Where the estimate is the average itself, floor and bound are exact when put into the evidence. Where components share
-        part of it they make a proposal, which is taken only if the objective does not fall.
+        part of it, the estimate without a floor is the maximum if it lies above the floor. Otherwise they make a proposal, which is
+        taken only if the objective does not fall.
         """
         evidence = regularisation.evidence(moments, self.shares_all)
         if not self.shares_some:
             return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
+        seen = evidence
+        if evidence.lifted:
+            seen = replace(regularisation, floor=np.zeros_like(regularisation.floor)).evidence(moments, self.shares_all)
+            try:
+                free, bent = self._proposal(seen, previous, regularisation)
+                if not bent and not regularisation.is_below_floor(free):
+                    return free
+            except CollapseError:  # the floor is what holds it up
+                pass
+        proposal, bent = self._proposal(evidence, previous, regularisation)
+        if not (bent or evidence.lifted) or previous is None or previous.values.shape != proposal.values.shape:
+            return proposal
+        return proposal if not regularisation.allows(previous) or seen.fit(proposal) >= seen.fit(previous) else previous
+
+    def _proposal(self, evidence: Evidence, previous: Covariance | None, regularisation: Regularisation) -> tuple[Covariance, bool]:
+        """The estimate from evidence, and whether the bound on the eigenvalues changed it."""
         try:
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # singular evidence: the check says so
                 proposal = regularisation.check(self.estimate(evidence, previous))
         except np.linalg.LinAlgError:
             raise CollapseError(0) from None  # what all components share is singular
-        bent = evidence.lifted
-        if regularisation.eigenvalue_ratio is not None:
-            drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio, self.name)
-            bent, proposal = bent or drawn is not proposal, drawn
-        if bent and previous is not None and previous.values.shape == proposal.values.shape and regularisation.allows(previous):
-            return proposal if evidence.fit(proposal) >= evidence.fit(previous) else previous
-        return proposal
+        if regularisation.eigenvalue_ratio is None:
+            return proposal, False
+        drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio, self.name)
+        return drawn, drawn is not proposal
 
     def __repr__(self) -> str:
         return self.name
