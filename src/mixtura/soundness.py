@@ -8,9 +8,10 @@ prediction, since such a component harms no forecast. So it is priced. With the 
     score = log L - sum_k max(0, p_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
 
 A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance
-can place it anywhere pays BIC's price for all that it has. What is reported is the optimum of the likelihood itself. A component
-with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies and components without rows are no
-answer at all, and never outrank one. The measurements behind the rule are told in docs/decisions/0020.
+can place it anywhere pays BIC's price for all that it has (ten for each of its rows at most). What is reported is the optimum of
+the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies
+and components without rows are no answer at all, and never outrank one. The measurements behind the rule are told in
+docs/decisions/0020.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from math import log
 import numpy as np
 
 from mixtura.arrays import Array
+
+MOST_A_ROW = 10.0
+"""Parameters that a row is charged BIC's price for at most. Chance alignments take three or four for each of their rows; a far
+outlier takes hundreds wherever it is put, and a component that it widens is no better than one of its own."""
 
 EMPTY = 0.5
 """A component that holds less than half a row is empty."""
@@ -74,7 +79,7 @@ class Soundness:
         """What the score takes off the log-likelihood."""
         over = self.effective > self.counts
         excess = np.maximum(self.effective - self.counts, 0.0).sum()
-        charged = (self.support * self.effective)[over].sum()
+        charged = (self.support * np.minimum(self.effective, MOST_A_ROW * self.counts))[over].sum()
         return self.unit * float(excess + 0.5 * log(max(self.total, 1.0)) * charged)
 
     @property
