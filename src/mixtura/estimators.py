@@ -19,7 +19,7 @@ from mixtura.certificate import Certificate
 from mixtura.certification import certified, certify
 from mixtura.criteria import aic, bic, icl
 from mixtura.em import Callback, Start
-from mixtura.errors import DegenerateWarning
+from mixtura.errors import DataWarning, DegenerateWarning
 from mixtura.families import family_named
 from mixtura.information import Kind, errors_from_information
 from mixtura.initialisers import (
@@ -246,7 +246,9 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         d, K = survey.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         constraints = door.constraints_of(self)
-        door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
+        remark = door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
+        if remark:
+            warnings.warn(remark, DataWarning, stacklevel=3)
         regularisation = door.regularisation_for(family, survey, K, constraints)
         with calm(len(rows)):
             begin = self._opening(rows, survey, family, kept, given)

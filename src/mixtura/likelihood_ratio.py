@@ -31,7 +31,7 @@ from sklearn.base import BaseEstimator
 from mixtura import validation as door
 from mixtura.arrays import Array
 from mixtura.em import Start
-from mixtura.errors import CollapseError, DataError
+from mixtura.errors import CollapseError, DataError, DataWarning
 from mixtura.families import family_named
 from mixtura.initialisers import Initialiser
 from mixtura.mixture import Mixture
@@ -314,7 +314,9 @@ def sequential_likelihood_ratio_test(
     constraints = door.constraints_of(
         SimpleNamespace(reg_covar=reg_covar, prior=prior, eigenvalue_ratio=eigenvalue_ratio, equal_weights=equal_weights)
     )
-    door.check_data(survey, family, first, constraints)
+    remark = door.check_data(survey, family, first, constraints)
+    if remark:
+        warnings.warn(remark, DataWarning, stacklevel=3)
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
     protocol = Protocol(family, usual_starts(n_starts), plan, constraints)
     return run_tests(

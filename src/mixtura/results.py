@@ -230,13 +230,15 @@ class Candidate:
     criterion : float
         What the selection judges by; NaN for a failed cell, and where the criterion is undefined.
     reason : str
-        Why the cell may not win, or that it did not converge; empty when all is well.
+        Why the cell may not win, that it did not converge, or what is special about it; empty when all is well.
     criteria : mapping of str to float
         Every criterion that was computed, by name.
     notes : tuple of str
         Why some of them are NaN.
     starts : StartReport or None
         What the search behind the fit saw.
+    remark : str
+        What the data made of the model: too few rows for its covariances, which are shrunk, and the like.
     """
 
     family: str
@@ -247,6 +249,7 @@ class Candidate:
     criteria: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     starts: StartReport | None = None
+    remark: str = ""
 
     @property
     def eligible(self) -> bool:
@@ -257,6 +260,11 @@ class Candidate:
     def is_answer(self) -> bool:
         """Whether it is fitted, not collapsed, no saddle, and without copies or components that hold no rows."""
         return self.fit is not None and self.fit.is_answer
+
+    @property
+    def is_spurious(self) -> bool:
+        """Whether chance can place one of its components."""
+        return self.fit is not None and any(item.kind == "spurious" for item in self.fit.findings)
 
     @property
     def title(self) -> str:
@@ -421,7 +429,9 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     kinds = {
         "could not be fitted": [c for c in candidates if c.fit is None],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
-        "did not converge": [c for c in candidates if c.eligible and c.reason],
+        "did not converge": [c for c in candidates if c.eligible and c.fit and not c.fit.converged],
+        "have a component that chance can place": [c for c in candidates if c.eligible and c.is_spurious],
+        "have too few rows for full covariances, which are shrunk": [c for c in candidates if c.eligible and c.remark],
     }
     return [
         f"{len(cells)} of {len(candidates)} candidates {kind}: {_listed(cells)}. {_reasons(cells)}"

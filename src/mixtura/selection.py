@@ -211,7 +211,7 @@ def _cell(
     try:
         drawn = begin()
         warm = grid.warm.get((family.name, K))
-        check_data(survey, family, K, grid.constraints)
+        remark = check_data(survey, family, K, grid.constraints)
         regularisation = regularisation_for(family, survey, K, grid.constraints)
         drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
         found = search_from(drawn, survey, family, regularisation, plan, stopped)
@@ -223,8 +223,8 @@ def _cell(
         stopped.set()
     criteria, notes = judge.criteria(fit, family)
     value = criteria[grid.criterion]
-    reason = _reason(fit) or notes.get(grid.criterion, "")
-    return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report)
+    reason = _reason(fit) or notes.get(grid.criterion, "") or remark
+    return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark)
 
 
 def _reason(fit: FitResult) -> str:

@@ -18,7 +18,7 @@ from mixtura.arrays import Labels, Rows
 from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
 from mixtura.criteria import check_criterion
-from mixtura.errors import DegenerateWarning
+from mixtura.errors import DataWarning, DegenerateWarning
 from mixtura.estimators import GaussianMixture
 from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import Mixture
@@ -284,6 +284,15 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
                 setattr(best, name, getattr(self, name))
         if not fit.converged:
             warnings.warn(f"The chosen model is {fit.stop.value}.", ConvergenceWarning, stacklevel=4)
+        if winner.remark:
+            warnings.warn(f"Of the chosen model: {winner.remark}", DataWarning, stacklevel=4)
+        spurious = [item for item in fit.findings if item.kind == "spurious"]
+        if spurious:
+            warnings.warn(
+                f"The chosen model has {len(spurious)} spurious component(s): {spurious[0].reason}. Try stricter families.",
+                DegenerateWarning,
+                stacklevel=4,
+            )
         return best
 
     @property

@@ -5,7 +5,6 @@ Every message has three parts: what was expected, what came, what to do.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -18,7 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
-from mixtura.errors import ILL_DEFINED, DataError, DataWarning
+from mixtura.errors import ILL_DEFINED, DataError
 from mixtura.few_rows import Shrinkage, shrinkage_for
 from mixtura.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.masked import refuse_masked
@@ -368,11 +367,11 @@ def _shrinkage(family: Family, survey: Survey, K: int, constraints: Constraints)
     return shrinkage_for(survey, family, K)
 
 
-def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> None:
-    """Raise or warn where the data cannot carry this family with K components.
+def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> str:
+    """Refuse data that cannot carry this family with K components; what a person must know of others, empty where there is nothing.
 
     Without ``reg_covar`` such data are refused. With a positive one, or with a prior whose scale is not singular itself, they are
-    fitted with a :class:`DataWarning`, because that then decides the answer.
+    fitted, and that then decides the answer.
     """
     n = survey.source.n_rows
     if n < K:
@@ -382,8 +381,7 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
         )
     cause = _too_few_distinct(survey, K) or _hidden_by_outliers(survey, names) or _without_spread(survey, family, names)
     if cause is None:
-        _say_shrunk(survey, family, K, constraints)
-        return
+        return _shrunk(survey, family, K, constraints)
     reg_covar = constraints.reg_covar
     if reg_covar:
         what = f"With reg_covar={reg_covar:g} it is fitted all the same, and that number decides the answer."
@@ -391,7 +389,7 @@ def check_data(survey: Survey, family: Family, K: int, constraints: Constraints,
         what = "With this prior it is fitted all the same, and the prior decides the answer."
     else:
         raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
-    warnings.warn(f"{cause} {what}", DataWarning, stacklevel=4)
+    return f"{cause} {what}"
 
 
 def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
@@ -507,19 +505,18 @@ def _are_combinations(rows: Array) -> bool:
     return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
 
 
-def _say_shrunk(survey: Survey, family: Family, K: int, constraints: Constraints) -> None:
+def _shrunk(survey: Survey, family: Family, K: int, constraints: Constraints) -> str:
+    """How far full covariances are shrunk, in words."""
     shrinkage = _shrinkage(family, survey, K, constraints)
     if shrinkage is None:
-        return
+        return ""
     n, d = survey.source.n_rows, survey.source.n_features
     parts, each = ("", "covariance") if K == 1 else (f" for {K} components", "covariance" if family.shares_all else "component")
-    warnings.warn(
+    return (
         f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), which need {d + 1} rows each to be "
         f"non-singular and some times as many to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per {each} "
         "had been seen, spread like the rows within groups with independent columns. Consider covariance_type='diag' (VVI), "
-        "fewer columns or components, or more rows; reg_covar=0 switches this off.",
-        DataWarning,
-        stacklevel=5,
+        "fewer columns or components, or more rows; reg_covar=0 switches this off."
     )
 
 
