@@ -14,7 +14,7 @@ from mixtura.side_by_side import matched_labels, plot_comparison
 def clouds():
     rng = np.random.default_rng(0)
     near = rng.normal(size=(160, 3)) + 12 * np.repeat([[0.0], [1.0]], 80, axis=0) * [1.0, 0.0, 1.0]
-    return np.concatenate([near, [[60.0, -60.0, 60.0]]])
+    return np.concatenate([near, [[30.0, -30.0, 30.0]]])
 
 
 @pytest.fixture(scope="module")

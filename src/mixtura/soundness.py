@@ -8,7 +8,7 @@ prediction, since such a component harms no forecast. So it is priced. With the 
     score = log L - sum_k max(0, p_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
 
 A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance
-can place it anywhere pays BIC's price for all that it has (ten for each of its rows at most). What is reported is the optimum of
+can place it anywhere pays BIC's price for all that it has (a hundred a row at most). What is reported is the optimum of
 the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies
 and components without rows are no answer at all, and never outrank one. The measurements behind the rule are told in
 docs/decisions/0020.
@@ -25,9 +25,9 @@ import numpy as np
 
 from mixtura.arrays import Array
 
-MOST_A_ROW = 10.0
-"""Parameters that a row is charged BIC's price for at most. Chance alignments take three or four for each of their rows; a far
-outlier takes hundreds wherever it is put, and a component that it widens is no better than one of its own."""
+MOST_A_ROW = 100.0
+"""Parameters that a row is charged BIC's price for at most. Chance alignments take three or four for each of their rows; a gross
+outlier takes thousands wherever it is put, and a component that it widens is no better than one of its own."""
 
 EMPTY = 0.5
 """A component that holds less than half a row is empty."""
