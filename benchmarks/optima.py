@@ -8,8 +8,8 @@ benchmarks/optima_best.json holds the highest score (src/mixtura/soundness.py) t
 (benchmarks/frame/hunt.py); ``--update SECONDS`` goes on hunting for so long in each cell, and only ever raises an entry. Every fit
 is polished under the same floor to the same tight tolerance; it has reached the optimum when no more than 0.01 of the score is
 missing. Up to the K that BIC picks from the table that is the aim. Above it optima are many and alike, and an answer has to be
-sound and within five. scikit-learn's GaussianMixture has VVV, EEE, VVI and VII alone; it runs with one start and with ten, and from
-two seeds where rows times components are more than 20,000. Sets of 100 components are in the table, but not on this page by default.
+sound and within five. scikit-learn's GaussianMixture has VVV, EEE, VVI and VII alone; it runs with one start and with ten, from two
+seeds where rows times components are more than 20,000. Sets of 100 components are in the table, but not on this page by default.
 
 *K by BIC.* The plain loop of a student, K = 1 .. 7 with full covariances: ours, scikit-learn's with one start and with ten,
 mclust's VVV; and our selector, over VVV and on the stretched groups over all families. On stretched groups (20 draws each), rare
