@@ -386,7 +386,7 @@ def draw(table: Table, figure: Figure) -> None:
         axes.grid(color=PALE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[-1].legend(loc="upper left", frameon=True, edgecolor=PALE, fontsize=8)
+    figure.axes[-1].legend(loc="center left", frameon=True, edgecolor=PALE, fontsize=8)
 
 
 def update(names: Sequence[str], seconds: float) -> None:
