@@ -26,10 +26,11 @@ from matplotlib.figure import Figure
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
-from mixtura.covariance import Dense
+from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.effective_parameters import soundness_of
 from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import Mixture
+from mixtura.moments import Scatter
 from mixtura.regularisation import Regularisation
 from mixtura.sources import ArraySource
 from mixtura.survey import Survey
@@ -114,12 +115,21 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         _, model, G, value, *numbers = line.split()
         K, values = int(G), np.array([float(number) for number in numbers])
         weights, means, covariances = values[:K], values[K : K + K * d].reshape(K, d), values[K + K * d :]
-        mixture = Mixture(weights, means, Dense(np.ascontiguousarray(covariances.reshape(K, d, d)), K))
         family = family_named(model)
+        mixture = Mixture(weights, means, in_form(family.needs, family.shares_all, covariances.reshape(K, d, d)))
         moments = survey.backend.moments(survey.source, mixture, family.needs)
         if soundness_of(survey, mixture, moments, family, Regularisation(survey.floor)).is_sound:
             return seconds, -float(value), f"{model} {K}"
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are spurious"
+
+
+def in_form(needs: Scatter, shared: bool, covariances: np.ndarray) -> Covariance:
+    """Full matrices (K,d,d) as a family stores them."""
+    K, values = len(covariances), np.ascontiguousarray(covariances[:1] if shared else covariances)
+    diagonals = np.ascontiguousarray(np.einsum("kjj->kj", values))
+    if needs is Scatter.TRACE:
+        return Spherical(diagonals[:, 0].copy(), K, covariances.shape[1])
+    return Diagonal(diagonals, K) if needs is Scatter.DIAGONAL else Dense(values, K)
 
 
 def row(page: Page, table: Table, name: str, starts: int | None, repeats: int, seed: int, threads: int) -> None:

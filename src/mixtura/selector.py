@@ -32,8 +32,9 @@ from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.underflow import underflow_is_nought
 
-PER_CELL = Effort(fits=0.5, least=6e6)
-"""What the local search of one cell may cost: a part of that of a single fit, since there are a hundred cells."""
+PER_CELL = Effort(fits=0.5, least=2.5e6)
+"""What the local search of one cell may cost: a part of that of a single fit, since there are a hundred cells. With 6e6 wine
+took 60 s in place of 34, for the same winner; iris 11 in place of 8."""
 
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
