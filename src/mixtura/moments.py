@@ -42,16 +42,6 @@ class Scatter(Enum):
         outer = weights[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
         return np.asarray(outer.sum(axis=0) if self is Scatter.TOTAL else outer)
 
-    def shaped(self, covariances: Array) -> Array:
-        """Covariances (..., d, d) as they are known from so much detail."""
-        if self in (Scatter.TOTAL, Scatter.DENSE):
-            return covariances
-        d = covariances.shape[-1]
-        spreads = np.einsum("...dd->...d", covariances)
-        if self is Scatter.TRACE:
-            spreads = np.broadcast_to(spreads.mean(axis=-1, keepdims=True), spreads.shape)
-        return np.asarray(spreads[..., None] * np.eye(d))
-
     def of_matrix(self, matrix: Array) -> Array:
         """What of a matrix (d,d) one component keeps."""
         return np.asarray({"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix))
