@@ -67,9 +67,9 @@ class LocalSearch:
     log: list[Run] = field(default_factory=list)
     spent: float = 0.0
 
-    def go(self, effort: Effort, seed: np.random.SeedSequence) -> None:
-        """Rounds, until one finds nothing better or the effort is spent."""
-        rng, end = np.random.default_rng(seed), monotonic() + effort.seconds
+    def go(self, effort: Effort, rng: np.random.Generator) -> None:
+        """Rounds, until no optimum near the best one is left or the effort is spent."""
+        end = monotonic() + effort.seconds
         work = effort.work(self.runs.survey.source.n_rows, self.best.n_components, self.best.n_iter)
 
         def over_time() -> bool:
@@ -86,8 +86,9 @@ class LocalSearch:
             if origin is None or over():
                 return
             left.append(origin.objective)
-            self._try(made(View.of(self.runs.survey, origin.mixture).perturbed(rng)))
-            for smaller in self._smaller(origin):
+            view = View.of(self.runs.survey, origin.mixture)
+            self._try(made(view.perturbed(rng)))
+            for smaller in self._smaller(view):
                 for proposals in self._splits(smaller, rng):
                     if over():
                         return
@@ -105,9 +106,9 @@ class LocalSearch:
 
     # ---- one component less, one more --------------------------------------------------------------------------
 
-    def _smaller(self, fit: FitResult) -> list[FitResult]:
+    def _smaller(self, view: View) -> list[FitResult]:
         """The best optima of one component less, each reached by taking one out."""
-        race = raced(self.runs, removals(View.of(self.runs.survey, fit.mixture)), -inf, told=False)
+        race = raced(self.runs, removals(view), -inf, told=False)
         self._pay(race.fitted)
         ended = [fit for fit in race.fitted if fit.soundness]
         return sorted(ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
@@ -128,12 +129,11 @@ class LocalSearch:
             if fit.soundness is not None:
                 self._keep(fit)
 
-    def _keep(self, fit: FitResult) -> bool:
-        """An end; whether it is the best one so far."""
+    def _keep(self, fit: FitResult) -> None:
+        """An end, perhaps the best one so far."""
         self.found.append(fit)
-        better = fit.is_answer and (not self.best.is_answer or fit.score > self.best.score + self.runs.same)
-        self.best = fit if better else self.best
-        return better
+        if fit.is_answer and (not self.best.is_answer or fit.score > self.best.score + self.runs.same):
+            self.best = fit
 
     def _pay(self, fits: Sequence[FitResult]) -> None:
         n = self.runs.survey.source.n_rows

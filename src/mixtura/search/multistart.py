@@ -112,6 +112,11 @@ class Raced:
     fits: list[FitResult | FailedStart]
     leaders: list[int]
 
+    @classmethod
+    def apart(cls, fits: Sequence[FitResult | FailedStart]) -> Raced:
+        """Runs of which none was taken for another."""
+        return cls(list(fits), list(range(len(fits))))
+
     @property
     def fitted(self) -> list[FitResult]:
         """Those that were followed to their end, once each."""
@@ -144,7 +149,8 @@ def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True) 
             if isinstance(fit, FitResult):
                 fits[i] = fit
             elif isinstance(was, FitResult):  # it fails there, or is called off, and stays where it was
-                fits[i] = replace(was, stop=StopReason.COLLAPSED)
+                called_off = fit.reason == StopReason.INTERRUPTED.value
+                fits[i] = replace(was, stop=StopReason.INTERRUPTED if called_off else StopReason.COLLAPSED)
         length *= 2
 
 

@@ -66,18 +66,16 @@ def _each(runs: Runs, starts: Sequence[Start], names: Sequence[str]) -> SearchRe
     """Every start to its end."""
     legs = [Leg(i, start) for i, start in enumerate(starts)]
     fits = runs.of(legs, runs.plan.stopping, runs.plan.max_iter, judge=True)
-    race = Raced(fits, list(range(len(fits))))
-    return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(race, names, runs)))
+    return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(Raced.apart(fits), names, runs)))
 
 
 def _exchanged(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:
     """Many components on a sample: the best of some short runs, its components exchanged; the end is sought on more rows."""
     fits = runs.of([Leg(i, start) for i, start in enumerate(starts)], runs.short, SHORT)
-    log = noted(Raced(fits, list(range(len(fits)))), names, runs)
+    log = noted(Raced.apart(fits), names, runs)
     best = best_of(fits, runs.same)
-    rng = np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH)))
-    new = exchanged_on_a_sample(runs, best, rng)
-    log += noted(Raced(list(new), list(range(len(new)))), ["exchange"] * len(new), runs, moved=True)
+    new = exchanged_on_a_sample(runs, best, _own_generator(seed))
+    log += noted(Raced.apart(new), ["exchange"] * len(new), runs, moved=True)
     end = runs.judged(new[-1] if new else best)
     return SearchResult(end, (*fits, end), tuple(log))
 
@@ -88,12 +86,16 @@ def _screened(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: n
     log, fits = noted(race, names, runs), list[FitResult | FailedStart](race.fits)
     best = runs.judged(best_of(fits, runs.same))
     if runs.plan.effort is not None and best.n_components > 1 and not runs.stopped.is_set():
-        own = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH))
         local = LocalSearch(runs, best, [fit for fit in race.fitted if fit.soundness])
         known = len(local.found)
-        local.go(runs.plan.effort, own)
+        local.go(runs.plan.effort, _own_generator(seed))
         log, fits = [*log, *local.log], [*fits, *local.found[known:]]
     return SearchResult(_polished(runs, fits), tuple(fits), tuple(log))
+
+
+def _own_generator(seed: np.random.SeedSequence) -> np.random.Generator:
+    """For what follows the starts; it draws what no start draws."""
+    return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, LOCAL_SEARCH)))
 
 
 def _polished(runs: Runs, fits: list[FitResult | FailedStart]) -> FitResult:
