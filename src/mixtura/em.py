@@ -190,9 +190,9 @@ def _climb(
                 break
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
-    if stop.converged or stop is StopReason.SADDLE:
-        stop = _no_answer(walk, survey) or stop
     found = _result(walk, survey, family, regularisation, stop, judge)
+    if stop.converged or stop is StopReason.SADDLE:
+        found = replace(found, stop=_no_answer(found, survey) or stop)
     return replace(found, rate=looks[-1].rate) if looked == walk.n_iter else found
 
 
@@ -209,11 +209,12 @@ def _standstill(mixture: Mixture, rate: float, regularisation: Regularisation) -
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
-def _no_answer(walk: Walk, survey: Survey) -> StopReason | None:
+def _no_answer(fit: FitResult, survey: Survey) -> StopReason | None:
     """Where EM cannot leave though it is no optimum of so many components: copies, and components without rows."""
-    if (walk.moments.counts < EMPTY * survey.row_weight).any():
+    assert fit.moments is not None
+    if (fit.moments.counts < EMPTY * survey.row_weight).any():
         return StopReason.EMPTY
-    return StopReason.COPIES if copies_of(walk.mixture) else None
+    return StopReason.COPIES if copies_of(fit.mixture) else None
 
 
 def _result(walk: Walk, survey: Survey, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool) -> FitResult:

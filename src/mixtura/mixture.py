@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.covariance import Covariance
@@ -113,7 +112,12 @@ class Mixture:
 @underflow_is_nought
 def log_density(log_joint: Array) -> Array:
     """log-sum-exp over the components: ``log p(x_i)`` from ``(m,K)``."""
-    return np.asarray(logsumexp(log_joint, axis=1)) if log_joint.size else np.zeros(len(log_joint))
+    if not log_joint.size:
+        return np.zeros(len(log_joint))
+    top = log_joint.max(axis=1)
+    top[~np.isfinite(top)] = 0.0
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.exp(log_joint - top[:, None]).sum(axis=1)) + top)
 
 
 @underflow_is_nought

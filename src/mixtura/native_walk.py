@@ -142,6 +142,7 @@ class _NativeWalk:
 
     def __init__(self, walk: Any, kind: Scatter, stopped: Stopped) -> None:
         self._walk, self._kind, self._stopped = walk, kind, stopped
+        self._mixture: Mixture | None = None
 
     @property
     def n_iter(self) -> int:
@@ -169,7 +170,9 @@ class _NativeWalk:
 
     @property
     def mixture(self) -> Mixture:
-        return mixture_from(self._walk.mixture())
+        if self._mixture is None:
+            self._mixture = mixture_from(self._walk.mixture())
+        return self._mixture
 
     @property
     def moments(self) -> Moments:
@@ -194,6 +197,7 @@ class _NativeWalk:
     def onward(self, most: int, next_look: int) -> Event:
         if self._stopped():
             raise KeyboardInterrupt
+        self._mixture = None
         return Event(self._walk.onward(most, next_look, self._stopped))
 
     def follow(self, rule: StoppingRule) -> None:

@@ -31,6 +31,9 @@ SMALLER = 2
 AT_ONCE = 16
 """Proposals between two looks at what is spent; a constant, so that the number of workers changes nothing."""
 
+REFOUND = 12
+"""Runs to the best optimum after which no better one is looked for: starts, and proposals that change its components."""
+
 COST_OF_A_RUN = 50_000
 """What a run costs beside its iterations, in rows times components."""
 
@@ -55,6 +58,8 @@ class LocalSearch:
     best : FitResult
     found : list of FitResult
         Every end, in the order in which they were found.
+    times : int
+        Runs that led to the best optimum.
     log : list of Run
         What became of every proposal.
     spent : float
@@ -64,6 +69,7 @@ class LocalSearch:
     runs: Runs
     best: FitResult
     found: list[FitResult] = field(default_factory=list)
+    times: int = 1
     log: list[Run] = field(default_factory=list)
     spent: float = 0.0
 
@@ -76,7 +82,7 @@ class LocalSearch:
             return monotonic() >= end or self.runs.stopped.is_set()
 
         def over() -> bool:
-            return self.spent >= work or over_time()
+            return self.spent >= work or self.times >= REFOUND or over_time()
 
         if are_many(self.best.n_components):
             self._exchanges(rng, over_time)
@@ -87,12 +93,12 @@ class LocalSearch:
                 return
             left.append(origin.objective)
             view = View.of(self.runs.survey, origin.mixture)
-            self._try(made(view.perturbed(rng)))
             for smaller in self._smaller(view):
                 for proposals in self._splits(smaller, rng):
                     if over():
                         return
                     self._try(proposals)
+            self._try(made(view.perturbed(rng)))
 
     def _origin(self, left: Sequence[float]) -> FitResult | None:
         """The best optimum that was not left yet, if its score is near the best one: where another may be hidden behind it."""
@@ -128,12 +134,14 @@ class LocalSearch:
         for fit in race.fitted:
             if fit.soundness is not None:
                 self._keep(fit)
+        led = race.reached(self.best.score, 2 * self.runs.same)
+        self.times += sum(at_best and name != "perturbed" for at_best, name in zip(led, names, strict=True))
 
     def _keep(self, fit: FitResult) -> None:
         """An end, perhaps the best one so far."""
         self.found.append(fit)
         if fit.is_answer and (not self.best.is_answer or fit.score > self.best.score + self.runs.same):
-            self.best = fit
+            self.best, self.times = fit, 0
 
     def _pay(self, fits: Sequence[FitResult]) -> None:
         n = self.runs.survey.source.n_rows

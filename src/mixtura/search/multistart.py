@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from math import nan
 from typing import TypeAlias
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from mixtura.arrays import Labels
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
@@ -46,6 +47,12 @@ DEFAULT_STARTS: tuple[Initialiser, ...] = (
 )
 """Kinds of start that fail on different data: k-means on stretched clusters, whitening on round ones, trees on large overlap; only
 small groups and shared values lead to rare clusters and to rows with one value exactly."""
+
+FIRST_STARTS = 7
+"""Kinds of start that are drawn first, one of each kind: the others only where these do not agree."""
+
+AGREED, AGREEMENT = 6, 2 / 3
+"""Starts agree on the best optimum when so many, and this part of them, have reached it: no more are drawn."""
 
 FIRST_ROUND = 40
 """Iterations of the first round after the short runs; each further one is twice as long."""
@@ -85,11 +92,35 @@ def named_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, se
     """
     if K == 1:
         return [("all rows", survey.whole)]
+    return _drawn(list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), survey, K)
+
+
+def starts_in_turn(
+    initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence
+) -> tuple[list[Named], Callable[[], list[Named]]]:
+    """The first few of :func:`named_starts`, and what draws the others."""
+    if K == 1:
+        return [("all rows", survey.whole)], list
+    kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
+
+    def others() -> list[Named]:
+        with suppress(DataError):
+            return _drawn(kinds[FIRST_STARTS:], survey, K)
+        return []
+
+    try:
+        return _drawn(kinds[:FIRST_STARTS], survey, K), cache(others)
+    except DataError:
+        return _drawn(kinds, survey, K), list
+
+
+def _drawn(kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], survey: Survey, K: int) -> list[Named]:
+    """The starts of those kinds that can start K components; DataError where none can."""
     starts: list[Named] = []
     refusal: DataError | None = None
-    for draw, child in zip(initialisers, seed.spawn(len(initialisers)), strict=True):
+    for draw, seed in kinds:
         try:
-            starts.append((draw.name, draw(survey, K, np.random.default_rng(child))))
+            starts.append((draw.name, draw(survey, K, np.random.default_rng(seed))))
         except DataError as error:
             refusal = error
     if refusal is not None and not starts:
@@ -107,15 +138,29 @@ def draw_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, see
 
 @dataclass(frozen=True, eq=False)
 class Raced:
-    """What became of some starts: their fits, and for each the number of the one with which it was the same early on."""
+    """What became of some starts: their fits, and for each the number of the one with which it was the same early on.
+
+    Attributes
+    ----------
+    fits : list of FitResult or FailedStart
+    leaders : list of int
+    early : list of float
+        Their objectives early on, by which they are told apart; NaN where there is none.
+    """
 
     fits: list[FitResult | FailedStart]
     leaders: list[int]
+    early: list[float]
 
     @classmethod
     def apart(cls, fits: Sequence[FitResult | FailedStart]) -> Raced:
         """Runs of which none was taken for another."""
-        return cls(list(fits), list(range(len(fits))))
+        return cls(list(fits), list(range(len(fits))), [nan] * len(fits))
+
+    def reached(self, score: float, same: float) -> list[bool]:
+        """Which runs ended at this score, or were the same as one that did."""
+        ended = [isinstance(fit, FitResult) and fit.soundness is not None and abs(fit.score - score) <= same for fit in self.fits]
+        return [ended[leader] for leader in self.leaders]
 
     @property
     def fitted(self) -> list[FitResult]:
@@ -123,15 +168,18 @@ class Raced:
         return [fit for i, fit in enumerate(self.fits) if self.leaders[i] == i and isinstance(fit, FitResult)]
 
 
-def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True) -> Raced:
+def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, known: Raced | None = None) -> Raced:
     """All starts run shortly, and then in rounds of growing length as long as they may reach the best score.
 
     A score is never above the likelihood, so a run whose likelihood cannot reach ``level`` is dropped. Each end raises the level
-    for the next round.
+    for the next round. Runs of starts that were ``known`` before are not made again.
     """
-    fits = [_begun(fit) for fit in runs.of([Leg(i, start) for i, start in enumerate(starts)], runs.short, SHORT, told=told)]
-    leaders = _leaders(fits, runs.same)
-    running, length = [i for i, leader in enumerate(leaders) if leader == i], FIRST_ROUND
+    known = known or Raced([], [], [])
+    legs = [Leg(i, start) for i, start in enumerate(starts, start=len(known.fits))]
+    fits = [*known.fits, *(_begun(fit) for fit in runs.of(legs, runs.short, SHORT, told=told))]
+    early = [*known.early, *(fit.objective if isinstance(fit, FitResult) else nan for fit in fits[len(known.fits) :])]
+    leaders = _leaders(early, runs.same)
+    running, length = [leg.number for leg in legs if leaders[leg.number] == leg.number], FIRST_ROUND
     while True:
         for i in running:
             fit = fits[i]
@@ -142,9 +190,9 @@ def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True) 
             i for i in running if isinstance(fit := fits[i], FitResult) and _goes_on(runs, fit) and not runs.hopeless(fit, level)
         ]
         if not running or runs.stopped.is_set():
-            return Raced(fits, leaders)
-        legs = [Leg(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]
-        for i, fit in zip(running, runs.of(legs, runs.compared, length, told=told), strict=True):
+            return Raced(fits, leaders, early)
+        further = [Leg(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]
+        for i, fit in zip(running, runs.of(further, runs.compared, length, told=told), strict=True):
             was = fits[i]
             if isinstance(fit, FitResult):
                 fits[i] = fit
@@ -164,17 +212,18 @@ def _goes_on(runs: Runs, fit: FitResult) -> bool:
     return fit.stop is StopReason.MAX_ITER and runs.unfinished(fit)
 
 
-def _leaders(fits: Sequence[FitResult | FailedStart], same: float) -> list[int]:
-    """For each fit the first one of nearly the same objective."""
-    leaders = list(range(len(fits)))
-    for i, fit in enumerate(fits):
-        for j in range(i):
-            other = fits[j]
-            near = isinstance(fit, FitResult) and isinstance(other, FitResult) and abs(fit.objective - other.objective) < same
-            if leaders[j] == j and near:
-                leaders[i] = j
-                break
+def _leaders(early: Sequence[float], same: float) -> list[int]:
+    """For each run the first one of nearly the same objective early on."""
+    leaders = list(range(len(early)))
+    for i, level in enumerate(early):
+        leaders[i] = next((j for j in range(i) if leaders[j] == j and abs(level - early[j]) < same), i)
     return leaders
+
+
+def agree(race: Raced, best: FitResult, same: float) -> bool:
+    """Whether so many starts have reached the best optimum that a better one is not to be expected."""
+    found = sum(race.reached(best.score, 2 * same))  # each of two runs to one optimum may be short of it
+    return best.is_answer and found >= max(AGREED, AGREEMENT * len(race.fits))
 
 
 # ---- what a search saw -----------------------------------------------------------------------------------------------
@@ -242,8 +291,14 @@ def calm(n_rows: int) -> AbstractContextManager[object]:
 
     As scikit-learn does, this holds for the process while it lasts.
     """
-    limits: AbstractContextManager[object] = threadpool_limits(1, user_api=None if n_rows < ROWS_WORTH_A_THREAD else "blas")
+    limits: AbstractContextManager[object] = _pools().limit(limits=1, user_api=None if n_rows < ROWS_WORTH_A_THREAD else "blas")
     return limits
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The libraries with threads of their own; looking for them takes as long as a small fit."""
+    return ThreadpoolController()
 
 
 def workers_for(survey: Survey, jobs: int, n_threads: int | None, *, short: bool = True) -> int:

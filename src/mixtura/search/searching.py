@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -15,7 +15,7 @@ from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
 from mixtura.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
-from mixtura.search.multistart import LOCAL_SEARCH, Raced, best_of, noted, raced
+from mixtura.search.multistart import LOCAL_SEARCH, Named, Raced, agree, best_of, noted, raced
 from mixtura.search.runs import SHORT, Leg, Plan, Runs
 from mixtura.survey import Survey
 
@@ -29,15 +29,16 @@ def search(
     stopped: threading.Event | None = None,
     seed: np.random.SeedSequence | None = None,
     names: Sequence[str] = (),
+    more: Callable[[], Sequence[Named]] = tuple,
 ) -> SearchResult:
     """The best fit over all starts: the highest score (:mod:`mixtura.soundness`) among those that are an answer.
 
     Fits at the same optimum (within 0.01) count as equal, and then the earlier start wins, so that rounding never decides. Setting
     ``stopped`` from another thread ends every run after its current iteration, as Ctrl-C does.
 
-    A screened search runs every start shortly, and follows those that may reach the best score. Then a local search, drawn from
-    ``seed``, tries to leave the best optimum for a better one, as long as the plan's effort lasts. ``names`` of the starts are for
-    the report.
+    A screened search runs every start shortly, and follows those that may reach the best score. Where they do not agree, ``more``
+    starts are drawn. Where these do not agree either, a local search, drawn from ``seed``, tries to leave the best optimum for a
+    better one, as long as the plan's effort lasts. ``names`` of the starts are for the report.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def search(
         elif plan.effort is not None and plan.effort.size > 1.0 and are_many(starts[0].n_components):
             found = _exchanged(runs, starts, names, seed)
         else:
-            found = _screened(runs, starts, names, seed)
+            found = _screened(runs, starts, names, seed, more)
         if not stopped.is_set():
             return found
         fits = [runs.judged(fit) if isinstance(fit, FitResult) else fit for fit in found.fits]
@@ -80,13 +81,19 @@ def _exchanged(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: 
     return SearchResult(end, (*fits, end), tuple(log))
 
 
-def _screened(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:
+def _screened(
+    runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence, more: Callable[[], Sequence[Named]]
+) -> SearchResult:
     """Starts side by side, a local search from the best of them, and the best of all to its very end."""
-    race = raced(runs, starts, -inf)
+    race, names = raced(runs, starts, -inf), list(names)
+    best = runs.judged(best_of(race.fits, runs.same))
+    if not agree(race, best, runs.same) and not runs.stopped.is_set() and (drawn := more()):
+        names += [name for name, _ in drawn]
+        race = raced(runs, [start for _, start in drawn], best.score if best.is_answer else -inf, known=race)
+        best = runs.judged(best_of(race.fits, runs.same))
     log, fits = noted(race, names, runs), list[FitResult | FailedStart](race.fits)
-    best = runs.judged(best_of(fits, runs.same))
     if runs.plan.effort is not None and best.n_components > 1 and not runs.stopped.is_set():
-        local = LocalSearch(runs, best, [fit for fit in race.fitted if fit.soundness])
+        local = LocalSearch(runs, best, [fit for fit in race.fitted if fit.soundness], sum(race.reached(best.score, 2 * runs.same)))
         known = len(local.found)
         local.go(runs.plan.effort, _own_generator(seed))
         log, fits = [*log, *local.log], [*fits, *local.found[known:]]

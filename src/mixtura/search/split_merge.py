@@ -22,8 +22,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixtura.arrays import Array, Flags
-from mixtura.covariance import Dense
+from mixtura.arrays import Array, Flags, Labels
 from mixtura.mixture import Mixture, log_density
 from mixtura.moments import Moments
 from mixtura.search.parts import Part, moments_of_parts, part_of, parts_of, pieces_of
@@ -49,11 +48,72 @@ MOST_REMOVALS = 8
 """Components that are taken out, each on its own: those that are missed least."""
 
 
+TINY = 1e-15
+"""Part of the longest axis' variance below which an axis is flat."""
+
+HELD = 1e-3
+"""Rows that belong to a component by less are not looked at when it is split."""
+
 Proposal: TypeAlias = tuple[str, Callable[[], Moments | None]]
 """What a proposal is called, and what makes it; None where it is not possible."""
 
-_Rows: TypeAlias = tuple[str, Callable[[], Flags]]
-"""Some rows (n,) of a component, and what they are called."""
+_Cut: TypeAlias = tuple[str, Callable[["Member"], Flags]]
+"""What a cut is called, and which of a component's rows are on one side of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A component and the rows that it holds.
+
+    Attributes
+    ----------
+    part : Part
+    numbers : (m,)
+        Which rows.
+    rows : (m, d)
+    shares : (m,)
+        Their responsibilities, by weight.
+    row_weight : float
+    """
+
+    part: Part
+    numbers: Labels
+    rows: Array
+    shares: Array
+    row_weight: float
+
+    @cached_property
+    def white(self) -> Array:
+        """The rows in units of the component, along its axes: the shortest first, the longest last (m, d)."""
+        values, vectors = np.linalg.eigh(self.part.covariance)
+        return np.asarray((self.rows - self.part.mean) @ (vectors / np.sqrt(np.maximum(values, values[-1] * TINY))))
+
+    def above(self, j: int, cut: float) -> Flags:
+        """Rows above a cut across the j-th longest axis (m,)."""
+        return np.asarray(self.white[:, -j] > cut)
+
+    def around(self, position: float, size: float) -> Flags:
+        """Rows around the one at a position of the running sum of shares, until they make up their part of them (m,)."""
+        running = np.cumsum(self.shares)
+        seed = min(int(running.searchsorted(position * running[-1], side="right")), len(running) - 1)
+        order = np.argsort(((self.white - self.white[seed]) ** 2).sum(axis=1), kind="stable")
+        wanted = max(size * running[-1], (self.rows.shape[1] + 1) * self.row_weight)
+        near = np.zeros(len(order), dtype=bool)
+        near[order[: int(np.cumsum(self.shares[order]).searchsorted(wanted)) + 1]] = True
+        return near
+
+    def in_two(self, inside: Flags) -> list[Part] | None:
+        """The component in two; None where one of them would hold less than two rows."""
+        own, others = self.shares[inside], self.shares[~inside]
+        if min(own.sum(), others.sum()) < 2.0 * self.row_weight:
+            return None
+        white, measure = self.white[inside], self.part.covariance
+        about = white - own @ white / own.sum()
+        width = min(1.0, float(own @ (about**2).sum(axis=1) / own.sum()) / white.shape[1])  # of the component's variance
+        return [
+            part_of(self.rows[inside], own, width * measure, self.row_weight),
+            part_of(self.rows[~inside], others, measure, self.row_weight),
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,13 +149,22 @@ class View:
         """The components."""
         return parts_of(self.mixture, float(self.shares.sum()))
 
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """The components with their rows."""
+        held = [np.flatnonzero(own > HELD * self.row_weight) for own in np.ascontiguousarray(self.shares.T)]
+        return tuple(
+            Member(part, rows, self.rows[rows], self.shares[rows, k], self.row_weight)
+            for k, (part, rows) in enumerate(zip(self.parts, held, strict=True))
+        )
+
     def splits(self, values: tuple[Flags, ...], rng: np.random.Generator) -> list[Proposal]:
         """Every component in two, in several ways and in random order; ``values`` (n,) mark rows that share one."""
-        shared: list[_Rows] = [("value", partial(_same, held)) for held in values]
+        shared: list[_Cut] = [("value", partial(_same, held)) for held in values]
         proposals: list[Proposal] = [
-            (name, partial(self._split, k, held))
+            (name, partial(self._split, k, cut))
             for k in range(self.mixture.n_components)
-            for name, held in [*self._halves(k), *self._groups(k, rng), *shared]
+            for name, cut in [*_halves(self.mixture.n_features), *_groups(self.mixture.n_components, rng), *shared]
         ]
         return [proposals[i] for i in rng.permutation(len(proposals))]
 
@@ -105,61 +174,46 @@ class View:
 
     def _reweighted(self, weights: Array) -> Moments | None:
         """Components of rows of these weights."""
-        shares = self.shares * weights[:, None]
-        if not (shares.sum(axis=0) > 0).all():
+        own = [weights[member.numbers] * member.shares for member in self.members]
+        if not all(share.sum() > 0 for share in own):
             return None
         return moments_of_parts(
-            [part_of(self.rows, own, part.covariance, self.row_weight) for own, part in zip(shares.T, self.parts, strict=True)]
+            [
+                part_of(member.rows, share, member.part.covariance, self.row_weight)
+                for share, member in zip(own, self.members, strict=True)
+            ]
         )
 
-    def _split(self, k: int, held: Callable[[], Flags]) -> Moments | None:
-        """One component in two; None where one of them would hold less than two rows."""
-        parts, own = self.parts, self.shares[:, k]
-        inside = np.where(held(), own, 0.0)
-        if min(inside.sum(), own.sum() - inside.sum()) < 2.0 * self.row_weight:
-            return None
-        white = Dense(parts[k].covariance[None], 1).whiten(0, self.rows - inside @ self.rows / inside.sum())
-        width = min(
-            1.0, float(inside @ (white**2).sum(axis=1) / inside.sum()) / self.mixture.n_features
-        )  # of the component's variance
-        two = [
-            part_of(self.rows, weights, measure, self.row_weight)
-            for weights, measure in ((inside, width * parts[k].covariance), (own - inside, parts[k].covariance))
-        ]
-        return moments_of_parts([*parts[:k], *two, *parts[k + 1 :]])
-
-    def _halves(self, k: int) -> Iterator[_Rows]:
-        """Rows on one side of a cut."""
-        for j in range(1, min(LONGEST, self.mixture.n_features) + 1):
-            for cut in CUTS:
-                yield "halves", partial(self._above, k, j, cut)
-
-    def _above(self, k: int, j: int, cut: float) -> Flags:
-        """Rows above a cut across the j-th longest axis."""
-        values, vectors = np.linalg.eigh(self.parts[k].covariance)
-        along = (self.rows - self.parts[k].mean) @ vectors[:, -j]
-        return np.asarray(along > cut * np.sqrt(max(values[-j], 0.0)))
-
-    def _groups(self, k: int, rng: np.random.Generator) -> Iterator[_Rows]:
-        """Rows around a drawn one."""
-        for _ in range(max(FEWEST_GROUPS, ceil(GROUPS / self.mixture.n_components))):
-            yield "group", partial(self._around, k, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
-
-    def _around(self, k: int, position: float, size: float) -> Flags:
-        """Rows around the one at a position of a component's running sum, until they make up their part of it."""
-        own, part = self.shares[:, k], self.parts[k]
-        running = np.cumsum(own)
-        seed = min(int(running.searchsorted(position * running[-1], side="right")), len(own) - 1)
-        white = Dense(part.covariance[None], 1).whiten(0, self.rows - self.rows[seed])
-        order = np.argsort((white**2).sum(axis=1), kind="stable")
-        wanted = max(size * running[-1], (self.rows.shape[1] + 1) * self.row_weight)
-        near = np.zeros(len(own), dtype=bool)
-        near[order[: int(np.cumsum(own[order]).searchsorted(wanted)) + 1]] = True
-        return near
+    def _split(self, k: int, cut: Callable[[Member], Flags]) -> Moments | None:
+        """One component in two; None where that is not possible."""
+        member = self.members[k]
+        two = member.in_two(cut(member)) if len(member.numbers) else None
+        return None if two is None else moments_of_parts([*self.parts[:k], *two, *self.parts[k + 1 :]])
 
 
-def _same(held: Flags) -> Flags:
-    return held
+def _halves(d: int) -> Iterator[_Cut]:
+    """Rows on one side of a cut."""
+    for j in range(1, min(LONGEST, d) + 1):
+        for cut in CUTS:
+            yield "halves", partial(_above, j, cut)
+
+
+def _groups(K: int, rng: np.random.Generator) -> Iterator[_Cut]:
+    """Rows around a drawn one."""
+    for _ in range(max(FEWEST_GROUPS, ceil(GROUPS / K))):
+        yield "group", partial(_around, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
+
+
+def _above(j: int, cut: float, member: Member) -> Flags:
+    return member.above(j, cut)
+
+
+def _around(position: float, size: float, member: Member) -> Flags:
+    return member.around(position, size)
+
+
+def _same(held: Flags, member: Member) -> Flags:
+    return held[member.numbers]
 
 
 def removals(view: View) -> list[Mixture]:

@@ -28,7 +28,7 @@ from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult, Iteration, SearchResult, StopReason
 from mixtura.search.exchange import rows_enough
 from mixtura.search.local_search import are_many
-from mixtura.search.multistart import Named, named_starts, start_report, workers_for
+from mixtura.search.multistart import Named, named_starts, start_report, starts_in_turn, workers_for
 from mixtura.search.parts import pieces_of
 from mixtura.search.runs import Plan
 from mixtura.search.searching import search
@@ -98,7 +98,8 @@ class Opening:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
     ``seed`` draws larger samples, and the local search; ``on_all`` draws starts from all rows, where a sample decides nothing. Many
-    components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin.
+    components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin. ``more``
+    draws further starts, where the first ones do not agree.
     """
 
     rows: Survey
@@ -106,10 +107,11 @@ class Opening:
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
     on_all: Callable[[], Sequence[Named]] = tuple
     judged: Survey | None = None
+    more: Callable[[], Sequence[Named]] = tuple
 
     def with_starts(self, starts: Sequence[Named]) -> Opening:
-        """Other starts on the same rows."""
-        return replace(self, starts=starts)
+        """Other starts on the same rows, and no more."""
+        return replace(self, starts=starts, more=tuple)
 
 
 def opening(
@@ -129,13 +131,17 @@ def opening(
         initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
     on_all = cache(lambda: named_starts(initialisers, survey, K, seed))
     rows = survey if m == n else survey.sampled(m, sample_seed(seed))
-    if rows is survey or not rows.holds(K + 1):
+    if not sampled:
         return Opening(survey, on_all(), seed)
+    if rows is survey or not rows.holds(K + 1):
+        first, more = starts_in_turn(initialisers, survey, K, seed)
+        return Opening(survey, first, seed, more=more)
     if are_many(K):
         enough = max(m, rows_enough(K, survey.source.n_features))
         judged = survey.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else survey
         return Opening(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.hurried or judged)
-    return Opening(rows, named_starts(initialisers, rows, K, seed), seed, on_all)
+    first, more = starts_in_turn(initialisers, rows, K, seed)
+    return Opening(rows, first, seed, on_all, more=more)
 
 
 def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
@@ -183,7 +189,7 @@ class _Ascent:
     def to_all_rows(self) -> SearchResult:
         """See :func:`search_from`."""
         if self.opening.rows is self.survey:
-            return self.on(self.survey, self.opening.starts, self.plan)
+            return self.on(self.survey, self.opening.starts, self.plan, self.opening.more)
         try:
             starts = self.from_samples()
         except CollapseError:
@@ -196,8 +202,10 @@ class _Ascent:
         if self.opening.judged is not None:  # fewer rows tell where many components begin
             rows, starts = self.opening.judged, self.begun()
         exchanged = self.opening.judged is None or self.plan.effort is None
+        more = self.opening.more
         while True:
-            found = self.on(rows, starts, self.sampled(rows, plan))
+            found = self.on(rows, starts, self.sampled(rows, plan), more)
+            more = tuple
             self.best = found.best.mixture
             if not found.best.is_answer and not self.stopped.is_set():
                 return self.opening.on_all()
@@ -223,16 +231,20 @@ class _Ascent:
         """How some of the rows are searched."""
         return _on_sample(plan, self.survey, rows)
 
-    def on(self, rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+    def on(
+        self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
+    ) -> SearchResult:
         """A search with the report of the first one."""
-        found = self.searched(rows, starts, plan)
+        found = self.searched(rows, starts, plan, more)
         self.report = self.report or start_report(found, rows, self.survey.source.n_rows)
         return replace(found, report=self.report)
 
-    def searched(self, rows: Survey, starts: Sequence[Named], plan: Plan) -> SearchResult:
+    def searched(
+        self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
+    ) -> SearchResult:
         """A search of some of the rows."""
         names, begins = [name for name, _ in starts], [start for _, start in starts]
-        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.opening.seed, names)
+        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.opening.seed, names, more)
 
 
 # ---- on a sample -----------------------------------------------------------------------------------------------------
