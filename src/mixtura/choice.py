@@ -26,7 +26,7 @@ from mixtura.initialisers import KMeansPlusPlus
 from mixtura.resamples import replicates, resampled
 from mixtura.results import Candidate, Selection, title_of
 from mixtura.search.runs import Plan
-from mixtura.selection import Grid, is_cut_short, select
+from mixtura.selection import Grid, select
 from mixtura.stopping import SmallGain
 from mixtura.survey import Survey
 
@@ -192,7 +192,7 @@ def _winner_on_resample(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say about the data was said when they were fitted
         selection = select(drawn, replace(grid, seed=fitting), plan, stopped=stopped)
-    if is_cut_short(selection, grid):
+    if selection.interrupted:
         raise KeyboardInterrupt
     return (selection.best.family, selection.best.n_components) if selection.ranking else None
 

@@ -5,8 +5,7 @@ All take the same standardised rows ``Z (n,d)``. What each rule is stands in the
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TypeVar
@@ -18,7 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from mixtura.arrays import Array, Labels
 from mixtura.estimators import GaussianMixture
-from mixtura.results import Selection, StopReason
+from mixtura.results import StopReason
 from mixtura.search.multistart import calm
 from mixtura.selector import GaussianMixtureSelector
 
@@ -124,7 +123,7 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
         ks = range(1, LARGEST_K + 1) if K is None else [K]
         selector = GaussianMixtureSelector(n_components=ks, families=family if family == "all" else [family], random_state=seed)
         selection, seconds_to_choose = timed(lambda: selector.fit(Z[used]).selection_)
-        if is_cut_short(selection, ks):
+        if selection.interrupted:
             raise KeyboardInterrupt
         best = selection.best
         how = (f"BIC, lowest of K = 1 to {LARGEST_K}" if K is None else "given; BIC chose the family") + _on(used, Z)
@@ -220,13 +219,6 @@ def _k_by_silhouette(Z: Array, seed: int | None) -> int:
     scores = {K: silhouette(Z, KMeans(K, n_init=10, random_state=seed).fit(Z).labels_, seed) for K in ks}
     best = max((score for score in scores.values() if score is not None), default=None)
     return next((K for K, score in scores.items() if score == best), 1)
-
-
-def is_cut_short(selection: Selection, ks: Sequence[int]) -> bool:
-    """Whether Ctrl-C ended a selection before every K had its families, or one of its fits."""
-    times = Counter(candidate.n_components for candidate in selection.candidates)
-    fits = [candidate.fit for candidate in selection.candidates if candidate.fit is not None]
-    return len({times[K] for K in ks}) > 1 or any(fit.stop is StopReason.INTERRUPTED for fit in fits)
 
 
 def neighbours(Z: Array) -> int:

@@ -221,6 +221,14 @@ ALIKE_DECIMALS = 6
 """Criteria that agree to so many decimals are of the same model under two names."""
 
 
+class Stage(Enum):
+    """How far a cell of a selection was taken; the value is the word in tables."""
+
+    NOT_LOOKED_AT = "not looked at"
+    LOOKED_AT = "looked at"
+    SEARCHED = "searched"
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One cell of a selection: a family and a K, fitted or not.
@@ -239,6 +247,8 @@ class Candidate:
         What the search behind the fit saw.
     remark : str
         What the data made of the model: too few rows for its covariances, which are shrunk, and the like.
+    stage : Stage
+        Whether it was searched, or only looked at from a few starts since it was too far behind.
     """
 
     family: str
@@ -250,6 +260,7 @@ class Candidate:
     notes: tuple[str, ...] = ()
     starts: StartReport | None = None
     remark: str = ""
+    stage: Stage = Stage.SEARCHED
 
     @property
     def eligible(self) -> bool:
@@ -281,10 +292,11 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """All candidates of a selection, the winner and the runner-up."""
+    """All candidates of a selection, the winner and the runner-up; ``interrupted`` when it was ended before all were done."""
 
     criterion: str
     candidates: tuple[Candidate, ...]
+    interrupted: bool = False
 
     @property
     def ranking(self) -> tuple[Candidate, ...]:
@@ -374,6 +386,7 @@ def _row(candidate: Candidate, criterion: str) -> dict[str, object]:
         "n_iter": fit.n_iter if fit else 0,
         "converged": bool(fit and fit.converged),
         "eligible": candidate.eligible,
+        "stage": candidate.stage.value,
         "reason": candidate.reason,
     }
 
@@ -427,7 +440,8 @@ def _verdict(selection: Selection) -> list[str]:
 def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of cell that may not win or is not finished."""
     kinds = {
-        "could not be fitted": [c for c in candidates if c.fit is None],
+        "could not be fitted": [c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT],
+        "were not looked at": [c for c in candidates if c.stage is Stage.NOT_LOOKED_AT],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
         "did not converge": [c for c in candidates if c.eligible and c.fit and not c.fit.converged],
         "have a component that chance can place": [c for c in candidates if c.eligible and c.is_spurious],

@@ -9,63 +9,28 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from math import isfinite, nan
+from math import nan
 
 import numpy as np
 
 from mixtura.certification import certified
-from mixtura.criteria import CRITERIA, CV, NEC, at_size, check_criterion, nec, why_undefined
-from mixtura.errors import CollapseError, DataError
-from mixtura.initialisers import Initialiser
+from mixtura.criteria import CV, check_criterion
 from mixtura.interrupts import heeded
-from mixtura.mixture import Mixture
 from mixtura.moments import Scatter
-from mixtura.numbering import component_name
-from mixtura.parallel import in_parallel
-from mixtura.protocols import Family
 from mixtura.resamples import Fold, folds_of, replicates
-from mixtura.results import Candidate, FitResult, Selection, StopReason
-from mixtura.search import search
+from mixtura.results import Candidate, Selection, Stage
 from mixtura.search.runs import Plan
-from mixtura.search.subsampling import Opening, opening, search_from
+from mixtura.selection_cells import Cells, Grid, HeldOut, Judge, OnCandidate, not_looked_at, reason_of
+from mixtura.selection_race import Race
 from mixtura.survey import Survey
-from mixtura.validation import Constraints, check_data, regularisation_for
+from mixtura.validation import regularisation_for
 
-OnCandidate = Callable[[Candidate], None]
+__all__ = ["Grid", "OnCandidate", "select"]
 
 DEFAULT_FOLDS = 10
-
-STARTS_OF_FEW_ROWS = 3
-"""Starts of a cell whose covariances are shrunk: with all of them 31 rows took 43 s, for the same winner."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What is to be fitted: families x K, from these kinds of start, judged by this criterion.
-
-    ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the criteria at the effective size
-    of survey weights; ``by_weight`` orders the components of each fit by falling weight; ``warm`` holds
-    a mixture for some cells ``(family name, K)`` that is one more start there.
-    """
-
-    ks: Sequence[int]
-    families: Sequence[Family]
-    initialisers: Sequence[Initialiser]
-    criterion: str
-    constraints: Constraints
-    seed: np.random.SeedSequence
-    folds: int = 0
-    effective: bool = False
-    by_weight: bool = False
-    warm: Mapping[tuple[str, int], Mixture] = field(default_factory=dict)
-
-    @property
-    def n_cells(self) -> int:
-        """Number of candidates."""
-        return len(self.ks) * len(self.families)
 
 
 def select(
@@ -122,27 +87,19 @@ def _select(
 ) -> Selection:
     """:func:`select`, with Ctrl-C heeded."""
     held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
-    judge = _Judge(survey, grid, plan, held_out)
-
-    def fit(item: tuple[int, _Begin, Family]) -> Candidate | None:
-        K, begin, family = item
-        cell = None
-        if not stopped.is_set():
-            try:
-                cell = _cell(survey, grid, family, K, begin, replace(plan, workers=1), judge, stopped)
-                if on_candidate is not None:
-                    on_candidate(cell)
-            except KeyboardInterrupt:
-                stopped.set()
-        return cell
-
-    seeds = zip(grid.ks, grid.seed.spawn(len(grid.ks)), strict=True)
-    sizes = [(K, _Begin(survey, grid, K, seed, plan.screened)) for K, seed in seeds]
-    cells = [(*of_one_k, family) for of_one_k in sizes for family in grid.families]
-    done = [cell for cell in in_parallel(fit, cells, plan.workers, stopped) if cell is not None]
-    if not done:
+    cells = Cells(survey, grid, Judge(survey, grid, plan, held_out), stopped)
+    done = Race(cells, plan, on_candidate).run() if plan.effort is not None else _all_alike(cells, plan, on_candidate)
+    if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
         raise KeyboardInterrupt
-    return _with_certificates(Selection(grid.criterion, tuple(done)), survey, grid, plan)
+    return _with_certificates(Selection(grid.criterion, done, stopped.is_set()), survey, grid, plan)
+
+
+def _all_alike(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> tuple[Candidate, ...]:
+    """Every cell from all its starts, as who asks for a number of them expects."""
+    begins, alone = cells.grid.begins(cells.survey, plan.screened), replace(plan, workers=1)
+    keys = cells.grid.keys
+    done = cells.each(lambda family, K: cells.fit(family, K, begins[K], alone), keys, plan.workers, on_candidate)
+    return tuple(cell or not_looked_at(*key) for key, cell in zip(keys, done, strict=True))
 
 
 def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
@@ -171,115 +128,7 @@ def _certified(cell: Candidate, survey: Survey, grid: Grid, plan: Plan) -> Candi
     family = next(family for family in grid.families if family.name == cell.family)
     regularisation = regularisation_for(family, survey, cell.n_components, grid.constraints)
     fit = certified(cell.fit, survey, family, regularisation, plan.stopping)
-    return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else _reason(fit))
-
-
-# ---- one cell --------------------------------------------------------------------------------------------------------
-
-
-class _Begin:
-    """The opening of one K, drawn when the first family asks for it; its other families, in whatever thread, get the same."""
-
-    def __init__(self, survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> None:
-        self._draw = partial(_opening, survey, grid, K, seed, sampled)
-        self._drawing = threading.Lock()
-        self._drawn: Opening | None = None
-
-    def __call__(self) -> Opening:
-        with self._drawing:
-            if self._drawn is None:
-                self._drawn = self._draw()
-            return self._drawn
-
-
-def _opening(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> Opening:
-    if survey.source.n_rows < K or (
-        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not survey.holds(K + 1)
-    ):
-        raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
-    return opening(grid.initialisers, survey, K, seed, sampled)
-
-
-def _cell(
-    survey: Survey,
-    grid: Grid,
-    family: Family,
-    K: int,
-    begin: Callable[[], Opening],
-    plan: Plan,
-    judge: _Judge,
-    stopped: threading.Event,
-) -> Candidate:
-    """One cell; an interrupted one is kept, and asks the others to stop."""
-    try:
-        drawn = begin()
-        warm = grid.warm.get((family.name, K))
-        remark = check_data(survey, family, K, grid.constraints)
-        regularisation = regularisation_for(family, survey, K, grid.constraints)
-        if remark and plan.screened:  # what holds such covariances up has no loop in C++, and a choice hardly falls on them
-            drawn, plan = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]), replace(plan, effort=None)
-        drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
-        found = search_from(drawn, survey, family, regularisation, plan, stopped)
-        fit = found.best
-        fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
-    except (CollapseError, DataError) as refusal:
-        return Candidate(family.name, K, None, nan, str(refusal))
-    if fit.stop is StopReason.INTERRUPTED:
-        stopped.set()
-    criteria, notes = judge.criteria(fit, family)
-    value = criteria[grid.criterion]
-    reason = _reason(fit) or notes.get(grid.criterion, "") or remark
-    return Candidate(family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark)
-
-
-def _reason(fit: FitResult) -> str:
-    """What to know about a fitted cell; empty when all is well."""
-    if not fit.converged:
-        return fit.stop.value
-    said = [item for item in fit.findings if item.kind != "poorly determined"]
-    if not said:
-        return ""
-    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    return f"{said[0].kind}: {component_name(said[0].component)}{more}: {said[0].reason}"
-
-
-# ---- all criteria ------------------------------------------------------------------------------------------------------
-
-
-class _Judge:
-    """Every criterion of a fit, with what some of them need beyond it."""
-
-    def __init__(self, survey: Survey, grid: Grid, plan: Plan, held_out: _HeldOut | None) -> None:
-        self.survey, self.grid, self.plan, self.held_out = survey, grid, plan, held_out
-        self._one: dict[str, float] = {}
-
-    def criteria(self, fit: FitResult, family: Family) -> tuple[dict[str, float], dict[str, str]]:
-        """Values by name, and in words why some are NaN."""
-        size = self.survey.effective_size if self.grid.effective else fit.total
-        seen = at_size(fit, size) if self.grid.effective else fit
-        values = {name: criterion(seen) for name, criterion in CRITERIA.items()}
-        if fit.n_components == 1:
-            self._one[family.name] = fit.log_likelihood
-        values[NEC] = nec(fit, self._one_component(family))
-        notes = {name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)}
-        if self.held_out is not None:
-            cell = (family.name, fit.n_components)
-            values[CV] = -2.0 * self.held_out.values[cell] * size / fit.total
-            if not isfinite(values[CV]):
-                notes[CV] = self.held_out.reasons.get(cell, "not cross-validated: a held-out row has density zero")
-        return values, notes
-
-    def _one_component(self, family: Family) -> float:
-        """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot be."""
-        if family.name not in self._one:
-            try:
-                regularisation = regularisation_for(family, self.survey, 1, self.grid.constraints)
-                alone = replace(self.plan, callback=None, workers=1)
-                fit = search(self.survey, [self.survey.whole], family, regularisation, alone).best
-                self._one[family.name] = fit.log_likelihood
-            except (CollapseError, DataError):
-                self._one[family.name] = nan
-        return self._one[family.name]
+    return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit))
 
 
 # ---- cross-validation ------------------------------------------------------------------------------------------------
@@ -288,18 +137,17 @@ _Scores = dict[tuple[str, int], float | str]
 """Per cell, the log-likelihood of the rows of one fold, or why there is none."""
 
 
-class _HeldOut:
-    """Log-likelihoods of held-out rows, summed over the folds, per cell; NaN with a reason where a fold has no sound fit."""
-
-    def __init__(self, folds: Sequence[_Scores]) -> None:
-        self.values: dict[tuple[str, int], float] = {}
-        self.reasons: dict[tuple[str, int], str] = {}
-        for cell in folds[0]:
-            scores = [fold[cell] for fold in folds]
-            lost = [(v, score) for v, score in enumerate(scores, start=1) if isinstance(score, str)]
-            self.values[cell] = nan if lost else sum(score for score in scores if not isinstance(score, str))
-            if lost:
-                self.reasons[cell] = f"not cross-validated: without fold {lost[0][0]} of {len(scores)}, {lost[0][1]}"
+def _summed(folds: Sequence[_Scores]) -> HeldOut:
+    """Per cell over the folds."""
+    values: dict[tuple[str, int], float] = {}
+    reasons: dict[tuple[str, int], str] = {}
+    for cell in folds[0]:
+        scores = [fold[cell] for fold in folds]
+        lost = [(v, score) for v, score in enumerate(scores, start=1) if isinstance(score, str)]
+        values[cell] = nan if lost else sum(score for score in scores if not isinstance(score, str))
+        if lost:
+            reasons[cell] = f"not cross-validated: without fold {lost[0][0]} of {len(scores)}, {lost[0][1]}"
+    return HeldOut(values, reasons)
 
 
 def _cross_validate(
@@ -309,7 +157,7 @@ def _cross_validate(
     n_threads: int | None,
     on_fold: Callable[[int], None] | None,
     stopped: threading.Event,
-) -> _HeldOut:
+) -> HeldOut:
     """The grid fitted without each fold, from starts that are drawn without it, and scored on it.
 
     A fit of all rows is no start here: it would carry the place of held-out rows into the fit, most of all where a component
@@ -329,7 +177,7 @@ def _cross_validate(
     scores, cut = replicates(work, list(zip(folds, seeds, strict=True)), survey, n_threads, count, stopped)
     if cut:
         raise KeyboardInterrupt
-    return _HeldOut(scores)
+    return _summed(scores)
 
 
 _CROSS_VALIDATION = 2**31
@@ -342,7 +190,7 @@ def _score_fold(grid: Grid, plan: Plan, item: tuple[Fold, np.random.SeedSequence
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # whatever there is to say about the data is said about all of them
         selection = select(fold.training, replace(grid, seed=seed), plan, stopped=stopped)
-    if is_cut_short(selection, grid):
+    if selection.interrupted:
         raise KeyboardInterrupt
     return {(cell.family, cell.n_components): _held_out(cell, fold) for cell in selection.candidates}
 
@@ -351,9 +199,3 @@ def _held_out(cell: Candidate, fold: Fold) -> float | str:
     if cell.fit is None or not cell.is_answer:
         return cell.reason
     return fold.training.backend.moments(fold.held_out, cell.fit.mixture, Scatter.TRACE).log_likelihood
-
-
-def is_cut_short(selection: Selection, grid: Grid) -> bool:
-    """Whether Ctrl-C ended a selection."""
-    interrupted = any(cell.fit is not None and cell.fit.stop is StopReason.INTERRUPTED for cell in selection.candidates)
-    return interrupted or len(selection.candidates) < grid.n_cells

@@ -32,10 +32,6 @@ from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.underflow import underflow_is_nought
 
-PER_CELL = Effort(fits=0.5, least=2.5e6)
-"""What the local search of one cell may cost: a part of that of a single fit, since there are a hundred cells. With 6e6 wine
-took 60 s in place of 34, for the same winner; iris 11 in place of 8."""
-
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
 
@@ -58,8 +54,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
         for survey weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` the local search that
-        follows has a smaller effort for each candidate (:data:`PER_CELL`).
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` only those that can win
+        are searched (:mod:`mixtura.selection_race`).
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
 
@@ -194,7 +190,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             screened=self.n_init is None,
             workers=workers_for(survey, n_jobs, self.n_threads, short=False),
             accelerated=door.accelerated(self),
-            effort=PER_CELL if self.n_init is None else None,
+            effort=Effort() if self.n_init is None else None,
         )
 
     @underflow_is_nought

@@ -37,7 +37,6 @@ from mixtura.contenders import (
     Outcome,
     core_distances,
     count,
-    is_cut_short,
     n_clusters,
     neighbours,
 )
@@ -250,7 +249,7 @@ def _chosen_by_bic(rows: Array, model: GaussianMixture, seed: int | None) -> Mix
     """A mixture with as many components as it takes, where the one that was asked for has too few."""
     ks, family = range(1, LARGEST_K + 1), model.result_.family
     selector = GaussianMixtureSelector(ks, families=[family], random_state=seed).fit(rows)
-    if is_cut_short(selector.selection_, ks):
+    if selector.selection_.interrupted:
         raise KeyboardInterrupt
     return selector.mixture_
 

@@ -189,7 +189,12 @@ class Survey:
 
     def holds(self, k: int) -> bool:
         """Whether there are at least k distinct rows."""
-        return self.probe.distinct().n_rows >= k or self.distinct.n_rows >= k
+        return self._at_least_distinct >= k or self.distinct.n_rows >= k
+
+    @cached_property
+    def _at_least_distinct(self) -> int:
+        """Distinct rows among those of the probe."""
+        return self.probe.distinct().n_rows
 
     def part(self, rows: Array, weights: Array) -> Survey:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""

@@ -5,20 +5,25 @@ Many components are exchanged first, many at once (:mod:`mixtura.search.exchange
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
 
 import numpy as np
 
 from mixtura.em import Start
+from mixtura.mixture import Mixture
+from mixtura.protocols import Family
+from mixtura.regularisation import Regularisation
 from mixtura.results import FitResult
 from mixtura.search.exchange import Exchange, exchange
 from mixtura.search.multistart import noted, raced
-from mixtura.search.runs import SHORT, Effort, Leg, Runs
+from mixtura.search.runs import SHORT, Effort, Leg, Plan, Runs
 from mixtura.search.split_merge import Proposal, View, removals
 from mixtura.start_report import Run
+from mixtura.survey import Survey
 
 MOST_ROUNDS = 6
 NEAR = 5.0
@@ -168,6 +173,16 @@ class LocalSearch:
                     fit, in_vain = self.best, 0
         if fit is not self.best:
             self._try([("exchange", fit)])
+
+
+def without_one(
+    survey: Survey, mixture: Mixture, family: Family, regularisation: Regularisation, plan: Plan, stopped: threading.Event
+) -> Mixture | None:
+    """The best mixture that is reached by taking one component out; None where there is none."""
+    runs = Runs(survey, family, regularisation, replace(plan, workers=1, callback=None, effort=None), stopped)
+    race = raced(runs, removals(View.of(survey, mixture)), -inf, told=False)
+    ended = [fit for fit in race.fitted if fit.soundness]
+    return max(ended, key=lambda fit: fit.rank).mixture if ended else None
 
 
 def exchanged_on_a_sample(runs: Runs, fit: FitResult, rng: np.random.Generator) -> list[FitResult]:

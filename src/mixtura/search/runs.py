@@ -43,7 +43,7 @@ class Effort:
     """
 
     fits: float = 1.5
-    least: float = 1.5e8
+    least: float = 5e7
     seconds: float = inf
     size: float = 1.0
 

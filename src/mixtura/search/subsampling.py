@@ -113,6 +113,10 @@ class Opening:
         """Other starts on the same rows, and no more."""
         return replace(self, starts=starts, more=tuple)
 
+    def also(self, start: Named) -> Opening:
+        """One start more on the same rows."""
+        return replace(self, starts=[*self.starts, start])
+
 
 def opening(
     initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence, sampled: bool = True
@@ -231,9 +235,7 @@ class _Ascent:
         """How some of the rows are searched."""
         return _on_sample(plan, self.survey, rows)
 
-    def on(
-        self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
-    ) -> SearchResult:
+    def on(self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple) -> SearchResult:
         """A search with the report of the first one."""
         found = self.searched(rows, starts, plan, more)
         self.report = self.report or start_report(found, rows, self.survey.source.n_rows)
