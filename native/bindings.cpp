@@ -158,7 +158,6 @@ OwnParts own_parts(const Problem& p, const std::string& kind, const Matrix& fram
     own.counts = counts.data(), own.pulled = pulled.data(), own.rows = rows.data(), own.ratios = ratios.data();
     own.spreads = spreads ? spreads->data() : nullptr, own.variances = variances ? variances->data() : nullptr;
     own.slopes = slopes ? slopes->data() : nullptr;
-    own.eigen = &eigen;
     return own;
 }
 
