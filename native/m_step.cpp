@@ -124,7 +124,15 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 // ---- common axes: src/mixtura/families/axes.py ------------------------------------------------------------------------
 
 constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
-constexpr std::size_t MOST_SWEEPS = 200, MOST_WARM_SWEEPS = 30, SHORT_SWEEPS = 8, TRIED = 5, TURNS_PER_PLANE = 6;
+constexpr std::size_t TRIED = 5, MOST_COLUMNS_AT_ONCE = 13;
+
+// How far one M-step goes.
+struct Pace {
+    bool newton;
+    std::size_t first, warm, brief, turns; // sweeps without previous axes, and with them; to compare starts; tangents in a plane
+};
+
+Pace pace(std::size_t d) { return d <= MOST_COLUMNS_AT_ONCE ? Pace{true, 200, 30, 8, 6} : Pace{false, 12, 3, 3, 1}; }
 
 // Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
 Numbers principal_axes(Numbers matrix, std::size_t d) {
@@ -189,6 +197,7 @@ void orthogonalise(Numbers& axes, std::size_t d) {
 
 Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::size_t most_sweeps) {
     const std::size_t d = e.d, K = e.F;
+    const Pace go = pace(d);
     Numbers turned(d * d * K), half(d * d);
     for (std::size_t k = 0; k < K; ++k) {
         const double* S = &e.average[k * d * d];
@@ -206,10 +215,10 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
             }
     }
     for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
-        const double turn = newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes);
+        const double turn = go.newton ? newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes) : HUGE_VAL;
         if (turn < STILL_IN_ALL) break;
         if (turn < HUGE_VAL) continue;
-        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL) break;
+        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, go.turns, NEGLIGIBLE) < STILL) break;
     }
     orthogonalise(axes, d);
     return axes;
@@ -246,10 +255,10 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
     best_first();
     if (!previous) {
         starts.resize(std::min(starts.size(), TRIED));
-        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, SHORT_SWEEPS);
+        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, pace(d).brief);
         best_first();
     }
-    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? MOST_WARM_SWEEPS : MOST_SWEEPS);
+    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? pace(d).warm : pace(d).first);
     return true;
 }
 

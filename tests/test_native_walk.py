@@ -177,6 +177,17 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
     np.testing.assert_allclose(ours.sums, theirs.sums, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["VEE", "EVE", "VVE", "EEV", "VEV", "VVV"])
+def test_both_walks_take_the_same_way_in_wide_data(name):
+    data = survey(groups(16))
+    start = KMeansStart()(data, 3, np.random.default_rng(1))
+    settings = (data, start, FAMILIES[name], Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
+    ours, theirs = native_walk(*settings), slow_walk(*settings)
+    assert ours.onward(6, 1000) is theirs.onward(6, 1000)
+    np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-11)
+    assert (np.diff(ours.trace) >= 0).all()
+
+
 def test_both_walks_measure_the_same_rate(family):
     data = survey(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
