@@ -12,18 +12,38 @@ namespace mixtura {
 // Rows and columns that are worked on at once: a number is read and written once for so many products.
 constexpr std::size_t PANEL = 8;
 
-// y - sum_c a_c x_c for rows x_c of a panel, c after c, so that blocks change no bit.
-inline void subtract_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
+// y + sum_c a_c x_c, or less the sum, for rows x_c of a panel, c after c, so that panels change no bit.
+template <bool less>
+inline void add_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
+    const auto with = [](double value, double part) { return less ? value - part : value + part; };
     if (rows < PANEL) {
         for (std::size_t c = 0; c < rows; ++c)
-            for (std::size_t l = 0; l < length; ++l) y[l] -= a[c] * x[c * step + l];
+            for (std::size_t l = 0; l < length; ++l) y[l] = with(y[l], a[c] * x[c * step + l]);
         return;
     }
     for (std::size_t l = 0; l < length; ++l) {
         double value = y[l];
-        for (std::size_t c = 0; c < PANEL; ++c) value -= a[c] * x[c * step + l];
+        for (std::size_t c = 0; c < PANEL; ++c) value = with(value, a[c] * x[c * step + l]);
         y[l] = value;
     }
+}
+
+inline void subtract_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
+    add_panel<true>(y, a, x, step, rows, length);
+}
+
+// out = A X for square matrices, of which A may be a lower triangle.
+inline void multiply(const double* A, const double* X, std::size_t n, bool lower, double* out) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t end = lower ? i + 1 : n;
+        std::fill_n(out + i * n, n, 0.0);
+        for (std::size_t l = 0; l < end; l += PANEL) add_panel<false>(out + i * n, A + i * n + l, X + l * n, n, std::min(PANEL, end - l), n);
+    }
+}
+
+inline void transpose(const double* A, std::size_t n, double* out) {
+    for (std::size_t i = 0; i < n; ++i)
+        for (std::size_t j = 0; j < n; ++j) out[j * n + i] = A[i * n + j];
 }
 
 // The lower Cholesky factor of an n x n matrix in place; false where it is not positive definite.
