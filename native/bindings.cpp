@@ -8,6 +8,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <nanobind/nanobind.h>
@@ -15,6 +16,7 @@
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include "axes.hpp"
@@ -158,7 +160,6 @@ OwnParts own_parts(const Problem& p, const std::string& kind, const Matrix& fram
     own.counts = counts.data(), own.pulled = pulled.data(), own.rows = rows.data(), own.ratios = ratios.data();
     own.spreads = spreads ? spreads->data() : nullptr, own.variances = variances ? variances->data() : nullptr;
     own.slopes = slopes ? slopes->data() : nullptr;
-    own.eigen = &eigen;
     return own;
 }
 
@@ -285,11 +286,19 @@ Own array_of(const Numbers& numbers, const std::vector<std::size_t>& shape) {
 Numbers numbers_of(const Vector& v) { return Numbers(v.data(), v.data() + v.shape(0)); }
 Numbers numbers_of(const Matrix& m) { return Numbers(m.data(), m.data() + m.shape(0) * m.shape(1)); }
 
-Setting setting_of(const std::string& family, const Vector& floor, bool equal_weights, std::size_t d) {
+using Prior = std::optional<std::tuple<double, Vector, double>>; // rows, scatter of the columns, what is best
+
+Setting setting_of(const std::string& family, const Vector& floor, bool equal_weights, const Prior& prior, std::size_t d) {
     const Law* law = law_named(family);
     demand(law, "the family has no law here");
     demand(floor.shape(0) == d, "floor must have one value per column");
-    return Setting{law, numbers_of(floor), equal_weights};
+    Setting setting{law, numbers_of(floor), equal_weights, {}};
+    if (!prior) return setting;
+    const auto& [rows, scatter, best] = *prior;
+    demand(law->form == Form::dense, "pseudo-rows are for full covariances");
+    demand(scatter.shape(0) == d, "the prior must have one value per column");
+    setting.prior = PseudoRows{rows, best, numbers_of(scatter)};
+    return setting;
 }
 
 Moments moments_of(const Law& law, const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
@@ -323,8 +332,8 @@ nb::tuple parts_of(const Mixture& m) {
 
 // One M-step on its own: the parts of the mixture, or the component that collapsed.
 nb::object one_m_step(const std::string& family, const Vector& floor, bool equal_weights, const Matrix& about,
-                      const Vector& counts, const Matrix& first, const Vector& second, nb::object previous) {
-    const Setting setting = setting_of(family, floor, equal_weights, about.shape(1));
+                      const Vector& counts, const Matrix& first, const Vector& second, nb::object previous, const Prior& prior) {
+    const Setting setting = setting_of(family, floor, equal_weights, prior, about.shape(1));
     Mixture before, out;
     if (!previous.is_none()) {
         before = mixture_of(*setting.law, nb::cast<Vector>(previous[0]), nb::cast<Matrix>(previous[1]), nb::cast<Vector>(previous[2]),
@@ -346,10 +355,10 @@ double largest_real(const Matrix& hessenberg) {
 class HeldWalk {
 public:
     HeldWalk(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& floor, bool equal_weights,
-             const std::string& measure, double tolerance, double safety, std::size_t window, const Vector& units,
+             const Prior& prior, const std::string& measure, double tolerance, double safety, std::size_t window, const Vector& units,
              bool accelerated, std::size_t threads, bool single_products)
         : rows_(rows), weights_(weights),
-          walk_(data(threads, single_products), setting_of(family, floor, equal_weights, rows.shape(1)),
+          walk_(data(threads, single_products), setting_of(family, floor, equal_weights, prior, rows.shape(1)),
                 Rule{measure_named(measure), tolerance, safety, window}, units_of(units, rows), accelerated) {}
 
     std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
@@ -495,14 +504,14 @@ NB_MODULE(_native, m) {
           "A permutation in which rows that are near each other stand together.");
     m.def("has_law", &has_law, "family"_a, "Whether the M-step of a family is here.");
     m.def("m_step", &one_m_step, "family"_a, "floor"_a.noconvert(), "equal_weights"_a, "about"_a.noconvert(),
-          "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(),
+          "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(), "prior"_a.none() = nb::none(),
           "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
     m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
     nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
-        .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, bool, const std::string&, double, double,
-                      std::size_t, const Vector&, bool, std::size_t, bool>(),
+        .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, bool, const Prior&, const std::string&, double,
+                      double, std::size_t, const Vector&, bool, std::size_t, bool>(),
              "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "floor"_a.noconvert(), "equal_weights"_a,
-             "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a,
+             "prior"_a.none(), "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a,
              "single_products"_a)
         .def("begin_with_moments", &HeldWalk::begin_with_moments, "about"_a.noconvert(), "counts"_a.noconvert(),
              "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")

@@ -133,18 +133,11 @@ private:
     void turn(Numbers& v, const Numbers& by) const {
         const std::size_t K = origin_.K, d = origin_.d, step = mixture_.F == 1 ? 0 : mixture_.size();
         double *first = &v[K], *second = &v[K + K * d];
-        Numbers half(d * d);
+        Numbers half(d * d), across(d * d);
         const auto both_sides = [&](const double* W, double* S) { // W S W'
-            for (std::size_t i = 0; i < d; ++i)
-                for (std::size_t j = 0; j < d; ++j) {
-                    half[i * d + j] = 0.0;
-                    for (std::size_t l = 0; l <= i; ++l) half[i * d + j] += W[i * d + l] * S[l * d + j];
-                }
-            for (std::size_t i = 0; i < d; ++i)
-                for (std::size_t j = 0; j < d; ++j) {
-                    S[i * d + j] = 0.0;
-                    for (std::size_t l = 0; l <= j; ++l) S[i * d + j] += half[i * d + l] * W[j * d + l];
-                }
+            multiply(W, S, d, true, half.data());
+            transpose(W, d, across.data());
+            multiply(half.data(), across.data(), d, false, S);
         };
         for (std::size_t k = 0; k < K; ++k) {
             const double* W = &by[k * step];

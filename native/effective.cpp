@@ -9,13 +9,14 @@
 #include "model.hpp"
 #include "products.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace mixtura {
 namespace {
 
 // As in src/mixtura/effective_parameters.py.
-constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05;
+constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05, NO_ROWS = 1e-12;
 
 constexpr double TINY = 0x1p-1022;  // the smallest normal number
 constexpr std::size_t FACTORS = 16; // of which each may be as small as HELD_UP, and their product is still a normal number
@@ -29,6 +30,10 @@ inline V smaller(V a, V b) { return a < b ? a : b; }
 inline V larger(V a, V b) { return a > b ? a : b; }
 
 inline V log_of(V x) { return x >= TINY ? logarithm<double>(x) : fill(-HUGE_VAL); }
+inline V sqrt_of(V x) {
+    for (std::size_t i = 0; i < W; ++i) x[i] = std::sqrt(x[i]);
+    return x;
+}
 inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); } // x <= 0
 
 // log(1 - q) for small q too: the rounding of 1 - q is divided out again.
@@ -46,7 +51,8 @@ struct Scratch {
     Block<double> b;
     double *share, *loss;               // K x stride; per row
     double *centred, *z;                // d vectors
-    double *matrix, *axes, *values, *y; // for eigenvectors of one row
+    double *square, *pole;              // d vectors; d: of axes that rows turn
+    std::size_t *order, *place;         // K x d: axes of each component, those of the largest spread first; d
     std::size_t size;
 
     Scratch(const Problem& p, const Model<double>& model, void* memory) : b(p, model, memory) {
@@ -55,10 +61,10 @@ struct Scratch {
         loss = pieces.take<double>(b.stride);
         centred = pieces.take<double>(p.d * W);
         z = pieces.take<double>(p.d * W);
-        matrix = pieces.take<double>(p.d * p.d);
-        axes = pieces.take<double>(p.d * p.d);
-        values = pieces.take<double>(p.d);
-        y = pieces.take<double>(p.d);
+        square = pieces.take<double>(p.d * W);
+        pole = pieces.take<double>(p.d);
+        order = pieces.take<std::size_t>(p.K * p.d);
+        place = pieces.take<std::size_t>(p.d);
         size = pieces.used;
     }
 };
@@ -153,23 +159,104 @@ Left without_matrix_of_one_volume(const Removal& r) {
     return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))), V{}};
 }
 
-// The eigenvectors of what is left of the scatter without one row: the distance and the sum of spreads over variances.
-void turn_one(const Removal& r, std::size_t lane, V& distance, V& trace) {
-    const std::size_t d = r.p.d;
-    const double *sigma = r.own.variances + r.k * d, *omega = r.own.spreads + r.k * d;
-    double *y = r.s.y, *matrix = r.s.matrix;
-    for (std::size_t j = 0; j < d; ++j) y[j] = std::sqrt(sigma[j]) * r.s.z[j * W + lane];
-    for (std::size_t i = 0; i < d; ++i)
-        for (std::size_t j = 0; j < d; ++j) matrix[i * d + j] = (i == j ? omega[i] : 0.0) - r.lost[lane] * y[i] * y[j];
-    r.own.eigen(matrix, d, r.s.values, r.s.axes);
-    double far = 0.0, sum = 0.0;
-    for (std::size_t i = 0; i < d; ++i) {
-        double turned = 0.0;
-        for (std::size_t j = 0; j < d; ++j) turned += r.s.axes[i * d + j] * y[j];
-        far += turned * turned / sigma[i];
-        if (r.s.values[i] > 0.0) sum += r.s.values[i] / sigma[i];
+// Of rows that turn the axes far: the distance after the turn, and the sum of spreads over variances that are left.
+//
+// With y = sqrt(sigma) z the scatter that is left is diag(omega) - lost y y'. Its eigenvalues lie one below each omega, where
+//
+//     1 / lost = sum_j y_j^2 / (omega_j - lambda),
+//
+// and the part of y along the eigenvector of each is 1 / (lost sqrt(sum_j y_j^2 / (omega_j - lambda)^2)): no matrix is ever made. Each
+// root is taken about the nearer of its two poles, and found by steps that are exact for two of them (Li 1994, LAPACK working note 89).
+struct Turn {
+    const Removal& r;
+    std::size_t m;             // axes along which the component has rows
+    const std::size_t* place;  // m: their places among all, the longest first
+    const double* pole;        // m: omega, no two of them alike
+    const V* square;           // m: of y
+
+    // 1/lost - sum_j y_j^2 / (omega_j - shift - tau), and both parts of the sum with their derivatives: poles above, poles below.
+    struct Level {
+        V value, above, steep_above, below, steep_below;
+        V scale(V inverse) const { return inverse + above - below; }
+    };
+
+    Level level(std::size_t root, V shift, V tau, V inverse) const {
+        Level f{};
+        for (std::size_t j = 0; j < m; ++j) {
+            const V one = 1.0 / ((pole[j] - shift) - tau), part = square[j] * one;
+            V& sum = j <= root ? f.above : f.below;
+            V& steep = j <= root ? f.steep_above : f.steep_below;
+            sum += part;
+            steep += part * one;
+        }
+        f.value = inverse - f.above - f.below;
+        return f;
     }
-    distance[lane] = far, trace[lane] = sum;
+
+    // How far on the root of the two poles' model is, whose parts agree with f and its derivatives here.
+    static V step(const Level& f, V upper, V lower, V inverse, bool last) {
+        const V s = f.steep_above * upper * upper, a = f.above - f.steep_above * upper;
+        if (last) return upper - s / (inverse - a);
+        const V t = f.steep_below * lower * lower, b = f.below - f.steep_below * lower, c = inverse - a - b;
+        const V half = c * (upper + lower) - s - t, product = upper * lower * f.value;
+        const V root = sqrt_of(larger(half * half - 4.0 * c * product, V{}));
+        return half > 0.0 ? (half + root) / (2.0 * c) : 2.0 * product / (half - root);
+    }
+
+    void go(V& distance, V& trace) const {
+        constexpr int MOST_STEPS = 60;
+        constexpr double ROUNDING = 0x1p-50;
+        const V inverse = 1.0 / r.lost;
+        V total = {};
+        for (std::size_t j = 0; j < m; ++j) total += square[j];
+        for (std::size_t root = 0; root < m; ++root) {
+            const bool last = root + 1 == m;
+            const V upper = fill(pole[root]), lower = last ? upper - r.lost * total : fill(pole[root + 1]);
+            V tau = 0.5 * (lower - upper);
+            const V shift = last ? upper : level(root, upper, tau, inverse).value > 0.0 ? upper : lower;
+            V low = lower - shift, high = upper - shift;
+            tau = 0.5 * (low + high);
+            Level f = level(root, shift, tau, inverse);
+            for (int steps = 0; steps < MOST_STEPS; ++steps) {
+                const V off = f.value < 0.0 ? -f.value : f.value;
+                if (!any((off > ROUNDING * f.scale(inverse)) & r.touched)) break;
+                low = f.value > 0.0 ? tau : low;
+                high = f.value > 0.0 ? high : tau;
+                const V next = tau + step(f, (upper - shift) - tau, (lower - shift) - tau, inverse, last);
+                const V before = tau;
+                tau = (next > low) & (next < high) ? next : 0.5 * (low + high);
+                if (!any((tau - before != 0.0) & r.touched)) break;
+                f = level(root, shift, tau, inverse);
+            }
+            const double variance = r.own.variances[r.k * r.p.d + place[root]];
+            const V left = shift + tau;
+            distance += inverse * inverse / (f.steep_above + f.steep_below) / variance;
+            trace += larger(left, V{}) / variance;
+        }
+    }
+};
+
+void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) {
+    constexpr double APART = 0x1p-50, LEAST = 1e-30;
+    const std::size_t d = r.p.d, *order = r.s.order + r.k * d;
+    const double *sigma = r.own.variances + r.k * d, *omega = r.own.spreads + r.k * d;
+    V all = {}, turned_distance = {}, turned_trace = {};
+    for (std::size_t j = 0; j < d; ++j) all += sigma[j] * r.z2(j);
+    std::size_t m = 0;
+    for (std::size_t i = 0; i < d; ++i) { // along the others the component has no rows, and this one does not lie there
+        const std::size_t j = order[i];
+        if (!(omega[j] > NO_ROWS * sigma[j])) continue;
+        r.s.place[m] = i, r.s.pole[m] = omega[j];
+        store(r.s.square + m * W, larger(sigma[j] * r.z2(j), LEAST * all));
+        ++m;
+    }
+    for (std::size_t i = m; i-- > 1;) // poles that are alike are moved apart by their rounding
+        r.s.pole[i - 1] = std::fmax(r.s.pole[i - 1], r.s.pole[i] * (1.0 + APART));
+    Removal here = r;
+    here.touched = far;
+    Turn{here, m, r.s.place, r.s.pole, reinterpret_cast<const V*>(r.s.square)}.go(turned_distance, turned_trace);
+    distance = far ? turned_distance : distance;
+    trace = far ? turned_trace : trace;
 }
 
 Left without_orientation(const Removal& r) {
@@ -184,9 +271,7 @@ Left without_orientation(const Removal& r) {
     const double ratio = r.own.ratios[r.k];
     V distance = r.square + 2.0 * r.lost * turned, trace = ratio * r.d() - r.lost * r.square;
     const auto far = (r.lost * r.square > LEVERAGE * ratio) & r.touched;
-    if (any(far))
-        for (std::size_t lane = 0; lane < W; ++lane)
-            if (far[lane]) turn_one(r, lane, distance, trace);
+    if (any(far)) turn_far(r, far, distance, trace);
     if (r.own.kind == Own::orientation) return {distance, V{}};
     const V part = r.growth * trace / (ratio * r.d());
     return {distance / part, r.d() * log_of(part)};
@@ -314,6 +399,11 @@ void losses(const Problem& p, const OwnParts& own, const void* memory, std::size
     const Model<double> model(p, memory);
     Scratch s(p, model, workspace);
     const std::size_t most = block_rows<double>(p);
+    for (std::size_t k = 0; own.spreads && k < p.K; ++k) {
+        std::size_t* order = s.order + k * p.d;
+        for (std::size_t j = 0; j < p.d; ++j) order[j] = j;
+        std::stable_sort(order, order + p.d, [&](std::size_t a, std::size_t b) { return own.spreads[k * p.d + a] > own.spreads[k * p.d + b]; });
+    }
     s.b.n_reached = p.K;
     for (std::size_t k = 0; k < p.K; ++k) s.b.reached[k] = k;
     for (std::size_t at = begin; at < end; at += most) {

@@ -22,7 +22,6 @@ struct OwnParts {
     const double *spreads, *variances, *slopes;    // K x d, K x d, K x d x d; null unless the orientation is a component's own
     double total, unit;
     bool own_weights;
-    void (*eigen)(double* matrix, std::size_t d, double* values, double* axes); // of dense.hpp, built for any processor
 };
 
 // The kernel of one instruction set: adds what the rows from `begin` on lose to `out` (K).

@@ -34,26 +34,45 @@ constexpr double NONE = std::numeric_limits<double>::infinity();
 #endif
 
 // Determinants of LANES symmetric d x d matrices, lower triangles row by row, destroyed; `whole` is d x LANES of workspace.
-// 0 where a pivot is no more than rounding.
+// 0 where a pivot is no more than rounding. Columns are eliminated some at a time, so that what is right of them is read and written once
+// for all of these, in the same order.
 MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* dets) {
-    double diagonal[LANES], inverse[LANES], factor[LANES];
+    constexpr std::size_t AT_ONCE = 4;
+    double diagonal[LANES], inverse[AT_ONCE][LANES], factor[AT_ONCE][LANES];
+    const auto entry = [S](std::size_t a, std::size_t b) { return S + (a * (a + 1) / 2 + b) * LANES; };
     for (std::size_t l = 0; l < LANES; ++l) dets[l] = 1.0;
     for (std::size_t a = 0; a < d; ++a)
-        for (std::size_t l = 0; l < LANES; ++l) whole[a * LANES + l] = S[(a * (a + 1) / 2 + a) * LANES + l];
-    for (std::size_t k = 0; k < d; ++k) {
-        const double* pivot = S + (k * (k + 1) / 2 + k) * LANES;
-        for (std::size_t l = 0; l < LANES; ++l) {
-            diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
-            inverse[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
-            dets[l] *= diagonal[l];
+        for (std::size_t l = 0; l < LANES; ++l) whole[a * LANES + l] = entry(a, a)[l];
+    for (std::size_t begin = 0; begin < d; begin += AT_ONCE) {
+        const std::size_t end = std::min(begin + AT_ONCE, d);
+        for (std::size_t k = begin; k < end; ++k) {
+            const double* pivot = entry(k, k);
+            double* own = inverse[k - begin];
+            for (std::size_t l = 0; l < LANES; ++l) {
+                diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
+                own[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
+                dets[l] *= diagonal[l];
+            }
+            for (std::size_t a = k + 1; a < d; ++a) {
+                for (std::size_t l = 0; l < LANES; ++l) factor[0][l] = entry(a, k)[l] * own[l];
+                for (std::size_t b = k + 1; b <= a && b < end; ++b) {
+                    const double* column = entry(b, k);
+                    double* target = entry(a, b);
+                    for (std::size_t l = 0; l < LANES; ++l) target[l] -= factor[0][l] * column[l];
+                }
+            }
         }
-        for (std::size_t a = k + 1; a < d; ++a) {
-            double* row = S + a * (a + 1) / 2 * LANES;
-            for (std::size_t l = 0; l < LANES; ++l) factor[l] = row[k * LANES + l] * inverse[l];
-            for (std::size_t b = k + 1; b <= a; ++b) {
-                const double* column = S + (b * (b + 1) / 2 + k) * LANES;
-                double* target = row + b * LANES;
-                for (std::size_t l = 0; l < LANES; ++l) target[l] -= factor[l] * column[l];
+        for (std::size_t a = end; a < d; ++a) { // only after whole panels
+            for (std::size_t c = 0; c < AT_ONCE; ++c)
+                for (std::size_t l = 0; l < LANES; ++l) factor[c][l] = entry(a, begin + c)[l] * inverse[c][l];
+            for (std::size_t b = end; b <= a; ++b) {
+                const double* columns = entry(b, begin);
+                double* target = entry(a, b);
+                for (std::size_t l = 0; l < LANES; ++l) {
+                    double left = target[l];
+                    for (std::size_t c = 0; c < AT_ONCE; ++c) left -= factor[c][l] * columns[c * LANES + l];
+                    target[l] = left;
+                }
             }
         }
     }

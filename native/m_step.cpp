@@ -124,7 +124,15 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 // ---- common axes: src/mixtura/families/axes.py ------------------------------------------------------------------------
 
 constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
-constexpr std::size_t MOST_SWEEPS = 200, MOST_WARM_SWEEPS = 30, SHORT_SWEEPS = 8, TRIED = 5, TURNS_PER_PLANE = 6;
+constexpr std::size_t TRIED = 5, MOST_COLUMNS_AT_ONCE = 13;
+
+// How far one M-step goes.
+struct Pace {
+    bool newton;
+    std::size_t first, warm, brief, turns; // sweeps without previous axes, and with them; to compare starts; tangents in a plane
+};
+
+Pace pace(std::size_t d) { return d <= MOST_COLUMNS_AT_ONCE ? Pace{true, 200, 30, 8, 6} : Pace{false, 12, 3, 3, 1}; }
 
 // Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
 Numbers principal_axes(Numbers matrix, std::size_t d) {
@@ -137,17 +145,11 @@ Numbers principal_axes(Numbers matrix, std::size_t d) {
 // (D' S_k D)_jj as K x d.
 Numbers along(const Evidence& e, const Numbers& axes) {
     const std::size_t d = e.d;
-    Numbers spreads(e.F * d), row(d);
-    for (std::size_t k = 0; k < e.F; ++k)
-        for (std::size_t p = 0; p < d; ++p) {
-            const double *S = &e.average[k * d * d], *axis = &axes[p * d];
-            std::fill(row.begin(), row.end(), 0.0);
-            for (std::size_t i = 0; i < d; ++i)
-                for (std::size_t j = 0; j < d; ++j) row[j] += axis[i] * S[i * d + j];
-            double sum = 0.0;
-            for (std::size_t j = 0; j < d; ++j) sum += row[j] * axis[j];
-            spreads[k * d + p] = sum;
-        }
+    Numbers spreads(e.F * d), half(d * d);
+    for (std::size_t k = 0; k < e.F; ++k) {
+        multiply(axes.data(), &e.average[k * d * d], d, false, half.data());
+        for (std::size_t p = 0; p < d; ++p) spreads[k * d + p] = inner(&half[p * d], &axes[p * d], d);
+    }
     return spreads;
 }
 
@@ -172,44 +174,26 @@ void orthogonalise(Numbers& axes, std::size_t d) {
     Numbers gram(d * d), next(d * d);
     for (int step = 0; step < 2; ++step) {
         for (std::size_t i = 0; i < d; ++i)
-            for (std::size_t j = 0; j < d; ++j) {
-                double sum = 0.0;
-                for (std::size_t l = 0; l < d; ++l) sum += axes[i * d + l] * axes[j * d + l];
-                gram[i * d + j] = (i == j ? 3.0 : 0.0) - sum;
-            }
-        for (std::size_t i = 0; i < d; ++i)
-            for (std::size_t j = 0; j < d; ++j) {
-                double sum = 0.0;
-                for (std::size_t l = 0; l < d; ++l) sum += gram[i * d + l] * axes[l * d + j];
-                next[i * d + j] = 0.5 * sum;
-            }
+            for (std::size_t j = 0; j < d; ++j) gram[i * d + j] = 0.5 * ((i == j ? 3.0 : 0.0) - inner(&axes[i * d], &axes[j * d], d));
+        multiply(gram.data(), axes.data(), d, false, next.data());
         std::swap(axes, next);
     }
 }
 
 Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::size_t most_sweeps) {
     const std::size_t d = e.d, K = e.F;
+    const Pace go = pace(d);
     Numbers turned(d * d * K), half(d * d);
     for (std::size_t k = 0; k < K; ++k) {
-        const double* S = &e.average[k * d * d];
+        multiply(axes.data(), &e.average[k * d * d], d, false, half.data());
         for (std::size_t p = 0; p < d; ++p)
-            for (std::size_t j = 0; j < d; ++j) {
-                double sum = 0.0;
-                for (std::size_t i = 0; i < d; ++i) sum += axes[p * d + i] * S[i * d + j];
-                half[p * d + j] = sum;
-            }
-        for (std::size_t p = 0; p < d; ++p)
-            for (std::size_t q = 0; q < d; ++q) {
-                double sum = 0.0;
-                for (std::size_t j = 0; j < d; ++j) sum += half[p * d + j] * axes[q * d + j];
-                turned[(p * d + q) * K + k] = sum;
-            }
+            for (std::size_t q = 0; q < d; ++q) turned[(p * d + q) * K + k] = inner(&half[p * d], &axes[q * d], d);
     }
     for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
-        const double turn = newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes);
+        const double turn = go.newton ? newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes) : HUGE_VAL;
         if (turn < STILL_IN_ALL) break;
         if (turn < HUGE_VAL) continue;
-        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL) break;
+        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, go.turns, NEGLIGIBLE) < STILL) break;
     }
     orthogonalise(axes, d);
     return axes;
@@ -246,10 +230,10 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
     best_first();
     if (!previous) {
         starts.resize(std::min(starts.size(), TRIED));
-        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, SHORT_SWEEPS);
+        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, pace(d).brief);
         best_first();
     }
-    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? MOST_WARM_SWEEPS : MOST_SWEEPS);
+    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? pace(d).warm : pace(d).first);
     return true;
 }
 
@@ -367,11 +351,24 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
                     out[i * d + j] += (second ? second[i * d + j] : 0.0) - 0.5 * (first[i] * s[j] + first[j] * s[i]);
         }
     }
+    const PseudoRows& prior = setting.prior;
+    for (std::size_t f = 0; f < F && !prior.scatter.empty(); ++f) {
+        e.counts[f] += prior.rows;
+        for (std::size_t j = 0; j < d; ++j) e.average[f * size + j * (d + 1)] += prior.scatter[j];
+    }
     for (std::size_t f = 0; f < F; ++f) {
         const double rows = e.counts[f] * (m.kind == Scatter::trace ? as_double(d) : 1.0);
         for (std::size_t i = 0; i < size; ++i) e.average[f * size + i] = e.counts[f] > 0.0 ? e.average[f * size + i] / rows : 0.0;
     }
     return e;
+}
+
+// Whether full scatter is above the floor by the prior alone.
+bool held_by(const PseudoRows& prior, const Evidence& e, const Numbers& floor) {
+    const double most = *std::max_element(e.counts.begin(), e.counts.end());
+    for (std::size_t j = 0; j < prior.scatter.size(); ++j)
+        if (!(prior.scatter[j] > most * floor[j])) return false;
+    return !prior.scatter.empty();
 }
 
 // No direction below the floor.
@@ -400,17 +397,14 @@ void lift(Evidence& e, const Numbers& floor) {
 
 // The M-step's objective, -1/2 sum_k n_k (log det Sigma_k + tr(Sigma_k^-1 S_k)).
 double fit(const Evidence& e, const Mixture& mixture) {
+    Numbers half(e.form == Form::dense ? e.size : 0);
     double value = 0.0;
     for (std::size_t f = 0; f < e.F; ++f) {
         const double *S = &e.average[f * e.size], *W = &mixture.whitener[f * e.size];
         double trace = 0.0;
         if (e.form == Form::dense) {
-            for (std::size_t i = 0; i < e.d; ++i)
-                for (std::size_t j = 0; j < e.d; ++j) {
-                    double sum = 0.0;
-                    for (std::size_t l = 0; l < e.d; ++l) sum += W[i * e.d + l] * S[l * e.d + j];
-                    trace += sum * W[i * e.d + j];
-                }
+            multiply(W, S, e.d, true, half.data());
+            trace = inner(half.data(), W, e.size);
         } else {
             for (std::size_t j = 0; j < e.size; ++j) trace += S[j] / mixture.values[f * e.size + j];
             if (e.form == Form::spherical) trace *= as_double(e.d);
@@ -464,6 +458,19 @@ const Law* law_named(const std::string& name) {
     return nullptr;
 }
 
+double penalty(const PseudoRows& prior, const Mixture& m) {
+    if (prior.scatter.empty()) return 0.0;
+    double taken = -prior.best * as_double(m.F);
+    Numbers squares(m.d);
+    for (std::size_t f = 0; f < m.F; ++f) {
+        std::fill(squares.begin(), squares.end(), 0.0);
+        for (std::size_t i = 0; i < m.d; ++i)
+            for (std::size_t j = 0; j <= i; ++j) squares[j] += m.whitener[(f * m.d + i) * m.d + j] * m.whitener[(f * m.d + i) * m.d + j];
+        taken += prior.rows * m.log_det[f] + inner(squares.data(), prior.scatter.data(), m.d);
+    }
+    return -0.5 * taken;
+}
+
 std::ptrdiff_t complete(Mixture& m) {
     const std::size_t d = m.d, size = m.size();
     m.whitener.resize(m.values.size());
@@ -512,7 +519,7 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     Evidence seen;
     if (has_floor) {
         if (law.shares_some) seen = evidence;
-        lift(evidence, setting.floor);
+        if (!held_by(setting.prior, evidence, setting.floor)) lift(evidence, setting.floor);
     }
     const bool bent = law.shares_some && evidence.lifted;
     // What components share is at its maximum without a floor if that lies above the floor.

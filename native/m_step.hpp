@@ -30,12 +30,20 @@ struct Law {
 // The law of that name, or null for a family that has none here.
 const Law* law_named(const std::string& name);
 
+// Rows that every free covariance has seen before, with independent columns; `scatter` (d) is empty where there are none
+// (src/mixtura/priors.py).
+struct PseudoRows {
+    double rows = 0.0, best = 0.0;
+    Numbers scatter;
+};
+
 // What every M-step of a fit respects: the law, variances of the columns below which no covariance falls in any direction (0 for none),
-// equal proportions.
+// equal proportions, pseudo-rows.
 struct Setting {
     const Law* law;
     Numbers floor;
     bool equal_weights;
+    PseudoRows prior;
 
     bool has_floor() const {
         return std::all_of(floor.begin(), floor.end(), [](double lowest) { return lowest > 0.0; });
@@ -44,6 +52,9 @@ struct Setting {
 
 // The mixture of these moments into `out`, which must be neither of the others; -1, or the component that collapsed.
 std::ptrdiff_t m_step(const Setting&, const Moments&, const Mixture* previous, Mixture& out);
+
+// What a prior adds to the log-likelihood.
+double penalty(const PseudoRows&, const Mixture&);
 
 // Whiteners and log densities from weights and values, in place; -1, or the component whose covariance is singular.
 std::ptrdiff_t complete(Mixture&);

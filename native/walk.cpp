@@ -86,7 +86,8 @@ std::ptrdiff_t Walk::begin(const Moments& start) {
     const std::ptrdiff_t collapsed = m_step(setting_, start, nullptr, mixture_);
     if (collapsed >= 0) return collapsed;
     e_step(mixture_, moments_);
-    begin_at({moments_.log_likelihood}, {moments_.log_likelihood});
+    const double level = objective(moments_, mixture_);
+    begin_at({level}, {level});
     return -1;
 }
 
@@ -96,11 +97,11 @@ std::ptrdiff_t Walk::begin(Mixture start, const Numbers& trace, std::size_t kept
     const std::ptrdiff_t collapsed = complete(mixture_);
     if (collapsed >= 0) return collapsed;
     e_step(mixture_, moments_);
-    const double objective = moments_.log_likelihood;
-    if (!trace.empty() && trace.back() == objective) // it goes on where that fit ended, with what its last iterations told
+    const double level = objective(moments_, mixture_);
+    if (!trace.empty() && trace.back() == level) // it goes on where that fit ended, with what its last iterations told
         begin_at(trace, Numbers(trace.end() - std::min(kept, trace.size()), trace.end()));
     else
-        begin_at({objective}, {objective});
+        begin_at({level}, {level});
     return -1;
 }
 
@@ -114,21 +115,21 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
             continue;
         }
         if (!step(moments_, &mixture_, candidate, seen)) return Event::collapsed;
-        const double objective = seen.log_likelihood;
-        if (objective < trace_.back() - rounding(objective)) {
+        const double level = objective(seen, candidate);
+        if (level < trace_.back() - rounding(level)) {
             if (!given_ || n_iter_ > 0) {
-                fall_ = trace_.back() - objective;
+                fall_ = trace_.back() - level;
                 return Event::fell;
             }
             std::swap(mixture_, candidate); // the given parameters lie above what the floor allows
             std::swap(moments_, seen);
-            begin_at({objective}, {objective});
+            begin_at({level}, {level});
             ++n_iter_;
             continue;
         }
         std::swap(mixture_, candidate);
         std::swap(moments_, seen);
-        trace_.push_back(std::max(objective, trace_.back()));
+        trace_.push_back(std::max(level, trace_.back()));
         plain_.push_back(trace_.back());
         if (steps_.size() == 3) std::rotate(steps_.begin(), steps_.begin() + 1, steps_.end()), steps_.pop_back();
         steps_.push_back(moments_);
@@ -180,9 +181,10 @@ bool Walk::leap() {
 bool Walk::land(const Moments& far) {
     Mixture mixture;
     Moments seen;
-    const bool higher = step(far, &mixture_, mixture, seen) && seen.log_likelihood >= trace_.back();
+    const double level = step(far, &mixture_, mixture, seen) ? objective(seen, mixture) : -HUGE_VAL;
+    const bool higher = level >= trace_.back();
     if (higher) std::swap(mixture_, mixture), std::swap(moments_, seen);
-    trace_.push_back(higher ? moments_.log_likelihood : trace_.back());
+    trace_.push_back(higher ? level : trace_.back());
     begin_at(std::move(trace_), {});
     plain_.assign(1, trace_.back());
     return higher;

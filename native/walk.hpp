@@ -65,6 +65,7 @@ public:
 private:
     void e_step(const Mixture&, Moments&) const;
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
+    double objective(const Moments& seen, const Mixture& mixture) const { return seen.log_likelihood + penalty(setting_.prior, mixture); }
     void begin_at(Numbers trace, Numbers plain);
     bool may_leap() const;
     bool leap();

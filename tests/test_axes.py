@@ -49,6 +49,19 @@ def test_no_small_rotation_is_better_and_every_sweep_helps(K, d, equal_volumes):
     assert (np.diff(levels) <= 1e-12 * abs(best)).all()
 
 
+@pytest.mark.parametrize("equal_volumes", [True, False])
+def test_in_wide_data_every_m_step_goes_some_way_and_none_back(equal_volumes):
+    S, counts = scatters(3, 20, seed=0)
+    axes = rotation(20, 1)
+    levels = [disorder(along(S, axes), counts, equal_volumes)]
+    for _ in range(60):
+        axes = common_axes(S, counts, axes, equal_volumes, axes_module.pace(20).warm)
+        levels.append(disorder(along(S, axes), counts, equal_volumes))
+    np.testing.assert_allclose(axes.T @ axes, np.eye(20), atol=1e-13)
+    assert (np.diff(levels) <= 1e-12 * abs(levels[-1])).all()
+    assert abs(levels[-1] - levels[-2]) < 1e-4 * (levels[0] - levels[-1])
+
+
 @pytest.mark.parametrize("name", ["EVE", "VVE"])
 def test_the_first_m_step_seldom_ends_in_a_local_minimum_of_the_axes(name):
     """Started from the axes of stricter families alone, VVE does so more than once in these 40."""

@@ -174,6 +174,17 @@ def test_the_kernels_agree_with_numpy(family, records):
 
 
 @needs_kernels
+@pytest.mark.parametrize("family", ["EEV", "VEV"])
+def test_they_agree_where_components_have_no_rows_along_some_axes(family):
+    """Constant columns, a column that only one group fills, and fewer rows than columns: such axes are not turned."""
+    X, labels = two_groups(3, 120, 24)
+    X[:, 3], X[labels == 1, 5] = 1.0, 0.0
+    for rows in (slice(None), np.r_[40:78]):
+        native, reference = by_both(X[rows], labels[rows], family, floor=np.full(24, 1e-2))
+        assert native == pytest.approx(reference, rel=1e-8)
+
+
+@needs_kernels
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_they_agree_with_weights_and_under_a_high_floor(family):
     X, labels = two_groups(3, 200, 4)

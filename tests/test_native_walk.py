@@ -18,7 +18,8 @@ from mixtura.families.diagonal import VVI
 from mixtura.initialisers import KMeansStart, RandomResponsibilities
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
-from mixtura.native_walk import flat_mixture, flat_moments, mixture_from, native_walk
+from mixtura.native_walk import flat_mixture, flat_moments, flat_prior, mixture_from, native_walk
+from mixtura.priors import pseudo_rows
 from mixtura.regularisation import Regularisation
 from mixtura.results import StopReason
 from mixtura.stopping import RemainingGain, SmallChange, SmallGain
@@ -41,6 +42,7 @@ def in_cpp(family, moments: Moments, regularisation: Regularisation, previous: M
         regularisation.equal_weights,
         *flat_moments(moments.summarised(family.needs)),
         None if previous is None else flat_mixture(previous, family),
+        flat_prior(regularisation.prior),
     )
     return answer if isinstance(answer, int) else mixture_from(answer)
 
@@ -74,6 +76,21 @@ def test_an_m_step_is_the_one_in_numpy(family, d, equal_weights):
             assert_alike(first, theirs, 1e-11 if family.name in ("EVE", "VVE") else 1e-12)
         after = moments_of(d, seed + 10)
         assert_alike(*(step(family, after, regularisation, theirs) for step in (in_cpp, in_numpy)), rtol=1e-11)
+
+
+FULL = [name for name in ALL_FAMILIES if FAMILIES[name].needs in (Scatter.DENSE, Scatter.TOTAL)]
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_pseudo_rows_give_the_m_step_of_numpy(name):
+    family = FAMILIES[name]
+    for seed, times in ((0, 1e-12), (1, 2.0), (2, 10.0)):  # above the floor by the prior, and not
+        moments, prior = moments_of(5, seed), pseudo_rows(7.0, np.arange(1.0, 6.0))
+        regularisation = Regularisation(np.full(5, times), prior=prior)
+        previous = in_numpy(family, moments_of(5, seed + 10), regularisation)
+        ours, theirs = (step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy))
+        if times < 1.0 or name not in ("EEV", "VEV"):  # eigenvalues lifted to one value have no axes of their own
+            assert_alike(ours, theirs, 1e-10)
 
 
 def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
@@ -175,6 +192,31 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
     assert ours.n_iter == theirs.n_iter == 25
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10 if accelerated else 1e-12)
     np.testing.assert_allclose(ours.sums, theirs.sums, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["VEE", "EVE", "VVE", "EEV", "VEV", "VVV"])
+def test_both_walks_take_the_same_way_in_wide_data(name):
+    data = survey(groups(16))
+    start = KMeansStart()(data, 3, np.random.default_rng(1))
+    settings = (data, start, FAMILIES[name], Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
+    ours, theirs = native_walk(*settings), slow_walk(*settings)
+    assert ours.onward(6, 1000) is theirs.onward(6, 1000)
+    np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-11)
+    assert (np.diff(ours.trace) >= 0).all()
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize("name", FULL)
+def test_both_walks_take_the_same_way_with_pseudo_rows(name, accelerated):
+    data = survey(groups(6)[::10])
+    start = KMeansStart()(data, 3, np.random.default_rng(1))
+    regularisation = Regularisation(data.floor, prior=pseudo_rows(9.0, data.scale))
+    settings = (data, start, FAMILIES[name], regularisation, SmallChange(0.0), accelerated, lambda: False)
+    ours, theirs = native_walk(*settings), slow_walk(*settings)
+    assert ours.onward(12, 1000) is theirs.onward(12, 1000)
+    np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10)
+    if not accelerated:
+        assert ours.slowest_rate() == pytest.approx(theirs.slowest_rate(), abs=1e-3)
 
 
 def test_both_walks_measure_the_same_rate(family):

@@ -33,7 +33,7 @@ from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 from mixtura.protocols import Family
 from mixtura.rate import slowest_rate
-from mixtura.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_axes
+from mixtura.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_variances
 from mixtura.results import FitResult, StopReason
 from mixtura.soundness import Finding, Soundness
 from mixtura.stopping import REMAINING, RemainingGain, StoppingRule, rounding
@@ -266,7 +266,7 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
     covariance, K = mixture.covariance, mixture.n_components
     words = np.full(K, "", dtype=object)
     if regularisation.at_the_ratio(covariance):
-        values, _ = scaled_axes(covariance, np.ones(mixture.n_features))
+        values = scaled_variances(covariance, np.ones(mixture.n_features))
         ends = (values <= values.min() * (1.0 + NEAR_RATIO)) | (values >= values.max() * (1.0 - NEAR_RATIO))
         words[ends.any(axis=1)] = "eigenvalue ratio"
     words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = "reg_covar" if regularisation.ridge > 0 else "floor"
@@ -306,8 +306,8 @@ def _reports(
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
     survey = steps.survey
-    scaled, _ = scaled_axes(mixture.covariance, survey.scale)
-    own, _ = scaled_axes(mixture.covariance, np.ones(mixture.n_features))
+    scaled = scaled_variances(mixture.covariance, survey.scale)
+    own = scaled_variances(mixture.covariance, np.ones(mixture.n_features))
     findings = {item.component: item for item in _point_masses(steps, mixture, boundaries)}
     findings |= {item.component: item for item in soundness.findings}
     copies = {copy: original for original, copy in soundness.copies}

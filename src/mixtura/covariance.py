@@ -123,7 +123,7 @@ class Dense:
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
         """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit for bit."""
-        inverses = np.stack([_triangular_inverse(w) for w in whitener])
+        inverses = np.stack([triangular_inverse(w) for w in whitener])
         form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
         form.__dict__["whitener"] = whitener
         return form
@@ -187,7 +187,7 @@ def along_axes(axes: Array, spreads: Array) -> Array:
 def _whiteners(matrices: Array) -> Array:
     """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular matrix."""
     if extension is None or matrices.shape[1] >= MANY_COLUMNS:
-        return np.stack([_triangular_inverse(factor) for factor in _cholesky(matrices)])
+        return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
     whiteners = np.empty(matrices.shape)
     singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
     if singular >= 0:
@@ -210,7 +210,7 @@ def _cholesky(matrices: Array) -> Array:
     raise CollapseError(0)
 
 
-def _triangular_inverse(factor: Array) -> Array:
+def triangular_inverse(factor: Array) -> Array:
     """Inverse of a lower-triangular matrix; LAPACK leaves the zeros above the diagonal alone."""
     inverse, _ = dtrtri(factor, lower=1)
     return np.asarray(inverse)

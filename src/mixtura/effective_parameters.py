@@ -57,6 +57,9 @@ AT_THE_FLOOR = 1.0 + 1e-6
 LEVERAGE = 0.05
 """Rows of less leverage turn a component's axes to first order; no more than d / 0.05 rows of a component have more."""
 
+NO_ROWS = 1e-12
+"""An axis along which a component spreads by less than this part of its variance is not turned: there are none of its rows."""
+
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -244,12 +247,15 @@ class _Law:
         trace = self.ratios[k] * len(omega) - lost * square
         far = np.flatnonzero(np.isfinite(lost) & (lost * square > LEVERAGE * self.ratios[k]))
         if len(far):
-            y = np.sqrt(sigma) * z[far]
-            scatter = np.diag(omega) - lost[far, None, None] * y[:, :, None] * y[:, None, :]
+            order = np.argsort(-omega, kind="stable")
+            place = np.flatnonzero(omega[order] > NO_ROWS * sigma[order])
+            held = order[place]
+            y = np.sqrt(sigma[held]) * z[far][:, held]
+            scatter = np.diag(omega[held]) - lost[far, None, None] * y[:, :, None] * y[:, None, :]
             values, vectors = np.linalg.eigh(scatter)
             turned = np.einsum("ij,ijl->il", y, vectors)[:, ::-1]  # the longest axis first, as in the variances
-            distance[far] = (turned**2 / sigma).sum(axis=1)
-            trace[far] = (np.maximum(values[:, ::-1], 0.0) / sigma).sum(axis=1)
+            distance[far] = (turned**2 / sigma[place]).sum(axis=1)
+            trace[far] = (np.maximum(values[:, ::-1], 0.0) / sigma[place]).sum(axis=1)
         return distance, trace
 
 

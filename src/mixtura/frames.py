@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
+from scipy.linalg.blas import dtrmm
 
 from mixtura.arrays import Array
+from mixtura.covariance import triangular_inverse
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
 
@@ -91,7 +93,7 @@ class Frames:
     def _inverse(self) -> Array:
         """The inverse whiteners."""
         whitener = self.mixture.covariance.whitener
-        return np.asarray(np.linalg.inv(whitener) if whitener.ndim == 3 else 1.0 / whitener)
+        return np.stack([triangular_inverse(one) for one in whitener]) if whitener.ndim == 3 else np.asarray(1.0 / whitener)
 
     def vector(self, moments: Moments) -> Array:
         """All sums, one after the other."""
@@ -107,8 +109,9 @@ class Frames:
     def _turned(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows that are turned by a matrix, or stretched by numbers, for each component or for all."""
         if by.ndim == 3:
-            turned = by @ second @ np.swapaxes(by, 1, 2) if second.ndim == 3 else by[0] @ second @ by[0].T
-            return (by @ first[:, :, None])[:, :, 0], turned
+            own = [(by[k % len(by)], S) for k, S in enumerate(second if second.ndim == 3 else second[None])]
+            turned = np.stack([_both_sides(L, S) for L, S in own])
+            return (by @ first[:, :, None])[:, :, 0], turned if second.ndim == 3 else turned[0]
         squared = by**2
         return first * by.reshape(len(by), -1), second * (squared.reshape(-1) if self.origin.kind is Scatter.TRACE else squared)
 
@@ -122,3 +125,8 @@ class Frames:
             Scatter.DENSE: counts[:, None, None] * np.eye(d),
         }
         return own[self.origin.kind]
+
+
+def _both_sides(L: Array, S: Array) -> Array:
+    """``L S L'`` (d,d) of a lower triangle: half the products of a full matrix."""
+    return np.asarray(dtrmm(1.0, L.T, dtrmm(1.0, L.T, S.T, side=1), trans_a=1, overwrite_b=1).T)

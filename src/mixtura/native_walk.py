@@ -1,7 +1,8 @@
 """The walk of EM in C++: the same steps as :mod:`mixtura.walk`, without Python between them.
 
-It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor and equal proportions, and
-a rule that says what it reads off the trace; for anything else there is none, and the walk in Python does it.
+It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor, pseudo-rows with
+independent columns and equal proportions, and a rule that says what it reads off the trace; for anything else there is none, and
+the walk in Python does it.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.backends import NativeBackend
-from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
 from mixtura.errors import CollapseError
 from mixtura.extension import extension
 from mixtura.families import FAMILIES
 from mixtura.mixture import Mixture
 from mixtura.moments import Moments, Scatter
+from mixtura.priors import Prior
 from mixtura.protocols import Block, Family
 from mixtura.rate import random_direction
 from mixtura.regularisation import Regularisation
@@ -76,6 +78,7 @@ def unbegun(
         family.name,
         regularisation.floor,
         regularisation.equal_weights,
+        flat_prior(regularisation.prior),
         *criterion,
         survey.scale,
         accelerated,
@@ -89,10 +92,22 @@ def unbegun(
 
 def has_native_law(family: Family, regularisation: Regularisation) -> bool:
     """Whether this M-step is in C++, too."""
-    plain = regularisation.ridge == 0 and regularisation.prior is None and regularisation.eigenvalue_ratio is None
+    plain = regularisation.ridge == 0 and regularisation.eigenvalue_ratio is None
     return (
-        plain and extension is not None and type(FAMILIES.get(family.name)) is type(family) and bool(extension.has_law(family.name))
+        plain
+        and _has_native_prior(family, regularisation.prior)
+        and extension is not None
+        and type(FAMILIES.get(family.name)) is type(family)
+        and bool(extension.has_law(family.name))
     )
+
+
+def _has_native_prior(family: Family, prior: Prior | None) -> bool:
+    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's walk are the faster ones."""
+    if prior is None:
+        return True
+    full = family.needs in (Scatter.DENSE, Scatter.TOTAL)
+    return full and prior.shrinkage == 0 and prior.columns is not None and len(prior.columns) < MANY_COLUMNS
 
 
 def _one_block(survey: Survey, K: int, family: Family, regularisation: Regularisation) -> Block | None:
@@ -101,6 +116,11 @@ def _one_block(survey: Survey, K: int, family: Family, regularisation: Regularis
         return None
     blocks = list(islice(survey.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
+
+
+def flat_prior(prior: Prior | None) -> tuple[float, Array, float] | None:
+    """Pseudo-rows with independent columns as C++ takes them."""
+    return None if prior is None or prior.columns is None else (prior.rows, np.ascontiguousarray(prior.columns), prior.best)
 
 
 def flat_moments(moments: Moments) -> tuple[Array, Array, Array, Array]:

@@ -249,21 +249,15 @@ def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
     return np.asarray(np.broadcast_to(low, covariance.n_components))
 
 
-def scaled_axes(covariance: Covariance, scale: Array) -> tuple[Array, Array]:
-    """Eigenvalues (K,d), ascending, and eigenvectors (K,d,d) of the covariances in units of ``scale``."""
-    first = covariance.values.shape[0]
+def scaled_variances(covariance: Covariance, scale: Array) -> Array:
+    """Eigenvalues (K,d), ascending, of the covariances in units of ``scale``."""
     if isinstance(covariance, Dense):
         root = np.sqrt(scale)
-        values, vectors = np.linalg.eigh(covariance.values / np.outer(root, root))
+        values = np.linalg.eigvalsh(covariance.values / np.outer(root, root))
     else:
         variances = covariance.values if covariance.values.ndim == 2 else np.repeat(covariance.values[:, None], len(scale), 1)
-        order = np.argsort(variances / scale, axis=1)
-        values = np.take_along_axis(variances / scale, order, axis=1)
-        vectors = np.swapaxes(np.eye(len(scale))[order], 1, 2)
-    K, d = covariance.n_components, len(scale)
-    if first == K:
-        return values, vectors
-    return np.broadcast_to(values, (K, d)), np.broadcast_to(vectors, (K, d, d))
+        values = np.sort(variances / scale, axis=1)
+    return np.broadcast_to(values, (covariance.n_components, len(scale)))
 
 
 def _ratio(sums: Array, counts: Array) -> Array:

@@ -13,6 +13,8 @@ few steps where sweeps need hundreds. The objective has local minima, so every f
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
@@ -34,19 +36,39 @@ FARTHEST = 0.3
 TRUSTED = 1e-4
 """Newton steps below this are finer than what the rounded objective can judge, and only shrink."""
 
-MOST_SWEEPS = 200
-MOST_WARM_SWEEPS = 30
-"""EM needs no M-step to its end, only one that does not fall: it goes on from there in its next iteration."""
-
 TRIED = 5
-SHORT_SWEEPS = 8
-"""Of many starts, so many run for so many sweeps to tell which is the best."""
+"""Of many starts, so many run for some sweeps to tell which is the best."""
 
-TURNS_PER_PLANE = 6
-"""Tangents taken anew in one plane before the next plane's turn."""
+MOST_COLUMNS_AT_ONCE = 13
+"""Newton's step solves for d (d - 1) / 2 turns at once. With more columns its d^6 products are those of many sweeps."""
 
 
-def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most_sweeps: int = MOST_SWEEPS) -> Array:
+class Pace(NamedTuple):
+    """How far one M-step goes. EM needs none to its end, only one that does not fall: it goes on from there in its next iteration.
+
+    Attributes
+    ----------
+    newton : bool
+        Whether Newton's steps are tried.
+    first, warm, brief : int
+        Sweeps at most without previous axes, from them, and where starts are compared.
+    turns : int
+        Tangents taken anew in one plane before the next plane's turn.
+    """
+
+    newton: bool
+    first: int
+    warm: int
+    brief: int
+    turns: int
+
+
+def pace(d: int) -> Pace:
+    """To the minimum where that is quick; in wide data a few sweeps."""
+    return Pace(True, 200, 30, 8, 6) if d <= MOST_COLUMNS_AT_ONCE else Pace(False, 12, 3, 3, 1)
+
+
+def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most_sweeps: int | None = None) -> Array:
     """Axes (d,d), columns, at a minimum below the start; see the module.
 
     Parameters
@@ -57,17 +79,20 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most
         Orthogonal.
     equal_volumes : bool
         EVE's objective; otherwise VVE's.
+    most_sweeps : int, optional
+        None for those of an M-step without previous axes.
     """
+    go = pace(len(start))
     turned = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2))
     axes = np.array(start.T, order="C")  # turned in place: a copy, or the previous mixture would be turned with it
     weights = np.ascontiguousarray(counts, dtype=np.float64)
     sweep = sweep_in_python if extension is None else extension.sweep_axes
     newton = newton_in_python if extension is None else extension.newton_axes
-    for _ in range(most_sweeps):
-        turn = newton(turned, weights, axes, equal_volumes)
+    for _ in range(go.first if most_sweeps is None else most_sweeps):
+        turn = newton(turned, weights, axes, equal_volumes) if go.newton else float("inf")
         if turn < STILL_IN_ALL:
             break
-        if not np.isfinite(turn) and sweep(turned, weights, axes, equal_volumes, TURNS_PER_PLANE, NEGLIGIBLE) < STILL:
+        if not np.isfinite(turn) and sweep(turned, weights, axes, equal_volumes, go.turns, NEGLIGIBLE) < STILL:
             break
     return _orthogonal(axes.T)
 

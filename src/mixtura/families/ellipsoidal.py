@@ -8,7 +8,7 @@ import numpy as np
 
 from mixtura.arrays import Array
 from mixtura.covariance import Covariance, Dense, along_axes
-from mixtura.families.axes import MOST_SWEEPS, MOST_WARM_SWEEPS, SHORT_SWEEPS, TRIED, along, common_axes, disorder
+from mixtura.families.axes import TRIED, along, common_axes, disorder, pace
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
 from mixtura.moments import Scatter
@@ -83,11 +83,11 @@ class _CommonAxes(CovarianceFamily, ABC):
         def level(axes: Array) -> float:
             return disorder(along(S, axes), counts, self.equal_volumes)
 
-        starts = self.starts(evidence, previous)
+        starts, go = self.starts(evidence, previous), pace(evidence.n_features)
         if previous is None:
             best = sorted(starts, key=level)[:TRIED]
-            starts = [common_axes(S, counts, start, self.equal_volumes, SHORT_SWEEPS) for start in best]
-        sweeps = MOST_SWEEPS if previous is None else MOST_WARM_SWEEPS
+            starts = [common_axes(S, counts, start, self.equal_volumes, go.brief) for start in best]
+        sweeps = go.first if previous is None else go.warm
         axes = common_axes(S, counts, min(starts, key=level), self.equal_volumes, sweeps)
         return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
 
