@@ -1,7 +1,8 @@
 """The command line: words and files, no algebra.
 
 Each command is a module of this package with a function ``run``. Exit codes: 0 done, 1 something is wrong with the data or a
-file, 2 the command line cannot be understood or would overwrite a file, 130 Ctrl-C. What is asked for goes to stdout;
+file, or a time limit was over before there was a result, 2 the command line cannot be understood or would overwrite a file,
+130 Ctrl-C, 143 SIGTERM. What is asked for goes to stdout;
 progress, notes and errors go to stderr. NumPy, scikit-learn and Matplotlib are imported where they are used: --help is
 answered at once.
 """
@@ -16,6 +17,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
+from mixtura.cli.calling_off import CalledOff
 from mixtura.cli.data import STANDARD_INPUT
 from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
 from mixtura.cli.result_files import RESULT_FILES
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
         silence_stdout()
         return DONE
+    except CalledOff as end:
+        return _complain(str(end), end.code)
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:
