@@ -158,12 +158,13 @@ def _lines(err: Plain, move: Move, seconds: float) -> Iterator[None]:
             err.say(f"mixtura: {move.line}")
 
     teller = threading.Thread(target=tell, daemon=True)
-    teller.start()
     try:
+        teller.start()
         yield
     finally:
         over.set()
-        teller.join()
+        if teller.is_alive():  # else it was called off before it began
+            teller.join()
 
 
 def grid(*heads: str, title: str | None = None, justify: Literal["left", "right"] = "right") -> Grid:
