@@ -9,6 +9,7 @@ answered at once.
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -54,9 +55,15 @@ PREDICT = "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then
 """The only command that takes two files."""
 
 
+SELDOM = (100_000, 50, 100)
+"""How seldom Python looks for cycles of objects: at its own pace it goes over all that the imports made, again and again."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; no traceback for anything a user can cause."""
     tokens = [STANDARD_INPUT if token == "-" else token for token in (sys.argv[1:] if argv is None else argv)]
+    if argv is None:  # a process of its own
+        gc.set_threshold(*SELDOM)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character must not stop a fit
