@@ -247,8 +247,8 @@ def test_ctrl_c_keeps_the_methods_that_are_done():
     found = compare(X, on_method=at("DBSCAN"))
     assert found.interrupted
     assert list(found.labels) == ["K-Means", "Gaussian mixture"]
-    assert [method.reason for method in found.methods] == ["", "", "interrupted by Ctrl-C", "not begun before Ctrl-C"]
-    assert found.sentences[-1] == "Missing after Ctrl-C, and not taken into account: DBSCAN, HDBSCAN."
+    assert [method.reason for method in found.methods] == ["", "", "interrupted", "not begun"]
+    assert found.sentences[-1] == "Missing, because the comparison was called off, and not taken into account: DBSCAN, HDBSCAN."
     assert found.suits
     assert not compare(X).interrupted
 
@@ -267,4 +267,4 @@ def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
     assert found.interrupted
     assert len(found.labels) == 4
     assert found.suits == ()
-    assert found.sentences == ("Which method suits the data was not judged, because Ctrl-C came before.",)
+    assert found.sentences == ("Which method suits the data was not judged: the comparison was called off before.",)

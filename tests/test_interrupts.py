@@ -1,13 +1,14 @@
-"""Ctrl-C asks first, and is thrown the second time."""
+"""What calls a search off asks first, and is thrown the second time."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 
 import pytest
 
-from mixtura.interrupts import heeded
+from mixtura.interrupts import Cause, heeded, listening
 
 
 def press() -> None:
@@ -54,3 +55,65 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert done == [True]
+
+
+# ---- where a command listens -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, Cause.CTRL_C), (signal.SIGTERM, Cause.SIGTERM)])
+def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause):
+    stopped = threading.Event()
+    with listening() as listener:
+        with heeded(stopped):
+            signal.raise_signal(number)
+            assert stopped.is_set()
+            with heeded(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            assert inner is None
+        assert listener.cause is cause  # what came first
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_clock_ends_a_search():
+    stopped = threading.Event()
+    with listening(0.01) as listener, heeded(stopped):
+        assert stopped.wait()
+    assert listener.cause is Cause.TIME_LIMIT
+
+
+def test_a_clock_that_is_stopped_ends_nothing():
+    with listening(1000) as listener, listener.holding_back():
+        listener.start_clock(0.001)
+        while listener.cause is None:
+            time.sleep(0.001)
+        listener.stop_clock()
+        with listener.may_be_cut_short():
+            done = True
+    assert done
+
+
+def test_a_call_waits_for_a_part_that_may_be_cut_short():
+    with listening() as listener, listener.holding_back():
+        press()
+        with pytest.raises(KeyboardInterrupt), listener.may_be_cut_short():
+            pytest.fail("begun in spite of a call")
+        press()
+        press()
+    assert listener.cause is Cause.CTRL_C
+
+
+def test_an_ignored_ctrl_c_stays_ignored_but_not_the_others():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        stopped = threading.Event()
+        with listening() as listener, heeded(stopped):
+            press()
+            assert not stopped.is_set()
+            signal.raise_signal(signal.SIGTERM)
+            assert stopped.is_set()
+        assert listener.cause is Cause.SIGTERM
+    finally:
+        signal.signal(signal.SIGINT, before)

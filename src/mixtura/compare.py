@@ -46,7 +46,7 @@ from mixtura.validation import check_count, rows_of
 INDEX_ROWS = 20_000
 """Above this many rows, Calinski-Harabasz and Davies-Bouldin are taken on a random sample."""
 
-INTERRUPTED, NOT_RUN = "interrupted by Ctrl-C", "not begun before Ctrl-C"
+INTERRUPTED, NOT_RUN = "interrupted", "not begun"
 """Why a method has no values, beside failures."""
 
 SOFT = {K_MEANS: False, MIXTURE: True, DENSITY: False, HIERARCHY: False}
@@ -272,7 +272,7 @@ def _judged(Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool) -> 
         evidence = measure(Z, done, rows, seed)
         return evidence, judge(evidence), True
     except KeyboardInterrupt:
-        said = "Which method suits the data was not judged, because Ctrl-C came before."
+        said = "Which method suits the data was not judged: the comparison was called off before."
         return Evidence(len(rows)), Verdict((), (said,)), False
 
 
@@ -323,7 +323,7 @@ def _sentences(verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence
         said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
     said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason not in ("", INTERRUPTED, NOT_RUN))
     if missing := [method.name for method in methods if method.reason in (INTERRUPTED, NOT_RUN)]:
-        said.append(f"Missing after Ctrl-C, and not taken into account: {', '.join(missing)}.")
+        said.append(f"Missing, because the comparison was called off, and not taken into account: {', '.join(missing)}.")
     return tuple(said)
 
 

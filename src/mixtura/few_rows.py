@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from mixtura.arrays import Array, Flags, Labels
 from mixtura.moments import Scatter
@@ -180,6 +179,8 @@ def _groups(rows: Array, survey: Survey, weights: Array, K: int) -> Labels:
     if len(rows) <= K:
         return np.arange(len(rows))
     Z = (rows - survey.mean) / np.sqrt(survey.scale)
+    from sklearn.cluster import KMeans  # takes long to import, and is seldom needed
+
     return np.asarray(KMeans(K, n_init=4, random_state=0).fit(Z, sample_weight=weights).labels_)
 
 

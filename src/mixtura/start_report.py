@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
-from sklearn.metrics import adjusted_rand_score
-
 from mixtura.arrays import Labels
 
 
@@ -101,6 +99,8 @@ class StartReport:
     @cached_property
     def optima(self) -> tuple[Optimum, ...]:
         """The distinct optima, best score first."""
+        from sklearn.metrics import adjusted_rand_score  # takes long to import, and many fits have no report
+
         size = self.n_all / self.n_rows
         return tuple(
             Optimum(

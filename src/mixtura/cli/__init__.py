@@ -1,13 +1,15 @@
 """The command line: words and files, no algebra.
 
 Each command is a module of this package with a function ``run``. Exit codes: 0 done, 1 something is wrong with the data or a
-file, 2 the command line cannot be understood or would overwrite a file, 130 Ctrl-C. What is asked for goes to stdout;
+file, or a time limit was over before there was a result, 2 the command line cannot be understood or would overwrite a file,
+130 Ctrl-C, 143 SIGTERM. What is asked for goes to stdout;
 progress, notes and errors go to stderr. NumPy, scikit-learn and Matplotlib are imported where they are used: --help is
 answered at once.
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
+from mixtura.cli.calling_off import CalledOff
 from mixtura.cli.data import STANDARD_INPUT
 from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
 from mixtura.cli.result_files import RESULT_FILES
@@ -52,9 +55,15 @@ PREDICT = "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then
 """The only command that takes two files."""
 
 
+SELDOM = (100_000, 50, 100)
+"""How seldom Python looks for cycles of objects: at its own pace it goes over all that the imports made, again and again."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; no traceback for anything a user can cause."""
     tokens = [STANDARD_INPUT if token == "-" else token for token in (sys.argv[1:] if argv is None else argv)]
+    if argv is None:  # a process of its own
+        gc.set_threshold(*SELDOM)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character must not stop a fit
@@ -64,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
         silence_stdout()
         return DONE
+    except CalledOff as end:
+        return _complain(str(end), end.code)
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:

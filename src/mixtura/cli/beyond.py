@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from mixtura.cli.calling_off import Call
 from mixtura.cli.data import Data, with_names
 from mixtura.cli.endings import UsageError
 from mixtura.cli.options import AtLeastTwo, Count, merge_wish
@@ -77,21 +78,22 @@ def merging(found: Found, wishes: Wishes) -> tuple[MergeTree, dict[str, Any]]:
 
 
 def how_sure(
-    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any]
+    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
 ) -> dict[str, Any] | None:
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
         return None
     if document["interrupted"]:
-        return {"refused": "not computed after Ctrl-C"}
+        return {"refused": f"not computed after {call.cause.value}"}
     try:
-        with progress_bar(err, "choosing again on resamples", wishes.bootstrap) as move:
+        bar = progress_bar(err, "choosing again on resamples", wishes.bootstrap, "resamples")
+        with call.listener.may_be_cut_short(), bar as move:
             found = selector.bootstrap(read.X, n_resamples=wishes.bootstrap, on_resample=move)
     except ValueError as refusal:
         return {"refused": str(refusal)}
     except KeyboardInterrupt:
         document["interrupted"] = True
-        return {"refused": "Ctrl-C came before the first resample was done"}
+        return {"refused": f"{call.cause.value} came before the first resample was done"}
     document["interrupted"] = found.interrupted
     return {
         "n_resamples": len(found.winners),
@@ -105,19 +107,19 @@ def how_sure(
 
 
 def standard_errors(
-    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any]
+    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
 ) -> dict[str, Any] | None:
     """Estimates with standard errors and intervals, or why there are none."""
     if wishes.errors is None:
         return None
     if document["interrupted"]:
-        return {"method": wishes.errors, "refused": "not computed after Ctrl-C"}
+        return {"method": wishes.errors, "refused": f"not computed after {call.cause.value}"}
     total = wishes.replicates or (len(read.X) if wishes.errors == "jackknife" else 999)
+    words = "refits for the standard errors" if wishes.refits else "standard errors"
     done = iter(range(1, 2**62))
     try:
-        with progress_bar(
-            err, "refits for the standard errors" if wishes.refits else "standard errors", total if wishes.refits else 1
-        ) as move:
+        bar = progress_bar(err, words, total if wishes.refits else 1, words)
+        with call.listener.may_be_cut_short(), bar as move:
             found = selector.best_estimator_.standard_errors(
                 read.X, method=wishes.errors, n_replicates=wishes.replicates, on_replicate=lambda _: move(next(done))
             )
@@ -125,7 +127,7 @@ def standard_errors(
         return {"method": wishes.errors, "refused": with_names(str(refusal), read.names)}
     except KeyboardInterrupt:
         document["interrupted"] = True
-        return {"method": wishes.errors, "refused": "Ctrl-C came before two refits were done"}
+        return {"method": wishes.errors, "refused": f"{call.cause.value} came before two refits were done"}
     document["interrupted"] = any(note.startswith("Interrupted") for note in found.notes)
     rows = found.rows(wishes.level, read.names)
     return {

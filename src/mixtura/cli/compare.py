@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from mixtura.cli.calling_off import Call, may_be_called_off, said_about
 from mixtura.cli.data import Data, in_the_words_of, read_data
-from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, family_names
+from mixtura.cli.endings import UsageError
+from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, TimeLimit, family_names
 from mixtura.cli.target import named_after
+from mixtura.cli.writing import Writer, write_files
 from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from mixtura.compare import Comparison
 
 PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
-FILES = (PICTURE, METHODS, LABELS)
+FILES = (METHODS, LABELS, PICTURE)
 """What every comparison writes."""
 
 ROWS = {
@@ -57,6 +58,7 @@ def run(
     family: str = "VVV",
     columns: Columns = None,
     output: Output = None,
+    time_limit: TimeLimit = None,
     force: Force = False,
     seed: Seed = 0,
     json: Json = False,
@@ -64,8 +66,9 @@ def run(
 ) -> int:
     """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which of them suits it.
 
-    All take the same standardised columns, and each chooses its settings by a rule that is told. Writes comparison.png,
-    methods.csv and labels.csv. Ctrl-C keeps the methods that are done. The rules are explained in docs/comparing.md.
+    All take the same standardised columns, and each chooses its settings by a rule that is told. Writes methods.csv,
+    labels.csv and comparison.png. Ctrl-C, SIGTERM or the --time-limit keep the methods that are done. The rules are
+    explained in docs/comparing.md.
 
     Parameters
     ----------
@@ -89,9 +92,9 @@ def run(
     folder = output or named_after(data, ".comparison")
     refuse_to_overwrite([folder / name for name in FILES], force)
     out, err, bars = consoles(quiet=quiet, json=json)
-    read = read_data(data, columns, out, truth)
-    with folder_for_results(folder), notes(err):
-        with progress_bar(bars, "", 4) as move, in_the_words_of(read):
+    with may_be_called_off(time_limit) as call, folder_for_results(folder), notes(err):
+        read = read_data(data, columns, out, truth)
+        with progress_bar(bars, "", 4, "methods") as move, in_the_words_of(read):
             begun = iter(range(4))
             found = compare(
                 read.X,
@@ -101,12 +104,14 @@ def run(
                 random_state=seed,
                 on_method=lambda name: move(next(begun), name),
             )
-        _write(folder, found, read)
-    document = _document(found, read, truth, seed) | {"files": [str(folder / name) for name in FILES]}
+        with call.listener.holding_back():
+            written = _write(folder, found, read, call)
+    interrupted = found.interrupted or len(written) < len(FILES)
+    document = _document(found, read, truth, seed) | call.told(interrupted) | {"files": [str(folder / name) for name in written]}
     _report(out, document)
     if json:
         print_json(document)
-    return INTERRUPTED if found.interrupted else DONE
+    return call.code(interrupted)
 
 
 def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
@@ -119,7 +124,6 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
         "columns": list(read.names),
         "truth": truth,
         "random_state": seed,
-        "interrupted": found.interrupted,
         "suits": list(found.suits),
         "sentences": list(found.sentences),
         "methods": found.rows(),
@@ -131,21 +135,27 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, found: Comparison, read: Data) -> None:
-    """All files, each in one step."""
+def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]:
+    """The names of the files that were written."""
     from mixtura.numbering import row_numbers
-    from mixtura.plots import save
-    from mixtura.side_by_side import matched_labels, plot_comparison
-    from mixtura.tables import replacing, write_csv
+    from mixtura.side_by_side import matched_labels
+    from mixtura.tables import write_csv
 
     rows = found.rows()
     labels = {name: _in_words(own) for name, own in matched_labels(found).items()}
     known = {} if read.truth is None else {"truth": read.truth}
-    with ExitStack() as files:
-        picture, methods, clusters = (files.enter_context(replacing(folder / name)) for name in FILES)
-        save(plot_comparison(found, read.X, columns=read.names), picture)
-        write_csv(methods, {key: [_text(row[key]) for row in rows] for key in rows[0]})
-        write_csv(clusters, {"row": row_numbers(len(read.X)), **known, **labels})
+    data: dict[str, Writer] = {
+        METHODS: lambda path: write_csv(path, {key: [_text(row[key]) for row in rows] for key in rows[0]}),
+        LABELS: lambda path: write_csv(path, {"row": row_numbers(len(read.X)), **known, **labels}),
+    }
+    return write_files(folder, data, {PICTURE: lambda path: _draw(path, found, read)}, call)
+
+
+def _draw(path: Path, found: Comparison, read: Data) -> None:
+    from mixtura.plots import save
+    from mixtura.side_by_side import plot_comparison
+
+    save(plot_comparison(found, read.X, columns=read.names), path)
 
 
 def _in_words(labels: Labels) -> list[str]:
@@ -176,7 +186,7 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     if document["interrupted"]:
-        out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")
+        out.say(said_about(document), style="yellow")
     out.say("Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows are left out of them.")
     out.say("\nWrote " + "\n      ".join(document["files"]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DONE, WRONG_DATA, MISUSE, INTERRUPTED = 0, 1, 2, 130
+DONE, WRONG_DATA, MISUSE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 class UsageError(Exception):

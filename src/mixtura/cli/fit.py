@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.beyond import NOTHING, Wishes, how_sure, merging, standard_errors
+from mixtura.cli.calling_off import Call, may_be_called_off
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import Data, read_data
-from mixtura.cli.endings import DONE, INTERRUPTED
-from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet
+from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selecting import Found, select, winner
 from mixtura.cli.story import fit_document, report
@@ -53,6 +53,7 @@ def run(
     settings: Settings = PLAIN,
     wishes: Wishes = NOTHING,
     output: Output = None,
+    time_limit: TimeLimit = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -61,7 +62,8 @@ def run(
 
     Fits every covariance family with every number of components, keeps the best, explains it, and writes
     memberships.csv, model.safetensors, candidates.csv, criteria.csv, criteria.png and clusters.png; with --errors
-    also errors.csv, with --merge also merging.png. The words are explained in docs/families.md, docs/choosing.md
+    also errors.csv, with --merge also merging.png. Ctrl-C, SIGTERM or the --time-limit end the search and keep the best
+    so far. The words are explained in docs/families.md, docs/choosing.md
     and docs/certainty.md.
 
     Parameters
@@ -78,27 +80,29 @@ def run(
     folder = output or named_after(data, ".mixtura")
     refuse_to_overwrite([folder / name for name in (*RESULT_FILES, *FURTHER_FILES)], force)
     out, err, bars = consoles(quiet=quiet, json=json)
-    read = read_data(data, wanted.columns, out)
-    selector = wanted.selector(**asdict(settings))
-    with folder_for_results(folder), notes(err):
-        selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)))
-        found = Found(selection, winner(selection).posterior(read.X))
-        said = asdict(settings) | {"n_init": wanted.starts}
-        document = fit_document(found, read, said, wanted.seed, interrupted)
-        _go_beyond(selector, found, read, wishes, document, bars)
-        written = write_results(folder, found, read, document)
-    document["files"] = [str(folder / name) for name in written]
+    with may_be_called_off(time_limit) as call:
+        read = read_data(data, wanted.columns, out)
+        selector = wanted.selector(**asdict(settings))
+        with folder_for_results(folder), notes(err):
+            selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)), call)
+            with call.listener.holding_back():
+                found = Found(selection, winner(selection).posterior(read.X))
+                said = asdict(settings) | {"n_init": wanted.starts}
+                document = fit_document(found, read, said, wanted.seed) | call.told(interrupted)
+                _go_beyond(selector, found, read, wishes, document, bars, call)
+                written, interrupted = write_results(folder, found, read, document, call)
+    document |= call.told(interrupted) | {"files": [str(folder / name) for name in written]}
     report(out, document)
     if json:
         print_json(document)
-    return INTERRUPTED if document["interrupted"] else DONE
+    return call.code(interrupted)
 
 
 def _go_beyond(
-    selector: GaussianMixtureSelector, found: Found, read: Data, wishes: Wishes, document: dict[str, Any], bars: Plain
+    selector: GaussianMixtureSelector, found: Found, read: Data, wishes: Wishes, document: dict[str, Any], bars: Plain, call: Call
 ) -> None:
     """What was asked for beyond the selection, into the document."""
     if wishes.merge is not None:
         found.tree, document["merging"] = merging(found, wishes)
-    document["bootstrap"] = how_sure(selector, read, bars, wishes, document)
-    document["errors"] = standard_errors(selector, read, bars, wishes, document)
+    document["bootstrap"] = how_sure(selector, read, bars, wishes, document, call)
+    document["errors"] = standard_errors(selector, read, bars, wishes, document, call)

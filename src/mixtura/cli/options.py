@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,13 @@ Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else 
 Force = Annotated[bool, Parameter(help="Overwrite files that exist.")]
 Threads = Annotated[
     int | None, Parameter(validator=Number(gte=1), help="Threads to use; they never change a result. All by default.")
+]
+TimeLimit = Annotated[
+    float | None,
+    Parameter(
+        validator=Number(gt=0, lte=threading.TIMEOUT_MAX),
+        help="Seconds after which the search ends with the best so far; pictures come after them. No limit by default.",
+    ),
 ]
 Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
 AtLeastTwo = Annotated[int | None, Parameter(validator=Number(gte=2))]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from mixtura.cli.calling_off import may_be_called_off, said_about
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import Data, read_data
-from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Force, Output, Quiet
+from mixtura.cli.endings import UsageError
+from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.selecting import select, winner
 from mixtura.cli.target import check_target, named_after, written_at_once
 from mixtura.console import consoles, notes
@@ -34,6 +35,7 @@ def run(
         str | None, Parameter(help="Columns to draw, with commas between them; the model reads all that are used.")
     ] = None,
     wanted: Wanted = USUAL,
+    time_limit: TimeLimit = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
@@ -57,14 +59,18 @@ def run(
     target = output or named_after(data, f".{chosen}{'.gif' if chosen == 'em' else '.png'}")
     check_target(target, FILMS if chosen == "em" else PICTURES, force, chosen)
     out, err, bars = consoles(quiet=quiet)
-    read = read_data(data, wanted.columns, out)
-    names = _shown(shown, read, chosen)
-    with written_at_once(target) as part, notes(err):
-        selection, interrupted = select(wanted.selector(), read, bars, wanted.n_candidates(len(read.names)))
-        _draw(chosen, part, selection, read, names, wanted.seed)
+    with may_be_called_off(time_limit) as call:
+        read = read_data(data, wanted.columns, out)
+        names = _shown(shown, read, chosen)
+        with written_at_once(target) as part, notes(err):
+            selection, interrupted = select(wanted.selector(), read, bars, wanted.n_candidates(len(read.names)), call)
+            call.listener.stop_clock()
+            _draw(chosen, part, selection, read, names, wanted.seed)
     out.say(selection.sentences[0])
+    if interrupted:
+        out.say(said_about(call.told(interrupted)), style="yellow")
     out.say(f"Wrote {target}")
-    return INTERRUPTED if interrupted else DONE
+    return call.code(interrupted)
 
 
 def _kind(kind: Kind | None, output: Path | None) -> Kind:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixtura.cli.calling_off import may_be_called_off, said_about
 from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.data import STANDARD_INPUT, read_data
-from mixtura.cli.endings import DONE, INTERRUPTED
-from mixtura.cli.options import Force, Output, Quiet
+from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.selecting import select
 from mixtura.cli.target import check_target, named_after, written_at_once
 from mixtura.console import consoles, notes
@@ -22,6 +22,7 @@ def run(
     *,
     output: Output = None,
     wanted: Wanted = USUAL,
+    time_limit: TimeLimit = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
@@ -42,18 +43,21 @@ def run(
     target = output or named_after(data, ".report.html")
     check_target(target, (".html",), force, "a report")
     out, err, bars = consoles(quiet=quiet)
-    read = read_data(data, wanted.columns, out)
-    with written_at_once(target) as part, notes(err):
-        selector = wanted.selector()
-        selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)))
-        study = Study(
-            selection, selector, read.X, read.names, _origin(data, wanted), tuple(read.left_out), interrupted, selection.best.starts
-        )
-        part.write_text(page_of(study), encoding="utf-8")
+    with may_be_called_off(time_limit) as call:
+        read = read_data(data, wanted.columns, out)
+        with written_at_once(target) as part, notes(err):
+            selector = wanted.selector()
+            selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)), call)
+            call.listener.stop_clock()
+            origin, starts = _origin(data, wanted), selection.best.starts
+            study = Study(selection, selector, read.X, read.names, origin, tuple(read.left_out), interrupted, starts)
+            part.write_text(page_of(study), encoding="utf-8")
     for sentence in selection.sentences:
         out.say(sentence)
+    if interrupted:
+        out.say(said_about(call.told(interrupted)), style="yellow")
     out.say(f"\nWrote {target}")
-    return INTERRUPTED if interrupted else DONE
+    return call.code(interrupted)
 
 
 def _origin(data: str, wanted: Wanted) -> Origin:

@@ -1,19 +1,21 @@
-"""The files of a fit, each written in one step."""
+"""The files of a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixtura.cli.calling_off import Call
 from mixtura.cli.data import Data
 from mixtura.cli.selecting import Found, winner
+from mixtura.cli.writing import Writer, write_files
 
 if TYPE_CHECKING:
     from mixtura.arrays import Array
     from mixtura.merging import MergeTree
+    from mixtura.mixture import Mixture
     from mixtura.results import Selection
 
 MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = "memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"
@@ -26,30 +28,32 @@ FURTHER_FILES = (ERRORS, MERGING)
 """What a fit writes when it is asked to. Of an earlier fit they do not stay beside the results of a later one."""
 
 
-def write_results(folder: Path, found: Found, read: Data, document: Mapping[str, Any]) -> list[str]:
-    """All files of a fit, each in one step; their names. Files of an earlier fit that this one does not have are taken away."""
-    from mixtura.plots import plot_criteria, plot_mixture, save
-    from mixtura.tables import replacing, write_csv
+def write_results(folder: Path, found: Found, read: Data, document: Mapping[str, Any], call: Call) -> tuple[list[str], bool]:
+    """The names of all files that were written, and whether the fit or its pictures were cut short.
+
+    Files of an earlier fit that this one does not have are taken away.
+    """
+    from mixtura.tables import write_csv
 
     selection = found.selection
-    write: dict[str, Callable[[Path], object]] = {
+    data: dict[str, Writer] = {
         MEMBERSHIPS: lambda path: write_csv(path, memberships(found.probabilities, _clusters(document))),
         MODEL: lambda path: _save_model(path, selection, read, document),
         CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
         CRITERIA_TABLE: lambda path: write_csv(path, _by_column(document["criteria"])),
-        CRITERIA_PICTURE: lambda path: save(plot_criteria(selection), path),
-        CLUSTERS: lambda path: save(plot_mixture(winner(selection), read.X, columns=read.names), path),
+    }
+    pictures: dict[str, Writer] = {
+        CRITERIA_PICTURE: partial(_save_criteria, selection),
+        CLUSTERS: partial(_save_clusters, winner(selection), read),
     }
     if document["errors"] and "parameters" in document["errors"]:
-        write[ERRORS] = lambda path: write_csv(path, _by_column(document["errors"]["parameters"]))
+        data[ERRORS] = lambda path: write_csv(path, _by_column(document["errors"]["parameters"]))
     if found.tree is not None:
-        write[MERGING] = partial(_save_merging, found.tree, document["merging"]["n_clusters"])
-    with ExitStack() as files:
-        for name, into in write.items():
-            into(files.enter_context(replacing(folder / name)))
-    for name in set(FURTHER_FILES) - set(write):
+        pictures[MERGING] = partial(_save_merging, found.tree, document["merging"]["n_clusters"])
+    for name in set(FURTHER_FILES) - set(data) - set(pictures):
         (folder / name).unlink(missing_ok=True)
-    return list(write)
+    written = write_files(folder, data, pictures, call)
+    return written, document["interrupted"] or len(written) < len(data) + len(pictures)
 
 
 def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -64,6 +68,18 @@ def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[
     said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
     save_model(path, winner(selection), family=selection.best.family, feature_names=read.names, metadata=jsonable(metadata))
+
+
+def _save_criteria(selection: Selection, path: Path) -> None:
+    from mixtura.plots import plot_criteria, save
+
+    save(plot_criteria(selection), path)
+
+
+def _save_clusters(mixture: Mixture, read: Data, path: Path) -> None:
+    from mixtura.plots import plot_mixture, save
+
+    save(plot_mixture(mixture, read.X, columns=read.names), path)
 
 
 def _save_merging(tree: MergeTree, n_clusters: int, path: Path) -> None:

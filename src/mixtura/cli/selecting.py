@@ -1,10 +1,11 @@
-"""A selection with a progress bar, which Ctrl-C ends with what is done."""
+"""A selection with a progress bar, which ends with what is done when it is called off."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixtura.cli.calling_off import Call
 from mixtura.cli.data import Data, in_the_words_of
 from mixtura.console import Plain, progress_bar
 
@@ -25,30 +26,30 @@ class Found:
     tree: MergeTree | None = None
 
 
-def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int) -> tuple[Selection, bool]:
-    """The selection, and whether Ctrl-C cut it short."""
+def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
+    """The selection, and whether it was cut short."""
     from mixtura.results import Selection, StopReason
     from mixtura.selection import DEFAULT_FOLDS
 
-    done: list[Candidate] = []
+    done: dict[tuple[str, int], Candidate] = {}
     cut = False
     folds = selector.folds or (DEFAULT_FOLDS if selector.criterion == "cv" else 0)
-    with progress_bar(err, "cross-validation" if folds else "fitting", folds or total) as move:
+    with progress_bar(err, "cross-validation" if folds else "fitting", folds or total, "folds" if folds else "candidates") as move:
 
         def keep(candidate: Candidate) -> None:
-            done.append(candidate)
-            move(len(done), f"fitted {candidate.title}", total)
+            done[candidate.family, candidate.n_components] = candidate
+            move(len(done), f"fitted {candidate.title}", total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
-                raise KeyboardInterrupt  # one Ctrl-C ends the whole selection, not only the cell it came into
+                raise KeyboardInterrupt  # one call ends the whole selection, not only the cell it came into
 
         try:
             with in_the_words_of(read):
                 selection = selector.fit(read.X, callback=keep, on_fold=move if folds else None).selection_
         except KeyboardInterrupt:
-            selection, cut = Selection(selector.criterion, tuple(done)), True
+            selection, cut = Selection(selector.criterion, tuple(done.values())), True
             if not selection.ranking:
                 raise
-    return selection, cut or len(selection.candidates) < total
+    return selection, cut or call.listener.cause is not None or len(selection.candidates) < total
 
 
 def winner(selection: Selection) -> Mixture:

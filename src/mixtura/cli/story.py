@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mixtura.cli.calling_off import said_about
 from mixtura.cli.data import Data, with_names
 from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selecting import Found, winner
@@ -22,7 +23,7 @@ MOST_ERRORS = 40
 """Rows of the table of standard errors that are printed; beyond them only weights and means."""
 
 
-def fit_document(found: Found, read: Data, settings: Mapping[str, Any], seed: int, interrupted: bool) -> dict[str, Any]:
+def fit_document(found: Found, read: Data, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Everything that is known about a selection, as plain values."""
     from mixtura.model_file import component_summaries, summary
 
@@ -36,7 +37,6 @@ def fit_document(found: Found, read: Data, settings: Mapping[str, Any], seed: in
         "lower_is_better": True,
         "settings": dict(settings),
         "random_state": seed,
-        "interrupted": interrupted,
         "sentences": [with_names(sentence, read.names) for sentence in selection.sentences],
         "best": summary(selection.best),
         "runner_up": summary(selection.runner_up) if selection.runner_up else None,
@@ -79,7 +79,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
     _say_choices(out, document)
     _say_more_is_open(out, document)
     if document["interrupted"]:
-        out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")
+        out.say(said_about(document), style="yellow")
     if document["bootstrap"]:
         out.say(document["bootstrap"].get("sentence") or f"No bootstrap of the choice: {document['bootstrap']['refused']}")
     for component in document["components"]:

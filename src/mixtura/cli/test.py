@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from mixtura.cli.calling_off import may_be_called_off, said_about
 from mixtura.cli.data import in_the_words_of, read_data
-from mixtura.cli.endings import DONE, INTERRUPTED, UsageError
-from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, family_names
+from mixtura.cli.endings import UsageError
+from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, TimeLimit, family_names
 from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 
@@ -28,13 +29,14 @@ def run(
     seed: Seed = 0,
     threads: Threads = None,
     starts: Annotated[int, Parameter(validator=Number(gte=1))] = 4,
+    time_limit: TimeLimit = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Test K components against K + 1, for K = 1, 2, ... until a test does not reject.
 
-    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C keeps the tests and replicates that
-    are done.
+    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C, SIGTERM or the --time-limit keep
+    the tests and replicates that are done.
 
     Parameters
     ----------
@@ -66,12 +68,15 @@ def run(
             f"with {replicates} replicates no p-value is as small as --level {level:g}. Give --replicates {needed} or more."
         )
     out, err, bars = consoles(quiet=quiet, json=json)
-    read = read_data(data, columns, out)
     done: list[LikelihoodRatioTest] = []
     cut = False
-    with notes(err), in_the_words_of(read):
+    with may_be_called_off(time_limit) as call, notes(err):
+        read = read_data(data, columns, out)
         try:
-            with progress_bar(bars, f"{first} against {first + 1} components", replicates) as move:
+            with (
+                in_the_words_of(read),
+                progress_bar(bars, f"{first} against {first + 1} components", replicates, "replicates") as move,
+            ):
                 tests = sequential_likelihood_ratio_test(
                     read.X,
                     most,
@@ -97,15 +102,14 @@ def run(
         "family": families[0],
         "level": level,
         "random_state": seed,
-        "interrupted": cut,
         "n_components": tests.n_components,
         "sentence": tests.sentence,
         "tests": [{**row, "standard_error": t.standard_error} for row, t in zip(tests.rows(), tests.tests, strict=True)],
-    }
+    } | call.told(cut)
     _report_tests(out, document)
     if json:
         print_json(document)
-    return INTERRUPTED if cut else DONE
+    return call.code(cut)
 
 
 def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
@@ -120,4 +124,4 @@ def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
     out.print(table)
     out.say(f"\n{document['sentence']}", style="bold")
     if document["interrupted"]:
-        out.say("Interrupted by Ctrl-C: what was done until then is kept.", style="yellow")
+        out.say(said_about(document), style="yellow")

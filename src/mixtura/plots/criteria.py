@@ -267,6 +267,6 @@ def _value(cell: Candidate, name: str) -> float:
 def _criterion_axes(ax: Axes, name: str) -> None:
     """Axis labels, whole numbers of components, and room for a ring at both ends."""
     ax.set(xlabel="components K", ylabel=f"{name} (lower is better)")
-    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     ax.margins(x=0.07)
     tidy(ax)

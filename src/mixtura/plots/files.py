@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 FORMATS = (".png", ".pdf", ".svg")
 DOTS_PER_INCH = 150
+PAD = 0.12
+"""Inches of white about what is drawn."""
 
 
 def save(figure: Figure | Axes, path: str | Path) -> Path:
@@ -22,8 +25,32 @@ def save(figure: Figure | Axes, path: str | Path) -> Path:
         When the folder is not there.
     """
     target = checked_path(path, FORMATS)
-    figure_of(figure).savefig(target, dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.12, facecolor="white")
+    whole = figure_of(figure)
+    if target.suffix.lower() == ".png":
+        write_png(whole, target, DOTS_PER_INCH)
+    else:
+        whole.savefig(target, bbox_inches="tight", pad_inches=PAD, facecolor="white")
     return target
+
+
+def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) -> None:
+    """A figure as pixels, cut to what is drawn.
+
+    The parts of a picture made here are placed and measured once; ``savefig`` would go over all of them once more.
+    """
+    engine, dpi, box = figure.get_layout_engine(), figure.dpi, None
+    try:
+        if engine is not None and figure.canvas.manager is None:
+            figure.set_dpi(dots_per_inch)
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+            box = figure.get_tightbbox().padded(PAD)
+        cut = box or "tight"
+        figure.savefig(target, format="png", dpi=dots_per_inch, bbox_inches=cut, pad_inches=PAD, facecolor="white")
+    finally:
+        if box is not None:
+            figure.set_dpi(dpi)
+            figure.set_layout_engine(engine)
 
 
 def figure_of(picture: Figure | Axes) -> Figure:

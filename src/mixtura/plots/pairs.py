@@ -81,7 +81,8 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
         for panel in panels[i, 1:i]:
             panel.sharey(panels[i, 0])
     _legend_above(panels[0, -1], view)
-    figure.align_labels()
+    figure.align_xlabels(panels[-1])
+    figure.align_ylabels(panels[:, 0])
     if title:
         figure.suptitle(fill(plain(title), width=int(14 * side * m / 1.4)), x=0.012, ha="left", fontsize=12, color=INK)
     if view.caption:

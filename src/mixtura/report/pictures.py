@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from io import BytesIO
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from mixtura.markup import Markup, tag
-from mixtura.plots.files import figure_of
+from mixtura.plots.files import figure_of, write_png
 
 DOTS_PER_INCH = 130
 COLOURS = 255
@@ -26,7 +25,6 @@ def picture(drawn: Figure | Axes, alt: str, caption: str) -> Markup:
 
 def _data_uri(figure: Figure) -> str:
     drawn, packed = BytesIO(), BytesIO()
-    settings: dict[str, Any] = {"dpi": DOTS_PER_INCH, "bbox_inches": "tight", "pad_inches": 0.1, "facecolor": "white"}
-    figure.savefig(drawn, format="png", **settings)
+    write_png(figure, drawn, DOTS_PER_INCH)
     Image.open(drawn).convert("RGB").quantize(COLOURS).save(packed, format="PNG", optimize=True)
     return "data:image/png;base64," + b64encode(packed.getvalue()).decode()
