@@ -40,6 +40,9 @@ LEADER = 50.0
 SEARCHED_AT_ONCE = 4
 """Cells that are searched side by side; a constant, so that the number of workers changes nothing."""
 
+LONGEST_LOOK = 200
+"""Iterations of a look at most: what is left to gain then moves no cell by the margin."""
+
 LOOKS: tuple[Initialiser, ...] = DEFAULT_STARTS[:2]
 """Starts of a look."""
 
@@ -94,16 +97,21 @@ class Race:
             self._search(due)
         return tuple(self.found.get((family.name, K)) or not_looked_at(family, K) for family, K in self.grid.keys)
 
+    @property
+    def _looking(self) -> Plan:
+        """How a cell is looked at."""
+        return replace(self.plan, workers=1, effort=None, max_iter=min(self.plan.max_iter, LONGEST_LOOK))
+
     # ---- looks ---------------------------------------------------------------------------------------------------------
 
     def _look(self, family: Family, K: int) -> Candidate:
         """A cell from the starts of a look; one component needs no more than that."""
         stage = Stage.LOOKED_AT if K > 1 else Stage.SEARCHED
-        return self.cells.fit(family, K, self._looks[K], replace(self.plan, workers=1, effort=None), stage)
+        return self.cells.fit(family, K, self._looks[K], self._looking, stage)
 
     def _look_again(self, family: Family, K: int) -> Candidate:
         """A cell of which a look gave no answer, from the starts of a search."""
-        return self.cells.fit(family, K, self._searches[K], replace(self.plan, workers=1, effort=None), Stage.LOOKED_AT)
+        return self.cells.fit(family, K, self._searches[K], self._looking, Stage.LOOKED_AT)
 
     def _share(self, K: int) -> None:
         """The best answer of one K as a start for its other families."""
@@ -139,7 +147,7 @@ class Race:
         start = begin.with_starts([("fit of another candidate", moments)])
 
         def fit(family: Family, K: int) -> Candidate:
-            return self.cells.fit(family, K, lambda: start, replace(self.plan, workers=1, effort=None), Stage.LOOKED_AT)
+            return self.cells.fit(family, K, lambda: start, self._looking, Stage.LOOKED_AT)
 
         keys = [(family, K) for family in families]
         self._keep(keys, self._each(fit, keys, told=False))

@@ -40,7 +40,7 @@ REFOUND = 12
 """Runs to the best optimum after which no better one is looked for: starts, and proposals that change its components."""
 
 COST_OF_A_RUN = 50_000
-"""What a run costs beside its iterations, in rows times components."""
+"""What a run costs beside its iterations, in rows of few columns times components."""
 
 MANY = 10
 EXCHANGES_IN_VAIN = 3
@@ -81,7 +81,7 @@ class LocalSearch:
     def go(self, effort: Effort, rng: np.random.Generator) -> None:
         """Rounds, until no optimum near the best one is left or the effort is spent."""
         end = monotonic() + effort.seconds
-        work = effort.work(self.runs.survey.source.n_rows, self.best.n_components, self.best.n_iter)
+        work = effort.work(self.runs.survey.source.n_rows, self.runs.work_of(self.best))
 
         def over_time() -> bool:
             return monotonic() >= end or self.runs.stopped.is_set()
@@ -149,8 +149,7 @@ class LocalSearch:
             self.best, self.times = fit, 0
 
     def _pay(self, fits: Sequence[FitResult]) -> None:
-        n = self.runs.survey.source.n_rows
-        self.spent += sum(COST_OF_A_RUN + fit.n_iter * n * fit.n_components for fit in fits)
+        self.spent += sum(COST_OF_A_RUN + self.runs.work_of(fit) for fit in fits)
 
     # ---- many components exchanged at once ---------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from math import inf
 from mixtura.effective_parameters import soundness_of
 from mixtura.em import Callback, Start, em
 from mixtura.errors import CollapseError
+from mixtura.moments import Scatter
 from mixtura.parallel import in_parallel
 from mixtura.protocols import Family
 from mixtura.regularisation import Regularisation
@@ -35,7 +36,7 @@ FAR_GAINS = 50.0
 
 @dataclass(frozen=True)
 class Effort:
-    """What a local search may cost, in units of work: one row read under one component.
+    """What a local search may cost, in units of work: one row of few columns read under one component (:meth:`Runs.work_of`).
 
     It ends after ``fits`` plain fits of the same model to all rows, but on small data not before ``least``, which falls to nothing
     at ``MANY_ROWS``; and after ``seconds`` by the clock, with which the same seed no longer gives the same bits. ``size`` is how
@@ -47,10 +48,13 @@ class Effort:
     seconds: float = inf
     size: float = 1.0
 
-    def work(self, n_rows: int, K: int, n_iter: int) -> float:
-        """Work for a model whose best fit took so many iterations."""
-        return max(self.fits * n_iter * self.size * n_rows * K, self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS))
+    def work(self, n_rows: int, a_fit: float) -> float:
+        """Work for a model of which the best fit took so much."""
+        return max(self.fits * self.size * a_fit, self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS))
 
+
+FEW_COLUMNS = 6
+"""With full covariances of more columns a row costs as many times more as their square is larger."""
 
 MANY_ROWS = 10_000
 """Rows from which on a search may cost no more than some plain fits."""
@@ -126,6 +130,12 @@ class Runs:
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         return replace(fit, n_iter=leg.done + fit.n_iter)
+
+    def work_of(self, fit: FitResult) -> float:
+        """What the iterations of a fit cost, in rows of few columns under one component."""
+        d = self.survey.source.n_features
+        width = max(1.0, (d / FEW_COLUMNS) ** 2) if self.family.needs is Scatter.DENSE else 1.0
+        return width * fit.n_iter * self.survey.source.n_rows * fit.n_components
 
     @property
     def short(self) -> StoppingRule:
