@@ -138,9 +138,11 @@ inline double inner(const double* a, const double* b, std::size_t n) {
 }
 
 // Rows g_1, .., g_r of which a positive semi-definite matrix is the sum of g g', the longest pivot first: Cholesky's factor. Its rank r
-// comes back; what is rounding beside the matrix's own diagonal is nothing.
+// comes back, or INDEFINITE; what is rounding beside the matrix's own diagonal is nothing.
+constexpr std::size_t INDEFINITE = static_cast<std::size_t>(-1);
+
 inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) {
-    const double least = std::numeric_limits<double>::epsilon() * static_cast<double>(n);
+    const double least = std::numeric_limits<double>::epsilon() * static_cast<double>(n), most = 64.0 * least;
     std::vector<double> left(n), parts(n);
     std::vector<bool> used(n, false);
     for (std::size_t j = 0; j < n; ++j) left[j] = a[j * n + j];
@@ -148,7 +150,11 @@ inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) 
         std::size_t pivot = n;
         for (std::size_t j = 0; j < n; ++j)
             if (!used[j] && left[j] > least * a[j * n + j] && (pivot == n || left[j] > left[pivot])) pivot = j;
-        if (pivot == n) return r;
+        if (pivot == n) {
+            for (std::size_t j = 0; j < n; ++j)
+                if (!used[j] && left[j] < -most * std::fabs(a[j * n + j])) return INDEFINITE;
+            return r;
+        }
         used[pivot] = true;
         double* row = rows + r * n;
         std::copy_n(a + pivot * n, n, row);
@@ -188,15 +194,43 @@ inline void complete_basis(const double* a, double* rows, std::size_t count, std
     }
 }
 
-// Eigenvalues in falling order and unit eigenvectors, one per row, of a positive semi-definite n x n matrix. The rows of its pivoted
-// factor are turned in pairs until they are orthogonal (one-sided Jacobi: Veselic & Hari 1989, Numerische Mathematik 56:627-633), so
-// small eigenvalues keep their digits, and no column is ever read.
-inline void eigen(const double* a, std::size_t n, double* values, double* axes) {
-    constexpr int MOST_SWEEPS = 40;
+constexpr int MOST_SWEEPS_OF_EIGEN = 40;
+
+// Eigenvalues and eigenvectors, one per row, of any symmetric matrix that is used up: Jacobi's turns, plane by plane.
+inline void eigen_of_any(double* a, std::size_t n, double* values, double* axes) {
+    constexpr double EPSILON = std::numeric_limits<double>::epsilon();
+    for (std::size_t i = 0; i < n * n; ++i) axes[i] = i % (n + 1) == 0 ? 1.0 : 0.0;
+    bool turned = n > 1;
+    for (int round = 0; turned && round < MOST_SWEEPS_OF_EIGEN; ++round) {
+        turned = false;
+        for (std::size_t p = 0; p + 1 < n; ++p)
+            for (std::size_t q = p + 1; q < n; ++q) {
+                const double pp = a[p * n + p], qq = a[q * n + q], pq = a[p * n + q];
+                if (!(std::fabs(pq) > 0.5 * EPSILON * std::sqrt(std::fabs(pp * qq)))) continue;
+                turned = true;
+                const double steep = (pp - qq) / (2.0 * pq);
+                const double tangent = std::copysign(1.0, steep) / (std::fabs(steep) + std::sqrt(1.0 + steep * steep));
+                const double c = 1.0 / std::sqrt(1.0 + tangent * tangent), s = tangent * c;
+                turn(a + p * n, a + q * n, n, c, s);
+                for (std::size_t i = 0; i < n; ++i) {
+                    a[i * n + p] = a[p * n + i];
+                    a[i * n + q] = a[q * n + i];
+                }
+                a[p * n + p] = pp + tangent * pq;
+                a[q * n + q] = qq - tangent * pq;
+                a[p * n + q] = a[q * n + p] = 0.0;
+                turn(axes + p * n, axes + q * n, n, c, s);
+            }
+    }
+    for (std::size_t i = 0; i < n; ++i) values[i] = a[i * n + i];
+}
+
+// The same of a positive semi-definite matrix from its pivoted factor, whose rows are turned in pairs until they are orthogonal (one-sided
+// Jacobi: Veselic & Hari 1989, Numerische Mathematik 56:627-633): small eigenvalues keep their digits, and no column is ever read.
+inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, double* values, double* axes) {
     const double orthogonal = std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n));
-    const std::size_t rank = pivoted_factor(a, n, axes);
     bool turned = rank > 1;
-    for (int round = 0; turned && round < MOST_SWEEPS; ++round) {
+    for (int round = 0; turned && round < MOST_SWEEPS_OF_EIGEN; ++round) {
         turned = false;
         for (std::size_t p = 0; p < rank; ++p) values[p] = inner(axes + p * n, axes + p * n, n);
         for (std::size_t p = 0; p + 1 < rank; ++p)
@@ -219,8 +253,15 @@ inline void eigen(const double* a, std::size_t n, double* values, double* axes) 
         for (std::size_t j = 0; p < rank && j < n; ++j) axis[j] /= length;
     }
     complete_basis(a, axes, rank, n);
-    for (std::size_t j = 0; j < n; ++j)
-        if (!std::isfinite(a[j * n + j])) values[j] = a[j * n + j]; // what is no number stays none
+}
+
+// Eigenvalues in falling order and unit eigenvectors, one per row, of a symmetric n x n matrix that is used up. A leap of EM may lead to
+// one that is indefinite.
+inline void eigen(double* a, std::size_t n, double* values, double* axes) {
+    const bool finite = std::all_of(a, a + n * n, [](double x) { return std::isfinite(x); });
+    const std::size_t rank = finite ? pivoted_factor(a, n, axes) : INDEFINITE;
+    if (rank == INDEFINITE) eigen_of_any(a, n, values, axes);
+    else eigen_of_factor(a, n, rank, values, axes);
     for (std::size_t i = 0; i + 1 < n; ++i) {
         const std::size_t largest = static_cast<std::size_t>(std::max_element(values + i, values + n) - values);
         if (largest == i) continue;

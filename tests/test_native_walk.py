@@ -106,6 +106,16 @@ def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
         assert evidence.fit(ours.covariance) == pytest.approx(evidence.fit(theirs.covariance), rel=1e-11)
 
 
+@pytest.mark.parametrize("name", ["EEE", "VVV"])
+def test_indefinite_moments_of_a_leap_give_the_m_step_of_numpy(name):
+    moments = moments_of(5, 0)
+    flat = np.ones((5, 5)) * 40.0
+    moments = replace(moments, second=moments.second - flat)
+    assert np.linalg.eigvalsh(moments.scatter).min() < -1.0
+    regularisation = Regularisation(np.full(5, 1e-3))
+    assert_alike(*(step(FAMILIES[name], moments, regularisation) for step in (in_cpp, in_numpy)), rtol=1e-10)
+
+
 @pytest.mark.parametrize("name", ["VEI", "VEE", "EEV", "VEV"])
 def test_a_floor_that_only_the_rows_of_one_component_reach_bends_nothing(name):
     """Its own scatter is flat, but what it shares with the others keeps its covariance above the floor."""
