@@ -20,6 +20,7 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 from conftest import two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector, criteria
 from mixtura.errors import DataError, DataWarning, DegenerateWarning
+from mixtura.results import Stage
 
 SHAPES = {"full": (3, 2, 2), "tied": (2, 2), "diag": (3, 2), "spherical": (3,), "tied_diag": (2,), "tied_spherical": ()}
 
@@ -415,7 +416,9 @@ def test_verbose_prints_progress(capsys, faithful):
 def test_the_selector_keeps_every_cell_and_names_the_runner_up(faithful):
     seen = []
     s = GaussianMixtureSelector(range(1, 4), families=["EEE", "full"], random_state=0).fit(faithful, callback=seen.append)
-    assert len(seen) == len(s.selection_.candidates) == 6
+    assert {(cell.family, cell.n_components) for cell in seen} == {(c.family, c.n_components) for c in s.selection_.candidates}
+    assert [cell.stage for cell in seen[:6] if cell.n_components > 1] == [Stage.LOOKED_AT] * 4
+    assert all(cell.stage is Stage.SEARCHED for cell in (*seen[6:], s.selection_.best, s.selection_.runner_up))
     assert (s.selection_.best.family, s.selection_.best.n_components) == ("EEE", 3)
     assert s.selection_.runner_up.criterion >= s.selection_.best.criterion
     assert s.best_estimator_.bic(faithful) == pytest.approx(s.selection_.best.criterion, rel=1e-12)
@@ -465,7 +468,9 @@ def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
 
     s = GaussianMixtureSelector(range(1, 6), families=["EII", "VVI"], n_init=1, max_iter=50, n_threads=n_threads, random_state=0)
     s.fit(X, callback=stop_after_three)
-    assert 3 <= len(s.selection_.candidates) <= 4
+    assert s.selection_.interrupted
+    assert 3 <= sum(cell.stage is Stage.SEARCHED for cell in s.selection_.candidates) <= 4
+    assert sum(cell.stage is Stage.NOT_LOOKED_AT for cell in s.selection_.candidates) >= 6
     assert s.best_estimator_.predict(X).shape == (25_000,)
 
 

@@ -249,6 +249,8 @@ class Candidate:
         What the data made of the model: too few rows for its covariances, which are shrunk, and the like.
     stage : Stage
         Whether it was searched, or only looked at from a few starts since it was too far behind.
+    rows : int or None
+        Rows of the sample from which it is estimated what all of them would say; None for a fit of all rows.
     """
 
     family: str
@@ -261,6 +263,12 @@ class Candidate:
     starts: StartReport | None = None
     remark: str = ""
     stage: Stage = Stage.SEARCHED
+    rows: int | None = None
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether it was fitted to a sample of the rows, and no further."""
+        return self.rows is not None
 
     @property
     def eligible(self) -> bool:

@@ -87,11 +87,12 @@ def _select(
 ) -> Selection:
     """:func:`select`, with Ctrl-C heeded."""
     held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
-    cells = Cells(survey, grid, Judge(survey, grid, plan, held_out), stopped)
+    cells = Cells(survey, grid, Judge(survey, grid, plan, held_out), stopped, survey)
     done = Race(cells, plan, on_candidate).run() if plan.effort is not None else _all_alike(cells, plan, on_candidate)
     if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
         raise KeyboardInterrupt
-    return _with_certificates(Selection(grid.criterion, done, stopped.is_set()), survey, grid, plan)
+    selection = Selection(grid.criterion, done, stopped.is_set())
+    return selection if selection.interrupted else _with_certificates(selection, survey, grid, plan)
 
 
 def _all_alike(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> tuple[Candidate, ...]:

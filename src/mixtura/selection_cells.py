@@ -103,13 +103,29 @@ def _opening(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, s
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """What fits the cells of a grid."""
+    """What fits the cells of a grid, to all rows or to a sample of them.
+
+    Attributes
+    ----------
+    survey : Survey
+        The rows that are fitted.
+    grid : Grid
+    judge : Judge
+    stopped : threading.Event
+    whole : Survey
+        All rows, which decide what may be fitted, and of which every criterion speaks.
+    """
 
     survey: Survey
     grid: Grid
     judge: Judge
     stopped: threading.Event
-    _known: dict[tuple[str, int], tuple[str, Regularisation]] = field(default_factory=dict, init=False)
+    whole: Survey
+    _known: dict[tuple[str, int], tuple[str, Regularisation]] = field(default_factory=dict)
+
+    def on(self, rows: Survey) -> Cells:
+        """The same on a sample of the rows."""
+        return replace(self, survey=rows)
 
     def fit(self, family: Family, K: int, begin: Callable[[], Opening], plan: Plan, stage: Stage = Stage.SEARCHED) -> Candidate:
         """One cell; an interrupted one is kept, and asks the others to stop."""
@@ -117,7 +133,7 @@ class Cells:
         try:
             drawn = begin()
             warm = grid.warm.get((family.name, K))
-            remark, regularisation = self._terms(family, K)
+            remark, regularisation = self.terms(family, K)
             if remark and plan.screened:  # what holds such covariances up has no loop in C++, and a choice hardly falls on them
                 drawn, plan = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]), replace(plan, effort=None)
             drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
@@ -128,19 +144,31 @@ class Cells:
             return Candidate(family.name, K, None, nan, str(refusal), stage=stage)
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
+        rows = None
+        if survey is not self.whole:
+            fit, rows, stage = _estimated(fit, self.whole), survey.source.n_rows, Stage.LOOKED_AT
         criteria, notes = self.judge.criteria(fit, family)
         value = criteria[grid.criterion]
-        reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
+        reason = notes.get(grid.criterion, "") or remark
+        reason = (reason_of(fit) or reason) if rows is None else f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
         return Candidate(
-            family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark=remark, stage=stage
+            family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark=remark, stage=stage, rows=rows
         )
 
-    def _terms(self, family: Family, K: int) -> tuple[str, Regularisation]:
+    def moved(self, cell: Candidate, family: Family, by: float) -> Candidate:
+        """An estimate of a cell whose log-likelihood is moved."""
+        assert cell.fit is not None
+        level = cell.fit.log_likelihood + by
+        fit = replace(cell.fit, log_likelihood=level, trace=(level,))
+        criteria, _ = self.judge.criteria(fit, family)
+        return replace(cell, fit=fit, criterion=criteria[self.grid.criterion], criteria=criteria)
+
+    def terms(self, family: Family, K: int) -> tuple[str, Regularisation]:
         """What is to be said of a cell's data, and what holds its covariances; the same for all fits of a cell."""
         if (family.name, K) not in self._known:
             constraints = self.grid.constraints
-            said = check_data(self.survey, family, K, constraints)
-            self._known[family.name, K] = said, regularisation_for(family, self.survey, K, constraints)
+            said = check_data(self.whole, family, K, constraints)
+            self._known[family.name, K] = said, regularisation_for(family, self.whole, K, constraints)
         return self._known[family.name, K]
 
     def each(
@@ -160,6 +188,24 @@ class Cells:
             return cell
 
         return in_parallel(one, keys, workers, self.stopped)
+
+
+def _estimated(fit: FitResult, whole: Survey) -> FitResult:
+    """What a fit of a sample would be on all rows: as good a row, less what it gains by the chance of its sample.
+
+    A fit of m rows is half a parameter too good on them, and as much too bad on others.
+    """
+    share = whole.total / fit.total
+    level = share * (fit.log_likelihood - 0.5 * fit.n_parameters) + 0.5 * fit.n_parameters * whole.row_weight
+    return replace(
+        fit,
+        log_likelihood=level,
+        entropy=share * fit.entropy,
+        certainty=share * fit.certainty,
+        total=whole.total,
+        trace=(level,),
+        moments=None,
+    )
 
 
 def not_looked_at(family: Family, K: int) -> Candidate:
@@ -190,7 +236,7 @@ class Judge:
         size = self.survey.effective_size if self.grid.effective else fit.total
         seen = at_size(fit, size) if self.grid.effective else fit
         values = {name: criterion(seen) for name, criterion in CRITERIA.items()}
-        if fit.n_components == 1:
+        if fit.n_components == 1 and fit.moments is not None:
             self._one[family.name] = fit.log_likelihood
         values[NEC] = nec(fit, self._one_component(family))
         notes = {name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)}

@@ -38,7 +38,7 @@ def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int
 
         def keep(candidate: Candidate) -> None:
             done[candidate.family, candidate.n_components] = candidate
-            move(len(done), f"fitted {candidate.title}", total, "candidates")
+            move(len(done), f"{candidate.stage.value}: {candidate.title}", total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt  # one call ends the whole selection, not only the cell it came into
 
@@ -49,7 +49,7 @@ def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int
             selection, cut = Selection(selector.criterion, tuple(done.values())), True
             if not selection.ranking:
                 raise
-    return selection, cut or call.listener.cause is not None or len(selection.candidates) < total
+    return selection, cut or call.listener.cause is not None or selection.interrupted
 
 
 def winner(selection: Selection) -> Mixture:

@@ -186,9 +186,10 @@ def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, 
             if isinstance(fit, FitResult) and not _goes_on(runs, fit) and fit.objective > level - runs.same:
                 fits[i] = fit = runs.judged(fit)
                 level = max(level, fit.score) if fit.is_answer else level
-        running = [
-            i for i in running if isinstance(fit := fits[i], FitResult) and _goes_on(runs, fit) and not runs.hopeless(fit, level)
-        ]
+        running = [i for i in running if isinstance(fit := fits[i], FitResult) and _goes_on(runs, fit)]
+        if length > FIRST_ROUND:  # by now a component that chance has placed is paid for
+            fits = [runs.judged(fit) if i in running and isinstance(fit, FitResult) else fit for i, fit in enumerate(fits)]
+        running = [i for i in running if isinstance(fit := fits[i], FitResult) and not runs.hopeless(fit, level)]
         if not running or runs.stopped.is_set():
             return Raced(fits, leaders, early)
         further = [Leg(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]

@@ -165,11 +165,11 @@ class Runs:
         return fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
 
     def hopeless(self, fit: FitResult, level: float) -> bool:
-        """Whether a run cannot reach a score: no score is above the likelihood, and what is left of that is estimated."""
+        """Whether a run cannot reach a score: its own so far, or its likelihood, with an estimate of what is left."""
         left = 0.0 if fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN) else remaining_gain(list(fit.trace))
         if left != left:  # too few iterations to tell
             left = FAR_GAINS / HOPE * (fit.trace[-1] - fit.trace[-2]) if len(fit.trace) > 1 else inf
-        return fit.objective + HOPE * left < level - HOPELESS * self.survey.row_weight
+        return fit.score + HOPE * left < level - HOPELESS * self.survey.row_weight
 
     def end_of(self, fit: FitResult | FailedStart) -> RunEnd:
         """What became of a run."""

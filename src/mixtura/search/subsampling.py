@@ -215,7 +215,7 @@ class _Ascent:
                 return self.opening.on_all()
             if self.stopped.is_set() or rows is self.survey:
                 return [(ON_SAMPLE, self.best)]
-            larger = _larger(rows, self.survey, sample_seed(self.opening.seed))
+            larger = larger_sample(rows, self.survey, sample_seed(self.opening.seed))
             ends = [self.best] if self.opening.judged is not None else finalists(found, rows, larger)
             starts = [(ON_SAMPLE, end) for end in ends]
             if exchanged and (len(ends) == 1 or larger is self.survey):
@@ -252,17 +252,22 @@ class _Ascent:
 # ---- on a sample -----------------------------------------------------------------------------------------------------
 
 
-def _larger(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Survey:
+def larger_sample(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Survey:
     """A larger sample, or all rows where it would be more than half of them."""
     m = LARGER * round(sample.total)
     return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
 
 
+def stopping_on_sample(rule: StoppingRule) -> StoppingRule:
+    """When a fit of a sample ends: nothing is certified."""
+    if isinstance(rule, RemainingGain):
+        return replace(rule, tolerance=max(rule.tolerance, LEFT_ON_SAMPLE), certifies=False)
+    return rule
+
+
 def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
-    stopping: StoppingRule = plan.stopping
-    if isinstance(stopping, RemainingGain):
-        stopping = replace(stopping, tolerance=max(stopping.tolerance, LEFT_ON_SAMPLE), certifies=False)
+    stopping = stopping_on_sample(plan.stopping)
     callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
     workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
@@ -306,16 +311,16 @@ def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
     the same.
     """
     best = found.best
-    densities = [_log_densities(sample, best.mixture)]
+    densities = [log_densities(sample, best.mixture)]
     chosen = [best.mixture]
     ended = [fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best and fit.soundness and fit.is_answer]
     for fit in sorted(ended, key=lambda fit: -fit.score):
         if len(chosen) == RANKED:
             break
-        density = _log_densities(sample, fit.mixture)
+        density = log_densities(sample, fit.mixture)
         if _behind(best, fit, sample, densities[0] - density):
             continue
-        if all(_sum(sample, (known - density) ** 2) > SAME_END for known in densities):
+        if all(summed(sample, (known - density) ** 2) > SAME_END for known in densities):
             densities.append(density)
             chosen.append(fit.mixture)
     return chosen
@@ -323,11 +328,11 @@ def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
 
 def _behind(best: FitResult, fit: FitResult, sample: Survey, difference: Array) -> bool:
     """Whether the sample tells that a fit is worse than the best one."""
-    mean = _sum(sample, difference) / sample.total
-    return best.objective - fit.objective > TOLD_APART * sqrt(_sum(sample, (difference - mean) ** 2))
+    mean = summed(sample, difference) / sample.total
+    return best.objective - fit.objective > TOLD_APART * sqrt(summed(sample, (difference - mean) ** 2))
 
 
-def _sum(sample: Survey, values: Array) -> float:
+def summed(sample: Survey, values: Array) -> float:
     """Values of the rows (m,), summed by weight."""
     total = 0.0
     for block in sample.source.blocks():
@@ -336,6 +341,6 @@ def _sum(sample: Survey, values: Array) -> float:
     return total
 
 
-def _log_densities(sample: Survey, mixture: Mixture) -> Array:
+def log_densities(sample: Survey, mixture: Mixture) -> Array:
     """``log p(x_i)`` of each row (m,)."""
     return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in pieces_of(sample)])
