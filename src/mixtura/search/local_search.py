@@ -13,6 +13,7 @@ from time import monotonic
 
 import numpy as np
 
+from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.em import Start
 from mixtura.mixture import Mixture
 from mixtura.protocols import Family
@@ -33,7 +34,7 @@ sets out from an optimum so many units of score below the best one."""
 SMALLER = 2
 """Optima of one component less that are split in each round."""
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Proposals between two looks at what is spent; a constant, so that the number of workers changes nothing."""
 
 REFOUND = 12
@@ -204,11 +205,16 @@ def _exchanged(
 ) -> tuple[Exchange | None, FitResult | None]:
     """Many swaps of a fit at once, and where they lead in a few steps."""
     data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
-    found = exchange(*data, rng, drawn=drawn, daring=daring, workers=runs.survey.backend.threads, stopped=runs.stopped)
+    found = exchange(*data, rng, drawn=drawn, daring=daring, workers=_threads(runs), stopped=runs.stopped)
     if found is None:
         return None, None
     (new,) = runs.of([Leg(0, found.moments)], runs.short, SHORT, told=False)
     return found, new if isinstance(new, FitResult) else None
+
+
+def _threads(runs: Runs) -> int:
+    """Threads that try swaps side by side: on few rows they cost more than they save."""
+    return runs.survey.backend.threads if runs.survey.source.n_rows >= ROWS_WORTH_A_THREAD else 1
 
 
 def made(proposals: Sequence[Proposal]) -> list[tuple[str, Start]]:

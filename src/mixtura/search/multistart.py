@@ -51,7 +51,7 @@ small groups and shared values lead to rare clusters and to rows with one value 
 FIRST_STARTS = 7
 """Kinds of start that are drawn first, one of each kind: the others only where these do not agree."""
 
-AGREED, AGREEMENT = 6, 2 / 3
+AGREED, AGREEMENT = 5, 2 / 3
 """Starts agree on the best optimum when so many, and this part of them, have reached it: no more are drawn."""
 
 FIRST_ROUND = 40

@@ -44,7 +44,7 @@ class Effort:
     """
 
     fits: float = 1.5
-    least: float = 5e7
+    least: float = 3e7
     seconds: float = inf
     size: float = 1.0
 

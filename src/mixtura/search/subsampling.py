@@ -76,7 +76,7 @@ FINALISTS = 3
 ALLOWED = 0.5
 """Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
 
-CELLS, CELLS_OF_A_SAMPLE = 250, 100
+CELLS, CELLS_OF_A_SAMPLE = 100, 100
 CELLS_PER_COMPONENT = 10
 """Micro-clusters of a tree that is one start of many, where rows are too many for an exact one."""
 
