@@ -44,7 +44,7 @@ class Effort:
     """
 
     fits: float = 1.5
-    least: float = 3e7
+    least: float = 4e7
     seconds: float = inf
     size: float = 1.0
 
@@ -56,7 +56,7 @@ class Effort:
 FEW_COLUMNS = 6
 """With full covariances of more columns a row costs as many times more as their square is larger."""
 
-MANY_ROWS = 10_000
+MANY_ROWS = 15_000
 """Rows from which on a search may cost no more than some plain fits."""
 
 
