@@ -28,7 +28,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mixtura.arrays import Array, Flags, Rows
+from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import NativeBackend
 from mixtura.backends.native import described
 from mixtura.copies import copies_of
@@ -360,18 +360,19 @@ def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Fam
     if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
         if few.any():
-            effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, unit)
+            effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, np.flatnonzero(few), unit)
     return Soundness(effective, counts, own_rows, moments.total / unit, unit, copies)
 
 
-def _all_left_out(survey: Survey, mixture: Mixture, unit: float) -> Array:
-    """What the rows of each component lose when it goes (K,): all of its rows are left out of it together."""
+def _all_left_out(survey: Survey, mixture: Mixture, components: Labels, unit: float) -> Array:
+    """What the rows of some components lose when one goes (K,): all of its rows are left out of it together; 0 for the others."""
     lost = np.zeros(mixture.n_components)
     for block in survey.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
             log_joint = survey.backend.log_joint(part, mixture)
-            shares = np.exp(log_joint - log_density(log_joint)[:, None])
-            others = [log_density(np.delete(log_joint, k, axis=1)) for k in range(mixture.n_components)]
-            gaps = np.minimum(log_density(log_joint)[:, None] - np.stack(others, axis=1), LARGEST_GAP)
-            lost += (part.weighted(shares) / unit * gaps).sum(axis=0)
+            whole = log_density(log_joint)
+            for k in components:
+                gaps = np.minimum(whole - log_density(np.delete(log_joint, k, axis=1)), LARGEST_GAP)
+                own = part.weighted(np.exp(log_joint[:, [k]] - whole[:, None]))[:, 0]
+                lost[k] += own / unit @ gaps
     return lost

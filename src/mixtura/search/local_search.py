@@ -43,6 +43,9 @@ REFOUND = 12
 COST_OF_A_RUN = 50_000
 """What a run costs beside its iterations, in rows of few columns times components."""
 
+COST_OF_AN_EXCHANGE = 30
+"""What an exchange costs, in iterations of EM."""
+
 MANY = 10
 EXCHANGES_IN_VAIN = 3
 MOST_EXCHANGES, MOST_ON_A_SAMPLE = 100, 10
@@ -91,7 +94,7 @@ class LocalSearch:
             return self.spent >= work or self.times >= REFOUND or over_time()
 
         if are_many(self.best.n_components):
-            self._exchanges(rng, over_time)
+            self._exchanges(rng, over)
         left: list[float] = []
         for _ in range(MOST_ROUNDS):
             origin = self._origin(left)
@@ -161,6 +164,7 @@ class LocalSearch:
             if in_vain == EXCHANGES_IN_VAIN or over():
                 break
             found, new = _exchanged(runs, fit, rng, drawn=in_vain > 0, daring=True)
+            self.spent += COST_OF_AN_EXCHANGE * runs.work_of(replace(fit, n_iter=1))
             in_vain += 1
             if found is None or new is None:
                 continue
