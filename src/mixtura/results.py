@@ -451,7 +451,7 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
         "could not be fitted": [c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT],
         "were not looked at": [c for c in candidates if c.stage is Stage.NOT_LOOKED_AT],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
-        "did not converge": [c for c in candidates if c.eligible and c.fit and not c.fit.converged],
+        "did not converge": [c for c in candidates if c.eligible and c.fit and not c.fit.converged and c.stage is Stage.SEARCHED],
         "have a component that chance can place": [c for c in candidates if c.eligible and c.is_spurious],
         "have too few rows for full covariances, which are shrunk": [c for c in candidates if c.eligible and c.remark],
     }

@@ -21,7 +21,7 @@ from mixtura.regularisation import Regularisation
 from mixtura.results import Candidate, FitResult, Stage, StopReason
 from mixtura.search import search
 from mixtura.search.runs import Plan
-from mixtura.search.subsampling import Opening, opening, search_from
+from mixtura.search.subsampling import CELLS_OF_A_SELECTION, Opening, opening, search_from
 from mixtura.survey import Survey
 from mixtura.validation import Constraints, check_data, regularisation_for
 
@@ -98,7 +98,7 @@ def _opening(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, s
         K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not survey.holds(K + 1)
     ):
         raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
-    return opening(grid.initialisers, survey, K, seed, sampled)
+    return opening(grid.initialisers, survey, K, seed, sampled, CELLS_OF_A_SELECTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +149,12 @@ class Cells:
             fit, rows, stage = _estimated(fit, self.whole), survey.source.n_rows, Stage.LOOKED_AT
         criteria, notes = self.judge.criteria(fit, family)
         value = criteria[grid.criterion]
-        reason = notes.get(grid.criterion, "") or remark
-        reason = (reason_of(fit) or reason) if rows is None else f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
+        if rows is not None:
+            reason = f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
+        elif stage is Stage.LOOKED_AT and fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN):
+            reason = f"a look ended after {fit.n_iter} iterations"
+        else:
+            reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
         return Candidate(
             family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark=remark, stage=stage, rows=rows
         )

@@ -20,7 +20,7 @@ from mixtura.protocols import Family
 from mixtura.results import Candidate, Stage
 from mixtura.search.local_search import without_one
 from mixtura.search.multistart import DEFAULT_STARTS
-from mixtura.search.runs import Plan
+from mixtura.search.runs import SAME_OPTIMUM, Plan
 from mixtura.selection_cells import Cells, Grid, Key, OnCandidate
 
 LEADER = 50.0
@@ -153,10 +153,11 @@ def value_of(cell: Candidate) -> float:
 
 
 def _better(new: Candidate, old: Candidate) -> bool:
-    """Whether a fit of the same cell takes the place of an older one; one of all rows takes that of an estimate."""
+    """Whether a fit of the same cell takes the place of an older one: of an estimate, of a worse one, of a look at the same optimum."""
     if new.fit is None or old.fit is None:
         return old.fit is None
-    return old.is_estimate or new.fit.rank > old.fit.rank
+    at_its_optimum = new.stage is Stage.SEARCHED and abs(new.fit.score - old.fit.score) <= SAME_OPTIMUM
+    return old.is_estimate or new.fit.rank > old.fit.rank or (at_its_optimum and new.is_answer)
 
 
 def _child(seed: np.random.SeedSequence) -> np.random.SeedSequence:

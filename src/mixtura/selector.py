@@ -32,6 +32,9 @@ from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.survey import Survey
 from mixtura.underflow import underflow_is_nought
 
+SEARCHED = Effort(least=1.5e8)
+"""What the local search of a candidate that can win may cost: more than that of a single fit, since there are few of them."""
+
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
 
@@ -190,7 +193,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
             screened=self.n_init is None,
             workers=workers_for(survey, n_jobs, self.n_threads, short=False),
             accelerated=door.accelerated(self),
-            effort=Effort() if self.n_init is None else None,
+            effort=SEARCHED if self.n_init is None else None,
         )
 
     @underflow_is_nought

@@ -82,7 +82,7 @@ FINALISTS = 3
 ALLOWED = 0.5
 """Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
 
-CELLS, CELLS_OF_A_SAMPLE = 100, 100
+CELLS, CELLS_OF_A_SELECTION = 100, 250
 CELLS_PER_COMPONENT = 10
 """Micro-clusters of a tree that is one start of many, where rows are too many for an exact one."""
 
@@ -125,9 +125,16 @@ class Opening:
 
 
 def opening(
-    initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence, sampled: bool = True
+    initialisers: Sequence[Initialiser],
+    survey: Survey,
+    K: int,
+    seed: np.random.SeedSequence,
+    sampled: bool = True,
+    cells: int = CELLS,
 ) -> Opening:
     """One start from each initialiser, drawn from a sample where rows are many and ``sampled`` allows it.
+
+    Trees begin at so many ``cells``.
 
     Raises
     ------
@@ -137,7 +144,7 @@ def opening(
     n = survey.source.n_rows
     m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
     if sampled:
-        cells = max(CELLS if m == n else CELLS_OF_A_SAMPLE, CELLS_PER_COMPONENT * K)
+        cells = max(cells, CELLS_PER_COMPONENT * K)
         initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
     on_all = cache(lambda: named_starts(initialisers, survey, K, seed))
     rows = survey if m == n else survey.sampled(m, sample_seed(seed))
