@@ -153,7 +153,7 @@ def value_of(cell: Candidate) -> float:
 
 
 def _better(new: Candidate, old: Candidate) -> bool:
-    """Whether a fit of the same cell takes the place of an older one: of an estimate, of a worse one, of a look at the same optimum."""
+    """Whether a fit of a cell takes the place of an older one: of an estimate, a worse one, or a look at the same optimum."""
     if new.fit is None or old.fit is None:
         return old.fit is None
     at_its_optimum = new.stage is Stage.SEARCHED and abs(new.fit.score - old.fit.score) <= SAME_OPTIMUM
