@@ -2,14 +2,15 @@
 
     python benchmarks/selection.py [--quick] [--sets "iris;wine"] [--repeats 1] [--threads 2] [--output FOLDER]
 
-``mixtura fit FILE`` as a person types it: a new process, 14 families with 1 .. 10 components, certificates, tables and pictures
-written; of it the selection alone, in this process. mclust's ``Mclust()`` of the same rows, 14 families with 1 .. 9 components, each
-from one start, without the start of R. Seconds of the selection and of mclust are the least of the repeats. ``groups`` is drawn:
-5,000 rows of five overlapping groups in five columns; ``spheres`` are unit Gaussians, 5 in 3 columns and 6 in 10.
+``mixtura fit FILE`` as a person types it: a new process, 14 families with 1 .. 10 components, certificates, tables and
+pictures written; of it the selection alone, in this process. mclust's ``Mclust()`` of the same rows, 14 families with 1 .. 9
+components, each from one start, without the start of R. Seconds of the selection and of mclust are the least of the repeats.
+``groups`` is drawn: 5,000 rows of five overlapping groups in five columns; ``spheres`` are unit Gaussians, 5 in 3 columns and 6 in
+10. Files are CSV, but Parquet where rows are more than 50,000.
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it, and where it would take more than
-some minutes, only our side is printed. Each side's best BIC is that of its best sound fit (src/mixtura/soundness.py): for mclust its
-own best fits are read back and judged by the same rule. Lower is better; mclust's sign is turned.
+mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it, and where it would take more
+than some minutes, only our side is printed. Each side's best BIC is that of its best sound fit (src/mixtura/soundness.py): for
+mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign is turned.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ SETS = {
 }
 TOO_LONG_FOR_MCLUST = ("breast cancer, 30", "digits", "spheres, 10", "spheres, 3")
 BEST_FITS_READ = 12
+LARGEST_CSV = 50_000
 
 HEADS = {"set": "", "n x d": "", "mixtura fit s": ".1f", "selection s": ".1f", "searched": "d", "mclust s": ".2f"}
 BESTS = {"mixtura best BIC": ".3f", "of": "", "mclust best BIC": ".3f", "of mclust": "", "mclust - mixtura": "+.3f", "floors": ""}
@@ -128,8 +130,11 @@ def rows_of(name: str) -> np.ndarray:
 def command(X: np.ndarray, threads: int) -> float:
     """Seconds of ``mixtura fit``."""
     with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "rows.parquet"
-        write_parquet(pyarrow_table({f"x{j}": column for j, column in enumerate(X.T)}), table)
+        table = Path(folder) / ("rows.csv" if len(X) <= LARGEST_CSV else "rows.parquet")
+        if len(X) <= LARGEST_CSV:
+            np.savetxt(table, X, delimiter=",", header=",".join(f"x{j}" for j in range(X.shape[1])), comments="", fmt="%.17g")
+        else:
+            write_parquet(pyarrow_table({f"x{j}": column for j, column in enumerate(X.T)}), table)
         words = ["fit", str(table), "--quiet", "--threads", str(threads), "--output", str(Path(folder) / "out")]
         begin = time.perf_counter()
         subprocess.run([sys.executable, "-c", "import sys; from mixtura.cli import main; sys.exit(main())", *words], check=True)

@@ -84,8 +84,8 @@ ALLOWED = 0.5
 
 CELLS, CELLS_OF_A_SELECTION = 100, 250
 CELLS_PER_COMPONENT = 10
-"""Micro-clusters of a tree that is one start of many, where rows are too many for an exact one; more where one tree serves all K of a
-selection."""
+"""Micro-clusters of a tree that is one start of many, where rows are too many for an exact one; more where one tree serves all
+K of a selection."""
 
 ON_SAMPLE = "best of a sample"
 """What a start is called that a search on a sample has found."""
