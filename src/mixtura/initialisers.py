@@ -20,7 +20,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.linalg import eigh
-from sklearn.cluster import KMeans, kmeans_plusplus
 
 from mixtura.arrays import Array, Labels, Rows
 from mixtura.covariance import Spherical
@@ -175,6 +174,8 @@ class KMeansPlusPlus:
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
         """scikit-learn's greedy k-means++ on weighted rows."""
+        from sklearn.cluster import kmeans_plusplus  # takes long to import, and few rows seldom need it
+
         view = View(survey, self.space)
         seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(survey), random_state=_seed(rng))
         return moments_of_partition(survey, K, view.nearest(seeds))
@@ -243,6 +244,8 @@ def _k_means(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, m
             labels = kmeans2(Z, K, iter=LLOYD, minit="++", rng=rng)[1]
         if np.bincount(labels, minlength=K).all():
             return np.asarray(labels, dtype=np.intp)
+    from sklearn.cluster import KMeans  # takes long to import, and few rows seldom need it
+
     return np.asarray(KMeans(K, n_init=1, max_iter=most, random_state=_seed(rng)).fit(Z, sample_weight=weights).labels_)
 
 
