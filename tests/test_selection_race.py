@@ -113,6 +113,17 @@ def test_one_cloud_of_many_rows_is_one_component():
     assert (best.family, best.n_components) == ("EII", 1)
 
 
+def test_many_rows_that_no_candidate_can_carry_are_refused_as_few_are():
+    refusals = []
+    for n in (300, 60_000):
+        X = spheres(n)
+        X[:, 1] = X[:, 0]
+        with pytest.raises(ValueError, match="No candidate could be fitted") as refused:
+            GaussianMixtureSelector(range(2, 4), families=["VVV"], random_state=0).fit(X)
+        refusals.append(str(refused.value))
+    assert refusals[0] == refusals[1]
+
+
 # ---- the work of a search ------------------------------------------------------------------------------------------
 
 

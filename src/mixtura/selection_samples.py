@@ -4,8 +4,8 @@ All cells are looked at on a small sample. What a cell would say of all rows is 
 rows, less half a parameter for each of the ``n / m - 1`` further samples, since a fit of m rows is that much too good on them.
 Samples differ by more than cells do, so an estimate is only held against others of the same rows. The
 estimate of a difference between two cells has a standard error (Vuong 1989, Econometrica 57:307-333), ``n / m`` times that of the
-sum of the differences of their log densities row by row. A cell that is behind by more than three of them, and by the margin of a
-race, drops out, and its estimate is what the table shows. The others go on to four times the rows, at last to all of them.
+sum of the differences of their log densities row by row. A cell that is behind by more than three of them, and by 50, drops out,
+and its estimate is what the table shows. The others go on to four times the rows, at last to all of them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | N
     looks = Looks(cells.on(rows), quick, on_candidate)
     looks.run()
     found = looks.found
-    while not cells.stopped.is_set():
+    while not cells.stopped.is_set() and any(cell.fit for cell in found.values()):
         leader, alive = _not_behind(cells, rows, found)
         rows = larger_sample(rows, whole, seed)
         on_rows = cells if rows is whole else cells.on(rows)
