@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -41,12 +42,22 @@ def terminate() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+class Way(NamedTuple):
+    """Something that ends a command, and what the command then says."""
+
+    end: Callable[[], None]
+    options: list[str]
+    code: int
+    name: str
+    words: str
+
+
 WAYS = pytest.mark.parametrize(
-    ("end", "options", "code", "name", "words"),
+    "way",
     [
-        (press, [], 130, "Ctrl-C", "Interrupted by Ctrl-C: what was done until then is kept."),
-        (terminate, [], 143, "SIGTERM", "Interrupted by SIGTERM: what was done until then is kept."),
-        (
+        Way(press, [], 130, "Ctrl-C", "Interrupted by Ctrl-C: what was done until then is kept."),
+        Way(terminate, [], 143, "SIGTERM", "Interrupted by SIGTERM: what was done until then is kept."),
+        Way(
             time_is_over,
             ["--time-limit", "1000"],
             0,
@@ -54,6 +65,7 @@ WAYS = pytest.mark.parametrize(
             "Time limit of 1000 s reached: what was done until then is kept.",
         ),
     ],
+    ids=lambda way: way.name,
 )
 
 
@@ -86,41 +98,23 @@ def after_the_first_candidate(monkeypatch) -> Callable[[Callable[[], None]], Non
 
 
 @WAYS
-def test_a_fit_keeps_the_best_so_far_and_says_what_ended_it(
-    here,
-    capsys,
-    after_the_first_candidate,
-    end,
-    options,
-    code,
-    name,
-    words,
-):
-    after_the_first_candidate(end)
-    assert main(["fit", FAITHFUL, *GRID, *options]) == code
-    assert words in capsys.readouterr().out
+def test_a_fit_keeps_the_best_so_far_and_says_what_ended_it(here, capsys, after_the_first_candidate, way):
+    after_the_first_candidate(way.end)
+    assert main(["fit", FAITHFUL, *GRID, *way.options]) == way.code
+    assert way.words in capsys.readouterr().out
     assert {path.name for path in Path("old_faithful.mixtura").iterdir()} == set(RESULT_FILES)
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True
 
 
 @WAYS
-def test_json_says_what_ended_a_fit_and_is_alone_on_stdout(
-    here,
-    capsys,
-    after_the_first_candidate,
-    end,
-    options,
-    code,
-    name,
-    words,
-):
-    after_the_first_candidate(end)
+def test_json_says_what_ended_a_fit_and_is_alone_on_stdout(here, capsys, after_the_first_candidate, way):
+    after_the_first_candidate(way.end)
     further = ["--bootstrap", "3", "--errors", "information", "--json"]
-    assert main(["fit", FAITHFUL, *GRID, *options, *further]) == code
+    assert main(["fit", FAITHFUL, *GRID, *way.options, *further]) == way.code
     document = json.loads(capsys.readouterr().out)
-    assert (document["interrupted"], document["interrupted_by"]) == (True, name)
-    assert document["bootstrap"] == {"refused": f"not computed after {name}"}
-    assert document["errors"]["refused"] == f"not computed after {name}"
+    assert (document["interrupted"], document["interrupted_by"]) == (True, way.name)
+    assert document["bootstrap"] == {"refused": f"not computed after {way.name}"}
+    assert document["errors"]["refused"] == f"not computed after {way.name}"
 
 
 def test_a_time_limit_that_is_not_reached_changes_nothing(here, capsys):
@@ -173,37 +167,39 @@ def test_a_bootstrap_that_is_called_off_leaves_the_fit_whole(here, capsys, monke
 
 
 @WAYS
-def test_pictures_and_reports_end_in_the_same_way(here, capsys, after_the_first_candidate, end, options, code, name, words):
-    after_the_first_candidate(end)
-    assert main(["plot", FAITHFUL, "criteria", *GRID, *options]) == code
-    assert words in capsys.readouterr().out
-    assert main(["report", FAITHFUL, *GRID, *options]) == code
-    assert words in capsys.readouterr().out
+def test_pictures_and_reports_end_in_the_same_way(here, capsys, after_the_first_candidate, way):
+    after_the_first_candidate(way.end)
+    assert main(["plot", FAITHFUL, "criteria", *GRID, *way.options]) == way.code
+    assert way.words in capsys.readouterr().out
+    assert main(["report", FAITHFUL, *GRID, *way.options]) == way.code
+    assert way.words in capsys.readouterr().out
     assert "This run was interrupted" in Path("old_faithful.report.html").read_text()
 
 
 @WAYS
-def test_tests_end_in_the_same_way(here, capsys, monkeypatch, end, options, code, name, words):
+def test_tests_end_in_the_same_way(here, capsys, monkeypatch, way):
     from mixtura import likelihood_ratio
 
     original = likelihood_ratio.run_tests
     monkeypatch.setattr(
-        likelihood_ratio, "run_tests", lambda *given, **named: original(*given[:-1], lambda test: (given[-1](test), end()), **named)
+        likelihood_ratio,
+        "run_tests",
+        lambda *given, **named: original(*given[:-1], lambda test: (given[-1](test), way.end()), **named),
     )
     asked = ["test", FAITHFUL, "--family", "EII", "--replicates", "19", "--starts", "1", "--most", "2"]
-    assert main([*asked, *options]) == code
-    assert words in capsys.readouterr().out
-    assert main([*asked, *options, "--json"]) == code
+    assert main([*asked, *way.options]) == way.code
+    assert way.words in capsys.readouterr().out
+    assert main([*asked, *way.options, "--json"]) == way.code
     document = json.loads(capsys.readouterr().out)
-    assert (document["interrupted"], document["interrupted_by"], len(document["tests"])) == (True, name, 1)
+    assert (document["interrupted"], document["interrupted_by"], len(document["tests"])) == (True, way.name, 1)
 
 
 @WAYS
-def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, end, options, code, name, words):
-    monkeypatch.setattr("mixtura.compare.dbscan", lambda *_: end())
-    assert main(["compare", FAITHFUL, "--components", "2", "--json", *options]) == code
+def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, way):
+    monkeypatch.setattr("mixtura.compare.dbscan", lambda *_: way.end())
+    assert main(["compare", FAITHFUL, "--components", "2", "--json", *way.options]) == way.code
     document = json.loads(capsys.readouterr().out)
-    assert (document["interrupted"], document["interrupted_by"]) == (True, name)
+    assert (document["interrupted"], document["interrupted_by"]) == (True, way.name)
     reasons = {row["name"]: row["reason"] for row in table(Path("old_faithful.comparison/methods.csv").read_text())}
     assert reasons == {"K-Means": "", "Gaussian mixture": "", "DBSCAN": "interrupted", "HDBSCAN": "not begun"}
     assert Path("old_faithful.comparison/comparison.png").exists()

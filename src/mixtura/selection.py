@@ -52,7 +52,7 @@ def select(
     plan : Plan
         How each cell is searched; its workers share the cells.
     on_candidate : callable, optional
-        Called with each :class:`~mixtura.results.Candidate` when it is done (for a progress bar).
+        Called with each :class:`~mixtura.results.Candidate` when it was looked at, and again when it was searched.
     n_threads : int, optional
         Workers that share the folds; None takes all processors.
     on_fold : callable, optional

@@ -139,7 +139,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         sample_weight : (n,), optional
             Frequencies.
         callback : callable, optional
-            Called with each :class:`mixtura.results.Candidate` when it is done.
+            Called with each :class:`mixtura.results.Candidate` when it was looked at, and again when it was searched.
         on_fold : callable, optional
             Called with the number of folds of the cross-validation that are done; they come before the candidates.
         """

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import ceil
+from operator import methodcaller
 from typing import TypeAlias
 
 import numpy as np
@@ -195,21 +196,13 @@ def _halves(d: int) -> Iterator[_Cut]:
     """Rows on one side of a cut."""
     for j in range(1, min(LONGEST, d) + 1):
         for cut in CUTS:
-            yield "halves", partial(_above, j, cut)
+            yield "halves", methodcaller("above", j, cut)
 
 
 def _groups(K: int, rng: np.random.Generator) -> Iterator[_Cut]:
     """Rows around a drawn one."""
     for _ in range(max(FEWEST_GROUPS, ceil(GROUPS / K))):
-        yield "group", partial(_around, rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
-
-
-def _above(j: int, cut: float, member: Member) -> Flags:
-    return member.above(j, cut)
-
-
-def _around(position: float, size: float, member: Member) -> Flags:
-    return member.around(position, size)
+        yield "group", methodcaller("around", rng.random(), SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random())
 
 
 def _same(held: Flags, member: Member) -> Flags:
