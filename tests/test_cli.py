@@ -206,15 +206,15 @@ def test_full_runs_from_a_number_of_starts(here, capsys):
 
 
 def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
-    from mixtura import selector
+    from mixtura import selection_settings
 
     def select(*arguments, **options):
         for _ in range(2):
             warnings.warn("first line\nsecond line", DataWarning, stacklevel=1)
         return original(*arguments, **options)
 
-    original = selector.select
-    monkeypatch.setattr(selector, "select", select)
+    original = selection_settings.select
+    monkeypatch.setattr(selection_settings, "select", select)
     assert main(["fit", FAITHFUL, *QUICK, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == "note: first line second line\n"
@@ -433,11 +433,11 @@ def test_a_failed_picture_leaves_the_new_data_and_no_old_picture(fitted, monkeyp
 
 
 def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura import selection_settings
 
-    fit = GaussianMixtureSelector.fit
+    selection_of = selection_settings.selection_of
 
-    def interrupted(self, X, callback, **options):
+    def interrupted(settings, ks, families, survey, callback, on_fold):
         def stop_after_three(candidate):
             callback(candidate)
             seen.append(candidate)
@@ -445,9 +445,9 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
                 raise KeyboardInterrupt
 
         seen: list[object] = []
-        return fit(self, X, callback=stop_after_three, **options)
+        return selection_of(settings, ks, families, survey, stop_after_three, on_fold)
 
-    monkeypatch.setattr(GaussianMixtureSelector, "fit", interrupted)
+    monkeypatch.setattr(selection_settings, "selection_of", interrupted)
     assert main(["fit", FAITHFUL, "--components", "2:4", "--families", "EII,EEE"]) == 130
     out = capsys.readouterr().out
     assert "The best of 6 candidates" in out
@@ -457,12 +457,10 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
 
 
 def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
-    from mixtura.selector import GaussianMixtureSelector
-
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(GaussianMixtureSelector, "fit", interrupted)
+    monkeypatch.setattr("mixtura.selection_settings.selection_of", interrupted)
     assert main(["fit", FAITHFUL]) == 130
     assert "interrupted before there was a result; nothing was written" in capsys.readouterr().err
     assert list(here.iterdir()) == []

@@ -27,7 +27,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.cells import cells
@@ -146,6 +145,8 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
     """
     refuse_masked("X", X)
     refuse_masked("sample_weight", sample_weight)
+    from sklearn.utils import check_array  # takes long to import
+
     rows: Rows = check_array(X, dtype=[np.float64, np.float32])
     if sample_weight is None:
         return tree_of(rows, None, criterion, space)

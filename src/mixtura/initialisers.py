@@ -173,10 +173,12 @@ class KMeansPlusPlus:
     name: str = "k-means++"
 
     def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
-        """scikit-learn's greedy k-means++ on weighted rows."""
+        """scikit-learn's greedy k-means++ on weighted rows; on few, SciPy's."""
+        view = View(survey, self.space)
+        if (labels := _k_means_of_few(view.all(), _weights(survey), K, rng, most=1)) is not None:
+            return moments_of_labels(survey, K, labels)
         from sklearn.cluster import kmeans_plusplus  # takes long to import, and few rows seldom need it
 
-        view = View(survey, self.space)
         seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(survey), random_state=_seed(rng))
         return moments_of_partition(survey, K, view.nearest(seeds))
 
@@ -234,19 +236,25 @@ def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows
 
 
 def _k_means(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int = LLOYD) -> Labels:
-    """The clusters that k-means ends with from one start, drawn by k-means++.
-
-    SciPy's on few rows, where scikit-learn's takes four times as long; it knows no weights, and may leave a cluster empty.
-    """
-    if weights is None and len(Z) * K <= FEW:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # an empty cluster
-            labels = kmeans2(Z, K, iter=LLOYD, minit="++", rng=rng)[1]
-        if np.bincount(labels, minlength=K).all():
-            return np.asarray(labels, dtype=np.intp)
+    """The clusters that k-means ends with from one start, drawn by k-means++."""
+    if (labels := _k_means_of_few(Z, weights, K, rng, LLOYD)) is not None:
+        return labels
     from sklearn.cluster import KMeans  # takes long to import, and few rows seldom need it
 
     return np.asarray(KMeans(K, n_init=1, max_iter=most, random_state=_seed(rng)).fit(Z, sample_weight=weights).labels_)
+
+
+def _k_means_of_few(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int) -> Labels | None:
+    """The nearest centres (n,) after so many iterations of Lloyd's, the first of which has the centres of k-means++.
+
+    SciPy's, where scikit-learn's takes four times as long; it knows no weights, and where it leaves a cluster empty there is none.
+    """
+    if weights is not None or len(Z) * K > FEW:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster
+        labels = kmeans2(Z, K, iter=most, minit="++", rng=rng)[1]
+    return np.asarray(labels, dtype=np.intp) if np.bincount(labels, minlength=K).all() else None
 
 
 # ---- a start that neither draws nor is given -----------------------------------------------------------------------

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura import validation as door
 from mixtura.arrays import Labels, Rows
-from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
-from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
-from mixtura.criteria import check_criterion
-from mixtura.errors import DataWarning, DegenerateWarning
+from mixtura.choice import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
 from mixtura.estimators import GaussianMixture
-from mixtura.families import FAMILIES, family_named
 from mixtura.mixture import Mixture
-from mixtura.protocols import Family
 from mixtura.result_html import ShowsResult, selection_html
-from mixtura.results import Candidate, Selection
-from mixtura.search.multistart import calm, usual_starts, workers_for
-from mixtura.search.runs import Effort, Plan
-from mixtura.selection import Grid, OnCandidate, select
-from mixtura.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
-from mixtura.survey import Survey
+from mixtura.results import Selection
+from mixtura.selection import OnCandidate
+from mixtura.selection_settings import SelectionSettings, candidates_of, selected_again, selection_of, warn_of
 from mixtura.underflow import underflow_is_nought
 
-SEARCHED = Effort(least=1.5e8)
-"""What the local search of a candidate that can win may cost: more than that of a single fit, since there are few of them."""
 
-_BOOTSTRAP = (2**31 + 1,)
-"""A child of the seed that no fit of the selection uses."""
-
-
-class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
     """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
 
     Parameters
@@ -78,45 +62,6 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
     2
     """
 
-    def __init__(
-        self,
-        n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-        *,
-        families: str | Sequence[str] = "all",
-        criterion: str = "bic",
-        folds: int | None = None,
-        sample_size: str = "total",
-        tol: float | None = None,
-        reg_covar: float | None = None,
-        prior: Any = None,
-        eigenvalue_ratio: float | None = None,
-        equal_weights: bool = False,
-        acceleration: str | None = "auto",
-        max_iter: int = 2000,
-        n_init: int | None = None,
-        random_state: Any = None,
-        component_order: str | None = None,
-        n_threads: int | None = None,
-        backend: str = "auto",
-    ) -> None:
-        self.n_components = n_components
-        self.families = families
-        self.criterion = criterion
-        self.folds = folds
-        self.sample_size = sample_size
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.prior = prior
-        self.eigenvalue_ratio = eigenvalue_ratio
-        self.equal_weights = equal_weights
-        self.acceleration = acceleration
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.random_state = random_state
-        self.component_order = component_order
-        self.n_threads = n_threads
-        self.backend = backend
-
     def _result_html(self) -> str:
         """The winner and the runner-up, under the diagram of scikit-learn."""
         return selection_html(self.selection_, getattr(self, "feature_names_in_", None)) if hasattr(self, "selection_") else ""
@@ -143,58 +88,15 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         on_fold : callable, optional
             Called with the number of folds of the cross-validation that are done; they come before the candidates.
         """
-        door.check_settings(self)
-        check_criterion(self.criterion)
-        door.check_count("folds", self.folds, 2, optional=True)
-        if self.sample_size not in ("total", "effective"):
-            raise ValueError(
-                f"sample_size must be 'total' or 'effective', but {self.sample_size!r} came. Effective is for survey weights."
-            )
-        ks = list(self.n_components) if isinstance(self.n_components, Iterable) else [self.n_components]
-        for K in ks:
-            door.check_count("n_components", K, 1)
-        names = [self.families] if isinstance(self.families, str) else list(self.families)
-        names = list(FAMILIES) if names == ["all"] else names
-        families = [family_named(name) for name in names]
-        if not ks or not families:
-            raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
+        candidates = candidates_of(self)
         rows, survey, _ = door.enter(self, X, sample_weight)
-        if self.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
-            families = [family for family in families if family.name.endswith("II")]
-        grid = self._grid(ks, families)
-        plan = self._plan(survey, grid.n_cells)
-        if plan.workers > 1 and survey.source.n_rows < ROWS_WORTH_A_THREAD:
-            survey = Survey(survey.source, backend_named(self.backend, 1))  # the cells share the processors, so rows need not
-        with calm(len(rows)):
-            self.selection_ = select(survey, grid, plan, callback, n_threads=self.n_threads, on_fold=on_fold)
-        self.best_estimator_ = self._best(self.selection_, rows.dtype)
+        self.selection_ = selection_of(self, *candidates, survey, callback, on_fold)
+        warn_of(self.selection_, stacklevel=3)
+        self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(self.best_estimator_, name, getattr(self, name))
         return self
-
-    def _grid(self, ks: Sequence[int], families: Sequence[Family]) -> Grid:
-        """What is to be fitted."""
-        return Grid(
-            ks,
-            families,
-            usual_starts(self.n_init),
-            self.criterion,
-            door.constraints_of(self),
-            door.seed_of(self.random_state),
-            folds=self.folds or 0,
-            effective=self.sample_size == "effective",
-            by_weight=door.ordered_by_weight(self),
-        )
-
-    def _plan(self, survey: Survey, n_jobs: int) -> Plan:
-        """How each cell is searched."""
-        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
-        return Plan(
-            stopping,
-            self.max_iter,
-            screened=self.n_init is None,
-            workers=workers_for(survey, n_jobs, self.n_threads, short=False),
-            accelerated=door.accelerated(self),
-            effort=SEARCHED if self.n_init is None else None,
-        )
 
     @underflow_is_nought
     def bootstrap(
@@ -231,69 +133,15 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         door.check_count("top_ks", top_ks, 1, optional=True)
         rows = door.rows_of(self, X, fitting=False)
         survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
-        cells = self.selection_.candidates
-        ks = list(dict.fromkeys(cell.n_components for cell in cells))
-        families = [family_named(name) for name in dict.fromkeys(cell.family for cell in cells)]
-        grid = self._grid(ks, families)
-        return bootstrap_selection(
+        return selected_again(
+            self,
             survey,
             self.selection_,
-            grid,
-            replace(self._plan(survey, 1), effort=None),  # each resample starts where all rows led to
             n_resamples=n_resamples,
-            seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
             top_families=top_families,
             top_ks=top_ks,
-            n_threads=self.n_threads,
             on_resample=on_resample,
         )
-
-    def _best(self, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
-        reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
-        if not any(candidate.fit for candidate in selection.candidates):
-            raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
-        if not selection.ranking:
-            warnings.warn(
-                "No candidate is an answer: components collapsed, are copies, or hold no rows. The simplest one is kept and says "
-                f"little; try fewer components and stricter families. Reasons: {reasons}",
-                DegenerateWarning,
-                stacklevel=4,
-            )
-        winner: Candidate = selection.best
-        fit = winner.fit
-        assert fit is not None
-        best = GaussianMixture(
-            winner.n_components,
-            covariance_type=winner.family,
-            tol=self.tol,
-            reg_covar=self.reg_covar,
-            prior=self.prior,
-            eigenvalue_ratio=self.eigenvalue_ratio,
-            equal_weights=self.equal_weights,
-            acceleration=self.acceleration,
-            max_iter=self.max_iter,
-            n_init=self.n_init,
-            random_state=self.random_state,
-            component_order=self.component_order,
-            n_threads=self.n_threads,
-            backend=self.backend,
-        )
-        best._adopt(fit, dtype)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self, name):
-                setattr(best, name, getattr(self, name))
-        if not fit.converged:
-            warnings.warn(f"The chosen model is {fit.stop.value}.", ConvergenceWarning, stacklevel=4)
-        if winner.remark:
-            warnings.warn(f"Of the chosen model: {winner.remark}", DataWarning, stacklevel=4)
-        spurious = [item for item in fit.findings if item.kind == "spurious"]
-        if spurious:
-            warnings.warn(
-                f"The chosen model has {len(spurious)} spurious component(s): {spurious[0].reason}. Try stricter families.",
-                DegenerateWarning,
-                stacklevel=4,
-            )
-        return best
 
     @property
     def table_(self) -> Any:
@@ -336,6 +184,16 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, BaseEstimator):  # type
         """Mean log density of the rows."""
         check_is_fitted(self)
         return self.best_estimator_.score(X)
+
+
+def estimator_of(settings: SelectionSettings, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+    """The model that was chosen, with the settings it was chosen by."""
+    winner = selection.best
+    assert winner.fit is not None
+    shared = {field.name for field in fields(SelectionSettings)} & set(GaussianMixture().get_params())
+    best = GaussianMixture(covariance_type=winner.family, **{name: getattr(settings, name) for name in shared})
+    best.set_params(n_components=winner.n_components)._adopt(winner.fit, dtype)
+    return best
 
 
 def candidates_frame(selection: Selection) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 
+from mixtura.agreement import adjusted_rand_index
 from mixtura.arrays import Labels
 
 
@@ -99,8 +100,6 @@ class StartReport:
     @cached_property
     def optima(self) -> tuple[Optimum, ...]:
         """The distinct optima, best score first."""
-        from sklearn.metrics import adjusted_rand_score  # takes long to import, and many fits have no report
-
         size = self.n_all / self.n_rows
         return tuple(
             Optimum(
@@ -109,7 +108,7 @@ class StartReport:
                 (self.levels[0][1] - score) * size,
                 self._led_to(i, moved=False),
                 self._led_to(i, moved=True),
-                float(adjusted_rand_score(self.partitions[0], labels)),
+                adjusted_rand_index(self.partitions[0], labels),
             )
             for i, ((level, score), labels) in enumerate(zip(self.levels, self.partitions, strict=True))
         )

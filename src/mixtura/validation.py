@@ -12,8 +12,6 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from mixtura.arrays import Array, Flags, Labels, Rows
 from mixtura.backends import backend_named
@@ -103,7 +101,13 @@ def _is_bool(value: object) -> bool:
 
 def seed_of(random_state: Any) -> np.random.SeedSequence:
     """A seed sequence from scikit-learn's ``random_state``; the global generator is read only when it is None."""
-    return np.random.SeedSequence(int(check_random_state(random_state).randint(2**31 - 1)))
+    if isinstance(random_state, Integral) and not _is_bool(random_state):
+        generator: Any = np.random.RandomState(int(random_state))
+    else:
+        from sklearn.utils import check_random_state  # takes long to import, and a number needs none of it
+
+        generator = check_random_state(random_state)
+    return np.random.SeedSequence(int(generator.randint(2**31 - 1)))
 
 
 # ---- rows ----------------------------------------------------------------------------------------------------------
@@ -111,6 +115,8 @@ def seed_of(random_state: Any) -> np.random.SeedSequence:
 
 def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
     """``X`` as a float array (n,d) without a copy where it is one already; column names are checked and kept."""
+    from sklearn.utils.validation import validate_data  # takes long to import, and a command has its rows from a table
+
     refuse_masked("X", X)
     _refuse_text_and_gaps(X)
     rows: Rows = validate_data(

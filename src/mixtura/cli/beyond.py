@@ -17,7 +17,7 @@ from mixtura.console import Plain, progress_bar
 
 if TYPE_CHECKING:
     from mixtura.merging import MergeTree
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.selection_settings import SelectionSettings
 
 ErrorMethod = Literal["information", "scores", "sandwich", "bootstrap", "weighted", "parametric", "jackknife"]
 
@@ -78,40 +78,46 @@ def merging(found: Found, wishes: Wishes) -> tuple[MergeTree, dict[str, Any]]:
 
 
 def how_sure(
-    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
+    asked: SelectionSettings, found: Found, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
 ) -> dict[str, Any] | None:
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
         return None
+    from mixtura.selection_settings import selected_again
+    from mixtura.validation import survey_of
+
     if document["interrupted"]:
         return {"refused": f"not computed after {call.cause.value}"}
     try:
         bar = progress_bar(err, "choosing again on resamples", wishes.bootstrap, "resamples")
         with call.listener.may_be_cut_short(), bar as move:
-            found = selector.bootstrap(read.X, n_resamples=wishes.bootstrap, on_resample=move)
+            survey = survey_of(read.X, None, asked.backend, asked.n_threads)
+            choice = selected_again(asked, survey, found.selection, n_resamples=wishes.bootstrap, on_resample=move)
     except ValueError as refusal:
         return {"refused": str(refusal)}
     except KeyboardInterrupt:
         document["interrupted"] = True
         return {"refused": f"{call.cause.value} came before the first resample was done"}
-    document["interrupted"] = found.interrupted
+    document["interrupted"] = choice.interrupted
     return {
-        "n_resamples": len(found.winners),
-        "criterion": found.criterion,
-        "shares_of_k": found.shares_of_k,
-        "shares_of_family": found.shares_of_family,
-        "winners": found.rows(),
-        "interrupted": found.interrupted,
-        "sentence": found.sentence,
+        "n_resamples": len(choice.winners),
+        "criterion": choice.criterion,
+        "shares_of_k": choice.shares_of_k,
+        "shares_of_family": choice.shares_of_family,
+        "winners": choice.rows(),
+        "interrupted": choice.interrupted,
+        "sentence": choice.sentence,
     }
 
 
 def standard_errors(
-    selector: GaussianMixtureSelector, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
+    asked: SelectionSettings, found: Found, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
 ) -> dict[str, Any] | None:
     """Estimates with standard errors and intervals, or why there are none."""
     if wishes.errors is None:
         return None
+    from mixtura.selector import estimator_of
+
     if document["interrupted"]:
         return {"method": wishes.errors, "refused": f"not computed after {call.cause.value}"}
     total = wishes.replicates or (len(read.X) if wishes.errors == "jackknife" else 999)
@@ -120,7 +126,7 @@ def standard_errors(
     try:
         bar = progress_bar(err, words, total if wishes.refits else 1, words)
         with call.listener.may_be_cut_short(), bar as move:
-            found = selector.best_estimator_.standard_errors(
+            errors = estimator_of(asked, found.selection, read.X.dtype).standard_errors(
                 read.X, method=wishes.errors, n_replicates=wishes.replicates, on_replicate=lambda _: move(next(done))
             )
     except ValueError as refusal:
@@ -128,11 +134,11 @@ def standard_errors(
     except KeyboardInterrupt:
         document["interrupted"] = True
         return {"method": wishes.errors, "refused": f"{call.cause.value} came before two refits were done"}
-    document["interrupted"] = any(note.startswith("Interrupted") for note in found.notes)
-    rows = found.rows(wishes.level, read.names)
+    document["interrupted"] = any(note.startswith("Interrupted") for note in errors.notes)
+    rows = errors.rows(wishes.level, read.names)
     return {
         "method": wishes.errors,
         "level": wishes.level,
-        "notes": list(found.notes),
+        "notes": list(errors.notes),
         "parameters": [{**row, "component": "all" if row["component"] is None else row["component"]} for row in rows],
     }

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from mixtura.cli.options import Columns, Count, Seed, Threads, component_numbers, criterion_name, family_names
 
 if TYPE_CHECKING:
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.selection_settings import SelectionSettings
 
 
 @Parameter(name="*")
@@ -71,11 +71,11 @@ class Wanted:
         kept = [name for name in names if name.endswith("II")] if self.all_families and n_columns == 1 else names
         return len(component_numbers(self.components, self.max_components)) * len(kept)
 
-    def selector(self, **further: Any) -> GaussianMixtureSelector:
-        """What will choose."""
-        from mixtura.selector import GaussianMixtureSelector
+    def selection(self, **further: Any) -> SelectionSettings:
+        """What the selection is asked for."""
+        from mixtura.selection_settings import SelectionSettings
 
-        return GaussianMixtureSelector(
+        return SelectionSettings(
             component_numbers(self.components, self.max_components),
             families="all" if self.all_families else family_names(self.families),
             criterion=criterion_name(self.criterion),

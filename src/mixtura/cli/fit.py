@@ -20,7 +20,7 @@ from mixtura.cli.target import named_after
 from mixtura.console import Plain, consoles, notes, print_json
 
 if TYPE_CHECKING:
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.selection_settings import SelectionSettings
 
 
 @Parameter(name="*")
@@ -82,14 +82,14 @@ def run(
     out, err, bars = consoles(quiet=quiet, json=json)
     with may_be_called_off(time_limit) as call:
         read = read_data(data, wanted.columns, out)
-        selector = wanted.selector(**asdict(settings))
+        asked = wanted.selection(**asdict(settings))
         with folder_for_results(folder), notes(err):
-            selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)), call)
+            selection, interrupted = select(asked, read, bars, wanted.n_candidates(len(read.names)), call)
             with call.listener.holding_back():
                 found = Found(selection, winner(selection).posterior(read.X))
                 said = asdict(settings) | {"n_init": wanted.starts}
                 document = fit_document(found, read, said, wanted.seed) | call.told(interrupted)
-                _go_beyond(selector, found, read, wishes, document, bars, call)
+                _go_beyond(asked, found, read, wishes, document, bars, call)
                 written, interrupted = write_results(folder, found, read, document, call)
     document |= call.told(interrupted) | {"files": [str(folder / name) for name in written]}
     report(out, document)
@@ -99,10 +99,10 @@ def run(
 
 
 def _go_beyond(
-    selector: GaussianMixtureSelector, found: Found, read: Data, wishes: Wishes, document: dict[str, Any], bars: Plain, call: Call
+    asked: SelectionSettings, found: Found, read: Data, wishes: Wishes, document: dict[str, Any], bars: Plain, call: Call
 ) -> None:
     """What was asked for beyond the selection, into the document."""
     if wishes.merge is not None:
         found.tree, document["merging"] = merging(found, wishes)
-    document["bootstrap"] = how_sure(selector, read, bars, wishes, document, call)
-    document["errors"] = standard_errors(selector, read, bars, wishes, document, call)
+    document["bootstrap"] = how_sure(asked, found, read, bars, wishes, document, call)
+    document["errors"] = standard_errors(asked, found, read, bars, wishes, document, call)

@@ -63,7 +63,7 @@ def run(
         read = read_data(data, wanted.columns, out)
         names = _shown(shown, read, chosen)
         with written_at_once(target) as part, notes(err):
-            selection, interrupted = select(wanted.selector(), read, bars, wanted.n_candidates(len(read.names)), call)
+            selection, interrupted = select(wanted.selection(), read, bars, wanted.n_candidates(len(read.names)), call)
             call.listener.stop_clock()
             _draw(chosen, part, selection, read, names, wanted.seed)
     out.say(selection.sentences[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mixtura.cli.calling_off import may_be_called_off, said_about
@@ -38,6 +39,7 @@ def run(
         The HTML file; by default NAME.report.html here.
     """
     from mixtura.report import Study, page_of
+    from mixtura.selector import GaussianMixtureSelector
 
     wanted.check()
     target = output or named_after(data, ".report.html")
@@ -46,11 +48,21 @@ def run(
     with may_be_called_off(time_limit) as call:
         read = read_data(data, wanted.columns, out)
         with written_at_once(target) as part, notes(err):
-            selector = wanted.selector()
-            selection, interrupted = select(selector, read, bars, wanted.n_candidates(len(read.names)), call)
+            asked = wanted.selection()
+            selection, interrupted = select(asked, read, bars, wanted.n_candidates(len(read.names)), call)
             call.listener.stop_clock()
             origin, starts = _origin(data, wanted), selection.best.starts
-            study = Study(selection, selector, read.X, read.names, origin, tuple(read.left_out), interrupted, starts)
+            of = GaussianMixtureSelector(**asdict(asked))
+            study = Study(
+                selection,
+                of,
+                read.X,
+                read.names,
+                origin,
+                tuple(read.left_out),
+                interrupted,
+                starts,
+            )
             part.write_text(page_of(study), encoding="utf-8")
     for sentence in selection.sentences:
         out.say(sentence)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mixtura.merging import MergeTree
     from mixtura.mixture import Mixture
     from mixtura.results import Candidate, Selection
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.selection_settings import SelectionSettings
 
 
 @dataclass
@@ -26,14 +26,16 @@ class Found:
     tree: MergeTree | None = None
 
 
-def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
+def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
     from mixtura.results import Selection, StopReason
     from mixtura.selection import DEFAULT_FOLDS
+    from mixtura.selection_settings import candidates_of, selection_of, warn_of
+    from mixtura.validation import check_range, survey_of
 
     done: dict[tuple[str, int], Candidate] = {}
     cut = False
-    folds = selector.folds or (DEFAULT_FOLDS if selector.criterion == "cv" else 0)
+    folds = settings.folds or (DEFAULT_FOLDS if settings.criterion == "cv" else 0)
     with progress_bar(err, "cross-validation" if folds else "fitting", folds or total, "folds" if folds else "candidates") as move:
 
         def keep(candidate: Candidate) -> None:
@@ -44,9 +46,13 @@ def select(selector: GaussianMixtureSelector, read: Data, err: Plain, total: int
 
         try:
             with in_the_words_of(read):
-                selection = selector.fit(read.X, callback=keep, on_fold=move if folds else None).selection_
+                candidates = candidates_of(settings)
+                check_range(read.X, read.names)
+                survey = survey_of(read.X, None, settings.backend, settings.n_threads)
+                selection = selection_of(settings, *candidates, survey, keep, move if folds else None)
+                warn_of(selection)
         except KeyboardInterrupt:
-            selection, cut = Selection(selector.criterion, tuple(done.values())), True
+            selection, cut = Selection(settings.criterion, tuple(done.values())), True
             if not selection.ranking:
                 raise
     return selection, cut or call.listener.cause is not None or selection.interrupted
