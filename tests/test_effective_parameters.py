@@ -261,18 +261,20 @@ def test_a_point_mass_is_well_determined():
     assert p[0] < 8  # the floor holds one direction, so it takes fewer than the five of a free component, and no more
 
 
-def soundness(effective, counts, own_rows, total):
-    return Soundness(np.array(effective), np.array(counts), own_rows, total)
+def soundness(effective, counts, own_rows, own_parameters, total):
+    return Soundness(np.array(effective), np.array(counts), own_rows, own_parameters, total)
 
 
 def test_the_price_falls_to_nought_with_the_rows():
-    assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 100.0).support.tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
-    assert soundness([5.0, 6.0], [100.0, 80.0], 3, 180.0).price == 0.0
-    needle = soundness([14.0, 6.0], [4.0, 80.0], 3, 100.0)
+    assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 6, 100.0).support.tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert soundness([5.0, 6.0], [100.0, 80.0], 3, 6, 180.0).price == 0.0
+    needle = soundness([14.0, 6.0], [4.0, 80.0], 3, 6, 100.0)
     assert needle.price == pytest.approx(10.0 + 0.5 * np.log(100.0) * 14.0)
     assert needle.spurious == (0,)
     assert "14.0 effective parameters on 4.0 rows" in needle.findings[0].reason
-    rare = soundness([43.0, 6.0], [16.0, 80.0], 7, 100.0)
+    rare = soundness([43.0, 6.0], [16.0, 80.0], 7, 28, 100.0)
     assert rare.price == pytest.approx(27.0)
     assert rare.spurious == ()
     assert rare.findings[0].kind == "poorly determined"
+    wide = soundness([858.0, 643.0, 560.0], [99.0, 134.0, 67.0], 33, 561, 300.0)  # a third of the rows cannot carry 561
+    assert wide.price == pytest.approx(561.0 + 561.0 + 560.0 - 300.0)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris
 
 from conftest import survey, two_groups
 from mixtura import GaussianMixture
+from mixtura.agreement import adjusted_rand_index
 from mixtura.covariance import Dense
 from mixtura.effective_parameters import soundness_of
 from mixtura.em import em
@@ -142,11 +143,21 @@ def test_a_true_cluster_of_few_rows_is_an_answer():
     assert judged.counts[1] == pytest.approx(12.0, abs=0.1)
 
 
+@pytest.mark.parametrize(("d", "apart"), [(20, 9.0), (32, 11.0), (32, 22.0)])
+def test_groups_far_apart_are_found_where_rows_are_few_for_their_columns(d, apart):
+    """A hundred rows have fewer entries than a covariance in 32 columns: groups so far apart are found all the same."""
+    rng = np.random.default_rng(7)
+    truth = np.repeat([0, 1, 2], 100)
+    X = rng.standard_normal((3, d))[truth] * apart / np.sqrt(2 * d) * 1.4 + rng.standard_normal((300, d))
+    found = GaussianMixture(3, random_state=0).fit(X).predict(X)
+    assert adjusted_rand_index(truth, found) == 1.0
+
+
 # ---- in words ----------------------------------------------------------------------------------------------------------
 
 
 def judged(effective, counts, own_rows=3, copies=()):
-    return Soundness(np.array(effective), np.array(counts), own_rows, float(sum(counts)), copies=copies)
+    return Soundness(np.array(effective), np.array(counts), own_rows, 6, float(sum(counts)), copies=copies)
 
 
 def test_findings_say_what_and_why():

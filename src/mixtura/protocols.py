@@ -148,6 +148,10 @@ class Family(Protocol):
         """Rows that make the part of a covariance which is a component's own non-singular."""
         ...
 
+    def own_parameters(self, d: int) -> int:
+        """Free parameters that each component has of its own."""
+        ...
+
     def rows_needed(self, d: int) -> int:
         """Distinct rows that a component needs before its covariance means anything."""
         ...

@@ -5,19 +5,24 @@ prediction, since such a component harms no forecast. So it is priced. With the 
 (:mod:`mixtura.effective_parameters`), the rows n_k, and the rows m that make a component's own part of the covariance non-singular
 (``Family.own_rows``),
 
-    score = log L - sum_k max(0, p_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
+    score = log L - sum_k max(0, min(p_k, c) - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,   s_k = clip(4 - 2 n_k / m, 0, 1)
 
-A parameter beyond a component's rows costs one nat, which is what prediction loses by it; a component on so few rows that chance
-can place it anywhere pays BIC's price for all that it has (a hundred a row at most). What is reported is the optimum of
-the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it is poorly determined. Copies
-and components without rows are no answer at all, and never outrank one. The measurements behind the rule are told in
-docs/decisions/0020.
+A parameter beyond a component's rows costs one nat, which is what prediction loses by it. Of these a component has no more than c
+= max(q, n / K), its own nominal parameters q or a fair share of the rows: where that share carries q, p_k > c marks a component
+on few rows, which is charged for most of it; where it does not, no partition has components that their rows determine, and p_k
+tells nothing of them (99 rows in 32 columns have 858 where q is 561; two components upon each other have fewer, since each
+forecasts the rows of the other, and charged in full three groups 22 deviations apart lost to such a pair).
+
+A component on so few rows that chance can place it anywhere pays BIC's price for all that it has (a hundred a row at most). What
+is reported is the optimum of the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it
+is poorly determined. Copies and components without rows are no answer at all, and never outrank one. The measurements behind the
+rule are told in docs/decisions/0020.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
 
@@ -54,6 +59,8 @@ class Soundness:
         Rows n_k.
     own_rows : int
         m: rows that a component's own part of the covariance needs.
+    own_parameters : int
+        q: nominal parameters that a component has of its own.
     total : float
         Rows of all components.
     unit : float
@@ -65,6 +72,7 @@ class Soundness:
     effective: Array
     counts: Array
     own_rows: int
+    own_parameters: int
     total: float
     unit: float = 1.0
     copies: tuple[tuple[int, int], ...] = ()
@@ -78,7 +86,8 @@ class Soundness:
     def price(self) -> float:
         """What the score takes off the log-likelihood."""
         over = self.effective > self.counts
-        excess = np.maximum(self.effective - self.counts, 0.0).sum()
+        most = max(self.own_parameters, self.total / len(self.counts))  # c
+        excess = np.maximum(np.minimum(self.effective, most) - self.counts, 0.0).sum()
         charged = (self.support * np.minimum(self.effective, MOST_A_ROW * self.counts))[over].sum()
         return self.unit * float(excess + 0.5 * log(max(self.total, 1.0)) * charged)
 
@@ -126,7 +135,7 @@ class Soundness:
         new = {int(old): i for i, old in enumerate(permutation)}
         order = np.asarray(permutation, dtype=np.intp)
         copies = tuple(sorted((min(new[a], new[b]), max(new[a], new[b])) for a, b in self.copies))
-        return Soundness(self.effective[order], self.counts[order], self.own_rows, self.total, self.unit, copies)
+        return replace(self, effective=self.effective[order], counts=self.counts[order], copies=copies)
 
 
 def support(counts: Array, own_rows: int) -> Array:

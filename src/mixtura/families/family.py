@@ -70,6 +70,10 @@ class CovarianceFamily:
         turns = self.needs is Scatter.DENSE and self.name != "VEE"
         return d + 1 if turns else 2
 
+    def own_parameters(self, d: int) -> int:
+        """Free parameters that each component has of its own: weight, mean, and what the letters let vary."""
+        return 1 + self.n_covariance_parameters(2, d) - self.n_covariance_parameters(1, d) + d
+
     def rows_needed(self, d: int) -> int:
         """d + 1 distinct rows for ellipsoids, 2 where the axes are fixed."""
         return 2 if self.name.endswith("I") else d + 1
