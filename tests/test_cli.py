@@ -429,6 +429,35 @@ def test_a_failed_picture_leaves_the_new_data_and_no_old_picture(fitted, monkeyp
     assert load_model(fitted / "model.safetensors").mixture.n_components == 3
 
 
+# ---- what a command waits for --------------------------------------------------------------------------------------
+
+
+def test_a_fit_of_few_rows_does_without_scikit_learn(here):
+    """It takes a second to import; a command that needs it takes it then."""
+    code = (
+        "import sys; from mixtura.cli import main; code = main(['fit', sys.argv[1]]); "
+        "late = {'sklearn', 'pandas', 'scipy.stats'} & set(sys.modules); assert not late, late; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, FAITHFUL, "--quiet"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_progress_counts_looks_and_then_searches(here, capsys, monkeypatch):
+    told: list[tuple[float, float, str]] = []
+
+    def follow(self, done, words=None, total=None, of=None):
+        told.append((done, total, of))
+
+    monkeypatch.setattr("mixtura.console.Move.__call__", follow)
+    assert main(["fit", FAITHFUL, "--max-components", "4"]) == 0
+    looks = [(done, total) for done, total, of in told if of == "candidates"]
+    searches = [(done, total) for done, total, of in told if of == "searches"]
+    assert looks == [(n, 56) for n in range(1, 57)]
+    assert [done for done, _ in searches] == list(range(1, len(searches) + 1))
+    assert all(done <= total for done, total in searches)
+    assert searches[-1][0] == searches[-1][1]
+
+
 # ---- Ctrl-C --------------------------------------------------------------------------------------------------------
 
 

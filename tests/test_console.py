@@ -68,6 +68,10 @@ def test_each_part_has_an_estimate_of_its_own(clock):
     clock.now = 114
     move(70)
     assert move.left == "about 4 s left"
+    move(1, "searched", 9, "searches")
+    clock.now = 118
+    move(3, "searched", 11)
+    assert move.line == "3 of 11 searches, 2 min so far, about 11 s left"  # 4 s for three, so 8 / 3 of that
 
 
 def test_one_thing_is_told_in_words(clock):

@@ -73,7 +73,7 @@ def notes(err: Plain) -> Iterator[None]:
 class Move:
     """How far a command is: ``move(done)``, ``move(done, "what was done last")``, or with a new ``total`` for the next part.
 
-    ``done`` may be a fraction, and comes from any thread. A new total, or less that is done than before, begins a new part.
+    ``done`` may be a fraction, and comes from any thread. Other things that are counted, or a count that falls, begin a new part.
     """
 
     def __init__(self, words: str, total: float, of: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,11 +84,11 @@ class Move:
 
     def __call__(self, done: float, words: str | None = None, total: float | None = None, of: str | None = None) -> None:
         """So much is done."""
-        total = self.total if total is None else total
-        if total != self.total or done < self.done:
+        of = of or self.of
+        if of != self.of or done < self.done:
             self._part_begun = self._clock()
-        self.done, self.total = done, total
-        self.words, self.of = words or self.words, of or self.of
+        self.done, self.total = done, self.total if total is None else total
+        self.words, self.of = words or self.words, of
         self.follow()
 
     @property

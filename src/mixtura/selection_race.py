@@ -7,7 +7,7 @@ are searched; the winner and the runner-up always are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -29,6 +29,19 @@ SEARCHED_AT_ONCE = 4
 
 WORTH_SHARING = 1.0
 """A gain in the criterion that is worth a look at the other families."""
+
+
+def may_win(criterion: str, cells: Iterable[Candidate], gained: float = 0.0) -> list[Candidate]:
+    """Cells that were looked at, and can still win by a search or are winner or runner-up, best first; ``gained`` as in Race."""
+    cells = list(cells)
+    selection = Selection(criterion, tuple(cell for cell in cells if cell.eligible))
+    if selection.candidates:
+        leaders = [selection.best, selection.runner_up]
+        reach = inf if criterion in (NEC, "entropy") else value_of(selection.best) + MARGIN + gained
+    else:
+        leaders, reach = [], inf
+    waiting = [cell for cell in cells if cell.stage is Stage.LOOKED_AT and (value_of(cell) <= reach or cell in leaders)]
+    return sorted(waiting, key=value_of)
 
 
 @dataclass(eq=False)
@@ -73,15 +86,8 @@ class Race:
 
     def _due(self) -> list[Key]:
         """Cells to be searched next: the few best of those that can still win."""
-        criterion, cells = self.cells.grid.criterion, [cell for cell in map(self._now, self.cells.grid.keys) if cell]
-        selection = Selection(criterion, tuple(cell for cell in cells if cell.eligible))
-        if selection.candidates:
-            leaders = [selection.best, selection.runner_up]
-            reach = inf if criterion in (NEC, "entropy") else value_of(selection.best) + MARGIN + self.gained
-        else:
-            leaders, reach = [], inf
-        waiting = [cell for cell in cells if cell.stage is Stage.LOOKED_AT and (value_of(cell) <= reach or cell in leaders)]
-        chosen = {(cell.family, cell.n_components) for cell in sorted(waiting, key=value_of)[:SEARCHED_AT_ONCE]}
+        waiting = may_win(self.cells.grid.criterion, filter(None, map(self._now, self.cells.grid.keys)), self.gained)
+        chosen = {(cell.family, cell.n_components) for cell in waiting[:SEARCHED_AT_ONCE]}
         return [key for key in self.cells.grid.keys if (key[0].name, key[1]) in chosen]
 
     def _search(self, due: Sequence[Key]) -> None:

@@ -28,19 +28,27 @@ class Found:
 
 def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
-    from mixtura.results import Selection, StopReason
+    from mixtura.results import Selection, Stage, StopReason
     from mixtura.selection import DEFAULT_FOLDS
+    from mixtura.selection_race import may_win
     from mixtura.selection_settings import candidates_of, selection_of, warn_of
     from mixtura.validation import check_range, survey_of
 
     done: dict[tuple[str, int], Candidate] = {}
+    searched: set[tuple[str, int]] = set()
     cut = False
     folds = settings.folds or (DEFAULT_FOLDS if settings.criterion == "cv" else 0)
     with progress_bar(err, "cross-validation" if folds else "fitting", folds or total, "folds" if folds else "candidates") as move:
 
         def keep(candidate: Candidate) -> None:
-            done[candidate.family, candidate.n_components] = candidate
-            move(len(done), f"{candidate.stage.value}: {candidate.title}", total, "candidates")
+            key, words = (candidate.family, candidate.n_components), f"{candidate.stage.value}: {candidate.title}"
+            again = key in done
+            done[key] = candidate
+            if again and candidate.stage is Stage.SEARCHED:
+                searched.add(key)
+                move(len(searched), words, len(searched) + len(may_win(settings.criterion, done.values())), "searches")
+            elif not searched:
+                move(len(done), words, total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
                 raise KeyboardInterrupt  # one call ends the whole selection, not only the cell it came into
 
