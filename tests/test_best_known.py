@@ -88,7 +88,7 @@ def test_labels_and_marks_of_noise_are_not_data():
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
-COPIES = Soundness(np.ones(3), np.full(3, 90.0), 3, 6, 270.0, copies=((0, 1),))
+COPIES = Soundness(np.ones(3), np.full(3, 90.0), 3, 6, 2, 270.0, copies=((0, 1),))
 
 
 @pytest.fixture(scope="module")

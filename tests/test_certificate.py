@@ -350,7 +350,7 @@ def test_components_keep_their_reports_in_another_order():
     data = survey(three_clouds())
     regularisation = Regularisation(data.floor)
     fit = certified(fitted(data, "VVV", max_iter=4000), data, FAMILIES["VVV"], regularisation)
-    planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 114.0, copies=((1, 2),))
+    planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 3, 114.0, copies=((1, 2),))
     fit = replace(fit, soundness=planted)
     moved = fit.in_order(np.array([2, 0, 1]))
     assert [part.component for part in moved.certificate.components] == [0, 1, 2]

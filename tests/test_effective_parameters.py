@@ -262,7 +262,7 @@ def test_a_point_mass_is_well_determined():
 
 
 def soundness(effective, counts, own_rows, own_parameters, total):
-    return Soundness(np.array(effective), np.array(counts), own_rows, own_parameters, total)
+    return Soundness(np.array(effective), np.array(counts), own_rows, own_parameters, own_rows - 1, total)
 
 
 def test_the_price_falls_to_nought_with_the_rows():

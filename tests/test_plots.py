@@ -57,7 +57,7 @@ def soundness_of(K, *, empty=False, spurious=False):
         counts[0] = 0.0
     if spurious:
         effective[0], counts[0] = 14.0, 4.0
-    return Soundness(effective, counts, own_rows=3, own_parameters=6, total=50.0)
+    return Soundness(effective, counts, own_rows=3, own_parameters=6, n_features=2, total=50.0)
 
 
 def fit_of(K=2, family="VVV", log_likelihood=-100.0, soundness=None, trace=(-120.0, -110.0, -100.0), n_iter=2):

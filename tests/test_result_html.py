@@ -122,7 +122,7 @@ def test_a_spurious_component_is_named_once():
 
 
 def test_a_fit_without_a_certificate_tells_of_its_components_too():
-    copies = Soundness(np.full(2, 3.0), np.full(2, 50.0), own_rows=3, own_parameters=6, total=100.0, copies=((0, 1),))
+    copies = Soundness(np.full(2, 3.0), np.full(2, 50.0), own_rows=3, own_parameters=6, n_features=2, total=100.0, copies=((0, 1),))
     fit = GaussianMixture(2, random_state=0).fit(FAITHFUL).result_
     text = read(fit_html(replace(fit, soundness=copies, certificate=None))).text
     assert "Component 1 (copy): it is an exact copy of component 0." in text

@@ -181,8 +181,8 @@ def test_a_cell_without_a_fit_in_some_fold_says_so():
 # ---- in words ------------------------------------------------------------------------------------------------------
 
 
-COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 6, 100.0, copies=((0, 1),))
-SPURIOUS = Soundness(np.array([14.0, 5.0]), np.array([4.0, 96.0]), 3, 6, 100.0)
+COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 6, 2, 100.0, copies=((0, 1),))
+SPURIOUS = Soundness(np.array([14.0, 5.0]), np.array([4.0, 96.0]), 3, 6, 2, 100.0)
 
 
 def cell(family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""):

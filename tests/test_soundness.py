@@ -157,7 +157,7 @@ def test_groups_far_apart_are_found_where_rows_are_few_for_their_columns(d, apar
 
 
 def judged(effective, counts, own_rows=3, copies=()):
-    return Soundness(np.array(effective), np.array(counts), own_rows, 6, float(sum(counts)), copies=copies)
+    return Soundness(np.array(effective), np.array(counts), own_rows, 6, 2, float(sum(counts)), copies=copies)
 
 
 def test_findings_say_what_and_why():

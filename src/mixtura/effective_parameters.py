@@ -361,7 +361,8 @@ def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Fam
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, np.flatnonzero(few), unit)
-    return Soundness(effective, counts, own_rows, family.own_parameters(mixture.n_features), moments.total / unit, unit, copies)
+    d = mixture.n_features
+    return Soundness(effective, counts, own_rows, family.own_parameters(d), d, moments.total / unit, unit, copies)
 
 
 def _all_left_out(survey: Survey, mixture: Mixture, components: Labels, unit: float) -> Array:

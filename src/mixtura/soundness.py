@@ -30,9 +30,10 @@ import numpy as np
 
 from mixtura.arrays import Array
 
-MOST_A_ROW = 100.0
-"""Parameters that a row is charged BIC's price for at most. Chance alignments take three or four for each of their rows; a gross
-outlier takes thousands wherever it is put, and a component that it widens is no better than one of its own."""
+MOST_A_ROW, MOST_A_COLUMN = 100.0, 20.0
+"""Parameters that a row is charged BIC's price for at most: the larger of so many, and so many for each column. A gross outlier
+takes thousands wherever it is put, and a component that it widens is no better than one of its own. Chance alignments take three or
+four for each of their rows in few columns, and twelve a column where they are flat in most (6 rows in 32 columns)."""
 
 EMPTY = 0.5
 """A component that holds less than half a row is empty."""
@@ -61,6 +62,7 @@ class Soundness:
         m: rows that a component's own part of the covariance needs.
     own_parameters : int
         q: nominal parameters that a component has of its own.
+    n_features : int
     total : float
         Rows of all components.
     unit : float
@@ -73,6 +75,7 @@ class Soundness:
     counts: Array
     own_rows: int
     own_parameters: int
+    n_features: int
     total: float
     unit: float = 1.0
     copies: tuple[tuple[int, int], ...] = ()
@@ -88,7 +91,8 @@ class Soundness:
         over = self.effective > self.counts
         most = max(self.own_parameters, self.total / len(self.counts))  # c
         excess = np.maximum(np.minimum(self.effective, most) - self.counts, 0.0).sum()
-        charged = (self.support * np.minimum(self.effective, MOST_A_ROW * self.counts))[over].sum()
+        most_a_row = max(MOST_A_ROW, MOST_A_COLUMN * self.n_features)
+        charged = (self.support * np.minimum(self.effective, most_a_row * self.counts))[over].sum()
         return self.unit * float(excess + 0.5 * log(max(self.total, 1.0)) * charged)
 
     @property
