@@ -15,6 +15,9 @@ seeds where rows times components are more than 20,000. Sets of 100 components a
 mclust's VVV; and our selector, over VVV and on the stretched groups over all families. On stretched groups (20 draws each), rare
 clusters and one cloud (10 draws each).
 
+*Groups in many columns.* Round groups with few rows for the parameters of a full covariance, at their number: the mean of the
+adjusted Rand index over five draws. Nine or more deviations apart they have to be found.
+
 *Classes and fresh rows.* At the known number of classes: the adjusted Rand index, and the log density of held-out rows (five folds,
 each held-out row dithered by the step in which its columns were recorded).
 """
@@ -45,7 +48,7 @@ from frame.contenders import THEIR_WORD
 from frame.hunt import hunt
 from frame.machine import threads_of_everybody
 from frame.page import MARKERS, Floor, Page, Table, parser
-from frame.sets import DATA, NAMES, OPEN, STRETCHED, data_set, rare_among_two
+from frame.sets import DATA, NAMES, OPEN, STRETCHED, data_set, rare_among_two, round_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.errors import CollapseError
 from mixtura.families import family_named
@@ -53,7 +56,7 @@ from mixtura.mixture import Mixture
 from mixtura.parametrisation import stored_covariances
 from mixtura.recorded_step import recorded_step
 
-SEEDS, DRAWS, FEWER_DRAWS, FOLDS = 10, 20, 10, 5
+SEEDS, DRAWS, FEWER_DRAWS, WIDE_DRAWS, FOLDS = 10, 20, 10, 5, 5
 LARGE, FEW_SEEDS = 20_000, 2
 MEASURED = tuple(name for name in NAMES if not name.startswith("Birch"))
 WITHIN = 5.0
@@ -81,6 +84,17 @@ HEADS = {
 }
 MISSED = {"set": "", "family": "", "K": "d", "reached": "", "mean gap": ".3g", "best known": ".3f", "found by": ""}
 CHOSEN = {"data": "", "right K": "d", "draws": "d", "who": "", "right": "d", "chosen": "", "floors": ""}
+MANY_COLUMNS = {
+    "n x d": "",
+    "K": "d",
+    "deviations apart": "g",
+    "rows a parameter": ".2f",
+    **dict.fromkeys(CONTENDERS, ".3f"),
+    "floors": "",
+}
+FOUND = Floor("mean index", 0.99)
+APART = 9.0
+"""Groups so many deviations apart have to be found."""
 GOOD = {"data": "", "n x d": "", "K": "d", "who": "", "ARI": ".3f", "held-out a row": ".3f"}
 
 
@@ -308,6 +322,53 @@ def _tally(page: Page, table: Table, name: str, K: int, who: str, chosen: list[i
     table.add(name, K, len(chosen), who, right, ", ".join(f"{k}: {chosen.count(k)}" for k in sorted(set(chosen))), verdict)
 
 
+# ---- many columns ----------------------------------------------------------------------------------------------------
+
+
+WIDE = (
+    (300, 16, 3, 9.0),
+    (300, 16, 3, 6.0),
+    (200, 20, 3, 9.0),
+    (500, 24, 3, 9.0),
+    (300, 32, 3, 22.0),
+    (300, 32, 3, 11.0),
+    (300, 32, 3, 6.0),
+    (1000, 32, 3, 6.0),
+    (1000, 32, 10, 11.0),
+    (3000, 32, 10, 6.0),
+    (1000, 8, 10, 6.0),
+    (100, 300, 2, 17.0),
+)
+"""Rows, columns, groups and the distance between two of them."""
+
+
+def many_columns(page: Page, draws: int, jobs: int) -> None:
+    """Whether groups are found where rows are few for their columns."""
+    table = page.table("Groups in many columns", MANY_COLUMNS)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for n, d, K, apart in islice(WIDE, 1 if page.arguments.quick else None):
+            found = list(pool.map(_indices, *zip(*[(n, d, K, apart, seed) for seed in range(draws)], strict=True)))
+            means = dict(zip(CONTENDERS, np.mean(found, axis=0).tolist(), strict=True))
+            name = f"{n} x {d}, K = {K}, {apart:g} apart"
+            verdict = page.judge(name, (FOUND, means[OURS])) if apart >= APART else "-"
+            table.add(f"{n} x {d}", K, apart, n / family_named("VVV").n_parameters(K, d), *means.values(), verdict)
+
+
+def _indices(n: int, d: int, K: int, apart: float, seed: int) -> list[float]:
+    """The index of each contender on one draw."""
+    X, groups = round_groups(n, d, K, apart, seed)
+    with threads_of_everybody(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [float(adjusted_rand_score(groups, make(K).fit(X).predict(X))) for make in MAKERS.values()]
+
+
+MAKERS: dict[str, Callable[[int], GaussianMixture | TheirMixture]] = {
+    OURS: lambda K: GaussianMixture(K, random_state=0, n_threads=1),
+    TEN: lambda K: TheirMixture(K, n_init=10, random_state=0),
+    ONE: lambda K: TheirMixture(K, random_state=0),
+}
+
+
 # ---- classes and fresh rows ------------------------------------------------------------------------------------------
 
 
@@ -328,14 +389,9 @@ def classified() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
 def good_answers(page: Page) -> None:
     """Classes and held-out rows at the known number of classes, full covariances."""
     table = page.table("At the known number of classes", GOOD)
-    makers: dict[str, Callable[[int], GaussianMixture | TheirMixture]] = {
-        OURS: lambda K: GaussianMixture(K, random_state=0, n_threads=1),
-        TEN: lambda K: TheirMixture(K, n_init=10, random_state=0),
-        ONE: lambda K: TheirMixture(K, random_state=0),
-    }
     for name, X, classes in islice(classified(), 1 if page.arguments.quick else None):
         K = len(np.unique(classes))
-        for who, make in makers.items():
+        for who, make in MAKERS.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 agreement = float(adjusted_rand_score(classes, make(K).fit(X).predict(X)))
@@ -422,6 +478,7 @@ def main() -> None:
         with Page(__file__, __doc__, arguments) as page:
             table = success(page, names, seeds, arguments.jobs)
             right_k(page, draws, arguments.jobs)
+            many_columns(page, min(draws, WIDE_DRAWS), arguments.jobs)
             good_answers(page)
             page.picture(lambda figure: draw(table, figure))
 

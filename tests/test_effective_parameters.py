@@ -276,5 +276,14 @@ def test_the_price_falls_to_nought_with_the_rows():
     assert rare.price == pytest.approx(27.0)
     assert rare.spurious == ()
     assert rare.findings[0].kind == "poorly determined"
-    wide = soundness([858.0, 643.0, 560.0], [99.0, 134.0, 67.0], 33, 561, 300.0)  # a third of the rows cannot carry 561
-    assert wide.price == pytest.approx(561.0 + 561.0 + 560.0 - 300.0)
+
+
+def test_components_upon_each_other_are_no_cheaper_than_groups():
+    """Each forecasts the rows that are left out of the other, which takes nothing off its price."""
+    groups = soundness([858.0, 920.0, 816.0], [99.0, 92.0, 109.0], 33, 561, 300.0)
+    others = soundness([858.0, 643.0, 746.0], [99.0, 67.0, 134.0], 33, 561, 300.0)
+    assert groups.price == pytest.approx(858.0 + 920.0 + 816.0 - 300.0)  # AIC's price, 561 n / (n - 34), is 854, 890 and 815
+    assert others.price == pytest.approx(
+        858.0 + 561.0 * 68.0 / 34.0 + 561.0 * 134.0 / 100.0 - 300.0
+    )  # on fewer than 68 rows as on 68
+    assert others.price > groups.price

@@ -192,6 +192,13 @@ def rare_among_two(d: int, few: int, seed: int) -> Drawn:
     return rows, np.repeat([0, 1, 2], sizes)
 
 
+def round_groups(n: int, d: int, K: int, apart: float, seed: int) -> Drawn:
+    """Round groups of about the same size, centres drawn from a Gaussian so that two are so many deviations apart on average."""
+    rng = np.random.default_rng((n, d, K, seed))
+    centres = rng.standard_normal((K, d)) * apart / np.sqrt(2.0 * d)
+    return groups_about(centres, 1.0, np.bincount(rng.integers(K, size=n), minlength=K), rng)
+
+
 def rare_component() -> Drawn:
     """20,000 rows of a standard Gaussian and 20 of a narrow one far away."""
     rng = np.random.default_rng(0)

@@ -5,18 +5,19 @@ prediction, since such a component harms no forecast. So it is priced. With the 
 (:mod:`mixtura.effective_parameters`), the rows n_k, and the rows m that make a component's own part of the covariance non-singular
 (``Family.own_rows``),
 
-    score = log L - sum_k max(0, min(p_k, c) - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,   s_k = clip(4 - 2 n_k / m, 0, 1)
+    score = log L - sum_k max(0, o_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
 
-A parameter beyond a component's rows costs one nat, which is what prediction loses by it. Of these a component has no more than c
-= max(q, n / K), its own nominal parameters q or a fair share of the rows: where that share carries q, p_k > c marks a component
-on few rows, which is charged for most of it; where it does not, no partition has components that their rows determine, and p_k
-tells nothing of them (99 rows in 32 columns have 858 where q is 561; two components upon each other have fewer, since each
-forecasts the rows of the other, and charged in full three groups 22 deviations apart lost to such a pair).
+A parameter beyond a component's rows costs one nat, which is what prediction loses by it: o_k is p_k. Where an equal share of the
+rows does not carry the q nominal parameters of a component (``Family.own_parameters``; n < K q), o_k is no less than what a
+Gaussian of its own loses on average, q n_k / (n_k - m - 1): the price that AIC takes in small samples (Bedrick & Tsai 1994,
+Biometrics 50, 226-231). For there all components have more parameters than rows, and those that lie upon each other a smaller
+p_k, since each forecasts the rows that are left out of the other; by that alone such a pair would be preferred to the groups it
+covers. A component on so few rows that chance can place it anywhere pays BIC's price for all that it has (a hundred a row at
+most).
 
-A component on so few rows that chance can place it anywhere pays BIC's price for all that it has (a hundred a row at most). What
-is reported is the optimum of the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows it
-is poorly determined. Copies and components without rows are no answer at all, and never outrank one. The measurements behind the
-rule are told in docs/decisions/0020.
+What is reported is the optimum of the likelihood itself. A component with ``p_k > n_k`` and ``s_k > 0`` is spurious; with more rows
+it is poorly determined. Copies and components without rows are no answer at all, and never outrank one. The measurements behind
+the rule are told in docs/decisions/0020.
 """
 
 from __future__ import annotations
@@ -89,11 +90,18 @@ class Soundness:
     def price(self) -> float:
         """What the score takes off the log-likelihood."""
         over = self.effective > self.counts
-        most = max(self.own_parameters, self.total / len(self.counts))  # c
-        excess = np.maximum(np.minimum(self.effective, most) - self.counts, 0.0).sum()
+        excess = np.maximum(self.loss - self.counts, 0.0).sum()
         most_a_row = max(MOST_A_ROW, MOST_A_COLUMN * self.n_features)
         charged = (self.support * np.minimum(self.effective, most_a_row * self.counts))[over].sum()
         return self.unit * float(excess + 0.5 * log(max(self.total, 1.0)) * charged)
+
+    @property
+    def loss(self) -> Array:
+        """``o_k`` (K,): what prediction loses by the parameters of each component."""
+        if self.total >= len(self.counts) * self.own_parameters:
+            return self.effective
+        n = np.maximum(self.counts, 2.0 * self.own_rows + 2.0)
+        return np.maximum(self.effective, self.own_parameters * n / (n - self.own_rows - 1.0))
 
     @property
     def empty(self) -> tuple[int, ...]:
