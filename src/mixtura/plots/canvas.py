@@ -15,7 +15,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.outlines import intervals, outlines
 from mixtura.plots import component_colours
 
-MODULE = Path(__file__).parent / "web" / "static" / "scatter.js"
+MODULE = Path(__file__).parents[1] / "web" / "static" / "scatter.js"
 """The module itself."""
 
 LEVELS = (0.5, 0.95)
