@@ -17,15 +17,15 @@ from matplotlib.figure import Figure
 
 from frame.page import Page, Table, dots, parser
 from mixtura.backends import backend_named
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
-from mixtura.initialisers import KMeansStart, RandomRows
-from mixtura.moments import Moments
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
+from mixtura.initialise.initialisers import KMeansStart, RandomRows
+from mixtura.model.moments import Moments
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
 from mixtura.sources import ArraySource
-from mixtura.stopping import SmallChange
-from mixtura.survey import Survey
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
 MOST = 30_000

@@ -38,13 +38,13 @@ from frame.machine import threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
-from mixtura.covariance import Dense
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.regularisation import Regularisation
+from mixtura.model.covariance import Dense
+from mixtura.model.mixture import Mixture
+from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
-from mixtura.survey import Survey
 
 SHAPES = [(1_000_000, 2, 3), (500_000, 8, 8), (200_000, 16, 32)]
 QUICK = [(60_000, 2, 3)]

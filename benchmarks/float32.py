@@ -24,9 +24,9 @@ from frame.contenders import assert_equal_likelihood, iterations_of, mixtura, pr
 from frame.machine import threads_of_everybody
 from frame.page import Floor, Page, Table, dots, lines, parser
 from mixtura.backends import backend_named
-from mixtura.covariance import Dense
-from mixtura.mixture import Mixture
-from mixtura.moments import Scatter
+from mixtura.model.covariance import Dense
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
 from mixtura.sources import ArraySource
 
 SPEED = [(1_000_000, 2, 10), (500_000, 8, 8), (200_000, 16, 32), (200_000, 32, 16), (50_000, 64, 64)]

@@ -29,14 +29,14 @@ from frame.machine import status, threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
+from mixtura.model.mixture import Mixture
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
 from mixtura.sources import ArraySource
-from mixtura.stopping import SmallChange
-from mixtura.survey import Survey
 
 IN_MEMORY = (1_000_000, 2, 3)
 MAPPED = (10_000_000, 8, 16)

@@ -4,7 +4,7 @@
 
 *Best known score.* Sets are those of benchmarks/frame/sets.py: classic suites by their recipes and hard cases at their number of
 components, and the open sets of the tests at 2 .. 6; families VVV and the one that wins by BIC. The table
-benchmarks/optima_best.json holds the highest score (src/mixtura/soundness.py) that any method has found
+benchmarks/optima_best.json holds the highest score (src/mixtura/model/soundness.py) that any method has found
 (benchmarks/frame/hunt.py); ``--update SECONDS`` goes on hunting for so long in each cell, and only ever raises an entry. Every fit
 is polished under the same floor to the same tight tolerance; it has reached the optimum when no more than 0.01 of the score is
 missing. Up to the K that BIC picks from the table that is the aim. Above it optima are many and alike, and an answer has to be
@@ -50,11 +50,11 @@ from frame.machine import threads_of_everybody
 from frame.page import MARKERS, Floor, Page, Table, parser
 from frame.sets import DATA, NAMES, OPEN, STRETCHED, data_set, rare_among_two, round_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
-from mixtura.errors import CollapseError
+from mixtura.base.errors import CollapseError
+from mixtura.data.recorded_step import recorded_step
 from mixtura.families import family_named
-from mixtura.mixture import Mixture
-from mixtura.parametrisation import stored_covariances
-from mixtura.recorded_step import recorded_step
+from mixtura.inference.parametrisation import stored_covariances
+from mixtura.model.mixture import Mixture
 
 SEEDS, DRAWS, FEWER_DRAWS, WIDE_DRAWS, FOLDS = 10, 20, 10, 5, 5
 LARGE, FEW_SEEDS = 20_000, 2

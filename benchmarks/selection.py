@@ -9,8 +9,8 @@ components, each from one start, without the start of R. Seconds of the selectio
 10. Files are CSV, but Parquet where rows are more than 50,000.
 
 mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it, and where it would take more
-than some minutes, only our side is printed. Each side's best BIC is that of its best sound fit (src/mixtura/soundness.py): for
-mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign is turned.
+than some minutes, only our side is printed. Each side's best BIC is that of its best sound fit (src/mixtura/model/soundness.py):
+for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign is turned.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
-from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.effective_parameters import soundness_of
+from mixtura.data.survey import Survey
+from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import family_named
-from mixtura.mixture import Mixture
-from mixtura.moments import Scatter
-from mixtura.regularisation import Regularisation
-from mixtura.results import Stage
+from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import Stage
 from mixtura.sources import ArraySource
-from mixtura.survey import Survey
 
 DATA = Path(__file__).parent.parent / "tests" / "truth" / "data"
 SETS = {

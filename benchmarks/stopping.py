@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura.backends import backend_named
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
-from mixtura.initialisers import KMeansStart, RandomResponsibilities, RandomRows
-from mixtura.regularisation import Regularisation
+from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities, RandomRows
+from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
-from mixtura.stopping import RemainingGain
-from mixtura.survey import Survey
 
 LEFT = "worst left"
 PROMISE = Floor(LEFT, 0.01, at_most=True)

@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
 from mixtura.plots.files import figure_of
-from mixtura.tables import read_table
+from mixtura.inputs.tables import read_table
 
 IMAGES = Path("docs/images")
 

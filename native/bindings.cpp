@@ -507,7 +507,7 @@ NB_MODULE(_native, m) {
           "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(), "prior"_a.none() = nb::none(),
           "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
     m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
-    nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.native_walk.native_walk.")
+    nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.em.native_walk.native_walk.")
         .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, bool, const Prior&, const std::string&, double,
                       double, std::size_t, const Vector&, bool, std::size_t, bool>(),
              "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "floor"_a.noconvert(), "equal_weights"_a,

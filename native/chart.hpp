@@ -63,7 +63,7 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     return true;
 }
 
-// Per row, in units of the data's standard deviations (src/mixtura/acceleration.py).
+// Per row, in units of the data's standard deviations (src/mixtura/em/acceleration.py).
 class Chart {
 public:
     Chart(const Moments& origin, const Numbers& scale) : origin_(origin), total_(origin.total()) {
@@ -99,7 +99,7 @@ private:
     Numbers unit_;
 };
 
-// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/frames.py).
+// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/em/frames.py).
 class Frames {
 public:
     Frames(const Moments& origin, const Mixture& mixture)

@@ -15,7 +15,7 @@
 namespace mixtura {
 namespace {
 
-// As in src/mixtura/effective_parameters.py.
+// As in src/mixtura/em/effective_parameters.py.
 constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05, NO_ROWS = 1e-12;
 
 constexpr double TINY = 0x1p-1022;  // the smallest normal number

@@ -13,7 +13,7 @@ namespace mixtura {
 namespace {
 
 constexpr double LOG_2PI = 1.8378770664093454836;
-constexpr double UNRESOLVED = 1e-15; // as in src/mixtura/regularisation.py
+constexpr double UNRESOLVED = 1e-15; // as in src/mixtura/model/regularisation.py
 
 double as_double(std::size_t n) { return static_cast<double>(n); }
 

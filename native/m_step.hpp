@@ -9,7 +9,7 @@
 
 namespace mixtura {
 
-// What an M-step estimates F free covariances from; the same as Evidence in src/mixtura/regularisation.py.
+// What an M-step estimates F free covariances from; the same as Evidence in src/mixtura/model/regularisation.py.
 struct Evidence {
     Form form;
     std::size_t F, K, d, size;
@@ -31,7 +31,7 @@ struct Law {
 const Law* law_named(const std::string& name);
 
 // Rows that every free covariance has seen before, with independent columns; `scatter` (d) is empty where there are none
-// (src/mixtura/priors.py).
+// (src/mixtura/model/priors.py).
 struct PseudoRows {
     double rows = 0.0, best = 0.0;
     Numbers scatter;

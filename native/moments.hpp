@@ -10,7 +10,7 @@ namespace mixtura {
 
 using Numbers = std::vector<double>;
 
-// Weighted sums about fixed points; the law is in src/mixtura/moments.py.
+// Weighted sums about fixed points; the law is in src/mixtura/model/moments.py.
 struct Moments {
     std::size_t K = 0, d = 0;
     Scatter kind = Scatter::trace;

@@ -5,7 +5,7 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/rate.py
+constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/em/rate.py
 constexpr double DEVIATION = 1e-5, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 

@@ -1,4 +1,4 @@
-// How fast EM converges: Arnoldi's method on finite differences of the map of moments (src/mixtura/rate.py).
+// How fast EM converges: Arnoldi's method on finite differences of the map of moments (src/mixtura/em/rate.py).
 #pragma once
 
 #include <functional>

@@ -10,8 +10,8 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t PLAIN_BEFORE_LEAPS = 5; // as in src/mixtura/walk.py
-constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/acceleration.py
+constexpr std::size_t PLAIN_BEFORE_LEAPS = 5; // as in src/mixtura/em/walk.py
+constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/em/acceleration.py
 constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
@@ -139,7 +139,7 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
     return Event::spent;
 }
 
-// ---- leaps: src/mixtura/acceleration.py -----------------------------------------------------------------------------------
+// ---- leaps: src/mixtura/em/acceleration.py -----------------------------------------------------------------------------------
 
 bool Walk::may_leap() const {
     return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_LEAPS && (overdue_ || !rule_.promising(plain_));

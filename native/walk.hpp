@@ -1,4 +1,4 @@
-// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/walk.py).
+// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/em/walk.py).
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ struct Data {
     bool single_products;
 };
 
-// When a plain step looks like the last: what the rules of src/mixtura/stopping.py read off the trace.
+// When a plain step looks like the last: what the rules of src/mixtura/em/stopping.py read off the trace.
 enum class Measure { remaining_gain, change_per_row, gain, relative_gain };
 
 struct Rule {

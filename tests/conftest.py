@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mixtura.backends import backend_named
-from mixtura.extension import extension
+from mixtura.base.extension import extension
+from mixtura.data.survey import Survey
 from mixtura.families import FAMILIES
 from mixtura.sources import ArraySource
-from mixtura.survey import Survey
 
 TRUTH = Path(__file__).parent / "truth"
 ALL_FAMILIES = list(FAMILIES)
@@ -54,3 +54,9 @@ def two_groups(n: int = 200, d: int = 2, apart: float = 6.0, seed: int = 0) -> n
     X = np.random.default_rng(seed).standard_normal((n, d))
     X[n // 2 :] += apart
     return X
+
+
+def three_round_clusters() -> np.ndarray:
+    """100 rows about each of three far centres."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.normal(centre, 1.0, (100, 2)) for centre in ([0, 0], [8, 0], [4, 7])])

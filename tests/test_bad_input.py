@@ -10,8 +10,8 @@ import pytest
 
 from conftest import ALL_FAMILIES, two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector, hierarchical
-from mixtura.compare import compare
-from mixtura.errors import DataError
+from mixtura.base.errors import DataError
+from mixtura.compare.compare import compare
 
 
 def fitted(K, X, sample_weight=None, **settings) -> GaussianMixture:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
-from mixtura.covariance import Dense
-from mixtura.criteria import bic, icl
-from mixtura.em import em
+from mixtura.em.em import em
+from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES, family_named
-from mixtura.initialisers import FromLabels, FromResponsibilities
-from mixtura.mixture import Mixture
-from mixtura.moments import Scatter
-from mixtura.regularisation import Regularisation
-from mixtura.stopping import RemainingGain, SmallChange
+from mixtura.initialise.initialisers import FromLabels, FromResponsibilities
+from mixtura.model.covariance import Dense
+from mixtura.model.criteria import bic, icl
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Regularisation
 
 MAXIMISES = {name: name not in ("EVE", "VVE") for name in FAMILIES}
 """mclust's M-steps of EVE and VVE stop before the maximum over the common axes (tests/truth/README.md)."""

@@ -1,6 +1,6 @@
 """The best optimum that is known of each data set, family and number of components, and what it means to reach it.
 
-An entry of the table is the mixture with the highest *score* (:mod:`mixtura.soundness`) that any method has found, with its
+An entry of the table is the mixture with the highest *score* (:mod:`mixtura.model.soundness`) that any method has found, with its
 log-likelihood and with how it was found. It holds the parameters, so that anybody can hold the rows against them. The table only
 ever rises: :meth:`BestKnown.offer` takes what is higher and leaves the rest alone.
 
@@ -23,17 +23,17 @@ from sklearn.metrics import adjusted_rand_score
 
 from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
-from mixtura.mixture import Mixture
-from mixtura.parametrisation import public_covariances, stored_covariances
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
+from mixtura.inference.parametrisation import public_covariances, stored_covariances
+from mixtura.inputs.validation import Constraints, regularisation_for
+from mixtura.model.mixture import Mixture
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
 from mixtura.search.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
-from mixtura.stopping import RemainingGain
-from mixtura.survey import Survey
-from mixtura.validation import Constraints, regularisation_for
 
 TABLE = Path(__file__).parents[1] / "optima_best.json"
 

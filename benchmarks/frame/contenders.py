@@ -17,16 +17,16 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 
 from frame.clock import SHORT, Iterations
 from mixtura.backends import backend_named
-from mixtura.em import em
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.moments import Scatter
-from mixtura.parametrisation import public_precisions, stored_covariances
-from mixtura.protocols import Backend
-from mixtura.regularisation import Regularisation
+from mixtura.inference.parametrisation import public_precisions, stored_covariances
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Backend
+from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
-from mixtura.stopping import SmallChange
-from mixtura.survey import Survey
 
 THEIR_WORD = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 SAME, ALMOST = 1e-9, 1e-7

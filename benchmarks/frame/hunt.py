@@ -15,14 +15,14 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 from frame.best_known import Bench, BestKnown, bench
 from frame.contenders import THEIR_WORD
 from mixtura import GaussianMixture
-from mixtura.errors import CollapseError
+from mixtura.base.errors import CollapseError
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
-from mixtura.mixture import Mixture
-from mixtura.parametrisation import stored_covariances
+from mixtura.inference.parametrisation import stored_covariances
+from mixtura.model.mixture import Mixture
 from mixtura.search.multistart import usual_starts
 from mixtura.search.runs import Effort, Plan
 from mixtura.search.subsampling import opening, search_from
-from mixtura.stopping import RemainingGain
 
 SEEDS = 10
 RESTARTS = 500

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixtura.backends import build_info
-    from mixtura.errors import InferenceError
-    from mixtura.estimators import GaussianMixture
-    from mixtura.hierarchy import hierarchical
-    from mixtura.likelihood_ratio import likelihood_ratio_test, sequential_likelihood_ratio_test
-    from mixtura.matching import match
-    from mixtura.priors import ConjugatePrior
-    from mixtura.selector import GaussianMixtureSelector
+    from mixtura.base.errors import InferenceError
+    from mixtura.estimators.gaussian_mixture import GaussianMixture
+    from mixtura.estimators.selector import GaussianMixtureSelector
+    from mixtura.initialise.hierarchy import hierarchical
+    from mixtura.model.matching import match
+    from mixtura.model.priors import ConjugatePrior
+    from mixtura.selection.likelihood_ratio import likelihood_ratio_test, sequential_likelihood_ratio_test
 
 __all__ = [
     "ConjugatePrior",
@@ -30,15 +30,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ConjugatePrior": "priors",
-    "GaussianMixture": "estimators",
-    "GaussianMixtureSelector": "selector",
-    "InferenceError": "errors",
+    "ConjugatePrior": "model.priors",
+    "GaussianMixture": "estimators.gaussian_mixture",
+    "GaussianMixtureSelector": "estimators.selector",
+    "InferenceError": "base.errors",
     "build_info": "backends",
-    "hierarchical": "hierarchy",
-    "likelihood_ratio_test": "likelihood_ratio",
-    "match": "matching",
-    "sequential_likelihood_ratio_test": "likelihood_ratio",
+    "hierarchical": "initialise.hierarchy",
+    "likelihood_ratio_test": "selection.likelihood_ratio",
+    "match": "model.matching",
+    "sequential_likelihood_ratio_test": "selection.likelihood_ratio",
 }
 
 

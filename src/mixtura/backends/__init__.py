@@ -8,9 +8,9 @@ from functools import cache
 
 from mixtura.backends.native import ROWS_WORTH_A_THREAD, NativeBackend, processors
 from mixtura.backends.reference import ReferenceBackend
-from mixtura.errors import BackendWarning
-from mixtura.extension import extension
-from mixtura.protocols import Backend
+from mixtura.base.errors import BackendWarning
+from mixtura.base.extension import extension
+from mixtura.model.protocols import Backend
 
 __all__ = ["ROWS_WORTH_A_THREAD", "NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]
 

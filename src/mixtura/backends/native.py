@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.covariance import Dense
-from mixtura.extension import extension
-from mixtura.mixture import Mixture
-from mixtura.moments import Moments, Scatter
-from mixtura.protocols import Block, Source
+from mixtura.base.arrays import Array
+from mixtura.base.extension import extension
+from mixtura.model.covariance import Dense
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
 """Below this, fits that run side by side use the processors better than threads that share the rows of one."""
@@ -42,7 +42,7 @@ class NativeBackend:
     name = "native"
 
     def hurried(self, source: Source) -> NativeBackend | None:
-        """See :class:`mixtura.protocols.Backend`."""
+        """See :class:`mixtura.model.protocols.Backend`."""
         return None if self.single or source.n_rows < ROWS_WORTH_A_THREAD else replace(self, single=True)
 
     @property
@@ -51,7 +51,7 @@ class NativeBackend:
         return self.n_threads or processors()
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
-        """Responsibilities and sums in one pass; see :class:`mixtura.protocols.Backend`."""
+        """Responsibilities and sums in one pass; see :class:`mixtura.model.protocols.Backend`."""
         arguments = described(mixture)
         total: Moments | None = None
         for block in source.blocks():

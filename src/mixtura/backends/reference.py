@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.mixture import Mixture, log_density
-from mixtura.moments import Moments, Scatter
-from mixtura.protocols import Block, Source
+from mixtura.base.arrays import Array
+from mixtura.model.mixture import Mixture, log_density
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Block, Source
 
 ROWS_AT_ONCE = 4096
 
@@ -21,7 +21,7 @@ class ReferenceBackend:
     threads = 1
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
-        """Responsibilities under the mixture, then sums; see :class:`mixtura.protocols.Backend`."""
+        """Responsibilities under the mixture, then sums; see :class:`mixtura.model.protocols.Backend`."""
         total = Moments.zeros(mixture.means, needs)
         for block in source.blocks():
             for part in block.cut(ROWS_AT_ONCE):

@@ -19,10 +19,10 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from mixtura.cli.calling_off import CalledOff
+from mixtura.cli.console import silence_stdout
 from mixtura.cli.data import STANDARD_INPUT
 from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
 from mixtura.cli.result_files import RESULT_FILES
-from mixtura.console import silence_stdout
 
 __all__ = ["COMMANDS", "RESULT_FILES", "app", "main"]
 

@@ -9,15 +9,15 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.calling_off import Call
+from mixtura.cli.console import Plain, progress_bar
 from mixtura.cli.data import Data, with_names
 from mixtura.cli.endings import UsageError
 from mixtura.cli.options import AtLeastTwo, Count, merge_wish
 from mixtura.cli.selecting import Found
-from mixtura.console import Plain, progress_bar
 
 if TYPE_CHECKING:
-    from mixtura.merging import MergeTree
-    from mixtura.selection_settings import SelectionSettings
+    from mixtura.selection.merging import MergeTree
+    from mixtura.selection.settings import SelectionSettings
 
 ErrorMethod = Literal["information", "scores", "sandwich", "bootstrap", "weighted", "parametric", "jackknife"]
 
@@ -60,7 +60,7 @@ NOTHING = Wishes()
 
 def merging(found: Found, wishes: Wishes) -> tuple[MergeTree, dict[str, Any]]:
     """The tree of merges, and the clusters that were asked for."""
-    from mixtura.merging import merge_tree
+    from mixtura.selection.merging import merge_tree
 
     tree = merge_tree(found.probabilities)
     wish = merge_wish(wishes.merge)
@@ -83,8 +83,8 @@ def how_sure(
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
         return None
-    from mixtura.selection_settings import selected_again
-    from mixtura.validation import survey_of
+    from mixtura.inputs.validation import survey_of
+    from mixtura.selection.settings import selected_again
 
     if document["interrupted"]:
         return {"refused": f"not computed after {call.cause.value}"}
@@ -116,7 +116,7 @@ def standard_errors(
     """Estimates with standard errors and intervals, or why there are none."""
     if wishes.errors is None:
         return None
-    from mixtura.selector import estimator_of
+    from mixtura.estimators.selector import estimator_of
 
     if document["interrupted"]:
         return {"method": wishes.errors, "refused": f"not computed after {call.cause.value}"}

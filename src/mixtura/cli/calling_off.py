@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from mixtura.base.interrupts import Cause, Listener, listening
 from mixtura.cli.endings import DONE, INTERRUPTED, TERMINATED, WRONG_DATA
-from mixtura.interrupts import Cause, Listener, listening
 
 
 class CalledOff(KeyboardInterrupt):

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from mixtura.cli.options import Columns, Count, Seed, Threads, component_numbers, criterion_name, family_names
 
 if TYPE_CHECKING:
-    from mixtura.selection_settings import SelectionSettings
+    from mixtura.selection.settings import SelectionSettings
 
 
 @Parameter(name="*")
@@ -73,7 +73,7 @@ class Wanted:
 
     def selection(self, **further: Any) -> SelectionSettings:
         """What the selection is asked for."""
-        from mixtura.selection_settings import SelectionSettings
+        from mixtura.selection.settings import SelectionSettings
 
         return SelectionSettings(
             component_numbers(self.components, self.max_components),

@@ -11,16 +11,16 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.calling_off import Call, may_be_called_off, said_about
+from mixtura.cli.console import Plain, consoles, grid, notes, print_json, progress_bar
 from mixtura.cli.data import Data, in_the_words_of, read_data
 from mixtura.cli.endings import UsageError
 from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, TimeLimit, family_names
 from mixtura.cli.target import named_after
 from mixtura.cli.writing import Writer, write_files
-from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 if TYPE_CHECKING:
-    from mixtura.arrays import Labels
-    from mixtura.compare import Comparison
+    from mixtura.base.arrays import Labels
+    from mixtura.compare.compare import Comparison
 
 PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
 FILES = (METHODS, LABELS, PICTURE)
@@ -83,8 +83,8 @@ def run(
     output
         Folder for the results; by default NAME.comparison here.
     """
-    from mixtura.compare import compare
-    from mixtura.tables import folder_for_results, refuse_to_overwrite
+    from mixtura.compare.compare import compare
+    from mixtura.inputs.tables import folder_for_results, refuse_to_overwrite
 
     families = family_names(family)
     if len(families) != 1 and family.strip().lower() != "all":
@@ -137,9 +137,9 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
 
 def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]:
     """The names of the files that were written."""
-    from mixtura.numbering import row_numbers
-    from mixtura.side_by_side import matched_labels
-    from mixtura.tables import write_csv
+    from mixtura.base.numbering import row_numbers
+    from mixtura.compare.side_by_side import matched_labels
+    from mixtura.inputs.tables import write_csv
 
     rows = found.rows()
     labels = {name: _in_words(own) for name, own in matched_labels(found).items()}
@@ -152,15 +152,15 @@ def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]
 
 
 def _draw(path: Path, found: Comparison, read: Data) -> None:
+    from mixtura.compare.side_by_side import plot_comparison
     from mixtura.plots import save
-    from mixtura.side_by_side import plot_comparison
 
     save(plot_comparison(found, read.X, columns=read.names), path)
 
 
 def _in_words(labels: Labels) -> list[str]:
     """Clusters, -1 for noise as scikit-learn has it, and nothing for a row that is not labelled."""
-    from mixtura.contenders import NOT_LABELLED
+    from mixtura.compare.contenders import NOT_LABELLED
 
     return ["" if label == NOT_LABELLED else str(label) for label in labels.tolist()]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from mixtura.cli.words import counted
 
 if TYPE_CHECKING:
-    from mixtura.arrays import Array
-    from mixtura.console import Plain
-    from mixtura.tables import Table
+    from mixtura.base.arrays import Array
+    from mixtura.cli.console import Plain
+    from mixtura.inputs.tables import Table
 
 STANDARD_INPUT = "<standard input>"
 """The table reader takes it for "-", which the parser of the command line takes for an option."""
@@ -36,8 +36,8 @@ class Data:
 
 def read_data(data: str, columns: str | None, out: Plain, truth: str | None = None) -> Data:
     """Read a table and say which columns are used; the column ``truth`` holds known groups and is never one of them."""
-    from mixtura.errors import DataError
-    from mixtura.tables import read_table
+    from mixtura.base.errors import DataError
+    from mixtura.inputs.tables import read_table
 
     table = read_table(data, truth)
     groups = None if truth is None else table.groups(truth)

@@ -7,10 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from mixtura.cli.console import Plain
 from mixtura.cli.data import read_data
 from mixtura.cli.endings import DONE
 from mixtura.cli.options import Columns
-from mixtura.console import Plain
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535), help="Port on 127.0.0.1; a free one at random by default.")]
 NoBrowser = Annotated[bool, Parameter(help="Only show the link.")]

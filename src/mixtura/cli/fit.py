@@ -11,16 +11,16 @@ from cyclopts.validators import Number
 from mixtura.cli.beyond import NOTHING, Wishes, how_sure, merging, standard_errors
 from mixtura.cli.calling_off import Call, may_be_called_off
 from mixtura.cli.choosing import USUAL, Wanted
+from mixtura.cli.console import Plain, consoles, notes, print_json
 from mixtura.cli.data import Data, read_data
 from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selecting import Found, select, winner
 from mixtura.cli.story import fit_document, report
 from mixtura.cli.target import named_after
-from mixtura.console import Plain, consoles, notes, print_json
 
 if TYPE_CHECKING:
-    from mixtura.selection_settings import SelectionSettings
+    from mixtura.selection.settings import SelectionSettings
 
 
 @Parameter(name="*")
@@ -73,7 +73,7 @@ def run(
     output
         Folder for the results; by default NAME.mixtura here.
     """
-    from mixtura.tables import folder_for_results, refuse_to_overwrite
+    from mixtura.inputs.tables import folder_for_results, refuse_to_overwrite
 
     wanted.check()
     wishes.check()

@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from mixtura.cli.console import Plain
 from mixtura.cli.endings import DONE
-from mixtura.console import Plain
 
 
 def run(

@@ -63,7 +63,7 @@ def family_names(families: str) -> list[str]:
 
 def criterion_name(criterion: str) -> str:
     """One of the eleven names, in small letters, with underscores or dashes."""
-    from mixtura.criteria import ALL_CRITERIA
+    from mixtura.model.criteria import ALL_CRITERIA
 
     name = criterion.strip().lower().replace("-", "_")
     if name not in ALL_CRITERIA:

@@ -10,15 +10,15 @@ from cyclopts import Parameter
 
 from mixtura.cli.calling_off import may_be_called_off, said_about
 from mixtura.cli.choosing import USUAL, Wanted
+from mixtura.cli.console import consoles, notes
 from mixtura.cli.data import Data, read_data
 from mixtura.cli.endings import UsageError
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.selecting import select, winner
 from mixtura.cli.target import check_target, named_after, written_at_once
-from mixtura.console import consoles, notes
 
 if TYPE_CHECKING:
-    from mixtura.results import Selection
+    from mixtura.model.results import Selection
 
 Kind = Literal["clusters", "scatter", "curves", "pairs", "uncertainty", "density", "criteria", "merging", "trace", "starts", "em"]
 
@@ -118,7 +118,7 @@ def _draw(kind: Kind, target: Path, selection: Selection, read: Data, shown: Seq
 def _without_data(kind: Kind, selection: Selection, read: Data) -> Any:
     """A picture of how the model came to be."""
     from mixtura import plots
-    from mixtura.merging import merge_tree
+    from mixtura.selection.merging import merge_tree
 
     if kind == "criteria":
         return plots.plot_criteria(selection)

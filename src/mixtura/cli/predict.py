@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mixtura.cli.console import print_json
 from mixtura.cli.endings import DONE
 from mixtura.cli.options import Force, Json, Output
 from mixtura.cli.result_files import memberships
-from mixtura.console import print_json
 
 
 def run(model: Path, data: str, /, *, output: Output = None, force: Force = False, json: Json = False) -> int:
@@ -25,9 +25,9 @@ def run(model: Path, data: str, /, *, output: Output = None, force: Force = Fals
     output
         CSV file for the memberships; stdout by default.
     """
-    from mixtura.errors import DataError
-    from mixtura.model_file import load_model
-    from mixtura.tables import read_table, refuse_to_overwrite, write_csv, write_rows
+    from mixtura.base.errors import DataError
+    from mixtura.estimators.model_file import load_model
+    from mixtura.inputs.tables import read_table, refuse_to_overwrite, write_csv, write_rows
 
     refuse_to_overwrite([output] if output else [], force)
     loaded = load_model(model)

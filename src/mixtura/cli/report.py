@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from mixtura.cli.calling_off import may_be_called_off, said_about
 from mixtura.cli.choosing import USUAL, Wanted
+from mixtura.cli.console import consoles, notes
 from mixtura.cli.data import STANDARD_INPUT, read_data
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.selecting import select
 from mixtura.cli.target import check_target, named_after, written_at_once
-from mixtura.console import consoles, notes
 
 if TYPE_CHECKING:
     from mixtura.report import Origin
@@ -38,8 +38,8 @@ def run(
     output
         The HTML file; by default NAME.report.html here.
     """
+    from mixtura.estimators.selector import GaussianMixtureSelector
     from mixtura.report import Study, page_of
-    from mixtura.selector import GaussianMixtureSelector
 
     wanted.check()
     target = output or named_after(data, ".report.html")

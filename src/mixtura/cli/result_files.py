@@ -13,10 +13,10 @@ from mixtura.cli.selecting import Found, winner
 from mixtura.cli.writing import Writer, write_files
 
 if TYPE_CHECKING:
-    from mixtura.arrays import Array
-    from mixtura.merging import MergeTree
-    from mixtura.mixture import Mixture
-    from mixtura.results import Selection
+    from mixtura.base.arrays import Array
+    from mixtura.model.mixture import Mixture
+    from mixtura.model.results import Selection
+    from mixtura.selection.merging import MergeTree
 
 MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = "memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"
 CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = "criteria.png", "clusters.png", "errors.csv", "merging.png"
@@ -33,7 +33,7 @@ def write_results(folder: Path, found: Found, read: Data, document: Mapping[str,
 
     Files of an earlier fit that this one does not have are taken away.
     """
-    from mixtura.tables import write_csv
+    from mixtura.inputs.tables import write_csv
 
     selection = found.selection
     data: dict[str, Writer] = {
@@ -63,7 +63,7 @@ def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[str, Any]) -> None:
     """The mixture, and how it was found; with the clusters that its components make."""
-    from mixtura.model_file import jsonable, save_model
+    from mixtura.estimators.model_file import jsonable, save_model
 
     said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
@@ -95,6 +95,6 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
 
 def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) -> dict[str, Any]:
     """The columns of memberships.csv; those of merged clusters come last."""
-    from mixtura.tables import cluster_columns, membership_columns
+    from mixtura.inputs.tables import cluster_columns, membership_columns
 
     return membership_columns(probabilities) | (cluster_columns(probabilities, clusters) if clusters else {})

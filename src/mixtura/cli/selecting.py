@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixtura.cli.calling_off import Call
+from mixtura.cli.console import Plain, progress_bar
 from mixtura.cli.data import Data, in_the_words_of
-from mixtura.console import Plain, progress_bar
 
 if TYPE_CHECKING:
-    from mixtura.arrays import Array
-    from mixtura.merging import MergeTree
-    from mixtura.mixture import Mixture
-    from mixtura.results import Candidate, Selection
-    from mixtura.selection_settings import SelectionSettings
+    from mixtura.base.arrays import Array
+    from mixtura.model.mixture import Mixture
+    from mixtura.model.results import Candidate, Selection
+    from mixtura.selection.merging import MergeTree
+    from mixtura.selection.settings import SelectionSettings
 
 
 @dataclass
@@ -28,11 +28,11 @@ class Found:
 
 def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
-    from mixtura.results import Selection, Stage, StopReason
-    from mixtura.selection import DEFAULT_FOLDS
-    from mixtura.selection_race import may_win
-    from mixtura.selection_settings import candidates_of, selection_of, warn_of
-    from mixtura.validation import check_range, survey_of
+    from mixtura.inputs.validation import check_range, survey_of
+    from mixtura.model.results import Selection, Stage, StopReason
+    from mixtura.selection.race import may_win
+    from mixtura.selection.select import DEFAULT_FOLDS
+    from mixtura.selection.settings import candidates_of, selection_of, warn_of
 
     done: dict[tuple[str, int], Candidate] = {}
     searched: set[tuple[str, int]] = set()

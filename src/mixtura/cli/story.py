@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mixtura.base.numbering import at_the_beginning, component_name
 from mixtura.cli.calling_off import said_about
+from mixtura.cli.console import Plain, grid
 from mixtura.cli.data import Data, with_names
 from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selecting import Found, winner
 from mixtura.cli.words import counted, title, to_the_place_of, with_spread
-from mixtura.console import Plain, grid
-from mixtura.numbering import at_the_beginning, component_name
 
 UNSURE = 0.9
 """A row whose largest probability is smaller is called unsure."""
@@ -25,7 +25,7 @@ MOST_ERRORS = 40
 
 def fit_document(found: Found, read: Data, settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Everything that is known about a selection, as plain values."""
-    from mixtura.model_file import component_summaries, summary
+    from mixtura.estimators.model_file import component_summaries, summary
 
     selection, probabilities = found.selection, found.probabilities
     return {
@@ -97,7 +97,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
 
 def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The best few."""
-    from mixtura.results import title_of
+    from mixtura.model.results import title_of
 
     shown = [row for row in rows if row["eligible"]][:SHOWN]
     title = f"\nThe best of {counted(len(rows), 'candidate')} by {title_of(criterion)} (lower is better)"
@@ -112,7 +112,7 @@ def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any
 
 def _say_choices(out: Plain, document: Mapping[str, Any]) -> None:
     """What other criteria would choose, those of one mind together."""
-    from mixtura.results import title_of
+    from mixtura.model.results import title_of
 
     minds: dict[str, list[str]] = {}
     for name, choice in document["choices"].items():

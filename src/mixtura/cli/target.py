@@ -17,7 +17,7 @@ def named_after(data: str, ending: str) -> Path:
 
 def check_target(target: Path, endings: Sequence[str], force: bool, what: str) -> None:
     """Stop before any work is done where a file has another ending, has no folder, or would be overwritten."""
-    from mixtura.tables import refuse_to_overwrite
+    from mixtura.inputs.tables import refuse_to_overwrite
 
     if target.suffix.lower() not in endings:
         raise UsageError(
@@ -33,7 +33,7 @@ def check_target(target: Path, endings: Sequence[str], force: bool, what: str) -
 @contextmanager
 def written_at_once(target: Path) -> Iterator[Path]:
     """A path to write to that becomes ``target`` at the end; that the folder cannot be written to is told at the beginning."""
-    from mixtura.tables import replacing
+    from mixtura.inputs.tables import replacing
 
     with replacing(target) as part:
         if part != target:

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.calling_off import may_be_called_off, said_about
+from mixtura.cli.console import Plain, consoles, grid, notes, print_json, progress_bar
 from mixtura.cli.data import in_the_words_of, read_data
 from mixtura.cli.endings import UsageError
 from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, TimeLimit, family_names
-from mixtura.console import Plain, consoles, grid, notes, print_json, progress_bar
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
     starts
         Starts of each fit, beside those from its smaller neighbour.
     """
-    from mixtura.likelihood_ratio import LikelihoodRatioTest, SequentialTest, sequential_likelihood_ratio_test
+    from mixtura.selection.likelihood_ratio import LikelihoodRatioTest, SequentialTest, sequential_likelihood_ratio_test
 
     families = family_names(family)
     if len(families) != 1:

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mixtura.estimators.model_file import jsonable
 from mixtura.explorer import exports, views
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.questions import Question
 from mixtura.explorer.runs import STARTS, Run, Runs, Settings
 from mixtura.families import FAMILIES
-from mixtura.model_file import jsonable
 from mixtura.web.access import Access
 from mixtura.web.server import LocalApp, secured
 

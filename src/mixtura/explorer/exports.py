@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.criteria import aic, bic
+from mixtura.base.arrays import Array
+from mixtura.base.numbering import column_name, row_numbers
+from mixtura.estimators.model_file import save_model
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import Run
-from mixtura.mixture import Mixture
-from mixtura.model_file import save_model
-from mixtura.numbering import column_name, row_numbers
-from mixtura.tables import write_rows
+from mixtura.inputs.tables import write_rows
+from mixtura.model.criteria import aic, bic
+from mixtura.model.mixture import Mixture
 
 
 def memberships_csv(opened: Opened, mixture: Mixture, threshold: float) -> bytes:
@@ -82,7 +82,7 @@ from pathlib import Path
 
 from mixtura import GaussianMixture
 from mixtura.plots import plot_mixture, save
-from mixtura.tables import read_table, refuse_to_overwrite, write_csv
+from mixtura.inputs.tables import read_table, refuse_to_overwrite, write_csv
 
 force = "--force" in sys.argv
 named = [argument for argument in sys.argv[1:] if argument != "--force"]

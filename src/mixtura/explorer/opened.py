@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from mixtura import canvas
-from mixtura.arrays import Array
+from mixtura.base.arrays import Array
+from mixtura.plots import canvas
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from threading import Lock
 from time import perf_counter
 from typing import TypeVar
 
-from mixtura.compare import Comparison, compare
-from mixtura.estimators import GaussianMixture
+from mixtura.compare.compare import Comparison, compare
+from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.explorer.opened import Opened
-from mixtura.mixture import Mixture
-from mixtura.results import FitResult, Iteration
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import FitResult, Iteration
 
 MOST_ITERATIONS = 300
 """Iterations of EM that are recorded; the page says where it was not finished."""
@@ -108,7 +108,7 @@ class Runs:
             return self._recall(settings) or self._keep(self._made(settings))
 
     def comparison(self, settings: Settings) -> Comparison:
-        """Other methods beside the mixture with this K, family and seed; see :func:`mixtura.compare.compare`."""
+        """Other methods beside the mixture with this K, family and seed; see :func:`mixtura.compare.compare.compare`."""
         with self._foreground:
             if settings not in self._comparisons:
                 self._comparisons[settings] = _quietly(

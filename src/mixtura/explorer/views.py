@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from mixtura import canvas
-from mixtura.compare import Comparison
-from mixtura.criteria import aic, bic
-from mixtura.explanation import explain, in_words, why
+from mixtura.base.numbering import component_name
+from mixtura.compare.compare import Comparison
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.numbering import component_name
-from mixtura.relabelling import relabelled
-from mixtura.results import StopReason
+from mixtura.model.criteria import aic, bic
+from mixtura.model.explanation import explain, in_words, why
+from mixtura.model.mixture import Mixture
+from mixtura.model.relabelling import relabelled
+from mixtura.model.results import StopReason
+from mixtura.plots import canvas
 
 LARGEST_K = 20
 """What the slider goes to; the curve goes to ten."""

@@ -8,7 +8,7 @@ from mixtura.families.diagonal import EEI, EVI, VEI, VVI
 from mixtura.families.ellipsoidal import EEE, EEV, EVE, EVV, VEE, VEV, VVE, VVV
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.spherical import EII, VII
-from mixtura.protocols import Family
+from mixtura.model.protocols import Family
 
 __all__ = ["FAMILIES", "CovarianceFamily", "family_named"]
 

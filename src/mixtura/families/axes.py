@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from mixtura.arrays import Array
-from mixtura.extension import extension
+from mixtura.base.arrays import Array
+from mixtura.base.extension import extension
 from mixtura.families.shapes import geometric_mean
 
 STILL = 1e-11

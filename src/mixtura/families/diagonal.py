@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mixtura.covariance import Covariance, Diagonal
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import own_shapes, own_volumes
-from mixtura.moments import Scatter
-from mixtura.regularisation import Evidence
+from mixtura.model.covariance import Covariance, Diagonal
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Evidence
 
 
 class EEI(CovarianceFamily):

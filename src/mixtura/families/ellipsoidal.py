@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.covariance import Covariance, Dense, along_axes
+from mixtura.base.arrays import Array
 from mixtura.families.axes import TRIED, along, common_axes, disorder, pace
 from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
-from mixtura.moments import Scatter
-from mixtura.regularisation import Evidence
+from mixtura.model.covariance import Covariance, Dense, along_axes
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Evidence
 
 
 class EEE(CovarianceFamily):

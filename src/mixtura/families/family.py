@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.covariance import Covariance, Dense, Diagonal, along_axes
-from mixtura.eigenvalue_ratio import within
-from mixtura.errors import CollapseError
-from mixtura.moments import Moments, Scatter
-from mixtura.regularisation import Evidence, Regularisation
+from mixtura.base.arrays import Array
+from mixtura.base.errors import CollapseError
+from mixtura.model.covariance import Covariance, Dense, Diagonal, along_axes
+from mixtura.model.eigenvalue_ratio import within
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.regularisation import Evidence, Regularisation
 
 ROUNDING = float(np.finfo(np.float64).eps)
 """Eigenvalues below this share of the largest have no digits of their own, and may come out negative."""
@@ -85,7 +85,7 @@ class CovarianceFamily:
         raise TypeError(f"{type(self).__name__} defines no estimate")
 
     def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
-        """Covariances from moments; see :class:`mixtura.protocols.Family`.
+        """Covariances from moments; see :class:`mixtura.model.protocols.Family`.
 
         Where the estimate is the average itself, floor and bound are exact when put into the evidence. Where components share
         part of it, the estimate without a floor is the maximum if it lies above the floor. Otherwise they make a proposal, which is

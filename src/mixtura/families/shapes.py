@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.extension import extension
+from mixtura.base.arrays import Array
+from mixtura.base.extension import extension
 
 SETTLED = 1e-12
 """A Newton step in log volumes below this, squared by the next one, is below rounding."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mixtura.covariance import Covariance, Spherical
 from mixtura.families.family import CovarianceFamily
-from mixtura.moments import Scatter
-from mixtura.regularisation import Evidence
+from mixtura.model.covariance import Covariance, Spherical
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Evidence
 
 
 class EII(CovarianceFamily):

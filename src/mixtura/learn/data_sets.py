@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array
+from mixtura.base.arrays import Array
 
 KINDS = ("faithful", "blobs", "moons", "stretched")
 

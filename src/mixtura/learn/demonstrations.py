@@ -16,14 +16,14 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
-from mixtura import compare as comparing
-from mixtura.arrays import Array, Labels
-from mixtura.estimators import GaussianMixture
-from mixtura.merging import MergedMixture
-from mixtura.mixture import Mixture
-from mixtura.results import FitResult, Iteration, title_of
+from mixtura.base.arrays import Array, Labels
+from mixtura.compare import compare as comparing
+from mixtura.estimators.gaussian_mixture import GaussianMixture
+from mixtura.estimators.selector import GaussianMixtureSelector
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import FitResult, Iteration, title_of
 from mixtura.search.multistart import calm
-from mixtura.selector import GaussianMixtureSelector
+from mixtura.selection.merging import MergedMixture
 
 LARGEST_K = 10
 
@@ -245,7 +245,7 @@ def _selector() -> GaussianMixtureSelector:
 
 
 def methods(X: Array) -> dict[str, Any]:
-    """The comparison of :mod:`mixtura.compare`, and its labels with one numbering."""
+    """The comparison of :mod:`mixtura.compare.compare`, and its labels with one numbering."""
     with _quiet():
         found = comparing.compare(X)
     own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))

@@ -5,7 +5,7 @@ server and inside a notebook. Every function takes a result and an optional ``ax
 panels make a figure of their own. The number of a component is its label in ``predict``.
 """
 
-from mixtura.palette import PALETTE
+from mixtura.base.palette import PALETTE
 from mixtura.plots.animation import EMSteps, animate, draw_step, em_steps
 from mixtura.plots.colours import blended_colours, component_colours
 from mixtura.plots.criteria import plot_choices, plot_criteria, plot_families

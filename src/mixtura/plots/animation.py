@@ -16,15 +16,20 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from mixtura.arrays import Array, Labels
 from mixtura.backends import backend_named
-from mixtura.contrast import telling_columns
-from mixtura.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.em import em
+from mixtura.base.arrays import Array, Labels
+from mixtura.base.masked import refuse_masked
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
 from mixtura.families import family_named
-from mixtura.masked import refuse_masked
-from mixtura.mixture import Mixture
-from mixtura.moments import Scatter
+from mixtura.inputs.validation import Constraints, regularisation_for
+from mixtura.model.contrast import telling_columns
+from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Family
+from mixtura.model.results import Iteration, StopReason
 from mixtura.plots.colours import PALETTE, component_colours, to_light
 from mixtura.plots.curves import draw_curves
 from mixtura.plots.files import checked_path
@@ -34,12 +39,7 @@ from mixtura.plots.raster import limits_of
 from mixtura.plots.scatter import draw_plane
 from mixtura.plots.subject import fit_of, names_of
 from mixtura.plots.view import View, checked_rows, numbered
-from mixtura.protocols import Family
-from mixtura.results import Iteration, StopReason
 from mixtura.sources import ArraySource
-from mixtura.survey import Survey
-from mixtura.underflow import underflow_is_nought
-from mixtura.validation import Constraints, regularisation_for
 
 FILM_FORMATS = (".gif", ".html")
 MOST_FRAMES = 60

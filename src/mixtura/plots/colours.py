@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from mixtura.arrays import Array
-from mixtura.palette import PALETTE as PALETTE
+from mixtura.base.arrays import Array
+from mixtura.base.palette import PALETTE as PALETTE
 
 SHADES = (1.0, 0.35, 1.9, 0.6, 1.5)
 """Beyond ten components the palette comes again in these multiples of its light: dark, light, and so on."""

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mixtura.criteria import criterion_named
+from mixtura.model.criteria import criterion_named
+from mixtura.model.results import Candidate, Selection, title_of
 from mixtura.plots.colours import PALETTE
 from mixtura.plots.look import GREY, headline, legend_beside, new_axes, ring, tidy, whole_title
 from mixtura.plots.subject import selection_of
-from mixtura.results import Candidate, Selection, title_of
 
 COLOURED_FAMILIES = 6
 """More coloured curves than this cannot be told apart; the other families are grey."""
@@ -88,7 +88,7 @@ def plot_choices(result: Any, *, criterion_names: Sequence[str] | None = None, a
     ----------
     result : fitted selector or Selection
     criterion_names : names of criteria, optional
-        Those that the selection has computed or that are keys of :data:`mixtura.criteria.CRITERIA`. By default the one
+        Those that the selection has computed or that are keys of :data:`mixtura.model.criteria.CRITERIA`. By default the one
         that decides, BIC, AIC and ICL.
     ax : Axes, optional
         A new figure by default.

@@ -12,8 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array
-from mixtura.mixture import Mixture
+from mixtura.base.arrays import Array
+from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import to_screen
 from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, tidy
 from mixtura.plots.raster import opacity, pixel_means
@@ -53,7 +53,7 @@ def plot_curves(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.model.covariance import Spherical
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), Spherical(np.ones(1), 2, 1))
     >>> ax = plot_curves(two, two.sample(100, np.random.default_rng(0))[0], columns=["height"])
     >>> ax.get_legend().get_texts()[-1].get_text()

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array
-from mixtura.mixture import Mixture
+from mixtura.base.arrays import Array
+from mixtura.model.mixture import Mixture
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.look import GREY, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import draw_colours, limits_of
@@ -59,7 +59,7 @@ def plot_density(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.model.covariance import Spherical
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
     >>> ax = plot_density(two, two.sample(100, np.random.default_rng(0))[0])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mixtura.merging import MergeTree
-from mixtura.numbering import number_of
+from mixtura.base.numbering import number_of
 from mixtura.plots.colours import PALETTE, component_colours
 from mixtura.plots.look import DASHES, GREY, counted, headline, legend_beside, new_axes, ring, tidy, whole_title
 from mixtura.plots.subject import tree_of
+from mixtura.selection.merging import MergeTree
 
 STEM = 0.35
 """How far the branches of the components reach below the first fork."""

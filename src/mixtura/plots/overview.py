@@ -57,8 +57,8 @@ def plot_mixture(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
-    >>> from mixtura.mixture import Mixture
+    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.model.mixture import Mixture
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
     >>> rows, _ = two.sample(100, np.random.default_rng(0))
     >>> plot_mixture(two, rows, columns=["height", "weight"]).get_xlabel()

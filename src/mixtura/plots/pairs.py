@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array
+from mixtura.base.arrays import Array
 from mixtura.plots.curves import draw_curves
 from mixtura.plots.look import GREY, INK, LEGEND, axis_name, plain
 from mixtura.plots.raster import limits_of
@@ -55,8 +55,8 @@ def plot_pairs(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
-    >>> from mixtura.mixture import Mixture
+    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.model.mixture import Mixture
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]]), Spherical(np.ones(1), 2, 3))
     >>> plot_pairs(two, two.sample(100, np.random.default_rng(0))[0]).shape
     (3, 3)

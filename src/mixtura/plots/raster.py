@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from mixtura.arrays import Array, Labels
+from mixtura.base.arrays import Array, Labels
 from mixtura.plots.colours import to_screen
 
 PIXELS = (360, 240)

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array
-from mixtura.numbering import number_of
+from mixtura.base.arrays import Array
+from mixtura.base.numbering import number_of
 from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import PIXELS, draw_colours
 from mixtura.plots.view import View, one_panel
@@ -52,8 +52,8 @@ def plot_scatter(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
-    >>> from mixtura.mixture import Mixture
+    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.model.mixture import Mixture
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
     >>> ax = plot_scatter(two, two.sample(100, np.random.default_rng(0))[0], columns=["height", "weight"])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]

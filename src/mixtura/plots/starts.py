@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
+from mixtura.model.start_report import Optimum, StartReport
 from mixtura.plots.colours import component_colours, to_light, to_screen
 from mixtura.plots.look import INK, counted, headline, new_axes, tidy
-from mixtura.start_report import Optimum, StartReport
 
 MOST_BARS = 15
 """More bars cannot be read; the other optima share one."""

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
-from mixtura.merging import MergeTree
-from mixtura.mixture import Mixture
-from mixtura.results import Candidate, FitResult, SearchResult, Selection
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import Candidate, FitResult, SearchResult, Selection
+from mixtura.selection.merging import MergeTree
 
 Kind = TypeVar("Kind")
 

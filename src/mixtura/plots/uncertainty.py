@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array
+from mixtura.base.arrays import Array
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.files import figure_of
 from mixtura.plots.look import GREY, INK, axis_name, headline, tidy
@@ -54,8 +54,8 @@ def plot_uncertainty(
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
-    >>> from mixtura.mixture import Mixture
+    >>> from mixtura.model.covariance import Spherical
+    >>> from mixtura.model.mixture import Mixture
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0], [2.0]]), Spherical(np.ones(1), 2, 1))
     >>> plot_uncertainty(two, np.array([[1.0], [9.0]])).texts[0].get_text()
     '1 of 2 rows unsure: uncertainty above 0.1'

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from mixtura.arrays import Array, Labels
-from mixtura.contrast import telling_columns
-from mixtura.masked import refuse_masked
-from mixtura.mixture import Mixture
-from mixtura.numbering import number_of
+from mixtura.base.arrays import Array, Labels
+from mixtura.base.masked import refuse_masked
+from mixtura.base.numbering import number_of
+from mixtura.model.contrast import telling_columns
+from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import component_colours, to_light, to_screen
 from mixtura.plots.look import DASHES, INK, new_axes, percent
 from mixtura.plots.subject import mixture_of, names_of

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from mixtura import __version__
-from mixtura.markup import Markup, tag
+from mixtura.base.markup import Markup, tag
+from mixtura.inputs.tables import replacing
 from mixtura.plots.files import checked_path
 from mixtura.plots.subject import names_of
 from mixtura.plots.view import checked_rows
 from mixtura.report import live
 from mixtura.report.sections import SECTIONS
 from mixtura.report.study import Origin, Study, study_of
-from mixtura.tables import replacing
 
 __all__ = ["Origin", "Study", "page_of", "write_report"]
 

@@ -16,12 +16,12 @@ from itertools import combinations
 
 import numpy as np
 
-from mixtura import canvas
-from mixtura.arrays import Array, Labels
-from mixtura.contrast import telling_columns
-from mixtura.markup import Markup, tag
-from mixtura.numbering import row_numbers
-from mixtura.outlines import CORNERS, radius, roots
+from mixtura.base.arrays import Array, Labels
+from mixtura.base.markup import Markup, tag
+from mixtura.base.numbering import row_numbers
+from mixtura.model.contrast import telling_columns
+from mixtura.model.outlines import CORNERS, radius, roots
+from mixtura.plots import canvas
 from mixtura.report.study import SURE, Study
 
 MOST_ROWS = 20_000

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mixtura.markup import Markup, tag
+from mixtura.base.markup import Markup, tag
 from mixtura.plots.files import figure_of, write_png
 
 DOTS_PER_INCH = 130

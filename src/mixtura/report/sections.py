@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from mixtura import plots
-from mixtura.contrast import telling_columns
+from mixtura.base.markup import Markup, joined, paragraphs, table, tag
+from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
 from mixtura.families import FAMILIES
-from mixtura.markup import Markup, joined, paragraphs, table, tag
-from mixtura.numbering import at_the_beginning, component_name, number_of, row_number
+from mixtura.model.contrast import telling_columns
+from mixtura.model.results import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
 from mixtura.report.words import component_sentence, membership_words, neighbour_sentence
-from mixtura.results import title_of
 
 LEAST_SURE = 15
 """Rows in the table of unsure rows."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array, Labels
-from mixtura.criteria import CRITERIA
-from mixtura.merging import MergeTree, merge_tree
-from mixtura.mixture import Mixture
-from mixtura.results import Candidate, FitResult, Selection
+from mixtura.base.arrays import Array, Labels
+from mixtura.model.criteria import CRITERIA
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import Candidate, FitResult, Selection
+from mixtura.selection.merging import MergeTree, merge_tree
 
 SURE = 0.9
 """A row whose largest membership is below this is called unsure."""

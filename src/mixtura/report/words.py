@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.contrast import contrasts, spread_ratios
-from mixtura.mixture import Mixture
-from mixtura.numbering import component_name
+from mixtura.base.arrays import Array
+from mixtura.base.numbering import component_name
+from mixtura.model.contrast import contrasts, spread_ratios
+from mixtura.model.mixture import Mixture
 from mixtura.report.study import SURE, Study
 
 TELLING = 0.5
@@ -28,7 +28,7 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.covariance import Spherical
+    >>> from mixtura.model.covariance import Spherical
     >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [3.0, 1.0]]), Spherical(np.ones(1), 2, 2))
     >>> component_sentence(two, 1, ["height", "weight"])
     'height higher than in the rest (3.0 sd).'

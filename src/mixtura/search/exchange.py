@@ -22,21 +22,21 @@ from math import ceil
 
 import numpy as np
 
-from mixtura.arrays import Array, Flags
-from mixtura.covariance import Dense
-from mixtura.em import Start, em
-from mixtura.errors import CollapseError
+from mixtura.base.arrays import Array, Flags
+from mixtura.base.errors import CollapseError
+from mixtura.base.parallel import in_parallel
+from mixtura.data.survey import Survey
+from mixtura.em.em import Start, em
+from mixtura.em.stopping import SmallGain, remaining_gain
 from mixtura.families import FAMILIES
-from mixtura.mixture import Mixture
-from mixtura.moments import Moments, Scatter
-from mixtura.parallel import in_parallel
-from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult, StopReason
+from mixtura.model.covariance import Dense
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult, StopReason
 from mixtura.search.parts import Part, joined, moments_of_parts, part_of, parts_of
 from mixtura.search.responsibilities import Holdings
-from mixtura.stopping import SmallGain, remaining_gain
-from mixtura.survey import Survey
 
 ROWS_PER_PARAMETER = 14
 """Rows of a component for each of its parameters that tell the right cut from a false one: two equal groups three standard

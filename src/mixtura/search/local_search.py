@@ -14,17 +14,17 @@ from time import monotonic
 import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
-from mixtura.em import Start
-from mixtura.mixture import Mixture
-from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult
+from mixtura.data.survey import Survey
+from mixtura.em.em import Start
+from mixtura.model.mixture import Mixture
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
+from mixtura.model.start_report import Run
 from mixtura.search.exchange import Exchange, exchange
 from mixtura.search.multistart import noted, raced
 from mixtura.search.runs import SHORT, Effort, Leg, Plan, Runs
 from mixtura.search.split_merge import Proposal, View, removals
-from mixtura.start_report import Run
-from mixtura.survey import Survey
 
 MOST_ROUNDS = 6
 NEAR = 5.0

@@ -12,11 +12,12 @@ from typing import TypeAlias
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from mixtura.arrays import Labels
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
-from mixtura.em import Start
-from mixtura.errors import CollapseError, DataError
-from mixtura.initialisers import (
+from mixtura.base.arrays import Labels
+from mixtura.base.errors import CollapseError, DataError
+from mixtura.data.survey import Survey
+from mixtura.em.em import Start
+from mixtura.initialise.initialisers import (
     Hierarchical,
     Initialiser,
     KMeansPlusPlus,
@@ -26,10 +27,9 @@ from mixtura.initialisers import (
     SharedValues,
     SmallGroup,
 )
-from mixtura.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.model.start_report import Run, StartReport
 from mixtura.search.runs import SAME_OPTIMUM, SHORT, Leg, Runs
-from mixtura.start_report import Run, StartReport
-from mixtura.survey import Survey
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
     KMeansStart("standardised"),

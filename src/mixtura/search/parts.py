@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.arrays import Array, symmetric
-from mixtura.mixture import Mixture
-from mixtura.moments import Moments, Scatter
-from mixtura.protocols import Block
-from mixtura.survey import Survey
+from mixtura.base.arrays import Array, symmetric
+from mixtura.data.survey import Survey
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Block
 
 ROWS_AT_ONCE = 16384
 """Rows whose responsibilities exist at one time."""

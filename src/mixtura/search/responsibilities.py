@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mixtura.arrays import Array, Labels
-from mixtura.mixture import Mixture, log_density
-from mixtura.parallel import in_parallel
-from mixtura.protocols import Block
+from mixtura.base.arrays import Array, Labels
+from mixtura.base.parallel import in_parallel
+from mixtura.data.survey import Survey
+from mixtura.model.mixture import Mixture, log_density
+from mixtura.model.protocols import Block
 from mixtura.search.parts import Part, mean_covariance, parts_of, pieces_of
-from mixtura.survey import Survey
 
 LEAST_OTHERS = 1e-16
 """What the others are taken to describe of a row that belongs to one component but for rounding."""

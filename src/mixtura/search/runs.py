@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from mixtura.effective_parameters import soundness_of
-from mixtura.em import Callback, Start, em
-from mixtura.errors import CollapseError
-from mixtura.moments import Scatter
-from mixtura.parallel import in_parallel
-from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation
-from mixtura.results import FailedStart, FitResult, Iteration, StopReason
-from mixtura.start_report import RunEnd
-from mixtura.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
-from mixtura.survey import Survey
+from mixtura.base.errors import CollapseError
+from mixtura.base.parallel import in_parallel
+from mixtura.data.survey import Survey
+from mixtura.em.effective_parameters import soundness_of
+from mixtura.em.em import Callback, Start, em
+from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FailedStart, FitResult, Iteration, StopReason
+from mixtura.model.start_report import RunEnd
 
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""

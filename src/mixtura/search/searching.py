@@ -9,15 +9,15 @@ from math import inf
 
 import numpy as np
 
-from mixtura.em import Start
-from mixtura.interrupts import heeded
-from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation
-from mixtura.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.base.interrupts import heeded
+from mixtura.data.survey import Survey
+from mixtura.em.em import Start
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
 from mixtura.search.multistart import LOCAL_SEARCH, Named, Raced, agree, best_of, noted, raced
 from mixtura.search.runs import SHORT, Leg, Plan, Runs
-from mixtura.survey import Survey
 
 
 def search(
@@ -31,7 +31,7 @@ def search(
     names: Sequence[str] = (),
     more: Callable[[], Sequence[Named]] = tuple,
 ) -> SearchResult:
-    """The best fit over all starts: the highest score (:mod:`mixtura.soundness`) among those that are an answer.
+    """The best fit over all starts: the highest score (:mod:`mixtura.model.soundness`) among those that are an answer.
 
     Fits at the same optimum (within 0.01) count as equal, and then the earlier start wins, so that rounding never decides. Setting
     ``stopped`` from another thread ends every run after its current iteration, as Ctrl-C does.

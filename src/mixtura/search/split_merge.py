@@ -6,7 +6,7 @@ those is split:
 
     halves      across one of its two longest axes, at its mean and 0.8 standard deviations to either side
     group       some of its rows, those around a drawn one, become a component
-    value       its rows that share a value exactly become a component (:class:`mixtura.initialisers.SharedValues`)
+    value       its rows that share a value exactly become a component (:class:`mixtura.initialise.initialisers.SharedValues`)
 
 A proposal is ``Moments``: a number of rows, a mean and a scatter for each component. So EM goes on with an M-step, and a family, a
 prior or a floor needs no proposal of its own. Rows are drawn by weight, so a weight of two is a repeated row.
@@ -23,12 +23,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixtura.arrays import Array, Flags, Labels
-from mixtura.mixture import Mixture, log_density
-from mixtura.moments import Moments
+from mixtura.base.arrays import Array, Flags, Labels
+from mixtura.data.survey import Survey
+from mixtura.model.mixture import Mixture, log_density
+from mixtura.model.moments import Moments
 from mixtura.search.parts import Part, moments_of_parts, part_of, parts_of, pieces_of
 from mixtura.search.responsibilities import LEAST_OTHERS
-from mixtura.survey import Survey
 
 CUTS = (0.0, -0.8, 0.8)
 """Where a component is cut, in standard deviations along its axis."""

@@ -16,25 +16,25 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.em import Callback, em
-from mixtura.errors import CollapseError
-from mixtura.initialisers import DiscriminantKMeans, Hierarchical, Initialiser, KMeansStart
-from mixtura.interrupts import heeded
-from mixtura.mixture import Mixture, log_density
-from mixtura.moments import Scatter
-from mixtura.protocols import Family
-from mixtura.regularisation import Regularisation
-from mixtura.results import FitResult, Iteration, SearchResult, StopReason
+from mixtura.base.arrays import Array
+from mixtura.base.errors import CollapseError
+from mixtura.base.interrupts import heeded
+from mixtura.data.survey import Survey
+from mixtura.em.em import Callback, em
+from mixtura.em.stopping import RemainingGain, StoppingRule
+from mixtura.initialise.initialisers import DiscriminantKMeans, Hierarchical, Initialiser, KMeansStart
+from mixtura.model.mixture import Mixture, log_density
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult, Iteration, SearchResult, StopReason
+from mixtura.model.start_report import StartReport
 from mixtura.search.exchange import rows_enough
 from mixtura.search.local_search import are_many
 from mixtura.search.multistart import Named, named_starts, start_report, starts_in_turn, workers_for
 from mixtura.search.parts import pieces_of
 from mixtura.search.runs import Plan
 from mixtura.search.searching import search
-from mixtura.start_report import StartReport
-from mixtura.stopping import RemainingGain, StoppingRule
-from mixtura.survey import Survey
 
 FEWEST_ROWS = 2_500
 RARE = 1e-3

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array, Rows
-from mixtura.extension import extension
-from mixtura.protocols import Block
+from mixtura.base.arrays import Array, Rows
+from mixtura.base.extension import extension
+from mixtura.model.protocols import Block
 from mixtura.sources.drawn import drawn
 
 ROWS_PER_COPY = 65536

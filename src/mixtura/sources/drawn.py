@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.arrays import Array, Labels, Rows
-from mixtura.protocols import Block, Source
+from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.model.protocols import Block, Source
 
 WEIGHTS_AT_ONCE = 65536
 """Weights whose running sums exist at one time."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixtura.arrays import Array
-from mixtura.protocols import Block, Source
+from mixtura.base.arrays import Array
+from mixtura.model.protocols import Block, Source
 from mixtura.sources.array import ArraySource
 from mixtura.sources.drawn import drawn
 

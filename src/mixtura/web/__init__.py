@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from mixtura.errors import MissingExtraError
+from mixtura.base.errors import MissingExtraError
 
 NEEDED = ("starlette", "uvicorn", "websockets")
 """What the extra ``explore`` installs."""

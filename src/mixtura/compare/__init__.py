@@ -1,0 +1,1 @@
+"""Mixtures beside other methods of clustering."""

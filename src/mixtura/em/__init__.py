@@ -1,0 +1,1 @@
+"""The EM algorithm: iterations, acceleration, when it stops, and the certificate of what it ended with."""

@@ -1,0 +1,228 @@
+"""The walk of EM in C++: the same steps as :mod:`mixtura.em.walk`, without Python between them.
+
+It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor, pseudo-rows with
+independent columns and equal proportions, and a rule that says what it reads off the trace; for anything else there is none, and
+the walk in Python does it.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from mixtura.backends import NativeBackend
+from mixtura.base.arrays import Array
+from mixtura.base.errors import CollapseError
+from mixtura.base.extension import extension
+from mixtura.data.survey import Survey
+from mixtura.em.rate import random_direction
+from mixtura.em.stopping import StoppingRule
+from mixtura.em.walk import PLAIN_KEPT, Event, Start, Stopped, Walk
+from mixtura.families import FAMILIES
+from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.priors import Prior
+from mixtura.model.protocols import Block, Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
+
+
+def native_walk(
+    survey: Survey,
+    start: Start,
+    family: Family,
+    regularisation: Regularisation,
+    stopping: StoppingRule,
+    accelerated: bool,
+    stopped: Stopped,
+) -> Walk | None:
+    """A walk in C++ after its first E-step; None where one of its parts has no form there.
+
+    Raises
+    ------
+    CollapseError
+        When the start itself is singular and nothing keeps it from zero.
+    """
+    walk = unbegun(survey, start.n_components, family, regularisation, stopping, accelerated)
+    if walk is None:
+        return None
+    if isinstance(start, Moments):
+        collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
+    else:
+        mixture = start.mixture if isinstance(start, FitResult) else start
+        parts = flat_mixture(mixture, family)
+        if parts is None:
+            return None
+        trace = list(start.trace) if isinstance(start, FitResult) else []
+        collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
+    if collapsed >= 0:
+        raise CollapseError(int(collapsed))
+    return _NativeWalk(walk, family.needs, stopped)
+
+
+def unbegun(
+    survey: Survey, K: int, family: Family, regularisation: Regularisation, stopping: StoppingRule, accelerated: bool
+) -> Any | None:
+    """A walk of the extension for K components that has no start yet; None where one of its parts has no form there."""
+    block = _one_block(survey, K, family, regularisation)
+    criterion = stopping.off_the_trace
+    if block is None or criterion is None:
+        return None
+    assert isinstance(survey.backend, NativeBackend)
+    return extension.Walk(
+        block.rows,
+        block.weights,
+        family.name,
+        regularisation.floor,
+        regularisation.equal_weights,
+        flat_prior(regularisation.prior),
+        *criterion,
+        survey.scale,
+        accelerated,
+        survey.backend.threads,
+        survey.backend.single,
+    )
+
+
+# ---- between the two languages -------------------------------------------------------------------------------------------
+
+
+def has_native_law(family: Family, regularisation: Regularisation) -> bool:
+    """Whether this M-step is in C++, too."""
+    plain = regularisation.ridge == 0 and regularisation.eigenvalue_ratio is None
+    return (
+        plain
+        and _has_native_prior(family, regularisation.prior)
+        and extension is not None
+        and type(FAMILIES.get(family.name)) is type(family)
+        and bool(extension.has_law(family.name))
+    )
+
+
+def _has_native_prior(family: Family, prior: Prior | None) -> bool:
+    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's walk are the faster ones."""
+    if prior is None:
+        return True
+    full = family.needs in (Scatter.DENSE, Scatter.TOTAL)
+    return full and prior.shrinkage == 0 and prior.columns is not None and len(prior.columns) < MANY_COLUMNS
+
+
+def _one_block(survey: Survey, K: int, family: Family, regularisation: Regularisation) -> Block | None:
+    """All rows in one piece, where the native backend and a native law are there for them."""
+    if not isinstance(survey.backend, NativeBackend) or not has_native_law(family, regularisation):
+        return None
+    blocks = list(islice(survey.source_for(K).blocks(), 2))
+    return blocks[0] if len(blocks) == 1 else None
+
+
+def flat_prior(prior: Prior | None) -> tuple[float, Array, float] | None:
+    """Pseudo-rows with independent columns as C++ takes them."""
+    return None if prior is None or prior.columns is None else (prior.rows, np.ascontiguousarray(prior.columns), prior.best)
+
+
+def flat_moments(moments: Moments) -> tuple[Array, Array, Array, Array]:
+    """Moments as C++ takes them."""
+    about, counts, first, second = (
+        np.ascontiguousarray(part, dtype=np.float64) for part in (moments.about, moments.counts, moments.first, moments.second)
+    )
+    return about, counts, first, second.reshape(-1)
+
+
+def flat_mixture(mixture: Mixture, family: Family) -> tuple[Array, Array, Array, Array | None] | None:
+    """A mixture as C++ takes it; None where its covariances are not in the family's own form."""
+    covariance = mixture.covariance
+    form = {Scatter.TRACE: Spherical, Scatter.DIAGONAL: Diagonal}.get(family.needs, Dense)
+    if not isinstance(covariance, form) or len(covariance.values) != (1 if family.shares_all else mixture.n_components):
+        return None
+    weights, means, values = (
+        np.ascontiguousarray(part, dtype=np.float64) for part in (mixture.weights, mixture.means, covariance.values)
+    )
+    axes = covariance.axes if isinstance(covariance, Dense) else None
+    return weights, means, values.reshape(-1), None if axes is None else np.ascontiguousarray(axes.T)
+
+
+def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixture:
+    """The mixture that C++ made, with its whiteners as they are."""
+    weights, means, values, whitener, axes = parts
+    K, d = means.shape
+    covariance: Covariance
+    if values.ndim == 1:
+        covariance = Spherical(values, K, d)
+    else:
+        covariance = Diagonal(values, K) if values.ndim == 2 else Dense(values, K, None if axes is None else axes.T)
+    covariance.__dict__["whitener"] = whitener
+    return Mixture(weights, means, covariance)
+
+
+class _NativeWalk:
+    """The walk in C++; see :class:`mixtura.em.walk.Walk`."""
+
+    def __init__(self, walk: Any, kind: Scatter, stopped: Stopped) -> None:
+        self._walk, self._kind, self._stopped = walk, kind, stopped
+        self._mixture: Mixture | None = None
+
+    @property
+    def n_iter(self) -> int:
+        return int(self._walk.n_iter)
+
+    @property
+    def trace(self) -> list[float]:
+        return list(self._walk.trace)
+
+    @property
+    def plain(self) -> list[float]:
+        return list(self._walk.plain)
+
+    @property
+    def objective(self) -> float:
+        return float(self._walk.objective)
+
+    @property
+    def last_gain(self) -> float:
+        return float(self._walk.last_gain)
+
+    @property
+    def fall(self) -> float:
+        return float(self._walk.fall)
+
+    @property
+    def mixture(self) -> Mixture:
+        if self._mixture is None:
+            self._mixture = mixture_from(self._walk.mixture())
+        return self._mixture
+
+    @property
+    def moments(self) -> Moments:
+        counts, first, second = self._walk.moments()
+        (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._walk.sums()
+        return Moments(
+            self.mixture.means,
+            counts,
+            first,
+            second.reshape(self._kind.shape(K, d)),
+            self._kind,
+            log_likelihood,
+            entropy,
+            certainty,
+        )
+
+    @property
+    def sums(self) -> tuple[float, float, float, float]:
+        log_likelihood, entropy, certainty, total = self._walk.sums()
+        return log_likelihood, entropy, certainty, total
+
+    def onward(self, most: int, next_look: int) -> Event:
+        if self._stopped():
+            raise KeyboardInterrupt
+        self._mixture = None
+        return Event(self._walk.onward(most, next_look, self._stopped))
+
+    def follow(self, rule: StoppingRule) -> None:
+        assert rule.off_the_trace is not None
+        self._walk.aim_at(rule.off_the_trace[1])
+
+    def slowest_rate(self) -> float:
+        return float(self._walk.slowest_rate(random_direction(self._walk.chart_size), self._stopped))

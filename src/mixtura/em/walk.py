@@ -1,0 +1,341 @@
+"""The walk of EM from one start: step after step, until somebody has to decide.
+
+    E-step  Backend.moments(source, mixture)    how much of each row belongs to each component, summed up
+    M-step  Family.m_step(moments)              the mixture that explains these sums best
+
+This is the loop as it reads in the paper, for every backend, source, family and regularisation. Where all of them have a form in
+C++, :mod:`mixtura.em.native_walk` does the same without Python between the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from mixtura.base.arrays import Array
+from mixtura.base.errors import CollapseError
+from mixtura.data.survey import Survey
+from mixtura.em.acceleration import Squarem
+from mixtura.em.rate import slowest_rate
+from mixtura.em.stopping import StoppingRule, rounding
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult
+
+Start: TypeAlias = Moments | Mixture | FitResult
+"""EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same data ended."""
+
+Stopped: TypeAlias = Callable[[], bool]
+"""Whether somebody, perhaps in another thread, wants the walk to end; it then ends as with Ctrl-C."""
+
+PLAIN_BEFORE_LEAPS = 5
+"""Objectives on the trace before the first leap: the first steps of EM are long, and where they lead is not yet clear."""
+
+PLAIN_KEPT = 8
+"""Objectives that a fit which goes on may read from the trace it goes on from."""
+
+
+class Event(Enum):
+    """Why a walk has come to a halt."""
+
+    SPENT = "spent"
+    """The iterations it was given are over."""
+    LOOK = "look"
+    """The trace looks as if EM may stop."""
+    FELL = "fell"
+    """The objective would have fallen by more than rounding; the step was not taken."""
+    COLLAPSED = "collapsed"
+    """The next mixture has a singular covariance; the step was not taken."""
+
+
+class Walk(Protocol):
+    """EM on its way, with the last mixture and what led to it."""
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations so far; a leap is one, also where it was refused."""
+        ...
+
+    @property
+    def trace(self) -> list[float]:
+        """The objective before the first iteration and after each."""
+        ...
+
+    @property
+    def plain(self) -> list[float]:
+        """The objective since the last leap, or since the start: what a rule about the gains of EM may read."""
+        ...
+
+    @property
+    def objective(self) -> float:
+        """The last of the trace."""
+        ...
+
+    @property
+    def last_gain(self) -> float:
+        """What the last iteration gained; NaN before the first."""
+        ...
+
+    @property
+    def fall(self) -> float:
+        """By how much the objective would have fallen, after FELL."""
+        ...
+
+    @property
+    def mixture(self) -> Mixture:
+        """The last mixture."""
+        ...
+
+    @property
+    def moments(self) -> Moments:
+        """Its E-step."""
+        ...
+
+    @property
+    def sums(self) -> tuple[float, float, float, float]:
+        """Log-likelihood, entropy, certainty and total of its E-step."""
+        ...
+
+    def onward(self, most: int, next_look: int) -> Event:
+        """At most so many iterations; no look before iteration ``next_look``.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C or when ``stopped`` says so; the walk is then at its last whole step.
+        """
+        ...
+
+    def follow(self, rule: StoppingRule) -> None:
+        """Look from now on when this rule says so: one of the same kind, with another tolerance."""
+        ...
+
+    def slowest_rate(self) -> float:
+        """The rate of EM's slowest direction, measured around the last plain step.
+
+        Where leaps are allowed, one in the directions that were seen comes next, and others may follow though the end looks near.
+        """
+        ...
+
+
+def slow_walk(
+    survey: Survey,
+    start: Start,
+    family: Family,
+    regularisation: Regularisation,
+    stopping: StoppingRule,
+    accelerated: bool,
+    stopped: Stopped,
+) -> Walk:
+    """A walk in Python, after its first E-step."""
+    steps = Steps(survey, family, regularisation)
+    path = _begin(steps, start, accelerated)
+    squarem = Squarem(survey.scale) if accelerated else None
+    return _SlowWalk(steps, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
+
+
+# ---- the two steps -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The two steps of EM for one data set and one family."""
+
+    survey: Survey
+    family: Family
+    regularisation: Regularisation
+
+    def e_step(self, mixture: Mixture) -> Moments:
+        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
+        tilted = self.regularisation.tilted(mixture)
+        return self.survey.backend.moments(self.survey.source_for(mixture.n_components), tilted, self.family.needs)
+
+    def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
+        """The best mixture for these responsibilities."""
+        covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
+        return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
+
+    def step(self, near: Mixture, moments: Moments) -> Moments:
+        """One whole step of EM, as a map of moments; ``near`` warm-starts an iterated M-step, so that the map is smooth."""
+        return self.e_step(self.m_step(moments, near))
+
+    def landing(self, leap: Moments, previous: Mixture) -> tuple[Mixture, Moments, float] | None:
+        """The mixture of extrapolated moments with its E-step and objective; None where there is none."""
+        try:
+            mixture = self.m_step(leap, previous)
+            moments = self.e_step(mixture)
+        except CollapseError:
+            return None
+        return mixture, moments, self.objective(moments, mixture)
+
+    def objective(self, moments: Moments, mixture: Mixture) -> float:
+        """Log-likelihood plus penalty: what the M-step raises."""
+        return moments.log_likelihood + self.regularisation.penalty(mixture)
+
+
+# ---- where EM is, and how it came there ----------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Path:
+    """Where EM is, and how it came there.
+
+    Attributes
+    ----------
+    mixture, moments
+        The last mixture and its E-step.
+    trace, plain : list of float
+    steps : list of Moments
+        Up to three consecutive E-steps, from which a leap can be made.
+    overdue : bool
+        Whether plain steps have shown that the end is not reached, so that a leap is worth while though it looks near.
+    known, ahead
+        The slowest direction, and where a leap in the directions that were seen lands, after the rate was measured.
+    """
+
+    mixture: Mixture
+    moments: Moments
+    trace: list[float]
+    plain: list[float] = field(default_factory=list)
+    steps: list[Moments] = field(default_factory=list)
+    overdue: bool = False
+    known: Array | None = None
+    ahead: Moments | None = None
+
+    def __post_init__(self) -> None:
+        self.plain, self.steps = self.plain or self.trace[-1:], [self.moments]
+
+    def may_leap(self, stopping: StoppingRule) -> bool:
+        """Whether two plain steps lie behind, and it is not time to see whether EM is at its end."""
+        return (
+            len(self.steps) == 3 and len(self.trace) > PLAIN_BEFORE_LEAPS and (self.overdue or not stopping.promising(self.plain))
+        )
+
+    def stepped(self, mixture: Mixture, moments: Moments, objective: float) -> None:
+        """A plain step."""
+        self.mixture, self.moments = mixture, moments
+        self.trace.append(max(objective, self.trace[-1]))
+        self.plain.append(self.trace[-1])
+        self.steps = [*self.steps[-2:], moments]
+
+    def leapt(self, landing: tuple[Mixture, Moments, float] | None) -> bool:
+        """A leap: taken where the objective did not fall; otherwise all stays as it was, and the iteration is spent."""
+        higher = landing is not None and landing[2] >= self.trace[-1]
+        if landing is not None and higher:
+            self.mixture, self.moments = landing[:2]
+        self.trace.append(landing[2] if landing is not None and higher else self.trace[-1])
+        self.plain, self.steps, self.overdue, self.ahead = self.trace[-1:], [self.moments], False, None
+        return higher
+
+
+def _begin(steps: Steps, start: Start, accelerated: bool) -> _Path:
+    """The first mixture with its E-step, and the trace that led to it."""
+    trace: list[float] = []
+    if isinstance(start, Moments):
+        mixture = steps.m_step(start.summarised(steps.family.needs), None)
+    elif isinstance(start, FitResult):
+        mixture, trace = start.mixture, list(start.trace)
+    else:
+        mixture = start
+    moments = steps.e_step(mixture)
+    objective = steps.objective(moments, mixture)
+    if trace and trace[-1] == objective:  # it goes on where that fit ended, with what its last iterations told
+        return _Path(mixture, moments, trace, trace[-1:] if accelerated else trace[-PLAIN_KEPT:])
+    return _Path(mixture, moments, [objective])
+
+
+@dataclass(eq=False)
+class _SlowWalk:
+    """The walk in Python; see :class:`Walk`."""
+
+    steps: Steps
+    stopping: StoppingRule
+    squarem: Squarem | None
+    stopped: Stopped
+    path: _Path
+    given: bool
+    n_iter: int = 0
+    fall: float = 0.0
+
+    @property
+    def trace(self) -> list[float]:
+        return self.path.trace
+
+    @property
+    def plain(self) -> list[float]:
+        return self.path.plain
+
+    @property
+    def objective(self) -> float:
+        return self.path.trace[-1]
+
+    @property
+    def last_gain(self) -> float:
+        trace = self.path.trace
+        return trace[-1] - trace[-2] if len(trace) > 1 else float("nan")
+
+    @property
+    def mixture(self) -> Mixture:
+        return self.path.mixture
+
+    @property
+    def moments(self) -> Moments:
+        return self.path.moments
+
+    @property
+    def sums(self) -> tuple[float, float, float, float]:
+        seen = self.path.moments
+        return seen.log_likelihood, seen.entropy, seen.certainty, seen.total
+
+    def onward(self, most: int, next_look: int) -> Event:
+        for _ in range(most):
+            if self.stopped():
+                raise KeyboardInterrupt
+            if self._leap():
+                continue
+            path = self.path
+            try:
+                candidate = self.steps.m_step(path.moments, path.mixture)
+                seen = self.steps.e_step(candidate)
+            except CollapseError:
+                return Event.COLLAPSED
+            objective = self.steps.objective(seen, candidate)
+            if objective < path.trace[-1] - rounding(objective):
+                if not (self.given and self.n_iter == 0):
+                    self.fall = path.trace[-1] - objective
+                    return Event.FELL
+                self.path = _Path(candidate, seen, [objective])  # the given parameters lie above what the regularisation allows
+                self.n_iter += 1
+                continue
+            path.stepped(candidate, seen, objective)
+            self.n_iter += 1
+            if self.n_iter >= next_look and self.stopping.satisfied(path.plain, seen.total):
+                return Event.LOOK
+        return Event.SPENT
+
+    def _leap(self) -> bool:
+        """A leap where one is due; False where a plain step is."""
+        if self.path.ahead is not None:
+            self.path.leapt(self.steps.landing(self.path.ahead, self.path.mixture))
+            self.n_iter += 1
+            return True
+        leap = self.squarem.leap(self.path.steps) if self.squarem is not None and self.path.may_leap(self.stopping) else None
+        if self.squarem is None or leap is None:
+            return False
+        self.squarem.landed(self.path.leapt(self.steps.landing(leap, self.path.mixture)))
+        self.n_iter += 1
+        return True
+
+    def follow(self, rule: StoppingRule) -> None:
+        self.stopping = rule
+
+    def slowest_rate(self) -> float:
+        path = self.path
+        found = slowest_rate(partial(self.steps.step, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
+        path.overdue, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
+        return found.rate

@@ -1,0 +1,755 @@
+"""GaussianMixture: parameters in, attributes out, no algebra."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.backends import backend_named
+from mixtura.base.arrays import Array, Flags, Labels, Rows
+from mixtura.base.errors import DataWarning, DegenerateWarning
+from mixtura.base.numbering import component_name
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.data.survey import Survey
+from mixtura.em.certification import certified, certify
+from mixtura.em.em import Callback, Start
+from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.estimators.html import ShowsResult, fit_html
+from mixtura.families import family_named
+from mixtura.inference.information import Kind, errors_from_information
+from mixtura.inference.parametrisation import (
+    public_covariances,
+    public_precisions,
+    public_shape,
+    public_whitener,
+    stored_covariances,
+    stored_precisions,
+    stored_whitener,
+)
+from mixtura.inference.resampling import Method, OnReplicate, Refit, errors_from_replicates
+from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
+from mixtura.initialise.initialisers import (
+    FromCentres,
+    FromLabels,
+    FromResponsibilities,
+    Hierarchical,
+    Initialiser,
+    KMeansPlusPlus,
+    KMeansStart,
+    RandomRows,
+)
+from mixtura.inputs import validation as door
+from mixtura.model.certificate import Certificate
+from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.matching import match
+from mixtura.model.mixture import Mixture, log_density, posterior
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Block, Family
+from mixtura.model.results import Evaluation, FitResult, Iteration
+from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
+from mixtura.search.runs import Effort, Plan
+from mixtura.search.subsampling import Opening, opening, search_from
+from mixtura.selection.merging import MergedMixture, merge_tree
+from mixtura.sources import ArraySource
+
+ROWS_AT_ONCE = 65536
+"""Rows whose log joint densities exist at one time."""
+
+_Given = tuple[Array | None, Array | None, Array | None]
+"""Weights, means and precisions that the user gave."""
+
+
+class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and all families.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+    covariance_type : str, default="full"
+        A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII EEI VEI EVI VVI EEE VEE EVE
+        VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied (EEE), diag (VVI), spherical (VII); tied_diag (EEI),
+        tied_spherical (EII).
+    tol : float or None, default=None
+        None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a safety factor
+        (:class:`mixtura.em.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
+        changes by less in one iteration.
+    reg_covar : float or None, default=None
+        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a column was recorded (nor
+        1e-12 of the column's robust variance), and stated
+        shrinkage where rows are no more than columns. A number is added to the diagonal, as in
+        scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
+        (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
+        answers differ from scikit-learn's.
+    prior : None, "conjugate" or ConjugatePrior, default=None
+        Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley & Raftery 2007).
+    eigenvalue_ratio : float or None, default=None
+        The largest eigenvalue of all covariances is at most this many times the smallest, in the units of the data.
+        Exact for families whose estimate is free or shared altogether; elsewhere exact along the axes of the unbounded
+        estimate, and a step is taken only if the likelihood does not fall.
+    equal_weights : bool, default=False
+        Whether all mixing proportions are ``1 / n_components``.
+    acceleration : {"auto", "squarem", None}, default="auto"
+        "squarem" lets every third iteration be a leap along the last two, taken only if the likelihood does not fall
+        (:mod:`mixtura.em.acceleration`); None is EM as in the textbooks. "auto": squarem, and None where ``tol`` is a number.
+    max_iter : int, default=2000
+        0 returns the start.
+    n_init : int or None, default=None
+        None: twelve starts of several kinds run shortly, and those that may reach the best score on. Then a local search tries to
+        leave the best optimum: one component is taken out and another split (:mod:`mixtura.search.local_search`), and of ten or
+        more many are exchanged at once (:mod:`mixtura.search.exchange`), as long as the effort lasts
+        (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.search.subsampling`).
+        A number: that many full runs from starts of these kinds, and no local search.
+    time_limit : float or None, default=None
+        Seconds by the clock after which no further move is begun. With one, the same seed need not give the same bits.
+    init_params : str, array or callable, default="auto"
+        "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
+        which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
+    weights_init, means_init, precisions_init : arrays, optional
+        As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
+    random_state : int, RandomState or None
+    warm_start : bool, default=False
+        Go on from the last fit, where it has the same shape and family. Where it has not, new starts are made, and the components
+        come in the order of those of the last fit that they match (:func:`mixtura.match`), new ones last.
+    component_order : {"weight", None}, default=None
+        "weight": components by falling weight, equal ones by their means, so that labels are the same however a fit was found.
+        None leaves them in the order of the start.
+    verbose, verbose_interval : int
+    n_threads : int or None
+        None uses every processor. It never changes a result.
+    backend : {"auto", "native", "reference"}
+    callback : callable, optional
+        Called with a :class:`mixtura.model.results.Iteration` after each iteration of each start; starts of large data run side
+        by side, so it may be called from several threads at once. On a sample, likelihoods are scaled to all rows.
+
+    Attributes
+    ----------
+    weights_ : (K,)
+    means_ : (K, d)
+    covariances_, precisions_, precisions_cholesky_
+        (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical, (d,) tied_diag, () tied_spherical.
+    converged_ : bool
+        Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether the change fell below it: that
+        is scikit-learn's meaning, and says nothing of an optimum.
+    certificate_ : mixtura.model.certificate.Certificate
+        Gradient, remaining gain, rate and condition of the fit, component by component, with a verdict.
+    start_report_ : mixtura.model.start_report.StartReport
+        The distinct optima that the search found, and how many starts and proposals led to each.
+    n_iter_ : int
+    lower_bound_ : float
+        Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
+    lower_bounds_ : list of float
+        The same after each iteration; it never falls.
+    stop_reason_ : str
+        Why EM ended, in a sentence.
+    result_ : mixtura.model.results.FitResult
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+    >>> GaussianMixture(2, covariance_type="tied", random_state=0).fit(X).predict_proba([[3.0]]).round(2).max()
+    np.float64(1.0)
+
+    References
+    ----------
+    Dempster, Laird & Rubin 1977; Celeux & Govaert 1995; docs/decisions/0002 on the defaults.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float | None = None,
+        reg_covar: float | None = None,
+        prior: Any = None,
+        eigenvalue_ratio: float | None = None,
+        equal_weights: bool = False,
+        acceleration: str | None = "auto",
+        max_iter: int = 2000,
+        n_init: int | None = None,
+        time_limit: float | None = None,
+        init_params: Any = "auto",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        component_order: str | None = None,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_threads: int | None = None,
+        backend: str = "auto",
+        callback: Callback | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.prior = prior
+        self.eigenvalue_ratio = eigenvalue_ratio
+        self.equal_weights = equal_weights
+        self.acceleration = acceleration
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.time_limit = time_limit
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.component_order = component_order
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_threads = n_threads
+        self.backend = backend
+        self.callback = callback
+
+    def _result_html(self) -> str:
+        """The fit, under the diagram of scikit-learn."""
+        return fit_html(self.result_, getattr(self, "feature_names_in_", None)) if hasattr(self, "result_") else ""
+
+    # ---- fitting -----------------------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit by EM.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Array, data frame, memory map; float32 and float64 are read without a copy.
+        y : ignored
+        sample_weight : (n,), optional
+            Frequencies: a weight of 2 is a repeated row, 0 an absent one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Parameters or data that cannot be used, in words.
+
+        Warns
+        -----
+        ConvergenceWarning, DegenerateWarning, DataWarning
+        """
+        family = self._check_parameters()
+        rows, survey, kept = door.enter(self, X, sample_weight)
+        d, K = survey.source.n_features, self.n_components
+        given = self._given_parameters(K, d, family)
+        constraints = door.constraints_of(self)
+        remark = door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
+        if remark:
+            warnings.warn(remark, DataWarning, stacklevel=3)
+        regularisation = door.regularisation_for(family, survey, K, constraints)
+        with calm(len(rows)):
+            begin = self._opening(rows, survey, family, kept, given)
+            if any(part is not None for part in given):
+                begin = begin.with_starts(
+                    [(name, _with_given(start, family, regularisation, given)) for name, start in begin.starts]
+                )
+            searches = self._chooses_starts(given) and not self._goes_on(survey, family)
+            plan = self._plan(survey, len(begin.starts), searches)
+            found = search_from(begin, survey, family, regularisation, plan)
+            best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
+        self.start_report_ = found.report
+        self._adopt(best, rows.dtype)
+        self._warn(best, rows, kept)
+        return self
+
+    def _in_order(self, fit: FitResult) -> FitResult:
+        """Components by weight, or after a warm start in the order of the last fit, or as they came."""
+        if door.ordered_by_weight(self):
+            return fit.in_order(fit.mixture.order_by_weight())
+        if self.warm_start and hasattr(self, "result_") and self.result_.mixture.n_features == fit.mixture.n_features:
+            return fit.in_order(match(self.result_.mixture, fit.mixture).order)
+        return fit
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, then the most probable component of each row (n,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def _check_parameters(self) -> Family:
+        """Refuse bad parameters before the data are touched."""
+        door.check_count("n_components", self.n_components, 1)
+        door.check_count("verbose_interval", self.verbose_interval, 1)
+        door.check_settings(self)
+        return family_named(self.covariance_type)
+
+    def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
+        """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not given."""
+        weights = None if self.weights_init is None else door.check_weights(self.weights_init, K)
+        means = None if self.means_init is None else door.check_means(self.means_init, K, d)
+        precisions = None
+        if self.precisions_init is not None:
+            shape = public_shape(family.name, K, d)
+            precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
+        return weights, means, precisions
+
+    def _opening(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> Opening:
+        """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
+        K = self.n_components
+        if self._goes_on(survey, family):
+            return Opening(survey, [("last fit", self.result_)])
+        kinds = self._initialisers(rows, K, kept, given)
+        return opening(kinds, survey, K, door.seed_of(self.random_state), self._chooses_starts(given))
+
+    def _chooses_starts(self, given: _Given) -> bool:
+        """Whether the search is ours to make, since no start was asked for."""
+        asked = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+        return not asked and all(part is None for part in given)
+
+    def _goes_on(self, survey: Survey, family: Family) -> bool:
+        """Whether EM goes on from the last result: it has the shape and family that are asked for now."""
+        if not self.warm_start or not hasattr(self, "result_"):
+            return False
+        last, shape = self.result_, (self.n_components, survey.source.n_features)
+        return last.mixture.means.shape == shape and last.family == family.name
+
+    def _initialisers(self, rows: Rows, K: int, kept: Flags | None, given: _Given) -> Sequence[Initialiser]:
+        """One initialiser per start."""
+        chosen = door.initialiser_of(self.init_params, rows, K, kept)
+        if given[1] is not None and isinstance(self.init_params, str):
+            return [FromCentres(given[1])]
+        if chosen is None:
+            return usual_starts(self.n_init)
+        kinds = _in_both_spaces(chosen)
+        fixed = isinstance(chosen, Hierarchical | FromLabels | FromResponsibilities)
+        n = 1 if fixed else self.n_init or len(DEFAULT_STARTS)
+        return [kinds[i % len(kinds)] for i in range(n)]
+
+    def _plan(self, survey: Survey, n_starts: int, searches: bool) -> Plan:
+        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
+        return Plan(
+            stopping=stopping,
+            max_iter=self.max_iter,
+            screened=self.n_init is None,
+            workers=workers_for(survey, n_starts, self.n_threads),
+            callback=self._report if self.verbose or self.callback else None,
+            accelerated=door.accelerated(self),
+            effort=Effort(seconds=inf if self.time_limit is None else self.time_limit) if searches else None,
+        )
+
+    def _report(self, iteration: Iteration) -> None:
+        """Verbose output and the user's callback."""
+        if self.verbose and iteration.number % self.verbose_interval == 0:
+            change = f"  gain {iteration.gain:.3g}" if self.verbose > 1 else ""
+            print(f"start {iteration.start}  iteration {iteration.number}  log-likelihood {iteration.log_likelihood:.6f}{change}")
+        if self.callback is not None:
+            self.callback(iteration)
+
+    def _adopt(self, result: FitResult, dtype: np.dtype[Any]) -> None:
+        """Attributes in scikit-learn's shapes and in the precision of the data."""
+        self.result_ = result
+        self._show(result.mixture, result.family, dtype)
+        self.converged_ = result.converged
+        self.certificate_ = result.certificate
+        self.stop_reason_ = result.stop.value
+        self.n_iter_ = result.n_iter
+        self.lower_bounds_ = [value / result.total for value in result.trace[len(result.trace) - result.n_iter :]]
+        self.lower_bound_ = result.trace[-1] / result.total
+
+    def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
+        """The parameters as public attributes."""
+        self.weights_ = mixture.weights.astype(dtype)
+        self.means_ = mixture.means.astype(dtype)
+        self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
+        self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
+        self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
+
+    def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
+        """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
+        spurious = [item for item in result.findings if item.kind == "spurious"]
+        if spurious:
+            held = _rows_of_components(result.mixture, rows, [item.component for item in spurious[:5]])
+            numbers = None if kept is None else np.flatnonzero(kept)
+            listed = "; ".join(
+                f"{component_name(item.component)}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
+                for item, own in zip(spurious[:5], held, strict=True)
+            )
+            warnings.warn(
+                f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its likelihood says little. "
+                "Reduce n_components, choose a stricter covariance_type, or pass more rows.",
+                DegenerateWarning,
+                stacklevel=4,
+            )
+        if not result.converged and self.max_iter > 0:
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "
+                f"or check for degenerate data. In detail: {result.stop.value}.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    # ---- from parameters ---------------------------------------------------------------------------------------
+
+    @classmethod
+    @underflow_is_nought
+    def from_parameters(
+        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", random_state: Any = None
+    ) -> GaussianMixture:
+        """A mixture with known parameters, ready to score, predict and sample.
+
+        Parameters
+        ----------
+        weights : (K,)
+        means : (K, d)
+        covariances : shape by ``covariance_type``, as in ``covariances_``
+
+        Examples
+        --------
+        >>> from mixtura import GaussianMixture
+        >>> known = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="spherical")
+        >>> known.predict_proba([[2.0]]).tolist()
+        [[0.5, 0.5]]
+        """
+        family = family_named(covariance_type)
+        means = np.array(means, dtype=np.float64)
+        if means.ndim != 2:
+            raise ValueError(
+                f"means must have the shape (n_components, n_features), but has shape {means.shape}. Pass one row per component."
+            )
+        K, d = means.shape
+        weights = door.check_weights(weights, K)
+        values = door.check_spread(f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d))
+        mixture = Mixture(weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d))
+        self = cls(K, covariance_type=covariance_type, random_state=random_state)
+        self._show(mixture, family.name, np.float64)
+        self.n_features_in_ = d
+        return self
+
+    @property
+    def _mixture(self) -> Mixture:
+        """The mixture in the public attributes, which a user may have set (scikit-learn's habit)."""
+        family = family_named(self.covariance_type).name
+        means = np.asarray(self.means_, dtype=np.float64)
+        K, d = means.shape
+        if hasattr(self, "precisions_cholesky_"):
+            covariance = stored_whitener(family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d)
+        else:
+            covariance = stored_covariances(family, np.asarray(self.covariances_, dtype=np.float64), K, d)
+        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+
+    # ---- using the fit -----------------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
+        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one block's exist at a time."""
+        check_is_fitted(self)
+        rows = door.rows_of(self, X, fitting=False)
+        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
+        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        for block in ArraySource(rows).blocks():
+            for part in block.cut(ROWS_AT_ONCE):
+                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
+                answers[part.offset : part.offset + len(part.rows)] = values
+        return answers
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        labels: Labels = self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1))
+        return labels
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
+        shares: Rows = self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)))
+        return shares
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,); -inf where it underflows the range of doubles."""
+        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+        return densities
+
+    @underflow_is_nought
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
+        values = self.score_samples(X)
+        if not len(values):
+            raise ValueError("score needs at least one row, but X has none. score_samples accepts an empty X.")
+        weights = door.weights_of(sample_weight, len(values))
+        if weights is not None:
+            values, weights = values[weights > 0], weights[weights > 0]  # an absent row may be infinitely unlikely
+        return float(np.average(values, weights=weights))
+
+    @underflow_is_nought
+    def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
+        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered by component."""
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        rng = np.random.default_rng(door.seed_of(self.random_state))
+        X, y = self._mixture.sample(int(n_samples), rng)
+        return X.astype(np.asarray(self.means_).dtype, copy=False), y
+
+    # ---- criteria ----------------------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
+        check_is_fitted(self)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        moments = survey.backend.moments(survey.source, self._mixture, Scatter.TRACE)
+        return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, self._n_parameters())
+
+    def _n_parameters(self) -> int:
+        """Free parameters (a private name that users of scikit-learn rely on)."""
+        K, d = np.shape(self.means_)
+        return family_named(self.covariance_type).n_parameters(K, d) - (K - 1 if self.equal_weights else 0)
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""
+        return bic(self._evaluate(X, sample_weight))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
+        return aic(self._evaluate(X, sample_weight))
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
+        return icl(self._evaluate(X, sample_weight))
+
+    @underflow_is_nought
+    def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
+        """Whether these parameters are an optimum of the likelihood on X, and how that is known.
+
+        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which takes up to 26 passes over the
+        rows: for a fit with a number for ``tol``, for parameters from elsewhere, or for other rows.
+
+        Parameters
+        ----------
+        X : (n, d)
+        sample_weight : (n,), optional
+            Frequencies.
+
+        Returns
+        -------
+        mixtura.model.certificate.Certificate
+            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each component.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+        >>> GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0).fit(X).certify(X).holds
+        True
+        """
+        check_is_fitted(self)
+        family = family_named(self.covariance_type)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        mixture = self.mixture_
+        regularisation = door.regularisation_for(family, survey, mixture.n_components, door.constraints_of(self))
+        return certify(survey, mixture, family, regularisation)
+
+    # ---- how sure the fit is -----------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def standard_errors(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        method: Kind | Method = "information",
+        n_replicates: int | None = None,
+        random_state: Any = None,
+        on_replicate: OnReplicate | None = None,
+    ) -> Uncertainty:
+        """Standard errors and intervals of weights, means and covariances.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The rows and frequencies of the fit: an estimator does not keep them.
+        method : str
+            "information": inverse of the observed information (:mod:`mixtura.inference.information`), one pass over the rows.
+            "scores": outer product of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows), "weighted"
+            (likelihood), "parametric": refits of resamples (:mod:`mixtura.inference.resampling`). "jackknife": refits without
+            each row.
+        n_replicates : int, optional
+            Refits; None is 999, and every row for the jackknife.
+        random_state : int, RandomState or None
+            Of the resamples; None takes the estimator's own.
+        on_replicate : callable, optional
+            Called after each refit (for a progress bar), possibly from several threads.
+
+        Returns
+        -------
+        mixtura.inference.uncertainty.Uncertainty
+            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``, ``rows(level)`` (a table),
+            ``memberships(X, level)``, and ``notes``: what was left out or failed.
+
+        Raises
+        ------
+        mixtura.base.errors.InferenceError
+            Where there are none, with the reason: a spurious component, copies, a saddle, a flat direction, no maximum.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.random.default_rng(0).standard_normal((400, 1))
+        >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
+        >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
+        ([[0.05]], [0.07])
+        """
+        check_is_fitted(self)
+        door.check_count("n_replicates", n_replicates, 2, optional=True)
+        family = family_named(self.covariance_type)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        regularisation = door.regularisation_for(family, survey, self.n_components, door.constraints_of(self))
+        if method == "information" or method == "scores" or method == "sandwich":
+            return errors_from_information(survey, self.mixture_, family, regularisation, method)
+        if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
+            return errors_from_replicates(
+                survey,
+                self.mixture_,
+                Refit(family, regularisation, max(self.max_iter, 1)),
+                method,
+                door.seed_of(self.random_state if random_state is None else random_state),
+                n_replicates=n_replicates,
+                workers=workers_for(survey, n_replicates or len(rows), self.n_threads),
+                on_replicate=on_replicate,
+            )
+        raise ValueError(
+            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', 'bootstrap', 'weighted', 'parametric' or "
+            "'jackknife'."
+        )
+
+    @underflow_is_nought
+    def membership_intervals(self, X: Any, errors: Uncertainty, level: float = 0.95) -> MembershipIntervals:
+        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each row.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Any rows, also new ones.
+        errors : Uncertainty
+            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With replicates: quantiles.
+        level : float
+
+        Returns
+        -------
+        mixtura.inference.uncertainty.MembershipIntervals
+            ``probability``, ``low`` and ``high``, (n, K) each.
+        """
+        check_is_fitted(self)
+        return errors.memberships(door.rows_of(self, X, fitting=False), level)
+
+    @property
+    def mixture_(self) -> Mixture:
+        """The fit before its attributes were rounded to the precision of the data, unless they were set since."""
+        check_is_fitted(self)
+        if hasattr(self, "result_"):
+            fitted = self.result_.mixture
+            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
+            if all(np.array_equal(own.astype(np.asarray(public).dtype), public) for own, public in shown):
+                return fitted
+        return self._mixture
+
+    # ---- clusters of several components ------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def merged(
+        self, X: Any, n_clusters: int | None = None, *, sample_weight: Any = None, normalised: bool = False
+    ) -> MergedMixture:
+        """Components merged into clusters of any shape, with soft memberships; see :mod:`mixtura.selection.merging`.
+
+        Parameters
+        ----------
+        X : (n, d)
+            The rows whose memberships decide what overlaps, usually those of the fit.
+        n_clusters : int, optional
+            By default where the entropy of the memberships has its elbow.
+        sample_weight : (n,), optional
+            Frequencies.
+        normalised : bool
+            Whether the elbow is sought over rows merged instead of numbers of clusters.
+
+        Returns
+        -------
+        mixtura.selection.merging.MergedMixture
+            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and a sentence.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> known = GaussianMixture.from_parameters(
+        ...     [0.3, 0.3, 0.4], [[0.0], [1.0], [9.0]], [1.0, 1.0, 1.0], covariance_type="spherical")
+        >>> known.merged(np.array([[0.0], [0.5], [1.0], [9.0]]), 2).groups
+        ((0, 1), (2,))
+        """
+        posteriors = np.asarray(self.predict_proba(X), dtype=np.float64)
+        tree = merge_tree(posteriors, door.weights_of(sample_weight, len(posteriors)))
+        merged = MergedMixture(self, tree, tree.elbow(normalised=normalised))
+        return merged if n_clusters is None else merged.with_clusters(n_clusters)
+
+
+# ---- small pieces --------------------------------------------------------------------------------------------------
+
+
+def _like(rows: Rows, values: Array) -> Rows:
+    """Answers in the precision of the question."""
+    return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
+    """The numbers of the rows (m,) that each of some components is the most probable one for."""
+    found: list[list[Labels]] = [[] for _ in components]
+    for block in ArraySource(rows).blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            labels = mixture.log_joint(part.rows).argmax(axis=1)
+            for numbers, k in zip(found, components, strict=True):
+                numbers.append(part.offset + np.flatnonzero(labels == k))
+    return [np.concatenate(numbers) for numbers in found]
+
+
+def _row_numbers(numbers: Labels) -> str:
+    """``row 7``, ``rows 3, 4, 5 and 9 more`` or ``no rows``; counted from 0."""
+    if not len(numbers):
+        return "no rows"
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"row{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:5]))}{more}"
+
+
+def _cast(values: Array, dtype: Any) -> Rows:
+    """Values in the precision of the data; in float64 where squares of the units leave the range of that precision."""
+    with np.errstate(over="ignore"):
+        cast: Rows = values.astype(dtype)
+    lost = not np.isfinite(cast).all() or bool(((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any())
+    return values if lost else cast
+
+
+def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:
+    """A drawing start in the standardised and the whitened space; any other as it is."""
+    if isinstance(kind, KMeansStart | KMeansPlusPlus | RandomRows):
+        return [kind, type(kind)("whitened")]
+    return [kind]
+
+
+def _with_given(start: Start, family: Family, regularisation: Any, given: _Given) -> Mixture:
+    """The start's mixture with the given parameters in place of its own."""
+    weights, means, precisions = given
+    if isinstance(start, FitResult):
+        return start.mixture
+    if isinstance(start, Mixture):
+        mixture = start
+    else:
+        moments = start.summarised(family.needs)
+        mixture = Mixture(
+            regularisation.weights(moments), regularisation.means(moments), family.m_step(moments, None, regularisation)
+        )
+    K, d = mixture.n_components, mixture.n_features
+    covariance = mixture.covariance if precisions is None else stored_precisions(family.name, precisions, K, d)
+    return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)

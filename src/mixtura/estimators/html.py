@@ -1,0 +1,149 @@
+"""A fit and a selection as pieces of HTML, for notebooks: under scikit-learn's diagram of the estimator stands its result.
+
+Everything that comes from the data, such as names of columns, is escaped; there is no script, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import estimator_html_repr
+
+from mixtura.base.markup import Markup, joined, tag
+from mixtura.base.numbering import at_the_beginning, component_name, number_of
+from mixtura.base.palette import PALETTE
+from mixtura.families import FAMILIES
+from mixtura.model.criteria import bic
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import FitResult, Selection
+
+MOST_COMPONENTS, MOST_COLUMNS = 20, 8
+"""Rows and columns of the table of components; it says how many more there are."""
+
+BOX = "margin:.6em 0;font-size:13px;line-height:1.5;overflow-x:auto"
+CELL = "padding:.1em .8em;text-align:right;white-space:nowrap"
+
+
+class ShowsResult:
+    """An estimator whose HTML is scikit-learn's, with its result below once it is fitted.
+
+    scikit-learn's setting ``display="text"`` turns both off.
+    """
+
+    def _result_html(self) -> str:
+        """The result, or nothing before there is one."""
+        raise NotImplementedError
+
+    def _repr_html_inner(self) -> str:
+        return str(estimator_html_repr(self)) + self._result_html()
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        output: dict[str, str] = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        if "text/html" in output:
+            output["text/html"] = self._repr_html_inner()
+        return output
+
+
+def fit_html(fit: FitResult, names: Sequence[str] | None = None) -> str:
+    """A fit as one ``div``: family, K, BIC, whether it converged and its certificate, and the components.
+
+    Parameters
+    ----------
+    fit : FitResult
+    names : d names of columns, optional
+    """
+    return _box(_facts(fit), _weights_bar(fit.mixture), _components(fit.mixture, names))
+
+
+def selection_html(selection: Selection, names: Sequence[str] | None = None) -> str:
+    """A selection as one ``div``: its sentences, and its winner as :func:`fit_html` shows it."""
+    fit = selection.best.fit
+    said = [_paragraph(sentence, bold=i == 0) for i, sentence in enumerate(selection.sentences)]
+    return _box(*said) + (fit_html(fit, names) if fit is not None else "")
+
+
+def _box(*parts: object) -> str:
+    return tag("div", *parts, class_="mixtura-result", style=BOX)
+
+
+def _paragraph(text: str, bold: bool = False) -> Markup:
+    """Text as it is."""
+    return tag("p", tag("b", text) if bold else text, style="margin:.2em 0;max-width:60em")
+
+
+def _facts(fit: FitResult) -> Markup:
+    """What was fitted, how well, whether EM ended where it should, and what is to be said of components."""
+    K = fit.n_components
+    title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
+    numbers = (
+        f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with {fit.n_parameters} parameters on "
+        f"{fit.total:,.6g} rows"
+    )
+    ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
+    verdict = [fit.certificate.verdict] if fit.certificate else []
+    found = [f"{at_the_beginning(component_name(item.component))} ({item.kind}): {item.reason}." for item in fit.findings]
+    return joined([_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *(verdict or found)])])
+
+
+def _weights_bar(mixture: Mixture) -> Markup:
+    """The weights as one bar of coloured parts."""
+    starts = np.concatenate([[0.0], np.cumsum(mixture.weights)[:-1]])
+    parts = [
+        tag(
+            "rect",
+            tag("title", f"{component_name(k)}: {_percent(weight)}"),
+            x=f"{100 * start:.3f}",
+            y=0,
+            width=f"{100 * weight:.3f}",
+            height=10,
+            fill=_colour(k),
+        )
+        for k, (start, weight) in enumerate(zip(starts, mixture.weights, strict=True))
+    ]
+    look = {"width": "100%", "height": 14, "viewBox": "0 0 100 10", "preserveAspectRatio": "none"}
+    style = "display:block;margin:.4em 0;max-width:40em"
+    return tag("svg", *parts, role="img", aria_label="Weights of the components", style=style, **look)
+
+
+def _components(mixture: Mixture, names: Sequence[str] | None) -> Markup:
+    """A row for each component: weight, and mean ± standard deviation of each column."""
+    K, d = mixture.n_components, mixture.n_features
+    rows, columns = min(K, MOST_COMPONENTS), min(d, MOST_COLUMNS)
+    shown = mixture.marginal(np.arange(columns))
+    spreads = np.sqrt(np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns))))
+    head = _cells("th", ["component", "weight", *_heads(names, d, columns)])
+    body = [_row(k, shown, spreads[k]) for k in range(rows)]
+    more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (columns < d)
+    said = ["Mean ± standard deviation of each column; the numbers of the components are the labels of predict."]
+    said += [f"And {' and '.join(more)}."] if more else []
+    whole = tag("table", tag("thead", head), tag("tbody", *body), style="border-collapse:collapse;font-size:inherit")
+    return joined([whole, *map(_paragraph, said)])
+
+
+def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
+    """The names of the first columns."""
+    known = [f"column {j}" for j in range(d)] if names is None else [str(name) for name in names]
+    return known[:columns]
+
+
+def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> Markup:
+    """One component, with its colour."""
+    dot = joined([tag("span", Markup("&#9679;"), aria_hidden="true", style=f"color:{_colour(k)}"), f" {number_of(k)}"])
+    values = [f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)]
+    return _cells("td", [dot, _percent(mixture.weights[k]), *values])
+
+
+def _cells(kind: str, texts: Iterable[str]) -> Markup:
+    """A row of a table."""
+    return tag("tr", *(tag(kind, text, style=CELL) for text in texts))
+
+
+def _colour(k: int) -> str:
+    return PALETTE[k % len(PALETTE)]
+
+
+def _percent(weight: float) -> str:
+    """``36 %``; never 0 for a component that is there."""
+    return "below 1 %" if 0 < weight < 0.005 else f"{100 * weight:.0f} %"

@@ -1,0 +1,340 @@
+"""Model files: safetensors with a JSON document and a seal. Loading executes nothing and believes nothing.
+
+The file holds the arrays of a mixture bit for bit. Its header carries ``format``, ``format_version``, ``document`` (JSON) and
+``sha256``: the digest of the whole file with 64 zeros in place of the digest, so that no byte can change unseen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from mixtura.base.arrays import Array
+from mixtura.base.errors import ModelFileError
+from mixtura.inputs.tables import replacing
+from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.criteria import CRITERIA
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import Candidate
+
+FORMAT = "mixtura-model"
+FORMAT_VERSION = 1
+UNSEALED = "0" * 64
+LONGEST_HEADER = 100_000_000
+"""The limit that safetensors sets itself."""
+
+AGREEMENT = 1e-4
+"""A whitener and its covariance may differ by rounding, in units of the standard deviations, not by more."""
+
+_FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A mixture as it was saved.
+
+    Attributes
+    ----------
+    mixture : Mixture
+    family : str
+        Three letters.
+    feature_names : tuple of str
+        Columns of the data, in the order of the mixture.
+    created_by : str
+        Name and version of the program that wrote the file.
+    metadata : dict
+        Whatever else was said about the fit: criteria, seeds, number of rows.
+    """
+
+    mixture: Mixture
+    family: str
+    feature_names: tuple[str, ...]
+    created_by: str
+    metadata: Mapping[str, Any]
+
+    @property
+    def clusters(self) -> list[list[int]] | None:
+        """The components of each cluster where components were merged; else None. Early files count them from 1."""
+        clusters, K = self.metadata.get("clusters"), self.mixture.n_components
+        if _is_partition(clusters, range(1, K + 1)):
+            return [[k - 1 for k in cluster] for cluster in clusters or ()]
+        return clusters if _is_partition(clusters, range(K)) else None
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """What :meth:`mixtura.model.certificate.Certificate.document` said of the fit; None in files of versions that made none."""
+        best = self.metadata.get("best")
+        certificate = best.get("certificate") if isinstance(best, Mapping) else None
+        return certificate if isinstance(certificate, Mapping) else None
+
+
+# ---- saving --------------------------------------------------------------------------------------------------------
+
+
+def save_model(
+    path: str | os.PathLike[str],
+    mixture: Mixture,
+    *,
+    family: str,
+    feature_names: Sequence[str],
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model file, atomically.
+
+    Parameters
+    ----------
+    path : path
+    mixture : Mixture
+    family : str
+    feature_names : sequence of d str
+        Any Unicode; every name once.
+    metadata : mapping, optional
+        Anything that JSON can say; NaN and infinity it cannot.
+
+    Raises
+    ------
+    ValueError
+        When names and mixture disagree, or the metadata cannot be written as JSON.
+    """
+    names = tuple(feature_names)
+    if len(names) != mixture.n_features or len(set(names)) != len(names):
+        raise ValueError(
+            f"feature_names must hold {mixture.n_features} different names, one per column of the mixture, but came as {names!r}. "
+            "Give the names of the columns the mixture was fitted to, in their order."
+        )
+    data = _to_bytes(mixture, family, names, metadata or {})
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def _to_bytes(mixture: Mixture, family: str, names: Sequence[str], metadata: Mapping[str, Any]) -> bytes:
+    """The sealed file."""
+    covariance = mixture.covariance
+    document = {
+        "family": family,
+        "form": _FORMS[type(covariance)],
+        "n_components": mixture.n_components,
+        "n_features": mixture.n_features,
+        "feature_names": list(names),
+        "created_by": f"mixtura {version('mixtura')}",
+        "metadata": dict(metadata),
+    }
+    tensors = {"weights": mixture.weights, "means": mixture.means, "covariance": covariance.values}
+    if isinstance(covariance, Dense):
+        tensors["whitener"] = covariance.whitener  # densities are computed with it: they survive bit for bit
+    header = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "document": json.dumps(document, allow_nan=False),
+        "sha256": UNSEALED,
+    }
+    data = save({name: np.ascontiguousarray(array, dtype=np.float64) for name, array in tensors.items()}, header)
+    return data.replace(_sha256_entry(UNSEALED), _sha256_entry(hashlib.sha256(data).hexdigest()), 1)
+
+
+def _sha256_entry(digest: str) -> bytes:
+    """The digest as it stands in the header; quotes inside the JSON document are escaped, so this is found nowhere else."""
+    return f'"sha256":"{digest}"'.encode()
+
+
+# ---- loading -------------------------------------------------------------------------------------------------------
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file and check everything in it.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is no model, was cut or changed, was written by a newer version, or holds no valid mixture.
+    OSError
+        When the file cannot be read.
+    """
+    source = str(path)
+    data = _read(path, source)
+    document = _opened(data, source)
+    try:
+        tensors = {name: np.array(array) for name, array in load(data).items()}
+        return _model(document, tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{source}: expected a valid mixture, but {_words(error)}. Fit again, or ask whoever made this file."
+        ) from None
+
+
+def _words(error: Exception) -> str:
+    """A clause that says what is wrong."""
+    return f"the entry {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+
+
+def _read(path: str | os.PathLike[str], source: str) -> bytes:
+    """All bytes of a file that begins like safetensors; a large file of another kind is not read to its end."""
+    with Path(path).open("rb") as stream:
+        start = stream.read(9)
+        if len(start) < 9 or start[8:] != b"{" or int.from_bytes(start[:8], "little") > LONGEST_HEADER:
+            raise _no_model(source)
+        return start + stream.read()
+
+
+def _no_model(source: str) -> ModelFileError:
+    """The error for a file of another kind."""
+    return ModelFileError(
+        f"{source}: expected a model file written by mixtura (model.safetensors), but this file is of another kind or was cut or "
+        "changed at its beginning. Give the model file that 'mixtura fit' or save_model wrote."
+    )
+
+
+def _opened(data: bytes, source: str) -> dict[str, Any]:
+    """The JSON document of a file whose seal is unbroken."""
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        kind, number, document, digest = (header[key] for key in ("format", "format_version", "document", "sha256"))
+        newer = int(number) > FORMAT_VERSION
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _no_model(source) from None
+    if kind != FORMAT:
+        raise _no_model(source)
+    if newer:
+        raise ModelFileError(
+            f"{source}: expected format version {FORMAT_VERSION} or older, but this file has version {number}: "
+            "a newer mixtura wrote it. Run: pip install --upgrade mixtura"
+        )
+    if hashlib.sha256(data.replace(_sha256_entry(str(digest)), _sha256_entry(UNSEALED), 1)).hexdigest() != digest:
+        raise ModelFileError(
+            f"{source}: expected the file exactly as mixtura wrote it, but its SHA-256 does not match: "
+            "it was cut or changed since. Copy it again from its source, or fit again."
+        )
+    try:
+        return dict(json.loads(document))
+    except (ValueError, TypeError, RecursionError):
+        raise _no_model(source) from None
+
+
+def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
+    """The model, or an error that says which part of it is impossible."""
+    K, d = document["n_components"], document["n_features"]
+    names, metadata = document["feature_names"], document["metadata"]
+    _demand(isinstance(K, int) and isinstance(d, int) and K > 0 and d > 0, "n_components and n_features are not positive integers")
+    _demand(isinstance(names, list) and all(isinstance(name, str) for name in names), "the feature names are not a list of text")
+    _demand(len(set(names)) == len(names) == d, f"there are not {d} different feature names")
+    _demand(isinstance(document["family"], str) and isinstance(metadata, dict), "the family or the metadata are of the wrong type")
+    for name, array in tensors.items():
+        _demand(array.dtype == np.float64, f"{name} is not float64")
+        _demand(bool(np.isfinite(array).all()), f"{name} has entries that are not finite")
+    weights, means = tensors["weights"], tensors["means"]
+    _demand(
+        weights.shape == (K,) and means.shape == (K, d), f"weights {weights.shape} and means {means.shape} are not for K={K}, d={d}"
+    )
+    _demand(bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6, "the weights are negative or do not sum to one")
+    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d))
+    return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
+
+
+def _is_partition(clusters: Any, components: range) -> bool:
+    """Whether lists of numbers hold each of the components once."""
+    if not isinstance(clusters, list) or not all(isinstance(cluster, list) and cluster for cluster in clusters):
+        return False
+    members = [k for cluster in clusters for k in cluster]
+    return all(type(k) is int for k in members) and sorted(members) == list(components)
+
+
+def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> Covariance:
+    """The covariance in its stored form, positive definite."""
+    values = tensors["covariance"]
+    shapes = {"spherical": (), "diagonal": (d,), "dense": (d, d)}
+    _demand(form in shapes, f"the covariance form {form!r} is not known")
+    shape = shapes[str(form)]
+    _demand(
+        values.shape in ((K, *shape), (1, *shape)), f"the covariance has shape {values.shape}, not {(K, *shape)} or {(1, *shape)}"
+    )
+    if form == "dense":
+        return _dense(values, tensors["whitener"], K)
+    _demand(bool((values > 0).all()), "a variance is not positive")
+    return Spherical(values, K, d) if form == "spherical" else Diagonal(values, K)
+
+
+def _dense(values: Array, whitener: Array, K: int) -> Dense:
+    """Dense covariances with the whitener they were saved with, after a check that both say the same."""
+    _demand(whitener.shape == values.shape, "the whitener and the covariance differ in shape")
+    diagonals = np.einsum("kjj->kj", whitener)
+    _demand(
+        bool((diagonals > 0).all()) and np.array_equal(whitener, np.tril(whitener)),
+        "the whitener is not lower triangular and positive",
+    )
+    variances = np.einsum("kjj->kj", values)
+    _demand(bool((variances > 0).all()), "a covariance is not positive definite")
+    unit = np.sqrt(variances[:, :, None] * variances[:, None, :])
+    implied = Dense.from_whitener(whitener, K).values
+    _demand(bool((np.abs(implied - values) <= AGREEMENT * unit).all()), "the covariance and its whitener do not belong together")
+    form = Dense(values, K)
+    form.__dict__["whitener"] = whitener
+    return form
+
+
+def _demand(held: bool, what: str) -> None:
+    """Stop at the first thing that cannot be."""
+    if not held:
+        raise ValueError(what)
+
+
+# ---- in plain values -------------------------------------------------------------------------------------------
+
+
+def summary(candidate: Candidate) -> dict[str, Any]:
+    """One fitted candidate in numbers."""
+    fit = candidate.fit
+    assert fit is not None
+    return {
+        "family": candidate.family,
+        "n_components": candidate.n_components,
+        "log_likelihood": fit.log_likelihood,
+        "n_parameters": fit.n_parameters,
+        **{name: criterion(fit) for name, criterion in CRITERIA.items()},
+        **candidate.criteria,
+        "n_iter": fit.n_iter,
+        "converged": fit.converged,
+        "stop": fit.stop.value,
+        "certificate": fit.certificate.document() if fit.certificate else None,
+        "starts": candidate.starts.document() if candidate.starts else None,
+    }
+
+
+def component_summaries(mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float) -> list[dict[str, Any]]:
+    """Weight, means, standard deviations, rows, and rows whose largest probability is below ``sure``, of each component."""
+    labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < sure
+    deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
+    return [
+        {
+            "component": k,
+            "weight": float(mixture.weights[k]),
+            "n_rows": int((labels == k).sum()),
+            "n_unsure": int((unsure & (labels == k)).sum()),
+            "mean": dict(zip(names, mixture.means[k].tolist(), strict=True)),
+            "sd": dict(zip(names, deviations[k].tolist(), strict=True)),
+        }
+        for k in range(mixture.n_components)
+    ]
+
+
+def jsonable(value: Any) -> Any:
+    """The same value in what JSON can say: arrays become lists, NaN and infinity null."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)

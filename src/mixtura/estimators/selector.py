@@ -1,0 +1,219 @@
+"""GaussianMixtureSelector: which family and how many components, in scikit-learn's manner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Self
+
+import narwhals as nw
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.base.arrays import Labels, Rows
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.estimators.gaussian_mixture import GaussianMixture
+from mixtura.estimators.html import ShowsResult, selection_html
+from mixtura.inputs import validation as door
+from mixtura.model.mixture import Mixture
+from mixtura.model.results import Selection
+from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
+from mixtura.selection.select import OnCandidate
+from mixtura.selection.settings import SelectionSettings, candidates_of, selected_again, selection_of, warn_of
+
+
+class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
+    """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=1 to 10
+        The Ks to try.
+    families : "all" or list of str, default="all"
+    criterion : str, default="bic"
+        What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in mclust), "icl_entropy", "aicc",
+        "sabic", "clc", "awe", "nec", "entropy", or "cv" (cross-validation); see :mod:`mixtura.model.criteria`.
+    folds : int or None, default=None
+        Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column of ``criteria_``.
+        None: ten where ``criterion="cv"`` asks for them, else none. It takes as long as that many selections.
+    sample_size : {"total", "effective"}, default="total"
+        The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
+        for survey weights, with the weights scaled to that sum.
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` only those that can win
+        are searched (:mod:`mixtura.selection.race`).
+    component_order : {"weight", None}, default=None
+        "weight": the components of every candidate by falling weight, equal ones by their means.
+
+    Attributes
+    ----------
+    selection_ : mixtura.model.results.Selection
+        Every candidate, also the failed ones with their reasons; winner and runner-up.
+    best_estimator_ : GaussianMixture
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixtureSelector
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(9, 1, (100, 1))])
+    >>> GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0).fit(X).selection_.best.n_components
+    2
+    """
+
+    def _result_html(self) -> str:
+        """The winner and the runner-up, under the diagram of scikit-learn."""
+        return selection_html(self.selection_, getattr(self, "feature_names_in_", None)) if hasattr(self, "selection_") else ""
+
+    @underflow_is_nought
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        callback: OnCandidate | None = None,
+        on_fold: Callable[[int], None] | None = None,
+    ) -> Self:
+        """Fit every candidate and keep the best one.
+
+        Parameters
+        ----------
+        X : (n, d)
+        y : ignored
+        sample_weight : (n,), optional
+            Frequencies.
+        callback : callable, optional
+            Called with each :class:`mixtura.model.results.Candidate` when it was looked at, and again when it was searched.
+        on_fold : callable, optional
+            Called with the number of folds of the cross-validation that are done; they come before the candidates.
+        """
+        candidates = candidates_of(self)
+        rows, survey, _ = door.enter(self, X, sample_weight)
+        self.selection_ = selection_of(self, *candidates, survey, callback, on_fold)
+        warn_of(self.selection_, stacklevel=3)
+        self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(self.best_estimator_, name, getattr(self, name))
+        return self
+
+    @underflow_is_nought
+    def bootstrap(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        n_resamples: int = USUAL_RESAMPLES,
+        top_families: int | None = TOP_FAMILIES,
+        top_ks: int | None = TOP_KS,
+        on_resample: Callable[[int], None] | None = None,
+    ) -> ChoiceUncertainty:
+        """How often each K and each family would win if the rows were drawn again: the uncertainty of the choice.
+
+        Parameters
+        ----------
+        X : (n, d)
+            The data that were selected on.
+        sample_weight : (n,), optional
+            Their frequencies.
+        n_resamples : int, default=100
+        top_families, top_ks : int or None
+            Only the best few families and Ks take part; None for all.
+        on_resample : callable, optional
+            Called with the number of resamples that are done. Ctrl-C keeps those.
+
+        Returns
+        -------
+        mixtura.selection.bootstrap.ChoiceUncertainty
+        """
+        check_is_fitted(self)
+        door.check_count("n_resamples", n_resamples, 1)
+        door.check_count("top_families", top_families, 1, optional=True)
+        door.check_count("top_ks", top_ks, 1, optional=True)
+        rows = door.rows_of(self, X, fitting=False)
+        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        return selected_again(
+            self,
+            survey,
+            self.selection_,
+            n_resamples=n_resamples,
+            top_families=top_families,
+            top_ks=top_ks,
+            on_resample=on_resample,
+        )
+
+    @property
+    def table_(self) -> Any:
+        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best first."""
+        check_is_fitted(self)
+        return candidates_frame(self.selection_)
+
+    @property
+    def criteria_(self) -> Any:
+        """All criteria of all candidates as such a data frame; lower is better in every column."""
+        check_is_fitted(self)
+        return criteria_frame(self.selection_)
+
+    @property
+    def mixture_(self) -> Mixture:
+        """The mixture that was chosen."""
+        check_is_fitted(self)
+        return self.best_estimator_.mixture_
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+        """Fit, then the most probable component of each row (n,)."""
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.score_samples(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean log density of the rows."""
+        check_is_fitted(self)
+        return self.best_estimator_.score(X)
+
+
+def estimator_of(settings: SelectionSettings, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+    """The model that was chosen, with the settings it was chosen by."""
+    winner = selection.best
+    assert winner.fit is not None
+    shared = {field.name for field in fields(SelectionSettings)} & set(GaussianMixture().get_params())
+    best = GaussianMixture(covariance_type=winner.family, **{name: getattr(settings, name) for name in shared})
+    best.set_params(n_components=winner.n_components)._adopt(winner.fit, dtype)
+    return best
+
+
+def candidates_frame(selection: Selection) -> Any:
+    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
+    return _frame(selection.rows())
+
+
+def criteria_frame(selection: Selection) -> Any:
+    """All criteria of all candidates as such a data frame; see :meth:`mixtura.model.results.Selection.criteria_rows`."""
+    return _frame(selection.criteria_rows())
+
+
+def _frame(rows: Sequence[Mapping[str, object]]) -> Any:
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    for backend in ("pandas", "polars", "pyarrow"):
+        try:
+            return nw.from_dict(columns, backend=backend).to_native()
+        except ImportError:
+            continue
+    raise ImportError(
+        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() and selection_.criteria_rows() "
+        "give the same as lists."
+    )

@@ -1,0 +1,1 @@
+"""How sure the estimates are: information, resampling, standard errors."""

@@ -1,0 +1,538 @@
+"""Standard errors from the curvature of the log-likelihood: observed information, scores, and both (the sandwich).
+
+With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart (:mod:`mixtura.em.chart`), ``r_ik`` the
+responsibilities and ``w_i`` the frequencies, Louis' identity is, row by row and in closed form,
+
+    score               s_i = sum_k r_ik g_ik
+    scores              J   = sum_i w_i s_i s_i'
+    observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)  -  sum_ik w_i r_ik g_ik g_ik'  +  J
+                              complete data                          missing data
+
+The first sum depends on the rows through counts, means and scatter alone; the other two are gathered in one pass over blocks
+of rows, so memory beyond the data is O(block x p + p^2). The eigenvalues of I in units of the complete-data information are
+one minus the rates of EM: all of them positive at a maximum, one negative at a saddle, one zero where the data say nothing.
+
+References: Louis 1982; Boldea & Magnus 2009 (the same matrices for unrestricted covariances); White 1982 (the sandwich).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.errors import InferenceError
+from mixtura.base.numbering import component_name
+from mixtura.data.survey import Survey
+from mixtura.em.chart import Chart, Piece, chart_around
+from mixtura.inference.uncertainty import (
+    FARTHEST,
+    MembershipIntervals,
+    Parameters,
+    Uncertainty,
+    logit_intervals,
+    logits,
+    public_of_dense,
+    refuse_far,
+    refuse_unsound,
+)
+from mixtura.model.mixture import Mixture, posterior
+from mixtura.model.protocols import Block, Family
+from mixtura.model.regularisation import Regularisation
+
+LARGEST_WHOLE = 2000
+"""Parameters up to which the whole matrix is held (32 MB); above, one block for each component."""
+
+LARGEST_BLOCK = 6000
+"""Parameters that one block may have (300 MB)."""
+
+SMALLEST_SHARE = 1e-8
+"""Part of the complete-data information that must be observed in every direction; below it, rounding decides."""
+
+NUMBERS_AT_ONCE = 2**21
+"""Derivatives held at a time (16 MB): a constant, so that the sums are the same everywhere."""
+
+Kind: TypeAlias = Literal["information", "scores", "sandwich"]
+
+
+# ---- the matrices --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Information:
+    """First and second derivatives of the objective around a mixture, in the coordinates of a chart.
+
+    Attributes
+    ----------
+    chart : Chart
+    gradient : (p,)
+        0 at a maximum.
+    groups : tuple of (q,)
+        Coordinates of each block: one block with all of them, or one per component and others for what is shared.
+    observed, scores, complete : tuples of (q, q)
+        Negative second derivatives, outer product of the scores, and complete-data information of each block.
+    log_likelihood : float
+    n_rows : int
+    """
+
+    chart: Chart
+    gradient: Array
+    groups: tuple[Labels, ...]
+    observed: tuple[Array, ...]
+    scores: tuple[Array, ...]
+    complete: tuple[Array, ...]
+    log_likelihood: float
+    n_rows: int
+
+
+def information(
+    survey: Survey,
+    mixture: Mixture,
+    family: Family,
+    regularisation: Regularisation,
+    *,
+    largest_whole: int = LARGEST_WHOLE,
+) -> Information:
+    """Gradient, observed information and outer product of scores of the objective that EM raised.
+
+    The objective is the log-likelihood, with what a ridge or shrinkage does to it (:mod:`mixtura.model.regularisation`).
+
+    Parameters
+    ----------
+    survey : Survey
+    mixture : Mixture
+        Any mixture of the family; it need not be a maximum.
+    family : Family
+    regularisation : Regularisation
+        Of the fit.
+    largest_whole : int
+        With more parameters than this the matrices are cut into one block for each component.
+
+    Raises
+    ------
+    InferenceError
+        When even one block would be too large.
+    """
+    chart = chart_around(mixture, family.name, regularisation.equal_weights)
+    groups = _groups(chart, largest_whole)
+    sums = _Sums(chart, groups, regularisation)
+    tilted = regularisation.tilted(mixture)
+    for block in survey.source.blocks():
+        for part in block.cut(_rows_at_once(chart)):
+            sums.observe(part, tilted)
+    gradient, curvature, complete = sums.of_the_complete_data()
+    observed = tuple(c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True))
+    return Information(chart, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, survey.source.n_rows)
+
+
+def _groups(chart: Chart, largest_whole: int) -> tuple[Labels, ...]:
+    """All coordinates, or blocks: the weights, then each component's own, then what components share."""
+    if chart.dimension <= largest_whole:
+        return (np.arange(chart.dimension),)
+    shared = chart.shared_columns()
+    own = [np.setdiff1d(piece.columns, shared) for piece in chart.pieces]
+    groups = tuple(group for group in (chart.weight_columns, *own, shared) if len(group))
+    largest = max(map(len, groups))
+    if largest > LARGEST_BLOCK:
+        raise InferenceError(
+            f"standard errors from the information need a matrix of {largest} x {largest} numbers for one component, and the "
+            f"largest allowed is {LARGEST_BLOCK}. Use method='bootstrap', "
+            "a family with fewer parameters (diag, VVI) or fewer columns."
+        )
+    return groups
+
+
+def _rows_at_once(chart: Chart) -> int:
+    widest = max(len(piece.columns) + len(piece.mean) ** 2 for piece in chart.pieces)
+    return max(64, NUMBERS_AT_ONCE // (chart.dimension + widest))
+
+
+class _Sums:
+    """What one pass over the rows gathers."""
+
+    def __init__(self, chart: Chart, groups: tuple[Labels, ...], regularisation: Regularisation) -> None:
+        self.chart, self.groups, self.regularisation = chart, groups, regularisation
+        K = chart.mixture.n_components
+        self.scores = [np.zeros((len(group), len(group))) for group in groups]
+        self.missing = [np.zeros((len(group), len(group))) for group in groups]
+        self.counts = np.zeros(K)
+        self.first = [np.zeros(len(piece.mean)) for piece in chart.pieces]
+        self.second = [np.zeros_like(piece.identity()) for piece in chart.pieces]
+        self.log_likelihood = 0.0
+        self.offsets = [_ridge_offset(piece, regularisation) for piece in chart.pieces]
+
+    def observe(self, block: Block, tilted: Mixture) -> None:
+        """Add a block of rows."""
+        rows = block.rows.astype(np.float64)
+        log_joint = tilted.log_joint(rows)
+        log_p = np.logaddexp.reduce(log_joint, axis=1)
+        r = posterior(log_joint, rows, tilted)
+        w = np.ones(len(rows)) if block.weights is None else block.weights
+        self.log_likelihood += float(w @ log_p)
+        scores = np.zeros((len(rows), self.chart.dimension))
+        for k, (columns, g) in enumerate(_component_scores(self.chart, rows, self.offsets)):
+            share = w * r[:, k]
+            scores[:, columns] += r[:, k, None] * g
+            whitened = g[:, self._mean_part(k)]
+            self.counts[k] += share.sum()
+            self.first[k] += share @ whitened
+            self.second[k] += self.chart.pieces[k].second(whitened, share)
+            for group, missing in zip(self.groups, self.missing, strict=True):
+                inside, at = _places(columns, group)
+                missing[np.ix_(at, at)] += _gram(g, inside, share)
+        for group, total in zip(self.groups, self.scores, strict=True):
+            total += _gram(scores, group, w)
+
+    def _mean_part(self, k: int) -> slice:
+        before = len(self.chart.weight_columns)
+        return slice(before, before + len(self.chart.pieces[k].mean))
+
+    def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
+        """Gradient, curvature and complete-data information from counts, first and second moments."""
+        chart, weights = self.chart, self.chart.mixture.weights
+        gradient = np.zeros(chart.dimension)
+        curvature = [np.zeros((len(group), len(group))) for group in self.groups]
+        complete = [np.zeros((len(group), len(group))) for group in self.groups]
+        ratios = chart.weight_columns
+        gradient[ratios] = (self.counts - self.counts.sum() * weights)[: len(ratios)]
+        between = self.counts.sum() * chart.weight_tangents[: len(ratios)]
+        self._add(curvature, ratios, between)
+        self._add(complete, ratios, between)
+        for k, piece in enumerate(chart.pieces):
+            count, first, second, pulled = self._regularised(k)
+            gradient[piece.mean_columns] = first
+            gradient[piece.covariance_columns] += 0.5 * (piece.along(second) - pulled * piece.traces)
+            self._add(curvature, piece.columns, piece.curvature(count, first, second, pulled))
+            self._add(complete, piece.columns, piece.complete(count, pulled))
+        return gradient, curvature, tuple(complete)
+
+    def _regularised(self, k: int) -> tuple[float, Array, Array, float]:
+        """Count, first and second moments of a component, and the count of its log-determinant, with ridge and prior.
+
+        A prior is rows at its mean for the component's mean, and scatter for each free covariance (:mod:`mixtura.model.priors`).
+        """
+        piece, regularisation, prior = self.chart.pieces[k], self.regularisation, self.regularisation.prior
+        count, first, second = float(self.counts[k]), self.first[k], self.second[k]
+        if regularisation.ridge > 0:
+            second = second + count * regularisation.ridge * piece.of_matrix(np.eye(len(piece.mean)))
+        pulled = count
+        if prior is not None and prior.shrinkage > 0:
+            u = piece.whiten((prior.mean - piece.mean)[None])
+            count, first = count + prior.shrinkage, first + prior.shrinkage * u[0]
+            second = second + piece.second(u, np.array([prior.shrinkage]))
+        if prior is not None and k < len(self.chart.mixture.covariance.values):
+            second, pulled = second + piece.of_matrix(prior.scatter), pulled + prior.rows
+        return count, first, second, pulled
+
+    def _add(self, matrices: list[Array], columns: Labels, part: Array) -> None:
+        """A matrix over some columns, into the blocks that hold them."""
+        for group, matrix in zip(self.groups, matrices, strict=True):
+            inside, at = _places(columns, group)
+            matrix[np.ix_(at, at)] += part[np.ix_(inside, inside)]
+
+
+def _component_scores(chart: Chart, rows: Rows, offsets: list[Array]) -> Iterator[tuple[Labels, Array]]:
+    """For each component the columns of its coordinates and ``g_ik`` (m, columns): log ratios, mean, covariance."""
+    ratios = chart.weight_columns
+    for k, piece in enumerate(chart.pieces):
+        belongs = np.zeros(len(ratios))
+        belongs[k : k + 1] = 1.0
+        constant = np.broadcast_to(belongs - chart.mixture.weights[: len(ratios)], (len(rows), len(ratios)))
+        g = piece.scores(piece.whiten(rows - piece.mean), offsets[k])
+        yield np.concatenate([ratios, piece.columns]), np.concatenate([constant, g], axis=1)
+
+
+def _ridge_offset(piece: Piece, regularisation: Regularisation) -> Array:
+    """With a ridge every row is a small cloud, which adds ``ridge tr(B B' M_a)`` to ``u'M_a u``."""
+    if regularisation.ridge == 0:
+        return np.zeros(len(piece.tangents))
+    return piece.along(regularisation.ridge * piece.of_matrix(np.eye(len(piece.mean))))
+
+
+def _gram(g: Array, columns: Labels, weights: Array) -> Array:
+    """``sum_i w_i g_i g_i'`` over some columns, without a copy of them where they are all."""
+    mine = g if len(columns) == g.shape[1] else np.take(g, columns, axis=1)
+    scaled = mine * np.sqrt(weights)[:, None]
+    return np.asarray(scaled.T @ scaled)
+
+
+def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
+    """Which of the columns are in a sorted group, and where."""
+    at = np.searchsorted(group, columns)
+    inside = np.flatnonzero(group[np.minimum(at, len(group) - 1)] == columns)
+    return inside, at[inside]
+
+
+# ---- from information to errors ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """The covariance matrix of the estimated coordinates, in blocks; what lies outside the blocks counts as 0."""
+
+    chart: Chart
+    groups: tuple[Labels, ...]
+    blocks: tuple[Array, ...]
+
+    def variance(self, gradient: Array, columns: Labels) -> Array:
+        """Delta method: variances (m,) of m functions with derivatives ``gradient (m, columns)``."""
+        total = np.zeros(len(gradient))
+        for group, block in zip(self.groups, self.blocks, strict=True):
+            inside, at = _places(columns, group)
+            mine = gradient[:, inside]
+            total += ((mine @ block[np.ix_(at, at)]) * mine).sum(axis=1)
+        return np.maximum(total, 0.0)
+
+    def errors(self, family: str) -> Parameters:
+        """Standard errors of weights, means and covariances."""
+        chart = self.chart
+        K, d = chart.mixture.n_components, chart.mixture.n_features
+        weights = self.variance(chart.weight_tangents, chart.weight_columns)
+        means, matrices = np.empty((K, d)), np.zeros((K, d, d))
+        for k, piece in enumerate(chart.pieces):
+            means[k] = self.variance(piece.unwhiten(np.eye(d)).T, piece.mean_columns)
+            slopes = piece.spread()
+            variances = self.variance(slopes.reshape(len(slopes), -1).T, piece.covariance_columns)
+            if slopes.ndim == 3:
+                matrices[k] = variances.reshape(d, d)
+            else:
+                np.fill_diagonal(matrices[k], variances)
+        return Parameters(np.sqrt(weights), np.sqrt(means), np.sqrt(public_of_dense(family, matrices)))
+
+
+@dataclass(frozen=True, eq=False)
+class InformationErrors(Uncertainty):
+    """Standard errors from derivatives.
+
+    Attributes
+    ----------
+    spread : Spread
+        Covariance matrix of the estimated coordinates.
+    distance : float
+        How far the fit is from the maximum, in standard errors: ``sqrt(g' I^-1 g)``.
+    """
+
+    spread: Spread
+    distance: float
+
+    @cached_property
+    def correlations(self) -> Array:
+        """Correlations of all weights (K), means (K d) and public covariances, in this order, flattened; NaN where fixed."""
+        joint = self._joint()
+        deviations = np.sqrt(np.diag(joint))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(joint / np.outer(deviations, deviations))
+
+    def _joint(self) -> Array:
+        """Covariance matrix of the public parameters."""
+        chart = self.spread.chart
+        K, d, p = chart.mixture.n_components, chart.mixture.n_features, chart.dimension
+        weights, means, matrices = np.zeros((K, p)), np.zeros((K, d, p)), np.zeros((K, d, d, p))
+        weights[:, chart.weight_columns] = chart.weight_tangents
+        for k, piece in enumerate(chart.pieces):
+            means[k][:, piece.mean_columns] = piece.unwhiten(np.eye(d)).T
+            slopes = piece.spread()
+            slopes = slopes if slopes.ndim == 3 else slopes[:, :, None] * np.eye(d)
+            matrices[k][:, :, piece.covariance_columns] = np.moveaxis(slopes, 0, -1)
+        public = np.stack([public_of_dense(self.family, matrices[..., j]) for j in range(p)], axis=-1)
+        slope = np.concatenate([weights, means.reshape(K * d, p), public.reshape(-1, p)])
+        whole = np.zeros((p, p))
+        for group, block in zip(self.spread.groups, self.spread.blocks, strict=True):
+            whole[np.ix_(group, group)] = block
+        return np.asarray(slope @ whole @ slope.T)
+
+    def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
+        """Intervals on the probability that a row (n,d) belongs to a component: delta method on the logit scale."""
+        chart = self.spread.chart
+        offsets = [np.zeros(len(piece.tangents)) for piece in chart.pieces]
+        centres, deviations = np.empty((len(rows), len(chart.pieces))), np.empty((len(rows), len(chart.pieces)))
+        size = _rows_at_once(chart)
+        for begin in range(0, len(rows), size):
+            part = rows[begin : begin + size].astype(np.float64)
+            log_joint = self.mixture.log_joint(part)
+            centres[begin : begin + size] = logits(log_joint, part, self.mixture)
+            with np.errstate(over="ignore", invalid="ignore"):  # a row so far out that its distances overflow has no slope
+                deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
+        return logit_intervals(centres, deviations, level)
+
+    def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
+        """Standard errors (m,K) of ``logit r_k``, whose gradient is ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``."""
+        chart = self.spread.chart
+        everything = np.arange(chart.dimension)
+        parts = list(_component_scores(chart, rows, offsets))
+        deviations = np.zeros(log_joint.shape)
+        if len(parts) == 1:
+            return deviations
+        for k in range(len(parts)):
+            against = log_joint.copy()
+            against[:, k] = -np.inf
+            shares = -posterior(against, rows, chart.mixture)
+            shares[:, k] = 1.0
+            gradient = np.zeros((len(rows), chart.dimension))
+            for j, (columns, g) in enumerate(parts):
+                gradient[:, columns] += shares[:, j, None] * g
+            deviations[:, k] = np.sqrt(self.spread.variance(gradient, everything))
+        return deviations
+
+
+def errors_from_information(
+    survey: Survey,
+    mixture: Mixture,
+    family: Family,
+    regularisation: Regularisation,
+    kind: Kind = "information",
+    *,
+    largest_whole: int = LARGEST_WHOLE,
+) -> InformationErrors:
+    """Standard errors at a maximum of the likelihood.
+
+    Parameters
+    ----------
+    survey, mixture, family, regularisation, largest_whole
+        See :func:`information`.
+    kind : {"information", "scores", "sandwich"}
+        The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``, which holds where the
+        family is not the truth.
+
+    Raises
+    ------
+    InferenceError
+        Where there are no standard errors: a spurious component, copies, a saddle, a direction that the data say nothing
+        about, or a fit too far from the maximum. The message says which and what to do.
+    """
+    refuse_unsound(mixture, family, regularisation, survey)
+    found = information(survey, mixture, family, regularisation, largest_whole=largest_whole)
+    for i in range(len(found.groups)):
+        _refuse_incomplete(found, i)
+    step = _length(found, tuple(map(_inverted, found.complete)))  # of one EM step: below the distance to a maximum
+    _refuse_bound(step, mixture, regularisation)
+    refuse_far(step)
+    inverses = tuple(_inverse(found, i) for i in range(len(found.groups)))
+    distance = _length(found, inverses)
+    _refuse_bound(distance, mixture, regularisation)
+    refuse_far(distance)
+    if kind == "scores":
+        inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
+    elif kind == "sandwich":
+        inverses = tuple(inverse @ scores @ inverse for inverse, scores in zip(inverses, found.scores, strict=True))
+    spread = Spread(found.chart, found.groups, inverses)
+    return InformationErrors(
+        method=kind,
+        family=family.name,
+        mixture=mixture,
+        standard_errors=spread.errors(family.name),
+        notes=_notes(found, regularisation),
+        spread=spread,
+        distance=distance,
+    )
+
+
+def _length(found: Information, inverses: tuple[Array, ...]) -> float:
+    """``sqrt(g' I^-1 g)``: how far a step of Newton's method would go, in standard errors."""
+    everything = np.arange(found.chart.dimension)
+    return float(np.sqrt(Spread(found.chart, found.groups, inverses).variance(found.gradient[None], everything)[0]))
+
+
+def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...]:
+    """What the numbers leave out."""
+    notes = []
+    if len(found.groups) > 1:
+        notes.append(
+            f"{found.chart.dimension} parameters: the matrix is cut into one block for each component, and the terms between "
+            "weights, components and what they share are left out, so errors are too small where components overlap."
+        )
+    if regularisation.ridge > 0 or regularisation.prior is not None:
+        notes.append("The curvature is that of the regularised objective, so errors do not include what regularisation shifts.")
+    return tuple(notes)
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------
+
+
+def _refuse_bound(distance: float, mixture: Mixture, regularisation: Regularisation) -> None:
+    """At a bound on the eigenvalues the likelihood has a slope, and no fitting goes on to where it has none."""
+    if distance <= FARTHEST or regularisation.eigenvalue_ratio is None or not regularisation.at_the_ratio(mixture.covariance):
+        return
+    raise InferenceError(
+        f"no standard errors from derivatives: the bound eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where "
+        "the likelihood is not at a maximum of its own. Use method='bootstrap', whose refits keep the bound, or raise the ratio."
+    )
+
+
+def _inverse(found: Information, i: int) -> Array:
+    """Inverse of a block of the observed information, or the reason why there is none."""
+    share, direction = _lowest(found.observed[i], found.complete[i])
+    where = _describe(found, i, direction)
+    if share < -SMALLEST_SHARE:
+        raise InferenceError(
+            f"no standard errors: the likelihood curves upwards along {where} (its information there is {share:.2g} of what "
+            "complete data would give): this is a saddle, not a maximum. Use other starts (n_init, init_params), or go on fitting "
+            "with warm_start=True and tol=None."
+        )
+    if share < SMALLEST_SHARE:
+        raise InferenceError(
+            f"no standard errors: the information is singular, the data say nothing about {where}. "
+            "Reduce n_components or choose a stricter covariance_type; method='bootstrap' shows how the estimates scatter."
+        )
+    return _inverted(found.observed[i])
+
+
+def _inverse_of_scores(found: Information, i: int) -> Array:
+    """Inverse of a block of the outer product of scores, or the reason why there is none."""
+    share, direction = _lowest(found.scores[i], found.complete[i])
+    if share < SMALLEST_SHARE:
+        raise InferenceError(
+            f"no standard errors from scores: the scores of {found.n_rows} rows do not span the {len(found.groups[i])} parameters, "
+            f"least of all {_describe(found, i, direction)}. Use method='information', or more rows."
+        )
+    return _inverted(found.scores[i])
+
+
+def _refuse_incomplete(found: Information, i: int) -> None:
+    """Even with known labels some coordinates may mean nothing: an empty component, or a rotation between equal axes."""
+    complete = found.complete[i]
+    diagonal = np.diag(complete)
+    most = max(float(np.max(other.diagonal(), initial=0.0)) for other in found.complete)
+    if diagonal.min() > SMALLEST_SHARE**2 * most:
+        return
+    empty = int(np.argmin(diagonal))
+    direction = np.zeros(len(diagonal))
+    direction[empty] = 1.0
+    raise InferenceError(
+        f"no standard errors: the data say nothing about {_describe(found, i, direction)}, even if it were known which row belongs "
+        "where: a component holds no rows, or two of its axes are equally long, so that turning them changes nothing. Reduce "
+        "n_components or choose a covariance_type without free axes."
+    )
+
+
+def _lowest(matrix: Array, complete: Array) -> tuple[float, Array]:
+    """The smallest eigenvalue in units of the complete-data information, and its direction in those units."""
+    root = np.sqrt(np.diag(complete))
+    scaled = np.outer(root, root)
+    values, vectors = eigh(matrix / scaled, complete / scaled, subset_by_index=[0, 0])
+    return float(values[0]), np.asarray(vectors[:, 0])
+
+
+def _inverted(matrix: Array) -> Array:
+    """Inverse by Cholesky, in units of the diagonal."""
+    root = np.sqrt(np.diag(matrix))
+    scaled = np.outer(root, root)
+    inverse = cho_solve(cho_factor(matrix / scaled, lower=True), np.eye(len(matrix)))
+    return np.asarray(0.5 * (inverse + inverse.T) / scaled)
+
+
+def _describe(found: Information, i: int, direction: Array) -> str:
+    """The part of the parameters that a direction mostly moves."""
+    group = found.groups[i]
+    size = direction**2
+    shared = found.chart.shared_columns()
+    parts = {"the weights": found.chart.weight_columns, "the shared part of the covariances": shared}
+    for k, piece in enumerate(found.chart.pieces):
+        parts[f"the mean of {component_name(k)}"] = piece.mean_columns
+        parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(piece.covariance_columns, shared)
+    return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))

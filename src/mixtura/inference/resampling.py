@@ -1,0 +1,450 @@
+"""Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components matched to the fit.
+
+    bootstrap    n rows drawn with replacement: multinomial counts become row weights, no row is copied (Efron 1979)
+    weighted     exponential weights of the same total: no row is ever lost, so small components survive (Newton & Raftery 1994)
+    parametric   n rows drawn from the fitted mixture
+    jackknife    each row left out once, or each of some groups of rows; nothing is random without groups (Quenouille; Tukey)
+
+Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by the rule of remaining gain: a
+looser rule would stop near the start and make the errors too small. Its components are matched to the fit's. Replicates that
+collapse or have a spurious component are left out, counted and named, never dropped in silence. Each has a generator of its own, so
+the answer is the same for any number of workers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.errors import CollapseError, InferenceError
+from mixtura.base.parallel import in_parallel
+from mixtura.data.survey import Survey
+from mixtura.em.em import em
+from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
+from mixtura.inference.parametrisation import stored_covariances
+from mixtura.inference.resamples import weights_of
+from mixtura.inference.uncertainty import (
+    Interval,
+    MembershipIntervals,
+    Parameters,
+    Uncertainty,
+    logit_intervals,
+    logits,
+    normal_quantile,
+    refuse_far,
+    refuse_unsound,
+)
+from mixtura.model.matching import match
+from mixtura.model.mixture import Mixture, posterior
+from mixtura.model.protocols import Family, Source
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import FitResult, StopReason
+from mixtura.sources import ArraySource, Reweighted
+
+REPLICATES = 999
+
+MOST_LEFT_OUT = 2000
+"""Rows up to which the jackknife leaves out each by itself; with more, groups are asked for."""
+
+JACKKNIFE_EXACTNESS = 1e-3
+"""Part of a jackknife replicate's move that may be missing: the move is about ``1 / sqrt(n)`` standard errors."""
+
+NUMBERS_AT_ONCE = 2**21
+"""Posterior probabilities held at a time for quantiles (16 MB)."""
+
+Method: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
+
+
+@dataclass(frozen=True, eq=False)
+class Replicate:
+    """One refit.
+
+    Attributes
+    ----------
+    number : int
+    mixture : Mixture or None
+        In the order of the fit's components; None where the refit failed.
+    reason : str
+        Why it is left out; empty when it is used.
+    relabelled : bool
+        Whether its components had to be put into another order.
+    stop : StopReason or None
+    """
+
+    number: int
+    mixture: Mixture | None
+    reason: str = ""
+    relabelled: bool = False
+    stop: StopReason | None = None
+
+
+OnReplicate: TypeAlias = Callable[[Replicate], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Refit:
+    """How replicates are fitted: as the fit was."""
+
+    family: Family
+    regularisation: Regularisation
+    max_iter: int = 2000
+
+    def __call__(self, survey: Survey, start: Mixture, stopping: StoppingRule, stopped: threading.Event) -> FitResult:
+        """EM from a mixture; it ends early, as by Ctrl-C, once ``stopped`` is set."""
+
+        return em(
+            survey, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, stopped=stopped.is_set
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ResamplingErrors(Uncertainty):
+    """Standard errors and intervals from replicates.
+
+    Attributes
+    ----------
+    replicates : Parameters
+        (B, ...) each: parameters of the replicates that are used, in the order of the fit's components.
+    multiplicity : (B,)
+        How often each counts: the weight of the row that a jackknife replicate left out, else 1.
+    failures : tuple of Replicate
+        Those left out, each with its reason.
+    n_asked : int
+    n_relabelled : int
+        Replicates whose components came out in another order.
+    """
+
+    replicates: Parameters
+    multiplicity: Array
+    failures: tuple[Replicate, ...]
+    n_asked: int
+    n_relabelled: int
+
+    @property
+    def n_used(self) -> int:
+        """Replicates behind the numbers."""
+        return len(self.multiplicity)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Percentiles of the replicates; for the jackknife, whose replicates are no sample, normal intervals."""
+        if self.method == "jackknife":
+            return super().interval(level)
+        normal_quantile(level)
+        low, high = _tails(level)
+        return Interval(
+            level,
+            self.replicates.each(lambda values: np.quantile(values, low, axis=0)),
+            self.replicates.each(lambda values: np.quantile(values, high, axis=0)),
+        )
+
+    def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
+        """Quantiles of each row's (n,d) posterior probabilities over the replicates; on the logit scale for the jackknife."""
+        normal_quantile(level)
+        mixtures = self._mixtures
+        size = max(1, NUMBERS_AT_ONCE // (len(mixtures) * self.mixture.n_components))
+        parts = [self._memberships(rows[begin : begin + size], mixtures, level) for begin in range(0, max(len(rows), 1), size)]
+        return MembershipIntervals(
+            level,
+            np.concatenate([part.probability for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.high for part in parts]),
+        )
+
+    @cached_property
+    def _mixtures(self) -> list[Mixture]:
+        """The replicates as mixtures."""
+        K, d = self.mixture.means.shape
+        each = zip(self.replicates.weights, self.replicates.means, self.replicates.covariances, strict=True)
+        return [Mixture(weights, means, stored_covariances(self.family, values, K, d)) for weights, means, values in each]
+
+    def _memberships(self, rows: Rows, mixtures: list[Mixture], level: float) -> MembershipIntervals:
+        if self.method == "jackknife":
+            replicated = np.stack([logits(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
+            with np.errstate(invalid="ignore"):
+                deviations = _jackknife_deviation(replicated, self.multiplicity)
+            return logit_intervals(logits(self.mixture.log_joint(rows), rows, self.mixture), deviations, level)
+        probabilities = np.stack([posterior(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
+        low, high = np.quantile(probabilities, _tails(level), axis=0)
+        return MembershipIntervals(level, self.mixture.posterior(rows), low, high)
+
+
+def errors_from_replicates(
+    survey: Survey,
+    mixture: Mixture,
+    refit: Refit,
+    method: Method,
+    seed: np.random.SeedSequence,
+    *,
+    n_replicates: int | None = None,
+    workers: int = 1,
+    on_replicate: OnReplicate | None = None,
+) -> ResamplingErrors:
+    """Refit resamples of the data, and look how the parameters scatter.
+
+    Parameters
+    ----------
+    survey : Survey
+        The data of the fit; weights are frequencies, so n is their sum.
+    mixture : Mixture
+        The fit.
+    refit : Refit
+    method : {"bootstrap", "weighted", "parametric", "jackknife"}
+    seed : SeedSequence
+        The same seed gives the same replicates for any number of workers.
+    n_replicates : int, optional
+        None: 999 for the bootstraps, every row for the jackknife. A number for the jackknife leaves out that many groups of rows.
+    workers : int
+    on_replicate : callable, optional
+        Called with each :class:`Replicate` when it is done (for a progress bar), possibly from several threads.
+
+    Returns
+    -------
+    ResamplingErrors
+        After Ctrl-C, of the replicates that were done.
+
+    Raises
+    ------
+    InferenceError
+        When the fit has a spurious component, is a saddle or not a maximum of these rows, or fewer than two replicates can be used.
+    KeyboardInterrupt
+        When Ctrl-C came before two replicates were done.
+    """
+    refuse_unsound(mixture, refit.family, refit.regularisation, survey)
+    plan = _jackknife(survey, n_replicates, seed) if method == "jackknife" else _bootstrap(survey, method, n_replicates, seed)
+    stopped = threading.Event()
+    start = _maximum(survey, mixture, refit, plan.stopping, stopped)
+
+    def run(number: int) -> Replicate | None:
+        if stopped.is_set():
+            return None
+        try:
+            replicate = _replicate(number, plan.draw(number, start), start, refit, plan.stopping, stopped)
+            if replicate is not None and on_replicate is not None:
+                on_replicate(replicate)
+        except KeyboardInterrupt:
+            stopped.set()
+            return None
+        return replicate
+
+    done = [replicate for replicate in in_parallel(run, range(plan.size), workers, stopped) if replicate is not None]
+    return _gathered(mixture, refit.family, method, plan, done, stopped.is_set())
+
+
+# ---- resamples -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How many replicates, how each is drawn, and how exactly it is fitted."""
+
+    size: int
+    draw: Callable[[int, Mixture], Survey]
+    stopping: StoppingRule
+    multiplicity: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Resample(Survey):
+    """The original rows with other weights; scale and floor belong to the rows as they were recorded."""
+
+    original: Survey
+    equal_rows: Labels | None
+
+    @cached_property
+    def scale(self) -> Array:
+        """Of the original."""
+        return self.original.scale
+
+    @cached_property
+    def floor(self) -> Array:
+        """Of the original."""
+        return self.original.floor
+
+    @cached_property
+    def distinct(self) -> Source:
+        """Each distinct row that is present once: one of each set of equal rows weighs 1, all others nothing."""
+        assert isinstance(self.source, Reweighted)
+        present = np.flatnonzero(self.source.weights > 0)
+        if self.equal_rows is not None:
+            present = present[np.unique(self.equal_rows[present], return_index=True)[1]]
+        once = np.zeros(self.source.n_rows)
+        once[present] = 1.0
+        return Reweighted(self.source.source, once)
+
+
+def _frequencies(survey: Survey) -> Array:
+    """The weight of every row (n,)."""
+    weights = weights_of(survey)
+    return np.ones(survey.source.n_rows) if weights is None else weights.astype(np.float64)
+
+
+def _equal_rows(source: Source) -> Labels | None:
+    """A number for each row (n,), the same for equal rows; None where all differ."""
+    if source.distinct().n_rows == source.n_rows:
+        return None
+    rows = np.concatenate([block.rows for block in source.blocks()])
+    return np.asarray(np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1))
+
+
+def _bootstrap(survey: Survey, method: Method, n_replicates: int | None, seed: np.random.SeedSequence) -> _Plan:
+    """Random replicates."""
+    size = REPLICATES if n_replicates is None else n_replicates
+    children = seed.spawn(size)
+    frequencies, equal = _frequencies(survey), _equal_rows(survey.source)
+    total = float(frequencies.sum())
+    n = round(total)
+    if n < 2:
+        raise InferenceError(
+            f"a bootstrap draws as many rows as the frequencies add up to, but sample_weight adds up to {total:g}. "
+            "Divide the weights by their mean if every row is one observation."
+        )
+
+    def draw(number: int, fit: Mixture) -> Survey:
+        rng = np.random.default_rng(children[number])
+        if method == "parametric":
+            return Survey(ArraySource(fit.sample(n, rng)[0]), survey.backend)
+        if method == "bootstrap":
+            weights = np.asarray(rng.multinomial(n, frequencies / total) * (total / n), dtype=np.float64)
+        else:
+            weights = rng.standard_gamma(frequencies)
+            weights *= total / weights.sum()
+        return _Resample(Reweighted(survey.source, weights), survey.backend, survey, equal)
+
+    return _Plan(size, draw, RemainingGain(REMAINING * survey.row_weight), np.ones(size))
+
+
+def _jackknife(survey: Survey, groups: int | None, seed: np.random.SeedSequence) -> _Plan:
+    """One replicate without each row, or without each group of rows."""
+    frequencies, equal = _frequencies(survey), _equal_rows(survey.source)
+    n = len(frequencies)
+    whole = bool((frequencies == np.round(frequencies)).all())
+    if not whole or (groups is not None and (frequencies != 1).any()):
+        raise InferenceError(
+            "the jackknife leaves out one observation at a time, so sample_weight must count whole observations"
+            + (" (and groups of rows must be of rows that count once)." if whole else ".")
+            + " Use method='weighted', which takes any frequencies."
+        )
+    if groups is None and n > MOST_LEFT_OUT:
+        raise InferenceError(
+            f"the jackknife would need {n} fits, one for each row, and {MOST_LEFT_OUT} are the most it does unasked. Pass "
+            "n_replicates=100 to leave out 100 groups of rows in turn, or use method='bootstrap'."
+        )
+    if groups is not None and not 2 <= groups <= n:
+        raise InferenceError(f"the jackknife of {n} rows can leave out 2 to {n} groups, but n_replicates={groups} came.")
+    size = n if groups is None else groups
+    member = np.arange(n) if groups is None else np.random.default_rng(seed).permutation(np.arange(n) % groups)
+
+    def draw(number: int, _: Mixture) -> Survey:
+        weights = np.where(member == number, frequencies - 1.0, frequencies)
+        return _Resample(Reweighted(survey.source, weights), survey.backend, survey, equal)
+
+    multiplicity = frequencies if groups is None else np.ones(groups)
+    # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 / (2 n).
+    tolerance = JACKKNIFE_EXACTNESS**2 / (2.0 * float(multiplicity.sum()))
+    return _Plan(size, draw, RemainingGain(tolerance), multiplicity)
+
+
+# ---- refits --------------------------------------------------------------------------------------------------------
+
+
+def _maximum(survey: Survey, mixture: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event) -> Mixture:
+    """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is not there."""
+    polished = refit(survey, mixture, stopping, stopped)
+    if polished.stop is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
+    if polished.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
+        raise InferenceError(f"no standard errors: going on from the fit, EM says: {polished.stop.value}.")
+    refuse_far(float(np.sqrt(2.0 * max(polished.trace[-1] - polished.trace[0], 0.0))))
+    return polished.mixture
+
+
+def _replicate(
+    number: int, survey: Survey, start: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event
+) -> Replicate | None:
+    """One refit, matched and judged; None when it was interrupted."""
+    try:
+        fit = refit(survey, start, stopping, stopped)
+    except CollapseError as collapse:
+        return Replicate(number, None, str(collapse))
+    if fit.stop is StopReason.INTERRUPTED:
+        stopped.set()
+        return None
+    found = match(start, fit.mixture)
+    return Replicate(number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop)
+
+
+def _why_not(fit: FitResult) -> str:
+    """Why a replicate is left out; empty when it is not."""
+    spurious = [item for item in fit.findings if item.kind == "spurious"]
+    if spurious:
+        return f"spurious: {spurious[0].reason}"
+    return "" if fit.is_answer else fit.stop.value
+
+
+def _gathered(
+    mixture: Mixture, family: Family, method: Method, plan: _Plan, done: list[Replicate], interrupted: bool
+) -> ResamplingErrors:
+    """Standard errors of those replicates that can be used."""
+    used = [replicate for replicate in done if replicate.mixture is not None and not replicate.reason]
+    failures = tuple(replicate for replicate in done if replicate.reason)
+    if len(used) < 2:
+        if interrupted:
+            raise KeyboardInterrupt
+        causes = "; ".join(reason for reason, _ in Counter(replicate.reason for replicate in failures).most_common(2))
+        raise InferenceError(
+            f"no standard errors: of {plan.size} replicates, {len(used)} could be used ({causes or 'none was asked for'}). "
+            "Ask for more replicates, reduce n_components or choose a stricter covariance_type."
+        )
+    replicates = Parameters.stacked([Parameters.of(replicate.mixture, family.name) for replicate in used if replicate.mixture])
+    multiplicity = plan.multiplicity[[replicate.number for replicate in used]]
+    if method == "jackknife":
+        errors = replicates.each(lambda values: _jackknife_deviation(values, multiplicity))
+    else:
+        errors = replicates.each(lambda values: values.std(axis=0, ddof=1))
+    return ResamplingErrors(
+        method=method,
+        family=family.name,
+        mixture=mixture,
+        standard_errors=errors,
+        notes=_notes(plan, done, failures, interrupted),
+        replicates=replicates,
+        multiplicity=multiplicity,
+        failures=failures,
+        n_asked=plan.size,
+        n_relabelled=sum(replicate.relabelled for replicate in used),
+    )
+
+
+def _notes(plan: _Plan, done: list[Replicate], failures: tuple[Replicate, ...], interrupted: bool) -> tuple[str, ...]:
+    """What became of the replicates that were asked for."""
+    notes = []
+    if interrupted:
+        notes.append(f"Interrupted: {len(done)} of {plan.size} replicates were done.")
+    if failures:
+        causes = "; ".join(f"{times} x {reason}" for reason, times in Counter(item.reason for item in failures).most_common())
+        notes.append(
+            f"{len(failures)} of {len(done)} replicates are left out, "
+            f"so errors hold for data on which the fit does not fail: {causes}."
+        )
+    unfinished = sum(replicate.stop is StopReason.MAX_ITER and not replicate.reason for replicate in done)
+    if unfinished:
+        notes.append(f"{unfinished} of {len(done)} replicates ended at max_iter and may lie too near the fit.")
+    return tuple(notes)
+
+
+def _jackknife_deviation(values: Array, multiplicity: Array) -> Array:
+    """``sqrt((n - 1) / n sum_i m_i (theta_i - mean)^2)`` with ``n = sum m_i``, along the first axis."""
+    n = float(multiplicity.sum())
+    mean = np.tensordot(multiplicity, values, 1) / n
+    return np.sqrt((n - 1.0) / n * np.tensordot(multiplicity, (values - mean) ** 2, 1))
+
+
+def _tails(level: float) -> tuple[float, float]:
+    return 0.5 - 0.5 * level, 0.5 + 0.5 * level

@@ -1,0 +1,1 @@
+"""Starts, the hierarchical tree, and what few rows need."""

@@ -1,0 +1,360 @@
+"""Model-based hierarchical clustering: the tree that merges rows, cheapest pair first, under a Gaussian criterion.
+
+Banfield & Raftery (1993, Biometrics 49:803-821) classify by maximum likelihood; Fraley (1998, SIAM Journal on Scientific
+Computing 20:270-281) shows how to merge greedily. For clusters with counts ``n_k`` and scatters ``W_k`` about their means,
+``N = sum n_k``, ``W = sum W_k``, and ``t`` the variance of all rows averaged over the d coordinates, each criterion falls
+from one tree to the next-coarser one as little as possible:
+
+=====  ================================================================  =================================
+EII    ``tr W`` (Ward's)                                                 round clusters of one size
+VII    ``sum n_k log((tr W_k + t) / n_k)``                               round clusters
+EEE    ``det(W / N) + tr(W / N)``                                        ellipsoids of one shape
+VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``              ellipsoids
+=====  ================================================================  =================================
+
+The traces beside the determinants and the ``t`` stand in for what a cluster too small or too flat to have a volume lacks;
+docs/decisions/0005 tells how they were found, and which merges are ties. In one dimension EEE is EII, and VVV is VII.
+
+One tree serves every number of clusters. Rows that are equal are put together first. Up to ``EXACT`` distinct rows are
+merged one by one (fewer in many dimensions); more are first gathered in :mod:`mixtura.data.cells`. Nothing is drawn, and the
+order of the rows does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Flags, Labels, Rows
+from mixtura.base.errors import DataError
+from mixtura.base.extension import extension
+from mixtura.base.masked import refuse_masked
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.data.cells import cells
+from mixtura.data.spaces import in_space, space_named
+
+CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
+
+EXACT = 3000
+"""Distinct rows up to which every row is an item of its own."""
+
+MOST_CELLS = 2000
+"""Micro-clusters for more rows than that."""
+
+EXACT_WORK, CELLS_WORK, FEWEST = 4e10, 4e9, 300
+"""Where a pair costs many multiplications (VVV: d^3/3), items are as few as leave about so many in all, but no fewer than that."""
+
+ITEMS_WITHOUT_COMPILER = 500
+"""Items, instead of both, where NumPy has to merge them."""
+
+FLAT_PIVOT = 64 * np.finfo(np.float64).eps
+"""A pivot below this share of its diagonal is rounding: the determinant is 0."""
+
+LARGEST_UNITS = 1e150
+
+
+# ---- the tree ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A sequence of merges, from every item alone to one cluster.
+
+    Attributes
+    ----------
+    merges : (m - 1, 2)
+        The two clusters merged at each stage, each named by its lowest item; the lower first.
+    costs : (m - 1,)
+        By how much each merge raises the criterion, in the units of the space (squared for EII).
+    items : (n,)
+        The item of each row: distinct rows, or micro-clusters where there are more of them than ``EXACT``; -1 for a row
+        without weight.
+    criterion, space : str
+        Full names.
+    exact : bool
+        Whether every distinct row is an item.
+    """
+
+    merges: Labels
+    costs: Array
+    items: Labels
+    criterion: str
+    space: str
+    exact: bool = True
+
+    @property
+    def n_items(self) -> int:
+        """m."""
+        return len(self.costs) + 1
+
+    def labels(self, K: int) -> Labels:
+        """The partition into K clusters (n,), numbered 0 .. K-1 by first appearance; -1 for a row without weight."""
+        if not 1 <= K <= self.n_items:
+            what = "distinct rows" if self.exact else "micro-clusters"
+            raise DataError(f"the tree has {self.n_items} {what}, but {K} clusters were asked for. Ask for 1 to {self.n_items}.")
+        root = np.arange(self.n_items)
+        for a, b in self.merges[: self.n_items - K][::-1]:
+            root[b] = root[a]
+        clusters, first = np.unique(root), np.full(self.n_items, len(self.items))
+        np.minimum.at(first, root, self._first_rows)
+        number = np.full(self.n_items + 1, -1)
+        number[clusters[np.argsort(first[clusters])]] = np.arange(K)
+        return np.append(number[root], -1)[self.items]
+
+    @cached_property
+    def _first_rows(self) -> Labels:
+        """The first row of each item (m,)."""
+        present = np.flatnonzero(self.items >= 0)
+        return present[np.unique(self.items[present], return_index=True)[1]]
+
+
+@underflow_is_nought
+def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None) -> Tree:
+    """Cluster rows hierarchically under a Gaussian model; the tree holds a partition for every number of clusters.
+
+    Parameters
+    ----------
+    X : array-like (n, d)
+        Rows.
+    criterion : {"EII", "VII", "EEE", "VVV"}
+        What merges try to keep low: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and ``"V"`` are EII and VII.
+    space : {"VARS", "STD", "SPH", "PCS", "PCR", "SVD"}
+        Where distances are taken: see :mod:`mixtura.data.spaces`, also for readable names.
+    sample_weight : array-like (n,) or None
+        Frequencies: a weight of 2 acts like a repeated row. A common factor of all weights changes nothing.
+
+    Returns
+    -------
+    Tree
+        ``tree.labels(K)`` is the partition into K clusters.
+
+    Raises
+    ------
+    DataError
+        When no row has a weight, or ``labels`` is asked for more clusters than there are distinct rows.
+
+    Examples
+    --------
+    >>> import mixtura
+    >>> tree = mixtura.hierarchical([[0.0, 0.1], [0.2, 0.0], [5.0, 5.1], [5.2, 5.0], [9.0, 0.0]])
+    >>> tree.labels(3).tolist()
+    [0, 0, 1, 1, 2]
+    """
+    refuse_masked("X", X)
+    refuse_masked("sample_weight", sample_weight)
+    from sklearn.utils import check_array  # takes long to import
+
+    rows: Rows = check_array(X, dtype=[np.float64, np.float32])
+    if sample_weight is None:
+        return tree_of(rows, None, criterion, space)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (len(rows),):
+        raise ValueError(f"sample_weight must have one entry for each of the {len(rows)} rows of X, but has shape {weights.shape}.")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("sample_weight must be finite and at least 0. Use 0 to leave a row out.")
+    return tree_of(rows, weights, criterion, space)
+
+
+def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS) -> Tree:
+    """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where told so."""
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
+    criterion, space = CRITERIA[criterion], space_named(space)
+    if weights is not None and not weights.all():
+        return _without_weightless(X, weights, criterion, space, most_cells)
+    most = min(exact_for(X.shape[1], criterion), 2 * most_cells)
+    first, item_of_row = _distinct(X, most)
+    counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
+    counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]
+    Z = in_space(space, X[first], counts)
+    if len(first) <= most:
+        merges, costs = merged(counts, Z, None, criterion)
+        return Tree(merges, costs, item_of_row, criterion, space)
+    made = cells(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
+    merges, costs = merged(made.counts, made.means, made.scatters, criterion)
+    return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
+
+
+def _without_weightless(X: Rows, weights: Array, criterion: str, space: str, most_cells: int) -> Tree:
+    """The tree of the rows that weigh something; the others belong to no item."""
+    present: Flags = weights > 0
+    if not present.any():
+        raise DataError("every row has weight 0. Give at least one row a positive sample_weight.")
+    tree = tree_of(X[present], weights[present], criterion, space, most_cells)
+    items = np.full(len(X), -1, dtype=np.intp)
+    items[present] = tree.items
+    return Tree(tree.merges, tree.costs, items, criterion, space, tree.exact)
+
+
+def exact_for(d: int, criterion: str) -> int:
+    """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d = 22, fewer above."""
+    return _affordable(EXACT_WORK, EXACT, d, criterion)
+
+
+def cells_for(d: int, criterion: str) -> int:
+    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer above."""
+    return _affordable(CELLS_WORK, MOST_CELLS, d, criterion)
+
+
+def _affordable(work: float, most: int, d: int, criterion: str) -> int:
+    if extension is None:
+        return ITEMS_WITHOUT_COMPILER
+    per_pair = d**3 / 3 + d**2 if criterion == "VVV" else 2 * d**2
+    return int(np.clip(np.sqrt(work / per_pair), FEWEST, most))
+
+
+def _distinct(X: Rows, most: int) -> tuple[Labels, Labels]:
+    """A row for each distinct one, in lexicographic order of their values, and the place of each row (n,) among them.
+
+    More than ``most`` rows that are known to differ (some column never repeats) are left as they are.
+    """
+    n = len(X)
+    if n > most and any((np.diff(np.sort(column)) > 0).all() for column in X.T):
+        return np.arange(n), np.arange(n)
+    order = np.lexsort(X.T[::-1])
+    new = np.zeros(n, dtype=bool)
+    new[0] = True
+    for column in X.T:
+        ordered = column[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
+    place = np.empty(n, dtype=np.intp)
+    place[order] = np.cumsum(new) - 1
+    return order[new], place
+
+
+# ---- merging -------------------------------------------------------------------------------------------------------
+
+
+def merged(
+    counts: Array, means: Array, scatters: Array | None, criterion: str, *, shrink: float = 1.0, native: bool | None = None
+) -> tuple[Labels, Array]:
+    """Merges (m-1,2) and costs (m-1,) of items with counts (m,), means (m,d) and scatters (m,d,d), None for points.
+
+    ``shrink`` is Fraley's alpha, the factor of ``t``. The items are measured so that ``t`` is one; ``units = t^(d-1)`` then
+    keeps the determinant's part in the criterion.
+    """
+    m, d = means.shape
+    if m == 1 or d == 0:
+        return np.array([(0, i) for i in range(1, m)], dtype=np.intp).reshape(-1, 2), np.zeros(m - 1)
+    if d == 1:
+        criterion = {"EEE": "EII", "VVV": "VII"}.get(criterion, criterion)
+    t = _mean_variance(counts, means, scatters)
+    scaled = np.ascontiguousarray((means - counts @ means / counts.sum()) / np.sqrt(t))
+    inner = None if scatters is None else np.ascontiguousarray(scatters / t)
+    units = float(np.exp(min((d - 1) * np.log(t), np.log(LARGEST_UNITS))))
+    if native is None:
+        native = extension is not None
+    if native:
+        merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
+        extension.agglomerate(np.ascontiguousarray(counts), scaled, inner, criterion, shrink, units, merges, costs)
+    else:
+        merges, costs = _Reference(counts, scaled, inner, criterion, shrink, units).run()
+    return merges.astype(np.intp, copy=False), costs * t if criterion in ("EII", "EEE") else costs
+
+
+def _mean_variance(counts: Array, means: Array, scatters: Array | None) -> float:
+    """Variance of the whole data, averaged over the coordinates."""
+    N, d = counts.sum(), means.shape[1]
+    inner = 0.0 if scatters is None else float(np.trace(scatters, axis1=1, axis2=2).sum())
+    return (float(counts @ ((means - counts @ means / N) ** 2).sum(axis=1)) + inner) / float(N * d)
+
+
+class _Reference:
+    """All costs of all pairs in a matrix, the smallest merged first: slow and obvious."""
+
+    def __init__(self, counts: Array, means: Array, scatters: Array | None, criterion: str, shrink: float, units: float) -> None:
+        m, d = means.shape
+        self.n, self.means, self.N = counts.copy(), means.copy(), counts.sum()
+        self.W = np.zeros((m, d, d)) if scatters is None else scatters.copy()
+        self.rank = np.full(m, 0 if scatters is None else d)
+        self.criterion, self.shrink, self.units = criterion, shrink, units
+
+    def run(self) -> tuple[Labels, Array]:
+        """Merges and costs."""
+        m = len(self.n)
+        alive = np.ones(m, dtype=bool)
+        cost = np.full((m, m), np.inf)
+        for i in range(m):
+            cost[i, :i] = self.costs(i, np.arange(i))
+        merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
+        for stage in range(m - 1):
+            i, j = self._first_of_the_cheapest(cost)
+            merges[stage], costs[stage] = (j, i), cost[i, j]
+            self._merge(j, i)
+            alive[i] = False
+            cost[i, :], cost[:, i] = np.inf, np.inf
+            for k in np.flatnonzero(alive).tolist() if self.criterion == "EEE" else [j]:
+                others = np.flatnonzero(alive & (np.arange(m) != k))
+                cost[np.maximum(k, others), np.minimum(k, others)] = self.costs(k, others)
+        return merges, costs
+
+    def costs(self, i: int, others: Labels) -> Array:
+        """By how much the criterion rises when cluster i is merged with each of the others."""
+        n = self.n[i] + self.n[others]
+        v = self.means[others] - self.means[i]
+        gain = (self.n[i] * self.n[others] / n)[:, None, None] * v[:, :, None] * v[:, None, :]
+        if self.criterion == "EII":
+            return _trace(gain)
+        if self.criterion == "EEE":
+            pooled = self.W.sum(axis=0)
+            metric = self.units * adjugate(pooled / self.N) + np.eye(len(pooled))
+            return np.asarray(np.einsum("kij,ij->k", gain, metric) / self.N)
+        rank = self.rank[i] + self.rank[others] + 1
+        after = self.part(n, self.W[i] + self.W[others] + gain, rank)
+        before = [self.part(self.n[k], self.W[k], self.rank[k]) for k in (others, [i])]
+        return np.asarray(after - before[0] - before[1])
+
+    def part(self, n: Array, W: Array, rank: Labels) -> Array:
+        """What clusters contribute to the criterion VII or VVV (k,); a scatter of too small a rank has no volume."""
+        det = np.where(rank < W.shape[1], 0.0, determinant(W / n[:, None, None])) if self.criterion == "VVV" else 0.0
+        return np.asarray(n * np.log(self.units * det + (_trace(W) + self.shrink) / n))
+
+    def _merge(self, a: int, b: int) -> None:
+        """Cluster b into a."""
+        n = self.n[a] + self.n[b]
+        v = self.means[b] - self.means[a]
+        self.W[a] += self.W[b] + self.n[a] * self.n[b] / n * np.outer(v, v)
+        self.W[b] = 0.0
+        self.means[a] = (self.n[a] * self.means[a] + self.n[b] * self.means[b]) / n
+        self.rank[a] = min(self.rank[a] + self.rank[b] + 1, len(v))
+        self.n[a] = n
+
+    def _first_of_the_cheapest(self, cost: Array) -> tuple[int, int]:
+        """Of all pairs that cost no more than rounding above the least, the one with the highest items."""
+        i, j = np.unravel_index(cost.argmin(), cost.shape)
+        rows, columns = np.nonzero(cost <= cost[i, j] + self._rounding(int(i), int(j), float(cost[i, j])))
+        last = np.lexsort((columns, rows))[-1]
+        return int(rows[last]), int(columns[last])
+
+    def _rounding(self, i: int, j: int, least: float) -> float:
+        if self.criterion in ("EII", "EEE"):
+            return 1e-10 * least
+        both = [i, j]
+        parts = self.part(self.n[both], self.W[both], self.rank[both])
+        return float(1e-14 * (abs(least) + 2.0 * np.abs(parts).sum() + self.n[both].sum()))
+
+
+def _trace(W: Array) -> Array:
+    return np.asarray(np.trace(W, axis1=1, axis2=2))
+
+
+def determinant(S: Array) -> Array:
+    """Determinants (k,) of positive semi-definite matrices (k,d,d) by elimination; 0 where a pivot is no more than rounding."""
+    S, det, diagonal = S.copy(), np.ones(len(S)), np.einsum("kii->ki", S).copy()
+    for i in range(S.shape[1]):
+        pivot = np.where(S[:, i, i] > FLAT_PIVOT * diagonal[:, i], S[:, i, i], 0.0)
+        det *= pivot
+        factor = S[:, i + 1 :, i] / np.where(pivot > 0, pivot, np.inf)[:, None]
+        S[:, i + 1 :, i + 1 :] -= factor[:, :, None] * S[:, None, i, i + 1 :]
+    return det
+
+
+def adjugate(S: Array) -> Array:
+    """``det(S) S^-1`` of a positive semi-definite matrix (d,d), also where that is singular."""
+    values, vectors = np.linalg.eigh(S)
+    values = np.maximum(values, 0.0)
+    others = np.array([np.delete(values, i).prod() for i in range(len(values))])
+    return np.asarray((vectors * others) @ vectors.T)

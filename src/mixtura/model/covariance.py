@@ -1,0 +1,216 @@
+"""The three stored forms of K covariance matrices. Fourteen families, three forms: backends see only these.
+
+Each form holds one array whose first axis is K long, or 1 long when all components share the covariance. The common
+interface is ``log_det (K)``, ``squared_distances``, ``dense() (K,d,d)``, ``select`` and ``marginal``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from scipy.linalg.lapack import dtrtri
+
+from mixtura.base.arrays import Array, Labels, symmetric
+from mixtura.base.errors import CollapseError
+from mixtura.base.extension import extension
+
+MANY_COLUMNS = 200
+"""From here on LAPACK's blocked factors are several times as fast as the plain loops in C++."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spherical:
+    """``variance * identity``. ``values (K or 1,)``."""
+
+    values: Array
+    n_components: int
+    n_features: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return len(self.values) < self.n_components
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        return np.broadcast_to(self.n_features * np.log(self.values), self.n_components)
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Reciprocal standard deviations (K or 1,)."""
+        return np.asarray(1.0 / np.sqrt(self.values))
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred * self.whitener[k if not self.shared else 0])
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        values = np.broadcast_to(self.values, self.n_components)
+        return np.asarray(values[:, None, None] * np.eye(self.n_features))
+
+    def select(self, components: Labels) -> Spherical:
+        """The covariances of some components, in the order given."""
+        values = self.values if self.values.shape[0] == 1 else self.values[components]
+        return Spherical(values, len(components), self.n_features)
+
+    def marginal(self, columns: Labels) -> Spherical:
+        """The covariances of some columns."""
+        return Spherical(self.values, self.n_components, len(columns))
+
+
+@dataclass(frozen=True, eq=False)
+class Diagonal:
+    """Axis-parallel ellipsoids. ``values (K or 1, d)`` are variances."""
+
+    values: Array
+    n_components: int
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.values.shape[1])
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return len(self.values) < self.n_components
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        return np.broadcast_to(np.log(self.values).sum(axis=1), self.n_components)
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Reciprocal standard deviations (K or 1, d)."""
+        return np.asarray(1.0 / np.sqrt(self.values))
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred * self.whitener[k if not self.shared else 0])
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        values = np.broadcast_to(self.values, (self.n_components, self.n_features))
+        return np.asarray(values[:, :, None] * np.eye(self.n_features))
+
+    def select(self, components: Labels) -> Diagonal:
+        """The covariances of some components, in the order given."""
+        values = self.values if self.values.shape[0] == 1 else self.values[components]
+        return Diagonal(values, len(components))
+
+    def marginal(self, columns: Labels) -> Diagonal:
+        """The covariances of some columns."""
+        return Diagonal(self.values[:, columns], self.n_components)
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite.
+
+    ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step goes on.
+    """
+
+    values: Array
+    n_components: int
+    axes: Array | None = None
+
+    @classmethod
+    def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
+        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit for bit."""
+        inverses = np.stack([triangular_inverse(w) for w in whitener])
+        form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
+        form.__dict__["whitener"] = whitener
+        return form
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.values.shape[1])
+
+    @property
+    def shared(self) -> bool:
+        """Whether one covariance serves all components."""
+        return len(self.values) < self.n_components
+
+    @cached_property
+    def whitener(self) -> Array:
+        """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the Mahalanobis distance.
+
+        Raises
+        ------
+        CollapseError
+            When a matrix is not positive definite.
+        """
+        return _whiteners(self.values)
+
+    @cached_property
+    def log_det(self) -> Array:
+        """Log-determinants (K,)."""
+        own = -2.0 * np.log(np.diagonal(self.whitener, axis1=1, axis2=2)).sum(axis=1)
+        return own if len(own) == self.n_components else np.repeat(own, self.n_components)
+
+    def whiten(self, k: int, centred: Array) -> Array:
+        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        return np.asarray(centred @ self.whitener[k if not self.shared else 0].T)
+
+    def dense(self) -> Array:
+        """Full matrices (K,d,d)."""
+        return np.broadcast_to(self.values, (self.n_components, self.n_features, self.n_features))
+
+    def select(self, components: Labels) -> Dense:
+        """The covariances of some components, in the order given; whiteners go along unchanged."""
+        alone = self.values.shape[0] == 1
+        form = Dense(self.values if alone else self.values[components], len(components), self.axes)
+        if "whitener" in self.__dict__:
+            form.__dict__["whitener"] = self.whitener if alone else self.whitener[components]
+        return form
+
+    def marginal(self, columns: Labels) -> Dense:
+        """The covariances of some columns."""
+        return Dense(self.values[:, columns[:, None], columns], self.n_components)
+
+
+Covariance: TypeAlias = Spherical | Diagonal | Dense
+
+
+def along_axes(axes: Array, spreads: Array) -> Array:
+    """``D_k diag(spreads_k) D_k'`` (K,d,d), for axes (K,d,d), or (d,d) that all share, as columns, and variances (K,d)."""
+    return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
+
+
+def _whiteners(matrices: Array) -> Array:
+    """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular matrix."""
+    if extension is None or matrices.shape[1] >= MANY_COLUMNS:
+        return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
+    whiteners = np.empty(matrices.shape)
+    singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
+    if singular >= 0:
+        raise CollapseError(int(singular))
+    return whiteners
+
+
+def _cholesky(matrices: Array) -> Array:
+    """Lower Cholesky factors (K,d,d), or :class:`CollapseError` that names the first singular matrix."""
+    try:
+        return np.asarray(np.linalg.cholesky(matrices))
+    except np.linalg.LinAlgError:
+        if len(matrices) == 1:
+            raise CollapseError(0) from None
+    for k, matrix in enumerate(matrices):
+        try:
+            np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise CollapseError(k) from None
+    raise CollapseError(0)
+
+
+def triangular_inverse(factor: Array) -> Array:
+    """Inverse of a lower-triangular matrix; LAPACK leaves the zeros above the diagonal alone."""
+    inverse, _ = dtrtri(factor, lower=1)
+    return np.asarray(inverse)

@@ -1,0 +1,231 @@
+"""Moments: the one seam between an E-step and an M-step. They add up.
+
+For responsibilities ``r (m,K)``, row weights ``w (m)`` and rows ``x (m,d)`` the moments about fixed points ``a (K,d)`` are
+
+    counts_k = sum_i w_i r_ik
+    first_k  = sum_i w_i r_ik (x_i - a_k)
+    second_k = sum_i w_i r_ik (x_i - a_k)(x_i - a_k)'
+
+Taken about the current means (and not about zero) they lose no digits to an offset of the data, and because every block
+of rows uses the same points, the moments of a union are the sum of the moments (docs/decisions/0001).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Labels, Rows, symmetric
+from mixtura.base.errors import CollapseError
+
+
+class Scatter(Enum):
+    """How much of the second moments a family needs; each is a summary of every finer one."""
+
+    TRACE = "trace"  # (K,)      sum over the columns
+    DIAGONAL = "diagonal"  # (K,d)     one number per column
+    TOTAL = "total"  # (d,d)     pooled over the components
+    DENSE = "dense"  # (K,d,d)
+
+    def shape(self, K: int, d: int) -> tuple[int, ...]:
+        """Shape of the second moments of K components in d dimensions."""
+        return {"trace": (K,), "diagonal": (K, d), "total": (d, d), "dense": (K, d, d)}[self.value]
+
+    def of_vectors(self, weights: Array, vectors: Array) -> Array:
+        """``weights_k v_k v_k'`` for vectors (K,d), in this much detail."""
+        if self in (Scatter.TRACE, Scatter.DIAGONAL):
+            squares = weights[:, None] * vectors**2
+            return np.asarray(squares.sum(axis=1) if self is Scatter.TRACE else squares)
+        outer = weights[:, None, None] * vectors[:, :, None] * vectors[:, None, :]
+        return np.asarray(outer.sum(axis=0) if self is Scatter.TOTAL else outer)
+
+    def of_matrix(self, matrix: Array) -> Array:
+        """What of a matrix (d,d) one component keeps."""
+        return np.asarray({"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix))
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Weighted sums over rows, about fixed points, with the log-likelihood of the mixture that made them.
+
+    Attributes
+    ----------
+    about : (K, d)
+        The points the sums are taken about: the means of the E-step's mixture.
+    counts : (K,)
+        Sum of weighted responsibilities.
+    first : (K, d)
+    second : shape by ``kind``
+    kind : Scatter
+    log_likelihood : float
+        ``sum_i w_i log p(x_i)``; NaN when the responsibilities did not come from a mixture.
+    entropy : float
+        ``-sum_i w_i sum_k r_ik log r_ik``.
+    certainty : float
+        ``sum_i w_i log max_k r_ik`` (at most 0; 0 for hard labels).
+    """
+
+    about: Array
+    counts: Array
+    first: Array
+    second: Array
+    kind: Scatter
+    log_likelihood: float = 0.0
+    entropy: float = 0.0
+    certainty: float = 0.0
+
+    # ---- construction ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def zeros(cls, about: Array, kind: Scatter) -> Moments:
+        """The moments of no rows."""
+        K, d = about.shape
+        return cls(about, np.zeros(K), np.zeros((K, d)), np.zeros(kind.shape(K, d)), kind)
+
+    @classmethod
+    def of(cls, rows: Rows, responsibilities: Array, about: Array, kind: Scatter) -> Moments:
+        """Moments of a block of rows; ``responsibilities (m,K)`` have the row weights multiplied in."""
+        moments = cls.zeros(about, kind)
+        for k, r in enumerate(responsibilities.T):
+            moments._observe(k, rows, r)
+        return moments
+
+    @classmethod
+    def of_labels(cls, rows: Rows, labels: Labels, weights: Array | None, about: Array, kind: Scatter) -> Moments:
+        """Moments of a block of rows that belong to one component each."""
+        moments = cls.zeros(about, kind)
+        for k in np.unique(labels):
+            mine = labels == k
+            moments._observe(k, rows[mine], np.ones(mine.sum()) if weights is None else weights[mine])
+        return moments
+
+    def _observe(self, k: int, rows: Rows, r: Array) -> None:
+        """Add rows with weights ``r (m)`` to component k in place; only a constructor may call it."""
+        centred = rows.astype(np.float64) - self.about[k]
+        weighted = r[:, None] * centred
+        self.counts[k] += r.sum()
+        self.first[k] += weighted.sum(axis=0)
+        if self.kind is Scatter.TRACE:
+            self.second[k] += np.vdot(weighted, centred)
+        elif self.kind is Scatter.DIAGONAL:
+            self.second[k] += np.einsum("ij,ij->j", weighted, centred)
+        elif self.kind is Scatter.TOTAL:
+            self.second[...] += weighted.T @ centred
+        else:
+            self.second[k] += weighted.T @ centred
+
+    # ---- algebra -----------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Moments) -> Moments:
+        """The moments of the union of two disjoint sets of rows (both about the same points)."""
+        if self.kind is not other.kind or not np.array_equal(self.about, other.about):
+            raise ValueError("moments add up only about the same points and of the same kind")
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            first=self.first + other.first,
+            second=self.second + other.second,
+            log_likelihood=self.log_likelihood + other.log_likelihood,
+            entropy=self.entropy + other.entropy,
+            certainty=self.certainty + other.certainty,
+        )
+
+    def __mul__(self, rate: float) -> Moments:
+        """All sums times a number, as if every row weighed that much."""
+        return replace(
+            self,
+            counts=self.counts * rate,
+            first=self.first * rate,
+            second=self.second * rate,
+            log_likelihood=self.log_likelihood * rate,
+            entropy=self.entropy * rate,
+            certainty=self.certainty * rate,
+        )
+
+    def taken_about(self, about: Array) -> Moments:
+        """The same rows' moments about other points ``(K,d)``, near enough that the shift costs no digits."""
+        s = self.about - about
+        first = self.first + self.counts[:, None] * s
+        if self.kind in _MATRICES:
+            cross = self.first[:, :, None] * s[:, None, :]
+            change = cross + np.swapaxes(cross, 1, 2) + self.counts[:, None, None] * s[:, :, None] * s[:, None, :]
+            second = self.second + (change if self.kind is Scatter.DENSE else change.sum(axis=0))
+        else:
+            change = 2.0 * self.first * s + self.counts[:, None] * s * s
+            second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
+        return replace(self, about=about, first=first, second=second)
+
+    def with_sums(self, counts: Array, first: Array, second: Array) -> Moments:
+        """Moments about the same points with other sums; matrices are made symmetric.
+
+        Raises
+        ------
+        CollapseError
+            Where a count is negative: a component that is all but empty has no deviation to either side.
+        """
+        if (counts < 0).any():
+            raise CollapseError(int(counts.argmin()))
+        return replace(self, counts=counts, first=first, second=symmetric(second) if self.kind in _MATRICES else second)
+
+    def summarised(self, kind: Scatter) -> Moments:
+        """The same moments with coarser second moments, so that one start serves every family."""
+        if kind is self.kind:
+            return self
+        if self.kind is Scatter.DENSE:
+            diagonal = np.einsum("kjj->kj", self.second)
+            coarse = {Scatter.TOTAL: self.second.sum(axis=0), Scatter.DIAGONAL: diagonal, Scatter.TRACE: diagonal.sum(axis=1)}
+            return replace(self, second=coarse[kind], kind=kind)
+        if self.kind is Scatter.DIAGONAL and kind is Scatter.TRACE:
+            return replace(self, second=self.second.sum(axis=1), kind=kind)
+        raise ValueError(f"second moments of kind {self.kind.value!r} do not contain {kind.value!r}")
+
+    # ---- what an M-step reads ----------------------------------------------------------------------------------
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return int(self.about.shape[0])
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.about.shape[1])
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of all weights: the number of rows when every weight is one."""
+        return float(self.counts.sum())
+
+    @cached_property
+    def weights(self) -> Array:
+        """Mixing proportions (K,), summing to one."""
+        return np.asarray(self.counts / self.counts.sum())
+
+    @cached_property
+    def shift(self) -> Array:
+        """From the old means to the new ones (K,d); zero for an empty component."""
+        filled = np.where(self.counts > 0, self.counts, 1.0)
+        return np.asarray(self.first / filled[:, None])
+
+    @cached_property
+    def means(self) -> Array:
+        """Weighted means (K,d); an empty component stays where it was."""
+        return np.asarray(self.about + self.shift)
+
+    @cached_property
+    def scatter(self) -> Array:
+        """Second moments about the new means, shaped as ``second``: diagonals never negative, matrices symmetric."""
+        moved = self.first[:, :, None] * self.shift[:, None, :] if self.kind in _MATRICES else self.first * self.shift
+        if self.kind is Scatter.DENSE:
+            return symmetric(self.second - moved)
+        if self.kind is Scatter.TOTAL:
+            return symmetric(self.second - moved.sum(axis=0))
+        if self.kind is Scatter.TRACE:
+            moved = moved.sum(axis=1)
+        return np.maximum(self.second - moved, 0.0)
+
+
+_MATRICES = (Scatter.DENSE, Scatter.TOTAL)

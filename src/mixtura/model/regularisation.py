@@ -1,0 +1,302 @@
+"""What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal proportions.
+
+An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free covariance. What regularises it
+is in the evidence before the family sees it, so a family is its law and nothing else. With ``S = W / n``
+
+    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite. The eigenvalues of S in the metric
+               of the floor are lifted to at least one: exact where the estimate is S itself, so the likelihood never falls, and
+               nothing changes while S is above the floor. By default the variance of rounding (:mod:`mixtura.data.recorded_step`)
+    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
+               the exact maximiser when a row's density is its average log density over the cloud, that is with each
+               component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
+               depends on the units by its nature
+    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.model.priors`); with a ridge,
+               ``(W + n ridge + scatter) / (n + rows)``
+    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Flags
+from mixtura.base.errors import CollapseError
+from mixtura.base.extension import extension
+from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, along_axes
+from mixtura.model.eigenvalue_ratio import truncated
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.priors import Prior
+
+RATIO_ROUNDING = 1e-9
+"""What rounding may add to a ratio of eigenvalues."""
+
+NEAR_RATIO = 1e-6
+
+FLOOR_ROUNDING = 1e-9
+"""What rounding may take off an eigenvalue that is held at the floor."""
+
+UNRESOLVED = 1e-15
+"""Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an M-step estimates F free covariances from: F = K, or 1 where all components share theirs.
+
+    Attributes
+    ----------
+    counts : (F,)
+        Rows, with those of a prior.
+    average : (F,), (F, d) or (F, d, d)
+        Scatter per row: the maximum-likelihood variances, were every covariance free.
+    n_components, n_features : int
+    lifted : bool
+        Whether the floor was reached.
+    """
+
+    counts: Array
+    average: Array
+    n_components: int
+    n_features: int
+    lifted: bool = False
+
+    def fit(self, covariance: Covariance) -> float:
+        """The M-step's objective ``-1/2 sum_k n_k (log det Sigma_k + tr(Sigma_k^-1 S_k))``."""
+        if isinstance(covariance, Dense):
+            traces = np.einsum("kij,kij->k", covariance.whitener @ self.average, covariance.whitener)
+        else:
+            ratios = self.average / covariance.values
+            traces = ratios.sum(axis=1) if ratios.ndim == 2 else self.n_features * ratios
+        return float(-0.5 * (self.counts * (covariance.log_det[: len(self.counts)] + traces)).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Regularisation:
+    """Everything that an M-step respects beside the rows, for one data set.
+
+    Attributes
+    ----------
+    floor : (d,)
+        Variances of the columns below which no covariance falls in any direction; 0 for none.
+    ridge : float
+        Added to every variance, in squared units of the data; 0 for none.
+    prior : Prior or None
+    eigenvalue_ratio : float or None
+        Largest over smallest eigenvalue, over all components.
+    equal_weights : bool
+        Whether all mixing proportions are ``1 / K``.
+    """
+
+    floor: Array
+    ridge: float = 0.0
+    prior: Prior | None = None
+    eigenvalue_ratio: float | None = None
+    equal_weights: bool = False
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether anything keeps a covariance from zero in every direction."""
+        return bool((self.floor > 0).all())
+
+    # ---- weights and means -------------------------------------------------------------------------------------
+
+    def weights(self, moments: Moments) -> Array:
+        """Mixing proportions (K,)."""
+        return np.full(moments.n_components, 1.0 / moments.n_components) if self.equal_weights else moments.weights
+
+    def means(self, moments: Moments) -> Array:
+        """Means (K,d), drawn to the prior's."""
+        if self.prior is None or self.prior.shrinkage == 0:
+            return moments.means
+        pull = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
+        return np.asarray(moments.means + pull[:, None] * (self.prior.mean - moments.means))
+
+    # ---- evidence for the covariances --------------------------------------------------------------------------
+
+    def evidence(self, moments: Moments, shared: bool) -> Evidence:
+        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one covariance serves all."""
+        kind, K, d = moments.kind, moments.n_components, moments.n_features
+        scatter, counts = moments.scatter, moments.counts
+        if self.prior is not None and self.prior.shrinkage > 0:
+            pull = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
+            scatter = scatter + kind.of_vectors(pull, moments.means - self.prior.mean)
+        if shared:
+            scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
+            counts = np.array([moments.total])
+        seen = counts
+        if self.prior is not None:
+            scatter = scatter + kind.of_matrix(self.prior.scatter)
+            counts = counts + self.prior.rows
+        shape = (-1, *[1] * (scatter.ndim - 1))
+        average = _ratio(scatter, counts.reshape(shape) * (d if kind is Scatter.TRACE else 1))
+        if self.ridge:  # rows are small clouds, those of a prior are not
+            share = np.divide(seen, counts, out=np.ones_like(counts), where=counts > 0).reshape(shape)
+            average = average + self.ridge * share * (1.0 if average.ndim < 3 else np.eye(d))
+        return self._lifted(Evidence(counts, average, K, d))
+
+    def _lifted(self, evidence: Evidence) -> Evidence:
+        """The evidence with no direction below the floor."""
+        if not self.has_floor or self._held_by_the_prior(evidence):
+            return evidence
+        average = evidence.average
+        if average.ndim == 3:
+            raised = _eigenvalues_above(average, self.floor)
+        else:
+            raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
+        return evidence if raised is average or np.array_equal(raised, average) else replace(evidence, average=raised, lifted=True)
+
+    def _held_by_the_prior(self, evidence: Evidence) -> bool:
+        """Whether full scatter is above the floor by the prior alone, so that nobody needs to look."""
+        columns = None if self.prior is None or evidence.average.ndim < 3 else self.prior.columns
+        return columns is not None and bool((columns > evidence.counts.max() * self.floor).all())
+
+    def bounded(self, evidence: Evidence) -> Evidence:
+        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate is the average itself."""
+        if self.eigenvalue_ratio is None:
+            return evidence
+        if evidence.average.ndim < 3:
+            spreads = truncated(evidence.average.reshape(len(evidence.counts), -1), evidence.counts, self.eigenvalue_ratio)
+            return replace(evidence, average=spreads.reshape(evidence.average.shape))
+        values, vectors = np.linalg.eigh(evidence.average)
+        cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
+        return replace(evidence, average=along_axes(vectors, cut))
+
+    def allows(self, covariance: Covariance) -> bool:
+        """Whether a covariance keeps the ratio; one that was given, or fitted without it, may not."""
+        return self.eigenvalue_ratio is None or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
+
+    def at_the_ratio(self, covariance: Covariance) -> bool:
+        """Whether the bound on the ratio holds the covariance back."""
+        return self.eigenvalue_ratio is not None and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
+
+    def check(self, covariance: Covariance) -> Covariance:
+        """The covariance as it is, or a collapse where nothing kept it from zero.
+
+        Raises
+        ------
+        CollapseError
+            Names the first component whose covariance is singular or not a number.
+        """
+        values = covariance.values
+        sound = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if isinstance(covariance, Dense):
+            if not self.has_floor or not sound.all():
+                sound &= np.array([_resolved(matrix) for matrix in values])
+        else:
+            sound &= (values > 0).reshape(len(values), -1).all(axis=1)
+        if not sound.all():
+            raise CollapseError(int(np.argmin(sound)))
+        return covariance
+
+    # ---- the objective that an M-step with this regularisation raises -------------------------------------------
+
+    def penalty(self, mixture: Mixture) -> float:
+        """What is added to the log-likelihood: 0 without a prior."""
+        return 0.0 if self.prior is None else self.prior.penalty(mixture.means, mixture.covariance)
+
+    def tilted(self, mixture: Mixture) -> Mixture:
+        """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do not sum to one."""
+        if self.ridge == 0:
+            return mixture
+        covariance = mixture.covariance
+        forms = covariance.values.shape[0]
+        identity = np.eye(mixture.n_features)
+        traces = np.array([(covariance.whiten(k, identity) ** 2).sum() for k in range(forms)])
+        weights = mixture.weights * np.maximum(np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny)
+        return Mixture(weights, mixture.means, covariance)
+
+    def is_below_floor(self, covariance: Covariance) -> bool:
+        """Whether some direction of a covariance lies below the floor, beyond rounding."""
+        return self.has_floor and bool(below(covariance, np.full(len(covariance.values), 1.0 - FLOOR_ROUNDING), self.floor).any())
+
+    # ---- the smallest directions, in units of the data ----------------------------------------------------------
+
+    def floor_reached(self, covariance: Covariance, margin: float) -> Flags:
+        """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor.
+
+        A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
+        """
+        forms = len(covariance.values)
+        near = below(covariance, np.full(forms, margin), self.floor)
+        if self.ridge > 0:
+            near = near | below(covariance, np.full(forms, (1.0 + 1.0 / margin) * self.ridge), np.ones_like(self.floor))
+        return near
+
+
+def _ratio_of(covariance: Covariance) -> float:
+    """The largest eigenvalue of all components over the smallest."""
+    values = covariance.values
+    spreads = np.linalg.eigvalsh(values) if isinstance(covariance, Dense) else values
+    return float(spreads.max() / spreads.min()) if spreads.min() > 0 else float("inf")
+
+
+def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
+    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its free covariance."""
+    if isinstance(covariance, Dense):
+        low = np.zeros(len(bounds), dtype=bool)
+        at = _first_below(covariance.values, scale, bounds)
+        while at >= 0:
+            low[at] = True
+            rest = _first_below(covariance.values[at + 1 :], scale, bounds[at + 1 :])
+            at = at + 1 + rest if rest >= 0 else -1
+    else:
+        with np.errstate(divide="ignore"):  # where there is no floor, nothing is on it
+            variances = covariance.values.reshape(len(covariance.values), -1) / scale
+        low = np.asarray((variances <= bounds[:, None]).any(axis=1))
+    return np.asarray(np.broadcast_to(low, covariance.n_components))
+
+
+def scaled_variances(covariance: Covariance, scale: Array) -> Array:
+    """Eigenvalues (K,d), ascending, of the covariances in units of ``scale``."""
+    if isinstance(covariance, Dense):
+        root = np.sqrt(scale)
+        values = np.linalg.eigvalsh(covariance.values / np.outer(root, root))
+    else:
+        variances = covariance.values if covariance.values.ndim == 2 else np.repeat(covariance.values[:, None], len(scale), 1)
+        values = np.sort(variances / scale, axis=1)
+    return np.broadcast_to(values, (covariance.n_components, len(scale)))
+
+
+def _ratio(sums: Array, counts: Array) -> Array:
+    """``sums / counts``, with 0 for an empty component."""
+    return np.divide(sums, counts, out=np.zeros_like(sums), where=counts > 0)
+
+
+def _resolved(matrix: Array) -> bool:
+    """Whether a matrix is positive definite beyond rounding, whatever its units."""
+    own = np.diag(matrix)
+    return bool(np.isfinite(matrix).all() and (own > 0).all() and _exceeds(UNRESOLVED * len(own), matrix, own))
+
+
+def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
+    """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor: one Cholesky, no eigenvalues."""
+    return _first_below(matrix[None], scale, np.array([floor])) < 0
+
+
+def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
+    """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,); -1 where there is none."""
+    if extension is not None and len(scale) < MANY_COLUMNS:
+        return int(extension.first_below(np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds))
+    for k, matrix in enumerate(matrices):
+        try:
+            np.linalg.cholesky(matrix - bounds[k] * np.diag(scale))
+        except np.linalg.LinAlgError:
+            return k
+    return -1
+
+
+def _eigenvalues_above(matrices: Array, floor: Array) -> Array:
+    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` lifted to one; untouched when above it."""
+    if _first_below(matrices, floor, np.ones(len(matrices))) < 0:
+        return matrices
+    root = np.sqrt(floor)
+    units = np.outer(root, root)
+    lifted = matrices.copy()
+    for k, matrix in enumerate(matrices):
+        if not _exceeds(1.0, matrix, floor):
+            values, vectors = np.linalg.eigh(matrix / units)
+            lifted[k] = (vectors * np.maximum(values, 1.0)) @ vectors.T * units
+    return lifted

@@ -1,0 +1,85 @@
+"""What the module of the points (``web/static/scatter.js``) is told: columns from 0 to 1, memberships, colours, ellipses.
+
+A page, a report and a notebook tell it the same things, so they are made in one place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixtura.base.arrays import Array
+from mixtura.model.mixture import Mixture
+from mixtura.model.outlines import intervals, outlines
+from mixtura.plots import component_colours
+
+MODULE = Path(__file__).parents[1] / "web" / "static" / "scatter.js"
+"""The module itself."""
+
+LEVELS = (0.5, 0.95)
+"""The share of a component that each of its ellipses holds."""
+
+SPREAD = "spread at random"
+"""The second axis of a table with one column: it only keeps the points apart."""
+
+Axis = dict[str, Any]
+
+
+def axis(name: str, values: Array) -> tuple[bytes, Axis]:
+    """A column from 0 (its smallest value) to 1 (its largest), n float32, so that these are enough whatever its offset is.
+
+    Examples
+    --------
+    >>> data, limits = axis("height", np.array([1e9 + 1, 1e9, 1e9 + 4]))
+    >>> np.frombuffer(data, "<f4").tolist(), limits["high"] - limits["low"]
+    ([0.25, 0.0, 1.0], 4.0)
+    """
+    low, high = float(values.min()), float(values.max())
+    high = high if high > low else low + 1.0
+    return bytes(((values - low) / (high - low)).astype("<f4").tobytes()), {"name": name, "low": low, "high": high}
+
+
+def spread(n: int) -> tuple[bytes, Axis]:
+    """The second axis of ``n`` rows that have one column."""
+    places = np.random.default_rng(0).uniform(0.1, 0.9, n)
+    return bytes(places.astype("<f4").tobytes()), {"name": SPREAD, "low": 0.0, "high": 1.0}
+
+
+def colours(n_components: int) -> list[list[int]]:
+    """The same colours as in every other picture, 0 to 255."""
+    return [[int(value) for value in row] for row in np.rint(255.0 * component_colours(n_components))]
+
+
+def certainty(memberships: Array) -> bytes:
+    """The largest membership of each row, n float32."""
+    return bytes(memberships.max(axis=1).astype("<f4").tobytes())
+
+
+def hues(memberships: Array) -> bytes:
+    """Memberships in 255ths (n, K), for colours."""
+    return bytes(np.rint(255.0 * memberships).astype(np.uint8).tobytes())
+
+
+def shares(memberships: Array) -> bytes:
+    """Memberships in 65535ths (n, K), to be read as numbers."""
+    return bytes(np.rint(65535.0 * memberships).astype("<u2").tobytes())
+
+
+def centres(mixture: Mixture, columns: tuple[int, int]) -> Array:
+    """Where the means are (K, 2); with one column half way up."""
+    if mixture.n_features == 1:
+        return np.stack([mixture.means[:, 0], np.full(mixture.n_components, 0.5)], axis=1)
+    return np.asarray(mixture.means[:, list(columns)])
+
+
+def frames(mixture: Mixture, columns: tuple[int, int]) -> list[Array]:
+    """The ellipses of all components, level by level; with one column frames about the intervals that hold as much."""
+    if mixture.n_features == 1:
+        return [_boxes(intervals(mixture, 0, level)) for level in LEVELS]
+    return [outlines(mixture, columns, level) for level in LEVELS]
+
+
+def _boxes(ranges: Array) -> Array:
+    return np.array([[[a, 0.05], [b, 0.05], [b, 0.95], [a, 0.95], [a, 0.05]] for a, b in ranges])

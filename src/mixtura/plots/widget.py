@@ -1,0 +1,109 @@
+"""The scatter of ``mixtura explore`` as a notebook widget: points in blended colours, ellipses, and the row that is clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura.base.arrays import Rows
+from mixtura.base.errors import MissingExtraError
+from mixtura.base.masked import refuse_masked
+from mixtura.plots import canvas
+from mixtura.plots.subject import mixture_of, names_of
+
+try:
+    import anywidget
+    import traitlets
+except ImportError:
+    raise MissingExtraError(
+        "mixtura.plots.widget needs anywidget, which is not installed. Run: pip install 'mixtura[notebook]'"
+    ) from None
+
+
+class ScatterWidget(anywidget.AnyWidget):
+    """What :func:`scatter` makes: ``selected`` is i where the row X[i] was clicked last, -1 at first; set it to mark a row.
+
+    ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
+    """
+
+    _esm = canvas.MODULE.read_text(encoding="utf-8")
+
+    x = traitlets.Bytes().tag(sync=True)
+    y = traitlets.Bytes().tag(sync=True)
+    x_axis = traitlets.Dict().tag(sync=True)
+    y_axis = traitlets.Dict().tag(sync=True)
+    memberships = traitlets.Bytes().tag(sync=True)
+    shares = traitlets.Bytes().tag(sync=True)
+    certainty = traitlets.Bytes().tag(sync=True)
+    colours: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    centres: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    ellipses: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    threshold = traitlets.Float(0.0).tag(sync=True)
+    selected = traitlets.Int(-1).tag(sync=True)
+    title = traitlets.Unicode("").tag(sync=True)
+    plain = traitlets.Bool(False).tag(sync=True)
+    in_python = traitlets.Bool(True).tag(sync=True)
+    word = traitlets.Unicode("component").tag(sync=True)
+
+
+def scatter(
+    result: Any, X: ArrayLike, *, columns: Sequence[str] | None = None, shown: tuple[int, int] = (0, 1), threshold: float = 0.0
+) -> ScatterWidget:
+    """Two columns of the rows under a mixture, for a notebook.
+
+    Parameters
+    ----------
+    result : fitted estimator or selector, FitResult, Selection or Mixture
+    X : (n, d)
+        At least two columns; the points go to the browser as 32-bit numbers.
+    columns : d names, optional
+        Those of a data frame by default.
+    shown : two of the columns, by their places
+    threshold : float
+        Rows whose largest membership is smaller are grey.
+
+    Raises
+    ------
+    ValueError
+        Where X has other columns than the mixture, or there are not two to show.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mixtura import GaussianMixture
+    >>> X = np.random.default_rng(0).standard_normal((50, 2))
+    >>> scatter(GaussianMixture(random_state=0).fit(X), X, columns=["height", "weight"]).x_axis["name"]
+    'height'
+    """
+    refuse_masked("X", X)
+    mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
+    _check(rows, mixture.n_features, shown)
+    names = names_of(result, X, columns, mixture.n_features)
+    memberships = mixture.posterior(rows)
+    (x, x_axis), (y, y_axis) = (canvas.axis(names[j], rows[:, j]) for j in shown)
+    return ScatterWidget(
+        x=x,
+        y=y,
+        x_axis=x_axis,
+        y_axis=y_axis,
+        memberships=canvas.hues(memberships),
+        shares=canvas.shares(memberships),
+        certainty=canvas.certainty(memberships),
+        colours=canvas.colours(mixture.n_components),
+        centres=canvas.centres(mixture, shown).tolist(),
+        ellipses=[level.tolist() for level in canvas.frames(mixture, shown)],
+        threshold=threshold,
+        title=f"{len(rows)} points, {names[shown[1]]} over {names[shown[0]]}, {mixture.n_components} components",
+    )
+
+
+def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
+    if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or not np.isfinite(rows).all():
+        raise ValueError(
+            f"X must hold finite numbers in the {d} columns of the mixture, but has shape {rows.shape}. Pass its data."
+        )
+    if len(set(shown)) != 2 or not all(0 <= j < d for j in shown):
+        raise ValueError(f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A scatter needs two.")

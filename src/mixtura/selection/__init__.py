@@ -1,0 +1,1 @@
+"""Which family and how many components: the race, criteria over a grid, merging, tests."""

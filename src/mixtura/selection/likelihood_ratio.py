@@ -1,0 +1,507 @@
+"""Is one more component worth it? The likelihood ratio of K against K + 1 components, with its distribution simulated.
+
+The usual chi-squared distribution does not hold here, because under K components the parameters of the one that is too many
+are not determined. So data sets are drawn from the fit with K components, and each is treated exactly as the data were
+(McLachlan 1987):
+
+    T   = 2 (log L_{K+1} - log L_K)                     on the data
+    T_b = the same on data set b, b = 1 .. B
+    p   = (1 + #{b : T_b >= T}) / (1 + B)
+
+Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on spurious components,
+which never count; and drawn values are rounded to the resolution of the column they stand for, because on recorded data a
+component can sit on repeated values. A mixture with K components is one with K + 1, of which two are copies; so no T is negative.
+With equal proportions, a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws alike.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import isfinite, nan
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from mixtura.base.arrays import Array
+from mixtura.base.errors import CollapseError, DataError, DataWarning
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.data.survey import Survey
+from mixtura.em.em import Start
+from mixtura.em.stopping import REMAINING, RemainingGain
+from mixtura.families import family_named
+from mixtura.inference.resamples import are_counts, replicates, weights_of
+from mixtura.initialise.initialisers import Initialiser
+from mixtura.inputs import validation as door
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Family
+from mixtura.model.results import FitResult, StopReason
+from mixtura.search import search
+from mixtura.search.multistart import draw_starts, usual_starts
+from mixtura.search.runs import Plan
+from mixtura.sources import ArraySource
+
+HALF_APART = 0.7
+"""The two halves of a split component stand this many standard deviations from its mean along its longest axis."""
+
+USUAL_REPLICATES = 199
+USUAL_STARTS = 4
+
+
+# ---- results -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class LikelihoodRatioTest:
+    """The test of K against K + 1 components.
+
+    Attributes
+    ----------
+    family : str
+    n_components : int
+        K, the hypothesis.
+    statistic : float
+        ``2 (log L_{K+1} - log L_K)``, at least 0; NaN where K components cannot be fitted soundly.
+    replicates : (B,)
+        The statistic of each simulated data set, in the order of their seeds.
+    n_failed : int
+        Simulated data sets on which no sound fit with K components was found; they do not count.
+    interrupted : bool
+        Whether Ctrl-C ended it with fewer replicates than asked for.
+    reason : str
+        Why there is no statistic; else empty.
+    """
+
+    family: str
+    n_components: int
+    statistic: float
+    replicates: Array
+    n_failed: int = 0
+    interrupted: bool = False
+    reason: str = ""
+
+    @property
+    def p_value(self) -> float:
+        """``(1 + #{T_b >= T}) / (1 + B)``: never 0; NaN without a statistic or replicates."""
+        if not isfinite(self.statistic) or not len(self.replicates):
+            return nan
+        return float((1 + np.count_nonzero(self.replicates >= self.statistic)) / (1 + len(self.replicates)))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the p-value, from the number of replicates."""
+        p = self.p_value
+        return float(np.sqrt(p * (1 - p) / len(self.replicates))) if isfinite(p) else nan
+
+    @property
+    def caveat(self) -> str:
+        """Why the statistic is 0, where it is; else empty."""
+        K = self.n_components
+        if self.statistic != 0.0:
+            return ""
+        return (
+            f"The ratio of 0 means that from the starts of this test no sound fit with {K + 1} components was found that is "
+            f"likelier than {K}; more starts may find one."
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The outcome for a person."""
+        K = self.n_components
+        name = f"{self.family}, {K} against {K + 1} components"
+        if not isfinite(self.p_value):
+            return f"{name}: no test, because {self.reason or 'it was interrupted before the first replicate'}."
+        cut = " (interrupted)" if self.interrupted else ""
+        lost = f", {self.n_failed} without a sound fit left out" if self.n_failed else ""
+        drawn = f"{len(self.replicates)} replicates{cut}{lost}"
+        return f"{name}: 2 log likelihood ratio {self.statistic:.2f}, p = {self.p_value:.3g} from {drawn}."
+
+
+@dataclass(frozen=True, eq=False)
+class SequentialTest:
+    """Tests for K = 1, 2, ... until one does not reject.
+
+    Attributes
+    ----------
+    tests : tuple of LikelihoodRatioTest
+    level : float
+    """
+
+    tests: tuple[LikelihoodRatioTest, ...]
+    level: float
+
+    @property
+    def n_components(self) -> int:
+        """The first K that is not rejected; one more than the last one tested where all are."""
+        last = self.tests[-1]
+        return last.n_components + bool(last.p_value <= self.level)
+
+    @property
+    def sentence(self) -> str:
+        """The outcome for a person."""
+        last = self.tests[-1]
+        if last.interrupted or not isfinite(last.p_value):
+            return f"The tests stop at {last.n_components} components without an answer: {last.sentence}"
+        found = f"{self.n_components} component{'s' * (self.n_components > 1)}"
+        if last.p_value <= self.level:
+            return f"At least {found}: each smaller number tested is rejected at level {self.level:g}. Test more of them."
+        why = f" {last.caveat}" if last.caveat else ""
+        return f"{found}: not rejected at level {self.level:g} (p = {last.p_value:.3g}), each smaller number tested is.{why}"
+
+    def rows(self) -> list[dict[str, object]]:
+        """The table: one row per test."""
+        return [
+            {
+                "family": test.family,
+                "n_components": test.n_components,
+                "against": test.n_components + 1,
+                "statistic": test.statistic,
+                "p_value": test.p_value,
+                "replicates": len(test.replicates),
+                "failed": test.n_failed,
+                "reason": test.reason,
+            }
+            for test in self.tests
+        ]
+
+
+OnReplicate = Callable[[int, int], None]
+"""Called with K and the number of replicates that are done."""
+
+
+# ---- the test ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one data set is treated: the data and every replicate alike."""
+
+    family: Family
+    initialisers: Sequence[Initialiser]
+    plan: Plan
+    constraints: door.Constraints
+
+
+@underflow_is_nought
+def likelihood_ratio_test(
+    X: Any,
+    n_components: int,
+    covariance_type: str = "full",
+    *,
+    sample_weight: Any = None,
+    n_replicates: int = USUAL_REPLICATES,
+    n_starts: int = USUAL_STARTS,
+    reg_covar: float | None = None,
+    prior: Any = None,
+    eigenvalue_ratio: float | None = None,
+    equal_weights: bool = False,
+    random_state: Any = None,
+    n_threads: int | None = None,
+    backend: str = "auto",
+    on_replicate: OnReplicate | None = None,
+) -> LikelihoodRatioTest:
+    """Test K components against K + 1 by the parametric bootstrap (McLachlan 1987).
+
+    Parameters
+    ----------
+    X : (n, d)
+    n_components : int
+        K.
+    covariance_type : str
+        A family, as in :class:`mixtura.GaussianMixture`.
+    sample_weight : (n,), optional
+        Frequencies: whole numbers.
+    n_replicates : int, default=199
+        B. The smallest p-value is ``1 / (1 + B)``.
+    n_starts : int, default=4
+        Starts of each fit beside the warm ones: K is started at the true parameters of a replicate, K + 1 where each component
+        of the K fitted is split in two.
+    reg_covar, prior, eigenvalue_ratio, equal_weights, random_state, n_threads, backend
+        As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result. The statistic is of
+        log-likelihoods, without what a prior adds.
+    on_replicate : callable, optional
+        Called with K and the number of replicates done, for a progress bar.
+
+    Returns
+    -------
+    LikelihoodRatioTest
+        Ctrl-C keeps the replicates that are done, and the test says so.
+
+    Raises
+    ------
+    ValueError, DataError
+        Parameters or data that cannot be used, in words; weights that are not whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
+    >>> likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, n_threads=1, random_state=0).p_value
+    0.05
+    """
+    tests = sequential_likelihood_ratio_test(
+        X,
+        n_components,
+        covariance_type,
+        first=n_components,
+        sample_weight=sample_weight,
+        n_replicates=n_replicates,
+        n_starts=n_starts,
+        reg_covar=reg_covar,
+        prior=prior,
+        eigenvalue_ratio=eigenvalue_ratio,
+        equal_weights=equal_weights,
+        random_state=random_state,
+        n_threads=n_threads,
+        backend=backend,
+        on_replicate=on_replicate,
+    )
+    return tests.tests[0]
+
+
+@underflow_is_nought
+def sequential_likelihood_ratio_test(
+    X: Any,
+    most: int = 9,
+    covariance_type: str = "full",
+    *,
+    first: int = 1,
+    level: float = 0.05,
+    sample_weight: Any = None,
+    n_replicates: int = USUAL_REPLICATES,
+    n_starts: int = USUAL_STARTS,
+    reg_covar: float | None = None,
+    prior: Any = None,
+    eigenvalue_ratio: float | None = None,
+    equal_weights: bool = False,
+    random_state: Any = None,
+    n_threads: int | None = None,
+    backend: str = "auto",
+    on_replicate: OnReplicate | None = None,
+    on_test: Callable[[LikelihoodRatioTest], None] | None = None,
+) -> SequentialTest:
+    """Test 1 against 2 components, 2 against 3, and so on, until a test does not reject at ``level`` or K reaches ``most``.
+
+    Parameters are those of :func:`likelihood_ratio_test`; ``on_test`` is called with each test when it is done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
+    >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_starts=1, n_threads=1, random_state=0).n_components
+    2
+    """
+    door.check_count("n_components", first, 1)
+    door.check_count("most", most, first)
+    door.check_count("n_replicates", n_replicates, 1)
+    door.check_count("n_starts", n_starts, 1)
+    door.check_count("n_threads", n_threads, 1, optional=True)
+    door.check_size("reg_covar", reg_covar)
+    family = family_named(covariance_type)
+    rows = door.rows_of(BaseEstimator(), X, fitting=True)
+    survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), backend, n_threads)
+    if not are_counts(weights_of(survey)):
+        raise ValueError(
+            "sample_weight must be whole numbers here (copies of rows), but fractions came: drawing data sets from a fit says "
+            "nothing about a survey's design. Leave the weights out, or choose K with a criterion and sample_size='effective'."
+        )
+    constraints = door.constraints_of(
+        SimpleNamespace(reg_covar=reg_covar, prior=prior, eigenvalue_ratio=eigenvalue_ratio, equal_weights=equal_weights)
+    )
+    remark = door.check_data(survey, family, first, constraints)
+    if remark:
+        warnings.warn(remark, DataWarning, stacklevel=3)
+    plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
+    protocol = Protocol(family, usual_starts(n_starts), plan, constraints)
+    return run_tests(
+        survey, protocol, range(first, most + 1), n_replicates, door.seed_of(random_state), level, n_threads, on_replicate, on_test
+    )
+
+
+def run_tests(
+    survey: Survey,
+    protocol: Protocol,
+    ks: Sequence[int],
+    n_replicates: int,
+    seed: np.random.SeedSequence,
+    level: float = 0.05,
+    n_threads: int | None = None,
+    on_replicate: OnReplicate | None = None,
+    on_test: Callable[[LikelihoodRatioTest], None] | None = None,
+) -> SequentialTest:
+    """The tests for consecutive K; the larger fit of one is the smaller fit of the next."""
+    tests: list[LikelihoodRatioTest] = []
+    known: FitResult | None = None
+    for K, (own, *seeds) in zip(ks, (child.spawn(1 + n_replicates) for child in seed.spawn(len(ks))), strict=True):
+        pair = _fit_pair(survey, protocol, K, None, own, threading.Event(), known)
+        report = None if on_replicate is None else partial(on_replicate, K)
+        tests.append(_test(survey, protocol, K, pair, seeds, n_threads, report))
+        known = pair.larger
+        if on_test is not None:
+            on_test(tests[-1])
+        if tests[-1].interrupted or not tests[-1].p_value <= level:
+            break
+    return SequentialTest(tuple(tests), level)
+
+
+def _test(
+    survey: Survey,
+    protocol: Protocol,
+    K: int,
+    pair: _Pair,
+    seeds: Sequence[np.random.SeedSequence],
+    n_threads: int | None,
+    report: Callable[[int], None] | None,
+) -> LikelihoodRatioTest:
+    """One test, from the fits to the data."""
+    name = protocol.family.name
+    if pair.smaller is None:
+        return LikelihoodRatioTest(name, K, nan, np.empty(0), reason=pair.reason)
+    done: list[float] = []
+
+    def count(statistic: float) -> None:
+        done.append(statistic)
+        if report is not None:
+            report(len(done))
+
+    work = partial(_replicate, pair.smaller.mixture, _Recording.of(survey), survey.backend, protocol)
+    found, cut = replicates(work, seeds, survey, n_threads, count)
+    statistics = np.array(found, dtype=np.float64)
+    sound = np.isfinite(statistics)
+    return LikelihoodRatioTest(name, K, pair.statistic, statistics[sound], int((~sound).sum()), cut)
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording:
+    """How data sets are recorded: how many rows, in which steps, in which precision."""
+
+    n_rows: int
+    steps: Array
+    dtype: Any
+
+    @classmethod
+    def of(cls, survey: Survey) -> _Recording:
+        return cls(round(survey.total), survey.steps, next(survey.source.blocks()).rows.dtype)
+
+    def draw(self, mixture: Mixture, rng: np.random.Generator) -> Any:
+        """Rows from a mixture, recorded like the data."""
+        rows, _ = mixture.sample(self.n_rows, rng)
+        grid = np.where(self.steps > 0, self.steps, 1.0)
+        return np.ascontiguousarray(np.where(self.steps > 0, np.round(rows / grid) * grid, rows).astype(self.dtype))
+
+
+def _replicate(
+    truth: Mixture,
+    recording: _Recording,
+    backend: Any,
+    protocol: Protocol,
+    seed: np.random.SeedSequence,
+    stopped: threading.Event,
+) -> float:
+    """The statistic of one data set drawn from the fit with K components; NaN where K cannot be fitted soundly."""
+    drawing, fitting = seed.spawn(2)
+    drawn = Survey(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _fit_pair(drawn, protocol, truth.n_components, truth, fitting, stopped).statistic
+
+
+# ---- the two fits ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """The sound fits with K and K + 1 components of one data set; None where there is none."""
+
+    smaller: FitResult | None
+    larger: FitResult | None
+    reason: str = ""
+
+    @property
+    def statistic(self) -> float:
+        """``2 (log L_{K+1} - log L_K)``; 0 where nothing sound is likelier than the K components with one of them twice."""
+        if self.smaller is None:
+            return nan
+        return 2.0 * max(0.0, self.larger.log_likelihood - self.smaller.log_likelihood) if self.larger else 0.0
+
+
+def _fit_pair(
+    survey: Survey,
+    protocol: Protocol,
+    K: int,
+    truth: Mixture | None,
+    seed: np.random.SeedSequence,
+    stopped: threading.Event,
+    known: FitResult | None = None,
+) -> _Pair:
+    """K and K + 1 components fitted to one data set; ``truth`` and ``known`` are further starts of K."""
+    for_smaller, for_larger = seed.spawn(2)
+    warm = [start for start in (truth, known) if start is not None]
+    smaller, reason = _sound_fit(survey, protocol, K, warm, for_smaller, stopped)
+    if smaller is None:
+        return _Pair(None, None, reason)
+    splits = [split(smaller.mixture, k, survey.total) for k in range(K)]
+    return _Pair(smaller, _sound_fit(survey, protocol, K + 1, splits, for_larger, stopped)[0])
+
+
+def _sound_fit(
+    survey: Survey,
+    protocol: Protocol,
+    K: int,
+    warm: Sequence[Start],
+    seed: np.random.SeedSequence,
+    stopped: threading.Event,
+) -> tuple[FitResult | None, str]:
+    """The best sound fit, or None and why."""
+    try:
+        starts = [*warm, *draw_starts(protocol.initialisers, survey, K, seed)]
+        regularisation = door.regularisation_for(protocol.family, survey, K, protocol.constraints)
+        fit = search(survey, starts, protocol.family, regularisation, protocol.plan, stopped).best
+    except (CollapseError, DataError, ValueError) as refusal:
+        return None, str(refusal).rstrip(".")
+    if fit.stop is StopReason.INTERRUPTED:
+        raise KeyboardInterrupt
+    if not fit.is_sound:
+        return None, f"{K} component{'s' * (K > 1)} give no sound fit"
+    return fit, ""
+
+
+def split(mixture: Mixture, k: int, total: float) -> Moments:
+    """A start with one component more: component k cut in two along its longest axis, all else as it is.
+
+    Both halves together have the mean and the covariance of component k. They are moments, so EM begins with the M-step of any
+    family and needs no covariances of that family from us.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        With K components.
+    k : int
+    total : float
+        Sum of the weights of the data.
+
+    Returns
+    -------
+    Moments
+        Of kind DENSE, with K + 1 components, the halves in places k and K.
+    """
+    dense = mixture.covariance.dense()
+    values, vectors = np.linalg.eigh(dense[k])
+    step = HALF_APART * np.sqrt(values[-1]) * vectors[:, -1]
+    means = np.concatenate([mixture.means, mixture.means[k][None] + step])
+    means[k] = means[k] - step
+    half = dense[k] - np.outer(step, step)
+    covariances = np.concatenate([dense, half[None]])
+    covariances[k] = half
+    weights = np.concatenate([mixture.weights, mixture.weights[k][None] / 2])
+    weights[k] /= 2
+    counts = total * weights
+    return replace(
+        Moments.zeros(means, Scatter.DENSE), counts=counts, second=counts[:, None, None] * covariances, log_likelihood=nan
+    )

@@ -1,0 +1,187 @@
+"""What a selection is asked for: one value, which the estimator and the command line fill in."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
+from mixtura.base.errors import DataWarning, DegenerateWarning
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.data.survey import Survey
+from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.families import FAMILIES, family_named
+from mixtura.inputs import validation as door
+from mixtura.model.criteria import check_criterion
+from mixtura.model.protocols import Family
+from mixtura.model.results import Selection
+from mixtura.search.multistart import calm, usual_starts, workers_for
+from mixtura.search.runs import Effort, Plan
+from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
+from mixtura.selection.select import Grid, OnCandidate, select
+
+SEARCHED = Effort(least=1.5e8)
+"""What the local search of a candidate that can win may cost: more than that of a single fit, since there are few of them."""
+
+_BOOTSTRAP = (2**31 + 1,)
+"""A child of the seed that no fit of the selection uses."""
+
+
+@dataclass(eq=False, repr=False)
+class SelectionSettings:
+    """The parameters of :class:`mixtura.GaussianMixtureSelector`, which says what they mean.
+
+    scikit-learn is not imported here: it takes a second, which a command on few rows need not wait for.
+    """
+
+    n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    _: KW_ONLY
+    families: str | Sequence[str] = "all"
+    criterion: str = "bic"
+    folds: int | None = None
+    sample_size: str = "total"
+    tol: float | None = None
+    reg_covar: float | None = None
+    prior: Any = None
+    eigenvalue_ratio: float | None = None
+    equal_weights: bool = False
+    acceleration: str | None = "auto"
+    max_iter: int = 2000
+    n_init: int | None = None
+    random_state: Any = None
+    component_order: str | None = None
+    n_threads: int | None = None
+    backend: str = "auto"
+
+
+def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]:
+    """The Ks and the families to try; bad settings are refused before the data are touched."""
+    door.check_settings(settings)
+    check_criterion(settings.criterion)
+    door.check_count("folds", settings.folds, 2, optional=True)
+    if settings.sample_size not in ("total", "effective"):
+        raise ValueError(
+            f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. Effective is for survey weights."
+        )
+    ks = list(settings.n_components) if isinstance(settings.n_components, Iterable) else [settings.n_components]
+    for K in ks:
+        door.check_count("n_components", K, 1)
+    names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
+    families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
+    if not ks or not families:
+        raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
+    return ks, families
+
+
+@underflow_is_nought
+def selection_of(
+    settings: SelectionSettings,
+    ks: Sequence[int],
+    families: Sequence[Family],
+    survey: Survey,
+    callback: OnCandidate | None = None,
+    on_fold: Callable[[int], None] | None = None,
+) -> Selection:
+    """Every candidate; ``callback`` and ``on_fold`` as in :meth:`mixtura.GaussianMixtureSelector.fit`."""
+    if settings.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
+        families = [family for family in families if family.name.endswith("II")]
+    grid = _grid(settings, ks, families)
+    plan = _plan(settings, survey, grid.n_cells)
+    if plan.workers > 1 and survey.source.n_rows < ROWS_WORTH_A_THREAD:
+        survey = Survey(survey.source, backend_named(settings.backend, 1))  # the cells share the processors, so rows need not
+    with calm(survey.source.n_rows):
+        return select(survey, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
+
+
+def _grid(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
+    """What is to be fitted."""
+    return Grid(
+        ks,
+        families,
+        usual_starts(settings.n_init),
+        settings.criterion,
+        door.constraints_of(settings),
+        door.seed_of(settings.random_state),
+        folds=settings.folds or 0,
+        effective=settings.sample_size == "effective",
+        by_weight=door.ordered_by_weight(settings),
+    )
+
+
+def _plan(settings: SelectionSettings, survey: Survey, n_jobs: int) -> Plan:
+    """How each cell is searched."""
+    stopping: StoppingRule = (
+        RemainingGain(REMAINING * survey.row_weight) if settings.tol is None else SmallChange(float(settings.tol))
+    )
+    return Plan(
+        stopping,
+        settings.max_iter,
+        screened=settings.n_init is None,
+        workers=workers_for(survey, n_jobs, settings.n_threads, short=False),
+        accelerated=door.accelerated(settings),
+        effort=SEARCHED if settings.n_init is None else None,
+    )
+
+
+@underflow_is_nought
+def selected_again(
+    settings: SelectionSettings,
+    survey: Survey,
+    selection: Selection,
+    *,
+    n_resamples: int = USUAL_RESAMPLES,
+    top_families: int | None = TOP_FAMILIES,
+    top_ks: int | None = TOP_KS,
+    on_resample: Callable[[int], None] | None = None,
+) -> ChoiceUncertainty:
+    """How often each candidate would win if the rows were drawn again; see :meth:`mixtura.GaussianMixtureSelector.bootstrap`."""
+    ks = list(dict.fromkeys(cell.n_components for cell in selection.candidates))
+    families = [family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)]
+    grid = _grid(settings, ks, families)
+    return bootstrap_selection(
+        survey,
+        selection,
+        grid,
+        replace(_plan(settings, survey, 1), effort=None),  # each resample starts where all rows led to
+        n_resamples=n_resamples,
+        seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
+        top_families=top_families,
+        top_ks=top_ks,
+        n_threads=settings.n_threads,
+        on_resample=on_resample,
+    )
+
+
+def warn_of(selection: Selection, stacklevel: int = 2) -> None:
+    """Say what a person must know before using the model that was chosen; ValueError where no candidate could be fitted."""
+    reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
+    if not any(candidate.fit for candidate in selection.candidates):
+        raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
+
+    def warn(message: str, category: type[Warning]) -> None:
+        warnings.warn(message, category, stacklevel=stacklevel + 2)
+
+    if not selection.ranking:
+        warn(
+            "No candidate is an answer: components collapsed, are copies, or hold no rows. The simplest one is kept and says "
+            f"little; try fewer components and stricter families. Reasons: {reasons}",
+            DegenerateWarning,
+        )
+    winner = selection.best
+    assert winner.fit is not None
+    if not winner.fit.converged:
+        from sklearn.exceptions import ConvergenceWarning  # takes long to import, and seldom comes
+
+        warn(f"The chosen model is {winner.fit.stop.value}.", ConvergenceWarning)
+    if winner.remark:
+        warn(f"Of the chosen model: {winner.remark}", DataWarning)
+    spurious = [item for item in winner.fit.findings if item.kind == "spurious"]
+    if spurious:
+        warn(
+            f"The chosen model has {len(spurious)} spurious component(s): {spurious[0].reason}. Try stricter families.",
+            DegenerateWarning,
+        )

@@ -1,0 +1,119 @@
+"""What calls a search off asks first, and is thrown the second time."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from mixtura.base.interrupts import Cause, heeded, listening
+
+
+def press() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_the_first_interrupt_asks_and_the_second_is_thrown():
+    stopped = threading.Event()
+    with heeded(stopped):
+        press()
+        assert stopped.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            press()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_inner_search_leaves_the_outer_ones_ear_alone():
+    outer, inner = threading.Event(), threading.Event()
+    with heeded(outer):
+        with heeded(inner):
+            press()
+        assert outer.is_set()
+        assert not inner.is_set()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        with heeded(threading.Event()) as nothing:
+            press()
+        assert nothing is None
+        assert heard == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, before)
+    done: list[bool] = []
+
+    def work() -> None:
+        with heeded(threading.Event()):
+            done.append(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True]
+
+
+# ---- where a command listens -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, Cause.CTRL_C), (signal.SIGTERM, Cause.SIGTERM)])
+def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause):
+    stopped = threading.Event()
+    with listening() as listener:
+        with heeded(stopped):
+            signal.raise_signal(number)
+            assert stopped.is_set()
+            with heeded(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            assert inner is None
+        assert listener.cause is cause  # what came first
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_clock_ends_a_search():
+    stopped = threading.Event()
+    with listening(0.01) as listener, heeded(stopped):
+        assert stopped.wait()
+    assert listener.cause is Cause.TIME_LIMIT
+
+
+def test_a_clock_that_is_stopped_ends_nothing():
+    with listening(1000) as listener, listener.holding_back():
+        listener.start_clock(0.001)
+        while listener.cause is None:
+            time.sleep(0.001)
+        listener.stop_clock()
+        with listener.may_be_cut_short():
+            done = True
+    assert done
+
+
+def test_a_call_waits_for_a_part_that_may_be_cut_short():
+    with listening() as listener, listener.holding_back():
+        press()
+        with pytest.raises(KeyboardInterrupt), listener.may_be_cut_short():
+            pytest.fail("begun in spite of a call")
+        press()
+        press()
+    assert listener.cause is Cause.CTRL_C
+
+
+def test_an_ignored_ctrl_c_stays_ignored_but_not_the_others():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        stopped = threading.Event()
+        with listening() as listener, heeded(stopped):
+            press()
+            assert not stopped.is_set()
+            signal.raise_signal(signal.SIGTERM)
+            assert stopped.is_set()
+        assert listener.cause is Cause.SIGTERM
+    finally:
+        signal.signal(signal.SIGINT, before)

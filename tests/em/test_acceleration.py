@@ -1,0 +1,112 @@
+"""SQUAREM in the chart of moments: it never falls, keeps every family valid, ends at the same optimum, and sooner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conftest import survey, two_groups
+from mixtura import GaussianMixture
+from mixtura.em.acceleration import Squarem
+from mixtura.em.em import em
+from mixtura.em.stopping import RemainingGain, SmallChange
+from mixtura.families import FAMILIES
+from mixtura.initialise.initialisers import KMeansStart, RandomRows
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.regularisation import Regularisation
+
+
+def run(X, family, K, seed, **keywords):
+    data = survey(X)
+    start = RandomRows()(data, K, np.random.default_rng(seed))
+    return em(data, start, family, Regularisation(data.floor), **keywords)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_objective_never_falls_and_covariances_stay_valid(family, seed, faithful):
+    fit = run(faithful, family, 4, seed, max_iter=200, stopping=SmallChange(0.0), accelerated=True)
+    assert (np.diff(fit.trace) >= 0).all()
+    assert np.linalg.eigvalsh(fit.mixture.covariance.dense()).min() > 0
+    again = family.m_step(
+        survey(faithful).backend.moments(survey(faithful).source, fit.mixture, family.needs),
+        fit.mixture.covariance,
+        Regularisation(survey(faithful).floor),
+    )
+    assert again.values.shape == fit.mixture.covariance.values.shape
+
+
+def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
+    X = two_groups(400, 2, apart=2.5, seed=3)
+    data = survey(X)
+    start = KMeansStart()(data, 2, np.random.default_rng(0))
+    fits = [
+        em(data, start, family, Regularisation(data.floor), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=leaps)
+        for leaps in (False, True)
+    ]
+    assert fits[0].converged
+    assert fits[1].converged
+    # Both leave less than 1e-6; nothing in SQUAREM's favour is assumed on problems that plain EM solves at once.
+    assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=2e-6)
+    assert fits[1].n_iter <= max(fits[0].n_iter, 40)
+
+
+def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
+    rng = np.random.default_rng(2)
+    X = np.concatenate([rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])])
+    plain, fast = (
+        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=leaps) for leaps in (False, True)
+    )
+    assert fast.log_likelihood > plain.log_likelihood - 2e-6
+    assert fast.n_iter < plain.n_iter / 2
+
+
+def test_a_leap_on_a_linear_map_lands_on_its_limit():
+    """Moments that move by a factor of 0.9 along one direction: the limit is known."""
+    about, direction = np.zeros((2, 1)), np.array([[1.0], [-0.5]])
+
+    def at(t: float) -> Moments:
+        return Moments(about, np.array([50.0, 50.0]), t * direction, np.full((2, 1), 60.0), Scatter.DIAGONAL)
+
+    squarem = Squarem(np.ones(1))
+    squarem.longest = 1e6
+    leap = squarem.leap([at(1.0), at(0.9), at(0.81)])
+    assert leap is not None
+    np.testing.assert_allclose(leap.first, 0.0, atol=1e-12)
+
+
+def test_refused_leaps_shorten_the_next_ones_and_taken_ones_lengthen_them():
+    squarem = Squarem(np.ones(1))
+    first = squarem.longest
+    squarem._length = first
+    squarem.landed(True)
+    assert squarem.longest > first
+    squarem.landed(False)
+    squarem.landed(False)
+    assert squarem.longest < first
+
+
+def test_leaps_come_back_after_many_refusals():
+    """A bound of one allows no leap, so nothing but the plain steps can raise it again."""
+    about = np.zeros((1, 1))
+    steps = [Moments(about, np.array([50.0]), np.array([[0.9**i]]), np.full((1, 1), 60.0), Scatter.DIAGONAL) for i in range(3)]
+    squarem = Squarem(np.ones(1))
+    for _ in range(5):
+        squarem.leap(steps)
+        squarem.landed(False)
+    assert squarem.leap(steps) is None
+    assert squarem.leap(steps) is not None
+
+
+def test_plain_em_is_a_setting(faithful):
+    plain = GaussianMixture(3, acceleration=None, random_state=0).fit(faithful)
+    fast = GaussianMixture(3, random_state=0).fit(faithful)
+    assert fast.lower_bound_ == pytest.approx(plain.lower_bound_, abs=0.02 / len(faithful))
+    assert (np.diff(fast.lower_bounds_) >= 0).all()
+    with pytest.raises(ValueError, match="acceleration must be"):
+        GaussianMixture(3, acceleration="fast").fit(faithful)
+
+
+def test_a_number_for_tol_means_plain_iterations(faithful):
+    a = GaussianMixture(2, tol=1e-4, random_state=0).fit(faithful)
+    b = GaussianMixture(2, tol=1e-4, acceleration=None, random_state=0).fit(faithful)
+    assert a.lower_bounds_ == b.lower_bounds_

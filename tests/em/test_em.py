@@ -1,0 +1,274 @@
+"""The loop: where it starts, when it stops, what it says."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from conftest import ALL_BACKENDS, survey, two_groups
+from mixtura.base.extension import extension
+from mixtura.em.em import em
+from mixtura.em.rate import slowest_rate
+from mixtura.em.stopping import Look, RemainingGain, SmallChange, remaining_gain
+from mixtura.em.walk import Steps
+from mixtura.families import FAMILIES
+from mixtura.initialise.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
+from mixtura.model.criteria import bic, icl, icl_entropy
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Scatter
+from mixtura.model.regularisation import Regularisation
+from mixtura.model.results import StopReason
+
+VVV = FAMILIES["VVV"]
+
+
+def run(X, start, family=VVV, seed=0, K=2, **keywords):
+    data = survey(X)
+    if not isinstance(start, Mixture):
+        start = start(data, K, np.random.default_rng(seed))
+    return em(data, start, family, Regularisation(data.floor), **keywords)
+
+
+def overlapping(n: int, apart: float, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.standard_normal((n // 4, 1)), rng.standard_normal((3 * n // 4, 1)) + apart])
+
+
+SLOW = {
+    "faithful-3": (lambda faithful: faithful, 3, "VVV"),
+    "faithful-tied-4": (lambda faithful: faithful, 4, "EEE"),
+    "two-close": (lambda _: overlapping(800, 1.5, 0), 2, "VVV"),
+    "one-as-two": (lambda _: np.random.default_rng(7).standard_normal((500, 1)), 2, "VVV"),
+    "planes": (lambda _: np.concatenate([two_groups(600, 2, 1.2, 3)]), 2, "VVI"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", SLOW)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(case, seed, faithful):
+    make, K, name = SLOW[case]
+    X = make(faithful)
+    start = [RandomRows(), RandomResponsibilities(), KMeansStart(), RandomRows("whitened")][seed]
+    fit = run(X, start, FAMILIES[name], seed, K, max_iter=20_000)
+    assert fit.converged or fit.stop in (StopReason.MAX_ITER, StopReason.SADDLE)
+    if fit.converged:
+        further = em(survey(X), fit, FAMILIES[name], Regularisation(survey(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000)
+        assert further.log_likelihood - fit.log_likelihood < 0.01
+
+
+def test_the_remaining_gain_of_a_geometric_trace_is_its_exact_sum():
+    trace = [-(0.9**i) for i in range(20)]
+    assert remaining_gain(trace, 3) == pytest.approx(0.9**19, rel=1e-9)
+
+
+def test_gains_that_grow_give_no_finite_estimate():
+    assert remaining_gain([-100.0, -99.9, -99.7, -99.3, -98.0, -95.0], 3) == float("inf")
+
+
+def test_the_slowest_rate_is_the_ratio_of_late_steps():
+    X = overlapping(800, 1.5, 0)
+    data = survey(X)
+    regularisation = Regularisation(data.floor)
+    start = KMeansStart()(data, 2, np.random.default_rng(0))
+    fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
+    steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
+    loop = Steps(data, VVV, regularisation)
+    before, now = loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture)
+    rate = slowest_rate(partial(loop.step, fits[1].mixture), before, now, fits[1].mixture).rate
+    assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
+
+
+def test_exact_copies_are_named_and_not_called_converged():
+    X = two_groups(400)
+    one = run(X, KMeansStart(), K=1).mixture
+    twins = Mixture(
+        np.array([0.5, 0.5]), np.repeat(one.means, 2, axis=0), type(one.covariance)(np.repeat(one.covariance.values, 2, axis=0), 2)
+    )
+    fit = run(X, twins)
+    assert fit.stop is StopReason.COPIES
+    assert not fit.converged
+    assert "copies" in fit.stop.value
+
+
+def test_the_reported_likelihood_belongs_to_the_reported_mixture(faithful, family):
+    fit = run(faithful, RandomResponsibilities(), family, K=3, max_iter=7)
+    assert fit.log_likelihood == pytest.approx(fit.mixture.log_density(faithful).sum(), rel=1e-13)
+    assert fit.trace[-1] == fit.log_likelihood
+    assert fit.n_iter == len(fit.trace) - 1 == 7
+    assert fit.stop is StopReason.MAX_ITER
+
+
+def test_em_starts_with_the_m_step_on_exactly_the_given_responsibilities(faithful):
+    r = np.random.default_rng(0).dirichlet(np.ones(3), len(faithful))
+    fit = run(faithful, FromResponsibilities(r), K=3, max_iter=0)
+    np.testing.assert_allclose(fit.mixture.weights, r.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(fit.mixture.means, r.T @ faithful / r.sum(axis=0)[:, None], rtol=1e-13)
+
+
+def test_going_on_from_a_fit_is_the_same_as_not_having_stopped(faithful):
+    once = run(faithful, KMeansStart(), K=3, max_iter=12, stopping=SmallChange(0.0))
+    data = survey(faithful)
+    half = run(faithful, KMeansStart(), K=3, max_iter=5, stopping=SmallChange(0.0))
+    rest = em(data, half, VVV, Regularisation(data.floor), max_iter=7, stopping=SmallChange(0.0))
+    assert rest.trace == once.trace
+
+
+def test_a_callback_sees_every_iteration_and_an_interrupt_keeps_the_best(faithful):
+    seen = []
+
+    def stop_after_four(iteration):
+        seen.append(iteration.log_likelihood)
+        if iteration.number == 4:
+            raise KeyboardInterrupt
+
+    fit = run(faithful, RandomResponsibilities(), K=3, callback=stop_after_four)
+    assert fit.stop is StopReason.INTERRUPTED
+    assert fit.log_likelihood == seen[-1]
+    assert len(seen) == 4
+
+
+def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
+    X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), np.full((2, 1), 5.0)])
+    data = survey(X)
+    start = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [5.0]]), run(X, KMeansStart(), K=2).mixture.covariance)
+    fit = em(data, start, VVV, Regularisation(np.zeros(1)))
+    assert fit.stop is StopReason.COLLAPSED
+    assert np.isfinite(fit.log_likelihood)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
+    """Seventeen components of recorded data: some sit on a value, and what components share is bent by it."""
+    X = np.round(two_groups(120, 3, apart=3.0), 0)
+    data = survey(X, backend=backend)
+    reached = False
+    for seed in range(3):
+        start = RandomRows()(data, 17, np.random.default_rng(seed))
+        fit = em(data, start, family, Regularisation(data.floor), max_iter=200)
+        assert fit.stop is not StopReason.FELL
+        assert (np.diff(fit.trace) >= 0).all()
+        reached = reached or bool(Regularisation(data.floor).floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
+    assert reached or (family.name[1] in "EI" and family.name[:2] != "VI")  # one shape for all is seldom so thin
+
+
+def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backend):
+    data = survey(faithful, backend=backend)
+    mixture = run(faithful, KMeansStart(), K=3).mixture
+    r = mixture.posterior(faithful)
+    moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
+    assert moments.entropy == pytest.approx(-(r * np.log(np.maximum(r, 1e-300))).sum(), rel=1e-10)
+    fit = run(faithful, KMeansStart(), K=3)
+    assert icl_entropy(fit) - bic(fit) == pytest.approx(2 * moments.entropy, rel=1e-9)
+    assert icl(fit) - bic(fit) == pytest.approx(-2 * moments.certainty, rel=1e-9)
+    assert moments.certainty == pytest.approx(np.log(r.max(axis=1)).sum(), rel=1e-10)
+
+
+def many_rows(n: int = 30_000) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    means = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    return (means[rng.integers(0, 3, n)] + rng.standard_normal((n, 3))).astype(np.float32)
+
+
+@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated, dtype):
+    X = many_rows().astype(dtype)
+    data = survey(X)
+    start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
+    assert data.hurried is not None
+    settings = (start, VVV, Regularisation(data.floor))
+    hurried = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    data.__dict__["hurried"] = None
+    exact = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    assert hurried.trace != exact.trace
+    assert hurried.converged
+    assert hurried.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
+    assert hurried.log_likelihood == pytest.approx(float(hurried.mixture.log_density(X).sum()), rel=1e-13)
+    assert (np.diff(hurried.trace) >= 0).all()
+    assert hurried.n_iter == len(hurried.trace) - 1
+
+
+@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
+    X = many_rows()
+    data, numbers = survey(X), []
+
+    def stop_at(last):
+        def callback(iteration):
+            numbers.append(iteration.number)
+            if iteration.number == last:
+                raise KeyboardInterrupt
+
+        return callback
+
+    start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
+    whole = em(data, start, VVV, Regularisation(data.floor), callback=stop_at(-1))
+    assert numbers == list(range(1, whole.n_iter + 1))
+    cut = em(data, start, VVV, Regularisation(data.floor), callback=stop_at(2))
+    assert cut.stop is StopReason.INTERRUPTED
+    assert cut.n_iter == 2
+    assert cut.log_likelihood == pytest.approx(float(cut.mixture.log_density(X).sum()), rel=1e-13)
+    spent = em(data, start, VVV, Regularisation(data.floor), max_iter=3)
+    assert spent.stop is StopReason.MAX_ITER
+    assert spent.n_iter == 3
+    assert spent.log_likelihood == pytest.approx(float(spent.mixture.log_density(X).sum()), rel=1e-13)
+
+
+# ---- the second look -------------------------------------------------------------------------------------------------
+
+
+def two_near_each_other():
+    first, second = (np.random.default_rng(seed).standard_normal((1000, 2)) for seed in (2, 3))
+    return np.concatenate([first, second + np.array([1.5, 0.0])])
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "K", "name", "seed"),
+    [(KMeansStart(), 4, "VVV", 2), (KMeansPlusPlus(), 4, "VVV", 3), (RandomRows(), 5, "VVI", 0)],
+    ids=["a plateau that curves", "a higher one", "a slow direction behind a faster one"],
+)
+def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
+    """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of log-likelihood were to come."""
+    data = survey(faithful if name == "VVV" else two_near_each_other())
+    start, regularisation = kind(data, K, np.random.default_rng(seed)), Regularisation(data.floor)
+    fit = em(data, start, FAMILIES[name], regularisation, max_iter=20_000, accelerated=accelerated)
+    further = em(data, fit, FAMILIES[name], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
+    assert fit.stop in (StopReason.CONVERGED, StopReason.SADDLE)  # plain EM stands still on the last one's saddle, and says so
+    assert fit.stop is StopReason.SADDLE or further.trace[-1] - fit.trace[-1] < 0.01
+
+
+def looks_at(left, rate, times):
+    """Looks along gains that fall by one rate, from so much left."""
+    return [Look(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate) for t in times]
+
+
+def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
+    rule, rate = RemainingGain(0.01), 0.99
+    looks = looks_at(0.003, rate, (0, 50, 120))
+    assert [rule.confirmed(looks[:i]) for i in (1, 2, 3)] == [False, False, True]
+    assert rule.further([looks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
+    early = looks_at(0.1, rate, (0, 120, 350))
+    assert [rule.confirmed(early[:i]) for i in (1, 2, 3)] == [False, False, True]  # to a tenth of what may be left, too
+    assert rule.further(early[:1]).tolerance == pytest.approx(0.01 * 0.1)
+    assert rule.further([]).tolerance == pytest.approx(0.1)
+    assert not rule.expects(early[:1], early[1].gain)
+    assert rule.expects(early[:1], early[2].gain)
+    assert rule.expects([replace(early[0], rate=1.0)], early[0].gain)  # no rate to go by
+
+
+def test_a_promise_that_is_broken_starts_again_from_there():
+    rule, rate = RemainingGain(0.01), 0.99
+    first, _, last = looks_at(0.003, rate, (0, 50, 120))
+    broken = replace(last, objective=first.objective + 0.0035)
+    faster, slower = replace(last, rate=0.985), replace(last, rate=0.995)
+    for seen in (broken, faster, slower, replace(last, rate=1.0)):
+        assert not rule.confirmed([first, seen])
+    later = replace(broken, objective=broken.objective + 0.9 * broken.promise, gain=broken.gain / 10)
+    assert rule.confirmed([first, broken, later])

@@ -1,0 +1,99 @@
+"""Vectors of moments in the components' own frames: there and back, and EM's Jacobian is symmetric in them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conftest import survey, two_groups
+from mixtura.base.errors import CollapseError
+from mixtura.em.em import em
+from mixtura.em.frames import Frames
+from mixtura.em.rate import DEVIATION, slowest_rate
+from mixtura.em.stopping import RemainingGain
+from mixtura.em.walk import Steps
+from mixtura.families import FAMILIES
+from mixtura.initialise.initialisers import KMeansStart
+from mixtura.model.mixture import Mixture
+from mixtura.model.regularisation import Regularisation
+
+
+def fitted(X, name, K=2):
+    """The steps of EM, and a fit that they leave where it is."""
+    data = survey(X)
+    regularisation = Regularisation(data.floor)
+    start = KMeansStart()(data, K, np.random.default_rng(0))
+    rule = RemainingGain(1e-10)
+    mixture = em(data, start, FAMILIES[name], regularisation, stopping=rule, max_iter=20_000, accelerated=True).mixture
+    return Steps(data, FAMILIES[name], regularisation), mixture
+
+
+def jacobian(steps: Steps, mixture: Mixture) -> np.ndarray:
+    """By central differences, column by column."""
+    frames = Frames(steps.e_step(mixture), mixture)
+    origin = frames.vector(frames.origin)
+
+    def image(point):
+        return frames.vector(steps.step(mixture, frames.moments(point)))
+
+    directions = DEVIATION * np.eye(len(origin))
+    return np.column_stack([(image(origin + one) - image(origin - one)) / (2 * DEVIATION) for one in directions])
+
+
+def test_there_and_back(family):
+    steps, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
+    frames = Frames(steps.e_step(mixture), mixture)
+    other = steps.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))  # about other points
+    back = frames.moments(frames.vector(other))
+    same = other.taken_about(back.about)
+    for mine, theirs in zip((back.counts, back.first, back.second), (same.counts, same.first, same.second), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("name", ["EII", "VII", "EEI", "VVI", "EEE", "VVV"])
+def test_the_jacobian_of_em_is_symmetric_where_the_sums_are_no_finer_than_the_family(name):
+    steps, mixture = fitted(two_groups(200, 2, apart=2.0), name)
+    J = jacobian(steps, mixture)
+    eigenvalues = np.linalg.eigvals(J)
+    assert np.abs(eigenvalues.imag).max() < 1e-6  # central differences err by their deviation squared and by 1e-13 over it
+    eigenvalues = eigenvalues.real
+    assert eigenvalues.min() > -1e-6
+    if name not in ("EII", "EEI"):  # these pool what is summed up component by component
+        assert np.abs(J - J.T).max() < 1e-6
+    now = steps.e_step(mixture)
+    rate = slowest_rate(lambda moments: steps.step(mixture, moments), steps.e_step(fitted_short(steps, mixture)), now, mixture).rate
+    assert rate == pytest.approx(eigenvalues.max(), abs=0.05 * (1 - eigenvalues.max()))
+
+
+def fitted_short(steps: Steps, mixture: Mixture) -> Mixture:
+    """A mixture near by."""
+    return steps.m_step(steps.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture)
+
+
+def test_a_needle_is_no_saddle():
+    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is lost in rounding, or bends it."""
+    rng = np.random.default_rng(3)
+    along = rng.uniform(-1, 1, 8)
+    needle = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]
+    X = np.concatenate([rng.standard_normal((300, 2)), needle])
+    data = survey(X)
+    groups = np.repeat([0, 1], [300, 8])
+    parts = [X[groups == k] for k in (0, 1)]
+    covariances = np.stack([np.cov(part.T, bias=True) for part in parts])
+    form = type(fitted(X, "VVV", 1)[1].covariance)
+    start = Mixture(np.array([300, 8]) / 308, np.stack([part.mean(axis=0) for part in parts]), form(covariances, 2))
+    fit = em(data, start, FAMILIES["VVV"], Regularisation(data.floor), accelerated=True)
+    assert fit.converged
+    assert np.linalg.eigvalsh(fit.mixture.covariance.values[1]).min() < 1e-9
+    assert jacobian_rate(fit, data) == pytest.approx(fit.rate, abs=0.05 * (1 - fit.rate))
+
+
+def jacobian_rate(fit, data) -> float:
+    return float(np.linalg.eigvals(jacobian(Steps(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)).real.max())
+
+
+def test_a_negative_count_has_no_moments():
+    steps, mixture = fitted(two_groups(200, 2, apart=3.0), "VVV")
+    frames = Frames(steps.e_step(mixture), mixture)
+    with pytest.raises(CollapseError):
+        frames.moments(-frames.vector(frames.origin))

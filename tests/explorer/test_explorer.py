@@ -1,0 +1,267 @@
+"""mixtura explore without a browser: what the server answers, and what it does not."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
+
+from mixtura import GaussianMixture
+from mixtura.cli import main
+from mixtura.estimators.model_file import load_model
+from mixtura.explorer import exports, views
+from mixtura.explorer.app import explorer_app
+from mixtura.explorer.opened import Opened
+from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Runs, Settings
+from mixtura.inputs.tables import read_table
+from serving import Running, running
+
+FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
+MODEL = {"components": 2, "family": "VVV", "seed": 0, "start": ""}
+
+
+@pytest.fixture(scope="module")
+def opened() -> Opened:
+    X, names, _ = read_table(FAITHFUL).numeric()
+    return Opened(X, names, str(FAITHFUL))
+
+
+@pytest.fixture(scope="module")
+def server(opened) -> Iterator[Running]:
+    with running(explorer_app(opened)) as it:
+        yield it
+
+
+def ask(server: Running, what: str, **question: object) -> tuple[int, bytes]:
+    answer, text = server.ask(f"/api/{what}", server.inside, json.dumps(question).encode())
+    return answer.status, text
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_recording_is_plain_em_from_its_start(opened, start):
+    run = Runs(opened).run(Settings(3, "VVV", 1, start))
+    assert len(run.frames) == len(run.trace) == run.fit.n_iter + 1
+    assert np.all(np.diff(run.trace) > -1e-6)
+    np.testing.assert_allclose(run.trace, run.fit.trace, atol=1e-6)
+    for frame in (0, len(run.frames) // 2):
+        assert run.frames[frame].log_density(opened.X).sum() == pytest.approx(run.trace[frame], abs=1e-6)
+
+
+def test_a_recording_that_is_too_long_says_so(opened):
+    run = Runs(opened).run(Settings(9, "VVV", 0, "random"))
+    assert run.fit.n_iter <= MOST_ITERATIONS
+    sentence = views.run_view(run)["sentence"]
+    assert (f"the first {MOST_ITERATIONS} iterations" in sentence) == (run.fit.n_iter == MOST_ITERATIONS)
+
+
+def test_a_model_is_that_of_the_estimator_and_made_once(opened):
+    runs = Runs(opened)
+    run = runs.run(Settings(2, "EEE", 0))
+    known = GaussianMixture(2, covariance_type="EEE", random_state=0, component_order="weight").fit(opened.X)
+    assert run.fit.log_likelihood == known.result_.log_likelihood
+    assert views.run_view(run)["bic"] == pytest.approx(known.bic(opened.X))
+    assert runs.run(Settings(2, "EEE", 0)) is run
+
+
+def test_a_program_that_ends_calls_off_what_it_computes(opened):
+    runs = Runs(opened)
+    runs.end()
+    with pytest.raises(ValueError, match="the program is ending"):
+        runs.run(Settings(3, "VVV", 0))
+    runs.end()
+
+
+def test_the_curve_in_the_background_makes_nobody_wait(opened):
+    runs = Runs(opened)
+    with runs._background:  # as while a large K is fitted
+        assert runs.run(Settings(1, "VVV", 0)).settings.n_components == 1
+
+
+# ---- what the page is told ---------------------------------------------------------------------------------------------
+
+
+def test_the_page_learns_the_name_of_the_file_but_not_its_folder(server, opened):
+    _, text = ask(server, "table")
+    told = json.loads(text)
+    assert told["file"] == "old_faithful.csv"
+    assert str(FAITHFUL.parent) not in text.decode()
+    assert [column["name"] for column in told["columns"]] == list(opened.names)
+
+
+def test_points_come_as_32_bit_numbers_from_zero_to_one(server, opened):
+    _, data = ask(server, "column", column=1)
+    values = np.frombuffer(data, "<f4")
+    low, high = opened.X[:, 1].min(), opened.X[:, 1].max()
+    np.testing.assert_allclose(low + values * (high - low), opened.X[:, 1], atol=1e-4)
+    assert (values.min(), values.max()) == (0.0, 1.0)
+
+
+def test_memberships_come_as_certainties_and_255ths(server, opened):
+    _, data = ask(server, "memberships", **MODEL, frame=0)
+    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    n = len(opened.X)
+    np.testing.assert_allclose(np.frombuffer(data[: 4 * n], "<f4"), shares.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(np.frombuffer(data[4 * n :], np.uint8).reshape(n, 2) / 255, shares, atol=0.51 / 255)
+
+
+def test_a_row_is_explained_by_its_memberships(server, opened):
+    _, text = ask(server, "row", **MODEL, frame=0, row=243)
+    told = json.loads(text)
+    products = [share["weight"] * np.exp(share["log_density"]) for share in told["memberships"]]
+    np.testing.assert_allclose([share["probability"] for share in told["memberships"]], np.array(products) / sum(products))
+    assert told["values"] == dict(zip(opened.names, opened.X[243].tolist(), strict=True))
+
+
+def test_other_methods_have_the_numbers_of_the_mixtures_clusters(server, opened):
+    model = {name: MODEL[name] for name in ("components", "family", "seed")}
+    _, text = ask(server, "comparison", **model)
+    names = [method["name"] for method in json.loads(text)["methods"]]
+    assert {"K-Means", "DBSCAN"} <= set(names)
+    _, data = ask(server, "labels", **model, method="K-Means")
+    labels = np.frombuffer(data, "<i2")
+    own = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict(opened.X)
+    assert (labels == own).mean() > 0.95
+
+
+def test_one_column_has_a_second_axis_and_frames():
+    X = np.random.default_rng(0).standard_normal((60, 1))
+    line = Opened(X, ("height",), "x.csv")
+    run = Runs(line).run(Settings(2, "VII", 0))
+    frame = views.frame_view(run.frames[0], (0, 1))
+    assert len(views.table_view(line)["columns"]) == 2
+    assert np.array(frame["ellipses"]).shape == (2, 2, 5, 2)
+    assert len(views.column_bytes(line, 1)) == 4 * 60
+    assert {family["name"] for family in views.table_view(line)["families"]} == {"EII", "VII"}
+
+
+# ---- questions that make no sense ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("what", "change", "words"),
+    [
+        ("run", {"components": 0}, "components must be a whole number from 1 to 20"),
+        ("run", {"components": 1e9}, "components must be"),
+        ("run", {"components": True}, "components must be"),
+        ("run", {"family": "XXX"}, "family must be one of EII"),
+        ("run", {"family": ["VVV"]}, "family must be one of"),
+        ("run", {"start": "eval"}, "start must be one of"),
+        ("run", {"seed": -1}, "seed must be"),
+        ("frame", {"frame": 1, "x": 0, "y": 1}, "frame must be a whole number from 0 to 0"),
+        ("frame", {"frame": 0, "x": 0, "y": 0}, "x and y must be two columns"),
+        ("row", {"frame": 0, "row": 272}, "row must be"),
+        ("column", {"column": "../../etc/passwd"}, "column must be"),
+        ("export-memberships", {"frame": 0, "threshold": float("nan")}, "threshold must be"),
+        ("labels", {"method": "/etc/passwd"}, "method must be one of"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_answered_in_words(server, what, change, words):
+    status, text = ask(server, what, **{**MODEL, **change})
+    assert status == 422
+    assert words in json.loads(text)["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 60_000])
+def test_a_body_that_is_no_question_is_refused(server, body):
+    answer, text = server.ask("/api/run", server.inside, body)
+    assert answer.status == 422
+    assert b"JSON object" in text
+
+
+@pytest.mark.parametrize("what", ["code", "execute", "open", "file", "upload", "kernel"])
+def test_nothing_runs_code_or_opens_a_file(server, what):
+    assert ask(server, what, code="1", path="/etc/passwd")[0] == 404
+
+
+# ---- taking it home --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("settings", "frame"), [(Settings(3, "EEE", 5), 0), (Settings(2, "VVV", 1, "random_from_data"), 3)])
+def test_the_exported_python_makes_the_view_again(opened, tmp_path, settings, frame):
+    run = Runs(opened).run(settings)
+    (tmp_path / "view.py").write_text(exports.python_text(opened, run, frame, (0, 1), 0.9))
+    (tmp_path / "old_faithful.csv").write_bytes(FAITHFUL.read_bytes())
+    command = [sys.executable, "view.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    shares = run.frames[frame].posterior(opened.X)
+    assert f"{(shares.max(axis=1) < 0.9).sum()} of 272 rows are unsure" in done.stdout
+    assert f"log-likelihood {run.trace[frame]:.3f}" in done.stdout
+    made, _, _ = read_table(tmp_path / "memberships.csv").numeric([f"probability_{k}" for k in range(settings.n_components)])
+    np.testing.assert_allclose(made, shares, atol=1e-6)
+    assert (tmp_path / "view.png").stat().st_size > 10_000
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "would be overwritten" in again.stderr
+
+
+def test_names_cannot_smuggle_code_into_the_exported_python(opened):
+    evil = "'''\"\"\"\n__import__('os').abort()\n{}\\"
+    other = Opened(opened.X, (evil, "waiting"), f"/folder/{evil}.csv")
+    text = exports.python_text(other, Runs(other).run(Settings(1, "VVV", 0)), 0, (0, 1), 0.9)
+    import ast
+
+    called = [ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    assert "os.abort" not in " ".join(called)
+    assert "__import__" not in " ".join(called)
+
+
+def test_the_exported_model_file_predicts(server, opened, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(ask(server, "export-model", **MODEL, frame=0)[1])
+    model = load_model(tmp_path / "model.safetensors")
+    assert model.feature_names == opened.names
+    expected = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    np.testing.assert_allclose(model.mixture.posterior(opened.X), expected, atol=1e-9)
+
+
+# ---- the command -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+    monkeypatch.setattr("mixtura.web.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
+    assert main(["explore", str(FAITHFUL)]) == 1
+    assert "pip install 'mixtura[explore]'" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_read_starts_no_server(tmp_path, capsys):
+    (tmp_path / "words.csv").write_text("a,b\nx,y\n")
+    assert main(["explore", str(tmp_path / "words.csv"), "--no-browser"]) == 1
+    assert "column of numbers" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_without_a_word_too_many():
+    command = [sys.executable, "-u", "-c", "import sys; from mixtura.cli import main; sys.exit(main(sys.argv[1:]))"]
+    process = subprocess.Popen(
+        [*command, "explore", str(FAITHFUL), "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    lines = iter(process.stdout.readline, "")
+    link = next(line.split()[1] for line in lines if line.startswith("Open "))
+    address = urlsplit(link)
+    connection = HTTPConnection("127.0.0.1", address.port, timeout=60)
+    while True:
+        try:
+            connection.request("GET", f"/?{address.query}")
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    assert connection.getresponse().status == 200
+    connection.close()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert (process.returncode, rest.splitlines()[-1]) == (0, "Ended.")
+    assert "Traceback" not in rest

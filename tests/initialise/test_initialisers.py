@@ -1,0 +1,221 @@
+"""Starts: valid, reproducible, free of units, and equal for weights and repeated rows where they do not draw."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn.metrics import pairwise_distances_argmin
+
+from conftest import survey, two_groups
+from mixtura.backends import backend_named
+from mixtura.base.errors import DataError
+from mixtura.data.survey import Survey
+from mixtura.initialise import initialisers
+from mixtura.initialise.initialisers import (
+    BY_NAME,
+    DiscriminantKMeans,
+    FromCentres,
+    KMeansPlusPlus,
+    KMeansStart,
+    RandomMeans,
+    RandomRows,
+    SharedValues,
+    SmallGroup,
+    View,
+    discriminated,
+)
+from mixtura.search.multistart import DEFAULT_STARTS
+from mixtura.sources import ArraySource, array
+
+
+def draw(start, X, K=3, seed=0, weights=None):
+    return start(survey(X, weights), K, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_start_shares_all_rows_among_filled_components(name, faithful):
+    moments = draw(BY_NAME[name], faithful)
+    assert moments.counts.sum() == pytest.approx(len(faithful))
+    assert (moments.counts > 0).all()
+    assert (faithful.min(axis=0) <= moments.means).all()
+    assert (moments.means <= faithful.max(axis=0)).all()
+    total = moments.scatter.sum(axis=0) + (
+        moments.counts[:, None, None] * np.einsum("ki,kj->kij", *[moments.means - faithful.mean(axis=0)] * 2)
+    ).sum(axis=0)
+    np.testing.assert_allclose(total, np.cov(faithful.T, bias=True) * len(faithful), rtol=1e-10)
+
+
+@pytest.mark.parametrize("start", [start for start in DEFAULT_STARTS if start != SharedValues()], ids=str)
+def test_the_same_seed_gives_the_same_start_in_any_units(start, faithful):
+    a, b = draw(start, faithful), draw(start, faithful * [1e-7, 1e6])
+    np.testing.assert_allclose(a.counts, b.counts)
+    np.testing.assert_allclose(a.means * [1e-7, 1e6], b.means, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [KMeansStart, KMeansPlusPlus, RandomRows])
+def test_a_whitened_space_sees_stretched_clusters(kind):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2)) * [40, 1]
+    X[150:, 1] += 30
+    moments = draw(KMeansStart("whitened"), X, K=2)
+    assert sorted(moments.counts.round()) == [150, 150]
+    assert draw(kind("whitened"), X, K=2).counts.sum() == pytest.approx(300)
+
+
+def test_rows_of_weight_zero_attract_no_start():
+    X = np.concatenate([two_groups(100), np.full((5, 2), 1e3)])
+    weights = np.r_[np.ones(100), np.zeros(5)]
+    for start in DEFAULT_STARTS:
+        if start != SharedValues():  # no value is shared here
+            assert np.abs(draw(start, X, K=2, weights=weights).means).max() < 20
+
+
+def test_rows_that_share_a_value_exactly_are_a_group_in_any_units():
+    X = two_groups(100)
+    X[:30, 1] = 0.0
+    for unit in (1.0, 1e-7):
+        moments = draw(SharedValues(), X * [1.0, unit])
+        assert moments.counts[-1] == 30
+        assert moments.scatter[-1, 1, 1] == 0.0
+    with pytest.raises(DataError, match="no value is shared by far more rows than any other"):
+        draw(SharedValues(), two_groups(100))
+
+
+def test_a_small_group_has_the_rows_of_a_rare_cluster():
+    X = two_groups(200)
+    sizes = [draw(SmallGroup(), X, K=4, seed=seed).counts[-1] for seed in range(20)]
+    assert min(sizes) >= 2 * (2 + 1)
+    assert max(sizes) <= 200 / (2 * 4)
+    assert len(set(sizes)) > 5
+
+
+def test_random_means_are_rows_under_one_covariance():
+    X = two_groups(200)
+    moments = draw(RandomMeans(), X, K=5)
+    assert np.abs(X[None] - moments.means[:, None]).sum(axis=2).min(axis=1).max() < 1e-12
+    spreads = moments.scatter / moments.counts[:, None, None]
+    np.testing.assert_allclose(spreads, np.broadcast_to(np.cov(X.T, bias=True) / 5, spreads.shape), rtol=1e-10)
+
+
+def test_given_centres_attract_the_nearest_rows_and_an_empty_one_keeps_its_place():
+    X = two_groups(100)
+    moments = draw(FromCentres(np.array([[0.0, 0.0], [6.0, 6.0], [500.0, 500.0]])), X)
+    assert moments.counts.tolist() == [50, 50, 1]
+    np.testing.assert_allclose(moments.means[2], [500, 500])
+
+
+def test_random_rows_repeat_a_value_only_when_there_are_no_others():
+    X = np.repeat([[0.0], [1.0], [2.0]], 20, axis=0)
+    for seed in range(10):
+        assert sorted(draw(RandomRows(), X, K=3, seed=seed).means.ravel()) == [0, 1, 2]
+
+
+def test_float32_rows_are_read_in_place(faithful):
+    a, b = draw(KMeansStart(), faithful), draw(KMeansStart(), faithful.astype(np.float32))
+    np.testing.assert_allclose(a.means, b.means, rtol=1e-6)
+
+
+# ---- block by block ------------------------------------------------------------------------------------------------
+
+NEAREST = [
+    FromCentres(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
+    RandomRows(),
+    RandomRows("whitened"),
+    KMeansPlusPlus(),
+    KMeansPlusPlus("whitened"),
+]
+
+
+def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
+    """Columns first, so that the source copies it piece by piece; and short cuts within the pieces."""
+    monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
+    return Survey(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
+
+
+@pytest.mark.parametrize("start", [*NEAREST, KMeansStart(), KMeansStart("whitened"), BY_NAME["random"]], ids=lambda s: s.name)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithful, monkeypatch):
+    weights = np.random.default_rng(1).integers(1, 4, len(faithful)).astype(float) if weighted else None
+    whole = draw(start, faithful, weights=weights)
+    cut = start(in_pieces(faithful, weights, 1, monkeypatch), 3, np.random.default_rng(0))
+    for name in ("counts", "means", "scatter"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(whole, name), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
+def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful):
+    """The partition is drawn again by hand: all rows in the space at once, all distances at once."""
+    seen = survey(faithful)
+    view = View(seen, getattr(start, "space", "standardised"))
+    Z = view.all()
+    labels = np.concatenate([view.nearest(Z[[0, 1, 2]])(block) for block in seen.source.blocks()])
+    expected = pairwise_distances_argmin(Z, Z[[0, 1, 2]])
+    assert (labels == expected).all()
+    np.testing.assert_array_equal(view.some(np.array([7, 3, 7])), Z[[7, 3, 7]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
+def test_the_bits_of_a_start_do_not_depend_on_the_number_of_threads(start, dtype):
+    X = np.random.default_rng(0).standard_normal((5000, 2)).astype(dtype) + np.array([4, 70], dtype=dtype)
+    one, three = (start(survey(X, n_threads=n), 3, np.random.default_rng(0)) for n in (1, 3))
+    for name in ("about", "counts", "first", "second"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+def test_given_centres_need_no_memory_in_proportion_to_the_rows():
+    """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is all there is."""
+    peaks = []
+    for n in (40_000, 400_000):
+        seen = survey(two_groups(n, d=4))
+        assert seen.total == n  # what is known about the data anyway
+        tracemalloc.start()
+        FromCentres(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_far_more_repeats_than_components_do_not_hide_the_other_rows():
+    X = np.repeat([[0.0], [1.0], [2.0]], [5000, 1, 1], axis=0)
+    assert sorted(draw(RandomRows(), X, K=3).means.ravel()) == [0, 1, 2]
+    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [0, 1, 5000]  # the third can only repeat one of two
+
+
+# ---- where clusters lie apart ------------------------------------------------------------------------------------------
+
+
+def groups_in_two_of_twelve_columns(n=3_000):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(9, size=n)
+    X = rng.standard_normal((n, 12))
+    X[:, 0] += 4.0 * (labels % 3)
+    X[:, 1] += 4.0 * (labels // 3)
+    return X, labels
+
+
+def test_directions_that_tell_nothing_are_shrunk_and_the_scatter_within_clusters_is_round():
+    X, labels = groups_in_two_of_twelve_columns()
+    variances = np.sort(np.var(discriminated(X, labels), axis=0))
+    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; a variance of 3,000 rows errs by 3 %
+    assert variances[:10] == pytest.approx(0.4, rel=0.1)
+    assert variances[10:] == pytest.approx(32 / 3, rel=0.1)
+
+
+def test_a_weight_of_two_is_a_repeated_row_where_clusters_lie_apart():
+    X, labels = groups_in_two_of_twelve_columns()
+    twice = discriminated(np.repeat(X, 2, axis=0), np.repeat(labels, 2))[::2][:50]
+    weighted = discriminated(X, labels, np.full(len(X), 2.0))[:50]
+    np.testing.assert_allclose(weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6)  # axes of one length may turn
+
+
+def test_k_means_finds_groups_that_few_of_many_columns_tell_apart():
+    X, _ = groups_in_two_of_twelve_columns()
+    found = draw(DiscriminantKMeans(), X, 9).means[:, :2]
+    centres = np.stack(np.meshgrid([0.0, 4.0, 8.0], [0.0, 4.0, 8.0]), -1).reshape(-1, 2)
+    nearest = pairwise_distances_argmin(centres, found)
+    assert len(set(nearest)) == 9
+    assert np.abs(found[nearest] - centres).max() < 0.5

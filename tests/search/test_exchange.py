@@ -1,0 +1,167 @@
+"""Exchanges: right cuts gain and false ones do not, what is held is what a view holds, and planted faults are mended."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from conftest import survey
+from mixtura import GaussianMixture
+from mixtura.families import FAMILIES
+from mixtura.model.regularisation import Regularisation
+from mixtura.search.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
+from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Holdings
+from mixtura.search.split_merge import View
+
+K, D = 10, 16
+CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np.eye(D)[K - 1]])
+"""Nine far apart, and one three standard deviations from the ninth."""
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Rows, the fit with the last two groups in one component and the first one cut in two, and the right one."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(K, size=rows_enough(K, D))
+    X = CENTRES[truth] + rng.standard_normal((len(truth), D))
+    wrong = np.where(truth == K - 1, K - 2, truth)
+    wrong[(truth == 0) & (X[:, 5] > 0)] = K - 1
+    return X, *(GaussianMixture(K, init_params=labels, n_init=1, random_state=0).fit(X) for labels in (wrong, truth))
+
+
+def trial(X, mixture, family="VVV"):
+    data = survey(X)
+    settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
+    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
+
+
+def gain_of_a_cut(tried: Trial, k: int) -> float:
+    return tried.grown((k,), np.random.default_rng(0), worth=-np.inf).gain
+
+
+def exchanged(X, mixture, **settings) -> Exchange | None:
+    data = survey(X)
+    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.floor), np.random.default_rng(0), drawn=False, **settings)
+
+
+def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):
+    X, wrong, right = planted
+    tried = trial(X, wrong.mixture_)
+    gains = [gain_of_a_cut(tried, k) for k in range(K)]
+    merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
+    assert int(np.argmax(gains)) == merged
+    assert gains[merged] > 50.0
+    assert max(np.delete(gains, merged)) < 10.0
+    tried = trial(X, right.mixture_)
+    assert max(gain_of_a_cut(tried, k) for k in range(K)) < 10.0
+
+
+def test_what_goes_with_the_least_loss_is_half_of_a_group_cut_in_two(planted):
+    X, wrong, right = planted
+    tried = trial(X, wrong.mixture_)
+    losses = np.array([-tried.without(k).gain for k in range(K)])
+    halves = np.argsort(((wrong.means_ - CENTRES[0]) ** 2).sum(axis=1))[:2]
+    assert set(np.argsort(losses)[:2]) == set(halves)
+    assert losses[halves].max() < 10.0 < np.sort(losses)[2]
+    tried = trial(X, right.mixture_)
+    assert min(-tried.without(k).gain for k in range(K)) > 10.0
+
+
+def test_an_exchange_mends_the_planted_faults_and_then_finds_none(planted):
+    X, wrong, right = planted
+    assert wrong.result_.log_likelihood < right.result_.log_likelihood - 100
+    found = exchanged(X, wrong.mixture_)
+    assert found is not None
+    assert found.sure
+    distances = ((found.moments.means[:, None] - CENTRES) ** 2).sum(axis=2)
+    assert set(distances.argmin(axis=1)) == set(range(K))
+    assert distances.min(axis=1).max() < 0.5
+    assert exchanged(X, right.mixture_) is None
+
+
+@pytest.mark.parametrize("daring", [False, True])
+def test_workers_do_not_change_an_exchange_and_somebody_else_may_end_it(planted, daring):
+    X, wrong, _ = planted
+    one, two = (exchanged(X, wrong.mixture_, daring=daring, workers=workers) for workers in (1, 2))
+    assert one is not None
+    assert one.sure
+    assert np.array_equal(one.moments.second, two.moments.second)
+    ended = threading.Event()
+    ended.set()
+    assert exchanged(X, wrong.mixture_, daring=daring, stopped=ended) is None
+
+
+def test_a_cut_without_hope_is_given_up_early(planted):
+    X, _, right = planted
+    tried = trial(X, right.mixture_)
+    full, early = (tried.grown((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0))
+    assert early < full < 10.0
+
+
+@pytest.mark.parametrize("family", ["EII", "VVI", "EEE", "VEV", "VVV"])
+def test_every_kind_of_family_can_be_exchanged(planted, family):
+    X, wrong, _ = planted
+    tried = trial(X, wrong.mixture_, family)
+    assert tried.tied.shares_all
+    merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
+    assert gain_of_a_cut(tried, merged) > 50.0
+
+
+def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
+    apart = np.eye(6)
+    loss, cut, pair = Change((0,), -50.0, ()), Change((3,), 20.0, ()), Change((4, 5), 30.0, ())
+    assert swaps(apart, [loss], [Change((3,), -1.0, ()), pair]) == []
+    assert swaps(apart, [loss], [pair, cut]) == [loss, cut]
+    assert swaps(apart, [loss], [pair, cut], daring=False) == []
+    assert swaps(apart, [loss], [Change((3,), 60.0, ()), cut])[1].gain == 60.0
+    assert swaps(apart, [Change((0, 3), -50.0, ())], [cut]) == []  # what grows may not be what goes
+    bare, grown = swaps(apart, [Change((3, 0), -50.0, ())], [cut])  # but an heir of it
+    assert (bare.group, bare.parts, grown) == ((0,), (), cut)
+
+
+# ---- what is held ------------------------------------------------------------------------------------------------------
+
+
+def test_holdings_are_what_all_memberships_at_once_hold(planted):
+    X, wrong, _ = planted
+    data = survey(X)  # more rows than are seen at one time
+    held, shares = Holdings.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
+    with np.errstate(divide="ignore"):
+        losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(-wrong.mixture_.weights)
+    lengths = np.linalg.norm(shares, axis=0)
+    np.testing.assert_allclose(held.losses, losses, rtol=1e-9)  # the same sums in another order
+    np.testing.assert_allclose(held.overlaps, shares.T @ shares / np.outer(lengths, lengths), atol=1e-12)
+    for k in range(K):
+        assert np.array_equal(held.places[k], np.flatnonzero(shares[:, k] > HELD))
+        np.testing.assert_allclose(held.shares[k], shares[held.places[k], k], rtol=1e-12)
+    rows, both = held.of_group((0, 1))
+    together = np.union1d(held.places[0], held.places[1])
+    assert np.array_equal(rows, X[together])
+    assert both.sum() == pytest.approx(held.shares[0].sum() + held.shares[1].sum())
+
+
+def test_a_weight_of_two_is_a_repeated_row_in_what_is_held(faithful):
+    mixture = GaussianMixture(3, random_state=0).fit(faithful).mixture_
+    weighted = Holdings.of(survey(faithful, np.full(len(faithful), 2.0)), mixture)
+    repeated = Holdings.of(survey(np.repeat(faithful, 2, axis=0)), mixture)
+    np.testing.assert_allclose(weighted.losses, repeated.losses, rtol=1e-9)
+    np.testing.assert_allclose(weighted.overlaps, repeated.overlaps, rtol=1e-9)
+    assert [s.sum() for s in weighted.shares] == pytest.approx([s.sum() for s in repeated.shares])
+
+
+# ---- whole fits of many components -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_many_components_of_many_rows_reach_what_the_true_centres_reach(seed):
+    rng = np.random.default_rng(seed)
+    corners = 3.5 * ((np.arange(16)[:, None] >> np.arange(8)) & 1)  # of a cube in four columns; four more tell nothing
+    X = corners[rng.integers(16, size=40_000)] + rng.standard_normal((40_000, 8))
+    truth = GaussianMixture(16, means_init=corners, random_state=0).fit(X).result_.log_likelihood
+    one, two = (GaussianMixture(16, random_state=seed, n_threads=threads).fit(X) for threads in (1, 2))
+    assert one.converged_
+    assert one.result_.log_likelihood > truth - 0.01
+    assert one.start_report_.n_rows < one.start_report_.n_all
+    assert one.result_.trace == two.result_.trace
