@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.datasets import load_iris
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
-from mixtura.plots.files import figure_of
 from mixtura.inputs.tables import read_table
+from mixtura.plots.files import figure_of
 
 IMAGES = Path("docs/images")
 
