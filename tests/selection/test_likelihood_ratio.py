@@ -204,7 +204,8 @@ def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
     script = (
         "import os, signal, threading, warnings, numpy as np\n"
         "warnings.simplefilter('error')\n"
-        "from mixtura import likelihood_ratio_test, resamples\n"
+        "from mixtura import likelihood_ratio_test\n"
+        "from mixtura.inference import resamples\n"
         "resamples.SECONDS_WORTH_PROCESSES = 0.0\n"
         "X = np.random.default_rng(0).standard_normal((400, 2))\n"
         "def on_replicate(K, done):\n"

@@ -19,6 +19,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.results import Candidate, FitResult, Selection, StopReason, strength_of
 from mixtura.model.soundness import Soundness
 from mixtura.selection.bootstrap import restricted
+from mixtura.selection.settings import SelectionSettings, candidates_of, grid_of
 
 SEED = np.random.SeedSequence(0)
 
@@ -328,10 +329,8 @@ def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, way):
 
 def test_the_grid_is_restricted_to_what_may_win():
     selection = choose(two_groups(120), ks=(1, 2, 3, 4), families=ALL_FAMILIES[:4]).selection_
-    selector = GaussianMixtureSelector([1, 2, 3, 4])
-    from mixtura.families import FAMILIES
-
-    grid = selector._grid([1, 2, 3, 4], [FAMILIES[name] for name in ALL_FAMILIES[:4]])
+    settings = SelectionSettings((1, 2, 3, 4), families=ALL_FAMILIES[:4])
+    grid = grid_of(settings, *candidates_of(settings))
     small = restricted(grid, selection, 2, 1)
     assert list(small.ks) == [selection.best.n_components]
     assert [family.name for family in small.families] == [

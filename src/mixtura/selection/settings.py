@@ -89,7 +89,7 @@ def selection_of(
     """Every candidate; ``callback`` and ``on_fold`` as in :meth:`mixtura.GaussianMixtureSelector.fit`."""
     if settings.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
         families = [family for family in families if family.name.endswith("II")]
-    grid = _grid(settings, ks, families)
+    grid = grid_of(settings, ks, families)
     plan = _plan(settings, survey, grid.n_cells)
     if plan.workers > 1 and survey.source.n_rows < ROWS_WORTH_A_THREAD:
         survey = Survey(survey.source, backend_named(settings.backend, 1))  # the cells share the processors, so rows need not
@@ -97,7 +97,7 @@ def selection_of(
         return select(survey, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
-def _grid(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
+def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
     """What is to be fitted."""
     return Grid(
         ks,
@@ -141,7 +141,7 @@ def selected_again(
     """How often each candidate would win if the rows were drawn again; see :meth:`mixtura.GaussianMixtureSelector.bootstrap`."""
     ks = list(dict.fromkeys(cell.n_components for cell in selection.candidates))
     families = [family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)]
-    grid = _grid(settings, ks, families)
+    grid = grid_of(settings, ks, families)
     return bootstrap_selection(
         survey,
         selection,
