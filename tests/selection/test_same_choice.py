@@ -48,9 +48,8 @@ def the_explorer(X: np.ndarray) -> int:
     return min((point for point in curve if point["eligible"]), key=lambda point: point["bic"])["components"]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:The best of all fits has:mixtura.base.errors.DegenerateWarning"
-)  # rightly, far above the true K
+# The warning is right, far above the true K.
+@pytest.mark.filterwarnings("ignore:The best of all fits has:mixtura.base.errors.DegenerateWarning")
 @pytest.mark.parametrize(
     ("rows", "K"),
     [(three_round_clusters, 3), (three_long_clusters, 3), (old_faithful, 2)],

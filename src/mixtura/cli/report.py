@@ -51,18 +51,9 @@ def run(
             asked = wanted.selection()
             selection, interrupted = select(asked, read, bars, wanted.n_candidates(len(read.names)), call)
             call.listener.stop_clock()
+            selector, left_out = GaussianMixtureSelector(**asdict(asked)), tuple(read.left_out)
             origin, starts = _origin(data, wanted), selection.best.starts
-            of = GaussianMixtureSelector(**asdict(asked))
-            study = Study(
-                selection,
-                of,
-                read.X,
-                read.names,
-                origin,
-                tuple(read.left_out),
-                interrupted,
-                starts,
-            )
+            study = Study(selection, selector, read.X, read.names, origin, left_out, interrupted, starts)
             part.write_text(page_of(study), encoding="utf-8")
     for sentence in selection.sentences:
         out.say(sentence)
