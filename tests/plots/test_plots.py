@@ -209,8 +209,8 @@ def test_the_histogram_is_a_density_and_the_rug_has_a_line_for_each_row():
     area = 0.5 * abs(np.dot(outline[:, 0], np.roll(outline[:, 1], 1)) - np.dot(outline[:, 1], np.roll(outline[:, 0], 1)))
     assert area == pytest.approx(1.0)
     rug = ax.collections[-1]
-    np.testing.assert_allclose([segment[0, 0] for segment in rug.get_segments()], X[:, 0])
-    np.testing.assert_allclose(rug.get_colors()[0][:3], to_rgb(PALETTE[0]))
+    np.testing.assert_allclose(rug.get_offsets()[:, 0], X[:, 0])
+    np.testing.assert_allclose(rug.get_edgecolor()[0][:3], to_rgb(PALETTE[0]))
 
 
 def test_a_needle_of_a_component_is_found_but_does_not_hide_the_data():
@@ -228,10 +228,10 @@ def test_more_columns_make_a_grid_with_scatters_below_the_diagonal_and_curves_on
     mixture = mixture_of(3, 4)
     figure = plot_mixture(mixture, rows_of(mixture, 100), columns=names(4))
     assert isinstance(figure, Figure)
-    panels = np.array(figure.axes).reshape(4, 4)
+    panels = dict(zip(zip(*np.tril_indices(4), strict=True), figure.axes, strict=True))
     for i in range(4):
-        for j in range(4):
-            assert panels[i, j].axison == (j <= i)
+        for j in range(i + 1):
+            assert panels[i, j].axison
             assert len(ellipses_of(panels[i, j])) == (6 if j < i else 0)
             assert len(panels[i, j].get_lines()) == (4 if i == j else 0)
     widths = [e.get_width() for e in ellipses_of(panels[3, 1])]
@@ -243,7 +243,7 @@ def test_more_columns_make_a_grid_with_scatters_below_the_diagonal_and_curves_on
 def test_a_grid_has_six_columns_at_most_and_names_the_others():
     mixture = mixture_of(2, 8)
     figure = plot_mixture(mixture, rows_of(mixture, 60), columns=names(8), title="Flowers")
-    assert len(figure.axes) == 36
+    assert len(figure.axes) == 21
     assert "".join(figure.get_suptitle().split()) == "Flowers(leftout:column6,column7)"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
@@ -22,6 +21,8 @@ from mixtura.plots.view import View, one_panel
 OVERLAP: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0.0}
 RUG = 0.04
 """Height of the rug in parts of the panel."""
+MARK = 6.0
+"""Height of a mark of the rug in points."""
 
 
 def plot_curves(
@@ -111,10 +112,9 @@ def _draw_rug(ax: Axes, view: View, left: float, right: float) -> None:
     if view.crowded:
         _draw_rug_image(ax, view, left, right)
         return
-    feet = [[(value, 0.0), (value, RUG)] for value in x]
-    rug = LineCollection(feet, colors=view.blends, linewidths=0.9, alpha=0.8, transform=ax.get_xaxis_transform(), zorder=4)
-    rug.set_rasterized(True)
-    ax.add_collection(rug, autolim=False)
+    feet = np.full(len(x), RUG / 2)
+    look: dict[str, Any] = {"marker": "|", "s": MARK**2, "linewidths": 0.9, "alpha": 0.8, "zorder": 4, "rasterized": True}
+    ax.scatter(x, feet, c=view.blends, transform=ax.get_xaxis_transform(), **look)
 
 
 def _draw_rug_image(ax: Axes, view: View, left: float, right: float) -> None:

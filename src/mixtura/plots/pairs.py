@@ -50,7 +50,7 @@ def plot_pairs(
     Returns
     -------
     (m,m) array of Axes
-        Those above the diagonal are empty; ``[0, 0].figure`` is the whole.
+        None above the diagonal; ``[0, 0].figure`` is the whole.
 
     Examples
     --------
@@ -73,14 +73,15 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     m = len(view.names)
     side = 2.35 if m < 5 else 1.8
     figure = Figure(figsize=(side * m + 0.7, side * m + 0.7), layout="constrained")
-    panels = figure.subplots(m, m, squeeze=False, sharex="col")
+    places = figure.add_gridspec(m, m)
+    panels = np.full((m, m), None, dtype=object)
     for i in range(m):
-        for j in range(m):
+        for j in range(i + 1):
+            # Rows share their scale among the scatters only: the diagonal counts density.
+            shared = {"sharex": panels[j, j], "sharey": panels[i, 0] if 0 < j < i else None}
+            panels[i, j] = figure.add_subplot(places[i, j], **shared)
             _draw_cell(panels[i, j], view, i, j)
-        # Rows share their scale among the scatters only: the diagonal counts density.
-        for panel in panels[i, 1:i]:
-            panel.sharey(panels[i, 0])
-    _legend_above(panels[0, -1], view)
+    _legend_above(figure, view)
     figure.align_xlabels(panels[-1])
     figure.align_ylabels(panels[:, 0])
     if title:
@@ -90,19 +91,16 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     return panels
 
 
-def _legend_above(corner: Axes, view: View) -> None:
+def _legend_above(figure: Figure, view: View) -> None:
     """In the empty triangle, in two columns beyond ten components; one panel alone has no corner to spare."""
     handles = [*view.handles(), *(level_handles(LEVELS) if len(view.names) > 1 else [])]
     look = {**LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
-    corner.legend(handles=handles, title="component", loc="upper right", bbox_to_anchor=(1.0, 1.0), **look).set_in_layout(False)
+    figure.legend(handles=handles, title="component", loc="upper right", **look).set_in_layout(False)
 
 
 def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
     """Row i, column j of the grid."""
     last = len(view.names) - 1
-    if j > i:
-        panel.axis("off")
-        return
     if i == j:
         draw_curves(panel, view.panel(i), limits=_reach(view.panel(i)))
         panel.set(yticks=[], ylabel="")
