@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from frame.page import Page, Table, dots, parser
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -64,14 +64,14 @@ def to_reach(fit: FitResult, seconds: float, optimum: float) -> tuple[int, float
     return reached, seconds * reached / max(fit.n_iter, 1)
 
 
-def timed(survey: Survey, start: Moments, family: str, accelerated: bool) -> tuple[FitResult, float]:
+def timed(dataset: Dataset, start: Moments, family: str, accelerated: bool) -> tuple[FitResult, float]:
     """A fit to the end of double precision, and its seconds."""
     begin = time.perf_counter()
     fit = em(
-        survey,
+        dataset,
         start,
         FAMILIES[family],
-        Regularisation(survey.floor),
+        Regularisation(dataset.floor),
         stopping=SmallChange(0.0),
         max_iter=MOST,
         accelerated=accelerated,
@@ -82,12 +82,12 @@ def timed(survey: Survey, start: Moments, family: str, accelerated: bool) -> tup
 
 def row(table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
     """One problem from all starts."""
-    survey = Survey(ArraySource(X), backend_named("auto", 1))
+    dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     iterations, seconds, elsewhere = [], [], 0
     for seed in range(starts):
         draw = RandomRows() if seed % 2 else KMeansStart()
-        start = draw(survey, K, np.random.default_rng(seed))
-        runs = [timed(survey, start, family, accelerated) for accelerated in (False, True)]
+        start = draw(dataset, K, np.random.default_rng(seed))
+        runs = [timed(dataset, start, family, accelerated) for accelerated in (False, True)]
         ends = [fit.trace[-1] for fit, _ in runs]
         if abs(ends[0] - ends[1]) > SAME_OPTIMUM:
             elsewhere += 1

@@ -38,7 +38,7 @@ from frame.machine import threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import Dense
@@ -91,9 +91,9 @@ def least(fit: Callable[[], Any], repeats: int) -> tuple[float, Any]:
 def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     """Log-likelihood of the fit that starts from the true centres."""
     K, d = means.shape
-    survey = Survey(ArraySource(X), backend_named("auto", threads))
+    dataset = Dataset(ArraySource(X), backend_named("auto", threads))
     start = Mixture(np.full(K, 1 / K), means, Dense(np.repeat(np.eye(d)[None], K, axis=0), K))
-    return em(survey, start, FAMILIES["VVV"], Regularisation(survey.floor), max_iter=2000, accelerated=True).log_likelihood
+    return em(dataset, start, FAMILIES["VVV"], Regularisation(dataset.floor), max_iter=2000, accelerated=True).log_likelihood
 
 
 def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:

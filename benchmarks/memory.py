@@ -29,7 +29,7 @@ from frame.machine import status, threads_of_everybody
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -71,11 +71,11 @@ def rows_of(n: int, d: int, K: int) -> Iterator[np.ndarray]:
 
 
 def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """A survey of the rows and some iterations, off the optimum."""
-    survey = Survey(ArraySource(X), backend_named("native", threads))
+    """A dataset of the rows and some iterations, off the optimum."""
+    dataset = Dataset(ArraySource(X), backend_named("native", threads))
     start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
-    family, regularisation = FAMILIES["VVV"], Regularisation(survey.floor)
-    return em(survey, start, family, regularisation, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
+    family, regularisation = FAMILIES["VVV"], Regularisation(dataset.floor)
+    return em(dataset, start, family, regularisation, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
 
 
 def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:

@@ -32,7 +32,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wi
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import family_named
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
@@ -153,7 +153,7 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         words = ["Rscript", str(script), str(rows), str(X.shape[1]), str(BEST_FITS_READ), str(repeats)]
         lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
     seconds = float(lines[0].split()[1])
-    survey = Survey(ArraySource(X), backend_named("auto", 1))
+    dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     d = X.shape[1]
     for line in lines[1:]:
         _, model, G, value, *numbers = line.split()
@@ -161,8 +161,8 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         weights, means, covariances = values[:K], values[K : K + K * d].reshape(K, d), values[K + K * d :]
         family = family_named(model)
         mixture = Mixture(weights, means, in_form(family.needs, family.shares_all, covariances.reshape(K, d, d)))
-        moments = survey.backend.moments(survey.source, mixture, family.needs)
-        if soundness_of(survey, mixture, moments, family, Regularisation(survey.floor)).is_sound:
+        moments = dataset.backend.moments(dataset.source, mixture, family.needs)
+        if soundness_of(dataset, mixture, moments, family, Regularisation(dataset.floor)).is_sound:
             return seconds, -float(value), f"{model} {K}"
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are spurious"
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -51,17 +51,17 @@ def problems() -> dict[str, tuple[np.ndarray, int, str]]:
 
 def row(page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
     """One problem from all starts."""
-    survey = Survey(ArraySource(X), backend_named("auto", 1))
-    regularisation = Regularisation(survey.floor)
+    dataset = Dataset(ArraySource(X), backend_named("auto", 1))
+    regularisation = Regularisation(dataset.floor)
     kinds = [RandomRows(), RandomResponsibilities(), KMeansStart()]
     left, iterations, outcomes = [], [], dict[str, int]()
     for seed in range(starts):
-        start = kinds[seed % len(kinds)](survey, K, np.random.default_rng(seed))
-        fit = em(survey, start, FAMILIES[family], regularisation, max_iter=20_000)
+        start = kinds[seed % len(kinds)](dataset, K, np.random.default_rng(seed))
+        fit = em(dataset, start, FAMILIES[family], regularisation, max_iter=20_000)
         outcomes[fit.stop.name] = outcomes.get(fit.stop.name, 0) + 1
         iterations.append(fit.n_iter)
         if fit.converged:
-            further = em(survey, fit, FAMILIES[family], regularisation, stopping=RemainingGain(1e-7), max_iter=40_000)
+            further = em(dataset, fit, FAMILIES[family], regularisation, stopping=RemainingGain(1e-7), max_iter=40_000)
             left.append(further.trace[-1] - fit.trace[-1])
     worst = max(left, default=float("nan"))
     ends = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())

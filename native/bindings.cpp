@@ -23,11 +23,11 @@
 #include "dense.hpp"
 #include "hierarchy.hpp"
 #include "order.hpp"
-#include "rate.hpp"
+#include "convergence_rate.hpp"
 #include "runtime.hpp"
 #include "shortcuts.hpp"
 #include "volumes.hpp"
-#include "walk.hpp"
+#include "loop.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -321,7 +321,7 @@ Mixture mixture_of(const Law& law, const Vector& weights, const Matrix& means, c
 }
 
 // Weights, means, values, whiteners, and the common axes, one per row, or None.
-nb::tuple parts_of(const Mixture& m) {
+nb::tuple components_of(const Mixture& m) {
     std::vector<std::size_t> shape{m.F};
     if (m.form != Form::spherical) shape.push_back(m.d);
     if (m.form == Form::dense) shape.push_back(m.d);
@@ -342,7 +342,7 @@ nb::object one_m_step(const std::string& family, const Vector& floor, bool equal
     }
     const Moments m = moments_of(*setting.law, about, counts, first, second);
     const std::ptrdiff_t collapsed = m_step(setting, m, previous.is_none() ? nullptr : &before, out);
-    return collapsed >= 0 ? nb::int_(collapsed) : nb::object(parts_of(out));
+    return collapsed >= 0 ? nb::int_(collapsed) : nb::object(components_of(out));
 }
 
 double largest_real(const Matrix& hessenberg) {
@@ -352,68 +352,68 @@ double largest_real(const Matrix& hessenberg) {
 }
 
 // A walk with the arrays that it reads, which must not be freed before it.
-class HeldWalk {
+class HeldLoop {
 public:
-    HeldWalk(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& floor, bool equal_weights,
+    HeldLoop(Rows rows, std::optional<Vector> weights, const std::string& family, const Vector& floor, bool equal_weights,
              const Prior& prior, const std::string& measure, double tolerance, double safety, std::size_t window, const Vector& units,
              bool accelerated, std::size_t threads, bool single_products)
         : rows_(rows), weights_(weights),
-          walk_(data(threads, single_products), setting_of(family, floor, equal_weights, prior, rows.shape(1)),
+          loop_(data(threads, single_products), setting_of(family, floor, equal_weights, prior, rows.shape(1)),
                 Rule{measure_named(measure), tolerance, safety, window}, units_of(units, rows), accelerated) {}
 
     std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts, const Matrix& first, const Vector& second) {
         demand(about.shape(1) == rows_.shape(1), "moments and rows must have as many columns");
-        const Moments start = moments_of(walk_.law(), about, counts, first, second);
+        const Moments start = moments_of(loop_.law(), about, counts, first, second);
         nb::gil_scoped_release released;
-        return walk_.begin(start);
+        return loop_.begin(start);
     }
 
     std::ptrdiff_t begin_with_mixture(const Vector& weights, const Matrix& means, const Vector& values, std::optional<Matrix> axes,
                                       const std::vector<double>& trace, std::size_t kept) {
         demand(means.shape(1) == rows_.shape(1), "means and rows must have as many columns");
-        const Mixture start = mixture_of(walk_.law(), weights, means, values, axes);
+        const Mixture start = mixture_of(loop_.law(), weights, means, values, axes);
         nb::gil_scoped_release released;
-        return walk_.begin(start, trace, kept);
+        return loop_.begin(start, trace, kept);
     }
 
-    std::string onward(std::size_t most, std::size_t next_look, nb::object stopped) {
-        demand(!walk_.trace().empty(), "a walk begins before it goes on");
-        const Walk::Pause pause = listening(stopped);
+    std::string iterate(std::size_t most, std::size_t next_check, nb::object stopped) {
+        demand(!loop_.trace().empty(), "a loop begins before it goes on");
+        const Loop::Pause pause = listening(stopped);
         nb::gil_scoped_release released;
-        return NAMES[static_cast<std::size_t>(walk_.onward(most, next_look, pause))];
+        return NAMES[static_cast<std::size_t>(loop_.iterate(most, next_check, pause))];
     }
 
     double slowest_rate(const Vector& random, nb::object stopped) {
-        demand(random.shape(0) == walk_.chart_size(), "random must be a vector of the chart");
-        demand(walk_.after_a_plain_step(), "a rate is measured after a plain step");
-        const Walk::Pause pause = listening(stopped);
+        demand(random.shape(0) == loop_.vector_size(), "random must be a vector of the chart");
+        demand(loop_.after_a_plain_step(), "a rate is measured after a plain step");
+        const Loop::Pause pause = listening(stopped);
         nb::gil_scoped_release released;
-        return walk_.slowest_rate(random.data(), pause);
+        return loop_.slowest_rate(random.data(), pause);
     }
 
-    void aim_at(double tolerance) { walk_.aim_at(tolerance); }
-    nb::tuple mixture() const { return parts_of(walk_.mixture()); }
+    void set_tolerance(double tolerance) { loop_.set_tolerance(tolerance); }
+    nb::tuple mixture() const { return components_of(loop_.mixture()); }
     nb::tuple sums() const { // log-likelihood, entropy, certainty, total
-        const Moments& m = walk_.moments();
+        const Moments& m = loop_.moments();
         return nb::make_tuple(m.log_likelihood, m.entropy, m.certainty, m.total());
     }
     nb::tuple moments() const { // counts, first and second moments about the means of the mixture
-        const Moments& m = walk_.moments();
+        const Moments& m = loop_.moments();
         return nb::make_tuple(array_of(m.counts, {m.K}), array_of(m.first, {m.K, m.d}), array_of(m.second, {m.second.size()}));
     }
-    const Numbers& trace() const { return walk_.trace(); }
-    const Numbers& plain() const { return walk_.plain(); }
-    double objective() const { return walk_.trace().back(); }
+    const Numbers& trace() const { return loop_.trace(); }
+    const Numbers& plain() const { return loop_.plain(); }
+    double objective() const { return loop_.trace().back(); }
     double last_gain() const {
-        const Numbers& trace = walk_.trace();
+        const Numbers& trace = loop_.trace();
         return trace.size() < 2 ? std::nan("") : trace[trace.size() - 1] - trace[trace.size() - 2];
     }
-    double fall() const { return walk_.fall(); }
-    std::size_t n_iter() const { return walk_.n_iter(); }
-    std::size_t chart_size() const { return walk_.chart_size(); }
+    double fall() const { return loop_.fall(); }
+    std::size_t n_iter() const { return loop_.n_iter(); }
+    std::size_t vector_size() const { return loop_.vector_size(); }
 
 private:
-    static constexpr const char* NAMES[] = {"spent", "look", "fell", "collapsed"}; // of events
+    static constexpr const char* NAMES[] = {"spent", "check", "fell", "collapsed"}; // of events
 
     static Measure measure_named(const std::string& name) {
         if (name == "remaining_gain") return Measure::remaining_gain;
@@ -438,7 +438,7 @@ private:
     }
 
     // Between maps, and not more often than every few hundredths of a second: Ctrl-C, and whether another thread calls it off.
-    static Walk::Pause listening(nb::object stopped) {
+    static Loop::Pause listening(nb::object stopped) {
         using Clock = std::chrono::steady_clock;
         return [stopped, heard = Clock::now()]() mutable {
             if (Clock::now() - heard < std::chrono::milliseconds(30)) return;
@@ -454,7 +454,7 @@ private:
 
     Rows rows_;
     std::optional<Vector> weights_;
-    Walk walk_;
+    Loop loop_;
 };
 
 bool has_law(const std::string& family) { return law_named(family) != nullptr; }
@@ -507,28 +507,28 @@ NB_MODULE(_native, m) {
           "counts"_a.noconvert(), "first"_a.noconvert(), "second"_a.noconvert(), "previous"_a.none(), "prior"_a.none() = nb::none(),
           "Weights, means, values, whiteners and common axes (as rows), or the component that collapsed.");
     m.def("largest_real_part", &largest_real, "hessenberg"_a.noconvert(), "The largest real part of a Hessenberg matrix's eigenvalues.");
-    nb::class_<HeldWalk>(m, "Walk", "EM from one start; use mixtura.em.native_walk.native_walk.")
+    nb::class_<HeldLoop>(m, "Loop", "EM from one start; use mixtura.em.native_loop.native_loop.")
         .def(nb::init<Rows, std::optional<Vector>, const std::string&, const Vector&, bool, const Prior&, const std::string&, double,
                       double, std::size_t, const Vector&, bool, std::size_t, bool>(),
              "rows"_a.noconvert(), "weights"_a.none().noconvert(), "family"_a, "floor"_a.noconvert(), "equal_weights"_a,
              "prior"_a.none(), "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "units"_a.noconvert(), "accelerated"_a, "threads"_a,
              "single_products"_a)
-        .def("begin_with_moments", &HeldWalk::begin_with_moments, "about"_a.noconvert(), "counts"_a.noconvert(),
+        .def("begin_with_moments", &HeldLoop::begin_with_moments, "about"_a.noconvert(), "counts"_a.noconvert(),
              "first"_a.noconvert(), "second"_a.noconvert(), "-1, or the component that collapsed.")
-        .def("begin_with_mixture", &HeldWalk::begin_with_mixture, "weights"_a.noconvert(), "means"_a.noconvert(),
+        .def("begin_with_mixture", &HeldLoop::begin_with_mixture, "weights"_a.noconvert(), "means"_a.noconvert(),
              "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a, "kept"_a, "-1, or the component that collapsed.")
-        .def("onward", &HeldWalk::onward, "most"_a, "next_look"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
-        .def("slowest_rate", &HeldWalk::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
-        .def("aim_at", &HeldWalk::aim_at, "tolerance"_a, "Another tolerance for the rule from now on.")
-        .def("mixture", &HeldWalk::mixture, "Weights, means, values, whiteners and common axes (as rows).")
-        .def("moments", &HeldWalk::moments, "Counts, first and second moments of the last E-step.")
-        .def("sums", &HeldWalk::sums, "Log-likelihood, entropy, certainty and total.")
-        .def_prop_ro("trace", &HeldWalk::trace, nb::rv_policy::copy)
-        .def_prop_ro("plain", &HeldWalk::plain, nb::rv_policy::copy)
-        .def_prop_ro("objective", &HeldWalk::objective)
-        .def_prop_ro("last_gain", &HeldWalk::last_gain)
-        .def_prop_ro("fall", &HeldWalk::fall)
-        .def_prop_ro("n_iter", &HeldWalk::n_iter)
-        .def_prop_ro("chart_size", &HeldWalk::chart_size);
+        .def("iterate", &HeldLoop::iterate, "most"_a, "next_check"_a, "stopped"_a.none(), "Iterations until somebody has to decide.")
+        .def("slowest_rate", &HeldLoop::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(), "The rate of the slowest direction.")
+        .def("set_tolerance", &HeldLoop::set_tolerance, "tolerance"_a, "Another tolerance for the rule from now on.")
+        .def("mixture", &HeldLoop::mixture, "Weights, means, values, whiteners and common axes (as rows).")
+        .def("moments", &HeldLoop::moments, "Counts, first and second moments of the last E-step.")
+        .def("sums", &HeldLoop::sums, "Log-likelihood, entropy, certainty and total.")
+        .def_prop_ro("trace", &HeldLoop::trace, nb::rv_policy::copy)
+        .def_prop_ro("plain", &HeldLoop::plain, nb::rv_policy::copy)
+        .def_prop_ro("objective", &HeldLoop::objective)
+        .def_prop_ro("last_gain", &HeldLoop::last_gain)
+        .def_prop_ro("fall", &HeldLoop::fall)
+        .def_prop_ro("n_iter", &HeldLoop::n_iter)
+        .def_prop_ro("vector_size", &HeldLoop::vector_size);
     m.def("build_info", &build_info, "Instruction set in use, those compiled in, and the compiler.");
 }

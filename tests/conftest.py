@@ -10,7 +10,7 @@ import pytest
 
 from mixtura.backends import backend_named
 from mixtura.base.extension import extension
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.families import FAMILIES
 from mixtura.sources import ArraySource
 
@@ -30,8 +30,8 @@ def read_truth(name: str) -> dict:
     return json.loads((TRUTH / name).read_text())
 
 
-def survey(X: np.ndarray, weights: np.ndarray | None = None, backend: str = "auto", n_threads: int = 1) -> Survey:
-    return Survey(ArraySource(np.ascontiguousarray(X), weights), backend_named(backend, n_threads))
+def dataset(X: np.ndarray, weights: np.ndarray | None = None, backend: str = "auto", n_threads: int = 1) -> Dataset:
+    return Dataset(ArraySource(np.ascontiguousarray(X), weights), backend_named(backend, n_threads))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, survey
+from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES, family_named
@@ -34,7 +34,7 @@ def family_of(model: str):
 
 
 def fit(X, start, model, K, weights=None, **keywords):
-    data = survey(X, weights)
+    data = dataset(X, weights)
     return em(data, start(data, K, np.random.default_rng(0)), family_of(model), Regularisation(plain(data)), **keywords)
 
 
@@ -48,7 +48,7 @@ def stands_still(X, case) -> None:
     K = case["G"]
     covariance = np.array(case["cov"], dtype=float).reshape(K, X.shape[1], X.shape[1])
     theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(covariance, K))
-    data = survey(X)
+    data = dataset(X)
     moments = data.backend.moments(data.source, theirs, Scatter.DENSE)
     assert moments.log_likelihood == pytest.approx(case["loglik"], rel=1e-9)
     assert relative(moments.means, theirs.means) < 1e-4  # mclust ended on a plateau, where its own steps had become this small
@@ -58,7 +58,7 @@ def continues_above(X, case) -> None:
     """From mclust's answer, which full M-steps on the way did not lead to, EM does not fall."""
     K = case["G"]
     theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(np.array(case["cov"], dtype=float), K))
-    data = survey(X)
+    data = dataset(X)
     on = em(data, theirs, family_of(case["model"]), Regularisation(plain(data)), stopping=RemainingGain(1e-9), max_iter=40_000)
     assert on.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
 
@@ -104,7 +104,7 @@ def test_a_certified_optimum_is_a_fixed_point_with_the_certified_likelihood(case
     d = means.shape[1]
     X = read_data(case["csv"].split("/")[-1], d)
     optimum = Mixture(np.array(case["pro"], dtype=float), means, Dense(np.array(case["cov"], dtype=float).reshape(K, d, d), K))
-    data = survey(X, backend=backend)
+    data = dataset(X, backend=backend)
     moments = data.backend.moments(data.source, optimum, family_of(case["model"]).needs)
     assert moments.log_likelihood == pytest.approx(float(case["loglik"]), rel=1e-13)
     # One more step from certified digits moves nothing beyond the rounding of the step, magnified by the condition of X.
@@ -159,7 +159,7 @@ def test_single_steps_and_the_path_of_the_likelihood_are_mclusts(name):
             first = fit(X, start, model["model"], case["G"], max_iter=0)
             assert relative(first.mixture.means, model["mean"]) < 1e-10
             if not MAXIMISES.get(model["model"], True):
-                moments = start(survey(X), case["G"], np.random.default_rng(0))
+                moments = start(dataset(X), case["G"], np.random.default_rng(0))
                 theirs = Dense(np.array(model["cov"], dtype=float), case["G"])
                 assert m_step_objective(moments, first.mixture.covariance) >= m_step_objective(moments, theirs) - 1e-9
                 continue

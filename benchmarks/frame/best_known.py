@@ -23,7 +23,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
@@ -104,14 +104,14 @@ class Bench:
     data: DataSet
 
     @cached_property
-    def survey(self) -> Survey:
+    def dataset(self) -> Dataset:
         """Of the rows, read by one thread."""
-        return Survey(ArraySource(self.data.rows), backend_named("native", 1))
+        return Dataset(ArraySource(self.data.rows), backend_named("native", 1))
 
     def polished(self, start: Mixture | FitResult, family: str, left: float = POLISHED) -> FitResult:
         """EM from there until so much is left to gain; CollapseError where the start is singular."""
         return em(
-            self.survey,
+            self.dataset,
             start,
             family_named(family),
             self.regularisation(family, start.n_components),
@@ -122,7 +122,7 @@ class Bench:
 
     def regularisation(self, family: str, K: int) -> Regularisation:
         """What a default fit of ours respects."""
-        return regularisation_for(family_named(family), self.survey, K, Constraints())
+        return regularisation_for(family_named(family), self.dataset, K, Constraints())
 
     def settled(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
         """Polished as long as it can still be at the best known optimum: nobody waits for the last digits of another one."""

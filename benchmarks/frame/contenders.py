@@ -17,7 +17,7 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 
 from frame.clock import SHORT, Iterations
 from mixtura.backends import backend_named
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -66,14 +66,14 @@ def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
 
 
 def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None) -> Contender:
-    """Plain EM of ours, with float32 products on float32 rows alone; the survey that a fit makes of the rows is made before."""
-    survey = Survey(ArraySource(X), backend or backend_named("native", threads))
+    """Plain EM of ours, with float32 products on float32 rows alone; the dataset that a fit makes of the rows is made before."""
+    dataset = Dataset(ArraySource(X), backend or backend_named("native", threads))
     if X.dtype == np.float32:
-        survey = survey.hurried or survey
-    regularisation = Regularisation(survey.floor)
+        dataset = dataset.reduced or dataset
+    regularisation = Regularisation(dataset.floor)
 
     def run(iterations: int) -> Outcome:
-        fit = em(survey, start, FAMILIES[family], regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
+        fit = em(dataset, start, FAMILIES[family], regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
         return Outcome(fit.n_iter, lambda: fit.mixture)
 
     return run
@@ -81,13 +81,13 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
 
 def unstopped(X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None) -> Contender:
     """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
-    survey, family = Survey(ArraySource(X), backend or backend_named("native", threads)), FAMILIES["VVV"]
-    regularisation, source = Regularisation(survey.floor), survey.source_for(start.n_components)
+    dataset, family = Dataset(ArraySource(X), backend or backend_named("native", threads)), FAMILIES["VVV"]
+    regularisation, source = Regularisation(dataset.floor), dataset.source_for(start.n_components)
 
     def run(iterations: int) -> Outcome:
         mixture = start
         for _ in range(iterations):
-            moments = survey.backend.moments(source, mixture, family.needs)
+            moments = dataset.backend.moments(source, mixture, family.needs)
             mixture = Mixture(moments.weights, moments.means, family.m_step(moments, mixture.covariance, regularisation))
         return Outcome(iterations, lambda: mixture)
 

@@ -22,7 +22,7 @@ from mixtura.inference.parametrisation import stored_covariances
 from mixtura.model.mixture import Mixture
 from mixtura.search.multistart import usual_starts
 from mixtura.search.runs import Effort, Plan
-from mixtura.search.subsampling import opening, search_from
+from mixtura.search.subsampling import initialisation, search_from
 
 SEEDS = 10
 RESTARTS = 500
@@ -111,13 +111,13 @@ def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
 
 def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
     """The search with ten times the effort of a default one and more."""
-    survey = own.survey
+    dataset = own.dataset
     plan = Plan(RemainingGain(), LONGEST, screened=True, accelerated=True, effort=THOROUGH)
     for seed in count(FIRST_THOROUGH):
 
         def run(seed: np.random.SeedSequence) -> Mixture:
-            begin = opening(usual_starts(MANY_STARTS), survey, K, seed)
-            return search_from(begin, survey, family_named(family), own.regularisation(family, K), plan).best.mixture
+            begin = initialisation(usual_starts(MANY_STARTS), dataset, K, seed)
+            return search_from(begin, dataset, family_named(family), own.regularisation(family, K), plan).best.mixture
 
         yield f"search with ten times the effort, seed {seed}", partial(run, np.random.SeedSequence(seed))
 

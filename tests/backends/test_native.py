@@ -12,7 +12,7 @@ import pytest
 from mixtura.backends import NativeBackend, ReferenceBackend, build_info
 from mixtura.backends.native import ROWS_WORTH_A_THREAD
 from mixtura.base.extension import extension
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -142,7 +142,7 @@ def test_a_fit_that_leaves_work_out_is_the_dense_fit_with_a_rare_component_too()
     start = Mixture(np.full(K, 1.0 / K), means + 0.3, Dense(np.repeat(2.0 * np.eye(2)[None], K, axis=0), K))
     fits = []
     for backend in (ReferenceBackend(), NativeBackend(2)):
-        data = Survey(ArraySource(X, weights), backend)
+        data = Dataset(ArraySource(X, weights), backend)
         fits.append(em(data, start, FAMILIES["VVV"], Regularisation(data.floor), stopping=SmallChange(0.0), max_iter=8))
     dense, quick = fits
     assert dense.mixture.weights[-1] == pytest.approx(3.0 / (10.0 * n), rel=1e-3)
@@ -267,12 +267,12 @@ def test_squares_that_float32_does_not_hold_are_computed_in_float64(unit):
 
 def test_only_many_rows_have_a_hurried_backend():
     X = np.zeros((ROWS_WORTH_A_THREAD, 2))
-    assert NativeBackend(1).hurried(ArraySource(X[1:])) is None
+    assert NativeBackend(1).reduced(ArraySource(X[1:])) is None
     rows = ArraySource(X)
-    hurried = NativeBackend(1).hurried(rows)
-    assert hurried == NativeBackend(1, single=True)
-    assert hurried.hurried(rows) is None
-    assert ReferenceBackend().hurried(rows) is None
+    reduced = NativeBackend(1).reduced(rows)
+    assert reduced == NativeBackend(1, single=True)
+    assert reduced.reduced(rows) is None
+    assert ReferenceBackend().reduced(rows) is None
 
 
 # ---- elementary functions --------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def after_the_first_candidate(monkeypatch) -> Callable[[Callable[[], None]], Non
     """Makes something happen once a selection has its first candidate."""
 
     def happens(what: Callable[[], None]) -> None:
-        def watched(settings, ks, families, survey, callback, on_fold):
+        def watched(settings, ks, families, dataset, callback, on_fold):
             seen: list[object] = []
 
             def watching(candidate):
@@ -89,7 +89,7 @@ def after_the_first_candidate(monkeypatch) -> Callable[[Callable[[], None]], Non
                 if len(seen) == 1:
                     what()
 
-            return selection_of(settings, ks, families, survey, watching, on_fold)
+            return selection_of(settings, ks, families, dataset, watching, on_fold)
 
         monkeypatch.setattr("mixtura.selection.settings.selection_of", watched)
 
@@ -209,11 +209,11 @@ import sys
 from mixtura.selection import settings as selection_settings
 from mixtura.cli import main
 selection_of = selection_settings.selection_of
-def telling(settings, ks, families, survey, callback, on_fold):
+def telling(settings, ks, families, dataset, callback, on_fold):
     def tell(candidate):
         callback(candidate)
         print("fitted", candidate.title, file=sys.stderr, flush=True)
-    return selection_of(settings, ks, families, survey, tell, on_fold)
+    return selection_of(settings, ks, families, dataset, tell, on_fold)
 selection_settings.selection_of = telling
 sys.exit(main())
 """

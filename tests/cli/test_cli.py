@@ -466,7 +466,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
 
     selection_of = selection_settings.selection_of
 
-    def interrupted(settings, ks, families, survey, callback, on_fold):
+    def interrupted(settings, ks, families, dataset, callback, on_fold):
         def stop_after_three(candidate):
             callback(candidate)
             seen.append(candidate)
@@ -474,7 +474,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
                 raise KeyboardInterrupt
 
         seen: list[object] = []
-        return selection_of(settings, ks, families, survey, stop_after_three, on_fold)
+        return selection_of(settings, ks, families, dataset, stop_after_three, on_fold)
 
     monkeypatch.setattr(selection_settings, "selection_of", interrupted)
     assert main(["fit", FAITHFUL, "--components", "2:4", "--families", "EII,EEE"]) == 130

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 from conftest import ALL_BACKENDS, ALL_FAMILIES
 from mixtura.backends import backend_named
 from mixtura.base.extension import extension
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import LARGEST_GAP, effective_parameters
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
@@ -25,12 +25,12 @@ AXES = {"EVE", "VVE"}
 needs_kernels = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 
 
-def survey(X, weights=None, backend="auto"):
-    return Survey(ArraySource(X, weights), backend_named(backend, 1))
+def dataset(X, weights=None, backend="auto"):
+    return Dataset(ArraySource(X, weights), backend_named(backend, 1))
 
 
 def fitted(X, labels, family, weights=None, backend="auto", floor=None):
-    data = survey(X, weights, backend)
+    data = dataset(X, weights, backend)
     K = int(labels.max()) + 1
     regularisation = Regularisation(data.floor if floor is None else floor)
     rule = RemainingGain(1e-9 * data.row_weight)
@@ -161,7 +161,7 @@ def by_both(X, labels, family, **settings):
     data, *fit = fitted(X, labels, family, **settings)
     fit.insert(2, FAMILIES[family])
     backends = (backend_named("native", 2), backend_named("reference", 1))
-    return (effective_parameters(Survey(data.source, backend), *fit) for backend in backends)
+    return (effective_parameters(Dataset(data.source, backend), *fit) for backend in backends)
 
 
 @needs_kernels
@@ -200,9 +200,9 @@ def test_they_agree_with_a_prior_and_equal_weights():
     data, mixture, moments, free = fitted(X, labels, "VVV")
     prior = ConjugatePrior(0.5).worked_out("VVV", 2, data.mean, data.covariance, data.total)
     held = replace(free, prior=prior, equal_weights=True)
-    data, *fit = survey(X), mixture, moments, FAMILIES["VVV"]
+    data, *fit = dataset(X), mixture, moments, FAMILIES["VVV"]
     native = effective_parameters(data, *fit, held)
-    assert native == pytest.approx(effective_parameters(survey(X, backend="reference"), *fit, held), rel=1e-10)
+    assert native == pytest.approx(effective_parameters(dataset(X, backend="reference"), *fit, held), rel=1e-10)
     assert (native < effective_parameters(data, *fit, free)).all()
 
 
@@ -212,7 +212,7 @@ def test_threads_change_no_bit(family):
     X, labels = two_groups(7, 50_000, 6)
     data, *fit = fitted(X, labels, family)
     fit.insert(2, FAMILIES[family])
-    one, three = (effective_parameters(Survey(data.source, backend_named("native", n)), *fit) for n in (1, 3))
+    one, three = (effective_parameters(Dataset(data.source, backend_named("native", n)), *fit) for n in (1, 3))
     assert np.array_equal(one, three)
 
 
@@ -222,9 +222,9 @@ def test_a_row_out_of_reach_is_shared_evenly(backend):
     X, labels = two_groups(3)
     _, mixture, moments, regularisation = fitted(X, labels, "VVV")
     with np.errstate(over="ignore"):  # of what is known about the data
-        data = survey(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
+        data = dataset(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
         p = effective_parameters(data, mixture, moments, FAMILIES["VVV"], regularisation)
-    near = effective_parameters(survey(X, backend=backend), mixture, moments, FAMILIES["VVV"], regularisation)
+    near = effective_parameters(dataset(X, backend=backend), mixture, moments, FAMILIES["VVV"], regularisation)
     assert p - near == pytest.approx([LARGEST_GAP / 2] * 2)
 
 

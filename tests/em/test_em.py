@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from conftest import ALL_BACKENDS, survey, two_groups
+from conftest import ALL_BACKENDS, dataset, two_groups
 from mixtura.base.extension import extension
 from mixtura.em.em import em
-from mixtura.em.rate import slowest_rate
-from mixtura.em.stopping import Look, RemainingGain, SmallChange, remaining_gain
-from mixtura.em.walk import Steps
+from mixtura.em.convergence_rate import slowest_rate
+from mixtura.em.stopping import Check, RemainingGain, SmallChange, remaining_gain
+from mixtura.em.loop import Steps
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.model.criteria import bic, icl, icl_entropy
@@ -27,7 +27,7 @@ VVV = FAMILIES["VVV"]
 
 
 def run(X, start, family=VVV, seed=0, K=2, **keywords):
-    data = survey(X)
+    data = dataset(X)
     if not isinstance(start, Mixture):
         start = start(data, K, np.random.default_rng(seed))
     return em(data, start, family, Regularisation(data.floor), **keywords)
@@ -47,7 +47,7 @@ SLOW = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.python
 @pytest.mark.parametrize("case", SLOW)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(case, seed, faithful):
@@ -57,7 +57,7 @@ def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwis
     fit = run(X, start, FAMILIES[name], seed, K, max_iter=20_000)
     assert fit.converged or fit.stop in (StopReason.MAX_ITER, StopReason.SADDLE)
     if fit.converged:
-        further = em(survey(X), fit, FAMILIES[name], Regularisation(survey(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000)
+        further = em(dataset(X), fit, FAMILIES[name], Regularisation(dataset(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000)
         assert further.log_likelihood - fit.log_likelihood < 0.01
 
 
@@ -72,7 +72,7 @@ def test_gains_that_grow_give_no_finite_estimate():
 
 def test_the_slowest_rate_is_the_ratio_of_late_steps():
     X = overlapping(800, 1.5, 0)
-    data = survey(X)
+    data = dataset(X)
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
@@ -112,7 +112,7 @@ def test_em_starts_with_the_m_step_on_exactly_the_given_responsibilities(faithfu
 
 def test_going_on_from_a_fit_is_the_same_as_not_having_stopped(faithful):
     once = run(faithful, KMeansStart(), K=3, max_iter=12, stopping=SmallChange(0.0))
-    data = survey(faithful)
+    data = dataset(faithful)
     half = run(faithful, KMeansStart(), K=3, max_iter=5, stopping=SmallChange(0.0))
     rest = em(data, half, VVV, Regularisation(data.floor), max_iter=7, stopping=SmallChange(0.0))
     assert rest.trace == once.trace
@@ -134,7 +134,7 @@ def test_a_callback_sees_every_iteration_and_an_interrupt_keeps_the_best(faithfu
 
 def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), np.full((2, 1), 5.0)])
-    data = survey(X)
+    data = dataset(X)
     start = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [5.0]]), run(X, KMeansStart(), K=2).mixture.covariance)
     fit = em(data, start, VVV, Regularisation(np.zeros(1)))
     assert fit.stop is StopReason.COLLAPSED
@@ -145,7 +145,7 @@ def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
 def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
     """Seventeen components of recorded data: some sit on a value, and what components share is bent by it."""
     X = np.round(two_groups(120, 3, apart=3.0), 0)
-    data = survey(X, backend=backend)
+    data = dataset(X, backend=backend)
     reached = False
     for seed in range(3):
         start = RandomRows()(data, 17, np.random.default_rng(seed))
@@ -157,7 +157,7 @@ def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
 
 
 def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backend):
-    data = survey(faithful, backend=backend)
+    data = dataset(faithful, backend=backend)
     mixture = run(faithful, KMeansStart(), K=3).mixture
     r = mixture.posterior(faithful)
     moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
@@ -179,25 +179,25 @@ def many_rows(n: int = 30_000) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated, dtype):
     X = many_rows().astype(dtype)
-    data = survey(X)
+    data = dataset(X)
     start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
-    assert data.hurried is not None
+    assert data.reduced is not None
     settings = (start, VVV, Regularisation(data.floor))
-    hurried = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    reduced = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
     data.__dict__["hurried"] = None
     exact = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
-    assert hurried.trace != exact.trace
-    assert hurried.converged
-    assert hurried.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
-    assert hurried.log_likelihood == pytest.approx(float(hurried.mixture.log_density(X).sum()), rel=1e-13)
-    assert (np.diff(hurried.trace) >= 0).all()
-    assert hurried.n_iter == len(hurried.trace) - 1
+    assert reduced.trace != exact.trace
+    assert reduced.converged
+    assert reduced.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
+    assert reduced.log_likelihood == pytest.approx(float(reduced.mixture.log_density(X).sum()), rel=1e-13)
+    assert (np.diff(reduced.trace) >= 0).all()
+    assert reduced.n_iter == len(reduced.trace) - 1
 
 
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
     X = many_rows()
-    data, numbers = survey(X), []
+    data, numbers = dataset(X), []
 
     def stop_at(last):
         def callback(iteration):
@@ -236,7 +236,7 @@ def two_near_each_other():
 )
 def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
     """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of log-likelihood were to come."""
-    data = survey(faithful if name == "VVV" else two_near_each_other())
+    data = dataset(faithful if name == "VVV" else two_near_each_other())
     start, regularisation = kind(data, K, np.random.default_rng(seed)), Regularisation(data.floor)
     fit = em(data, start, FAMILIES[name], regularisation, max_iter=20_000, accelerated=accelerated)
     further = em(data, fit, FAMILIES[name], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
@@ -246,21 +246,21 @@ def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
 
 def looks_at(left, rate, times):
     """Looks along gains that fall by one rate, from so much left."""
-    return [Look(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate) for t in times]
+    return [Check(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate) for t in times]
 
 
 def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
     rule, rate = RemainingGain(0.01), 0.99
-    looks = looks_at(0.003, rate, (0, 50, 120))
-    assert [rule.confirmed(looks[:i]) for i in (1, 2, 3)] == [False, False, True]
-    assert rule.further([looks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
+    checks = looks_at(0.003, rate, (0, 50, 120))
+    assert [rule.confirmed(checks[:i]) for i in (1, 2, 3)] == [False, False, True]
+    assert rule.further([checks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
     early = looks_at(0.1, rate, (0, 120, 350))
     assert [rule.confirmed(early[:i]) for i in (1, 2, 3)] == [False, False, True]  # to a tenth of what may be left, too
     assert rule.further(early[:1]).tolerance == pytest.approx(0.01 * 0.1)
     assert rule.further([]).tolerance == pytest.approx(0.1)
-    assert not rule.expects(early[:1], early[1].gain)
-    assert rule.expects(early[:1], early[2].gain)
-    assert rule.expects([replace(early[0], rate=1.0)], early[0].gain)  # no rate to go by
+    assert not rule.worth_a_check(early[:1], early[1].gain)
+    assert rule.worth_a_check(early[:1], early[2].gain)
+    assert rule.worth_a_check([replace(early[0], rate=1.0)], early[0].gain)  # no rate to go by
 
 
 def test_a_promise_that_is_broken_starts_again_from_there():
@@ -270,5 +270,5 @@ def test_a_promise_that_is_broken_starts_again_from_there():
     faster, slower = replace(last, rate=0.985), replace(last, rate=0.995)
     for seen in (broken, faster, slower, replace(last, rate=1.0)):
         assert not rule.confirmed([first, seen])
-    later = replace(broken, objective=broken.objective + 0.9 * broken.promise, gain=broken.gain / 10)
+    later = replace(broken, objective=broken.objective + 0.9 * broken.bound, gain=broken.gain / 10)
     assert rule.confirmed([first, broken, later])

@@ -563,12 +563,12 @@ def test_an_interrupted_short_run_is_judged():
         warnings.simplefilter("ignore", UserWarning)
         result = GaussianMixture(4, random_state=0, callback=callback).fit(X).result_
     assert result.stop.name == "INTERRUPTED"
-    from conftest import survey
+    from conftest import dataset
     from mixtura.em.effective_parameters import soundness_of
     from mixtura.families import FAMILIES
     from mixtura.model.regularisation import Regularisation
 
-    data, family = survey(X), FAMILIES["VVV"]
+    data, family = dataset(X), FAMILIES["VVV"]
     moments = data.backend.moments(data.source, result.mixture, family.needs)
     again = soundness_of(data, result.mixture, moments, family, Regularisation(data.floor))
     np.testing.assert_allclose(result.soundness.effective, again.effective, rtol=1e-6)

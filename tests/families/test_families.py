@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, read_truth, survey, two_groups
+from conftest import ALL_FAMILIES, read_truth, dataset, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
@@ -33,7 +33,7 @@ def objective(moments: Moments, covariance) -> float:
 
 
 def fit(X, family, *, K=3, seed=0, weights=None, backend="auto", regularisation=None, labels=None, **keywords):
-    data = survey(X, weights, backend)
+    data = dataset(X, weights, backend)
     start = FromLabels(labels) if labels is not None else RandomResponsibilities()
     moments = start(data, K, np.random.default_rng(seed))
     return em(data, moments, family, regularisation or Regularisation(data.floor), **keywords)
@@ -63,7 +63,7 @@ def test_likelihood_never_decreases(family, backend, seed, faithful):
 )
 def test_the_objective_with_a_regularisation_never_decreases(family, settings):
     X = two_groups(300, apart=2)
-    regularisation = Regularisation(**{"floor": survey(X).floor, **settings})
+    regularisation = Regularisation(**{"floor": dataset(X).floor, **settings})
     for seed in range(3):
         loop = fit(X, family, K=4, seed=seed, regularisation=regularisation, max_iter=100)
         # The recorded trace is a running maximum; EM would have ended at the first fall, so its length shows there was none.
@@ -163,7 +163,7 @@ def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
 
 def test_the_answer_is_a_fixed_point(family, faithful):
     fitted = fit(faithful, family, labels=labels_for(faithful), stopping=RemainingGain(1e-9), max_iter=20000)
-    again = em(survey(faithful), fitted.mixture, family, Regularisation(survey(faithful).floor), max_iter=1)
+    again = em(dataset(faithful), fitted.mixture, family, Regularisation(dataset(faithful).floor), max_iter=1)
     np.testing.assert_allclose(again.mixture.means, fitted.mixture.means, rtol=1e-5)
 
 
@@ -186,7 +186,7 @@ def test_parameter_counts_are_mclusts(row):
 
 def test_without_any_floor_a_collapse_names_the_component(family):
     X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 5, axis=0)
-    data = survey(X)
+    data = dataset(X)
     moments = moments_of_labels(data, 2, np.repeat([0, 1], 5))
     with pytest.raises(CollapseError, match="ill-defined empirical covariance"):
         family.m_step(moments.summarised(family.needs), None, Regularisation(np.zeros(2)))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from conftest import ALL_FAMILIES, read_data, read_truth, survey, two_groups
+from conftest import ALL_FAMILIES, read_data, read_truth, dataset, two_groups
 from mixtura import GaussianMixture, InferenceError
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -36,7 +36,7 @@ def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
 
 
 def polished(X, name, K, weights=None, labels=None):
-    data = survey(X, weights)
+    data = dataset(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
     fit = em(data, start, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-9), max_iter=20_000)
@@ -80,7 +80,7 @@ def compare(a: Parameters, b: Parameters, rtol: float) -> None:
 @pytest.mark.parametrize(("file", "name"), FILES)
 def test_bootstrap_errors_are_mclusts_within_monte_carlo_error(file, name, method):
     X, mixture, theirs = truth_of(file, name)
-    data = survey(X)
+    data = dataset(X)
     regularisation = Regularisation(data.floor)
     fit = em(data, mixture, FAMILIES[name], regularisation, stopping=RemainingGain(1e-6)).mixture
     found = errors_from_replicates(
@@ -112,10 +112,10 @@ def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
     """To 1e-13 for faithful. The one-dimensional fits were stored half an iteration before the labels the refits began with,
     and these refits end after two steps."""
     X, mixture, theirs = truth_of(file, name)
-    regularisation = Regularisation(survey(X).floor)
+    regularisation = Regularisation(dataset(X).floor)
     refits = []
     for i in range(len(X)):
-        without = survey(np.delete(X, i, axis=0))
+        without = dataset(np.delete(X, i, axis=0))
         refits.append(em(without, mixture, FAMILIES[name], regularisation, stopping=LikeMclust(), judge=False).mixture)
     n = len(X)
     replicates = Parameters.stacked([Parameters.of(refit, name) for refit in refits])
@@ -128,7 +128,7 @@ def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
 def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rtol):
     """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too small."""
     X, mixture, theirs = truth_of(file, name)
-    data = survey(X)
+    data = dataset(X)
     settings = Refit(FAMILIES[name], Regularisation(data.floor))
     found = errors_from_replicates(data, mixture, settings, "jackknife", np.random.SeedSequence(0))
     assert found.n_used == len(X)
@@ -207,7 +207,7 @@ def test_a_reweighted_source_is_the_repeated_rows():
     X = np.asfortranarray(two_groups(50, 2))  # not row by row: several blocks
     w = np.random.default_rng(0).integers(0, 3, 50).astype(float)
     mixture = polished(X, "VVV", 2)[1]
-    backend = survey(X).backend
+    backend = dataset(X).backend
     a = backend.moments(Reweighted(ArraySource(X), w), mixture, FAMILIES["VVV"].needs)
     b = backend.moments(ArraySource(np.repeat(X, w.astype(int), axis=0)), mixture, FAMILIES["VVV"].needs)
     # Sums of at most 100 numbers.
@@ -218,10 +218,10 @@ def test_a_reweighted_source_is_the_repeated_rows():
 def test_rows_that_a_resample_left_out_hold_no_component_up():
     """Equal rows count once, and absent ones not at all."""
     X = np.repeat(np.arange(6.0)[:, None], 3, axis=0)
-    original = survey(X)
+    original = dataset(X)
     w = np.array([0, 2, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=float)
     resample = _Resample(Reweighted(original.source, w), original.backend, original, _equal_rows(original.source))
-    assert isinstance(resample, Survey)
+    assert isinstance(resample, Dataset)
     block = next(iter(resample.distinct.blocks()))
     assert sorted(block.rows[block.weights > 0, 0]) == [0.0, 2.0, 4.0]
     assert resample.floor is original.floor  # of the rows as they were recorded, however often each was drawn

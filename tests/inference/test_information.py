@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, read_data, read_truth, survey, two_groups
+from conftest import ALL_FAMILIES, read_data, read_truth, dataset, two_groups
 from mixtura import ConjugatePrior, GaussianMixture, InferenceError
-from mixtura.em.chart import chart_around
+from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -57,7 +57,7 @@ def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
 
 
 def polished(X, name, K, labels=None, weights=None):
-    data = survey(X, weights)
+    data = dataset(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
     # A gain of 1e-11 is a move of 5e-6 standard errors.
@@ -104,21 +104,21 @@ def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, 
     rng = np.random.default_rng(1)
     K, n = 3, 30
     X, w = 2.0 * rng.standard_normal((n, d)), rng.integers(1, 4, n).astype(float)
-    mixture, data = any_mixture(name, K, d), survey(X, w, "reference")
+    mixture, data = any_mixture(name, K, d), dataset(X, w, "reference")
     regularisation = regularisation_named(settings, data, name, K)
     found = information(data, mixture, Letters(name), regularisation)
-    chart = found.chart
+    coordinates = found.coordinates
     forms = len(mixture.covariance.values)
 
     def objective(coordinates):
-        there = chart.at(coordinates)
+        there = coordinates.at(coordinates)
         kept = there if forms == K else Mixture(there.weights, there.means, Dense(there.covariance.values[:1], K))
         log_joint = regularisation.tilted(there).log_joint(X)
         return w @ np.logaddexp.reduce(log_joint, axis=1) + regularisation.penalty(kept)
 
     scale = np.abs(found.observed[0]).max()
     for _ in range(3):
-        v = rng.standard_normal(chart.dimension)
+        v = rng.standard_normal(coordinates.dimension)
         v /= np.linalg.norm(v)
         first, second = [], []
         for h in (8e-3, 4e-3):
@@ -134,10 +134,10 @@ def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, 
 @pytest.mark.parametrize("name", LETTERS)
 def test_a_chart_has_as_many_coordinates_as_the_family_has_parameters(name, d):
     mixture = any_mixture(name, 3, d)
-    chart = chart_around(mixture, name)
-    assert chart.dimension == Letters(name).n_parameters(3, d)
-    assert chart_around(mixture, name, equal_weights=True).dimension == chart.dimension - 2
-    at_centre = chart.at(np.zeros(chart.dimension))
+    coordinates = coordinates_around(mixture, name)
+    assert coordinates.dimension == Letters(name).n_parameters(3, d)
+    assert coordinates_around(mixture, name, equal_weights=True).dimension == coordinates.dimension - 2
+    at_centre = coordinates.at(np.zeros(coordinates.dimension))
     np.testing.assert_allclose(at_centre.covariance.dense(), mixture.covariance.dense(), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(at_centre.weights, mixture.weights, rtol=1e-14)
 
@@ -256,7 +256,7 @@ def test_the_sandwich_is_near_mclusts_jackknife(file, name):
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     fit = truth["fit"]
     covariance = np.array(fit["cov"])[: 1 if name == "EEE" else 2]
-    data, mixture = survey(X), Mixture(np.array(fit["pro"]), np.array(fit["mean"]), Dense(covariance, 2))
+    data, mixture = dataset(X), Mixture(np.array(fit["pro"]), np.array(fit["mean"]), Dense(covariance, 2))
     found = errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.floor), "sandwich")
     theirs = next(run["se"] for run in truth["runs"] if run["type"] == "jk")
     variance = np.array(theirs["variance"])[0] if name == "EEE" else np.array(theirs["variance"])
@@ -294,20 +294,20 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
     X = stretched(150, 3)
     found = errors(X, name, 2)
-    chart = found.spread.chart
+    coordinates = found.spread.coordinates
     covariance = found.spread.blocks[0]
     rows = np.array([[1.0, 1.5], [0.0, 4.0]])
 
     def logit(coordinates):
-        log_joint = chart.at(coordinates).log_joint(rows)
+        log_joint = coordinates.at(coordinates).log_joint(rows)
         return log_joint[:, 0] - log_joint[:, 1]
 
     h = 1e-5
-    slopes = np.stack([(logit(h * e) - logit(-h * e)) / (2 * h) for e in np.eye(chart.dimension)])
+    slopes = np.stack([(logit(h * e) - logit(-h * e)) / (2 * h) for e in np.eye(coordinates.dimension)])
     deviations = np.sqrt(np.einsum("pi,pq,qi->i", slopes, covariance, slopes))
     intervals = found.memberships(rows, 0.6826894921370859)  # one standard deviation to either side
     for k, sign in ((0, 1.0), (1, -1.0)):
-        centre = sign * logit(np.zeros(chart.dimension))
+        centre = sign * logit(np.zeros(coordinates.dimension))
         # Central differences: h^2 = 1e-10 times a third derivative, and rounding 1e-15 / h = 1e-10.
         np.testing.assert_allclose(intervals.low[:, k], 1 / (1 + np.exp(-(centre - deviations))), rtol=1e-6)
         np.testing.assert_allclose(intervals.high[:, k], 1 / (1 + np.exp(-(centre + deviations))), rtol=1e-6)
@@ -336,7 +336,7 @@ def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
 
 
 def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
-    data, regularisation = survey(faithful), Regularisation(survey(faithful).floor)
+    data, regularisation = dataset(faithful), Regularisation(dataset(faithful).floor)
     mixture = any_mixture("VEV", 3, 2)
     free = information(data, mixture, Letters("VEV"), regularisation)
     fixed = information(data, mixture, Letters("VEV"), replace(regularisation, equal_weights=True))
@@ -365,7 +365,7 @@ def test_a_fit_at_the_bound_of_eigenvalues_is_told_from_one_that_stopped_early()
 def test_a_saddle_is_refused_in_words():
     """Two balls a ten-thousandth of a deviation apart, on two groups: EM hardly moves, and would leave for good."""
     X = two_groups(200, 2, apart=6) * [1.0, 0.1]
-    data, variance = survey(X), X.var(axis=0).mean()
+    data, variance = dataset(X), X.var(axis=0).mean()
     means = X.mean(axis=0) + 1e-4 * np.sqrt(variance) * np.array([[-1.0, 0.0], [1.0, 0.0]])
     saddle = Mixture(np.array([0.5, 0.5]), means, Spherical(np.array([variance]), 2, 2))
     with pytest.raises(InferenceError, match=r"curves upwards along the mean of component .* a saddle, not a maximum"):
@@ -374,7 +374,7 @@ def test_a_saddle_is_refused_in_words():
 
 def test_copies_are_refused_in_words():
     X = two_groups(200, 1, apart=2)
-    data = survey(X)
+    data = dataset(X)
     copies = Mixture(np.array([0.5, 0.5]), np.full((2, 1), X.mean()), Dense(np.full((1, 1, 1), X.var()), 2))
     with pytest.raises(InferenceError, match="exact copies"):
         errors_from_information(data, copies, FAMILIES["EEE"], Regularisation(data.floor))
@@ -382,7 +382,7 @@ def test_copies_are_refused_in_words():
 
 def test_a_spurious_component_is_refused_in_words():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), [[9.0], [9.0]]])
-    data = survey(X)
+    data = dataset(X)
     tiny = Mixture(np.array([50, 2]) / 52, np.array([[0.0], [9.0]]), Dense(np.array([[[1.0]], [[1e-12]]]), 2))
     with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 1: .*Reduce n_components"):
         errors_from_information(data, tiny, FAMILIES["VVV"], Regularisation(data.floor))
@@ -395,14 +395,14 @@ def test_scores_of_too_few_rows_are_refused_in_words():
 
 
 def test_axes_of_equal_length_are_refused_in_words():
-    data = survey(two_groups(100, 2))
+    data = dataset(two_groups(100, 2))
     round_ones = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [6.0, 6.0]]), Dense(np.stack([np.eye(2)] * 2), 2))
     with pytest.raises(InferenceError, match="equally long"):
         errors_from_information(data, round_ones, FAMILIES["VEV"], Regularisation(data.floor))
 
 
 def test_a_component_without_rows_is_refused_in_words():
-    data = survey(two_groups(100, 2))
+    data = dataset(two_groups(100, 2))
     empty = Mixture(np.array([0.5, 0.5, 1e-300]), np.array([[0.0, 0.0], [6.0, 6.0], [99.0, 0.0]]), Dense(np.eye(2)[None], 3))
     with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 2: it holds 0 rows"):
         errors_from_information(data, empty, FAMILIES["EEE"], Regularisation(data.floor))

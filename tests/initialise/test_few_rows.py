@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.mixture import GaussianMixture as ScikitLearn
 
 import mixtura.inputs.validation as door
-from conftest import read_data, survey
+from conftest import read_data, dataset
 from mixtura import GaussianMixture
 from mixtura.base.errors import DataWarning
 from mixtura.em.em import em
@@ -82,7 +82,7 @@ ENOUGH_ROWS = {
 @pytest.mark.parametrize("family", FULL)
 def test_nothing_is_shrunk_where_rows_are_enough(name, family):
     rows, K = ENOUGH_ROWS[name]
-    assert shrinkage_for(survey(rows()), FAMILIES[family], K) is None
+    assert shrinkage_for(dataset(rows()), FAMILIES[family], K) is None
 
 
 def test_a_fit_of_enough_rows_has_the_bits_of_maximum_likelihood(monkeypatch):
@@ -100,9 +100,9 @@ def test_the_bound_is_told_by_the_covariances_that_can_turn(family, K):
     d, free = 4, full_covariances(FAMILIES[family], K)
     assert free == (0 if family.endswith("I") else 1 if family.endswith("E") else K)
     enough = int(np.ceil(ENOUGH * free * (d + 1)))
-    assert shrinkage_for(survey(white(max(enough, K + 1), d)), FAMILIES[family], K) is None
+    assert shrinkage_for(dataset(white(max(enough, K + 1), d)), FAMILIES[family], K) is None
     if free:
-        assert shrinkage_for(survey(white(enough - 1, d)), FAMILIES[family], K) is not None
+        assert shrinkage_for(dataset(white(enough - 1, d)), FAMILIES[family], K) is not None
 
 
 # ---- the strength ----------------------------------------------------------------------------------------------------
@@ -126,8 +126,8 @@ def test_rows_left_out_in_closed_form_are_rows_left_out(m, r):
 @pytest.mark.parametrize("family", ["VVV", "EEE", "VVE"])
 def test_the_strength_does_not_depend_on_units_or_order(family):
     X, units = two_lumps(24, 10), 10.0 ** np.random.default_rng(1).uniform(-6, 6, 10)
-    plain = shrinkage_for(survey(X), FAMILIES[family], 2)
-    other = shrinkage_for(survey(X[::-1] * units + 3.0 * units), FAMILIES[family], 2)
+    plain = shrinkage_for(dataset(X), FAMILIES[family], 2)
+    other = shrinkage_for(dataset(X[::-1] * units + 3.0 * units), FAMILIES[family], 2)
     assert other.rows == pytest.approx(plain.rows, rel=1e-6)
     np.testing.assert_allclose(other.scale, plain.scale * units**2, rtol=1e-8)
 
@@ -135,17 +135,17 @@ def test_the_strength_does_not_depend_on_units_or_order(family):
 def test_a_weight_of_two_is_a_repeated_row_and_a_common_factor_changes_no_covariance():
     X = two_lumps(24, 10)
     weights = np.where(np.arange(24) % 3 == 0, 2.0, 1.0)
-    weighted = shrinkage_for(survey(X, weights), FAMILIES["VVV"], 2).prior
-    repeated = shrinkage_for(survey(np.repeat(X, weights.astype(int), axis=0)), FAMILIES["VVV"], 2).prior
+    weighted = shrinkage_for(dataset(X, weights), FAMILIES["VVV"], 2).prior
+    repeated = shrinkage_for(dataset(np.repeat(X, weights.astype(int), axis=0)), FAMILIES["VVV"], 2).prior
     assert repeated.rows == pytest.approx(weighted.rows, rel=1e-9)
     np.testing.assert_allclose(repeated.scatter, weighted.scatter, rtol=1e-9)
-    half = shrinkage_for(survey(X, 0.5 * weights), FAMILIES["VVV"], 2).prior
+    half = shrinkage_for(dataset(X, 0.5 * weights), FAMILIES["VVV"], 2).prior
     assert half.rows == pytest.approx(0.5 * weighted.rows, rel=1e-9)
 
 
 def test_correlated_rows_are_shrunk_less_as_they_grow_and_less_than_white_ones():
     def part(n, make):
-        return shrinkage_for(survey(make(n, 20, seed=0)), FAMILIES["VVV"], 1).rows / n
+        return shrinkage_for(dataset(make(n, 20, seed=0)), FAMILIES["VVV"], 1).rows / n
 
     few, more = part(15, correlated), part(50, correlated)
     assert more < few < part(15, white)
@@ -154,7 +154,7 @@ def test_correlated_rows_are_shrunk_less_as_they_grow_and_less_than_white_ones()
 
 def test_rows_that_are_all_groups_of_their_own_are_fitted():
     X = white(5, 8)
-    assert shrinkage_for(survey(X), FAMILIES["VVV"], 5).rows == 10.0
+    assert shrinkage_for(dataset(X), FAMILIES["VVV"], 5).rows == 10.0
     assert np.isfinite(quiet_fit(X, 4).score(white(50, 8, seed=1)))
 
 
@@ -164,7 +164,7 @@ def test_rows_that_are_all_groups_of_their_own_are_fitted():
 @pytest.mark.parametrize("family", FULL)
 @pytest.mark.parametrize("n", [9, 24])
 def test_the_objective_never_falls(family, n):
-    data, kind = survey(two_lumps(n, 10)), FAMILIES[family]
+    data, kind = dataset(two_lumps(n, 10)), FAMILIES[family]
     shrinkage = shrinkage_for(data, kind, 2)
     assert shrinkage is not None
     regularisation = Regularisation(data.floor, prior=shrinkage.prior)
@@ -195,7 +195,7 @@ def test_one_component_is_predicted_as_well_as_with_the_best_ridge(make, n):
 @pytest.mark.parametrize("family", FULL)
 def test_units_change_no_step(family):
     def fit(units):
-        data, kind = survey(two_lumps(24, 10) * units), FAMILIES[family]
+        data, kind = dataset(two_lumps(24, 10) * units), FAMILIES[family]
         regularisation = Regularisation(data.floor, prior=shrinkage_for(data, kind, 2).prior)
         start = FromLabels(np.arange(24) % 2)(data, 2, np.random.default_rng(0))
         return em(data, start, kind, regularisation, stopping=RemainingGain(1e-6), max_iter=30)
@@ -212,7 +212,7 @@ def test_units_change_no_step(family):
 
 def test_shrinking_is_said_with_its_strength():
     X = two_lumps(30, 10)
-    rows = shrinkage_for(survey(X), FAMILIES["VVV"], 2).rows
+    rows = shrinkage_for(dataset(X), FAMILIES["VVV"], 2).rows
     (text,) = said(X, 2)
     assert text.startswith("X has 30 rows for 2 components and 10 columns: ")
     assert f"as if {rows:,.3g} more rows per component had been seen" in text

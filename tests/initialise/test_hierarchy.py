@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import mixtura
-from conftest import ALL_BACKENDS, read_data, read_truth, survey, two_groups
+from conftest import ALL_BACKENDS, read_data, read_truth, dataset, two_groups
 from mixtura.base.errors import DataError
-from mixtura.data.cells import cells
-from mixtura.data.spaces import MCLUST_NAMES, in_space
+from mixtura.data.micro_clusters import micro_clusters
+from mixtura.data.transforms import MCLUST_NAMES, transformed
 from mixtura.initialise import hierarchy
 from mixtura.initialise.hierarchy import (
     CRITERIA,
@@ -48,7 +48,7 @@ def same_partition(a, b):
 
 def as_mclust_begins(truth, run, X):
     """Items as mclust has them: equal rows together for EII, EEE and one column; every row by itself for VII and VVV."""
-    Z = in_space(run["use"], X, np.ones(len(X)))
+    Z = transformed(run["use"], X, np.ones(len(X)))
     if CRITERIA[run["model"]] in ("VII", "VVV") and X.shape[1] > 1:
         return np.ones(len(X)), Z, np.arange(len(X))
     place = np.array(truth["dup_partition"])
@@ -367,7 +367,7 @@ def test_rows_are_found_distinct_in_the_order_of_their_values():
 def test_cells_hold_every_row_and_all_of_the_scatter():
     rng = np.random.default_rng(0)
     Z, weights = rng.standard_normal((5000, 3)), rng.uniform(0.5, 2, 5000)
-    made = cells(Z, weights, 200)
+    made = micro_clusters(Z, weights, 200)
     assert len(made.counts) == 200
     np.testing.assert_allclose(made.counts, np.bincount(made.of_row, weights))
     mean = weights @ Z / weights.sum()
@@ -381,7 +381,7 @@ def test_a_rare_group_far_away_has_cells_of_its_own():
     rng = np.random.default_rng(1)
     Z = np.concatenate([rng.standard_normal((20000, 4)), 0.1 * rng.standard_normal((20, 4)) + 12])
     rare = np.arange(len(Z)) >= 20000
-    made = cells(Z, np.ones(len(Z)), 500)
+    made = micro_clusters(Z, np.ones(len(Z)), 500)
     share = np.bincount(made.of_row, rare) / np.bincount(made.of_row)
     assert set(share) == {0.0, 1.0}
     for name in ("EII", "VVV"):
@@ -413,7 +413,7 @@ def test_few_distinct_values_are_exact_however_many_rows_there_are():
 
 def test_cells_of_equal_rows_are_not_cut():
     Z = np.repeat([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0 + 1e-15]], 50, axis=0)
-    made = cells(Z, np.ones(150), 100)
+    made = micro_clusters(Z, np.ones(150), 100)
     assert len(made.counts) == 3
     assert (made.scatters == 0).all()
 
@@ -448,7 +448,7 @@ def test_one_tree_serves_every_size_and_every_thread(monkeypatch, faithful):
 
     grow = hierarchy.tree_of
     monkeypatch.setattr("mixtura.initialise.initialisers.tree_of", slowly)
-    data, start = survey(faithful), Hierarchical()
+    data, start = dataset(faithful), Hierarchical()
     counts = {}
 
     def begin(K):
@@ -466,7 +466,7 @@ def test_one_tree_serves_every_size_and_every_thread(monkeypatch, faithful):
 
 
 def test_the_start_has_the_moments_of_the_partition(faithful):
-    moments = Hierarchical("EEE", "VARS")(survey(faithful), 3, np.random.default_rng(0))
+    moments = Hierarchical("EEE", "VARS")(dataset(faithful), 3, np.random.default_rng(0))
     labels = mixtura.hierarchical(faithful, "EEE", "VARS").labels(3)
     np.testing.assert_allclose(moments.counts, np.bincount(labels))
     np.testing.assert_allclose(moments.means, [faithful[labels == k].mean(axis=0) for k in range(3)])
@@ -474,7 +474,7 @@ def test_the_start_has_the_moments_of_the_partition(faithful):
 
 def test_more_components_than_distinct_rows_are_refused_in_words():
     with pytest.raises(DataError, match="2 distinct rows, but 3 clusters"):
-        Hierarchical()(survey(np.repeat([[0.0, 1.0], [2.0, 3.0]], 5, axis=0)), 3, np.random.default_rng(0))
+        Hierarchical()(dataset(np.repeat([[0.0, 1.0], [2.0, 3.0]], 5, axis=0)), 3, np.random.default_rng(0))
 
 
 def test_an_estimator_starts_from_the_tree(faithful):

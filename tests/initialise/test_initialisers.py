@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import pairwise_distances_argmin
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura.backends import backend_named
 from mixtura.base.errors import DataError
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.initialise import initialisers
 from mixtura.initialise.initialisers import (
     BY_NAME,
@@ -31,7 +31,7 @@ from mixtura.sources import ArraySource, array
 
 
 def draw(start, X, K=3, seed=0, weights=None):
-    return start(survey(X, weights), K, np.random.default_rng(seed))
+    return start(dataset(X, weights), K, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -132,7 +132,7 @@ def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
     """Columns first, so that the source copies it piece by piece; and short cuts within the pieces."""
     monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
     monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
-    return Survey(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
+    return Dataset(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
 
 
 @pytest.mark.parametrize("start", [*NEAREST, KMeansStart(), KMeansStart("whitened"), BY_NAME["random"]], ids=lambda s: s.name)
@@ -148,7 +148,7 @@ def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithf
 @pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
 def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful):
     """The partition is drawn again by hand: all rows in the space at once, all distances at once."""
-    seen = survey(faithful)
+    seen = dataset(faithful)
     view = View(seen, getattr(start, "space", "standardised"))
     Z = view.all()
     labels = np.concatenate([view.nearest(Z[[0, 1, 2]])(block) for block in seen.source.blocks()])
@@ -161,7 +161,7 @@ def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful)
 @pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
 def test_the_bits_of_a_start_do_not_depend_on_the_number_of_threads(start, dtype):
     X = np.random.default_rng(0).standard_normal((5000, 2)).astype(dtype) + np.array([4, 70], dtype=dtype)
-    one, three = (start(survey(X, n_threads=n), 3, np.random.default_rng(0)) for n in (1, 3))
+    one, three = (start(dataset(X, n_threads=n), 3, np.random.default_rng(0)) for n in (1, 3))
     for name in ("about", "counts", "first", "second"):
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
 
@@ -170,7 +170,7 @@ def test_given_centres_need_no_memory_in_proportion_to_the_rows():
     """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is all there is."""
     peaks = []
     for n in (40_000, 400_000):
-        seen = survey(two_groups(n, d=4))
+        seen = dataset(two_groups(n, d=4))
         assert seen.total == n  # what is known about the data anyway
         tracemalloc.start()
         FromCentres(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))

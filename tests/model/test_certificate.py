@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from conftest import ALL_FAMILIES, survey, two_groups
+from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DegenerateWarning
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified, certify, squared_gradient
-from mixtura.em.chart import chart_around
+from mixtura.em.coordinates import chart_around
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
-from mixtura.em.walk import Steps
+from mixtura.em.loop import Steps
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.initialise.initialisers import RandomRows
@@ -45,7 +45,7 @@ def three_clouds(seed: int = 1) -> np.ndarray:
     return np.concatenate([one, two, 0.6 * rng.standard_normal((80, 3)) - [2.0, 0.0, 1.0]])
 
 
-def regularised(kind: str, name: str, data: Survey) -> Regularisation:
+def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
     if kind == "prior":
         prior = ConjugatePrior(shrinkage=0.5).worked_out(name, K, data.mean, data.covariance, data.total)
         return Regularisation(data.floor, prior=prior)
@@ -54,7 +54,7 @@ def regularised(kind: str, name: str, data: Survey) -> Regularisation:
     return Regularisation(data.floor, equal_weights=kind == "equal")
 
 
-def fitted(data: Survey, name: str, regularisation: Regularisation | None = None, **keywords):
+def fitted(data: Dataset, name: str, regularisation: Regularisation | None = None, **keywords):
     start = RandomRows()(data, K, np.random.default_rng(0))
     return em(data, start, FAMILIES[name], regularisation or Regularisation(data.floor), **keywords)
 
@@ -65,7 +65,7 @@ def fitted(data: Survey, name: str, regularisation: Regularisation | None = None
 @pytest.mark.parametrize("kind", REGULARISATIONS)
 def test_the_gradient_is_that_of_finite_differences(family, kind):
     X = three_clouds()
-    data = survey(X, np.random.default_rng(2).integers(1, 4, len(X)).astype(float))
+    data = dataset(X, np.random.default_rng(2).integers(1, 4, len(X)).astype(float))
     regularisation = regularised(kind, family.name, data)
     mixture = fitted(data, family.name, regularisation, max_iter=4).mixture
     steps = Steps(data, family, regularisation)
@@ -91,7 +91,7 @@ def test_the_gradient_is_that_of_finite_differences(family, kind):
 
 def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
     """The complete-data objective is all but quadratic there; what is measured is the gain of the observed one."""
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
     regularisation = Regularisation(data.floor)
     steps = Steps(data, family, regularisation)
@@ -107,7 +107,7 @@ def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
 # ---- at the optimum, and before --------------------------------------------------------------------------------------
 
 
-def path_of(data: Survey, name: str) -> tuple[list[Mixture], list[float], float]:
+def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float]:
     """All mixtures of a fit by plain EM with their log-likelihoods, and that of its limit."""
     mixtures: list[Mixture] = []
     values: list[float] = []
@@ -124,7 +124,7 @@ def path_of(data: Survey, name: str) -> tuple[list[Mixture], list[float], float]
 
 
 def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_tolerance_is_left(family):
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     mixtures, values, limit = path_of(data, family.name)
     tolerance = RemainingGain().tolerance
     regularisation = Regularisation(data.floor)
@@ -139,7 +139,7 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
 
 
 def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family):
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
     end = certified(fitted(data, family.name, max_iter=4000), data, family, regularisation)
     assert end.stop is StopReason.CONVERGED
@@ -151,7 +151,7 @@ def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family
 
 @pytest.mark.parametrize("kind", REGULARISATIONS)
 def test_certificates_hold_for_regularised_fits(family, kind):
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     regularisation = regularised(kind, family.name, data)
     fit = certified(fitted(data, family.name, regularisation, max_iter=4000), data, family, regularisation)
     assert fit.stop is StopReason.CONVERGED
@@ -171,7 +171,7 @@ def test_one_column_and_one_component_are_certified(name, n_components):
 
 
 def test_a_claim_that_the_certificate_refutes_is_not_called_converged():
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
     claim = replace(fitted(data, "VVV", max_iter=4), stop=StopReason.CONVERGED, rate=0.5)
     fit = certified(claim, data, FAMILIES["VVV"], regularisation)
@@ -181,7 +181,7 @@ def test_a_claim_that_the_certificate_refutes_is_not_called_converged():
 
 
 def test_a_claim_without_a_rate_is_measured():
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     fit = fitted(data, "VVV", max_iter=4000)
     regularisation = Regularisation(data.floor)
     again = certified(replace(fit, rate=float("nan")), data, FAMILIES["VVV"], regularisation).certificate
@@ -207,7 +207,7 @@ def test_a_fit_that_was_stopped_says_that_it_has_a_gradient():
 
 
 def test_copies_are_named():
-    data = survey(two_groups(400))
+    data = dataset(two_groups(400))
     whole = data.whole
     twins = Mixture(np.full(2, 0.5), np.repeat(whole.means, 2, axis=0), Dense(np.repeat(data.covariance[None], 2, axis=0), 2))
     family, regularisation = FAMILIES["VVV"], Regularisation(data.floor)
@@ -229,7 +229,7 @@ def four_mirrored_clouds() -> np.ndarray:
 def test_a_saddle_is_named_though_it_has_no_gradient(name):
     """Split along the short side, the symmetry keeps EM where a split along the long side would be better."""
     X = four_mirrored_clouds()
-    data = survey(X)
+    data = dataset(X)
     start = Moments.of_labels(X, (X[:, 1] > 0).astype(int), None, np.zeros((2, 2)), Scatter.DENSE)
     family, regularisation = FAMILIES[name], Regularisation(data.floor)
     fit = certified(em(data, start, family, regularisation, max_iter=2000), data, family, regularisation)
@@ -295,7 +295,7 @@ def test_tol_of_scikit_learn_is_reported_and_can_be_certified_afterwards():
 def test_units_do_not_matter(name):
     X = three_clouds()
     units, shift = np.array([1e3, 1.0, 1e-4]), np.array([5.0, -2.0, 0.3])
-    data, scaled = survey(X), survey((X + shift) * units)
+    data, scaled = dataset(X), dataset((X + shift) * units)
     family = FAMILIES[name]
     mixture = fitted(data, name, max_iter=10).mixture
     values = mixture.covariance.values
@@ -315,8 +315,8 @@ def test_units_do_not_matter(name):
 
 def test_weights_of_two_are_repeated_rows(family):
     X = three_clouds()
-    mixture = fitted(survey(X), family.name, max_iter=10).mixture
-    twice, doubled = survey(np.concatenate([X, X])), survey(X, np.full(len(X), 2.0))
+    mixture = fitted(dataset(X), family.name, max_iter=10).mixture
+    twice, doubled = dataset(np.concatenate([X, X])), dataset(X, np.full(len(X), 2.0))
     one, other = (certify(data, mixture, family, Regularisation(data.floor), rate=0.5) for data in (twice, doubled))
     assert one.gradient == pytest.approx(other.gradient, rel=1e-10)
     for mine, theirs in zip(one.components, other.components, strict=True):
@@ -335,10 +335,10 @@ def test_float32_rows_are_certified(backend):
 
 def test_both_backends_see_the_same(family):
     X = three_clouds()
-    mixture = fitted(survey(X, backend="reference"), family.name, max_iter=10).mixture
+    mixture = fitted(dataset(X, backend="reference"), family.name, max_iter=10).mixture
     found = [
         certify(data, mixture, family, Regularisation(data.floor), rate=0.5).gradient
-        for data in (survey(X, backend="reference"), survey(X))
+        for data in (dataset(X, backend="reference"), dataset(X))
     ]
     assert found[0] == pytest.approx(found[1], rel=1e-10)
 
@@ -347,7 +347,7 @@ def test_both_backends_see_the_same(family):
 
 
 def test_components_keep_their_reports_in_another_order():
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
     fit = certified(fitted(data, "VVV", max_iter=4000), data, FAMILIES["VVV"], regularisation)
     planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 3, 114.0, copies=((1, 2),))
@@ -363,7 +363,7 @@ def test_components_keep_their_reports_in_another_order():
 
 def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
     line = Spherical(np.ones(3), 3, 1)
-    data = survey(two_groups(100, d=1))
+    data = dataset(two_groups(100, d=1))
     mixture = Mixture(np.full(3, 1 / 3), np.array([[0.0], [6.0], [0.0]]), line)
     found = certify(data, mixture, FAMILIES["VII"], Regularisation(data.floor), rate=0.5)
     assert found.copies == ((0, 2),)
@@ -374,7 +374,7 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
 
 
 def test_a_document_holds_the_table_and_the_verdict():
-    data = survey(three_clouds())
+    data = dataset(three_clouds())
     found = certify(data, fitted(data, "VVV", max_iter=10).mixture, FAMILIES["VVV"], Regularisation(data.floor))
     assert [row["component"] for row in found.rows()] == [0, 1, 2]
     document = found.document()
@@ -397,7 +397,7 @@ def test_the_chosen_model_and_its_runner_up_carry_certificates():
 def test_many_rows_are_certified_without_sorting_them(monkeypatch):
     """A sample acquits healthy components, and to ask whether it is the whole must not look at the whole."""
     X = np.round(two_groups(20_000), 1)
-    seen = survey(X)
+    seen = dataset(X)
     fit = em(seen, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)), FAMILIES["VII"], Regularisation(seen.floor))
     monkeypatch.setattr(type(seen.source), "distinct", lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source)
     assert certified(fit, seen, FAMILIES["VII"], Regularisation(seen.floor)).certificate.holds

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixtura.model.contrast import contrasts, differences, separations, telling_columns
+from mixtura.model.discriminating_columns import contrasts, differences, separations, telling_columns
 from mixtura.model.covariance import Dense, Spherical
 from mixtura.model.mixture import Mixture
 

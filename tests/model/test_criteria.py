@@ -8,7 +8,7 @@ from math import isnan, log
 import numpy as np
 import pytest
 
-from conftest import TRUTH, read_data, read_truth, survey, two_groups
+from conftest import TRUTH, read_data, read_truth, dataset, two_groups
 from mixtura.model.covariance import Dense
 from mixtura.model.criteria import (
     ALL_CRITERIA,
@@ -43,7 +43,7 @@ def overlapping(K=3, d=2, seed=0) -> Mixture:
 
 
 def evaluation(mixture, X, weights=None, n_parameters=11) -> Evaluation:
-    data = survey(X, weights)
+    data = dataset(X, weights)
     moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
     return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, n_parameters)
 
@@ -144,9 +144,9 @@ def test_lower_is_better_a_likelier_fit_is_preferred(name, seen):
 def test_the_effective_size_does_not_depend_on_the_size_of_the_weights():
     X, w = two_groups(), np.random.default_rng(0).uniform(0.1, 5, 200)
     for scale in (1e-6, 1.0, 1e6):
-        assert survey(X, w * scale).effective_size == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=1e-12)
-    assert survey(X, np.full(200, 7.0)).effective_size == pytest.approx(200, rel=1e-12)
-    assert survey(X).effective_size == 200
+        assert dataset(X, w * scale).effective_size == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=1e-12)
+    assert dataset(X, np.full(200, 7.0)).effective_size == pytest.approx(200, rel=1e-12)
+    assert dataset(X).effective_size == 200
 
 
 @pytest.mark.parametrize("name", CRITERIA)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.em.em import em
 from mixtura.families.shapes import equal, own_shapes, own_volumes
@@ -86,7 +86,7 @@ def test_the_bound_costs_no_more_than_what_a_stricter_family_pays():
 
 def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):
     X = np.concatenate([two_groups(200, 3) * [1.0, 4.0, 0.3], np.random.default_rng(1).standard_normal((60, 3)) * 0.05])
-    data = survey(X)
+    data = dataset(X)
     labels = np.random.default_rng(0).integers(0, 3, len(X))
     start = FromLabels(labels)(data, 3, np.random.default_rng(0))
     fit = em(data, start, family, Regularisation(data.floor, eigenvalue_ratio=20.0), max_iter=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import read_data, read_truth, survey, two_groups
+from conftest import read_data, read_truth, dataset, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
 from mixtura.base.errors import DataError, DataWarning
 from mixtura.em.em import em
@@ -26,7 +26,7 @@ def relative(ours, theirs) -> float:
 
 
 def from_partition(X, labels, model, K, regularisation_of):
-    data, family = survey(X), family_named(model)
+    data, family = dataset(X), family_named(model)
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
     return em(data, start, family, regularisation_of(data, family), stopping=RemainingGain(1e-9), max_iter=40_000)
 
@@ -90,7 +90,7 @@ def priors_of(family, K, data):
 @pytest.mark.parametrize("seed", range(2))
 def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, seed):
     X = two_groups(120, 3, apart=2.0, seed=seed)
-    data = survey(X)
+    data = dataset(X)
     prior = priors_of(family, 3, data)
     labels = np.random.default_rng(seed).integers(0, 3, len(X))
     fit = em(
@@ -116,7 +116,7 @@ def test_the_m_step_with_a_prior_is_its_maximum(family):
     """No M-step from other responsibilities is better for these: the objective with the penalty is maximised."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 2)) * [1.0, 3.0] + 1.0
-    data = survey(X)
+    data = dataset(X)
     regularisation = Regularisation(data.floor, prior=priors_of(family, 2, data))
 
     def value(covariance, means, moments):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import em
@@ -27,7 +27,7 @@ EXACT = ["VVV", "VVI", "VII", "EEE", "EEI", "EII"]
 
 
 def fitted(X, labels, name="VVV", weights=None, backend="auto"):
-    data = survey(X, weights, backend)
+    data = dataset(X, weights, backend)
     start = moments_of_labels(data, int(labels.max()) + 1, labels)
     return em(data, start, FAMILIES[name], Regularisation(data.floor), max_iter=2000)
 
@@ -45,7 +45,7 @@ def smallest_over_floor(covariances, floor) -> float:
 @pytest.mark.parametrize("columns", [[0, 1], [2, 3], [0, 1, 2, 3]], ids=str)
 def test_no_covariance_of_recorded_data_is_below_the_floor(name, columns, backend):
     X = np.ascontiguousarray(load_iris().data[:, columns])
-    data = survey(X, backend=backend)
+    data = dataset(X, backend=backend)
     regularisation = Regularisation(data.floor)
     lifted = False
     for seed in range(4):
@@ -191,7 +191,7 @@ def test_another_order_says_the_same_of_the_same_components():
 
 def judged_as(fit, X, weights=None, backend="auto") -> Soundness:
     """The components of a fit on other rows or by another backend."""
-    data, family = survey(X, weights, backend), FAMILIES[fit.family]
+    data, family = dataset(X, weights, backend), FAMILIES[fit.family]
     moments = data.backend.moments(data.source, fit.mixture, family.needs)
     return soundness_of(data, fit.mixture, moments, family, Regularisation(data.floor))
 
@@ -215,7 +215,7 @@ def test_a_weight_of_two_is_a_repeated_row():
     mixture = fitted(X, labels).mixture
     family, floor = FAMILIES["VVV"], np.full(2, 1e-12)  # the same for both: rows that repeat have a step
     both = []
-    for data in (survey(X, np.full(60, 2.0)), survey(np.repeat(X, 2, axis=0))):
+    for data in (dataset(X, np.full(60, 2.0)), dataset(np.repeat(X, 2, axis=0))):
         moments = data.backend.moments(data.source, mixture, family.needs)
         both.append(soundness_of(data, mixture, moments, family, Regularisation(floor)))
     np.testing.assert_allclose(both[0].effective, both[1].effective, rtol=1e-9)
@@ -243,7 +243,7 @@ def test_copies_are_found_by_their_parameters():
     X = two_groups(200)
     one = fitted(X, np.zeros(200, dtype=int)).mixture
     twins = Mixture(np.full(2, 0.5), np.repeat(one.means, 2, axis=0), Dense(np.repeat(one.covariance.dense(), 2, axis=0), 2))
-    data, family = survey(X), FAMILIES["VVV"]
+    data, family = dataset(X), FAMILIES["VVV"]
     moments = data.backend.moments(data.source, twins, family.needs)
     found = soundness_of(data, twins, moments, family, Regularisation(data.floor))
     assert found.copies == ((0, 1),)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
-from mixtura.data.survey import MOST_SHARED
+from mixtura.data.dataset import MOST_SHARED
 from mixtura.em.certification import certified
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -39,7 +39,7 @@ def planned(**settings) -> Plan:
 
 
 def searched(X, K, weights=None, floor=None, starts=None, stopped=None, **settings):
-    data = survey(X, weights)
+    data = dataset(X, weights)
     named = named_starts(usual_starts(), data, K, seed())
     names, begins = [name for name, _ in named], [start for _, start in named]
     regularisation = Regularisation(data.floor if floor is None else floor)
@@ -94,8 +94,8 @@ def test_the_best_one_is_followed_to_its_end():
 
 def test_a_start_that_fails_never_loses_the_others():
     X = two_groups(100)
-    data = survey(X)
-    bad = KMeansStart()(survey(np.repeat(X[:2], 50, axis=0)), 2, np.random.default_rng(0))
+    data = dataset(X)
+    bad = KMeansStart()(dataset(np.repeat(X[:2], 50, axis=0)), 2, np.random.default_rng(0))
     good = KMeansStart()(data, 2, np.random.default_rng(0))
     for starts in ([bad, good], [good, bad], [bad, bad, good]):
         for screened in (True, False):

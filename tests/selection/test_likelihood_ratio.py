@@ -7,7 +7,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from conftest import read_data, read_truth, survey, two_groups
+from conftest import read_data, read_truth, dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.families import FAMILIES
 from mixtura.inference import resamples
@@ -116,7 +116,7 @@ def test_whole_weights_are_repeated_rows():
 
 def test_data_sets_are_drawn_as_the_data_were_recorded():
     X = np.c_[np.round(two_groups(100), 1), np.random.default_rng(0).standard_normal(100)]
-    recording = _Recording.of(survey(X, np.full(100, 2.0)))
+    recording = _Recording.of(dataset(X, np.full(100, 2.0)))
     mixture = Mixture(np.ones(1), np.zeros((1, 3)), Dense(np.eye(3)[None], 1))
     rows = recording.draw(mixture, np.random.default_rng(0))
     assert rows.shape == (200, 3)

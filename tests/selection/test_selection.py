@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from conftest import ALL_FAMILIES, survey, two_groups
+from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import GaussianMixtureSelector
 from mixtura.inference import resamples
 from mixtura.inference.resamples import folds_of, replicates, resampled
@@ -105,7 +105,7 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
 
 
 @pytest.mark.slow
-def test_survey_weights_are_taken_at_their_effective_size():
+def test_dataset_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
     # No more components than groups: above that optima are many and alike, and a search may end at either.
     cells = choose(X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3).selection_.candidates
@@ -124,7 +124,7 @@ def test_survey_weights_are_taken_at_their_effective_size():
 
 def test_every_row_is_held_out_once_and_never_where_it_is_fitted():
     X, w = two_groups(103), np.random.default_rng(0).uniform(1, 2, 103)
-    folds = folds_of(survey(X, w), 10, SEED)
+    folds = folds_of(dataset(X, w), 10, SEED)
     held = np.concatenate([fold.held_out.X for fold in folds])
     assert sorted(map(tuple, held)) == sorted(map(tuple, X))
     assert np.concatenate([fold.held_out.weights for fold in folds]).sum() == pytest.approx(w.sum())
@@ -138,7 +138,7 @@ def test_every_row_is_held_out_once_and_never_where_it_is_fitted():
 @pytest.mark.parametrize("n_folds", [1, 104])
 def test_too_few_or_many_folds_are_refused(n_folds):
     with pytest.raises(ValueError, match=rf"between 2 and the number of rows \(103\), but {n_folds} came"):
-        folds_of(survey(two_groups(103)), n_folds, SEED)
+        folds_of(dataset(two_groups(103)), n_folds, SEED)
 
 
 def test_one_component_is_cross_validated_as_by_hand():
@@ -258,19 +258,19 @@ def test_nobody_may_win_is_said():
 
 def test_a_resample_weighs_what_the_data_weigh():
     X, rng = two_groups(150), np.random.default_rng(0)
-    plain = resampled(survey(X), rng)
+    plain = resampled(dataset(X), rng)
     assert plain.total == 150
     assert 80 < plain.source.n_rows < 110  # 63 % of 150, within three standard deviations
     counts = rng.integers(1, 5, 150).astype(float)
-    assert resampled(survey(X, counts), rng).total == counts.sum()
+    assert resampled(dataset(X, counts), rng).total == counts.sum()
     fractions = rng.uniform(0, 1e-3, 150)
-    assert resampled(survey(X, fractions), rng).total == pytest.approx(fractions.sum())
+    assert resampled(dataset(X, fractions), rng).total == pytest.approx(fractions.sum())
 
 
 def test_a_resample_has_the_effective_size_of_the_data():
     X, fractions = two_groups(150), np.random.default_rng(0).uniform(0.2, 3.0, 150)
     for weights in (None, fractions):
-        data = survey(X, weights)
+        data = dataset(X, weights)
         drawn = pickle.loads(pickle.dumps(resampled(data, np.random.default_rng(1))))
         assert drawn.effective_size == pytest.approx(data.effective_size)
 
@@ -344,4 +344,4 @@ def test_an_error_of_a_replicate_is_not_swallowed():
         raise ArithmeticError(item)
 
     with pytest.raises(ArithmeticError):
-        replicates(work, [1, 2, 3], survey(two_groups(20)), 1)
+        replicates(work, [1, 2, 3], dataset(two_groups(20)), 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import survey
+from conftest import dataset
 from mixtura.base.extension import extension
-from mixtura.data.survey import COMPACT_FROM, COMPACT_ROWS
+from mixtura.data.dataset import COMPACT_FROM, COMPACT_ROWS
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.sources.array import ROWS_TOGETHER
 
@@ -55,7 +55,7 @@ def test_sources_that_cannot_be_reordered_stay_as_they_are():
 
 @native
 def test_only_many_rows_and_many_components_are_worth_a_copy():
-    many, few = (survey(np.random.default_rng(0).standard_normal((n, 2))) for n in (COMPACT_ROWS, COMPACT_ROWS - 1))
+    many, few = (dataset(np.random.default_rng(0).standard_normal((n, 2))) for n in (COMPACT_ROWS, COMPACT_ROWS - 1))
     assert many.source_for(COMPACT_FROM) is not many.source
     assert many.source_for(COMPACT_FROM) is many.source_for(COMPACT_FROM + 1)
     assert many.source_for(COMPACT_FROM - 1) is many.source

@@ -41,7 +41,7 @@ class NativeBackend:
     single: bool = False
     name = "native"
 
-    def hurried(self, source: Source) -> NativeBackend | None:
+    def reduced(self, source: Source) -> NativeBackend | None:
         """See :class:`mixtura.model.protocols.Backend`."""
         return None if self.single or source.n_rows < ROWS_WORTH_A_THREAD else replace(self, single=True)
 

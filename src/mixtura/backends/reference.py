@@ -28,7 +28,7 @@ class ReferenceBackend:
                 total = total + _moments_of(part, mixture, needs)
         return total
 
-    def hurried(self, source: Source) -> None:
+    def reduced(self, source: Source) -> None:
         """Nothing is faster here."""
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:

@@ -83,7 +83,7 @@ def how_sure(
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
         return None
-    from mixtura.inputs.validation import survey_of
+    from mixtura.inputs.validation import dataset_of
     from mixtura.selection.settings import selected_again
 
     if document["interrupted"]:
@@ -91,8 +91,8 @@ def how_sure(
     try:
         bar = progress_bar(err, "choosing again on resamples", wishes.bootstrap, "resamples")
         with call.listener.may_be_cut_short(), bar as move:
-            survey = survey_of(read.X, None, asked.backend, asked.n_threads)
-            choice = selected_again(asked, survey, found.selection, n_resamples=wishes.bootstrap, on_resample=move)
+            dataset = dataset_of(read.X, None, asked.backend, asked.n_threads)
+            choice = selected_again(asked, dataset, found.selection, n_resamples=wishes.bootstrap, on_resample=move)
     except ValueError as refusal:
         return {"refused": str(refusal)}
     except KeyboardInterrupt:

@@ -28,7 +28,7 @@ class Found:
 
 def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
-    from mixtura.inputs.validation import check_range, survey_of
+    from mixtura.inputs.validation import check_range, dataset_of
     from mixtura.model.results import Selection, Stage, StopReason
     from mixtura.selection.race import may_win
     from mixtura.selection.select import DEFAULT_FOLDS
@@ -56,8 +56,8 @@ def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call
             with in_the_words_of(read):
                 candidates = candidates_of(settings)
                 check_range(read.X, read.names)
-                survey = survey_of(read.X, None, settings.backend, settings.n_threads)
-                selection = selection_of(settings, *candidates, survey, keep, move if folds else None)
+                dataset = dataset_of(read.X, None, settings.backend, settings.n_threads)
+                selection = selection_of(settings, *candidates, dataset, keep, move if folds else None)
                 warn_of(selection)
         except KeyboardInterrupt:
             selection, cut = Selection(settings.criterion, tuple(done.values())), True

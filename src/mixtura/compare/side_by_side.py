@@ -16,7 +16,7 @@ from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
 from mixtura.compare.compare import Comparison, Method
 from mixtura.compare.contenders import MIXTURE, NOISE, NOT_LABELLED
-from mixtura.model.contrast import telling_columns
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import GREY, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen

@@ -8,7 +8,7 @@ moment ``u`` about the mean and residual ``R = B W B' - n 1`` of the scatter,
     along the mean                    u
     along the covariance, M           tr(M R) / 2        information of complete data    n tr(M M) / 2
 
-and the M of :mod:`mixtura.em.chart` (one volume, shapes, orientations) are orthogonal to each other. So ``g' C^-1 g`` is a sum of
+and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each other. So ``g' C^-1 g`` is a sum of
 squares, and what components share is a ratio of sums over them. Where a family cannot follow the scatter of its rows, the curvature
 of the complete data differs from what is expected of them, C, so what the next M-step gains is computed as well, and the larger
 of the two counts.
@@ -25,12 +25,12 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
-from mixtura.data.survey import Survey
-from mixtura.em.chart import frames_of
+from mixtura.data.dataset import Dataset
+from mixtura.em.coordinates import frames_of
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.rate import slowest_rate
+from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
-from mixtura.em.walk import Steps
+from mixtura.em.loop import Steps
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
@@ -50,7 +50,7 @@ NO_TURN = 1e-8
 
 
 def certified(
-    fit: FitResult, survey: Survey, family: Family, regularisation: Regularisation, stopping: StoppingRule | None = None
+    fit: FitResult, dataset: Dataset, family: Family, regularisation: Regularisation, stopping: StoppingRule | None = None
 ) -> FitResult:
     """A fit with its certificate; it is called converged only where that holds.
 
@@ -61,19 +61,19 @@ def certified(
     ----------
     fit : FitResult
         The winner of a search.
-    survey, family, regularisation
+    dataset, family, regularisation
         Of the fit.
     stopping : StoppingRule, optional
         Whose tolerance the certificate takes.
     """
     claimed = fit.stop is StopReason.CONVERGED
     certificate = certify(
-        survey,
+        dataset,
         fit.mixture,
         family,
         regularisation,
         rate=None if claimed and np.isnan(fit.rate) else fit.rate,
-        tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * survey.row_weight,
+        tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * dataset.row_weight,
         trace_gain=fit.remaining_gain,
         soundness=fit.soundness,
     )
@@ -84,7 +84,7 @@ def certified(
 
 
 def certify(
-    survey: Survey,
+    dataset: Dataset,
     mixture: Mixture,
     family: Family,
     regularisation: Regularisation,
@@ -94,11 +94,11 @@ def certify(
     trace_gain: float = float("nan"),
     soundness: Soundness | None = None,
 ) -> Certificate:
-    """The certificate of a mixture on the rows of a survey.
+    """The certificate of a mixture on the rows of a dataset.
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
     mixture : Mixture
         Any mixture of the family.
     family : Family
@@ -112,7 +112,7 @@ def certify(
     soundness : Soundness, optional
         What is known of its components; None judges them.
     """
-    steps = Steps(survey, family, regularisation)
+    steps = Steps(dataset, family, regularisation)
     moments = steps.e_step(mixture)
     at_a_bound = _boundaries(mixture, regularisation)
     bound = any(at_a_bound)
@@ -129,8 +129,8 @@ def certify(
     if basis == "unknown" and bound and np.isfinite(trace_gain):
         remaining, basis = trace_gain, "trace"
     if soundness is None:
-        soundness = soundness_of(survey, mixture, moments, family, regularisation)
-    allowed = REMAINING * survey.row_weight if tolerance is None else tolerance
+        soundness = soundness_of(dataset, mixture, moments, family, regularisation)
+    allowed = REMAINING * dataset.row_weight if tolerance is None else tolerance
     return Certificate(
         gradient=gradient,
         step_gain=gain,
@@ -305,8 +305,8 @@ def _reports(
     steps: Steps, mixture: Mixture, moments: Moments, boundaries: list[str], soundness: Soundness
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
-    survey = steps.survey
-    scaled = scaled_variances(mixture.covariance, survey.scale)
+    dataset = steps.dataset
+    scaled = scaled_variances(mixture.covariance, dataset.scale)
     own = scaled_variances(mixture.covariance, np.ones(mixture.n_features))
     findings = {item.component: item for item in _point_masses(steps, mixture, boundaries)}
     findings |= {item.component: item for item in soundness.findings}
@@ -339,9 +339,9 @@ def _point_masses(steps: Steps, mixture: Mixture, boundaries: list[str]) -> list
     spreads = np.einsum("kjj->kj", mixture.covariance.dense())
     flat = {k: np.flatnonzero(spreads[k] <= ON_THE_FLOOR * floor) for k in held}
     rows = {k: 0 for k in held if len(flat[k])}
-    for block in steps.survey.source.blocks():
+    for block in steps.dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            labels = steps.survey.backend.log_joint(part, mixture).argmax(axis=1)
+            labels = steps.dataset.backend.log_joint(part, mixture).argmax(axis=1)
             for k in rows:
                 near = np.abs(part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]) <= np.sqrt(floor[flat[k]])
                 rows[k] += int(near.all(axis=1).sum())

@@ -32,7 +32,7 @@ from mixtura.backends import NativeBackend
 from mixtura.backends.native import described
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.extension import extension
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.copies import copies_of
 from mixtura.model.covariance import Covariance, Dense
 from mixtura.model.mixture import Mixture, log_density
@@ -64,30 +64,30 @@ TINY = float(np.finfo(np.float64).tiny)
 
 
 def effective_parameters(
-    survey: Survey, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation
+    dataset: Dataset, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation
 ) -> Array:
     """The p_k of every component (K,).
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
     mixture : Mixture
     moments : Moments
         Of its E-step, in as much detail as the family needs.
     family : Family
     regularisation : Regularisation
     """
-    law = _law(mixture, moments, family, regularisation, survey.row_weight)
-    if extension is not None and isinstance(survey.backend, NativeBackend):
-        return _by_the_kernels(survey, mixture, law)
+    law = _law(mixture, moments, family, regularisation, dataset.row_weight)
+    if extension is not None and isinstance(dataset.backend, NativeBackend):
+        return _by_the_kernels(dataset, mixture, law)
     found = np.zeros(mixture.n_components)
-    for block in survey.source.blocks():
+    for block in dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            found += _of_block(part, survey.backend.log_joint(part, mixture), law)
+            found += _of_block(part, dataset.backend.log_joint(part, mixture), law)
     return found
 
 
-def _by_the_kernels(survey: Survey, mixture: Mixture, law: _Law) -> Array:
+def _by_the_kernels(dataset: Dataset, mixture: Mixture, law: _Law) -> Array:
     """The same in C++ (native/effective.cpp)."""
     found = np.zeros(mixture.n_components)
     turns = law.kind in _TURNING
@@ -103,9 +103,9 @@ def _by_the_kernels(survey: Survey, mixture: Mixture, law: _Law) -> Array:
         "slopes": law.slopes if turns else None,
     }
     shared = {"kind": law.kind, "total": law.total, "unit": law.unit, "own_weights": law.own_weights}
-    for block in survey.source.blocks():
+    for block in dataset.source.blocks():
         extension.effective_parameters(
-            block.rows, block.weights, out=found, threads=survey.backend.threads, **described(mixture), **own, **shared
+            block.rows, block.weights, out=found, threads=dataset.backend.threads, **described(mixture), **own, **shared
         )
     return found
 
@@ -345,32 +345,32 @@ def _in_the_metric_of(floor: Array, matrices: Array) -> tuple[Array, Flags]:
 # ---- what it means -----------------------------------------------------------------------------------------------------
 
 
-def soundness_of(survey: Survey, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation) -> Soundness:
+def soundness_of(dataset: Dataset, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation) -> Soundness:
     """A fit's components, judged; see :mod:`mixtura.model.soundness`. One pass over the rows after the E-step.
 
     Rows that share a value hold a component on the floor up together, so one that is left out has its copies still there. Where
     they are so few that chance can place such a component, they are left out together.
     """
-    effective = effective_parameters(survey, mixture, moments, family, regularisation)
+    effective = effective_parameters(dataset, mixture, moments, family, regularisation)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
-    unit = survey.row_weight
+    unit = dataset.row_weight
     held = regularisation.prior is not None and regularisation.prior.rows > 0  # any rows make a covariance with it
     counts, own_rows = moments.counts / unit, 1 if held else family.own_rows(mixture.n_features)
     few = support(counts, own_rows)
     if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
         if few.any():
-            effective = (1.0 - few) * effective + few * _all_left_out(survey, mixture, np.flatnonzero(few), unit)
+            effective = (1.0 - few) * effective + few * _all_left_out(dataset, mixture, np.flatnonzero(few), unit)
     d = mixture.n_features
     return Soundness(effective, counts, own_rows, family.own_parameters(d), d, moments.total / unit, unit, copies)
 
 
-def _all_left_out(survey: Survey, mixture: Mixture, components: Labels, unit: float) -> Array:
+def _all_left_out(dataset: Dataset, mixture: Mixture, components: Labels, unit: float) -> Array:
     """What the rows of some components lose when one goes (K,): all of its rows are left out of it together; 0 for the others."""
     lost = np.zeros(mixture.n_components)
-    for block in survey.source.blocks():
+    for block in dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            log_joint = survey.backend.log_joint(part, mixture)
+            log_joint = dataset.backend.log_joint(part, mixture)
             whole = log_density(log_joint)
             for k in components:
                 gaps = np.minimum(whole - log_density(np.delete(log_joint, k, axis=1)), LARGEST_GAP)

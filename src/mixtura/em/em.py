@@ -1,6 +1,6 @@
 """EM from one start: when the walk ends, and what is known about where it ended.
 
-The steps are in :mod:`mixtura.em.walk` and, in C++, in :mod:`mixtura.em.native_walk`; what is decided between them is here, once
+The steps are in :mod:`mixtura.em.loop` and, in C++, in :mod:`mixtura.em.native_loop`; what is decided between them is here, once
 for both. The walk ends on an E-step, so the reported log-likelihood belongs to the reported mixture.
 """
 
@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.native_walk import native_walk
-from mixtura.em.stopping import Look, RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
-from mixtura.em.walk import Event, Start, Stopped, Walk, slow_walk
+from mixtura.em.native_loop import native_loop
+from mixtura.em.stopping import Check, RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
+from mixtura.em.loop import Event, Start, Stopped, Loop, python_loop
 from mixtura.model.copies import copies_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
@@ -38,7 +38,7 @@ RESOLVED = 1e-9
 """In parts of the objective: what float32 products err by differs by less from one iteration to the next. Where it does not, the
 objective falls some time soon, and that ends the hurry, too."""
 
-FEWEST_BETWEEN_LOOKS = 3
+FEWEST_BETWEEN_CHECKS = 3
 """Iterations before the rate of the slowest direction is measured again."""
 
 PATIENCE = 2
@@ -46,7 +46,7 @@ PATIENCE = 2
 
 
 def em(
-    survey: Survey,
+    dataset: Dataset,
     start: Start,
     family: Family,
     regularisation: Regularisation,
@@ -66,7 +66,7 @@ def em(
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
         The data and the backend that reads them.
     start : Moments, Mixture or FitResult
     family : Family
@@ -82,7 +82,7 @@ def em(
     judge : bool
         Whether components are judged (:mod:`mixtura.model.soundness`); a short run that goes on later need not be.
     accelerated : bool
-        Whether every third iteration may be a leap (:mod:`mixtura.em.acceleration`); False is EM as in the textbooks.
+        Whether every third iteration may be a leap (:mod:`mixtura.em.squarem`); False is EM as in the textbooks.
     stopped : callable, optional
         Asked again and again; once it says True, the fit ends as with Ctrl-C.
 
@@ -99,20 +99,20 @@ def em(
     ----------
     Dempster, Laird & Rubin 1977; Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994 for the estimate of what remains.
     """
-    climb = partial(
-        _climb,
+    run = partial(
+        _em,
         family=family,
         regularisation=regularisation,
         start_number=start_number,
         accelerated=accelerated,
         stopped=stopped or _never,
     )
-    hurried = survey.hurried if max_iter > 0 and stopping.certifies and not _near_its_end(start) else None
-    if hurried is None:
-        return climb(survey, start, stopping=stopping, max_iter=max_iter, callback=callback, judge=judge)
-    way = climb(hurried, start, stopping=RelativeGain(RESOLVED), max_iter=max_iter, callback=callback, judge=False)
+    reduced = dataset.reduced if max_iter > 0 and stopping.certifies and not _near_its_end(start) else None
+    if reduced is None:
+        return run(dataset, start, stopping=stopping, max_iter=max_iter, callback=callback, judge=judge)
+    way = run(reduced, start, stopping=RelativeGain(RESOLVED), max_iter=max_iter, callback=callback, judge=False)
     left = 0 if way.stop is StopReason.INTERRUPTED else max_iter - way.n_iter
-    end = climb(survey, way.mixture, stopping=stopping, max_iter=left, callback=_counting_on(callback, way.n_iter), judge=judge)
+    end = run(dataset, way.mixture, stopping=stopping, max_iter=left, callback=_counting_on(callback, way.n_iter), judge=judge)
     return _joined(way, end)
 
 
@@ -138,8 +138,8 @@ def _joined(way: FitResult, end: FitResult) -> FitResult:
     return replace(end, trace=trace, n_iter=way.n_iter + end.n_iter, stop=stop)
 
 
-def _climb(
-    survey: Survey,
+def _em(
+    dataset: Dataset,
     start: Start,
     *,
     family: Family,
@@ -154,46 +154,46 @@ def _climb(
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
     first = stopping.further([]) if stopping.certifies else stopping
-    settings = (survey, start, family, regularisation, first, accelerated, stopped)
-    walk = native_walk(*settings) or slow_walk(*settings)
-    stop, next_look, looks, looked = StopReason.MAX_ITER, 0, list[Look](), -1
+    settings = (dataset, start, family, regularisation, first, accelerated, stopped)
+    loop = native_loop(*settings) or python_loop(*settings)
+    stop, next_check, checks, last_check = StopReason.MAX_ITER, 0, list[Check](), -1
     try:
-        while walk.n_iter < max_iter:
-            before = walk.n_iter
-            event = walk.onward(1 if callback is not None else max_iter - before, next_look)
-            if callback is not None and walk.n_iter > before:
-                callback(Iteration(start_number, walk.n_iter, walk.objective, walk.last_gain, walk.mixture))
+        while loop.n_iter < max_iter:
+            before = loop.n_iter
+            event = loop.iterate(1 if callback is not None else max_iter - before, next_check)
+            if callback is not None and loop.n_iter > before:
+                callback(Iteration(start_number, loop.n_iter, loop.objective, loop.last_gain, loop.mixture))
             if event is Event.COLLAPSED:
                 stop = StopReason.COLLAPSED
                 break
             if event is Event.FELL:  # an exact M-step cannot lower it: what fell is rounding, or the data are badly conditioned
-                large = walk.fall > LARGE_FALL * max(1.0, abs(walk.objective))
+                large = loop.fall > LARGE_FALL * max(1.0, abs(loop.objective))
                 stop = StopReason.FELL if large else StopReason.CONVERGED
                 break
-            if event is not Event.LOOK:
+            if event is not Event.CHECK:
                 continue
-            noise = rounding(walk.objective)
-            gain = max(walk.last_gain, noise)
+            noise = rounding(loop.objective)
+            gain = max(loop.last_gain, noise)
             if stopping.certifies:
-                if gain > noise and walk.n_iter < PATIENCE * looked and not stopping.expects(looks, gain):
-                    next_look = walk.n_iter + 1
+                if gain > noise and loop.n_iter < PATIENCE * last_check and not stopping.worth_a_check(checks, gain):
+                    next_check = loop.n_iter + 1
                     continue
-                looks.append(Look(walk.objective, gain, walk.slowest_rate()))
-                looked = walk.n_iter
-                walk.follow(stopping.further(looks))
-                next_look = walk.n_iter + max(FEWEST_BETWEEN_LOOKS, walk.n_iter // 8)
-            if stopping.confirmed(looks):
+                checks.append(Check(loop.objective, gain, loop.slowest_rate()))
+                last_check = loop.n_iter
+                loop.set_rule(stopping.further(checks))
+                next_check = loop.n_iter + max(FEWEST_BETWEEN_CHECKS, loop.n_iter // 8)
+            if stopping.confirmed(checks):
                 stop = stopping.reason
                 break
-            if walk.last_gain <= noise:
-                stop = _standstill(walk.mixture, looks[-1].rate, regularisation)
+            if loop.last_gain <= noise:
+                stop = _standstill(loop.mixture, checks[-1].rate, regularisation)
                 break
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
-    found = _result(walk, survey, family, regularisation, stop, judge)
+    found = _result(loop, dataset, family, regularisation, stop, judge)
     if stop.converged or stop is StopReason.SADDLE:
-        found = replace(found, stop=_no_answer(found, survey) or stop)
-    return replace(found, rate=looks[-1].rate) if looked == walk.n_iter else found
+        found = replace(found, stop=_no_answer(found, dataset) or stop)
+    return replace(found, rate=checks[-1].rate) if last_check == loop.n_iter else found
 
 
 def _never() -> bool:
@@ -209,20 +209,20 @@ def _standstill(mixture: Mixture, rate: float, regularisation: Regularisation) -
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
-def _no_answer(fit: FitResult, survey: Survey) -> StopReason | None:
+def _no_answer(fit: FitResult, dataset: Dataset) -> StopReason | None:
     """Where EM cannot leave though it is no optimum of so many components: copies, and components without rows."""
     assert fit.moments is not None
-    if (fit.moments.counts < EMPTY * survey.row_weight).any():
+    if (fit.moments.counts < EMPTY * dataset.row_weight).any():
         return StopReason.EMPTY
     return StopReason.COPIES if copies_of(fit.mixture) else None
 
 
-def _result(walk: Walk, survey: Survey, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool) -> FitResult:
+def _result(loop: Loop, dataset: Dataset, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool) -> FitResult:
     """Everything that is known about the last mixture."""
-    mixture, moments = walk.mixture, walk.moments
-    log_likelihood, entropy, certainty, total = walk.sums
+    mixture, moments = loop.mixture, loop.moments
+    log_likelihood, entropy, certainty, total = loop.sums
     if regularisation.ridge > 0:
-        seen = survey.backend.moments(survey.source, mixture, Scatter.TRACE)
+        seen = dataset.backend.moments(dataset.source, mixture, Scatter.TRACE)
         log_likelihood, entropy, certainty, total = seen.log_likelihood, seen.entropy, seen.certainty, seen.total
     K = mixture.n_components
     return FitResult(
@@ -233,10 +233,10 @@ def _result(walk: Walk, survey: Survey, family: Family, regularisation: Regulari
         certainty=certainty,
         total=total,
         n_parameters=family.n_parameters(K, mixture.n_features) - (K - 1 if regularisation.equal_weights else 0),
-        trace=tuple(walk.trace),
-        n_iter=walk.n_iter,
+        trace=tuple(loop.trace),
+        n_iter=loop.n_iter,
         stop=stop,
-        remaining_gain=remaining_gain(walk.plain),
+        remaining_gain=remaining_gain(loop.plain),
         moments=moments,
-        soundness=soundness_of(survey, mixture, moments, family, regularisation) if judge else None,
+        soundness=soundness_of(dataset, mixture, moments, family, regularisation) if judge else None,
     )

@@ -17,7 +17,7 @@ OffTheTrace: TypeAlias = tuple[str, float, float, int]
 
 
 @dataclass(frozen=True)
-class Look:
+class Check:
     """What was seen where the trace looked as if EM may stop: the objective, the last step's gain, the slowest direction's rate."""
 
     objective: float
@@ -25,14 +25,14 @@ class Look:
     rate: float
 
     @property
-    def promise(self) -> float:
+    def bound(self) -> float:
         """What is left to gain at most, where the objective is a quadratic; infinite where a direction grows."""
         return self.gain / (1.0 - self.rate**2) if self.rate < 1.0 else float("inf")
 
-    def keeps(self, earlier: Look) -> bool:
+    def confirms(self, earlier: Check) -> bool:
         """Whether the rate is that of an earlier look, and what was gained since and is left now is no more than was left then."""
         steady = abs(self.rate - earlier.rate) < STEADY * (1.0 - self.rate)
-        return steady and self.objective - earlier.objective + self.promise <= SLACK * earlier.promise
+        return steady and self.objective - earlier.objective + self.bound <= SLACK * earlier.bound
 
 
 class StoppingRule(Protocol):
@@ -50,10 +50,10 @@ class StoppingRule(Protocol):
 
     @property
     def off_the_trace(self) -> OffTheTrace | None:
-        """What ``satisfied`` and ``promising`` compute, for the loop in C++; None for a rule that only Python knows."""
+        """What ``satisfied`` and ``nearly_satisfied`` compute, for the loop in C++; None for a rule that only Python knows."""
         ...
 
-    def promising(self, trace: list[float]) -> bool:
+    def nearly_satisfied(self, trace: list[float]) -> bool:
         """Whether plain steps should follow, without leaps between them, so that ``satisfied`` can be asked."""
         ...
 
@@ -61,15 +61,15 @@ class StoppingRule(Protocol):
         """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of the weights."""
         ...
 
-    def confirmed(self, looks: list[Look]) -> bool:
+    def confirmed(self, checks: list[Check]) -> bool:
         """Whether it may indeed, given all looks at the slowest direction; asked only of a rule that certifies."""
         ...
 
-    def further(self, looks: list[Look]) -> StoppingRule:
+    def further(self, checks: list[Check]) -> StoppingRule:
         """The rule that says when to look again; asked only of a rule that certifies."""
         ...
 
-    def expects(self, looks: list[Look], gain: float) -> bool:
+    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
         """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked of a rule that certifies."""
         ...
 
@@ -100,7 +100,7 @@ class RemainingGain:
        ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994). The largest of the last
        ``window`` ratios is used, and gains that do not fall give no estimate.
     2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
-       direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`mixtura.em.rate.slowest_rate`).
+       direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`mixtura.em.convergence_rate.slowest_rate`).
        With ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
        ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and EM goes on.
 
@@ -124,7 +124,7 @@ class RemainingGain:
         """The first test alone, for runs that are only compared: what it ends is not called converged."""
         return replace(self, reason=StopReason.OUTRUN, certifies=False)
 
-    def promising(self, trace: list[float]) -> bool:
+    def nearly_satisfied(self, trace: list[float]) -> bool:
         """Whether the estimate from the last two steps is below the tolerance."""
         return remaining_gain(trace, 1) * self.safety < self.tolerance
 
@@ -132,34 +132,34 @@ class RemainingGain:
         """Whether the estimate from the trace, with its safety factor, is below the tolerance."""
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
-    def confirmed(self, looks: list[Look]) -> bool:
+    def confirmed(self, checks: list[Check]) -> bool:
         """Whether a promise was kept until it had fallen far, and below the tolerance."""
         if not self.certifies:
             return True
-        first, now = self._promised(looks), looks[-1]
-        return first is not None and first is not now and now.promise <= self._aim(first)
+        first, now = self._bounded(checks), checks[-1]
+        return first is not None and first is not now and now.bound <= self._aim(first)
 
-    def further(self, looks: list[Look]) -> RemainingGain:
+    def further(self, checks: list[Check]) -> RemainingGain:
         """With the tolerance for the first look, or that to which its promise must be kept."""
-        first = self._promised(looks)
+        first = self._bounded(checks)
         return replace(self, tolerance=EARLY * self.tolerance if first is None else self.safety * self._aim(first))
 
-    def expects(self, looks: list[Look], gain: float) -> bool:
+    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
         """Whether the promise would be small enough, with the rate of the last look."""
-        first = self._promised(looks)
-        return first is None or replace(looks[-1], gain=gain).promise <= self._aim(first)
+        first = self._bounded(checks)
+        return first is None or replace(checks[-1], gain=gain).bound <= self._aim(first)
 
-    def _aim(self, first: Look) -> float:
+    def _aim(self, first: Check) -> float:
         """What a promise must have fallen to."""
         least = self.tolerance / self.safety
-        return max(min(first.promise, least) / FURTHER, least / DEEP)
+        return max(min(first.bound, least) / FURTHER, least / DEEP)
 
-    def _promised(self, looks: list[Look]) -> Look | None:
+    def _bounded(self, checks: list[Check]) -> Check | None:
         """The look whose promise was kept at all looks since; None where a direction grows."""
-        first: Look | None = None
-        for look in looks:
-            if first is None or not look.keeps(first):
-                first = look if look.rate < 1.0 else None
+        first: Check | None = None
+        for check in checks:
+            if first is None or not check.confirms(first):
+                first = check if check.rate < 1.0 else None
         return first
 
 
@@ -174,19 +174,19 @@ class _TraceAlone:
         """Known to Python alone, unless a rule says otherwise."""
         return None
 
-    def promising(self, trace: list[float]) -> bool:
+    def nearly_satisfied(self, trace: list[float]) -> bool:
         """Two plain steps are all it needs."""
         return False
 
-    def further(self, looks: list[Look]) -> Self:
+    def further(self, checks: list[Check]) -> Self:
         """The same."""
         return self
 
-    def confirmed(self, looks: list[Look]) -> bool:
+    def confirmed(self, checks: list[Check]) -> bool:
         """No rate was measured, and none is needed."""
         return True
 
-    def expects(self, looks: list[Look], gain: float) -> bool:
+    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
         """No look decides."""
         return True
 

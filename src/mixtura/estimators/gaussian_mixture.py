@@ -17,7 +17,7 @@ from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import underflow_is_nought
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified, certify
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
@@ -55,7 +55,7 @@ from mixtura.model.protocols import Block, Family
 from mixtura.model.results import Evaluation, FitResult, Iteration
 from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
 from mixtura.search.runs import Effort, Plan
-from mixtura.search.subsampling import Opening, opening, search_from
+from mixtura.search.subsampling import Initialisation, initialisation, search_from
 from mixtura.selection.merging import MergedMixture, merge_tree
 from mixtura.sources import ArraySource
 
@@ -97,13 +97,13 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem" lets every third iteration be a leap along the last two, taken only if the likelihood does not fall
-        (:mod:`mixtura.em.acceleration`); None is EM as in the textbooks. "auto": squarem, and None where ``tol`` is a number.
+        (:mod:`mixtura.em.squarem`); None is EM as in the textbooks. "auto": squarem, and None where ``tol`` is a number.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
         None: twelve starts of several kinds run shortly, and those that may reach the best score on. Then a local search tries to
         leave the best optimum: one component is taken out and another split (:mod:`mixtura.search.local_search`), and of ten or
-        more many are exchanged at once (:mod:`mixtura.search.exchange`), as long as the effort lasts
+        more many are exchanged at once (:mod:`mixtura.search.swaps`), as long as the effort lasts
         (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.search.subsampling`).
         A number: that many full runs from starts of these kinds, and no local search.
     time_limit : float or None, default=None
@@ -242,24 +242,24 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         ConvergenceWarning, DegenerateWarning, DataWarning
         """
         family = self._check_parameters()
-        rows, survey, kept = door.enter(self, X, sample_weight)
-        d, K = survey.source.n_features, self.n_components
+        rows, dataset, kept = door.enter(self, X, sample_weight)
+        d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         constraints = door.constraints_of(self)
-        remark = door.check_data(survey, family, K, constraints, getattr(self, "feature_names_in_", None))
+        remark = door.check_data(dataset, family, K, constraints, getattr(self, "feature_names_in_", None))
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
-        regularisation = door.regularisation_for(family, survey, K, constraints)
+        regularisation = door.regularisation_for(family, dataset, K, constraints)
         with calm(len(rows)):
-            begin = self._opening(rows, survey, family, kept, given)
+            begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
                 begin = begin.with_starts(
                     [(name, _with_given(start, family, regularisation, given)) for name, start in begin.starts]
                 )
-            searches = self._chooses_starts(given) and not self._goes_on(survey, family)
-            plan = self._plan(survey, len(begin.starts), searches)
-            found = search_from(begin, survey, family, regularisation, plan)
-            best = self._in_order(certified(found.best, survey, family, regularisation, plan.stopping))
+            searches = self._chooses_starts(given) and not self._goes_on(dataset, family)
+            plan = self._plan(dataset, len(begin.starts), searches)
+            found = search_from(begin, dataset, family, regularisation, plan)
+            best = self._in_order(certified(found.best, dataset, family, regularisation, plan.stopping))
         self.start_report_ = found.report
         self._adopt(best, rows.dtype)
         self._warn(best, rows, kept)
@@ -294,24 +294,24 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
         return weights, means, precisions
 
-    def _opening(self, rows: Rows, survey: Survey, family: Family, kept: Flags | None, given: _Given) -> Opening:
+    def _opening(self, rows: Rows, dataset: Dataset, family: Family, kept: Flags | None, given: _Given) -> Initialisation:
         """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
         K = self.n_components
-        if self._goes_on(survey, family):
-            return Opening(survey, [("last fit", self.result_)])
+        if self._goes_on(dataset, family):
+            return Initialisation(dataset, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
-        return opening(kinds, survey, K, door.seed_of(self.random_state), self._chooses_starts(given))
+        return initialisation(kinds, dataset, K, door.seed_of(self.random_state), self._chooses_starts(given))
 
     def _chooses_starts(self, given: _Given) -> bool:
         """Whether the search is ours to make, since no start was asked for."""
         asked = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
         return not asked and all(part is None for part in given)
 
-    def _goes_on(self, survey: Survey, family: Family) -> bool:
+    def _goes_on(self, dataset: Dataset, family: Family) -> bool:
         """Whether EM goes on from the last result: it has the shape and family that are asked for now."""
         if not self.warm_start or not hasattr(self, "result_"):
             return False
-        last, shape = self.result_, (self.n_components, survey.source.n_features)
+        last, shape = self.result_, (self.n_components, dataset.source.n_features)
         return last.mixture.means.shape == shape and last.family == family.name
 
     def _initialisers(self, rows: Rows, K: int, kept: Flags | None, given: _Given) -> Sequence[Initialiser]:
@@ -326,13 +326,13 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         n = 1 if fixed else self.n_init or len(DEFAULT_STARTS)
         return [kinds[i % len(kinds)] for i in range(n)]
 
-    def _plan(self, survey: Survey, n_starts: int, searches: bool) -> Plan:
-        stopping: StoppingRule = RemainingGain(REMAINING * survey.row_weight) if self.tol is None else SmallChange(float(self.tol))
+    def _plan(self, dataset: Dataset, n_starts: int, searches: bool) -> Plan:
+        stopping: StoppingRule = RemainingGain(REMAINING * dataset.row_weight) if self.tol is None else SmallChange(float(self.tol))
         return Plan(
             stopping=stopping,
             max_iter=self.max_iter,
             screened=self.n_init is None,
-            workers=workers_for(survey, n_starts, self.n_threads),
+            workers=workers_for(dataset, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
             accelerated=door.accelerated(self),
             effort=Effort(seconds=inf if self.time_limit is None else self.time_limit) if searches else None,
@@ -496,8 +496,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
-        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
-        moments = survey.backend.moments(survey.source, self._mixture, Scatter.TRACE)
+        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, self._n_parameters())
 
     def _n_parameters(self) -> int:
@@ -546,10 +546,10 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         check_is_fitted(self)
         family = family_named(self.covariance_type)
         rows = door.rows_of(self, X, fitting=False)
-        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
         mixture = self.mixture_
-        regularisation = door.regularisation_for(family, survey, mixture.n_components, door.constraints_of(self))
-        return certify(survey, mixture, family, regularisation)
+        regularisation = door.regularisation_for(family, dataset, mixture.n_components, door.constraints_of(self))
+        return certify(dataset, mixture, family, regularisation)
 
     # ---- how sure the fit is -----------------------------------------------------------------------------------
 
@@ -606,19 +606,19 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         door.check_count("n_replicates", n_replicates, 2, optional=True)
         family = family_named(self.covariance_type)
         rows = door.rows_of(self, X, fitting=False)
-        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
-        regularisation = door.regularisation_for(family, survey, self.n_components, door.constraints_of(self))
+        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        regularisation = door.regularisation_for(family, dataset, self.n_components, door.constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
-            return errors_from_information(survey, self.mixture_, family, regularisation, method)
+            return errors_from_information(dataset, self.mixture_, family, regularisation, method)
         if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
             return errors_from_replicates(
-                survey,
+                dataset,
                 self.mixture_,
                 Refit(family, regularisation, max(self.max_iter, 1)),
                 method,
                 door.seed_of(self.random_state if random_state is None else random_state),
                 n_replicates=n_replicates,
-                workers=workers_for(survey, n_replicates or len(rows), self.n_threads),
+                workers=workers_for(dataset, n_replicates or len(rows), self.n_threads),
                 on_replicate=on_replicate,
             )
         raise ValueError(

@@ -39,7 +39,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         None: ten where ``criterion="cv"`` asks for them, else none. It takes as long as that many selections.
     sample_size : {"total", "effective"}, default="total"
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
-        for survey weights, with the weights scaled to that sum.
+        for dataset weights, with the weights scaled to that sum.
     tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
         As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` only those that can win
         are searched (:mod:`mixtura.selection.race`).
@@ -89,8 +89,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
             Called with the number of folds of the cross-validation that are done; they come before the candidates.
         """
         candidates = candidates_of(self)
-        rows, survey, _ = door.enter(self, X, sample_weight)
-        self.selection_ = selection_of(self, *candidates, survey, callback, on_fold)
+        rows, dataset, _ = door.enter(self, X, sample_weight)
+        self.selection_ = selection_of(self, *candidates, dataset, callback, on_fold)
         warn_of(self.selection_, stacklevel=3)
         self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
         for name in ("n_features_in_", "feature_names_in_"):
@@ -132,10 +132,10 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         door.check_count("top_families", top_families, 1, optional=True)
         door.check_count("top_ks", top_ks, 1, optional=True)
         rows = door.rows_of(self, X, fitting=False)
-        survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
         return selected_again(
             self,
-            survey,
+            dataset,
             self.selection_,
             n_resamples=n_resamples,
             top_families=top_families,

@@ -1,6 +1,6 @@
 """Standard errors from the curvature of the log-likelihood: observed information, scores, and both (the sandwich).
 
-With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart (:mod:`mixtura.em.chart`), ``r_ik`` the
+With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart (:mod:`mixtura.em.coordinates`), ``r_ik`` the
 responsibilities and ``w_i`` the frequencies, Louis' identity is, row by row and in closed form,
 
     score               s_i = sum_k r_ik g_ik
@@ -28,8 +28,8 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
-from mixtura.data.survey import Survey
-from mixtura.em.chart import Chart, Piece, chart_around
+from mixtura.data.dataset import Dataset
+from mixtura.em.coordinates import Coordinates, ComponentCoordinates, coordinates_around
 from mixtura.inference.uncertainty import (
     FARTHEST,
     MembershipIntervals,
@@ -69,7 +69,7 @@ class Information:
 
     Attributes
     ----------
-    chart : Chart
+    chart : Coordinates
     gradient : (p,)
         0 at a maximum.
     groups : tuple of (q,)
@@ -80,7 +80,7 @@ class Information:
     n_rows : int
     """
 
-    chart: Chart
+    coordinates: Coordinates
     gradient: Array
     groups: tuple[Labels, ...]
     observed: tuple[Array, ...]
@@ -91,7 +91,7 @@ class Information:
 
 
 def information(
-    survey: Survey,
+    dataset: Dataset,
     mixture: Mixture,
     family: Family,
     regularisation: Regularisation,
@@ -104,7 +104,7 @@ def information(
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
     mixture : Mixture
         Any mixture of the family; it need not be a maximum.
     family : Family
@@ -118,25 +118,25 @@ def information(
     InferenceError
         When even one block would be too large.
     """
-    chart = chart_around(mixture, family.name, regularisation.equal_weights)
-    groups = _groups(chart, largest_whole)
-    sums = _Sums(chart, groups, regularisation)
+    coordinates = coordinates_around(mixture, family.name, regularisation.equal_weights)
+    groups = _groups(coordinates, largest_whole)
+    sums = _Sums(coordinates, groups, regularisation)
     tilted = regularisation.tilted(mixture)
-    for block in survey.source.blocks():
-        for part in block.cut(_rows_at_once(chart)):
+    for block in dataset.source.blocks():
+        for part in block.cut(_rows_at_once(coordinates)):
             sums.observe(part, tilted)
     gradient, curvature, complete = sums.of_the_complete_data()
     observed = tuple(c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True))
-    return Information(chart, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, survey.source.n_rows)
+    return Information(coordinates, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, dataset.source.n_rows)
 
 
-def _groups(chart: Chart, largest_whole: int) -> tuple[Labels, ...]:
+def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
     """All coordinates, or blocks: the weights, then each component's own, then what components share."""
-    if chart.dimension <= largest_whole:
-        return (np.arange(chart.dimension),)
-    shared = chart.shared_columns()
-    own = [np.setdiff1d(piece.columns, shared) for piece in chart.pieces]
-    groups = tuple(group for group in (chart.weight_columns, *own, shared) if len(group))
+    if coordinates.dimension <= largest_whole:
+        return (np.arange(coordinates.dimension),)
+    shared = coordinates.shared_columns()
+    own = [np.setdiff1d(piece.columns, shared) for piece in coordinates.pieces]
+    groups = tuple(group for group in (coordinates.weight_columns, *own, shared) if len(group))
     largest = max(map(len, groups))
     if largest > LARGEST_BLOCK:
         raise InferenceError(
@@ -147,24 +147,24 @@ def _groups(chart: Chart, largest_whole: int) -> tuple[Labels, ...]:
     return groups
 
 
-def _rows_at_once(chart: Chart) -> int:
-    widest = max(len(piece.columns) + len(piece.mean) ** 2 for piece in chart.pieces)
-    return max(64, NUMBERS_AT_ONCE // (chart.dimension + widest))
+def _rows_at_once(coordinates: Coordinates) -> int:
+    widest = max(len(piece.columns) + len(piece.mean) ** 2 for piece in coordinates.pieces)
+    return max(64, NUMBERS_AT_ONCE // (coordinates.dimension + widest))
 
 
 class _Sums:
     """What one pass over the rows gathers."""
 
-    def __init__(self, chart: Chart, groups: tuple[Labels, ...], regularisation: Regularisation) -> None:
-        self.chart, self.groups, self.regularisation = chart, groups, regularisation
-        K = chart.mixture.n_components
+    def __init__(self, coordinates: Coordinates, groups: tuple[Labels, ...], regularisation: Regularisation) -> None:
+        self.coordinates, self.groups, self.regularisation = coordinates, groups, regularisation
+        K = coordinates.mixture.n_components
         self.scores = [np.zeros((len(group), len(group))) for group in groups]
         self.missing = [np.zeros((len(group), len(group))) for group in groups]
         self.counts = np.zeros(K)
-        self.first = [np.zeros(len(piece.mean)) for piece in chart.pieces]
-        self.second = [np.zeros_like(piece.identity()) for piece in chart.pieces]
+        self.first = [np.zeros(len(piece.mean)) for piece in coordinates.pieces]
+        self.second = [np.zeros_like(piece.identity()) for piece in coordinates.pieces]
         self.log_likelihood = 0.0
-        self.offsets = [_ridge_offset(piece, regularisation) for piece in chart.pieces]
+        self.offsets = [_ridge_offset(piece, regularisation) for piece in coordinates.pieces]
 
     def observe(self, block: Block, tilted: Mixture) -> None:
         """Add a block of rows."""
@@ -174,14 +174,14 @@ class _Sums:
         r = posterior(log_joint, rows, tilted)
         w = np.ones(len(rows)) if block.weights is None else block.weights
         self.log_likelihood += float(w @ log_p)
-        scores = np.zeros((len(rows), self.chart.dimension))
-        for k, (columns, g) in enumerate(_component_scores(self.chart, rows, self.offsets)):
+        scores = np.zeros((len(rows), self.coordinates.dimension))
+        for k, (columns, g) in enumerate(_component_scores(self.coordinates, rows, self.offsets)):
             share = w * r[:, k]
             scores[:, columns] += r[:, k, None] * g
             whitened = g[:, self._mean_part(k)]
             self.counts[k] += share.sum()
             self.first[k] += share @ whitened
-            self.second[k] += self.chart.pieces[k].second(whitened, share)
+            self.second[k] += self.coordinates.pieces[k].second(whitened, share)
             for group, missing in zip(self.groups, self.missing, strict=True):
                 inside, at = _places(columns, group)
                 missing[np.ix_(at, at)] += _gram(g, inside, share)
@@ -189,21 +189,21 @@ class _Sums:
             total += _gram(scores, group, w)
 
     def _mean_part(self, k: int) -> slice:
-        before = len(self.chart.weight_columns)
-        return slice(before, before + len(self.chart.pieces[k].mean))
+        before = len(self.coordinates.weight_columns)
+        return slice(before, before + len(self.coordinates.pieces[k].mean))
 
     def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
         """Gradient, curvature and complete-data information from counts, first and second moments."""
-        chart, weights = self.chart, self.chart.mixture.weights
-        gradient = np.zeros(chart.dimension)
+        coordinates, weights = self.coordinates, self.coordinates.mixture.weights
+        gradient = np.zeros(coordinates.dimension)
         curvature = [np.zeros((len(group), len(group))) for group in self.groups]
         complete = [np.zeros((len(group), len(group))) for group in self.groups]
-        ratios = chart.weight_columns
+        ratios = coordinates.weight_columns
         gradient[ratios] = (self.counts - self.counts.sum() * weights)[: len(ratios)]
-        between = self.counts.sum() * chart.weight_tangents[: len(ratios)]
+        between = self.counts.sum() * coordinates.weight_tangents[: len(ratios)]
         self._add(curvature, ratios, between)
         self._add(complete, ratios, between)
-        for k, piece in enumerate(chart.pieces):
+        for k, piece in enumerate(coordinates.pieces):
             count, first, second, pulled = self._regularised(k)
             gradient[piece.mean_columns] = first
             gradient[piece.covariance_columns] += 0.5 * (piece.along(second) - pulled * piece.traces)
@@ -216,7 +216,7 @@ class _Sums:
 
         A prior is rows at its mean for the component's mean, and scatter for each free covariance (:mod:`mixtura.model.priors`).
         """
-        piece, regularisation, prior = self.chart.pieces[k], self.regularisation, self.regularisation.prior
+        piece, regularisation, prior = self.coordinates.pieces[k], self.regularisation, self.regularisation.prior
         count, first, second = float(self.counts[k]), self.first[k], self.second[k]
         if regularisation.ridge > 0:
             second = second + count * regularisation.ridge * piece.of_matrix(np.eye(len(piece.mean)))
@@ -225,7 +225,7 @@ class _Sums:
             u = piece.whiten((prior.mean - piece.mean)[None])
             count, first = count + prior.shrinkage, first + prior.shrinkage * u[0]
             second = second + piece.second(u, np.array([prior.shrinkage]))
-        if prior is not None and k < len(self.chart.mixture.covariance.values):
+        if prior is not None and k < len(self.coordinates.mixture.covariance.values):
             second, pulled = second + piece.of_matrix(prior.scatter), pulled + prior.rows
         return count, first, second, pulled
 
@@ -236,18 +236,18 @@ class _Sums:
             matrix[np.ix_(at, at)] += part[np.ix_(inside, inside)]
 
 
-def _component_scores(chart: Chart, rows: Rows, offsets: list[Array]) -> Iterator[tuple[Labels, Array]]:
+def _component_scores(coordinates: Coordinates, rows: Rows, offsets: list[Array]) -> Iterator[tuple[Labels, Array]]:
     """For each component the columns of its coordinates and ``g_ik`` (m, columns): log ratios, mean, covariance."""
-    ratios = chart.weight_columns
-    for k, piece in enumerate(chart.pieces):
+    ratios = coordinates.weight_columns
+    for k, piece in enumerate(coordinates.pieces):
         belongs = np.zeros(len(ratios))
         belongs[k : k + 1] = 1.0
-        constant = np.broadcast_to(belongs - chart.mixture.weights[: len(ratios)], (len(rows), len(ratios)))
+        constant = np.broadcast_to(belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios)))
         g = piece.scores(piece.whiten(rows - piece.mean), offsets[k])
         yield np.concatenate([ratios, piece.columns]), np.concatenate([constant, g], axis=1)
 
 
-def _ridge_offset(piece: Piece, regularisation: Regularisation) -> Array:
+def _ridge_offset(piece: ComponentCoordinates, regularisation: Regularisation) -> Array:
     """With a ridge every row is a small cloud, which adds ``ridge tr(B B' M_a)`` to ``u'M_a u``."""
     if regularisation.ridge == 0:
         return np.zeros(len(piece.tangents))
@@ -275,7 +275,7 @@ def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
 class Spread:
     """The covariance matrix of the estimated coordinates, in blocks; what lies outside the blocks counts as 0."""
 
-    chart: Chart
+    coordinates: Coordinates
     groups: tuple[Labels, ...]
     blocks: tuple[Array, ...]
 
@@ -290,11 +290,11 @@ class Spread:
 
     def errors(self, family: str) -> Parameters:
         """Standard errors of weights, means and covariances."""
-        chart = self.chart
-        K, d = chart.mixture.n_components, chart.mixture.n_features
-        weights = self.variance(chart.weight_tangents, chart.weight_columns)
+        coordinates = self.coordinates
+        K, d = coordinates.mixture.n_components, coordinates.mixture.n_features
+        weights = self.variance(coordinates.weight_tangents, coordinates.weight_columns)
         means, matrices = np.empty((K, d)), np.zeros((K, d, d))
-        for k, piece in enumerate(chart.pieces):
+        for k, piece in enumerate(coordinates.pieces):
             means[k] = self.variance(piece.unwhiten(np.eye(d)).T, piece.mean_columns)
             slopes = piece.spread()
             variances = self.variance(slopes.reshape(len(slopes), -1).T, piece.covariance_columns)
@@ -330,11 +330,11 @@ class InformationErrors(Uncertainty):
 
     def _joint(self) -> Array:
         """Covariance matrix of the public parameters."""
-        chart = self.spread.chart
-        K, d, p = chart.mixture.n_components, chart.mixture.n_features, chart.dimension
+        coordinates = self.spread.coordinates
+        K, d, p = coordinates.mixture.n_components, coordinates.mixture.n_features, coordinates.dimension
         weights, means, matrices = np.zeros((K, p)), np.zeros((K, d, p)), np.zeros((K, d, d, p))
-        weights[:, chart.weight_columns] = chart.weight_tangents
-        for k, piece in enumerate(chart.pieces):
+        weights[:, coordinates.weight_columns] = coordinates.weight_tangents
+        for k, piece in enumerate(coordinates.pieces):
             means[k][:, piece.mean_columns] = piece.unwhiten(np.eye(d)).T
             slopes = piece.spread()
             slopes = slopes if slopes.ndim == 3 else slopes[:, :, None] * np.eye(d)
@@ -348,10 +348,10 @@ class InformationErrors(Uncertainty):
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
         """Intervals on the probability that a row (n,d) belongs to a component: delta method on the logit scale."""
-        chart = self.spread.chart
-        offsets = [np.zeros(len(piece.tangents)) for piece in chart.pieces]
-        centres, deviations = np.empty((len(rows), len(chart.pieces))), np.empty((len(rows), len(chart.pieces)))
-        size = _rows_at_once(chart)
+        coordinates = self.spread.coordinates
+        offsets = [np.zeros(len(piece.tangents)) for piece in coordinates.pieces]
+        centres, deviations = np.empty((len(rows), len(coordinates.pieces))), np.empty((len(rows), len(coordinates.pieces)))
+        size = _rows_at_once(coordinates)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
@@ -362,18 +362,18 @@ class InformationErrors(Uncertainty):
 
     def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
         """Standard errors (m,K) of ``logit r_k``, whose gradient is ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``."""
-        chart = self.spread.chart
-        everything = np.arange(chart.dimension)
-        parts = list(_component_scores(chart, rows, offsets))
+        coordinates = self.spread.coordinates
+        everything = np.arange(coordinates.dimension)
+        parts = list(_component_scores(coordinates, rows, offsets))
         deviations = np.zeros(log_joint.shape)
         if len(parts) == 1:
             return deviations
         for k in range(len(parts)):
             against = log_joint.copy()
             against[:, k] = -np.inf
-            shares = -posterior(against, rows, chart.mixture)
+            shares = -posterior(against, rows, coordinates.mixture)
             shares[:, k] = 1.0
-            gradient = np.zeros((len(rows), chart.dimension))
+            gradient = np.zeros((len(rows), coordinates.dimension))
             for j, (columns, g) in enumerate(parts):
                 gradient[:, columns] += shares[:, j, None] * g
             deviations[:, k] = np.sqrt(self.spread.variance(gradient, everything))
@@ -381,7 +381,7 @@ class InformationErrors(Uncertainty):
 
 
 def errors_from_information(
-    survey: Survey,
+    dataset: Dataset,
     mixture: Mixture,
     family: Family,
     regularisation: Regularisation,
@@ -393,7 +393,7 @@ def errors_from_information(
 
     Parameters
     ----------
-    survey, mixture, family, regularisation, largest_whole
+    dataset, mixture, family, regularisation, largest_whole
         See :func:`information`.
     kind : {"information", "scores", "sandwich"}
         The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``, which holds where the
@@ -405,8 +405,8 @@ def errors_from_information(
         Where there are no standard errors: a spurious component, copies, a saddle, a direction that the data say nothing
         about, or a fit too far from the maximum. The message says which and what to do.
     """
-    refuse_unsound(mixture, family, regularisation, survey)
-    found = information(survey, mixture, family, regularisation, largest_whole=largest_whole)
+    refuse_unsound(mixture, family, regularisation, dataset)
+    found = information(dataset, mixture, family, regularisation, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)
     step = _length(found, tuple(map(_inverted, found.complete)))  # of one EM step: below the distance to a maximum
@@ -420,7 +420,7 @@ def errors_from_information(
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
     elif kind == "sandwich":
         inverses = tuple(inverse @ scores @ inverse for inverse, scores in zip(inverses, found.scores, strict=True))
-    spread = Spread(found.chart, found.groups, inverses)
+    spread = Spread(found.coordinates, found.groups, inverses)
     return InformationErrors(
         method=kind,
         family=family.name,
@@ -434,8 +434,8 @@ def errors_from_information(
 
 def _length(found: Information, inverses: tuple[Array, ...]) -> float:
     """``sqrt(g' I^-1 g)``: how far a step of Newton's method would go, in standard errors."""
-    everything = np.arange(found.chart.dimension)
-    return float(np.sqrt(Spread(found.chart, found.groups, inverses).variance(found.gradient[None], everything)[0]))
+    everything = np.arange(found.coordinates.dimension)
+    return float(np.sqrt(Spread(found.coordinates, found.groups, inverses).variance(found.gradient[None], everything)[0]))
 
 
 def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...]:
@@ -443,7 +443,7 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
     notes = []
     if len(found.groups) > 1:
         notes.append(
-            f"{found.chart.dimension} parameters: the matrix is cut into one block for each component, and the terms between "
+            f"{found.coordinates.dimension} parameters: the matrix is cut into one block for each component, and the terms between "
             "weights, components and what they share are left out, so errors are too small where components overlap."
         )
     if regularisation.ridge > 0 or regularisation.prior is not None:
@@ -530,9 +530,9 @@ def _describe(found: Information, i: int, direction: Array) -> str:
     """The part of the parameters that a direction mostly moves."""
     group = found.groups[i]
     size = direction**2
-    shared = found.chart.shared_columns()
-    parts = {"the weights": found.chart.weight_columns, "the shared part of the covariances": shared}
-    for k, piece in enumerate(found.chart.pieces):
+    shared = found.coordinates.shared_columns()
+    parts = {"the weights": found.coordinates.weight_columns, "the shared part of the covariances": shared}
+    for k, piece in enumerate(found.coordinates.pieces):
         parts[f"the mean of {component_name(k)}"] = piece.mean_columns
         parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(piece.covariance_columns, shared)
     return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource
 
@@ -43,11 +43,11 @@ Answer = TypeVar("Answer")
 class Fold:
     """Some rows to be scored, and all others to fit."""
 
-    training: Survey
+    training: Dataset
     held_out: Source
 
 
-def folds_of(survey: Survey, n_folds: int, seed: np.random.SeedSequence) -> tuple[Fold, ...]:
+def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tuple[Fold, ...]:
     """The rows dealt into folds at random, as even as possible; all copies of a weighted row are in the same fold.
 
     Raises
@@ -55,39 +55,39 @@ def folds_of(survey: Survey, n_folds: int, seed: np.random.SeedSequence) -> tupl
     ValueError
         When there are fewer than two folds or more folds than rows.
     """
-    n = survey.source.n_rows
+    n = dataset.source.n_rows
     if not 2 <= n_folds <= n:
         raise ValueError(f"folds must be between 2 and the number of rows ({n}), but {n_folds} came. Ten is usual.")
     dealt = np.random.default_rng(seed).permutation(n) % n_folds
-    return tuple(Fold(_survey_of(survey, dealt != v), _some_rows(survey, dealt == v)) for v in range(n_folds))
+    return tuple(Fold(_dataset_of(dataset, dealt != v), _some_rows(dataset, dealt == v)) for v in range(n_folds))
 
 
 @dataclass(frozen=True, eq=False)
-class _Redrawn(Survey):
+class _Redrawn(Dataset):
     """Rows drawn again: copies, of which there are as many as before, tell as much as the rows they stand for."""
 
-    original: Survey
+    original: Dataset
 
     @cached_property
     def effective_size(self) -> float:
-        """Of the original: the weights of a resample are counts, and their spread is not that of a survey's design."""
+        """Of the original: the weights of a resample are counts, and their spread is not that of a dataset's design."""
         return self.original.effective_size
 
 
-def resampled(survey: Survey, rng: np.random.Generator) -> Survey:
+def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     """A bootstrap resample: multinomial counts as weights, so that no row is copied.
 
     Whole-number weights are copies of rows, and as many rows are drawn as they add up to. Any other weights only say how
     much each row stands for: then ``n_rows`` draws are made by weight, and scaled to the same sum.
     """
-    weights = weights_of(survey)
+    weights = weights_of(dataset)
     if weights is None:
-        counts = rng.multinomial(survey.source.n_rows, np.full(survey.source.n_rows, 1.0 / survey.source.n_rows)).astype(np.float64)
+        counts = rng.multinomial(dataset.source.n_rows, np.full(dataset.source.n_rows, 1.0 / dataset.source.n_rows)).astype(np.float64)
     else:
         total = weights.sum()
         draws = int(total) if are_counts(weights) else len(weights)
         counts = rng.multinomial(draws, weights / total) * (total / draws)
-    return _Redrawn(_some_rows(survey, counts > 0, counts), survey.backend, survey)
+    return _Redrawn(_some_rows(dataset, counts > 0, counts), dataset.backend, dataset)
 
 
 def are_counts(weights: Array | None) -> bool:
@@ -95,21 +95,21 @@ def are_counts(weights: Array | None) -> bool:
     return weights is None or bool((weights == np.round(weights)).all() and weights.sum() <= MOST_COPIES)
 
 
-def weights_of(survey: Survey) -> Array | None:
+def weights_of(dataset: Dataset) -> Array | None:
     """Weights of all rows (n,), or None."""
-    parts = [block.weights for block in survey.source.blocks()]
+    parts = [block.weights for block in dataset.source.blocks()]
     return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
 
 
-def _some_rows(survey: Survey, keep: Flags, weights: Array | None = None) -> ArraySource:
+def _some_rows(dataset: Dataset, keep: Flags, weights: Array | None = None) -> ArraySource:
     """The rows that are kept, with new weights (n,) or their own."""
-    own = weights_of(survey) if weights is None else weights
-    rows = np.concatenate([block.rows[keep[block.offset : block.offset + len(block.rows)]] for block in survey.source.blocks()])
+    own = weights_of(dataset) if weights is None else weights
+    rows = np.concatenate([block.rows[keep[block.offset : block.offset + len(block.rows)]] for block in dataset.source.blocks()])
     return ArraySource(np.ascontiguousarray(rows), None if own is None else own[keep])
 
 
-def _survey_of(survey: Survey, keep: Flags, weights: Array | None = None) -> Survey:
-    return Survey(_some_rows(survey, keep, weights), survey.backend)
+def _dataset_of(dataset: Dataset, keep: Flags, weights: Array | None = None) -> Dataset:
+    return Dataset(_some_rows(dataset, keep, weights), dataset.backend)
 
 
 # ---- the loop over replicates ----------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def _survey_of(survey: Survey, keep: Flags, weights: Array | None = None) -> Sur
 def replicates(
     work: Callable[[Item, threading.Event], Answer],
     items: Sequence[Item],
-    survey: Survey,
+    dataset: Dataset,
     n_threads: int | None = None,
     on_answer: Callable[[Answer], None] | None = None,
     stopped: threading.Event | None = None,
@@ -131,7 +131,7 @@ def replicates(
         From an item (a seed, or data and a seed) and an event to an answer. Where the event is set it ends early and raises
         KeyboardInterrupt. It must be picklable.
     items : sequence
-    survey : Survey
+    dataset : Dataset
         The data that every replicate is made from: its size says whether threads or processes share the work.
     n_threads : int, optional
         Workers; all processors by default. They change no answer.
@@ -159,7 +159,7 @@ def replicates(
             stopped.set()
         return [answer]
 
-    if survey.source.n_rows >= ROWS_WORTH_A_THREAD and survey.backend.name != "reference":
+    if dataset.source.n_rows >= ROWS_WORTH_A_THREAD and dataset.backend.name != "reference":
         found = in_parallel(one, items, workers, stopped)
         return [answer for answers in found for answer in answers], stopped.is_set()
     with threadpool_limits(1):  # k-means on few rows loses more time to waiting threads than it gains

@@ -25,7 +25,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import CollapseError, InferenceError
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.inference.parametrisation import stored_covariances
@@ -96,11 +96,11 @@ class Refit:
     regularisation: Regularisation
     max_iter: int = 2000
 
-    def __call__(self, survey: Survey, start: Mixture, stopping: StoppingRule, stopped: threading.Event) -> FitResult:
+    def __call__(self, dataset: Dataset, start: Mixture, stopping: StoppingRule, stopped: threading.Event) -> FitResult:
         """EM from a mixture; it ends early, as by Ctrl-C, once ``stopped`` is set."""
 
         return em(
-            survey, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, stopped=stopped.is_set
+            dataset, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, stopped=stopped.is_set
         )
 
 
@@ -176,7 +176,7 @@ class ResamplingErrors(Uncertainty):
 
 
 def errors_from_replicates(
-    survey: Survey,
+    dataset: Dataset,
     mixture: Mixture,
     refit: Refit,
     method: Method,
@@ -190,7 +190,7 @@ def errors_from_replicates(
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
         The data of the fit; weights are frequencies, so n is their sum.
     mixture : Mixture
         The fit.
@@ -216,10 +216,10 @@ def errors_from_replicates(
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
     """
-    refuse_unsound(mixture, refit.family, refit.regularisation, survey)
-    plan = _jackknife(survey, n_replicates, seed) if method == "jackknife" else _bootstrap(survey, method, n_replicates, seed)
+    refuse_unsound(mixture, refit.family, refit.regularisation, dataset)
+    plan = _jackknife(dataset, n_replicates, seed) if method == "jackknife" else _bootstrap(dataset, method, n_replicates, seed)
     stopped = threading.Event()
-    start = _maximum(survey, mixture, refit, plan.stopping, stopped)
+    start = _maximum(dataset, mixture, refit, plan.stopping, stopped)
 
     def run(number: int) -> Replicate | None:
         if stopped.is_set():
@@ -245,16 +245,16 @@ class _Plan:
     """How many replicates, how each is drawn, and how exactly it is fitted."""
 
     size: int
-    draw: Callable[[int, Mixture], Survey]
+    draw: Callable[[int, Mixture], Dataset]
     stopping: StoppingRule
     multiplicity: Array
 
 
 @dataclass(frozen=True, eq=False)
-class _Resample(Survey):
+class _Resample(Dataset):
     """The original rows with other weights; scale and floor belong to the rows as they were recorded."""
 
-    original: Survey
+    original: Dataset
     equal_rows: Labels | None
 
     @cached_property
@@ -279,10 +279,10 @@ class _Resample(Survey):
         return Reweighted(self.source.source, once)
 
 
-def _frequencies(survey: Survey) -> Array:
+def _frequencies(dataset: Dataset) -> Array:
     """The weight of every row (n,)."""
-    weights = weights_of(survey)
-    return np.ones(survey.source.n_rows) if weights is None else weights.astype(np.float64)
+    weights = weights_of(dataset)
+    return np.ones(dataset.source.n_rows) if weights is None else weights.astype(np.float64)
 
 
 def _equal_rows(source: Source) -> Labels | None:
@@ -293,11 +293,11 @@ def _equal_rows(source: Source) -> Labels | None:
     return np.asarray(np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1))
 
 
-def _bootstrap(survey: Survey, method: Method, n_replicates: int | None, seed: np.random.SeedSequence) -> _Plan:
+def _bootstrap(dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence) -> _Plan:
     """Random replicates."""
     size = REPLICATES if n_replicates is None else n_replicates
     children = seed.spawn(size)
-    frequencies, equal = _frequencies(survey), _equal_rows(survey.source)
+    frequencies, equal = _frequencies(dataset), _equal_rows(dataset.source)
     total = float(frequencies.sum())
     n = round(total)
     if n < 2:
@@ -306,23 +306,23 @@ def _bootstrap(survey: Survey, method: Method, n_replicates: int | None, seed: n
             "Divide the weights by their mean if every row is one observation."
         )
 
-    def draw(number: int, fit: Mixture) -> Survey:
+    def draw(number: int, fit: Mixture) -> Dataset:
         rng = np.random.default_rng(children[number])
         if method == "parametric":
-            return Survey(ArraySource(fit.sample(n, rng)[0]), survey.backend)
+            return Dataset(ArraySource(fit.sample(n, rng)[0]), dataset.backend)
         if method == "bootstrap":
             weights = np.asarray(rng.multinomial(n, frequencies / total) * (total / n), dtype=np.float64)
         else:
             weights = rng.standard_gamma(frequencies)
             weights *= total / weights.sum()
-        return _Resample(Reweighted(survey.source, weights), survey.backend, survey, equal)
+        return _Resample(Reweighted(dataset.source, weights), dataset.backend, dataset, equal)
 
-    return _Plan(size, draw, RemainingGain(REMAINING * survey.row_weight), np.ones(size))
+    return _Plan(size, draw, RemainingGain(REMAINING * dataset.row_weight), np.ones(size))
 
 
-def _jackknife(survey: Survey, groups: int | None, seed: np.random.SeedSequence) -> _Plan:
+def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequence) -> _Plan:
     """One replicate without each row, or without each group of rows."""
-    frequencies, equal = _frequencies(survey), _equal_rows(survey.source)
+    frequencies, equal = _frequencies(dataset), _equal_rows(dataset.source)
     n = len(frequencies)
     whole = bool((frequencies == np.round(frequencies)).all())
     if not whole or (groups is not None and (frequencies != 1).any()):
@@ -341,9 +341,9 @@ def _jackknife(survey: Survey, groups: int | None, seed: np.random.SeedSequence)
     size = n if groups is None else groups
     member = np.arange(n) if groups is None else np.random.default_rng(seed).permutation(np.arange(n) % groups)
 
-    def draw(number: int, _: Mixture) -> Survey:
+    def draw(number: int, _: Mixture) -> Dataset:
         weights = np.where(member == number, frequencies - 1.0, frequencies)
-        return _Resample(Reweighted(survey.source, weights), survey.backend, survey, equal)
+        return _Resample(Reweighted(dataset.source, weights), dataset.backend, dataset, equal)
 
     multiplicity = frequencies if groups is None else np.ones(groups)
     # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 / (2 n).
@@ -354,9 +354,9 @@ def _jackknife(survey: Survey, groups: int | None, seed: np.random.SeedSequence)
 # ---- refits --------------------------------------------------------------------------------------------------------
 
 
-def _maximum(survey: Survey, mixture: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event) -> Mixture:
+def _maximum(dataset: Dataset, mixture: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event) -> Mixture:
     """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is not there."""
-    polished = refit(survey, mixture, stopping, stopped)
+    polished = refit(dataset, mixture, stopping, stopped)
     if polished.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
     if polished.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
@@ -366,11 +366,11 @@ def _maximum(survey: Survey, mixture: Mixture, refit: Refit, stopping: StoppingR
 
 
 def _replicate(
-    number: int, survey: Survey, start: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event
+    number: int, dataset: Dataset, start: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event
 ) -> Replicate | None:
     """One refit, matched and judged; None when it was interrupted."""
     try:
-        fit = refit(survey, start, stopping, stopped)
+        fit = refit(dataset, start, stopping, stopped)
     except CollapseError as collapse:
         return Replicate(number, None, str(collapse))
     if fit.stop is StopReason.INTERRUPTED:

@@ -12,7 +12,7 @@ from scipy.special import expit, logit, ndtri
 from mixtura.base.arrays import Array, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import FAMILIES
 from mixtura.inference.parametrisation import public_covariances
@@ -221,10 +221,10 @@ def public_of_dense(family: str, values: Array) -> Array:
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 
-def refuse_unsound(mixture: Mixture, family: Family, regularisation: Regularisation, survey: Survey) -> None:
+def refuse_unsound(mixture: Mixture, family: Family, regularisation: Regularisation, dataset: Dataset) -> None:
     """No errors for components that chance can place, that the floor holds, that are copies or that hold no rows."""
-    moments = survey.backend.moments(survey.source, mixture, family.needs)
-    judged = soundness_of(survey, mixture, moments, family, regularisation)
+    moments = dataset.backend.moments(dataset.source, mixture, family.needs)
+    judged = soundness_of(dataset, mixture, moments, family, regularisation)
     said = [(item.component, item.reason) for item in judged.findings if item.kind in ("spurious", "empty")]
     at_floor = np.flatnonzero(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR))
     said += [(int(k), "its covariance is at the floor") for k in at_floor if k not in {known for known, _ in said}]

@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.moments import Scatter
 from mixtura.model.priors import Prior, pseudo_rows
 from mixtura.model.protocols import Family
@@ -67,13 +67,13 @@ class Shrinkage:
         return pseudo_rows(self.rows * self.unit, self.scale)
 
 
-def shrinkage_for(survey: Survey, family: Family, K: int) -> Shrinkage | None:
+def shrinkage_for(dataset: Dataset, family: Family, K: int) -> Shrinkage | None:
     """What few rows ask for; None where they are enough, or where the family has no full covariances."""
     free = full_covariances(family, K)
-    d = survey.source.n_features
-    if free == 0 or d == 1 or survey.holds(int(np.ceil(ENOUGH * free * (d + 1)))):
+    d = dataset.source.n_features
+    if free == 0 or d == 1 or dataset.holds(int(np.ceil(ENOUGH * free * (d + 1)))):
         return None
-    shrinkage: Shrinkage = survey.once(("few rows", K, free), lambda: _strongest_prediction(survey, K, free))
+    shrinkage: Shrinkage = dataset.once(("few rows", K, free), lambda: _strongest_prediction(dataset, K, free))
     return shrinkage if free == K or family.shares_all else Shrinkage(shrinkage.rows / K, shrinkage.unit, shrinkage.scale)
 
 
@@ -84,17 +84,17 @@ def full_covariances(family: Family, K: int) -> int:
     return 1 if family.name.endswith("E") else K
 
 
-def _strongest_prediction(survey: Survey, K: int, free: int) -> Shrinkage:
+def _strongest_prediction(dataset: Dataset, K: int, free: int) -> Shrinkage:
     """The strength at which left-out rows are most likely; d + 2 rows of the whole data where none can be."""
-    rows, weights = _distinct_rows(survey)
+    rows, weights = _distinct_rows(dataset)
     total, unit = float(weights.sum()), float(weights.mean())
-    labels = _groups(rows, survey, weights, K)
+    labels = _groups(rows, dataset, weights, K)
     v, counts = _about_their_means(rows, weights, labels, K)
-    scale = _within(v, weights, K, survey)
+    scale = _within(v, weights, K, dataset)
     z, own = v / np.sqrt(scale), counts[labels]
     parts = [_Part(z[held], weights[held], own[held]) for held in _together(labels, K, free)]
     pseudo = _best(parts, total / free)
-    return Shrinkage(rows.shape[1] + 2.0, unit, survey.scale) if pseudo is None else Shrinkage(pseudo / unit, unit, scale)
+    return Shrinkage(rows.shape[1] + 2.0, unit, dataset.scale) if pseudo is None else Shrinkage(pseudo / unit, unit, scale)
 
 
 def _together(labels: Labels, K: int, free: int) -> list[Flags]:
@@ -163,22 +163,22 @@ class _Part:
 # ---- groups --------------------------------------------------------------------------------------------------------------
 
 
-def _distinct_rows(survey: Survey) -> tuple[Array, Array]:
+def _distinct_rows(dataset: Dataset) -> tuple[Array, Array]:
     """Each distinct row once (m,d), in sorted order, with what all its copies weigh (m,)."""
-    blocks = list(survey.source.blocks())
+    blocks = list(dataset.source.blocks())
     rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
     weights = np.concatenate([np.ones(len(block.rows)) if block.weights is None else block.weights for block in blocks])
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
     return distinct, _sums(which.reshape(-1), weights, len(distinct))
 
 
-def _groups(rows: Array, survey: Survey, weights: Array, K: int) -> Labels:
+def _groups(rows: Array, dataset: Dataset, weights: Array, K: int) -> Labels:
     """The clusters of k-means in standardised columns; no more than rows."""
     if K == 1:
         return np.zeros(len(rows), dtype=np.intp)
     if len(rows) <= K:
         return np.arange(len(rows))
-    Z = (rows - survey.mean) / np.sqrt(survey.scale)
+    Z = (rows - dataset.mean) / np.sqrt(dataset.scale)
     from sklearn.cluster import KMeans  # takes long to import, and is seldom needed
 
     return np.asarray(KMeans(K, n_init=4, random_state=0).fit(Z, sample_weight=weights).labels_)
@@ -196,8 +196,8 @@ def _sums(labels: Labels, values: Array, K: int) -> Array:
     return np.bincount(labels, values, K).astype(np.float64)
 
 
-def _within(centred: Array, weights: Array, K: int, survey: Survey) -> Array:
+def _within(centred: Array, weights: Array, K: int, dataset: Dataset) -> Array:
     """Variances (d,) within groups of a row that was not seen, above the floor: means and variances are estimates themselves."""
     m = len(centred)
     growth = (m + K) / max(m - K - 2.0, 1.0)
-    return np.asarray(np.maximum(weights @ centred**2 / weights.sum() * growth, survey.floor))
+    return np.asarray(np.maximum(weights @ centred**2 / weights.sum() * growth, dataset.floor))

@@ -16,7 +16,7 @@ The traces beside the determinants and the ``t`` stand in for what a cluster too
 docs/decisions/0005 tells how they were found, and which merges are ties. In one dimension EEE is EII, and VVV is VII.
 
 One tree serves every number of clusters. Rows that are equal are put together first. Up to ``EXACT`` distinct rows are
-merged one by one (fewer in many dimensions); more are first gathered in :mod:`mixtura.data.cells`. Nothing is drawn, and the
+merged one by one (fewer in many dimensions); more are first gathered in :mod:`mixtura.data.micro_clusters`. Nothing is drawn, and the
 order of the rows does not matter.
 """
 
@@ -33,8 +33,8 @@ from mixtura.base.errors import DataError
 from mixtura.base.extension import extension
 from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import underflow_is_nought
-from mixtura.data.cells import cells
-from mixtura.data.spaces import in_space, space_named
+from mixtura.data.micro_clusters import micro_clusters
+from mixtura.data.transforms import transformed, transform_named
 
 CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
 
@@ -122,7 +122,7 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
     criterion : {"EII", "VII", "EEE", "VVV"}
         What merges try to keep low: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and ``"V"`` are EII and VII.
     space : {"VARS", "STD", "SPH", "PCS", "PCR", "SVD"}
-        Where distances are taken: see :mod:`mixtura.data.spaces`, also for readable names.
+        Where distances are taken: see :mod:`mixtura.data.transforms`, also for readable names.
     sample_weight : array-like (n,) or None
         Frequencies: a weight of 2 acts like a repeated row. A common factor of all weights changes nothing.
 
@@ -162,18 +162,18 @@ def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cel
     """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where told so."""
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
-    criterion, space = CRITERIA[criterion], space_named(space)
+    criterion, space = CRITERIA[criterion], transform_named(space)
     if weights is not None and not weights.all():
         return _without_weightless(X, weights, criterion, space, most_cells)
     most = min(exact_for(X.shape[1], criterion), 2 * most_cells)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
     counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]
-    Z = in_space(space, X[first], counts)
+    Z = transformed(space, X[first], counts)
     if len(first) <= most:
         merges, costs = merged(counts, Z, None, criterion)
         return Tree(merges, costs, item_of_row, criterion, space)
-    made = cells(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
+    made = micro_clusters(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
     merges, costs = merged(made.counts, made.means, made.scatters, criterion)
     return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
 

@@ -23,7 +23,7 @@ from scipy.linalg import eigh
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.initialise.hierarchy import MOST_CELLS, Tree, tree_of
 from mixtura.model.covariance import Spherical
 from mixtura.model.mixture import Mixture
@@ -62,7 +62,7 @@ class Initialiser(Protocol):
         """What ``init_params`` calls it."""
         ...
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of kind DENSE under some first responsibilities."""
         ...
 
@@ -76,7 +76,7 @@ class RandomResponsibilities:
 
     name: str = "random"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Uniform random parts, normalised per row."""
         seed = int(rng.integers(2**63))
 
@@ -84,7 +84,7 @@ class RandomResponsibilities:
             again = np.random.default_rng(seed)
             return lambda m: _normalised(again.random((m, K)))
 
-        return _moments_of_responsibilities(survey, K, draw)
+        return _moments_of_responsibilities(dataset, K, draw)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class RandomRows:
     space: Space = "standardised"
     name: str = "random_from_data"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Rows are drawn by weight, no value twice where that is possible."""
-        view, n, weights = View(survey, self.space), survey.source.n_rows, _weights(survey)
+        view, n, weights = View(dataset, self.space), dataset.source.n_rows, _weights(dataset)
         chance = None if weights is None else weights / weights.sum()
         order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
-        return moments_of_partition(survey, K, view.nearest(_first_distinct(view, order, K)))
+        return moments_of_partition(dataset, K, view.nearest(_first_distinct(view, order, K)))
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,14 @@ class RandomMeans:
 
     name: str = "random means"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Rows are drawn by weight, no value twice where that is possible."""
-        view, weights, n = View(survey, "standardised"), _weights(survey), survey.source.n_rows
+        view, weights, n = View(dataset, "standardised"), _weights(dataset), dataset.source.n_rows
         chance = None if weights is None else weights / weights.sum()
         order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
-        means = survey.mean + _first_distinct(view, order, K) * np.sqrt(survey.scale)
-        counts = np.full(K, survey.total / K)
-        own = survey.covariance * K ** (-2.0 / survey.source.n_features)
+        means = dataset.mean + _first_distinct(view, order, K) * np.sqrt(dataset.scale)
+        counts = np.full(K, dataset.total / K)
+        own = dataset.covariance * K ** (-2.0 / dataset.source.n_features)
         return Moments(means, counts, np.zeros_like(means), counts[:, None, None] * own, Scatter.DENSE)
 
 
@@ -126,15 +126,15 @@ class SmallGroup:
     space: Space = "standardised"
     name: str = "small group"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """The group has from twice the rows that a covariance needs to half of what a component has on average."""
-        view, n, d = View(survey, self.space), survey.source.n_rows, survey.source.n_features
-        Z, weights = view.all(), _weights(survey)
+        view, n, d = View(dataset, self.space), dataset.source.n_rows, dataset.source.n_features
+        Z, weights = view.all(), _weights(dataset)
         fewest = min(2 * (d + 1), max(n // K, 1))
         size = round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest)))))
         seed = Z[rng.choice(n, p=None if weights is None else weights / weights.sum())]
         near = np.argpartition(((Z - seed) ** 2).sum(axis=1), min(size, n - 1))[:size]
-        return _with_group(survey, Z, weights, K, near, rng)
+        return _with_group(dataset, Z, weights, K, near, rng)
 
 
 @dataclass(frozen=True)
@@ -146,23 +146,23 @@ class SharedValues:
 
     name: str = "shared values"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """The largest such group; DataError where there is none."""
-        groups = survey.shared_values
+        groups = dataset.shared_values
         if not groups:
             raise DataError("no value is shared by far more rows than any other")
-        Z, weights = View(survey, "standardised").all(), _weights(survey)
-        return _with_group(survey, Z, weights, K, np.flatnonzero(groups[0]), rng)
+        Z, weights = View(dataset, "standardised").all(), _weights(dataset)
+        return _with_group(dataset, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
-def _with_group(survey: Survey, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator) -> Moments:
+def _with_group(dataset: Dataset, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator) -> Moments:
     """Moments of a group of rows, and of K - 1 clusters of k-means of all others."""
     labels = np.full(len(Z), K - 1, dtype=np.intp)
     others = np.setdiff1d(np.arange(len(Z)), group)
     if len(others) < K - 1:
         raise DataError(f"{len(others)} rows beside a group are too few for {K - 1} components")
     labels[others] = 0 if K == 2 else _k_means(Z[others], None if weights is None else weights[others], K - 1, rng)
-    return moments_of_labels(survey, K, labels)
+    return moments_of_labels(dataset, K, labels)
 
 
 @dataclass(frozen=True)
@@ -172,15 +172,15 @@ class KMeansPlusPlus:
     space: Space = "standardised"
     name: str = "k-means++"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """scikit-learn's greedy k-means++ on weighted rows; on few, SciPy's."""
-        view = View(survey, self.space)
-        if (labels := _k_means_of_few(view.all(), _weights(survey), K, rng, most=1)) is not None:
-            return moments_of_labels(survey, K, labels)
+        view = View(dataset, self.space)
+        if (labels := _k_means_of_few(view.all(), _weights(dataset), K, rng, most=1)) is not None:
+            return moments_of_labels(dataset, K, labels)
         from sklearn.cluster import kmeans_plusplus  # takes long to import, and few rows seldom need it
 
-        seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(survey), random_state=_seed(rng))
-        return moments_of_partition(survey, K, view.nearest(seeds))
+        seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(dataset), random_state=_seed(rng))
+        return moments_of_partition(dataset, K, view.nearest(seeds))
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,9 @@ class KMeansStart:
     space: Space = "standardised"
     name: str = "kmeans"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """K-means, one start, on weighted rows."""
-        return moments_of_labels(survey, K, _k_means(View(survey, self.space).all(), _weights(survey), K, rng, LLOYD_TO_THE_END))
+        return moments_of_labels(dataset, K, _k_means(View(dataset, self.space).all(), _weights(dataset), K, rng, LLOYD_TO_THE_END))
 
 
 @dataclass(frozen=True)
@@ -207,14 +207,14 @@ class DiscriminantKMeans:
     rounds: int = 5
     name: str = "discriminant k-means"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """One k-means start in each round, on weighted rows."""
-        Z, weights = View(survey, self.space).all(), _weights(survey)
+        Z, weights = View(dataset, self.space).all(), _weights(dataset)
         seen, labels = Z, _k_means(Z, weights, K, rng)
         for _ in range(self.rounds):
             seen = discriminated(Z, labels, weights)
             labels = _k_means(seen, weights, K, rng)
-        return moments_of_labels(survey, K, labels)
+        return moments_of_labels(dataset, K, labels)
 
 
 def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows:
@@ -264,7 +264,7 @@ def _k_means_of_few(Z: Rows, weights: Array | None, K: int, rng: np.random.Gener
 class Hierarchical:
     """The partition that model-based hierarchical clustering ends with at K clusters; no random number is read.
 
-    One tree is grown per survey, criterion and space, and serves every K and every family. See :mod:`mixtura.initialise.hierarchy`.
+    One tree is grown per dataset, criterion and space, and serves every K and every family. See :mod:`mixtura.initialise.hierarchy`.
     """
 
     criterion: str = "VVV"
@@ -272,24 +272,24 @@ class Hierarchical:
     most_cells: int = MOST_CELLS
     name: str = "hierarchical"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of the tree's partition; DataError when K exceeds the number of distinct rows."""
-        return moments_of_labels(survey, K, self.tree(survey).labels(K))
+        return moments_of_labels(dataset, K, self.tree(dataset).labels(K))
 
-    def tree(self, survey: Survey) -> Tree:
-        """The tree of a survey, grown at the first call."""
+    def tree(self, dataset: Dataset) -> Tree:
+        """The tree of a dataset, grown at the first call."""
 
         def grow() -> Tree:
-            X, weights = _all_rows(survey)
+            X, weights = _all_rows(dataset)
             return tree_of(X, weights, self.criterion, self.space, self.most_cells)
 
-        tree: Tree = survey.once(("hierarchy", self.criterion, self.space, self.most_cells), grow)
+        tree: Tree = dataset.once(("hierarchy", self.criterion, self.space, self.most_cells), grow)
         return tree
 
 
-def _all_rows(survey: Survey) -> tuple[Rows, Array | None]:
+def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
     """The rows of a source and their weights in one piece, without a copy where they are one block."""
-    blocks = list(survey.source.blocks())
+    blocks = list(dataset.source.blocks())
     if len(blocks) == 1:
         return blocks[0].rows, blocks[0].weights
     rows: Any = np.concatenate([block.rows for block in blocks])
@@ -307,9 +307,9 @@ class FromLabels:
     labels: Labels
     name: str = "labels"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of exactly this partition."""
-        return moments_of_labels(survey, K, self.labels)
+        return moments_of_labels(dataset, K, self.labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,7 +319,7 @@ class FromResponsibilities:
     responsibilities: Array
     name: str = "responsibilities"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of exactly these responsibilities."""
 
         def read() -> Callable[[int], Array]:
@@ -332,7 +332,7 @@ class FromResponsibilities:
 
             return following
 
-        return _moments_of_responsibilities(survey, K, read)
+        return _moments_of_responsibilities(dataset, K, read)
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,46 +342,46 @@ class FromCentres:
     centres: Array
     name: str = "means"
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Moments:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """A centre that attracts no row keeps its place and is given the spread of the whole data."""
-        view = View(survey, "standardised")
-        moments = moments_of_partition(survey, K, view.nearest(view.of(self.centres)))
+        view = View(dataset, "standardised")
+        moments = moments_of_partition(dataset, K, view.nearest(view.of(self.centres)))
         empty = moments.counts == 0
         return replace(
             moments,
             about=np.where(empty[:, None], self.centres, moments.about),
             counts=np.where(empty, 1.0, moments.counts),
-            second=np.where(empty[:, None, None], survey.covariance, moments.second),
+            second=np.where(empty[:, None, None], dataset.covariance, moments.second),
         )
 
 
 # ---- moments of responsibilities -----------------------------------------------------------------------------------
 
 
-def moments_of_labels(survey: Survey, K: int, labels: Labels) -> Moments:
+def moments_of_labels(dataset: Dataset, K: int, labels: Labels) -> Moments:
     """Moments of a partition that is given, one label per row; a label below zero leaves its row out."""
-    return moments_of_partition(survey, K, lambda part: labels[part.offset : part.offset + len(part.rows)])
+    return moments_of_partition(dataset, K, lambda part: labels[part.offset : part.offset + len(part.rows)])
 
 
-def moments_of_partition(survey: Survey, K: int, labels_of: Callable[[Block], Labels]) -> Moments:
+def moments_of_partition(dataset: Dataset, K: int, labels_of: Callable[[Block], Labels]) -> Moments:
     """Moments of a partition, about the means of its parts (two passes, so an offset of the data costs no digits)."""
-    about = np.repeat(survey.mean[None], K, axis=0)
+    about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         moments = Moments.zeros(about, kind)
-        for block in survey.source.blocks():
+        for block in dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
                 moments = moments + Moments.of_labels(part.rows, labels_of(part), part.weights, about, kind)
         about = moments.means
     return moments
 
 
-def _moments_of_responsibilities(survey: Survey, K: int, read: Callable[[], Callable[[int], Array]]) -> Moments:
+def _moments_of_responsibilities(dataset: Dataset, K: int, read: Callable[[], Callable[[int], Array]]) -> Moments:
     """Moments of soft memberships in two passes; ``read()`` gives a reader of the next m rows' memberships."""
-    about = np.repeat(survey.mean[None], K, axis=0)
+    about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         following = read()
         moments = Moments.zeros(about, kind)
-        for block in survey.source.blocks():
+        for block in dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
                 moments = moments + Moments.of(part.rows, part.weighted(following(len(part.rows))), about, kind)
         about = moments.means
@@ -393,14 +393,14 @@ def _moments_of_responsibilities(survey: Survey, K: int, read: Callable[[], Call
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The rows of a survey in a space without units, in the precision of the data: those of a block, some, or all."""
+    """The rows of a dataset in a space without units, in the precision of the data: those of a block, some, or all."""
 
-    survey: Survey
+    dataset: Dataset
     space: Space
 
     def of(self, rows: Rows) -> Rows:
         """Rows (m,d), or points in the units of the data, in the space."""
-        z: Any = (rows - self.survey.mean) / np.sqrt(self.survey.scale)
+        z: Any = (rows - self.dataset.mean) / np.sqrt(self.dataset.scale)
         if self.space == "whitened":
             z = z @ self._whitening
         return np.asarray(z.astype(self._precision, copy=False))
@@ -412,45 +412,45 @@ class View:
 
         def labels_of(part: Block) -> Labels:
             seen = Block(self.of(part.rows), None, 0)
-            return np.asarray(self.survey.backend.log_joint(seen, round_ones).argmax(axis=1))
+            return np.asarray(self.dataset.backend.log_joint(seen, round_ones).argmax(axis=1))
 
         return labels_of
 
     def some(self, numbers: Labels) -> Rows:
         """The rows with these numbers (m,), in the space and in this order."""
-        found = np.empty((len(numbers), self.survey.source.n_features), dtype=self._precision)
-        for block in self.survey.source.blocks():
+        found = np.empty((len(numbers), self.dataset.source.n_features), dtype=self._precision)
+        for block in self.dataset.source.blocks():
             here = (numbers >= block.offset) & (numbers < block.offset + len(block.rows))
             found[here] = self.of(block.rows[numbers[here] - block.offset])
         return found
 
     def all(self) -> Rows:
         """All rows (n,d) in one piece, as scikit-learn wants them."""
-        Z: Any = np.empty((self.survey.source.n_rows, self.survey.source.n_features), dtype=self._precision)
-        for block in self.survey.source.blocks():
+        Z: Any = np.empty((self.dataset.source.n_rows, self.dataset.source.n_features), dtype=self._precision)
+        for block in self.dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
                 Z[part.offset : part.offset + len(part.rows)] = self.of(part.rows)
         return np.asarray(Z)
 
     @cached_property
     def _precision(self) -> np.dtype[Any]:
-        return next(self.survey.source.blocks()).rows.dtype
+        return next(self.dataset.source.blocks()).rows.dtype
 
     @cached_property
     def _whitening(self) -> Array:
-        return _whitening(self.survey)
+        return _whitening(self.dataset)
 
 
-def _weights(survey: Survey) -> Array | None:
+def _weights(dataset: Dataset) -> Array | None:
     """The weights of all rows (n,), or None for ones."""
-    weights = [block.weights for block in survey.source.blocks() if block.weights is not None]
+    weights = [block.weights for block in dataset.source.blocks() if block.weights is not None]
     return None if not weights else weights[0] if len(weights) == 1 else np.concatenate(weights)
 
 
-def _whitening(survey: Survey) -> Array:
+def _whitening(dataset: Dataset) -> Array:
     """From standardised columns to directions of unit variance (d,d); flat directions are left out."""
-    deviations = np.sqrt(survey.scale)
-    values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
+    deviations = np.sqrt(dataset.scale)
+    values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
     return np.asarray(vectors * np.where(values > FLAT, 1.0 / np.sqrt(np.maximum(values, FLAT)), 0.0))
 
 

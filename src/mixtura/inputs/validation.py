@@ -1,4 +1,4 @@
-"""User input becomes a survey, a family, a backend, starts and seeds. The one place that words argument errors.
+"""User input becomes a dataset, a family, a backend, starts and seeds. The one place that words argument errors.
 
 Every message has three parts: what was expected, what came, what to do.
 """
@@ -18,7 +18,7 @@ from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import ILL_DEFINED, DataError
 from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import component_name
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.initialise.few_rows import Shrinkage, shrinkage_for
 from mixtura.initialise.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.model.moments import Scatter
@@ -230,15 +230,15 @@ def _mean_weight(weights: Array) -> float:
         return largest * float(np.mean(weights[weights > 0] / largest))
 
 
-def survey_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None) -> Survey:
+def dataset_of(X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None) -> Dataset:
     """The data as all fits see them; rows of weight 0 are absent."""
     if sample_weight is not None and (sample_weight == 0).any():
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
-    return Survey(ArraySource(X, sample_weight), backend_named(backend, n_threads))
+    return Dataset(ArraySource(X, sample_weight), backend_named(backend, n_threads))
 
 
-def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Flags | None]:
-    """Checked rows, their survey, and which rows (n,) are present where some weigh nothing."""
+def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset, Flags | None]:
+    """Checked rows, their dataset, and which rows (n,) are present where some weigh nothing."""
     refuse_masked("sample_weight", sample_weight)
     sample_weight = None if sample_weight is None else np.asarray(sample_weight)
     if sample_weight is not None and sample_weight.ndim == 1 and (sample_weight == 0).any() and (sample_weight != 0).any():
@@ -246,12 +246,12 @@ def enter(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Survey, Fla
             weights_of(sample_weight, np.shape(X)[0])  # refuses
         present = sample_weight != 0
         X, sample_weight = _take(X, present), sample_weight[present]
-        rows, survey, _ = enter(estimator, X, sample_weight)
-        return rows, survey, present
+        rows, dataset, _ = enter(estimator, X, sample_weight)
+        return rows, dataset, present
     rows = rows_of(estimator, X, fitting=True)
     weights = weights_of(sample_weight, len(rows))
     check_range(rows, getattr(estimator, "feature_names_in_", None), 1.0 if weights is None else _mean_weight(weights))
-    return rows, survey_of(rows, weights, estimator.backend, estimator.n_threads), None
+    return rows, dataset_of(rows, weights, estimator.backend, estimator.n_threads), None
 
 
 def _take(X: Any, present: Flags) -> Any:
@@ -343,22 +343,22 @@ def _check_prior(prior: ConjugatePrior, d: int) -> None:
         raise ValueError("scale of the prior must be a positive number or a symmetric, positive-definite matrix (d, d).")
 
 
-def regularisation_for(family: Family, survey: Survey, K: int, constraints: Constraints) -> Regularisation:
+def regularisation_for(family: Family, dataset: Dataset, K: int, constraints: Constraints) -> Regularisation:
     """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
 
     Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk (:mod:`mixtura.initialise.few_rows`).
     """
-    d = survey.source.n_features
+    d = dataset.source.n_features
     prior: Prior | None = None
     if constraints.prior is not None:
         _check_prior(constraints.prior, d)
-        prior = constraints.prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total)
+        prior = constraints.prior.worked_out(family.name, K, dataset.mean, dataset.covariance, dataset.total)
     else:
-        shrinkage = _shrinkage(family, survey, K, constraints)
+        shrinkage = _shrinkage(family, dataset, K, constraints)
         prior = None if shrinkage is None else shrinkage.prior
     ridge = constraints.reg_covar
     return Regularisation(
-        survey.floor if ridge is None else np.zeros(d),
+        dataset.floor if ridge is None else np.zeros(d),
         ridge=float(ridge or 0.0),
         prior=prior,
         eigenvalue_ratio=constraints.eigenvalue_ratio,
@@ -366,48 +366,48 @@ def regularisation_for(family: Family, survey: Survey, K: int, constraints: Cons
     )
 
 
-def _shrinkage(family: Family, survey: Survey, K: int, constraints: Constraints) -> Shrinkage | None:
+def _shrinkage(family: Family, dataset: Dataset, K: int, constraints: Constraints) -> Shrinkage | None:
     """What few rows ask for, where the user did not say what holds the covariances."""
     if constraints.prior is not None or constraints.reg_covar is not None:
         return None
-    return shrinkage_for(survey, family, K)
+    return shrinkage_for(dataset, family, K)
 
 
-def check_data(survey: Survey, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> str:
+def check_data(dataset: Dataset, family: Family, K: int, constraints: Constraints, names: Sequence[str] | None = None) -> str:
     """Refuse data that cannot carry this family with K components; what a person must know of others, empty where there is nothing.
 
     Without ``reg_covar`` such data are refused. With a positive one, or with a prior whose scale is not singular itself, they are
     fitted, and that then decides the answer.
     """
-    n = survey.source.n_rows
+    n = dataset.source.n_rows
     if n < K:
         raise DataError(
             f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
             "A mixture needs at least one row per component: reduce n_components or pass more rows."
         )
-    cause = _too_few_distinct(survey, K) or _hidden_by_outliers(survey, names) or _without_spread(survey, family, names)
+    cause = _too_few_distinct(dataset, K) or _hidden_by_outliers(dataset, names) or _without_spread(dataset, family, names)
     if cause is None:
-        return _shrunk(survey, family, K, constraints)
+        return _shrunk(dataset, family, K, constraints)
     reg_covar = constraints.reg_covar
     if reg_covar:
         what = f"With reg_covar={reg_covar:g} it is fitted all the same, and that number decides the answer."
-    elif _prior_carries(survey, family, K, constraints.prior):
+    elif _prior_carries(dataset, family, K, constraints.prior):
         what = "With this prior it is fitted all the same, and the prior decides the answer."
     else:
         raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
     return f"{cause} {what}"
 
 
-def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
+def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
     """Whether a prior alone gives every covariance of the family a spread in every direction.
 
     The usual scale is taken from the data, so what is singular there is singular here.
     """
     if prior is None:
         return False
-    d = survey.source.n_features
+    d = dataset.source.n_features
     _check_prior(prior, d)
-    scatter = prior.worked_out(family.name, K, survey.mean, survey.covariance, survey.total).scatter
+    scatter = prior.worked_out(family.name, K, dataset.mean, dataset.covariance, dataset.total).scatter
     variances = np.diag(scatter)
     if family.needs is Scatter.TRACE:
         return bool(variances.sum() > 0)
@@ -417,11 +417,11 @@ def _prior_carries(survey: Survey, family: Family, K: int, prior: ConjugatePrior
     return bool(np.linalg.eigvalsh(scatter / np.outer(deviations, deviations))[0] > SINGULAR)
 
 
-def _too_few_distinct(survey: Survey, K: int) -> str | None:
+def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
     """Whether some component could hold no more than one distinct row."""
-    if K == 1 or survey.holds(K + 1):
+    if K == 1 or dataset.holds(K + 1):
         return None
-    distinct = survey.distinct.n_rows
+    distinct = dataset.distinct.n_rows
     return (
         f"X has {distinct} distinct rows but n_components={K}: each component would sit on a single point, "
         f"where the likelihood has no "
@@ -432,18 +432,18 @@ def _too_few_distinct(survey: Survey, K: int) -> str | None:
     )
 
 
-def _hidden_by_outliers(survey: Survey, names: Sequence[str] | None) -> str | None:
+def _hidden_by_outliers(dataset: Dataset, names: Sequence[str] | None) -> str | None:
     """A row so far out that the others are one point beside it: covariances of both cannot be had in one precision."""
-    usual = _usual_rows(survey)
+    usual = _usual_rows(dataset)
     if len(usual) < ROWS_HIDDEN:
         return None
     variances = usual.var(axis=0)
     with np.errstate(over="ignore"):
-        hidden = np.flatnonzero((variances > 0) & (survey.variances > HIDDEN * variances))
+        hidden = np.flatnonzero((variances > 0) & (dataset.variances > HIDDEN * variances))
     if not len(hidden):
         return None
     j = int(hidden[0])
-    values = np.concatenate([block.rows[:, j] for block in survey.source.blocks()])
+    values = np.concatenate([block.rows[:, j] for block in dataset.source.blocks()])
     farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
     return (
         f"{_column(j, names)} lies between {usual[:, j].min():.4g} and {usual[:, j].max():.4g} in nearly all rows, but reaches "
@@ -451,24 +451,24 @@ def _hidden_by_outliers(survey: Survey, names: Sequence[str] | None) -> str | No
     )
 
 
-def _usual_rows(survey: Survey) -> Array:
+def _usual_rows(dataset: Dataset) -> Array:
     """Rows of the probe without those farthest from the medians, one in ``FEW_ROWS`` and at least one."""
-    usual: Array = survey.once("usual rows", lambda: _without_farthest(survey))
+    usual: Array = dataset.once("usual rows", lambda: _without_farthest(dataset))
     return usual
 
 
-def _without_farthest(survey: Survey) -> Array:
-    rows = np.concatenate([block.rows for block in survey.probe.blocks()]).astype(np.float64)
+def _without_farthest(dataset: Dataset) -> Array:
+    rows = np.concatenate([block.rows for block in dataset.probe.blocks()]).astype(np.float64)
     away = np.abs(rows - np.median(rows, axis=0))
     units = np.median(away, axis=0)
-    away = (away / np.where(units > 0, units, np.sqrt(survey.scale))).max(axis=1)
+    away = (away / np.where(units > 0, units, np.sqrt(dataset.scale))).max(axis=1)
     kept = len(rows) - max(1, len(rows) // FEW_ROWS)
     return np.asarray(rows[np.argsort(away, kind="stable")[:kept]])
 
 
-def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None) -> str | None:
+def _without_spread(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
     """Constant columns, equal rows, columns that are combinations of others: whatever makes every covariance singular."""
-    variances, d = survey.variances, survey.source.n_features
+    variances, d = dataset.variances, dataset.source.n_features
     constant = np.flatnonzero(variances == 0)
     if len(constant) == d:
         return "All rows of X are equal: there is no spread to model. Pass rows that differ."
@@ -482,17 +482,17 @@ def _without_spread(survey: Survey, family: Family, names: Sequence[str] | None)
             f"any score would only be the "
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
-    if form == d + 1 and d > 1 and survey.source.n_rows > d:
-        cause: str | None = survey.once(("combination", () if names is None else tuple(names)), lambda: _combination(survey, names))
+    if form == d + 1 and d > 1 and dataset.source.n_rows > d:
+        cause: str | None = dataset.once(("combination", () if names is None else tuple(names)), lambda: _combination(dataset, names))
         return cause
     return None
 
 
-def _combination(survey: Survey, names: Sequence[str] | None) -> str | None:
+def _combination(dataset: Dataset, names: Sequence[str] | None) -> str | None:
     """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
-    deviations = np.sqrt(survey.scale)
-    values, vectors = np.linalg.eigh(survey.covariance / np.outer(deviations, deviations))
-    if values[0] > SINGULAR or not _are_combinations(_usual_rows(survey)):
+    deviations = np.sqrt(dataset.scale)
+    values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
+    if values[0] > SINGULAR or not _are_combinations(_usual_rows(dataset)):
         return None
     involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
     listed = ", ".join(_column(int(j), names) for j in involved[:8])
@@ -511,12 +511,12 @@ def _are_combinations(rows: Array) -> bool:
     return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
 
 
-def _shrunk(survey: Survey, family: Family, K: int, constraints: Constraints) -> str:
+def _shrunk(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> str:
     """How far full covariances are shrunk, in words."""
-    shrinkage = _shrinkage(family, survey, K, constraints)
+    shrinkage = _shrinkage(family, dataset, K, constraints)
     if shrinkage is None:
         return ""
-    n, d = survey.source.n_rows, survey.source.n_features
+    n, d = dataset.source.n_rows, dataset.source.n_features
     parts, each = ("", "covariance") if K == 1 else (f" for {K} components", "covariance" if family.shares_all else "component")
     return (
         f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), which need {d + 1} rows each to be "
@@ -566,9 +566,9 @@ class _FromCallable:
     def __init__(self, function: Any, X: Rows) -> None:
         self.function, self.X = function, X
 
-    def __call__(self, survey: Survey, K: int, rng: np.random.Generator) -> Any:
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Any:
         """Moments of what the callable returns."""
-        return _given_start(self.function(self.X, K, rng), len(self.X), K)(survey, K, rng)
+        return _given_start(self.function(self.X, K, rng), len(self.X), K)(dataset, K, rng)
 
 
 def _given_start(given: Any, n: int, K: int) -> Initialiser:

@@ -9,7 +9,7 @@ With ``log L`` the log-likelihood, p free parameters, n the sum of the weights a
     NEC    E / (log L - log L_1)                needs the fit with one component
     CV     -2 x log-likelihood of held-out rows needs refits
 
-Weights are frequencies. For survey weights the sum of the weights is no number of rows; every criterion can then be taken at the
+Weights are frequencies. For dataset weights the sum of the weights is no number of rows; every criterion can then be taken at the
 effective size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965): the fit as if the weights were scaled to that sum.
 """
 
@@ -115,7 +115,7 @@ def nec(fit: FitResult, one_component: float) -> float:
 
 
 def at_size(fit: Evaluation, size: float) -> Evaluation:
-    """What the fit would say if its weights were scaled to another sum, such as the effective size of survey weights.
+    """What the fit would say if its weights were scaled to another sum, such as the effective size of dataset weights.
 
     Log-likelihood, entropy and certainty are sums over weighted rows, so all scale with ``size / n``.
 

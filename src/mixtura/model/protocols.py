@@ -94,7 +94,7 @@ class Backend(Protocol):
         """One pass over the data: responsibilities under the mixture, summed into moments about its means."""
         ...
 
-    def hurried(self, source: Source) -> Backend | None:
+    def reduced(self, source: Source) -> Backend | None:
         """The same backend with fewer digits per product, where that is faster for this source; None where it is not."""
         ...
 

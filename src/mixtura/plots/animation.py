@@ -20,11 +20,11 @@ from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import underflow_is_nought
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
 from mixtura.inputs.validation import Constraints, regularisation_for
-from mixtura.model.contrast import telling_columns
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
@@ -115,20 +115,20 @@ def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_sta
     refuse_masked("X", X)
     rows = np.ascontiguousarray(X, dtype=np.float64)
     kind = family_named(family)
-    survey = Survey(ArraySource(rows), backend_named("auto", None))
-    start = _random_gaussians(survey, rows, n_components, kind, np.random.default_rng(random_state))
+    dataset = Dataset(ArraySource(rows), backend_named("auto", None))
+    start = _random_gaussians(dataset, rows, n_components, kind, np.random.default_rng(random_state))
     seen: list[Iteration] = []
-    regularisation = regularisation_for(kind, survey, n_components, Constraints())
-    fit = em(survey, start, kind, regularisation, max_iter=max_iter, callback=seen.append)
+    regularisation = regularisation_for(kind, dataset, n_components, Constraints())
+    fit = em(dataset, start, kind, regularisation, max_iter=max_iter, callback=seen.append)
     mixtures = (start, *(iteration.mixture for iteration in seen))
     return EMSteps(kind.name, mixtures, tuple(fit.trace[: len(mixtures)]), fit.stop)
 
 
-def _random_gaussians(survey: Survey, rows: Array, K: int, family: Family, rng: np.random.Generator) -> Mixture:
+def _random_gaussians(dataset: Dataset, rows: Array, K: int, family: Family, rng: np.random.Generator) -> Mixture:
     """Equal weights, K different rows as means where there are so many, and axis-parallel Gaussians narrower than the data."""
     distinct = np.unique(rows, axis=0)
     means = distinct[rng.choice(len(distinct), K, replace=len(distinct) < K)]
-    return Mixture(np.full(K, 1.0 / K), means, _narrow(survey.scale / K, K, family))
+    return Mixture(np.full(K, 1.0 / K), means, _narrow(dataset.scale / K, K, family))
 
 
 def _narrow(variances: Array, K: int, family: Family) -> Covariance:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
-from mixtura.model.contrast import telling_columns
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import component_colours, to_light, to_screen
 from mixtura.plots.look import DASHES, INK, new_axes, percent

@@ -19,7 +19,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.markup import Markup, tag
 from mixtura.base.numbering import row_numbers
-from mixtura.model.contrast import telling_columns
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.outlines import CORNERS, radius, roots
 from mixtura.plots import canvas
 from mixtura.report.study import SURE, Study

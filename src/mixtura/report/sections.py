@@ -13,7 +13,7 @@ from mixtura import plots
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
 from mixtura.families import FAMILIES
-from mixtura.model.contrast import telling_columns
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.results import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture

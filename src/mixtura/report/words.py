@@ -8,7 +8,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import component_name
-from mixtura.model.contrast import contrasts, spread_ratios
+from mixtura.model.discriminating_columns import contrasts, spread_ratios
 from mixtura.model.mixture import Mixture
 from mixtura.report.study import SURE, Study
 

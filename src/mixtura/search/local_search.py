@@ -1,6 +1,6 @@
 """A local search from the best optimum of the starts: one component is taken out, another is split, and the best score is kept.
 
-Many components are exchanged first, many at once (:mod:`mixtura.search.exchange`), since many are misplaced at once.
+Many components are exchanged first, many at once (:mod:`mixtura.search.swaps`), since many are misplaced at once.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from time import monotonic
 import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 from mixtura.model.start_report import Run
-from mixtura.search.exchange import Exchange, exchange
-from mixtura.search.multistart import noted, raced
-from mixtura.search.runs import SHORT, Effort, Leg, Plan, Runs
+from mixtura.search.swaps import Exchange, exchange
+from mixtura.search.multistart import noted, successive_halving
+from mixtura.search.runs import SHORT, Effort, Task, Plan, Runs
 from mixtura.search.split_merge import Proposal, View, removals
 
 MOST_ROUNDS = 6
@@ -85,7 +85,7 @@ class LocalSearch:
     def go(self, effort: Effort, rng: np.random.Generator) -> None:
         """Rounds, until no optimum near the best one is left or the effort is spent."""
         end = monotonic() + effort.seconds
-        work = effort.work(self.runs.survey.source.n_rows, self.runs.work_of(self.best))
+        work = effort.work(self.runs.dataset.source.n_rows, self.runs.work_of(self.best))
 
         def over_time() -> bool:
             return monotonic() >= end or self.runs.stopped.is_set()
@@ -101,7 +101,7 @@ class LocalSearch:
             if origin is None or over():
                 return
             left.append(origin.objective)
-            view = View.of(self.runs.survey, origin.mixture)
+            view = View.of(self.runs.dataset, origin.mixture)
             for smaller in self._smaller(view):
                 for proposals in self._splits(smaller, rng):
                     if over():
@@ -111,7 +111,7 @@ class LocalSearch:
 
     def _origin(self, left: Sequence[float]) -> FitResult | None:
         """The best optimum that was not left yet, if its score is near the best one: where another may be hidden behind it."""
-        level = self.best.score - NEAR * self.runs.survey.row_weight
+        level = self.best.score - NEAR * self.runs.dataset.row_weight
         new = [
             fit
             for fit in (self.best, *self.found)
@@ -123,21 +123,21 @@ class LocalSearch:
 
     def _smaller(self, view: View) -> list[FitResult]:
         """The best optima of one component less, each reached by taking one out."""
-        race = raced(self.runs, removals(view), -inf, told=False)
+        race = successive_halving(self.runs, removals(view), -inf, told=False)
         self._pay(race.fitted)
         ended = [fit for fit in race.fitted if fit.soundness]
         return sorted(ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
 
     def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[tuple[str, Start]]]:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
-        proposals = View.of(self.runs.survey, fit.mixture).splits(self.runs.survey.shared_values, rng)
+        proposals = View.of(self.runs.dataset, fit.mixture).splits(self.runs.dataset.shared_values, rng)
         for begin in range(0, len(proposals), AT_ONCE):
             yield made(proposals[begin : begin + AT_ONCE])
 
     def _try(self, proposals: Sequence[tuple[str, Start]]) -> None:
         """EM from each proposal as long as it may lead to a better score."""
         names, starts = [name for name, _ in proposals], [start for _, start in proposals]
-        race = raced(self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False)
+        race = successive_halving(self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False)
         self._pay(race.fitted)
         self.log.extend(noted(race, names, self.runs, moved=True))
         for fit in race.fitted:
@@ -180,11 +180,11 @@ class LocalSearch:
 
 
 def without_one(
-    survey: Survey, mixture: Mixture, family: Family, regularisation: Regularisation, plan: Plan, stopped: threading.Event
+    dataset: Dataset, mixture: Mixture, family: Family, regularisation: Regularisation, plan: Plan, stopped: threading.Event
 ) -> Mixture | None:
     """The best mixture that is reached by taking one component out; None where there is none."""
-    runs = Runs(survey, family, regularisation, replace(plan, workers=1, callback=None, effort=None), stopped)
-    race = raced(runs, removals(View.of(survey, mixture)), -inf, told=False)
+    runs = Runs(dataset, family, regularisation, replace(plan, workers=1, callback=None, effort=None), stopped)
+    race = successive_halving(runs, removals(View.of(dataset, mixture)), -inf, told=False)
     ended = [fit for fit in race.fitted if fit.soundness]
     return max(ended, key=lambda fit: fit.rank).mixture if ended else None
 
@@ -208,17 +208,17 @@ def _exchanged(
     runs: Runs, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool
 ) -> tuple[Exchange | None, FitResult | None]:
     """Many swaps of a fit at once, and where they lead in a few steps."""
-    data = (runs.survey, fit.mixture, runs.family, runs.regularisation)
+    data = (runs.dataset, fit.mixture, runs.family, runs.regularisation)
     found = exchange(*data, rng, drawn=drawn, daring=daring, workers=_threads(runs), stopped=runs.stopped)
     if found is None:
         return None, None
-    (new,) = runs.of([Leg(0, found.moments)], runs.short, SHORT, told=False)
+    (new,) = runs.of([Task(0, found.moments)], runs.short, SHORT, told=False)
     return found, new if isinstance(new, FitResult) else None
 
 
 def _threads(runs: Runs) -> int:
     """Threads that try swaps side by side: on few rows they cost more than they save."""
-    return runs.survey.backend.threads if runs.survey.source.n_rows >= ROWS_WORTH_A_THREAD else 1
+    return runs.dataset.backend.threads if runs.dataset.source.n_rows >= ROWS_WORTH_A_THREAD else 1
 
 
 def made(proposals: Sequence[Proposal]) -> list[tuple[str, Start]]:

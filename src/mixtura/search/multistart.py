@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.base.arrays import Labels
 from mixtura.base.errors import CollapseError, DataError
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.initialise.initialisers import (
     Hierarchical,
@@ -29,7 +29,7 @@ from mixtura.initialise.initialisers import (
 )
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.model.start_report import Run, StartReport
-from mixtura.search.runs import SAME_OPTIMUM, SHORT, Leg, Runs
+from mixtura.search.runs import SAME_OPTIMUM, SHORT, Task, Runs
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
     KMeansStart("standardised"),
@@ -82,7 +82,7 @@ def usual_starts(n: int | None = None) -> list[Initialiser]:
     return [*DEFAULT_STARTS[:n], *(drawn[i % len(drawn)] for i in range(further))]
 
 
-def named_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence) -> list[Named]:
+def named_starts(initialisers: Sequence[Initialiser], dataset: Dataset, K: int, seed: np.random.SeedSequence) -> list[Named]:
     """One start from each initialiser, each with a generator of its own; one component needs no start but the whole data.
 
     Raises
@@ -91,36 +91,36 @@ def named_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, se
         When none of them can start K components; one that cannot, such as a tree with fewer leaves, is left out.
     """
     if K == 1:
-        return [("all rows", survey.whole)]
-    return _drawn(list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), survey, K)
+        return [("all rows", dataset.whole)]
+    return _drawn(list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), dataset, K)
 
 
 def starts_in_turn(
-    initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence
+    initialisers: Sequence[Initialiser], dataset: Dataset, K: int, seed: np.random.SeedSequence
 ) -> tuple[list[Named], Callable[[], list[Named]]]:
     """The first few of :func:`named_starts`, and what draws the others."""
     if K == 1:
-        return [("all rows", survey.whole)], list
+        return [("all rows", dataset.whole)], list
     kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
 
     def others() -> list[Named]:
         with suppress(DataError):
-            return _drawn(kinds[FIRST_STARTS:], survey, K)
+            return _drawn(kinds[FIRST_STARTS:], dataset, K)
         return []
 
     try:
-        return _drawn(kinds[:FIRST_STARTS], survey, K), cache(others)
+        return _drawn(kinds[:FIRST_STARTS], dataset, K), cache(others)
     except DataError:
-        return _drawn(kinds, survey, K), list
+        return _drawn(kinds, dataset, K), list
 
 
-def _drawn(kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], survey: Survey, K: int) -> list[Named]:
+def _drawn(kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], dataset: Dataset, K: int) -> list[Named]:
     """The starts of those kinds that can start K components; DataError where none can."""
     starts: list[Named] = []
     refusal: DataError | None = None
     for draw, seed in kinds:
         try:
-            starts.append((draw.name, draw(survey, K, np.random.default_rng(seed))))
+            starts.append((draw.name, draw(dataset, K, np.random.default_rng(seed))))
         except DataError as error:
             refusal = error
     if refusal is not None and not starts:
@@ -128,16 +128,16 @@ def _drawn(kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], survey: 
     return starts
 
 
-def draw_starts(initialisers: Sequence[Initialiser], survey: Survey, K: int, seed: np.random.SeedSequence) -> list[Start]:
+def draw_starts(initialisers: Sequence[Initialiser], dataset: Dataset, K: int, seed: np.random.SeedSequence) -> list[Start]:
     """:func:`named_starts` without their names."""
-    return [start for _, start in named_starts(initialisers, survey, K, seed)]
+    return [start for _, start in named_starts(initialisers, dataset, K, seed)]
 
 
 # ---- runs side by side -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Raced:
+class Halving:
     """What became of some starts: their fits, and for each the number of the one with which it was the same early on.
 
     Attributes
@@ -153,7 +153,7 @@ class Raced:
     early: list[float]
 
     @classmethod
-    def apart(cls, fits: Sequence[FitResult | FailedStart]) -> Raced:
+    def apart(cls, fits: Sequence[FitResult | FailedStart]) -> Halving:
         """Runs of which none was taken for another."""
         return cls(list(fits), list(range(len(fits))), [nan] * len(fits))
 
@@ -168,18 +168,18 @@ class Raced:
         return [fit for i, fit in enumerate(self.fits) if self.leaders[i] == i and isinstance(fit, FitResult)]
 
 
-def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, known: Raced | None = None) -> Raced:
+def successive_halving(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, known: Halving | None = None) -> Halving:
     """All starts run shortly, and then in rounds of growing length as long as they may reach the best score.
 
     A score is never above the likelihood, so a run whose likelihood cannot reach ``level`` is dropped. Each end raises the level
     for the next round. Runs of starts that were ``known`` before are not made again.
     """
-    known = known or Raced([], [], [])
-    legs = [Leg(i, start) for i, start in enumerate(starts, start=len(known.fits))]
-    fits = [*known.fits, *(_begun(fit) for fit in runs.of(legs, runs.short, SHORT, told=told))]
+    known = known or Halving([], [], [])
+    tasks = [Task(i, start) for i, start in enumerate(starts, start=len(known.fits))]
+    fits = [*known.fits, *(_begun(fit) for fit in runs.of(tasks, runs.short, SHORT, told=told))]
     early = [*known.early, *(fit.objective if isinstance(fit, FitResult) else nan for fit in fits[len(known.fits) :])]
     leaders = _leaders(early, runs.same)
-    running, length = [leg.number for leg in legs if leaders[leg.number] == leg.number], FIRST_ROUND
+    running, length = [task.number for task in tasks if leaders[task.number] == task.number], FIRST_ROUND
     while True:
         for i in running:
             fit = fits[i]
@@ -191,8 +191,8 @@ def raced(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, 
             fits = [runs.judged(fit) if i in running and isinstance(fit, FitResult) else fit for i, fit in enumerate(fits)]
         running = [i for i in running if isinstance(fit := fits[i], FitResult) and not runs.hopeless(fit, level)]
         if not running or runs.stopped.is_set():
-            return Raced(fits, leaders, early)
-        further = [Leg(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]
+            return Halving(fits, leaders, early)
+        further = [Task(i, fit, fit.n_iter) for i in running if isinstance(fit := fits[i], FitResult)]
         for i, fit in zip(running, runs.of(further, runs.compared, length, told=told), strict=True):
             was = fits[i]
             if isinstance(fit, FitResult):
@@ -221,7 +221,7 @@ def _leaders(early: Sequence[float], same: float) -> list[int]:
     return leaders
 
 
-def agree(race: Raced, best: FitResult, same: float) -> bool:
+def agree(race: Halving, best: FitResult, same: float) -> bool:
     """Whether so many starts have reached the best optimum that a better one is not to be expected."""
     found = sum(race.reached(best.score, 2 * same))  # each of two runs to one optimum may be short of it
     return best.is_answer and found >= max(AGREED, AGREEMENT * len(race.fits))
@@ -251,7 +251,7 @@ def best_of(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:
     return next(fit for fit in answers if fit.score >= highest - same)
 
 
-def noted(race: Raced, names: Sequence[str], runs: Runs, moved: bool = False) -> list[Run]:
+def noted(race: Halving, names: Sequence[str], runs: Runs, moved: bool = False) -> list[Run]:
     """What became of each start; of those that were the same as an earlier one, what became of that."""
     log = []
     for i, leader in enumerate(race.leaders):
@@ -263,7 +263,7 @@ def noted(race: Raced, names: Sequence[str], runs: Runs, moved: bool = False) ->
     return log
 
 
-def start_report(found: SearchResult, rows: Survey, n_all: int) -> StartReport:
+def start_report(found: SearchResult, rows: Dataset, n_all: int) -> StartReport:
     """The report of a search on some rows, all or a sample of them."""
     same = 2 * SAME_OPTIMUM * rows.row_weight  # each of two runs to one optimum may be short of it
     ended = [fit for fit in (found.best, *found.fits) if isinstance(fit, FitResult) and fit.soundness and fit.is_answer]
@@ -276,7 +276,7 @@ def start_report(found: SearchResult, rows: Survey, n_all: int) -> StartReport:
     return StartReport(found.runs, rows.source.n_rows, n_all, levels, tuple(_labels(listed, rows)), same)
 
 
-def _labels(fits: Sequence[FitResult], rows: Survey) -> list[Labels]:
+def _labels(fits: Sequence[FitResult], rows: Dataset) -> list[Labels]:
     """The partitions of some of the rows."""
     block = next(rows.source.blocks())
     part = next(iter(block.cut(ROWS_TO_AGREE)))
@@ -302,11 +302,11 @@ def _pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def workers_for(survey: Survey, jobs: int, n_threads: int | None, *, short: bool = True) -> int:
+def workers_for(dataset: Dataset, jobs: int, n_threads: int | None, *, short: bool = True) -> int:
     """Jobs run side by side, where the kernels, which leave Python free, are most of the time.
 
     A ``short`` job is one run of EM: on few rows it is over before another thread has begun. A cell of a selection is many.
     """
-    if survey.backend.name == "reference" or (short and survey.source.n_rows < ROWS_WORTH_A_THREAD):
+    if dataset.backend.name == "reference" or (short and dataset.source.n_rows < ROWS_WORTH_A_THREAD):
         return 1
     return min(jobs, n_threads or processors())

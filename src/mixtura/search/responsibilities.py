@@ -15,10 +15,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
-from mixtura.search.parts import Part, mean_covariance, parts_of, pieces_of
+from mixtura.search.components import Part, mean_covariance, components_of, blocks_of
 
 LEAST_OTHERS = 1e-16
 """What the others are taken to describe of a row that belongs to one component but for rounding."""
@@ -28,12 +28,12 @@ HELD = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
-class Holdings:
+class Responsibilities:
     """The rows that each component holds, what it is missed by, and whom it shares rows with.
 
     Attributes
     ----------
-    survey : Survey
+    dataset : Dataset
     mixture : Mixture
     places : K arrays
         Numbers of the rows that a component holds, in order.
@@ -45,7 +45,7 @@ class Holdings:
         Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two that share none.
     """
 
-    survey: Survey
+    dataset: Dataset
     mixture: Mixture
     places: tuple[Labels, ...]
     shares: tuple[Array, ...]
@@ -53,12 +53,12 @@ class Holdings:
     overlaps: Array
 
     @classmethod
-    def of(cls, survey: Survey, mixture: Mixture, stopped: threading.Event | None = None) -> Holdings:
-        """One pass over the rows of a survey; blocks are worked on side by side, and put together in order."""
+    def of(cls, dataset: Dataset, mixture: Mixture, stopped: threading.Event | None = None) -> Responsibilities:
+        """One pass over the rows of a dataset; blocks are worked on side by side, and put together in order."""
         seen = in_parallel(
-            lambda block: _seen(survey, mixture, block),
-            pieces_of(survey),
-            survey.backend.threads,
+            lambda block: _seen(dataset, mixture, block),
+            blocks_of(dataset),
+            dataset.backend.threads,
             stopped or threading.Event(),
         )
         total = sum(one.total for one in seen)
@@ -68,7 +68,7 @@ class Holdings:
             losses = losses + total * np.log1p(-mixture.weights)
         each = range(mixture.n_components)
         return cls(
-            survey,
+            dataset,
             mixture,
             tuple(np.concatenate([one.places[k] for one in seen]) for k in each),
             tuple(np.concatenate([one.shares[k] for one in seen]) for k in each),
@@ -84,7 +84,7 @@ class Holdings:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The mixture's components."""
-        return parts_of(self.mixture, self.survey.total)
+        return components_of(self.mixture, self.dataset.total)
 
     @cached_property
     def pooled(self) -> Array:
@@ -102,7 +102,7 @@ class Holdings:
     def _rows(self, numbers: Labels) -> Array:
         """The rows with these numbers, which are in order."""
         found = []
-        for block in self.survey.source.blocks():
+        for block in self.dataset.source.blocks():
             first, last = np.searchsorted(numbers, [block.offset, block.offset + len(block.rows)])
             found.append(block.rows[numbers[first:last] - block.offset].astype(np.float64))
         return np.concatenate(found)
@@ -118,8 +118,8 @@ class _Seen(NamedTuple):
     total: float
 
 
-def _seen(survey: Survey, mixture: Mixture, block: Block) -> _Seen:
-    log_joint = survey.backend.log_joint(block, mixture)
+def _seen(dataset: Dataset, mixture: Mixture, block: Block) -> _Seen:
+    log_joint = dataset.backend.log_joint(block, mixture)
     posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
     weighted = block.weighted(posteriors)
     others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))

@@ -9,7 +9,7 @@ from math import inf
 
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import Callback, Start, em
 from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
@@ -79,7 +79,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Leg:
+class Task:
     """A start, or a fit to go on from after the iterations it has had in this search."""
 
     number: int
@@ -91,57 +91,57 @@ class Leg:
 class Runs:
     """How runs on these data for this family are made, and what is said of them."""
 
-    survey: Survey
+    dataset: Dataset
     family: Family
     regularisation: Regularisation
     plan: Plan
     stopped: threading.Event
 
     def of(
-        self, legs: Sequence[Leg], stopping: StoppingRule, length: int, *, judge: bool = False, told: bool = True
+        self, tasks: Sequence[Task], stopping: StoppingRule, length: int, *, judge: bool = False, told: bool = True
     ) -> list[FitResult | FailedStart]:
         """EM on each leg for some iterations, of which the plan's callback is ``told``."""
         callback = self.plan.callback if told else None
-        return in_parallel(lambda leg: self._em(leg, stopping, length, judge, callback), legs, self.plan.workers, self.stopped)
+        return in_parallel(lambda task: self._em(task, stopping, length, judge, callback), tasks, self.plan.workers, self.stopped)
 
-    def _em(self, leg: Leg, stopping: StoppingRule, length: int, judge: bool, told: Callback | None) -> FitResult | FailedStart:
+    def _em(self, task: Task, stopping: StoppingRule, length: int, judge: bool, told: Callback | None) -> FitResult | FailedStart:
 
         def callback(iteration: Iteration) -> None:
             if told is not None:
-                told(replace(iteration, number=leg.done + iteration.number))
+                told(replace(iteration, number=task.done + iteration.number))
 
         if self.stopped.is_set():
-            return FailedStart(leg.number, StopReason.INTERRUPTED.value)
+            return FailedStart(task.number, StopReason.INTERRUPTED.value)
         try:
             fit = em(
-                self.survey,
-                leg.start,
+                self.dataset,
+                task.start,
                 self.family,
                 self.regularisation,
                 stopping=stopping,
-                max_iter=min(length, self.plan.max_iter - leg.done),
+                max_iter=min(length, self.plan.max_iter - task.done),
                 callback=None if told is None else callback,
-                start_number=leg.number,
+                start_number=task.number,
                 judge=judge,
                 accelerated=self.plan.accelerated and not isinstance(stopping, SmallGain),
                 stopped=self.stopped.is_set,
             )
         except CollapseError as collapse:
-            return FailedStart(leg.number, str(collapse))
+            return FailedStart(task.number, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
-        return replace(fit, n_iter=leg.done + fit.n_iter)
+        return replace(fit, n_iter=task.done + fit.n_iter)
 
     def work_of(self, fit: FitResult) -> float:
         """What the iterations of a fit cost, in rows of few columns under one component."""
-        d = self.survey.source.n_features
+        d = self.dataset.source.n_features
         width = max(1.0, d / FEW_COLUMNS) if self.family.needs is Scatter.DENSE else 1.0
-        return width * fit.n_iter * self.survey.source.n_rows * fit.n_components
+        return width * fit.n_iter * self.dataset.source.n_rows * fit.n_components
 
     @property
     def short(self) -> StoppingRule:
         """Good enough to rank runs that have hardly begun."""
-        return SmallGain(SHORT_GAIN * self.survey.row_weight)
+        return SmallGain(SHORT_GAIN * self.dataset.row_weight)
 
     @property
     def compared(self) -> StoppingRule:
@@ -152,14 +152,14 @@ class Runs:
     @property
     def same(self) -> float:
         """Likelihoods that differ by less are at the same optimum."""
-        return SAME_OPTIMUM * self.survey.row_weight
+        return SAME_OPTIMUM * self.dataset.row_weight
 
     def judged(self, fit: FitResult) -> FitResult:
         """A fit with its components judged."""
         if fit.soundness is not None:
             return fit
-        moments = fit.moments or self.survey.backend.moments(self.survey.source, fit.mixture, self.family.needs)
-        return replace(fit, soundness=soundness_of(self.survey, fit.mixture, moments, self.family, self.regularisation))
+        moments = fit.moments or self.dataset.backend.moments(self.dataset.source, fit.mixture, self.family.needs)
+        return replace(fit, soundness=soundness_of(self.dataset, fit.mixture, moments, self.family, self.regularisation))
 
     def unfinished(self, fit: FitResult) -> bool:
         """Whether a round or the search ended it, and more iterations are allowed."""
@@ -170,7 +170,7 @@ class Runs:
         left = 0.0 if fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN) else remaining_gain(list(fit.trace))
         if left != left:  # too few iterations to tell
             left = FAR_GAINS / HOPE * (fit.trace[-1] - fit.trace[-2]) if len(fit.trace) > 1 else inf
-        return fit.score + HOPE * left < level - HOPELESS * self.survey.row_weight
+        return fit.score + HOPE * left < level - HOPELESS * self.dataset.row_weight
 
     def end_of(self, fit: FitResult | FailedStart) -> RunEnd:
         """What became of a run."""

@@ -24,10 +24,10 @@ from typing import TypeAlias
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
-from mixtura.search.parts import Part, moments_of_parts, part_of, parts_of, pieces_of
+from mixtura.search.components import Part, moments_of_components, component_of, components_of, blocks_of
 from mixtura.search.responsibilities import LEAST_OTHERS
 
 CUTS = (0.0, -0.8, 0.8)
@@ -112,8 +112,8 @@ class Member:
         about = white - own @ white / own.sum()
         width = min(1.0, float(own @ (about**2).sum(axis=1) / own.sum()) / white.shape[1])  # of the component's variance
         return [
-            part_of(self.rows[inside], own, width * measure, self.row_weight),
-            part_of(self.rows[~inside], others, measure, self.row_weight),
+            component_of(self.rows[inside], own, width * measure, self.row_weight),
+            component_of(self.rows[~inside], others, measure, self.row_weight),
         ]
 
 
@@ -136,19 +136,19 @@ class View:
     row_weight: float
 
     @classmethod
-    def of(cls, survey: Survey, mixture: Mixture) -> View:
+    def of(cls, dataset: Dataset, mixture: Mixture) -> View:
         """One pass over the rows."""
         shares, rows = [], []
-        for piece in pieces_of(survey):
-            joint = survey.backend.log_joint(piece, mixture)
+        for piece in blocks_of(dataset):
+            joint = dataset.backend.log_joint(piece, mixture)
             shares.append(piece.weighted(np.exp(joint - log_density(joint)[:, None])))
             rows.append(piece.rows)
-        return cls(mixture, np.concatenate(rows).astype(np.float64), np.concatenate(shares), survey.row_weight)
+        return cls(mixture, np.concatenate(rows).astype(np.float64), np.concatenate(shares), dataset.row_weight)
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The components."""
-        return parts_of(self.mixture, float(self.shares.sum()))
+        return components_of(self.mixture, float(self.shares.sum()))
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
@@ -178,9 +178,9 @@ class View:
         own = [weights[member.numbers] * member.shares for member in self.members]
         if not all(share.sum() > 0 for share in own):
             return None
-        return moments_of_parts(
+        return moments_of_components(
             [
-                part_of(member.rows, share, member.part.covariance, self.row_weight)
+                component_of(member.rows, share, member.part.covariance, self.row_weight)
                 for share, member in zip(own, self.members, strict=True)
             ]
         )
@@ -189,7 +189,7 @@ class View:
         """One component in two; None where that is not possible."""
         member = self.members[k]
         two = member.in_two(cut(member)) if len(member.numbers) else None
-        return None if two is None else moments_of_parts([*self.parts[:k], *two, *self.parts[k + 1 :]])
+        return None if two is None else moments_of_components([*self.parts[:k], *two, *self.parts[k + 1 :]])
 
 
 def _halves(d: int) -> Iterator[_Cut]:

@@ -19,7 +19,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.base.interrupts import heeded
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Callback, em
 from mixtura.em.stopping import RemainingGain, StoppingRule
 from mixtura.initialise.initialisers import DiscriminantKMeans, Hierarchical, Initialiser, KMeansStart
@@ -29,12 +29,12 @@ from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, Iteration, SearchResult, StopReason
 from mixtura.model.start_report import StartReport
-from mixtura.search.exchange import rows_enough
+from mixtura.search.swaps import rows_enough
 from mixtura.search.local_search import are_many
 from mixtura.search.multistart import Named, named_starts, start_report, starts_in_turn, workers_for
-from mixtura.search.parts import pieces_of
+from mixtura.search.components import blocks_of
 from mixtura.search.runs import Plan
-from mixtura.search.searching import search
+from mixtura.search.search import search
 
 FEWEST_ROWS = 2_500
 RARE = 1e-3
@@ -101,7 +101,7 @@ def sample_size(n: int, d: int, K: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Opening:
+class Initialisation:
     """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
 
     ``seed`` draws larger samples, and the local search; ``on_all`` draws starts from all rows, where a sample decides nothing. Many
@@ -109,30 +109,30 @@ class Opening:
     draws further starts, where the first ones do not agree.
     """
 
-    rows: Survey
+    rows: Dataset
     starts: Sequence[Named]
     seed: np.random.SeedSequence = field(default_factory=lambda: np.random.SeedSequence(0))
     on_all: Callable[[], Sequence[Named]] = tuple
-    judged: Survey | None = None
+    judged: Dataset | None = None
     more: Callable[[], Sequence[Named]] = tuple
 
-    def with_starts(self, starts: Sequence[Named]) -> Opening:
+    def with_starts(self, starts: Sequence[Named]) -> Initialisation:
         """Other starts on the same rows, and no more."""
         return replace(self, starts=starts, more=tuple)
 
-    def also(self, start: Named) -> Opening:
+    def also(self, start: Named) -> Initialisation:
         """One start more on the same rows."""
         return replace(self, starts=[*self.starts, start])
 
 
-def opening(
+def initialisation(
     initialisers: Sequence[Initialiser],
-    survey: Survey,
+    dataset: Dataset,
     K: int,
     seed: np.random.SeedSequence,
     sampled: bool = True,
     cells: int = CELLS,
-) -> Opening:
+) -> Initialisation:
     """One start from each initialiser, drawn from a sample where rows are many and ``sampled`` allows it.
 
     Trees begin at so many ``cells``.
@@ -142,26 +142,26 @@ def opening(
     DataError
         When none of the initialisers can start K components.
     """
-    n = survey.source.n_rows
-    m = sample_size(n, survey.source.n_features, K) if sampled and K > 1 else n
+    n = dataset.source.n_rows
+    m = sample_size(n, dataset.source.n_features, K) if sampled and K > 1 else n
     if sampled:
         cells = max(cells, CELLS_PER_COMPONENT * K)
         initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
-    on_all = cache(lambda: named_starts(initialisers, survey, K, seed))
-    rows = survey if m == n else survey.sampled(m, sample_seed(seed))
+    on_all = cache(lambda: named_starts(initialisers, dataset, K, seed))
+    rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
     if not sampled:
-        return Opening(survey, on_all(), seed)
-    if rows is survey and are_many(K) and n * K >= LARGE:
-        return Opening(survey, named_starts(ONE_START, survey, K, seed), seed)
-    if rows is survey or not rows.holds(K + 1):
-        first, more = starts_in_turn(initialisers, survey, K, seed)
-        return Opening(survey, first, seed, more=more)
+        return Initialisation(dataset, on_all(), seed)
+    if rows is dataset and are_many(K) and n * K >= LARGE:
+        return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed), seed)
+    if rows is dataset or not rows.holds(K + 1):
+        first, more = starts_in_turn(initialisers, dataset, K, seed)
+        return Initialisation(dataset, first, seed, more=more)
     if are_many(K):
-        enough = max(m, rows_enough(K, survey.source.n_features))
-        judged = survey.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else survey
-        return Opening(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.hurried or judged)
+        enough = max(m, rows_enough(K, dataset.source.n_features))
+        judged = dataset.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else dataset
+        return Initialisation(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.reduced or judged)
     first, more = starts_in_turn(initialisers, rows, K, seed)
-    return Opening(rows, first, seed, on_all, more=more)
+    return Initialisation(rows, first, seed, on_all, more=more)
 
 
 def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
@@ -170,8 +170,8 @@ def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
 
 
 def search_from(
-    opening: Opening,
-    survey: Survey,
+    initialisation: Initialisation,
+    dataset: Dataset,
     family: Family,
     regularisation: Regularisation,
     plan: Plan,
@@ -182,23 +182,23 @@ def search_from(
     A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt on a sample
     keeps the best mixture so far, evaluated on all rows.
     """
-    ascent = _Ascent(opening, survey, family, regularisation, plan, stopped or threading.Event())
+    ascent = _Ladder(initialisation, dataset, family, regularisation, plan, stopped or threading.Event())
     with heeded(ascent.stopped):
         try:
             return ascent.to_all_rows()
         except KeyboardInterrupt:  # before the first mixture of all rows
             if ascent.best is None:
                 raise
-            kept = replace(em(survey, ascent.best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
+            kept = replace(em(dataset, ascent.best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
             return SearchResult(kept, (kept,))
 
 
 @dataclass(eq=False)
-class _Ascent:
+class _Ladder:
     """The way from a sample to all rows, with the best mixture so far and the report of the first search."""
 
-    opening: Opening
-    survey: Survey
+    initialisation: Initialisation
+    dataset: Dataset
     family: Family
     regularisation: Regularisation
     plan: Plan
@@ -208,70 +208,70 @@ class _Ascent:
 
     def to_all_rows(self) -> SearchResult:
         """See :func:`search_from`."""
-        if self.opening.rows is self.survey:
-            return self.on(self.survey, self.opening.starts, self.plan, self.opening.more)
+        if self.initialisation.rows is self.dataset:
+            return self.on(self.dataset, self.initialisation.starts, self.plan, self.initialisation.more)
         try:
             starts = self.from_samples()
         except CollapseError:
-            return self.on(self.survey, self.opening.on_all(), self.plan)
-        return self.on(self.survey, starts, replace(self.plan, effort=None))
+            return self.on(self.dataset, self.initialisation.on_all(), self.plan)
+        return self.on(self.dataset, starts, replace(self.plan, effort=None))
 
     def from_samples(self) -> Sequence[Named]:
         """Where to begin on all rows, after one sample or more."""
-        rows, starts, plan = self.opening.rows, self.opening.starts, self.plan
-        if self.opening.judged is not None:  # fewer rows tell where many components begin
-            rows, starts = self.opening.judged, self.begun()
-        exchanged = self.opening.judged is None or self.plan.effort is None
-        more = self.opening.more
+        rows, starts, plan = self.initialisation.rows, self.initialisation.starts, self.plan
+        if self.initialisation.judged is not None:  # fewer rows tell where many components begin
+            rows, starts = self.initialisation.judged, self.begun()
+        exchanged = self.initialisation.judged is None or self.plan.effort is None
+        more = self.initialisation.more
         while True:
             found = self.on(rows, starts, self.sampled(rows, plan), more)
             more = tuple
             self.best = found.best.mixture
             if not found.best.is_answer and not self.stopped.is_set():
-                return self.opening.on_all()
-            if self.stopped.is_set() or rows is self.survey:
+                return self.initialisation.on_all()
+            if self.stopped.is_set() or rows is self.dataset:
                 return [(ON_SAMPLE, self.best)]
-            larger = larger_sample(rows, self.survey, sample_seed(self.opening.seed))
-            ends = [self.best] if self.opening.judged is not None else finalists(found, rows, larger)
+            larger = larger_sample(rows, self.dataset, sample_seed(self.initialisation.seed))
+            ends = [self.best] if self.initialisation.judged is not None else finalists(found, rows, larger)
             starts = [(ON_SAMPLE, end) for end in ends]
-            if exchanged and (len(ends) == 1 or larger is self.survey):
+            if exchanged and (len(ends) == 1 or larger is self.dataset):
                 return starts
             # many components are exchanged once more, on rows that tell right cuts from false ones
             plan = replace(self.plan, effort=None) if exchanged else self.plan
-            rows, exchanged = larger if exchanged else larger.hurried or larger, True
+            rows, exchanged = larger if exchanged else larger.reduced or larger, True
 
     def begun(self) -> Sequence[Named]:
         """Where the search for many components begins, after a few iterations on few rows."""
-        plan = replace(self.sampled(self.opening.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN))
-        begun = self.searched(self.opening.rows, self.opening.starts, plan).best
+        plan = replace(self.sampled(self.initialisation.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN))
+        begun = self.searched(self.initialisation.rows, self.initialisation.starts, plan).best
         self.best = begun.mixture
-        return [(self.opening.starts[0][0], begun.mixture)] if begun.is_answer else self.opening.starts
+        return [(self.initialisation.starts[0][0], begun.mixture)] if begun.is_answer else self.initialisation.starts
 
-    def sampled(self, rows: Survey, plan: Plan) -> Plan:
+    def sampled(self, rows: Dataset, plan: Plan) -> Plan:
         """How some of the rows are searched."""
-        return _on_sample(plan, self.survey, rows)
+        return _on_sample(plan, self.dataset, rows)
 
-    def on(self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple) -> SearchResult:
+    def on(self, rows: Dataset, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple) -> SearchResult:
         """A search with the report of the first one."""
         found = self.searched(rows, starts, plan, more)
-        self.report = self.report or start_report(found, rows, self.survey.source.n_rows)
+        self.report = self.report or start_report(found, rows, self.dataset.source.n_rows)
         return replace(found, report=self.report)
 
     def searched(
-        self, rows: Survey, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
+        self, rows: Dataset, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
     ) -> SearchResult:
         """A search of some of the rows."""
         names, begins = [name for name, _ in starts], [start for _, start in starts]
-        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.opening.seed, names, more)
+        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.initialisation.seed, names, more)
 
 
 # ---- on a sample -----------------------------------------------------------------------------------------------------
 
 
-def larger_sample(sample: Survey, survey: Survey, seed: np.random.SeedSequence) -> Survey:
+def larger_sample(sample: Dataset, dataset: Dataset, seed: np.random.SeedSequence) -> Dataset:
     """A larger sample, or all rows where it would be more than half of them."""
     m = LARGER * round(sample.total)
-    return survey.sampled(m, seed) if 2 * m <= survey.source.n_rows else survey
+    return dataset.sampled(m, seed) if 2 * m <= dataset.source.n_rows else dataset
 
 
 def stopping_on_sample(rule: StoppingRule) -> StoppingRule:
@@ -281,14 +281,14 @@ def stopping_on_sample(rule: StoppingRule) -> StoppingRule:
     return rule
 
 
-def _on_sample(plan: Plan, survey: Survey, sample: Survey) -> Plan:
+def _on_sample(plan: Plan, dataset: Dataset, sample: Dataset) -> Plan:
     """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
     stopping = stopping_on_sample(plan.stopping)
-    callback = None if plan.callback is None else _at_size(plan.callback, survey.total / sample.total)
+    callback = None if plan.callback is None else _at_size(plan.callback, dataset.total / sample.total)
     workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
-        effort = replace(effort, size=survey.total / sample.total, fits=FITS_ON_SAMPLE)
+        effort = replace(effort, size=dataset.total / sample.total, fits=FITS_ON_SAMPLE)
     return replace(plan, stopping=stopping, callback=callback, workers=workers, effort=effort)
 
 
@@ -302,7 +302,7 @@ def _at_size(callback: Callback, size: float) -> Callback:
 # ---- what the sample cannot tell apart -------------------------------------------------------------------------------
 
 
-def finalists(found: SearchResult, sample: Survey, larger: Survey) -> list[Mixture]:
+def finalists(found: SearchResult, sample: Dataset, larger: Dataset) -> list[Mixture]:
     """The best mixture of the sample and others that it cannot tell from it, as far as the next, larger rows cannot either.
 
     A search of few rows is won by what fits their chance. So those that are left are ranked by the log-likelihood of the ``larger``
@@ -318,7 +318,7 @@ def finalists(found: SearchResult, sample: Survey, larger: Survey) -> list[Mixtu
     return [mixtures[i] for i in ranked if levels[i] >= least][:FINALISTS]
 
 
-def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
+def _not_told_apart(found: SearchResult, sample: Dataset) -> list[Mixture]:
     """The best mixture of the sample, and others that it cannot tell from it, best score first.
 
     For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the sample has the standard error
@@ -342,13 +342,13 @@ def _not_told_apart(found: SearchResult, sample: Survey) -> list[Mixture]:
     return chosen
 
 
-def _behind(best: FitResult, fit: FitResult, sample: Survey, difference: Array) -> bool:
+def _behind(best: FitResult, fit: FitResult, sample: Dataset, difference: Array) -> bool:
     """Whether the sample tells that a fit is worse than the best one."""
     mean = summed(sample, difference) / sample.total
     return best.objective - fit.objective > TOLD_APART * sqrt(summed(sample, (difference - mean) ** 2))
 
 
-def summed(sample: Survey, values: Array) -> float:
+def summed(sample: Dataset, values: Array) -> float:
     """Values of the rows (m,), summed by weight."""
     total = 0.0
     for block in sample.source.blocks():
@@ -357,6 +357,6 @@ def summed(sample: Survey, values: Array) -> float:
     return total
 
 
-def log_densities(sample: Survey, mixture: Mixture) -> Array:
+def log_densities(sample: Dataset, mixture: Mixture) -> Array:
     """``log p(x_i)`` of each row (m,)."""
-    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in pieces_of(sample)])
+    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in blocks_of(sample)])

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import SmallGain
 from mixtura.inference.resamples import replicates, resampled
 from mixtura.initialise.initialisers import KMeansPlusPlus
@@ -113,7 +113,7 @@ class ChoiceUncertainty:
 
 
 def bootstrap_selection(
-    survey: Survey,
+    dataset: Dataset,
     selection: Selection,
     grid: Grid,
     plan: Plan,
@@ -129,7 +129,7 @@ def bootstrap_selection(
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
         The data.
     selection : Selection
         Their selection: its fits are the warm starts.
@@ -169,9 +169,9 @@ def bootstrap_selection(
         if on_resample is not None:
             on_resample(len(done))
 
-    quick = replace(plan, stopping=SmallGain(QUICK_GAIN * survey.row_weight), screened=True, workers=1, callback=None)
-    work = partial(_winner_on_resample, survey, small, quick)
-    winners, cut = replicates(work, seed.spawn(n_resamples), survey, n_threads, count)
+    quick = replace(plan, stopping=SmallGain(QUICK_GAIN * dataset.row_weight), screened=True, workers=1, callback=None)
+    work = partial(_winner_on_resample, dataset, small, quick)
+    winners, cut = replicates(work, seed.spawn(n_resamples), dataset, n_threads, count)
     cells = tuple((family.name, K) for K in small.ks for family in small.families)
     return ChoiceUncertainty(selection.best, grid.criterion, tuple(winners), cells, cut)
 
@@ -184,11 +184,11 @@ def restricted(grid: Grid, selection: Selection, top_families: int | None, top_k
 
 
 def _winner_on_resample(
-    survey: Survey, grid: Grid, plan: Plan, seed: np.random.SeedSequence, stopped: threading.Event
+    dataset: Dataset, grid: Grid, plan: Plan, seed: np.random.SeedSequence, stopped: threading.Event
 ) -> Winner | None:
     """Family and K that win on one resample; None where no cell may win."""
     drawing, fitting = seed.spawn(2)
-    drawn = resampled(survey, np.random.default_rng(drawing))
+    drawn = resampled(dataset, np.random.default_rng(drawing))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say about the data was said when they were fitted
         selection = select(drawn, replace(grid, seed=fitting), plan, stopped=stopped)

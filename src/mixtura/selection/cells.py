@@ -13,7 +13,7 @@ import numpy as np
 from mixtura.base.errors import CollapseError, DataError
 from mixtura.base.numbering import component_name
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.initialise.initialisers import Initialiser
 from mixtura.inputs.validation import Constraints, check_data, regularisation_for
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
@@ -23,7 +23,7 @@ from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import Candidate, FitResult, Stage, StopReason
 from mixtura.search import search
 from mixtura.search.runs import Plan
-from mixtura.search.subsampling import CELLS_OF_A_SELECTION, Opening, opening, search_from
+from mixtura.search.subsampling import CELLS_OF_A_SELECTION, Initialisation, initialisation, search_from
 
 OnCandidate = Callable[[Candidate], None]
 
@@ -39,7 +39,7 @@ class Grid:
     """What is to be fitted: families x K, from these kinds of start, judged by this criterion.
 
     ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the criteria at the effective size
-    of survey weights; ``by_weight`` orders the components of each fit by falling weight; ``warm`` holds
+    of dataset weights; ``by_weight`` orders the components of each fit by falling weight; ``warm`` holds
     a mixture for some cells ``(family name, K)`` that is one more start there.
     """
 
@@ -64,9 +64,9 @@ class Grid:
         """The cells, K by K."""
         return [(family, K) for K in self.ks for family in self.families]
 
-    def begins(self, survey: Survey, sampled: bool) -> dict[int, Begin]:
+    def begins(self, dataset: Dataset, sampled: bool) -> dict[int, Begin]:
         """The openings of every K."""
-        return {K: Begin(survey, self, K, seed, sampled) for K, seed in zip(self.ks, self.seed.spawn(len(self.ks)), strict=True)}
+        return {K: Begin(dataset, self, K, seed, sampled) for K, seed in zip(self.ks, self.seed.spawn(len(self.ks)), strict=True)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +80,12 @@ class HeldOut:
 class Begin:
     """The opening of one K, drawn when the first family asks for it; its other families, in whatever thread, get the same."""
 
-    def __init__(self, survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> None:
-        self._draw = partial(_opening, survey, grid, K, seed, sampled)
+    def __init__(self, dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> None:
+        self._draw = partial(_opening, dataset, grid, K, seed, sampled)
         self._drawing = threading.Lock()
-        self._drawn: Opening | None = None
+        self._drawn: Initialisation | None = None
 
-    def __call__(self) -> Opening:
+    def __call__(self) -> Initialisation:
         """The same one at each call."""
         with self._drawing:
             if self._drawn is None:
@@ -93,12 +93,12 @@ class Begin:
             return self._drawn
 
 
-def _opening(survey: Survey, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> Opening:
-    if survey.source.n_rows < K or (
-        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not survey.holds(K + 1)
+def _opening(dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> Initialisation:
+    if dataset.source.n_rows < K or (
+        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not dataset.holds(K + 1)
     ):
-        raise DataError(f"{survey.distinct.n_rows} distinct rows are too few for {K} components")
-    return opening(grid.initialisers, survey, K, seed, sampled, CELLS_OF_A_SELECTION)
+        raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
+    return initialisation(grid.initialisers, dataset, K, seed, sampled, CELLS_OF_A_SELECTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,29 +107,29 @@ class Cells:
 
     Attributes
     ----------
-    survey : Survey
+    dataset : Dataset
         The rows that are fitted.
     grid : Grid
     judge : Judge
     stopped : threading.Event
-    whole : Survey
+    whole : Dataset
         All rows, which decide what may be fitted, and of which every criterion speaks.
     """
 
-    survey: Survey
+    dataset: Dataset
     grid: Grid
     judge: Judge
     stopped: threading.Event
-    whole: Survey
+    whole: Dataset
     _known: dict[tuple[str, int], tuple[str, Regularisation]] = field(default_factory=dict)
 
-    def on(self, rows: Survey) -> Cells:
+    def on(self, rows: Dataset) -> Cells:
         """The same on a sample of the rows."""
-        return replace(self, survey=rows)
+        return replace(self, dataset=rows)
 
-    def fit(self, family: Family, K: int, begin: Callable[[], Opening], plan: Plan, stage: Stage = Stage.SEARCHED) -> Candidate:
+    def fit(self, family: Family, K: int, begin: Callable[[], Initialisation], plan: Plan, stage: Stage = Stage.SEARCHED) -> Candidate:
         """One cell; an interrupted one is kept, and asks the others to stop."""
-        survey, grid = self.survey, self.grid
+        dataset, grid = self.dataset, self.grid
         try:
             drawn = begin()
             warm = grid.warm.get((family.name, K))
@@ -137,7 +137,7 @@ class Cells:
             if remark and plan.screened:  # what holds such covariances up has no loop in C++, and a choice hardly falls on them
                 drawn, plan = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]), replace(plan, effort=None)
             drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
-            found = search_from(drawn, survey, family, regularisation, plan, self.stopped)
+            found = search_from(drawn, dataset, family, regularisation, plan, self.stopped)
             fit = found.best
             fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
         except (CollapseError, DataError) as refusal:
@@ -145,8 +145,8 @@ class Cells:
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         rows = None
-        if survey is not self.whole:
-            fit, rows, stage = _estimated(fit, self.whole), survey.source.n_rows, Stage.LOOKED_AT
+        if dataset is not self.whole:
+            fit, rows, stage = _estimated(fit, self.whole), dataset.source.n_rows, Stage.LOOKED_AT
         criteria, notes = self.judge.criteria(fit, family)
         value = criteria[grid.criterion]
         if rows is not None:
@@ -194,7 +194,7 @@ class Cells:
         return in_parallel(one, keys, workers, self.stopped)
 
 
-def _estimated(fit: FitResult, whole: Survey) -> FitResult:
+def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
     """What a fit of a sample would be on all rows: as good a row, less what it gains by the chance of its sample.
 
     A fit of m rows is half a parameter too good on them, and as much too bad on others.
@@ -231,13 +231,13 @@ def reason_of(fit: FitResult) -> str:
 class Judge:
     """Every criterion of a fit, with what some of them need beyond it."""
 
-    def __init__(self, survey: Survey, grid: Grid, plan: Plan, held_out: HeldOut | None) -> None:
-        self.survey, self.grid, self.plan, self.held_out = survey, grid, plan, held_out
+    def __init__(self, dataset: Dataset, grid: Grid, plan: Plan, held_out: HeldOut | None) -> None:
+        self.dataset, self.grid, self.plan, self.held_out = dataset, grid, plan, held_out
         self._one: dict[str, float] = {}
 
     def criteria(self, fit: FitResult, family: Family) -> tuple[dict[str, float], dict[str, str]]:
         """Values by name, and in words why some are NaN."""
-        size = self.survey.effective_size if self.grid.effective else fit.total
+        size = self.dataset.effective_size if self.grid.effective else fit.total
         seen = at_size(fit, size) if self.grid.effective else fit
         values = {name: criterion(seen) for name, criterion in CRITERIA.items()}
         if fit.n_components == 1 and fit.moments is not None:
@@ -255,9 +255,9 @@ class Judge:
         """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot be."""
         if family.name not in self._one:
             try:
-                regularisation = regularisation_for(family, self.survey, 1, self.grid.constraints)
+                regularisation = regularisation_for(family, self.dataset, 1, self.grid.constraints)
                 alone = replace(self.plan, callback=None, workers=1)
-                fit = search(self.survey, [self.survey.whole], family, regularisation, alone).best
+                fit = search(self.dataset, [self.dataset.whole], family, regularisation, alone).best
                 self._one[family.name] = fit.log_likelihood
             except (CollapseError, DataError):
                 self._one[family.name] = nan

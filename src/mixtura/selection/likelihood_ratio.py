@@ -31,7 +31,7 @@ from sklearn.base import BaseEstimator
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError, DataError, DataWarning
 from mixtura.base.underflow import underflow_is_nought
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.em.stopping import REMAINING, RemainingGain
 from mixtura.families import family_named
@@ -305,27 +305,27 @@ def sequential_likelihood_ratio_test(
     door.check_size("reg_covar", reg_covar)
     family = family_named(covariance_type)
     rows = door.rows_of(BaseEstimator(), X, fitting=True)
-    survey = door.survey_of(rows, door.weights_of(sample_weight, len(rows)), backend, n_threads)
-    if not are_counts(weights_of(survey)):
+    dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), backend, n_threads)
+    if not are_counts(weights_of(dataset)):
         raise ValueError(
             "sample_weight must be whole numbers here (copies of rows), but fractions came: drawing data sets from a fit says "
-            "nothing about a survey's design. Leave the weights out, or choose K with a criterion and sample_size='effective'."
+            "nothing about a dataset's design. Leave the weights out, or choose K with a criterion and sample_size='effective'."
         )
     constraints = door.constraints_of(
         SimpleNamespace(reg_covar=reg_covar, prior=prior, eigenvalue_ratio=eigenvalue_ratio, equal_weights=equal_weights)
     )
-    remark = door.check_data(survey, family, first, constraints)
+    remark = door.check_data(dataset, family, first, constraints)
     if remark:
         warnings.warn(remark, DataWarning, stacklevel=3)
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
     protocol = Protocol(family, usual_starts(n_starts), plan, constraints)
     return run_tests(
-        survey, protocol, range(first, most + 1), n_replicates, door.seed_of(random_state), level, n_threads, on_replicate, on_test
+        dataset, protocol, range(first, most + 1), n_replicates, door.seed_of(random_state), level, n_threads, on_replicate, on_test
     )
 
 
 def run_tests(
-    survey: Survey,
+    dataset: Dataset,
     protocol: Protocol,
     ks: Sequence[int],
     n_replicates: int,
@@ -339,9 +339,9 @@ def run_tests(
     tests: list[LikelihoodRatioTest] = []
     known: FitResult | None = None
     for K, (own, *seeds) in zip(ks, (child.spawn(1 + n_replicates) for child in seed.spawn(len(ks))), strict=True):
-        pair = _fit_pair(survey, protocol, K, None, own, threading.Event(), known)
+        pair = _fit_pair(dataset, protocol, K, None, own, threading.Event(), known)
         report = None if on_replicate is None else partial(on_replicate, K)
-        tests.append(_test(survey, protocol, K, pair, seeds, n_threads, report))
+        tests.append(_test(dataset, protocol, K, pair, seeds, n_threads, report))
         known = pair.larger
         if on_test is not None:
             on_test(tests[-1])
@@ -351,7 +351,7 @@ def run_tests(
 
 
 def _test(
-    survey: Survey,
+    dataset: Dataset,
     protocol: Protocol,
     K: int,
     pair: _Pair,
@@ -370,8 +370,8 @@ def _test(
         if report is not None:
             report(len(done))
 
-    work = partial(_replicate, pair.smaller.mixture, _Recording.of(survey), survey.backend, protocol)
-    found, cut = replicates(work, seeds, survey, n_threads, count)
+    work = partial(_replicate, pair.smaller.mixture, _Recording.of(dataset), dataset.backend, protocol)
+    found, cut = replicates(work, seeds, dataset, n_threads, count)
     statistics = np.array(found, dtype=np.float64)
     sound = np.isfinite(statistics)
     return LikelihoodRatioTest(name, K, pair.statistic, statistics[sound], int((~sound).sum()), cut)
@@ -386,8 +386,8 @@ class _Recording:
     dtype: Any
 
     @classmethod
-    def of(cls, survey: Survey) -> _Recording:
-        return cls(round(survey.total), survey.steps, next(survey.source.blocks()).rows.dtype)
+    def of(cls, dataset: Dataset) -> _Recording:
+        return cls(round(dataset.total), dataset.steps, next(dataset.source.blocks()).rows.dtype)
 
     def draw(self, mixture: Mixture, rng: np.random.Generator) -> Any:
         """Rows from a mixture, recorded like the data."""
@@ -406,7 +406,7 @@ def _replicate(
 ) -> float:
     """The statistic of one data set drawn from the fit with K components; NaN where K cannot be fitted soundly."""
     drawing, fitting = seed.spawn(2)
-    drawn = Survey(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
+    drawn = Dataset(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _fit_pair(drawn, protocol, truth.n_components, truth, fitting, stopped).statistic
@@ -432,7 +432,7 @@ class _Pair:
 
 
 def _fit_pair(
-    survey: Survey,
+    dataset: Dataset,
     protocol: Protocol,
     K: int,
     truth: Mixture | None,
@@ -443,15 +443,15 @@ def _fit_pair(
     """K and K + 1 components fitted to one data set; ``truth`` and ``known`` are further starts of K."""
     for_smaller, for_larger = seed.spawn(2)
     warm = [start for start in (truth, known) if start is not None]
-    smaller, reason = _sound_fit(survey, protocol, K, warm, for_smaller, stopped)
+    smaller, reason = _sound_fit(dataset, protocol, K, warm, for_smaller, stopped)
     if smaller is None:
         return _Pair(None, None, reason)
-    splits = [split(smaller.mixture, k, survey.total) for k in range(K)]
-    return _Pair(smaller, _sound_fit(survey, protocol, K + 1, splits, for_larger, stopped)[0])
+    splits = [split(smaller.mixture, k, dataset.total) for k in range(K)]
+    return _Pair(smaller, _sound_fit(dataset, protocol, K + 1, splits, for_larger, stopped)[0])
 
 
 def _sound_fit(
-    survey: Survey,
+    dataset: Dataset,
     protocol: Protocol,
     K: int,
     warm: Sequence[Start],
@@ -460,9 +460,9 @@ def _sound_fit(
 ) -> tuple[FitResult | None, str]:
     """The best sound fit, or None and why."""
     try:
-        starts = [*warm, *draw_starts(protocol.initialisers, survey, K, seed)]
-        regularisation = door.regularisation_for(protocol.family, survey, K, protocol.constraints)
-        fit = search(survey, starts, protocol.family, regularisation, protocol.plan, stopped).best
+        starts = [*warm, *draw_starts(protocol.initialisers, dataset, K, seed)]
+        regularisation = door.regularisation_for(protocol.family, dataset, K, protocol.constraints)
+        fit = search(dataset, starts, protocol.family, regularisation, protocol.plan, stopped).best
     except (CollapseError, DataError, ValueError) as refusal:
         return None, str(refusal).rstrip(".")
     if fit.stop is StopReason.INTERRUPTED:

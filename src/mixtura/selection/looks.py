@@ -58,9 +58,9 @@ class Looks:
     found: dict[tuple[str, int], Candidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        grid, survey = self.grid, self.cells.survey
-        self._searches = grid.begins(survey, True)
-        self._looks = replace(grid, initialisers=LOOKS, seed=_child(grid.seed)).begins(survey, True)
+        grid, dataset = self.grid, self.cells.dataset
+        self._searches = grid.begins(dataset, True)
+        self._looks = replace(grid, initialisers=LOOKS, seed=_child(grid.seed)).begins(dataset, True)
 
     @property
     def grid(self) -> Grid:

@@ -15,7 +15,7 @@ from mixtura.model.criteria import NEC
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, Selection, Stage
 from mixtura.search.runs import Plan
-from mixtura.search.subsampling import Opening
+from mixtura.search.subsampling import Initialisation
 from mixtura.selection.cells import Cells, Key, OnCandidate, not_looked_at
 from mixtura.selection.looks import Looks, value_of
 from mixtura.selection.samples import looked_at_on_samples, worth_a_sample
@@ -67,7 +67,7 @@ class Race:
 
     def __post_init__(self) -> None:
         self._looks = Looks(self.cells, self.plan, self.on_candidate)
-        self._searches = self.cells.grid.begins(self.cells.survey, True)
+        self._searches = self.cells.grid.begins(self.cells.dataset, True)
         self._sampled = worth_a_sample(self.cells)
 
     def run(self) -> tuple[Candidate, ...]:
@@ -108,7 +108,7 @@ class Race:
         """A cell searched from all its starts, and from where it was left."""
         now = self._now((family, K))
 
-        def begin() -> Opening:
+        def begin() -> Initialisation:
             drawn = self._searches[K]()
             return drawn.also(("look", now.fit.mixture)) if now and now.fit and drawn.judged is None else drawn
 

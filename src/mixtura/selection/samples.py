@@ -17,13 +17,13 @@ from math import sqrt
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, Stage
 from mixtura.search.runs import Plan
 from mixtura.search.subsampling import (
     TOLD_APART,
-    Opening,
+    Initialisation,
     larger_sample,
     log_densities,
     sample_seed,
@@ -40,17 +40,17 @@ BEHIND = 50.0
 
 def worth_a_sample(cells: Cells) -> bool:
     """Whether rows are so many that cells are looked at on a sample of them."""
-    return _first_size(cells) < cells.survey.source.n_rows
+    return _first_size(cells) < cells.dataset.source.n_rows
 
 
 def _first_size(cells: Cells) -> int:
-    source = cells.survey.source
+    source = cells.dataset.source
     return sample_size(source.n_rows, source.n_features, max(cells.grid.ks))
 
 
 def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> Mapping[tuple[str, int], Candidate]:
     """Every cell: fitted to all rows, or estimated from as many as it took to see that it is behind."""
-    whole, seed = cells.survey, sample_seed(cells.grid.seed)
+    whole, seed = cells.dataset, sample_seed(cells.grid.seed)
     rows = whole.sampled(_first_size(cells), seed)
     quick = replace(plan, stopping=stopping_on_sample(plan.stopping))
     looks = Looks(cells.on(rows), quick, on_candidate)
@@ -65,7 +65,7 @@ def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | N
             """A cell on more rows, from where it was left."""
             fit = found[family.name, K].fit
             assert fit is not None
-            start = Opening(cells.survey, [("fit of a sample", fit.mixture)])
+            start = Initialisation(cells.dataset, [("fit of a sample", fit.mixture)])
             return cells.fit(family, K, lambda: start, looking(quick), Stage.LOOKED_AT)
 
         new = cells.each(again, alive, plan.workers, None)
@@ -90,7 +90,7 @@ def _follow(
             found[family.name, K] = cells.moved(cell, family, by)
 
 
-def _not_behind(cells: Cells, rows: Survey, found: Mapping[tuple[str, int], Candidate]) -> tuple[Key, list[Key]]:
+def _not_behind(cells: Cells, rows: Dataset, found: Mapping[tuple[str, int], Candidate]) -> tuple[Key, list[Key]]:
     """The best of the cells that were fitted to these rows, and those that may yet be the best of all rows."""
     own = {
         key: cell
@@ -101,7 +101,7 @@ def _not_behind(cells: Cells, rows: Survey, found: Mapping[tuple[str, int], Cand
     leader = min(answers, key=lambda key: value_of(answers[key]))
     best = answers[leader]
     densities = _densities(rows, best)
-    size = cells.survey.total / rows.total
+    size = cells.dataset.total / rows.total
 
     def is_behind(cell: Candidate) -> bool:
         difference = value_of(cell) - value_of(best)
@@ -114,6 +114,6 @@ def _not_behind(cells: Cells, rows: Survey, found: Mapping[tuple[str, int], Cand
     return leader, [key for key, cell in own.items() if not is_behind(cell)]
 
 
-def _densities(rows: Survey, cell: Candidate) -> Array:
+def _densities(rows: Dataset, cell: Candidate) -> Array:
     assert cell.fit is not None
     return np.asarray(log_densities(rows, cell.fit.mixture))

@@ -17,7 +17,7 @@ from math import nan
 import numpy as np
 
 from mixtura.base.interrupts import heeded
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified
 from mixtura.inference.resamples import Fold, folds_of, replicates
 from mixtura.inputs.validation import regularisation_for
@@ -34,7 +34,7 @@ DEFAULT_FOLDS = 10
 
 
 def select(
-    survey: Survey,
+    dataset: Dataset,
     grid: Grid,
     plan: Plan,
     on_candidate: OnCandidate | None = None,
@@ -47,7 +47,7 @@ def select(
 
     Parameters
     ----------
-    survey : Survey
+    dataset : Dataset
     grid : Grid
     plan : Plan
         How each cell is searched; its workers share the cells.
@@ -73,11 +73,11 @@ def select(
     check_criterion(grid.criterion)
     stopped = stopped or threading.Event()
     with heeded(stopped):
-        return _select(survey, grid, plan, on_candidate, on_fold, n_threads, stopped)
+        return _select(dataset, grid, plan, on_candidate, on_fold, n_threads, stopped)
 
 
 def _select(
-    survey: Survey,
+    dataset: Dataset,
     grid: Grid,
     plan: Plan,
     on_candidate: Callable[[Candidate], None] | None,
@@ -86,31 +86,31 @@ def _select(
     stopped: threading.Event,
 ) -> Selection:
     """:func:`select`, with Ctrl-C heeded."""
-    held_out = _cross_validate(survey, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
-    cells = Cells(survey, grid, Judge(survey, grid, plan, held_out), stopped, survey)
+    held_out = _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
+    cells = Cells(dataset, grid, Judge(dataset, grid, plan, held_out), stopped, dataset)
     done = Race(cells, plan, on_candidate).run() if plan.effort is not None else _all_alike(cells, plan, on_candidate)
     if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
         raise KeyboardInterrupt
     selection = Selection(grid.criterion, done, stopped.is_set())
-    return selection if selection.interrupted else _with_certificates(selection, survey, grid, plan)
+    return selection if selection.interrupted else _with_certificates(selection, dataset, grid, plan)
 
 
 def _all_alike(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> tuple[Candidate, ...]:
     """Every cell from all its starts, as who asks for a number of them expects."""
-    begins, alone = cells.grid.begins(cells.survey, plan.screened), replace(plan, workers=1)
+    begins, alone = cells.grid.begins(cells.dataset, plan.screened), replace(plan, workers=1)
     keys = cells.grid.keys
     done = cells.each(lambda family, K: cells.fit(family, K, begins[K], alone), keys, plan.workers, on_candidate)
     return tuple(cell or not_looked_at(*key) for key, cell in zip(keys, done, strict=True))
 
 
-def _with_certificates(selection: Selection, survey: Survey, grid: Grid, plan: Plan) -> Selection:
+def _with_certificates(selection: Selection, dataset: Dataset, grid: Grid, plan: Plan) -> Selection:
     """The winner and the runner-up, which people look at, with their certificates; the other cells go without."""
 
     def seen(cell: Candidate | None) -> Selection:
         """The selection with the certificate of a cell."""
         if cell is None or cell.fit is None or cell.fit.certificate is not None:
             return selection
-        return _with(selection, cell, _certified(cell, survey, grid, plan))
+        return _with(selection, cell, _certified(cell, dataset, grid, plan))
 
     if not any(cell.fit for cell in selection.candidates):
         return selection
@@ -123,12 +123,12 @@ def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:
     return replace(selection, candidates=tuple(new if one is cell else one for one in selection.candidates))
 
 
-def _certified(cell: Candidate, survey: Survey, grid: Grid, plan: Plan) -> Candidate:
+def _certified(cell: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Candidate:
     """A cell with its certificate."""
     assert cell.fit is not None
     family = next(family for family in grid.families if family.name == cell.family)
-    regularisation = regularisation_for(family, survey, cell.n_components, grid.constraints)
-    fit = certified(cell.fit, survey, family, regularisation, plan.stopping)
+    regularisation = regularisation_for(family, dataset, cell.n_components, grid.constraints)
+    fit = certified(cell.fit, dataset, family, regularisation, plan.stopping)
     return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit))
 
 
@@ -152,7 +152,7 @@ def _summed(folds: Sequence[_Scores]) -> HeldOut:
 
 
 def _cross_validate(
-    survey: Survey,
+    dataset: Dataset,
     grid: Grid,
     plan: Plan,
     n_threads: int | None,
@@ -166,7 +166,7 @@ def _cross_validate(
     """
     own = np.random.SeedSequence(grid.seed.entropy, spawn_key=(*grid.seed.spawn_key, _CROSS_VALIDATION))
     dealing, *seeds = own.spawn(1 + (grid.folds or DEFAULT_FOLDS))
-    folds = folds_of(survey, len(seeds), dealing)
+    folds = folds_of(dataset, len(seeds), dealing)
     done: list[_Scores] = []
 
     def count(scores: _Scores) -> None:
@@ -175,7 +175,7 @@ def _cross_validate(
             on_fold(len(done))
 
     work = partial(_score_fold, replace(grid, criterion="bic", folds=0, warm={}), replace(plan, callback=None, workers=1))
-    scores, cut = replicates(work, list(zip(folds, seeds, strict=True)), survey, n_threads, count, stopped)
+    scores, cut = replicates(work, list(zip(folds, seeds, strict=True)), dataset, n_threads, count, stopped)
     if cut:
         raise KeyboardInterrupt
     return _summed(scores)

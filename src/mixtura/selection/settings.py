@@ -12,7 +12,7 @@ import numpy as np
 from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.underflow import underflow_is_nought
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs import validation as door
@@ -65,7 +65,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     door.check_count("folds", settings.folds, 2, optional=True)
     if settings.sample_size not in ("total", "effective"):
         raise ValueError(
-            f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. Effective is for survey weights."
+            f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. Effective is for dataset weights."
         )
     ks = list(settings.n_components) if isinstance(settings.n_components, Iterable) else [settings.n_components]
     for K in ks:
@@ -82,19 +82,19 @@ def selection_of(
     settings: SelectionSettings,
     ks: Sequence[int],
     families: Sequence[Family],
-    survey: Survey,
+    dataset: Dataset,
     callback: OnCandidate | None = None,
     on_fold: Callable[[int], None] | None = None,
 ) -> Selection:
     """Every candidate; ``callback`` and ``on_fold`` as in :meth:`mixtura.GaussianMixtureSelector.fit`."""
-    if settings.families == "all" and survey.source.n_features == 1:  # with one column E and V are all there is
+    if settings.families == "all" and dataset.source.n_features == 1:  # with one column E and V are all there is
         families = [family for family in families if family.name.endswith("II")]
     grid = grid_of(settings, ks, families)
-    plan = _plan(settings, survey, grid.n_cells)
-    if plan.workers > 1 and survey.source.n_rows < ROWS_WORTH_A_THREAD:
-        survey = Survey(survey.source, backend_named(settings.backend, 1))  # the cells share the processors, so rows need not
-    with calm(survey.source.n_rows):
-        return select(survey, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
+    plan = _plan(settings, dataset, grid.n_cells)
+    if plan.workers > 1 and dataset.source.n_rows < ROWS_WORTH_A_THREAD:
+        dataset = Dataset(dataset.source, backend_named(settings.backend, 1))  # the cells share the processors, so rows need not
+    with calm(dataset.source.n_rows):
+        return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
 def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
@@ -112,16 +112,16 @@ def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[F
     )
 
 
-def _plan(settings: SelectionSettings, survey: Survey, n_jobs: int) -> Plan:
+def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
     """How each cell is searched."""
     stopping: StoppingRule = (
-        RemainingGain(REMAINING * survey.row_weight) if settings.tol is None else SmallChange(float(settings.tol))
+        RemainingGain(REMAINING * dataset.row_weight) if settings.tol is None else SmallChange(float(settings.tol))
     )
     return Plan(
         stopping,
         settings.max_iter,
         screened=settings.n_init is None,
-        workers=workers_for(survey, n_jobs, settings.n_threads, short=False),
+        workers=workers_for(dataset, n_jobs, settings.n_threads, short=False),
         accelerated=door.accelerated(settings),
         effort=SEARCHED if settings.n_init is None else None,
     )
@@ -130,7 +130,7 @@ def _plan(settings: SelectionSettings, survey: Survey, n_jobs: int) -> Plan:
 @underflow_is_nought
 def selected_again(
     settings: SelectionSettings,
-    survey: Survey,
+    dataset: Dataset,
     selection: Selection,
     *,
     n_resamples: int = USUAL_RESAMPLES,
@@ -143,10 +143,10 @@ def selected_again(
     families = [family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)]
     grid = grid_of(settings, ks, families)
     return bootstrap_selection(
-        survey,
+        dataset,
         selection,
         grid,
-        replace(_plan(settings, survey, 1), effort=None),  # each resample starts where all rows led to
+        replace(_plan(settings, dataset, 1), effort=None),  # each resample starts where all rows led to
         n_resamples=n_resamples,
         seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
         top_families=top_families,

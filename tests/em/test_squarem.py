@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura import GaussianMixture
-from mixtura.em.acceleration import Squarem
+from mixtura.em.squarem import Squarem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES
@@ -17,7 +17,7 @@ from mixtura.model.regularisation import Regularisation
 
 
 def run(X, family, K, seed, **keywords):
-    data = survey(X)
+    data = dataset(X)
     start = RandomRows()(data, K, np.random.default_rng(seed))
     return em(data, start, family, Regularisation(data.floor), **keywords)
 
@@ -28,20 +28,20 @@ def test_the_objective_never_falls_and_covariances_stay_valid(family, seed, fait
     assert (np.diff(fit.trace) >= 0).all()
     assert np.linalg.eigvalsh(fit.mixture.covariance.dense()).min() > 0
     again = family.m_step(
-        survey(faithful).backend.moments(survey(faithful).source, fit.mixture, family.needs),
+        dataset(faithful).backend.moments(dataset(faithful).source, fit.mixture, family.needs),
         fit.mixture.covariance,
-        Regularisation(survey(faithful).floor),
+        Regularisation(dataset(faithful).floor),
     )
     assert again.values.shape == fit.mixture.covariance.values.shape
 
 
 def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     X = two_groups(400, 2, apart=2.5, seed=3)
-    data = survey(X)
+    data = dataset(X)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [
-        em(data, start, family, Regularisation(data.floor), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=leaps)
-        for leaps in (False, True)
+        em(data, start, family, Regularisation(data.floor), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=extrapolations)
+        for extrapolations in (False, True)
     ]
     assert fits[0].converged
     assert fits[1].converged
@@ -54,7 +54,7 @@ def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
     rng = np.random.default_rng(2)
     X = np.concatenate([rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])])
     plain, fast = (
-        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=leaps) for leaps in (False, True)
+        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=extrapolations) for extrapolations in (False, True)
     )
     assert fast.log_likelihood > plain.log_likelihood - 2e-6
     assert fast.n_iter < plain.n_iter / 2
@@ -69,19 +69,19 @@ def test_a_leap_on_a_linear_map_lands_on_its_limit():
 
     squarem = Squarem(np.ones(1))
     squarem.longest = 1e6
-    leap = squarem.leap([at(1.0), at(0.9), at(0.81)])
-    assert leap is not None
-    np.testing.assert_allclose(leap.first, 0.0, atol=1e-12)
+    extrapolate = squarem.extrapolate([at(1.0), at(0.9), at(0.81)])
+    assert extrapolate is not None
+    np.testing.assert_allclose(extrapolate.first, 0.0, atol=1e-12)
 
 
 def test_refused_leaps_shorten_the_next_ones_and_taken_ones_lengthen_them():
     squarem = Squarem(np.ones(1))
     first = squarem.longest
     squarem._length = first
-    squarem.landed(True)
+    squarem.adapt(True)
     assert squarem.longest > first
-    squarem.landed(False)
-    squarem.landed(False)
+    squarem.adapt(False)
+    squarem.adapt(False)
     assert squarem.longest < first
 
 
@@ -91,10 +91,10 @@ def test_leaps_come_back_after_many_refusals():
     steps = [Moments(about, np.array([50.0]), np.array([[0.9**i]]), np.full((1, 1), 60.0), Scatter.DIAGONAL) for i in range(3)]
     squarem = Squarem(np.ones(1))
     for _ in range(5):
-        squarem.leap(steps)
-        squarem.landed(False)
-    assert squarem.leap(steps) is None
-    assert squarem.leap(steps) is not None
+        squarem.extrapolate(steps)
+        squarem.adapt(False)
+    assert squarem.extrapolate(steps) is None
+    assert squarem.extrapolate(steps) is not None
 
 
 def test_plain_em_is_a_setting(faithful):

@@ -1,4 +1,4 @@
-#include "walk.hpp"
+#include "loop.hpp"
 
 #include "dense.hpp"
 #include "runtime.hpp"
@@ -10,8 +10,8 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t PLAIN_BEFORE_LEAPS = 5; // as in src/mixtura/em/walk.py
-constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/em/acceleration.py
+constexpr std::size_t PLAIN_BEFORE_EXTRAPOLATION = 5; // as in src/mixtura/em/loop.py
+constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/em/squarem.py
 constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
@@ -35,7 +35,7 @@ double remaining_gain(const Numbers& trace, std::size_t window) {
     return ratio < 1.0 ? last * ratio / (1.0 - ratio) : HUGE_VAL;
 }
 
-bool Rule::promising(const Numbers& plain) const {
+bool Rule::nearly_satisfied(const Numbers& plain) const {
     return measure == Measure::remaining_gain && remaining_gain(plain, 1) * safety < tolerance;
 }
 
@@ -50,7 +50,7 @@ bool Rule::satisfied(const Numbers& plain, double total) const {
 
 // ---- steps --------------------------------------------------------------------------------------------------------------
 
-void Walk::e_step(const Mixture& mixture, Moments& out) const {
+void Loop::e_step(const Mixture& mixture, Moments& out) const {
     const std::size_t K = mixture.K, d = mixture.d;
     out.K = K, out.d = d, out.kind = setting_.law->needs;
     out.about = mixture.means;
@@ -70,19 +70,19 @@ void Walk::e_step(const Mixture& mixture, Moments& out) const {
     out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy, out.certainty = sums.certainty;
 }
 
-bool Walk::step(const Moments& from, const Mixture* near, Mixture& mixture, Moments& moments) const {
+bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture, Moments& moments) const {
     if (m_step(setting_, from, near, mixture) >= 0) return false;
     e_step(mixture, moments);
     return true;
 }
 
-void Walk::begin_at(Numbers trace, Numbers plain) {
+void Loop::begin_at(Numbers trace, Numbers plain) {
     trace_ = std::move(trace), plain_ = std::move(plain);
     steps_.assign(1, moments_);
-    overdue_ = slowness_.leads = false;
+    unfinished_ = rate_.leads = false;
 }
 
-std::ptrdiff_t Walk::begin(const Moments& start) {
+std::ptrdiff_t Loop::begin(const Moments& start) {
     const std::ptrdiff_t collapsed = m_step(setting_, start, nullptr, mixture_);
     if (collapsed >= 0) return collapsed;
     e_step(mixture_, moments_);
@@ -91,7 +91,7 @@ std::ptrdiff_t Walk::begin(const Moments& start) {
     return -1;
 }
 
-std::ptrdiff_t Walk::begin(Mixture start, const Numbers& trace, std::size_t kept) {
+std::ptrdiff_t Loop::begin(Mixture start, const Numbers& trace, std::size_t kept) {
     given_ = true;
     mixture_ = std::move(start);
     const std::ptrdiff_t collapsed = complete(mixture_);
@@ -105,12 +105,12 @@ std::ptrdiff_t Walk::begin(Mixture start, const Numbers& trace, std::size_t kept
     return -1;
 }
 
-Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) {
+Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause) {
     Mixture candidate;
     Moments seen;
     for (; most > 0; --most) {
         pause();
-        if (accelerated_ && leap()) {
+        if (accelerated_ && extrapolate()) {
             ++n_iter_;
             continue;
         }
@@ -134,51 +134,51 @@ Event Walk::onward(std::size_t most, std::size_t next_look, const Pause& pause) 
         if (steps_.size() == 3) std::rotate(steps_.begin(), steps_.begin() + 1, steps_.end()), steps_.pop_back();
         steps_.push_back(moments_);
         ++n_iter_;
-        if (n_iter_ >= next_look && rule_.satisfied(plain_, moments_.total())) return Event::look;
+        if (n_iter_ >= next_check && rule_.satisfied(plain_, moments_.total())) return Event::check;
     }
     return Event::spent;
 }
 
-// ---- leaps: src/mixtura/em/acceleration.py -----------------------------------------------------------------------------------
+// ---- leaps: src/mixtura/em/squarem.py -----------------------------------------------------------------------------------
 
-bool Walk::may_leap() const {
-    return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_LEAPS && (overdue_ || !rule_.promising(plain_));
+bool Loop::may_extrapolate() const {
+    return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_EXTRAPOLATION && (unfinished_ || !rule_.nearly_satisfied(plain_));
 }
 
-void Walk::landed(bool higher) {
+void Loop::adapt(bool higher) {
     if (!higher) longest_ = std::max(FIRST_LENGTH / GROWTH, longest_ / GROWTH);
     else if (length_ >= longest_) longest_ *= GROWTH;
 }
 
 // False where no leap is due or there is no longer step, so that a plain one is; otherwise the iteration is spent, whether it rose or not.
-bool Walk::leap() {
-    if (slowness_.leads) {
-        land(slowness_.ahead);
+bool Loop::extrapolate() {
+    if (rate_.leads) {
+        accept(rate_.ahead);
         return true;
     }
-    if (!may_leap()) return false;
-    const Chart chart(steps_[2], units_);
+    if (!may_extrapolate()) return false;
+    const ScaledMoments chart(steps_[2], units_);
     const Numbers s0 = chart.vector(steps_[0]), s1 = chart.vector(steps_[1]), s2 = chart.vector(steps_[2]);
     Numbers r(s0.size()), v(s0.size()), target(s0.size());
     for (std::size_t i = 0; i < r.size(); ++i) r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
     const double bend = norm(v);
     length_ = bend > 0.0 ? std::min(norm(r) / bend, longest_) : longest_;
     if (!(length_ > 1.0)) {
-        landed(true); // a leap of length one is the last plain step, which did not fall: a bound of one grows again
+        adapt(true); // a leap of length one is the last plain step, which did not fall: a bound of one grows again
         return false;
     }
     for (std::size_t i = 0; i < r.size(); ++i) target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
     Moments far;
     if (!chart.moments(target, far)) {
-        landed(false);
+        adapt(false);
         return false;
     }
-    landed(land(far));
+    adapt(accept(far));
     return true;
 }
 
 // A leap to some moments: taken where the objective does not fall.
-bool Walk::land(const Moments& far) {
+bool Loop::accept(const Moments& far) {
     Mixture mixture;
     Moments seen;
     const double level = step(far, &mixture_, mixture, seen) ? objective(seen, mixture) : -HUGE_VAL;
@@ -192,15 +192,15 @@ bool Walk::land(const Moments& far) {
 
 // ---- the certificate ------------------------------------------------------------------------------------------------------
 
-double Walk::slowest_rate(const double* random, const Pause& pause) {
+double Loop::slowest_rate(const double* random, const Pause& pause) {
     Mixture mixture;
     const auto map = [&](const Moments& from, Moments& to) {
         pause();
         return step(from, &mixture_, mixture, to);
     };
-    slowness_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, mixture_, random, slowness_.direction);
-    overdue_ = true;
-    return slowness_.rate;
+    rate_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, mixture_, random, rate_.direction);
+    unfinished_ = true;
+    return rate_.rate;
 }
 
 } // namespace mixtura

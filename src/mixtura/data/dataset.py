@@ -38,7 +38,7 @@ RESOLVED = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Survey:
+class Dataset:
     """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need."""
 
     source: Source
@@ -70,12 +70,12 @@ class Survey:
         return source
 
     @cached_property
-    def hurried(self) -> Survey | None:
+    def reduced(self) -> Dataset | None:
         """The same data and what is known about them, read with fewer digits per product; None where that is not faster."""
-        backend = self.backend.hurried(self.source)
+        backend = self.backend.reduced(self.source)
         if backend is None:
             return None
-        twin = Survey(self.source, backend)
+        twin = Dataset(self.source, backend)
         twin.__dict__.update({name: value for name, value in self.__dict__.items() if name != "backend"})
         return twin
 
@@ -196,14 +196,14 @@ class Survey:
         """Distinct rows among those of the probe."""
         return self.probe.distinct().n_rows
 
-    def part(self, rows: Array, weights: Array) -> Survey:
+    def part(self, rows: Array, weights: Array) -> Dataset:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
-        part = Survey(ArraySource(np.ascontiguousarray(rows), weights), self.backend)
+        part = Dataset(ArraySource(np.ascontiguousarray(rows), weights), self.backend)
         part.__dict__["scale"] = self.scale
         return part
 
-    def sampled(self, m: int, seed: np.random.SeedSequence) -> Survey:
+    def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
         """m draws of the rows by weight as data of their own, made once for each seed."""
         key = ("sample", m, seed.entropy, seed.spawn_key)
-        sample: Survey = self.once(key, lambda: Survey(self.source.sample(m, np.random.default_rng(seed)), self.backend))
+        sample: Dataset = self.once(key, lambda: Dataset(self.source.sample(m, np.random.default_rng(seed)), self.backend))
         return sample

@@ -1,9 +1,9 @@
-// How fast EM converges: Arnoldi's method on finite differences of the map of moments (src/mixtura/em/rate.py).
+// How fast EM converges: Arnoldi's method on finite differences of the map of moments (src/mixtura/em/convergence_rate.py).
 #pragma once
 
 #include <functional>
 
-#include "chart.hpp"
+#include "moment_vectors.hpp"
 
 namespace mixtura {
 
@@ -11,7 +11,7 @@ namespace mixtura {
 using Map = std::function<bool(const Moments&, Moments&)>;
 
 // What was seen around a point.
-struct Slowness {
+struct ConvergenceRate {
     double rate = HUGE_VAL; // the largest eigenvalue of the Jacobian there; infinite where a deviation has no mixture
     Numbers direction;      // that belongs to it, in the components' frames; empty where there is none
     bool leads = false;     // whether it is known where
@@ -20,7 +20,7 @@ struct Slowness {
 
 // The rate of EM's slowest direction at `now`, the E-step of `mixture`, where the last step began at `before`. `random` is the fixed
 // direction that is added to the first, as long as all sums; `known` the slowest direction as it was before, or empty.
-Slowness slowest_rate(const Map&, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
+ConvergenceRate slowest_rate(const Map&, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
                       const Numbers& known);
 
 // The largest real part of the eigenvalues of an upper Hessenberg matrix (n x n, used up); NaN where they cannot be found.

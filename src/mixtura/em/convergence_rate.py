@@ -14,7 +14,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.em.frames import Frames
+from mixtura.em.moment_vectors import WhitenedMoments
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
@@ -28,7 +28,7 @@ TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
-class Slowness:
+class ConvergenceRate:
     """What was seen around a point: how fast EM is there, and how what it does slowly can be done at once.
 
     Attributes
@@ -48,7 +48,7 @@ class Slowness:
 
 def slowest_rate(
     step: Callable[[Moments], Moments], before: Moments, now: Moments, mixture: Mixture, known: Array | None = None
-) -> Slowness:
+) -> ConvergenceRate:
     """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
 
     EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
@@ -60,17 +60,17 @@ def slowest_rate(
     next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in these directions and EM's own in all others (the recursive
     projection method: Shroff & Keller 1993, SIAM Journal on Numerical Analysis 30:1099-1120).
     """
-    frames = Frames(now, mixture)
+    frames = WhitenedMoments(now, mixture)
     origin = frames.vector(now)
     toward = origin - frames.vector(before) if known is None else known
 
     try:
         return _arnoldi(lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward)
     except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
-        return Slowness(float("inf"))
+        return ConvergenceRate(float("inf"))
 
 
-def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, toward: Array) -> Slowness:
+def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: WhitenedMoments, toward: Array) -> ConvergenceRate:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     first = random_direction(len(origin))
@@ -78,20 +78,20 @@ def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: Frames, tow
     basis = [first / np.linalg.norm(first)]
     hessenberg = np.zeros((LOOKS + 1, LOOKS))
     rates: list[float] = []
-    for look in range(min(LOOKS, len(origin))):
-        moved = (image(origin + DEVIATION * basis[look]) - at) / DEVIATION
+    for check in range(min(LOOKS, len(origin))):
+        moved = (image(origin + DEVIATION * basis[check]) - at) / DEVIATION
         for i, direction in enumerate(basis):
-            hessenberg[i, look] = direction @ moved
-            moved = moved - hessenberg[i, look] * direction
-        rates.append(float(np.linalg.eigvals(hessenberg[: look + 1, : look + 1]).real.max()))
+            hessenberg[i, check] = direction @ moved
+            moved = moved - hessenberg[i, check] * direction
+        rates.append(float(np.linalg.eigvals(hessenberg[: check + 1, : check + 1]).real.max()))
         left = float(np.linalg.norm(moved))
-        if left < NEGLIGIBLE or (look >= SETTLED and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])):
+        if left < NEGLIGIBLE or (check >= SETTLED and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])):
             break
-        hessenberg[look + 1, look] = left
+        hessenberg[check + 1, check] = left
         basis.append(moved / left)
     seen = len(rates)
     V, H, rate = np.array(basis[:seen]), hessenberg[:seen, :seen], rates[-1]
-    return Slowness(rate, _slowest(H, rate) @ V, _ahead(frames, origin, at - origin, V, H) if rate < 1.0 else None)
+    return ConvergenceRate(rate, _slowest(H, rate) @ V, _ahead(frames, origin, at - origin, V, H) if rate < 1.0 else None)
 
 
 def _slowest(H: Array, rate: float) -> Array:
@@ -103,7 +103,7 @@ def _slowest(H: Array, rate: float) -> Array:
     return vector
 
 
-def _ahead(frames: Frames, origin: Array, step: Array, V: Array, H: Array) -> Moments | None:
+def _ahead(frames: WhitenedMoments, origin: Array, step: Array, V: Array, H: Array) -> Moments | None:
     """Where all steps lead, as far as directions V are concerned; see :func:`slowest_rate`."""
     inside = V @ step
     try:

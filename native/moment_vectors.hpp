@@ -63,10 +63,10 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     return true;
 }
 
-// Per row, in units of the data's standard deviations (src/mixtura/em/acceleration.py).
-class Chart {
+// Per row, in units of the data's standard deviations (src/mixtura/em/squarem.py).
+class ScaledMoments {
 public:
-    Chart(const Moments& origin, const Numbers& scale) : origin_(origin), total_(origin.total()) {
+    ScaledMoments(const Moments& origin, const Numbers& scale) : origin_(origin), total_(origin.total()) {
         const std::size_t K = origin.K, d = origin.d, first = K, second = K + K * d;
         unit_.assign(second + origin.second.size(), 1.0);
         double traces = 0.0;
@@ -99,10 +99,10 @@ private:
     Numbers unit_;
 };
 
-// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/em/frames.py).
-class Frames {
+// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/em/moment_vectors.py).
+class WhitenedMoments {
 public:
-    Frames(const Moments& origin, const Mixture& mixture)
+    WhitenedMoments(const Moments& origin, const Mixture& mixture)
         : origin_(origin), mixture_(mixture), total_(origin.total()), inverse_(mixture.whitener.size(), 0.0) {
         const std::size_t d = origin.d;
         for (std::size_t f = 0; f < mixture.F; ++f)

@@ -1,11 +1,11 @@
-#include "rate.hpp"
+#include "convergence_rate.hpp"
 
 #include <limits>
 
 namespace mixtura {
 namespace {
 
-constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/em/rate.py
+constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/em/convergence_rate.py
 constexpr double DEVIATION = 1e-5, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
@@ -122,9 +122,9 @@ struct Seen {
 
     // Takes the image of the last direction in; false where no further direction is needed.
     bool takes(Numbers image) {
-        const std::size_t look = n();
-        for (std::size_t b = 0; b <= look; ++b) {
-            const double part = hessenberg[b * LOOKS + look] = dot(basis[b], image);
+        const std::size_t check = n();
+        for (std::size_t b = 0; b <= check; ++b) {
+            const double part = hessenberg[b * LOOKS + check] = dot(basis[b], image);
             for (std::size_t i = 0; i < image.size(); ++i) image[i] -= part * basis[b][i];
         }
         rates.push_back(0.0);
@@ -133,12 +133,12 @@ struct Seen {
         rates.back() = largest_real_part(square.data(), n());
         const double left = norm(image);
         if (left < NEGLIGIBLE) return false;
-        if (look >= LAST) {
+        if (check >= LAST) {
             const auto [lowest, highest] = std::minmax_element(rates.end() - LAST, rates.end());
             if (*highest - *lowest < STEADY * std::fabs(1.0 - rates.back())) return false;
         }
         if (n() == std::min(LOOKS, image.size())) return false;
-        hessenberg[(look + 1) * LOOKS + look] = left;
+        hessenberg[(check + 1) * LOOKS + check] = left;
         for (double& entry : image) entry /= left;
         basis.push_back(std::move(image));
         return true;
@@ -170,9 +170,9 @@ struct Seen {
 
 } // namespace
 
-Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
+ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
                       const Numbers& known) {
-    const Frames frames(now, mixture);
+    const WhitenedMoments frames(now, mixture);
     const std::size_t size = frames.size();
     Moments from, to;
     const auto image = [&](const Numbers& point, Numbers& out) {
@@ -198,7 +198,7 @@ Slowness slowest_rate(const Map& map, const Moments& before, const Moments& now,
         if (!image(point, moved)) return {};
         for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / DEVIATION;
     } while (seen.takes(moved));
-    Slowness found;
+    ConvergenceRate found;
     found.rate = seen.rates.back(), found.direction = seen.slowest();
     found.leads = found.rate < 1.0 && frames.moments(seen.ahead(origin, at), found.ahead);
     return found;

@@ -34,7 +34,7 @@ def _apart(vector: Array, origin: Moments, units: Sums) -> Sums:
 
 
 @dataclass(frozen=True, eq=False)
-class Chart:
+class ScaledMoments:
     """All components measured alike: per row, about fixed points, in units of the data's standard deviations."""
 
     origin: Moments
@@ -60,7 +60,7 @@ class Chart:
 
 
 @dataclass(frozen=True, eq=False)
-class Frames:
+class WhitenedMoments:
     """Each component in its own frame, where its mean is 0 and its covariance, of the family's form, the identity.
 
     There the count, the coordinates and the second Hermite polynomials of a component's rows are uncorrelated, so with unit

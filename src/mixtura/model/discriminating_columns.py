@@ -11,7 +11,7 @@ from mixtura.model.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Discrimination:
     """One column of one component against all other components together.
 
     Attributes
@@ -55,11 +55,11 @@ def differences(mixture: Mixture) -> Array:
     return np.where(rest > 0, found, np.nan)
 
 
-def contrasts(mixture: Mixture, component: int) -> list[Contrast]:
+def contrasts(mixture: Mixture, component: int) -> list[Discrimination]:
     """The columns of one component, the most telling first."""
     row = differences(mixture)[component]
     order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")
-    return [Contrast(component, int(j), float(row[j])) for j in order]
+    return [Discrimination(component, int(j), float(row[j])) for j in order]
 
 
 def separations(mixture: Mixture) -> Array:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtura.base.arrays import Array, symmetric
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Block
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     covariance: Array
 
 
-def parts_of(mixture: Mixture, total: float) -> tuple[Part, ...]:
+def components_of(mixture: Mixture, total: float) -> tuple[Part, ...]:
     """The components of a mixture of rows that weigh so much."""
     dense = mixture.covariance.dense()
     return tuple(map(Part, (total * mixture.weights).tolist(), mixture.means, dense))
@@ -44,7 +44,7 @@ def joined(one: Part, other: Part) -> Part:
     return Part(weight, mean, np.asarray(outer))
 
 
-def part_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
+def component_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
     """Weighted rows as a component; d + 1 rows' worth of a covariance that is known keeps a few of them from being flat."""
     weight = float(weights.sum())
     mean = weights @ rows / weight
@@ -53,7 +53,7 @@ def part_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> P
     return Part(weight, mean, symmetric((weights[:, None] * centred).T @ centred + known * measure) / (weight + known))
 
 
-def moments_of_parts(parts: Sequence[Part]) -> Moments:
+def moments_of_components(parts: Sequence[Part]) -> Moments:
     """Moments about the parts' means."""
     about = np.array([part.mean for part in parts])
     counts = np.array([part.weight for part in parts])
@@ -61,6 +61,6 @@ def moments_of_parts(parts: Sequence[Part]) -> Moments:
     return Moments(about, counts, np.zeros_like(about), scatter, Scatter.DENSE)
 
 
-def pieces_of(survey: Survey) -> list[Block]:
+def blocks_of(dataset: Dataset) -> list[Block]:
     """All rows in pieces whose responsibilities may exist at one time."""
-    return [part for block in survey.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
+    return [part for block in dataset.source.blocks() for part in block.cut(ROWS_AT_ONCE)]

@@ -30,7 +30,7 @@ from mixtura.model.mixture import Mixture
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class ComponentCoordinates:
     """One component's part of a chart.
 
     Attributes
@@ -182,20 +182,20 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Chart:
+class Coordinates:
     """Coordinates around a mixture; ``pieces`` has one part per component.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> chart = chart_around(Mixture(np.array([0.5, 0.5]), np.zeros((2, 3)), Spherical(np.ones(2), 2, 3)), "VII")
+    >>> chart = coordinates_around(Mixture(np.array([0.5, 0.5]), np.zeros((2, 3)), Spherical(np.ones(2), 2, 3)), "VII")
     >>> chart.dimension, chart.at(np.zeros(9)).weights.tolist()
     (9, [0.5, 0.5])
     """
 
     mixture: Mixture
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ComponentCoordinates, ...]
     equal_weights: bool
     dimension: int
 
@@ -226,7 +226,7 @@ class Chart:
         return np.asarray(columns[times > 1])
 
 
-def chart_around(mixture: Mixture, family: str, equal_weights: bool = False) -> Chart:
+def coordinates_around(mixture: Mixture, family: str, equal_weights: bool = False) -> Coordinates:
     """The chart of a family around one of its mixtures.
 
     Parameters
@@ -246,7 +246,7 @@ def chart_around(mixture: Mixture, family: str, equal_weights: bool = False) -> 
         columns.append(sets)
     before = 0 if equal_weights else K - 1
     pieces = tuple(
-        Piece(
+        ComponentCoordinates(
             mean=mixture.means[k],
             frame=frames[k],
             tangents=_tangents(family, d, None if axes is None else axes[k]),
@@ -256,7 +256,7 @@ def chart_around(mixture: Mixture, family: str, equal_weights: bool = False) -> 
         )
         for k in range(K)
     )
-    return Chart(mixture, pieces, equal_weights, at)
+    return Coordinates(mixture, pieces, equal_weights, at)
 
 
 # ---- frames and tangents -------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start, em
 from mixtura.em.stopping import SmallGain, remaining_gain
 from mixtura.families import FAMILIES
@@ -35,8 +35,8 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, StopReason
-from mixtura.search.parts import Part, joined, moments_of_parts, part_of, parts_of
-from mixtura.search.responsibilities import Holdings
+from mixtura.search.components import Part, joined, moments_of_components, component_of, components_of
+from mixtura.search.responsibilities import Responsibilities
 
 ROWS_PER_PARAMETER = 14
 """Rows of a component for each of its parameters that tell the right cut from a false one: two equal groups three standard
@@ -87,7 +87,7 @@ def rows_enough(K: int, d: int) -> int:
 
 
 def exchange(
-    survey: Survey,
+    dataset: Dataset,
     mixture: Mixture,
     family: Family,
     regularisation: Regularisation,
@@ -104,22 +104,22 @@ def exchange(
     is tried by any number of ``workers`` side by side, with the same answer.
     """
     stopped = stopped or threading.Event()
-    trial = Trial(Holdings.of(survey, mixture, stopped), family, regularisation, drawn, daring, stopped)
-    dispensable = np.argsort(trial.holdings.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
+    trial = Trial(Responsibilities.of(dataset, mixture, stopped), family, regularisation, drawn, daring, stopped)
+    dispensable = np.argsort(trial.responsibilities.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
     losses = sorted(filter(None, in_parallel(trial.without, dispensable, workers, stopped)), key=_loss)
     if not losses:
         return None
-    groups = [*((k,) for k in range(mixture.n_components)), *(_pairs(trial.holdings) if daring else ())]
+    groups = [*((k,) for k in range(mixture.n_components)), *(_pairs(trial.responsibilities) if daring else ())]
     cuts = list(zip(groups, rng.spawn(len(groups)), strict=True))
     least = _loss(losses[0])
     worth = min(least, TAKEN_OVER * least) if daring else least
     grown = in_parallel(lambda cut: trial.grown(*cut, worth), cuts, workers, stopped)
-    changes = swaps(trial.holdings.overlaps, losses, sorted(filter(None, grown), key=lambda change: -change.gain), daring)
+    changes = swaps(trial.responsibilities.overlaps, losses, sorted(filter(None, grown), key=lambda change: -change.gain), daring)
     if not changes or stopped.is_set():
         return None
     gone = {k for change in changes for k in change.group}
-    stay = [part for k, part in enumerate(trial.holdings.parts) if k not in gone]
-    moments = moments_of_parts([*stay, *(part for change in changes for part in change.parts)])
+    stay = [part for k, part in enumerate(trial.responsibilities.parts) if k not in gone]
+    moments = moments_of_components([*stay, *(part for change in changes for part in change.parts)])
     return Exchange(moments, sum(change.gain for change in changes) > 0.0)
 
 
@@ -157,17 +157,17 @@ def _loss(change: Change) -> float:
     return -change.gain
 
 
-def _pairs(holdings: Holdings) -> list[tuple[int, ...]]:
+def _pairs(responsibilities: Responsibilities) -> list[tuple[int, ...]]:
     """Every component with the neighbour that it overlaps most, each pair once."""
-    others = holdings.overlaps - np.eye(holdings.n_components)
-    return sorted({tuple(sorted((k, int(others[k].argmax())))) for k in range(holdings.n_components)})
+    others = responsibilities.overlaps - np.eye(responsibilities.n_components)
+    return sorted({tuple(sorted((k, int(others[k].argmax())))) for k in range(responsibilities.n_components)})
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
     """Changes of a fit, tried by partial EM."""
 
-    holdings: Holdings
+    responsibilities: Responsibilities
     family: Family
     regularisation: Regularisation
     drawn: bool
@@ -179,41 +179,41 @@ class Trial:
 
         A gain that will hardly be ``worth`` it is not followed to its end.
         """
-        rows, weights = self.holdings.of_group(group)
-        parts = [self.holdings.parts[k] for k in group]
+        rows, weights = self.responsibilities.of_group(group)
+        parts = [self.responsibilities.parts[k] for k in group]
         begin = self._begin(rows, weights, parts, rng)
         if begin is None or self.stopped.is_set():
             return None
-        own = self.holdings.survey.part(rows, weights)
+        own = self.responsibilities.dataset.part(rows, weights)
         try:
-            before = self._level(self._em(own, moments_of_parts(parts), self.family, STEPS))
+            before = self._level(self._em(own, moments_of_components(parts), self.family, STEPS))
             tied = self._climbed(own, begin, self.tied, before + worth)
             best = tied
             # two of different shapes at one place are too rare to look for in haste
             if self.daring or self._level(tied) > before + worth:
-                free = self._climbed(own, parts_of(tied.mixture, own.total), self.family, before + worth)
+                free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
                 best = max(tied, free, key=self._level)
         except CollapseError:
             return None
-        return Change(group, self._level(best) - before, parts_of(best.mixture, own.total))
+        return Change(group, self._level(best) - before, components_of(best.mixture, own.total))
 
     def without(self, k: int) -> Change | None:
         """A component gone, and its rows taken over by its neighbours, by partial EM of these."""
         if self.stopped.is_set():
             return None
         group = self._heirs(k)
-        rows, weights = self.holdings.of_group((k, *group))
-        parts = [self.holdings.parts[other] for other in (*group, k)]
-        own = self.holdings.survey.part(rows, weights)
+        rows, weights = self.responsibilities.of_group((k, *group))
+        parts = [self.responsibilities.parts[other] for other in (*group, k)]
+        own = self.responsibilities.dataset.part(rows, weights)
         try:
-            before, after = (self._em(own, moments_of_parts(p), self.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS)))
+            before, after = (self._em(own, moments_of_components(p), self.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS)))
         except CollapseError:
             return None
-        return Change((*group, k), self._level(after) - self._level(before), parts_of(after.mixture, own.total))
+        return Change((*group, k), self._level(after) - self._level(before), components_of(after.mixture, own.total))
 
     def _heirs(self, k: int) -> tuple[int, ...]:
         """The neighbour that a component overlaps most, and a few more that are neighbours at all."""
-        overlaps = self.holdings.overlaps[k]
+        overlaps = self.responsibilities.overlaps[k]
         near = [other for other in np.argsort(-overlaps, kind="stable").tolist() if other != k]
         return (near[0], *(other for other in near[1:HEIRS] if overlaps[other] > NEIGHBOURS))
 
@@ -224,25 +224,25 @@ class Trial:
             return self.family
         return FAMILIES[{Scatter.TRACE: "EII", Scatter.DIAGONAL: "EEI"}.get(self.family.needs, "EEE")]
 
-    def _climbed(self, own: Survey, parts: Sequence[Part], family: Family, worth: float) -> FitResult:
+    def _climbed(self, own: Dataset, parts: Sequence[Part], family: Family, worth: float) -> FitResult:
         """Partial EM as long as there is hope for a level that is worth it."""
-        fit = self._em(own, moments_of_parts(parts), family, FIRST_STEPS)
+        fit = self._em(own, moments_of_components(parts), family, FIRST_STEPS)
         hopeless = self._level(fit) + HOPE * remaining_gain(list(fit.trace)) < worth
         return fit if hopeless or fit.stop is not StopReason.MAX_ITER else self._em(own, fit, family, STEPS - FIRST_STEPS)
 
-    def _em(self, own: Survey, start: Start, family: Family, steps: int) -> FitResult:
-        rule = SmallGain(STILL * self.holdings.survey.row_weight)
+    def _em(self, own: Dataset, start: Start, family: Family, steps: int) -> FitResult:
+        rule = SmallGain(STILL * self.responsibilities.dataset.row_weight)
         return em(own, start, family, self.regularisation, stopping=rule, max_iter=steps, judge=False)
 
     def _level(self, fit: FitResult) -> float:
         """Log-likelihood without what so many parameters gain by chance."""
-        return fit.log_likelihood - fit.n_parameters * self.holdings.survey.row_weight
+        return fit.log_likelihood - fit.n_parameters * self.responsibilities.dataset.row_weight
 
     def _begin(self, rows: Array, weights: Array, parts: list[Part], rng: np.random.Generator) -> list[Part] | None:
         """The rows of a group in one part more than they were."""
-        row_weight = self.holdings.survey.row_weight
+        row_weight = self.responsibilities.dataset.row_weight
         if len(parts) == 1 and not (self.drawn and rng.random() < 0.5):
-            return _halves(rows, weights, parts[0], self.holdings.pooled, row_weight)
+            return _halves(rows, weights, parts[0], self.responsibilities.pooled, row_weight)
         return _cuts(rows, weights, parts, row_weight, rng)
 
 
@@ -269,4 +269,4 @@ def _pieces(rows: Array, weights: Array, pieces: list[Flags], measure: Array, ro
     """Each piece as a component; None where one of them holds too few rows for it."""
     if min(float(weights[piece].sum()) for piece in pieces) < (rows.shape[1] + 1) * row_weight:
         return None
-    return [part_of(rows[piece], weights[piece], measure, row_weight) for piece in pieces]
+    return [component_of(rows[piece], weights[piece], measure, row_weight) for piece in pieces]

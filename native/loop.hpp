@@ -1,11 +1,11 @@
-// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/em/walk.py).
+// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/em/loop.py).
 #pragma once
 
 #include <functional>
 #include <vector>
 
 #include "m_step.hpp"
-#include "rate.hpp"
+#include "convergence_rate.hpp"
 
 namespace mixtura {
 
@@ -27,32 +27,32 @@ struct Rule {
     std::size_t window;
 
     bool satisfied(const Numbers& plain, double total) const;
-    bool promising(const Numbers& plain) const;
+    bool nearly_satisfied(const Numbers& plain) const;
 };
 
 double remaining_gain(const Numbers& trace, std::size_t window);
 double rounding(double objective);
 
 // Why a walk has come to a halt.
-enum class Event { spent, look, fell, collapsed };
+enum class Event { spent, check, fell, collapsed };
 
-class Walk {
+class Loop {
 public:
     using Pause = std::function<void()>; // called between maps; an exception it throws leaves the walk at its last whole step
 
     // `units` are the variances of the columns that charts measure by.
-    Walk(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
+    Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
         : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)), accelerated_(accelerated) {}
 
     // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the component that collapsed.
     std::ptrdiff_t begin(const Moments&);
     std::ptrdiff_t begin(Mixture, const Numbers& trace, std::size_t kept);
 
-    Event onward(std::size_t most, std::size_t next_look, const Pause&);
+    Event iterate(std::size_t most, std::size_t next_check, const Pause&);
     double slowest_rate(const double* random, const Pause&);
-    void aim_at(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
+    void set_tolerance(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
     bool after_a_plain_step() const { return steps_.size() > 1; }
-    std::size_t chart_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
+    std::size_t vector_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
 
     const Law& law() const { return *setting_.law; }
     const Mixture& mixture() const { return mixture_; }
@@ -67,20 +67,20 @@ private:
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
     double objective(const Moments& seen, const Mixture& mixture) const { return seen.log_likelihood + penalty(setting_.prior, mixture); }
     void begin_at(Numbers trace, Numbers plain);
-    bool may_leap() const;
-    bool leap();
-    bool land(const Moments& far);
-    void landed(bool higher);
+    bool may_extrapolate() const;
+    bool extrapolate();
+    bool accept(const Moments& far);
+    void adapt(bool higher);
 
     Data data_;
     Setting setting_;
     Rule rule_;
     Numbers units_;
-    bool accelerated_, given_ = false, overdue_ = false;
+    bool accelerated_, given_ = false, unfinished_ = false;
     Mixture mixture_;
     Moments moments_;
     std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
-    Slowness slowness_;          // as it was measured last; it leads until the next leap
+    ConvergenceRate rate_;          // as it was measured last; it leads until the next leap
     Numbers trace_, plain_;      // all objectives, and those since the last leap
     std::size_t n_iter_ = 0;
     double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;

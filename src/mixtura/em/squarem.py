@@ -21,7 +21,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.em.frames import Chart
+from mixtura.em.moment_vectors import ScaledMoments
 from mixtura.model.moments import Moments
 
 GROWTH = 4.0
@@ -36,23 +36,23 @@ class Squarem:
         self.longest = FIRST_LENGTH
         self._length = 1.0
 
-    def leap(self, steps: Sequence[Moments]) -> Moments | None:
+    def extrapolate(self, steps: Sequence[Moments]) -> Moments | None:
         """Moments further on, from the moments of three consecutive plain mixtures; None where there is no longer step."""
-        chart = Chart(steps[2], self.scale)
+        chart = ScaledMoments(steps[2], self.scale)
         s0, s1, s2 = (chart.vector(moments) for moments in steps)
         r, v = s1 - s0, s2 - 2.0 * s1 + s0
         bend = float(np.linalg.norm(v))
         self._length = min(float(np.linalg.norm(r)) / bend, self.longest) if bend > 0 else self.longest
         if not self._length > 1.0:
-            self.landed(True)  # a leap of length one is the last plain step, which did not fall: a bound of one grows again
+            self.adapt(True)  # a leap of length one is the last plain step, which did not fall: a bound of one grows again
             return None
         try:
             return chart.moments(s0 + 2.0 * self._length * r + self._length**2 * v)
         except CollapseError:
-            self.landed(False)
+            self.adapt(False)
             return None
 
-    def landed(self, higher: bool) -> None:
+    def adapt(self, higher: bool) -> None:
         """Whether the last leap was taken: the bound on its length grows or shrinks."""
         if not higher:
             self.longest = max(FIRST_LENGTH / GROWTH, self.longest / GROWTH)

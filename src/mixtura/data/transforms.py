@@ -33,7 +33,7 @@ MCLUST_NAMES = {
     "PCR": "principal_standardised",
     "SVD": "scaled_svd",
 }
-SPACES = tuple(MCLUST_NAMES.values())
+TRANSFORMS = tuple(MCLUST_NAMES.values())
 
 FLAT = 1e-12
 """Directions with less than this share of the largest variance of standardised columns carry rounding, and are left out."""
@@ -41,22 +41,22 @@ FLAT = 1e-12
 ROWS_AT_ONCE = 16384
 
 
-def space_named(name: str) -> str:
+def transform_named(name: str) -> str:
     """The full name of a space, from it or from mclust's."""
     full = MCLUST_NAMES.get(name, name)
-    if full not in SPACES:
-        raise ValueError(f"space={name!r} is not known. Use one of {', '.join(MCLUST_NAMES)} or {', '.join(SPACES)}.")
+    if full not in TRANSFORMS:
+        raise ValueError(f"space={name!r} is not known. Use one of {', '.join(MCLUST_NAMES)} or {', '.join(TRANSFORMS)}.")
     return full
 
 
-def in_space(name: str, X: Rows, weights: Array) -> Array:
+def transformed(name: str, X: Rows, weights: Array) -> Array:
     """Coordinates (n,r) of rows (n,d) with positive weights (n,); r < d where columns are constant or combinations.
 
     Variances are divided by ``sum(weights) - 1``, as mclust does. The sign of an axis is fixed, and matters to nobody.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
         mean, covariance = _centre_and_covariance(X, weights)
-    map_ = _map(space_named(name), covariance, X.min(axis=0) < X.max(axis=0), max(weights.sum() - 1.0, 0.5 * weights.sum()))
+    map_ = _map(transform_named(name), covariance, X.min(axis=0) < X.max(axis=0), max(weights.sum() - 1.0, 0.5 * weights.sum()))
     Z = np.empty((len(X), map_.shape[1]))
     for part in _parts(len(X)):
         Z[part] = (X[part] - mean) @ map_

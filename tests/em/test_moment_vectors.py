@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import survey, two_groups
+from conftest import dataset, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.em.em import em
-from mixtura.em.frames import Frames
-from mixtura.em.rate import DEVIATION, slowest_rate
+from mixtura.em.moment_vectors import WhitenedMoments
+from mixtura.em.convergence_rate import DEVIATION, slowest_rate
 from mixtura.em.stopping import RemainingGain
-from mixtura.em.walk import Steps
+from mixtura.em.loop import Steps
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart
 from mixtura.model.mixture import Mixture
@@ -20,7 +20,7 @@ from mixtura.model.regularisation import Regularisation
 
 def fitted(X, name, K=2):
     """The steps of EM, and a fit that they leave where it is."""
-    data = survey(X)
+    data = dataset(X)
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, K, np.random.default_rng(0))
     rule = RemainingGain(1e-10)
@@ -30,7 +30,7 @@ def fitted(X, name, K=2):
 
 def jacobian(steps: Steps, mixture: Mixture) -> np.ndarray:
     """By central differences, column by column."""
-    frames = Frames(steps.e_step(mixture), mixture)
+    frames = WhitenedMoments(steps.e_step(mixture), mixture)
     origin = frames.vector(frames.origin)
 
     def image(point):
@@ -42,7 +42,7 @@ def jacobian(steps: Steps, mixture: Mixture) -> np.ndarray:
 
 def test_there_and_back(family):
     steps, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
-    frames = Frames(steps.e_step(mixture), mixture)
+    frames = WhitenedMoments(steps.e_step(mixture), mixture)
     other = steps.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))  # about other points
     back = frames.moments(frames.vector(other))
     same = other.taken_about(back.about)
@@ -76,7 +76,7 @@ def test_a_needle_is_no_saddle():
     along = rng.uniform(-1, 1, 8)
     needle = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]
     X = np.concatenate([rng.standard_normal((300, 2)), needle])
-    data = survey(X)
+    data = dataset(X)
     groups = np.repeat([0, 1], [300, 8])
     parts = [X[groups == k] for k in (0, 1)]
     covariances = np.stack([np.cov(part.T, bias=True) for part in parts])
@@ -94,6 +94,6 @@ def jacobian_rate(fit, data) -> float:
 
 def test_a_negative_count_has_no_moments():
     steps, mixture = fitted(two_groups(200, 2, apart=3.0), "VVV")
-    frames = Frames(steps.e_step(mixture), mixture)
+    frames = WhitenedMoments(steps.e_step(mixture), mixture)
     with pytest.raises(CollapseError):
         frames.moments(-frames.vector(frames.origin))

@@ -19,7 +19,7 @@ from mixtura.base.arrays import Array, Labels
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class MicroClusters:
     """Items for a tree: counts (m,), means (m,d), scatters (m,d,d) about the means, and the cell of each row (n,)."""
 
     counts: Array
@@ -29,7 +29,7 @@ class Cells:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cell:
+class _MicroCluster:
     begin: int
     end: int
     count: float
@@ -37,7 +37,7 @@ class _Cell:
     scatter: Array
 
 
-def cells(Z: Array, weights: Array, most: int) -> Cells:
+def micro_clusters(Z: Array, weights: Array, most: int) -> MicroClusters:
     """At most ``most`` cells of rows (n,d) with positive weights (n,), in the lexicographic order of their means."""
     Z, weights, rows = Z.copy(), weights.copy(), np.arange(len(Z))
     made = [_cell(Z, weights, 0, len(Z))]
@@ -56,25 +56,25 @@ def cells(Z: Array, weights: Array, most: int) -> Cells:
     for k, cell in enumerate(made):
         of_row[rows[cell.begin : cell.end]] = k
     counts, means, scatters = (np.array([getattr(cell, name) for cell in made]) for name in ("count", "mean", "scatter"))
-    return Cells(counts, means, scatters, of_row)
+    return MicroClusters(counts, means, scatters, of_row)
 
 
-def _cell(Z: Array, weights: Array, begin: int, end: int) -> _Cell:
+def _cell(Z: Array, weights: Array, begin: int, end: int) -> _MicroCluster:
     """Count, mean and scatter of consecutive rows."""
     z, w = Z[begin:end], weights[begin:end]
     count = float(w.sum())
     mean = z[0] + w @ (z - z[0]) / count
     centred = z - mean
     if (z == z[0]).all():
-        return _Cell(begin, end, count, z[0].copy(), np.zeros((Z.shape[1], Z.shape[1])))
-    return _Cell(begin, end, count, mean, (w[:, None] * centred).T @ centred)
+        return _MicroCluster(begin, end, count, z[0].copy(), np.zeros((Z.shape[1], Z.shape[1])))
+    return _MicroCluster(begin, end, count, mean, (w[:, None] * centred).T @ centred)
 
 
-def _spread(cell: _Cell) -> float:
+def _spread(cell: _MicroCluster) -> float:
     return float(np.trace(cell.scatter))
 
 
-def _cut(cell: _Cell, Z: Array, weights: Array, rows: Labels) -> int:
+def _cut(cell: _MicroCluster, Z: Array, weights: Array, rows: Labels) -> int:
     """Bring the rows below the mean along the main direction to the front; where the second part begins."""
     part = slice(cell.begin, cell.end)
     along = (Z[part] - cell.mean) @ np.linalg.eigh(cell.scatter)[1][:, -1]

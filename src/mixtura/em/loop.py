@@ -4,7 +4,7 @@
     M-step  Family.m_step(moments)              the mixture that explains these sums best
 
 This is the loop as it reads in the paper, for every backend, source, family and regularisation. Where all of them have a form in
-C++, :mod:`mixtura.em.native_walk` does the same without Python between the steps.
+C++, :mod:`mixtura.em.native_loop` does the same without Python between the steps.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Protocol, TypeAlias
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.data.survey import Survey
-from mixtura.em.acceleration import Squarem
-from mixtura.em.rate import slowest_rate
+from mixtura.data.dataset import Dataset
+from mixtura.em.squarem import Squarem
+from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.stopping import StoppingRule, rounding
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
@@ -33,7 +33,7 @@ Start: TypeAlias = Moments | Mixture | FitResult
 Stopped: TypeAlias = Callable[[], bool]
 """Whether somebody, perhaps in another thread, wants the walk to end; it then ends as with Ctrl-C."""
 
-PLAIN_BEFORE_LEAPS = 5
+PLAIN_BEFORE_EXTRAPOLATION = 5
 """Objectives on the trace before the first leap: the first steps of EM are long, and where they lead is not yet clear."""
 
 PLAIN_KEPT = 8
@@ -45,7 +45,7 @@ class Event(Enum):
 
     SPENT = "spent"
     """The iterations it was given are over."""
-    LOOK = "look"
+    CHECK = "look"
     """The trace looks as if EM may stop."""
     FELL = "fell"
     """The objective would have fallen by more than rounding; the step was not taken."""
@@ -53,7 +53,7 @@ class Event(Enum):
     """The next mixture has a singular covariance; the step was not taken."""
 
 
-class Walk(Protocol):
+class Loop(Protocol):
     """EM on its way, with the last mixture and what led to it."""
 
     @property
@@ -101,8 +101,8 @@ class Walk(Protocol):
         """Log-likelihood, entropy, certainty and total of its E-step."""
         ...
 
-    def onward(self, most: int, next_look: int) -> Event:
-        """At most so many iterations; no look before iteration ``next_look``.
+    def iterate(self, most: int, next_check: int) -> Event:
+        """At most so many iterations; no look before iteration ``next_check``.
 
         Raises
         ------
@@ -111,8 +111,8 @@ class Walk(Protocol):
         """
         ...
 
-    def follow(self, rule: StoppingRule) -> None:
-        """Look from now on when this rule says so: one of the same kind, with another tolerance."""
+    def set_rule(self, rule: StoppingRule) -> None:
+        """Check from now on when this rule says so: one of the same kind, with another tolerance."""
         ...
 
     def slowest_rate(self) -> float:
@@ -123,20 +123,20 @@ class Walk(Protocol):
         ...
 
 
-def slow_walk(
-    survey: Survey,
+def python_loop(
+    dataset: Dataset,
     start: Start,
     family: Family,
     regularisation: Regularisation,
     stopping: StoppingRule,
     accelerated: bool,
     stopped: Stopped,
-) -> Walk:
+) -> Loop:
     """A walk in Python, after its first E-step."""
-    steps = Steps(survey, family, regularisation)
+    steps = Steps(dataset, family, regularisation)
     path = _begin(steps, start, accelerated)
-    squarem = Squarem(survey.scale) if accelerated else None
-    return _SlowWalk(steps, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
+    squarem = Squarem(dataset.scale) if accelerated else None
+    return _PythonLoop(steps, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
 
 
 # ---- the two steps -----------------------------------------------------------------------------------------------------
@@ -146,14 +146,14 @@ def slow_walk(
 class Steps:
     """The two steps of EM for one data set and one family."""
 
-    survey: Survey
+    dataset: Dataset
     family: Family
     regularisation: Regularisation
 
     def e_step(self, mixture: Mixture) -> Moments:
         """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
         tilted = self.regularisation.tilted(mixture)
-        return self.survey.backend.moments(self.survey.source_for(mixture.n_components), tilted, self.family.needs)
+        return self.dataset.backend.moments(self.dataset.source_for(mixture.n_components), tilted, self.family.needs)
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities."""
@@ -164,10 +164,10 @@ class Steps:
         """One whole step of EM, as a map of moments; ``near`` warm-starts an iterated M-step, so that the map is smooth."""
         return self.e_step(self.m_step(moments, near))
 
-    def landing(self, leap: Moments, previous: Mixture) -> tuple[Mixture, Moments, float] | None:
+    def evaluated(self, extrapolate: Moments, previous: Mixture) -> tuple[Mixture, Moments, float] | None:
         """The mixture of extrapolated moments with its E-step and objective; None where there is none."""
         try:
-            mixture = self.m_step(leap, previous)
+            mixture = self.m_step(extrapolate, previous)
             moments = self.e_step(mixture)
         except CollapseError:
             return None
@@ -203,17 +203,17 @@ class _Path:
     trace: list[float]
     plain: list[float] = field(default_factory=list)
     steps: list[Moments] = field(default_factory=list)
-    overdue: bool = False
+    unfinished: bool = False
     known: Array | None = None
     ahead: Moments | None = None
 
     def __post_init__(self) -> None:
         self.plain, self.steps = self.plain or self.trace[-1:], [self.moments]
 
-    def may_leap(self, stopping: StoppingRule) -> bool:
+    def may_extrapolate(self, stopping: StoppingRule) -> bool:
         """Whether two plain steps lie behind, and it is not time to see whether EM is at its end."""
         return (
-            len(self.steps) == 3 and len(self.trace) > PLAIN_BEFORE_LEAPS and (self.overdue or not stopping.promising(self.plain))
+            len(self.steps) == 3 and len(self.trace) > PLAIN_BEFORE_EXTRAPOLATION and (self.unfinished or not stopping.nearly_satisfied(self.plain))
         )
 
     def stepped(self, mixture: Mixture, moments: Moments, objective: float) -> None:
@@ -223,13 +223,13 @@ class _Path:
         self.plain.append(self.trace[-1])
         self.steps = [*self.steps[-2:], moments]
 
-    def leapt(self, landing: tuple[Mixture, Moments, float] | None) -> bool:
+    def extrapolated(self, evaluated: tuple[Mixture, Moments, float] | None) -> bool:
         """A leap: taken where the objective did not fall; otherwise all stays as it was, and the iteration is spent."""
-        higher = landing is not None and landing[2] >= self.trace[-1]
-        if landing is not None and higher:
-            self.mixture, self.moments = landing[:2]
-        self.trace.append(landing[2] if landing is not None and higher else self.trace[-1])
-        self.plain, self.steps, self.overdue, self.ahead = self.trace[-1:], [self.moments], False, None
+        higher = evaluated is not None and evaluated[2] >= self.trace[-1]
+        if evaluated is not None and higher:
+            self.mixture, self.moments = evaluated[:2]
+        self.trace.append(evaluated[2] if evaluated is not None and higher else self.trace[-1])
+        self.plain, self.steps, self.unfinished, self.ahead = self.trace[-1:], [self.moments], False, None
         return higher
 
 
@@ -250,8 +250,8 @@ def _begin(steps: Steps, start: Start, accelerated: bool) -> _Path:
 
 
 @dataclass(eq=False)
-class _SlowWalk:
-    """The walk in Python; see :class:`Walk`."""
+class _PythonLoop:
+    """The walk in Python; see :class:`Loop`."""
 
     steps: Steps
     stopping: StoppingRule
@@ -292,11 +292,11 @@ class _SlowWalk:
         seen = self.path.moments
         return seen.log_likelihood, seen.entropy, seen.certainty, seen.total
 
-    def onward(self, most: int, next_look: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> Event:
         for _ in range(most):
             if self.stopped():
                 raise KeyboardInterrupt
-            if self._leap():
+            if self._extrapolate():
                 continue
             path = self.path
             try:
@@ -314,28 +314,28 @@ class _SlowWalk:
                 continue
             path.stepped(candidate, seen, objective)
             self.n_iter += 1
-            if self.n_iter >= next_look and self.stopping.satisfied(path.plain, seen.total):
-                return Event.LOOK
+            if self.n_iter >= next_check and self.stopping.satisfied(path.plain, seen.total):
+                return Event.CHECK
         return Event.SPENT
 
-    def _leap(self) -> bool:
+    def _extrapolate(self) -> bool:
         """A leap where one is due; False where a plain step is."""
         if self.path.ahead is not None:
-            self.path.leapt(self.steps.landing(self.path.ahead, self.path.mixture))
+            self.path.extrapolated(self.steps.evaluated(self.path.ahead, self.path.mixture))
             self.n_iter += 1
             return True
-        leap = self.squarem.leap(self.path.steps) if self.squarem is not None and self.path.may_leap(self.stopping) else None
-        if self.squarem is None or leap is None:
+        extrapolate = self.squarem.extrapolate(self.path.steps) if self.squarem is not None and self.path.may_extrapolate(self.stopping) else None
+        if self.squarem is None or extrapolate is None:
             return False
-        self.squarem.landed(self.path.leapt(self.steps.landing(leap, self.path.mixture)))
+        self.squarem.adapt(self.path.extrapolated(self.steps.evaluated(extrapolate, self.path.mixture)))
         self.n_iter += 1
         return True
 
-    def follow(self, rule: StoppingRule) -> None:
+    def set_rule(self, rule: StoppingRule) -> None:
         self.stopping = rule
 
     def slowest_rate(self) -> float:
         path = self.path
         found = slowest_rate(partial(self.steps.step, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
-        path.overdue, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
+        path.unfinished, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
         return found.rate

@@ -10,18 +10,18 @@ from math import inf
 import numpy as np
 
 from mixtura.base.interrupts import heeded
-from mixtura.data.survey import Survey
+from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
-from mixtura.search.multistart import LOCAL_SEARCH, Named, Raced, agree, best_of, noted, raced
-from mixtura.search.runs import SHORT, Leg, Plan, Runs
+from mixtura.search.multistart import LOCAL_SEARCH, Named, Halving, agree, best_of, noted, successive_halving
+from mixtura.search.runs import SHORT, Task, Plan, Runs
 
 
 def search(
-    survey: Survey,
+    dataset: Dataset,
     starts: Sequence[Start],
     family: Family,
     regularisation: Regularisation,
@@ -48,7 +48,7 @@ def search(
         When Ctrl-C came before the first mixture.
     """
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
-    runs = Runs(survey, family, regularisation, plan, stopped)
+    runs = Runs(dataset, family, regularisation, plan, stopped)
     with heeded(stopped):
         several = len(starts) > 1 or (plan.effort is not None and starts[0].n_components > 1)
         if not plan.screened or not several:
@@ -65,18 +65,18 @@ def search(
 
 def _each(runs: Runs, starts: Sequence[Start], names: Sequence[str]) -> SearchResult:
     """Every start to its end."""
-    legs = [Leg(i, start) for i, start in enumerate(starts)]
-    fits = runs.of(legs, runs.plan.stopping, runs.plan.max_iter, judge=True)
-    return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(Raced.apart(fits), names, runs)))
+    tasks = [Task(i, start) for i, start in enumerate(starts)]
+    fits = runs.of(tasks, runs.plan.stopping, runs.plan.max_iter, judge=True)
+    return SearchResult(best_of(fits, runs.same), tuple(fits), tuple(noted(Halving.apart(fits), names, runs)))
 
 
 def _exchanged(runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence) -> SearchResult:
     """Many components on a sample: the best of some short runs, its components exchanged; the end is sought on more rows."""
-    fits = runs.of([Leg(i, start) for i, start in enumerate(starts)], runs.short, SHORT)
-    log = noted(Raced.apart(fits), names, runs)
+    fits = runs.of([Task(i, start) for i, start in enumerate(starts)], runs.short, SHORT)
+    log = noted(Halving.apart(fits), names, runs)
     best = best_of(fits, runs.same)
     new = exchanged_on_a_sample(runs, best, _own_generator(seed))
-    log += noted(Raced.apart(new), ["exchange"] * len(new), runs, moved=True)
+    log += noted(Halving.apart(new), ["exchange"] * len(new), runs, moved=True)
     end = runs.judged(new[-1] if new else best)
     return SearchResult(end, (*fits, end), tuple(log))
 
@@ -85,11 +85,11 @@ def _screened(
     runs: Runs, starts: Sequence[Start], names: Sequence[str], seed: np.random.SeedSequence, more: Callable[[], Sequence[Named]]
 ) -> SearchResult:
     """Starts side by side, a local search from the best of them, and the best of all to its very end."""
-    race, names = raced(runs, starts, -inf), list(names)
+    race, names = successive_halving(runs, starts, -inf), list(names)
     best = runs.judged(best_of(race.fits, runs.same))
     if not agree(race, best, runs.same) and not runs.stopped.is_set() and (drawn := more()):
         names += [name for name, _ in drawn]
-        race = raced(runs, [start for _, start in drawn], best.score if best.is_answer else -inf, known=race)
+        race = successive_halving(runs, [start for _, start in drawn], best.score if best.is_answer else -inf, known=race)
         best = runs.judged(best_of(race.fits, runs.same))
     log, fits = noted(race, names, runs), list[FitResult | FailedStart](race.fits)
     if runs.plan.effort is not None and best.n_components > 1 and not runs.stopped.is_set():
@@ -111,7 +111,7 @@ def _polished(runs: Runs, fits: list[FitResult | FailedStart]) -> FitResult:
         best = best_of(fits, runs.same)
         if not runs.unfinished(best) or runs.stopped.is_set():
             return best
-        (further,) = runs.of([Leg(0, best, best.n_iter)], runs.plan.stopping, runs.plan.max_iter, judge=True)
+        (further,) = runs.of([Task(0, best, best.n_iter)], runs.plan.stopping, runs.plan.max_iter, judge=True)
         if not isinstance(further, FitResult):
             return best
         at = next(i for i, fit in enumerate(fits) if fit is best)

@@ -7,12 +7,12 @@ import threading
 import numpy as np
 import pytest
 
-from conftest import survey
+from conftest import dataset
 from mixtura import GaussianMixture
 from mixtura.families import FAMILIES
 from mixtura.model.regularisation import Regularisation
-from mixtura.search.exchange import Change, Exchange, Trial, exchange, rows_enough, swaps
-from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Holdings
+from mixtura.search.swaps import Change, Exchange, Trial, exchange, rows_enough, swaps
+from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Responsibilities
 from mixtura.search.split_merge import View
 
 K, D = 10, 16
@@ -32,9 +32,9 @@ def planted():
 
 
 def trial(X, mixture, family="VVV"):
-    data = survey(X)
+    data = dataset(X)
     settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(Holdings.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
+    return Trial(Responsibilities.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
 
 
 def gain_of_a_cut(tried: Trial, k: int) -> float:
@@ -42,7 +42,7 @@ def gain_of_a_cut(tried: Trial, k: int) -> float:
 
 
 def exchanged(X, mixture, **settings) -> Exchange | None:
-    data = survey(X)
+    data = dataset(X)
     return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.floor), np.random.default_rng(0), drawn=False, **settings)
 
 
@@ -126,8 +126,8 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
 
 def test_holdings_are_what_all_memberships_at_once_hold(planted):
     X, wrong, _ = planted
-    data = survey(X)  # more rows than are seen at one time
-    held, shares = Holdings.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
+    data = dataset(X)  # more rows than are seen at one time
+    held, shares = Responsibilities.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
     with np.errstate(divide="ignore"):
         losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(-wrong.mixture_.weights)
     lengths = np.linalg.norm(shares, axis=0)
@@ -144,8 +144,8 @@ def test_holdings_are_what_all_memberships_at_once_hold(planted):
 
 def test_a_weight_of_two_is_a_repeated_row_in_what_is_held(faithful):
     mixture = GaussianMixture(3, random_state=0).fit(faithful).mixture_
-    weighted = Holdings.of(survey(faithful, np.full(len(faithful), 2.0)), mixture)
-    repeated = Holdings.of(survey(np.repeat(faithful, 2, axis=0)), mixture)
+    weighted = Responsibilities.of(dataset(faithful, np.full(len(faithful), 2.0)), mixture)
+    repeated = Responsibilities.of(dataset(np.repeat(faithful, 2, axis=0)), mixture)
     np.testing.assert_allclose(weighted.losses, repeated.losses, rtol=1e-9)
     np.testing.assert_allclose(weighted.overlaps, repeated.overlaps, rtol=1e-9)
     assert [s.sum() for s in weighted.shares] == pytest.approx([s.sum() for s in repeated.shares])

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, survey, two_groups
+from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
 from mixtura.em import em as em_module
 from mixtura.em.em import em
-from mixtura.em.native_walk import flat_mixture, flat_moments, flat_prior, mixture_from, native_walk
+from mixtura.em.native_loop import flat_mixture, flat_moments, flat_prior, mixture_from, native_loop
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
-from mixtura.em.walk import Event, slow_walk
+from mixtura.em.loop import Event, python_loop
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities
@@ -193,12 +193,12 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
     """The trace agrees to 1e-12 over 25 iterations; with leaps to 1e-10: a quotient of small differences sets their length."""
     X = groups(d).astype(np.float32 if kind == "float32" else np.float64)
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(X)) if kind == "weighted" else None
-    data = survey(X, weights)
+    data = dataset(X, weights)
     start = KMeansStart()(data, 3, np.random.default_rng(1))
     settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), accelerated, lambda: False)
-    ours, theirs = native_walk(*settings), slow_walk(*settings)
+    ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours is not None
-    assert ours.onward(25, 1000) is theirs.onward(25, 1000)
+    assert ours.iterate(25, 1000) is theirs.iterate(25, 1000)
     assert ours.n_iter == theirs.n_iter == 25
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10 if accelerated else 1e-12)
     np.testing.assert_allclose(ours.sums, theirs.sums, rtol=1e-7, atol=1e-7)
@@ -206,11 +206,11 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
 
 @pytest.mark.parametrize("name", ["VEE", "EVE", "VVE", "EEV", "VEV", "VVV"])
 def test_both_walks_take_the_same_way_in_wide_data(name):
-    data = survey(groups(16))
+    data = dataset(groups(16))
     start = KMeansStart()(data, 3, np.random.default_rng(1))
     settings = (data, start, FAMILIES[name], Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
-    ours, theirs = native_walk(*settings), slow_walk(*settings)
-    assert ours.onward(6, 1000) is theirs.onward(6, 1000)
+    ours, theirs = native_loop(*settings), python_loop(*settings)
+    assert ours.iterate(6, 1000) is theirs.iterate(6, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-11)
     assert (np.diff(ours.trace) >= 0).all()
 
@@ -218,43 +218,43 @@ def test_both_walks_take_the_same_way_in_wide_data(name):
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("name", FULL)
 def test_both_walks_take_the_same_way_with_pseudo_rows(name, accelerated):
-    data = survey(groups(6)[::10])
+    data = dataset(groups(6)[::10])
     start = KMeansStart()(data, 3, np.random.default_rng(1))
     regularisation = Regularisation(data.floor, prior=pseudo_rows(9.0, data.scale))
     settings = (data, start, FAMILIES[name], regularisation, SmallChange(0.0), accelerated, lambda: False)
-    ours, theirs = native_walk(*settings), slow_walk(*settings)
-    assert ours.onward(12, 1000) is theirs.onward(12, 1000)
+    ours, theirs = native_loop(*settings), python_loop(*settings)
+    assert ours.iterate(12, 1000) is theirs.iterate(12, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10)
     if not accelerated:
         assert ours.slowest_rate() == pytest.approx(theirs.slowest_rate(), abs=1e-3)
 
 
 def test_both_walks_measure_the_same_rate(family):
-    data = survey(two_groups(300, 2, apart=2.0))
+    data = dataset(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
     settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
-    walks = native_walk(*settings), slow_walk(*settings)
-    for walk in walks:
-        walk.onward(15, 1000)
-    ours, theirs = (walk.slowest_rate() for walk in walks)
+    walks = native_loop(*settings), python_loop(*settings)
+    for loop in walks:
+        loop.iterate(15, 1000)
+    ours, theirs = (loop.slowest_rate() for loop in walks)
     # Arnoldi ends when its estimate has settled to 5 % of the distance from one, and finite differences carry 1e-11 / 1e-5.
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerated):
-    data = survey(two_groups(300, 2, apart=2.0))
+    data = dataset(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
     regularisation = Regularisation(data.floor)
     optimum = em(data, start, FAMILIES["VVV"], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
     settings = (data, start, FAMILIES["VVV"], regularisation, RemainingGain(0.1), False, lambda: False)
-    plain, *walks = native_walk(*settings), *(make(*settings[:5], accelerated, settings[6]) for make in (native_walk, slow_walk))
+    plain, *walks = native_loop(*settings), *(make(*settings[:5], accelerated, settings[6]) for make in (native_loop, python_loop))
     left = []
-    for walk in (plain, *walks):
-        assert walk.onward(1000, 0) is Event.LOOK
-        assert 0.5 < walk.slowest_rate() < 1.0
-        walk.onward(1, 1000)
-        left.append(optimum.trace[-1] - walk.objective)
+    for loop in (plain, *walks):
+        assert loop.iterate(1000, 0) is Event.CHECK
+        assert 0.5 < loop.slowest_rate() < 1.0
+        loop.iterate(1, 1000)
+        left.append(optimum.trace[-1] - loop.objective)
     if accelerated:
         assert left[1] == pytest.approx(left[2], rel=1e-2, abs=1e-9)
         assert left[1] < 0.1 * left[0]
@@ -265,14 +265,14 @@ def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerat
 @pytest.mark.parametrize("stopping", [RemainingGain(), SmallChange(1e-5), SmallGain(0.05)], ids=lambda rule: type(rule).__name__)
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_both_walks_end_for_the_same_reason(family, stopping, accelerated, monkeypatch, faithful):
-    data = survey(faithful)
+    data = dataset(faithful)
     start = KMeansStart()(data, 3, np.random.default_rng(2))
 
     def fit():
         return em(data, start, family, Regularisation(data.floor), stopping=stopping, max_iter=3000, accelerated=accelerated)
 
     ours = fit()
-    monkeypatch.setattr(em_module, "native_walk", lambda *_: None)
+    monkeypatch.setattr(em_module, "native_loop", lambda *_: None)
     theirs = fit()
     assert ours.stop is theirs.stop
     assert ours.n_iter == theirs.n_iter
@@ -281,7 +281,7 @@ def test_both_walks_end_for_the_same_reason(family, stopping, accelerated, monke
 
 
 def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(faithful):
-    data = survey(faithful)
+    data = dataset(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
     seen = []
     settings = (data, start, FAMILIES["VVV"], Regularisation(data.floor))
@@ -294,7 +294,7 @@ def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(fai
 
 
 def test_a_fit_goes_on_where_it_ended_with_the_same_bits(faithful):
-    data = survey(faithful)
+    data = dataset(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
     settings = (FAMILIES["VVE"], Regularisation(data.floor))
     whole = em(data, start, *settings, stopping=SmallChange(0.0), max_iter=30)
@@ -305,7 +305,7 @@ def test_a_fit_goes_on_where_it_ended_with_the_same_bits(faithful):
 
 def test_somebody_else_can_end_it():
     X = np.random.default_rng(0).standard_normal((4000, 4))
-    data = survey(X)
+    data = dataset(X)
     start = RandomResponsibilities()(data, 8, np.random.default_rng(0))
     called_off = threading.Event()
     threading.Timer(0.3, called_off.set).start()
@@ -329,10 +329,10 @@ def test_somebody_else_can_end_it():
     ids=["ridge", "ratio"],
 )
 def test_what_cpp_does_not_know_python_does(settings, faithful):
-    data = survey(faithful)
+    data = dataset(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    walk = native_walk(data, start, FAMILIES["VVV"], Regularisation(data.floor, **settings), RemainingGain(), False, lambda: False)
-    assert walk is None
+    loop = native_loop(data, start, FAMILIES["VVV"], Regularisation(data.floor, **settings), RemainingGain(), False, lambda: False)
+    assert loop is None
 
 
 def test_a_family_of_somebody_else_runs_on_its_own_m_step(faithful):
@@ -341,10 +341,10 @@ def test_a_family_of_somebody_else_runs_on_its_own_m_step(faithful):
             form = super().estimate(evidence, previous)
             return replace(form, values=form.values * 1.1)
 
-    data = survey(faithful)
+    data = dataset(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     settings = (Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
-    assert native_walk(data, start, Swollen(), *settings) is None
+    assert native_loop(data, start, Swollen(), *settings) is None
     fit = em(data, start, Swollen(), Regularisation(data.floor), max_iter=1, stopping=SmallChange(0.0))
     plain = em(data, start, FAMILIES["VVI"], Regularisation(data.floor), max_iter=0)
     assert fit.trace[0] < plain.trace[0]

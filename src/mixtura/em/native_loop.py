@@ -1,4 +1,4 @@
-"""The walk of EM in C++: the same steps as :mod:`mixtura.em.walk`, without Python between them.
+"""The walk of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
 
 It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor, pseudo-rows with
 independent columns and equal proportions, and a rule that says what it reads off the trace; for anything else there is none, and
@@ -16,10 +16,10 @@ from mixtura.backends import NativeBackend
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
-from mixtura.data.survey import Survey
-from mixtura.em.rate import random_direction
+from mixtura.data.dataset import Dataset
+from mixtura.em.convergence_rate import random_direction
 from mixtura.em.stopping import StoppingRule
-from mixtura.em.walk import PLAIN_KEPT, Event, Start, Stopped, Walk
+from mixtura.em.loop import PLAIN_KEPT, Event, Start, Stopped, Loop
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
@@ -30,15 +30,15 @@ from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 
 
-def native_walk(
-    survey: Survey,
+def native_loop(
+    dataset: Dataset,
     start: Start,
     family: Family,
     regularisation: Regularisation,
     stopping: StoppingRule,
     accelerated: bool,
     stopped: Stopped,
-) -> Walk | None:
+) -> Loop | None:
     """A walk in C++ after its first E-step; None where one of its parts has no form there.
 
     Raises
@@ -46,33 +46,33 @@ def native_walk(
     CollapseError
         When the start itself is singular and nothing keeps it from zero.
     """
-    walk = unbegun(survey, start.n_components, family, regularisation, stopping, accelerated)
-    if walk is None:
+    loop = empty_loop(dataset, start.n_components, family, regularisation, stopping, accelerated)
+    if loop is None:
         return None
     if isinstance(start, Moments):
-        collapsed = walk.begin_with_moments(*flat_moments(start.summarised(family.needs)))
+        collapsed = loop.begin_with_moments(*flat_moments(start.summarised(family.needs)))
     else:
         mixture = start.mixture if isinstance(start, FitResult) else start
         parts = flat_mixture(mixture, family)
         if parts is None:
             return None
         trace = list(start.trace) if isinstance(start, FitResult) else []
-        collapsed = walk.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
+        collapsed = loop.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
     if collapsed >= 0:
         raise CollapseError(int(collapsed))
-    return _NativeWalk(walk, family.needs, stopped)
+    return _NativeLoop(loop, family.needs, stopped)
 
 
-def unbegun(
-    survey: Survey, K: int, family: Family, regularisation: Regularisation, stopping: StoppingRule, accelerated: bool
+def empty_loop(
+    dataset: Dataset, K: int, family: Family, regularisation: Regularisation, stopping: StoppingRule, accelerated: bool
 ) -> Any | None:
     """A walk of the extension for K components that has no start yet; None where one of its parts has no form there."""
-    block = _one_block(survey, K, family, regularisation)
+    block = _one_block(dataset, K, family, regularisation)
     criterion = stopping.off_the_trace
     if block is None or criterion is None:
         return None
-    assert isinstance(survey.backend, NativeBackend)
-    return extension.Walk(
+    assert isinstance(dataset.backend, NativeBackend)
+    return extension.Loop(
         block.rows,
         block.weights,
         family.name,
@@ -80,10 +80,10 @@ def unbegun(
         regularisation.equal_weights,
         flat_prior(regularisation.prior),
         *criterion,
-        survey.scale,
+        dataset.scale,
         accelerated,
-        survey.backend.threads,
-        survey.backend.single,
+        dataset.backend.threads,
+        dataset.backend.single,
     )
 
 
@@ -110,11 +110,11 @@ def _has_native_prior(family: Family, prior: Prior | None) -> bool:
     return full and prior.shrinkage == 0 and prior.columns is not None and len(prior.columns) < MANY_COLUMNS
 
 
-def _one_block(survey: Survey, K: int, family: Family, regularisation: Regularisation) -> Block | None:
+def _one_block(dataset: Dataset, K: int, family: Family, regularisation: Regularisation) -> Block | None:
     """All rows in one piece, where the native backend and a native law are there for them."""
-    if not isinstance(survey.backend, NativeBackend) or not has_native_law(family, regularisation):
+    if not isinstance(dataset.backend, NativeBackend) or not has_native_law(family, regularisation):
         return None
-    blocks = list(islice(survey.source_for(K).blocks(), 2))
+    blocks = list(islice(dataset.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
 
 
@@ -157,11 +157,11 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
     return Mixture(weights, means, covariance)
 
 
-class _NativeWalk:
-    """The walk in C++; see :class:`mixtura.em.walk.Walk`."""
+class _NativeLoop:
+    """The walk in C++; see :class:`mixtura.em.loop.Loop`."""
 
-    def __init__(self, walk: Any, kind: Scatter, stopped: Stopped) -> None:
-        self._walk, self._kind, self._stopped = walk, kind, stopped
+    def __init__(self, loop: Any, kind: Scatter, stopped: Stopped) -> None:
+        self._walk, self._kind, self._stopped = loop, kind, stopped
         self._mixture: Mixture | None = None
 
     @property
@@ -214,15 +214,15 @@ class _NativeWalk:
         log_likelihood, entropy, certainty, total = self._walk.sums()
         return log_likelihood, entropy, certainty, total
 
-    def onward(self, most: int, next_look: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> Event:
         if self._stopped():
             raise KeyboardInterrupt
         self._mixture = None
-        return Event(self._walk.onward(most, next_look, self._stopped))
+        return Event(self._walk.iterate(most, next_check, self._stopped))
 
-    def follow(self, rule: StoppingRule) -> None:
+    def set_rule(self, rule: StoppingRule) -> None:
         assert rule.off_the_trace is not None
-        self._walk.aim_at(rule.off_the_trace[1])
+        self._walk.set_tolerance(rule.off_the_trace[1])
 
     def slowest_rate(self) -> float:
-        return float(self._walk.slowest_rate(random_direction(self._walk.chart_size), self._stopped))
+        return float(self._walk.slowest_rate(random_direction(self._walk.vector_size), self._stopped))
