@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, TRUTH, read_data, read_truth, dataset
+from conftest import ALL_FAMILIES, TRUTH, dataset, read_data, read_truth
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES, family_named

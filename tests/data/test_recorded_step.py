@@ -7,8 +7,8 @@ import pytest
 from sklearn.datasets import load_iris
 
 from conftest import dataset
-from mixtura.data.recorded_step import recorded_step, robust_variance
 from mixtura.data.dataset import RESOLVED
+from mixtura.data.recorded_step import recorded_step, robust_variance
 
 
 @pytest.fixture(scope="module")

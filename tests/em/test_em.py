@@ -11,10 +11,10 @@ import pytest
 
 from conftest import ALL_BACKENDS, dataset, two_groups
 from mixtura.base.extension import extension
-from mixtura.em.em import em
 from mixtura.em.convergence_rate import slowest_rate
-from mixtura.em.stopping import Check, RemainingGain, SmallChange, remaining_gain
+from mixtura.em.em import em
 from mixtura.em.loop import Steps
+from mixtura.em.stopping import Check, RemainingGain, SmallChange, remaining_gain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
 from mixtura.model.criteria import bic, icl, icl_entropy
@@ -57,7 +57,9 @@ def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwis
     fit = run(X, start, FAMILIES[name], seed, K, max_iter=20_000)
     assert fit.converged or fit.stop in (StopReason.MAX_ITER, StopReason.SADDLE)
     if fit.converged:
-        further = em(dataset(X), fit, FAMILIES[name], Regularisation(dataset(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000)
+        further = em(
+            dataset(X), fit, FAMILIES[name], Regularisation(dataset(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000
+        )
         assert further.log_likelihood - fit.log_likelihood < 0.01
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from conftest import dataset, two_groups
 from mixtura.base.errors import CollapseError
-from mixtura.em.em import em
-from mixtura.em.moment_vectors import WhitenedMoments
 from mixtura.em.convergence_rate import DEVIATION, slowest_rate
-from mixtura.em.stopping import RemainingGain
+from mixtura.em.em import em
 from mixtura.em.loop import Steps
+from mixtura.em.moment_vectors import WhitenedMoments
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart
 from mixtura.model.mixture import Mixture

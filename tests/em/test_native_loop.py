@@ -13,9 +13,9 @@ from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
 from mixtura.em import em as em_module
 from mixtura.em.em import em
+from mixtura.em.loop import Event, python_loop
 from mixtura.em.native_loop import flat_mixture, flat_moments, flat_prior, mixture_from, native_loop
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
-from mixtura.em.loop import Event, python_loop
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities

@@ -7,8 +7,8 @@ import pytest
 
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
-from mixtura.em.squarem import Squarem
 from mixtura.em.em import em
+from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart, RandomRows
@@ -40,7 +40,15 @@ def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     data = dataset(X)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [
-        em(data, start, family, Regularisation(data.floor), stopping=RemainingGain(1e-6), max_iter=20_000, accelerated=extrapolations)
+        em(
+            data,
+            start,
+            family,
+            Regularisation(data.floor),
+            stopping=RemainingGain(1e-6),
+            max_iter=20_000,
+            accelerated=extrapolations,
+        )
         for extrapolations in (False, True)
     ]
     assert fits[0].converged
@@ -54,7 +62,8 @@ def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
     rng = np.random.default_rng(2)
     X = np.concatenate([rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])])
     plain, fast = (
-        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=extrapolations) for extrapolations in (False, True)
+        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=extrapolations)
+        for extrapolations in (False, True)
     )
     assert fast.log_likelihood > plain.log_likelihood - 2e-6
     assert fast.n_iter < plain.n_iter / 2

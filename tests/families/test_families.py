@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, read_truth, dataset, two_groups
+from conftest import ALL_FAMILIES, dataset, read_truth, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from conftest import ALL_FAMILIES, read_data, read_truth, dataset, two_groups
+from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture, InferenceError
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import ALL_FAMILIES, read_data, read_truth, dataset, two_groups
+from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import ConjugatePrior, GaussianMixture, InferenceError
 from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em

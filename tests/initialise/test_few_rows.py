@@ -10,7 +10,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.mixture import GaussianMixture as ScikitLearn
 
 import mixtura.inputs.validation as door
-from conftest import read_data, dataset
+from conftest import dataset, read_data
 from mixtura import GaussianMixture
 from mixtura.base.errors import DataWarning
 from mixtura.em.em import em

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mixtura
-from conftest import ALL_BACKENDS, read_data, read_truth, dataset, two_groups
+from conftest import ALL_BACKENDS, dataset, read_data, read_truth, two_groups
 from mixtura.base.errors import DataError
 from mixtura.data.micro_clusters import micro_clusters
 from mixtura.data.transforms import MCLUST_NAMES, transformed

@@ -17,8 +17,8 @@ from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified, certify, squared_gradient
 from mixtura.em.coordinates import chart_around
 from mixtura.em.em import em
-from mixtura.em.stopping import RemainingGain
 from mixtura.em.loop import Steps
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.initialise.initialisers import RandomRows

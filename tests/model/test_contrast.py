@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mixtura.model.discriminating_columns import contrasts, differences, separations, telling_columns
 from mixtura.model.covariance import Dense, Spherical
+from mixtura.model.discriminating_columns import contrasts, differences, separations, telling_columns
 from mixtura.model.mixture import Mixture
 
 

@@ -8,7 +8,7 @@ from math import isnan, log
 import numpy as np
 import pytest
 
-from conftest import TRUTH, read_data, read_truth, dataset, two_groups
+from conftest import TRUTH, dataset, read_data, read_truth, two_groups
 from mixtura.model.covariance import Dense
 from mixtura.model.criteria import (
     ALL_CRITERIA,

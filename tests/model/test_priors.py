@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conftest import read_data, read_truth, dataset, two_groups
+from conftest import dataset, read_data, read_truth, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
 from mixtura.base.errors import DataError, DataWarning
 from mixtura.em.em import em

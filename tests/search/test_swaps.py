@@ -11,9 +11,9 @@ from conftest import dataset
 from mixtura import GaussianMixture
 from mixtura.families import FAMILIES
 from mixtura.model.regularisation import Regularisation
-from mixtura.search.swaps import Change, Exchange, Trial, exchange, rows_enough, swaps
 from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Responsibilities
 from mixtura.search.split_merge import View
+from mixtura.search.swaps import Change, Exchange, Trial, exchange, rows_enough, swaps
 
 K, D = 10, 16
 CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np.eye(D)[K - 1]])

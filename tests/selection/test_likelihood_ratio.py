@@ -7,7 +7,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from conftest import read_data, read_truth, dataset, two_groups
+from conftest import dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture
 from mixtura.families import FAMILIES
 from mixtura.inference import resamples

@@ -26,11 +26,11 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import Dataset
+from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.coordinates import frames_of
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.convergence_rate import slowest_rate
-from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.em.loop import Steps
+from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from mixtura.data.dataset import Dataset
 from mixtura.em.effective_parameters import soundness_of
+from mixtura.em.loop import Event, Loop, Start, Stopped, python_loop
 from mixtura.em.native_loop import native_loop
 from mixtura.em.stopping import Check, RelativeGain, RemainingGain, StoppingRule, remaining_gain, rounding
-from mixtura.em.loop import Event, Start, Stopped, Loop, python_loop
 from mixtura.model.copies import copies_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
@@ -217,7 +217,9 @@ def _no_answer(fit: FitResult, dataset: Dataset) -> StopReason | None:
     return StopReason.COPIES if copies_of(fit.mixture) else None
 
 
-def _result(loop: Loop, dataset: Dataset, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool) -> FitResult:
+def _result(
+    loop: Loop, dataset: Dataset, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool
+) -> FitResult:
     """Everything that is known about the last mixture."""
     mixture, moments = loop.mixture, loop.moments
     log_likelihood, entropy, certainty, total = loop.sums

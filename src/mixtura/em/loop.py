@@ -18,8 +18,8 @@ from typing import Protocol, TypeAlias
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import Dataset
-from mixtura.em.squarem import Squarem
 from mixtura.em.convergence_rate import slowest_rate
+from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import StoppingRule, rounding
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
@@ -213,7 +213,9 @@ class _Path:
     def may_extrapolate(self, stopping: StoppingRule) -> bool:
         """Whether two plain steps lie behind, and it is not time to see whether EM is at its end."""
         return (
-            len(self.steps) == 3 and len(self.trace) > PLAIN_BEFORE_EXTRAPOLATION and (self.unfinished or not stopping.nearly_satisfied(self.plain))
+            len(self.steps) == 3
+            and len(self.trace) > PLAIN_BEFORE_EXTRAPOLATION
+            and (self.unfinished or not stopping.nearly_satisfied(self.plain))
         )
 
     def stepped(self, mixture: Mixture, moments: Moments, objective: float) -> None:
@@ -324,7 +326,11 @@ class _PythonLoop:
             self.path.extrapolated(self.steps.evaluated(self.path.ahead, self.path.mixture))
             self.n_iter += 1
             return True
-        extrapolate = self.squarem.extrapolate(self.path.steps) if self.squarem is not None and self.path.may_extrapolate(self.stopping) else None
+        extrapolate = (
+            self.squarem.extrapolate(self.path.steps)
+            if self.squarem is not None and self.path.may_extrapolate(self.stopping)
+            else None
+        )
         if self.squarem is None or extrapolate is None:
             return False
         self.squarem.adapt(self.path.extrapolated(self.steps.evaluated(extrapolate, self.path.mixture)))

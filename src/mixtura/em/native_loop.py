@@ -18,8 +18,8 @@ from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
 from mixtura.em.convergence_rate import random_direction
+from mixtura.em.loop import PLAIN_KEPT, Event, Loop, Start, Stopped
 from mixtura.em.stopping import StoppingRule
-from mixtura.em.loop import PLAIN_KEPT, Event, Start, Stopped, Loop
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture

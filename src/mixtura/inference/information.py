@@ -29,7 +29,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
 from mixtura.data.dataset import Dataset
-from mixtura.em.coordinates import Coordinates, ComponentCoordinates, coordinates_around
+from mixtura.em.coordinates import ComponentCoordinates, Coordinates, coordinates_around
 from mixtura.inference.uncertainty import (
     FARTHEST,
     MembershipIntervals,
@@ -127,7 +127,9 @@ def information(
             sums.observe(part, tilted)
     gradient, curvature, complete = sums.of_the_complete_data()
     observed = tuple(c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True))
-    return Information(coordinates, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, dataset.source.n_rows)
+    return Information(
+        coordinates, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, dataset.source.n_rows
+    )
 
 
 def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:

@@ -82,7 +82,9 @@ def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     """
     weights = weights_of(dataset)
     if weights is None:
-        counts = rng.multinomial(dataset.source.n_rows, np.full(dataset.source.n_rows, 1.0 / dataset.source.n_rows)).astype(np.float64)
+        counts = rng.multinomial(dataset.source.n_rows, np.full(dataset.source.n_rows, 1.0 / dataset.source.n_rows)).astype(
+            np.float64
+        )
     else:
         total = weights.sum()
         draws = int(total) if are_counts(weights) else len(weights)

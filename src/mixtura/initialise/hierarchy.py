@@ -34,7 +34,7 @@ from mixtura.base.extension import extension
 from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.micro_clusters import micro_clusters
-from mixtura.data.transforms import transformed, transform_named
+from mixtura.data.transforms import transform_named, transformed
 
 CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
 

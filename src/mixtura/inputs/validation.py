@@ -483,7 +483,9 @@ def _without_spread(dataset: Dataset, family: Family, names: Sequence[str] | Non
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
     if form == d + 1 and d > 1 and dataset.source.n_rows > d:
-        cause: str | None = dataset.once(("combination", () if names is None else tuple(names)), lambda: _combination(dataset, names))
+        cause: str | None = dataset.once(
+            ("combination", () if names is None else tuple(names)), lambda: _combination(dataset, names)
+        )
         return cause
     return None
 

@@ -24,8 +24,8 @@ from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
 from mixtura.inputs.validation import Constraints, regularisation_for
-from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family

@@ -21,10 +21,10 @@ from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 from mixtura.model.start_report import Run
-from mixtura.search.swaps import Exchange, exchange
 from mixtura.search.multistart import noted, successive_halving
-from mixtura.search.runs import SHORT, Effort, Task, Plan, Runs
+from mixtura.search.runs import SHORT, Effort, Plan, Runs, Task
 from mixtura.search.split_merge import Proposal, View, removals
+from mixtura.search.swaps import Exchange, exchange
 
 MOST_ROUNDS = 6
 NEAR = 5.0

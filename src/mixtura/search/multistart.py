@@ -29,7 +29,7 @@ from mixtura.initialise.initialisers import (
 )
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.model.start_report import Run, StartReport
-from mixtura.search.runs import SAME_OPTIMUM, SHORT, Task, Runs
+from mixtura.search.runs import SAME_OPTIMUM, SHORT, Runs, Task
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
     KMeansStart("standardised"),
@@ -168,7 +168,9 @@ class Halving:
         return [fit for i, fit in enumerate(self.fits) if self.leaders[i] == i and isinstance(fit, FitResult)]
 
 
-def successive_halving(runs: Runs, starts: Sequence[Start], level: float, told: bool = True, known: Halving | None = None) -> Halving:
+def successive_halving(
+    runs: Runs, starts: Sequence[Start], level: float, told: bool = True, known: Halving | None = None
+) -> Halving:
     """All starts run shortly, and then in rounds of growing length as long as they may reach the best score.
 
     A score is never above the likelihood, so a run whose likelihood cannot reach ``level`` is dropped. Each end raises the level

@@ -18,7 +18,7 @@ from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
-from mixtura.search.components import Part, mean_covariance, components_of, blocks_of
+from mixtura.search.components import Part, blocks_of, components_of, mean_covariance
 
 LEAST_OTHERS = 1e-16
 """What the others are taken to describe of a row that belongs to one component but for rounding."""

@@ -16,8 +16,8 @@ from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
-from mixtura.search.multistart import LOCAL_SEARCH, Named, Halving, agree, best_of, noted, successive_halving
-from mixtura.search.runs import SHORT, Task, Plan, Runs
+from mixtura.search.multistart import LOCAL_SEARCH, Halving, Named, agree, best_of, noted, successive_halving
+from mixtura.search.runs import SHORT, Plan, Runs, Task
 
 
 def search(

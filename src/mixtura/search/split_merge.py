@@ -27,7 +27,7 @@ from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
-from mixtura.search.components import Part, moments_of_components, component_of, components_of, blocks_of
+from mixtura.search.components import Part, blocks_of, component_of, components_of, moments_of_components
 from mixtura.search.responsibilities import LEAST_OTHERS
 
 CUTS = (0.0, -0.8, 0.8)

@@ -29,12 +29,12 @@ from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, Iteration, SearchResult, StopReason
 from mixtura.model.start_report import StartReport
-from mixtura.search.swaps import rows_enough
+from mixtura.search.components import blocks_of
 from mixtura.search.local_search import are_many
 from mixtura.search.multistart import Named, named_starts, start_report, starts_in_turn, workers_for
-from mixtura.search.components import blocks_of
 from mixtura.search.runs import Plan
 from mixtura.search.search import search
+from mixtura.search.swaps import rows_enough
 
 FEWEST_ROWS = 2_500
 RARE = 1e-3
@@ -242,7 +242,9 @@ class _Ladder:
 
     def begun(self) -> Sequence[Named]:
         """Where the search for many components begins, after a few iterations on few rows."""
-        plan = replace(self.sampled(self.initialisation.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN))
+        plan = replace(
+            self.sampled(self.initialisation.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN)
+        )
         begun = self.searched(self.initialisation.rows, self.initialisation.starts, plan).best
         self.best = begun.mixture
         return [(self.initialisation.starts[0][0], begun.mixture)] if begun.is_answer else self.initialisation.starts

@@ -35,7 +35,7 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, StopReason
-from mixtura.search.components import Part, joined, moments_of_components, component_of, components_of
+from mixtura.search.components import Part, component_of, components_of, joined, moments_of_components
 from mixtura.search.responsibilities import Responsibilities
 
 ROWS_PER_PARAMETER = 14

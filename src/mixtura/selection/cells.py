@@ -127,7 +127,9 @@ class Cells:
         """The same on a sample of the rows."""
         return replace(self, dataset=rows)
 
-    def fit(self, family: Family, K: int, begin: Callable[[], Initialisation], plan: Plan, stage: Stage = Stage.SEARCHED) -> Candidate:
+    def fit(
+        self, family: Family, K: int, begin: Callable[[], Initialisation], plan: Plan, stage: Stage = Stage.SEARCHED
+    ) -> Candidate:
         """One cell; an interrupted one is kept, and asks the others to stop."""
         dataset, grid = self.dataset, self.grid
         try:
