@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from frame.page import Page, Table, dots, parser
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -68,10 +69,8 @@ def timed(dataset: Dataset, start: Moments, family: str, accelerated: bool) -> t
     """A fit to the end of double precision, and its seconds."""
     begin = time.perf_counter()
     fit = em(
-        dataset,
+        Problem(dataset, FAMILIES[family], Regularisation(dataset.floor)),
         start,
-        FAMILIES[family],
-        Regularisation(dataset.floor),
         stopping=SmallChange(0.0),
         max_iter=MOST,
         accelerated=accelerated,

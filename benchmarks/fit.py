@@ -39,6 +39,7 @@ from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import Dense
@@ -93,7 +94,9 @@ def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     K, d = means.shape
     dataset = Dataset(ArraySource(X), backend_named("auto", threads))
     start = Mixture(np.full(K, 1 / K), means, Dense(np.repeat(np.eye(d)[None], K, axis=0), K))
-    return em(dataset, start, FAMILIES["VVV"], Regularisation(dataset.floor), max_iter=2000, accelerated=True).log_likelihood
+    return em(
+        Problem(dataset, FAMILIES["VVV"], Regularisation(dataset.floor)), start, max_iter=2000, accelerated=True
+    ).log_likelihood
 
 
 def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -30,6 +30,7 @@ from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -75,7 +76,7 @@ def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
     dataset = Dataset(ArraySource(X), backend_named("native", threads))
     start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
     family, regularisation = FAMILIES["VVV"], Regularisation(dataset.floor)
-    return em(dataset, start, family, regularisation, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
+    return em(Problem(dataset, family, regularisation), start, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
 
 
 def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:

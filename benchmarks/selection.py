@@ -33,6 +33,7 @@ from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixtureSelector
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import family_named
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
@@ -162,7 +163,7 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         family = family_named(model)
         mixture = Mixture(weights, means, in_form(family.needs, family.shares_all, covariances.reshape(K, d, d)))
         moments = dataset.backend.moments(dataset.source, mixture, family.needs)
-        if soundness_of(dataset, mixture, moments, family, Regularisation(dataset.floor)).is_sound:
+        if soundness_of(Problem(dataset, family, Regularisation(dataset.floor)), mixture, moments).is_sound:
             return seconds, -float(value), f"{model} {K}"
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are spurious"
 

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -57,11 +58,11 @@ def row(page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str,
     left, iterations, outcomes = [], [], dict[str, int]()
     for seed in range(starts):
         start = kinds[seed % len(kinds)](dataset, K, np.random.default_rng(seed))
-        fit = em(dataset, start, FAMILIES[family], regularisation, max_iter=20_000)
+        fit = em(Problem(dataset, FAMILIES[family], regularisation), start, max_iter=20_000)
         outcomes[fit.stop.name] = outcomes.get(fit.stop.name, 0) + 1
         iterations.append(fit.n_iter)
         if fit.converged:
-            further = em(dataset, fit, FAMILIES[family], regularisation, stopping=RemainingGain(1e-7), max_iter=40_000)
+            further = em(Problem(dataset, FAMILIES[family], regularisation), fit, stopping=RemainingGain(1e-7), max_iter=40_000)
             left.append(further.trace[-1] - fit.trace[-1])
     worst = max(left, default=float("nan"))
     ends = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())

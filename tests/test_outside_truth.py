@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import ALL_FAMILIES, TRUTH, dataset, read_data, read_truth
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES, family_named
@@ -35,7 +36,7 @@ def family_of(model: str):
 
 def fit(X, start, model, K, weights=None, **keywords):
     data = dataset(X, weights)
-    return em(data, start(data, K, np.random.default_rng(0)), family_of(model), Regularisation(plain(data)), **keywords)
+    return em(Problem(data, family_of(model), Regularisation(plain(data))), start(data, K, np.random.default_rng(0)), **keywords)
 
 
 def relative(ours, theirs) -> float:
@@ -59,7 +60,9 @@ def continues_above(X, case) -> None:
     K = case["G"]
     theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(np.array(case["cov"], dtype=float), K))
     data = dataset(X)
-    on = em(data, theirs, family_of(case["model"]), Regularisation(plain(data)), stopping=RemainingGain(1e-9), max_iter=40_000)
+    on = em(
+        Problem(data, family_of(case["model"]), Regularisation(plain(data))), theirs, stopping=RemainingGain(1e-9), max_iter=40_000
+    )
     assert on.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
 
 

@@ -24,13 +24,13 @@ from sklearn.metrics import adjusted_rand_score
 from frame.sets import DataSet, data_set
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import public_covariances, stored_covariances
-from mixtura.inputs.validation import Constraints, regularisation_for
+from mixtura.inputs.validation import Constraints, problem_of
 from mixtura.model.mixture import Mixture
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 from mixtura.search.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
@@ -111,18 +111,16 @@ class Bench:
     def polished(self, start: Mixture | FitResult, family: str, left: float = POLISHED) -> FitResult:
         """EM from there until so much is left to gain; CollapseError where the start is singular."""
         return em(
-            self.dataset,
+            self.problem(family, start.n_components),
             start,
-            family_named(family),
-            self.regularisation(family, start.n_components),
             stopping=RemainingGain(left),
             max_iter=LONGEST_POLISH,
             accelerated=True,
         )
 
-    def regularisation(self, family: str, K: int) -> Regularisation:
-        """What a default fit of ours respects."""
-        return regularisation_for(family_named(family), self.dataset, K, Constraints())
+    def problem(self, family: str, K: int) -> Problem:
+        """What a default fit of ours is of."""
+        return problem_of(self.dataset, family_named(family), K, Constraints())
 
     def settled(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
         """Polished as long as it can still be at the best known optimum: nobody waits for the last digits of another one."""

@@ -18,6 +18,7 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 from frame.clock import SHORT, Iterations
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -73,7 +74,9 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
     regularisation = Regularisation(dataset.floor)
 
     def run(iterations: int) -> Outcome:
-        fit = em(dataset, start, FAMILIES[family], regularisation, stopping=SmallChange(0.0), max_iter=iterations, judge=False)
+        fit = em(
+            Problem(dataset, FAMILIES[family], regularisation), start, stopping=SmallChange(0.0), max_iter=iterations, judge=False
+        )
         return Outcome(fit.n_iter, lambda: fit.mixture)
 
     return run

@@ -17,7 +17,6 @@ from frame.contenders import THEIR_WORD
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
 from mixtura.em.stopping import RemainingGain
-from mixtura.families import family_named
 from mixtura.inference.parametrisation import stored_covariances
 from mixtura.model.mixture import Mixture
 from mixtura.search.multistart import usual_starts
@@ -117,7 +116,7 @@ def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
 
         def run(seed: np.random.SeedSequence) -> Mixture:
             begin = initialisation(usual_starts(MANY_STARTS), dataset, K, seed)
-            return search_from(begin, dataset, family_named(family), own.regularisation(family, K), plan).best.mixture
+            return search_from(begin, own.problem(family, K).with_data(dataset), plan).best.mixture
 
         yield f"search with ten times the effort, seed {seed}", partial(run, np.random.SeedSequence(seed))
 

@@ -13,6 +13,7 @@ from mixtura.backends import NativeBackend, ReferenceBackend, build_info
 from mixtura.backends.native import ROWS_WORTH_A_THREAD
 from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
@@ -143,7 +144,7 @@ def test_a_fit_that_leaves_work_out_is_the_dense_fit_with_a_rare_component_too()
     fits = []
     for backend in (ReferenceBackend(), NativeBackend(2)):
         data = Dataset(ArraySource(X, weights), backend)
-        fits.append(em(data, start, FAMILIES["VVV"], Regularisation(data.floor), stopping=SmallChange(0.0), max_iter=8))
+        fits.append(em(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), start, stopping=SmallChange(0.0), max_iter=8))
     dense, quick = fits
     assert dense.mixture.weights[-1] == pytest.approx(3.0 / (10.0 * n), rel=1e-3)
     assert quick.trace == pytest.approx(dense.trace, rel=1e-12)

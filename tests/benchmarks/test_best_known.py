@@ -11,7 +11,6 @@ from frame.sets import DRAWN, NAMES, OPEN, STRETCHED, data_set, overlap
 from mixtura import GaussianMixture
 from mixtura.base.extension import extension
 from mixtura.em.em import em
-from mixtura.families import family_named
 from mixtura.model.soundness import Soundness
 
 TABLE = BestKnown.read()
@@ -108,7 +107,7 @@ def test_an_entry_has_its_log_likelihood_and_its_score_and_is_an_answer(best):
     own, mixture = bench(best.name), best.mixture
     # fifteen digits of the parameters move the likelihood, which is flat there, by less than the polishing leaves
     assert mixture.log_density(own.data.rows).sum() == pytest.approx(best.log_likelihood, abs=1e-3)
-    there = em(own.dataset, mixture, family_named(best.family), own.regularisation(best.family, best.n_components), max_iter=0)
+    there = em(own.problem(best.family, best.n_components), mixture, max_iter=0)
     assert there.score == pytest.approx(best.score, abs=1e-3)
     assert there.is_answer
 

@@ -10,6 +10,7 @@ from conftest import ALL_BACKENDS, ALL_FAMILIES
 from mixtura.backends import backend_named
 from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import LARGEST_GAP, effective_parameters
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
@@ -35,14 +36,14 @@ def fitted(X, labels, family, weights=None, backend="auto", floor=None):
     regularisation = Regularisation(data.floor if floor is None else floor)
     rule = RemainingGain(1e-9 * data.row_weight)
     start = moments_of_labels(data, K, labels)
-    fit = em(data, start, FAMILIES[family], regularisation, stopping=rule, max_iter=4000)
+    fit = em(Problem(data, FAMILIES[family], regularisation), start, stopping=rule, max_iter=4000)
     moments = data.backend.moments(data.source, fit.mixture, FAMILIES[family].needs)
     return data, fit.mixture, moments, regularisation
 
 
 def effective(X, labels, family, **settings):
     data, mixture, moments, regularisation = fitted(X, labels, family, **settings)
-    return effective_parameters(data, mixture, moments, FAMILIES[family], regularisation)
+    return effective_parameters(Problem(data, FAMILIES[family], regularisation), mixture, moments)
 
 
 def own_part(family, sigma, S, S_new, axes):
@@ -110,7 +111,7 @@ def two_groups(seed, n=60, d=3):
 def test_they_agree_with_brute_force(family, backend):
     X, labels = two_groups(3)
     data, mixture, moments, regularisation = fitted(X, labels, family, backend=backend)
-    found = effective_parameters(data, mixture, moments, FAMILIES[family], regularisation)
+    found = effective_parameters(Problem(data, FAMILIES[family], regularisation), mixture, moments)
     # rows below TOUCHED, of EEV and VEV also the second order of rows of small leverage, and what EM left to gain
     assert found == pytest.approx(brute_force(X, mixture, family), rel=5e-3)
 
@@ -158,10 +159,9 @@ RECORDS = {
 
 def by_both(X, labels, family, **settings):
     """Effective parameters of one fit by the kernels and by NumPy."""
-    data, *fit = fitted(X, labels, family, **settings)
-    fit.insert(2, FAMILIES[family])
-    backends = (backend_named("native", 2), backend_named("reference", 1))
-    return (effective_parameters(Dataset(data.source, backend), *fit) for backend in backends)
+    data, mixture, moments, regularisation = fitted(X, labels, family, **settings)
+    rows = (Dataset(data.source, backend) for backend in (backend_named("native", 2), backend_named("reference", 1)))
+    return (effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments) for own in rows)
 
 
 @needs_kernels
@@ -200,19 +200,20 @@ def test_they_agree_with_a_prior_and_equal_weights():
     data, mixture, moments, free = fitted(X, labels, "VVV")
     prior = ConjugatePrior(0.5).worked_out("VVV", 2, data.mean, data.covariance, data.total)
     held = replace(free, prior=prior, equal_weights=True)
-    data, *fit = dataset(X), mixture, moments, FAMILIES["VVV"]
-    native = effective_parameters(data, *fit, held)
-    assert native == pytest.approx(effective_parameters(dataset(X, backend="reference"), *fit, held), rel=1e-10)
-    assert (native < effective_parameters(data, *fit, free)).all()
+    problem = Problem(dataset(X), FAMILIES["VVV"], held)
+    native = effective_parameters(problem, mixture, moments)
+    reference = effective_parameters(problem.with_data(dataset(X, backend="reference")), mixture, moments)
+    assert native == pytest.approx(reference, rel=1e-10)
+    assert (native < effective_parameters(replace(problem, regularisation=free), mixture, moments)).all()
 
 
 @needs_kernels
 @pytest.mark.parametrize("family", ["VVV", "VVE", "VEV"])
 def test_threads_change_no_bit(family):
     X, labels = two_groups(7, 50_000, 6)
-    data, *fit = fitted(X, labels, family)
-    fit.insert(2, FAMILIES[family])
-    one, three = (effective_parameters(Dataset(data.source, backend_named("native", n)), *fit) for n in (1, 3))
+    data, mixture, moments, regularisation = fitted(X, labels, family)
+    rows = (Dataset(data.source, backend_named("native", n)) for n in (1, 3))
+    one, three = (effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments) for own in rows)
     assert np.array_equal(one, three)
 
 
@@ -223,8 +224,8 @@ def test_a_row_out_of_reach_is_shared_evenly(backend):
     _, mixture, moments, regularisation = fitted(X, labels, "VVV")
     with np.errstate(over="ignore"):  # of what is known about the data
         data = dataset(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
-        p = effective_parameters(data, mixture, moments, FAMILIES["VVV"], regularisation)
-    near = effective_parameters(dataset(X, backend=backend), mixture, moments, FAMILIES["VVV"], regularisation)
+        p = effective_parameters(Problem(data, FAMILIES["VVV"], regularisation), mixture, moments)
+    near = effective_parameters(Problem(dataset(X, backend=backend), FAMILIES["VVV"], regularisation), mixture, moments)
     assert p - near == pytest.approx([LARGEST_GAP / 2] * 2)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from conftest import ALL_BACKENDS, dataset, two_groups
+from mixtura.backends import NativeBackend
 from mixtura.base.extension import extension
+from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.em import em
-from mixtura.em.loop import Steps
+from mixtura.em.loop import em_map
 from mixtura.em.stopping import Check, RemainingGain, SmallChange, remaining_gain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
@@ -30,7 +32,7 @@ def run(X, start, family=VVV, seed=0, K=2, **keywords):
     data = dataset(X)
     if not isinstance(start, Mixture):
         start = start(data, K, np.random.default_rng(seed))
-    return em(data, start, family, Regularisation(data.floor), **keywords)
+    return em(Problem(data, family, Regularisation(data.floor)), start, **keywords)
 
 
 def overlapping(n: int, apart: float, seed: int) -> np.ndarray:
@@ -47,7 +49,7 @@ SLOW = {
 }
 
 
-@pytest.mark.python
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SLOW)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(case, seed, faithful):
@@ -58,7 +60,10 @@ def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwis
     assert fit.converged or fit.stop in (StopReason.MAX_ITER, StopReason.SADDLE)
     if fit.converged:
         further = em(
-            dataset(X), fit, FAMILIES[name], Regularisation(dataset(X).floor), stopping=RemainingGain(1e-7), max_iter=60_000
+            Problem(dataset(X), FAMILIES[name], Regularisation(dataset(X).floor)),
+            fit,
+            stopping=RemainingGain(1e-7),
+            max_iter=60_000,
         )
         assert further.log_likelihood - fit.log_likelihood < 0.01
 
@@ -77,11 +82,11 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     data = dataset(X)
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    fits = [em(data, start, VVV, regularisation, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
+    fits = [em(Problem(data, VVV, regularisation), start, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
-    loop = Steps(data, VVV, regularisation)
-    before, now = loop.e_step(fits[0].mixture), loop.e_step(fits[1].mixture)
-    rate = slowest_rate(partial(loop.step, fits[1].mixture), before, now, fits[1].mixture).rate
+    problem = Problem(data, VVV, regularisation)
+    before, now = problem.e_step(fits[0].mixture), problem.e_step(fits[1].mixture)
+    rate = slowest_rate(partial(em_map, problem, fits[1].mixture), before, now, fits[1].mixture).rate
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 
 
@@ -116,7 +121,7 @@ def test_going_on_from_a_fit_is_the_same_as_not_having_stopped(faithful):
     once = run(faithful, KMeansStart(), K=3, max_iter=12, stopping=SmallChange(0.0))
     data = dataset(faithful)
     half = run(faithful, KMeansStart(), K=3, max_iter=5, stopping=SmallChange(0.0))
-    rest = em(data, half, VVV, Regularisation(data.floor), max_iter=7, stopping=SmallChange(0.0))
+    rest = em(Problem(data, VVV, Regularisation(data.floor)), half, max_iter=7, stopping=SmallChange(0.0))
     assert rest.trace == once.trace
 
 
@@ -138,7 +143,7 @@ def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), np.full((2, 1), 5.0)])
     data = dataset(X)
     start = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [5.0]]), run(X, KMeansStart(), K=2).mixture.covariance)
-    fit = em(data, start, VVV, Regularisation(np.zeros(1)))
+    fit = em(Problem(data, VVV, Regularisation(np.zeros(1))), start)
     assert fit.stop is StopReason.COLLAPSED
     assert np.isfinite(fit.log_likelihood)
 
@@ -151,7 +156,7 @@ def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
     reached = False
     for seed in range(3):
         start = RandomRows()(data, 17, np.random.default_rng(seed))
-        fit = em(data, start, family, Regularisation(data.floor), max_iter=200)
+        fit = em(Problem(data, family, Regularisation(data.floor)), start, max_iter=200)
         assert fit.stop is not StopReason.FELL
         assert (np.diff(fit.trace) >= 0).all()
         reached = reached or bool(Regularisation(data.floor).floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
@@ -179,15 +184,15 @@ def many_rows(n: int = 30_000) -> np.ndarray:
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated, dtype):
+def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(accelerated, dtype, monkeypatch):
     X = many_rows().astype(dtype)
     data = dataset(X)
     start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
     assert data.reduced is not None
-    settings = (start, VVV, Regularisation(data.floor))
-    reduced = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
-    data.__dict__["hurried"] = None
-    exact = em(data, *settings, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    problem = Problem(data, VVV, Regularisation(data.floor))
+    reduced = em(problem, start, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    monkeypatch.setattr(NativeBackend, "reduced", lambda *_: None)
+    exact = em(problem.with_data(dataset(X)), start, stopping=RemainingGain(1e-4), accelerated=accelerated)
     assert reduced.trace != exact.trace
     assert reduced.converged
     assert reduced.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
@@ -197,7 +202,7 @@ def test_a_hurried_fit_ends_where_float64_ends_and_reports_float64(accelerated, 
 
 
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
-def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
+def test_a_callback_of_a_fit_in_mixed_precision_counts_on_and_may_end_it():
     X = many_rows()
     data, numbers = dataset(X), []
 
@@ -210,13 +215,13 @@ def test_a_callback_of_a_hurried_fit_counts_on_and_may_end_it():
         return callback
 
     start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
-    whole = em(data, start, VVV, Regularisation(data.floor), callback=stop_at(-1))
+    whole = em(Problem(data, VVV, Regularisation(data.floor)), start, callback=stop_at(-1))
     assert numbers == list(range(1, whole.n_iter + 1))
-    cut = em(data, start, VVV, Regularisation(data.floor), callback=stop_at(2))
+    cut = em(Problem(data, VVV, Regularisation(data.floor)), start, callback=stop_at(2))
     assert cut.stop is StopReason.INTERRUPTED
     assert cut.n_iter == 2
     assert cut.log_likelihood == pytest.approx(float(cut.mixture.log_density(X).sum()), rel=1e-13)
-    spent = em(data, start, VVV, Regularisation(data.floor), max_iter=3)
+    spent = em(Problem(data, VVV, Regularisation(data.floor)), start, max_iter=3)
     assert spent.stop is StopReason.MAX_ITER
     assert spent.n_iter == 3
     assert spent.log_likelihood == pytest.approx(float(spent.mixture.log_density(X).sum()), rel=1e-13)
@@ -240,8 +245,10 @@ def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
     """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of log-likelihood were to come."""
     data = dataset(faithful if name == "VVV" else two_near_each_other())
     start, regularisation = kind(data, K, np.random.default_rng(seed)), Regularisation(data.floor)
-    fit = em(data, start, FAMILIES[name], regularisation, max_iter=20_000, accelerated=accelerated)
-    further = em(data, fit, FAMILIES[name], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
+    fit = em(Problem(data, FAMILIES[name], regularisation), start, max_iter=20_000, accelerated=accelerated)
+    further = em(
+        Problem(data, FAMILIES[name], regularisation), fit, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True
+    )
     assert fit.stop in (StopReason.CONVERGED, StopReason.SADDLE)  # plain EM stands still on the last one's saddle, and says so
     assert fit.stop is StopReason.SADDLE or further.trace[-1] - fit.trace[-1] < 0.01
 

@@ -7,9 +7,10 @@ import pytest
 
 from conftest import dataset, two_groups
 from mixtura.base.errors import CollapseError
+from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import DEVIATION, slowest_rate
 from mixtura.em.em import em
-from mixtura.em.loop import Steps
+from mixtura.em.loop import em_map
 from mixtura.em.moment_vectors import WhitenedMoments
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -24,26 +25,26 @@ def fitted(X, name, K=2):
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, K, np.random.default_rng(0))
     rule = RemainingGain(1e-10)
-    mixture = em(data, start, FAMILIES[name], regularisation, stopping=rule, max_iter=20_000, accelerated=True).mixture
-    return Steps(data, FAMILIES[name], regularisation), mixture
+    mixture = em(Problem(data, FAMILIES[name], regularisation), start, stopping=rule, max_iter=20_000, accelerated=True).mixture
+    return Problem(data, FAMILIES[name], regularisation), mixture
 
 
-def jacobian(steps: Steps, mixture: Mixture) -> np.ndarray:
+def jacobian(problem: Problem, mixture: Mixture) -> np.ndarray:
     """By central differences, column by column."""
-    frames = WhitenedMoments(steps.e_step(mixture), mixture)
+    frames = WhitenedMoments(problem.e_step(mixture), mixture)
     origin = frames.vector(frames.origin)
 
     def image(point):
-        return frames.vector(steps.step(mixture, frames.moments(point)))
+        return frames.vector(em_map(problem, mixture, frames.moments(point)))
 
     directions = DEVIATION * np.eye(len(origin))
     return np.column_stack([(image(origin + one) - image(origin - one)) / (2 * DEVIATION) for one in directions])
 
 
 def test_there_and_back(family):
-    steps, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
-    frames = WhitenedMoments(steps.e_step(mixture), mixture)
-    other = steps.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))  # about other points
+    problem, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
+    frames = WhitenedMoments(problem.e_step(mixture), mixture)
+    other = problem.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))  # about other points
     back = frames.moments(frames.vector(other))
     same = other.taken_about(back.about)
     for mine, theirs in zip((back.counts, back.first, back.second), (same.counts, same.first, same.second), strict=True):
@@ -52,22 +53,24 @@ def test_there_and_back(family):
 
 @pytest.mark.parametrize("name", ["EII", "VII", "EEI", "VVI", "EEE", "VVV"])
 def test_the_jacobian_of_em_is_symmetric_where_the_sums_are_no_finer_than_the_family(name):
-    steps, mixture = fitted(two_groups(200, 2, apart=2.0), name)
-    J = jacobian(steps, mixture)
+    problem, mixture = fitted(two_groups(200, 2, apart=2.0), name)
+    J = jacobian(problem, mixture)
     eigenvalues = np.linalg.eigvals(J)
     assert np.abs(eigenvalues.imag).max() < 1e-6  # central differences err by their deviation squared and by 1e-13 over it
     eigenvalues = eigenvalues.real
     assert eigenvalues.min() > -1e-6
     if name not in ("EII", "EEI"):  # these pool what is summed up component by component
         assert np.abs(J - J.T).max() < 1e-6
-    now = steps.e_step(mixture)
-    rate = slowest_rate(lambda moments: steps.step(mixture, moments), steps.e_step(fitted_short(steps, mixture)), now, mixture).rate
+    now = problem.e_step(mixture)
+    rate = slowest_rate(
+        lambda moments: em_map(problem, mixture, moments), problem.e_step(fitted_short(problem, mixture)), now, mixture
+    ).rate
     assert rate == pytest.approx(eigenvalues.max(), abs=0.05 * (1 - eigenvalues.max()))
 
 
-def fitted_short(steps: Steps, mixture: Mixture) -> Mixture:
+def fitted_short(problem: Problem, mixture: Mixture) -> Mixture:
     """A mixture near by."""
-    return steps.m_step(steps.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture)
+    return problem.m_step(problem.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture)
 
 
 def test_a_needle_is_no_saddle():
@@ -82,18 +85,18 @@ def test_a_needle_is_no_saddle():
     covariances = np.stack([np.cov(part.T, bias=True) for part in parts])
     form = type(fitted(X, "VVV", 1)[1].covariance)
     start = Mixture(np.array([300, 8]) / 308, np.stack([part.mean(axis=0) for part in parts]), form(covariances, 2))
-    fit = em(data, start, FAMILIES["VVV"], Regularisation(data.floor), accelerated=True)
+    fit = em(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), start, accelerated=True)
     assert fit.converged
     assert np.linalg.eigvalsh(fit.mixture.covariance.values[1]).min() < 1e-9
     assert jacobian_rate(fit, data) == pytest.approx(fit.rate, abs=0.05 * (1 - fit.rate))
 
 
 def jacobian_rate(fit, data) -> float:
-    return float(np.linalg.eigvals(jacobian(Steps(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)).real.max())
+    return float(np.linalg.eigvals(jacobian(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)).real.max())
 
 
 def test_a_negative_count_has_no_moments():
-    steps, mixture = fitted(two_groups(200, 2, apart=3.0), "VVV")
-    frames = WhitenedMoments(steps.e_step(mixture), mixture)
+    problem, mixture = fitted(two_groups(200, 2, apart=3.0), "VVV")
+    frames = WhitenedMoments(problem.e_step(mixture), mixture)
     with pytest.raises(CollapseError):
         frames.moments(-frames.vector(frames.origin))

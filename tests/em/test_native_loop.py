@@ -1,4 +1,4 @@
-"""The walk in C++ against the one in Python: M-steps, trajectories, certificates, and how both end."""
+"""The loop in C++ against the one in Python: M-steps, trajectories, certificates, and how both end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
+from mixtura.data.problem import Problem
 from mixtura.em import em as em_module
 from mixtura.em.em import em
 from mixtura.em.loop import Event, python_loop
@@ -176,7 +177,7 @@ def test_a_rotation_cycles_without_its_exceptional_shift():
     assert extension.largest_real_part(np.ascontiguousarray(cycle)) == pytest.approx(1.0, rel=1e-12)
 
 
-# ---- whole walks -------------------------------------------------------------------------------------------------------
+# ---- whole runs -------------------------------------------------------------------------------------------------------
 
 
 def groups(d: int) -> np.ndarray:
@@ -189,13 +190,13 @@ def groups(d: int) -> np.ndarray:
 @pytest.mark.parametrize("d", [1, 2, 4, 6])
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("kind", ["plain", "weighted", "float32"])
-def test_both_walks_take_the_same_way(family, d, accelerated, kind):
-    """The trace agrees to 1e-12 over 25 iterations; with leaps to 1e-10: a quotient of small differences sets their length."""
+def test_both_loops_take_the_same_steps(family, d, accelerated, kind):
+    """The trace agrees to 1e-12 over 25 iterations; with extrapolation to 1e-10: a quotient of small differences sets their length."""
     X = groups(d).astype(np.float32 if kind == "float32" else np.float64)
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(X)) if kind == "weighted" else None
     data = dataset(X, weights)
     start = KMeansStart()(data, 3, np.random.default_rng(1))
-    settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), accelerated, lambda: False)
+    settings = (Problem(data, family, Regularisation(data.floor)), start, SmallChange(0.0), accelerated, lambda: False)
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours is not None
     assert ours.iterate(25, 1000) is theirs.iterate(25, 1000)
@@ -205,10 +206,10 @@ def test_both_walks_take_the_same_way(family, d, accelerated, kind):
 
 
 @pytest.mark.parametrize("name", ["VEE", "EVE", "VVE", "EEV", "VEV", "VVV"])
-def test_both_walks_take_the_same_way_in_wide_data(name):
+def test_both_loops_take_the_same_steps_in_wide_data(name):
     data = dataset(groups(16))
     start = KMeansStart()(data, 3, np.random.default_rng(1))
-    settings = (data, start, FAMILIES[name], Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
+    settings = (Problem(data, FAMILIES[name], Regularisation(data.floor)), start, SmallChange(0.0), False, lambda: False)
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours.iterate(6, 1000) is theirs.iterate(6, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-11)
@@ -217,11 +218,11 @@ def test_both_walks_take_the_same_way_in_wide_data(name):
 
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("name", FULL)
-def test_both_walks_take_the_same_way_with_pseudo_rows(name, accelerated):
+def test_both_loops_take_the_same_steps_with_pseudo_rows(name, accelerated):
     data = dataset(groups(6)[::10])
     start = KMeansStart()(data, 3, np.random.default_rng(1))
     regularisation = Regularisation(data.floor, prior=pseudo_rows(9.0, data.scale))
-    settings = (data, start, FAMILIES[name], regularisation, SmallChange(0.0), accelerated, lambda: False)
+    settings = (Problem(data, FAMILIES[name], regularisation), start, SmallChange(0.0), accelerated, lambda: False)
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours.iterate(12, 1000) is theirs.iterate(12, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10)
@@ -229,28 +230,30 @@ def test_both_walks_take_the_same_way_with_pseudo_rows(name, accelerated):
         assert ours.slowest_rate() == pytest.approx(theirs.slowest_rate(), abs=1e-3)
 
 
-def test_both_walks_measure_the_same_rate(family):
+def test_both_loops_measure_the_same_rate(family):
     data = dataset(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
-    settings = (data, start, family, Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
-    walks = native_loop(*settings), python_loop(*settings)
-    for loop in walks:
+    settings = (Problem(data, family, Regularisation(data.floor)), start, SmallChange(0.0), False, lambda: False)
+    loops = native_loop(*settings), python_loop(*settings)
+    for loop in loops:
         loop.iterate(15, 1000)
-    ours, theirs = (loop.slowest_rate() for loop in walks)
+    ours, theirs = (loop.slowest_rate() for loop in loops)
     # Arnoldi ends when its estimate has settled to 5 % of the distance from one, and finite differences carry 1e-11 / 1e-5.
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
 @pytest.mark.parametrize("accelerated", [False, True])
-def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerated):
+def test_after_a_check_both_loops_extrapolate_in_the_directions_that_were_seen(accelerated):
     data = dataset(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
     regularisation = Regularisation(data.floor)
-    optimum = em(data, start, FAMILIES["VVV"], regularisation, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True)
-    settings = (data, start, FAMILIES["VVV"], regularisation, RemainingGain(0.1), False, lambda: False)
-    plain, *walks = native_loop(*settings), *(make(*settings[:5], accelerated, settings[6]) for make in (native_loop, python_loop))
+    optimum = em(
+        Problem(data, FAMILIES["VVV"], regularisation), start, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True
+    )
+    settings = (Problem(data, FAMILIES["VVV"], regularisation), start, RemainingGain(0.1), False, lambda: False)
+    plain, *loops = native_loop(*settings), *(make(*settings[:3], accelerated, settings[4]) for make in (native_loop, python_loop))
     left = []
-    for loop in (plain, *walks):
+    for loop in (plain, *loops):
         assert loop.iterate(1000, 0) is Event.CHECK
         assert 0.5 < loop.slowest_rate() < 1.0
         loop.iterate(1, 1000)
@@ -264,12 +267,14 @@ def test_after_a_look_both_walks_leap_in_the_directions_that_were_seen(accelerat
 
 @pytest.mark.parametrize("stopping", [RemainingGain(), SmallChange(1e-5), SmallGain(0.05)], ids=lambda rule: type(rule).__name__)
 @pytest.mark.parametrize("accelerated", [False, True])
-def test_both_walks_end_for_the_same_reason(family, stopping, accelerated, monkeypatch, faithful):
+def test_both_loops_end_for_the_same_reason(family, stopping, accelerated, monkeypatch, faithful):
     data = dataset(faithful)
     start = KMeansStart()(data, 3, np.random.default_rng(2))
 
     def fit():
-        return em(data, start, family, Regularisation(data.floor), stopping=stopping, max_iter=3000, accelerated=accelerated)
+        return em(
+            Problem(data, family, Regularisation(data.floor)), start, stopping=stopping, max_iter=3000, accelerated=accelerated
+        )
 
     ours = fit()
     monkeypatch.setattr(em_module, "native_loop", lambda *_: None)
@@ -284,7 +289,7 @@ def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(fai
     data = dataset(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
     seen = []
-    settings = (data, start, FAMILIES["VVV"], Regularisation(data.floor))
+    settings = (Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), start)
     watched = em(*settings, accelerated=True, callback=seen.append)
     alone = em(*settings, accelerated=True)
     assert watched.trace == alone.trace
@@ -296,10 +301,10 @@ def test_an_iteration_at_a_time_gives_the_same_bits_and_a_callback_sees_each(fai
 def test_a_fit_goes_on_where_it_ended_with_the_same_bits(faithful):
     data = dataset(faithful)
     start = RandomResponsibilities()(data, 3, np.random.default_rng(0))
-    settings = (FAMILIES["VVE"], Regularisation(data.floor))
-    whole = em(data, start, *settings, stopping=SmallChange(0.0), max_iter=30)
-    half = em(data, start, *settings, stopping=SmallChange(0.0), max_iter=12)
-    rest = em(data, half, *settings, stopping=SmallChange(0.0), max_iter=18)
+    problem = Problem(data, FAMILIES["VVE"], Regularisation(data.floor))
+    whole = em(problem, start, stopping=SmallChange(0.0), max_iter=30)
+    half = em(problem, start, stopping=SmallChange(0.0), max_iter=12)
+    rest = em(problem, half, stopping=SmallChange(0.0), max_iter=18)
     assert rest.trace == whole.trace
 
 
@@ -310,10 +315,8 @@ def test_somebody_else_can_end_it():
     called_off = threading.Event()
     threading.Timer(0.3, called_off.set).start()
     fit = em(
-        data,
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor)),
         start,
-        FAMILIES["VVV"],
-        Regularisation(data.floor),
         stopping=SmallGain(-1.0),
         max_iter=10**9,
         stopped=called_off.is_set,
@@ -331,7 +334,9 @@ def test_somebody_else_can_end_it():
 def test_what_cpp_does_not_know_python_does(settings, faithful):
     data = dataset(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    loop = native_loop(data, start, FAMILIES["VVV"], Regularisation(data.floor, **settings), RemainingGain(), False, lambda: False)
+    loop = native_loop(
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor, **settings)), start, RemainingGain(), False, lambda: False
+    )
     assert loop is None
 
 
@@ -343,8 +348,8 @@ def test_a_family_of_somebody_else_runs_on_its_own_m_step(faithful):
 
     data = dataset(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    settings = (Regularisation(data.floor), SmallChange(0.0), False, lambda: False)
-    assert native_loop(data, start, Swollen(), *settings) is None
-    fit = em(data, start, Swollen(), Regularisation(data.floor), max_iter=1, stopping=SmallChange(0.0))
-    plain = em(data, start, FAMILIES["VVI"], Regularisation(data.floor), max_iter=0)
+    problem = Problem(data, Swollen(), Regularisation(data.floor))
+    assert native_loop(problem, start, SmallChange(0.0), False, lambda: False) is None
+    fit = em(problem, start, max_iter=1, stopping=SmallChange(0.0))
+    plain = em(Problem(data, FAMILIES["VVI"], Regularisation(data.floor)), start, max_iter=0)
     assert fit.trace[0] < plain.trace[0]

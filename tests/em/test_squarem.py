@@ -7,6 +7,7 @@ import pytest
 
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import RemainingGain, SmallChange
@@ -19,7 +20,7 @@ from mixtura.model.regularisation import Regularisation
 def run(X, family, K, seed, **keywords):
     data = dataset(X)
     start = RandomRows()(data, K, np.random.default_rng(seed))
-    return em(data, start, family, Regularisation(data.floor), **keywords)
+    return em(Problem(data, family, Regularisation(data.floor)), start, **keywords)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -41,10 +42,8 @@ def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     fits = [
         em(
-            data,
+            Problem(data, family, Regularisation(data.floor)),
             start,
-            family,
-            Regularisation(data.floor),
             stopping=RemainingGain(1e-6),
             max_iter=20_000,
             accelerated=extrapolations,

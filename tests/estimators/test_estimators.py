@@ -20,6 +20,7 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 from conftest import two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DataError, DataWarning, DegenerateWarning
+from mixtura.data.problem import Problem
 from mixtura.model import criteria
 from mixtura.model.results import Stage
 
@@ -570,7 +571,7 @@ def test_an_interrupted_short_run_is_judged():
 
     data, family = dataset(X), FAMILIES["VVV"]
     moments = data.backend.moments(data.source, result.mixture, family.needs)
-    again = soundness_of(data, result.mixture, moments, family, Regularisation(data.floor))
+    again = soundness_of(Problem(data, family, Regularisation(data.floor)), result.mixture, moments)
     np.testing.assert_allclose(result.soundness.effective, again.effective, rtol=1e-6)
     assert [item.kind for item in result.findings] == [item.kind for item in again.findings]
 

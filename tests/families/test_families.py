@@ -7,6 +7,7 @@ import pytest
 
 from conftest import ALL_FAMILIES, dataset, read_truth, two_groups
 from mixtura.base.errors import CollapseError
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES, family_named
@@ -36,7 +37,7 @@ def fit(X, family, *, K=3, seed=0, weights=None, backend="auto", regularisation=
     data = dataset(X, weights, backend)
     start = FromLabels(labels) if labels is not None else RandomResponsibilities()
     moments = start(data, K, np.random.default_rng(seed))
-    return em(data, moments, family, regularisation or Regularisation(data.floor), **keywords)
+    return em(Problem(data, family, regularisation or Regularisation(data.floor)), moments, **keywords)
 
 
 def labels_for(X, K=3):
@@ -163,7 +164,7 @@ def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
 
 def test_the_answer_is_a_fixed_point(family, faithful):
     fitted = fit(faithful, family, labels=labels_for(faithful), stopping=RemainingGain(1e-9), max_iter=20000)
-    again = em(dataset(faithful), fitted.mixture, family, Regularisation(dataset(faithful).floor), max_iter=1)
+    again = em(Problem(dataset(faithful), family, Regularisation(dataset(faithful).floor)), fitted.mixture, max_iter=1)
     np.testing.assert_allclose(again.mixture.means, fitted.mixture.means, rtol=1e-5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,12 +11,14 @@ from scipy.special import logit
 
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture, InferenceError
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
+from mixtura.inference import resampling
 from mixtura.inference.information import errors_from_information
-from mixtura.inference.resampling import Refit, Replicate, _equal_rows, _Resample, errors_from_replicates
+from mixtura.inference.resamples import reweighted
+from mixtura.inference.resampling import Replicate, errors_from_replicates
 from mixtura.inference.uncertainty import Parameters
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.model.covariance import Dense
@@ -39,14 +41,14 @@ def polished(X, name, K, weights=None, labels=None):
     data = dataset(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    fit = em(data, start, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-9), max_iter=20_000)
+    fit = em(Problem(data, FAMILIES[name], Regularisation(data.floor)), start, stopping=RemainingGain(1e-9), max_iter=20_000)
     return data, fit.mixture
 
 
-def resampled(X, name, K, method, seed=0, weights=None, labels=None, refit=Refit, **keywords):
+def resampled(X, name, K, method, seed=0, weights=None, labels=None, **keywords):
     data, mixture = polished(X, name, K, weights, labels)
-    settings = refit(FAMILIES[name], Regularisation(data.floor))
-    return errors_from_replicates(data, mixture, settings, method, np.random.SeedSequence(seed), **keywords)
+    problem = Problem(data, FAMILIES[name], Regularisation(data.floor))
+    return errors_from_replicates(problem, mixture, method, np.random.SeedSequence(seed), **keywords)
 
 
 def truth_of(file: str, name: str):
@@ -82,9 +84,9 @@ def test_bootstrap_errors_are_mclusts_within_monte_carlo_error(file, name, metho
     X, mixture, theirs = truth_of(file, name)
     data = dataset(X)
     regularisation = Regularisation(data.floor)
-    fit = em(data, mixture, FAMILIES[name], regularisation, stopping=RemainingGain(1e-6)).mixture
+    fit = em(Problem(data, FAMILIES[name], regularisation), mixture, stopping=RemainingGain(1e-6)).mixture
     found = errors_from_replicates(
-        data, fit, Refit(FAMILIES[name], regularisation), method, np.random.SeedSequence(0), n_replicates=300
+        Problem(data, FAMILIES[name], regularisation), fit, method, np.random.SeedSequence(0), n_replicates=300
     )
     # The deviation of B normal numbers is known to 1 / sqrt(2 B): 4.1% for our 300, 2.2% for their 999, 4.7% together; five
     # such, as up to eight are compared and tails are heavier than normal. The 13 rows of precip's small component leave tails
@@ -116,7 +118,7 @@ def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
     refits = []
     for i in range(len(X)):
         without = dataset(np.delete(X, i, axis=0))
-        refits.append(em(without, mixture, FAMILIES[name], regularisation, stopping=LikeMclust(), judge=False).mixture)
+        refits.append(em(Problem(without, FAMILIES[name], regularisation), mixture, stopping=LikeMclust(), judge=False).mixture)
     n = len(X)
     replicates = Parameters.stacked([Parameters.of(refit, name) for refit in refits])
     errors = replicates.each(lambda values: np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0)))
@@ -129,8 +131,8 @@ def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rto
     """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too small."""
     X, mixture, theirs = truth_of(file, name)
     data = dataset(X)
-    settings = Refit(FAMILIES[name], Regularisation(data.floor))
-    found = errors_from_replicates(data, mixture, settings, "jackknife", np.random.SeedSequence(0))
+    problem = Problem(data, FAMILIES[name], Regularisation(data.floor))
+    found = errors_from_replicates(problem, mixture, "jackknife", np.random.SeedSequence(0))
     assert found.n_used == len(X)
     compare(found.standard_errors, theirs["jk"], rtol)
     assert (found.means > 0.995 * theirs["jk"].means).all()
@@ -181,9 +183,9 @@ def test_the_parametric_bootstrap_agrees_with_the_information(name):
     X = stretched(1000, 4)
     data, mixture = polished(X, name, 2)
     regularisation = Regularisation(data.floor)
-    curvature = errors_from_information(data, mixture, FAMILIES[name], regularisation)
+    curvature = errors_from_information(Problem(data, FAMILIES[name], regularisation), mixture)
     found = errors_from_replicates(
-        data, mixture, Refit(FAMILIES[name], regularisation), "parametric", np.random.SeedSequence(0), n_replicates=150
+        Problem(data, FAMILIES[name], regularisation), mixture, "parametric", np.random.SeedSequence(0), n_replicates=150
     )
     # A deviation from 150 numbers is known to 5.8%; four of these cover the largest of up to a dozen, and the 1/n of the limit.
     compare(found.standard_errors, curvature.standard_errors, 0.24)
@@ -196,7 +198,7 @@ def test_the_parametric_bootstrap_agrees_with_the_information(name):
 def test_the_same_seed_gives_the_same_bits_for_any_number_of_workers(method):
     X = two_groups(60, 2)
     one = resampled(X, "VVI", 2, method, n_replicates=12)
-    four = resampled(X, "VVI", 2, method, n_replicates=12, workers=4)
+    four = resampled(X, "VVI", 2, method, n_replicates=12, n_threads=4)
     for name in ("weights", "means", "covariances"):
         np.testing.assert_array_equal(getattr(one.replicates, name), getattr(four.replicates, name))
     other = resampled(X, "VVI", 2, method, seed=1, n_replicates=12)
@@ -215,16 +217,12 @@ def test_a_reweighted_source_is_the_repeated_rows():
     assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-13)
 
 
-def test_rows_that_a_resample_left_out_hold_no_component_up():
-    """Equal rows count once, and absent ones not at all."""
-    X = np.repeat(np.arange(6.0)[:, None], 3, axis=0)
-    original = dataset(X)
-    w = np.array([0, 2, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0], dtype=float)
-    resample = _Resample(Reweighted(original.source, w), original.backend, original, _equal_rows(original.source))
-    assert isinstance(resample, Dataset)
-    block = next(iter(resample.distinct.blocks()))
-    assert sorted(block.rows[block.weights > 0, 0]) == [0.0, 2.0, 4.0]
-    assert resample.floor is original.floor  # of the rows as they were recorded, however often each was drawn
+def test_a_resample_keeps_the_scale_and_the_floor_of_the_rows_as_they_were_recorded():
+    original = dataset(np.repeat(np.arange(6.0)[:, None], 3, axis=0))
+    resample = reweighted(original, np.arange(18.0))
+    assert resample.floor is original.floor
+    assert resample.scale is original.scale
+    assert resample.total == 153.0
     assert original.floor[0] == pytest.approx(1 / 12)
 
 
@@ -240,19 +238,18 @@ def test_weights_that_add_up_to_no_row_are_refused():
 # ---- refits --------------------------------------------------------------------------------------------------------
 
 
-class Shuffled(Refit):
-    """Gives every other mixture back in another order."""
-
-    def __call__(self, *arguments):
-        fit = super().__call__(*arguments)
-        shuffled = type(fit)(**{**fit.__dict__, "mixture": fit.mixture.select(np.array([2, 0, 1]))})
-        return shuffled if isinstance(arguments[0].source, Reweighted) else fit
-
-
-def test_components_are_brought_back_into_the_fits_order():
+def test_components_are_brought_back_into_the_fits_order(monkeypatch):
     X = np.concatenate([two_groups(200, 1, apart=20), np.full((100, 1), 60.0) + two_groups(100, 1, apart=0)])
-    plain = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100))
-    mixed = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), refit=Shuffled)
+    plain = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1)
+
+    def shuffled(problem, *arguments, **keywords):
+        """Every other mixture in another order."""
+        fit = em(problem, *arguments, **keywords)
+        is_replicate = isinstance(problem.dataset.source, Reweighted)
+        return replace(fit, mixture=fit.mixture.select(np.array([2, 0, 1]))) if is_replicate else fit
+
+    monkeypatch.setattr(resampling, "em", shuffled)
+    mixed = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1)
     assert (plain.n_relabelled, mixed.n_relabelled) == (0, 20)
     np.testing.assert_array_equal(plain.replicates.means, mixed.replicates.means)
 
@@ -283,7 +280,7 @@ def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
             if len(seen) > 8:
                 raise KeyboardInterrupt
 
-    found = resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, workers=workers, on_replicate=interrupt)
+    found = resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, n_threads=workers, on_replicate=interrupt)
     assert 2 <= found.n_used < 500
     assert found.notes[0].startswith("Interrupted")
 
@@ -291,7 +288,7 @@ def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, workers=workers, on_replicate=at_once)
+        resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, n_threads=workers, on_replicate=at_once)
 
 
 # ---- what comes out ------------------------------------------------------------------------------------------------
@@ -319,7 +316,7 @@ def test_membership_intervals_from_replicates_are_near_those_from_the_informatio
     data, mixture = polished(X, name, 2)
     regularisation = Regularisation(data.floor)
     rows = X[[0, 100, 300]] * 0.5 + X.mean(axis=0) * 0.5
-    a = errors_from_information(data, mixture, FAMILIES[name], regularisation).memberships(rows, 0.9)
+    a = errors_from_information(Problem(data, FAMILIES[name], regularisation), mixture).memberships(rows, 0.9)
     b = resampled(X, name, 2, "parametric", n_replicates=100).memberships(rows, 0.9)
     # Soft-max and the logistic function of the same logarithms differ in the last digits.
     np.testing.assert_allclose(a.probability, mixture.posterior(rows), rtol=1e-13)

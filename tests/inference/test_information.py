@@ -9,6 +9,7 @@ import pytest
 
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth, two_groups
 from mixtura import ConjugatePrior, GaussianMixture, InferenceError
+from mixtura.data.problem import Problem
 from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
@@ -26,7 +27,7 @@ LETTERS = ["EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE",
 
 
 class Letters(CovarianceFamily):
-    """A family that is no more than its name: charts need nothing else."""
+    """A family that is no more than its name: coordinates need nothing else."""
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]
@@ -61,12 +62,14 @@ def polished(X, name, K, labels=None, weights=None):
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
     # A gain of 1e-11 is a move of 5e-6 standard errors.
-    return data, em(data, start, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-11), max_iter=20_000).mixture
+    return data, em(
+        Problem(data, FAMILIES[name], Regularisation(data.floor)), start, stopping=RemainingGain(1e-11), max_iter=20_000
+    ).mixture
 
 
 def errors(X, name, K, kind="information", labels=None, weights=None, **keywords):
     data, mixture = polished(X, name, K, labels, weights)
-    return errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.floor), kind, **keywords)
+    return errors_from_information(Problem(data, FAMILIES[name], Regularisation(data.floor)), mixture, kind, **keywords)
 
 
 def compare(a: Parameters, b: Parameters, rtol: float) -> None:
@@ -106,12 +109,12 @@ def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, 
     X, w = 2.0 * rng.standard_normal((n, d)), rng.integers(1, 4, n).astype(float)
     mixture, data = any_mixture(name, K, d), dataset(X, w, "reference")
     regularisation = regularisation_named(settings, data, name, K)
-    found = information(data, mixture, Letters(name), regularisation)
+    found = information(Problem(data, Letters(name), regularisation), mixture)
     coordinates = found.coordinates
     forms = len(mixture.covariance.values)
 
-    def objective(coordinates):
-        there = coordinates.at(coordinates)
+    def objective(point):
+        there = coordinates.at(point)
         kept = there if forms == K else Mixture(there.weights, there.means, Dense(there.covariance.values[:1], K))
         log_joint = regularisation.tilted(there).log_joint(X)
         return w @ np.logaddexp.reduce(log_joint, axis=1) + regularisation.penalty(kept)
@@ -132,7 +135,7 @@ def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, 
 
 @pytest.mark.parametrize("d", [1, 2, 4])
 @pytest.mark.parametrize("name", LETTERS)
-def test_a_chart_has_as_many_coordinates_as_the_family_has_parameters(name, d):
+def test_there_are_as_many_coordinates_as_the_family_has_parameters(name, d):
     mixture = any_mixture(name, 3, d)
     coordinates = coordinates_around(mixture, name)
     assert coordinates.dimension == Letters(name).n_parameters(3, d)
@@ -145,7 +148,7 @@ def test_a_chart_has_as_many_coordinates_as_the_family_has_parameters(name, d):
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_the_gradient_vanishes_at_the_fit_and_the_scores_add_up_to_it(name, faithful):
     data, mixture = polished(faithful, name, 2, labels=(faithful[:, 0] > 3).astype(int))
-    found = information(data, mixture, FAMILIES[name], Regularisation(data.floor))
+    found = information(Problem(data, FAMILIES[name], Regularisation(data.floor)), mixture)
     # The objective is within 1e-11 of its maximum, and its curvature is at most about n per coordinate.
     assert np.abs(found.gradient).max() < np.sqrt(2 * 1e-11 * len(faithful))
     assert (np.linalg.eigvalsh(found.observed[0]) > 0).all()
@@ -219,8 +222,8 @@ def test_a_round_component_is_no_obstacle_for_a_family_whose_covariance_is_free(
 def test_components_in_another_order_have_the_same_errors(faithful):
     data, mixture = polished(faithful, "VVV", 2, labels=(faithful[:, 0] > 3).astype(int))
     swap = np.array([1, 0])
-    a = errors_from_information(data, mixture, FAMILIES["VVV"], Regularisation(data.floor)).standard_errors
-    b = errors_from_information(data, mixture.select(swap), FAMILIES["VVV"], Regularisation(data.floor)).standard_errors
+    a = errors_from_information(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), mixture).standard_errors
+    b = errors_from_information(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), mixture.select(swap)).standard_errors
     compare(a.each(lambda values: values[swap]), b, 1e-9)
 
 
@@ -257,7 +260,7 @@ def test_the_sandwich_is_near_mclusts_jackknife(file, name):
     fit = truth["fit"]
     covariance = np.array(fit["cov"])[: 1 if name == "EEE" else 2]
     data, mixture = dataset(X), Mixture(np.array(fit["pro"]), np.array(fit["mean"]), Dense(covariance, 2))
-    found = errors_from_information(data, mixture, FAMILIES[name], Regularisation(data.floor), "sandwich")
+    found = errors_from_information(Problem(data, FAMILIES[name], Regularisation(data.floor)), mixture, "sandwich")
     theirs = next(run["se"] for run in truth["runs"] if run["type"] == "jk")
     variance = np.array(theirs["variance"])[0] if name == "EEE" else np.array(theirs["variance"])
     np.testing.assert_allclose(found.weights, theirs["pro"], rtol=0.06)
@@ -298,8 +301,8 @@ def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
     covariance = found.spread.blocks[0]
     rows = np.array([[1.0, 1.5], [0.0, 4.0]])
 
-    def logit(coordinates):
-        log_joint = coordinates.at(coordinates).log_joint(rows)
+    def logit(point):
+        log_joint = coordinates.at(point).log_joint(rows)
         return log_joint[:, 0] - log_joint[:, 1]
 
     h = 1e-5
@@ -338,8 +341,8 @@ def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
 def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
     data, regularisation = dataset(faithful), Regularisation(dataset(faithful).floor)
     mixture = any_mixture("VEV", 3, 2)
-    free = information(data, mixture, Letters("VEV"), regularisation)
-    fixed = information(data, mixture, Letters("VEV"), replace(regularisation, equal_weights=True))
+    free = information(Problem(data, Letters("VEV"), regularisation), mixture)
+    fixed = information(Problem(data, Letters("VEV"), replace(regularisation, equal_weights=True)), mixture)
     np.testing.assert_allclose(fixed.gradient, free.gradient[2:], rtol=1e-12)
     np.testing.assert_allclose(fixed.observed[0], free.observed[0][2:, 2:], rtol=1e-9, atol=1e-9 * np.abs(free.observed[0]).max())
 
@@ -369,7 +372,7 @@ def test_a_saddle_is_refused_in_words():
     means = X.mean(axis=0) + 1e-4 * np.sqrt(variance) * np.array([[-1.0, 0.0], [1.0, 0.0]])
     saddle = Mixture(np.array([0.5, 0.5]), means, Spherical(np.array([variance]), 2, 2))
     with pytest.raises(InferenceError, match=r"curves upwards along the mean of component .* a saddle, not a maximum"):
-        errors_from_information(data, saddle, FAMILIES["EII"], Regularisation(data.floor))
+        errors_from_information(Problem(data, FAMILIES["EII"], Regularisation(data.floor)), saddle)
 
 
 def test_copies_are_refused_in_words():
@@ -377,7 +380,7 @@ def test_copies_are_refused_in_words():
     data = dataset(X)
     copies = Mixture(np.array([0.5, 0.5]), np.full((2, 1), X.mean()), Dense(np.full((1, 1, 1), X.var()), 2))
     with pytest.raises(InferenceError, match="exact copies"):
-        errors_from_information(data, copies, FAMILIES["EEE"], Regularisation(data.floor))
+        errors_from_information(Problem(data, FAMILIES["EEE"], Regularisation(data.floor)), copies)
 
 
 def test_a_spurious_component_is_refused_in_words():
@@ -385,7 +388,7 @@ def test_a_spurious_component_is_refused_in_words():
     data = dataset(X)
     tiny = Mixture(np.array([50, 2]) / 52, np.array([[0.0], [9.0]]), Dense(np.array([[[1.0]], [[1e-12]]]), 2))
     with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 1: .*Reduce n_components"):
-        errors_from_information(data, tiny, FAMILIES["VVV"], Regularisation(data.floor))
+        errors_from_information(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), tiny)
 
 
 def test_scores_of_too_few_rows_are_refused_in_words():
@@ -398,14 +401,14 @@ def test_axes_of_equal_length_are_refused_in_words():
     data = dataset(two_groups(100, 2))
     round_ones = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [6.0, 6.0]]), Dense(np.stack([np.eye(2)] * 2), 2))
     with pytest.raises(InferenceError, match="equally long"):
-        errors_from_information(data, round_ones, FAMILIES["VEV"], Regularisation(data.floor))
+        errors_from_information(Problem(data, FAMILIES["VEV"], Regularisation(data.floor)), round_ones)
 
 
 def test_a_component_without_rows_is_refused_in_words():
     data = dataset(two_groups(100, 2))
     empty = Mixture(np.array([0.5, 0.5, 1e-300]), np.array([[0.0, 0.0], [6.0, 6.0], [99.0, 0.0]]), Dense(np.eye(2)[None], 3))
     with pytest.raises(InferenceError, match=r"do not determine 1 component.*component 2: it holds 0 rows"):
-        errors_from_information(data, empty, FAMILIES["EEE"], Regularisation(data.floor))
+        errors_from_information(Problem(data, FAMILIES["EEE"], Regularisation(data.floor)), empty)
 
 
 def test_a_matrix_that_does_not_fit_is_refused_in_words(monkeypatch):

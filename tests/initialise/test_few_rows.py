@@ -13,6 +13,7 @@ import mixtura.inputs.validation as door
 from conftest import dataset, read_data
 from mixtura import GaussianMixture
 from mixtura.base.errors import DataWarning
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -169,7 +170,7 @@ def test_the_objective_never_falls(family, n):
     assert shrinkage is not None
     regularisation = Regularisation(data.floor, prior=shrinkage.prior)
     start = FromLabels(np.arange(n) % 2)(data, 2, np.random.default_rng(0))
-    fit = em(data, start, kind, regularisation, stopping=RemainingGain(1e-6), max_iter=200)
+    fit = em(Problem(data, kind, regularisation), start, stopping=RemainingGain(1e-6), max_iter=200)
     steps = np.diff(fit.trace)
     assert len(steps) > 0
     assert (steps >= -1e-9 * np.abs(fit.trace[-1])).all()
@@ -198,7 +199,7 @@ def test_units_change_no_step(family):
         data, kind = dataset(two_lumps(24, 10) * units), FAMILIES[family]
         regularisation = Regularisation(data.floor, prior=shrinkage_for(data, kind, 2).prior)
         start = FromLabels(np.arange(24) % 2)(data, 2, np.random.default_rng(0))
-        return em(data, start, kind, regularisation, stopping=RemainingGain(1e-6), max_iter=30)
+        return em(Problem(data, kind, regularisation), start, stopping=RemainingGain(1e-6), max_iter=30)
 
     follows = family in ("EEE", "VEE", "EVV", "VVV")  # the others have axes of their own kind, which no unit of one column keeps
     units = 2.0 ** (np.random.default_rng(2).integers(-30, 30, 10) if follows else np.full(10, 12.0))

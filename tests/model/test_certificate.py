@@ -14,10 +14,10 @@ from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DegenerateWarning
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.certification import certified, certify, squared_gradient
-from mixtura.em.coordinates import chart_around
+from mixtura.em.coordinates import coordinates_around
 from mixtura.em.em import em
-from mixtura.em.loop import Steps
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
@@ -56,7 +56,7 @@ def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
 
 def fitted(data: Dataset, name: str, regularisation: Regularisation | None = None, **keywords):
     start = RandomRows()(data, K, np.random.default_rng(0))
-    return em(data, start, FAMILIES[name], regularisation or Regularisation(data.floor), **keywords)
+    return em(Problem(data, FAMILIES[name], regularisation or Regularisation(data.floor)), start, **keywords)
 
 
 # ---- the gradient ----------------------------------------------------------------------------------------------------
@@ -68,21 +68,21 @@ def test_the_gradient_is_that_of_finite_differences(family, kind):
     data = dataset(X, np.random.default_rng(2).integers(1, 4, len(X)).astype(float))
     regularisation = regularised(kind, family.name, data)
     mixture = fitted(data, family.name, regularisation, max_iter=4).mixture
-    steps = Steps(data, family, regularisation)
-    chart = chart_around(mixture, family.name, regularisation.equal_weights)
+    problem = Problem(data, family, regularisation)
+    around = coordinates_around(mixture, family.name, regularisation.equal_weights)
 
     def objective(coordinates: np.ndarray) -> float:
-        moved = chart.at(coordinates)
+        moved = around.at(coordinates)
         if family.shares_all:  # one covariance, whose prior counts once
             moved = replace(moved, covariance=Dense(moved.covariance.values[:1], K))
         density = regularisation.tilted(moved).log_density(X)
         return float(next(data.source.blocks()).weights @ density) + regularisation.penalty(moved)
 
     h = 1e-5
-    slopes = [(objective(h * e) - objective(-h * e)) / (2.0 * h) for e in np.eye(chart.dimension)]
-    complete = information(data, mixture, family, regularisation).complete[0]
+    slopes = [(objective(h * e) - objective(-h * e)) / (2.0 * h) for e in np.eye(around.dimension)]
+    complete = information(Problem(data, family, regularisation), mixture).complete[0]
     expected = slopes @ np.linalg.solve(complete, slopes)
-    found = squared_gradient(steps.e_step(mixture), mixture, family, regularisation)
+    found = squared_gradient(problem, mixture, problem.e_step(mixture))
     # A central difference of an objective near 2000 is right to 16 digits of it over 2e-5, that is 2e-8, and to h^2 times a
     # third derivative near 1000, that is 1e-7, of slopes near one.
     assert expected > 0.01
@@ -94,13 +94,13 @@ def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
     data = dataset(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
     regularisation = Regularisation(data.floor)
-    steps = Steps(data, family, regularisation)
-    here = steps.e_step(fit.mixture)
-    after = steps.e_step(steps.m_step(here, fit.mixture))
+    problem = Problem(data, family, regularisation)
+    here = problem.e_step(fit.mixture)
+    after = problem.e_step(problem.m_step(here, fit.mixture))
     gain = after.log_likelihood - here.log_likelihood
     # The observed gain of one step lies between g'C^-1 g / 2 (a direction with rate one) and g'C^-1 g (rate zero), where the
     # complete data are as expected; in families that cannot follow their rows they are not, by as much as a third here.
-    squared = squared_gradient(here, fit.mixture, family, regularisation)
+    squared = squared_gradient(problem, fit.mixture, here)
     assert 0.5 * squared / 1.4 < gain < 1.4 * squared
 
 
@@ -117,7 +117,7 @@ def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float
         values.append(iteration.log_likelihood)
 
     fit = fitted(data, name, max_iter=4000, callback=keep)
-    limit = em(data, fit, FAMILIES[name], Regularisation(data.floor), stopping=RemainingGain(1e-8), max_iter=20_000)
+    limit = em(Problem(data, FAMILIES[name], Regularisation(data.floor)), fit, stopping=RemainingGain(1e-8), max_iter=20_000)
     assert fit.converged
     assert limit.converged
     return mixtures, values, limit.trace[-1]
@@ -128,12 +128,12 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
     mixtures, values, limit = path_of(data, family.name)
     tolerance = RemainingGain().tolerance
     regularisation = Regularisation(data.floor)
-    last = certify(data, mixtures[-1], family, regularisation)
+    last = certify(Problem(data, family, regularisation), mixtures[-1])
     assert last.holds, last.verdict
     assert last.basis == "rate"
     assert limit - values[-1] < SAFETY * last.remaining_gain < tolerance
     too_early = max(i for i, value in enumerate(values) if limit - value >= tolerance)
-    before = certify(data, mixtures[too_early], family, regularisation)
+    before = certify(Problem(data, family, regularisation), mixtures[too_early])
     assert not before.holds, before.verdict
     assert SAFETY * before.remaining_gain >= limit - values[too_early]
 
@@ -141,10 +141,10 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
 def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family):
     data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
-    end = certified(fitted(data, family.name, max_iter=4000), data, family, regularisation)
+    end = certified(fitted(data, family.name, max_iter=4000), Problem(data, family, regularisation))
     assert end.stop is StopReason.CONVERGED
     assert end.certificate.holds
-    before = certified(fitted(data, family.name, max_iter=end.n_iter - 1), data, family, regularisation)
+    before = certified(fitted(data, family.name, max_iter=end.n_iter - 1), Problem(data, family, regularisation))
     assert before.stop is StopReason.MAX_ITER
     assert not before.certificate.holds, before.certificate.verdict
 
@@ -153,7 +153,7 @@ def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family
 def test_certificates_hold_for_regularised_fits(family, kind):
     data = dataset(three_clouds())
     regularisation = regularised(kind, family.name, data)
-    fit = certified(fitted(data, family.name, regularisation, max_iter=4000), data, family, regularisation)
+    fit = certified(fitted(data, family.name, regularisation, max_iter=4000), Problem(data, family, regularisation))
     assert fit.stop is StopReason.CONVERGED
     assert fit.certificate.holds, fit.certificate.verdict
 
@@ -174,7 +174,7 @@ def test_a_claim_that_the_certificate_refutes_is_not_called_converged():
     data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
     claim = replace(fitted(data, "VVV", max_iter=4), stop=StopReason.CONVERGED, rate=0.5)
-    fit = certified(claim, data, FAMILIES["VVV"], regularisation)
+    fit = certified(claim, Problem(data, FAMILIES["VVV"], regularisation))
     assert fit.stop is StopReason.UNCERTIFIED
     assert not fit.converged
     assert "slope" in fit.stop.value
@@ -184,7 +184,7 @@ def test_a_claim_without_a_rate_is_measured():
     data = dataset(three_clouds())
     fit = fitted(data, "VVV", max_iter=4000)
     regularisation = Regularisation(data.floor)
-    again = certified(replace(fit, rate=float("nan")), data, FAMILIES["VVV"], regularisation).certificate
+    again = certified(replace(fit, rate=float("nan")), Problem(data, FAMILIES["VVV"], regularisation)).certificate
     # Arnoldi's method ends when its value stands still to a twentieth of the distance to one.
     assert again.rate == pytest.approx(fit.rate, abs=0.1 * (1.0 - fit.rate))
     assert again.holds
@@ -211,7 +211,8 @@ def test_copies_are_named():
     whole = data.whole
     twins = Mixture(np.full(2, 0.5), np.repeat(whole.means, 2, axis=0), Dense(np.repeat(data.covariance[None], 2, axis=0), 2))
     family, regularisation = FAMILIES["VVV"], Regularisation(data.floor)
-    found = certified(em(data, twins, family, regularisation), data, family, regularisation)
+    problem = Problem(data, family, regularisation)
+    found = certified(em(problem, twins), problem)
     assert found.stop is StopReason.COPIES
     assert found.certificate.copies == ((0, 1),)
     assert found.certificate.gradient < 1e-6  # a point where the likelihood has no slope at all
@@ -232,14 +233,15 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
     data = dataset(X)
     start = Moments.of_labels(X, (X[:, 1] > 0).astype(int), None, np.zeros((2, 2)), Scatter.DENSE)
     family, regularisation = FAMILIES[name], Regularisation(data.floor)
-    fit = certified(em(data, start, family, regularisation, max_iter=2000), data, family, regularisation)
+    problem = Problem(data, family, regularisation)
+    fit = certified(em(problem, start, max_iter=2000), problem)
     assert fit.stop is StopReason.SADDLE
     assert fit.certificate.saddle
     assert fit.certificate.gradient < 1e-3
     assert not fit.certificate.holds
     assert "saddle" in fit.certificate.verdict
     claim = replace(fit, stop=StopReason.CONVERGED, rate=float("nan"))
-    assert certified(claim, data, family, regularisation).stop is StopReason.SADDLE
+    assert certified(claim, Problem(data, family, regularisation)).stop is StopReason.SADDLE
 
 
 def test_rows_of_one_value_are_described_with_their_bound():
@@ -301,8 +303,8 @@ def test_units_do_not_matter(name):
     values = mixture.covariance.values
     moved = values * (np.outer(units, units) if values.ndim == 3 else units**2)
     there = Mixture(mixture.weights, (mixture.means + shift) * units, type(mixture.covariance)(moved, K))
-    one = certify(data, mixture, family, Regularisation(data.floor))
-    other = certify(scaled, there, family, Regularisation(scaled.floor))
+    one = certify(Problem(data, family, Regularisation(data.floor)), mixture)
+    other = certify(Problem(scaled, family, Regularisation(scaled.floor)), there)
     # Sums of a few hundred rows agree to 1e-13; differences of moments over a deviation of 1e-5, and so rates, to 1e-7.
     assert other.gradient == pytest.approx(one.gradient, rel=1e-9)
     assert other.rate == pytest.approx(one.rate, abs=1e-6)
@@ -317,7 +319,7 @@ def test_weights_of_two_are_repeated_rows(family):
     X = three_clouds()
     mixture = fitted(dataset(X), family.name, max_iter=10).mixture
     twice, doubled = dataset(np.concatenate([X, X])), dataset(X, np.full(len(X), 2.0))
-    one, other = (certify(data, mixture, family, Regularisation(data.floor), rate=0.5) for data in (twice, doubled))
+    one, other = (certify(Problem(data, family, Regularisation(data.floor)), mixture, rate=0.5) for data in (twice, doubled))
     assert one.gradient == pytest.approx(other.gradient, rel=1e-10)
     for mine, theirs in zip(one.components, other.components, strict=True):
         assert mine.count == pytest.approx(theirs.count, rel=1e-12)
@@ -337,7 +339,7 @@ def test_both_backends_see_the_same(family):
     X = three_clouds()
     mixture = fitted(dataset(X, backend="reference"), family.name, max_iter=10).mixture
     found = [
-        certify(data, mixture, family, Regularisation(data.floor), rate=0.5).gradient
+        certify(Problem(data, family, Regularisation(data.floor)), mixture, rate=0.5).gradient
         for data in (dataset(X, backend="reference"), dataset(X))
     ]
     assert found[0] == pytest.approx(found[1], rel=1e-10)
@@ -349,7 +351,7 @@ def test_both_backends_see_the_same(family):
 def test_components_keep_their_reports_in_another_order():
     data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
-    fit = certified(fitted(data, "VVV", max_iter=4000), data, FAMILIES["VVV"], regularisation)
+    fit = certified(fitted(data, "VVV", max_iter=4000), Problem(data, FAMILIES["VVV"], regularisation))
     planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 3, 114.0, copies=((1, 2),))
     fit = replace(fit, soundness=planted)
     moved = fit.in_order(np.array([2, 0, 1]))
@@ -365,7 +367,7 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
     line = Spherical(np.ones(3), 3, 1)
     data = dataset(two_groups(100, d=1))
     mixture = Mixture(np.full(3, 1 / 3), np.array([[0.0], [6.0], [0.0]]), line)
-    found = certify(data, mixture, FAMILIES["VII"], Regularisation(data.floor), rate=0.5)
+    found = certify(Problem(data, FAMILIES["VII"], Regularisation(data.floor)), mixture, rate=0.5)
     assert found.copies == ((0, 2),)
     for order in itertools.permutations(range(3)):
         moved = found.in_order(order)
@@ -375,7 +377,7 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
 
 def test_a_document_holds_the_table_and_the_verdict():
     data = dataset(three_clouds())
-    found = certify(data, fitted(data, "VVV", max_iter=10).mixture, FAMILIES["VVV"], Regularisation(data.floor))
+    found = certify(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), fitted(data, "VVV", max_iter=10).mixture)
     assert [row["component"] for row in found.rows()] == [0, 1, 2]
     document = found.document()
     assert document["components"] == found.rows()
@@ -398,6 +400,8 @@ def test_many_rows_are_certified_without_sorting_them(monkeypatch):
     """A sample acquits healthy components, and to ask whether it is the whole must not look at the whole."""
     X = np.round(two_groups(20_000), 1)
     seen = dataset(X)
-    fit = em(seen, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)), FAMILIES["VII"], Regularisation(seen.floor))
+    fit = em(
+        Problem(seen, FAMILIES["VII"], Regularisation(seen.floor)), Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2))
+    )
     monkeypatch.setattr(type(seen.source), "distinct", lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source)
-    assert certified(fit, seen, FAMILIES["VII"], Regularisation(seen.floor)).certificate.holds
+    assert certified(fit, Problem(seen, FAMILIES["VII"], Regularisation(seen.floor))).certificate.holds

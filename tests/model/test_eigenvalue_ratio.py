@@ -8,6 +8,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.families.shapes import equal, own_shapes, own_volumes
 from mixtura.initialise.initialisers import FromLabels
@@ -89,11 +90,11 @@ def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):
     data = dataset(X)
     labels = np.random.default_rng(0).integers(0, 3, len(X))
     start = FromLabels(labels)(data, 3, np.random.default_rng(0))
-    fit = em(data, start, family, Regularisation(data.floor, eigenvalue_ratio=20.0), max_iter=200)
+    fit = em(Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)), start, max_iter=200)
     values = np.linalg.eigvalsh(fit.mixture.covariance.dense())
     assert values.max() <= 20.0 * values.min() * (1 + 1e-9)
     assert (np.diff(fit.trace) >= 0).all()
-    at_start = em(data, start, family, Regularisation(data.floor, eigenvalue_ratio=20.0), max_iter=0)
+    at_start = em(Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)), start, max_iter=0)
     assert fit.log_likelihood > at_start.log_likelihood
 
 

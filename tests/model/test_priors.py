@@ -8,6 +8,7 @@ import pytest
 from conftest import dataset, read_data, read_truth, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
 from mixtura.base.errors import DataError, DataWarning
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES, family_named
@@ -28,7 +29,7 @@ def relative(ours, theirs) -> float:
 def from_partition(X, labels, model, K, regularisation_of):
     data, family = dataset(X), family_named(model)
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    return em(data, start, family, regularisation_of(data, family), stopping=RemainingGain(1e-9), max_iter=40_000)
+    return em(Problem(data, family, regularisation_of(data, family)), start, stopping=RemainingGain(1e-9), max_iter=40_000)
 
 
 @pytest.mark.parametrize("name", ["faithful", "banknote", "acidity", "eurounemp"])
@@ -94,7 +95,9 @@ def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, see
     prior = priors_of(family, 3, data)
     labels = np.random.default_rng(seed).integers(0, 3, len(X))
     fit = em(
-        data, FromLabels(labels)(data, 3, np.random.default_rng(0)), family, Regularisation(data.floor, prior=prior), max_iter=80
+        Problem(data, family, Regularisation(data.floor, prior=prior)),
+        FromLabels(labels)(data, 3, np.random.default_rng(0)),
+        max_iter=80,
     )
     # The trace ends at the first fall, so its length shows there was none.
     assert len(fit.trace) > 15

@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris
 
 from conftest import dataset, two_groups
 from mixtura import GaussianMixture
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import em
 from mixtura.families import FAMILIES
@@ -29,7 +30,7 @@ EXACT = ["VVV", "VVI", "VII", "EEE", "EEI", "EII"]
 def fitted(X, labels, name="VVV", weights=None, backend="auto"):
     data = dataset(X, weights, backend)
     start = moments_of_labels(data, int(labels.max()) + 1, labels)
-    return em(data, start, FAMILIES[name], Regularisation(data.floor), max_iter=2000)
+    return em(Problem(data, FAMILIES[name], Regularisation(data.floor)), start, max_iter=2000)
 
 
 # ---- the floor ---------------------------------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ def test_no_covariance_of_recorded_data_is_below_the_floor(name, columns, backen
     lifted = False
     for seed in range(4):
         start = RandomRows()(data, 20, np.random.default_rng(seed))  # so many that some sit on one value
-        fit = em(data, start, FAMILIES[name], regularisation, max_iter=60)
+        fit = em(Problem(data, FAMILIES[name], regularisation), start, max_iter=60)
         # Eigenvalues of a matrix in units of the floor are right to a few times 1e-16 of its largest, which is below 1e4.
         assert smallest_over_floor(fit.mixture.covariance.dense(), data.floor) >= 1.0 - 1e-10
         lifted = lifted or bool(regularisation.floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
@@ -193,7 +194,7 @@ def judged_as(fit, X, weights=None, backend="auto") -> Soundness:
     """The components of a fit on other rows or by another backend."""
     data, family = dataset(X, weights, backend), FAMILIES[fit.family]
     moments = data.backend.moments(data.source, fit.mixture, family.needs)
-    return soundness_of(data, fit.mixture, moments, family, Regularisation(data.floor))
+    return soundness_of(Problem(data, family, Regularisation(data.floor)), fit.mixture, moments)
 
 
 @pytest.mark.parametrize("unit", [1e-3, 5e-2])
@@ -217,7 +218,7 @@ def test_a_weight_of_two_is_a_repeated_row():
     both = []
     for data in (dataset(X, np.full(60, 2.0)), dataset(np.repeat(X, 2, axis=0))):
         moments = data.backend.moments(data.source, mixture, family.needs)
-        both.append(soundness_of(data, mixture, moments, family, Regularisation(floor)))
+        both.append(soundness_of(Problem(data, family, Regularisation(floor)), mixture, moments))
     np.testing.assert_allclose(both[0].effective, both[1].effective, rtol=1e-9)
     assert both[0].price == pytest.approx(both[1].price, rel=1e-9, abs=1e-9)
 
@@ -245,6 +246,6 @@ def test_copies_are_found_by_their_parameters():
     twins = Mixture(np.full(2, 0.5), np.repeat(one.means, 2, axis=0), Dense(np.repeat(one.covariance.dense(), 2, axis=0), 2))
     data, family = dataset(X), FAMILIES["VVV"]
     moments = data.backend.moments(data.source, twins, family.needs)
-    found = soundness_of(data, twins, moments, family, Regularisation(data.floor))
+    found = soundness_of(Problem(data, family, Regularisation(data.floor)), twins, moments)
     assert found.copies == ((0, 1),)
     assert not found.is_answer

@@ -13,6 +13,7 @@ from conftest import dataset, two_groups
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import MOST_SHARED
+from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -43,7 +44,7 @@ def searched(X, K, weights=None, floor=None, starts=None, stopped=None, **settin
     named = named_starts(usual_starts(), data, K, seed())
     names, begins = [name for name, _ in named], [start for _, start in named]
     regularisation = Regularisation(data.floor if floor is None else floor)
-    return search(data, starts or begins, VVV, regularisation, planned(**settings), stopped, seed(), names), data
+    return search(Problem(data, VVV, regularisation), starts or begins, planned(**settings), stopped, seed(), names), data
 
 
 def groups(number: int = 0) -> np.ndarray:
@@ -86,7 +87,7 @@ def test_a_local_search_loses_nothing():
 def test_the_best_one_is_followed_to_its_end():
     found, data = searched(groups(), 4, effort=Effort())
     assert found.best.stop is StopReason.CONVERGED
-    assert certified(found.best, data, VVV, Regularisation(data.floor)).certificate.holds
+    assert certified(found.best, Problem(data, VVV, Regularisation(data.floor))).certificate.holds
 
 
 # ---- nothing is lost -----------------------------------------------------------------------------------------------------

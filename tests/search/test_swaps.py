@@ -9,6 +9,7 @@ import pytest
 
 from conftest import dataset
 from mixtura import GaussianMixture
+from mixtura.data.problem import Problem
 from mixtura.families import FAMILIES
 from mixtura.model.regularisation import Regularisation
 from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Responsibilities
@@ -34,7 +35,7 @@ def planted():
 def trial(X, mixture, family="VVV"):
     data = dataset(X)
     settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(Responsibilities.of(data, mixture), FAMILIES[family], Regularisation(data.floor), **settings)
+    return Trial(Problem(data, FAMILIES[family], Regularisation(data.floor)), Responsibilities.of(data, mixture), **settings)
 
 
 def gain_of_a_cut(tried: Trial, k: int) -> float:
@@ -43,7 +44,9 @@ def gain_of_a_cut(tried: Trial, k: int) -> float:
 
 def exchanged(X, mixture, **settings) -> Exchange | None:
     data = dataset(X)
-    return exchange(data, mixture, FAMILIES["VVV"], Regularisation(data.floor), np.random.default_rng(0), drawn=False, **settings)
+    return exchange(
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), mixture, np.random.default_rng(0), drawn=False, **settings
+    )
 
 
 def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):

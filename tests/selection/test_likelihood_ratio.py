@@ -10,7 +10,7 @@ import pytest
 from conftest import dataset, read_data, read_truth, two_groups
 from mixtura import GaussianMixture
 from mixtura.families import FAMILIES
-from mixtura.inference import resamples
+from mixtura.inference import replicates as loop
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
@@ -101,7 +101,7 @@ def test_no_statistic_is_negative_and_p_values_count_themselves():
 def test_workers_change_nothing(monkeypatch):
     X = two_groups(80, 1, apart=2.0)
     alone = chosen(X, B=6)
-    monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
     shared = likelihood_ratio_test(X, 1, "EII", n_replicates=6, random_state=0, n_threads=2)
     np.testing.assert_array_equal(alone.replicates, shared.replicates)
     assert alone.statistic == shared.statistic
@@ -205,8 +205,8 @@ def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
         "import os, signal, threading, warnings, numpy as np\n"
         "warnings.simplefilter('error')\n"
         "from mixtura import likelihood_ratio_test\n"
-        "from mixtura.inference import resamples\n"
-        "resamples.SECONDS_WORTH_PROCESSES = 0.0\n"
+        "from mixtura.inference import replicates\n"
+        "replicates.SECONDS_WORTH_PROCESSES = 0.0\n"
         "X = np.random.default_rng(0).standard_normal((400, 2))\n"
         "def on_replicate(K, done):\n"
         "    if done == 3:\n"

@@ -11,8 +11,9 @@ from scipy.stats import multivariate_normal
 
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import GaussianMixtureSelector
-from mixtura.inference import resamples
-from mixtura.inference.resamples import folds_of, replicates, resampled
+from mixtura.inference import replicates as loop
+from mixtura.inference.replicates import replicates
+from mixtura.inference.resamples import folds_of, resampled
 from mixtura.model.covariance import Spherical
 from mixtura.model.criteria import ALL_CRITERIA, CRITERIA, bic
 from mixtura.model.mixture import Mixture
@@ -161,7 +162,7 @@ def test_cross_validation_changes_no_fit_and_prefers_no_spurious_component(cross
 
 @pytest.mark.slow
 def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
-    monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
     seen = []
     selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], folds=5, random_state=0, n_threads=2)
     selector.fit(two_groups(120), on_fold=seen.append)
@@ -300,19 +301,19 @@ def test_workers_change_no_resample(monkeypatch):
     selector = choose(X)
     selector.n_threads = 1
     alone = selector.bootstrap(X, n_resamples=6).winners
-    monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
     selector.n_threads = 2
     assert selector.bootstrap(X, n_resamples=6).winners == alone
-    monkeypatch.setattr(resamples, "ROWS_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(loop, "ROWS_WORTH_A_THREAD", 0)
     assert selector.bootstrap(X, n_resamples=6).winners == alone
 
 
 @pytest.mark.parametrize("way", ["here", "processes", "threads"])
 def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, way):
     if way == "processes":
-        monkeypatch.setattr(resamples, "SECONDS_WORTH_PROCESSES", 0.0)
+        monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
     if way == "threads":
-        monkeypatch.setattr(resamples, "ROWS_WORTH_A_THREAD", 0)
+        monkeypatch.setattr(loop, "ROWS_WORTH_A_THREAD", 0)
 
     def stop(done):
         if done == 3:

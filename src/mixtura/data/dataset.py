@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags
+from mixtura.base.memory import once_for_each
 from mixtura.data.recorded_step import recorded_step, robust_variance
 from mixtura.model.covariance import Spherical
 from mixtura.model.mixture import Mixture
@@ -39,45 +38,37 @@ RESOLVED = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need."""
+    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need.
+
+    Attributes
+    ----------
+    source : Source
+    backend : Backend
+    recorded : Dataset, optional
+        The rows as they were recorded, where these are a resample or a part of them: scale, floor and effective size are theirs.
+    """
 
     source: Source
     backend: Backend
-    _made: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
-    _making: RLock = field(default_factory=RLock, init=False, repr=False)
-
-    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make()`` gives, made at the first call with this key: fits that run in threads share one tree."""
-        with self._making:
-            if key not in self._made:
-                self._made[key] = make()
-            return self._made[key]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For a worker process: everything but the lock, which belongs to this one."""
-        return {key: value for key, value in self.__dict__.items() if key != "_making"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """With a lock of its own."""
-        self.__dict__.update(state, _making=RLock())
+    recorded: Dataset | None = None
 
     def source_for(self, K: int) -> Source:
         """The rows as a fit of K components reads them, over and over: in a compact order where that pays, else as they come."""
         n = self.source.n_rows
         if K < COMPACT_FROM or not COMPACT_ROWS <= n <= COMPACT_BYTES // (8 * self.source.n_features):
             return self.source
-        source: Source = self.once("compact", lambda: self.source.compact(np.sqrt(self.scale)))
-        return source
+        return self._compact
+
+    @cached_property
+    def _compact(self) -> Source:
+        """The rows in a compact order."""
+        return self.source.compact(np.sqrt(self.scale))
 
     @cached_property
     def reduced(self) -> Dataset | None:
-        """The same data and what is known about them, read with fewer digits per product; None where that is not faster."""
+        """The same data, read with fewer digits per product; None where that is not faster."""
         backend = self.backend.reduced(self.source)
-        if backend is None:
-            return None
-        twin = Dataset(self.source, backend)
-        twin.__dict__.update({name: value for name, value in self.__dict__.items() if name != "backend"})
-        return twin
+        return None if backend is None else Dataset(self.source, backend, recorded=self)
 
     @cached_property
     def whole(self) -> Moments:
@@ -94,11 +85,17 @@ class Dataset:
     @cached_property
     def total(self) -> float:
         """Sum of the weights: the n of every criterion."""
-        return self.whole.total
+        weights = [block.weights for block in self.source.blocks()]
+        return float(self.source.n_rows) if weights[0] is None else float(sum(own.sum() for own in weights if own is not None))
 
     @cached_property
     def effective_size(self) -> float:
-        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish 1965); n without weights."""
+        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish 1965); n without weights.
+
+        The weights of a resample are counts, and their spread is not that of the design of a survey: it has that of its original.
+        """
+        if self.recorded is not None:
+            return self.recorded.effective_size
         squares = 0.0
         for block in self.source.blocks():
             if block.weights is None:
@@ -129,6 +126,8 @@ class Dataset:
     @cached_property
     def scale(self) -> Array:
         """Positive variances to measure by (d,): a constant column borrows the largest of the others."""
+        if self.recorded is not None:
+            return self.recorded.scale
         return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
 
     @cached_property
@@ -139,6 +138,8 @@ class Dataset:
     @cached_property
     def floor(self) -> Array:
         """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h, and a part of the scale."""
+        if self.recorded is not None:
+            return self.recorded.floor
         robust = [
             robust_variance(column, weights, variance)
             for (column, weights), variance in zip(self._probe_columns, self.scale, strict=True)
@@ -198,12 +199,15 @@ class Dataset:
 
     def part(self, rows: Array, weights: Array) -> Dataset:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
-        part = Dataset(ArraySource(np.ascontiguousarray(rows), weights), self.backend)
-        part.__dict__["scale"] = self.scale
-        return part
+        return Dataset(ArraySource(np.ascontiguousarray(rows), weights), self.backend, recorded=self)
 
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
         """m draws of the rows by weight as data of their own, made once for each seed."""
-        key = ("sample", m, seed.entropy, seed.spawn_key)
-        sample: Dataset = self.once(key, lambda: Dataset(self.source.sample(m, np.random.default_rng(seed)), self.backend))
-        return sample
+        return _sampled(self, m, seed.entropy, seed.spawn_key)
+
+
+@once_for_each
+def _sampled(dataset: Dataset, m: int, entropy: Any, spawn_key: tuple[int, ...]) -> Dataset:
+    """See :meth:`Dataset.sampled`."""
+    rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=spawn_key))
+    return Dataset(dataset.source.sample(m, rng), dataset.backend)

@@ -25,11 +25,11 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.coordinates import frames_of
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.loop import Steps
+from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
@@ -49,9 +49,7 @@ NO_TURN = 1e-8
 """Two axes whose lengths differ by less, relatively, are equally long: a turn between them changes nothing."""
 
 
-def certified(
-    fit: FitResult, dataset: Dataset, family: Family, regularisation: Regularisation, stopping: StoppingRule | None = None
-) -> FitResult:
+def certified(fit: FitResult, problem: Problem, stopping: StoppingRule | None = None) -> FitResult:
     """A fit with its certificate; it is called converged only where that holds.
 
     One pass over the rows. The rate is the one that EM measured at its end;
@@ -61,19 +59,17 @@ def certified(
     ----------
     fit : FitResult
         The winner of a search.
-    dataset, family, regularisation
-        Of the fit.
+    problem : Problem
+        That was searched.
     stopping : StoppingRule, optional
         Whose tolerance the certificate takes.
     """
     claimed = fit.stop is StopReason.CONVERGED
     certificate = certify(
-        dataset,
+        problem,
         fit.mixture,
-        family,
-        regularisation,
         rate=None if claimed and np.isnan(fit.rate) else fit.rate,
-        tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * dataset.row_weight,
+        tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * problem.dataset.row_weight,
         trace_gain=fit.remaining_gain,
         soundness=fit.soundness,
     )
@@ -84,10 +80,8 @@ def certified(
 
 
 def certify(
-    dataset: Dataset,
+    problem: Problem,
     mixture: Mixture,
-    family: Family,
-    regularisation: Regularisation,
     *,
     rate: float | None = None,
     tolerance: float | None = None,
@@ -98,11 +92,9 @@ def certify(
 
     Parameters
     ----------
-    dataset : Dataset
+    problem : Problem
     mixture : Mixture
         Any mixture of the family.
-    family : Family
-    regularisation : Regularisation
     rate : float, optional
         Of EM's slowest direction; None measures it, which takes up to 26 maps of EM, NaN does without.
     tolerance : float, optional
@@ -112,44 +104,43 @@ def certify(
     soundness : Soundness, optional
         What is known of its components; None judges them.
     """
-    steps = Steps(dataset, family, regularisation)
-    moments = steps.e_step(mixture)
-    at_a_bound = _boundaries(mixture, regularisation)
+    moments = problem.e_step(mixture)
+    at_a_bound = _boundaries(mixture, problem.regularisation)
     bound = any(at_a_bound)
-    rate = _rate(steps, mixture, moments) if rate is None else rate
+    rate = _rate(problem, mixture, moments) if rate is None else rate
     if mixture.n_components == 1:
         rate = 0.0  # nothing is missing
     if bound and not rate < 1.0:
         rate = float("nan")  # no derivative at the bound, so nothing is read from it
-    gradient = float(np.sqrt(squared_gradient(moments, mixture, family, regularisation, with_covariances=not bound)))
-    gain = _gain_of_the_m_step(steps, mixture, moments)
+    gradient = float(np.sqrt(squared_gradient(problem, mixture, moments, with_covariances=not bound)))
+    gain = _gain_of_the_m_step(problem, mixture, moments)
     if not bound:
         gain = max(gain, 0.5 * gradient**2)
     remaining, basis = (gain / (1.0 - rate), "rate") if rate < 1.0 else (float("nan"), "unknown")
     if basis == "unknown" and bound and np.isfinite(trace_gain):
         remaining, basis = trace_gain, "trace"
     if soundness is None:
-        soundness = soundness_of(dataset, mixture, moments, family, regularisation)
-    allowed = REMAINING * dataset.row_weight if tolerance is None else tolerance
+        soundness = soundness_of(problem, mixture, moments)
+    allowed = REMAINING * problem.dataset.row_weight if tolerance is None else tolerance
     return Certificate(
         gradient=gradient,
         step_gain=gain,
         rate=rate,
         remaining_gain=remaining,
         basis=basis,
-        tolerance=max(allowed, rounding(steps.objective(moments, mixture))),
-        components=_reports(steps, mixture, moments, at_a_bound, soundness),
+        tolerance=max(allowed, rounding(problem.objective(moments, mixture))),
+        components=_reports(problem, mixture, moments, at_a_bound, soundness),
         safety=SAFETY,
     )
 
 
-def _rate(steps: Steps, mixture: Mixture, moments: Moments) -> float:
+def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
     """The rate of the slowest direction around the next step."""
     if mixture.n_components == 1:
         return 0.0
     try:
-        after = steps.m_step(moments, mixture)
-        return slowest_rate(partial(steps.step, after), moments, steps.e_step(after), after).rate
+        after = problem.m_step(moments, mixture)
+        return slowest_rate(partial(em_map, problem, after), moments, problem.e_step(after), after).rate
     except CollapseError:
         return float("nan")
 
@@ -197,21 +188,19 @@ def _pulls(moments: Moments, shared: bool, regularisation: Regularisation) -> _P
     return _Pulls(moments.counts, counts, first, rows, scatter)
 
 
-def squared_gradient(
-    moments: Moments, mixture: Mixture, family: Family, regularisation: Regularisation, *, with_covariances: bool = True
-) -> float:
+def squared_gradient(problem: Problem, mixture: Mixture, moments: Moments, *, with_covariances: bool = True) -> float:
     """``g' C^-1 g``, free of units: ``moments`` of the E-step at the mixture, with its ridge, about its means.
 
     Twice what a step of EM gains of the complete-data objective, to second order.
     """
-    pulls = _pulls(moments, family.shares_all, regularisation)
+    pulls = _pulls(moments, problem.family.shares_all, problem.regularisation)
     total = 0.0
-    if not regularisation.equal_weights:
+    if not problem.regularisation.equal_weights:
         expected = moments.total * mixture.weights
         total += _sum_of_ratios((pulls.weights - expected) ** 2, expected)
     whitened = np.stack([mixture.covariance.whiten(k, pulls.first[[k]])[0] for k in range(mixture.n_components)])
     total += _sum_of_ratios((whitened**2).sum(axis=1), pulls.counts)
-    return total + _of_covariances(pulls, mixture, family) if with_covariances else total
+    return total + _of_covariances(pulls, mixture, problem.family) if with_covariances else total
 
 
 def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
@@ -273,23 +262,23 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
     return [str(word) for word in words]
 
 
-def _gain_of_the_m_step(steps: Steps, mixture: Mixture, moments: Moments) -> float:
+def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) -> float:
     """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed point of EM, never negative.
 
     A difference of two large sums: what cannot be told from their rounding counts as 0.
     """
     try:
-        after = steps.m_step(moments, mixture)
+        after = problem.m_step(moments, mixture)
     except CollapseError:
         return float("nan")
-    before = _complete_data_objective(steps, moments, mixture)
-    gain = _complete_data_objective(steps, moments, after) - before
+    before = _complete_data_objective(problem, moments, mixture)
+    gain = _complete_data_objective(problem, moments, after) - before
     return gain if not gain <= rounding(before) else 0.0
 
 
-def _complete_data_objective(steps: Steps, moments: Moments, mixture: Mixture) -> float:
+def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixture) -> float:
     """The expectation that an M-step raises, up to a constant."""
-    pulls = _pulls(moments.taken_about(mixture.means), steps.family.shares_all, steps.regularisation)
+    pulls = _pulls(moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation)
     held = pulls.weights > 0
     logs = np.log(mixture.weights[held])
     share = pulls.rows.reshape(-1, *[1] * (pulls.scatter.ndim - 1)) * (mixture.n_features if pulls.scatter.ndim == 1 else 1)
@@ -302,13 +291,13 @@ def _complete_data_objective(steps: Steps, moments: Moments, mixture: Mixture) -
 
 
 def _reports(
-    steps: Steps, mixture: Mixture, moments: Moments, boundaries: list[str], soundness: Soundness
+    problem: Problem, mixture: Mixture, moments: Moments, boundaries: list[str], soundness: Soundness
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
-    dataset = steps.dataset
+    dataset = problem.dataset
     scaled = scaled_variances(mixture.covariance, dataset.scale)
     own = scaled_variances(mixture.covariance, np.ones(mixture.n_features))
-    findings = {item.component: item for item in _point_masses(steps, mixture, boundaries)}
+    findings = {item.component: item for item in _point_masses(problem, mixture, boundaries)}
     findings |= {item.component: item for item in soundness.findings}
     copies = {copy: original for original, copy in soundness.copies}
     nothing = Finding(0, "", "")
@@ -330,18 +319,18 @@ def _reports(
     )
 
 
-def _point_masses(steps: Steps, mixture: Mixture, boundaries: list[str]) -> list[Finding]:
+def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> list[Finding]:
     """Components that the floor holds because their rows have one value of a column exactly."""
     held = [k for k, bound in enumerate(boundaries) if bound == "floor"]
     if not held:
         return []
-    floor = steps.regularisation.floor
+    floor = problem.regularisation.floor
     spreads = np.einsum("kjj->kj", mixture.covariance.dense())
     flat = {k: np.flatnonzero(spreads[k] <= ON_THE_FLOOR * floor) for k in held}
     rows = {k: 0 for k in held if len(flat[k])}
-    for block in steps.dataset.source.blocks():
+    for block in problem.dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            labels = steps.dataset.backend.log_joint(part, mixture).argmax(axis=1)
+            labels = problem.dataset.backend.log_joint(part, mixture).argmax(axis=1)
             for k in rows:
                 near = np.abs(part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]) <= np.sqrt(floor[flat[k]])
                 rows[k] += int(near.all(axis=1).sum())

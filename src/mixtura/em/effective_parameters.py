@@ -33,12 +33,13 @@ from mixtura.backends.native import described
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.model.copies import copies_of
 from mixtura.model.covariance import Covariance, Dense
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
-from mixtura.model.protocols import Block, Family
-from mixtura.model.regularisation import Regularisation, below
+from mixtura.model.protocols import Block
+from mixtura.model.regularisation import below
 from mixtura.model.soundness import Soundness, support
 
 ROWS_AT_ONCE = 8192
@@ -63,21 +64,18 @@ NO_ROWS = 1e-12
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def effective_parameters(
-    dataset: Dataset, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation
-) -> Array:
+def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -> Array:
     """The p_k of every component (K,).
 
     Parameters
     ----------
-    dataset : Dataset
+    problem : Problem
     mixture : Mixture
     moments : Moments
         Of its E-step, in as much detail as the family needs.
-    family : Family
-    regularisation : Regularisation
     """
-    law = _law(mixture, moments, family, regularisation, dataset.row_weight)
+    dataset = problem.dataset
+    law = _law(problem, mixture, moments)
     if extension is not None and isinstance(dataset.backend, NativeBackend):
         return _by_the_kernels(dataset, mixture, law)
     found = np.zeros(mixture.n_components)
@@ -287,9 +285,10 @@ _TURNING = ("orientation", "orientation_and_volume")
 _ALONG_AXES = ("axes", "shape", *_TURNING)
 
 
-def _law(mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation, unit: float) -> _Law:
+def _law(problem: Problem, mixture: Mixture, moments: Moments) -> _Law:
     """The components as their rows determine them."""
-    kind, prior, covariance = _KINDS[family.name], regularisation.prior, mixture.covariance
+    regularisation, unit = problem.regularisation, problem.dataset.row_weight
+    kind, prior, covariance = _KINDS[problem.family.name], regularisation.prior, mixture.covariance
     counts = np.maximum(moments.counts, TINY)
     along_axes = kind in _ALONG_AXES
     frames, variances, free = (_along_axes if along_axes else _whitened)(covariance, kind, regularisation.floor)
@@ -345,13 +344,14 @@ def _in_the_metric_of(floor: Array, matrices: Array) -> tuple[Array, Flags]:
 # ---- what it means -----------------------------------------------------------------------------------------------------
 
 
-def soundness_of(dataset: Dataset, mixture: Mixture, moments: Moments, family: Family, regularisation: Regularisation) -> Soundness:
+def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundness:
     """A fit's components, judged; see :mod:`mixtura.model.soundness`. One pass over the rows after the E-step.
 
     Rows that share a value hold a component on the floor up together, so one that is left out has its copies still there. Where
     they are so few that chance can place such a component, they are left out together.
     """
-    effective = effective_parameters(dataset, mixture, moments, family, regularisation)
+    dataset, family, regularisation = problem.dataset, problem.family, problem.regularisation
+    effective = effective_parameters(problem, mixture, moments)
     copies = tuple((original, copy) for copy, original in copies_of(mixture).items())
     unit = dataset.row_weight
     held = regularisation.prior is not None and regularisation.prior.rows > 0  # any rows make a covariance with it

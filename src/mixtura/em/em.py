@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeAlias
 
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.loop import Event, Loop, Start, Stopped, python_loop
 from mixtura.em.native_loop import native_loop
@@ -19,7 +20,6 @@ from mixtura.em.stopping import Check, RelativeGain, RemainingGain, StoppingRule
 from mixtura.model.copies import copies_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
-from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, Iteration, StopReason
 from mixtura.model.soundness import EMPTY
@@ -46,10 +46,8 @@ PATIENCE = 2
 
 
 def em(
-    dataset: Dataset,
+    problem: Problem,
     start: Start,
-    family: Family,
-    regularisation: Regularisation,
     *,
     stopping: StoppingRule = DEFAULT_RULE,
     max_iter: int = 1000,
@@ -66,11 +64,8 @@ def em(
 
     Parameters
     ----------
-    dataset : Dataset
-        The data and the backend that reads them.
+    problem : Problem
     start : Moments, Mixture or FitResult
-    family : Family
-    regularisation : Regularisation
     stopping : StoppingRule, default RemainingGain()
     max_iter : int
         0 returns the start (after the M-step, if it starts with one).
@@ -101,18 +96,16 @@ def em(
     """
     run = partial(
         _em,
-        family=family,
-        regularisation=regularisation,
         start_number=start_number,
         accelerated=accelerated,
         stopped=stopped or _never,
     )
-    reduced = dataset.reduced if max_iter > 0 and stopping.certifies and not _near_its_end(start) else None
+    reduced = problem.dataset.reduced if max_iter > 0 and stopping.certifies and not _near_its_end(start) else None
     if reduced is None:
-        return run(dataset, start, stopping=stopping, max_iter=max_iter, callback=callback, judge=judge)
-    way = run(reduced, start, stopping=RelativeGain(RESOLVED), max_iter=max_iter, callback=callback, judge=False)
+        return run(problem, start, stopping=stopping, max_iter=max_iter, callback=callback, judge=judge)
+    way = run(problem.with_data(reduced), start, stopping=RelativeGain(RESOLVED), max_iter=max_iter, callback=callback, judge=False)
     left = 0 if way.stop is StopReason.INTERRUPTED else max_iter - way.n_iter
-    end = run(dataset, way.mixture, stopping=stopping, max_iter=left, callback=_counting_on(callback, way.n_iter), judge=judge)
+    end = run(problem, way.mixture, stopping=stopping, max_iter=left, callback=_counting_on(callback, way.n_iter), judge=judge)
     return _joined(way, end)
 
 
@@ -139,11 +132,9 @@ def _joined(way: FitResult, end: FitResult) -> FitResult:
 
 
 def _em(
-    dataset: Dataset,
+    problem: Problem,
     start: Start,
     *,
-    family: Family,
-    regularisation: Regularisation,
     stopping: StoppingRule,
     max_iter: int,
     callback: Callback | None,
@@ -154,7 +145,7 @@ def _em(
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
     first = stopping.further([]) if stopping.certifies else stopping
-    settings = (dataset, start, family, regularisation, first, accelerated, stopped)
+    settings = (problem, start, first, accelerated, stopped)
     loop = native_loop(*settings) or python_loop(*settings)
     stop, next_check, checks, last_check = StopReason.MAX_ITER, 0, list[Check](), -1
     try:
@@ -186,13 +177,13 @@ def _em(
                 stop = stopping.reason
                 break
             if loop.last_gain <= noise:
-                stop = _standstill(loop.mixture, checks[-1].rate, regularisation)
+                stop = _standstill(loop.mixture, checks[-1].rate, problem.regularisation)
                 break
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
-    found = _result(loop, dataset, family, regularisation, stop, judge)
+    found = _result(loop, problem, stop, judge)
     if stop.converged or stop is StopReason.SADDLE:
-        found = replace(found, stop=_no_answer(found, dataset) or stop)
+        found = replace(found, stop=_no_answer(found, problem.dataset) or stop)
     return replace(found, rate=checks[-1].rate) if last_check == loop.n_iter else found
 
 
@@ -217,28 +208,25 @@ def _no_answer(fit: FitResult, dataset: Dataset) -> StopReason | None:
     return StopReason.COPIES if copies_of(fit.mixture) else None
 
 
-def _result(
-    loop: Loop, dataset: Dataset, family: Family, regularisation: Regularisation, stop: StopReason, judge: bool
-) -> FitResult:
+def _result(loop: Loop, problem: Problem, stop: StopReason, judge: bool) -> FitResult:
     """Everything that is known about the last mixture."""
     mixture, moments = loop.mixture, loop.moments
     log_likelihood, entropy, certainty, total = loop.sums
-    if regularisation.ridge > 0:
-        seen = dataset.backend.moments(dataset.source, mixture, Scatter.TRACE)
+    if problem.regularisation.ridge > 0:
+        seen = problem.dataset.backend.moments(problem.dataset.source, mixture, Scatter.TRACE)
         log_likelihood, entropy, certainty, total = seen.log_likelihood, seen.entropy, seen.certainty, seen.total
-    K = mixture.n_components
     return FitResult(
-        family=family.name,
+        family=problem.family.name,
         mixture=mixture,
         log_likelihood=log_likelihood,
         entropy=entropy,
         certainty=certainty,
         total=total,
-        n_parameters=family.n_parameters(K, mixture.n_features) - (K - 1 if regularisation.equal_weights else 0),
+        n_parameters=problem.n_parameters(mixture.n_components),
         trace=tuple(loop.trace),
         n_iter=loop.n_iter,
         stop=stop,
         remaining_gain=remaining_gain(loop.plain),
         moments=moments,
-        soundness=soundness_of(dataset, mixture, moments, family, regularisation) if judge else None,
+        soundness=soundness_of(problem, mixture, moments) if judge else None,
     )

@@ -17,14 +17,12 @@ from typing import Protocol, TypeAlias
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import StoppingRule, rounding
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 
 Start: TypeAlias = Moments | Mixture | FitResult
@@ -45,7 +43,7 @@ class Event(Enum):
 
     SPENT = "spent"
     """The iterations it was given are over."""
-    CHECK = "look"
+    CHECK = "check"
     """The trace looks as if EM may stop."""
     FELL = "fell"
     """The objective would have fallen by more than rounding; the step was not taken."""
@@ -124,58 +122,21 @@ class Loop(Protocol):
 
 
 def python_loop(
-    dataset: Dataset,
+    problem: Problem,
     start: Start,
-    family: Family,
-    regularisation: Regularisation,
     stopping: StoppingRule,
     accelerated: bool,
     stopped: Stopped,
 ) -> Loop:
     """A walk in Python, after its first E-step."""
-    steps = Steps(dataset, family, regularisation)
-    path = _begin(steps, start, accelerated)
-    squarem = Squarem(dataset.scale) if accelerated else None
-    return _PythonLoop(steps, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
+    path = _begin(problem, start, accelerated)
+    squarem = Squarem(problem.dataset.scale) if accelerated else None
+    return _PythonLoop(problem, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
 
 
-# ---- the two steps -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Steps:
-    """The two steps of EM for one data set and one family."""
-
-    dataset: Dataset
-    family: Family
-    regularisation: Regularisation
-
-    def e_step(self, mixture: Mixture) -> Moments:
-        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
-        tilted = self.regularisation.tilted(mixture)
-        return self.dataset.backend.moments(self.dataset.source_for(mixture.n_components), tilted, self.family.needs)
-
-    def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
-        """The best mixture for these responsibilities."""
-        covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
-        return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
-
-    def step(self, near: Mixture, moments: Moments) -> Moments:
-        """One whole step of EM, as a map of moments; ``near`` warm-starts an iterated M-step, so that the map is smooth."""
-        return self.e_step(self.m_step(moments, near))
-
-    def evaluated(self, extrapolate: Moments, previous: Mixture) -> tuple[Mixture, Moments, float] | None:
-        """The mixture of extrapolated moments with its E-step and objective; None where there is none."""
-        try:
-            mixture = self.m_step(extrapolate, previous)
-            moments = self.e_step(mixture)
-        except CollapseError:
-            return None
-        return mixture, moments, self.objective(moments, mixture)
-
-    def objective(self, moments: Moments, mixture: Mixture) -> float:
-        """Log-likelihood plus penalty: what the M-step raises."""
-        return moments.log_likelihood + self.regularisation.penalty(mixture)
+def em_map(problem: Problem, near: Mixture, moments: Moments) -> Moments:
+    """One step of EM as a map of moments; ``near`` is where an iterated M-step begins, so that the map is smooth."""
+    return problem.e_step(problem.m_step(moments, near))
 
 
 # ---- where EM is, and how it came there ----------------------------------------------------------------------------------
@@ -235,17 +196,17 @@ class _Path:
         return higher
 
 
-def _begin(steps: Steps, start: Start, accelerated: bool) -> _Path:
+def _begin(problem: Problem, start: Start, accelerated: bool) -> _Path:
     """The first mixture with its E-step, and the trace that led to it."""
     trace: list[float] = []
     if isinstance(start, Moments):
-        mixture = steps.m_step(start.summarised(steps.family.needs), None)
+        mixture = problem.m_step(start.summarised(problem.family.needs), None)
     elif isinstance(start, FitResult):
         mixture, trace = start.mixture, list(start.trace)
     else:
         mixture = start
-    moments = steps.e_step(mixture)
-    objective = steps.objective(moments, mixture)
+    moments = problem.e_step(mixture)
+    objective = problem.objective(moments, mixture)
     if trace and trace[-1] == objective:  # it goes on where that fit ended, with what its last iterations told
         return _Path(mixture, moments, trace, trace[-1:] if accelerated else trace[-PLAIN_KEPT:])
     return _Path(mixture, moments, [objective])
@@ -255,7 +216,7 @@ def _begin(steps: Steps, start: Start, accelerated: bool) -> _Path:
 class _PythonLoop:
     """The walk in Python; see :class:`Loop`."""
 
-    steps: Steps
+    problem: Problem
     stopping: StoppingRule
     squarem: Squarem | None
     stopped: Stopped
@@ -302,11 +263,11 @@ class _PythonLoop:
                 continue
             path = self.path
             try:
-                candidate = self.steps.m_step(path.moments, path.mixture)
-                seen = self.steps.e_step(candidate)
+                candidate = self.problem.m_step(path.moments, path.mixture)
+                seen = self.problem.e_step(candidate)
             except CollapseError:
                 return Event.COLLAPSED
-            objective = self.steps.objective(seen, candidate)
+            objective = self.problem.objective(seen, candidate)
             if objective < path.trace[-1] - rounding(objective):
                 if not (self.given and self.n_iter == 0):
                     self.fall = path.trace[-1] - objective
@@ -323,7 +284,7 @@ class _PythonLoop:
     def _extrapolate(self) -> bool:
         """A leap where one is due; False where a plain step is."""
         if self.path.ahead is not None:
-            self.path.extrapolated(self.steps.evaluated(self.path.ahead, self.path.mixture))
+            self.path.extrapolated(self._evaluated(self.path.ahead))
             self.n_iter += 1
             return True
         extrapolate = (
@@ -333,15 +294,24 @@ class _PythonLoop:
         )
         if self.squarem is None or extrapolate is None:
             return False
-        self.squarem.adapt(self.path.extrapolated(self.steps.evaluated(extrapolate, self.path.mixture)))
+        self.squarem.adapt(self.path.extrapolated(self._evaluated(extrapolate)))
         self.n_iter += 1
         return True
+
+    def _evaluated(self, far: Moments) -> tuple[Mixture, Moments, float] | None:
+        """The mixture of extrapolated moments with its E-step and objective; None where there is none."""
+        try:
+            mixture = self.problem.m_step(far, self.path.mixture)
+            moments = self.problem.e_step(mixture)
+        except CollapseError:
+            return None
+        return mixture, moments, self.problem.objective(moments, mixture)
 
     def set_rule(self, rule: StoppingRule) -> None:
         self.stopping = rule
 
     def slowest_rate(self) -> float:
         path = self.path
-        found = slowest_rate(partial(self.steps.step, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
+        found = slowest_rate(partial(em_map, self.problem, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
         path.unfinished, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
         return found.rate

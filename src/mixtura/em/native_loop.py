@@ -1,8 +1,8 @@
-"""The walk of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
+"""The loop of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
 
 It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor, pseudo-rows with
 independent columns and equal proportions, and a rule that says what it reads off the trace; for anything else there is none, and
-the walk in Python does it.
+the loop in Python does it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mixtura.backends import NativeBackend
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import random_direction
 from mixtura.em.loop import PLAIN_KEPT, Event, Loop, Start, Stopped
 from mixtura.em.stopping import StoppingRule
@@ -31,22 +31,21 @@ from mixtura.model.results import FitResult
 
 
 def native_loop(
-    dataset: Dataset,
+    problem: Problem,
     start: Start,
-    family: Family,
-    regularisation: Regularisation,
     stopping: StoppingRule,
     accelerated: bool,
     stopped: Stopped,
 ) -> Loop | None:
-    """A walk in C++ after its first E-step; None where one of its parts has no form there.
+    """A loop in C++ after its first E-step; None where one of its parts has no form there.
 
     Raises
     ------
     CollapseError
         When the start itself is singular and nothing keeps it from zero.
     """
-    loop = empty_loop(dataset, start.n_components, family, regularisation, stopping, accelerated)
+    family = problem.family
+    loop = empty_loop(problem, start.n_components, stopping, accelerated)
     if loop is None:
         return None
     if isinstance(start, Moments):
@@ -63,19 +62,17 @@ def native_loop(
     return _NativeLoop(loop, family.needs, stopped)
 
 
-def empty_loop(
-    dataset: Dataset, K: int, family: Family, regularisation: Regularisation, stopping: StoppingRule, accelerated: bool
-) -> Any | None:
-    """A walk of the extension for K components that has no start yet; None where one of its parts has no form there."""
-    block = _one_block(dataset, K, family, regularisation)
-    criterion = stopping.off_the_trace
+def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bool) -> Any | None:
+    """A loop of the extension for K components that has no start yet; None where one of its parts has no form there."""
+    dataset, regularisation = problem.dataset, problem.regularisation
+    block, criterion = _one_block(problem, K), stopping.off_the_trace
     if block is None or criterion is None:
         return None
     assert isinstance(dataset.backend, NativeBackend)
     return extension.Loop(
         block.rows,
         block.weights,
-        family.name,
+        problem.family.name,
         regularisation.floor,
         regularisation.equal_weights,
         flat_prior(regularisation.prior),
@@ -103,18 +100,18 @@ def has_native_law(family: Family, regularisation: Regularisation) -> bool:
 
 
 def _has_native_prior(family: Family, prior: Prior | None) -> bool:
-    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's walk are the faster ones."""
+    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's loop are the faster ones."""
     if prior is None:
         return True
     full = family.needs in (Scatter.DENSE, Scatter.TOTAL)
     return full and prior.shrinkage == 0 and prior.columns is not None and len(prior.columns) < MANY_COLUMNS
 
 
-def _one_block(dataset: Dataset, K: int, family: Family, regularisation: Regularisation) -> Block | None:
+def _one_block(problem: Problem, K: int) -> Block | None:
     """All rows in one piece, where the native backend and a native law are there for them."""
-    if not isinstance(dataset.backend, NativeBackend) or not has_native_law(family, regularisation):
+    if not isinstance(problem.dataset.backend, NativeBackend) or not has_native_law(problem.family, problem.regularisation):
         return None
-    blocks = list(islice(dataset.source_for(K).blocks(), 2))
+    blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
 
 
@@ -158,46 +155,46 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
 
 
 class _NativeLoop:
-    """The walk in C++; see :class:`mixtura.em.loop.Loop`."""
+    """The loop in C++; see :class:`mixtura.em.loop.Loop`."""
 
     def __init__(self, loop: Any, kind: Scatter, stopped: Stopped) -> None:
-        self._walk, self._kind, self._stopped = loop, kind, stopped
+        self._native, self._kind, self._stopped = loop, kind, stopped
         self._mixture: Mixture | None = None
 
     @property
     def n_iter(self) -> int:
-        return int(self._walk.n_iter)
+        return int(self._native.n_iter)
 
     @property
     def trace(self) -> list[float]:
-        return list(self._walk.trace)
+        return list(self._native.trace)
 
     @property
     def plain(self) -> list[float]:
-        return list(self._walk.plain)
+        return list(self._native.plain)
 
     @property
     def objective(self) -> float:
-        return float(self._walk.objective)
+        return float(self._native.objective)
 
     @property
     def last_gain(self) -> float:
-        return float(self._walk.last_gain)
+        return float(self._native.last_gain)
 
     @property
     def fall(self) -> float:
-        return float(self._walk.fall)
+        return float(self._native.fall)
 
     @property
     def mixture(self) -> Mixture:
         if self._mixture is None:
-            self._mixture = mixture_from(self._walk.mixture())
+            self._mixture = mixture_from(self._native.mixture())
         return self._mixture
 
     @property
     def moments(self) -> Moments:
-        counts, first, second = self._walk.moments()
-        (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._walk.sums()
+        counts, first, second = self._native.moments()
+        (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._native.sums()
         return Moments(
             self.mixture.means,
             counts,
@@ -211,18 +208,18 @@ class _NativeLoop:
 
     @property
     def sums(self) -> tuple[float, float, float, float]:
-        log_likelihood, entropy, certainty, total = self._walk.sums()
+        log_likelihood, entropy, certainty, total = self._native.sums()
         return log_likelihood, entropy, certainty, total
 
     def iterate(self, most: int, next_check: int) -> Event:
         if self._stopped():
             raise KeyboardInterrupt
         self._mixture = None
-        return Event(self._walk.iterate(most, next_check, self._stopped))
+        return Event(self._native.iterate(most, next_check, self._stopped))
 
     def set_rule(self, rule: StoppingRule) -> None:
         assert rule.off_the_trace is not None
-        self._walk.set_tolerance(rule.off_the_trace[1])
+        self._native.set_tolerance(rule.off_the_trace[1])
 
     def slowest_rate(self) -> float:
-        return float(self._walk.slowest_rate(random_direction(self._walk.vector_size), self._stopped))
+        return float(self._native.slowest_rate(random_direction(self._native.vector_size), self._stopped))

@@ -18,6 +18,7 @@ from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.certification import certified, certify
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
@@ -33,7 +34,7 @@ from mixtura.inference.parametrisation import (
     stored_precisions,
     stored_whitener,
 )
-from mixtura.inference.resampling import Method, OnReplicate, Refit, errors_from_replicates
+from mixtura.inference.resampling import Method, OnReplicate, errors_from_replicates
 from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
 from mixtura.initialise.initialisers import (
     FromCentres,
@@ -249,17 +250,15 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         remark = door.check_data(dataset, family, K, constraints, getattr(self, "feature_names_in_", None))
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
-        regularisation = door.regularisation_for(family, dataset, K, constraints)
+        problem = door.problem_of(dataset, family, K, constraints)
         with calm(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
-                begin = begin.with_starts(
-                    [(name, _with_given(start, family, regularisation, given)) for name, start in begin.starts]
-                )
+                begin = begin.with_starts([(name, _with_given(start, problem, given)) for name, start in begin.starts])
             searches = self._chooses_starts(given) and not self._goes_on(dataset, family)
             plan = self._plan(dataset, len(begin.starts), searches)
-            found = search_from(begin, dataset, family, regularisation, plan)
-            best = self._in_order(certified(found.best, dataset, family, regularisation, plan.stopping))
+            found = search_from(begin, problem, plan)
+            best = self._in_order(certified(found.best, problem, plan.stopping))
         self.start_report_ = found.report
         self._adopt(best, rows.dtype)
         self._warn(best, rows, kept)
@@ -548,8 +547,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         rows = door.rows_of(self, X, fitting=False)
         dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
         mixture = self.mixture_
-        regularisation = door.regularisation_for(family, dataset, mixture.n_components, door.constraints_of(self))
-        return certify(dataset, mixture, family, regularisation)
+        problem = door.problem_of(dataset, family, mixture.n_components, door.constraints_of(self))
+        return certify(problem, mixture)
 
     # ---- how sure the fit is -----------------------------------------------------------------------------------
 
@@ -607,18 +606,18 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         family = family_named(self.covariance_type)
         rows = door.rows_of(self, X, fitting=False)
         dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
-        regularisation = door.regularisation_for(family, dataset, self.n_components, door.constraints_of(self))
+        problem = door.problem_of(dataset, family, self.n_components, door.constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
-            return errors_from_information(dataset, self.mixture_, family, regularisation, method)
+            return errors_from_information(problem, self.mixture_, method)
         if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
             return errors_from_replicates(
-                dataset,
+                problem,
                 self.mixture_,
-                Refit(family, regularisation, max(self.max_iter, 1)),
                 method,
                 door.seed_of(self.random_state if random_state is None else random_state),
                 n_replicates=n_replicates,
-                workers=workers_for(dataset, n_replicates or len(rows), self.n_threads),
+                max_iter=max(self.max_iter, 1),
+                n_threads=self.n_threads,
                 on_replicate=on_replicate,
             )
         raise ValueError(
@@ -738,18 +737,12 @@ def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:
     return [kind]
 
 
-def _with_given(start: Start, family: Family, regularisation: Any, given: _Given) -> Mixture:
+def _with_given(start: Start, problem: Problem, given: _Given) -> Mixture:
     """The start's mixture with the given parameters in place of its own."""
     weights, means, precisions = given
     if isinstance(start, FitResult):
         return start.mixture
-    if isinstance(start, Mixture):
-        mixture = start
-    else:
-        moments = start.summarised(family.needs)
-        mixture = Mixture(
-            regularisation.weights(moments), regularisation.means(moments), family.m_step(moments, None, regularisation)
-        )
+    mixture = start if isinstance(start, Mixture) else problem.m_step(start.summarised(problem.family.needs), None)
     K, d = mixture.n_components, mixture.n_features
-    covariance = mixture.covariance if precisions is None else stored_precisions(family.name, precisions, K, d)
+    covariance = mixture.covariance if precisions is None else stored_precisions(problem.family.name, precisions, K, d)
     return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)

@@ -28,7 +28,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.coordinates import ComponentCoordinates, Coordinates, coordinates_around
 from mixtura.inference.uncertainty import (
     FARTHEST,
@@ -42,7 +42,7 @@ from mixtura.inference.uncertainty import (
     refuse_unsound,
 )
 from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.protocols import Block, Family
+from mixtura.model.protocols import Block
 from mixtura.model.regularisation import Regularisation
 
 LARGEST_WHOLE = 2000
@@ -91,10 +91,8 @@ class Information:
 
 
 def information(
-    dataset: Dataset,
+    problem: Problem,
     mixture: Mixture,
-    family: Family,
-    regularisation: Regularisation,
     *,
     largest_whole: int = LARGEST_WHOLE,
 ) -> Information:
@@ -104,12 +102,9 @@ def information(
 
     Parameters
     ----------
-    dataset : Dataset
+    problem : Problem
     mixture : Mixture
         Any mixture of the family; it need not be a maximum.
-    family : Family
-    regularisation : Regularisation
-        Of the fit.
     largest_whole : int
         With more parameters than this the matrices are cut into one block for each component.
 
@@ -118,7 +113,8 @@ def information(
     InferenceError
         When even one block would be too large.
     """
-    coordinates = coordinates_around(mixture, family.name, regularisation.equal_weights)
+    dataset, regularisation = problem.dataset, problem.regularisation
+    coordinates = coordinates_around(mixture, problem.family.name, regularisation.equal_weights)
     groups = _groups(coordinates, largest_whole)
     sums = _Sums(coordinates, groups, regularisation)
     tilted = regularisation.tilted(mixture)
@@ -383,10 +379,8 @@ class InformationErrors(Uncertainty):
 
 
 def errors_from_information(
-    dataset: Dataset,
+    problem: Problem,
     mixture: Mixture,
-    family: Family,
-    regularisation: Regularisation,
     kind: Kind = "information",
     *,
     largest_whole: int = LARGEST_WHOLE,
@@ -395,7 +389,7 @@ def errors_from_information(
 
     Parameters
     ----------
-    dataset, mixture, family, regularisation, largest_whole
+    problem, mixture, largest_whole
         See :func:`information`.
     kind : {"information", "scores", "sandwich"}
         The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``, which holds where the
@@ -407,8 +401,9 @@ def errors_from_information(
         Where there are no standard errors: a spurious component, copies, a saddle, a direction that the data say nothing
         about, or a fit too far from the maximum. The message says which and what to do.
     """
-    refuse_unsound(mixture, family, regularisation, dataset)
-    found = information(dataset, mixture, family, regularisation, largest_whole=largest_whole)
+    family, regularisation = problem.family, problem.regularisation
+    refuse_unsound(problem, mixture)
+    found = information(problem, mixture, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)
     step = _length(found, tuple(map(_inverted, found.complete)))  # of one EM step: below the distance to a maximum

@@ -24,12 +24,13 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import CollapseError, InferenceError
-from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.inference.parametrisation import stored_covariances
-from mixtura.inference.resamples import weights_of
+from mixtura.inference.replicates import replicates
+from mixtura.inference.resamples import reweighted, weights_of
 from mixtura.inference.uncertainty import (
     Interval,
     MembershipIntervals,
@@ -43,10 +44,9 @@ from mixtura.inference.uncertainty import (
 )
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.protocols import Family, Source
-from mixtura.model.regularisation import Regularisation
+from mixtura.model.protocols import Family
 from mixtura.model.results import FitResult, StopReason
-from mixtura.sources import ArraySource, Reweighted
+from mixtura.sources import ArraySource
 
 REPLICATES = 999
 
@@ -86,22 +86,6 @@ class Replicate:
 
 
 OnReplicate: TypeAlias = Callable[[Replicate], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Refit:
-    """How replicates are fitted: as the fit was."""
-
-    family: Family
-    regularisation: Regularisation
-    max_iter: int = 2000
-
-    def __call__(self, dataset: Dataset, start: Mixture, stopping: StoppingRule, stopped: threading.Event) -> FitResult:
-        """EM from a mixture; it ends early, as by Ctrl-C, once ``stopped`` is set."""
-
-        return em(
-            dataset, start, self.family, self.regularisation, stopping=stopping, max_iter=self.max_iter, stopped=stopped.is_set
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,31 +160,33 @@ class ResamplingErrors(Uncertainty):
 
 
 def errors_from_replicates(
-    dataset: Dataset,
+    problem: Problem,
     mixture: Mixture,
-    refit: Refit,
     method: Method,
     seed: np.random.SeedSequence,
     *,
     n_replicates: int | None = None,
-    workers: int = 1,
+    max_iter: int = 2000,
+    n_threads: int | None = 1,
     on_replicate: OnReplicate | None = None,
 ) -> ResamplingErrors:
     """Refit resamples of the data, and look how the parameters scatter.
 
     Parameters
     ----------
-    dataset : Dataset
-        The data of the fit; weights are frequencies, so n is their sum.
+    problem : Problem
+        Of the fit; weights are frequencies, so n is their sum.
     mixture : Mixture
         The fit.
-    refit : Refit
     method : {"bootstrap", "weighted", "parametric", "jackknife"}
     seed : SeedSequence
         The same seed gives the same replicates for any number of workers.
     n_replicates : int, optional
         None: 999 for the bootstraps, every row for the jackknife. A number for the jackknife leaves out that many groups of rows.
-    workers : int
+    max_iter : int
+        Of each refit.
+    n_threads : int or None
+        Workers; None is all processors.
     on_replicate : callable, optional
         Called with each :class:`Replicate` when it is done (for a progress bar), possibly from several threads.
 
@@ -216,25 +202,12 @@ def errors_from_replicates(
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
     """
-    refuse_unsound(mixture, refit.family, refit.regularisation, dataset)
+    refuse_unsound(problem, mixture)
+    dataset = problem.dataset
     plan = _jackknife(dataset, n_replicates, seed) if method == "jackknife" else _bootstrap(dataset, method, n_replicates, seed)
-    stopped = threading.Event()
-    start = _maximum(dataset, mixture, refit, plan.stopping, stopped)
-
-    def run(number: int) -> Replicate | None:
-        if stopped.is_set():
-            return None
-        try:
-            replicate = _replicate(number, plan.draw(number, start), start, refit, plan.stopping, stopped)
-            if replicate is not None and on_replicate is not None:
-                on_replicate(replicate)
-        except KeyboardInterrupt:
-            stopped.set()
-            return None
-        return replicate
-
-    done = [replicate for replicate in in_parallel(run, range(plan.size), workers, stopped) if replicate is not None]
-    return _gathered(mixture, refit.family, method, plan, done, stopped.is_set())
+    refit = _Refit(problem, plan.draw, _maximum(problem, mixture, plan.stopping, max_iter), plan.stopping, max_iter)
+    done, interrupted = replicates(refit, range(plan.size), dataset, n_threads, on_replicate)
+    return _gathered(mixture, problem.family, method, plan, done, interrupted)
 
 
 # ---- resamples -----------------------------------------------------------------------------------------------------
@@ -250,79 +223,64 @@ class _Plan:
     multiplicity: Array
 
 
-@dataclass(frozen=True, eq=False)
-class _Resample(Dataset):
-    """The original rows with other weights; scale and floor belong to the rows as they were recorded."""
-
-    original: Dataset
-    equal_rows: Labels | None
-
-    @cached_property
-    def scale(self) -> Array:
-        """Of the original."""
-        return self.original.scale
-
-    @cached_property
-    def floor(self) -> Array:
-        """Of the original."""
-        return self.original.floor
-
-    @cached_property
-    def distinct(self) -> Source:
-        """Each distinct row that is present once: one of each set of equal rows weighs 1, all others nothing."""
-        assert isinstance(self.source, Reweighted)
-        present = np.flatnonzero(self.source.weights > 0)
-        if self.equal_rows is not None:
-            present = present[np.unique(self.equal_rows[present], return_index=True)[1]]
-        once = np.zeros(self.source.n_rows)
-        once[present] = 1.0
-        return Reweighted(self.source.source, once)
-
-
 def _frequencies(dataset: Dataset) -> Array:
     """The weight of every row (n,)."""
     weights = weights_of(dataset)
     return np.ones(dataset.source.n_rows) if weights is None else weights.astype(np.float64)
 
 
-def _equal_rows(source: Source) -> Labels | None:
-    """A number for each row (n,), the same for equal rows; None where all differ."""
-    if source.distinct().n_rows == source.n_rows:
-        return None
-    rows = np.concatenate([block.rows for block in source.blocks()])
-    return np.asarray(np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1))
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Random rows for each replicate; the original rows with other weights, or new rows from the fit."""
+
+    dataset: Dataset
+    method: Method
+    frequencies: Array
+    children: list[np.random.SeedSequence]
+
+    def __call__(self, number: int, fit: Mixture) -> Dataset:
+        rng = np.random.default_rng(self.children[number])
+        total = float(self.frequencies.sum())
+        n = round(total)
+        if self.method == "parametric":
+            return Dataset(ArraySource(fit.sample(n, rng)[0]), self.dataset.backend)
+        if self.method == "bootstrap":
+            weights = np.asarray(rng.multinomial(n, self.frequencies / total) * (total / n), dtype=np.float64)
+        else:
+            weights = rng.standard_gamma(self.frequencies)
+            weights *= total / weights.sum()
+        return reweighted(self.dataset, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class _LeftOut:
+    """The rows without one of each group."""
+
+    dataset: Dataset
+    frequencies: Array
+    group: Labels
+
+    def __call__(self, number: int, fit: Mixture) -> Dataset:
+        return reweighted(self.dataset, np.where(self.group == number, self.frequencies - 1.0, self.frequencies))
 
 
 def _bootstrap(dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence) -> _Plan:
     """Random replicates."""
     size = REPLICATES if n_replicates is None else n_replicates
-    children = seed.spawn(size)
-    frequencies, equal = _frequencies(dataset), _equal_rows(dataset.source)
+    frequencies = _frequencies(dataset)
     total = float(frequencies.sum())
-    n = round(total)
-    if n < 2:
+    if round(total) < 2:
         raise InferenceError(
             f"a bootstrap draws as many rows as the frequencies add up to, but sample_weight adds up to {total:g}. "
             "Divide the weights by their mean if every row is one observation."
         )
-
-    def draw(number: int, fit: Mixture) -> Dataset:
-        rng = np.random.default_rng(children[number])
-        if method == "parametric":
-            return Dataset(ArraySource(fit.sample(n, rng)[0]), dataset.backend)
-        if method == "bootstrap":
-            weights = np.asarray(rng.multinomial(n, frequencies / total) * (total / n), dtype=np.float64)
-        else:
-            weights = rng.standard_gamma(frequencies)
-            weights *= total / weights.sum()
-        return _Resample(Reweighted(dataset.source, weights), dataset.backend, dataset, equal)
-
+    draw = _Drawn(dataset, method, frequencies, seed.spawn(size))
     return _Plan(size, draw, RemainingGain(REMAINING * dataset.row_weight), np.ones(size))
 
 
 def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequence) -> _Plan:
     """One replicate without each row, or without each group of rows."""
-    frequencies, equal = _frequencies(dataset), _equal_rows(dataset.source)
+    frequencies = _frequencies(dataset)
     n = len(frequencies)
     whole = bool((frequencies == np.round(frequencies)).all())
     if not whole or (groups is not None and (frequencies != 1).any()):
@@ -339,24 +297,19 @@ def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequenc
     if groups is not None and not 2 <= groups <= n:
         raise InferenceError(f"the jackknife of {n} rows can leave out 2 to {n} groups, but n_replicates={groups} came.")
     size = n if groups is None else groups
-    member = np.arange(n) if groups is None else np.random.default_rng(seed).permutation(np.arange(n) % groups)
-
-    def draw(number: int, _: Mixture) -> Dataset:
-        weights = np.where(member == number, frequencies - 1.0, frequencies)
-        return _Resample(Reweighted(dataset.source, weights), dataset.backend, dataset, equal)
-
+    group = np.arange(n) if groups is None else np.random.default_rng(seed).permutation(np.arange(n) % groups)
     multiplicity = frequencies if groups is None else np.ones(groups)
     # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 / (2 n).
     tolerance = JACKKNIFE_EXACTNESS**2 / (2.0 * float(multiplicity.sum()))
-    return _Plan(size, draw, RemainingGain(tolerance), multiplicity)
+    return _Plan(size, _LeftOut(dataset, frequencies, group), RemainingGain(tolerance), multiplicity)
 
 
 # ---- refits --------------------------------------------------------------------------------------------------------
 
 
-def _maximum(dataset: Dataset, mixture: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event) -> Mixture:
+def _maximum(problem: Problem, mixture: Mixture, stopping: StoppingRule, max_iter: int) -> Mixture:
     """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is not there."""
-    polished = refit(dataset, mixture, stopping, stopped)
+    polished = em(problem, mixture, stopping=stopping, max_iter=max_iter)
     if polished.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
     if polished.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
@@ -365,19 +318,27 @@ def _maximum(dataset: Dataset, mixture: Mixture, refit: Refit, stopping: Stoppin
     return polished.mixture
 
 
-def _replicate(
-    number: int, dataset: Dataset, start: Mixture, refit: Refit, stopping: StoppingRule, stopped: threading.Event
-) -> Replicate | None:
-    """One refit, matched and judged; None when it was interrupted."""
-    try:
-        fit = refit(dataset, start, stopping, stopped)
-    except CollapseError as collapse:
-        return Replicate(number, None, str(collapse))
-    if fit.stop is StopReason.INTERRUPTED:
-        stopped.set()
-        return None
-    found = match(start, fit.mixture)
-    return Replicate(number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop)
+@dataclass(frozen=True, eq=False)
+class _Refit:
+    """How a replicate is fitted: as the fit was, from its maximum."""
+
+    problem: Problem
+    draw: Callable[[int, Mixture], Dataset]
+    start: Mixture
+    stopping: StoppingRule
+    max_iter: int
+
+    def __call__(self, number: int, stopped: threading.Event) -> Replicate:
+        """One refit, matched and judged."""
+        problem = self.problem.with_data(self.draw(number, self.start))
+        try:
+            fit = em(problem, self.start, stopping=self.stopping, max_iter=self.max_iter, stopped=stopped.is_set)
+        except CollapseError as collapse:
+            return Replicate(number, None, str(collapse))
+        if fit.stop is StopReason.INTERRUPTED:
+            raise KeyboardInterrupt
+        found = match(self.start, fit.mixture)
+        return Replicate(number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop)
 
 
 def _why_not(fit: FitResult) -> str:

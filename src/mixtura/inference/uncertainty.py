@@ -12,14 +12,12 @@ from scipy.special import expit, logit, ndtri
 from mixtura.base.arrays import Array, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import FAMILIES
 from mixtura.inference.parametrisation import public_covariances
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Scatter
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 
 AT_THE_FLOOR = 1.0 + 1e-6
 
@@ -221,12 +219,12 @@ def public_of_dense(family: str, values: Array) -> Array:
 # ---- refusals ------------------------------------------------------------------------------------------------------
 
 
-def refuse_unsound(mixture: Mixture, family: Family, regularisation: Regularisation, dataset: Dataset) -> None:
+def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
     """No errors for components that chance can place, that the floor holds, that are copies or that hold no rows."""
-    moments = dataset.backend.moments(dataset.source, mixture, family.needs)
-    judged = soundness_of(dataset, mixture, moments, family, regularisation)
+    moments = problem.dataset.backend.moments(problem.dataset.source, mixture, problem.family.needs)
+    judged = soundness_of(problem, mixture, moments)
     said = [(item.component, item.reason) for item in judged.findings if item.kind in ("spurious", "empty")]
-    at_floor = np.flatnonzero(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR))
+    at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR))
     said += [(int(k), "its covariance is at the floor") for k in at_floor if k not in {known for known, _ in said}]
     if said:
         listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in said[:3])

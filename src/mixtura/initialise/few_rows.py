@@ -27,6 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
+from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
 from mixtura.model.moments import Scatter
 from mixtura.model.priors import Prior, pseudo_rows
@@ -73,7 +74,7 @@ def shrinkage_for(dataset: Dataset, family: Family, K: int) -> Shrinkage | None:
     d = dataset.source.n_features
     if free == 0 or d == 1 or dataset.holds(int(np.ceil(ENOUGH * free * (d + 1)))):
         return None
-    shrinkage: Shrinkage = dataset.once(("few rows", K, free), lambda: _strongest_prediction(dataset, K, free))
+    shrinkage = _strongest_prediction(dataset, K, free)
     return shrinkage if free == K or family.shares_all else Shrinkage(shrinkage.rows / K, shrinkage.unit, shrinkage.scale)
 
 
@@ -84,6 +85,7 @@ def full_covariances(family: Family, K: int) -> int:
     return 1 if family.name.endswith("E") else K
 
 
+@once_for_each
 def _strongest_prediction(dataset: Dataset, K: int, free: int) -> Shrinkage:
     """The strength at which left-out rows are most likely; d + 2 rows of the whole data where none can be."""
     rows, weights = _distinct_rows(dataset)

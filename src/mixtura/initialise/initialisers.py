@@ -23,6 +23,7 @@ from scipy.linalg import eigh
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
+from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
 from mixtura.initialise.hierarchy import MOST_CELLS, Tree, tree_of
 from mixtura.model.covariance import Spherical
@@ -278,13 +279,14 @@ class Hierarchical:
 
     def tree(self, dataset: Dataset) -> Tree:
         """The tree of a dataset, grown at the first call."""
+        return _tree(dataset, self.criterion, self.space, self.most_cells)
 
-        def grow() -> Tree:
-            X, weights = _all_rows(dataset)
-            return tree_of(X, weights, self.criterion, self.space, self.most_cells)
 
-        tree: Tree = dataset.once(("hierarchy", self.criterion, self.space, self.most_cells), grow)
-        return tree
+@once_for_each
+def _tree(dataset: Dataset, criterion: str, space: str, most_cells: int) -> Tree:
+    """See :meth:`Hierarchical.tree`."""
+    X, weights = _all_rows(dataset)
+    return tree_of(X, weights, criterion, space, most_cells)
 
 
 def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:

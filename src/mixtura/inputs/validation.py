@@ -17,8 +17,10 @@ from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import ILL_DEFINED, DataError
 from mixtura.base.masked import refuse_masked
+from mixtura.base.memory import once_for_each
 from mixtura.base.numbering import component_name
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.initialise.few_rows import Shrinkage, shrinkage_for
 from mixtura.initialise.initialisers import BY_NAME, ROWS_AT_ONCE, FromLabels, FromResponsibilities, Initialiser
 from mixtura.model.moments import Scatter
@@ -343,8 +345,8 @@ def _check_prior(prior: ConjugatePrior, d: int) -> None:
         raise ValueError("scale of the prior must be a positive number or a symmetric, positive-definite matrix (d, d).")
 
 
-def regularisation_for(family: Family, dataset: Dataset, K: int, constraints: Constraints) -> Regularisation:
-    """The floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
+def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> Problem:
+    """What K components are fitted to, and what holds them: the floor by default; an explicit ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
 
     Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk (:mod:`mixtura.initialise.few_rows`).
     """
@@ -357,13 +359,14 @@ def regularisation_for(family: Family, dataset: Dataset, K: int, constraints: Co
         shrinkage = _shrinkage(family, dataset, K, constraints)
         prior = None if shrinkage is None else shrinkage.prior
     ridge = constraints.reg_covar
-    return Regularisation(
+    regularisation = Regularisation(
         dataset.floor if ridge is None else np.zeros(d),
         ridge=float(ridge or 0.0),
         prior=prior,
         eigenvalue_ratio=constraints.eigenvalue_ratio,
         equal_weights=constraints.equal_weights,
     )
+    return Problem(dataset, family, regularisation)
 
 
 def _shrinkage(family: Family, dataset: Dataset, K: int, constraints: Constraints) -> Shrinkage | None:
@@ -451,13 +454,9 @@ def _hidden_by_outliers(dataset: Dataset, names: Sequence[str] | None) -> str | 
     )
 
 
+@once_for_each
 def _usual_rows(dataset: Dataset) -> Array:
     """Rows of the probe without those farthest from the medians, one in ``FEW_ROWS`` and at least one."""
-    usual: Array = dataset.once("usual rows", lambda: _without_farthest(dataset))
-    return usual
-
-
-def _without_farthest(dataset: Dataset) -> Array:
     rows = np.concatenate([block.rows for block in dataset.probe.blocks()]).astype(np.float64)
     away = np.abs(rows - np.median(rows, axis=0))
     units = np.median(away, axis=0)
@@ -483,14 +482,12 @@ def _without_spread(dataset: Dataset, family: Family, names: Sequence[str] | Non
             f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, {keep}]."
         )
     if form == d + 1 and d > 1 and dataset.source.n_rows > d:
-        cause: str | None = dataset.once(
-            ("combination", () if names is None else tuple(names)), lambda: _combination(dataset, names)
-        )
-        return cause
+        return _combination(dataset, None if names is None else tuple(names))
     return None
 
 
-def _combination(dataset: Dataset, names: Sequence[str] | None) -> str | None:
+@once_for_each
+def _combination(dataset: Dataset, names: tuple[str, ...] | None) -> str | None:
     """Columns that are exact combinations of others, from the smallest eigenvector of the correlations."""
     deviations = np.sqrt(dataset.scale)
     values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))

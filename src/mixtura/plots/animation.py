@@ -23,7 +23,7 @@ from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
-from mixtura.inputs.validation import Constraints, regularisation_for
+from mixtura.inputs.validation import Constraints, problem_of
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.mixture import Mixture
@@ -118,8 +118,8 @@ def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_sta
     dataset = Dataset(ArraySource(rows), backend_named("auto", None))
     start = _random_gaussians(dataset, rows, n_components, kind, np.random.default_rng(random_state))
     seen: list[Iteration] = []
-    regularisation = regularisation_for(kind, dataset, n_components, Constraints())
-    fit = em(dataset, start, kind, regularisation, max_iter=max_iter, callback=seen.append)
+    problem = problem_of(dataset, kind, n_components, Constraints())
+    fit = em(problem, start, max_iter=max_iter, callback=seen.append)
     mixtures = (start, *(iteration.mixture for iteration in seen))
     return EMSteps(kind.name, mixtures, tuple(fit.trace[: len(mixtures)]), fit.stop)
 

@@ -14,11 +14,9 @@ from time import monotonic
 import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import Start
 from mixtura.model.mixture import Mixture
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult
 from mixtura.model.start_report import Run
 from mixtura.search.multistart import noted, successive_halving
@@ -179,12 +177,10 @@ class LocalSearch:
             self._try([("exchange", fit)])
 
 
-def without_one(
-    dataset: Dataset, mixture: Mixture, family: Family, regularisation: Regularisation, plan: Plan, stopped: threading.Event
-) -> Mixture | None:
+def without_one(problem: Problem, mixture: Mixture, plan: Plan, stopped: threading.Event) -> Mixture | None:
     """The best mixture that is reached by taking one component out; None where there is none."""
-    runs = Runs(dataset, family, regularisation, replace(plan, workers=1, callback=None, effort=None), stopped)
-    race = successive_halving(runs, removals(View.of(dataset, mixture)), -inf, told=False)
+    runs = Runs(problem, replace(plan, workers=1, callback=None, effort=None), stopped)
+    race = successive_halving(runs, removals(View.of(problem.dataset, mixture)), -inf, told=False)
     ended = [fit for fit in race.fitted if fit.soundness]
     return max(ended, key=lambda fit: fit.rank).mixture if ended else None
 
@@ -208,8 +204,7 @@ def _exchanged(
     runs: Runs, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool
 ) -> tuple[Exchange | None, FitResult | None]:
     """Many swaps of a fit at once, and where they lead in a few steps."""
-    data = (runs.dataset, fit.mixture, runs.family, runs.regularisation)
-    found = exchange(*data, rng, drawn=drawn, daring=daring, workers=_threads(runs), stopped=runs.stopped)
+    found = exchange(runs.problem, fit.mixture, rng, drawn=drawn, daring=daring, workers=_threads(runs), stopped=runs.stopped)
     if found is None:
         return None, None
     (new,) = runs.of([Task(0, found.moments)], runs.short, SHORT, told=False)

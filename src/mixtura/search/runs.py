@@ -10,12 +10,11 @@ from math import inf
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import Callback, Start, em
 from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
 from mixtura.model.moments import Scatter
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FailedStart, FitResult, Iteration, StopReason
 from mixtura.model.start_report import RunEnd
 
@@ -91,11 +90,14 @@ class Task:
 class Runs:
     """How runs on these data for this family are made, and what is said of them."""
 
-    dataset: Dataset
-    family: Family
-    regularisation: Regularisation
+    problem: Problem
     plan: Plan
     stopped: threading.Event
+
+    @property
+    def dataset(self) -> Dataset:
+        """The rows."""
+        return self.problem.dataset
 
     def of(
         self, tasks: Sequence[Task], stopping: StoppingRule, length: int, *, judge: bool = False, told: bool = True
@@ -114,10 +116,8 @@ class Runs:
             return FailedStart(task.number, StopReason.INTERRUPTED.value)
         try:
             fit = em(
-                self.dataset,
+                self.problem,
                 task.start,
-                self.family,
-                self.regularisation,
                 stopping=stopping,
                 max_iter=min(length, self.plan.max_iter - task.done),
                 callback=None if told is None else callback,
@@ -135,7 +135,7 @@ class Runs:
     def work_of(self, fit: FitResult) -> float:
         """What the iterations of a fit cost, in rows of few columns under one component."""
         d = self.dataset.source.n_features
-        width = max(1.0, d / FEW_COLUMNS) if self.family.needs is Scatter.DENSE else 1.0
+        width = max(1.0, d / FEW_COLUMNS) if self.problem.family.needs is Scatter.DENSE else 1.0
         return width * fit.n_iter * self.dataset.source.n_rows * fit.n_components
 
     @property
@@ -158,8 +158,8 @@ class Runs:
         """A fit with its components judged."""
         if fit.soundness is not None:
             return fit
-        moments = fit.moments or self.dataset.backend.moments(self.dataset.source, fit.mixture, self.family.needs)
-        return replace(fit, soundness=soundness_of(self.dataset, fit.mixture, moments, self.family, self.regularisation))
+        moments = fit.moments or self.dataset.backend.moments(self.dataset.source, fit.mixture, self.problem.family.needs)
+        return replace(fit, soundness=soundness_of(self.problem, fit.mixture, moments))
 
     def unfinished(self, fit: FitResult) -> bool:
         """Whether a round or the search ended it, and more iterations are allowed."""

@@ -10,10 +10,8 @@ from math import inf
 import numpy as np
 
 from mixtura.base.interrupts import heeded
-from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import Start
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.local_search import LocalSearch, are_many, exchanged_on_a_sample
 from mixtura.search.multistart import LOCAL_SEARCH, Halving, Named, agree, best_of, noted, successive_halving
@@ -21,10 +19,8 @@ from mixtura.search.runs import SHORT, Plan, Runs, Task
 
 
 def search(
-    dataset: Dataset,
+    problem: Problem,
     starts: Sequence[Start],
-    family: Family,
-    regularisation: Regularisation,
     plan: Plan,
     stopped: threading.Event | None = None,
     seed: np.random.SeedSequence | None = None,
@@ -48,7 +44,7 @@ def search(
         When Ctrl-C came before the first mixture.
     """
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
-    runs = Runs(dataset, family, regularisation, plan, stopped)
+    runs = Runs(problem, plan, stopped)
     with heeded(stopped):
         several = len(starts) > 1 or (plan.effort is not None and starts[0].n_components > 1)
         if not plan.screened or not several:

@@ -20,13 +20,12 @@ from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
 from mixtura.base.interrupts import heeded
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import Callback, em
 from mixtura.em.stopping import RemainingGain, StoppingRule
 from mixtura.initialise.initialisers import DiscriminantKMeans, Hierarchical, Initialiser, KMeansStart
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Scatter
-from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, Iteration, SearchResult, StopReason
 from mixtura.model.start_report import StartReport
 from mixtura.search.components import blocks_of
@@ -171,9 +170,7 @@ def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
 
 def search_from(
     initialisation: Initialisation,
-    dataset: Dataset,
-    family: Family,
-    regularisation: Regularisation,
+    problem: Problem,
     plan: Plan,
     stopped: threading.Event | None = None,
 ) -> SearchResult:
@@ -182,14 +179,14 @@ def search_from(
     A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt on a sample
     keeps the best mixture so far, evaluated on all rows.
     """
-    ascent = _Ladder(initialisation, dataset, family, regularisation, plan, stopped or threading.Event())
+    ascent = _Ladder(initialisation, problem, plan, stopped or threading.Event())
     with heeded(ascent.stopped):
         try:
             return ascent.to_all_rows()
         except KeyboardInterrupt:  # before the first mixture of all rows
             if ascent.best is None:
                 raise
-            kept = replace(em(dataset, ascent.best, family, regularisation, max_iter=0), stop=StopReason.INTERRUPTED)
+            kept = replace(em(problem, ascent.best, max_iter=0), stop=StopReason.INTERRUPTED)
             return SearchResult(kept, (kept,))
 
 
@@ -198,13 +195,16 @@ class _Ladder:
     """The way from a sample to all rows, with the best mixture so far and the report of the first search."""
 
     initialisation: Initialisation
-    dataset: Dataset
-    family: Family
-    regularisation: Regularisation
+    problem: Problem
     plan: Plan
     stopped: threading.Event
     best: Mixture | None = None
     report: StartReport | None = None
+
+    @property
+    def dataset(self) -> Dataset:
+        """All rows."""
+        return self.problem.dataset
 
     def to_all_rows(self) -> SearchResult:
         """See :func:`search_from`."""
@@ -264,7 +264,7 @@ class _Ladder:
     ) -> SearchResult:
         """A search of some of the rows."""
         names, begins = [name for name, _ in starts], [start for _, start in starts]
-        return search(rows, begins, self.family, self.regularisation, plan, self.stopped, self.initialisation.seed, names, more)
+        return search(self.problem.with_data(rows), begins, plan, self.stopped, self.initialisation.seed, names, more)
 
 
 # ---- on a sample -----------------------------------------------------------------------------------------------------

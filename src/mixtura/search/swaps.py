@@ -26,6 +26,7 @@ from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.em.em import Start, em
 from mixtura.em.stopping import SmallGain, remaining_gain
 from mixtura.families import FAMILIES
@@ -33,7 +34,6 @@ from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FitResult, StopReason
 from mixtura.search.components import Part, component_of, components_of, joined, moments_of_components
 from mixtura.search.responsibilities import Responsibilities
@@ -87,10 +87,8 @@ def rows_enough(K: int, d: int) -> int:
 
 
 def exchange(
-    dataset: Dataset,
+    problem: Problem,
     mixture: Mixture,
-    family: Family,
-    regularisation: Regularisation,
     rng: np.random.Generator,
     drawn: bool = True,
     daring: bool = True,
@@ -104,7 +102,7 @@ def exchange(
     is tried by any number of ``workers`` side by side, with the same answer.
     """
     stopped = stopped or threading.Event()
-    trial = Trial(Responsibilities.of(dataset, mixture, stopped), family, regularisation, drawn, daring, stopped)
+    trial = Trial(problem, Responsibilities.of(problem.dataset, mixture, stopped), drawn, daring, stopped)
     dispensable = np.argsort(trial.responsibilities.losses, kind="stable")[: ceil(DISPENSABLE * mixture.n_components)].tolist()
     losses = sorted(filter(None, in_parallel(trial.without, dispensable, workers, stopped)), key=_loss)
     if not losses:
@@ -167,9 +165,8 @@ def _pairs(responsibilities: Responsibilities) -> list[tuple[int, ...]]:
 class Trial:
     """Changes of a fit, tried by partial EM."""
 
+    problem: Problem
     responsibilities: Responsibilities
-    family: Family
-    regularisation: Regularisation
     drawn: bool
     daring: bool
     stopped: threading.Event
@@ -186,12 +183,12 @@ class Trial:
             return None
         own = self.responsibilities.dataset.part(rows, weights)
         try:
-            before = self._level(self._em(own, moments_of_components(parts), self.family, STEPS))
+            before = self._level(self._em(own, moments_of_components(parts), self.problem.family, STEPS))
             tied = self._climbed(own, begin, self.tied, before + worth)
             best = tied
             # two of different shapes at one place are too rare to look for in haste
             if self.daring or self._level(tied) > before + worth:
-                free = self._climbed(own, components_of(tied.mixture, own.total), self.family, before + worth)
+                free = self._climbed(own, components_of(tied.mixture, own.total), self.problem.family, before + worth)
                 best = max(tied, free, key=self._level)
         except CollapseError:
             return None
@@ -206,7 +203,9 @@ class Trial:
         parts = [self.responsibilities.parts[other] for other in (*group, k)]
         own = self.responsibilities.dataset.part(rows, weights)
         try:
-            before, after = (self._em(own, moments_of_components(p), self.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS)))
+            before, after = (
+                self._em(own, moments_of_components(p), self.problem.family, n) for p, n in ((parts, 0), (parts[:-1], STEPS))
+            )
         except CollapseError:
             return None
         return Change((*group, k), self._level(after) - self._level(before), components_of(after.mixture, own.total))
@@ -220,9 +219,9 @@ class Trial:
     @property
     def tied(self) -> Family:
         """The family in which one covariance of this form serves all components."""
-        if self.family.shares_all:
-            return self.family
-        return FAMILIES[{Scatter.TRACE: "EII", Scatter.DIAGONAL: "EEI"}.get(self.family.needs, "EEE")]
+        if self.problem.family.shares_all:
+            return self.problem.family
+        return FAMILIES[{Scatter.TRACE: "EII", Scatter.DIAGONAL: "EEI"}.get(self.problem.family.needs, "EEE")]
 
     def _climbed(self, own: Dataset, parts: Sequence[Part], family: Family, worth: float) -> FitResult:
         """Partial EM as long as there is hope for a level that is worth it."""
@@ -232,7 +231,7 @@ class Trial:
 
     def _em(self, own: Dataset, start: Start, family: Family, steps: int) -> FitResult:
         rule = SmallGain(STILL * self.responsibilities.dataset.row_weight)
-        return em(own, start, family, self.regularisation, stopping=rule, max_iter=steps, judge=False)
+        return em(Problem(own, family, self.problem.regularisation), start, stopping=rule, max_iter=steps, judge=False)
 
     def _level(self, fit: FitResult) -> float:
         """Log-likelihood without what so many parameters gain by chance."""

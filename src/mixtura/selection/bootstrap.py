@@ -23,7 +23,8 @@ import numpy as np
 
 from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import SmallGain
-from mixtura.inference.resamples import replicates, resampled
+from mixtura.inference.replicates import replicates
+from mixtura.inference.resamples import resampled
 from mixtura.initialise.initialisers import KMeansPlusPlus
 from mixtura.model.criteria import CV
 from mixtura.model.results import Candidate, Selection, title_of

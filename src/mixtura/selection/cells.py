@@ -14,12 +14,12 @@ from mixtura.base.errors import CollapseError, DataError
 from mixtura.base.numbering import component_name
 from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
 from mixtura.initialise.initialisers import Initialiser
-from mixtura.inputs.validation import Constraints, check_data, regularisation_for
+from mixtura.inputs.validation import Constraints, check_data, problem_of
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
-from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import Candidate, FitResult, Stage, StopReason
 from mixtura.search import search
 from mixtura.search.runs import Plan
@@ -121,7 +121,7 @@ class Cells:
     judge: Judge
     stopped: threading.Event
     whole: Dataset
-    _known: dict[tuple[str, int], tuple[str, Regularisation]] = field(default_factory=dict)
+    _known: dict[tuple[str, int], tuple[str, Problem]] = field(default_factory=dict)
 
     def on(self, rows: Dataset) -> Cells:
         """The same on a sample of the rows."""
@@ -135,11 +135,11 @@ class Cells:
         try:
             drawn = begin()
             warm = grid.warm.get((family.name, K))
-            remark, regularisation = self.terms(family, K)
+            remark, problem = self.terms(family, K)
             if remark and plan.screened:  # what holds such covariances up has no loop in C++, and a choice hardly falls on them
                 drawn, plan = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]), replace(plan, effort=None)
             drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
-            found = search_from(drawn, dataset, family, regularisation, plan, self.stopped)
+            found = search_from(drawn, problem.with_data(dataset), plan, self.stopped)
             fit = found.best
             fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
         except (CollapseError, DataError) as refusal:
@@ -169,12 +169,12 @@ class Cells:
         criteria, _ = self.judge.criteria(fit, family)
         return replace(cell, fit=fit, criterion=criteria[self.grid.criterion], criteria=criteria)
 
-    def terms(self, family: Family, K: int) -> tuple[str, Regularisation]:
-        """What is to be said of a cell's data, and what holds its covariances; the same for all fits of a cell."""
+    def terms(self, family: Family, K: int) -> tuple[str, Problem]:
+        """What is to be said of a cell's data, and the problem of all rows, whose regularisation serves all fits of a cell."""
         if (family.name, K) not in self._known:
             constraints = self.grid.constraints
             said = check_data(self.whole, family, K, constraints)
-            self._known[family.name, K] = said, regularisation_for(family, self.whole, K, constraints)
+            self._known[family.name, K] = said, problem_of(self.whole, family, K, constraints)
         return self._known[family.name, K]
 
     def each(
@@ -257,9 +257,9 @@ class Judge:
         """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot be."""
         if family.name not in self._one:
             try:
-                regularisation = regularisation_for(family, self.dataset, 1, self.grid.constraints)
+                problem = problem_of(self.dataset, family, 1, self.grid.constraints)
                 alone = replace(self.plan, callback=None, workers=1)
-                fit = search(self.dataset, [self.dataset.whole], family, regularisation, alone).best
+                fit = search(problem, [self.dataset.whole], alone).best
                 self._one[family.name] = fit.log_likelihood
             except (CollapseError, DataError):
                 self._one[family.name] = nan

@@ -35,7 +35,8 @@ from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.em.stopping import REMAINING, RemainingGain
 from mixtura.families import family_named
-from mixtura.inference.resamples import are_counts, replicates, weights_of
+from mixtura.inference.replicates import replicates
+from mixtura.inference.resamples import are_counts, weights_of
 from mixtura.initialise.initialisers import Initialiser
 from mixtura.inputs import validation as door
 from mixtura.model.mixture import Mixture
@@ -461,8 +462,8 @@ def _sound_fit(
     """The best sound fit, or None and why."""
     try:
         starts = [*warm, *draw_starts(protocol.initialisers, dataset, K, seed)]
-        regularisation = door.regularisation_for(protocol.family, dataset, K, protocol.constraints)
-        fit = search(dataset, starts, protocol.family, regularisation, protocol.plan, stopped).best
+        problem = door.problem_of(dataset, protocol.family, K, protocol.constraints)
+        fit = search(problem, starts, protocol.plan, stopped).best
     except (CollapseError, DataError, ValueError) as refusal:
         return None, str(refusal).rstrip(".")
     if fit.stop is StopReason.INTERRUPTED:

@@ -97,8 +97,8 @@ class Looks:
         if leader is None or leader.fit is None or K - 1 not in self.grid.ks or K < 3 or self.cells.stopped.is_set():
             return
         rows, family = self._looks[K]().rows, family_named(leader.family)
-        regularisation = self.cells.terms(family, K - 1)[1]
-        smaller = without_one(rows, leader.fit.mixture, family, regularisation, self.plan, self.cells.stopped)
+        problem = self.cells.terms(family, K - 1)[1].with_data(rows)
+        smaller = without_one(problem, leader.fit.mixture, self.plan, self.cells.stopped)
         if smaller is not None:
             self._offer(smaller, None)
 

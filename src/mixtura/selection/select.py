@@ -19,8 +19,9 @@ import numpy as np
 from mixtura.base.interrupts import heeded
 from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified
-from mixtura.inference.resamples import Fold, folds_of, replicates
-from mixtura.inputs.validation import regularisation_for
+from mixtura.inference.replicates import replicates
+from mixtura.inference.resamples import Fold, folds_of
+from mixtura.inputs.validation import problem_of
 from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
 from mixtura.model.results import Candidate, Selection, Stage
@@ -127,8 +128,8 @@ def _certified(cell: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Can
     """A cell with its certificate."""
     assert cell.fit is not None
     family = next(family for family in grid.families if family.name == cell.family)
-    regularisation = regularisation_for(family, dataset, cell.n_components, grid.constraints)
-    fit = certified(cell.fit, dataset, family, regularisation, plan.stopping)
+    problem = problem_of(dataset, family, cell.n_components, grid.constraints)
+    fit = certified(cell.fit, problem, plan.stopping)
     return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit))
 
 

@@ -1,0 +1,58 @@
+"""What is fitted: the data, a covariance family, and what holds its parameters back. The two steps of EM are its methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mixtura.data.dataset import Dataset
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A likelihood to be maximised, perhaps with a penalty.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The rows, and the backend that reads them.
+    family : Family
+    regularisation : Regularisation
+        Floor, ridge, prior, bound of the eigenvalues and equal weights.
+    """
+
+    dataset: Dataset
+    family: Family
+    regularisation: Regularisation
+
+    def e_step(self, mixture: Mixture) -> Moments:
+        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
+        tilted = self.regularisation.tilted(mixture)
+        return self.dataset.backend.moments(self.dataset.source_for(mixture.n_components), tilted, self.family.needs)
+
+    def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
+        """The best mixture for these responsibilities; ``previous`` is where an iterated M-step begins.
+
+        Raises
+        ------
+        CollapseError
+            When a covariance is singular and the regularisation has no floor.
+        """
+        covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
+        return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
+
+    def objective(self, moments: Moments, mixture: Mixture) -> float:
+        """Log-likelihood plus penalty: what EM raises. ``moments`` are of the E-step at the mixture."""
+        return moments.log_likelihood + self.regularisation.penalty(mixture)
+
+    def n_parameters(self, K: int) -> int:
+        """Free parameters of K components."""
+        fixed_weights = K - 1 if self.regularisation.equal_weights else 0
+        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+
+    def with_data(self, dataset: Dataset) -> Problem:
+        """The same model of other rows."""
+        return Problem(dataset, self.family, self.regularisation)
