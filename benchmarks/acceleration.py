@@ -2,9 +2,9 @@
 
     python benchmarks/acceleration.py [--quick] [--starts 4] [--output FOLDER]
 
-Overlapping mixtures, medians over the starts. Both run from the same start to the end of double precision; the optimum is the
-lower of the two ends. A start from which they end at different optima is counted apart. An iteration is one pass over the rows,
-also where a leap was refused. One thread.
+Overlapping mixtures, medians over the starts. Both run from the same start to the end of double
+precision; the optimum is the lower of the two ends. A start from which they end at different optima
+is counted apart. An iteration is one pass over the rows, also where a leap was refused. One thread.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
 
 
 def overlapping(n: int, d: int, K: int, apart: float) -> np.ndarray:
-    """K groups of n rows whose centres lie ``apart`` standard deviations from the next one, along the first column."""
+    """K groups of n rows whose centres lie ``apart`` standard deviations from the next one, along
+    the first column.
+    """
     return np.concatenate([normal(k, n, d) + np.eye(d)[0] * (k * apart) for k in range(K)])
 
 
@@ -65,7 +67,9 @@ def to_reach(fit: FitResult, seconds: float, optimum: float) -> tuple[int, float
     return reached, seconds * reached / max(fit.n_iter, 1)
 
 
-def timed(dataset: Dataset, start: Moments, family: str, accelerated: bool) -> tuple[FitResult, float]:
+def timed(
+    dataset: Dataset, start: Moments, family: str, accelerated: bool
+) -> tuple[FitResult, float]:
     """A fit to the end of double precision, and its seconds."""
     begin = time.perf_counter()
     fit = em(
@@ -96,13 +100,19 @@ def row(table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int
         seconds.append([spent for _, spent in reached])
     plain, fast = np.median(iterations, axis=0) if iterations else (np.nan, np.nan)
     slow_s, fast_s = np.median(seconds, axis=0) if seconds else (np.nan, np.nan)
-    table.add(name, plain, fast, plain / fast, slow_s, fast_s, slow_s / fast_s, f"{elsewhere} of {starts}")
+    table.add(
+        name, plain, fast, plain / fast, slow_s, fast_s, slow_s / fast_s, f"{elsewhere} of {starts}"
+    )
 
 
 def picture(table: Table, figure: Figure) -> None:
     """Both counts side by side."""
     axes = figure.subplots()
-    dots(axes, [str(row[0]) for row in table.rows], {"plain": table.column("iterations plain"), "SQUAREM": table.column("SQUAREM")})
+    dots(
+        axes,
+        [str(row[0]) for row in table.rows],
+        {"plain": table.column("iterations plain"), "SQUAREM": table.column("SQUAREM")},
+    )
     axes.set_xlabel(f"passes over the rows until within {NEAR:g} of the optimum")
 
 
@@ -112,7 +122,14 @@ def main() -> None:
     options.add_argument("--starts", type=int, default=4)
     arguments = options.parse_args()
     formats = (".0f", ".0f", ".1f", ".3f", ".3f", ".1f")
-    heads = ("iterations plain", "SQUAREM", "ratio", "seconds plain", "SQUAREM s", "ratio of seconds")
+    heads = (
+        "iterations plain",
+        "SQUAREM",
+        "ratio",
+        "seconds plain",
+        "SQUAREM s",
+        "ratio of seconds",
+    )
     with Page(__file__, __doc__, arguments) as page:
         columns = {"problem": ""} | dict(zip(heads, formats, strict=True)) | {"other optimum": ""}
         table = page.table("To within 1e-8 of the optimum", columns)

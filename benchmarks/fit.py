@@ -1,23 +1,28 @@
-"""How long does a whole fit from default settings take, beside scikit-learn's KMeans with ten starts?
+"""How long does a whole fit from default settings take, beside scikit-learn's KMeans with ten
+starts?
 
-    python benchmarks/fit.py [--quick] [--layouts pair,cube] [--shapes 0,1,2] [--apart 6,3,2] [--rows 300,3000,30000] [--threads 2]
+    python benchmarks/fit.py [--quick] [--layouts pair,cube] [--shapes 0,1,2] [--apart 6,3,2]
+    [--rows 300,3000,30000] [--threads 2]
 
-K unit Gaussians in d dimensions, equally likely. ``pair``: centres in random directions at random distances (standard normal
-rows), scaled so that the two nearest are exactly ``apart`` standard deviations from each other. ``cube``: corners of a cube
-with that edge (for K = 3 of a triangle), so that every centre has neighbours exactly that near; with K = 32 EM then has
-many optima. At ``apart`` 2 EM takes over a thousand plain iterations, and no floor is set; cubes and the largest shape, where it
-takes minutes, are left out there.
+K unit Gaussians in d dimensions, equally likely. ``pair``: centres in random directions at random
+distances (standard normal rows), scaled so that the two nearest are exactly ``apart`` standard
+deviations from each other. ``cube``: corners of a cube with that edge (for K = 3 of a triangle), so
+that every centre has neighbours exactly that near; with K = 32 EM then has many optima. At
+``apart`` 2 EM takes over a thousand plain iterations, and no floor is set; cubes and the largest
+shape, where it takes minutes, are left out there.
 
-Our fit must be converged by its own rule before its time is printed. ``short by`` is what its log-likelihood lacks of the fit that
-starts from the true centres: 0 where the right optimum was found. Times are the least of the repeats. scikit-learn's mixture from
-its default start, which may end elsewhere, is timed once, and not at the largest shape, where it takes minutes.
+Our fit must be converged by its own rule before its time is printed. ``short by`` is what its
+log-likelihood lacks of the fit that starts from the true centres: 0 where the right optimum was
+found. Times are the least of the repeats. scikit-learn's mixture from its default start, which may
+end elsewhere, is timed once, and not at the largest shape, where it takes minutes.
 
-The last table is a default fit beside scikit-learn's mixture with one start and with ten, two threads for all: 2, 8 and 32 columns,
-3, 10 and 50 groups 4 and 2 apart (``pair``). Ten starts that would take more than a minute are counted as ten times one. The
-floor is that of ten starts.
+The last table is a default fit beside scikit-learn's mixture with one start and with ten, two
+threads for all: 2, 8 and 32 columns, 3, 10 and 50 groups 4 and 2 apart (``pair``). Ten starts that
+would take more than a minute are counted as ten times one. The floor is that of ten starts.
 
-The second table is what the default search costs at 10,000 rows, ``pair``, in plain fits (``n_init=1``, three seeds) of the same
-model to the same rows; processor time, sums over three draws.
+The second table is what the default search costs at 10,000 rows, ``pair``, in plain fits
+(``n_init=1``, three seeds) of the same model to the same rows; processor time, sums over three
+draws.
 """
 
 from __future__ import annotations
@@ -52,19 +57,55 @@ QUICK = [(60_000, 2, 3)]
 LARGEST_FOR_THEIRS = 500_000 * 8 * 8
 
 RATIO = "KMeans / mixtura"
-HEADS = {"layout": "", "rows": "d", "d": "d", "K": "d", "apart": "g", "mixtura s": ".2f", "iterations": "d", "KMeans s": ".2f"}
-MORE = {RATIO: ".2f", "short by": ".2f", "scikit-learn s": ".1f", "scikit-learn / mixtura": ".1f", "floors": ""}
+HEADS = {
+    "layout": "",
+    "rows": "d",
+    "d": "d",
+    "K": "d",
+    "apart": "g",
+    "mixtura s": ".2f",
+    "iterations": "d",
+    "KMeans s": ".2f",
+}
+MORE = {
+    RATIO: ".2f",
+    "short by": ".2f",
+    "scikit-learn s": ".1f",
+    "scikit-learn / mixtura": ".1f",
+    "floors": "",
+}
 FLOOR = Floor(RATIO, 1.0)
 
 NOT_SLOWER_THAN_TEN = Floor("n_init=10 / mixtura", 1.0)
 LONGEST_ONE = 6.0
-BESIDE = {"rows": "d", "d": "d", "K": "d", "apart": "g", "mixtura s": ".3f", "n_init=1 s": ".3f", "n_init=10 s": ".3f"}
-RATIOS = {"mixtura / n_init=1": ".1f", "n_init=10 / mixtura": ".2f", "log L - theirs": "+.2f", "floors": ""}
+BESIDE = {
+    "rows": "d",
+    "d": "d",
+    "K": "d",
+    "apart": "g",
+    "mixtura s": ".3f",
+    "n_init=1 s": ".3f",
+    "n_init=10 s": ".3f",
+}
+RATIOS = {
+    "mixtura / n_init=1": ".1f",
+    "n_init=10 / mixtura": ".2f",
+    "log L - theirs": "+.2f",
+    "floors": "",
+}
 
 ROWS, DRAWS = 10_000, 3
 SETTINGS = [(2, 3), (2, 6), (5, 5), (8, 8), (2, 12), (5, 15), (2, 20)]
 IN_PLAIN_FITS = "plain fits / search"
-COST = {"d": "d", "K": "d", "apart": "g", "search s": ".2f", "plain fit s": ".3f", "search in plain fits": ".1f", "floors": ""}
+COST = {
+    "d": "d",
+    "K": "d",
+    "apart": "g",
+    "search s": ".2f",
+    "plain fit s": ".3f",
+    "search in plain fits": ".1f",
+    "floors": "",
+}
 AT_MOST_FIVE = Floor(IN_PLAIN_FITS, 1 / 5)
 
 
@@ -95,7 +136,10 @@ def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     dataset = Dataset(ArraySource(X), backend_named("auto", threads))
     start = Mixture(np.full(K, 1 / K), means, Dense(np.repeat(np.eye(d)[None], K, axis=0), K))
     return em(
-        Problem(dataset, FAMILIES["VVV"], Regularisation(dataset.floor)), start, max_iter=2000, accelerated=True
+        Problem(dataset, FAMILIES["VVV"], Regularisation(dataset.floor)),
+        start,
+        max_iter=2000,
+        accelerated=True,
     ).log_likelihood
 
 
@@ -107,10 +151,16 @@ def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apart: float) -> None:
     """One problem."""
-    (n, d, K), threads, repeats = shape, page.arguments.threads, 1 if page.arguments.quick or apart == 2 else 2
+    (n, d, K), threads, repeats = (
+        shape,
+        page.arguments.threads,
+        1 if page.arguments.quick or apart == 2 else 2,
+    )
     means = centres(layout, d, K, apart)
     X = drawn(means, n, n + d + K)
-    seconds, mine = least(lambda: GaussianMixture(K, random_state=0, n_threads=threads).fit(X), repeats)
+    seconds, mine = least(
+        lambda: GaussianMixture(K, random_state=0, n_threads=threads).fit(X), repeats
+    )
     assert mine.converged_, mine.stop_reason_
     theirs, _ = least(lambda: KMeans(K, n_init=10, random_state=0).fit(X), repeats)
     short = from_the_truth(X, means, threads) - mine.result_.log_likelihood
@@ -119,7 +169,21 @@ def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apar
         mixture, _ = least(lambda: TheirMixture(K, random_state=0).fit(X), 1)
     floors = [(FLOOR, theirs / seconds)] if apart > 2 and not page.arguments.quick else []
     verdict = page.judge(f"{layout} {n // 1000}k/{d}/{K}, {apart:g} apart", *floors)
-    table.add(layout, n, d, K, apart, seconds, mine.n_iter_, theirs, theirs / seconds, short, mixture, mixture / seconds, verdict)
+    table.add(
+        layout,
+        n,
+        d,
+        K,
+        apart,
+        seconds,
+        mine.n_iter_,
+        theirs,
+        theirs / seconds,
+        short,
+        mixture,
+        mixture / seconds,
+        verdict,
+    )
 
 
 def cost(page: Page, table: Table, d: int, K: int, apart: float) -> None:
@@ -133,7 +197,9 @@ def cost(page: Page, table: Table, d: int, K: int, apart: float) -> None:
                 GaussianMixture(K, n_init=starts, random_state=seed, n_threads=1).fit(X)
             spent[who] += (time.process_time() - begin) / len(seeds)
     ratio = spent["search"] / spent["plain"]
-    verdict = page.judge(f"{ROWS} rows, d = {d}, K = {K}, {apart:g} apart", (AT_MOST_FIVE, 1 / ratio))
+    verdict = page.judge(
+        f"{ROWS} rows, d = {d}, K = {K}, {apart:g} apart", (AT_MOST_FIVE, 1 / ratio)
+    )
     table.add(d, K, apart, spent["search"] / DRAWS, spent["plain"] / DRAWS, ratio, verdict)
 
 
@@ -142,9 +208,15 @@ def beside(page: Page, table: Table, n: int, d: int, K: int, apart: float) -> No
     X = drawn(centres("pair", d, K, apart), n, 0)
     seconds, mine = least(lambda: GaussianMixture(K, random_state=0).fit(X), 2)
     one, theirs = least(lambda: TheirMixture(K, random_state=0).fit(X), 2)
-    ten, best = (10.0 * one, theirs) if one > LONGEST_ONE else least(lambda: TheirMixture(K, n_init=10, random_state=0).fit(X), 1)
+    ten, best = (
+        (10.0 * one, theirs)
+        if one > LONGEST_ONE
+        else least(lambda: TheirMixture(K, n_init=10, random_state=0).fit(X), 1)
+    )
     higher = mine.result_.log_likelihood - best.score(X) * n
-    verdict = page.judge(f"{n} x {d}, K = {K}, {apart:g} apart", (NOT_SLOWER_THAN_TEN, ten / seconds))
+    verdict = page.judge(
+        f"{n} x {d}, K = {K}, {apart:g} apart", (NOT_SLOWER_THAN_TEN, ten / seconds)
+    )
     table.add(n, d, K, apart, seconds, one, ten, seconds / one, ten / seconds, higher, verdict)
 
 
@@ -152,7 +224,11 @@ def draw(table: Table, figure: Figure) -> None:
     """Seconds of both."""
     axes = figure.subplots()
     labels = [f"{row[0]} {row[1]:,} / {row[2]} / {row[3]}, {row[4]:g} apart" for row in table.rows]
-    dots(axes, labels, {"mixtura": table.column("mixtura s"), "KMeans, ten starts": table.column("KMeans s")})
+    dots(
+        axes,
+        labels,
+        {"mixtura": table.column("mixtura s"), "KMeans, ten starts": table.column("KMeans s")},
+    )
     axes.set_xlabel("seconds of the whole fit")
 
 
@@ -180,7 +256,9 @@ def main() -> None:
                 cost(page, costs, d, K, apart)
         ours_and_theirs = page.table("Default fits beside scikit-learn's mixture", BESIDE | RATIOS)
         for n in [300] if arguments.quick else [int(rows) for rows in arguments.rows.split(",")]:
-            for d, K, apart in [(2, 3, 4.0)] if arguments.quick else product((2, 8, 32), (3, 10, 50), (4.0, 2.0)):
+            for d, K, apart in (
+                [(2, 3, 4.0)] if arguments.quick else product((2, 8, 32), (3, 10, 50), (4.0, 2.0))
+            ):
                 beside(page, ours_and_theirs, n, d, K, apart)
         page.picture(lambda figure: draw(table, figure))
 

@@ -2,13 +2,15 @@
 
     python benchmarks/float32.py [--quick] [--threads 2] [--output FOLDER]
 
-The same rows and the same start, once as float32 and once as float64: the float64 rows are the float32 ones widened, so that only
-the arithmetic differs. Seconds per iteration as in iteration.py, once both have the same log-likelihood to 1e-5. The errors are
-those of float32 against float64 after 1 and after 20 plain iterations, on rows as they are, moved by a thousand standard
-deviations, and with covariances of condition 1e6. Of the log-likelihood and the weights: relative; of the means: in standard
-deviations of the component; of the covariances: relative in the direction where it is worst, that is the largest
-``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'``; at condition 1e6 about 1e-10 of it is the rounding of this measure.
-Should float32 end earlier because the likelihood no longer rises, both are compared after as many iterations.
+The same rows and the same start, once as float32 and once as float64: the float64 rows are the
+float32 ones widened, so that only the arithmetic differs. Seconds per iteration as in iteration.py,
+once both have the same log-likelihood to 1e-5. The errors are those of float32 against float64
+after 1 and after 20 plain iterations, on rows as they are, moved by a thousand standard deviations,
+and with covariances of condition 1e6. Of the log-likelihood and the weights: relative; of the
+means: in standard deviations of the component; of the covariances: relative in the direction where
+it is worst, that is the largest ``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'``; at
+condition 1e6 about 1e-10 of it is the rounding of this measure. Should float32 end earlier because
+the likelihood no longer rises, both are compared after as many iterations.
 """
 
 from __future__ import annotations
@@ -29,45 +31,66 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.sources import ArraySource
 
-SPEED = [(1_000_000, 2, 10), (500_000, 8, 8), (200_000, 16, 32), (200_000, 32, 16), (50_000, 64, 64)]
+SPEED = [
+    (1_000_000, 2, 10),
+    (500_000, 8, 8),
+    (200_000, 16, 32),
+    (200_000, 32, 16),
+    (50_000, 64, 64),
+]
 ERRORS = [(200_000, 2, 10), (200_000, 8, 8), (100_000, 16, 16), (100_000, 32, 8), (50_000, 64, 8)]
 QUICK = [(20_000, 2, 3), (4_000, 8, 8)]
 ITERATIONS = (1, 20)
 OFFSET = 1e3
 CONDITION = 1e6
 SINGLE = 1e-5
-"""Relative: d products of float32 in a distance, each with a rounding of 6e-8, and as many again in the exponential."""
+"""Relative: d products of float32 in a distance, each with a rounding of 6e-8, and as many again in
+the exponential.
+"""
 
 RATIO = "float64 / float32"
 FLOOR = Floor(RATIO, 1.6)
 ERROR_HEADS = ("log-likelihood", "weights", "means", "covariances")
 
 
-# ---- speed ---------------------------------------------------------------------------------------------------------
+# ---- speed ---------------------------------------------------------------------------------------
 
 
 def speed(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
     """Seconds of both, and how far each is from its own limit."""
     heads = {"rows": "d", "d": "d", "K": "d", "float64 s": ".4f", "float32 s": ".4f", RATIO: ".2f"}
-    table = page.table("Speed, full covariance (VVV)", heads | {"% of dgemm limit": ".0f", "% of sgemm limit": ".0f", "floors": ""})
+    table = page.table(
+        "Speed, full covariance (VVV)",
+        heads | {"% of dgemm limit": ".0f", "% of sgemm limit": ".0f", "floors": ""},
+    )
     for n, d, K in shapes:
         X, start = problem(n, d, K)
         single = X.astype(np.float32)
         double = single.astype(np.float64)
-        wide, narrow = mixtura(double, start, page.arguments.threads), mixtura(single, start, page.arguments.threads)
+        wide, narrow = (
+            mixtura(double, start, page.arguments.threads),
+            mixtura(single, start, page.arguments.threads),
+        )
         assert_equal_likelihood(double, wide, narrow, within=SINGLE)
         dgemm, sgemm = page.product(), page.product(np.float32)
-        runs = {"wide": iterations_of(wide), "narrow": iterations_of(narrow), "dgemm": dgemm, "sgemm": sgemm}
+        runs = {
+            "wide": iterations_of(wide),
+            "narrow": iterations_of(narrow),
+            "dgemm": dgemm,
+            "sgemm": sgemm,
+        }
         taken = seconds_per_iteration(runs, page.repeats)
         limits = dgemm.limit(n, d, K, taken["dgemm"]), sgemm.limit(n, d, K, taken["sgemm"])
         ratio = taken["wide"] / taken["narrow"]
-        verdict = page.judge(f"d = {d}", *([(FLOOR, ratio)] if d >= 8 and not page.arguments.quick else []))
+        verdict = page.judge(
+            f"d = {d}", *([(FLOOR, ratio)] if d >= 8 and not page.arguments.quick else [])
+        )
         shares = (100 * limits[0] / taken["wide"], 100 * limits[1] / taken["narrow"])
         table.add(n, d, K, taken["wide"], taken["narrow"], ratio, *shares, verdict)
     return table
 
 
-# ---- error ---------------------------------------------------------------------------------------------------------
+# ---- error ---------------------------------------------------------------------------------------
 
 
 class Case(NamedTuple):
@@ -84,7 +107,9 @@ def cases(n: int, d: int, K: int) -> list[Case]:
     spread = np.geomspace(1.0, 1.0 / np.sqrt(CONDITION), d)
     turn, _ = np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))
     narrow = spread[:, None] * turn
-    ridge = Mixture(start.weights, start.means @ narrow, Dense(np.stack([2.0 * narrow.T @ narrow] * K), K))
+    ridge = Mixture(
+        start.weights, start.means @ narrow, Dense(np.stack([2.0 * narrow.T @ narrow] * K), K)
+    )
     moved = start_at(start.means + OFFSET)
     return [
         Case("as they are", _rounded(X), start),
@@ -101,12 +126,17 @@ def errors(case: Case, threads: int, iterations: int) -> tuple[int, float, float
     """Iterations that float32 ran; errors of log-likelihood, weights, means and covariances."""
     single = case.rows.astype(np.float32)
     outcome = mixtura(single, case.start, threads)(iterations)
-    narrow, wide = outcome.mixture(), mixtura(case.rows, case.start, threads)(outcome.n_iter).mixture()
+    narrow, wide = (
+        outcome.mixture(),
+        mixtura(case.rows, case.start, threads)(outcome.n_iter).mixture(),
+    )
     ours, truth = narrow.covariance.dense(), wide.covariance.dense()
     assert (np.linalg.eigvalsh(ours) > 0).all(), "a variance is negative"
     deviations = np.sqrt(np.diagonal(truth, axis1=1, axis2=2))
     likelihoods = [
-        backend_named("native", threads).moments(ArraySource(rows), mixture, Scatter.TRACE).log_likelihood
+        backend_named("native", threads)
+        .moments(ArraySource(rows), mixture, Scatter.TRACE)
+        .log_likelihood
         for rows, mixture in ((single, narrow), (case.rows, wide))
     ]
     return (
@@ -129,7 +159,8 @@ def error_table(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
     """All cases at all shapes."""
     table = page.table(
         "Error of float32 against float64",
-        {"rows": "d", "d": "d", "K": "d", "data": "", "iterations": "d"} | dict.fromkeys(ERROR_HEADS, ".1e"),
+        {"rows": "d", "d": "d", "K": "d", "data": "", "iterations": "d"}
+        | dict.fromkeys(ERROR_HEADS, ".1e"),
     )
     for shape in shapes:
         for case in cases(*shape):
@@ -138,7 +169,7 @@ def error_table(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
     return table
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def draw(fast: Table, wrong: Table, figure: Figure) -> None:
@@ -151,7 +182,14 @@ def draw(fast: Table, wrong: Table, figure: Figure) -> None:
     last = wrong.rows[len(ITERATIONS) - 1 :: len(ITERATIONS)]
     names = list(dict.fromkeys(str(row[3]) for row in last))
     labels = [f"d = {row[1]}" for row in last if row[3] == names[0]]
-    dots(right, labels, {name: [float(row[-1] or 0.0) or np.nan for row in last if row[3] == name] for name in names})
+    dots(
+        right,
+        labels,
+        {
+            name: [float(row[-1] or 0.0) or np.nan for row in last if row[3] == name]
+            for name in names
+        },
+    )
     right.set_xlabel(f"largest relative error of a variance after {ITERATIONS[-1]} iterations")
 
 

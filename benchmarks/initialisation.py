@@ -2,11 +2,12 @@
 
     python benchmarks/initialisation.py [--quick] [--output FOLDER]
 
-Five groups about four standard deviations apart. Before anything is timed, our EII tree and scikit-learn's Ward tree must have
-partitions into five clusters of the same sum of squares on 300 rows. One tree serves every K and family; k-means runs once per
-K, so its seconds are those of K = 5 alone. Ward is skipped above 10,000 rows, where its memory is quadratic. The memory is the
-kernel's peak (VmHWM) during a VVV tree minus what was there before. One thread. The space is SVD, where determinants are often
-too small to matter and are not computed; in VARS here they all are.
+Five groups about four standard deviations apart. Before anything is timed, our EII tree and
+scikit-learn's Ward tree must have partitions into five clusters of the same sum of squares on 300
+rows. One tree serves every K and family; k-means runs once per K, so its seconds are those of K = 5
+alone. Ward is skipped above 10,000 rows, where its memory is quadratic. The memory is the kernel's
+peak (VmHWM) during a VVV tree minus what was there before. One thread. The space is SVD, where
+determinants are often too small to matter and are not computed; in VARS here they all are.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from frame.machine import status, threads_of_everybody
 from frame.page import Page, Table, dots, parser
 from mixtura import hierarchical
 
-SHAPES = [(300, 5), (1_000, 5), (3_000, 5), (3_000, 10), (10_000, 10), (100_000, 10), (1_000_000, 2)]
+SHAPES = [
+    (300, 5),
+    (1_000, 5),
+    (3_000, 5),
+    (3_000, 10),
+    (10_000, 10),
+    (100_000, 10),
+    (1_000_000, 2),
+]
 QUICK = SHAPES[:2]
 K = 5
 WARD_UP_TO = 10_000
@@ -42,13 +51,18 @@ def groups(n: int, d: int) -> np.ndarray:
 
 def within(X: np.ndarray, labels: np.ndarray) -> float:
     """Sum of squares about the means of the parts."""
-    return float(sum(((X[labels == k] - X[labels == k].mean(axis=0)) ** 2).sum() for k in np.unique(labels)))
+    return float(
+        sum(((X[labels == k] - X[labels == k].mean(axis=0)) ** 2).sum() for k in np.unique(labels))
+    )
 
 
 def assert_equal_partitions() -> None:
     """Ward's criterion is EII's, so both trees stand at the same sum of squares."""
     X = groups(300, 5)
-    ours, theirs = hierarchical(X, "EII", "VARS").labels(K), AgglomerativeClustering(K, linkage="ward").fit(X).labels_
+    ours, theirs = (
+        hierarchical(X, "EII", "VARS").labels(K),
+        AgglomerativeClustering(K, linkage="ward").fit(X).labels_,
+    )
     assert abs(within(X, ours) - within(X, theirs)) < 1e-9 * within(X, theirs)
 
 
@@ -75,7 +89,9 @@ def tree(X: np.ndarray, criterion: str, space: str = "SVD") -> object:
 def row(table: Table, n: int, d: int, repeats: int) -> None:
     """Everybody at one size."""
     X = groups(n, d)
-    taken = {name: seconds(partial(tree, X, name), repeats) for name in ("EII", "VII", "EEE", "VVV")}
+    taken = {
+        name: seconds(partial(tree, X, name), repeats) for name in ("EII", "VII", "EEE", "VVV")
+    }
     taken["VVV in VARS"] = seconds(partial(tree, X, "VVV", "VARS"), repeats)
     taken["k-means"] = seconds(partial(k_means, X), repeats)
     taken["Ward"] = seconds(partial(ward, X), repeats) if n <= WARD_UP_TO else float("nan")
@@ -88,8 +104,15 @@ def draw(table: Table, figure: Figure) -> None:
     """Seconds against size."""
     axes = figure.subplots()
     labels = [f"{row[0]} x {row[1]}" for row in table.rows]
-    dots(axes, labels, {name: table.column(f"{name} s") for name in ("EII", "VVV", "k-means", "Ward")})
-    axes.set(xlabel="seconds (one tree serves every K; k-means here: K = 5 alone)", ylabel="rows x columns")
+    dots(
+        axes,
+        labels,
+        {name: table.column(f"{name} s") for name in ("EII", "VVV", "k-means", "Ward")},
+    )
+    axes.set(
+        xlabel="seconds (one tree serves every K; k-means here: K = 5 alone)",
+        ylabel="rows x columns",
+    )
 
 
 def main() -> None:
@@ -97,7 +120,9 @@ def main() -> None:
     arguments = parser(__doc__, threads=1).parse_args()
     assert_equal_partitions()
     with threads_of_everybody(1), Page(__file__, __doc__, arguments) as page:
-        table = page.table("One tree, or one k-means", HEADS | {f"{name} s": ".3f" for name in SECONDS} | RATIOS)
+        table = page.table(
+            "One tree, or one k-means", HEADS | {f"{name} s": ".3f" for name in SECONDS} | RATIOS
+        )
         for n, d in QUICK if arguments.quick else SHAPES:
             row(table, n, d, repeats=3 if n <= 3_000 else 1)
         page.picture(lambda figure: draw(table, figure))

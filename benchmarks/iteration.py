@@ -2,10 +2,11 @@
 
     python benchmarks/iteration.py [--quick] [--threads 2] [--output FOLDER]
 
-All start at the same parameters, off the optimum. Before anything is timed, all must have the same log-likelihood after two
-iterations. Seconds per iteration are (time of 7 iterations - time of 2) / 5, divided by what was really run, the median of
-interleaved repeats. The limit is ``4 N K P`` flops, ``P = 1 + d + d(d+1)/2``, at the rate of a matrix product that
-is timed among the others. "Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
+All start at the same parameters, off the optimum. Before anything is timed, all must have the same
+log-likelihood after two iterations. Seconds per iteration are (time of 7 iterations - time of 2) /
+5, divided by what was really run, the median of interleaved repeats. The limit is ``4 N K P``
+flops, ``P = 1 + d + d(d+1)/2``, at the rate of a matrix product that is timed among the others.
+"Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
 """
 
 from __future__ import annotations
@@ -50,7 +51,12 @@ ROWS_OF_THE_ORACLE = 20_000
 BUDGET_PER_LEVEL = 3.0
 """Seconds per shape and instruction set: the baseline is slow, and its figures are ours alone."""
 
-PERCENT, THEIRS, ONEDAL, LLOYD = "% of limit", "scikit-learn / mixtura", "oneDAL / mixtura", "two Lloyd / mixtura"
+PERCENT, THEIRS, ONEDAL, LLOYD = (
+    "% of limit",
+    "scikit-learn / mixtura",
+    "oneDAL / mixtura",
+    "two Lloyd / mixtura",
+)
 PERCENT_FLOORS = {8: 45.0, 16: 60.0, 32: 60.0, 64: 60.0}
 THEIR_FLOORS = dict(zip(SHAPES, (40.0, None, 25.0, 20.0, 10.0, 1.8), strict=True))
 ONEDAL_FLOOR = 2.0
@@ -71,12 +77,22 @@ def name_of(n: int, d: int, K: int) -> str:
     return f"{rows}/{d}/{K}"
 
 
-# ---- beside others -------------------------------------------------------------------------------------------------
+# ---- beside others -------------------------------------------------------------------------------
 
 
 def beside_others(page: Page, shapes: list[Shape]) -> Table:
     """Full covariance at every shape."""
-    heads = ["rows", "d", "K", "dgemm limit s", "mixtura s", PERCENT, "scikit-learn s", "oneDAL s", "Lloyd s"]
+    heads = [
+        "rows",
+        "d",
+        "K",
+        "dgemm limit s",
+        "mixtura s",
+        PERCENT,
+        "scikit-learn s",
+        "oneDAL s",
+        "Lloyd s",
+    ]
     formats = ["d", "d", "d", ".5f", ".4f", ".0f", ".4f", ".4f", ".4f"]
     ratios = {THEIRS: ".1f", ONEDAL: ".2f", "mixtura / Lloyd": ".1f", "floors": ""}
     table = page.table("Full covariance (VVV)", dict(zip(heads, formats, strict=True)) | ratios)
@@ -89,13 +105,21 @@ def beside_others(page: Page, shapes: list[Shape]) -> Table:
         }
         assert_equal_likelihood(X, contenders["mixtura"], contenders["scikit-learn"])
         assert_equal_likelihood(X, contenders["mixtura"], contenders["oneDAL"], within=ALMOST)
-        runs = {name: iterations_of(contender) for name, contender in contenders.items() if contender} | {"Lloyd": lloyd(X, start)}
+        runs = {
+            name: iterations_of(contender) for name, contender in contenders.items() if contender
+        } | {"Lloyd": lloyd(X, start)}
         product = page.product()
-        taken = {"oneDAL": float("nan")} | seconds_per_iteration(runs | {"dgemm": product}, page.repeats)
+        taken = {"oneDAL": float("nan")} | seconds_per_iteration(
+            runs | {"dgemm": product}, page.repeats
+        )
         limit = product.limit(n, d, K, taken["dgemm"])
-        ours, theirs, onedal, means = (taken[name] for name in ("mixtura", "scikit-learn", "oneDAL", "Lloyd"))
+        ours, theirs, onedal, means = (
+            taken[name] for name in ("mixtura", "scikit-learn", "oneDAL", "Lloyd")
+        )
         measured = {PERCENT: 100 * limit / ours, THEIRS: theirs / ours, ONEDAL: onedal / ours}
-        verdicts = page.judge(name_of(n, d, K), *((floor, measured[floor.what]) for floor in floors((n, d, K))))
+        verdicts = page.judge(
+            name_of(n, d, K), *((floor, measured[floor.what]) for floor in floors((n, d, K)))
+        )
         table.add(
             n,
             d,
@@ -121,23 +145,39 @@ def dgemm_rate(page: Page, threads: int) -> float:
         return product.rate(seconds_per_iteration({"dgemm": product}, page.repeats)["dgemm"])
 
 
-# ---- families ------------------------------------------------------------------------------------------------------
+# ---- families ------------------------------------------------------------------------------------
 
 
 def families(page: Page, shape: Shape) -> None:
-    """One iteration of some families at one shape, beside scikit-learn's where it has them, and beside two Lloyd iterations."""
-    columns = {"family": "", "mixtura s": ".4f", "scikit-learn s": ".4f", "Lloyd s": ".4f", THEIRS: ".1f", LLOYD: ".2f"}
+    """One iteration of some families at one shape, beside scikit-learn's where it has them, and
+    beside two Lloyd iterations.
+    """
+    columns = {
+        "family": "",
+        "mixtura s": ".4f",
+        "scikit-learn s": ".4f",
+        "Lloyd s": ".4f",
+        THEIRS: ".1f",
+        LLOYD: ".2f",
+    }
     table = page.table(f"Families at {name_of(*shape)}", columns | {"floors": ""})
     for family in FAMILIES_SHOWN:
         X, start = problem(*shape, family)
-        ours, theirs = mixtura(X, start, page.arguments.threads, family), scikit_learn(X, start, family)
+        ours, theirs = (
+            mixtura(X, start, page.arguments.threads, family),
+            scikit_learn(X, start, family),
+        )
         if theirs is None:
             part = X[:ROWS_OF_THE_ORACLE]
             oracle = mixtura(part, start, 1, family, backend_named("reference"))
-            assert_equal_likelihood(part, mixtura(part, start, page.arguments.threads, family), oracle)
+            assert_equal_likelihood(
+                part, mixtura(part, start, page.arguments.threads, family), oracle
+            )
         assert_equal_likelihood(X, ours, theirs)
         runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, start)}
-        taken = seconds_per_iteration(runs | ({"scikit-learn": iterations_of(theirs)} if theirs else {}), page.repeats)
+        taken = seconds_per_iteration(
+            runs | ({"scikit-learn": iterations_of(theirs)} if theirs else {}), page.repeats
+        )
         peer, two = taken.get("scikit-learn", float("nan")), 2 * taken["Lloyd"] / taken["mixtura"]
         floor = [(Floor(LLOYD, 1.0), two)] if family == "VVI" and shape == FAMILY_SHAPE else []
         table.add(
@@ -151,18 +191,25 @@ def families(page: Page, shape: Shape) -> None:
         )
 
 
-# ---- instruction sets ----------------------------------------------------------------------------------------------
+# ---- instruction sets ----------------------------------------------------------------------------
 
 
 def ours_alone(shapes: list[Shape], threads: int, repeats: int) -> list[tuple[float, float]]:
-    """Seconds per iteration and log-likelihood per row at each shape: what a process under another instruction set prints."""
+    """Seconds per iteration and log-likelihood per row at each shape: what a process under another
+    instruction set prints.
+    """
     found = []
     for shape in shapes:
         X, start = problem(*shape)
         contender = mixtura(X, start, threads)
         likelihood = assert_equal_likelihood(X, contender)
         found.append(
-            (seconds_per_iteration({"mixtura": iterations_of(contender)}, repeats, budget=BUDGET_PER_LEVEL)["mixtura"], likelihood)
+            (
+                seconds_per_iteration(
+                    {"mixtura": iterations_of(contender)}, repeats, budget=BUDGET_PER_LEVEL
+                )["mixtura"],
+                likelihood,
+            )
         )
     return found
 
@@ -172,18 +219,22 @@ def instruction_sets(page: Page, shapes: list[Shape]) -> None:
     chosen, built = build_info()["isa"], build_info()["built"].split(", ")
     levels = built[built.index(chosen) :: -1]
     columns = {name_of(*shape) + " s": ".4f" for shape in shapes}
-    table = page.table("Instruction sets: seconds of one iteration of ours", {"MIXTURA_ISA": ""} | columns)
+    table = page.table(
+        "Instruction sets: seconds of one iteration of ours", {"MIXTURA_ISA": ""} | columns
+    )
     expected: list[float] = []
     for level in levels:
         task = {"shapes": shapes, "threads": page.arguments.threads, "repeats": page.repeats}
         found = in_fresh_process(__file__, task, {"MIXTURA_ISA": level})
         likelihoods = [likelihood for _, likelihood in found]
         expected = expected or likelihoods
-        assert np.allclose(likelihoods, expected, rtol=SAME, atol=0), f"{level} finds {likelihoods}, {levels[0]} {expected}"
+        assert np.allclose(likelihoods, expected, rtol=SAME, atol=0), (
+            f"{level} finds {likelihoods}, {levels[0]} {expected}"
+        )
         table.add(level, *(seconds for seconds, _ in found))
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def draw(table: Table, figure: Figure) -> None:
@@ -191,10 +242,16 @@ def draw(table: Table, figure: Figure) -> None:
     axes = figure.subplots()
     names = [name_of(*row[:3]) for row in table.rows]
     who = ("mixtura", "oneDAL", "scikit-learn")
-    dots(axes, names, {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who})
+    dots(
+        axes,
+        names,
+        {name: table.column(f"{name} s") / table.column("dgemm limit s") for name in who},
+    )
     axes.axvline(1.0, color="black", linewidth=1)
     axes.set(
-        xlabel="seconds of one iteration, in units of the dgemm limit (1 = as fast as a matrix product)", ylabel="rows / d / K"
+        xlabel="seconds of one iteration, in units of the dgemm limit (1 = as fast as a matrix "
+        "product)",
+        ylabel="rows / d / K",
     )
 
 
@@ -207,7 +264,9 @@ def main() -> None:
     shapes = QUICK if arguments.quick else SHAPES
     with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
         rates = [dgemm_rate(page, threads) / 1e9 for threads in (arguments.threads, 1)]
-        page.note(f"dgemm: {rates[0]:.0f} Gflop/s on {arguments.threads} threads, {rates[1]:.0f} on one.")
+        page.note(
+            f"dgemm: {rates[0]:.0f} Gflop/s on {arguments.threads} threads, {rates[1]:.0f} on one."
+        )
         table = beside_others(page, shapes)
         families(page, shapes[-1] if arguments.quick else FAMILY_SHAPE)
         instruction_sets(page, shapes)

@@ -2,11 +2,13 @@
 
     python benchmarks/memory.py [--quick] [--threads 2] [--output FOLDER]
 
-Each fit runs in a process of its own, after a fit of the first rows, so that libraries and what is allocated once do not count.
-Rows in memory: the kernel's high-water mark of resident memory (VmHWM), set back before the fit, less what was resident then. Rows
-in a memory map: their pages are resident too while they are read, and count in VmHWM though the system can take them back at any
-time; so the anonymous memory alone counts (RssAnon), looked at every millisecond from outside, its largest value during the fit
-less the one before. A fit from the memory map must have the bits of the same fit from an array. Linux only.
+Each fit runs in a process of its own, after a fit of the first rows, so that libraries and what is
+allocated once do not count. Rows in memory: the kernel's high-water mark of resident memory
+(VmHWM), set back before the fit, less what was resident then. Rows in a memory map: their pages are
+resident too while they are read, and count in VmHWM though the system can take them back at any
+time; so the anonymous memory alone counts (RssAnon), looked at every millisecond from outside, its
+largest value during the fit less the one before. A fit from the memory map must have the bits of
+the same fit from an array. Linux only.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ FLOOR = Floor(BEYOND, 64.0, at_most=True)
 MEGABYTE = 2**20
 
 
-# ---- rows ----------------------------------------------------------------------------------------------------------
+# ---- rows ----------------------------------------------------------------------------------------
 
 
 def centres_of(d: int, K: int) -> np.ndarray:
@@ -68,7 +70,7 @@ def rows_of(n: int, d: int, K: int) -> Iterator[np.ndarray]:
         yield centres_of(d, K)[rng.integers(K, size=m)] + rng.standard_normal((m, d))
 
 
-# ---- in the process that is watched -----------------------------------------------------------------------------------
+# ---- in the process that is watched --------------------------------------------------------------
 
 
 def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
@@ -76,7 +78,13 @@ def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
     dataset = Dataset(ArraySource(X), backend_named("native", threads))
     start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
     family, regularisation = FAMILIES["VVV"], Regularisation(dataset.floor)
-    return em(Problem(dataset, family, regularisation), start, stopping=SmallChange(0.0), max_iter=ITERATIONS, judge=False)
+    return em(
+        Problem(dataset, family, regularisation),
+        start,
+        stopping=SmallChange(0.0),
+        max_iter=ITERATIONS,
+        judge=False,
+    )
 
 
 def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:
@@ -90,16 +98,28 @@ def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:
 
 
 def estimator(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """The same from the face: validation before and the judgement of the components after count too."""
+    """The same from the face: validation before and the judgement of the components after count
+    too.
+    """
     start = start_at(centres_of(X.shape[1], K) + 0.5)
-    given = {"weights_init": start.weights, "means_init": start.means, "precisions_init": np.linalg.inv(start.covariance.dense())}
+    given = {
+        "weights_init": start.weights,
+        "means_init": start.means,
+        "precisions_init": np.linalg.inv(start.covariance.dense()),
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return GaussianMixture(K, **given, acceleration=None, max_iter=ITERATIONS, n_threads=threads).fit(X).result_
+        return (
+            GaussianMixture(K, **given, acceleration=None, max_iter=ITERATIONS, n_threads=threads)
+            .fit(X)
+            .result_
+        )
 
 
 def given_means(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """From means alone: every row goes to the nearest of them, and the certificate judges where it ends."""
+    """From means alone: every row goes to the nearest of them, and the certificate judges where it
+    ends.
+    """
     means = centres_of(X.shape[1], K) + 0.5
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -115,7 +135,12 @@ def mapped_fit(file: str, shape: tuple[int, int, int], threads: int, work: str) 
     WORKS[work](X[:WARM_UP], shape[2], threads)
     before, begin = status("RssAnon"), time.monotonic()
     fit = WORKS[work](X, shape[2], threads)
-    return {"before": before, "begin": begin, "end": time.monotonic(), "log_likelihood": fit.log_likelihood}
+    return {
+        "before": before,
+        "begin": begin,
+        "end": time.monotonic(),
+        "log_likelihood": fit.log_likelihood,
+    }
 
 
 def child(task: dict[str, Any]) -> dict[str, float]:
@@ -123,7 +148,7 @@ def child(task: dict[str, Any]) -> dict[str, float]:
     return mapped_fit(**task) if "file" in task else default_fit(**task)
 
 
-# ---- from outside --------------------------------------------------------------------------------------------------
+# ---- from outside --------------------------------------------------------------------------------
 
 
 def measured_in_memory(shape: tuple[int, int, int], threads: int) -> tuple[float, float]:
@@ -146,22 +171,31 @@ def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[str, tupl
             found = in_fresh_process(
                 __file__,
                 {"file": str(file), "shape": shape, "threads": threads, "work": work},
-                watch=lambda process, looks=looks: looks.append((time.monotonic(), status("RssAnon", process))),
+                watch=lambda process, looks=looks: looks.append(
+                    (time.monotonic(), status("RssAnon", process))
+                ),
             )
-            assert work != "plain_em" or again.log_likelihood == found["log_likelihood"], "a memory map changes the result"
+            assert work != "plain_em" or again.log_likelihood == found["log_likelihood"], (
+                "a memory map changes the result"
+            )
             during = [size for moment, size in looks if found["begin"] <= moment <= found["end"]]
-            measured[work] = max(during, default=float("nan")) - found["before"], found["end"] - found["begin"]
+            measured[work] = (
+                max(during, default=float("nan")) - found["before"],
+                found["end"] - found["begin"],
+            )
     return measured
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def draw(table: Table, figure: Figure) -> None:
     """The data and what comes on top."""
     axes = figure.subplots()
     labels = [f"{row[0]}\n{row[1]} x {row[2]}, K = {row[3]}" for row in table.rows]
-    dots(axes, labels, {"the data": table.column("data MB"), "beyond the data": table.column(BEYOND)})
+    dots(
+        axes, labels, {"the data": table.column("data MB"), "beyond the data": table.column(BEYOND)}
+    )
     axes.axvline(FLOOR.bound, color="black", linewidth=1, linestyle=":")
     axes.set_xlabel("megabytes (dotted: at most 64 beyond the data from a memory map)")
 
@@ -173,12 +207,29 @@ def main() -> None:
         print(json.dumps(child(json.loads(arguments.task))))
         return
     fewer = QUICK if arguments.quick else 1
-    heads = {"fit": "", "rows": "d", "d": "d", "K": "d", "data MB": ".0f", BEYOND: ".1f", "seconds": ".2f", "floors": ""}
+    heads = {
+        "fit": "",
+        "rows": "d",
+        "d": "d",
+        "K": "d",
+        "data MB": ".0f",
+        BEYOND: ".1f",
+        "seconds": ".2f",
+        "floors": "",
+    }
     with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
         table = page.table("Peak memory", heads)
         (n, d, K), threads = IN_MEMORY, arguments.threads
         n //= fewer
-        table.add("whole default fit, rows in memory", n, d, K, n * d * 8 / MEGABYTE, *measured_in_memory((n, d, K), threads), "-")
+        table.add(
+            "whole default fit, rows in memory",
+            n,
+            d,
+            K,
+            n * d * 8 / MEGABYTE,
+            *measured_in_memory((n, d, K), threads),
+            "-",
+        )
         n, d, K = MAPPED
         n //= fewer
         measured = measured_mapped((n, d, K), threads)

@@ -1,25 +1,32 @@
-"""Is the optimum that is reported the best one known, and is it a good answer? Beside scikit-learn, and mclust where R is there.
+"""Is the optimum that is reported the best one known, and is it a good answer? Beside scikit-learn,
+and mclust where R is there.
 
-    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--jobs 2] [--update SECONDS] [--output FOLDER]
+    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--jobs 2] [--update
+    SECONDS] [--output FOLDER]
 
-*Best known score.* Sets are those of benchmarks/frame/sets.py: classic suites by their recipes and hard cases at their number of
-components, and the open sets of the tests at 2 .. 6; families VVV and the one that wins by BIC. The table
-benchmarks/optima_best.json holds the highest score (src/mixtura/model/soundness.py) that any method has found
-(benchmarks/frame/hunt.py); ``--update SECONDS`` goes on hunting for so long in each cell, and only ever raises an entry. Every fit
-is polished under the same floor to the same tight tolerance; it has reached the optimum when no more than 0.01 of the score is
-missing. Up to the K that BIC picks from the table that is the aim. Above it optima are many and alike, and an answer has to be
-sound and within five. scikit-learn's GaussianMixture has VVV, EEE, VVI and VII alone; it runs with one start and with ten, from two
-seeds where rows times components are more than 20,000. Sets of 100 components are in the table, but not on this page by default.
+*Best known score.* Sets are those of benchmarks/frame/sets.py: classic suites by their recipes and
+hard cases at their number of components, and the open sets of the tests at 2 .. 6; families VVV and
+the one that wins by BIC. The table benchmarks/optima_best.json holds the highest score
+(src/mixtura/model/soundness.py) that any method has found (benchmarks/frame/hunt.py);
+``--update SECONDS`` goes on hunting for so long in each cell, and only ever raises an entry. Every
+fit is polished under the same floor to the same tight tolerance; it has reached the optimum when no
+more than 0.01 of the score is missing. Up to the K that BIC picks from the table that is the aim.
+Above it optima are many and alike, and an answer has to be sound and within five. scikit-learn's
+GaussianMixture has VVV, EEE, VVI and VII alone; it runs with one start and with ten, from two seeds
+where rows times components are more than 20,000. Sets of 100 components are in the table, but not
+on this page by default.
 
-*K by BIC.* The plain loop of a student, K = 1 .. 7 with full covariances: ours, scikit-learn's with one start and with ten,
-mclust's VVV; and our selector, over VVV and on the stretched groups over all families. On stretched groups (20 draws each), rare
-clusters and one cloud (10 draws each).
+*K by BIC.* The plain loop of a student, K = 1 .. 7 with full covariances: ours, scikit-learn's with
+one start and with ten, mclust's VVV; and our selector, over VVV and on the stretched groups over
+all families. On stretched groups (20 draws each), rare clusters and one cloud (10 draws each).
 
-*Groups in many columns.* Round groups with few rows for the parameters of a full covariance, at their number: the mean of the
-adjusted Rand index over five draws. Nine or more deviations apart they have to be found.
+*Groups in many columns.* Round groups with few rows for the parameters of a full covariance, at
+their number: the mean of the adjusted Rand index over five draws. Nine or more deviations apart
+they have to be found.
 
-*Classes and fresh rows.* At the known number of classes: the adjusted Rand index, and the log density of held-out rows (five folds,
-each held-out row dithered by the step in which its columns were recorded).
+*Classes and fresh rows.* At the known number of classes: the adjusted Rand index, and the log
+density of held-out rows (five folds, each held-out row dithered by the step in which its columns
+were recorded).
 """
 
 from __future__ import annotations
@@ -82,8 +89,24 @@ HEADS = {
     "sound, within 5 %": ".0f",
     "floors": "",
 }
-MISSED = {"set": "", "family": "", "K": "d", "reached": "", "mean gap": ".3g", "best known": ".3f", "found by": ""}
-CHOSEN = {"data": "", "right K": "d", "draws": "d", "who": "", "right": "d", "chosen": "", "floors": ""}
+MISSED = {
+    "set": "",
+    "family": "",
+    "K": "d",
+    "reached": "",
+    "mean gap": ".3g",
+    "best known": ".3f",
+    "found by": "",
+}
+CHOSEN = {
+    "data": "",
+    "right K": "d",
+    "draws": "d",
+    "who": "",
+    "right": "d",
+    "chosen": "",
+    "floors": "",
+}
 MANY_COLUMNS = {
     "n x d": "",
     "K": "d",
@@ -98,7 +121,7 @@ APART = 9.0
 GOOD = {"data": "", "n x d": "", "K": "d", "who": "", "ARI": ".3f", "held-out a row": ".3f"}
 
 
-# ---- best known score ------------------------------------------------------------------------------------------------
+# ---- best known score ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -131,14 +154,20 @@ class Cell:
 
 def ours(X: np.ndarray, family: str, K: int, seed: int) -> Mixture:
     """A default fit."""
-    fit: GaussianMixture = GaussianMixture(K, covariance_type=family, random_state=seed, n_threads=1).fit(X)
+    fit: GaussianMixture = GaussianMixture(
+        K, covariance_type=family, random_state=seed, n_threads=1
+    ).fit(X)
     return fit.result_.mixture
 
 
 def theirs(X: np.ndarray, family: str, K: int, seed: int, n_init: int) -> Mixture:
     """scikit-learn's."""
-    fit = TheirMixture(K, covariance_type=THEIR_WORD[family], n_init=n_init, random_state=seed).fit(X)
-    return Mixture(fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, X.shape[1]))
+    fit = TheirMixture(K, covariance_type=THEIR_WORD[family], n_init=n_init, random_state=seed).fit(
+        X
+    )
+    return Mixture(
+        fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, X.shape[1])
+    )
 
 
 def judged(own: Bench, best: Best, fit: Callable[[], Mixture]) -> Run:
@@ -162,25 +191,44 @@ def measured(key: tuple[str, str, int], above: bool, seeds: int) -> Cell:
     with threads_of_everybody(1):
         own, best = bench(name), BestKnown.read().entries[key]
         X = own.data.rows
-        runs = {OURS: [judged(own, best, lambda seed=seed: ours(X, family, K, seed)) for seed in range(seeds)]}
+        runs = {
+            OURS: [
+                judged(own, best, lambda seed=seed: ours(X, family, K, seed))
+                for seed in range(seeds)
+            ]
+        }
         for who, n_init in ((TEN, 10), (ONE, 1)):
             if family in THEIR_WORD:
                 own_seeds = range(seeds if len(X) * K <= LARGE else min(seeds, FEW_SEEDS))
-                runs[who] = [judged(own, best, lambda s=s, m=n_init: theirs(X, family, K, s, m)) for s in own_seeds]
+                runs[who] = [
+                    judged(own, best, lambda s=s, m=n_init: theirs(X, family, K, s, m))
+                    for s in own_seeds
+                ]
     return Cell(best, above, runs)
 
 
 def k_by_bic(name: str, family: str, entries: Mapping[tuple[str, str, int], Best]) -> int:
-    """The K of lowest BIC among the best known optima of one family; of a drawn set that of its groups."""
+    """The K of lowest BIC among the best known optima of one family; of a drawn set that of its
+    groups.
+    """
     n, d = data_set(name).rows.shape
     known = {K: best for (own, its, K), best in entries.items() if own == name and its == family}
-    return min(known, key=lambda K: -2 * known[K].log_likelihood + family_named(family).n_parameters(K, d) * log(n))
+    return min(
+        known,
+        key=lambda K: (
+            -2 * known[K].log_likelihood + family_named(family).n_parameters(K, d) * log(n)
+        ),
+    )
 
 
 def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
-    """How often the best known score is reached, set by set and in all; and in which cells not always."""
+    """How often the best known score is reached, set by set and in all; and in which cells not
+    always.
+    """
     entries = BestKnown.read().entries
-    keys = [key for name in names for key in entries if key[0] == name and key[1] in families_of(name)]
+    keys = [
+        key for name in names for key in entries if key[0] == name and key[1] in families_of(name)
+    ]
     above = [k_by_bic(name, family, entries) < K for name, family, K in keys]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         cells = list(pool.map(measured, keys, above, [seeds] * len(keys)))
@@ -193,20 +241,32 @@ def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
     for cell in cells:
         runs = cell.runs[OURS]
         if not cell.above and not all(run.reached for run in runs):
-            gap = float(np.mean([run.missing for run in runs if np.isfinite(run.missing)] or [np.inf]))
+            gap = float(
+                np.mean([run.missing for run in runs if np.isfinite(run.missing)] or [np.inf])
+            )
             reached = f"{sum(run.reached for run in runs)} of {len(runs)}"
             missed.add(*cell.best.key, reached, gap, cell.best.score, cell.best.found_by)
     higher = [
-        (-run.missing, *cell.best.key) for cell in cells for runs in cell.runs.values() for run in runs if run.missing < -0.01
+        (-run.missing, *cell.best.key)
+        for cell in cells
+        for runs in cell.runs.values()
+        for run in runs
+        if run.missing < -0.01
     ]
     if higher:
-        page.note(f"{len(higher)} fits are above the table, by up to {max(higher)[0]:.3g} ({max(higher)[1:]}): run with --update.")
+        page.note(
+            f"{len(higher)} fits are above the table, by up to {max(higher)[0]:.3g} "
+            f"({max(higher)[1:]}): run with --update."
+        )
     return table
 
 
 def _row(page: Page, table: Table, name: str, cells: Sequence[Cell], judge: bool = False) -> None:
     """Some cells together: one data set, or all."""
-    up_to, above = [cell for cell in cells if not cell.above], [cell for cell in cells if cell.above]
+    up_to, above = (
+        [cell for cell in cells if not cell.above],
+        [cell for cell in cells if cell.above],
+    )
 
     def share(group: Sequence[Cell], who: str, what: str) -> float:
         values = [getattr(run, what) for cell in group for run in cell.runs.get(who, [])]
@@ -236,7 +296,7 @@ def _row(page: Page, table: Table, name: str, cells: Sequence[Cell], judge: bool
     )
 
 
-# ---- K by BIC --------------------------------------------------------------------------------------------------------
+# ---- K by BIC ------------------------------------------------------------------------------------
 
 
 def loop(fit: Callable[[int], GaussianMixture | TheirMixture], X: np.ndarray) -> int:
@@ -252,7 +312,9 @@ def selected(families: str | Sequence[str]) -> Callable[[np.ndarray, int], int]:
     def choose(X: np.ndarray, seed: int) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            selector = GaussianMixtureSelector(KS, families=families, random_state=seed, n_threads=1).fit(X)
+            selector = GaussianMixtureSelector(
+                KS, families=families, random_state=seed, n_threads=1
+            ).fit(X)
             return int(selector.selection_.best.n_components)
 
     return choose
@@ -269,7 +331,9 @@ CHOOSERS: dict[str, Callable[[np.ndarray, int], int]] = {
 
 
 def by_mclust(sets: Sequence[np.ndarray]) -> list[int]:
-    """The K of lowest BIC of mclust's VVV (its own start), for some data sets; nothing where R is not there."""
+    """The K of lowest BIC of mclust's VVV (its own start), for some data sets; nothing where R is
+    not there.
+    """
     if shutil.which("Rscript") is None:
         return []
     with tempfile.TemporaryDirectory() as folder:
@@ -277,8 +341,10 @@ def by_mclust(sets: Sequence[np.ndarray]) -> list[int]:
             np.savetxt(f"{folder}/{i}.csv", X, delimiter=",")
         code = (
             "suppressMessages(library(mclust)); "
-            f"for (i in 0:{len(sets) - 1}) {{ X <- as.matrix(read.csv(sprintf('{folder}/%d.csv', i), header = FALSE)); "
-            f"b <- mclustBIC(X, G = {KS[0]}:{KS[-1]}, modelNames = if (ncol(X) > 1) 'VVV' else 'V', verbose = FALSE); "
+            f"for (i in 0:{len(sets) - 1}) {{ X <- as.matrix(read.csv(sprintf('{folder}/%d.csv', "
+            "i), header = FALSE)); "
+            f"b <- mclustBIC(X, G = {KS[0]}:{KS[-1]}, modelNames = if (ncol(X) > 1) 'VVV' else "
+            "'V', verbose = FALSE); "
             "cat(rownames(b)[which.max(b[, 1])], '\\n') }"
         )
         done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True)
@@ -291,9 +357,19 @@ def cases(draws: int) -> Iterator[tuple[str, int, list[np.ndarray], Floor | None
     for name, (K, draw) in STRETCHED.items():
         yield name, K, [draw(seed)[0] for seed in range(draws)], RIGHT
     for d, few in ((2, 7), (3, 8), (5, 14), (6, 16), (8, 24)):
-        yield f"{few} rows beside 230, d = {d}", 3, [rare_among_two(d, few, seed)[0] for seed in range(fewer)], None
+        yield (
+            f"{few} rows beside 230, d = {d}",
+            3,
+            [rare_among_two(d, few, seed)[0] for seed in range(fewer)],
+            None,
+        )
     for d, n in ((3, 60), (8, 200)):
-        yield f"one cloud, {n} x {d}", 1, [np.random.default_rng(seed).standard_normal((n, d)) for seed in range(fewer)], RIGHT
+        yield (
+            f"one cloud, {n} x {d}",
+            1,
+            [np.random.default_rng(seed).standard_normal((n, d)) for seed in range(fewer)],
+            RIGHT,
+        )
 
 
 def right_k(page: Page, draws: int, jobs: int) -> None:
@@ -302,10 +378,16 @@ def right_k(page: Page, draws: int, jobs: int) -> None:
     quick = page.arguments.quick
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for name, K, sets, floor in islice(cases(draws), 1 if quick else None):
-            takes_part = (OURS, ONE) if quick else [who for who in CHOOSERS if name in STRETCHED or who != ALL]
+            takes_part = (
+                (OURS, ONE)
+                if quick
+                else [who for who in CHOOSERS if name in STRETCHED or who != ALL]
+            )
             for who in takes_part:
                 chosen = list(pool.map(_chosen, [who] * len(sets), sets, range(len(sets))))
-                _tally(page, table, name, K, who, chosen, floor if who.startswith("mixtura") else None)
+                _tally(
+                    page, table, name, K, who, chosen, floor if who.startswith("mixtura") else None
+                )
             chosen = by_mclust(sets)
             if chosen:
                 _tally(page, table, name, K, "mclust, VVV", chosen, None)
@@ -316,13 +398,23 @@ def _chosen(who: str, X: np.ndarray, seed: int) -> int:
         return CHOOSERS[who](X, seed)
 
 
-def _tally(page: Page, table: Table, name: str, K: int, who: str, chosen: list[int], floor: Floor | None) -> None:
+def _tally(
+    page: Page, table: Table, name: str, K: int, who: str, chosen: list[int], floor: Floor | None
+) -> None:
     right = chosen.count(K)
     verdict = page.judge(f"{name}, {who}", (floor, right / len(chosen))) if floor else "-"
-    table.add(name, K, len(chosen), who, right, ", ".join(f"{k}: {chosen.count(k)}" for k in sorted(set(chosen))), verdict)
+    table.add(
+        name,
+        K,
+        len(chosen),
+        who,
+        right,
+        ", ".join(f"{k}: {chosen.count(k)}" for k in sorted(set(chosen))),
+        verdict,
+    )
 
 
-# ---- many columns ----------------------------------------------------------------------------------------------------
+# ---- many columns --------------------------------------------------------------------------------
 
 
 WIDE = (
@@ -347,11 +439,22 @@ def many_columns(page: Page, draws: int, jobs: int) -> None:
     table = page.table("Groups in many columns", MANY_COLUMNS)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for n, d, K, apart in islice(WIDE, 1 if page.arguments.quick else None):
-            found = list(pool.map(_indices, *zip(*[(n, d, K, apart, seed) for seed in range(draws)], strict=True)))
+            found = list(
+                pool.map(
+                    _indices, *zip(*[(n, d, K, apart, seed) for seed in range(draws)], strict=True)
+                )
+            )
             means = dict(zip(CONTENDERS, np.mean(found, axis=0).tolist(), strict=True))
             name = f"{n} x {d}, K = {K}, {apart:g} apart"
             verdict = page.judge(name, (FOUND, means[OURS])) if apart >= APART else "-"
-            table.add(f"{n} x {d}", K, apart, n / family_named("VVV").n_parameters(K, d), *means.values(), verdict)
+            table.add(
+                f"{n} x {d}",
+                K,
+                apart,
+                n / family_named("VVV").n_parameters(K, d),
+                *means.values(),
+                verdict,
+            )
 
 
 def _indices(n: int, d: int, K: int, apart: float, seed: int) -> list[float]:
@@ -359,7 +462,10 @@ def _indices(n: int, d: int, K: int, apart: float, seed: int) -> list[float]:
     X, groups = round_groups(n, d, K, apart, seed)
     with threads_of_everybody(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return [float(adjusted_rand_score(groups, make(K).fit(X).predict(X))) for make in MAKERS.values()]
+        return [
+            float(adjusted_rand_score(groups, make(K).fit(X).predict(X)))
+            for make in MAKERS.values()
+        ]
 
 
 MAKERS: dict[str, Callable[[int], GaussianMixture | TheirMixture]] = {
@@ -369,12 +475,16 @@ MAKERS: dict[str, Callable[[int], GaussianMixture | TheirMixture]] = {
 }
 
 
-# ---- classes and fresh rows ------------------------------------------------------------------------------------------
+# ---- classes and fresh rows ----------------------------------------------------------------------
 
 
 def classified() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Famous data with known classes."""
-    for name, load in (("iris", load_iris), ("wine", load_wine), ("breast cancer", load_breast_cancer)):
+    for name, load in (
+        ("iris", load_iris),
+        ("wine", load_wine),
+        ("breast cancer", load_breast_cancer),
+    ):
         X, y = load(return_X_y=True)
         yield name, X, y
     for name in ("banknote", "diabetes"):
@@ -395,38 +505,56 @@ def good_answers(page: Page) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 agreement = float(adjusted_rand_score(classes, make(K).fit(X).predict(X)))
-                table.add(name, "{} x {}".format(*X.shape), K, who, agreement, held_out(X, lambda K=K, make=make: make(K)))
+                table.add(
+                    name,
+                    "{} x {}".format(*X.shape),
+                    K,
+                    who,
+                    agreement,
+                    held_out(X, lambda K=K, make=make: make(K)),
+                )
 
 
 def held_out(X: np.ndarray, make: Callable[[], GaussianMixture | TheirMixture]) -> float:
-    """Mean log density of rows that a fit has not seen, dithered by the recorded step, over the folds."""
+    """Mean log density of rows that a fit has not seen, dithered by the recorded step, over the
+    folds.
+    """
     rng = np.random.default_rng(7)
     order, steps = rng.permutation(len(X)), np.array([recorded_step(column) for column in X.T])
     scores = []
     for fold in range(FOLDS):
         test = order[fold::FOLDS]
         fit = make().fit(X[np.setdiff1d(order, test)])
-        scores += [fit.score(X[test] + rng.uniform(-0.5, 0.5, (len(test), X.shape[1])) * steps) for _ in range(10)]
+        scores += [
+            fit.score(X[test] + rng.uniform(-0.5, 0.5, (len(test), X.shape[1])) * steps)
+            for _ in range(10)
+        ]
     return float(np.mean(scores))
 
 
-# ---- the page --------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def assert_same_bits() -> None:
     """The same seed leads one and two workers to the same bits."""
     for name, family, K in SAME_BITS:
         fits = [
-            GaussianMixture(K, covariance_type=family, random_state=1, n_threads=workers).fit(data_set(name).rows)
+            GaussianMixture(K, covariance_type=family, random_state=1, n_threads=workers).fit(
+                data_set(name).rows
+            )
             for workers in (1, 2)
         ]
         for what in ("weights_", "means_", "covariances_"):
-            assert np.array_equal(*(getattr(fit, what) for fit in fits)), f"{name}, {family}, {K}: {what} of one and two workers"
+            assert np.array_equal(*(getattr(fit, what) for fit in fits)), (
+                f"{name}, {family}, {K}: {what} of one and two workers"
+            )
 
 
 def draw(table: Table, figure: Figure) -> None:
     """How often everybody gets there: open sets on the left, drawn ones on the right."""
-    rows = [(row[0], [row[list(HEADS).index(f"{who} %")] for who in CONTENDERS]) for row in table.rows]
+    rows = [
+        (row[0], [row[list(HEADS).index(f"{who} %")] for who in CONTENDERS]) for row in table.rows
+    ]
     sides = [[row for row in rows if row[0] in OPEN], [row for row in rows if row[0] not in OPEN]]
     from mixtura.plots import GREY, PALE, PALETTE
 
@@ -435,10 +563,22 @@ def draw(table: Table, figure: Figure) -> None:
         for i, who in enumerate(CONTENDERS):
             at = places + 0.22 * (i - 1)
             shown = [values[i] for _, values in side]
-            axes.plot(shown, at, linestyle="", color=PALETTE[i], marker=MARKERS[i], markersize=5, label=who)
+            axes.plot(
+                shown,
+                at,
+                linestyle="",
+                color=PALETTE[i],
+                marker=MARKERS[i],
+                markersize=5,
+                label=who,
+            )
         axes.axvline(REACHED.bound, color=GREY, linewidth=0.8, linestyle="--")
         axes.set_yticks(places, [name for name, _ in side], fontsize=7)
-        axes.set(xlim=(-3, 103), ylim=(len(side) - 0.5, -0.5), xlabel="% of fits at the best known score, up to the K of BIC")
+        axes.set(
+            xlim=(-3, 103),
+            ylim=(len(side) - 0.5, -0.5),
+            xlabel="% of fits at the best known score, up to the K of BIC",
+        )
         axes.grid(color=PALE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -455,7 +595,9 @@ def update(names: Sequence[str], seconds: float) -> None:
                 best = table.entries.get((name, family, K))
                 known = "no answer" if best is None else f"{best.score:.6f} by {best.found_by}"
                 new = "; ".join(f"+{gain:.3g} by {words}" for words, gain in raised)
-                print(f"{name} {family} {K}: {known}{f' (raised: {new})' if new else ''}", flush=True)
+                print(
+                    f"{name} {family} {K}: {known}{f' (raised: {new})' if new else ''}", flush=True
+                )
                 table.write()
 
 
@@ -465,7 +607,12 @@ def main() -> None:
     options.add_argument("--sets", default=",".join(MEASURED))
     options.add_argument("--seeds", type=int, default=SEEDS)
     options.add_argument("--jobs", type=int, default=1, help="cells side by side")
-    options.add_argument("--update", type=float, metavar="SECONDS", help="hunt for so long in each cell, and raise the table")
+    options.add_argument(
+        "--update",
+        type=float,
+        metavar="SECONDS",
+        help="hunt for so long in each cell, and raise the table",
+    )
     arguments = options.parse_args()
     names, seeds, draws = arguments.sets.split(","), arguments.seeds, DRAWS
     if arguments.quick:

@@ -2,12 +2,14 @@
 
     python benchmarks/scaling.py [--quick] [--threads 2] [--output FOLDER]
 
-Full covariance, float64; seconds per iteration as in iteration.py. Before anything is timed, two iterations of ours must have the
-likelihood of scikit-learn's where that is timed beside us, and the likelihood of the NumPy backend on the first rows everywhere;
-for any number of threads they must have the same bits. scikit-learn is left out where one of its iterations would take long.
+Full covariance, float64; seconds per iteration as in iteration.py. Before anything is timed, two
+iterations of ours must have the likelihood of scikit-learn's where that is timed beside us, and the
+likelihood of the NumPy backend on the first rows everywhere; for any number of threads they must
+have the same bits. scikit-learn is left out where one of its iterations would take long.
 
-Components are added on clustered data: centres twenty standard deviations apart on a grid, rows in random order; k-means, which
-would end there at once, starts from rows drawn anywhere, and is a dash where it ended all the same.
+Components are added on clustered data: centres twenty standard deviations apart on a grid, rows in
+random order; k-means, which would end there at once, starts from rows drawn anywhere, and is a dash
+where it ended all the same.
 """
 
 from __future__ import annotations
@@ -35,14 +37,22 @@ from mixtura.model.mixture import Mixture
 ROWS = [10_000, 100_000, 1_000_000, 10_000_000]
 ROWS_AT = (8, 8)
 COPIES = 6
-"""Of the rows, while they are drawn and in k-means: more rows than that have room for are left out."""
+"""Of the rows, while they are drawn and in k-means: more rows than that have room for are left
+out.
+"""
 COLUMNS = [1, 2, 4, 8, 16, 32, 64]
 COMPONENTS_AT_COLUMNS = 8
 FLOPS_AT_COLUMNS = 7e8
 COMPONENTS = [2, 3, 10, 30, 100, 300, 1000]
 CLUSTERED_IN = (2, 8)
 CLUSTERED_ROWS = 200_000
-THREADED = [(1_000_000, 2, 3), (500_000, 8, 8), (200_000, 16, 32), (200_000, 32, 16), (50_000, 64, 64)]
+THREADED = [
+    (1_000_000, 2, 3),
+    (500_000, 8, 8),
+    (200_000, 16, 32),
+    (200_000, 32, 16),
+    (50_000, 64, 64),
+]
 
 APART = 20.0
 BUDGET = 4.0
@@ -54,18 +64,34 @@ ORACLE_WITHIN = 2e6
 
 EFFICIENCY = "efficiency %"
 EFFICIENCY_FLOOR = Floor(EFFICIENCY, 90.0)
-HEADS = {"rows": "d", "d": "d", "K": "d", "mixtura s": ".5f", "scikit-learn s": ".4f", "Lloyd s": ".5f"}
-RATIOS = {"scikit-learn / mixtura": ".1f", "mixtura / Lloyd": ".1f", "% of limit": ".0f", "ns per row and component": ".2f"}
+HEADS = {
+    "rows": "d",
+    "d": "d",
+    "K": "d",
+    "mixtura s": ".5f",
+    "scikit-learn s": ".4f",
+    "Lloyd s": ".5f",
+}
+RATIOS = {
+    "scikit-learn / mixtura": ".1f",
+    "mixtura / Lloyd": ".1f",
+    "% of limit": ".0f",
+    "ns per row and component": ".2f",
+}
 
 
-# ---- problems ------------------------------------------------------------------------------------------------------
+# ---- problems ------------------------------------------------------------------------------------
 
 
 def clustered(n: int, d: int, K: int) -> tuple[np.ndarray, Mixture]:
-    """Unit Gaussians around points of a grid, APART from each other, and a start half a standard deviation away."""
+    """Unit Gaussians around points of a grid, APART from each other, and a start half a standard
+    deviation away.
+    """
     rng = np.random.default_rng(n + d + K)
     side = int(np.ceil(K ** (1 / d) - 1e-9))
-    grid = np.stack(np.unravel_index(rng.choice(side**d, K, replace=False), (side,) * d), axis=1).astype(float)
+    grid = np.stack(
+        np.unravel_index(rng.choice(side**d, K, replace=False), (side,) * d), axis=1
+    ).astype(float)
     X = APART * grid[rng.integers(K, size=n)] + rng.standard_normal((n, d))
     return X, start_at(APART * grid + rng.normal(0, 0.5 / np.sqrt(d), (K, d)))
 
@@ -76,40 +102,77 @@ def columns_shape(d: int, quick: bool) -> tuple[int, int, int]:
     return int(min(n, 5e5) / (100 if quick else 1)), d, COMPONENTS_AT_COLUMNS
 
 
-# ---- tables --------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 
-def row(page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: bool = False) -> None:
-    """Everybody on one problem; where all would end at once, EM runs without a rule and k-means from rows drawn anywhere."""
+def row(
+    page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: bool = False
+) -> None:
+    """Everybody on one problem; where all would end at once, EM runs without a rule and k-means
+    from rows drawn anywhere.
+    """
     (n, d), K, threads = X.shape, start.n_components, page.arguments.threads
     own = unstopped if ends_at_once else mixtura
     ours = own(X, start, threads)
     theirs = scikit_learn(X, start) if n * K <= SCIKIT_LEARN_WITHIN else None
     few = X[: max(int(ORACLE_WITHIN / K), 5 * d * K)]
-    assert_equal_likelihood(few, own(few, start, threads), own(few, start, 1, backend=backend_named("reference")))
+    assert_equal_likelihood(
+        few, own(few, start, threads), own(few, start, 1, backend=backend_named("reference"))
+    )
     assert_equal_likelihood(X, ours, theirs)
-    anywhere = start_at(X[np.random.default_rng(K).choice(n, K, replace=False)]) if ends_at_once else start
-    runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, anywhere)} | ({"peer": iterations_of(theirs)} if theirs else {})
+    anywhere = (
+        start_at(X[np.random.default_rng(K).choice(n, K, replace=False)]) if ends_at_once else start
+    )
+    runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, anywhere)} | (
+        {"peer": iterations_of(theirs)} if theirs else {}
+    )
     product = page.product()
-    taken = {"peer": float("nan")} | seconds_per_iteration(runs | {"dgemm": product}, page.repeats, budget=BUDGET)
+    taken = {"peer": float("nan")} | seconds_per_iteration(
+        runs | {"dgemm": product}, page.repeats, budget=BUDGET
+    )
     limit = product.limit(n, d, K, taken["dgemm"])
     mine, peer, means = taken["mixtura"], taken["peer"], taken["Lloyd"]
-    table.add(n, d, K, mine, peer, means, peer / mine, mine / means, 100 * limit / mine, 1e9 * mine / (n * K))
+    table.add(
+        n,
+        d,
+        K,
+        mine,
+        peer,
+        means,
+        peer / mine,
+        mine / means,
+        100 * limit / mine,
+        1e9 * mine / (n * K),
+    )
 
 
 def threads_table(page: Page, shapes: list[tuple[int, int, int]], counts: list[int]) -> None:
-    """Seconds on one and on more threads, and how much of the ideal is reached; the bits are the same."""
-    heads = {"rows": "d", "d": "d", "K": "d"} | {f"{count} threads s": ".5f" for count in counts} | {EFFICIENCY: ".0f"}
+    """Seconds on one and on more threads, and how much of the ideal is reached; the bits are the
+    same.
+    """
+    heads = (
+        {"rows": "d", "d": "d", "K": "d"}
+        | {f"{count} threads s": ".5f" for count in counts}
+        | {EFFICIENCY: ".0f"}
+    )
     table = page.table("Threads", heads | {"floors": ""})
     for n, d, K in shapes:
         X, start = problem(n, d, K)
         contenders = {count: mixtura(X, start, count) for count in counts}
         first, *others = [contender(SHORT).mixture() for contender in contenders.values()]
-        assert all((other.covariance.values == first.covariance.values).all() for other in others), "threads change the result"
-        taken = seconds_per_iteration({str(count): iterations_of(run) for count, run in contenders.items()}, page.repeats)
+        assert all(
+            (other.covariance.values == first.covariance.values).all() for other in others
+        ), "threads change the result"
+        taken = seconds_per_iteration(
+            {str(count): iterations_of(run) for count, run in contenders.items()}, page.repeats
+        )
         seconds = [taken[str(count)] for count in counts]
         efficiency = 100 * counts[0] * seconds[0] / (counts[-1] * seconds[-1])
-        floor = [(EFFICIENCY_FLOOR, efficiency)] if d >= 8 and counts == [1, 2] and not page.arguments.quick else []
+        floor = (
+            [(EFFICIENCY_FLOOR, efficiency)]
+            if d >= 8 and counts == [1, 2] and not page.arguments.quick
+            else []
+        )
         table.add(n, d, K, *seconds, efficiency, page.judge(f"{n}/{d}/{K}", *floor))
 
 
@@ -118,16 +181,21 @@ def counts_of_threads() -> list[int]:
     return [2**i for i in range(processors().bit_length())]
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def draw(panels: dict[str, tuple[Table, str]], figure: Figure) -> None:
     """Seconds per iteration against what grows."""
-    for axes, (title, (table, head)) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+    for axes, (title, (table, head)) in zip(
+        figure.subplots(2, 2).flat, panels.items(), strict=True
+    ):
         who = {name: table.column(f"{name} s") for name in ("mixtura", "scikit-learn", "Lloyd")}
         lines(axes, table.column(head), who)
         axes.set_title(title, fontsize=9, loc="left")
-        axes.set(xlabel={"rows": "rows", "d": "columns d", "K": "components K"}[head], ylabel="seconds of one iteration")
+        axes.set(
+            xlabel={"rows": "rows", "d": "columns d", "K": "components K"}[head],
+            ylabel="seconds of one iteration",
+        )
 
 
 def main() -> None:
@@ -139,14 +207,25 @@ def main() -> None:
         panels["rows, d = K = 8"] = by_rows, _ = page.table("Rows", HEADS | RATIOS), "rows"
         for n in ROWS[:1] if quick else [n for n in ROWS if COPIES * 8 * n * ROWS_AT[0] < memory()]:
             row(page, by_rows, *problem(n, *ROWS_AT))
-        panels["columns, as many rows as make equal work"] = by_columns, _ = page.table("Columns", HEADS | RATIOS), "d"
+        panels["columns, as many rows as make equal work"] = by_columns, _ = (
+            page.table("Columns", HEADS | RATIOS),
+            "d",
+        )
         for d in COLUMNS[:3] if quick else COLUMNS:
             row(page, by_columns, *problem(*columns_shape(d, quick)))
         for d in CLUSTERED_IN:
             title = f"Components on clustered data, d = {d}"
-            panels[f"components on clustered data, d = {d}"] = by_components, _ = page.table(title, HEADS | RATIOS), "K"
+            panels[f"components on clustered data, d = {d}"] = by_components, _ = (
+                page.table(title, HEADS | RATIOS),
+                "K",
+            )
             for K in COMPONENTS[1:3] if quick else COMPONENTS:
-                row(page, by_components, *clustered(CLUSTERED_ROWS // (100 if quick else 1), d, K), ends_at_once=True)
+                row(
+                    page,
+                    by_components,
+                    *clustered(CLUSTERED_ROWS // (100 if quick else 1), d, K),
+                    ends_at_once=True,
+                )
         threads_table(page, [(20_000, 8, 8)] if quick else THREADED, counts_of_threads())
         page.picture(lambda figure: draw(panels, figure))
 

@@ -1,16 +1,21 @@
-"""How long does a whole selection take, and what does it find, beside mclust's default run in the same minutes?
+"""How long does a whole selection take, and what does it find, beside mclust's default run in the
+same minutes?
 
-    python benchmarks/selection.py [--quick] [--sets "iris;wine"] [--repeats 1] [--threads 2] [--output FOLDER]
+    python benchmarks/selection.py [--quick] [--sets "iris;wine"] [--repeats 1] [--threads 2]
+    [--output FOLDER]
 
-``mixtura fit FILE`` as a person types it: a new process, 14 families with 1 .. 10 components, certificates, tables and
-pictures written; of it the selection alone, in this process. mclust's ``Mclust()`` of the same rows, 14 families with 1 .. 9
-components, each from one start, without the start of R. Seconds of the selection and of mclust are the least of the repeats.
-``groups`` is drawn: 5,000 rows of five overlapping groups in five columns; ``spheres`` are unit Gaussians, 5 in 3 columns and 6 in
+``mixtura fit FILE`` as a person types it: a new process, 14 families with 1 .. 10 components,
+certificates, tables and pictures written; of it the selection alone, in this process. mclust's
+``Mclust()`` of the same rows, 14 families with 1 .. 9 components, each from one start, without the
+start of R. Seconds of the selection and of mclust are the least of the repeats. ``groups`` is
+drawn: 5,000 rows of five overlapping groups in five columns; ``spheres`` are unit Gaussians, 5 in 3
+columns and 6 in
 10. Files are CSV, but Parquet where rows are more than 50,000.
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it, and where it would take more
-than some minutes, only our side is printed. Each side's best BIC is that of its best sound fit (src/mixtura/model/soundness.py):
-for mclust its own best fits are read back and judged by the same rule. Lower is better; mclust's sign is turned.
+mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it,
+and where it would take more than some minutes, only our side is printed. Each side's best BIC is
+that of its best sound fit (src/mixtura/model/soundness.py): for mclust its own best fits are read
+back and judged by the same rule. Lower is better; mclust's sign is turned.
 """
 
 from __future__ import annotations
@@ -68,15 +73,31 @@ TOO_LONG_FOR_MCLUST = ("breast cancer, 30", "digits", "spheres, 10", "spheres, 3
 BEST_FITS_READ = 12
 LARGEST_CSV = 50_000
 
-HEADS = {"set": "", "n x d": "", "mixtura fit s": ".1f", "selection s": ".1f", "searched": "d", "mclust s": ".2f"}
-BESTS = {"mixtura best BIC": ".3f", "of": "", "mclust best BIC": ".3f", "of mclust": "", "mclust - mixtura": "+.3f", "floors": ""}
+HEADS = {
+    "set": "",
+    "n x d": "",
+    "mixtura fit s": ".1f",
+    "selection s": ".1f",
+    "searched": "d",
+    "mclust s": ".2f",
+}
+BESTS = {
+    "mixtura best BIC": ".3f",
+    "of": "",
+    "mclust best BIC": ".3f",
+    "of mclust": "",
+    "mclust - mixtura": "+.3f",
+    "floors": "",
+}
 
 START_UP = 2.0
 """Seconds for the imports of a new process."""
 
 TWICE = Floor("(mixtura fit - 2 s) / mclust", 2.0, at_most=True)
 HALF = Floor("mixtura fit / mclust", 0.5, at_most=True)
-A_MINUTE, THREE_MINUTES = (Floor("mixtura fit s", seconds, at_most=True) for seconds in (60.0, 180.0))
+A_MINUTE, THREE_MINUTES = (
+    Floor("mixtura fit s", seconds, at_most=True) for seconds in (60.0, 180.0)
+)
 FLOORS = dict.fromkeys(("iris", "wine", "faithful", "diabetes", "banknote"), TWICE) | {
     "breast cancer, 10": HALF,
     "groups": HALF,
@@ -121,11 +142,15 @@ def rows_of(name: str) -> np.ndarray:
         means = apart * rng.standard_normal((K, d))
         return means[rng.integers(K, size=n)] + rng.standard_normal((n, d))
     if name in ("iris", "wine", "digits") or name.startswith("breast"):
-        load = {"iris": load_iris, "wine": load_wine, "digits": load_digits}.get(name, load_breast_cancer)
+        load = {"iris": load_iris, "wine": load_wine, "digits": load_digits}.get(
+            name, load_breast_cancer
+        )
         X = load().data
         return X[:, X.std(axis=0) > 0][:, : SETS[name]]
     with (DATA / f"{name}.csv").open() as lines:
-        return np.array([[float(value) for value in row[: SETS[name]]] for row in list(csv.reader(lines))[1:]])
+        return np.array(
+            [[float(value) for value in row[: SETS[name]]] for row in list(csv.reader(lines))[1:]]
+        )
 
 
 def command(X: np.ndarray, threads: int) -> float:
@@ -133,12 +158,35 @@ def command(X: np.ndarray, threads: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / ("rows.csv" if len(X) <= LARGEST_CSV else "rows.parquet")
         if len(X) <= LARGEST_CSV:
-            np.savetxt(table, X, delimiter=",", header=",".join(f"x{j}" for j in range(X.shape[1])), comments="", fmt="%.17g")
+            np.savetxt(
+                table,
+                X,
+                delimiter=",",
+                header=",".join(f"x{j}" for j in range(X.shape[1])),
+                comments="",
+                fmt="%.17g",
+            )
         else:
             write_parquet(pyarrow_table({f"x{j}": column for j, column in enumerate(X.T)}), table)
-        words = ["fit", str(table), "--quiet", "--threads", str(threads), "--output", str(Path(folder) / "out")]
+        words = [
+            "fit",
+            str(table),
+            "--quiet",
+            "--threads",
+            str(threads),
+            "--output",
+            str(Path(folder) / "out"),
+        ]
         begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import sys; from mixtura.cli import main; sys.exit(main())", *words], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import sys; from mixtura.cli import main; sys.exit(main())",
+                *words,
+            ],
+            check=True,
+        )
         return time.perf_counter() - begin
 
 
@@ -150,20 +198,44 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
         script = Path(folder) / "mclust.R"
         script.write_text(MCLUST)
         rows = Path(folder) / "rows.csv"
-        np.savetxt(rows, X, delimiter=",", header=",".join(f"x{j}" for j in range(X.shape[1])), comments="", fmt="%.17g")
-        words = ["Rscript", str(script), str(rows), str(X.shape[1]), str(BEST_FITS_READ), str(repeats)]
-        lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+        np.savetxt(
+            rows,
+            X,
+            delimiter=",",
+            header=",".join(f"x{j}" for j in range(X.shape[1])),
+            comments="",
+            fmt="%.17g",
+        )
+        words = [
+            "Rscript",
+            str(script),
+            str(rows),
+            str(X.shape[1]),
+            str(BEST_FITS_READ),
+            str(repeats),
+        ]
+        lines = subprocess.run(
+            words, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
     seconds = float(lines[0].split()[1])
     dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     d = X.shape[1]
     for line in lines[1:]:
         _, model, G, value, *numbers = line.split()
         K, values = int(G), np.array([float(number) for number in numbers])
-        weights, means, covariances = values[:K], values[K : K + K * d].reshape(K, d), values[K + K * d :]
+        weights, means, covariances = (
+            values[:K],
+            values[K : K + K * d].reshape(K, d),
+            values[K + K * d :],
+        )
         family = family_named(model)
-        mixture = Mixture(weights, means, in_form(family.needs, family.shares_all, covariances.reshape(K, d, d)))
+        mixture = Mixture(
+            weights, means, in_form(family.needs, family.shares_all, covariances.reshape(K, d, d))
+        )
         moments = dataset.backend.moments(dataset.source, mixture, family.needs)
-        if soundness_of(Problem(dataset, family, Regularisation(dataset.floor)), mixture, moments).is_sound:
+        if soundness_of(
+            Problem(dataset, family, Regularisation(dataset.floor)), mixture, moments
+        ).is_sound:
             return seconds, -float(value), f"{model} {K}"
     return seconds, float("nan"), f"all of the best {BEST_FITS_READ} are spurious"
 
@@ -191,11 +263,25 @@ def row(page: Page, table: Table, name: str, repeats: int, seed: int, threads: i
     theirs, value, cell = missing if name in TOO_LONG_FOR_MCLUST else mclust(X, repeats) or missing
     best, searched = selection.best, sum(c.stage is Stage.SEARCHED for c in selection.candidates)
     floor = FLOORS.get(name)
-    measured = {TWICE: (whole - START_UP) / theirs, HALF: whole / theirs}.get(floor, whole) if floor else whole
+    measured = (
+        {TWICE: (whole - START_UP) / theirs, HALF: whole / theirs}.get(floor, whole)
+        if floor
+        else whole
+    )
     verdict = page.judge(name, *([(floor, measured)] if floor and measured == measured else []))
     ours = best.criterion, f"{best.family} {best.n_components}"
     table.add(
-        name, f"{len(X)} x {X.shape[1]}", whole, seconds, searched, theirs, *ours, value, cell, value - best.criterion, verdict
+        name,
+        f"{len(X)} x {X.shape[1]}",
+        whole,
+        seconds,
+        searched,
+        theirs,
+        *ours,
+        value,
+        cell,
+        value - best.criterion,
+        verdict,
     )
 
 
@@ -203,7 +289,11 @@ def draw(table: Table, figure: Figure) -> None:
     """Seconds of both."""
     axes = figure.subplots()
     labels = [f"{row[0]}, {row[1]}" for row in table.rows]
-    dots(axes, labels, {"mixtura fit": table.column("mixtura fit s"), "mclust": table.column("mclust s")})
+    dots(
+        axes,
+        labels,
+        {"mixtura fit": table.column("mixtura fit s"), "mclust": table.column("mclust s")},
+    )
     axes.set_xlabel("seconds")
     axes.set_xscale("log")
 
@@ -211,11 +301,15 @@ def draw(table: Table, figure: Figure) -> None:
 def main() -> None:
     """Print the table."""
     options = parser(__doc__)
-    options.add_argument("--sets", default=";".join(SETS), help="names with semicolons between them")
+    options.add_argument(
+        "--sets", default=";".join(SETS), help="names with semicolons between them"
+    )
     options.add_argument("--repeats", type=int, default=1)
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()
-    sets, repeats = (["precip"], 1) if arguments.quick else (arguments.sets.split(";"), arguments.repeats)
+    sets, repeats = (
+        (["precip"], 1) if arguments.quick else (arguments.sets.split(";"), arguments.repeats)
+    )
     with Page(__file__, __doc__, arguments) as page:
         table = page.table("Whole selections (BIC: lower is better)", HEADS | BESTS)
         for name in sets:

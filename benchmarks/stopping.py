@@ -2,8 +2,9 @@
 
     python benchmarks/stopping.py [--quick] [--starts 12] [--output FOLDER]
 
-Plain EM, one thread. Each fit that says it converged is run on with a tolerance of 1e-7, and what that gains is what was left: the
-worst of the starts counts. The promise is 0.01. A fit that ends at a saddle or at copies says so and promises nothing.
+Plain EM, one thread. Each fit that says it converged is run on with a tolerance of 1e-7, and what
+that gains is what was left: the worst of the starts counts. The promise is 0.01. A fit that ends at
+a saddle or at copies says so and promises nothing.
 """
 
 from __future__ import annotations
@@ -45,12 +46,22 @@ def problems() -> dict[str, tuple[np.ndarray, int, str]]:
         "one Gaussian as two, d = 1": (normal(7, 500, 1), 2, "VVV"),
         "one Gaussian as four, d = 2": (normal(1, 1000, 2), 4, "VVV"),
         "one Gaussian as three, d = 5, VVI": (normal(5, 3000, 5), 3, "VVI"),
-        "two 1.5 apart, d = 2": (np.concatenate([normal(2, 1000, 2), normal(3, 1000, 2) + np.array([1.5, 0])]), 2, "VVV"),
-        "0.25 and 0.75, 1.5 apart, d = 1": (np.concatenate([normal(0, 250, 1), 1.5 + normal(1, 750, 1)]), 2, "VVV"),
+        "two 1.5 apart, d = 2": (
+            np.concatenate([normal(2, 1000, 2), normal(3, 1000, 2) + np.array([1.5, 0])]),
+            2,
+            "VVV",
+        ),
+        "0.25 and 0.75, 1.5 apart, d = 1": (
+            np.concatenate([normal(0, 250, 1), 1.5 + normal(1, 750, 1)]),
+            2,
+            "VVV",
+        ),
     }
 
 
-def row(page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
+def row(
+    page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int
+) -> None:
     """One problem from all starts."""
     dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     regularisation = Regularisation(dataset.floor)
@@ -62,7 +73,12 @@ def row(page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str,
         outcomes[fit.stop.name] = outcomes.get(fit.stop.name, 0) + 1
         iterations.append(fit.n_iter)
         if fit.converged:
-            further = em(Problem(dataset, FAMILIES[family], regularisation), fit, stopping=RemainingGain(1e-7), max_iter=40_000)
+            further = em(
+                Problem(dataset, FAMILIES[family], regularisation),
+                fit,
+                stopping=RemainingGain(1e-7),
+                max_iter=40_000,
+            )
             left.append(further.trace[-1] - fit.trace[-1])
     worst = max(left, default=float("nan"))
     ends = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
@@ -83,7 +99,14 @@ def main() -> None:
     options = parser(__doc__, threads=1)
     options.add_argument("--starts", type=int, default=12)
     arguments = options.parse_args()
-    heads = {"problem": "", LEFT: ".4f", "median iterations": ".0f", "most": "d", "outcomes": "", "promise": ""}
+    heads = {
+        "problem": "",
+        LEFT: ".4f",
+        "median iterations": ".0f",
+        "most": "d",
+        "outcomes": "",
+        "promise": "",
+    }
     with Page(__file__, __doc__, arguments) as page:
         table = page.table("Default rule", heads)
         chosen, starts = list(problems().items()), arguments.starts

@@ -2,8 +2,9 @@
 
     .venv/bin/python docs/exploring.py [rows]
 
-A headless Chromium opens the page on three overlapping Gaussians in two columns and plays plain EM with K = 3 as fast as it goes;
-then it moves the picture and the threshold. Iterations are counted by what the page shows, pictures by how often it was painted.
+A headless Chromium opens the page on three overlapping Gaussians in two columns and plays plain EM
+with K = 3 as fast as it goes; then it moves the picture and the threshold. Iterations are counted
+by what the page shows, pictures by how often it was painted.
 """
 
 from __future__ import annotations
@@ -51,14 +52,23 @@ def rows(n: int) -> np.ndarray:
 def measured(n: int) -> dict[str, float]:
     """Iterations a second while it plays, and pictures a second while something is moved."""
     opened = Opened(rows(n), ("a", "b"), "large.csv")
-    with browser() as chrome, running(explorer_app(opened)) as server, page_of(chrome, server) as page:
+    with (
+        browser() as chrome,
+        running(explorer_app(opened)) as server,
+        page_of(chrome, server) as page,
+    ):
         page.wait_for_selector("html[data-ready=yes]", timeout=300_000)
         page.fill("#components", "3")
         page.dispatch_event("#components", "change")
-        page.wait_for_function("() => document.getElementById('status').textContent.startsWith('K = 3')", timeout=120_000)
+        page.wait_for_function(
+            "() => document.getElementById('status').textContent.startsWith('K = 3')",
+            timeout=120_000,
+        )
         page.select_option("#pace", "0")
         page.click("#play")
-        page.wait_for_function("() => Number(document.getElementById('frame').value) >= 3", timeout=120_000)
+        page.wait_for_function(
+            "() => Number(document.getElementById('frame').value) >= 3", timeout=120_000
+        )
         found = {"iterations while it plays": page.evaluate(PLAYED)}
         if page.inner_text("#play") == "Pause":
             page.click("#play")

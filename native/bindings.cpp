@@ -84,7 +84,8 @@ void allow(Problem& p, const std::optional<Vector>& shares, const std::optional<
     p.single_products = single_products;
 }
 
-// Which short cuts would be taken, by name, with the number of components that float32 does not carry.
+// Which short cuts would be taken, by name, with the number of components that float32 does not
+// carry.
 std::map<std::string, std::size_t> shortcuts(const Rows& rows, const Matrix& means, const Vector& log_scale, const Matrix& whitener,
                                              const std::string& scatter, std::optional<Vector> shares, std::optional<Matrix> axes,
                                              bool single_products) {
@@ -249,7 +250,8 @@ std::ptrdiff_t whiteners(const Cube& matrices, CubeOut out) {
     return -1;
 }
 
-// Whether all eigenvalues of every matrix, in units of `scale`, are above its bound; the first that fails, or -1.
+// Whether all eigenvalues of every matrix, in units of `scale`, are above its bound; the first that
+// fails, or -1.
 std::ptrdiff_t first_below(const Cube& matrices, const Vector& scale, const Vector& bounds) {
     const std::size_t F = matrices.shape(0), d = matrices.shape(1), size = d * d;
     demand(matrices.shape(2) == d && scale.shape(0) == d && bounds.shape(0) == F, "shapes differ");
@@ -273,7 +275,7 @@ void order_rows(const Rows& rows, const Vector& scale, std::size_t together, Pla
     else compact_order(static_cast<const double*>(rows.data()), n, d, scale.data(), together, order.data());
 }
 
-// ---- the loop ---------------------------------------------------------------------------------------------------------
+// ---- the loop -----------------------------------------------------------------------------------
 
 using Own = nb::ndarray<double, nb::numpy>;
 
@@ -437,7 +439,8 @@ private:
                     single_products};
     }
 
-    // Between maps, and not more often than every few hundredths of a second: Ctrl-C, and whether another thread calls it off.
+    // Between maps, and not more often than every few hundredths of a second: Ctrl-C, and whether
+    // another thread calls it off.
     static Loop::Pause listening(nb::object stopped) {
         using Clock = std::chrono::steady_clock;
         return [stopped, heard = Clock::now()]() mutable {

@@ -1,4 +1,5 @@
-// A block of rows: the rows in columns, and all that exists of them while they are worked on. Included by the kernels only.
+// A block of rows: the rows in columns, and all that exists of them while they are worked on.
+// Included by the kernels only.
 #pragma once
 
 #include <cstddef>
@@ -70,9 +71,10 @@ Real taken_about(Number x, Real point) {
     else return static_cast<Real>(x) - point;
 }
 
-// Columns from rows, about a point; rows past the last one are harmless copies of it. Squares of as many rows and columns as a
-// vector has lanes are turned in registers; one that hangs over the end of a row reads into the next and keeps what is its own.
-// Rows that are rounded to fewer digits are first taken about the point, which `about` holds exactly, or their offset would cost them.
+// Columns from rows, about a point; rows past the last one are harmless copies of it. Squares of as
+// many rows and columns as a vector has lanes are turned in registers; one that hangs over the end
+// of a row reads into the next and keeps what is its own. Rows that are rounded to fewer digits are
+// first taken about the point, which `about` holds exactly, or their offset would cost them.
 template <class Number, class Real>
 void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t rows, const Real* about, Real* out, std::size_t stride) {
     constexpr std::size_t width = WIDTH<Real>;

@@ -11,8 +11,8 @@ constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
 
-// Francis' QR steps with two shifts at once, in real numbers; eigenvalues split off at the lower end (Golub & Van Loan,
-// Matrix Computations, 7.5).
+// Francis' QR steps with two shifts at once, in real numbers; eigenvalues split off at the lower
+// end (Golub & Van Loan, Matrix Computations, 7.5).
 double largest_real_part(double* h, std::size_t n) {
     const auto at = [&](std::size_t i, std::size_t j) -> double& { return h[i * n + j]; };
     double largest = -HUGE_VAL, size = 0.0;
@@ -75,7 +75,8 @@ double largest_real_part(double* h, std::size_t n) {
 
 namespace {
 
-// x becomes a^-1 x for an n x n matrix that is used up: Gauss with the largest pivot of each column.
+// x becomes a^-1 x for an n x n matrix that is used up: Gauss with the largest pivot of each
+// column.
 void solve(Numbers& a, Numbers& x) {
     const std::size_t n = x.size();
     for (std::size_t k = 0; k < n; ++k) {
@@ -105,7 +106,8 @@ Numbers moved_along(const std::vector<Numbers>& basis, const Numbers& parts, Num
     return to;
 }
 
-// EM about a point, in the directions that Arnoldi's method has seen: V H V', with the last row of H outside of them.
+// EM about a point, in the directions that Arnoldi's method has seen: V H V', with the last row of
+// H outside of them.
 struct Seen {
     std::vector<Numbers> basis; // V
     Numbers hessenberg = Numbers((LOOKS + 1) * LOOKS, 0.0), rates;

@@ -1,4 +1,5 @@
-// How fast EM converges: Arnoldi's method on finite differences of the map of moments (src/mixtura/em/convergence_rate.py).
+// How fast EM converges: Arnoldi's method on finite differences of the map of moments
+// (src/mixtura/em/convergence_rate.py).
 #pragma once
 
 #include <functional>
@@ -18,12 +19,14 @@ struct ConvergenceRate {
     Moments ahead;          // all steps of EM in the directions that were seen end, and the next one in all others
 };
 
-// The rate of EM's slowest direction at `now`, the E-step of `mixture`, where the last step began at `before`. `random` is the fixed
-// direction that is added to the first, as long as all sums; `known` the slowest direction as it was before, or empty.
+// The rate of EM's slowest direction at `now`, the E-step of `mixture`, where the last step began
+// at `before`. `random` is the fixed direction that is added to the first, as long as all sums;
+// `known` the slowest direction as it was before, or empty.
 ConvergenceRate slowest_rate(const Map&, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
                       const Numbers& known);
 
-// The largest real part of the eigenvalues of an upper Hessenberg matrix (n x n, used up); NaN where they cannot be found.
+// The largest real part of the eigenvalues of an upper Hessenberg matrix (n x n, used up); NaN
+// where they cannot be found.
 double largest_real_part(double* h, std::size_t n);
 
 } // namespace mixtura

@@ -1,4 +1,5 @@
-// Small dense linear algebra for the M-step's side: matrices of d rows, one after the other, at the baseline instruction set.
+// Small dense linear algebra for the M-step's side: matrices of d rows, one after the other, at the
+// baseline instruction set.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +10,12 @@
 
 namespace mixtura {
 
-// Rows and columns that are worked on at once: a number is read and written once for so many products.
+// Rows and columns that are worked on at once: a number is read and written once for so many
+// products.
 constexpr std::size_t PANEL = 8;
 
-// y + sum_c a_c x_c, or less the sum, for rows x_c of a panel, c after c, so that panels change no bit.
+// y + sum_c a_c x_c, or less the sum, for rows x_c of a panel, c after c, so that panels change no
+// bit.
 template <bool less>
 inline void add_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
     const auto with = [](double value, double part) { return less ? value - part : value + part; };
@@ -137,8 +140,9 @@ inline double inner(const double* a, const double* b, std::size_t n) {
     return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
-// Rows g_1, .., g_r of which a positive semi-definite matrix is the sum of g g', the longest pivot first: Cholesky's factor. Its rank r
-// comes back, or INDEFINITE; what is rounding beside the matrix's own diagonal is nothing.
+// Rows g_1, .., g_r of which a positive semi-definite matrix is the sum of g g', the longest pivot
+// first: Cholesky's factor. Its rank r comes back, or INDEFINITE; what is rounding beside the
+// matrix's own diagonal is nothing.
 constexpr std::size_t INDEFINITE = static_cast<std::size_t>(-1);
 
 inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) {
@@ -169,7 +173,8 @@ inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) 
     return n;
 }
 
-// Unit rows orthogonal to the `count` unit rows before them, until there are n; columns that are nought in the matrix come last.
+// Unit rows orthogonal to the `count` unit rows before them, until there are n; columns that are
+// nought in the matrix come last.
 inline void complete_basis(const double* a, double* rows, std::size_t count, std::size_t n) {
     std::size_t filled = 0;
     for (std::size_t j = 0; j < n; ++j) filled += a[j * n + j] > 0.0;
@@ -196,7 +201,8 @@ inline void complete_basis(const double* a, double* rows, std::size_t count, std
 
 constexpr int MOST_SWEEPS_OF_EIGEN = 40;
 
-// Eigenvalues and eigenvectors, one per row, of any symmetric matrix that is used up: Jacobi's turns, plane by plane.
+// Eigenvalues and eigenvectors, one per row, of any symmetric matrix that is used up: Jacobi's
+// turns, plane by plane.
 inline void eigen_of_any(double* a, std::size_t n, double* values, double* axes) {
     constexpr double EPSILON = std::numeric_limits<double>::epsilon();
     for (std::size_t i = 0; i < n * n; ++i) axes[i] = i % (n + 1) == 0 ? 1.0 : 0.0;
@@ -225,8 +231,9 @@ inline void eigen_of_any(double* a, std::size_t n, double* values, double* axes)
     for (std::size_t i = 0; i < n; ++i) values[i] = a[i * n + i];
 }
 
-// The same of a positive semi-definite matrix from its pivoted factor, whose rows are turned in pairs until they are orthogonal (one-sided
-// Jacobi: Veselic & Hari 1989, Numerische Mathematik 56:627-633): small eigenvalues keep their digits, and no column is ever read.
+// The same of a positive semi-definite matrix from its pivoted factor, whose rows are turned in
+// pairs until they are orthogonal (one-sided Jacobi: Veselic & Hari 1989, Numerische Mathematik
+// 56:627-633): small eigenvalues keep their digits, and no column is ever read.
 inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, double* values, double* axes) {
     const double orthogonal = std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n));
     bool turned = rank > 1;
@@ -255,8 +262,8 @@ inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, do
     complete_basis(a, axes, rank, n);
 }
 
-// Eigenvalues in falling order and unit eigenvectors, one per row, of a symmetric n x n matrix that is used up. A leap of EM may lead to
-// one that is indefinite.
+// Eigenvalues in falling order and unit eigenvectors, one per row, of a symmetric n x n matrix that
+// is used up. A leap of EM may lead to one that is indefinite.
 inline void eigen(double* a, std::size_t n, double* values, double* axes) {
     const bool finite = std::all_of(a, a + n * n, [](double x) { return std::isfinite(x); });
     const std::size_t rank = finite ? pivoted_factor(a, n, axes) : INDEFINITE;

@@ -1,9 +1,11 @@
-// The E-step kernels. Compiled once per instruction set, each time with its own flags and its own MIXTURA_ISA_NAME.
+// The E-step kernels. Compiled once per instruction set, each time with its own flags and its own
+// MIXTURA_ISA_NAME.
 //
-// Points stand in lanes: a block of rows is transposed to columns, and every loop over lanes is a whole number of vectors.
-// Distances and moments are taken about the component means (never about zero), so an offset of the data costs no digits.
-// Sums inside a block run lane by lane and then across lanes in a fixed order: the same bits every time. Memberships of a
-// block of rows exist while the block is worked on, and nowhere else.
+// Points stand in lanes: a block of rows is transposed to columns, and every loop over lanes is a
+// whole number of vectors. Distances and moments are taken about the component means (never about
+// zero), so an offset of the data costs no digits. Sums inside a block run lane by lane and then
+// across lanes in a fixed order: the same bits every time. Memberships of a block of rows exist
+// while the block is worked on, and nowhere else.
 
 #include "e_step.hpp"
 
@@ -19,7 +21,7 @@
 namespace mixtura {
 namespace {
 
-// ---- which components reach a block ---------------------------------------------------------------------------------
+// ---- which components reach a block -------------------------------------------------------------
 
 // |W_k (x - mean_k)| for one point.
 template <class Real>
@@ -35,13 +37,15 @@ double distance(const Problem& p, const double* point, const Real* mean, const d
     return std::sqrt(sum);
 }
 
-// All rows x of the block lie in a ball |U^-1 (x - c)| <= R. With D = |W (c - mean)| and S = |W U| the triangle inequality gives
-// D - S R <= |W (x - mean)| <= D + S R for each of them, hence bounds of every log joint density:
+// All rows x of the block lie in a ball |U^-1 (x - c)| <= R. With D = |W (c - mean)| and S = |W U|
+// the triangle inequality gives D - S R <= |W (x - mean)| <= D + S R for each of them, hence bounds
+// of every log joint density:
 //
 //     scale - (D + S R)^2 / 2  <=  log joint  <=  scale - max(0, D - S R)^2 / 2.
 //
-// The largest lower bound is one for the largest term of every row. A component whose upper bound lies below it by so much that its
-// responsibility is negligible in every row is left out. Nothing is left out where a bound is not a number.
+// The largest lower bound is one for the largest term of every row. A component whose upper bound
+// lies below it by so much that its responsibility is negligible in every row is left out. Nothing
+// is left out where a bound is not a number.
 template <class Real>
 void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
     b.n_reached = p.K;
@@ -78,10 +82,11 @@ void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
         if (!(b.bound[k] < certain + static_cast<double>(model.negligible[k]))) b.reached[b.n_reached++] = k;
 }
 
-// ---- responsibilities -----------------------------------------------------------------------------------------------
+// ---- responsibilities ---------------------------------------------------------------------------
 
-// Log joint densities become weighted responsibilities: with the largest term taken out, s = sum_k exp(l_k - max), they are
-// exp(l_k - max) / s. A row out of every component's reach is shared evenly.
+// Log joint densities become weighted responsibilities: with the largest term taken out, s = sum_k
+// exp(l_k - max), they are exp(l_k - max) / s. A row out of every component's reach is shared
+// evenly.
 template <class Real>
 void soft_max(const Model<Real>& model, Block<Real>& b) {
     constexpr std::size_t S = SIDE_BY_SIDE, width = WIDTH<Real>;
@@ -141,8 +146,8 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
     }
 }
 
-// Of all rows, by weight: the log density max + log s, the entropy log s - sum_k exp(l_k - max) (l_k - max) / s, and the logarithm of the
-// largest responsibility, -log s.
+// Of all rows, by weight: the log density max + log s, the entropy log s - sum_k exp(l_k - max)
+// (l_k - max) / s, and the logarithm of the largest responsibility, -log s.
 template <class Real>
 void likelihoods(Block<Real>& b, Sums& sums) {
     constexpr std::size_t width = WIDTH<Real>;
@@ -161,7 +166,7 @@ void likelihoods(Block<Real>& b, Sums& sums) {
     sums.certainty += static_cast<double>(across<Real>(certainty));
 }
 
-// ---- moments -------------------------------------------------------------------------------------------------------
+// ---- moments ------------------------------------------------------------------------------------
 
 // The sums of one component over the vectors in which it has weight.
 template <class Real>
@@ -206,7 +211,8 @@ void accumulate(const Problem& p, const Model<Real>& model, Block<Real>& b, Sums
     with_columns(p.d, [&](auto D) { dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.weight, model.origin, p.d, b.weighted, to); });
 }
 
-// Single means are rounded, and the sums are about what they are rounded to: exact algebra takes them to the given means.
+// Single means are rounded, and the sums are about what they are rounded to: exact algebra takes
+// them to the given means.
 void take_about_means(const Problem& p, const Model<float>& model, double* drift, Sums& sums) {
     const std::size_t d = p.d;
     for (std::size_t k = 0; k < p.K; ++k) {
@@ -230,7 +236,7 @@ void take_about_means(const Problem& p, const Model<float>& model, double* drift
     }
 }
 
-// ---- the entries ---------------------------------------------------------------------------------------------------
+// ---- the entries --------------------------------------------------------------------------------
 
 template <class Real>
 void moments_of(const Problem& p, const void* memory, std::size_t begin, std::size_t end, void* workspace, Sums& sums) {

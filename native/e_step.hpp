@@ -1,12 +1,14 @@
-// The contract between the runtime and the kernels: plain pointers, no exceptions, nothing typed by an instruction set.
+// The contract between the runtime and the kernels: plain pointers, no exceptions, nothing typed by
+// an instruction set.
 #pragma once
 
 #include <cstddef>
 
 namespace mixtura {
 
-// A responsibility below this part of its component's share of the rows is left out: over all rows, 1e-17 of the component's count, and
-// with the squared distance of such a row, which is about 80, less than 1e-15 of its scatter.
+// A responsibility below this part of its component's share of the rows is left out: over all rows,
+// 1e-17 of the component's count, and with the squared distance of such a row, which is about 80,
+// less than 1e-15 of its scatter.
 constexpr double LEFT_OUT = 1e-17;
 
 enum class Form { spherical, diagonal, dense };
@@ -21,7 +23,8 @@ inline std::size_t second_size(Scatter kind, std::size_t K, std::size_t d) {
     }
 }
 
-// One E-step. Whiteners are (1 or K) x (1, d or d*d) by form; dense ones are lower triangular, row by row.
+// One E-step. Whiteners are (1 or K) x (1, d or d*d) by form; dense ones are lower triangular, row
+// by row.
 struct Problem {
     const void* rows;        // n x d, row by row
     bool single;             // rows are float32
@@ -36,13 +39,15 @@ struct Problem {
 
     // What may be saved is said by whoever asks; what is saved, by shortcuts.cpp.
 
-    // Weights of the components, summing to one, where responsibilities that would add less than rounding to the moments of their
-    // own component may be left out; null where all count. See `too_much_left_out` of the runtime.
+    // Weights of the components, summing to one, where responsibilities that would add less than
+    // rounding to the moments of their own component may be left out; null where all count. See
+    // `too_much_left_out` of the runtime.
     const double* shares = nullptr; // K
     const double* axes = nullptr;   // d x d, an axis that is common to all components in each row; null where none are known
     bool single_products = false;   // in float32, about the origin
 
-    // Rows are turned once, y = turn (x - origin), and whiteners, which are spherical or diagonal then, apply to y about the turned means.
+    // Rows are turned once, y = turn (x - origin), and whiteners, which are spherical or diagonal
+    // then, apply to y about the turned means.
     const double* turn = nullptr;         // d x d, row by row
     const double* turned_means = nullptr; // K x d
     const double* origin = nullptr;       // d, the same in float32
@@ -50,8 +55,8 @@ struct Problem {
     const bool* ill_conditioned = nullptr; // K: components that single products do not carry; computed in double
 };
 
-// Weighted sums over a range of rows. `second` is K, K x d, d x d or K x d x d by the kind of scatter; matrices are
-// filled below and on the diagonal only.
+// Weighted sums over a range of rows. `second` is K, K x d, d x d or K x d x d by the kind of
+// scatter; matrices are filled below and on the diagonal only.
 struct Sums {
     double* counts; // K
     double* first;  // K x d
@@ -61,8 +66,9 @@ struct Sums {
 
 struct WithoutRows; // effective.hpp
 
-// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem, which all workers read, and in a
-// workspace of its own, so any number may run at once. Sizes are in bytes; memory is aligned to 64.
+// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem,
+// which all workers read, and in a workspace of its own, so any number may run at once. Sizes are
+// in bytes; memory is aligned to 64.
 struct Kernels {
     const char* name;
     std::size_t (*model)(const Problem&);

@@ -1,5 +1,6 @@
-// One pass over the rows: log densities with every row, and with it taken out of every component. Compiled once per instruction set,
-// like e_step.cpp. A block of rows stands in lanes, and a component is worked on only in vectors of which some row touches it.
+// One pass over the rows: log densities with every row, and with it taken out of every component.
+// Compiled once per instruction set, like e_step.cpp. A block of rows stands in lanes, and a
+// component is worked on only in vectors of which some row touches it.
 
 #include "effective.hpp"
 
@@ -24,7 +25,7 @@ constexpr std::size_t FACTORS = 16; // of which each may be as small as HELD_UP,
 using V = Lanes<double>;
 constexpr std::size_t W = WIDTH<double>;
 
-// ---- numbers in lanes ----------------------------------------------------------------------------------------------
+// ---- numbers in lanes ---------------------------------------------------------------------------
 
 inline V smaller(V a, V b) { return a < b ? a : b; }
 inline V larger(V a, V b) { return a > b ? a : b; }
@@ -45,7 +46,7 @@ inline V log_without(V q) {
 // Nothing is left where a row held the component up.
 inline V kept(V lost) { return lost < 1.0 - HELD_UP ? 1.0 - lost : V{}; }
 
-// ---- a component without one row -----------------------------------------------------------------------------------
+// ---- a component without one row ----------------------------------------------------------------
 
 struct Scratch {
     Block<double> b;
@@ -69,7 +70,8 @@ struct Scratch {
     }
 };
 
-// One component and one vector of rows; `square` is v' Sigma^-1 v of what the rows are about the mean.
+// One component and one vector of rows; `square` is v' Sigma^-1 v of what the rows are about the
+// mean.
 struct Removal {
     const Problem& p;
     const OwnParts& own;
@@ -159,14 +161,17 @@ Left without_matrix_of_one_volume(const Removal& r) {
     return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))), V{}};
 }
 
-// Of rows that turn the axes far: the distance after the turn, and the sum of spreads over variances that are left.
+// Of rows that turn the axes far: the distance after the turn, and the sum of spreads over
+// variances that are left.
 //
-// With y = sqrt(sigma) z the scatter that is left is diag(omega) - lost y y'. Its eigenvalues lie one below each omega, where
+// With y = sqrt(sigma) z the scatter that is left is diag(omega) - lost y y'. Its eigenvalues lie
+// one below each omega, where
 //
 //     1 / lost = sum_j y_j^2 / (omega_j - lambda),
 //
-// and the part of y along the eigenvector of each is 1 / (lost sqrt(sum_j y_j^2 / (omega_j - lambda)^2)): no matrix is ever made. Each
-// root is taken about the nearer of its two poles, and found by steps that are exact for two of them (Li 1994, LAPACK working note 89).
+// and the part of y along the eigenvector of each is 1 / (lost sqrt(sum_j y_j^2 / (omega_j -
+// lambda)^2)): no matrix is ever made. Each root is taken about the nearer of its two poles, and
+// found by steps that are exact for two of them (Li 1994, LAPACK working note 89).
 struct Turn {
     const Removal& r;
     std::size_t m;             // axes along which the component has rows
@@ -174,7 +179,8 @@ struct Turn {
     const double* pole;        // m: omega, no two of them alike
     const V* square;           // m: of y
 
-    // 1/lost - sum_j y_j^2 / (omega_j - shift - tau), and both parts of the sum with their derivatives: poles above, poles below.
+    // 1/lost - sum_j y_j^2 / (omega_j - shift - tau), and both parts of the sum with their
+    // derivatives: poles above, poles below.
     struct Level {
         V value, above, steep_above, below, steep_below;
         V scale(V inverse) const { return inverse + above - below; }
@@ -193,7 +199,8 @@ struct Turn {
         return f;
     }
 
-    // How far on the root of the two poles' model is, whose parts agree with f and its derivatives here.
+    // How far on the root of the two poles' model is, whose parts agree with f and its derivatives
+    // here.
     static V step(const Level& f, V upper, V lower, V inverse, bool last) {
         const V s = f.steep_above * upper * upper, a = f.above - f.steep_above * upper;
         if (last) return upper - s / (inverse - a);
@@ -290,7 +297,8 @@ Left without(const Removal& r) {
     }
 }
 
-// z = frame (x - mean) for a vector of rows, with frames along the columns or with any; its squared length.
+// z = frame (x - mean) for a vector of rows, with frames along the columns or with any; its squared
+// length.
 V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* z) {
     V square = {};
     for (std::size_t j = 0; j < d; ++j) {
@@ -361,10 +369,11 @@ void take_out(const Problem& p, const OwnParts& own, std::size_t k, Scratch& s) 
     }
 }
 
-// ---- log densities -------------------------------------------------------------------------------------------------
+// ---- log densities ------------------------------------------------------------------------------
 
-// The logarithm of a sum over the components for a vector of rows, of log joint densities `stride` apart; -infinity where there is none.
-// With `share`, also each one's part of the sum: even where there is none, as in an E-step.
+// The logarithm of a sum over the components for a vector of rows, of log joint densities `stride`
+// apart; -infinity where there is none. With `share`, also each one's part of the sum: even where
+// there is none, as in an E-step.
 V log_sum(std::size_t K, const double* level, double* share, std::size_t stride) {
     V top = load(level), sum = {};
     for (std::size_t k = 1; k < K; ++k) top = larger(top, load(level + k * stride));
@@ -393,7 +402,7 @@ void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
     }
 }
 
-// ---- the entries ---------------------------------------------------------------------------------------------------
+// ---- the entries --------------------------------------------------------------------------------
 
 void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin, std::size_t end, void* workspace, double* out) {
     const Model<double> model(p, memory);

@@ -1,5 +1,6 @@
-// What the rows of a component lose when they are left out of its fit; the law is in src/mixtura/em/effective_parameters.py, which holds
-// the same in NumPy. The contract between the runtime and the kernels, as in e_step.hpp.
+// What the rows of a component lose when they are left out of its fit; the law is in
+// src/mixtura/em/effective_parameters.py, which holds the same in NumPy. The contract between the
+// runtime and the kernels, as in e_step.hpp.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,14 @@
-// Every live cluster has a slot, in the order of creation, and owns its pairs with the clusters created before it. Of
-// those it remembers a lower bound of the cheapest cost (`bound`), the partner, and a lower bound of the second (`second`).
-// A merge appends one slot and scans one row. The bounds of the other rows stay valid: their pairs only become fewer, and
-// for EEE, where every merge changes every cost, costs can only rise (the adjugate of a growing pooled scatter grows,
-// being similar to a compound matrix of it). So a row is scanned again only when its bound is the smallest. Memory is
-// O(m d^2), not O(m^2).
+// Every live cluster has a slot, in the order of creation, and owns its pairs with the clusters
+// created before it. Of those it remembers a lower bound of the cheapest cost (`bound`), the
+// partner, and a lower bound of the second (`second`). A merge appends one slot and scans one row.
+// The bounds of the other rows stay valid: their pairs only become fewer, and for EEE, where every
+// merge changes every cost, costs can only rise (the adjugate of a growing pooled scatter grows,
+// being similar to a compound matrix of it). So a row is scanned again only when its bound is the
+// smallest. Memory is O(m d^2), not O(m^2).
 //
-// Ties: costs closer than rounding are equal; of equal pairs the one with the largest higher item goes first, then the one
-// with the largest lower item. This file is built once, without fused operations, so that ties fall alike everywhere.
+// Ties: costs closer than rounding are equal; of equal pairs the one with the largest higher item
+// goes first, then the one with the largest lower item. This file is built once, without fused
+// operations, so that ties fall alike everywhere.
 
 #include "hierarchy.hpp"
 
@@ -25,17 +27,18 @@ constexpr std::size_t LANES = 16;                // clusters whose costs are com
 constexpr double FLAT = 1.4e-14;                 // a pivot below this share of its diagonal is rounding (64 eps)
 constexpr double NONE = std::numeric_limits<double>::infinity();
 
-// Lanes are independent and nothing is fused, so the width of the vectors changes the time and not one bit. Where the
-// linker can choose between clones of a function, wide ones are made.
+// Lanes are independent and nothing is fused, so the width of the vectors changes the time and not
+// one bit. Where the linker can choose between clones of a function, wide ones are made.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
 #define MIXTURA_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define MIXTURA_WIDE
 #endif
 
-// Determinants of LANES symmetric d x d matrices, lower triangles row by row, destroyed; `whole` is d x LANES of workspace.
-// 0 where a pivot is no more than rounding. Columns are eliminated some at a time, so that what is right of them is read and written once
-// for all of these, in the same order.
+// Determinants of LANES symmetric d x d matrices, lower triangles row by row, destroyed; `whole` is
+// d x LANES of workspace. 0 where a pivot is no more than rounding. Columns are eliminated some at
+// a time, so that what is right of them is read and written once for all of these, in the same
+// order.
 MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* dets) {
     constexpr std::size_t AT_ONCE = 4;
     double diagonal[LANES], inverse[AT_ONCE][LANES], factor[AT_ONCE][LANES];
@@ -93,7 +96,8 @@ MIXTURA_WIDE void forms(const double* M, const double* v, std::size_t d, double*
     }
 }
 
-// Eigenvalues and eigenvectors of a growing d x d matrix, by cyclic Jacobi rotations from where they last were.
+// Eigenvalues and eigenvectors of a growing d x d matrix, by cyclic Jacobi rotations from where
+// they last were.
 class Pooled {
 public:
     explicit Pooled(std::size_t d) : d(d), A(d * d), V(d * d), u(d), rest(d) {
@@ -191,7 +195,7 @@ private:
         std::size_t i, j;
     };
 
-    // ---- what a cluster is ---------------------------------------------------------------------------------------
+    // ---- what a cluster is ----------------------------------------------------------------------
 
     void enter(const Items& items, std::size_t i) {
         const double* S = items.scatters ? items.scatters + i * d * d : nullptr;
@@ -225,9 +229,10 @@ private:
         return counts[s] * std::log(units * det + (traces[s] + shrink) / counts[s]);
     }
 
-    // ---- costs -----------------------------------------------------------------------------------------------------
+    // ---- costs ----------------------------------------------------------------------------------
 
-    // Costs of merging slot r with slots begin .. begin+LANES-1 (below r), into row[begin ...]; infinite for dead ones.
+    // Costs of merging slot r with slots begin .. begin+LANES-1 (below r), into row[begin ...];
+    // infinite for dead ones.
     void block_costs(std::size_t r, std::size_t begin) {
         const std::size_t width = std::min(LANES, r - begin);
         double square[LANES], f[LANES], n[LANES];
@@ -271,7 +276,8 @@ private:
         for (std::size_t l = 0; l < width; ++l) row[begin + l] = alive[begin + l] ? out[l] : NONE;
     }
 
-    // Whether some determinant of the block is not 0 and, being at most (tr / d)^d, may be more than rounding beside the trace.
+    // Whether some determinant of the block is not 0 and, being at most (tr / d)^d, may be more
+    // than rounding beside the trace.
     bool volume_matters(std::size_t r, std::size_t begin, std::size_t width, const double* n, const double* f,
                         const double* square) const {
         for (std::size_t l = 0; l < width; ++l) {
@@ -292,7 +298,7 @@ private:
         for (double& entry : metric) entry *= scale;
     }
 
-    // ---- the cheapest pair -----------------------------------------------------------------------------------------
+    // ---- the cheapest pair ----------------------------------------------------------------------
 
     void costs_of(std::size_t r) {
         for (std::size_t begin = 0; begin < r; begin += LANES) block_costs(r, begin);
@@ -357,7 +363,7 @@ private:
         return best;
     }
 
-    // ---- a merge ---------------------------------------------------------------------------------------------------
+    // ---- a merge --------------------------------------------------------------------------------
 
     void merge(std::size_t i, std::size_t j) {
         if (size == capacity) compact(i, j);

@@ -1,4 +1,5 @@
-// Model-based agglomeration: items with counts, means and scatters are merged two at a time, cheapest first.
+// Model-based agglomeration: items with counts, means and scatters are merged two at a time,
+// cheapest first.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +9,9 @@ namespace mixtura {
 
 enum class Criterion { EII, VII, EEE, VVV };
 
-// Items in a space where the whole data's mean variance is one. `shrink` is Fraley's alpha; `units` is that mean
-// variance to the power d - 1, so that determinant and trace stand to each other as in the units of the space.
+// Items in a space where the whole data's mean variance is one. `shrink` is Fraley's alpha; `units`
+// is that mean variance to the power d - 1, so that determinant and trace stand to each other as in
+// the units of the space.
 struct Items {
     const double* counts;   // m
     const double* means;    // m x d
@@ -21,7 +23,8 @@ struct Items {
 
 enum class Outcome { done, out_of_memory };
 
-// merges (m-1) x 2: the lowest item of either cluster, lower first. costs m-1: by how much the criterion rises.
+// merges (m-1) x 2: the lowest item of either cluster, lower first. costs m-1: by how much the
+// criterion rises.
 Outcome agglomerate(const Items&, std::int64_t* merges, double* costs) noexcept;
 
 } // namespace mixtura

@@ -1,7 +1,9 @@
-// Vectors of the instruction set at hand, and what the kernels need of them: exponential, logarithm, sums across lanes.
+// Vectors of the instruction set at hand, and what the kernels need of them: exponential,
+// logarithm, sums across lanes.
 //
-// Included by the kernels only, which are compiled once per instruction set: everything lives in an unnamed namespace, and of
-// the standard library nothing but types is used, so that no code built for one processor is linked into the path of another.
+// Included by the kernels only, which are compiled once per instruction set: everything lives in an
+// unnamed namespace, and of the standard library nothing but types is used, so that no code built
+// for one processor is linked into the path of another.
 #pragma once
 
 #include <cstddef>
@@ -95,7 +97,7 @@ inline bool any(Mask mask) {
 #endif
 }
 
-// ---- sums across lanes ---------------------------------------------------------------------------------------------
+// ---- sums across lanes --------------------------------------------------------------------------
 
 template <class Real>
 inline Real across(Lanes<Real> v) { // pairwise, always in the same order
@@ -106,7 +108,8 @@ inline Real across(Lanes<Real> v) { // pairwise, always in the same order
     return part[0];
 }
 
-// Lanes of two vectors in turn, `group` at a time: those of the first half of every pair of groups, or of the second.
+// Lanes of two vectors in turn, `group` at a time: those of the first half of every pair of groups,
+// or of the second.
 template <class Real, std::size_t group, bool second, std::size_t... I>
 inline Lanes<Real> interleave(Lanes<Real> a, Lanes<Real> b, std::index_sequence<I...>) {
     constexpr std::size_t width = sizeof...(I);
@@ -123,7 +126,8 @@ inline MIXTURA_INLINE void fold(Lanes<Real>* v) {
     if constexpr (2 * group < WIDTH<Real>) fold<Real, 2 * group>(v);
 }
 
-// The sum across the lanes of each of `count` vectors, as many at once as a vector has lanes: `out` has room for whole vectors.
+// The sum across the lanes of each of `count` vectors, as many at once as a vector has lanes: `out`
+// has room for whole vectors.
 template <class Real, std::size_t count>
 inline MIXTURA_INLINE void sums_across(const Lanes<Real>* v, Real* out) {
     constexpr std::size_t width = WIDTH<Real>;
@@ -152,12 +156,13 @@ inline MIXTURA_INLINE void turn_square(Lanes<Real>* v) {
     if constexpr (2 * group < width) turn_square<Real, 2 * group>(v);
 }
 
-// ---- elementary functions ------------------------------------------------------------------------------------------
+// ---- elementary functions -----------------------------------------------------------------------
 
 template <class Real>
 struct Constants;
 
-// Polynomials: minimax in the relative error of the whole function over the reduced range (Remez), 2^-57.9 and 2^-59.5.
+// Polynomials: minimax in the relative error of the whole function over the reduced range (Remez),
+// 2^-57.9 and 2^-59.5.
 template <>
 struct Constants<double> {
     static constexpr double lowest = -708.0; // exp is a normal number from here on
@@ -187,9 +192,10 @@ struct Constants<float> {
     static constexpr std::int32_t root_half = 0x3F3504F3;
 };
 
-// exp(x) for `lowest` <= x <= 0 within 2 units in the last place (tests/test_native.py measures it), of some vectors side by side:
-// one alone would wait for its own chain of products.
-// x = n log 2 + r with |r| <= log(2)/2 (a little more by rounding), exp r = 1 + r + r^2 p(r), 2^n into the exponent bits.
+// exp(x) for `lowest` <= x <= 0 within 2 units in the last place (tests/test_native.py measures
+// it), of some vectors side by side: one alone would wait for its own chain of products. x = n log
+// 2 + r with |r| <= log(2)/2 (a little more by rounding), exp r = 1 + r + r^2 p(r), 2^n into the
+// exponent bits.
 template <class Real, std::size_t S>
 inline MIXTURA_INLINE void exponentials(Lanes<Real>* x) {
     using C = Constants<Real>;
@@ -217,8 +223,9 @@ inline Lanes<Real> exponential(Lanes<Real> x) {
     return x;
 }
 
-// log(x) for normal x > 0 within 2 units in the last place, or of log 2 near one (tests/test_native.py measures it).
-// x = 2^n m with sqrt(1/2) <= m < sqrt(2); log m = 2 artanh t = 2 t + t^3 p(t^2) with t = (m - 1) / (m + 1).
+// log(x) for normal x > 0 within 2 units in the last place, or of log 2 near one
+// (tests/test_native.py measures it). x = 2^n m with sqrt(1/2) <= m < sqrt(2); log m = 2 artanh t =
+// 2 t + t^3 p(t^2) with t = (m - 1) / (m + 1).
 template <class Real>
 inline Lanes<Real> logarithm(Lanes<Real> x) {
     using C = Constants<Real>;

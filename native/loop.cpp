@@ -16,7 +16,7 @@ constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
 
-// ---- the rules ----------------------------------------------------------------------------------------------------------
+// ---- the rules ----------------------------------------------------------------------------------
 
 double rounding(double objective) { return 16.0 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(objective)); }
 
@@ -48,7 +48,7 @@ bool Rule::satisfied(const Numbers& plain, double total) const {
     return std::fabs(change) / total < tolerance || remaining_gain(plain, 1) == 0.0;
 }
 
-// ---- steps --------------------------------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 
 void Loop::e_step(const Mixture& mixture, Moments& out) const {
     const std::size_t K = mixture.K, d = mixture.d;
@@ -139,7 +139,7 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
     return Event::spent;
 }
 
-// ---- leaps: src/mixtura/em/squarem.py -----------------------------------------------------------------------------------
+// ---- leaps: src/mixtura/em/squarem.py -----------------------------------------------------------
 
 bool Loop::may_extrapolate() const {
     return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_EXTRAPOLATION && (unfinished_ || !rule_.nearly_satisfied(plain_));
@@ -150,7 +150,8 @@ void Loop::adapt(bool higher) {
     else if (length_ >= longest_) longest_ *= GROWTH;
 }
 
-// False where no leap is due or there is no longer step, so that a plain one is; otherwise the iteration is spent, whether it rose or not.
+// False where no leap is due or there is no longer step, so that a plain one is; otherwise the
+// iteration is spent, whether it rose or not.
 bool Loop::extrapolate() {
     if (rate_.leads) {
         accept(rate_.ahead);
@@ -190,7 +191,7 @@ bool Loop::accept(const Moments& far) {
     return higher;
 }
 
-// ---- the certificate ------------------------------------------------------------------------------------------------------
+// ---- the certificate ----------------------------------------------------------------------------
 
 double Loop::slowest_rate(const double* random, const Pause& pause) {
     Mixture mixture;

@@ -1,4 +1,5 @@
-// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide (src/mixtura/em/loop.py).
+// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide
+// (src/mixtura/em/loop.py).
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@ struct Data {
     bool single_products;
 };
 
-// When a plain step looks like the last: what the rules of src/mixtura/em/stopping.py read off the trace.
+// When a plain step looks like the last: what the rules of src/mixtura/em/stopping.py read off the
+// trace.
 enum class Measure { remaining_gain, change_per_row, gain, relative_gain };
 
 struct Rule {
@@ -44,7 +46,8 @@ public:
     Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
         : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)), accelerated_(accelerated) {}
 
-    // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the component that collapsed.
+    // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the
+    // component that collapsed.
     std::ptrdiff_t begin(const Moments&);
     std::ptrdiff_t begin(Mixture, const Numbers& trace, std::size_t kept);
 

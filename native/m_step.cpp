@@ -46,7 +46,7 @@ double log_det_of(Numbers M, std::size_t d) { // of a matrix; NaN where it is no
     return sum;
 }
 
-// ---- volume and shape: src/mixtura/families/shapes.py -----------------------------------------------------------------
+// ---- volume and shape: src/mixtura/families/shapes.py -------------------------------------------
 
 // EE: one set of variances for all.
 Numbers equal(const Numbers& S, const Numbers& counts) {
@@ -69,7 +69,8 @@ void own_shapes(Numbers& S, const Numbers& counts, std::size_t d) {
 constexpr std::size_t MOST_STEPS = 50;
 constexpr double SETTLED = 1e-12;
 
-// Volumes of diagonals or matrices that share shape and orientation; an empty component is measured by what the others share.
+// Volumes of diagonals or matrices that share shape and orientation; an empty component is measured
+// by what the others share.
 bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool dense, Numbers& lambdas) {
     const std::size_t K = counts.size(), size = S.size() / K;
     lambdas.resize(K);
@@ -121,7 +122,7 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
     return true;
 }
 
-// ---- common axes: src/mixtura/families/axes.py ------------------------------------------------------------------------
+// ---- common axes: src/mixtura/families/axes.py --------------------------------------------------
 
 constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
 constexpr std::size_t TRIED = 5, MOST_COLUMNS_AT_ONCE = 13;
@@ -134,7 +135,8 @@ struct Pace {
 
 Pace pace(std::size_t d) { return d <= MOST_COLUMNS_AT_ONCE ? Pace{true, 200, 30, 8, 6} : Pace{false, 12, 3, 3, 1}; }
 
-// Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the order of the axes.
+// Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the
+// order of the axes.
 Numbers principal_axes(Numbers matrix, std::size_t d) {
     Numbers values(d), axes(d * d);
     eigen(matrix.data(), d, values.data(), axes.data());
@@ -169,7 +171,8 @@ double disorder(const Evidence& e, const Numbers& axes, bool equal_volumes) {
     return value;
 }
 
-// The nearest orthogonal matrix, from one that is orthogonal but for rounding: two steps X (3 - X'X) / 2.
+// The nearest orthogonal matrix, from one that is orthogonal but for rounding: two steps X (3 -
+// X'X) / 2.
 void orthogonalise(Numbers& axes, std::size_t d) {
     Numbers gram(d * d), next(d * d);
     for (int step = 0; step < 2; ++step) {
@@ -199,7 +202,8 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
     return axes;
 }
 
-// From previous axes the best start goes on; without them the best few run for some sweeps before one is chosen.
+// From previous axes the best start goes on; without them the best few run for some sweeps before
+// one is chosen.
 bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, Numbers& axes) {
     const std::size_t d = e.d, size = d * d;
     Numbers identity(size, 0.0);
@@ -237,7 +241,7 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
     return true;
 }
 
-// ---- the laws ---------------------------------------------------------------------------------------------------------
+// ---- the laws -----------------------------------------------------------------------------------
 
 bool as_seen(const Evidence& e, const Mixture*, Mixture& out) {
     out.values = e.average;
@@ -326,7 +330,7 @@ constexpr Law LAWS[] = {
     {"VVV", Form::dense, Scatter::dense, false, false, as_seen},
 };
 
-// ---- evidence ---------------------------------------------------------------------------------------------------------
+// ---- evidence -----------------------------------------------------------------------------------
 
 // Counts and average scatter about the new means, pooled where one covariance serves all.
 Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& shift) {
@@ -414,7 +418,8 @@ double fit(const Evidence& e, const Mixture& mixture) {
     return value;
 }
 
-// The first covariance that is singular or not a number, or -1; without a floor, singular to rounding in its own units.
+// The first covariance that is singular or not a number, or -1; without a floor, singular to
+// rounding in its own units.
 std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
     const std::size_t size = mixture.size(), d = mixture.d;
     for (std::size_t f = 0; f < mixture.F; ++f) {

@@ -9,7 +9,8 @@
 
 namespace mixtura {
 
-// What an M-step estimates F free covariances from; the same as Evidence in src/mixtura/model/regularisation.py.
+// What an M-step estimates F free covariances from; the same as Evidence in
+// src/mixtura/model/regularisation.py.
 struct Evidence {
     Form form;
     std::size_t F, K, d, size;
@@ -17,8 +18,9 @@ struct Evidence {
     bool lifted = false;
 };
 
-// A family: what its name says, and its law. `estimate` writes values (and common axes) into the mixture; false where what the
-// components share is singular. The laws with their sources are in src/mixtura/families.
+// A family: what its name says, and its law. `estimate` writes values (and common axes) into the
+// mixture; false where what the components share is singular. The laws with their sources are in
+// src/mixtura/families.
 struct Law {
     const char* name;
     Form form;
@@ -30,15 +32,15 @@ struct Law {
 // The law of that name, or null for a family that has none here.
 const Law* law_named(const std::string& name);
 
-// Rows that every free covariance has seen before, with independent columns; `scatter` (d) is empty where there are none
-// (src/mixtura/model/priors.py).
+// Rows that every free covariance has seen before, with independent columns; `scatter` (d) is empty
+// where there are none (src/mixtura/model/priors.py).
 struct PseudoRows {
     double rows = 0.0, best = 0.0;
     Numbers scatter;
 };
 
-// What every M-step of a fit respects: the law, variances of the columns below which no covariance falls in any direction (0 for none),
-// equal proportions, pseudo-rows.
+// What every M-step of a fit respects: the law, variances of the columns below which no covariance
+// falls in any direction (0 for none), equal proportions, pseudo-rows.
 struct Setting {
     const Law* law;
     Numbers floor;
@@ -50,13 +52,15 @@ struct Setting {
     }
 };
 
-// The mixture of these moments into `out`, which must be neither of the others; -1, or the component that collapsed.
+// The mixture of these moments into `out`, which must be neither of the others; -1, or the
+// component that collapsed.
 std::ptrdiff_t m_step(const Setting&, const Moments&, const Mixture* previous, Mixture& out);
 
 // What a prior adds to the log-likelihood.
 double penalty(const PseudoRows&, const Mixture&);
 
-// Whiteners and log densities from weights and values, in place; -1, or the component whose covariance is singular.
+// Whiteners and log densities from weights and values, in place; -1, or the component whose
+// covariance is singular.
 std::ptrdiff_t complete(Mixture&);
 
 } // namespace mixtura

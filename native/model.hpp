@@ -1,4 +1,5 @@
-// The model of an E-step: what all rows are held against, in the precision of the products. Included by the kernels only.
+// The model of an E-step: what all rows are held against, in the precision of the products.
+// Included by the kernels only.
 #pragma once
 
 #include <cmath>
@@ -12,10 +13,11 @@
 namespace mixtura {
 namespace {
 
-// ---- sizes ---------------------------------------------------------------------------------------------------------
+// ---- sizes --------------------------------------------------------------------------------------
 
-// Bytes of a column of a block: with 16 columns a block stays near the first-level cache. A constant of the problem, never read
-// from the machine. Columns stand one vector further apart, so that they do not compete for the same lines of the cache.
+// Bytes of a column of a block: with 16 columns a block stays near the first-level cache. A
+// constant of the problem, never read from the machine. Columns stand one vector further apart, so
+// that they do not compete for the same lines of the cache.
 constexpr std::size_t COLUMN = 2048, SHORT_COLUMN = 512, APART = 64;
 constexpr std::size_t MANY = 256, WIDE = 64; // components, columns: from here on blocks are short
 
@@ -43,7 +45,7 @@ struct Pieces {
     }
 };
 
-// ---- the model -----------------------------------------------------------------------------------------------------
+// ---- the model ----------------------------------------------------------------------------------
 
 // In the precision of the products. Means are about the origin where products are single.
 template <class Real>
@@ -79,8 +81,9 @@ struct Parameters {
     const Real* whitener_of(const Problem& p, std::size_t k) const { return whitener + (p.whitener_step ? k * size : 0); }
 };
 
-// An upper bound of the largest singular value of W diag(unit), at most d^(1/32) times too large: the trace of the 16th power of
-// its square, B = (W U)'(W U), is at least the 16th power of the largest eigenvalue of B and at most d times it.
+// An upper bound of the largest singular value of W diag(unit), at most d^(1/32) times too large:
+// the trace of the 16th power of its square, B = (W U)'(W U), is at least the 16th power of the
+// largest eigenvalue of B and at most d times it.
 double largest_stretch(const double* whitener, const double* unit, std::size_t d, double* B, double* squared) {
     for (std::size_t i = 0; i < d; ++i)
         for (std::size_t j = 0; j < d; ++j) {
@@ -149,7 +152,8 @@ struct Reach {
     }
 };
 
-// Both precisions of a pass: `Real` is that of the products; double stands beside it for what float32 cannot hold.
+// Both precisions of a pass: `Real` is that of the products; double stands beside it for what
+// float32 cannot hold.
 template <class Real>
 struct Model {
     static constexpr bool single = sizeof(Real) == sizeof(float);

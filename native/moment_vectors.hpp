@@ -43,7 +43,8 @@ inline Numbers sums_about(const Moments& m, const Numbers& about) {
     return v;
 }
 
-// The moments about the points of `origin` with these sums, matrices made symmetric; false where a count is negative.
+// The moments about the points of `origin` with these sums, matrices made symmetric; false where a
+// count is negative.
 inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& out) {
     const std::size_t K = origin.K, d = origin.d;
     for (std::size_t k = 0; k < K; ++k)
@@ -99,7 +100,8 @@ private:
     Numbers unit_;
 };
 
-// Each component in its own frame, where its mean is 0 and its covariance the identity (src/mixtura/em/moment_vectors.py).
+// Each component in its own frame, where its mean is 0 and its covariance the identity
+// (src/mixtura/em/moment_vectors.py).
 class WhitenedMoments {
 public:
     WhitenedMoments(const Moments& origin, const Mixture& mixture)
@@ -129,7 +131,8 @@ public:
     }
 
 private:
-    // First and second moments of rows that are turned by lower triangles, or stretched by numbers, of each component or of all.
+    // First and second moments of rows that are turned by lower triangles, or stretched by numbers,
+    // of each component or of all.
     void turn(Numbers& v, const Numbers& by) const {
         const std::size_t K = origin_.K, d = origin_.d, step = mixture_.F == 1 ? 0 : mixture_.size();
         double *first = &v[K], *second = &v[K + K * d];

@@ -1,4 +1,5 @@
-// Moments and mixtures as values that own their memory: what the loop holds between an E-step and an M-step.
+// Moments and mixtures as values that own their memory: what the loop holds between an E-step and
+// an M-step.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,8 @@ struct Moments {
     }
 };
 
-// Weights, means and F = K or 1 covariances, with the whiteners and log densities that an E-step reads.
+// Weights, means and F = K or 1 covariances, with the whiteners and log densities that an E-step
+// reads.
 struct Mixture {
     std::size_t K = 0, d = 0, F = 0;
     Form form = Form::dense;

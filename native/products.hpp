@@ -1,8 +1,10 @@
-// The two products of an E-step over a block of rows that stand in lanes: whitened distances, and moments about a mean.
+// The two products of an E-step over a block of rows that stand in lanes: whitened distances, and
+// moments about a mean.
 //
-// Columns of a block are `stride` numbers apart. Rows are centred on the fly: a subtraction runs beside the multiplications,
-// and a centred copy would cost stores. Up to UNROLLED columns everything stays in registers, with the number of columns
-// known to the compiler; beyond, tiles of TILE rows do.
+// Columns of a block are `stride` numbers apart. Rows are centred on the fly: a subtraction runs
+// beside the multiplications, and a centred copy would cost stores. Up to UNROLLED columns
+// everything stays in registers, with the number of columns known to the compiler; beyond, tiles of
+// TILE rows do.
 #pragma once
 
 #include "lanes.hpp"
@@ -40,10 +42,11 @@ void with_columns(std::size_t d, const F& f) {
     }
 }
 
-// ---- distances -----------------------------------------------------------------------------------------------------
+// ---- distances ----------------------------------------------------------------------------------
 
-// The whitener of one component as the distances read it: rows of the lower triangle, one after the other, up to UNROLLED columns;
-// beyond, first d % TILE such rows, then tiles of TILE rows column by column. It is scaled by sqrt(1/2): squares are halved.
+// The whitener of one component as the distances read it: rows of the lower triangle, one after the
+// other, up to UNROLLED columns; beyond, first d % TILE such rows, then tiles of TILE rows column
+// by column. It is scaled by sqrt(1/2): squares are halved.
 inline std::size_t packed_size(std::size_t d) {
     const std::size_t top = d <= UNROLLED ? d : d % TILE, tiles = (d - top) / TILE;
     return top * (top + 1) / 2 + TILE * (tiles * top + TILE * tiles * (tiles + 1) / 2);
@@ -127,7 +130,8 @@ void dense_levels(Columns<Real> x, std::size_t rows, std::size_t d, const Real* 
     }
 }
 
-// The same where the whitener is a number for each column; `step` is 0 where it is one number for all of them.
+// The same where the whitener is a number for each column; `step` is 0 where it is one number for
+// all of them.
 template <class Real>
 void axis_levels(Columns<Real> x, std::size_t rows, std::size_t d, const Real* mean, const Real* whitener, std::size_t step, Real scale,
                  Real* out) {
@@ -146,7 +150,7 @@ void axis_levels(Columns<Real> x, std::size_t rows, std::size_t d, const Real* m
     }
 }
 
-// ---- moments -------------------------------------------------------------------------------------------------------
+// ---- moments ------------------------------------------------------------------------------------
 
 // Vectors of a block in which a component has weight; all others hold nothing of it.
 struct Present {
@@ -169,7 +173,8 @@ inline void count_present(Present present, const Real* r, double* count) {
     *count += static_cast<double>(across<Real>(sum));
 }
 
-// Rows [I0, I1) of the scatter of D columns, and the same part of the first moments; with row 0 comes the count.
+// Rows [I0, I1) of the scatter of D columns, and the same part of the first moments; with row 0
+// comes the count.
 template <class Real, std::size_t D, std::size_t I0, std::size_t I1>
 inline MIXTURA_INLINE void unrolled_rows(Columns<Real> x, Present present, const Real* r, const Real* mean, Target to) {
     constexpr std::size_t before = I0 * (I0 + 1) / 2, products = I1 * (I1 + 1) / 2 - before,
@@ -217,8 +222,8 @@ inline void unrolled_scatter(Columns<Real> x, Present present, const Real* r, co
     if constexpr (I1 < D) unrolled_scatter<Real, D, I1>(x, present, r, mean, to);
 }
 
-// `height` rows of the scatter from row i on, in tiles. The first tile of a row also weighs the centred columns, keeps them for
-// the other tiles in `weighted` (height columns), and sums them.
+// `height` rows of the scatter from row i on, in tiles. The first tile of a row also weighs the
+// centred columns, keeps them for the other tiles in `weighted` (height columns), and sums them.
 template <class Real, std::size_t height, std::size_t width, bool first, bool diagonal>
 inline MIXTURA_INLINE void tile(Columns<Real> x, Present present, const Real* r, const Real* mean, std::size_t i, std::size_t j,
                                 std::size_t d, Real* weighted, std::size_t stride, Target to) {
@@ -275,7 +280,8 @@ void dense_scatter(Columns<Real> x, Present present, const Real* r, const Real* 
     else unrolled_scatter<Real, D, 0>(x, present, r, mean, to);
 }
 
-// first += sum of r (x - mean) for `width` columns from j on, and second += sum of r (x - mean)^2 for each, or for all together.
+// first += sum of r (x - mean) for `width` columns from j on, and second += sum of r (x - mean)^2
+// for each, or for all together.
 template <class Real, std::size_t width>
 inline void axis_columns(Columns<Real> x, Present present, const Real* r, const Real* mean, std::size_t j, bool together, Target to) {
     Lanes<Real> sum[2 * width] = {};

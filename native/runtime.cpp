@@ -1,6 +1,7 @@
-// Rows are cut into slabs of a fixed number of rows. A worker takes the next slab, sums it into its own memory, waits
-// until all earlier slabs have been merged, and merges. So the order of additions depends on the number of rows alone:
-// the thread count never changes a bit. Memory: one set of sums and one workspace per worker.
+// Rows are cut into slabs of a fixed number of rows. A worker takes the next slab, sums it into its
+// own memory, waits until all earlier slabs have been merged, and merges. So the order of additions
+// depends on the number of rows alone: the thread count never changes a bit. Memory: one set of
+// sums and one workspace per worker.
 
 #include "runtime.hpp"
 
@@ -31,8 +32,9 @@ MIXTURA_DECLARE(avx512)
 
 namespace {
 
-// Rows of a slab: whole blocks, so few that threads end together, and so many that a slab of few columns outlasts the wait for its turn to
-// be merged. A constant of the problem, never read from the machine.
+// Rows of a slab: whole blocks, so few that threads end together, and so many that a slab of few
+// columns outlasts the wait for its turn to be merged. A constant of the problem, never read from
+// the machine.
 constexpr std::size_t LEAST_SLAB = 1024, MOST_SLAB = 65536, PRODUCTS_OF_A_SLAB = 4'000'000, PRODUCTS_OF_AN_EXPONENTIAL = 16;
 
 std::size_t products_per_row(const Problem& p) { return p.K * (p.d * (p.d + 1) + PRODUCTS_OF_AN_EXPONENTIAL); }
@@ -98,8 +100,9 @@ void mirror(double* matrix, std::size_t d) { // upper from lower
         for (std::size_t j = 0; j < i; ++j) matrix[j * d + i] = matrix[i * d + j];
 }
 
-// Scatter of the rows about the origin becomes that about the means: sum r (x - a)(x - a)' = sum r (x - o)(x - o)' - f s' - s f' - n s s'
-// with s = a - o and f = sum r (x - a). False where too many digits cancel.
+// Scatter of the rows about the origin becomes that about the means: sum r (x - a)(x - a)' = sum r
+// (x - o)(x - o)' - f s' - s f' - n s s' with s = a - o and f = sum r (x - a). False where too many
+// digits cancel.
 bool take_out_means(const Problem& p, Sums& total) {
     constexpr double LEFT = 1.0 / 4096; // at least this part of every column's scatter must be left: four digits
     std::vector<double> before(p.d);
@@ -117,8 +120,9 @@ bool take_out_means(const Problem& p, Sums& total) {
     return true;
 }
 
-// Whether leaving small responsibilities out has cost a component more than rounding: it has, where the component holds so much less
-// than its share that what was left out could be a visible part of it. Then all of them must count.
+// Whether leaving small responsibilities out has cost a component more than rounding: it has, where
+// the component holds so much less than its share that what was left out could be a visible part of
+// it. Then all of them must count.
 bool too_much_left_out(const Problem& p, const Sums& total) {
     constexpr double VISIBLE = 1e-3; // of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component holds
     if (!p.shares) return false;
@@ -129,8 +133,8 @@ bool too_much_left_out(const Problem& p, const Sums& total) {
     return false;
 }
 
-// Whether single products do not carry the scatter about the new means: something overflowed, or the means have moved so far in units
-// of the scatter that its leading digits cancel.
+// Whether single products do not carry the scatter about the new means: something overflowed, or
+// the means have moved so far in units of the scatter that its leading digits cancel.
 bool too_few_digits(const Problem& p, const Sums& total) {
     constexpr double LEFT = 1.0 / 64; // at least this part must be left
     if (!p.single_products) return false;
@@ -149,7 +153,8 @@ bool too_few_digits(const Problem& p, const Sums& total) {
     return false;
 }
 
-// Workers 0 .. count-1 run `work(worker)`; all memory exists before the first thread starts, so none can fail inside.
+// Workers 0 .. count-1 run `work(worker)`; all memory exists before the first thread starts, so
+// none can fail inside.
 template <class Work>
 void in_parallel(std::size_t count, Work work) {
     std::vector<std::thread> others;
@@ -162,7 +167,8 @@ void in_parallel(std::size_t count, Work work) {
     for (std::thread& thread : others) thread.join();
 }
 
-// Slabs, one after the other, to whichever worker is free; each worker has a workspace of so many bytes of its own.
+// Slabs, one after the other, to whichever worker is free; each worker has a workspace of so many
+// bytes of its own.
 template <class Work>
 void over_slabs(const Problem& p, std::size_t workers, std::size_t bytes, Work work) {
     Pieces workspaces;
@@ -192,7 +198,8 @@ private:
     std::condition_variable moved;
 };
 
-// As many threads as have a slab each and work enough to be worth starting, which takes about as long as a few million products.
+// As many threads as have a slab each and work enough to be worth starting, which takes about as
+// long as a few million products.
 std::size_t workers_for(const Problem& p, std::size_t threads) {
     const std::size_t slabs = (p.n + slab_rows(p) - 1) / slab_rows(p), worth = p.n * products_per_row(p) / (2 * PRODUCTS_OF_A_SLAB);
     return std::max<std::size_t>(1, std::min({threads, slabs, worth}));

@@ -13,7 +13,8 @@ constexpr std::size_t WORTH_TURNING = 3; // components: one turn for all costs l
 constexpr double FAR = 1e3;              // standard deviations from the origin: three digits of a distance cancel
 constexpr double FAR_POOLED = 30.0;      // the same for scatter: the square cancels
 constexpr double NARROW = 1e3;           // ratio of standard deviations up to which those along given axes are good to ten digits
-// Float32 has seven digits: four of a distance are left, three of the smallest eigenvalue of a matrix whose whitening cancels so much.
+// Float32 has seven digits: four of a distance are left, three of the smallest eigenvalue of a
+// matrix whose whitening cancels so much.
 constexpr double FAR_SINGLE = 1e3, CORRELATED_SINGLE = 100.0;
 constexpr double LEAST_SINGLE = 1e-15, MOST_SINGLE = 1e15; // standard deviations of columns whose squares it holds
 
@@ -75,7 +76,8 @@ void Shortcuts::turn(const Problem& plain) {
     p.pooled = shared && p.scatter == Scatter::total && farthest <= FAR_POOLED;
 }
 
-// A component's distance from the origin, and how much its whitening cancels, are the largest row sums of |W| |mean - origin| and of
+// A component's distance from the origin, and how much its whitening cancels, are the largest row
+// sums of |W| |mean - origin| and of
 // |W| s with the standard deviations s of the columns.
 void Shortcuts::single(const Problem& plain) {
     const std::size_t K = p.K, d = p.d;

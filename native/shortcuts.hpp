@@ -8,10 +8,12 @@
 
 namespace mixtura {
 
-// A problem with its short cuts, and the memory that they point to. Each short cut costs digits with distance, so each is taken where at
-// most three of sixteen go (of float32's seven, where products are single), and left where more would:
+// A problem with its short cuts, and the memory that they point to. Each short cut costs digits
+// with distance, so each is taken where at most three of sixteen go (of float32's seven, where
+// products are single), and left where more would:
 //
-//     turn     rows are whitened, or turned to common axes, once for all components, before they are centred and not after
+//     turn     rows are whitened, or turned to common axes, once for all components, before they
+//     are centred and not after
 //     pooled   the total scatter is that of the rows about one point, less that of the means
 //     single   products in float32 where they were asked for, but for the components that these do not carry
 class Shortcuts {

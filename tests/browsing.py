@@ -1,4 +1,6 @@
-"""A headless Chromium that tells on its pages: any request to elsewhere and any complaint in the console fails a test."""
+"""A headless Chromium that tells on its pages: any request to elsewhere and any complaint in the
+console fails a test.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,19 @@ import pytest
 from serving import Running
 
 PATIENCE = 120_000
-"""Milliseconds that a page may take to show what it is asked for: processors may have other work, and no speed is tested here."""
+"""Milliseconds that a page may take to show what it is asked for: processors may have other work,
+and no speed is tested here.
+"""
 
 
 def chromium() -> str:
     """Where it is; without it a test is skipped, but in CI it fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        words = "Chromium is not installed (on Debian: apt-get install chromium), so no page can be tested"
+        words = (
+            "Chromium is not installed (on Debian: apt-get install chromium), so no page can "
+            "be tested"
+        )
         pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
     return path
 
@@ -59,8 +66,18 @@ def tab_of(context: Any, server: Running) -> Iterator[Any]:
     home = f"http://{server.host}/"
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url))
-    page.on("websocket", lambda socket: socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url))
+    page.on(
+        "request",
+        lambda request: (
+            request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url)
+        ),
+    )
+    page.on(
+        "websocket",
+        lambda socket: (
+            socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url)
+        ),
+    )
     try:
         yield page
         assert complaints == []

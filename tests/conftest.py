@@ -1,4 +1,6 @@
-"""The axes of the tests: every family, every backend. Add one to its table and all laws apply to it."""
+"""The axes of the tests: every family, every backend. Add one to its table and all laws apply to
+it.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def read_truth(name: str) -> dict:
     return json.loads((TRUTH / name).read_text())
 
 
-def dataset(X: np.ndarray, weights: np.ndarray | None = None, backend: str = "auto", n_threads: int = 1) -> Dataset:
+def dataset(
+    X: np.ndarray, weights: np.ndarray | None = None, backend: str = "auto", n_threads: int = 1
+) -> Dataset:
     return Dataset(ArraySource(np.ascontiguousarray(X), weights), backend_named(backend, n_threads))
 
 
@@ -59,4 +63,6 @@ def two_groups(n: int = 200, d: int = 2, apart: float = 6.0, seed: int = 0) -> n
 def three_round_clusters() -> np.ndarray:
     """100 rows about each of three far centres."""
     rng = np.random.default_rng(0)
-    return np.concatenate([rng.normal(centre, 1.0, (100, 2)) for centre in ([0, 0], [8, 0], [4, 7])])
+    return np.concatenate(
+        [rng.normal(centre, 1.0, (100, 2)) for centre in ([0, 0], [8, 0], [4, 7])]
+    )

@@ -38,7 +38,9 @@ class Running:
         """What the page itself sends."""
         return {**self.cookie, KEY_HEADER: self.app.access.key, "Origin": f"http://{self.host}"}
 
-    def ask(self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[HTTPResponse, bytes]:
+    def ask(
+        self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> tuple[HTTPResponse, bytes]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("POST" if body is not None else "GET", path, body, headers or {})
         answer = connection.getresponse()
@@ -46,7 +48,9 @@ class Running:
         connection.close()
         return answer, text
 
-    def status(self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> int:
+    def status(
+        self, path: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> int:
         return self.ask(path, headers, body)[0].status
 
 

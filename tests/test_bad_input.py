@@ -1,4 +1,6 @@
-"""Input that breaks mixtures: each has a sane answer or a refusal in words, never an exception of NumPy."""
+"""Input that breaks mixtures: each has a sane answer or a refusal in words, never an exception of
+NumPy.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def in_order(model: GaussianMixture) -> np.ndarray:
     return model.means_[np.lexsort(model.means_.T)]
 
 
-# ---- masked arrays -------------------------------------------------------------------------------------------------
+# ---- masked arrays -------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -45,7 +47,9 @@ DOORS = {
     "certify": lambda model, X: model.certify(X),
     "standard_errors": lambda model, X: model.standard_errors(X),
     "merged": lambda model, X: model.merged(X),
-    "selector": lambda _, X: GaussianMixtureSelector([1, 2], families=["EII"], random_state=0).fit(X),
+    "selector": lambda _, X: GaussianMixtureSelector([1, 2], families=["EII"], random_state=0).fit(
+        X
+    ),
     "hierarchical": lambda _, X: hierarchical(X),
     "compare": lambda _, X: compare(X),
 }
@@ -55,7 +59,9 @@ DOORS = {
 @pytest.mark.parametrize("shape", [np.ma.asarray, list, tuple])
 def test_a_masked_array_is_refused_in_three_parts_also_in_a_list(masked, door, shape):
     with pytest.raises(
-        ValueError, match=r"X must hold a value in every entry, but 20 masked entries came, .* leave these rows out"
+        ValueError,
+        match=r"X must hold a value in every entry, but 20 masked entries came, .* leave these "
+        r"rows out",
     ):
         DOORS[door](fitted(2, two_groups(100)), shape(masked))
 
@@ -73,7 +79,11 @@ def test_a_list_of_masked_rows_is_told_how_to_become_an_array(masked):
 def test_where_nothing_is_masked_the_array_is_its_data():
     X = two_groups(100)
     plain = GaussianMixture(2, random_state=0).fit(X)
-    for same in (np.ma.array(X), np.ma.array(X, mask=np.zeros(X.shape, bool)), list(np.ma.array(X))):
+    for same in (
+        np.ma.array(X),
+        np.ma.array(X, mask=np.zeros(X.shape, bool)),
+        list(np.ma.array(X)),
+    ):
         model = GaussianMixture(2, random_state=0).fit(same)
         np.testing.assert_array_equal(model.means_, plain.means_)
         np.testing.assert_array_equal(model.predict(same), plain.predict(X))
@@ -87,10 +97,15 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
         lambda: GaussianMixtureSelector([2]).fit(X, sample_weight=one_hidden),
         lambda: hierarchical(X, sample_weight=one_hidden),
     ):
-        with pytest.raises(ValueError, match="sample_weight must hold a value in every entry, but 1 masked entry came"):
+        with pytest.raises(
+            ValueError,
+            match="sample_weight must hold a value in every entry, but 1 masked entry came",
+        ):
             refused()
     with pytest.raises(ValueError, match="init_params must hold"):
-        GaussianMixture(1, init_params=np.ma.array(np.zeros(100, int), mask=np.arange(100) == 3)).fit(X)
+        GaussianMixture(
+            1, init_params=np.ma.array(np.zeros(100, int), mask=np.arange(100) == 3)
+        ).fit(X)
     with pytest.raises(ValueError, match="truth must hold"):
         compare(X, truth=one_hidden)
 
@@ -98,10 +113,12 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
 def test_a_row_that_weighs_nothing_may_be_masked(masked):
     weights = np.where(np.arange(100) < 20, 0.0, 1.0)
     model = GaussianMixture(2, random_state=0).fit(masked, sample_weight=weights)
-    np.testing.assert_array_equal(model.means_, GaussianMixture(2, random_state=0).fit(two_groups(100)[20:]).means_)
+    np.testing.assert_array_equal(
+        model.means_, GaussianMixture(2, random_state=0).fit(two_groups(100)[20:]).means_
+    )
 
 
-# ---- underflow is nought -------------------------------------------------------------------------------------------
+# ---- underflow is nought -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -119,21 +136,32 @@ def test_what_numpy_was_told_to_raise_changes_no_answer(far_apart, state):
         model = GaussianMixture(3, random_state=0).fit(far_apart)
         np.testing.assert_array_equal(model.means_, usual.means_)
         np.testing.assert_array_equal(model.predict_proba(far), usual.predict_proba(far))
-        np.testing.assert_array_equal(model.score_samples(far_apart), usual.score_samples(far_apart))
-        model.bic(far_apart), model.score(far_apart), model.merged(far_apart).predict(far), model.mixture_.posterior(far_apart)
+        np.testing.assert_array_equal(
+            model.score_samples(far_apart), usual.score_samples(far_apart)
+        )
+        (
+            model.bic(far_apart),
+            model.score(far_apart),
+            model.merged(far_apart).predict(far),
+            model.mixture_.posterior(far_apart),
+        )
         model.certify(far_apart), model.fit_predict(far_apart)
-        GaussianMixtureSelector([1, 2], families=["VVV", "EII"], random_state=0).fit(far_apart).predict_proba(far)
+        GaussianMixtureSelector([1, 2], families=["VVV", "EII"], random_state=0).fit(
+            far_apart
+        ).predict_proba(far)
         with pytest.raises(FloatingPointError):  # the state of the caller is as it was
             np.exp(np.array([-800.0]))
 
 
-# ---- weights of any size -------------------------------------------------------------------------------------------
+# ---- weights of any size -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weight", [1e-150, 1e-100, 1e-10, 1e10, 1e100, 1e150])
 def test_weights_of_one_size_give_the_answer_of_weights_one(weight):
     X = two_groups(120)
-    np.testing.assert_allclose(in_order(fitted(2, X, np.full(120, weight))), in_order(fitted(2, X)), rtol=1e-4)
+    np.testing.assert_allclose(
+        in_order(fitted(2, X, np.full(120, weight))), in_order(fitted(2, X)), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("weight", [5e-324, 1e-300, 1e-200, 1e160, 1e300, 1.7e308])
@@ -145,14 +173,20 @@ def test_weights_out_of_range_are_refused_in_words(weight):
         lambda: model.score(X, sample_weight=np.full(120, weight)),
         lambda: GaussianMixtureSelector([2]).fit(X, sample_weight=np.full(120, weight)),
     ):
-        with pytest.raises(ValueError, match=r"sample_weight must be between 1e-150 and 1e\+150 on average, but its mean is .*"):
+        with pytest.raises(
+            ValueError,
+            match=r"sample_weight must be between 1e-150 and 1e\+150 on average, but its mean is "
+            r".*",
+        ):
             refused()
 
 
 def test_a_row_of_next_to_no_weight_is_absent():
     X, weights = two_groups(120), np.ones(120)
     weights[:20] = 1e-300
-    np.testing.assert_allclose(in_order(fitted(2, X, weights)), in_order(fitted(2, X[20:])), rtol=1e-4)
+    np.testing.assert_allclose(
+        in_order(fitted(2, X, weights)), in_order(fitted(2, X[20:])), rtol=1e-4
+    )
 
 
 def test_weights_and_units_that_are_small_together_are_refused():
@@ -160,7 +194,7 @@ def test_weights_and_units_that_are_small_together_are_refused():
         GaussianMixture(2).fit(two_groups(120) * 1e-120, sample_weight=np.full(120, 1e-100))
 
 
-# ---- too little in the data ----------------------------------------------------------------------------------------
+# ---- too little in the data ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 2])
@@ -172,7 +206,9 @@ def test_equal_rows_are_refused(K):
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "tied_spherical"])
 def test_two_distinct_rows_make_no_two_components(covariance_type):
     with pytest.raises(DataError, match="only 2 distinct rows, and n_components=2"):
-        GaussianMixture(2, covariance_type=covariance_type).fit(np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0))
+        GaussianMixture(2, covariance_type=covariance_type).fit(
+            np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0)
+        )
 
 
 def test_more_components_than_distinct_rows_are_refused_with_both_numbers():
@@ -182,7 +218,9 @@ def test_more_components_than_distinct_rows_are_refused_with_both_numbers():
 
 def test_a_constant_column_is_named_and_does_no_harm_to_spheres():
     X = np.c_[two_groups(200), np.full(200, 5.0)]
-    with pytest.raises(DataError, match=r"column 2 is constant.*Leave it out, for example X\[:, \[0, 1\]\]"):
+    with pytest.raises(
+        DataError, match=r"column 2 is constant.*Leave it out, for example X\[:, \[0, 1\]\]"
+    ):
         GaussianMixture(2).fit(X)
     assert fitted(2, X, covariance_type="spherical").means_[:, 2].tolist() == [5.0, 5.0]
 
@@ -214,10 +252,12 @@ def test_every_row_twice_is_every_row_with_weight_two(K):
     np.testing.assert_allclose(in_order(twice), in_order(weighted), atol=1e-6)
     np.testing.assert_allclose(np.sort(twice.weights_), np.sort(weighted.weights_), atol=1e-6)
     assert twice.score(X) == pytest.approx(weighted.score(X), abs=1e-8)
-    assert twice.bic(np.repeat(X, 2, axis=0)) == pytest.approx(weighted.bic(X, np.full(200, 2.0)), abs=1e-3)
+    assert twice.bic(np.repeat(X, 2, axis=0)) == pytest.approx(
+        weighted.bic(X, np.full(200, 2.0)), abs=1e-3
+    )
 
 
-# ---- one entry that is far out -------------------------------------------------------------------------------------
+# ---- one entry that is far out -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row", [[1e12, 1e12], [0.0, 1e12], [-1e12, 0.0]])
@@ -225,7 +265,9 @@ def test_every_row_twice_is_every_row_with_weight_two(K):
 def test_a_value_beside_which_all_others_are_one_point_is_named(row, covariance_type):
     X = np.vstack([two_groups(200), [row]])
     with pytest.raises(
-        DataError, match=r"column [01] lies between .* but reaches -?1e\+12: beside that the other rows are one point"
+        DataError,
+        match=r"column [01] lies between .* but reaches -?1e\+12: beside that the other rows are "
+        r"one point",
     ):
         GaussianMixture(3, covariance_type=covariance_type).fit(X)
 
@@ -242,7 +284,7 @@ def test_columns_that_are_combinations_are_still_named():
         GaussianMixture(2).fit(np.c_[X[:, 0], 3.0 * X[:, 0]])
 
 
-# ---- small tables of numbers ---------------------------------------------------------------------------------------
+# ---- small tables of numbers ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("covariance_type", ALL_FAMILIES)
@@ -259,7 +301,7 @@ def test_small_tables_with_many_zeros_have_an_answer_or_a_refusal(covariance_typ
             assert model is None or np.isfinite(model.predict_proba(X)).all()
 
 
-# ---- what does not move --------------------------------------------------------------------------------------------
+# ---- what does not move --------------------------------------------------------------------------
 
 
 def test_a_warm_start_that_leaves_a_component_without_rows_is_not_called_converged():

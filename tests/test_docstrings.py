@@ -10,7 +10,11 @@ import pytest
 
 import mixtura
 
-MODULES = [module.name for module in pkgutil.walk_packages(mixtura.__path__, "mixtura.") if not module.name.endswith("_native")]
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(mixtura.__path__, "mixtura.")
+    if not module.name.endswith("_native")
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -21,5 +25,10 @@ def test_examples_print_what_they_say(name):
 
 def test_there_are_examples():
     finder = doctest.DocTestFinder()
-    found = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    found = [
+        test
+        for name in MODULES
+        for test in finder.find(importlib.import_module(name))
+        if test.examples
+    ]
     assert len(found) >= 4

@@ -14,7 +14,13 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "main.py"
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lesson")
-    done = subprocess.run([sys.executable, "-W", "error", EXAMPLE], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLE],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -37,7 +43,10 @@ def test_em_ends_near_the_truth(run):
 
 
 def test_a_point_between_the_curves_is_hard_for_k_means_and_open_for_the_mixture(run):
-    unsure, *sure = re.findall(r"x = +(\S+) +k-means: cluster \d, full stop +mixture: ([\d.]+)% left, ([\d.]+)% right", run[1])
+    unsure, *sure = re.findall(
+        r"x = +(\S+) +k-means: cluster \d, full stop +mixture: ([\d.]+)% left, ([\d.]+)% right",
+        run[1],
+    )
     assert 0.5 < float(unsure[0]) < 2.5
     assert float(unsure[1]) == pytest.approx(50, abs=5)
     assert sorted(float(row[1]) for row in sure) == pytest.approx([0, 100], abs=1)
@@ -58,7 +67,9 @@ def test_the_picture_is_not_blank(run):
 
 
 def test_the_lesson_is_the_same_every_time(run, tmp_path):
-    again = subprocess.run([sys.executable, EXAMPLE], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    again = subprocess.run(
+        [sys.executable, EXAMPLE], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert again.stdout == run[1]
 
 
@@ -67,7 +78,13 @@ def test_the_readme_keeps_its_word():
     root = EXAMPLE.parents[1]
     (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) <= 12
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     for words in (
         "Best by BIC: EEE with 3 components, 2314.",

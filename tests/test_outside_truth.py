@@ -1,4 +1,6 @@
-"""Held against mclust and against optima certified in 80-bit arithmetic; see tests/truth/README.md for the sources."""
+"""Held against mclust and against optima certified in 80-bit arithmetic; see tests/truth/README.md
+for the sources.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,21 @@ from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
 
 MAXIMISES = {name: name not in ("EVE", "VVE") for name in FAMILIES}
-"""mclust's M-steps of EVE and VVE stop before the maximum over the common axes (tests/truth/README.md)."""
+"""mclust's M-steps of EVE and VVE stop before the maximum over the common axes
+(tests/truth/README.md).
+"""
 
 ITERATED = ("VEI", "VEE", "VEV")
-"""mclust iterates these M-steps to a tolerance; its answers leave a residual of up to 2e-8 in their own equations."""
+"""mclust iterates these M-steps to a tolerance; its answers leave a residual of up to 2e-8 in their
+own equations.
+"""
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 
 
 def plain(data) -> np.ndarray:
-    """Variances that are rounding: the truth is maximum likelihood without a floor, so the step of recording stays out of it."""
+    """Variances that are rounding: the truth is maximum likelihood without a floor, so the step of
+    recording stays out of it.
+    """
     return 1e-12 * data.scale
 
 
@@ -36,7 +44,11 @@ def family_of(model: str):
 
 def fit(X, start, model, K, weights=None, **keywords):
     data = dataset(X, weights)
-    return em(Problem(data, family_of(model), Regularisation(plain(data))), start(data, K, np.random.default_rng(0)), **keywords)
+    return em(
+        Problem(data, family_of(model), Regularisation(plain(data))),
+        start(data, K, np.random.default_rng(0)),
+        **keywords,
+    )
 
 
 def relative(ours, theirs) -> float:
@@ -48,20 +60,31 @@ def stands_still(X, case) -> None:
     """mclust's answer has the likelihood it claims, and one EM step from it moves nothing."""
     K = case["G"]
     covariance = np.array(case["cov"], dtype=float).reshape(K, X.shape[1], X.shape[1])
-    theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(covariance, K))
+    theirs = Mixture(
+        np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(covariance, K)
+    )
     data = dataset(X)
     moments = data.backend.moments(data.source, theirs, Scatter.DENSE)
     assert moments.log_likelihood == pytest.approx(case["loglik"], rel=1e-9)
-    assert relative(moments.means, theirs.means) < 1e-4  # mclust ended on a plateau, where its own steps had become this small
+    assert (
+        relative(moments.means, theirs.means) < 1e-4
+    )  # mclust ended on a plateau, where its own steps had become this small
 
 
 def continues_above(X, case) -> None:
     """From mclust's answer, which full M-steps on the way did not lead to, EM does not fall."""
     K = case["G"]
-    theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(np.array(case["cov"], dtype=float), K))
+    theirs = Mixture(
+        np.array(case["pro"]),
+        np.array(case["mean"]).reshape(K, -1),
+        Dense(np.array(case["cov"], dtype=float), K),
+    )
     data = dataset(X)
     on = em(
-        Problem(data, family_of(case["model"]), Regularisation(plain(data))), theirs, stopping=RemainingGain(1e-9), max_iter=40_000
+        Problem(data, family_of(case["model"]), Regularisation(plain(data))),
+        theirs,
+        stopping=RemainingGain(1e-9),
+        max_iter=40_000,
     )
     assert on.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
 
@@ -76,17 +99,31 @@ def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
     for case in truth["fits"]:
         if case.get("status") != "ok" or case.get("spurious") or not case.get("exact_optimum"):
             continue
-        ours = fit(X, FromLabels(labels[case["G"]]), case["model"], case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
+        ours = fit(
+            X,
+            FromLabels(labels[case["G"]]),
+            case["model"],
+            case["G"],
+            stopping=RemainingGain(1e-9),
+            max_iter=40_000,
+        )
         where = f"{case['model']} G={case['G']}"
-        apart = max(relative(ours.mixture.means, case["mean"]), relative(ours.mixture.weights, case["pro"]))
+        apart = max(
+            relative(ours.mixture.means, case["mean"]), relative(ours.mixture.weights, case["pro"])
+        )
         if ours.log_likelihood > case["loglik"] - 1e-10 * abs(case["loglik"]) and apart > 2e-5:
-            # We ended higher, or elsewhere on a flat ridge: then theirs must be a point where EM stands still for us, too.
+            # We ended higher, or elsewhere on a flat ridge: then theirs must be a point where EM
+            # stands still for us, too.
             stands_still(X, case)
             continue
-        if not MAXIMISES.get(case["model"], True) and relative(ours.mixture.means, case["mean"]) > 2e-5:
+        if (
+            not MAXIMISES.get(case["model"], True)
+            and relative(ours.mixture.means, case["mean"]) > 2e-5
+        ):
             continues_above(X, case)
             continue
-        # The truth is stationary to 2e-5 in the parameters and 1e-7 in the log-likelihood (its README).
+        # The truth is stationary to 2e-5 in the parameters and 1e-7 in the log-likelihood (its
+        # README).
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
         assert relative(ours.mixture.weights, case["pro"]) < 2e-5, where
         assert relative(ours.mixture.means, case["mean"]) < 2e-5, where
@@ -106,11 +143,16 @@ def test_a_certified_optimum_is_a_fixed_point_with_the_certified_likelihood(case
     means = np.array(case["mean"], dtype=float).reshape(K, -1)
     d = means.shape[1]
     X = read_data(case["csv"].split("/")[-1], d)
-    optimum = Mixture(np.array(case["pro"], dtype=float), means, Dense(np.array(case["cov"], dtype=float).reshape(K, d, d), K))
+    optimum = Mixture(
+        np.array(case["pro"], dtype=float),
+        means,
+        Dense(np.array(case["cov"], dtype=float).reshape(K, d, d), K),
+    )
     data = dataset(X, backend=backend)
     moments = data.backend.moments(data.source, optimum, family_of(case["model"]).needs)
     assert moments.log_likelihood == pytest.approx(float(case["loglik"]), rel=1e-13)
-    # One more step from certified digits moves nothing beyond the rounding of the step, magnified by the condition of X.
+    # One more step from certified digits moves nothing beyond the rounding of the step, magnified
+    # by the condition of X.
     assert relative(moments.means, means) < 1e-10
     covariance = family_of(case["model"]).m_step(moments, None, Regularisation(plain(data)))
     assert relative(covariance.dense(), optimum.covariance.dense()) < 1e-8
@@ -118,7 +160,10 @@ def test_a_certified_optimum_is_a_fixed_point_with_the_certified_likelihood(case
 
 def m_step_objective(moments, covariance) -> float:
     inverse = np.linalg.inv(covariance.dense())
-    return float(-0.5 * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", inverse, moments.scatter)))
+    return float(
+        -0.5
+        * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", inverse, moments.scatter))
+    )
 
 
 @pytest.mark.parametrize("name", ["faithful", "banknote", "diabetes"])
@@ -127,7 +172,14 @@ def test_vve_reaches_the_maximum_over_the_common_axes(name):
     X = read_data(f"{name}.csv", starts["d"])
     labels = {start["G"]: np.array(start["labels"]) for start in starts["inits"]}
     for case in truth["fits"]:
-        ours = fit(X, FromLabels(labels[case["G"]]), "VVE", case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
+        ours = fit(
+            X,
+            FromLabels(labels[case["G"]]),
+            "VVE",
+            case["G"],
+            stopping=RemainingGain(1e-9),
+            max_iter=40_000,
+        )
         exact = case["exact_em"]["hard start"]["loglik"]
         assert ours.log_likelihood >= exact - 1e-9 * abs(exact), case["G"]
 
@@ -139,11 +191,25 @@ def test_three_packages_agree_with_us_from_one_start(name):
     X = read_data(f"{name}.csv", starts["d"])
     labels = {start["G"]: np.array(start["labels"]) for start in starts["inits"]}
     for case in truth["fits"]:
-        theirs = [case[key] for key in ("mclust_loglik", "mixture_loglik", "rmixmod_loglik") if case.get(key) is not None]
+        theirs = [
+            case[key]
+            for key in ("mclust_loglik", "mixture_loglik", "rmixmod_loglik")
+            if case.get(key) is not None
+        ]
         if not theirs or max(theirs) - min(theirs) > 1e-6 * abs(max(theirs)):
             continue  # where they disagree, one of them stopped early
-        ours = fit(X, FromLabels(labels[case["G"]]), case["model"], case["G"], stopping=RemainingGain(1e-9), max_iter=40_000)
-        assert ours.log_likelihood >= max(theirs) - 1e-6 * abs(max(theirs)), (case["model"], case["G"])
+        ours = fit(
+            X,
+            FromLabels(labels[case["G"]]),
+            case["model"],
+            case["G"],
+            stopping=RemainingGain(1e-9),
+            max_iter=40_000,
+        )
+        assert ours.log_likelihood >= max(theirs) - 1e-6 * abs(max(theirs)), (
+            case["model"],
+            case["G"],
+        )
 
 
 STEPS = ["acidity", "faithful", "diabetes"]
@@ -164,18 +230,30 @@ def test_single_steps_and_the_path_of_the_likelihood_are_mclusts(name):
             if not MAXIMISES.get(model["model"], True):
                 moments = start(dataset(X), case["G"], np.random.default_rng(0))
                 theirs = Dense(np.array(model["cov"], dtype=float), case["G"])
-                assert m_step_objective(moments, first.mixture.covariance) >= m_step_objective(moments, theirs) - 1e-9
+                assert (
+                    m_step_objective(moments, first.mixture.covariance)
+                    >= m_step_objective(moments, theirs) - 1e-9
+                )
                 continue
             slack = 1000.0 if model["model"] in ITERATED else 1.0
             assert relative(first.mixture.covariance.dense(), model["cov"]) < 1e-10 * slack
-            assert first.log_likelihood == pytest.approx(model["loglik_after_step"], rel=1e-11 * slack)
-            np.testing.assert_allclose(first.mixture.posterior(X), model["z_after_step"], atol=1e-9 * slack)
+            assert first.log_likelihood == pytest.approx(
+                model["loglik_after_step"], rel=1e-11 * slack
+            )
+            np.testing.assert_allclose(
+                first.mixture.posterior(X), model["z_after_step"], atol=1e-9 * slack
+            )
             path = model["loglik_path"]
             longest = max(path["iterations"])
-            trace = fit(X, start, model["model"], case["G"], stopping=SmallChange(0.0), max_iter=longest).trace
+            trace = fit(
+                X, start, model["model"], case["G"], stopping=SmallChange(0.0), max_iter=longest
+            ).trace
             for iterations, loglik in zip(path["iterations"], path["loglik"], strict=True):
                 if iterations - 1 < len(trace) and loglik is not None:
-                    assert trace[iterations - 1] == pytest.approx(loglik, rel=1e-9 * slack), (model["model"], iterations)
+                    assert trace[iterations - 1] == pytest.approx(loglik, rel=1e-9 * slack), (
+                        model["model"],
+                        iterations,
+                    )
             held += 1
     assert held >= (2 if truth["d"] == 1 else 6)
 
@@ -202,10 +280,17 @@ def test_weighted_fits_are_mclusts_fits_of_repeated_rows(name):
             max_iter=40_000,
         )
         if not MAXIMISES.get(case["model"], True):
-            assert ours.log_likelihood >= expected["loglik"] - 1e-7 * abs(expected["loglik"]), case["model"]
+            assert ours.log_likelihood >= expected["loglik"] - 1e-7 * abs(expected["loglik"]), case[
+                "model"
+            ]
             continue
         assert ours.log_likelihood == pytest.approx(expected["loglik"], rel=1e-7), case["model"]
-        assert relative(ours.mixture.means, np.array(expected["mean"]).reshape(ours.mixture.means.shape)) < 2e-5
+        assert (
+            relative(
+                ours.mixture.means, np.array(expected["mean"]).reshape(ours.mixture.means.shape)
+            )
+            < 2e-5
+        )
         held += 1
     assert held >= 2
 
@@ -216,21 +301,38 @@ def test_old_faithful_reaches_the_published_answer(faithful):
     selection = GaussianMixtureSelector(random_state=0).fit(faithful).selection_
     best = selection.best.fit
     assert (best.family, best.n_components, best.n_parameters) == ("EEE", 3, 11)
-    # mclust's default run stops at a relative change of 1e-5: -1126.326 and BIC 2314.316. Run on from its partition
-    # (em_faithful.json) it ends at -1126.3159278 and 2314.2956784.
+    # mclust's default run stops at a relative change of 1e-5: -1126.326 and BIC 2314.316. Run on
+    # from its partition (em_faithful.json) it ends at -1126.3159278 and 2314.2956784.
     assert best.log_likelihood == pytest.approx(-1126.3159278, abs=0.01)
     assert bic(best) == pytest.approx(2314.2956784, abs=0.02)
     assert len(selection.candidates) == 10 * len(ALL_FAMILIES)
 
 
 SOUND_CHOICE = {"eurounemp": ("VEE", 2)}
-"""Where mclust chooses a fit with a degenerate component, the best cell of its table without one (benchmarks/selection.py)."""
+"""Where mclust chooses a fit with a degenerate component, the best cell of its table without one
+(benchmarks/selection.py).
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["acidity", "precip", "eurounemp", "diabetes", "banknote", "cross", "ex4.1", "ex4.4.1", "chevron"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "acidity",
+        "precip",
+        "eurounemp",
+        "diabetes",
+        "banknote",
+        "cross",
+        "ex4.1",
+        "ex4.4.1",
+        "chevron",
+    ],
+)
 def test_the_default_selection_finds_a_bic_at_least_as_good_as_mclusts_choice(name):
-    """Own starts, no help; the Ks beside mclust's choice, and for the larger sets its two best families, to save time."""
+    """Own starts, no help; the Ks beside mclust's choice, and for the larger sets its two best
+    families, to save time.
+    """
     from mixtura import GaussianMixtureSelector
 
     truth = read_truth(f"bic_{name}.json")
@@ -239,16 +341,24 @@ def test_the_default_selection_finds_a_bic_at_least_as_good_as_mclusts_choice(na
     theirs = -truth["bic"]["values"][model][K - 1]
     top = list(dict.fromkeys([model, *(case["model"] for case in truth["top3"])]))
     families = "all" if len(X) < 150 else top[:2]
-    best = GaussianMixtureSelector(range(max(1, K - 1), K + 2), families=families, random_state=0).fit(X).selection_.best
+    best = (
+        GaussianMixtureSelector(range(max(1, K - 1), K + 2), families=families, random_state=0)
+        .fit(X)
+        .selection_.best
+    )
     assert best.eligible
-    assert best.criterion <= theirs + 1e-3  # mclust's table was made with its loose stop: ours lies below by what that left
+    assert (
+        best.criterion <= theirs + 1e-3
+    )  # mclust's table was made with its loose stop: ours lies below by what that left
 
 
 def test_our_optima_are_at_least_mclusts_on_its_default_run(faithful):
     truth = read_truth("bic_faithful.json")["bic"]
     from mixtura import GaussianMixtureSelector
 
-    selection = GaussianMixtureSelector(range(1, 5), n_init=20, random_state=0).fit(faithful).selection_
+    selection = (
+        GaussianMixtureSelector(range(1, 5), n_init=20, random_state=0).fit(faithful).selection_
+    )
     for candidate in selection.candidates:
         theirs = truth["values"][candidate.family][candidate.n_components - 1]
         if candidate.eligible and theirs is not None:

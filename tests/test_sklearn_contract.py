@@ -1,4 +1,6 @@
-"""scikit-learn as the judge: its estimator checks, and its own mixture tests run against our class."""
+"""scikit-learn as the judge: its estimator checks, and its own mixture tests run against our
+class.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ EXCEPTIONS = {  # each with its reason in docs/decisions/0003-scikit-learn-suite
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"])
+@pytest.mark.parametrize(
+    "kind", ["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
+)
 def test_estimator_checks_pass_and_none_is_skipped_that_scikit_learn_passes(kind):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -44,19 +48,34 @@ def test_the_selector_passes_the_estimator_checks():
             on_fail=None,
             on_skip=None,
             expected_failed_checks={
-                "check_sample_weight_equivalence_on_dense_data": "starts that draw rows name the components in another order"
+                "check_sample_weight_equivalence_on_dense_data": "starts that draw rows name the "
+                "components in another order"
             },
         )
-    assert [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"] == []
+    assert [
+        (r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"
+    ] == []
 
 
 @pytest.mark.slow
 def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
     report = tmp_path / "report.json"
-    command = [sys.executable, str(SUITE), "--class", "mixtura:GaussianMixture", "--float32", "--json", str(report)]
+    command = [
+        sys.executable,
+        str(SUITE),
+        "--class",
+        "mixtura:GaussianMixture",
+        "--float32",
+        "--json",
+        str(report),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=tmp_path)
     tests = json.loads(report.read_text())["tests"]
-    failed = {name.split("::")[-1].split("[")[0] for name, test in tests.items() if test["outcome"] in ("failed", "error")}
+    failed = {
+        name.split("::")[-1].split("[")[0]
+        for name, test in tests.items()
+        if test["outcome"] in ("failed", "error")
+    }
     assert failed <= EXCEPTIONS, run.stdout
     assert sum(test["outcome"] == "passed" for test in tests.values()) >= 68
 
@@ -64,7 +83,16 @@ def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
 @pytest.mark.slow
 def test_the_suite_notices_a_wrong_class(tmp_path):
     report = tmp_path / "report.json"
-    command = [sys.executable, str(SUITE), "--class", "mutants:NotMonotone", "--json", str(report), "-k", "monotonic"]
+    command = [
+        sys.executable,
+        str(SUITE),
+        "--class",
+        "mutants:NotMonotone",
+        "--json",
+        str(report),
+        "-k",
+        "monotonic",
+    ]
     subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     tests = json.loads(report.read_text())["tests"]
     assert any(test["outcome"] == "failed" for test in tests.values())

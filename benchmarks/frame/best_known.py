@@ -1,12 +1,15 @@
-"""The best optimum that is known of each data set, family and number of components, and what it means to reach it.
+"""The best optimum that is known of each data set, family and number of components, and what it
+means to reach it.
 
-An entry of the table is the mixture with the highest *score* (:mod:`mixtura.model.soundness`) that any method has found, with its
-log-likelihood and with how it was found. It holds the parameters, so that anybody can hold the rows against them. The table only
-ever rises: :meth:`BestKnown.offer` takes what is higher and leaves the rest alone.
+An entry of the table is the mixture with the highest *score* (:mod:`mixtura.model.soundness`) that
+any method has found, with its log-likelihood and with how it was found. It holds the parameters, so
+that anybody can hold the rows against them. The table only ever rises: :meth:`BestKnown.offer`
+takes what is higher and leaves the rest alone.
 
-Everybody's fits are judged alike: EM under the same floor with the same tight tolerance (:data:`POLISHED`) from where they ended,
-then the score. A fit has reached the best known optimum when it is an answer (no copies, no component without rows) and no more
-than :data:`~mixtura.search.runs.SAME_OPTIMUM` of the score is missing.
+Everybody's fits are judged alike: EM under the same floor with the same tight tolerance
+(:data:`POLISHED`) from where they ended, then the score. A fit has reached the best known optimum
+when it is an answer (no copies, no component without rows) and no more than
+:data:`~mixtura.search.runs.SAME_OPTIMUM` of the score is missing.
 """
 
 from __future__ import annotations
@@ -42,14 +45,18 @@ POLISHED = 1e-6
 
 ROUGH = 0.01
 FAR = 0.5
-"""A fit that is rough and so far below the best known optimum is at another one: 50 times what it has left to gain."""
+"""A fit that is rough and so far below the best known optimum is at another one: 50 times what it
+has left to gain.
+"""
 
 LONGEST_POLISH = 50_000
 HIGHER = 10 * POLISHED
 """A score that is not higher by this is the same one, polished from another side."""
 
 DIGITS = 15
-"""Significant digits of the stored parameters: with ten the likelihood of a component as thin as a needle moves by 0.02."""
+"""Significant digits of the stored parameters: with ten the likelihood of a component as thin as a
+needle moves by 0.02.
+"""
 
 WINS_BY_BIC = {
     "acidity": "EII",
@@ -85,8 +92,9 @@ WINS_BY_BIC = {
     "local-optimum": "EII",
     "slow-overlap": "EII",
 }
-"""The family of lowest BIC on the day the table was begun: of the open sets over all families and 1 .. 9 components, of the drawn
-ones over all families at their K, from the default search and from the true groups."""
+"""The family of lowest BIC on the day the table was begun: of the open sets over all families and 1
+.. 9 components, of the drawn ones over all families at their K, from the default search and from
+the true groups."""
 
 
 def families_of(name: str) -> tuple[str, ...]:
@@ -94,7 +102,7 @@ def families_of(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(["VVV", WINS_BY_BIC[name]]))
 
 
-# ---- judging -------------------------------------------------------------------------------------------------------
+# ---- judging -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -108,8 +116,12 @@ class Bench:
         """Of the rows, read by one thread."""
         return Dataset(ArraySource(self.data.rows), backend_named("native", 1))
 
-    def polished(self, start: Mixture | FitResult, family: str, left: float = POLISHED) -> FitResult:
-        """EM from there until so much is left to gain; CollapseError where the start is singular."""
+    def polished(
+        self, start: Mixture | FitResult, family: str, left: float = POLISHED
+    ) -> FitResult:
+        """EM from there until so much is left to gain; CollapseError where the start is
+        singular.
+        """
         return em(
             self.problem(family, start.n_components),
             start,
@@ -123,7 +135,9 @@ class Bench:
         return problem_of(self.dataset, family_named(family), K, Constraints())
 
     def settled(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
-        """Polished as long as it can still be at the best known optimum: nobody waits for the last digits of another one."""
+        """Polished as long as it can still be at the best known optimum: nobody waits for the last
+        digits of another one.
+        """
         fit = self.polished(mixture, family, ROUGH)
         return self.polished(fit, family) if best is None or fit.score > best - FAR else fit
 
@@ -142,7 +156,7 @@ def bench(name: str) -> Bench:
     return Bench(data_set(name))
 
 
-# ---- the table -----------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -176,7 +190,15 @@ class Best:
         """From a polished fit."""
         covariances = public_covariances(fit.family, fit.mixture.covariance)
         parts = (_short(part) for part in (fit.mixture.weights, fit.mixture.means, covariances))
-        return cls(name, fit.family, fit.n_components, round(fit.score, 7), round(fit.log_likelihood, 7), found_by, *parts)
+        return cls(
+            name,
+            fit.family,
+            fit.n_components,
+            round(fit.score, 7),
+            round(fit.log_likelihood, 7),
+            found_by,
+            *parts,
+        )
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -188,7 +210,11 @@ class Best:
         """The stored parameters as a mixture; weights sum to one again."""
         weights, means = np.array(self.weights), np.array(self.means)
         K, d = means.shape
-        return Mixture(weights / weights.sum(), means, stored_covariances(self.family, np.array(self.covariances), K, d))
+        return Mixture(
+            weights / weights.sum(),
+            means,
+            stored_covariances(self.family, np.array(self.covariances), K, d),
+        )
 
     def missing(self, fit: FitResult) -> float:
         """Score that a polished fit falls short; NaN where it is no answer."""
@@ -217,7 +243,9 @@ class BestKnown:
         file.write_text(f"[\n{lines}\n]\n")
 
     def offer(self, name: str, fit: FitResult, found_by: str) -> float | None:
-        """Take a polished fit if it is an answer and higher: by how much it is (infinitely where there was none); else None."""
+        """Take a polished fit if it is an answer and higher: by how much it is (infinitely where
+        there was none); else None.
+        """
         found = Best.of(name, fit, found_by)
         old = self.entries.get(found.key)
         risen = np.inf if old is None else -old.missing(fit)
@@ -235,4 +263,8 @@ def _short(values: np.ndarray) -> Any:
     """Nested lists of the significant digits."""
     if values.ndim == 0:
         return float(f"{values:.{DIGITS}g}")
-    return [_short(value) for value in values] if values.ndim > 1 else [float(f"{value:.{DIGITS}g}") for value in values]
+    return (
+        [_short(value) for value in values]
+        if values.ndim > 1
+        else [float(f"{value:.{DIGITS}g}") for value in values]
+    )

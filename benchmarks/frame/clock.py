@@ -12,21 +12,27 @@ Iterations = Callable[[int], int]
 LONG, SHORT = 7, 2
 REPEATS = 5
 BUDGET = 10.0
-"""Seconds after which nobody is run again: slow peers are measured once, and their noise is small beside their time."""
+"""Seconds after which nobody is run again: slow peers are measured once, and their noise is small
+beside their time.
+"""
 
 
 REST = 0.1
-"""Seconds before each turn: threads of OpenBLAS, OpenMP and TBB go on spinning for a while after their work, and would take a
-processor from whoever is next."""
+"""Seconds before each turn: threads of OpenBLAS, OpenMP and TBB go on spinning for a while after
+their work, and would take a processor from whoever is next."""
 
 
 def seconds_per_iteration(
-    runs: Mapping[str, Iterations], repeats: int = REPEATS, long: int = LONG, short: int = SHORT, budget: float = BUDGET
+    runs: Mapping[str, Iterations],
+    repeats: int = REPEATS,
+    long: int = LONG,
+    short: int = SHORT,
+    budget: float = BUDGET,
 ) -> dict[str, float]:
     """Difference quotient of a long and a short run, the median over repeats.
 
-    NaN for whoever stopped by itself, and where the noise was larger than what was to be measured. In each repeat everybody
-    runs once, so that a slow minute of the machine hits all alike.
+    NaN for whoever stopped by itself, and where the noise was larger than what was to be measured.
+    In each repeat everybody runs once, so that a slow minute of the machine hits all alike.
     """
     quotients: dict[str, list[float]] = {name: [] for name in runs}
     spent = dict.fromkeys(runs, 0.0)
@@ -37,7 +43,11 @@ def seconds_per_iteration(
             time.sleep(REST)
             (longer, ran_longer), (shorter, ran_shorter) = _timed(run, long), _timed(run, short)
             spent[name] += longer + shorter
-            quotients[name].append((longer - shorter) / (ran_longer - ran_shorter) if ran_longer > ran_shorter else float("nan"))
+            quotients[name].append(
+                (longer - shorter) / (ran_longer - ran_shorter)
+                if ran_longer > ran_shorter
+                else float("nan")
+            )
     medians = {name: statistics.median(taken) for name, taken in quotients.items()}
     return {name: median if median > 0 else float("nan") for name, median in medians.items()}
 

@@ -1,7 +1,8 @@
-"""Who runs beside whom: each a function of the iterations wanted, from the same start on the same rows.
+"""Who runs beside whom: each a function of the iterations wanted, from the same start on the same
+rows.
 
-An :class:`Outcome` holds the iterations really run (oneDAL stops by itself) and the mixture they led to, so that equal likelihood
-can be asserted before anybody is timed.
+An :class:`Outcome` holds the iterations really run (oneDAL stops by itself) and the mixture they
+led to, so that equal likelihood can be asserted before anybody is timed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from mixtura.sources import ArraySource
 
 THEIR_WORD = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
 SAME, ALMOST = 1e-9, 1e-7
-"""Relative differences of log-likelihoods: rounding; rounding of whoever sums raw moments, as oneDAL does."""
+"""Relative differences of log-likelihoods: rounding; rounding of whoever sums raw moments, as
+oneDAL does.
+"""
 
 
 class Outcome(NamedTuple):
@@ -44,11 +47,13 @@ class Outcome(NamedTuple):
 Contender = Callable[[int], Outcome]
 
 
-# ---- the problem ---------------------------------------------------------------------------------------------------
+# ---- the problem ---------------------------------------------------------------------------------
 
 
 def problem(n: int, d: int, K: int, family: str = "VVV") -> tuple[np.ndarray, Mixture]:
-    """Groups about four standard deviations apart whatever d is, and a start off the optimum, so that nobody stops early."""
+    """Groups about four standard deviations apart whatever d is, and a start off the optimum, so
+    that nobody stops early.
+    """
     rng = np.random.default_rng(n + d + K)
     centres = rng.standard_normal((K, d)) * 4 / np.sqrt(2 * d)
     X = centres[rng.integers(K, size=n)] + rng.standard_normal((n, d))
@@ -56,18 +61,26 @@ def problem(n: int, d: int, K: int, family: str = "VVV") -> tuple[np.ndarray, Mi
 
 
 def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
-    """Equal weights and twice the identity about these means, in the form that the family stores."""
+    """Equal weights and twice the identity about these means, in the form that the family
+    stores.
+    """
     K, d = means.shape
-    every = {Scatter.TRACE: np.array(2.0), Scatter.DIAGONAL: np.full(d, 2.0)}.get(FAMILIES[family].needs, 2.0 * np.eye(d))
+    every = {Scatter.TRACE: np.array(2.0), Scatter.DIAGONAL: np.full(d, 2.0)}.get(
+        FAMILIES[family].needs, 2.0 * np.eye(d)
+    )
     values = every if FAMILIES[family].shares_all else np.stack([every] * K)
     return Mixture(np.full(K, 1 / K), means, stored_covariances(family, values, K, d))
 
 
-# ---- contenders ----------------------------------------------------------------------------------------------------
+# ---- contenders ----------------------------------------------------------------------------------
 
 
-def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None) -> Contender:
-    """Plain EM of ours, with float32 products on float32 rows alone; the dataset that a fit makes of the rows is made before."""
+def mixtura(
+    X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None
+) -> Contender:
+    """Plain EM of ours, with float32 products on float32 rows alone; the dataset that a fit makes
+    of the rows is made before.
+    """
     dataset = Dataset(ArraySource(X), backend or backend_named("native", threads))
     if X.dtype == np.float32:
         dataset = dataset.reduced or dataset
@@ -75,23 +88,38 @@ def mixtura(X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", ba
 
     def run(iterations: int) -> Outcome:
         fit = em(
-            Problem(dataset, FAMILIES[family], regularisation), start, stopping=SmallChange(0.0), max_iter=iterations, judge=False
+            Problem(dataset, FAMILIES[family], regularisation),
+            start,
+            stopping=SmallChange(0.0),
+            max_iter=iterations,
+            judge=False,
         )
         return Outcome(fit.n_iter, lambda: fit.mixture)
 
     return run
 
 
-def unstopped(X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None) -> Contender:
-    """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its end after a few iterations."""
-    dataset, family = Dataset(ArraySource(X), backend or backend_named("native", threads)), FAMILIES["VVV"]
+def unstopped(
+    X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None
+) -> Contender:
+    """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its
+    end after a few iterations.
+    """
+    dataset, family = (
+        Dataset(ArraySource(X), backend or backend_named("native", threads)),
+        FAMILIES["VVV"],
+    )
     regularisation, source = Regularisation(dataset.floor), dataset.source_for(start.n_components)
 
     def run(iterations: int) -> Outcome:
         mixture = start
         for _ in range(iterations):
             moments = dataset.backend.moments(source, mixture, family.needs)
-            mixture = Mixture(moments.weights, moments.means, family.m_step(moments, mixture.covariance, regularisation))
+            mixture = Mixture(
+                moments.weights,
+                moments.means,
+                family.m_step(moments, mixture.covariance, regularisation),
+            )
         return Outcome(iterations, lambda: mixture)
 
     return run
@@ -118,7 +146,12 @@ def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contende
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             fit = peer.fit(X)
-        return Outcome(fit.n_iter_, lambda: Mixture(fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, d)))
+        return Outcome(
+            fit.n_iter_,
+            lambda: Mixture(
+                fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, d)
+            ),
+        )
 
     return run
 
@@ -137,7 +170,11 @@ def one_dal(X: np.ndarray, start: Mixture) -> Contender | None:
         result = algorithm.compute(X, start.weights.reshape(1, -1), start.means, covariances)
 
         def mixture() -> Mixture:
-            return Mixture(np.ravel(result.weights), result.means, stored_covariances("VVV", np.stack(result.covariances), K, d))
+            return Mixture(
+                np.ravel(result.weights),
+                result.means,
+                stored_covariances("VVV", np.stack(result.covariances), K, d),
+            )
 
         return Outcome(int(result.nIterations[0, 0]), mixture)
 
@@ -148,29 +185,44 @@ def lloyd(X: np.ndarray, start: Mixture) -> Iterations:
     """scikit-learn's k-means, which has no likelihood: only its seconds are compared."""
 
     def run(iterations: int) -> int:
-        peer = KMeans(start.n_components, init=start.means, n_init=1, max_iter=iterations, tol=0.0, algorithm="lloyd")
+        peer = KMeans(
+            start.n_components,
+            init=start.means,
+            n_init=1,
+            max_iter=iterations,
+            tol=0.0,
+            algorithm="lloyd",
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             ran = int(peer.fit(X).n_iter_)
-        # Whoever is cut off labels the rows once more at the end; whoever is at its end has done so in its last iteration.
+        # Whoever is cut off labels the rows once more at the end; whoever is at its end has done so
+        # in its last iteration.
         return ran if ran == iterations else ran - 1
 
     return run
 
 
-# ---- fairness ------------------------------------------------------------------------------------------------------
+# ---- fairness ------------------------------------------------------------------------------------
 
 
-def assert_equal_likelihood(X: np.ndarray, *contenders: Contender | None, within: float = SAME) -> float:
-    """After the same two iterations everybody is at the same likelihood as the first, which is returned, per row.
+def assert_equal_likelihood(
+    X: np.ndarray, *contenders: Contender | None, within: float = SAME
+) -> float:
+    """After the same two iterations everybody is at the same likelihood as the first, which is
+    returned, per row.
 
     All mixtures are scored by one pass of ours, without a matrix of responsibilities.
     """
     outcomes = [contender(SHORT) for contender in contenders if contender is not None]
-    assert all(outcome.n_iter == SHORT for outcome in outcomes), "somebody stopped by itself before the second iteration"
+    assert all(outcome.n_iter == SHORT for outcome in outcomes), (
+        "somebody stopped by itself before the second iteration"
+    )
     first, *others = [_log_likelihood(X, outcome.mixture()) for outcome in outcomes]
     for other in others:
-        assert abs(other - first) <= within * abs(first), f"log-likelihoods differ: {first!r} and {other!r}"
+        assert abs(other - first) <= within * abs(first), (
+            f"log-likelihoods differ: {first!r} and {other!r}"
+        )
     return first / len(X)
 
 

@@ -1,4 +1,6 @@
-"""Work in a process of its own: another instruction set, or memory that nothing else has touched."""
+"""Work in a process of its own: another instruction set, or memory that nothing else has
+touched.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,14 @@ EVERY = 0.001
 
 
 def in_fresh_process(
-    script: str, task: Mapping[str, Any], environment: Mapping[str, str] | None = None, watch: Callable[[int], None] | None = None
+    script: str,
+    task: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Any:
-    """What ``script --task JSON`` prints as its last line, from JSON; ``watch`` is called with its number while it runs."""
+    """What ``script --task JSON`` prints as its last line, from JSON; ``watch`` is called with its
+    number while it runs.
+    """
     process = subprocess.Popen(
         [sys.executable, script, "--task", json.dumps(task)],
         env={**os.environ, **(environment or {})},

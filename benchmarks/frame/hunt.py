@@ -1,4 +1,6 @@
-"""The long search behind the table of best-known optima: every method that is at hand, with many times the usual budget."""
+"""The long search behind the table of best-known optima: every method that is at hand, with many
+times the usual budget.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,12 @@ Attempt: TypeAlias = tuple[str, Callable[[], Mixture]]
 """What it is, and how to make it."""
 
 
-def hunt(name: str, family: str, K: int, table: BestKnown, seconds: float) -> list[tuple[str, float]]:
-    """Offer to the table whatever is found in about so many seconds of the processor; which attempts raised it, and by how much."""
+def hunt(
+    name: str, family: str, K: int, table: BestKnown, seconds: float
+) -> list[tuple[str, float]]:
+    """Offer to the table whatever is found in about so many seconds of the processor; which
+    attempts raised it, and by how much.
+    """
     own = bench(name)
     raised: list[tuple[str, float]] = []
     stages = (
@@ -62,7 +68,9 @@ def hunt(name: str, family: str, K: int, table: BestKnown, seconds: float) -> li
     return raised
 
 
-def _tried(own: Bench, family: str, K: int, table: BestKnown, words: str, make: Callable[[], Mixture]) -> float | None:
+def _tried(
+    own: Bench, family: str, K: int, table: BestKnown, words: str, make: Callable[[], Mixture]
+) -> float | None:
     """By how much one attempt raises the table; what fails does not."""
     best = table.entries.get((own.data.name, family, K))
     with warnings.catch_warnings():
@@ -74,7 +82,7 @@ def _tried(own: Bench, family: str, K: int, table: BestKnown, words: str, make: 
     return table.offer(own.data.name, fit, words)
 
 
-# ---- attempts ------------------------------------------------------------------------------------------------------
+# ---- attempts ------------------------------------------------------------------------------------
 
 
 def _first(own: Bench, family: str, K: int) -> Iterator[Attempt]:
@@ -83,14 +91,20 @@ def _first(own: Bench, family: str, K: int) -> Iterator[Attempt]:
     if groups is not None and len(np.unique(groups)) == K:
         yield "start from the true groups", lambda: _ours(X, family, K, init_params=groups)
     for seed in range(SEEDS):
-        yield f"default search, seed {seed}", lambda seed=seed: _ours(X, family, K, random_state=seed)
+        yield (
+            f"default search, seed {seed}",
+            lambda seed=seed: _ours(X, family, K, random_state=seed),
+        )
 
 
 def _restarts(own: Bench, family: str, K: int) -> Iterator[Attempt]:
     """Plain starts of all our kinds, each to its end."""
     for seed in range(RESTARTS // AT_ONCE):
         words = f"{AT_ONCE} plain starts, seed {seed}"
-        yield words, lambda seed=seed: _ours(own.data.rows, family, K, n_init=AT_ONCE, random_state=seed)
+        yield (
+            words,
+            lambda seed=seed: _ours(own.data.rows, family, K, n_init=AT_ONCE, random_state=seed),
+        )
 
 
 def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
@@ -102,8 +116,18 @@ def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
         kind = THEIR_STARTS[seed % len(THEIR_STARTS)]
 
         def run(kind: str = kind, seed: int = seed) -> Mixture:
-            fit = TheirMixture(K, covariance_type=THEIR_WORD[family], init_params=kind, random_state=seed, max_iter=500).fit(X)
-            return Mixture(fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, X.shape[1]))
+            fit = TheirMixture(
+                K,
+                covariance_type=THEIR_WORD[family],
+                init_params=kind,
+                random_state=seed,
+                max_iter=500,
+            ).fit(X)
+            return Mixture(
+                fit.weights_,
+                fit.means_,
+                stored_covariances(family, fit.covariances_, K, X.shape[1]),
+            )
 
         yield f"scikit-learn, {kind}, seed {seed}", run
 
@@ -118,9 +142,14 @@ def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
             begin = initialisation(usual_starts(MANY_STARTS), dataset, K, seed)
             return search_from(begin, own.problem(family, K).with_data(dataset), plan).best.mixture
 
-        yield f"search with ten times the effort, seed {seed}", partial(run, np.random.SeedSequence(seed))
+        yield (
+            f"search with ten times the effort, seed {seed}",
+            partial(run, np.random.SeedSequence(seed)),
+        )
 
 
 def _ours(X: np.ndarray, family: str, K: int, **settings: object) -> Mixture:
-    mixture: Mixture = GaussianMixture(K, covariance_type=family, n_threads=1, **settings).fit(X).result_.mixture
+    mixture: Mixture = (
+        GaussianMixture(K, covariance_type=family, n_threads=1, **settings).fit(X).result_.mixture
+    )
     return mixture

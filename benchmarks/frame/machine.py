@@ -21,16 +21,21 @@ from mixtura.backends import processors
 PEERS = ("numpy", "scipy", "scikit-learn", "scikit-learn-intelex")
 
 
-# ---- facts ---------------------------------------------------------------------------------------------------------
+# ---- facts ---------------------------------------------------------------------------------------
 
 
 def facts() -> list[str]:
     """Processor, instruction set, versions and date; no name of the machine and no path."""
     native = build_info()
-    blas = {f"{pool['internal_api']} {pool['version']}" for pool in threadpool_info() if pool["user_api"] == "blas"}
+    blas = {
+        f"{pool['internal_api']} {pool['version']}"
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    }
     return [
         f"{_processor()}, {processors()} processors, {memory() / 2**30:.0f} GB",
-        f"instruction set {native.get('isa', 'none')}, {native.get('compiler', 'no compiler')}, {platform.system()}",
+        f"instruction set {native.get('isa', 'none')}, {native.get('compiler', 'no compiler')}, "
+        f"{platform.system()}",
         ", ".join([f"Python {platform.python_version()}", *map(_versioned, PEERS), *sorted(blas)]),
         f"{datetime.date.today()}, load before the run {os.getloadavg()[0]:.1f}",
     ]
@@ -47,7 +52,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def _versioned(package: str) -> str:
@@ -60,15 +68,18 @@ def _versioned(package: str) -> str:
 def status(name: str, process: str | int = "self") -> float:
     """A size of a process in megabytes, from the kernel; NaN once it has ended."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), float("nan"))
+    return next(
+        (int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), float("nan")
+    )
 
 
-# ---- the limit -----------------------------------------------------------------------------------------------------
+# ---- the limit -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class MatrixProduct:
-    """What the limit is measured by, beside everybody else on the same clock: a square product by the BLAS that NumPy has.
+    """What the limit is measured by, beside everybody else on the same clock: a square product by
+    the BLAS that NumPy has.
 
     An "iteration" of it is one product.
     """
@@ -97,7 +108,9 @@ class MatrixProduct:
 
 
 def flops(n: int, d: int, K: int) -> float:
-    """Of one EM iteration with full covariances, were it two matrix products: ``4 n K P`` with ``P = 1 + d + d(d+1)/2``."""
+    """Of one EM iteration with full covariances, were it two matrix products: ``4 n K P`` with
+    ``P = 1 + d + d(d+1)/2``.
+    """
     return 4.0 * n * K * (1 + d + d * (d + 1) / 2)
 
 

@@ -1,6 +1,8 @@
-"""A page for one question: tables that are printed row by row, floors that are judged, a picture; Markdown and PNG at the end.
+"""A page for one question: tables that are printed row by row, floors that are judged, a picture;
+Markdown and PNG at the end.
 
-Nothing is written unless ``--output`` names a folder, so a script that is tried out leaves no trace.
+Nothing is written unless ``--output`` names a folder, so a script that is tried out leaves no
+trace.
 """
 
 from __future__ import annotations
@@ -33,8 +35,16 @@ LINES = ("-", "--", "-.", ":")
 def parser(doc: str, threads: int | None = None) -> argparse.ArgumentParser:
     """The options that all questions have; no choice of threads where the question fixes them."""
     options = argparse.ArgumentParser(description=doc.splitlines()[0])
-    options.add_argument("--quick", action="store_true", help="small problems, seconds: to see that it works, not to be quoted")
-    options.add_argument("--output", type=Path, help="folder for the page and the picture; without it nothing is written")
+    options.add_argument(
+        "--quick",
+        action="store_true",
+        help="small problems, seconds: to see that it works, not to be quoted",
+    )
+    options.add_argument(
+        "--output",
+        type=Path,
+        help="folder for the page and the picture; without it nothing is written",
+    )
     if threads is None:
         options.add_argument("--threads", type=int, default=min(2, processors()))
     else:
@@ -43,7 +53,7 @@ def parser(doc: str, threads: int | None = None) -> argparse.ArgumentParser:
     return options
 
 
-# ---- tables --------------------------------------------------------------------------------------------------------
+# ---- tables --------------------------------------------------------------------------------------
 
 
 def shown(value: Cell, spec: str) -> str:
@@ -73,7 +83,9 @@ class Table:
 
     def add(self, *cells: Cell) -> None:
         """One row."""
-        assert len(cells) == len(self.columns), f"{len(cells)} cells under {len(self.columns)} heads"
+        assert len(cells) == len(self.columns), (
+            f"{len(cells)} cells under {len(self.columns)} heads"
+        )
         self.rows.append(cells)
         print(" | ".join(self._texts(cells)), flush=True)
 
@@ -84,14 +96,20 @@ class Table:
 
     def markdown(self) -> str:
         """The whole table."""
-        lines = [list(self.columns), ["---"] * len(self.columns), *(self._texts(row) for row in self.rows)]
-        return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+        lines = [
+            list(self.columns),
+            ["---"] * len(self.columns),
+            *(self._texts(row) for row in self.rows),
+        ]
+        return "\n".join(
+            f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines
+        )
 
     def _texts(self, cells: Sequence[Cell]) -> list[str]:
         return [shown(cell, spec) for cell, spec in zip(cells, self.columns.values(), strict=True)]
 
 
-# ---- floors --------------------------------------------------------------------------------------------------------
+# ---- floors --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -108,11 +126,13 @@ class Floor:
 
     def verdict(self, measured: float) -> str:
         """In words."""
-        answer = "not measured" if math.isnan(measured) else "yes" if self.reached(measured) else "NO"
+        answer = (
+            "not measured" if math.isnan(measured) else "yes" if self.reached(measured) else "NO"
+        )
         return f"{self.what} {'at most' if self.at_most else 'at least'} {self.bound:g}: {answer}"
 
 
-# ---- the page ------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -138,11 +158,19 @@ class Page:
     draw: Callable[[Figure], None] | None = None
 
     def __enter__(self) -> Page:
-        self.facts = [*facts(), f"{self.arguments.threads} thread{'s' if self.arguments.threads > 1 else ''}"]
+        self.facts = [
+            *facts(),
+            f"{self.arguments.threads} thread{'s' if self.arguments.threads > 1 else ''}",
+        ]
         print("\n".join(self.facts))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is not None:
             return
         if self.judged:
@@ -173,7 +201,9 @@ class Page:
 
     def judge(self, where: str, *measured: tuple[Floor, float]) -> str:
         """The verdicts as a cell; None of them is a dash."""
-        verdicts = [(where, floor.verdict(value), floor.reached(value)) for floor, value in measured]
+        verdicts = [
+            (where, floor.verdict(value), floor.reached(value)) for floor, value in measured
+        ]
         self.judged += verdicts
         return "; ".join(words for _, words, _ in verdicts) or "-"
 
@@ -188,7 +218,7 @@ class Page:
         """How to draw it, once all tables are full."""
         self.draw = draw
 
-    # ---- written -----------------------------------------------------------------------------------------------
+    # ---- written ---------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
         """The page and the picture."""
@@ -197,7 +227,10 @@ class Page:
         heading, method = _heading_and_method(self.doc)
         parts = [f"# {heading}", method, "\n".join(f"- {fact}" for fact in self.facts)]
         if self.arguments.quick:
-            parts.append("**Tried out with `--quick`: the problems are too small for figures that mean anything.**")
+            parts.append(
+                "**Tried out with `--quick`: the problems are too small for figures that mean "
+                "anything.**"
+            )
         if self.judged:
             parts.append(self.summary().replace("\n", "\n\n", 1))
         if self.draw is not None:
@@ -209,12 +242,18 @@ class Page:
         (folder / f"{name}.md").write_text("\n\n".join(part for part in parts if part) + "\n")
 
     def _draw(self, file: Path, heading: str) -> None:
-        with mpl.rc_context({"font.size": 9, "text.color": INK, "axes.edgecolor": GREY, "axes.labelcolor": INK}):
+        with mpl.rc_context(
+            {"font.size": 9, "text.color": INK, "axes.edgecolor": GREY, "axes.labelcolor": INK}
+        ):
             figure = Figure(figsize=(9.0, 5.0), layout="constrained")
             assert self.draw is not None
             self.draw(figure)
             figure.suptitle(heading, x=0.01, ha="left", fontsize=11, fontweight="bold", wrap=True)
-            figure.supxlabel(f"{self.facts[0]}; {self.facts[1]}; {self.facts[-1]}; {self.facts[3]}", fontsize=7, color=GREY)
+            figure.supxlabel(
+                f"{self.facts[0]}; {self.facts[1]}; {self.facts[-1]}; {self.facts[3]}",
+                fontsize=7,
+                color=GREY,
+            )
             figure.savefig(file, dpi=DOTS_PER_INCH)
 
 
@@ -222,18 +261,36 @@ def _heading_and_method(doc: str) -> tuple[str, str]:
     """The first line, and the rest with the command as code."""
     heading, _, rest = doc.strip().partition("\n")
     return heading.rstrip("."), re.sub(
-        r"^    (python .*)$", r"```\n\1\n```", rest.strip("\n").replace("``", "`"), flags=re.MULTILINE
+        r"^    (python .*)$",
+        r"```\n\1\n```",
+        rest.strip("\n").replace("``", "`"),
+        flags=re.MULTILINE,
     )
 
 
-# ---- pictures ------------------------------------------------------------------------------------------------------
+# ---- pictures ------------------------------------------------------------------------------------
 
 
-def lines(axes: Axes, x: Sequence[float] | np.ndarray, series: Mapping[str, Sequence[float] | np.ndarray], log: str = "xy") -> None:
-    """One line with its own colour, stroke and marker per name, named at the legend; NaN leaves a gap."""
+def lines(
+    axes: Axes,
+    x: Sequence[float] | np.ndarray,
+    series: Mapping[str, Sequence[float] | np.ndarray],
+    log: str = "xy",
+) -> None:
+    """One line with its own colour, stroke and marker per name, named at the legend; NaN leaves a
+    gap.
+    """
     for i, (name, y) in enumerate(series.items()):
         if np.isfinite(np.asarray(y, dtype=float)).any():
-            axes.plot(x, y, color=PALETTE[i], marker=MARKERS[i], linestyle=LINES[i % len(LINES)], label=name, markersize=5)
+            axes.plot(
+                x,
+                y,
+                color=PALETTE[i],
+                marker=MARKERS[i],
+                linestyle=LINES[i % len(LINES)],
+                label=name,
+                markersize=5,
+            )
     _dress(axes, log)
     if "x" in log:
         axes.set_xticks(list(x), [_short(value) for value in x])
@@ -241,17 +298,30 @@ def lines(axes: Axes, x: Sequence[float] | np.ndarray, series: Mapping[str, Sequ
     axes.legend(frameon=False, fontsize=8)
 
 
-def dots(axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float] | np.ndarray]) -> None:
-    """One row per label, the first on top, a marker with its figure per name: on a log axis bars have no foot to stand on."""
+def dots(
+    axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float] | np.ndarray]
+) -> None:
+    """One row per label, the first on top, a marker with its figure per name: on a log axis bars
+    have no foot to stand on.
+    """
     places = np.arange(len(labels), dtype=float)
     apart = 0.6 / len(series)
     for i, (name, values) in enumerate(series.items()):
         at, figures = places + (i - (len(series) - 1) / 2) * apart, np.asarray(values, dtype=float)
-        axes.plot(figures, at, linestyle="", color=PALETTE[i], marker=MARKERS[i], markersize=7, label=name)
+        axes.plot(
+            figures, at, linestyle="", color=PALETTE[i], marker=MARKERS[i], markersize=7, label=name
+        )
         for place, figure in zip(at, figures, strict=True):
             if np.isfinite(figure):
                 text = f"{figure:.0f}" if figure >= 100 else f"{figure:.3g}"
-                axes.annotate(text, (figure, place), (7, 0), textcoords="offset points", va="center", fontsize=7)
+                axes.annotate(
+                    text,
+                    (figure, place),
+                    (7, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=7,
+                )
     axes.set_yticks(places, labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.margins(x=0.08)
@@ -266,7 +336,9 @@ def _dress(axes: Axes, log: str) -> None:
         if letter in log:
             axes.set(**{f"{letter}scale": "log"})
             axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-            axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # only where there is hardly a power of ten
+            axis.set_minor_formatter(
+                LogFormatter(minor_thresholds=(1, 0.4))
+            )  # only where there is hardly a power of ten
     axes.grid(color=PALE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,11 +1,13 @@
-"""Data sets on which searches are judged: classic suites by their published recipes, hard cases, and the open sets of the tests.
+"""Data sets on which searches are judged: classic suites by their published recipes, hard cases,
+and the open sets of the tests.
 
 The drawn sets are made here, with fixed seeds, after the recipes of
 
     S1 .. S4      Franti & Virmajoki 2006, Iterative shrinking method for clustering problems: 5,000 rows of 15 Gaussian groups in a
                   square of side 10^6, from hardly overlapping to strongly
     A1 .. A3      Karkkainen & Franti 2002, Dynamic local search algorithm for the clustering problem: 20, 35 and 50 groups of 150
-                  rows, each suite containing the one before, the same spread (1,402 in a square of side 65,536)
+                  rows, each suite containing the one before, the same spread (1,402 in a square of
+                  side 65,536)
     Birch1 .. 3   Zhang, Ramakrishnan & Livny 1997, BIRCH: 100 groups on a grid, along a sine, and with random places, sizes, radii;
                   here of 20,000 rows instead of 100,000
     Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three dense groups of 2,000 rows on the
@@ -13,8 +15,9 @@ The drawn sets are made here, with fixed seeds, after the recipes of
     G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d columns, centres at 500 and at 600
                   in each
 
-They are *like* those sets: the recipes leave the places of the centres open (ours are drawn not too near each other), and where a
-paper states how much the groups overlap instead of a spread (:func:`overlap`), ours were chosen to overlap as much.
+They are *like* those sets: the recipes leave the places of the centres open (ours are drawn not too
+near each other), and where a paper states how much the groups overlap instead of a spread
+(:func:`overlap`), ours were chosen to overlap as much.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ OPEN_KS = (2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Rows, the groups they were drawn from where that is known, and the numbers of components to be fitted.
+    """Rows, the groups they were drawn from where that is known, and the numbers of components to
+    be fitted.
 
     Attributes
     ----------
@@ -71,18 +75,27 @@ Drawn = tuple[np.ndarray, np.ndarray]
 """Rows and the groups they came from."""
 
 
-# ---- pieces --------------------------------------------------------------------------------------------------------
+# ---- pieces --------------------------------------------------------------------------------------
 
 
-def groups_about(centres: np.ndarray, deviations: Sequence[float] | float, sizes: Sequence[int], rng: np.random.Generator) -> Drawn:
+def groups_about(
+    centres: np.ndarray,
+    deviations: Sequence[float] | float,
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+) -> Drawn:
     """Round Gaussian groups, one after the other."""
     groups = np.repeat(np.arange(len(centres)), sizes)
     spread = np.broadcast_to(np.asarray(deviations, dtype=float), len(centres))
-    return centres[groups] + spread[groups, None] * rng.standard_normal((len(groups), centres.shape[1])), groups
+    return centres[groups] + spread[groups, None] * rng.standard_normal(
+        (len(groups), centres.shape[1])
+    ), groups
 
 
 def scattered(K: int, side: float, apart: float, rng: np.random.Generator) -> np.ndarray:
-    """K centres in a square, none nearer than ``apart`` to another; the first of more centres are the same."""
+    """K centres in a square, none nearer than ``apart`` to another; the first of more centres are
+    the same.
+    """
     centres: list[np.ndarray] = []
     while len(centres) < K:
         candidate = rng.uniform(0.0, side, 2)
@@ -92,15 +105,19 @@ def scattered(K: int, side: float, apart: float, rng: np.random.Generator) -> np
 
 
 def overlap(rows: np.ndarray, groups: np.ndarray) -> float:
-    """The share of rows that have a row of another group nearer than the mean of their own (Franti & Sieranoja 2018)."""
+    """The share of rows that have a row of another group nearer than the mean of their own (Franti
+    & Sieranoja 2018).
+    """
     nearer = 0
     for k in np.unique(groups):
         own, others = rows[groups == k], rows[groups != k]
-        nearer += int((cKDTree(others).query(own)[0] < np.linalg.norm(own - own.mean(axis=0), axis=1)).sum())
+        nearer += int(
+            (cKDTree(others).query(own)[0] < np.linalg.norm(own - own.mean(axis=0), axis=1)).sum()
+        )
     return nearer / len(rows)
 
 
-# ---- classic suites ------------------------------------------------------------------------------------------------
+# ---- classic suites ------------------------------------------------------------------------------
 
 S_DEVIATIONS = {1: 33_700.0, 2: 40_200.0, 3: 48_500.0, 4: 49_800.0}
 A_KS = {1: 20, 2: 35, 3: 50}
@@ -126,13 +143,22 @@ def a_set(number: int) -> Drawn:
 
 
 def birch(number: int) -> Drawn:
-    """Birch1 (grid, spacing four radii), Birch2 (four cycles of a sine), Birch3 (random); a radius is sqrt(2) deviations."""
+    """Birch1 (grid, spacing four radii), Birch2 (four cycles of a sine), Birch3 (random); a radius
+    is sqrt(2) deviations.
+    """
     rng = np.random.default_rng(100)
     i = np.arange(100)
     if number == 1:
-        return groups_about(4 * np.sqrt(2) * np.stack([i // 10, i % 10], 1), 1.0, [BIRCH_ROWS] * 100, rng)
+        return groups_about(
+            4 * np.sqrt(2) * np.stack([i // 10, i % 10], 1), 1.0, [BIRCH_ROWS] * 100, rng
+        )
     if number == 2:
-        return groups_about(np.stack([2 * np.pi * i, 25 * np.sin(2 * np.pi * i / 25)], 1), 1.0, [BIRCH_ROWS] * 100, rng)
+        return groups_about(
+            np.stack([2 * np.pi * i, 25 * np.sin(2 * np.pi * i / 25)], 1),
+            1.0,
+            [BIRCH_ROWS] * 100,
+            rng,
+        )
     centres, radii, sizes = (
         rng.uniform(0, 100, (100, 2)),
         rng.uniform(0, 4, 100),
@@ -146,25 +172,35 @@ def unbalance() -> Drawn:
     dense = [(150, 350), (180, 380), (210, 350)]
     sparse = [(440, 300), (440, 400), (490, 350), (540, 300), (540, 400)]
     deviations, sizes = [5_000.0] * 3 + [10_000.0] * 5, [2_000] * 3 + [100] * 5
-    return groups_about(1_000.0 * np.array(dense + sparse), deviations, sizes, np.random.default_rng(8))
+    return groups_about(
+        1_000.0 * np.array(dense + sparse), deviations, sizes, np.random.default_rng(8)
+    )
 
 
 def g2(d: int, deviation: float) -> Drawn:
     """G2-d-sd."""
-    return groups_about(np.array([[500.0] * d, [600.0] * d]), deviation, [1_024] * 2, np.random.default_rng(d))
+    return groups_about(
+        np.array([[500.0] * d, [600.0] * d]), deviation, [1_024] * 2, np.random.default_rng(d)
+    )
 
 
-# ---- hard cases ----------------------------------------------------------------------------------------------------
+# ---- hard cases ----------------------------------------------------------------------------------
 
 
-def stretched(K: int, rows: int, long: float, short: float, apart: float, tilt: float, seed: int = 0) -> Drawn:
-    """Parallel elongated Gaussian groups side by side, tilted by some degrees; a start by k-means cuts them across."""
+def stretched(
+    K: int, rows: int, long: float, short: float, apart: float, tilt: float, seed: int = 0
+) -> Drawn:
+    """Parallel elongated Gaussian groups side by side, tilted by some degrees; a start by k-means
+    cuts them across.
+    """
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(K), rows)
     upright = rng.standard_normal((len(groups), 2)) * [long, short]
     upright[:, 1] += apart * groups
     angle = np.deg2rad(tilt)
-    return upright @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]), groups
+    return upright @ np.array(
+        [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    ), groups
 
 
 STRETCHED: dict[str, tuple[int, Callable[[int], Drawn]]] = {
@@ -193,7 +229,9 @@ def rare_among_two(d: int, few: int, seed: int) -> Drawn:
 
 
 def round_groups(n: int, d: int, K: int, apart: float, seed: int) -> Drawn:
-    """Round groups of about the same size, centres drawn from a Gaussian so that two are so many deviations apart on average."""
+    """Round groups of about the same size, centres drawn from a Gaussian so that two are so many
+    deviations apart on average.
+    """
     rng = np.random.default_rng((n, d, K, seed))
     centres = rng.standard_normal((K, d)) * apart / np.sqrt(2.0 * d)
     return groups_about(centres, 1.0, np.bincount(rng.integers(K, size=n), minlength=K), rng)
@@ -207,7 +245,9 @@ def rare_component() -> Drawn:
 
 
 def local_optimum() -> Drawn:
-    """15 groups of 100 rows of unit spread at random places of a square of side 60, some of them close together."""
+    """15 groups of 100 rows of unit spread at random places of a square of side 60, some of them
+    close together.
+    """
     rng = np.random.default_rng(3)
     return groups_about(rng.uniform(0, 60, (15, 2)), 1.0, [100] * 15, rng)
 
@@ -217,14 +257,17 @@ def slow_overlap() -> Drawn:
     return np.random.default_rng(0).standard_normal((2_000, 1)), np.zeros(2_000, dtype=int)
 
 
-# ---- by name -------------------------------------------------------------------------------------------------------
+# ---- by name -------------------------------------------------------------------------------------
 
 DRAWN: dict[str, tuple[int, Callable[[], Drawn]]] = {
     **{f"S{i}": (15, partial(s_set, i)) for i in S_DEVIATIONS},
     **{f"A{i}": (K, partial(a_set, i)) for i, K in A_KS.items()},
     **{f"Birch{i}": (100, partial(birch, i)) for i in (1, 2, 3)},
     "Unbalance": (8, unbalance),
-    **{f"G2-{d}-{sd}": (2, partial(g2, d, float(sd))) for d, sd in ((2, 30), (2, 50), (8, 70), (16, 90))},
+    **{
+        f"G2-{d}-{sd}": (2, partial(g2, d, float(sd)))
+        for d, sd in ((2, 30), (2, 50), (8, 70), (16, 90))
+    },
     **{name: (K, partial(draw, 0)) for name, (K, draw) in STRETCHED.items()},
     "rare-component": (2, rare_component),
     "local-optimum": (15, local_optimum),
@@ -244,4 +287,6 @@ def data_set(name: str) -> DataSet:
     with (DATA / f"{name}.csv").open() as file:
         head, *lines = csv.reader(file)
     kept = [j for j, column in enumerate(head) if column not in NOT_MEASURED]
-    return DataSet(name, np.array([[float(line[j]) for j in kept] for line in lines]), None, OPEN_KS)
+    return DataSet(
+        name, np.array([[float(line[j]) for j in kept] for line in lines]), None, OPEN_KS
+    )

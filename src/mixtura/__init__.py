@@ -1,4 +1,6 @@
-"""Soft clustering with Gaussian mixtures. Names are imported when they are first used, so that the command line starts fast."""
+"""Soft clustering with Gaussian mixtures. Names are imported when they are first used, so that the
+command line starts fast.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from mixtura.initialise.hierarchy import hierarchical
     from mixtura.model.matching import match
     from mixtura.model.priors import ConjugatePrior
-    from mixtura.selection.likelihood_ratio import likelihood_ratio_test, sequential_likelihood_ratio_test
+    from mixtura.selection.likelihood_ratio import (
+        likelihood_ratio_test,
+        sequential_likelihood_ratio_test,
+    )
 
 __all__ = [
     "ConjugatePrior",

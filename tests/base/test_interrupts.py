@@ -57,10 +57,12 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     assert done == [True]
 
 
-# ---- where a command listens -----------------------------------------------------------------------------------------
+# ---- where a command listens ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, Cause.CTRL_C), (signal.SIGTERM, Cause.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGINT, Cause.CTRL_C), (signal.SIGTERM, Cause.SIGTERM)]
+)
 def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause):
     stopped = threading.Event()
     with listening() as listener:

@@ -23,21 +23,34 @@ TWO = "x\n" + "".join(f"{value}\n" for value in (*np.linspace(0, 1, 30), *np.lin
 
 
 def test_the_first_component_has_label_zero_in_every_name():
-    assert [name(0) for name in (number_of, component_name, cluster_name)] == ["0", "component 0", "cluster 0"]
+    assert [name(0) for name in (number_of, component_name, cluster_name)] == [
+        "0",
+        "component 0",
+        "cluster 0",
+    ]
     assert column_name("probability", np.int64(0)) == "probability_0"
     assert component_names([0, 2, 3, 5, 7]) == "component 0, component 2, component 3 and 2 more"
 
 
 def test_the_first_row_is_row_one_in_every_name():
-    assert (row_number(0), row_name(np.intp(0)), row_name(1233), list(row_numbers(3))) == (1, "row 1", "row 1,234", [1, 2, 3])
+    assert (row_number(0), row_name(np.intp(0)), row_name(1233), list(row_numbers(3))) == (
+        1,
+        "row 1",
+        "row 1,234",
+        [1, 2, 3],
+    )
 
 
 def test_the_lesson_and_the_explorer_count_rows_alike():
     files = resources.files("mixtura")
     lesson = files.joinpath("learn/static/elements.js").read_text(encoding="utf-8")
     assert "`row ${(i + 1)" in lesson
-    assert "Row ${whole(row + 1)}" in files.joinpath("explorer/static/page.js").read_text(encoding="utf-8")
-    assert 'f"row {i + 1:3}' in files.joinpath("learn/lesson/1-hard-and-soft.md").read_text(encoding="utf-8")
+    assert "Row ${whole(row + 1)}" in files.joinpath("explorer/static/page.js").read_text(
+        encoding="utf-8"
+    )
+    assert 'f"row {i + 1:3}' in files.joinpath("learn/lesson/1-hard-and-soft.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_command_line_names_components_by_the_labels_of_predict(tmp_path, monkeypatch, capsys):
@@ -55,7 +68,11 @@ def test_the_command_line_names_components_by_the_labels_of_predict(tmp_path, mo
 
 @pytest.mark.parametrize("clusters", [[[0, 2], [1]], [[1, 3], [2]]])
 def test_clusters_of_early_model_files_which_count_from_one_are_read_as_labels(tmp_path, clusters):
-    mixture = GaussianMixture.from_parameters(np.full(3, 1 / 3), [[0.0], [1.0], [2.0]], np.ones(3), covariance_type="spherical")
+    mixture = GaussianMixture.from_parameters(
+        np.full(3, 1 / 3), [[0.0], [1.0], [2.0]], np.ones(3), covariance_type="spherical"
+    )
     path = tmp_path / "model.safetensors"
-    save_model(path, mixture.mixture_, family="VII", feature_names=["x"], metadata={"clusters": clusters})
+    save_model(
+        path, mixture.mixture_, family="VII", feature_names=["x"], metadata={"clusters": clusters}
+    )
     assert load_model(path).clusters == [[0, 2], [1]]

@@ -1,4 +1,6 @@
-"""The benchmarks run, print what they promise and leave no trace; their clock and their fairness are right where truth is known."""
+"""The benchmarks run, print what they promise and leave no trace; their clock and their fairness
+are right where truth is known.
+"""
 
 import mmap
 import os
@@ -14,7 +16,17 @@ import pytest
 
 from float32 import worst_direction
 from frame import clock, machine
-from frame.contenders import SHORT, assert_equal_likelihood, lloyd, mixtura, one_dal, problem, scikit_learn, start_at, unstopped
+from frame.contenders import (
+    SHORT,
+    assert_equal_likelihood,
+    lloyd,
+    mixtura,
+    one_dal,
+    problem,
+    scikit_learn,
+    start_at,
+    unstopped,
+)
 from frame.page import Floor, Page, Table, parser, shown
 from memory import ITERATIONS, plain_em, rows_of
 from mixtura.base.extension import extension
@@ -27,13 +39,17 @@ needs_kernels = pytest.mark.skipif(extension is None, reason="benchmarks time th
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
 
-# ---- every question --------------------------------------------------------------------------------------------------
+# ---- every question ------------------------------------------------------------------------------
 
 
 def files_of(*folders: str) -> dict[Path, int]:
     """Files with their times of change, compiled modules left out."""
     found = (file for folder in folders for file in (REPOSITORY / folder).rglob("*"))
-    return {file: file.stat().st_mtime_ns for file in found if file.is_file() and "__pycache__" not in file.parts}
+    return {
+        file: file.stat().st_mtime_ns
+        for file in found
+        if file.is_file() and "__pycache__" not in file.parts
+    }
 
 
 @needs_kernels
@@ -47,7 +63,9 @@ def test_every_question_prints_a_table_and_writes_only_where_it_is_told(question
     before = files_of("benchmarks", "docs")
     quiet = {"TMPDIR": str(scratch), "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, question, "--quick", "--output", output]
-    done = subprocess.run(command, cwd=here, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, cwd=here, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
 
     rows = [line.count(" | ") for line in done.stdout.splitlines() if " | " in line]
@@ -55,15 +73,20 @@ def test_every_question_prints_a_table_and_writes_only_where_it_is_told(question
     page = (output / f"{question.stem}.md").read_text()
     assert page.count("\n| ") == len(rows) + page.count("\n| ---")
     pixels = image.imread(output / f"{question.stem}.png")[..., :3]
-    assert (pixels.max(axis=2) - pixels.min(axis=2) > 0.3).sum() > 100  # coloured marks, not an empty frame
+    assert (
+        pixels.max(axis=2) - pixels.min(axis=2) > 0.3
+    ).sum() > 100  # coloured marks, not an empty frame
 
-    assert sorted(file.name for file in output.iterdir()) == [f"{question.stem}.md", f"{question.stem}.png"]
+    assert sorted(file.name for file in output.iterdir()) == [
+        f"{question.stem}.md",
+        f"{question.stem}.png",
+    ]
     assert not list(here.iterdir())
     assert not list(scratch.iterdir())
     assert files_of("benchmarks", "docs") == before
 
 
-# ---- the clock -------------------------------------------------------------------------------------------------------
+# ---- the clock -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -85,7 +108,9 @@ def run_of(watch, start_up, each, most=10**9, calls=None):
 
 
 def test_start_up_does_not_count(watch):
-    found = clock.seconds_per_iteration({"a": run_of(watch, 5.0, 0.25), "b": run_of(watch, 0.0, 0.5)}, budget=1e9)
+    found = clock.seconds_per_iteration(
+        {"a": run_of(watch, 5.0, 0.25), "b": run_of(watch, 0.0, 0.5)}, budget=1e9
+    )
     assert found == {"a": 0.25, "b": 0.5}
 
 
@@ -103,11 +128,14 @@ def test_noise_larger_than_the_time_is_not_a_measurement(watch):
 
 def test_a_slow_peer_is_measured_once(watch):
     slow, fast = [], []
-    clock.seconds_per_iteration({"slow": run_of(watch, 0, 9.0, calls=slow), "fast": run_of(watch, 0, 0.1, calls=fast)}, budget=10)
+    clock.seconds_per_iteration(
+        {"slow": run_of(watch, 0, 9.0, calls=slow), "fast": run_of(watch, 0, 0.1, calls=fast)},
+        budget=10,
+    )
     assert (len(slow), len(fast)) == (2, 2 * clock.REPEATS)
 
 
-# ---- fairness --------------------------------------------------------------------------------------------------------
+# ---- fairness ------------------------------------------------------------------------------------
 
 
 @needs_kernels
@@ -121,7 +149,9 @@ def test_scikit_learn_starts_where_we_start(family):
 def test_another_start_is_not_equal_likelihood():
     X, start = problem(500, 3, 2)
     with pytest.raises(AssertionError, match="log-likelihoods differ"):
-        assert_equal_likelihood(X, mixtura(X, start, 1), scikit_learn(X, start_at(start.means + 0.1)))
+        assert_equal_likelihood(
+            X, mixtura(X, start, 1), scikit_learn(X, start_at(start.means + 0.1))
+        )
 
 
 @needs_kernels
@@ -130,7 +160,9 @@ def test_em_without_a_rule_takes_the_same_steps():
     ruled, free = mixtura(X, start, 1)(SHORT).mixture(), unstopped(X, start, 1)(SHORT).mixture()
     # M-steps in Python and in C++ differ by rounding
     np.testing.assert_allclose(free.means, ruled.means, rtol=1e-13)
-    np.testing.assert_allclose(free.covariance.values, ruled.covariance.values, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(
+        free.covariance.values, ruled.covariance.values, rtol=1e-13, atol=1e-14
+    )
 
 
 @needs_kernels
@@ -154,7 +186,9 @@ def test_clustered_groups_are_far_apart():
 def test_the_worst_direction_finds_an_error_in_the_smallest_variance():
     turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))
     truth, found = (turn @ np.diag([1.0, 0.1, smallest]) @ turn.T for smallest in (1e-4, 1.5e-4))
-    assert worst_direction(found, truth) == pytest.approx(0.5, rel=1e-9)  # 2e-16 times the condition 1e4, with room
+    assert worst_direction(found, truth) == pytest.approx(
+        0.5, rel=1e-9
+    )  # 2e-16 times the condition 1e4, with room
 
 
 @needs_kernels
@@ -164,7 +198,7 @@ def test_rows_for_the_memory_map_are_the_same_every_time_and_leave_em_at_work():
     assert plain_em(X, 3, 1).n_iter == ITERATIONS
 
 
-# ---- the machine -----------------------------------------------------------------------------------------------------
+# ---- the machine ---------------------------------------------------------------------------------
 
 
 def test_flops_of_the_limit():
@@ -190,16 +224,23 @@ def test_memory_of_this_process_grows_with_what_it_holds():
         mmap.mmap(-1, 32_000_000, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     )  # pages of its own, not what the heap has kept from other tests
     held[:] = 1.0
-    assert 25 < machine.status("RssAnon") - before < 40  # 30.5 megabytes, and what the interpreter takes or gives back
+    assert (
+        25 < machine.status("RssAnon") - before < 40
+    )  # 30.5 megabytes, and what the interpreter takes or gives back
     assert held.sum() == 4_000_000
 
 
-# ---- the page --------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def test_floors_are_judged_both_ways():
     least, most = Floor("ratio", 2.0), Floor("megabytes", 64.0, at_most=True)
-    assert [least.reached(2.0), least.reached(1.9), most.reached(64.0), most.reached(65.0)] == [True, False, True, False]
+    assert [least.reached(2.0), least.reached(1.9), most.reached(64.0), most.reached(65.0)] == [
+        True,
+        False,
+        True,
+        False,
+    ]
     assert least.verdict(1.9) == "ratio at least 2: NO"
     assert most.verdict(float("nan")) == "megabytes at most 64: not measured"
     assert not least.reached(float("nan"))
@@ -215,7 +256,11 @@ def test_a_table_says_what_was_not_measured(capsys):
 
 
 def page_at(folder, *options):
-    return Page("question.py", "What?\n\n    python question.py\n\nSo.\n", parser("What?").parse_args([*options]))
+    return Page(
+        "question.py",
+        "What?\n\n    python question.py\n\nSo.\n",
+        parser("What?").parse_args([*options]),
+    )
 
 
 def test_a_page_without_an_output_folder_writes_nothing(tmp_path, monkeypatch):
@@ -227,7 +272,9 @@ def test_a_page_without_an_output_folder_writes_nothing(tmp_path, monkeypatch):
 
 def test_a_page_names_the_floors_that_were_missed(tmp_path):
     with page_at(tmp_path, "--output", str(tmp_path / "out")) as page:
-        page.table("t", {"a": "d", "floors": ""}).add(1, page.judge("here", (Floor("x", 1.0), 0.5), (Floor("y", 1.0), 1.5)))
+        page.table("t", {"a": "d", "floors": ""}).add(
+            1, page.judge("here", (Floor("x", 1.0), 0.5), (Floor("y", 1.0), 1.5))
+        )
     text = (tmp_path / "out" / "question.md").read_text()
     assert "# What?\n\n```\npython question.py\n```\n\nSo." in text
     assert "Floors reached: 1 of 2.\n\n- here, x at least 1: NO\n" in text

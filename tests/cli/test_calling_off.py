@@ -56,7 +56,13 @@ WAYS = pytest.mark.parametrize(
     "way",
     [
         Way(press, [], 130, "Ctrl-C", "Interrupted by Ctrl-C: what was done until then is kept."),
-        Way(terminate, [], 143, "SIGTERM", "Interrupted by SIGTERM: what was done until then is kept."),
+        Way(
+            terminate,
+            [],
+            143,
+            "SIGTERM",
+            "Interrupted by SIGTERM: what was done until then is kept.",
+        ),
         Way(
             time_is_over,
             ["--time-limit", "1000"],
@@ -97,7 +103,9 @@ def after_the_first_candidate(monkeypatch) -> Callable[[Callable[[], None]], Non
 
 
 @WAYS
-def test_a_fit_keeps_the_best_so_far_and_says_what_ended_it(here, capsys, after_the_first_candidate, way):
+def test_a_fit_keeps_the_best_so_far_and_says_what_ended_it(
+    here, capsys, after_the_first_candidate, way
+):
     after_the_first_candidate(way.end)
     assert main(["fit", FAITHFUL, *GRID, *way.options]) == way.code
     assert way.words in capsys.readouterr().out
@@ -106,7 +114,9 @@ def test_a_fit_keeps_the_best_so_far_and_says_what_ended_it(here, capsys, after_
 
 
 @WAYS
-def test_json_says_what_ended_a_fit_and_is_alone_on_stdout(here, capsys, after_the_first_candidate, way):
+def test_json_says_what_ended_a_fit_and_is_alone_on_stdout(
+    here, capsys, after_the_first_candidate, way
+):
     after_the_first_candidate(way.end)
     further = ["--bootstrap", "3", "--errors", "information", "--json"]
     assert main(["fit", FAITHFUL, *GRID, *way.options, *further]) == way.code
@@ -119,14 +129,20 @@ def test_json_says_what_ended_a_fit_and_is_alone_on_stdout(here, capsys, after_t
 def test_a_time_limit_that_is_not_reached_changes_nothing(here, capsys):
     assert main(["fit", FAITHFUL, *GRID, "--time-limit", "1000", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert (document["interrupted"], document["interrupted_by"], document["time_limit"]) == (False, None, 1000)
+    assert (document["interrupted"], document["interrupted_by"], document["time_limit"]) == (
+        False,
+        None,
+        1000,
+    )
 
 
 def test_a_time_limit_before_any_result_is_an_error_that_says_what_to_do(here, capsys, monkeypatch):
     monkeypatch.setattr("mixtura.selection.settings.selection_of", lambda *_: time_is_over())
     assert main(["fit", FAITHFUL, "--time-limit", "1000"]) == 1
     err = capsys.readouterr().err
-    assert "the time limit of 1000 s was over before there was a result; nothing was written." in err
+    assert (
+        "the time limit of 1000 s was over before there was a result; nothing was written." in err
+    )
     assert "nothing was written. Give more time, or ask for less" in err
     assert list(here.iterdir()) == []
 
@@ -134,7 +150,10 @@ def test_a_time_limit_before_any_result_is_an_error_that_says_what_to_do(here, c
 def test_sigterm_before_any_result_writes_nothing(here, capsys, monkeypatch):
     monkeypatch.setattr("mixtura.selection.settings.selection_of", lambda *_, **__: terminate())
     assert main(["fit", FAITHFUL]) == 143
-    assert "mixtura: ended by SIGTERM before there was a result; nothing was written." in capsys.readouterr().err
+    assert (
+        "mixtura: ended by SIGTERM before there was a result; nothing was written."
+        in capsys.readouterr().err
+    )
     assert list(here.iterdir()) == []
 
 
@@ -145,15 +164,22 @@ def test_a_time_limit_is_a_positive_number(here, capsys, limit):
 
 
 @pytest.mark.parametrize("first", [None, terminate])
-def test_a_signal_while_pictures_are_drawn_leaves_the_data(here, capsys, monkeypatch, after_the_first_candidate, first):
+def test_a_signal_while_pictures_are_drawn_leaves_the_data(
+    here, capsys, monkeypatch, after_the_first_candidate, first
+):
     if first is not None:
         after_the_first_candidate(first)
     monkeypatch.setattr("mixtura.plots.plot_mixture", lambda *_, **__: press())
     assert main(["fit", FAITHFUL, *GRID, "--json"]) == (143 if first else 130)
     document = json.loads(capsys.readouterr().out)
     assert document["interrupted"]
-    assert {Path(name).name for name in document["files"]} == {path.name for path in Path("old_faithful.mixtura").iterdir()}
-    assert {path.name for path in Path("old_faithful.mixtura").iterdir()} == {*DATA_FILES, "criteria.png"}
+    assert {Path(name).name for name in document["files"]} == {
+        path.name for path in Path("old_faithful.mixtura").iterdir()
+    }
+    assert {path.name for path in Path("old_faithful.mixtura").iterdir()} == {
+        *DATA_FILES,
+        "criteria.png",
+    }
 
 
 def test_a_bootstrap_that_is_called_off_leaves_the_fit_whole(here, capsys, monkeypatch):
@@ -183,14 +209,31 @@ def test_tests_end_in_the_same_way(here, capsys, monkeypatch, way):
     monkeypatch.setattr(
         likelihood_ratio,
         "run_tests",
-        lambda *given, **named: original(*given[:-1], lambda test: (given[-1](test), way.end()), **named),
+        lambda *given, **named: original(
+            *given[:-1], lambda test: (given[-1](test), way.end()), **named
+        ),
     )
-    asked = ["test", FAITHFUL, "--family", "EII", "--replicates", "19", "--starts", "1", "--most", "2"]
+    asked = [
+        "test",
+        FAITHFUL,
+        "--family",
+        "EII",
+        "--replicates",
+        "19",
+        "--starts",
+        "1",
+        "--most",
+        "2",
+    ]
     assert main([*asked, *way.options]) == way.code
     assert way.words in capsys.readouterr().out
     assert main([*asked, *way.options, "--json"]) == way.code
     document = json.loads(capsys.readouterr().out)
-    assert (document["interrupted"], document["interrupted_by"], len(document["tests"])) == (True, way.name, 1)
+    assert (document["interrupted"], document["interrupted_by"], len(document["tests"])) == (
+        True,
+        way.name,
+        1,
+    )
 
 
 @WAYS
@@ -199,8 +242,16 @@ def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, way):
     assert main(["compare", FAITHFUL, "--components", "2", "--json", *way.options]) == way.code
     document = json.loads(capsys.readouterr().out)
     assert (document["interrupted"], document["interrupted_by"]) == (True, way.name)
-    reasons = {row["name"]: row["reason"] for row in table(Path("old_faithful.comparison/methods.csv").read_text())}
-    assert reasons == {"K-Means": "", "Gaussian mixture": "", "DBSCAN": "interrupted", "HDBSCAN": "not begun"}
+    reasons = {
+        row["name"]: row["reason"]
+        for row in table(Path("old_faithful.comparison/methods.csv").read_text())
+    }
+    assert reasons == {
+        "K-Means": "",
+        "Gaussian mixture": "",
+        "DBSCAN": "interrupted",
+        "HDBSCAN": "not begun",
+    }
     assert Path("old_faithful.comparison/comparison.png").exists()
 
 
@@ -226,7 +277,9 @@ def test_a_real_signal_ends_a_long_fit_with_the_best_so_far(here, number, code):
     X = np.random.default_rng(0).normal(size=(15_000, 4))
     np.savetxt("big.csv", X, delimiter=",", header="a,b,c,d", comments="")
     command = [sys.executable, "-c", TELLING, "fit", "big.csv", "--max-components", "100"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         while "fitted" not in process.stderr.readline():
             assert process.poll() is None

@@ -30,8 +30,15 @@ def table(text: str) -> list[dict[str, str]]:
 
 
 def mixtura(*arguments: str, **options) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "import sys; from mixtura.cli import main; sys.exit(main())", *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from mixtura.cli import main; sys.exit(main())",
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def fitted(here, capsys):
     return here / "old_faithful.mixtura"
 
 
-# ---- fit -----------------------------------------------------------------------------------------------------------
+# ---- fit -----------------------------------------------------------------------------------------
 
 
 def test_old_faithful_is_three_equal_ellipsoids_as_in_mclust(old_faithful):
@@ -85,9 +92,14 @@ def test_all_files_are_written_and_agree(old_faithful):
     assert np.array_equal(written[:, 0], np.arange(1, 273))
     assert np.array_equal(written[:, 1], probabilities.argmax(axis=1))
     assert np.array_equal(written[:, 5], 1 - probabilities.max(axis=1))
-    assert model.mixture.log_density(X).sum() == pytest.approx(document["best"]["log_likelihood"], rel=1e-12)
+    assert model.mixture.log_density(X).sum() == pytest.approx(
+        document["best"]["log_likelihood"], rel=1e-12
+    )
     assert model.metadata["best"] == document["best"]
-    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in ("criteria.png", "clusters.png"))
+    assert all(
+        (folder / name).read_bytes().startswith(b"\x89PNG")
+        for name in ("criteria.png", "clusters.png")
+    )
 
 
 def test_candidates_are_written_best_first_with_reasons(old_faithful):
@@ -95,7 +107,9 @@ def test_candidates_are_written_best_first_with_reasons(old_faithful):
     rows = table((folder / "candidates.csv").read_text())
     assert len(rows) == len(document["candidates"]) >= 60
     eligible = [float(row["bic"]) for row in rows if row["eligible"] == "True"]
-    assert eligible == pytest.approx(sorted(eligible), rel=1e-12)  # those that differ by rounding keep the order of the grid
+    assert eligible == pytest.approx(
+        sorted(eligible), rel=1e-12
+    )  # those that differ by rounding keep the order of the grid
     assert all(row["reason"] for row in rows if row["eligible"] == "False")
 
 
@@ -121,14 +135,21 @@ def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithf
     folder, document = old_faithful
     certificate = document["best"]["certificate"]
     assert certificate["holds"]
-    assert certificate["verdict"].startswith("The certificate of convergence holds: the gradient is ")
+    assert certificate["verdict"].startswith(
+        "The certificate of convergence holds: the gradient is "
+    )
     assert certificate["safety"] * certificate["remaining_gain"] < certificate["tolerance"] == 0.01
     assert [part["component"] for part in certificate["components"]] == [0, 1, 2]
     assert load_model(folder / "model.safetensors").certificate == certificate
 
 
 def test_a_person_reads_the_whole_story(here, capsys):
-    assert main(["fit", str(EXAMPLES / "banknote.csv"), "--components", "1:2", "--families", "EEE,vvv"]) == 0
+    assert (
+        main(
+            ["fit", str(EXAMPLES / "banknote.csv"), "--components", "1:2", "--families", "EEE,vvv"]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     for words in (
         "200 rows; 6 columns used: Length, Left, Right, Bottom, Top, Diagonal",
@@ -161,7 +182,10 @@ def test_one_column_is_tried_with_equal_and_varying_size_only(here, capsys):
 
 def test_a_point_mass_is_a_group_and_described(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
-    assert main(["fit", "data.csv", "--components", "1,2", "--families", "VII", "--criterion", "aic"]) == 0
+    assert (
+        main(["fit", "data.csv", "--components", "1,2", "--families", "VII", "--criterion", "aic"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "Best by AIC: VII with 2 components" in out
     assert "30 rows have exactly the value 5; its density is limited by the recorded step." in out
@@ -172,7 +196,11 @@ def test_a_spurious_component_is_told(here, capsys):
     Path("data.csv").write_text("x\n" + "".join(f"{x}\n" for x in rows))
     assert main(["fit", "data.csv", "--components", "2", "--families", "VII"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"Spurious: component 1: [\d.]+ effective parameters on 3.0 rows: chance can place such a component", out)
+    assert re.search(
+        r"Spurious: component 1: [\d.]+ effective parameters on 3.0 rows: chance can place such a "
+        r"component",
+        out,
+    )
 
 
 def test_failed_candidates_name_the_columns(here, capsys):
@@ -182,21 +210,44 @@ def test_failed_candidates_name_the_columns(here, capsys):
     assert main(["fit", "data.csv", "--components", "1", "--families", "VVV,VVI"]) == 0
     out = capsys.readouterr().out
     assert (
-        "1 of 2 candidates could not be fitted: VVV with 1. For example, VVV with 1 component: column 'weight', column 'he" in out
+        "1 of 2 candidates could not be fitted: VVV with 1. For example, VVV with 1 component: "
+        "column 'weight', column 'he" in out
     )
 
 
 def test_the_seed_decides_and_the_threads_do_not(here, capsys):
     documents = []
     for threads in ("1", "2"):
-        assert main(["fit", FAITHFUL, *QUICK, "--seed", "7", "--threads", threads, "--json", "--force"]) == 0
+        assert (
+            main(
+                ["fit", FAITHFUL, *QUICK, "--seed", "7", "--threads", threads, "--json", "--force"]
+            )
+            == 0
+        )
         documents.append(capsys.readouterr().out)
     assert documents[0] == documents[1]
 
 
 def test_columns_with_a_comma_in_their_name_can_be_chosen(here, capsys):
-    Path("data.csv").write_text('"a, b",c,d\n' + "".join(f"{i**0.5},{i % 5},{i * i % 37}\n" for i in range(40)))
-    assert main(["fit", "data.csv", "--columns", '"a, b",d', "--components", "1", "--families", "VVI", "--json"]) == 0
+    Path("data.csv").write_text(
+        '"a, b",c,d\n' + "".join(f"{i**0.5},{i % 5},{i * i % 37}\n" for i in range(40))
+    )
+    assert (
+        main(
+            [
+                "fit",
+                "data.csv",
+                "--columns",
+                '"a, b",d',
+                "--components",
+                "1",
+                "--families",
+                "VVI",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert json.loads(capsys.readouterr().out)["columns"] == ["a, b", "d"]
 
 
@@ -221,7 +272,7 @@ def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
     assert json.loads(out)["n_rows"] == 272
 
 
-# ---- beyond the selection ------------------------------------------------------------------------------------------
+# ---- beyond the selection ------------------------------------------------------------------------
 
 
 def test_all_criteria_of_all_candidates_are_in_one_table(old_faithful):
@@ -236,9 +287,27 @@ def test_all_criteria_of_all_candidates_are_in_one_table(old_faithful):
     assert document["sentences"][0].startswith("Best by BIC: EEE with 3 components")
 
 
-@pytest.mark.parametrize(("criterion", "options"), [("aicc", ()), ("icl-entropy", ()), ("CV", ("--folds", "2"))])
+@pytest.mark.parametrize(
+    ("criterion", "options"), [("aicc", ()), ("icl-entropy", ()), ("CV", ("--folds", "2"))]
+)
 def test_any_criterion_may_decide(here, capsys, criterion, options):
-    assert main(["fit", FAITHFUL, "--components", "1,2", "--families", "EEE", "--criterion", criterion, *options, "--json"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                FAITHFUL,
+                "--components",
+                "1,2",
+                "--families",
+                "EEE",
+                "--criterion",
+                criterion,
+                *options,
+                "--json",
+            ]
+        )
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
     name = criterion.lower().replace("-", "_")
     assert document["criterion"] == name
@@ -254,14 +323,30 @@ def test_what_holds_the_fit_back_comes_into_the_fit_and_its_document(here, capsy
     options = ("--prior", "conjugate", "--equal-weights", "--eigenvalue-ratio", "1000")
     assert main(["fit", FAITHFUL, *QUICK, *options, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    settings = {"folds": None, "prior": "conjugate", "equal_weights": True, "eigenvalue_ratio": 1000.0, "n_init": None}
+    settings = {
+        "folds": None,
+        "prior": "conjugate",
+        "equal_weights": True,
+        "eigenvalue_ratio": 1000.0,
+        "n_init": None,
+    }
     assert document["settings"] == settings
     assert [component["weight"] for component in document["components"]] == [0.5, 0.5]
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["settings"] == settings
 
 
 def test_the_bootstrap_says_how_sure_the_choice_is(here, capsys):
-    arguments = ["fit", FAITHFUL, "--components", "1,2", "--families", "EEE", "--bootstrap", "3", "--force"]
+    arguments = [
+        "fit",
+        FAITHFUL,
+        "--components",
+        "1,2",
+        "--families",
+        "EEE",
+        "--bootstrap",
+        "3",
+        "--force",
+    ]
     assert main([*arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["bootstrap"]
     assert found["n_resamples"] == 3
@@ -284,19 +369,30 @@ def test_standard_errors_are_a_table_a_file_and_json(here, capsys):
     assert first["low"] < first["estimate"] == document["components"][0]["weight"] < first["high"]
     assert document["errors"]["parameters"][-1]["component"] == "all"
     rows = table(Path("old_faithful.mixtura/errors.csv").read_text())
-    assert [float(row["se"]) for row in rows] == [row["se"] for row in document["errors"]["parameters"]]
+    assert [float(row["se"]) for row in rows] == [
+        row["se"] for row in document["errors"]["parameters"]
+    ]
 
 
 def test_refits_for_the_errors_are_counted(here, capsys):
-    assert main(["fit", FAITHFUL, *QUICK, "--errors", "weighted", "--replicates", "5", "--json"]) == 0
+    assert (
+        main(["fit", FAITHFUL, *QUICK, "--errors", "weighted", "--replicates", "5", "--json"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["errors"]["parameters"][0]["se"] > 0
 
 
 def test_errors_that_are_refused_leave_the_fit(here, capsys):
     Path("data.csv").write_text("x\n" + "0\n1\n5\n" * 30)
-    assert main(["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]) == 0
+    assert (
+        main(
+            ["fit", "data.csv", "--components", "2", "--families", "VII", "--errors", "information"]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
-    refused = "the rows do not determine 1 component(s) (component 1: its covariance is at the floor)"
+    refused = (
+        "the rows do not determine 1 component(s) (component 1: its covariance is at the floor)"
+    )
     assert f"No standard errors (information): {refused}" in out
     assert Path("data.mixtura/model.safetensors").exists()
     assert not Path("data.mixtura/errors.csv").exists()
@@ -304,18 +400,29 @@ def test_errors_that_are_refused_leave_the_fit(here, capsys):
 
 @pytest.mark.parametrize(("merge", "clusters"), [("elbow", 2), ("1", 1), ("9", 3)])
 def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, merge, clusters):
-    assert main(["fit", FAITHFUL, "--components", "3", "--families", "EEE", "--merge", merge, "--json"]) == 0
+    assert (
+        main(
+            ["fit", FAITHFUL, "--components", "3", "--families", "EEE", "--merge", merge, "--json"]
+        )
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
     merging = document["merging"]
     assert merging["n_clusters"] == len(merging["clusters"]) == clusters
     assert sorted(k for cluster in merging["clusters"] for k in cluster) == [0, 1, 2]
-    assert ("3 components make" in merging["sentence"]) == ("9 were asked for" not in merging["sentence"]) or merge == "9"
+    assert ("3 components make" in merging["sentence"]) == (
+        "9 were asked for" not in merging["sentence"]
+    ) or merge == "9"
     folder = Path("old_faithful.mixtura")
     assert (folder / "merging.png").stat().st_size > 5000
     rows = table((folder / "memberships.csv").read_text())
     for row in rows[:5]:
-        whole = [sum(float(row[f"probability_{k}"]) for k in cluster) for cluster in merging["clusters"]]
-        assert [float(row[f"cluster_probability_{g}"]) for g in range(clusters)] == pytest.approx(whole)
+        whole = [
+            sum(float(row[f"probability_{k}"]) for k in cluster) for cluster in merging["clusters"]
+        ]
+        assert [float(row[f"cluster_probability_{g}"]) for g in range(clusters)] == pytest.approx(
+            whole
+        )
         assert int(row["cluster"]) == np.argmax(whole)
     assert load_model(folder / "model.safetensors").clusters == merging["clusters"]
     assert main(["predict", str(folder / "model.safetensors"), FAITHFUL]) == 0
@@ -323,33 +430,57 @@ def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, me
 
 
 def test_a_column_of_few_values_is_remarked_upon(here, capsys):
-    Path("data.csv").write_text("x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40)))
+    Path("data.csv").write_text(
+        "x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40))
+    )
     assert main(["fit", "data.csv", "--components", "1", "--families", "VVI"]) == 0
     out = capsys.readouterr().out
     assert "left out: label, because it is a label by its name and its whole numbers" in out
     assert "mind: noise with 5 values or fewer" in out
-    assert main(["fit", "data.csv", "--components", "1", "--families", "VVI", "--columns", "x,label", "--force"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                "data.csv",
+                "--components",
+                "1",
+                "--families",
+                "VVI",
+                "--columns",
+                "x,label",
+                "--force",
+            ]
+        )
+        == 0
+    )
     assert "2 columns used: x, label" in capsys.readouterr().out
 
 
 def test_a_constant_column_that_is_asked_for_is_refused(here, capsys):
     Path("data.csv").write_text("x,y\n" + "".join(f"{i},7\n" for i in range(40)))
     assert main(["fit", "data.csv", "--columns", "x,y"]) == 1
-    assert_one_clean_paragraph(capsys, "'y' has the same value in every row. Leave it out of --columns.")
+    assert_one_clean_paragraph(
+        capsys, "'y' has the same value in every row. Leave it out of --columns."
+    )
 
 
 def test_files_of_an_earlier_fit_do_not_stay_beside_a_later_one(here, capsys):
-    assert main(["fit", FAITHFUL, *QUICK, "--errors", "information", "--merge", "1", "--quiet"]) == 0
+    assert (
+        main(["fit", FAITHFUL, *QUICK, "--errors", "information", "--merge", "1", "--quiet"]) == 0
+    )
     folder = Path("old_faithful.mixtura")
     for name in RESULT_FILES:
         (folder / name).unlink()
     assert main(["fit", FAITHFUL, *QUICK]) == 2
-    assert "errors.csv, old_faithful.mixtura/merging.png would be overwritten" in capsys.readouterr().err
+    assert (
+        "errors.csv, old_faithful.mixtura/merging.png would be overwritten"
+        in capsys.readouterr().err
+    )
     assert main(["fit", FAITHFUL, *QUICK, "--force", "--quiet"]) == 0
     assert sorted(path.name for path in folder.iterdir()) == sorted(RESULT_FILES)
 
 
-# ---- test ----------------------------------------------------------------------------------------------------------
+# ---- test ----------------------------------------------------------------------------------------
 
 TEST = ("test", FAITHFUL, "--family", "EII", "--replicates", "19", "--starts", "1")
 
@@ -358,11 +489,16 @@ def test_likelihood_ratio_tests_are_a_table_a_sentence_and_json(here, capsys):
     assert main([*TEST, "--most", "1"]) == 0
     out = capsys.readouterr().out
     assert "Is one more component worth it? EII, likelihood ratio tests" in out
-    assert "At least 2 components: each smaller number tested is rejected at level 0.05. Test more of them." in out
+    assert (
+        "At least 2 components: each smaller number tested is rejected at level 0.05. Test more of "
+        "them." in out
+    )
     assert main([*TEST, "--most", "1", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["n_components"] == 2
-    assert [(row["n_components"], row["p_value"], row["replicates"]) for row in document["tests"]] == [(1, 0.05, 19)]
+    assert [
+        (row["n_components"], row["p_value"], row["replicates"]) for row in document["tests"]
+    ] == [(1, 0.05, 19)]
     assert document["interrupted"] is False
     assert list(here.iterdir()) == []
 
@@ -385,7 +521,7 @@ def test_ctrl_c_keeps_the_tests_that_are_done(here, capsys, monkeypatch):
     assert len(document["tests"]) == 1
 
 
-# ---- files that exist ----------------------------------------------------------------------------------------------
+# ---- files that exist ----------------------------------------------------------------------------
 
 
 def test_a_second_run_refuses_to_overwrite_and_changes_nothing(fitted, capsys):
@@ -395,7 +531,9 @@ def test_a_second_run_refuses_to_overwrite_and_changes_nothing(fitted, capsys):
     assert out == ""
     assert "memberships.csv" in err
     assert "--force" in err
-    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fitted.iterdir()}
+    assert before == {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in fitted.iterdir()
+    }
     assert main(["fit", FAITHFUL, *QUICK, "--force"]) == 0
 
 
@@ -429,16 +567,22 @@ def test_a_failed_picture_leaves_the_new_data_and_no_old_picture(fitted, monkeyp
     assert load_model(fitted / "model.safetensors").mixture.n_components == 3
 
 
-# ---- what a command waits for --------------------------------------------------------------------------------------
+# ---- what a command waits for --------------------------------------------------------------------
 
 
 def test_a_fit_of_few_rows_does_without_scikit_learn(here):
     """It takes a second to import; a command that needs it takes it then."""
     code = (
         "import sys; from mixtura.cli import main; code = main(['fit', sys.argv[1]]); "
-        "late = {'sklearn', 'pandas', 'scipy.stats'} & set(sys.modules); assert not late, late; sys.exit(code)"
+        "late = {'sklearn', 'pandas', 'scipy.stats'} & set(sys.modules); assert not late, late; "
+        "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, FAITHFUL, "--quiet"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, FAITHFUL, "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -458,7 +602,7 @@ def test_progress_counts_looks_and_then_searches(here, capsys, monkeypatch):
     assert searches[-1][0] == searches[-1][1]
 
 
-# ---- Ctrl-C --------------------------------------------------------------------------------------------------------
+# ---- Ctrl-C --------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
@@ -480,7 +624,9 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
     assert main(["fit", FAITHFUL, "--components", "2:4", "--families", "EII,EEE"]) == 130
     out = capsys.readouterr().out
     assert "The best of 6 candidates" in out
-    assert re.search(r"[123] of 6 candidates were not looked at", out)  # cells that run beside the third are kept, too
+    assert re.search(
+        r"[123] of 6 candidates were not looked at", out
+    )  # cells that run beside the third are kept, too
     assert "Interrupted by Ctrl-C: what was done until then is kept." in out
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True
 
@@ -495,7 +641,7 @@ def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
     assert list(here.iterdir()) == []
 
 
-# ---- pipes ---------------------------------------------------------------------------------------------------------
+# ---- pipes ---------------------------------------------------------------------------------------
 
 
 def test_data_come_from_a_pipe_and_words_go_into_one(here):
@@ -518,7 +664,7 @@ def test_a_reader_that_stops_reading_is_no_error(here):
     assert Path("old_faithful.mixtura/clusters.png").exists()
 
 
-# ---- predict -------------------------------------------------------------------------------------------------------
+# ---- predict -------------------------------------------------------------------------------------
 
 
 def test_predict_gives_the_memberships_of_the_fit(fitted, capsys):
@@ -528,8 +674,13 @@ def test_predict_gives_the_memberships_of_the_fit(fitted, capsys):
 
 def test_predict_matches_columns_by_name(fitted, capsys):
     rows = table(Path(FAITHFUL).read_text())
-    Path("turned.csv").write_text("waiting;extra;eruptions\n" + "".join(f"{r['waiting']};x;{r['eruptions']}\n" for r in rows))
-    assert main(["predict", str(fitted / "model.safetensors"), "turned.csv", "--output", "out.csv"]) == 0
+    Path("turned.csv").write_text(
+        "waiting;extra;eruptions\n" + "".join(f"{r['waiting']};x;{r['eruptions']}\n" for r in rows)
+    )
+    assert (
+        main(["predict", str(fitted / "model.safetensors"), "turned.csv", "--output", "out.csv"])
+        == 0
+    )
     assert capsys.readouterr().out == ""
     assert Path("out.csv").read_text() == (fitted / "memberships.csv").read_text()
 
@@ -566,13 +717,16 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
     assert "its SHA-256 does not match" in capsys.readouterr().err
 
 
-# ---- what is refused -----------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["predict", FAITHFUL], "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA. Run"),
+        (
+            ["predict", FAITHFUL],
+            "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA. Run",
+        ),
         (["fit"], "requires an argument. Run 'mixtura fit --help' to see what can be asked."),
         (["fti"], "Run 'mixtura --help' to see"),
         (["fti", FAITHFUL], 'Did you mean "fit"?'),
@@ -585,17 +739,35 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
         (["fit", FAITHFUL, "--threads", "0"], "Must be >= 1"),
         (["fit", FAITHFUL, "--starts", "x"], "--starts"),
         (["fit", FAITHFUL, "--seed", "-1"], "Must be >= 0"),
-        (["fit", FAITHFUL, "--criterion", "bix"], "--criterion 'bix' is not known. Did you mean 'bic'? Known: bic, aic,"),
+        (
+            ["fit", FAITHFUL, "--criterion", "bix"],
+            "--criterion 'bix' is not known. Did you mean 'bic'? Known: bic, aic,",
+        ),
         (["fit", FAITHFUL, "--prior", "flat"], "--prior"),
         (["fit", FAITHFUL, "--eigenvalue-ratio", "0.5"], "Must be >= 1"),
         (["fit", FAITHFUL, "--folds", "1"], "Must be >= 2"),
-        (["fit", FAITHFUL, "--merge", "knee"], "--merge must be elbow or a number of clusters such as 2, but 'knee' came"),
+        (
+            ["fit", FAITHFUL, "--merge", "knee"],
+            "--merge must be elbow or a number of clusters such as 2, but 'knee' came",
+        ),
         (["fit", FAITHFUL, "--errors", "guess"], "--errors"),
-        (["fit", FAITHFUL, "--errors", "information", "--replicates", "9"], "--replicates are refits"),
-        (["test", FAITHFUL, "--family", "all"], "--family must be one family such as VVV, but 'all' came"),
-        (["test", FAITHFUL, "--first", "3", "--most", "2"], "--most must be at least --first = 3, but 2 came"),
+        (
+            ["fit", FAITHFUL, "--errors", "information", "--replicates", "9"],
+            "--replicates are refits",
+        ),
+        (
+            ["test", FAITHFUL, "--family", "all"],
+            "--family must be one family such as VVV, but 'all' came",
+        ),
+        (
+            ["test", FAITHFUL, "--first", "3", "--most", "2"],
+            "--most must be at least --first = 3, but 2 came",
+        ),
         (["test", FAITHFUL, "--replicates", "9"], "Give --replicates 19 or more"),
-        (["fit", FAITHFUL, "--families", "EEE,VXV"], "--families 'VXV' is not a known family. Did you mean 'VVV'?"),
+        (
+            ["fit", FAITHFUL, "--families", "EEE,VXV"],
+            "--families 'VXV' is not a known family. Did you mean 'VVV'?",
+        ),
         (["fit", FAITHFUL, "--output", FAITHFUL], "File exists"),
     ],
 )

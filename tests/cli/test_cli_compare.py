@@ -29,7 +29,9 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def moons(here):
     X, moon = make_moons(300, noise=0.05, random_state=0)
-    Path("moons.csv").write_text("x,y,moon\n" + "".join(f"{a},{b},{'ab'[m]}\n" for (a, b), m in zip(X, moon, strict=True)))
+    Path("moons.csv").write_text(
+        "x,y,moon\n" + "".join(f"{a},{b},{'ab'[m]}\n" for (a, b), m in zip(X, moon, strict=True))
+    )
     return here
 
 
@@ -69,7 +71,9 @@ def test_files_and_json_agree(moons, capsys):
     assert document["files"] == [str(Path("moons.comparison") / name) for name in FILES]
     assert document["columns"] == ["x", "y"]
     assert document["suits"][0] == "HDBSCAN"
-    assert [row["name"] for row in document["methods"]] == [row["name"] for row in table(folder / "methods.csv")]
+    assert [row["name"] for row in document["methods"]] == [
+        row["name"] for row in table(folder / "methods.csv")
+    ]
     assert document["methods"][3]["truth_ari"] > 0.95
     assert len(document["agreement"]) == 6
     assert document["evidence"]["bent_clusters"] == 2
@@ -88,7 +92,10 @@ def test_labels_are_written_for_every_row_with_one_number_for_one_cluster(moons,
 
 
 def test_known_groups_may_be_numbers(here, capsys):
-    Path("data.csv").write_text("x,kind\n" + "".join(f"{v},{k}\n" for k in (1, 2) for v in np.linspace(9 * k, 9 * k + 1, 30)))
+    Path("data.csv").write_text(
+        "x,kind\n"
+        + "".join(f"{v},{k}\n" for k in (1, 2) for v in np.linspace(9 * k, 9 * k + 1, 30))
+    )
     assert main(["compare", "data.csv", "--truth", "kind", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["columns"] == ["x"]
@@ -100,7 +107,11 @@ def test_known_groups_may_be_numbers(here, capsys):
     [
         (["--truth", "mon"], 1, "no column is called 'mon' (did you mean 'moon'?)"),
         (["--truth", "moon", "--columns", "x,moon"], 1, "no column is called 'moon'"),
-        (["--family", "EEE,VVV"], 2, "--family must be one family such as VVV, or all, but 'EEE,VVV' came"),
+        (
+            ["--family", "EEE,VVV"],
+            2,
+            "--family must be one family such as VVV, or all, but 'EEE,VVV' came",
+        ),
         (["--family", "VXV"], 2, "Did you mean 'VVV'?"),
         (["--components", "0"], 2, "Must be >= 1"),
     ],
@@ -116,7 +127,10 @@ def test_what_makes_no_sense_is_refused_in_one_paragraph(moons, capsys, argument
 def test_a_row_without_a_known_group_is_refused(here, capsys):
     Path("data.csv").write_text("x,kind\n1,a\n2,\n3,b\n")
     assert main(["compare", "data.csv", "--truth", "kind"]) == 1
-    assert "column 'kind' has 1 empty cells, first in row 2. Drop or fill these rows first." in capsys.readouterr().err
+    assert (
+        "column 'kind' has 1 empty cells, first in row 2. Drop or fill these rows first."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_second_comparison_refuses_to_overwrite(moons, capsys):
@@ -124,11 +138,13 @@ def test_a_second_comparison_refuses_to_overwrite(moons, capsys):
     before = {path.name: path.read_bytes() for path in (moons / "moons.comparison").iterdir()}
     assert main(["compare", "moons.csv"]) == 2
     assert "would be overwritten" in capsys.readouterr().err
-    assert before == {path.name: path.read_bytes() for path in (moons / "moons.comparison").iterdir()}
+    assert before == {
+        path.name: path.read_bytes() for path in (moons / "moons.comparison").iterdir()
+    }
     assert main(["compare", "moons.csv", "--force", "--output", "moons.comparison", "--quiet"]) == 0
 
 
-# ---- Ctrl-C ----------------------------------------------------------------------------------------------------------
+# ---- Ctrl-C --------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -148,7 +164,9 @@ def telling(name, run, on_method):
 compare._tried = telling
 sys.exit(main(["compare", "big.csv", "--family", "all"]))
 """
-    with subprocess.Popen([sys.executable, "-c", told], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", told], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         while "begun Gaussian mixture" not in process.stderr.readline():
             assert process.poll() is None
@@ -159,6 +177,11 @@ sys.exit(main(["compare", "big.csv", "--family", "all"]))
     assert "Interrupted by Ctrl-C: what was done until then is kept." in out
     reasons = {row["name"]: row["reason"] for row in table(here / "big.comparison" / "methods.csv")}
     late = "not begun"
-    assert reasons == {"K-Means": "", "Gaussian mixture": "interrupted", "DBSCAN": late, "HDBSCAN": late}
+    assert reasons == {
+        "K-Means": "",
+        "Gaussian mixture": "interrupted",
+        "DBSCAN": late,
+        "HDBSCAN": late,
+    }
     assert list(table(here / "big.comparison" / "labels.csv")[0]) == ["row", "K-Means"]
     assert (here / "big.comparison" / "comparison.png").read_bytes().startswith(b"\x89PNG")

@@ -31,12 +31,32 @@ def test_a_report_is_written_beside_the_data_and_named_after_them(folder, capsys
 
 
 def test_the_command_in_a_report_makes_the_same_report(folder):
-    assert main(["report", "data.csv", *FEW, "--columns", "waiting,eruptions", "--seed", "3", "-o", "one.html"]) == 0
-    command = unescape(re.search(r'class="command"><code>(.*?)</code>', (folder / "one.html").read_text())[1])
+    assert (
+        main(
+            [
+                "report",
+                "data.csv",
+                *FEW,
+                "--columns",
+                "waiting,eruptions",
+                "--seed",
+                "3",
+                "-o",
+                "one.html",
+            ]
+        )
+        == 0
+    )
+    command = unescape(
+        re.search(r'class="command"><code>(.*?)</code>', (folder / "one.html").read_text())[1]
+    )
     name, *words = command.split()
     assert name == "mixtura"
     assert main([*words, "-o", "two.html", "-q"]) == 0
-    one, two = (re.sub(r'<p class="made">.*?</p>', "", (folder / file).read_text()) for file in ("one.html", "two.html"))
+    one, two = (
+        re.sub(r'<p class="made">.*?</p>', "", (folder / file).read_text())
+        for file in ("one.html", "two.html")
+    )
     assert one == two
 
 
@@ -83,19 +103,37 @@ def test_a_file_that_is_there_stays_unless_forced(command, folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["report", "data.csv", "-o", "r.pdf"], 2, "must end in .html for a report, but 'r.pdf' came. Write 'r.html'"),
+        (
+            ["report", "data.csv", "-o", "r.pdf"],
+            2,
+            "must end in .html for a report, but 'r.pdf' came. Write 'r.html'",
+        ),
         (["report", "data.csv", "-o", "no/r.html"], 1, "its folder 'no' does not exist"),
         (["report", "missing.csv"], 1, "missing.csv: No such file"),
         (["report", "data.csv", "--families", "XYZ"], 2, "'XYZ' is not a known family"),
         (["plot", "data.csv", "em", "-o", "x.png"], 2, "must end in .gif or .html for em"),
-        (["plot", "data.csv", "trace", "-o", "x.gif"], 2, "must end in .png or .svg or .pdf for trace"),
-        (["plot", "data.csv", "--shown", "height"], 2, "--shown names 'height', but the columns used are eruptions, waiting"),
+        (
+            ["plot", "data.csv", "trace", "-o", "x.gif"],
+            2,
+            "must end in .png or .svg or .pdf for trace",
+        ),
+        (
+            ["plot", "data.csv", "--shown", "height"],
+            2,
+            "--shown names 'height', but the columns used are eruptions, waiting",
+        ),
         (["plot", "data.csv", "trace", "--shown", "waiting"], 2, "trace shows no columns"),
         (["plot", "data.csv", "pie"], 2, "pie"),
-        (["plot", "data.csv", "density", "--shown", "waiting", "--components", "0"], 2, "--components must be"),
+        (
+            ["plot", "data.csv", "density", "--shown", "waiting", "--components", "0"],
+            2,
+            "--components must be",
+        ),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_written(arguments, code, words, folder, capsys):
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    arguments, code, words, folder, capsys
+):
     assert main(arguments) == code
     assert words in capsys.readouterr().err
     assert {path.name for path in folder.iterdir()} == {"data.csv"}
@@ -103,7 +141,13 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(arguments, code,
 
 def test_a_column_named_like_a_script_is_only_a_name(folder):
     X, _, _ = read_table(FAITHFUL).numeric()
-    np.savetxt(folder / "bad.csv", X, delimiter=",", header='"<script>alert(1)</script>",waiting', comments="")
+    np.savetxt(
+        folder / "bad.csv",
+        X,
+        delimiter=",",
+        header='"<script>alert(1)</script>",waiting',
+        comments="",
+    )
     assert main(["report", "bad.csv", *FEW]) == 0
     page = (folder / "bad.report.html").read_text(encoding="utf-8")
     assert "<script>" not in page  # the one script of the page is a module

@@ -1,4 +1,6 @@
-"""How far a command is: a bar on a terminal, a line at times in a pipe, and nothing with --quiet."""
+"""How far a command is: a bar on a terminal, a line at times in a pipe, and nothing with
+--quiet.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_each_part_has_an_estimate_of_its_own(clock):
     move(1, "searched", 9, "searches")
     clock.now = 118
     move(3, "searched", 11)
-    assert move.line == "3 of 11 searches, 2 min so far, about 11 s left"  # 4 s for three, so 8 / 3 of that
+    assert (
+        move.line == "3 of 11 searches, 2 min so far, about 11 s left"
+    )  # 4 s for three, so 8 / 3 of that
 
 
 def test_one_thing_is_told_in_words(clock):
@@ -80,14 +84,19 @@ def test_one_thing_is_told_in_words(clock):
     assert move.line == "standard errors, 7 s so far"
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (7500, "2 h 5 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (7500, "2 h 5 min")],
+)
 def test_durations_are_short(seconds, words):
     assert duration(seconds) == words
 
 
 def test_in_a_pipe_lines_come_at_times_and_tell_the_newest(clock, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream := io.StringIO())
-    with progress_bar(Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001) as move:
+    with progress_bar(
+        Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001
+    ) as move:
         until_told(stream, "mixtura: 0 of 140 candidates, 0 s so far\n")
         clock.now = 12
         move(34, "fitted VVV with 3 components")
@@ -99,7 +108,9 @@ def test_in_a_pipe_lines_come_at_times_and_tell_the_newest(clock, monkeypatch):
 def test_short_commands_and_quiet_ones_tell_nothing(seconds_a_line, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream := io.StringIO())
     quiet = seconds_a_line < 1
-    with progress_bar(Plain(stderr=True, quiet=quiet), "fitting", 9, "candidates", seconds_a_line=seconds_a_line) as move:
+    with progress_bar(
+        Plain(stderr=True, quiet=quiet), "fitting", 9, "candidates", seconds_a_line=seconds_a_line
+    ) as move:
         move(1)
     assert stream.getvalue() == ""
 
@@ -107,7 +118,9 @@ def test_short_commands_and_quiet_ones_tell_nothing(seconds_a_line, monkeypatch)
 def test_on_a_terminal_a_bar_tells_the_time_left(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", stream := Terminal())
-    with progress_bar(Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001) as move:
+    with progress_bar(
+        Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001
+    ) as move:
         clock.now = 12
         move(34.5, "fitted VVV with 3 components")
         until_told(stream, "about 37 s left")

@@ -34,7 +34,10 @@ def test_the_methods_agree_on_clusters_that_are_far_apart(apart):
 def test_only_the_mixture_is_soft_and_the_density_methods_find_k(apart):
     methods = by_name(apart)
     assert [name for name, method in methods.items() if method.soft] == ["Gaussian mixture"]
-    assert [name for name, method in methods.items() if method.needs_k] == ["K-Means", "Gaussian mixture"]
+    assert [name for name, method in methods.items() if method.needs_k] == [
+        "K-Means",
+        "Gaussian mixture",
+    ]
     assert [method.unsure_rows for method in apart.methods] == [None, 0, None, None]
     assert [method.noise_rows is None for method in apart.methods] == [True, True, False, False]
 
@@ -50,13 +53,21 @@ def test_rows_are_a_table_with_agreements(apart):
     assert [row["name"] for row in rows] == NAMES
     assert all(list(row) == list(rows[0]) for row in rows)
     assert [row[f"agreement_with_{row['name']}"] for row in rows] == [1.0] * 4
-    assert rows[2]["agreement_with_K-Means"] == rows[0]["agreement_with_DBSCAN"] == apart.agreement["K-Means", "DBSCAN"]
+    assert (
+        rows[2]["agreement_with_K-Means"]
+        == rows[0]["agreement_with_DBSCAN"]
+        == apart.agreement["K-Means", "DBSCAN"]
+    )
 
 
 def test_each_method_is_measured_against_known_groups(apart):
     assert [method.truth_ari for method in apart.methods[:2]] == [1.0, 1.0]
     assert [method.truth_nmi for method in apart.methods[:2]] == pytest.approx([1.0, 1.0])
-    nearest = [sentence for sentence in apart.sentences if sentence.startswith("Nearest to the known groups: K-Means")]
+    nearest = [
+        sentence
+        for sentence in apart.sentences
+        if sentence.startswith("Nearest to the known groups: K-Means")
+    ]
     assert nearest[0].endswith("with an adjusted Rand index of 1.00.")
 
 
@@ -69,12 +80,17 @@ def test_noise_counts_against_a_method_where_the_known_groups_have_none():
 
 def test_without_known_groups_nothing_is_said_of_them():
     comparison = compare(clouds(), n_components=2)
-    assert all(method.truth_ari is None and method.truth_nmi is None for method in comparison.methods)
+    assert all(
+        method.truth_ari is None and method.truth_nmi is None for method in comparison.methods
+    )
     assert not any("known groups" in sentence for sentence in comparison.sentences)
 
 
 def test_known_groups_of_another_length_are_refused():
-    with pytest.raises(ValueError, match=r"`truth` must hold one group for each of the 160 rows, but its shape is \(3,\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"`truth` must hold one group for each of the 160 rows, but its shape is \(3,\)",
+    ):
         compare(clouds(), truth=[1, 2, 3])
 
 
@@ -94,7 +110,10 @@ def test_each_k_is_chosen_by_a_stated_rule():
 
 
 def test_the_family_is_named_in_words():
-    shapes = [by_name(compare(clouds(), n_components=2, mixture_family=f))["Gaussian mixture"].shape for f in ("EII", "VVI", "EEE")]
+    shapes = [
+        by_name(compare(clouds(), n_components=2, mixture_family=f))["Gaussian mixture"].shape
+        for f in ("EII", "VVI", "EEE")
+    ]
     assert shapes == [
         "round clusters, all of the same size (EII)",
         "ellipses along the axes, each of its own size and form (VVI)",
@@ -126,7 +145,7 @@ def test_each_method_is_announced():
     assert begun == NAMES
 
 
-# ---- many rows ---------------------------------------------------------------------------------------------------------
+# ---- many rows -----------------------------------------------------------------------------------
 
 
 def test_many_rows_run_the_density_methods_on_a_sample_that_is_stated(monkeypatch):
@@ -142,7 +161,9 @@ def test_many_rows_run_the_density_methods_on_a_sample_that_is_stated(monkeypatc
     assert not set(labels[:500][labels[:500] >= 0]) & set(labels[500:][labels[500:] >= 0])
     assert (comparison.labels["HDBSCAN"] == -2).sum() == 700
     assert "The other 700 rows are not labelled" in methods["HDBSCAN"].interpretation
-    assert comparison.agreement["Gaussian mixture", "HDBSCAN"] > 0.9  # over the rows that both have labelled
+    assert (
+        comparison.agreement["Gaussian mixture", "HDBSCAN"] > 0.9
+    )  # over the rows that both have labelled
     assert "This was judged on 300 of 1,000 rows, drawn at random." in comparison.sentences
 
 
@@ -158,7 +179,7 @@ def test_few_rows_say_nothing_of_a_sample(apart):
     assert not any("drawn at random" in sentence for sentence in apart.sentences)
 
 
-# ---- edges -------------------------------------------------------------------------------------------------------------
+# ---- edges ---------------------------------------------------------------------------------------
 
 
 def test_a_method_that_fails_is_a_row_with_its_reason(monkeypatch):
@@ -184,7 +205,8 @@ def test_more_components_than_rows_fail_in_words_and_the_others_go_on():
 
 
 @pytest.mark.filterwarnings(
-    "ignore:.*X has 2 rows:mixtura.base.errors.DataWarning", "ignore:The .* has 1 spurious:mixtura.base.errors.DegenerateWarning"
+    "ignore:.*X has 2 rows:mixtura.base.errors.DataWarning",
+    "ignore:The .* has 1 spurious:mixtura.base.errors.DegenerateWarning",
 )
 @pytest.mark.parametrize("rows", [np.zeros((9, 2)), np.arange(4.0).reshape(2, 2)])
 def test_hardly_any_data_give_a_table_all_the_same(rows):
@@ -194,7 +216,11 @@ def test_hardly_any_data_give_a_table_all_the_same(rows):
 def test_one_cluster_has_no_internal_index():
     method = by_name(compare(clouds(distance=0.0), n_components=1))["K-Means"]
     assert method.n_clusters == 1
-    assert (method.silhouette, method.calinski_harabasz, method.davies_bouldin) == (None, None, None)
+    assert (method.silhouette, method.calinski_harabasz, method.davies_bouldin) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_internal_indices_know_clusters_far_apart_from_one_cut_in_two(apart):
@@ -209,7 +235,8 @@ def test_a_data_frame_is_welcome():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(clouds(), columns=["a", "b"])
     np.testing.assert_array_equal(
-        compare(frame, n_components=2).labels["K-Means"], compare(clouds(), n_components=2).labels["K-Means"]
+        compare(frame, n_components=2).labels["K-Means"],
+        compare(clouds(), n_components=2).labels["K-Means"],
     )
 
 
@@ -229,7 +256,7 @@ def test_missing_values_are_refused_in_words():
         compare(X)
 
 
-# ---- Ctrl-C ----------------------------------------------------------------------------------------------------------
+# ---- Ctrl-C --------------------------------------------------------------------------------------
 
 
 def at(wanted):
@@ -248,7 +275,11 @@ def test_ctrl_c_keeps_the_methods_that_are_done():
     assert found.interrupted
     assert list(found.labels) == ["K-Means", "Gaussian mixture"]
     assert [method.reason for method in found.methods] == ["", "", "interrupted", "not begun"]
-    assert found.sentences[-1] == "Missing, because the comparison was called off, and not taken into account: DBSCAN, HDBSCAN."
+    assert (
+        found.sentences[-1]
+        == "Missing, because the comparison was called off, and not taken into account: DBSCAN, "
+        "HDBSCAN."
+    )
     assert found.suits
     assert not compare(X).interrupted
 
@@ -267,4 +298,6 @@ def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
     assert found.interrupted
     assert len(found.labels) == 4
     assert found.suits == ()
-    assert found.sentences == ("Which method suits the data was not judged: the comparison was called off before.",)
+    assert found.sentences == (
+        "Which method suits the data was not judged: the comparison was called off before.",
+    )

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from mixtura.compare.contenders import NEIGHBOURS, core_distances, dbscan, dbscan_labels, k_means, knee_distance, neighbours
+from mixtura.compare.contenders import (
+    NEIGHBOURS,
+    core_distances,
+    dbscan,
+    dbscan_labels,
+    k_means,
+    knee_distance,
+    neighbours,
+)
 
 
 def test_dbscan_calls_a_far_row_noise_and_counts_it():
@@ -20,7 +28,9 @@ def test_the_knee_is_where_the_curve_of_distances_turns():
     assert knee_distance(line, 2) == 1.0
 
 
-@pytest.mark.parametrize(("rows", "eps"), [(np.zeros((9, 2)), 1.0), (np.array([[0.0]] * 20 + [[3.0]]), 3.0)])
+@pytest.mark.parametrize(
+    ("rows", "eps"), [(np.zeros((9, 2)), 1.0), (np.array([[0.0]] * 20 + [[3.0]]), 3.0)]
+)
 def test_the_knee_is_positive_also_where_rows_repeat(rows, eps):
     assert knee_distance(rows, 4) == eps
 

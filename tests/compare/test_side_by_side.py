@@ -28,7 +28,12 @@ def panels(figure):
 
 def test_there_is_a_panel_for_each_method_with_its_number_of_clusters(found):
     titles = [ax.get_title(loc="left") for ax in panels(plot_comparison(found, clouds()))]
-    assert [title.split(":")[0] for title in titles] == ["K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"]
+    assert [title.split(":")[0] for title in titles] == [
+        "K-Means",
+        "Gaussian mixture",
+        "DBSCAN",
+        "HDBSCAN",
+    ]
     assert titles[1] == "Gaussian mixture: 2 clusters"
 
 

@@ -23,7 +23,9 @@ def stretched(seed=0):
 def with_noise(seed=0):
     """Three round groups, and rows spread evenly around them."""
     X, _ = make_blobs(500, centers=3, random_state=8)
-    return np.concatenate([X, np.random.default_rng(seed).uniform(X.min(0) - 4, X.max(0) + 4, (75, 2))])
+    return np.concatenate(
+        [X, np.random.default_rng(seed).uniform(X.min(0) - 4, X.max(0) + 4, (75, 2))]
+    )
 
 
 def old_faithful():
@@ -36,7 +38,7 @@ def near_ones(distance):
     return (np.random.default_rng(3).normal(size=(4, 200, 2)) + places[:, None]).reshape(-1, 2)
 
 
-# ---- the rule on data ----------------------------------------------------------------------------------------------------
+# ---- the rule on data ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -97,7 +99,9 @@ def test_round_groups_of_one_size_are_as_good_for_k_means_in_any_units():
 
 def test_a_wide_group_beside_a_narrow_one_is_no_background():
     rng = np.random.default_rng(0)
-    found = compare(np.concatenate([3 * rng.normal(size=(300, 2)), 0.3 * rng.normal(size=(300, 2)) + [12, 0]]))
+    found = compare(
+        np.concatenate([3 * rng.normal(size=(300, 2)), 0.3 * rng.normal(size=(300, 2)) + [12, 0]])
+    )
     assert found.evidence.background == ()
     assert found.suits == ("Gaussian mixture",)
 
@@ -120,7 +124,7 @@ def test_nothing_bends_on_a_line():
     assert found.evidence.bent_clusters == 0
 
 
-# ---- what is measured ----------------------------------------------------------------------------------------------------
+# ---- what is measured ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("d", [2, 5, 20])
@@ -142,7 +146,9 @@ def test_a_ring_is_hollow_and_noise_is_no_cluster():
 @pytest.mark.parametrize(("distance", "together"), [(3.0, True), (6.0, False)])
 def test_components_are_joined_where_the_density_has_no_dip(distance, together):
     means = np.array([[0.0, 0.0], [distance, 0.0]])
-    mixture = Mixture(np.array([0.5, 0.5]), means, Dense.from_whitener(np.stack([np.eye(2)] * 2), 2))
+    mixture = Mixture(
+        np.array([0.5, 0.5]), means, Dense.from_whitener(np.stack([np.eye(2)] * 2), 2)
+    )
     assert joined(mixture).tolist() == [[True, together], [together, True]]
 
 
@@ -151,8 +157,15 @@ def test_without_a_mixture_nothing_is_recommended():
 
 
 def test_much_noise_is_not_trusted():
-    bent = {"bent_clusters": 2, "bent_components": 8, "bent_rows": 0.9, "hollow": {"HDBSCAN": 0.3, "Gaussian mixture": 0.0}}
+    bent = {
+        "bent_clusters": 2,
+        "bent_components": 8,
+        "bent_rows": 0.9,
+        "hollow": {"HDBSCAN": 0.3, "Gaussian mixture": 0.0},
+    }
     trusted = Evidence(100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.1}, **bent)
-    doubtful = Evidence(100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.3}, unsure=0.0, **bent)
+    doubtful = Evidence(
+        100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.3}, unsure=0.0, **bent
+    )
     assert judge(trusted).suits == ("HDBSCAN",)
     assert judge(doubtful).suits == ("Gaussian mixture",)

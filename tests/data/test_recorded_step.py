@@ -20,7 +20,7 @@ def ages(n: int = 300) -> np.ndarray:
     return np.random.default_rng(0).integers(20, 80, n).astype(float)
 
 
-# ---- what tells a step -------------------------------------------------------------------------------------------------
+# ---- what tells a step ---------------------------------------------------------------------------
 
 
 def test_iris_was_measured_in_tenths(iris):
@@ -29,7 +29,8 @@ def test_iris_was_measured_in_tenths(iris):
 
 
 def test_float32_rows_have_the_same_step(iris):
-    # Tenths that were once single miss the grid by 2^-24 of the largest value, which is read off again over many steps.
+    # Tenths that were once single miss the grid by 2^-24 of the largest value, which is read off
+    # again over many steps.
     for column in iris.astype(np.float32).T:
         assert recorded_step(column) == pytest.approx(0.1, rel=1e-6)
 
@@ -50,7 +51,9 @@ def test_the_order_of_the_rows_does_not_matter(iris):
 
 
 def test_sixtieths_that_were_written_in_three_digits_have_the_step_of_sixtieths():
-    """Minutes as hours: 0.017, 0.033, 0.050 lie on thousandths, and that is only how they were written."""
+    """Minutes as hours: 0.017, 0.033, 0.050 lie on thousandths, and that is only how they were
+    written.
+    """
     column = np.round(np.random.default_rng(2).integers(0, 600, 5_000) / 60.0, 3)
     # Every value may lie half a thousandth off the grid.
     assert recorded_step(column) == pytest.approx(1 / 60, rel=1e-3)
@@ -72,7 +75,7 @@ def test_weights_of_two_are_repeats(iris):
     assert recorded_step(distinct, np.full(4, 2.0)) == recorded_step(np.repeat(distinct, 2)) == 1.0
 
 
-# ---- what must not change it -------------------------------------------------------------------------------------------
+# ---- what must not change it ---------------------------------------------------------------------
 
 
 def test_one_cell_that_is_off_does_not_open_the_step(iris):
@@ -103,7 +106,7 @@ def test_one_value_of_a_million_millions_leaves_the_step(iris):
     assert recorded_step(np.r_[np.random.default_rng(12).standard_normal(500), 1e12]) == 0.0
 
 
-# ---- where there is none -----------------------------------------------------------------------------------------------
+# ---- where there is none -------------------------------------------------------------------------
 
 
 def test_where_no_value_repeats_there_is_no_step():
@@ -125,7 +128,7 @@ def test_rows_that_came_twice_give_next_to_no_step(share):
     assert recorded_step(again) <= np.diff(np.sort(column)).min()
 
 
-# ---- the scale of the floor ---------------------------------------------------------------------------------------------
+# ---- the scale of the floor ----------------------------------------------------------------------
 
 
 def test_one_value_of_a_million_millions_does_not_lift_the_robust_variance():
@@ -138,7 +141,8 @@ def test_one_value_of_a_million_millions_does_not_lift_the_robust_variance():
 
 def test_the_robust_variance_of_normal_rows_is_their_variance():
     column = 3.0 * np.random.default_rng(9).standard_normal(20_000)
-    # The standard error of an interquartile range of 20,000 normal rows is 0.8 %, of its square 1.6 %.
+    # The standard error of an interquartile range of 20,000 normal rows is 0.8 %, of its square 1.6
+    # %.
     assert robust_variance(column, None, 1.0) == pytest.approx(9.0, rel=0.06)
 
 
@@ -152,7 +156,9 @@ def test_a_weight_of_two_is_a_repeated_row_in_the_robust_variance():
     weights = np.random.default_rng(11).integers(1, 4, 400)
     weighted = robust_variance(column, weights.astype(float), 1.0)
     # Without weights quantiles lie between two rows, with them on one: two gaps of 400 rows.
-    assert weighted == pytest.approx(robust_variance(np.repeat(column, weights), None, 1.0), rel=0.05)
+    assert weighted == pytest.approx(
+        robust_variance(np.repeat(column, weights), None, 1.0), rel=0.05
+    )
 
 
 def test_the_floor_is_the_variance_of_rounding(iris):

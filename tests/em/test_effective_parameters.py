@@ -1,4 +1,6 @@
-"""Effective parameters against brute force: every row taken out, one at a time, and every own part estimated anew."""
+"""Effective parameters against brute force: every row taken out, one at a time, and every own part
+estimated anew.
+"""
 
 from dataclasses import replace
 
@@ -112,14 +114,17 @@ def test_they_agree_with_brute_force(family, backend):
     X, labels = two_groups(3)
     data, mixture, moments, regularisation = fitted(X, labels, family, backend=backend)
     found = effective_parameters(Problem(data, FAMILIES[family], regularisation), mixture, moments)
-    # rows below TOUCHED, of EEV and VEV also the second order of rows of small leverage, and what EM left to gain
+    # rows below TOUCHED, of EEV and VEV also the second order of rows of small leverage, and what
+    # EM left to gain
     assert found == pytest.approx(brute_force(X, mixture, family), rel=5e-3)
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_a_weight_of_two_is_a_repeated_row(family):
     X, labels = two_groups(5)
-    twice = effective(np.repeat(X, 2, axis=0), np.repeat(labels, 2), family, floor=np.full(3, 1e-12))
+    twice = effective(
+        np.repeat(X, 2, axis=0), np.repeat(labels, 2), family, floor=np.full(3, 1e-12)
+    )
     weighted = effective(X, labels, family, weights=np.full(len(X), 2.0), floor=np.full(3, 1e-12))
     assert weighted == pytest.approx(twice, rel=1e-6)
 
@@ -131,13 +136,15 @@ def test_one_size_of_all_weights_changes_nothing(family):
     assert small == pytest.approx(effective(X, labels, family), rel=1e-6)
 
 
-# ---- the kernels against the same in NumPy --------------------------------------------------------------------------
+# ---- the kernels against the same in NumPy -------------------------------------------------------
 
 
 def with_needle(X, labels):
     """The rows, and d + 2 more of a component of their own that lie almost in line."""
     d = X.shape[1]
-    line = np.linspace(3, 6, d + 2)[:, None] * np.ones(d) + 1e-3 * np.random.default_rng(0).standard_normal((d + 2, d))
+    line = np.linspace(3, 6, d + 2)[:, None] * np.ones(d) + 1e-3 * np.random.default_rng(
+        0
+    ).standard_normal((d + 2, d))
     return np.vstack([X, line]), np.r_[labels, np.full(d + 2, 2)]
 
 
@@ -160,8 +167,14 @@ RECORDS = {
 def by_both(X, labels, family, **settings):
     """Effective parameters of one fit by the kernels and by NumPy."""
     data, mixture, moments, regularisation = fitted(X, labels, family, **settings)
-    rows = (Dataset(data.source, backend) for backend in (backend_named("native", 2), backend_named("reference", 1)))
-    return (effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments) for own in rows)
+    rows = (
+        Dataset(data.source, backend)
+        for backend in (backend_named("native", 2), backend_named("reference", 1))
+    )
+    return (
+        effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments)
+        for own in rows
+    )
 
 
 @needs_kernels
@@ -176,7 +189,9 @@ def test_the_kernels_agree_with_numpy(family, records):
 @needs_kernels
 @pytest.mark.parametrize("family", ["EEV", "VEV"])
 def test_they_agree_where_components_have_no_rows_along_some_axes(family):
-    """Constant columns, a column that only one group fills, and fewer rows than columns: such axes are not turned."""
+    """Constant columns, a column that only one group fills, and fewer rows than columns: such axes
+    are not turned.
+    """
     X, labels = two_groups(3, 120, 24)
     X[:, 3], X[labels == 1, 5] = 1.0, 0.0
     for rows in (slice(None), np.r_[40:78]):
@@ -202,9 +217,13 @@ def test_they_agree_with_a_prior_and_equal_weights():
     held = replace(free, prior=prior, equal_weights=True)
     problem = Problem(dataset(X), FAMILIES["VVV"], held)
     native = effective_parameters(problem, mixture, moments)
-    reference = effective_parameters(problem.with_data(dataset(X, backend="reference")), mixture, moments)
+    reference = effective_parameters(
+        problem.with_data(dataset(X, backend="reference")), mixture, moments
+    )
     assert native == pytest.approx(reference, rel=1e-10)
-    assert (native < effective_parameters(replace(problem, regularisation=free), mixture, moments)).all()
+    assert (
+        native < effective_parameters(replace(problem, regularisation=free), mixture, moments)
+    ).all()
 
 
 @needs_kernels
@@ -213,7 +232,10 @@ def test_threads_change_no_bit(family):
     X, labels = two_groups(7, 50_000, 6)
     data, mixture, moments, regularisation = fitted(X, labels, family)
     rows = (Dataset(data.source, backend_named("native", n)) for n in (1, 3))
-    one, three = (effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments) for own in rows)
+    one, three = (
+        effective_parameters(Problem(own, FAMILIES[family], regularisation), mixture, moments)
+        for own in rows
+    )
     assert np.array_equal(one, three)
 
 
@@ -225,24 +247,31 @@ def test_a_row_out_of_reach_is_shared_evenly(backend):
     with np.errstate(over="ignore"):  # of what is known about the data
         data = dataset(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
         p = effective_parameters(Problem(data, FAMILIES["VVV"], regularisation), mixture, moments)
-    near = effective_parameters(Problem(dataset(X, backend=backend), FAMILIES["VVV"], regularisation), mixture, moments)
+    near = effective_parameters(
+        Problem(dataset(X, backend=backend), FAMILIES["VVV"], regularisation), mixture, moments
+    )
     assert p - near == pytest.approx([LARGEST_GAP / 2] * 2)
 
 
-# ---- what they are ---------------------------------------------------------------------------------------------------
+# ---- what they are -------------------------------------------------------------------------------
 
 
 def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
     X = np.random.default_rng(0).standard_normal((4000, 2))
     labels = np.r_[np.zeros(2000, dtype=int), np.ones(2000, dtype=int)]
     X[labels == 1] += 12
-    assert effective(X, labels, "VVV") == pytest.approx([5.0, 5.0], rel=0.15)  # means and covariances; the weight is n-th small
+    assert effective(X, labels, "VVV") == pytest.approx(
+        [5.0, 5.0], rel=0.15
+    )  # means and covariances; the weight is n-th small
 
 
 def test_a_component_through_few_rows_takes_more_than_it_has():
     rng = np.random.default_rng(1)
     X = np.vstack(
-        [rng.standard_normal((200, 2)), np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)]]
+        [
+            rng.standard_normal((200, 2)),
+            np.c_[np.linspace(3, 6, 4), np.linspace(3, 6, 4) + 1e-3 * rng.standard_normal(4)],
+        ]
     )
     labels = np.repeat([0, 1], [200, 4])
     p = effective(X, labels, "VVV")
@@ -252,22 +281,36 @@ def test_a_component_through_few_rows_takes_more_than_it_has():
 
 def test_a_row_alone_has_only_the_density_of_the_others_without_itself():
     X = np.vstack([np.random.default_rng(2).standard_normal((50, 2)), [[400.0, 400.0]]])
-    assert effective(X, np.repeat([0, 1], [50, 1]), "VVV")[1] == pytest.approx(LARGEST_GAP, rel=1e-6)
+    assert effective(X, np.repeat([0, 1], [50, 1]), "VVV")[1] == pytest.approx(
+        LARGEST_GAP, rel=1e-6
+    )
 
 
 def test_a_point_mass_is_well_determined():
     rng = np.random.default_rng(3)
     X = np.c_[np.r_[np.zeros(100), rng.normal(2, 0.4, 100)], rng.standard_normal(200)]
     p = effective(X, np.repeat([0, 1], 100), "VVV")
-    assert p[0] < 8  # the floor holds one direction, so it takes fewer than the five of a free component, and no more
+    assert (
+        p[0] < 8
+        # the floor holds one direction, so it takes fewer than the five of a free component, and no
+        # more
+    )
 
 
 def soundness(effective, counts, own_rows, own_parameters, total):
-    return Soundness(np.array(effective), np.array(counts), own_rows, own_parameters, own_rows - 1, total)
+    return Soundness(
+        np.array(effective), np.array(counts), own_rows, own_parameters, own_rows - 1, total
+    )
 
 
 def test_the_price_falls_to_nought_with_the_rows():
-    assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 6, 100.0).support.tolist() == [1.0, 1.0, 0.5, 0.0, 0.0]
+    assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 6, 100.0).support.tolist() == [
+        1.0,
+        1.0,
+        0.5,
+        0.0,
+        0.0,
+    ]
     assert soundness([5.0, 6.0], [100.0, 80.0], 3, 6, 180.0).price == 0.0
     needle = soundness([14.0, 6.0], [4.0, 80.0], 3, 6, 100.0)
     assert needle.price == pytest.approx(10.0 + 0.5 * np.log(100.0) * 14.0)
@@ -283,7 +326,9 @@ def test_components_upon_each_other_are_no_cheaper_than_groups():
     """Each forecasts the rows that are left out of the other, which takes nothing off its price."""
     groups = soundness([858.0, 920.0, 816.0], [99.0, 92.0, 109.0], 33, 561, 300.0)
     others = soundness([858.0, 643.0, 746.0], [99.0, 67.0, 134.0], 33, 561, 300.0)
-    assert groups.price == pytest.approx(858.0 + 920.0 + 816.0 - 300.0)  # AIC's price, 561 n / (n - 34), is 854, 890 and 815
+    assert groups.price == pytest.approx(
+        858.0 + 920.0 + 816.0 - 300.0
+    )  # AIC's price, 561 n / (n - 34), is 854, 890 and 815
     assert others.price == pytest.approx(
         858.0 + 561.0 * 68.0 / 34.0 + 561.0 * 134.0 / 100.0 - 300.0
     )  # on fewer than 68 rows as on 68

@@ -18,7 +18,13 @@ from mixtura.em.em import em
 from mixtura.em.loop import em_map
 from mixtura.em.stopping import Check, RemainingGain, SmallChange, remaining_gain
 from mixtura.families import FAMILIES
-from mixtura.initialise.initialisers import FromResponsibilities, KMeansPlusPlus, KMeansStart, RandomResponsibilities, RandomRows
+from mixtura.initialise.initialisers import (
+    FromResponsibilities,
+    KMeansPlusPlus,
+    KMeansStart,
+    RandomResponsibilities,
+    RandomRows,
+)
 from mixtura.model.criteria import bic, icl, icl_entropy
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
@@ -37,7 +43,9 @@ def run(X, start, family=VVV, seed=0, K=2, **keywords):
 
 def overlapping(n: int, apart: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.concatenate([rng.standard_normal((n // 4, 1)), rng.standard_normal((3 * n // 4, 1)) + apart])
+    return np.concatenate(
+        [rng.standard_normal((n // 4, 1)), rng.standard_normal((3 * n // 4, 1)) + apart]
+    )
 
 
 SLOW = {
@@ -52,7 +60,9 @@ SLOW = {
 @pytest.mark.slow
 @pytest.mark.parametrize("case", SLOW)
 @pytest.mark.parametrize("seed", range(4))
-def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(case, seed, faithful):
+def test_the_default_ends_within_a_hundredth_of_the_fixed_point_or_says_otherwise(
+    case, seed, faithful
+):
     make, K, name = SLOW[case]
     X = make(faithful)
     start = [RandomRows(), RandomResponsibilities(), KMeansStart(), RandomRows("whitened")][seed]
@@ -82,11 +92,16 @@ def test_the_slowest_rate_is_the_ratio_of_late_steps():
     data = dataset(X)
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
-    fits = [em(Problem(data, VVV, regularisation), start, stopping=SmallChange(0.0), max_iter=m) for m in (2000, 2001, 2002)]
+    fits = [
+        em(Problem(data, VVV, regularisation), start, stopping=SmallChange(0.0), max_iter=m)
+        for m in (2000, 2001, 2002)
+    ]
     steps = [np.abs(b.mixture.means - a.mixture.means).max() for a, b in itertools.pairwise(fits)]
     problem = Problem(data, VVV, regularisation)
     before, now = problem.e_step(fits[0].mixture), problem.e_step(fits[1].mixture)
-    rate = slowest_rate(partial(em_map, problem, fits[1].mixture), before, now, fits[1].mixture).rate
+    rate = slowest_rate(
+        partial(em_map, problem, fits[1].mixture), before, now, fits[1].mixture
+    ).rate
     assert rate == pytest.approx(steps[1] / steps[0], abs=2e-3)
 
 
@@ -94,7 +109,9 @@ def test_exact_copies_are_named_and_not_called_converged():
     X = two_groups(400)
     one = run(X, KMeansStart(), K=1).mixture
     twins = Mixture(
-        np.array([0.5, 0.5]), np.repeat(one.means, 2, axis=0), type(one.covariance)(np.repeat(one.covariance.values, 2, axis=0), 2)
+        np.array([0.5, 0.5]),
+        np.repeat(one.means, 2, axis=0),
+        type(one.covariance)(np.repeat(one.covariance.values, 2, axis=0), 2),
     )
     fit = run(X, twins)
     assert fit.stop is StopReason.COPIES
@@ -114,14 +131,18 @@ def test_em_starts_with_the_m_step_on_exactly_the_given_responsibilities(faithfu
     r = np.random.default_rng(0).dirichlet(np.ones(3), len(faithful))
     fit = run(faithful, FromResponsibilities(r), K=3, max_iter=0)
     np.testing.assert_allclose(fit.mixture.weights, r.mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(fit.mixture.means, r.T @ faithful / r.sum(axis=0)[:, None], rtol=1e-13)
+    np.testing.assert_allclose(
+        fit.mixture.means, r.T @ faithful / r.sum(axis=0)[:, None], rtol=1e-13
+    )
 
 
 def test_going_on_from_a_fit_is_the_same_as_not_having_stopped(faithful):
     once = run(faithful, KMeansStart(), K=3, max_iter=12, stopping=SmallChange(0.0))
     data = dataset(faithful)
     half = run(faithful, KMeansStart(), K=3, max_iter=5, stopping=SmallChange(0.0))
-    rest = em(Problem(data, VVV, Regularisation(data.floor)), half, max_iter=7, stopping=SmallChange(0.0))
+    rest = em(
+        Problem(data, VVV, Regularisation(data.floor)), half, max_iter=7, stopping=SmallChange(0.0)
+    )
     assert rest.trace == once.trace
 
 
@@ -142,7 +163,11 @@ def test_a_callback_sees_every_iteration_and_an_interrupt_keeps_the_best(faithfu
 def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), np.full((2, 1), 5.0)])
     data = dataset(X)
-    start = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [5.0]]), run(X, KMeansStart(), K=2).mixture.covariance)
+    start = Mixture(
+        np.array([0.9, 0.1]),
+        np.array([[0.0], [5.0]]),
+        run(X, KMeansStart(), K=2).mixture.covariance,
+    )
     fit = em(Problem(data, VVV, Regularisation(np.zeros(1))), start)
     assert fit.stop is StopReason.COLLAPSED
     assert np.isfinite(fit.log_likelihood)
@@ -150,7 +175,9 @@ def test_a_collapse_without_a_floor_keeps_the_last_valid_step():
 
 @pytest.mark.parametrize("backend", ALL_BACKENDS)
 def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
-    """Seventeen components of recorded data: some sit on a value, and what components share is bent by it."""
+    """Seventeen components of recorded data: some sit on a value, and what components share is bent
+    by it.
+    """
     X = np.round(two_groups(120, 3, apart=3.0), 0)
     data = dataset(X, backend=backend)
     reached = False
@@ -159,8 +186,12 @@ def test_under_a_floor_that_is_reached_em_does_not_fall(family, backend):
         fit = em(Problem(data, family, Regularisation(data.floor)), start, max_iter=200)
         assert fit.stop is not StopReason.FELL
         assert (np.diff(fit.trace) >= 0).all()
-        reached = reached or bool(Regularisation(data.floor).floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
-    assert reached or (family.name[1] in "EI" and family.name[:2] != "VI")  # one shape for all is seldom so thin
+        reached = reached or bool(
+            Regularisation(data.floor).floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any()
+        )
+    assert reached or (
+        family.name[1] in "EI" and family.name[:2] != "VI"
+    )  # one shape for all is seldom so thin
 
 
 def test_entropy_and_certainty_are_those_of_the_responsibilities(faithful, backend):
@@ -184,7 +215,9 @@ def many_rows(n: int = 30_000) -> np.ndarray:
 @pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(accelerated, dtype, monkeypatch):
+def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(
+    accelerated, dtype, monkeypatch
+):
     X = many_rows().astype(dtype)
     data = dataset(X)
     start = KMeansPlusPlus()(data, 3, np.random.default_rng(1))
@@ -192,11 +225,17 @@ def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(ac
     problem = Problem(data, VVV, Regularisation(data.floor))
     reduced = em(problem, start, stopping=RemainingGain(1e-4), accelerated=accelerated)
     monkeypatch.setattr(NativeBackend, "reduced", lambda *_: None)
-    exact = em(problem.with_data(dataset(X)), start, stopping=RemainingGain(1e-4), accelerated=accelerated)
+    exact = em(
+        problem.with_data(dataset(X)), start, stopping=RemainingGain(1e-4), accelerated=accelerated
+    )
     assert reduced.trace != exact.trace
     assert reduced.converged
-    assert reduced.log_likelihood == pytest.approx(exact.log_likelihood, abs=1e-3)  # both within 1e-4, and a factor for safety
-    assert reduced.log_likelihood == pytest.approx(float(reduced.mixture.log_density(X).sum()), rel=1e-13)
+    assert reduced.log_likelihood == pytest.approx(
+        exact.log_likelihood, abs=1e-3
+    )  # both within 1e-4, and a factor for safety
+    assert reduced.log_likelihood == pytest.approx(
+        float(reduced.mixture.log_density(X).sum()), rel=1e-13
+    )
     assert (np.diff(reduced.trace) >= 0).all()
     assert reduced.n_iter == len(reduced.trace) - 1
 
@@ -224,10 +263,12 @@ def test_a_callback_of_a_fit_in_mixed_precision_counts_on_and_may_end_it():
     spent = em(Problem(data, VVV, Regularisation(data.floor)), start, max_iter=3)
     assert spent.stop is StopReason.MAX_ITER
     assert spent.n_iter == 3
-    assert spent.log_likelihood == pytest.approx(float(spent.mixture.log_density(X).sum()), rel=1e-13)
+    assert spent.log_likelihood == pytest.approx(
+        float(spent.mixture.log_density(X).sum()), rel=1e-13
+    )
 
 
-# ---- the second look -------------------------------------------------------------------------------------------------
+# ---- the second look -----------------------------------------------------------------------------
 
 
 def two_near_each_other():
@@ -242,20 +283,37 @@ def two_near_each_other():
     ids=["a plateau that curves", "a higher one", "a slow direction behind a faster one"],
 )
 def test_a_plateau_is_crossed(kind, K, name, seed, accelerated, faithful):
-    """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of log-likelihood were to come."""
+    """One look found a steady rate and next to nothing left where 0.07, 2.1 and 0.7 of
+    log-likelihood were to come.
+    """
     data = dataset(faithful if name == "VVV" else two_near_each_other())
     start, regularisation = kind(data, K, np.random.default_rng(seed)), Regularisation(data.floor)
-    fit = em(Problem(data, FAMILIES[name], regularisation), start, max_iter=20_000, accelerated=accelerated)
-    further = em(
-        Problem(data, FAMILIES[name], regularisation), fit, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True
+    fit = em(
+        Problem(data, FAMILIES[name], regularisation),
+        start,
+        max_iter=20_000,
+        accelerated=accelerated,
     )
-    assert fit.stop in (StopReason.CONVERGED, StopReason.SADDLE)  # plain EM stands still on the last one's saddle, and says so
+    further = em(
+        Problem(data, FAMILIES[name], regularisation),
+        fit,
+        stopping=RemainingGain(1e-9),
+        max_iter=20_000,
+        accelerated=True,
+    )
+    assert fit.stop in (
+        StopReason.CONVERGED,
+        StopReason.SADDLE,
+    )  # plain EM stands still on the last one's saddle, and says so
     assert fit.stop is StopReason.SADDLE or further.trace[-1] - fit.trace[-1] < 0.01
 
 
 def looks_at(left, rate, times):
     """Looks along gains that fall by one rate, from so much left."""
-    return [Check(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate) for t in times]
+    return [
+        Check(-left * rate ** (2 * t), left * rate ** (2 * t) * (rate**-2 - 1) * rate**2, rate)
+        for t in times
+    ]
 
 
 def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
@@ -264,7 +322,11 @@ def test_a_promise_that_is_kept_until_it_has_fallen_far_ends_em():
     assert [rule.confirmed(checks[:i]) for i in (1, 2, 3)] == [False, False, True]
     assert rule.further([checks[0]]).tolerance == pytest.approx(0.01 * 0.09, rel=0.05)
     early = looks_at(0.1, rate, (0, 120, 350))
-    assert [rule.confirmed(early[:i]) for i in (1, 2, 3)] == [False, False, True]  # to a tenth of what may be left, too
+    assert [rule.confirmed(early[:i]) for i in (1, 2, 3)] == [
+        False,
+        False,
+        True,
+    ]  # to a tenth of what may be left, too
     assert rule.further(early[:1]).tolerance == pytest.approx(0.01 * 0.1)
     assert rule.further([]).tolerance == pytest.approx(0.1)
     assert not rule.worth_a_check(early[:1], early[1].gain)

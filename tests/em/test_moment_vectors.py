@@ -1,4 +1,6 @@
-"""Vectors of moments in the components' own frames: there and back, and EM's Jacobian is symmetric in them."""
+"""Vectors of moments in the components' own frames: there and back, and EM's Jacobian is symmetric
+in them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,13 @@ def fitted(X, name, K=2):
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, K, np.random.default_rng(0))
     rule = RemainingGain(1e-10)
-    mixture = em(Problem(data, FAMILIES[name], regularisation), start, stopping=rule, max_iter=20_000, accelerated=True).mixture
+    mixture = em(
+        Problem(data, FAMILIES[name], regularisation),
+        start,
+        stopping=rule,
+        max_iter=20_000,
+        accelerated=True,
+    ).mixture
     return Problem(data, FAMILIES[name], regularisation), mixture
 
 
@@ -38,16 +46,22 @@ def jacobian(problem: Problem, mixture: Mixture) -> np.ndarray:
         return frames.vector(em_map(problem, mixture, frames.moments(point)))
 
     directions = DEVIATION * np.eye(len(origin))
-    return np.column_stack([(image(origin + one) - image(origin - one)) / (2 * DEVIATION) for one in directions])
+    return np.column_stack(
+        [(image(origin + one) - image(origin - one)) / (2 * DEVIATION) for one in directions]
+    )
 
 
 def test_there_and_back(family):
     problem, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
     frames = WhitenedMoments(problem.e_step(mixture), mixture)
-    other = problem.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))  # about other points
+    other = problem.e_step(
+        Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance)
+    )  # about other points
     back = frames.moments(frames.vector(other))
     same = other.taken_about(back.about)
-    for mine, theirs in zip((back.counts, back.first, back.second), (same.counts, same.first, same.second), strict=True):
+    for mine, theirs in zip(
+        (back.counts, back.first, back.second), (same.counts, same.first, same.second), strict=True
+    ):
         np.testing.assert_allclose(mine, theirs, rtol=1e-12, atol=1e-12 * np.abs(theirs).max())
 
 
@@ -56,25 +70,34 @@ def test_the_jacobian_of_em_is_symmetric_where_the_sums_are_no_finer_than_the_fa
     problem, mixture = fitted(two_groups(200, 2, apart=2.0), name)
     J = jacobian(problem, mixture)
     eigenvalues = np.linalg.eigvals(J)
-    assert np.abs(eigenvalues.imag).max() < 1e-6  # central differences err by their deviation squared and by 1e-13 over it
+    assert (
+        np.abs(eigenvalues.imag).max() < 1e-6
+    )  # central differences err by their deviation squared and by 1e-13 over it
     eigenvalues = eigenvalues.real
     assert eigenvalues.min() > -1e-6
     if name not in ("EII", "EEI"):  # these pool what is summed up component by component
         assert np.abs(J - J.T).max() < 1e-6
     now = problem.e_step(mixture)
     rate = slowest_rate(
-        lambda moments: em_map(problem, mixture, moments), problem.e_step(fitted_short(problem, mixture)), now, mixture
+        lambda moments: em_map(problem, mixture, moments),
+        problem.e_step(fitted_short(problem, mixture)),
+        now,
+        mixture,
     ).rate
     assert rate == pytest.approx(eigenvalues.max(), abs=0.05 * (1 - eigenvalues.max()))
 
 
 def fitted_short(problem: Problem, mixture: Mixture) -> Mixture:
     """A mixture near by."""
-    return problem.m_step(problem.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture)
+    return problem.m_step(
+        problem.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture
+    )
 
 
 def test_a_needle_is_no_saddle():
-    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is lost in rounding, or bends it."""
+    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is lost
+    in rounding, or bends it.
+    """
     rng = np.random.default_rng(3)
     along = rng.uniform(-1, 1, 8)
     needle = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]
@@ -84,7 +107,11 @@ def test_a_needle_is_no_saddle():
     parts = [X[groups == k] for k in (0, 1)]
     covariances = np.stack([np.cov(part.T, bias=True) for part in parts])
     form = type(fitted(X, "VVV", 1)[1].covariance)
-    start = Mixture(np.array([300, 8]) / 308, np.stack([part.mean(axis=0) for part in parts]), form(covariances, 2))
+    start = Mixture(
+        np.array([300, 8]) / 308,
+        np.stack([part.mean(axis=0) for part in parts]),
+        form(covariances, 2),
+    )
     fit = em(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), start, accelerated=True)
     assert fit.converged
     assert np.linalg.eigvalsh(fit.mixture.covariance.values[1]).min() < 1e-9
@@ -92,7 +119,11 @@ def test_a_needle_is_no_saddle():
 
 
 def jacobian_rate(fit, data) -> float:
-    return float(np.linalg.eigvals(jacobian(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)).real.max())
+    return float(
+        np.linalg.eigvals(
+            jacobian(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), fit.mixture)
+        ).real.max()
+    )
 
 
 def test_a_negative_count_has_no_moments():

@@ -1,4 +1,6 @@
-"""The loop in C++ against the one in Python: M-steps, trajectories, certificates, and how both end."""
+"""The loop in C++ against the one in Python: M-steps, trajectories, certificates, and how both
+end.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def moments_of(d: int, seed: int, K: int = 3) -> Moments:
     return Moments.of(X, rng.dirichlet(np.ones(K), 90), rng.standard_normal((K, d)), Scatter.DENSE)
 
 
-def in_cpp(family, moments: Moments, regularisation: Regularisation, previous: Mixture | None = None) -> Mixture | int:
+def in_cpp(
+    family, moments: Moments, regularisation: Regularisation, previous: Mixture | None = None
+) -> Mixture | int:
     """The M-step in C++, or the component that collapsed."""
     answer = extension.m_step(
         family.name,
@@ -48,8 +52,12 @@ def in_cpp(family, moments: Moments, regularisation: Regularisation, previous: M
     return answer if isinstance(answer, int) else mixture_from(answer)
 
 
-def in_numpy(family, moments: Moments, regularisation: Regularisation, previous: Mixture | None = None) -> Mixture:
-    covariance = family.m_step(moments.summarised(family.needs), previous.covariance if previous else None, regularisation)
+def in_numpy(
+    family, moments: Moments, regularisation: Regularisation, previous: Mixture | None = None
+) -> Mixture:
+    covariance = family.m_step(
+        moments.summarised(family.needs), previous.covariance if previous else None, regularisation
+    )
     return Mixture(regularisation.weights(moments), regularisation.means(moments), covariance)
 
 
@@ -61,22 +69,29 @@ def assert_alike(a: Mixture, b: Mixture, rtol: float) -> None:
     assert (np.abs(values - others) <= rtol * sizes).all()
 
 
-# ---- one M-step --------------------------------------------------------------------------------------------------------
+# ---- one M-step ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 6, 9])
 @pytest.mark.parametrize("equal_weights", [False, True])
 def test_an_m_step_is_the_one_in_numpy(family, d, equal_weights):
-    """To 1e-12: iterated laws end within 1e-12 in log volumes, and common axes within (3e-6)^2 = 1e-11 radians, of which variances
-    see the square."""
+    """To 1e-12: iterated laws end within 1e-12 in log volumes, and common axes within (3e-6)^2 =
+    1e-11 radians, of which variances see the square."""
     for seed in range(3):
-        moments, regularisation = moments_of(d, seed), Regularisation(np.full(d, 1e-12), equal_weights=equal_weights)
+        moments, regularisation = (
+            moments_of(d, seed),
+            Regularisation(np.full(d, 1e-12), equal_weights=equal_weights),
+        )
         first, theirs = (step(family, moments, regularisation) for step in (in_cpp, in_numpy))
-        # Without previous axes the best of many starts is taken; d = 9 has minima that only rounding tells apart.
+        # Without previous axes the best of many starts is taken; d = 9 has minima that only
+        # rounding tells apart.
         if not (family.name in ("EVE", "VVE") and d == 9):
             assert_alike(first, theirs, 1e-11 if family.name in ("EVE", "VVE") else 1e-12)
         after = moments_of(d, seed + 10)
-        assert_alike(*(step(family, after, regularisation, theirs) for step in (in_cpp, in_numpy)), rtol=1e-11)
+        assert_alike(
+            *(step(family, after, regularisation, theirs) for step in (in_cpp, in_numpy)),
+            rtol=1e-11,
+        )
 
 
 FULL = [name for name in ALL_FAMILIES if FAMILIES[name].needs in (Scatter.DENSE, Scatter.TOTAL)]
@@ -89,8 +104,13 @@ def test_pseudo_rows_give_the_m_step_of_numpy(name):
         moments, prior = moments_of(5, seed), pseudo_rows(7.0, np.arange(1.0, 6.0))
         regularisation = Regularisation(np.full(5, times), prior=prior)
         previous = in_numpy(family, moments_of(5, seed + 10), regularisation)
-        ours, theirs = (step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy))
-        if times < 1.0 or name not in ("EEV", "VEV"):  # eigenvalues lifted to one value have no axes of their own
+        ours, theirs = (
+            step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy)
+        )
+        if times < 1.0 or name not in (
+            "EEV",
+            "VEV",
+        ):  # eigenvalues lifted to one value have no axes of their own
             assert_alike(ours, theirs, 1e-10)
 
 
@@ -99,12 +119,19 @@ def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
     for times in (5.0, 50.0):
         regularisation = Regularisation(times * np.array([1.0, 4.0, 0.5]))
         previous = in_numpy(family, moments_of(3, 1), regularisation)
-        ours, theirs = (step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy))
-        if family.name not in ("EEV", "VEV"):  # eigenvalues lifted to one value have no axes of their own
+        ours, theirs = (
+            step(family, moments, regularisation, previous) for step in (in_cpp, in_numpy)
+        )
+        if family.name not in (
+            "EEV",
+            "VEV",
+        ):  # eigenvalues lifted to one value have no axes of their own
             assert_alike(ours, theirs, 1e-10)
         evidence = regularisation.evidence(moments.summarised(family.needs), family.shares_all)
         assert evidence.lifted
-        assert evidence.fit(ours.covariance) == pytest.approx(evidence.fit(theirs.covariance), rel=1e-11)
+        assert evidence.fit(ours.covariance) == pytest.approx(
+            evidence.fit(theirs.covariance), rel=1e-11
+        )
 
 
 @pytest.mark.parametrize("name", ["EEE", "VVV"])
@@ -114,17 +141,30 @@ def test_indefinite_moments_of_a_leap_give_the_m_step_of_numpy(name):
     moments = replace(moments, second=moments.second - flat)
     assert np.linalg.eigvalsh(moments.scatter).min() < -1.0
     regularisation = Regularisation(np.full(5, 1e-3))
-    assert_alike(*(step(FAMILIES[name], moments, regularisation) for step in (in_cpp, in_numpy)), rtol=1e-10)
+    assert_alike(
+        *(step(FAMILIES[name], moments, regularisation) for step in (in_cpp, in_numpy)), rtol=1e-10
+    )
 
 
 @pytest.mark.parametrize("name", ["VEI", "VEE", "EEV", "VEV"])
 def test_a_floor_that_only_the_rows_of_one_component_reach_bends_nothing(name):
-    """Its own scatter is flat, but what it shares with the others keeps its covariance above the floor."""
+    """Its own scatter is flat, but what it shares with the others keeps its covariance above the
+    floor.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((92, 3)) @ (rng.standard_normal((3, 3)) + 2.0 * np.eye(3))
     X[90:, 0] = 0.0
-    moments = Moments.of(X, np.eye(3)[np.r_[np.zeros(50, int), np.ones(40, int), 2, 2]], np.zeros((3, 3)), Scatter.DENSE)
-    family, floor, none = FAMILIES[name], Regularisation(np.full(3, 1e-3)), Regularisation(np.zeros(3))
+    moments = Moments.of(
+        X,
+        np.eye(3)[np.r_[np.zeros(50, int), np.ones(40, int), 2, 2]],
+        np.zeros((3, 3)),
+        Scatter.DENSE,
+    )
+    family, floor, none = (
+        FAMILIES[name],
+        Regularisation(np.full(3, 1e-3)),
+        Regularisation(np.zeros(3)),
+    )
     assert floor.evidence(moments.summarised(family.needs), False).lifted
     previous = in_numpy(family, moments_of(3, 1), floor)
     free = in_numpy(family, moments, none, previous)
@@ -146,7 +186,9 @@ def test_an_empty_component_gives_the_m_step_of_numpy(name):
         second=moments.second * empty[:, None, None],
     )
     regularisation = Regularisation(np.full(2, 1e-12))
-    assert_alike(in_cpp(family, moments, regularisation), in_numpy(family, moments, regularisation), 1e-11)
+    assert_alike(
+        in_cpp(family, moments, regularisation), in_numpy(family, moments, regularisation), 1e-11
+    )
 
 
 def test_without_a_floor_both_name_the_collapsed_component(family):
@@ -159,7 +201,7 @@ def test_without_a_floor_both_name_the_collapsed_component(family):
     assert in_cpp(family, moments, regularisation) == collapse.value.component
 
 
-# ---- eigenvalues -------------------------------------------------------------------------------------------------------
+# ---- eigenvalues ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 12, 24])
@@ -168,8 +210,11 @@ def test_the_largest_real_part_is_lapacks(n):
     for scale in (1.0, 1e-3):
         for _ in range(20):
             H = np.triu(rng.standard_normal((n, n)), -1) * scale + 0.5 * np.eye(n)
-            # Eigenvalues of a matrix that is not normal move by more than rounding: 1e-9 of their size.
-            assert extension.largest_real_part(H) == pytest.approx(np.linalg.eigvals(H).real.max(), rel=1e-9)
+            # Eigenvalues of a matrix that is not normal move by more than rounding: 1e-9 of their
+            # size.
+            assert extension.largest_real_part(H) == pytest.approx(
+                np.linalg.eigvals(H).real.max(), rel=1e-9
+            )
 
 
 def test_a_rotation_cycles_without_its_exceptional_shift():
@@ -177,13 +222,17 @@ def test_a_rotation_cycles_without_its_exceptional_shift():
     assert extension.largest_real_part(np.ascontiguousarray(cycle)) == pytest.approx(1.0, rel=1e-12)
 
 
-# ---- whole runs -------------------------------------------------------------------------------------------------------
+# ---- whole runs ----------------------------------------------------------------------------------
 
 
 def groups(d: int) -> np.ndarray:
     rng = np.random.default_rng(d)
     mixing = rng.standard_normal((d, d)) + np.eye(d)
-    parts = rng.standard_normal((150, d)) @ mixing, rng.standard_normal((150, d)) * 2 + 3, rng.standard_normal((100, d)) * 0.5 - 2
+    parts = (
+        rng.standard_normal((150, d)) @ mixing,
+        rng.standard_normal((150, d)) * 2 + 3,
+        rng.standard_normal((100, d)) * 0.5 - 2,
+    )
     return np.concatenate(parts)
 
 
@@ -191,12 +240,20 @@ def groups(d: int) -> np.ndarray:
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("kind", ["plain", "weighted", "float32"])
 def test_both_loops_take_the_same_steps(family, d, accelerated, kind):
-    """The trace agrees to 1e-12 over 25 iterations; with extrapolation to 1e-10: a quotient of small differences sets their length."""
+    """The trace agrees to 1e-12 over 25 iterations; with extrapolation to 1e-10: a quotient of
+    small differences sets their length.
+    """
     X = groups(d).astype(np.float32 if kind == "float32" else np.float64)
     weights = np.random.default_rng(0).uniform(0.1, 2.0, len(X)) if kind == "weighted" else None
     data = dataset(X, weights)
     start = KMeansStart()(data, 3, np.random.default_rng(1))
-    settings = (Problem(data, family, Regularisation(data.floor)), start, SmallChange(0.0), accelerated, lambda: False)
+    settings = (
+        Problem(data, family, Regularisation(data.floor)),
+        start,
+        SmallChange(0.0),
+        accelerated,
+        lambda: False,
+    )
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours is not None
     assert ours.iterate(25, 1000) is theirs.iterate(25, 1000)
@@ -209,7 +266,13 @@ def test_both_loops_take_the_same_steps(family, d, accelerated, kind):
 def test_both_loops_take_the_same_steps_in_wide_data(name):
     data = dataset(groups(16))
     start = KMeansStart()(data, 3, np.random.default_rng(1))
-    settings = (Problem(data, FAMILIES[name], Regularisation(data.floor)), start, SmallChange(0.0), False, lambda: False)
+    settings = (
+        Problem(data, FAMILIES[name], Regularisation(data.floor)),
+        start,
+        SmallChange(0.0),
+        False,
+        lambda: False,
+    )
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours.iterate(6, 1000) is theirs.iterate(6, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-11)
@@ -222,7 +285,13 @@ def test_both_loops_take_the_same_steps_with_pseudo_rows(name, accelerated):
     data = dataset(groups(6)[::10])
     start = KMeansStart()(data, 3, np.random.default_rng(1))
     regularisation = Regularisation(data.floor, prior=pseudo_rows(9.0, data.scale))
-    settings = (Problem(data, FAMILIES[name], regularisation), start, SmallChange(0.0), accelerated, lambda: False)
+    settings = (
+        Problem(data, FAMILIES[name], regularisation),
+        start,
+        SmallChange(0.0),
+        accelerated,
+        lambda: False,
+    )
     ours, theirs = native_loop(*settings), python_loop(*settings)
     assert ours.iterate(12, 1000) is theirs.iterate(12, 1000)
     np.testing.assert_allclose(ours.trace, theirs.trace, rtol=1e-10)
@@ -233,12 +302,19 @@ def test_both_loops_take_the_same_steps_with_pseudo_rows(name, accelerated):
 def test_both_loops_measure_the_same_rate(family):
     data = dataset(two_groups(300, 2, apart=2.0))
     start = KMeansStart()(data, 2, np.random.default_rng(1))
-    settings = (Problem(data, family, Regularisation(data.floor)), start, SmallChange(0.0), False, lambda: False)
+    settings = (
+        Problem(data, family, Regularisation(data.floor)),
+        start,
+        SmallChange(0.0),
+        False,
+        lambda: False,
+    )
     loops = native_loop(*settings), python_loop(*settings)
     for loop in loops:
         loop.iterate(15, 1000)
     ours, theirs = (loop.slowest_rate() for loop in loops)
-    # Arnoldi ends when its estimate has settled to 5 % of the distance from one, and finite differences carry 1e-11 / 1e-5.
+    # Arnoldi ends when its estimate has settled to 5 % of the distance from one, and finite
+    # differences carry 1e-11 / 1e-5.
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
@@ -248,10 +324,23 @@ def test_after_a_check_both_loops_extrapolate_in_the_directions_that_were_seen(a
     start = KMeansStart()(data, 2, np.random.default_rng(1))
     regularisation = Regularisation(data.floor)
     optimum = em(
-        Problem(data, FAMILIES["VVV"], regularisation), start, stopping=RemainingGain(1e-9), max_iter=20_000, accelerated=True
+        Problem(data, FAMILIES["VVV"], regularisation),
+        start,
+        stopping=RemainingGain(1e-9),
+        max_iter=20_000,
+        accelerated=True,
     )
-    settings = (Problem(data, FAMILIES["VVV"], regularisation), start, RemainingGain(0.1), False, lambda: False)
-    plain, *loops = native_loop(*settings), *(make(*settings[:3], accelerated, settings[4]) for make in (native_loop, python_loop))
+    settings = (
+        Problem(data, FAMILIES["VVV"], regularisation),
+        start,
+        RemainingGain(0.1),
+        False,
+        lambda: False,
+    )
+    plain, *loops = (
+        native_loop(*settings),
+        *(make(*settings[:3], accelerated, settings[4]) for make in (native_loop, python_loop)),
+    )
     left = []
     for loop in (plain, *loops):
         assert loop.iterate(1000, 0) is Event.CHECK
@@ -265,7 +354,11 @@ def test_after_a_check_both_loops_extrapolate_in_the_directions_that_were_seen(a
         assert left[1] == left[0]
 
 
-@pytest.mark.parametrize("stopping", [RemainingGain(), SmallChange(1e-5), SmallGain(0.05)], ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize(
+    "stopping",
+    [RemainingGain(), SmallChange(1e-5), SmallGain(0.05)],
+    ids=lambda rule: type(rule).__name__,
+)
 @pytest.mark.parametrize("accelerated", [False, True])
 def test_both_loops_end_for_the_same_reason(family, stopping, accelerated, monkeypatch, faithful):
     data = dataset(faithful)
@@ -273,7 +366,11 @@ def test_both_loops_end_for_the_same_reason(family, stopping, accelerated, monke
 
     def fit():
         return em(
-            Problem(data, family, Regularisation(data.floor)), start, stopping=stopping, max_iter=3000, accelerated=accelerated
+            Problem(data, family, Regularisation(data.floor)),
+            start,
+            stopping=stopping,
+            max_iter=3000,
+            accelerated=accelerated,
         )
 
     ours = fit()
@@ -335,7 +432,11 @@ def test_what_cpp_does_not_know_python_does(settings, faithful):
     data = dataset(faithful)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
     loop = native_loop(
-        Problem(data, FAMILIES["VVV"], Regularisation(data.floor, **settings)), start, RemainingGain(), False, lambda: False
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor, **settings)),
+        start,
+        RemainingGain(),
+        False,
+        lambda: False,
     )
     assert loop is None
 

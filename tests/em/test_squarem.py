@@ -1,4 +1,6 @@
-"""SQUAREM in the chart of moments: it never falls, keeps every family valid, ends at the same optimum, and sooner."""
+"""SQUAREM in the chart of moments: it never falls, keeps every family valid, ends at the same
+optimum, and sooner.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +54,27 @@ def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     ]
     assert fits[0].converged
     assert fits[1].converged
-    # Both leave less than 1e-6; nothing in SQUAREM's favour is assumed on problems that plain EM solves at once.
+    # Both leave less than 1e-6; nothing in SQUAREM's favour is assumed on problems that plain EM
+    # solves at once.
     assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=2e-6)
     assert fits[1].n_iter <= max(fits[0].n_iter, 40)
 
 
 def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
     rng = np.random.default_rng(2)
-    X = np.concatenate([rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])])
+    X = np.concatenate(
+        [rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])]
+    )
     plain, fast = (
-        run(X, FAMILIES["VVV"], 2, 1, stopping=RemainingGain(1e-6), max_iter=40_000, accelerated=extrapolations)
+        run(
+            X,
+            FAMILIES["VVV"],
+            2,
+            1,
+            stopping=RemainingGain(1e-6),
+            max_iter=40_000,
+            accelerated=extrapolations,
+        )
         for extrapolations in (False, True)
     )
     assert fast.log_likelihood > plain.log_likelihood - 2e-6
@@ -73,7 +86,9 @@ def test_a_leap_on_a_linear_map_lands_on_its_limit():
     about, direction = np.zeros((2, 1)), np.array([[1.0], [-0.5]])
 
     def at(t: float) -> Moments:
-        return Moments(about, np.array([50.0, 50.0]), t * direction, np.full((2, 1), 60.0), Scatter.DIAGONAL)
+        return Moments(
+            about, np.array([50.0, 50.0]), t * direction, np.full((2, 1), 60.0), Scatter.DIAGONAL
+        )
 
     squarem = Squarem(np.ones(1))
     squarem.longest = 1e6
@@ -96,7 +111,12 @@ def test_refused_leaps_shorten_the_next_ones_and_taken_ones_lengthen_them():
 def test_leaps_come_back_after_many_refusals():
     """A bound of one allows no leap, so nothing but the plain steps can raise it again."""
     about = np.zeros((1, 1))
-    steps = [Moments(about, np.array([50.0]), np.array([[0.9**i]]), np.full((1, 1), 60.0), Scatter.DIAGONAL) for i in range(3)]
+    steps = [
+        Moments(
+            about, np.array([50.0]), np.array([[0.9**i]]), np.full((1, 1), 60.0), Scatter.DIAGONAL
+        )
+        for i in range(3)
+    ]
     squarem = Squarem(np.ones(1))
     for _ in range(5):
         squarem.extrapolate(steps)

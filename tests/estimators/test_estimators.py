@@ -24,16 +24,31 @@ from mixtura.data.problem import Problem
 from mixtura.model import criteria
 from mixtura.model.results import Stage
 
-SHAPES = {"full": (3, 2, 2), "tied": (2, 2), "diag": (3, 2), "spherical": (3,), "tied_diag": (2,), "tied_spherical": ()}
+SHAPES = {
+    "full": (3, 2, 2),
+    "tied": (2, 2),
+    "diag": (3, 2),
+    "spherical": (3,),
+    "tied_diag": (2,),
+    "tied_spherical": (),
+}
 
 
 @pytest.mark.parametrize("kind", SHAPES)
 def test_attributes_have_scikit_learns_shapes_and_belong_together(kind, faithful):
     g = GaussianMixture(3, covariance_type=kind, random_state=0).fit(faithful)
-    assert g.covariances_.shape == g.precisions_.shape == g.precisions_cholesky_.shape == SHAPES[kind]
+    assert (
+        g.covariances_.shape == g.precisions_.shape == g.precisions_cholesky_.shape == SHAPES[kind]
+    )
     if kind in ("full", "tied"):
-        np.testing.assert_allclose(g.precisions_cholesky_ @ np.swapaxes(g.precisions_cholesky_, -1, -2), g.precisions_, rtol=1e-9)
-        np.testing.assert_allclose(g.precisions_ @ g.covariances_, np.broadcast_to(np.eye(2), SHAPES[kind]), atol=1e-9)
+        np.testing.assert_allclose(
+            g.precisions_cholesky_ @ np.swapaxes(g.precisions_cholesky_, -1, -2),
+            g.precisions_,
+            rtol=1e-9,
+        )
+        np.testing.assert_allclose(
+            g.precisions_ @ g.covariances_, np.broadcast_to(np.eye(2), SHAPES[kind]), atol=1e-9
+        )
     else:
         np.testing.assert_allclose(g.precisions_cholesky_**2, g.precisions_)
     assert g.score(faithful) * len(faithful) == pytest.approx(g.result_.log_likelihood, rel=1e-12)
@@ -47,8 +62,12 @@ def test_from_the_same_parameters_scikit_learn_says_the_same(kind, faithful):
     theirs = TheirMixture(3, covariance_type=kind)
     for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
         setattr(theirs, name, getattr(ours, name))
-    np.testing.assert_allclose(ours.score_samples(faithful), theirs.score_samples(faithful), rtol=1e-10)
-    np.testing.assert_allclose(ours.predict_proba(faithful), theirs.predict_proba(faithful), atol=1e-10)
+    np.testing.assert_allclose(
+        ours.score_samples(faithful), theirs.score_samples(faithful), rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        ours.predict_proba(faithful), theirs.predict_proba(faithful), atol=1e-10
+    )
     assert ours.bic(faithful) == pytest.approx(theirs.bic(faithful), rel=1e-12)
     assert ours.aic(faithful) == pytest.approx(theirs.aic(faithful), rel=1e-12)
 
@@ -64,14 +83,17 @@ def test_an_explicit_tol_and_reg_covar_keep_scikit_learns_meaning(kind, faithful
     }
     ours = GaussianMixture(2, covariance_type=kind, **start).fit(faithful)
     theirs = TheirMixture(2, covariance_type=kind, **start).fit(faithful)
-    # The ridge tilts our weights by exp(-1e-6/2 tr Sigma^-1), about 1e-5; scikit-learn's map ignores that.
+    # The ridge tilts our weights by exp(-1e-6/2 tr Sigma^-1), about 1e-5; scikit-learn's map
+    # ignores that.
     np.testing.assert_allclose(ours.means_, theirs.means_, rtol=1e-4)
     np.testing.assert_allclose(ours.covariances_, theirs.covariances_, rtol=1e-3, atol=1e-6)
 
 
 def test_as_many_components_as_columns_confuse_no_shape(faithful):
     precisions = np.array([[1.0, 0.01], [2.0, 0.02]])
-    g = GaussianMixture(2, covariance_type="VVI", precisions_init=precisions, random_state=0).fit(faithful)
+    g = GaussianMixture(2, covariance_type="VVI", precisions_init=precisions, random_state=0).fit(
+        faithful
+    )
     assert g.covariances_.shape == (2, 2)
     with pytest.raises(ValueError, match="'diag precision' should be positive"):
         GaussianMixture(2, covariance_type="diag", precisions_init=-precisions).fit(faithful)
@@ -79,14 +101,20 @@ def test_as_many_components_as_columns_confuse_no_shape(faithful):
 
 def test_parameters_set_by_hand_are_used_as_in_scikit_learn():
     g = GaussianMixture(2, covariance_type="spherical")
-    g.weights_, g.means_, g.covariances_ = np.array([0.5, 0.5]), np.array([[0.0], [4.0]]), np.array([1.0, 1.0])
+    g.weights_, g.means_, g.covariances_ = (
+        np.array([0.5, 0.5]),
+        np.array([[0.0], [4.0]]),
+        np.array([1.0, 1.0]),
+    )
     g.n_features_in_ = 1
     np.testing.assert_allclose(g.predict_proba([[2.0]]), [[0.5, 0.5]])
 
 
 def test_from_parameters_is_ready_to_score_and_sample():
     covariances = np.array([[[1.0, 0.5], [0.5, 2.0]], [[1.0, 0.0], [0.0, 1.0]]])
-    g = GaussianMixture.from_parameters([0.3, 0.7], [[0.0, 0.0], [9.0, 9.0]], covariances, random_state=0)
+    g = GaussianMixture.from_parameters(
+        [0.3, 0.7], [[0.0, 0.0], [9.0, 9.0]], covariances, random_state=0
+    )
     X, y = g.sample(20_000)
     # The standard error of a covariance entry from 6,000 rows is below 0.03.
     np.testing.assert_allclose(np.cov(X[y == 0].T), covariances[0], atol=0.12)
@@ -102,7 +130,11 @@ def test_float32_stays_float32_and_close_to_float64():
     b = GaussianMixture(2, random_state=0).fit(X.astype(np.float32))
     for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
         assert getattr(b, name).dtype == np.float32
-    assert b.predict_proba(X.astype(np.float32)).dtype == b.score_samples(X.astype(np.float32)).dtype == np.float32
+    assert (
+        b.predict_proba(X.astype(np.float32)).dtype
+        == b.score_samples(X.astype(np.float32)).dtype
+        == np.float32
+    )
     np.testing.assert_allclose(np.sort(a.means_, axis=0), np.sort(b.means_, axis=0), atol=1e-5)
 
 
@@ -111,7 +143,9 @@ def test_float32_variances_are_never_negative():
     for kind in SHAPES:
         g = GaussianMixture(1, covariance_type=kind, reg_covar=0).fit(X)
         np.testing.assert_allclose(
-            np.diag(np.atleast_2d(g.covariances_.squeeze())).max(), X.astype(float).var(axis=0).max(), rtol=0.03
+            np.diag(np.atleast_2d(g.covariances_.squeeze())).max(),
+            X.astype(float).var(axis=0).max(),
+            rtol=0.03,
         )
 
 
@@ -120,7 +154,9 @@ def test_data_frames_come_in_and_their_names_are_kept(frame, faithful):
     data = frame({"eruptions": faithful[:, 0], "waiting": faithful[:, 1]})
     g = GaussianMixture(2, random_state=0).fit(data)
     assert g.feature_names_in_.tolist() == ["eruptions", "waiting"]
-    np.testing.assert_array_equal(g.predict(data), GaussianMixture(2, random_state=0).fit(faithful).predict(faithful))
+    np.testing.assert_array_equal(
+        g.predict(data), GaussianMixture(2, random_state=0).fit(faithful).predict(faithful)
+    )
     with pytest.raises(ValueError, match="feature names should match"):
         g.predict(data[["waiting", "eruptions"]])
 
@@ -139,7 +175,8 @@ def test_the_memory_layout_changes_nothing(layout):
     Y = LAYOUTS[layout](X)
     kept = np.array(Y)
     np.testing.assert_array_equal(
-        GaussianMixture(2, random_state=0).fit(Y).means_, GaussianMixture(2, random_state=0).fit(X).means_
+        GaussianMixture(2, random_state=0).fit(Y).means_,
+        GaussianMixture(2, random_state=0).fit(X).means_,
     )
     np.testing.assert_array_equal(Y, kept)
 
@@ -153,14 +190,19 @@ def test_weights_are_frequencies_in_fit_score_and_criteria(faithful):
     np.testing.assert_allclose(a.means_, b.means_, rtol=1e-9)
     assert a.score(faithful, sample_weight=weights) == pytest.approx(b.score(repeated), rel=1e-12)
     for criterion in ("bic", "aic", "icl"):
-        assert getattr(a, criterion)(faithful, sample_weight=weights) == pytest.approx(getattr(b, criterion)(repeated), rel=1e-10)
+        assert getattr(a, criterion)(faithful, sample_weight=weights) == pytest.approx(
+            getattr(b, criterion)(repeated), rel=1e-10
+        )
 
 
 @pytest.mark.parametrize("unit", [1e-3, 7.0])
 def test_a_common_factor_of_the_weights_changes_no_parameter_and_no_verdict(unit, faithful):
     labels = (faithful[:, 1] > 70).astype(int)
     weights = np.random.default_rng(0).integers(1, 4, len(faithful)).astype(float)
-    a, b = (GaussianMixture(2, tol=1e-8, init_params=labels).fit(faithful, sample_weight=weights * u) for u in (1.0, unit))
+    a, b = (
+        GaussianMixture(2, tol=1e-8, init_params=labels).fit(faithful, sample_weight=weights * u)
+        for u in (1.0, unit)
+    )
     np.testing.assert_allclose(a.means_, b.means_, rtol=1e-9)
     np.testing.assert_allclose(a.weights_, b.weights_, rtol=1e-9)
     assert a.result_.findings == b.result_.findings == ()
@@ -171,7 +213,10 @@ def test_a_row_of_weight_zero_may_hold_anything(faithful):
     weights = np.r_[np.ones(len(faithful)), 0.0]
     a = GaussianMixture(2, random_state=0).fit(X, sample_weight=weights)
     np.testing.assert_array_equal(
-        a.means_, GaussianMixture(2, random_state=0).fit(faithful, sample_weight=np.ones(len(faithful))).means_
+        a.means_,
+        GaussianMixture(2, random_state=0)
+        .fit(faithful, sample_weight=np.ones(len(faithful)))
+        .means_,
     )
 
 
@@ -190,7 +235,8 @@ def test_init_params_takes_labels_responsibilities_and_a_callable(faithful):
         for start in (labels, np.eye(2)[labels], lambda X, K, rng: (X[:, 1] > 70).astype(int))
     ]
     assert fits[0].lower_bounds_ == pytest.approx(fits[1].lower_bounds_, rel=1e-12)
-    # A callable may draw, so it is asked for several starts, which are raced: the same optimum on another path.
+    # A callable may draw, so it is asked for several starts, which are raced: the same optimum on
+    # another path.
     assert fits[0].lower_bound_ == pytest.approx(fits[2].lower_bound_, abs=0.01 / len(faithful))
 
 
@@ -225,16 +271,27 @@ def test_bad_starts_are_refused_wherever_they_are_bad(row):
 @pytest.mark.parametrize("kind", [np.int8, np.uint64, np.float32, bool])
 def test_labels_may_be_numbers_of_any_kind(kind, faithful):
     labels = faithful[:, 1] > 70
-    one, other = (GaussianMixture(2, init_params=start).fit(faithful) for start in (labels.astype(np.intp), labels.astype(kind)))
+    one, other = (
+        GaussianMixture(2, init_params=start).fit(faithful)
+        for start in (labels.astype(np.intp), labels.astype(kind))
+    )
     np.testing.assert_array_equal(one.means_, other.means_)
 
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_a_start_that_is_given_is_not_copied(soft):
-    """Responsibilities in float32 would be twice as large in float64; they and labels are read piece by piece."""
+    """Responsibilities in float32 would be twice as large in float64; they and labels are read
+    piece by piece.
+    """
     X = two_groups(400_000)
     labels = (np.arange(len(X)) >= 200_000).astype(np.int8)
-    fit = GaussianMixture(2, init_params=np.eye(2, dtype=np.float32)[labels] if soft else labels, max_iter=1, tol=1.0, n_threads=1)
+    fit = GaussianMixture(
+        2,
+        init_params=np.eye(2, dtype=np.float32)[labels] if soft else labels,
+        max_iter=1,
+        tol=1.0,
+        n_threads=1,
+    )
     tracemalloc.start()
     fit.fit(X)
     peak = tracemalloc.get_traced_memory()[1]
@@ -246,7 +303,11 @@ def test_the_rows_of_a_degenerate_component_are_found_block_by_block():
     X = two_groups(150_000)
     X[[5, 70_000, 149_999]] = 50.0, 50.0
     spike = GaussianMixture(
-        2, means_init=[[3.0, 3.0], [50.0, 50.0]], precisions_init=[np.eye(2) / 10, np.eye(2) * 1e12], max_iter=1, n_threads=1
+        2,
+        means_init=[[3.0, 3.0], [50.0, 50.0]],
+        precisions_init=[np.eye(2) / 10, np.eye(2) * 1e12],
+        max_iter=1,
+        n_threads=1,
     )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -257,7 +318,14 @@ def test_the_rows_of_a_degenerate_component_are_found_block_by_block():
 @pytest.mark.parametrize(
     "bad",
     [{"n_components": value} for value in (0, -1, 2.5, True, "3", None)]
-    + [{"tol": -1}, {"reg_covar": -1e-6}, {"max_iter": -1}, {"n_init": 0}, {"covariance_type": "fullish"}, {"backend": "cuda"}],
+    + [
+        {"tol": -1},
+        {"reg_covar": -1e-6},
+        {"max_iter": -1},
+        {"n_init": 0},
+        {"covariance_type": "fullish"},
+        {"backend": "cuda"},
+    ],
     ids=str,
 )
 def test_bad_parameters_are_refused_by_name(bad, faithful):
@@ -266,7 +334,10 @@ def test_bad_parameters_are_refused_by_name(bad, faithful):
 
 
 BAD_DATA = {
-    "nan": (np.array([[1.0, np.nan], [2.0, 1.0], [3.0, 2.0]]), "NaN in 'column 1' .1 row.. The first is in X.0."),
+    "nan": (
+        np.array([[1.0, np.nan], [2.0, 1.0], [3.0, 2.0]]),
+        "NaN in 'column 1' .1 row.. The first is in X.0.",
+    ),
     "inf": (np.array([[1.0, 1.0], [np.inf, 1.0], [3.0, 2.0]]), "infinity in 'column 0'"),
     "text": (np.array([["a", "b"], ["c", "d"]]), "is the text 'a'"),
     "numeric text": (np.array([["1", "2"], ["3", "4"]]), "without guessing"),
@@ -280,8 +351,14 @@ BAD_DATA = {
     "too few rows": (np.arange(4.0).reshape(2, 2), "Expected n_samples >= n_components"),
     "all equal": (np.ones((50, 2)), "distinct row"),
     "constant": (np.c_[two_groups(50), np.ones(50)], "column 2 is constant"),
-    "duplicated": (np.c_[two_groups(50), two_groups(50)[:, 0] * 3], "column 0, column 2 carry the same values"),
-    "few distinct": (np.repeat([[0.0, 0], [1, 0], [0, 1]], 100, axis=0), "3 distinct rows but n_components=3"),
+    "duplicated": (
+        np.c_[two_groups(50), two_groups(50)[:, 0] * 3],
+        "column 0, column 2 carry the same values",
+    ),
+    "few distinct": (
+        np.repeat([[0.0, 0], [1, 0], [0, 1]], 100, axis=0),
+        "3 distinct rows but n_components=3",
+    ),
     "huge": (two_groups(50) * 1e200, "range of double precision"),
     "tiny": (two_groups(50) * 1e-310, "range of double precision"),
 }
@@ -366,7 +443,10 @@ def test_no_rows_get_no_answers_and_score_refuses():
 def test_units_of_the_columns_do_not_decide():
     X = two_groups(500, 3)
     units = np.array([1e-12, 1.0, 1e12])
-    a, b = GaussianMixture(2, random_state=0).fit(X), GaussianMixture(2, random_state=0).fit(X * units)
+    a, b = (
+        GaussianMixture(2, random_state=0).fit(X),
+        GaussianMixture(2, random_state=0).fit(X * units),
+    )
     np.testing.assert_array_equal(a.predict(X), b.predict(X * units))
     np.testing.assert_allclose(a.covariances_ * np.outer(units, units), b.covariances_, rtol=1e-8)
 
@@ -405,7 +485,9 @@ def test_clone_copy_and_pickle_answer_the_same(faithful):
 
 def test_max_iter_is_said(faithful):
     with pytest.warns(ConvergenceWarning, match=r"did not converge(?s:.*)max_iter ended it"):
-        g = GaussianMixture(3, max_iter=3, n_init=1, init_params="random", random_state=0).fit(faithful)
+        g = GaussianMixture(3, max_iter=3, n_init=1, init_params="random", random_state=0).fit(
+            faithful
+        )
     assert not g.converged_
     assert "max_iter" in g.stop_reason_
 
@@ -417,10 +499,17 @@ def test_verbose_prints_progress(capsys, faithful):
 
 def test_the_selector_keeps_every_cell_and_names_the_runner_up(faithful):
     seen = []
-    s = GaussianMixtureSelector(range(1, 4), families=["EEE", "full"], random_state=0).fit(faithful, callback=seen.append)
-    assert {(cell.family, cell.n_components) for cell in seen} == {(c.family, c.n_components) for c in s.selection_.candidates}
+    s = GaussianMixtureSelector(range(1, 4), families=["EEE", "full"], random_state=0).fit(
+        faithful, callback=seen.append
+    )
+    assert {(cell.family, cell.n_components) for cell in seen} == {
+        (c.family, c.n_components) for c in s.selection_.candidates
+    }
     assert [cell.stage for cell in seen[:6] if cell.n_components > 1] == [Stage.LOOKED_AT] * 4
-    assert all(cell.stage is Stage.SEARCHED for cell in (*seen[6:], s.selection_.best, s.selection_.runner_up))
+    assert all(
+        cell.stage is Stage.SEARCHED
+        for cell in (*seen[6:], s.selection_.best, s.selection_.runner_up)
+    )
     assert (s.selection_.best.family, s.selection_.best.n_components) == ("EEE", 3)
     assert s.selection_.runner_up.criterion >= s.selection_.best.criterion
     assert s.best_estimator_.bic(faithful) == pytest.approx(s.selection_.best.criterion, rel=1e-12)
@@ -450,14 +539,18 @@ def test_a_cell_that_cannot_be_fitted_is_a_row_with_a_reason():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"criterion": "bicc"}, {"families": ["VVW"]}, {"n_components": [0]}, {"n_components": []}], ids=str
+    "bad",
+    [{"criterion": "bicc"}, {"families": ["VVW"]}, {"n_components": [0]}, {"n_components": []}],
+    ids=str,
 )
 def test_the_selector_refuses_bad_parameters(bad, faithful):
     with pytest.raises(ValueError, match=r"criterion|Did you mean|n_components"):
         GaussianMixtureSelector(**bad).fit(faithful)
 
 
-@pytest.mark.filterwarnings("ignore:The chosen model is interrupted")  # the cell that another thread was in the middle of may win
+@pytest.mark.filterwarnings(
+    "ignore:The chosen model is interrupted"
+)  # the cell that another thread was in the middle of may win
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
     X = two_groups(25_000, 2, apart=3)
@@ -468,7 +561,14 @@ def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
         if len(seen) == 3:
             raise KeyboardInterrupt
 
-    s = GaussianMixtureSelector(range(1, 6), families=["EII", "VVI"], n_init=1, max_iter=50, n_threads=n_threads, random_state=0)
+    s = GaussianMixtureSelector(
+        range(1, 6),
+        families=["EII", "VVI"],
+        n_init=1,
+        max_iter=50,
+        n_threads=n_threads,
+        random_state=0,
+    )
     s.fit(X, callback=stop_after_three)
     assert s.selection_.interrupted
     assert 3 <= sum(cell.stage is Stage.SEARCHED for cell in s.selection_.candidates) <= 4
@@ -476,7 +576,7 @@ def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
     assert s.best_estimator_.predict(X).shape == (25_000,)
 
 
-# ---- found by review: each was wrong once ---------------------------------------------------------------------------
+# ---- found by review: each was wrong once --------------------------------------------------------
 
 
 def test_strided_weights_are_as_good_as_any(faithful):
@@ -503,17 +603,28 @@ def test_a_collapsed_cell_never_wins():
     rng = np.random.default_rng(0)
     t = rng.normal(0, 1, 60)
     X = np.concatenate([rng.normal(0, 1, (200, 2)), np.c_[8 + t, 3 + 2 * t]])
-    s = GaussianMixtureSelector([1, 2, 3], families=["VVV", "EEE"], reg_covar=0, random_state=0).fit(X)
+    s = GaussianMixtureSelector(
+        [1, 2, 3], families=["VVV", "EEE"], reg_covar=0, random_state=0
+    ).fit(X)
     assert s.best_estimator_.converged_
     assert any(c.fit is None or "collapsed" in c.reason for c in s.selection_.candidates)
 
 
 @pytest.mark.parametrize("reg_covar", [1e-6, 0.2])
 def test_a_usual_reg_covar_says_nothing_against_healthy_components(reg_covar):
-    assert GaussianMixture(2, reg_covar=reg_covar, random_state=0).fit(two_groups(300)).result_.findings == ()
+    assert (
+        GaussianMixture(2, reg_covar=reg_covar, random_state=0)
+        .fit(two_groups(300))
+        .result_.findings
+        == ()
+    )
 
 
-@pytest.mark.parametrize("bad", [{"reg_covar": -0.5}, {"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"n_threads": -1}], ids=str)
+@pytest.mark.parametrize(
+    "bad",
+    [{"reg_covar": -0.5}, {"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"n_threads": -1}],
+    ids=str,
+)
 def test_the_selector_checks_what_the_estimator_checks(bad, faithful):
     with pytest.raises(ValueError, match=next(iter(bad))):
         GaussianMixtureSelector([1, 2], **bad).fit(faithful)
@@ -539,7 +650,9 @@ def test_an_error_in_a_callback_is_not_held_back():
             raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        GaussianMixture(4, callback=callback, n_init=4, max_iter=3000, tol=0.0, random_state=0, n_threads=2).fit(X)
+        GaussianMixture(
+            4, callback=callback, n_init=4, max_iter=3000, tol=0.0, random_state=0, n_threads=2
+        ).fit(X)
     assert len(calls) < 3000
 
 
@@ -547,12 +660,16 @@ def test_a_component_that_dies_out_causes_no_raw_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         warnings.simplefilter("ignore", UserWarning)
-        g = GaussianMixture(3, means_init=[[0, 0], [6, 6], [60, 60]], random_state=0).fit(two_groups(300))
+        g = GaussianMixture(3, means_init=[[0, 0], [6, 6], [60, 60]], random_state=0).fit(
+            two_groups(300)
+        )
     assert np.isfinite(g.means_).all()
 
 
 def test_an_interrupted_short_run_is_judged():
-    X = np.concatenate([np.random.default_rng(0).standard_normal((60, 2)), np.repeat([[3.0, 3.0]], 15, axis=0)])
+    X = np.concatenate(
+        [np.random.default_rng(0).standard_normal((60, 2)), np.repeat([[3.0, 3.0]], 15, axis=0)]
+    )
     calls = []
 
     def callback(iteration):
@@ -610,11 +727,15 @@ def test_equal_proportions_are_not_counted_by_any_criterion(faithful):
 
 def test_covariances_of_far_units_come_back_in():
     units = np.array([1e-8, 1.0, 1e8])
-    fitted = GaussianMixture(2, random_state=0).fit(two_groups(100, 3) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]]) * units)
+    fitted = GaussianMixture(2, random_state=0).fit(
+        two_groups(100, 3) @ np.array([[1, 0.5, 0.2], [0, 1, 0.3], [0, 0, 1]]) * units
+    )
     again = GaussianMixture.from_parameters(fitted.weights_, fitted.means_, fitted.covariances_)
     np.testing.assert_allclose(again.precisions_, fitted.precisions_, rtol=1e-6)
 
 
 def test_a_start_from_given_means_has_equal_proportions_where_these_are_asked_for(faithful):
-    start = GaussianMixture(2, equal_weights=True, means_init=[[2.0, 55.0], [4.3, 80.0]], max_iter=0).fit(faithful)
+    start = GaussianMixture(
+        2, equal_weights=True, means_init=[[2.0, 55.0], [4.3, 80.0]], max_iter=0
+    ).fit(faithful)
     np.testing.assert_array_equal(start.weights_, [0.5, 0.5])

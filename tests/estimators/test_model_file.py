@@ -39,7 +39,13 @@ def mixture(form: str = "dense", shared: bool = False) -> Mixture:
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "model.safetensors"
-    save_model(path, mixture(), family="VVV", feature_names=NAMES, metadata={"bic": 12.5, "nested": {"a": [1, None]}})
+    save_model(
+        path,
+        mixture(),
+        family="VVV",
+        feature_names=NAMES,
+        metadata={"bic": 12.5, "nested": {"a": [1, None]}},
+    )
     return path
 
 
@@ -69,7 +75,13 @@ def test_a_whitener_that_differs_from_the_covariance_in_the_last_bits_is_kept(tm
 
 def test_saving_twice_gives_the_same_contents(saved):
     first = load_model(saved)
-    save_model(saved, first.mixture, family=first.family, feature_names=first.feature_names, metadata=first.metadata)
+    save_model(
+        saved,
+        first.mixture,
+        family=first.family,
+        feature_names=first.feature_names,
+        metadata=first.metadata,
+    )
     assert np.array_equal(load_model(saved).mixture.means, first.mixture.means)
 
 
@@ -80,7 +92,7 @@ def test_names_must_be_one_per_column_and_different(tmp_path, names):
     assert not (tmp_path / "m").exists()
 
 
-# ---- files that were touched ----------------------------------------------------------------------------------------
+# ---- files that were touched ---------------------------------------------------------------------
 
 
 def test_one_changed_byte_anywhere_is_noticed(saved):
@@ -141,18 +153,29 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         load_model(tmp_path / "m")
 
 
-# ---- files that are sealed and still impossible ------------------------------------------------------------------------
+# ---- files that are sealed and still impossible --------------------------------------------------
 
 
 def forge(path, change):
     """Seal whatever ``change(header, document, tensors)`` made of a good file."""
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-    document, tensors = json.loads(header["document"]), {name: array.copy() for name, array in load(data).items()}
+    document, tensors = (
+        json.loads(header["document"]),
+        {name: array.copy() for name, array in load(data).items()},
+    )
     change(header, document, tensors)
-    header = {"document": json.dumps(document), **{key: header[key] for key in ("format", "format_version")}, "sha256": "0" * 64}
+    header = {
+        "document": json.dumps(document),
+        **{key: header[key] for key in ("format", "format_version")},
+        "sha256": "0" * 64,
+    }
     data = save(tensors, header)
-    path.write_bytes(data.replace(b'"sha256":"' + b"0" * 64, b'"sha256":"' + hashlib.sha256(data).hexdigest().encode()))
+    path.write_bytes(
+        data.replace(
+            b'"sha256":"' + b"0" * 64, b'"sha256":"' + hashlib.sha256(data).hexdigest().encode()
+        )
+    )
 
 
 def test_a_forged_file_without_a_fault_is_loaded(saved):
@@ -162,7 +185,9 @@ def test_a_forged_file_without_a_fault_is_loaded(saved):
 
 def test_a_newer_format_asks_for_an_upgrade(saved):
     forge(saved, lambda header, document, tensors: header.update(format_version="2"))
-    with pytest.raises(ModelFileError, match=re.escape("version 1 or older, but this file has version 2")):
+    with pytest.raises(
+        ModelFileError, match=re.escape("version 1 or older, but this file has version 2")
+    ):
         load_model(saved)
 
 
@@ -176,18 +201,27 @@ def test_a_newer_format_asks_for_an_upgrade(saved):
         (lambda doc, t: doc.update(n_components=2), "are not for K=2"),
         (lambda doc, t: doc.update(n_components="3"), "not positive integers"),
         (lambda doc, t: doc.update(n_features=0), "not positive integers"),
-        (lambda doc, t: doc.update(feature_names=["a", "a", "b", "c"]), "4 different feature names"),
+        (
+            lambda doc, t: doc.update(feature_names=["a", "a", "b", "c"]),
+            "4 different feature names",
+        ),
         (lambda doc, t: doc.update(feature_names=[1, 2, 3, 4]), "not a list of text"),
         (lambda doc, t: doc.update(form="cubic"), "form 'cubic' is not known"),
         (lambda doc, t: doc.update(form="diagonal"), "the covariance has shape"),
         (lambda doc, t: t.update(weights=t["weights"] * 2), "do not sum to one"),
         (lambda doc, t: t.update(weights=np.array([-1.0, 1.0, 1.0])), "negative"),
         (lambda doc, t: t.update(means=t["means"].astype(np.float32)), "means is not float64"),
-        (lambda doc, t: t.update(means=t["means"] * np.nan), "means has entries that are not finite"),
+        (
+            lambda doc, t: t.update(means=t["means"] * np.nan),
+            "means has entries that are not finite",
+        ),
         (lambda doc, t: t.update(covariance=-t["covariance"]), "not positive definite"),
         (lambda doc, t: t.update(covariance=t["covariance"] * 2), "do not belong together"),
         (lambda doc, t: t.update(whitener=-t["whitener"]), "not lower triangular and positive"),
-        (lambda doc, t: t.update(whitener=np.swapaxes(t["whitener"], 1, 2).copy()), "not lower triangular and positive"),
+        (
+            lambda doc, t: t.update(whitener=np.swapaxes(t["whitener"], 1, 2).copy()),
+            "not lower triangular and positive",
+        ),
         (lambda doc, t: t.update(whitener=t["whitener"][:1]), "differ in shape"),
     ],
 )
@@ -199,12 +233,17 @@ def test_an_impossible_mixture_is_refused_in_words(saved, change, words):
 
 def test_a_variance_that_is_not_positive_is_refused(tmp_path):
     save_model(tmp_path / "m", mixture("diagonal"), family="VVI", feature_names=NAMES)
-    forge(tmp_path / "m", lambda header, document, tensors: tensors.update(covariance=tensors["covariance"] * 0))
+    forge(
+        tmp_path / "m",
+        lambda header, document, tensors: tensors.update(covariance=tensors["covariance"] * 0),
+    )
     with pytest.raises(ModelFileError, match="a variance is not positive"):
         load_model(tmp_path / "m")
 
 
-@pytest.mark.parametrize("metadata", [{}, {"best": None}, {"best": {"converged": True}}, {"best": {"certificate": None}}])
+@pytest.mark.parametrize(
+    "metadata", [{}, {"best": None}, {"best": {"converged": True}}, {"best": {"certificate": None}}]
+)
 def test_a_file_of_a_version_without_certificates_is_loaded_without_one(tmp_path, metadata):
     save_model(tmp_path / "m", mixture(), family="VVV", feature_names=NAMES, metadata=metadata)
     assert load_model(tmp_path / "m").certificate is None
@@ -217,8 +256,20 @@ def test_a_certificate_is_found_where_the_fit_left_it(tmp_path):
 
 
 def test_nothing_but_numbers_and_text_becomes_json():
-    values = {"array": np.array([1.0, np.nan]), "number": np.float64(2), "whole": np.int64(3), "path": Path("p"), 4: (True, None)}
-    assert jsonable(values) == {"array": [1.0, None], "number": 2.0, "whole": 3, "path": "p", "4": [True, None]}
+    values = {
+        "array": np.array([1.0, np.nan]),
+        "number": np.float64(2),
+        "whole": np.int64(3),
+        "path": Path("p"),
+        4: (True, None),
+    }
+    assert jsonable(values) == {
+        "array": [1.0, None],
+        "number": 2.0,
+        "whole": 3,
+        "path": "p",
+        "4": [True, None],
+    }
 
 
 def test_arrays_in_any_memory_order_are_saved_as_they_are(tmp_path):

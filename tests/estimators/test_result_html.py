@@ -54,7 +54,9 @@ def result_of(estimator):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return GaussianMixture(3, covariance_type="EEE", component_order="weight", random_state=0).fit(FAITHFUL)
+    return GaussianMixture(3, covariance_type="EEE", component_order="weight", random_state=0).fit(
+        FAITHFUL
+    )
 
 
 @pytest.mark.parametrize("estimator", [GaussianMixture(2), GaussianMixtureSelector((1, 2))])
@@ -67,7 +69,11 @@ def test_before_a_fit_all_is_as_in_scikit_learn(estimator):
 
 def test_a_fit_shows_family_k_bic_and_its_certificate(fitted):
     text = read(result_of(fitted)).text
-    for words in ("EEE, 3 components", f"BIC {fitted.bic(FAITHFUL):,.2f} (lower is better)", fitted.stop_reason_):
+    for words in (
+        "EEE, 3 components",
+        f"BIC {fitted.bic(FAITHFUL):,.2f} (lower is better)",
+        fitted.stop_reason_,
+    ):
         assert words in text
     assert fitted.certificate_.verdict in text
 
@@ -82,7 +88,9 @@ def test_a_row_for_each_component_has_its_weight_mean_and_deviation(fitted):
 
 def test_the_bar_is_as_long_as_the_weights_are_large(fitted):
     parts = [attrs for tag, attrs in read(result_of(fitted)).seen if tag == "rect"]
-    assert [float(part["width"]) for part in parts] == pytest.approx((100 * fitted.weights_).tolist(), abs=0.001)
+    assert [float(part["width"]) for part in parts] == pytest.approx(
+        (100 * fitted.weights_).tolist(), abs=0.001
+    )
     assert len({part["fill"] for part in parts}) == 3
 
 
@@ -101,14 +109,19 @@ def test_the_display_setting_of_scikit_learn_is_obeyed(fitted):
 def test_names_of_columns_are_text_and_never_markup():
     evil = '<img src=x onerror="alert(1)">&'
     frame = FAITHFUL.rename(columns={"waiting": evil})
-    for estimator in (GaussianMixture(2, random_state=0), GaussianMixtureSelector(2, families=["EEE"], random_state=0)):
+    for estimator in (
+        GaussianMixture(2, random_state=0),
+        GaussianMixtureSelector(2, families=["EEE"], random_state=0),
+    ):
         result = read(result_of(estimator.fit(frame)))
         assert not {"img", "script"} & {tag for tag, _ in result.seen}
         assert evil in result.text
 
 
 def test_a_selection_shows_its_sentences_and_the_winner():
-    selector = GaussianMixtureSelector((2, 3), families=["EEE", "VVV"], random_state=0).fit(FAITHFUL)
+    selector = GaussianMixtureSelector((2, 3), families=["EEE", "VVV"], random_state=0).fit(
+        FAITHFUL
+    )
     text = read(result_of(selector)).text
     assert all(sentence in text for sentence in selector.selection_.sentences)
     assert "EEE, 3 components" in text
@@ -122,7 +135,15 @@ def test_a_spurious_component_is_named_once():
 
 
 def test_a_fit_without_a_certificate_tells_of_its_components_too():
-    copies = Soundness(np.full(2, 3.0), np.full(2, 50.0), own_rows=3, own_parameters=6, n_features=2, total=100.0, copies=((0, 1),))
+    copies = Soundness(
+        np.full(2, 3.0),
+        np.full(2, 50.0),
+        own_rows=3,
+        own_parameters=6,
+        n_features=2,
+        total=100.0,
+        copies=((0, 1),),
+    )
     fit = GaussianMixture(2, random_state=0).fit(FAITHFUL).result_
     text = read(fit_html(replace(fit, soundness=copies, certificate=None))).text
     assert "Component 1 (copy): it is an exact copy of component 0." in text
@@ -136,7 +157,9 @@ def test_rows_of_one_value_are_described():
 
 def test_many_columns_and_components_are_cut_and_counted():
     X = np.random.default_rng(0).normal(size=(500, 12)) + 9 * np.arange(25).repeat(20)[:, None]
-    text = read(result_of(GaussianMixture(25, covariance_type="EII", n_init=1, random_state=0).fit(X))).text
+    text = read(
+        result_of(GaussianMixture(25, covariance_type="EII", n_init=1, random_state=0).fit(X))
+    ).text
     assert "5 more components" in text
     assert "4 more columns" in text
     assert "column 7" in text

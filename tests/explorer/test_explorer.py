@@ -49,7 +49,7 @@ def ask(server: Running, what: str, **question: object) -> tuple[int, bytes]:
     return answer.status, text
 
 
-# ---- runs ------------------------------------------------------------------------------------------------------------
+# ---- runs ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -59,20 +59,26 @@ def test_a_recording_is_plain_em_from_its_start(opened, start):
     assert np.all(np.diff(run.trace) > -1e-6)
     np.testing.assert_allclose(run.trace, run.fit.trace, atol=1e-6)
     for frame in (0, len(run.frames) // 2):
-        assert run.frames[frame].log_density(opened.X).sum() == pytest.approx(run.trace[frame], abs=1e-6)
+        assert run.frames[frame].log_density(opened.X).sum() == pytest.approx(
+            run.trace[frame], abs=1e-6
+        )
 
 
 def test_a_recording_that_is_too_long_says_so(opened):
     run = Runs(opened).run(Settings(9, "VVV", 0, "random"))
     assert run.fit.n_iter <= MOST_ITERATIONS
     sentence = views.run_view(run)["sentence"]
-    assert (f"the first {MOST_ITERATIONS} iterations" in sentence) == (run.fit.n_iter == MOST_ITERATIONS)
+    assert (f"the first {MOST_ITERATIONS} iterations" in sentence) == (
+        run.fit.n_iter == MOST_ITERATIONS
+    )
 
 
 def test_a_model_is_that_of_the_estimator_and_made_once(opened):
     runs = Runs(opened)
     run = runs.run(Settings(2, "EEE", 0))
-    known = GaussianMixture(2, covariance_type="EEE", random_state=0, component_order="weight").fit(opened.X)
+    known = GaussianMixture(2, covariance_type="EEE", random_state=0, component_order="weight").fit(
+        opened.X
+    )
     assert run.fit.log_likelihood == known.result_.log_likelihood
     assert views.run_view(run)["bic"] == pytest.approx(known.bic(opened.X))
     assert runs.run(Settings(2, "EEE", 0)) is run
@@ -92,7 +98,7 @@ def test_the_curve_in_the_background_makes_nobody_wait(opened):
         assert runs.run(Settings(1, "VVV", 0)).settings.n_components == 1
 
 
-# ---- what the page is told ---------------------------------------------------------------------------------------------
+# ---- what the page is told -----------------------------------------------------------------------
 
 
 def test_the_page_learns_the_name_of_the_file_but_not_its_folder(server, opened):
@@ -113,17 +119,25 @@ def test_points_come_as_32_bit_numbers_from_zero_to_one(server, opened):
 
 def test_memberships_come_as_certainties_and_255ths(server, opened):
     _, data = ask(server, "memberships", **MODEL, frame=0)
-    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    shares = (
+        GaussianMixture(2, random_state=0, component_order="weight")
+        .fit(opened.X)
+        .predict_proba(opened.X)
+    )
     n = len(opened.X)
     np.testing.assert_allclose(np.frombuffer(data[: 4 * n], "<f4"), shares.max(axis=1), atol=1e-6)
-    np.testing.assert_allclose(np.frombuffer(data[4 * n :], np.uint8).reshape(n, 2) / 255, shares, atol=0.51 / 255)
+    np.testing.assert_allclose(
+        np.frombuffer(data[4 * n :], np.uint8).reshape(n, 2) / 255, shares, atol=0.51 / 255
+    )
 
 
 def test_a_row_is_explained_by_its_memberships(server, opened):
     _, text = ask(server, "row", **MODEL, frame=0, row=243)
     told = json.loads(text)
     products = [share["weight"] * np.exp(share["log_density"]) for share in told["memberships"]]
-    np.testing.assert_allclose([share["probability"] for share in told["memberships"]], np.array(products) / sum(products))
+    np.testing.assert_allclose(
+        [share["probability"] for share in told["memberships"]], np.array(products) / sum(products)
+    )
     assert told["values"] == dict(zip(opened.names, opened.X[243].tolist(), strict=True))
 
 
@@ -134,7 +148,9 @@ def test_other_methods_have_the_numbers_of_the_mixtures_clusters(server, opened)
     assert {"K-Means", "DBSCAN"} <= set(names)
     _, data = ask(server, "labels", **model, method="K-Means")
     labels = np.frombuffer(data, "<i2")
-    own = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict(opened.X)
+    own = (
+        GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict(opened.X)
+    )
     assert (labels == own).mean() > 0.95
 
 
@@ -149,7 +165,7 @@ def test_one_column_has_a_second_axis_and_frames():
     assert {family["name"] for family in views.table_view(line)["families"]} == {"EII", "VII"}
 
 
-# ---- questions that make no sense ----------------------------------------------------------------------------------------
+# ---- questions that make no sense ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,10 +204,13 @@ def test_nothing_runs_code_or_opens_a_file(server, what):
     assert ask(server, what, code="1", path="/etc/passwd")[0] == 404
 
 
-# ---- taking it home --------------------------------------------------------------------------------------------------------
+# ---- taking it home ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("settings", "frame"), [(Settings(3, "EEE", 5), 0), (Settings(2, "VVV", 1, "random_from_data"), 3)])
+@pytest.mark.parametrize(
+    ("settings", "frame"),
+    [(Settings(3, "EEE", 5), 0), (Settings(2, "VVV", 1, "random_from_data"), 3)],
+)
 def test_the_exported_python_makes_the_view_again(opened, tmp_path, settings, frame):
     run = Runs(opened).run(settings)
     (tmp_path / "view.py").write_text(exports.python_text(opened, run, frame, (0, 1), 0.9))
@@ -202,7 +221,9 @@ def test_the_exported_python_makes_the_view_again(opened, tmp_path, settings, fr
     shares = run.frames[frame].posterior(opened.X)
     assert f"{(shares.max(axis=1) < 0.9).sum()} of 272 rows are unsure" in done.stdout
     assert f"log-likelihood {run.trace[frame]:.3f}" in done.stdout
-    made, _, _ = read_table(tmp_path / "memberships.csv").numeric([f"probability_{k}" for k in range(settings.n_components)])
+    made, _, _ = read_table(tmp_path / "memberships.csv").numeric(
+        [f"probability_{k}" for k in range(settings.n_components)]
+    )
     np.testing.assert_allclose(made, shares, atol=1e-6)
     assert (tmp_path / "view.png").stat().st_size > 10_000
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
@@ -215,7 +236,9 @@ def test_names_cannot_smuggle_code_into_the_exported_python(opened):
     text = exports.python_text(other, Runs(other).run(Settings(1, "VVV", 0)), 0, (0, 1), 0.9)
     import ast
 
-    called = [ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    called = [
+        ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)
+    ]
     assert "os.abort" not in " ".join(called)
     assert "__import__" not in " ".join(called)
 
@@ -224,15 +247,21 @@ def test_the_exported_model_file_predicts(server, opened, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(ask(server, "export-model", **MODEL, frame=0)[1])
     model = load_model(tmp_path / "model.safetensors")
     assert model.feature_names == opened.names
-    expected = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    expected = (
+        GaussianMixture(2, random_state=0, component_order="weight")
+        .fit(opened.X)
+        .predict_proba(opened.X)
+    )
     np.testing.assert_allclose(model.mixture.posterior(opened.X), expected, atol=1e-9)
 
 
-# ---- the command -------------------------------------------------------------------------------------------------------------
+# ---- the command ---------------------------------------------------------------------------------
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
-    monkeypatch.setattr("mixtura.web.find_spec", lambda name: None if name == "uvicorn" else find_spec(name))
+    monkeypatch.setattr(
+        "mixtura.web.find_spec", lambda name: None if name == "uvicorn" else find_spec(name)
+    )
     assert main(["explore", str(FAITHFUL)]) == 1
     assert "pip install 'mixtura[explore]'" in capsys.readouterr().err
 
@@ -244,9 +273,17 @@ def test_a_file_that_cannot_be_read_starts_no_server(tmp_path, capsys):
 
 
 def test_ctrl_c_ends_it_without_a_word_too_many():
-    command = [sys.executable, "-u", "-c", "import sys; from mixtura.cli import main; sys.exit(main(sys.argv[1:]))"]
+    command = [
+        sys.executable,
+        "-u",
+        "-c",
+        "import sys; from mixtura.cli import main; sys.exit(main(sys.argv[1:]))",
+    ]
     process = subprocess.Popen(
-        [*command, "explore", str(FAITHFUL), "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, "explore", str(FAITHFUL), "--no-browser"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     lines = iter(process.stdout.readline, "")

@@ -1,4 +1,6 @@
-"""mixtura explore in a headless Chromium: what a person does on the page, and what the page then shows."""
+"""mixtura explore in a headless Chromium: what a person does on the page, and what the page then
+shows.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def faithful() -> Opened:
 
 @pytest.fixture(scope="module")
 def opened_once(chrome) -> Iterator[Any]:
-    """The link works once, so all tests share the browser's context that used it, and what the server has computed."""
+    """The link works once, so all tests share the browser's context that used it, and what the
+    server has computed.
+    """
     with running(explorer_app(faithful())) as server, page_of(chrome, server) as first:
         first.wait_for_selector(READY)
         yield server, first.context
@@ -59,11 +63,15 @@ def page(opened_once) -> Iterator[Any]:
 
 
 def wait_for(page: Any, selector: str, words: str) -> None:
-    page.wait_for_function("([s, w]) => document.querySelector(s).textContent.includes(w)", arg=[selector, words])
+    page.wait_for_function(
+        "([s, w]) => document.querySelector(s).textContent.includes(w)", arg=[selector, words]
+    )
 
 
 def log_likelihood(page: Any) -> float:
-    return float(re.search(r"log-likelihood (-?[\d,.]+\d)", page.inner_text("#status"))[1].replace(",", ""))
+    return float(
+        re.search(r"log-likelihood (-?[\d,.]+\d)", page.inner_text("#status"))[1].replace(",", "")
+    )
 
 
 def test_the_page_opens_on_the_lowest_bic_and_says_so(page):
@@ -146,17 +154,27 @@ def test_a_family_is_chosen_and_its_curve_drawn(page):
 
 def test_a_clicked_point_shows_its_membership_bars(page):
     opened = faithful()
-    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    shares = (
+        GaussianMixture(2, random_state=0, component_order="weight")
+        .fit(opened.X)
+        .predict_proba(opened.X)
+    )
     row = int(shares.max(axis=1).argmin())
     page.click("#unsurest")
     wait_for(page, "#row", f"Row {row + 1}:")
     bars = page.locator("#row li").all_inner_texts()
-    assert [float(re.search(r"([\d.]+) %", bar)[1]) for bar in bars] == pytest.approx((100 * shares[row]).tolist(), abs=0.06)
-    widths = page.evaluate("[...document.querySelectorAll('#row .fill')].map((e) => parseFloat(e.style.width))")
+    assert [float(re.search(r"([\d.]+) %", bar)[1]) for bar in bars] == pytest.approx(
+        (100 * shares[row]).tolist(), abs=0.06
+    )
+    widths = page.evaluate(
+        "[...document.querySelectorAll('#row .fill')].map((e) => parseFloat(e.style.width))"
+    )
     assert widths == pytest.approx((100 * shares[row]).tolist(), abs=1e-3)
     box = page.locator("#scatter canvas").bounding_box()
     page.mouse.click(*place_of(page, opened.X, 0, box))
-    page.wait_for_function("(s) => !document.querySelector('#row').textContent.startsWith(s)", arg=f"Row {row + 1}:")
+    page.wait_for_function(
+        "(s) => !document.querySelector('#row').textContent.startsWith(s)", arg=f"Row {row + 1}:"
+    )
     chosen = int(re.match(r"Row (\d+):", page.inner_text("#row"))[1]) - 1
     np.testing.assert_allclose(opened.X[chosen], opened.X[0], atol=1e-9)
 
@@ -164,7 +182,9 @@ def test_a_clicked_point_shows_its_membership_bars(page):
 def sight_of(page: Any) -> np.ndarray:
     """What of the data is in sight: lowest and highest of x, and of y, in shares of their range."""
     page.wait_for_selector("#scatter canvas[data-sight]")
-    return np.array(page.get_attribute("#scatter canvas", "data-sight").split(), dtype=float).reshape(2, 2)
+    return np.array(
+        page.get_attribute("#scatter canvas", "data-sight").split(), dtype=float
+    ).reshape(2, 2)
 
 
 def wait_for_sight(page: Any, expected: np.ndarray) -> None:
@@ -200,7 +220,7 @@ def test_shift_and_arrow_keys_go_from_point_to_point(page):
     page.wait_for_function("(s) => document.querySelector('#row h3').textContent !== s", arg=first)
 
 
-# ---- moving the picture ------------------------------------------------------------------------------------------------
+# ---- moving the picture --------------------------------------------------------------------------
 
 PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
   const canvas = document.querySelector('#scatter canvas');
@@ -208,7 +228,9 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
 })))"""
 
 SETTLED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
-"""The wheel belongs to the page for 0.4 seconds after it was told of a scroll, which it is in a frame."""
+"""The wheel belongs to the page for 0.4 seconds after it was told of a scroll, which it is in a
+frame.
+"""
 
 
 @pytest.fixture
@@ -232,7 +254,9 @@ def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
     whole, sight, asked = page.evaluate(PAINTED), sight_of(page), []
-    page.on("request", lambda request: request.url.endswith("/api/row") and asked.append(request.url))
+    page.on(
+        "request", lambda request: request.url.endswith("/api/row") and asked.append(request.url)
+    )
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x - 60, y + 40, steps=4)
@@ -254,7 +278,9 @@ def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(p
     page.mouse.move(x, y)
     for _ in range(4):
         page.mouse.wheel(0, -200)
-    page.wait_for_function("(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=sight)
+    page.wait_for_function(
+        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=sight
+    )
     assert page.evaluate(PAINTED) != whole
     assert page.evaluate("scrollY") == 0
     np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
@@ -286,7 +312,9 @@ def test_the_first_view_holds_the_ellipses_and_a_little_more_can_be_seen(page, c
     assert (sight[:, 0] < share.min(axis=0)).all()
     assert (sight[:, 1] > share.max(axis=0)).all()
     page.get_by_role("button", name="Zoom out").click()
-    page.wait_for_function("(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=frame)
+    page.wait_for_function(
+        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=frame
+    )
     assert (np.ptp(sight_of(page), axis=1) > np.ptp(sight, axis=1)).all()
     for _ in range(20):
         page.get_by_role("button", name="Zoom out").click()
@@ -303,7 +331,12 @@ def test_buttons_zoom_too(page, canvas):
 
 def test_fingers_tap_pinch_and_drag(chrome):
     opened = faithful()
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "has_touch": True,
+        "is_mobile": True,
+        "device_scale_factor": 2,
+    }
     with running(explorer_app(opened)) as server, page_of(chrome, server, **phone) as page:
         page.wait_for_selector(READY)
         page.locator("#scatter").scroll_into_view_if_needed()
@@ -330,50 +363,74 @@ def test_fingers_tap_pinch_and_drag(chrome):
             touch("touchMove", (across, up + down))
         touch("touchEnd")
         assert page.evaluate(PAINTED) != zoomed
-        assert page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
+        assert (
+            page.evaluate("document.querySelector('#scatter canvas').style.touchAction") == "none"
+        )
         page.wait_for_timeout(500)  # a tap right after a swift drag only ends the fling of it
         page.get_by_role("button", name="Show all").tap()
-        page.wait_for_function("() => document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'")
+        page.wait_for_function(
+            "() => document.querySelector('#scatter canvas').style.touchAction === 'pan-x pan-y'"
+        )
         assert page.evaluate(PAINTED) == whole
 
 
 def test_the_threshold_counts_the_unsure_rows(page):
     page.fill("#threshold", "99")
     opened = faithful()
-    shares = GaussianMixture(2, random_state=0, component_order="weight").fit(opened.X).predict_proba(opened.X)
+    shares = (
+        GaussianMixture(2, random_state=0, component_order="weight")
+        .fit(opened.X)
+        .predict_proba(opened.X)
+    )
     wait_for(page, "#unsure", f"{(shares.max(axis=1) < 0.99).sum()} of 272 rows are unsure")
 
 
 def test_memberships_model_and_python_are_saved(page, tmp_path):
-    for button, name in (("memberships", "memberships.csv"), ("model", "model.safetensors"), ("python", "view.py")):
+    for button, name in (
+        ("memberships", "memberships.csv"),
+        ("model", "model.safetensors"),
+        ("python", "view.py"),
+    ):
         with page.expect_download() as saving:
             page.click(f"#export-{button}")
         assert saving.value.suggested_filename == name
         saving.value.save_as(tmp_path / name)
-    shares, _, _ = read_table(tmp_path / "memberships.csv").numeric(["probability_0", "probability_1"])
+    shares, _, _ = read_table(tmp_path / "memberships.csv").numeric(
+        ["probability_0", "probability_1"]
+    )
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)
     assert "GaussianMixture(2, covariance_type='VVV'" in (tmp_path / "view.py").read_text()
 
 
 def test_other_methods_are_shown_side_by_side(page):
-    names = [name.removesuffix("suits").strip() for name in page.locator("#methods h3").all_inner_texts()]
+    names = [
+        name.removesuffix("suits").strip() for name in page.locator("#methods h3").all_inner_texts()
+    ]
     assert {"K-Means", "Gaussian mixture", "DBSCAN"} <= set(names)
     pictures = page.locator("#methods canvas").all()
     assert len(pictures) == len(names)
-    assert max(picture.bounding_box()["height"] for picture in pictures) < 250  # small, as they are four
+    assert (
+        max(picture.bounding_box()["height"] for picture in pictures) < 250
+    )  # small, as they are four
 
 
 def test_the_verdict_of_compare_stands_above_them(page):
     known = compare(faithful().X, n_components=2, random_state=0)
     assert page.inner_text("#verdict h3") == f"What suits these rows: {', '.join(known.suits)}"
     assert page.locator("#verdict p").all_inner_texts() == list(known.sentences)
-    marked = [name.removesuffix("suits").strip() for name in page.locator("#methods h3:has(.suits)").all_inner_texts()]
+    marked = [
+        name.removesuffix("suits").strip()
+        for name in page.locator("#methods h3:has(.suits)").all_inner_texts()
+    ]
     assert set(marked) == set(known.suits)
 
 
 def test_it_says_when_another_method_suits(chrome):
     X = make_moons(600, noise=0.04, random_state=0)[0]
-    with running(explorer_app(Opened(X, ("a", "b"), "moons.csv"))) as server, page_of(chrome, server) as page:
+    with (
+        running(explorer_app(Opened(X, ("a", "b"), "moons.csv"))) as server,
+        page_of(chrome, server) as page,
+    ):
         page.wait_for_selector(READY)
         page.wait_for_function("() => document.querySelector('#verdict h3')")
         assert page.inner_text("#verdict h3").startswith("Another method suits these rows better: ")
@@ -403,14 +460,23 @@ def test_tab_reaches_the_picture_after_the_settings(page):
 def test_a_phone_shows_one_column_without_scrolling_sideways(chrome, scheme):
     iris = load_iris()
     opened = Opened(iris.data, tuple(iris.feature_names), "iris.csv")
-    phone = {"viewport": {"width": 390, "height": 844}, "color_scheme": scheme, "device_scale_factor": 2}
+    phone = {
+        "viewport": {"width": 390, "height": 844},
+        "color_scheme": scheme,
+        "device_scale_factor": 2,
+    }
     with running(explorer_app(opened)) as server, page_of(chrome, server, **phone) as page:
         page.wait_for_selector(READY)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        lefts = page.evaluate("[...document.querySelectorAll('main > section')].map((e) => e.getBoundingClientRect().left)")
+        lefts = page.evaluate(
+            "[...document.querySelectorAll('main > section')].map((e) => "
+            "e.getBoundingClientRect().left)"
+        )
         assert len(set(lefts)) == 1
         page.select_option("#x", "2")
-        page.select_option("#y", "2")  # the same column twice: the other axis takes what this one had
+        page.select_option(
+            "#y", "2"
+        )  # the same column twice: the other axis takes what this one had
         page.wait_for_function("() => document.getElementById('x').value === '1'")
 
 
@@ -420,11 +486,18 @@ def test_a_hundred_thousand_points_stay_fluid(chrome):
     opened = Opened(X, ("a", "b", "c"), "large.csv")
     with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
         kinds: dict[str, set[str]] = {}
-        page.on("response", lambda answer: kinds.setdefault(answer.url, set()).add(answer.headers.get("content-type", "")))
+        page.on(
+            "response",
+            lambda answer: kinds.setdefault(answer.url, set()).add(
+                answer.headers.get("content-type", "")
+            ),
+        )
         wait_for(page, "#status", "K = ")
         words = "100,000 points"
         page.wait_for_function(
-            "(w) => document.querySelector('#scatter canvas')?.getAttribute('aria-label')?.includes(w)", arg=words
+            "(w) => document.querySelector('#scatter "
+            "canvas')?.getAttribute('aria-label')?.includes(w)",
+            arg=words,
         )
         page.fill("#seed", "1")
         page.dispatch_event("#seed", "change")
@@ -447,6 +520,8 @@ def test_a_hundred_thousand_points_stay_fluid(chrome):
         page.wait_for_function("() => Number(document.getElementById('frame').value) >= 2")
         begun = time.perf_counter()
         page.wait_for_function("() => Number(document.getElementById('frame').value) >= 12")
-        assert 10 / (time.perf_counter() - begun) > 3  # more than ten a second on an idle machine: see docs/exploring.py
+        assert (
+            10 / (time.perf_counter() - begun) > 3
+        )  # more than ten a second on an idle machine: see docs/exploring.py
         for what in ("column", "memberships"):
             assert kinds[f"http://{server.host}/api/{what}"] == {"application/octet-stream"}

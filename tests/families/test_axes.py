@@ -1,4 +1,6 @@
-"""Volumes and axes that components share: both iterated pieces of the M-steps, in NumPy and in C++."""
+"""Volumes and axes that components share: both iterated pieces of the M-steps, in NumPy and in
+C++.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ native = pytest.mark.skipif(extension is None, reason="built without a C++ compi
 def scatters(K: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     roots = rng.standard_normal((K, d, d)) + 2.0 * np.eye(d)
-    return roots @ np.swapaxes(roots, 1, 2) * np.exp(rng.standard_normal(K))[:, None, None], rng.uniform(5, 50, K)
+    return roots @ np.swapaxes(roots, 1, 2) * np.exp(rng.standard_normal(K))[
+        :, None, None
+    ], rng.uniform(5, 50, K)
 
 
 def rotation(d: int, seed: int) -> np.ndarray:
@@ -45,7 +49,10 @@ def test_no_small_rotation_is_better_and_every_sweep_helps(K, d, equal_volumes):
             step = size * rng.standard_normal((d, d))
             other = np.linalg.qr(found @ (np.eye(d) + step - step.T))[0]
             assert disorder(along(S, other), counts, equal_volumes) >= best - 1e-12 * abs(best)
-    levels = [disorder(along(S, common_axes(S, counts, start, equal_volumes, n)), counts, equal_volumes) for n in range(5)]
+    levels = [
+        disorder(along(S, common_axes(S, counts, start, equal_volumes, n)), counts, equal_volumes)
+        for n in range(5)
+    ]
     assert (np.diff(levels) <= 1e-12 * abs(best)).all()
 
 
@@ -73,9 +80,16 @@ def test_the_first_m_step_seldom_ends_in_a_local_minimum_of_the_axes(name):
         equal_volumes = name == "EVE"
         found = FAMILIES[name].estimate(Evidence(counts, S, 4, 5), None)
         best = min(
-            disorder(along(S, common_axes(S, counts, rotation(5, i), equal_volumes)), counts, equal_volumes) for i in range(12)
+            disorder(
+                along(S, common_axes(S, counts, rotation(5, i), equal_volumes)),
+                counts,
+                equal_volumes,
+            )
+            for i in range(12)
         )
-        lost += disorder(along(S, found.axes), counts, equal_volumes) > best * (1 + 1e-6 * np.sign(best))
+        lost += disorder(along(S, found.axes), counts, equal_volumes) > best * (
+            1 + 1e-6 * np.sign(best)
+        )
     assert lost <= 1
 
 
@@ -100,7 +114,9 @@ def test_a_native_sweep_is_the_sweep_in_numpy(equal_volumes):
         angles = [sweep(turned, counts, axes, equal_volumes, 6, 1e-14) for _ in range(3)]
         forms.append((angles, turned, axes))
     for ours, theirs in zip(*forms, strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-10)  # 45 turns of rounding, magnified by how flat the planes are
+        np.testing.assert_allclose(
+            ours, theirs, atol=1e-10
+        )  # 45 turns of rounding, magnified by how flat the planes are
 
 
 @native
@@ -112,7 +128,10 @@ def test_a_native_newton_step_is_the_one_in_numpy(equal_volumes):
     for start in (nearly(found, 3e-4), rotation(6, 0)):
         forms = []
         for newton in (axes_module.newton_in_python, extension.newton_axes):
-            turned, axes = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)), np.ascontiguousarray(start.T)
+            turned, axes = (
+                np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)),
+                np.ascontiguousarray(start.T),
+            )
             forms.append((newton(turned, counts, axes, equal_volumes), turned, axes))
         taken += np.isfinite(forms[0][0])
         for ours, theirs in zip(*forms, strict=True):
@@ -125,7 +144,10 @@ def test_newton_steps_near_a_minimum_shrink_by_their_squares(equal_volumes):
     S, counts = scatters(5, 5, seed=2)
     found = common_axes(S, counts, rotation(5, 1), equal_volumes)
     start = nearly(found, 3e-4)
-    turned, axes = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)), np.ascontiguousarray(start.T)
+    turned, axes = (
+        np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)),
+        np.ascontiguousarray(start.T),
+    )
     steps = [axes_module.newton_in_python(turned, counts, axes, equal_volumes) for _ in range(3)]
     assert 1e-4 < steps[0] < 3e-3
     assert steps[1] < 100 * steps[0] ** 2
@@ -150,7 +172,9 @@ def test_an_empty_component_has_the_volume_of_its_own_scatter():
     S, counts = scatters(3, 2, seed=0)
     counts[1] = 0.0
     lambdas = shapes.volumes(S, counts)
-    np.testing.assert_allclose(lambdas[[0, 2]], shapes.volumes(S[[0, 2]], counts[[0, 2]]), rtol=1e-12)
+    np.testing.assert_allclose(
+        lambdas[[0, 2]], shapes.volumes(S[[0, 2]], counts[[0, 2]]), rtol=1e-12
+    )
     assert np.isfinite(lambdas).all()
 
 

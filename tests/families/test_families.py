@@ -20,8 +20,12 @@ FREER = {"volume": "EV", "shape": "IEV", "orientation": "IEV"}
 
 
 def is_stricter(a: str, b: str) -> bool:
-    """Whether every letter of family a allows no more than b's: every pair that the algebra orders."""
-    return a != b and all(order.index(x) <= order.index(y) for order, x, y in zip(FREER.values(), a, b, strict=True))
+    """Whether every letter of family a allows no more than b's: every pair that the algebra
+    orders.
+    """
+    return a != b and all(
+        order.index(x) <= order.index(y) for order, x, y in zip(FREER.values(), a, b, strict=True)
+    )
 
 
 NESTED = [(a, b) for a in ALL_FAMILIES for b in ALL_FAMILIES if is_stricter(a, b)]
@@ -30,19 +34,37 @@ NESTED = [(a, b) for a in ALL_FAMILIES for b in ALL_FAMILIES if is_stricter(a, b
 def objective(moments: Moments, covariance) -> float:
     """What the M-step maximises: sum_k -n_k/2 (log det Sigma_k + tr(Sigma_k^-1 S_k))."""
     inverse = np.linalg.inv(covariance.dense())
-    return float(-0.5 * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", inverse, moments.scatter)))
+    return float(
+        -0.5
+        * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", inverse, moments.scatter))
+    )
 
 
-def fit(X, family, *, K=3, seed=0, weights=None, backend="auto", regularisation=None, labels=None, **keywords):
+def fit(
+    X,
+    family,
+    *,
+    K=3,
+    seed=0,
+    weights=None,
+    backend="auto",
+    regularisation=None,
+    labels=None,
+    **keywords,
+):
     data = dataset(X, weights, backend)
     start = FromLabels(labels) if labels is not None else RandomResponsibilities()
     moments = start(data, K, np.random.default_rng(seed))
-    return em(Problem(data, family, regularisation or Regularisation(data.floor)), moments, **keywords)
+    return em(
+        Problem(data, family, regularisation or Regularisation(data.floor)), moments, **keywords
+    )
 
 
 def labels_for(X, K=3):
     """A partition that does not know about units or order: thirds along the first column."""
-    return np.minimum((np.argsort(np.argsort(X[:, 0], kind="stable"), kind="stable") * K) // len(X), K - 1)
+    return np.minimum(
+        (np.argsort(np.argsort(X[:, 0], kind="stable"), kind="stable") * K) // len(X), K - 1
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -67,7 +89,8 @@ def test_the_objective_with_a_regularisation_never_decreases(family, settings):
     regularisation = Regularisation(**{"floor": dataset(X).floor, **settings})
     for seed in range(3):
         loop = fit(X, family, K=4, seed=seed, regularisation=regularisation, max_iter=100)
-        # The recorded trace is a running maximum; EM would have ended at the first fall, so its length shows there was none.
+        # The recorded trace is a running maximum; EM would have ended at the first fall, so its
+        # length shows there was none.
         assert len(loop.trace) > 20
 
 
@@ -78,7 +101,10 @@ def test_a_freer_family_never_fits_the_same_moments_worse(strict, free):
         X = rng.standard_normal((80, 3)) * [1, 5, 0.2]
         moments = Moments.of(X, rng.dirichlet(np.ones(3), 80), np.zeros((3, 3)), Scatter.DENSE)
         regularisation = Regularisation(np.zeros(X.shape[1]))
-        fits = [FAMILIES[name].m_step(moments.summarised(FAMILIES[name].needs), None, regularisation) for name in (strict, free)]
+        fits = [
+            FAMILIES[name].m_step(moments.summarised(FAMILIES[name].needs), None, regularisation)
+            for name in (strict, free)
+        ]
         assert objective(moments, fits[0]) <= objective(moments, fits[1]) + 1e-10
 
 
@@ -89,8 +115,13 @@ def test_the_m_step_is_a_maximum(family):
     regularisation = Regularisation(np.zeros(X.shape[1]))
     best = objective(moments, family.m_step(moments.summarised(family.needs), None, regularisation))
     for _ in range(20):
-        other = Moments.of(X, rng.dirichlet(np.ones(2), 80) + moments.counts / 80, np.zeros((2, 2)), Scatter.DENSE)
-        assert objective(moments, family.m_step(other.summarised(family.needs), None, regularisation)) <= best + 1e-10
+        other = Moments.of(
+            X, rng.dirichlet(np.ones(2), 80) + moments.counts / 80, np.zeros((2, 2)), Scatter.DENSE
+        )
+        assert (
+            objective(moments, family.m_step(other.summarised(family.needs), None, regularisation))
+            <= best + 1e-10
+        )
 
 
 def test_the_floor_is_the_constrained_maximum():
@@ -104,13 +135,21 @@ def test_the_floor_is_the_constrained_maximum():
         step = rng.standard_normal((3, 3)) * 0.02
         other = covariance.dense()[0] + step + step.T
         if np.linalg.eigvalsh(other).min() >= 0.1:
-            assert objective(moments, type(covariance)(other[None], 1)) <= objective(moments, covariance)
+            assert objective(moments, type(covariance)(other[None], 1)) <= objective(
+                moments, covariance
+            )
 
 
 def test_permuting_the_components_changes_nothing_else(family, faithful):
     labels = labels_for(faithful)
     a = fit(faithful, family, labels=labels, stopping=RemainingGain(1e-8), max_iter=20_000)
-    b = fit(faithful, family, labels=np.array([2, 0, 1])[labels], stopping=RemainingGain(1e-8), max_iter=20_000)
+    b = fit(
+        faithful,
+        family,
+        labels=np.array([2, 0, 1])[labels],
+        stopping=RemainingGain(1e-8),
+        max_iter=20_000,
+    )
     assert a.log_likelihood == pytest.approx(
         b.log_likelihood, abs=1e-6
     )  # each is within 1e-8 of the optimum; a factor for rounding
@@ -121,10 +160,14 @@ def test_a_weight_of_two_is_a_repeated_row_and_zero_an_absent_one(family, backen
     weights = np.random.default_rng(0).integers(1, 4, len(faithful))
     repeated = np.repeat(faithful, weights, axis=0)
     labels = labels_for(faithful)
-    a = fit(faithful, family, weights=weights.astype(float), backend=backend, labels=labels, max_iter=30)
+    a = fit(
+        faithful, family, weights=weights.astype(float), backend=backend, labels=labels, max_iter=30
+    )
     b = fit(repeated, family, backend=backend, labels=np.repeat(labels, weights), max_iter=30)
     assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-11)
-    assert a.total == pytest.approx(len(repeated), rel=1e-14)  # a sum of responsibilities, row by row rounded
+    assert a.total == pytest.approx(
+        len(repeated), rel=1e-14
+    )  # a sum of responsibilities, row by row rounded
     assert b.total == pytest.approx(len(repeated), rel=1e-14 * len(repeated))
     np.testing.assert_allclose(a.mixture.means, b.mixture.means, rtol=1e-9)
 
@@ -140,19 +183,28 @@ def test_a_shift_moves_the_means_and_nothing_else(family, faithful):
 def test_a_common_change_of_units_shifts_the_log_likelihood_by_its_jacobian(family, faithful):
     labels = labels_for(faithful)
     a, b = (fit(faithful * unit, family, labels=labels, max_iter=30) for unit in (1.0, 1e-9))
-    assert a.log_likelihood == pytest.approx(b.log_likelihood + faithful.size * np.log(1e-9), abs=1e-6)
+    assert a.log_likelihood == pytest.approx(
+        b.log_likelihood + faithful.size * np.log(1e-9), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"])
 def test_units_of_single_columns_change_nothing_where_the_algebra_allows_it(name, faithful):
     labels = labels_for(faithful)
     units = np.array([1e-6, 1e5])
-    a, b = (fit(faithful * unit, FAMILIES[name], labels=labels, max_iter=30) for unit in (np.ones(2), units))
-    assert a.log_likelihood == pytest.approx(b.log_likelihood + len(faithful) * np.log(units).sum(), abs=1e-6)
+    a, b = (
+        fit(faithful * unit, FAMILIES[name], labels=labels, max_iter=30)
+        for unit in (np.ones(2), units)
+    )
+    assert a.log_likelihood == pytest.approx(
+        b.log_likelihood + len(faithful) * np.log(units).sum(), abs=1e-6
+    )
     np.testing.assert_allclose(a.mixture.means * units, b.mixture.means, rtol=1e-8)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_FAMILIES if name.endswith("II") or not name.endswith("I")])
+@pytest.mark.parametrize(
+    "name", [name for name in ALL_FAMILIES if name.endswith("II") or not name.endswith("I")]
+)
 def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
     X = two_groups(300, 3, apart=2)
     rotation = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
@@ -163,8 +215,14 @@ def test_a_rotation_changes_nothing_where_the_algebra_allows_it(name):
 
 
 def test_the_answer_is_a_fixed_point(family, faithful):
-    fitted = fit(faithful, family, labels=labels_for(faithful), stopping=RemainingGain(1e-9), max_iter=20000)
-    again = em(Problem(dataset(faithful), family, Regularisation(dataset(faithful).floor)), fitted.mixture, max_iter=1)
+    fitted = fit(
+        faithful, family, labels=labels_for(faithful), stopping=RemainingGain(1e-9), max_iter=20000
+    )
+    again = em(
+        Problem(dataset(faithful), family, Regularisation(dataset(faithful).floor)),
+        fitted.mixture,
+        max_iter=1,
+    )
     np.testing.assert_allclose(again.mixture.means, fitted.mixture.means, rtol=1e-5)
 
 
@@ -172,8 +230,12 @@ def test_one_component_has_the_closed_form(family, faithful):
     fitted = fit(faithful, family, K=1)
     covariance = np.cov(faithful.T, bias=True)
     diagonal = np.diag(np.diag(covariance))
-    expected = {"II": np.eye(2) * np.trace(covariance) / 2, "EI": diagonal, "VI": diagonal}.get(family.name[1:], covariance)
-    np.testing.assert_allclose(fitted.mixture.covariance.dense()[0], expected, rtol=1e-12, atol=1e-12)
+    expected = {"II": np.eye(2) * np.trace(covariance) / 2, "EI": diagonal, "VI": diagonal}.get(
+        family.name[1:], covariance
+    )
+    np.testing.assert_allclose(
+        fitted.mixture.covariance.dense()[0], expected, rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,7 +255,9 @@ def test_without_any_floor_a_collapse_names_the_component(family):
         family.m_step(moments.summarised(family.needs), None, Regularisation(np.zeros(2)))
 
 
-@pytest.mark.parametrize(("word", "guess"), [("ful", "full"), ("VVY", "VV"), ("spherica", "spherical"), ("dia", "diag")])
+@pytest.mark.parametrize(
+    ("word", "guess"), [("ful", "full"), ("VVY", "VV"), ("spherica", "spherical"), ("dia", "diag")]
+)
 def test_an_unknown_family_gets_a_guess(word, guess):
     with pytest.raises(ValueError, match=f"Did you mean '{guess}"):
         family_named(word)

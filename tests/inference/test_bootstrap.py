@@ -33,7 +33,9 @@ THEIRS = {"bootstrap": "bs", "weighted": "wlbs", "parametric": "pb", "jackknife"
 
 
 def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
-    """Two groups whose axes differ in length, so that families with an orientation of their own have one."""
+    """Two groups whose axes differ in length, so that families with an orientation of their own
+    have one.
+    """
     return two_groups(n, 2, apart, seed) * [1.0, 3.0] @ np.array([[0.8, 0.6], [-0.6, 0.8]])
 
 
@@ -41,14 +43,21 @@ def polished(X, name, K, weights=None, labels=None):
     data = dataset(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    fit = em(Problem(data, FAMILIES[name], Regularisation(data.floor)), start, stopping=RemainingGain(1e-9), max_iter=20_000)
+    fit = em(
+        Problem(data, FAMILIES[name], Regularisation(data.floor)),
+        start,
+        stopping=RemainingGain(1e-9),
+        max_iter=20_000,
+    )
     return data, fit.mixture
 
 
 def resampled(X, name, K, method, seed=0, weights=None, labels=None, **keywords):
     data, mixture = polished(X, name, K, weights, labels)
     problem = Problem(data, FAMILIES[name], Regularisation(data.floor))
-    return errors_from_replicates(problem, mixture, method, np.random.SeedSequence(seed), **keywords)
+    return errors_from_replicates(
+        problem, mixture, method, np.random.SeedSequence(seed), **keywords
+    )
 
 
 def truth_of(file: str, name: str):
@@ -57,7 +66,9 @@ def truth_of(file: str, name: str):
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     forms = 1 if name == "EEE" else 2
     fit = truth["fit"]
-    mixture = Mixture(np.array(fit["pro"]), np.array(fit["mean"]), Dense(np.array(fit["cov"])[:forms], 2))
+    mixture = Mixture(
+        np.array(fit["pro"]), np.array(fit["mean"]), Dense(np.array(fit["cov"])[:forms], 2)
+    )
     errors = {
         run["type"]: Parameters(
             np.array(run["se"]["pro"]),
@@ -74,7 +85,7 @@ def compare(a: Parameters, b: Parameters, rtol: float) -> None:
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, err_msg=name)
 
 
-# ---- outside truth -------------------------------------------------------------------------------------------------
+# ---- outside truth -------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -84,19 +95,28 @@ def test_bootstrap_errors_are_mclusts_within_monte_carlo_error(file, name, metho
     X, mixture, theirs = truth_of(file, name)
     data = dataset(X)
     regularisation = Regularisation(data.floor)
-    fit = em(Problem(data, FAMILIES[name], regularisation), mixture, stopping=RemainingGain(1e-6)).mixture
+    fit = em(
+        Problem(data, FAMILIES[name], regularisation), mixture, stopping=RemainingGain(1e-6)
+    ).mixture
     found = errors_from_replicates(
-        Problem(data, FAMILIES[name], regularisation), fit, method, np.random.SeedSequence(0), n_replicates=300
+        Problem(data, FAMILIES[name], regularisation),
+        fit,
+        method,
+        np.random.SeedSequence(0),
+        n_replicates=300,
     )
-    # The deviation of B normal numbers is known to 1 / sqrt(2 B): 4.1% for our 300, 2.2% for their 999, 4.7% together; five
-    # such, as up to eight are compared and tails are heavier than normal. The 13 rows of precip's small component leave tails
-    # so heavy that a few replicates, which we leave out as degenerate, make the number.
+    # The deviation of B normal numbers is known to 1 / sqrt(2 B): 4.1% for our 300, 2.2% for their
+    # 999, 4.7% together; five such, as up to eight are compared and tails are heavier than normal.
+    # The 13 rows of precip's small component leave tails so heavy that a few replicates, which we
+    # leave out as degenerate, make the number.
     compare(found.standard_errors, theirs[THEIRS[method]], 0.45 if "precip" in file else 0.235)
 
 
 @dataclass(frozen=True)
 class LikeMclust:
-    """Relative change of the log-likelihood below 1e-5, at least two iterations: the default of the reference program."""
+    """Relative change of the log-likelihood below 1e-5, at least two iterations: the default of the
+    reference program.
+    """
 
     reason: StopReason = StopReason.SMALL_CHANGE
     certifies: bool = False
@@ -109,26 +129,41 @@ class LikeMclust:
         return True
 
 
-@pytest.mark.parametrize(("file", "name", "rtol"), [(*FILES[0], 1e-9), (*FILES[1], 0.005), (*FILES[2], 0.02)])
+@pytest.mark.parametrize(
+    ("file", "name", "rtol"), [(*FILES[0], 1e-9), (*FILES[1], 0.005), (*FILES[2], 0.02)]
+)
 def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
-    """To 1e-13 for faithful. The one-dimensional fits were stored half an iteration before the labels the refits began with,
-    and these refits end after two steps."""
+    """To 1e-13 for faithful. The one-dimensional fits were stored half an iteration before the
+    labels the refits began with, and these refits end after two steps."""
     X, mixture, theirs = truth_of(file, name)
     regularisation = Regularisation(dataset(X).floor)
     refits = []
     for i in range(len(X)):
         without = dataset(np.delete(X, i, axis=0))
-        refits.append(em(Problem(without, FAMILIES[name], regularisation), mixture, stopping=LikeMclust(), judge=False).mixture)
+        refits.append(
+            em(
+                Problem(without, FAMILIES[name], regularisation),
+                mixture,
+                stopping=LikeMclust(),
+                judge=False,
+            ).mixture
+        )
     n = len(X)
     replicates = Parameters.stacked([Parameters.of(refit, name) for refit in refits])
-    errors = replicates.each(lambda values: np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0)))
+    errors = replicates.each(
+        lambda values: np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
+    )
     compare(errors, theirs["jk"], rtol)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "name", "rtol"), [(*FILES[0], 0.04), (*FILES[1], 0.07), (*FILES[2], 0.12)])
+@pytest.mark.parametrize(
+    ("file", "name", "rtol"), [(*FILES[0], 0.04), (*FILES[1], 0.07), (*FILES[2], 0.12)]
+)
 def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rtol):
-    """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too small."""
+    """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too
+    small.
+    """
     X, mixture, theirs = truth_of(file, name)
     data = dataset(X)
     problem = Problem(data, FAMILIES[name], Regularisation(data.floor))
@@ -138,14 +173,15 @@ def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rto
     assert (found.means > 0.995 * theirs["jk"].means).all()
 
 
-# ---- closed forms --------------------------------------------------------------------------------------------------
+# ---- closed forms --------------------------------------------------------------------------------
 
 
 def test_the_jackknife_of_a_mean_is_the_textbooks():
     """``sqrt(sum (x - mean)^2 / (n (n - 1)))`` exactly, whatever the distribution."""
     X = np.random.default_rng(0).exponential(size=(40, 2))
     found = resampled(X, "VVV", 1, "jackknife")
-    # One M-step from any start is the answer; the deviations of 40 means differ in the 14th digit, their spread in the 12th.
+    # One M-step from any start is the answer; the deviations of 40 means differ in the 14th digit,
+    # their spread in the 12th.
     np.testing.assert_allclose(found.means[0], X.std(axis=0, ddof=1) / np.sqrt(40), rtol=1e-10)
 
 
@@ -154,7 +190,13 @@ def test_the_jackknife_counts_a_weight_as_so_many_rows():
     w = np.random.default_rng(0).integers(1, 4, 60).astype(float)
     labels = np.repeat([0, 1], 30)
     a = resampled(X, "VVV", 2, "jackknife", weights=w, labels=labels)
-    b = resampled(np.repeat(X, w.astype(int), axis=0), "VVV", 2, "jackknife", labels=np.repeat(labels, w.astype(int)))
+    b = resampled(
+        np.repeat(X, w.astype(int), axis=0),
+        "VVV",
+        2,
+        "jackknife",
+        labels=np.repeat(labels, w.astype(int)),
+    )
     assert a.multiplicity.sum() == b.n_used
     # Replicates are exact to a thousandth of their move.
     compare(a.standard_errors, b.standard_errors, 5e-3)
@@ -162,7 +204,10 @@ def test_the_jackknife_counts_a_weight_as_so_many_rows():
 
 def test_a_jackknife_of_groups_is_near_that_of_rows():
     X = np.random.default_rng(1).standard_normal((600, 1))
-    rows, groups = resampled(X, "EEE", 1, "jackknife"), resampled(X, "EEE", 1, "jackknife", n_replicates=100)
+    rows, groups = (
+        resampled(X, "EEE", 1, "jackknife"),
+        resampled(X, "EEE", 1, "jackknife", n_replicates=100),
+    )
     assert groups.n_used == 100
     # A deviation from 100 numbers is known to 7%; three of these.
     np.testing.assert_allclose(groups.means, rows.means, rtol=0.21)
@@ -185,13 +230,18 @@ def test_the_parametric_bootstrap_agrees_with_the_information(name):
     regularisation = Regularisation(data.floor)
     curvature = errors_from_information(Problem(data, FAMILIES[name], regularisation), mixture)
     found = errors_from_replicates(
-        Problem(data, FAMILIES[name], regularisation), mixture, "parametric", np.random.SeedSequence(0), n_replicates=150
+        Problem(data, FAMILIES[name], regularisation),
+        mixture,
+        "parametric",
+        np.random.SeedSequence(0),
+        n_replicates=150,
     )
-    # A deviation from 150 numbers is known to 5.8%; four of these cover the largest of up to a dozen, and the 1/n of the limit.
+    # A deviation from 150 numbers is known to 5.8%; four of these cover the largest of up to a
+    # dozen, and the 1/n of the limit.
     compare(found.standard_errors, curvature.standard_errors, 0.24)
 
 
-# ---- resamples -----------------------------------------------------------------------------------------------------
+# ---- resamples -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", [*BOOTSTRAPS, "jackknife"])
@@ -211,7 +261,9 @@ def test_a_reweighted_source_is_the_repeated_rows():
     mixture = polished(X, "VVV", 2)[1]
     backend = dataset(X).backend
     a = backend.moments(Reweighted(ArraySource(X), w), mixture, FAMILIES["VVV"].needs)
-    b = backend.moments(ArraySource(np.repeat(X, w.astype(int), axis=0)), mixture, FAMILIES["VVV"].needs)
+    b = backend.moments(
+        ArraySource(np.repeat(X, w.astype(int), axis=0)), mixture, FAMILIES["VVV"].needs
+    )
     # Sums of at most 100 numbers.
     np.testing.assert_allclose(a.second, b.second, rtol=1e-12)
     assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-13)
@@ -235,28 +287,40 @@ def test_weights_that_add_up_to_no_row_are_refused():
         resampled(two_groups(2002), "EII", 2, "jackknife")
 
 
-# ---- refits --------------------------------------------------------------------------------------------------------
+# ---- refits --------------------------------------------------------------------------------------
 
 
 def test_components_are_brought_back_into_the_fits_order(monkeypatch):
-    X = np.concatenate([two_groups(200, 1, apart=20), np.full((100, 1), 60.0) + two_groups(100, 1, apart=0)])
-    plain = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1)
+    X = np.concatenate(
+        [two_groups(200, 1, apart=20), np.full((100, 1), 60.0) + two_groups(100, 1, apart=0)]
+    )
+    plain = resampled(
+        X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1
+    )
 
     def shuffled(problem, *arguments, **keywords):
         """Every other mixture in another order."""
         fit = em(problem, *arguments, **keywords)
         is_replicate = isinstance(problem.dataset.source, Reweighted)
-        return replace(fit, mixture=fit.mixture.select(np.array([2, 0, 1]))) if is_replicate else fit
+        return (
+            replace(fit, mixture=fit.mixture.select(np.array([2, 0, 1]))) if is_replicate else fit
+        )
 
     monkeypatch.setattr(resampling, "em", shuffled)
-    mixed = resampled(X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1)
+    mixed = resampled(
+        X, "VVV", 3, "bootstrap", n_replicates=20, labels=np.repeat([0, 1, 2], 100), n_threads=1
+    )
     assert (plain.n_relabelled, mixed.n_relabelled) == (0, 20)
     np.testing.assert_array_equal(plain.replicates.means, mixed.replicates.means)
 
 
 def test_replicates_that_fail_are_counted_and_named():
-    """Five rows hold the second component: some resamples keep fewer distinct ones than it needs."""
-    X = np.concatenate([np.random.default_rng(0).standard_normal((60, 1)), np.linspace(9, 12, 5)[:, None]])
+    """Five rows hold the second component: some resamples keep fewer distinct ones than it
+    needs.
+    """
+    X = np.concatenate(
+        [np.random.default_rng(0).standard_normal((60, 1)), np.linspace(9, 12, 5)[:, None]]
+    )
     found = resampled(X, "VVV", 2, "bootstrap", n_replicates=200, labels=np.repeat([0, 1], [60, 5]))
     assert found.failures
     assert found.n_used + len(found.failures) == found.n_asked == 200
@@ -280,7 +344,15 @@ def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
             if len(seen) > 8:
                 raise KeyboardInterrupt
 
-    found = resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, n_threads=workers, on_replicate=interrupt)
+    found = resampled(
+        two_groups(60),
+        "EII",
+        2,
+        "weighted",
+        n_replicates=500,
+        n_threads=workers,
+        on_replicate=interrupt,
+    )
     assert 2 <= found.n_used < 500
     assert found.notes[0].startswith("Interrupted")
 
@@ -288,26 +360,41 @@ def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        resampled(two_groups(60), "EII", 2, "weighted", n_replicates=500, n_threads=workers, on_replicate=at_once)
+        resampled(
+            two_groups(60),
+            "EII",
+            2,
+            "weighted",
+            n_replicates=500,
+            n_threads=workers,
+            on_replicate=at_once,
+        )
 
 
-# ---- what comes out ------------------------------------------------------------------------------------------------
+# ---- what comes out ------------------------------------------------------------------------------
 
 
 def test_intervals_are_percentiles_and_the_table_has_them(faithful):
     fit = GaussianMixture(2, random_state=0).fit(faithful)
     seen = []
-    found = fit.standard_errors(faithful, method="weighted", n_replicates=40, on_replicate=seen.append)
+    found = fit.standard_errors(
+        faithful, method="weighted", n_replicates=40, on_replicate=seen.append
+    )
     assert len(seen) == 40
     interval = found.interval(0.5)
-    np.testing.assert_array_equal(interval.low.means, np.quantile(found.replicates.means, 0.25, axis=0))
+    np.testing.assert_array_equal(
+        interval.low.means, np.quantile(found.replicates.means, 0.25, axis=0)
+    )
     table = found.rows(0.5)
     assert table[2]["low"] == interval.low.means[0, 0]
     assert {"parameter", "component", "estimate", "se", "low", "high"} == set(table[0])
     np.testing.assert_array_equal(found.means, found.replicates.means.std(axis=0, ddof=1))
     again = fit.standard_errors(faithful, method="weighted", n_replicates=40)
     np.testing.assert_array_equal(found.means, again.means)
-    assert (fit.standard_errors(faithful, method="weighted", n_replicates=40, random_state=5).means != found.means).any()
+    assert (
+        fit.standard_errors(faithful, method="weighted", n_replicates=40, random_state=5).means
+        != found.means
+    ).any()
 
 
 @pytest.mark.parametrize("name", ALL_FAMILIES)
@@ -316,12 +403,15 @@ def test_membership_intervals_from_replicates_are_near_those_from_the_informatio
     data, mixture = polished(X, name, 2)
     regularisation = Regularisation(data.floor)
     rows = X[[0, 100, 300]] * 0.5 + X.mean(axis=0) * 0.5
-    a = errors_from_information(Problem(data, FAMILIES[name], regularisation), mixture).memberships(rows, 0.9)
+    a = errors_from_information(Problem(data, FAMILIES[name], regularisation), mixture).memberships(
+        rows, 0.9
+    )
     b = resampled(X, name, 2, "parametric", n_replicates=100).memberships(rows, 0.9)
     # Soft-max and the logistic function of the same logarithms differ in the last digits.
     np.testing.assert_allclose(a.probability, mixture.posterior(rows), rtol=1e-13)
-    # On the logit scale, where both are nearly normal: quantiles at 5% of 100 replicates are known to 0.21 deviations, of which
-    # the interval has 3.3; three such of each end, and as much again for what holds in the limit only.
+    # On the logit scale, where both are nearly normal: quantiles at 5% of 100 replicates are known
+    # to 0.21 deviations, of which the interval has 3.3; three such of each end, and as much again
+    # for what holds in the limit only.
     width = logit(a.high) - logit(a.low)
     for ours, theirs in ((a.low, b.low), (a.high, b.high)):
         assert (np.abs(logit(ours) - logit(theirs)) < 0.4 * width).all()
@@ -332,5 +422,7 @@ def test_membership_intervals_of_the_jackknife_stay_between_zero_and_one():
     X = two_groups(60, 1, apart=3)
     found = resampled(X, "EEE", 2, "jackknife")
     intervals = found.memberships(np.array([[1.5], [-9.0]]))
-    assert ((intervals.low >= 0) & (intervals.low <= intervals.probability) & (intervals.high <= 1)).all()
+    assert (
+        (intervals.low >= 0) & (intervals.low <= intervals.probability) & (intervals.high <= 1)
+    ).all()
     assert (intervals.low[0] < intervals.high[0]).all()

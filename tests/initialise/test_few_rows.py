@@ -1,4 +1,6 @@
-"""Full covariances of few rows are shrunk as far as left-out rows say; those of enough rows are plain maximum likelihood."""
+"""Full covariances of few rows are shrunk as far as left-out rows say; those of enough rows are
+plain maximum likelihood.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def white(n: int, d: int = 40, seed: int = 0) -> np.ndarray:
 def correlated(n: int, d: int, seed: int) -> np.ndarray:
     """Neighbouring columns correlate by 0.9."""
     law = np.random.default_rng(seed)
-    return law.normal(size=(n, d)) @ np.linalg.cholesky(0.9 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))).T
+    return (
+        law.normal(size=(n, d))
+        @ np.linalg.cholesky(0.9 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))).T
+    )
 
 
 def two_lumps(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -67,7 +72,7 @@ def best_of_scikit_learn(X, K, fresh) -> float:
     return max(fit.score(fresh) for fit in fits)
 
 
-# ---- where rows are enough -------------------------------------------------------------------------------------------
+# ---- where rows are enough -----------------------------------------------------------------------
 
 ENOUGH_ROWS = {
     "iris": (lambda: load_iris().data, 3),
@@ -106,7 +111,7 @@ def test_the_bound_is_told_by_the_covariances_that_can_turn(family, K):
         assert shrinkage_for(dataset(white(enough - 1, d)), FAMILIES[family], K) is not None
 
 
-# ---- the strength ----------------------------------------------------------------------------------------------------
+# ---- the strength --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("m", [7, 30])
@@ -137,7 +142,9 @@ def test_a_weight_of_two_is_a_repeated_row_and_a_common_factor_changes_no_covari
     X = two_lumps(24, 10)
     weights = np.where(np.arange(24) % 3 == 0, 2.0, 1.0)
     weighted = shrinkage_for(dataset(X, weights), FAMILIES["VVV"], 2).prior
-    repeated = shrinkage_for(dataset(np.repeat(X, weights.astype(int), axis=0)), FAMILIES["VVV"], 2).prior
+    repeated = shrinkage_for(
+        dataset(np.repeat(X, weights.astype(int), axis=0)), FAMILIES["VVV"], 2
+    ).prior
     assert repeated.rows == pytest.approx(weighted.rows, rel=1e-9)
     np.testing.assert_allclose(repeated.scatter, weighted.scatter, rtol=1e-9)
     half = shrinkage_for(dataset(X, 0.5 * weights), FAMILIES["VVV"], 2).prior
@@ -159,7 +166,7 @@ def test_rows_that_are_all_groups_of_their_own_are_fitted():
     assert np.isfinite(quiet_fit(X, 4).score(white(50, 8, seed=1)))
 
 
-# ---- the fit ---------------------------------------------------------------------------------------------------------
+# ---- the fit -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("family", FULL)
@@ -199,16 +206,25 @@ def test_units_change_no_step(family):
         data, kind = dataset(two_lumps(24, 10) * units), FAMILIES[family]
         regularisation = Regularisation(data.floor, prior=shrinkage_for(data, kind, 2).prior)
         start = FromLabels(np.arange(24) % 2)(data, 2, np.random.default_rng(0))
-        return em(Problem(data, kind, regularisation), start, stopping=RemainingGain(1e-6), max_iter=30)
+        return em(
+            Problem(data, kind, regularisation), start, stopping=RemainingGain(1e-6), max_iter=30
+        )
 
-    follows = family in ("EEE", "VEE", "EVV", "VVV")  # the others have axes of their own kind, which no unit of one column keeps
-    units = 2.0 ** (np.random.default_rng(2).integers(-30, 30, 10) if follows else np.full(10, 12.0))
+    follows = family in (
+        "EEE",
+        "VEE",
+        "EVV",
+        "VVV",
+    )  # the others have axes of their own kind, which no unit of one column keeps
+    units = 2.0 ** (
+        np.random.default_rng(2).integers(-30, 30, 10) if follows else np.full(10, 12.0)
+    )
     plain, other = fit(np.ones(10)), fit(units)
     assert other.objective == pytest.approx(plain.objective - 24 * np.log(units).sum(), rel=1e-8)
     np.testing.assert_allclose(other.mixture.means, plain.mixture.means * units, rtol=1e-6)
 
 
-# ---- what is said ----------------------------------------------------------------------------------------------------
+# ---- what is said --------------------------------------------------------------------------------
 
 
 def test_shrinking_is_said_with_its_strength():
@@ -220,7 +236,9 @@ def test_shrinking_is_said_with_its_strength():
     assert "reg_covar=0" in text
 
 
-@pytest.mark.parametrize("settings", [{"covariance_type": "diag"}, {"reg_covar": 1e-3}, {"prior": "conjugate"}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"covariance_type": "diag"}, {"reg_covar": 1e-3}, {"prior": "conjugate"}], ids=str
+)
 def test_nothing_is_said_where_nothing_is_shrunk(settings):
     assert said(two_lumps(30, 10), 2, **settings) == []
 

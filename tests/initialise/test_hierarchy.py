@@ -35,7 +35,11 @@ def random_items(criterion="VVV", m=50, d=3, seed=0, with_scatters=True):
     rng = np.random.default_rng(seed)
     A = 0.3 * rng.standard_normal((m, d, d))
     means = rng.standard_normal((m, d)) * np.arange(1, d + 1)
-    return (rng.uniform(0.5, 3, m), means, A @ A.swapaxes(1, 2)) if with_scatters else (np.ones(m), means, None)
+    return (
+        (rng.uniform(0.5, 3, m), means, A @ A.swapaxes(1, 2))
+        if with_scatters
+        else (np.ones(m), means, None)
+    )
 
 
 def same_partition(a, b):
@@ -43,11 +47,13 @@ def same_partition(a, b):
     return len(pairs) == len({p for p, _ in pairs}) == len({q for _, q in pairs})
 
 
-# ---- outside truth -------------------------------------------------------------------------------------------------
+# ---- outside truth -------------------------------------------------------------------------------
 
 
 def as_mclust_begins(truth, run, X):
-    """Items as mclust has them: equal rows together for EII, EEE and one column; every row by itself for VII and VVV."""
+    """Items as mclust has them: equal rows together for EII, EEE and one column; every row by
+    itself for VII and VVV.
+    """
     Z = transformed(run["use"], X, np.ones(len(X)))
     if CRITERIA[run["model"]] in ("VII", "VVV") and X.shape[1] > 1:
         return np.ones(len(X)), Z, np.arange(len(X))
@@ -62,11 +68,13 @@ def shrink_of(run, counts, means):
 
 
 DIFFERENT = {
-    # Some recorded merges are not the cheapest. VARS and PCS are rotations of each other, and yet differ (see below).
+    # Some recorded merges are not the cheapest. VARS and PCS are rotations of each other, and yet
+    # differ (see below).
     **{("eurounemp", "VVV", use): "dearer merges" for use in ("VARS", "PCS")},
     **{("diabetes", "VVV", use): "dearer merges" for use in ("VARS", "SPH", "PCS")},
     **{("faithful", "VVV", use): "ties, and a dearer merge" for use in ("VARS", "SPH", "PCS")},
-    # Old Faithful's times are whole minutes: 16 pairs of equal rows cost the same to the last bit at the first stage.
+    # Old Faithful's times are whole minutes: 16 pairs of equal rows cost the same to the last bit
+    # at the first stage.
     **{("faithful", "VVV", use): "ties" for use in ("STD", "PCR")},
     **{("faithful", "VII", use): "ties" for use in ("VARS", "STD", "SPH", "PCS", "PCR")},
     ("faithful", "EEE", "STD"): "ties",
@@ -76,7 +84,11 @@ DIFFERENT = {
 @pytest.mark.parametrize(
     ("name", "backend"),
     # The reference compares itself on the small sets; the native merges are compared with it below.
-    [(name, backend) for backend in ALL_BACKENDS for name in (SETS if backend == "native" else ["precip", "eurounemp"])],
+    [
+        (name, backend)
+        for backend in ALL_BACKENDS
+        for name in (SETS if backend == "native" else ["precip", "eurounemp"])
+    ],
 )
 def test_partitions_are_those_of_mclust(name, backend):
     truth = read_truth(f"hc_{name}.json")
@@ -89,20 +101,39 @@ def test_partitions_are_those_of_mclust(name, backend):
         criterion = CRITERIA[run["model"]]
         shrink = shrink_of(run, counts, means)
         tree = Tree(
-            *merged(counts, means, None, criterion, shrink=shrink, native=backend == "native"), place, criterion, run["use"]
+            *merged(counts, means, None, criterion, shrink=shrink, native=backend == "native"),
+            place,
+            criterion,
+            run["use"],
         )
         for partition in run["partitions"]:
-            assert same_partition(tree.labels(partition["G"]), partition["labels"]), (run["model"], run["use"], partition["G"])
+            assert same_partition(tree.labels(partition["G"]), partition["labels"]), (
+                run["model"],
+                run["use"],
+                partition["G"],
+            )
             compared += 1
-    assert compared == {"acidity": 16, "precip": 16, "eurounemp": 176, "diabetes": 168, "faithful": 104}[name]
+    assert (
+        compared
+        == {"acidity": 16, "precip": 16, "eurounemp": 176, "diabetes": 168, "faithful": 104}[name]
+    )
 
 
 def replayed(truth, run, X):
-    """For each recorded merge: its cost and the least cost of all pairs at that stage, with equal rows merged as recorded."""
+    """For each recorded merge: its cost and the least cost of all pairs at that stage, with equal
+    rows merged as recorded.
+    """
     counts, means, place = as_mclust_begins(truth, run, X)
     t = _mean_variance(counts, means, None)
     d = means.shape[1]
-    state = _Reference(counts, means / np.sqrt(t), None, CRITERIA[run["model"]], shrink_of(run, counts, means), t ** (d - 1))
+    state = _Reference(
+        counts,
+        means / np.sqrt(t),
+        None,
+        CRITERIA[run["model"]],
+        shrink_of(run, counts, means),
+        t ** (d - 1),
+    )
     alive = np.ones(len(counts), dtype=bool)
     cost = np.full((len(counts),) * 2, np.inf)
     for i in range(1, len(counts)):
@@ -131,10 +162,15 @@ def test_where_ties_decide_every_merge_of_mclust_is_one_of_the_cheapest(model, u
 
 @pytest.mark.parametrize("name", ["eurounemp", "diabetes"])
 def test_the_partitions_of_mclust_that_differ_contradict_each_other(name):
-    """VARS and PCS are one configuration of points, turned: every criterion sees the same. mclust's VVV does not."""
+    """VARS and PCS are one configuration of points, turned: every criterion sees the same. mclust's
+    VVV does not.
+    """
     runs = {(r["model"], r["use"]): r["partitions"] for r in read_truth(f"hc_{name}.json")["runs"]}
     for model in NAMES:
-        equal = [same_partition(a["labels"], b["labels"]) for a, b in zip(runs[model, "VARS"], runs[model, "PCS"], strict=True)]
+        equal = [
+            same_partition(a["labels"], b["labels"])
+            for a, b in zip(runs[model, "VARS"], runs[model, "PCS"], strict=True)
+        ]
         assert all(equal) == (model != "VVV")
 
 
@@ -142,10 +178,13 @@ def test_the_partitions_of_mclust_that_differ_contradict_each_other(name):
 def test_some_merges_of_mclust_in_those_runs_are_not_the_cheapest(use):
     truth = read_truth("hc_diabetes.json")
     run = next(r for r in truth["runs"] if (r["model"], r["use"]) == ("VVV", use))
-    assert max(cost - least for cost, least in replayed(truth, run, read_data("diabetes.csv", 3))) > 0.5
+    assert (
+        max(cost - least for cost, least in replayed(truth, run, read_data("diabetes.csv", 3)))
+        > 0.5
+    )
 
 
-# ---- what a merge costs --------------------------------------------------------------------------------------------
+# ---- what a merge costs --------------------------------------------------------------------------
 
 
 def criterion_of(name, X, labels, weights, t):
@@ -160,7 +199,9 @@ def criterion_of(name, X, labels, weights, t):
         pooled += W
         det = np.linalg.det(W / n) if len(x) > d else 0.0
         total += n * np.log((det if name == "VVV" else 0.0) + (np.trace(W) + t) / n)
-    return {"EII": np.trace(pooled), "EEE": np.linalg.det(pooled / N) + np.trace(pooled / N)}.get(name, total)
+    return {"EII": np.trace(pooled), "EEE": np.linalg.det(pooled / N) + np.trace(pooled / N)}.get(
+        name, total
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -178,7 +219,9 @@ def test_the_cost_of_a_merge_is_the_rise_of_the_criterion(name):
 @pytest.mark.parametrize("name", ["EII", "EEE"])
 def test_costs_of_sums_of_squares_never_fall(name):
     tree = hierarchical(two_groups(200, 3), name, "STD")
-    assert (np.diff(tree.costs) >= -1e-10 * tree.costs[1:]).all()  # merges within rounding of each other count as equal
+    assert (
+        np.diff(tree.costs) >= -1e-10 * tree.costs[1:]
+    ).all()  # merges within rounding of each other count as equal
 
 
 @pytest.mark.parametrize("with_scatters", [False, True])
@@ -187,17 +230,23 @@ def test_costs_of_sums_of_squares_never_fall(name):
 @pytest.mark.skipif("native" not in ALL_BACKENDS, reason="no compiler")
 def test_native_merges_are_those_of_the_reference(name, d, with_scatters):
     items = random_items(m=70, d=d, with_scatters=with_scatters)
-    (merges, costs), (expected, expected_costs) = (merged(*items, name, native=native) for native in (True, False))
+    (merges, costs), (expected, expected_costs) = (
+        merged(*items, name, native=native) for native in (True, False)
+    )
     np.testing.assert_array_equal(merges, expected)
     # both add some hundred products; relative to the largest cost that is far below 1e-12
-    np.testing.assert_allclose(costs, expected_costs, rtol=1e-11, atol=1e-12 * np.abs(expected_costs).max())
+    np.testing.assert_allclose(
+        costs, expected_costs, rtol=1e-11, atol=1e-12 * np.abs(expected_costs).max()
+    )
 
 
 @pytest.mark.skipif("native" not in ALL_BACKENDS, reason="no compiler")
 @pytest.mark.parametrize("name", NAMES)
 def test_native_breaks_ties_as_the_reference_does(name):
     grid = np.stack(np.meshgrid(np.arange(7.0), np.arange(8.0)), axis=-1).reshape(-1, 2)
-    (a, _), (b, _) = (merged(np.ones(56), grid / 3, None, name, native=native) for native in (True, False))
+    (a, _), (b, _) = (
+        merged(np.ones(56), grid / 3, None, name, native=native) for native in (True, False)
+    )
     np.testing.assert_array_equal(a, b)
 
 
@@ -208,7 +257,9 @@ def test_items_that_are_clusters_already_merge_as_their_rows_would():
         labels = tree.labels(20)
         counts = np.bincount(labels).astype(float)
         means = np.array([X[labels == k].mean(axis=0) for k in range(20)])
-        scatters = np.array([(X[labels == k] - means[k]).T @ (X[labels == k] - means[k]) for k in range(20)])
+        scatters = np.array(
+            [(X[labels == k] - means[k]).T @ (X[labels == k] - means[k]) for k in range(20)]
+        )
         later = Tree(*merged(counts, means, scatters, name), labels, name, "original")
         np.testing.assert_allclose(later.costs, tree.costs[-19:], rtol=1e-9, atol=1e-9)
         for K in (2, 5, 10):
@@ -222,16 +273,20 @@ def test_determinant_and_adjugate():
     np.testing.assert_allclose(adjugate(S[0]), np.linalg.det(S[0]) * np.linalg.inv(S[0]), rtol=1e-8)
     v = np.array([1.0, 2.0, 3.0])
     assert determinant(np.outer(v, v)[None]) == 0
-    np.testing.assert_allclose(adjugate(np.diag([2.0, 3.0, 0.0])), np.diag([0.0, 0.0, 6.0]), atol=1e-15)
+    np.testing.assert_allclose(
+        adjugate(np.diag([2.0, 3.0, 0.0])), np.diag([0.0, 0.0, 6.0]), atol=1e-15
+    )
 
 
-# ---- what changes nothing ------------------------------------------------------------------------------------------
+# ---- what changes nothing ------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(11)
-    return np.concatenate([rng.standard_normal((60, 3)), rng.standard_normal((60, 3)) * [0.3, 2, 1] + [5, 0, 2]])
+    return np.concatenate(
+        [rng.standard_normal((60, 3)), rng.standard_normal((60, 3)) * [0.3, 2, 1] + [5, 0, 2]]
+    )
 
 
 def assert_same(tree, other, Ks=(2, 3, 5, 9, 20)):
@@ -260,12 +315,17 @@ def test_a_rotation_changes_nothing_where_columns_are_not_rescaled(name, rows):
 @pytest.mark.parametrize("name", NAMES)
 def test_units_change_nothing_where_columns_are_standardised(name, rows):
     for space in ("STD", "PCR", "SVD", "SPH"):
-        assert_same(hierarchical(rows, name, space), hierarchical(rows * [1e-6, 1.0, 1e7], name, space))
+        assert_same(
+            hierarchical(rows, name, space), hierarchical(rows * [1e-6, 1.0, 1e7], name, space)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_linear_maps_change_nothing_in_the_sphered_space(name, rows):
-    assert_same(hierarchical(rows, name, "SPH"), hierarchical(rows @ np.array([[2, 1, 0], [0, 1, -3], [1, 0, 5.0]]), name, "SPH"))
+    assert_same(
+        hierarchical(rows, name, "SPH"),
+        hierarchical(rows @ np.array([[2, 1, 0], [0, 1, -3], [1, 0, 5.0]]), name, "SPH"),
+    )
 
 
 @pytest.mark.parametrize("name", ["EII", "VII"])
@@ -284,14 +344,19 @@ def test_weights_are_repeated_rows_and_their_unit_does_not_matter(name, space, r
         assert same_partition(np.repeat(weighted.labels(K), times), repeated.labels(K))
         assert same_partition(weighted.labels(K), scaled.labels(K))
     twice = hierarchical(np.repeat(rows, 2, axis=0), name, space)
-    assert all(same_partition(hierarchical(rows, name, space).labels(K), twice.labels(K)[::2]) for K in (2, 5, 20))
+    assert all(
+        same_partition(hierarchical(rows, name, space).labels(K), twice.labels(K)[::2])
+        for K in (2, 5, 20)
+    )
 
 
 def test_rows_without_weight_belong_nowhere_and_decide_nothing(rows):
     X, weights = np.concatenate([rows, np.full((3, 3), 1e3)]), np.r_[np.ones(120), np.zeros(3)]
     tree = hierarchical(X, sample_weight=weights)
     assert tree.labels(4)[120:].tolist() == [-1, -1, -1]
-    assert_same(hierarchical(rows), Tree(tree.merges, tree.costs, tree.items[:120], "VVV", "scaled_svd"))
+    assert_same(
+        hierarchical(rows), Tree(tree.merges, tree.costs, tree.items[:120], "VVV", "scaled_svd")
+    )
     with pytest.raises(DataError, match="every row has weight 0"):
         hierarchical(rows, sample_weight=np.zeros(120))
 
@@ -303,7 +368,7 @@ def test_criteria_collapse_in_one_dimension():
     assert_same(hierarchical(x, "VII", "SVD"), hierarchical(x, "VII", "VARS"))
 
 
-# ---- input that has little to give ---------------------------------------------------------------------------------
+# ---- input that has little to give ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("space", MCLUST_NAMES)
@@ -361,7 +426,7 @@ def test_rows_are_found_distinct_in_the_order_of_their_values():
     assert place.tolist() == [2, 1, 2, 0]
 
 
-# ---- micro-clusters ------------------------------------------------------------------------------------------------
+# ---- micro-clusters ------------------------------------------------------------------------------
 
 
 def test_cells_hold_every_row_and_all_of_the_scatter():
@@ -386,7 +451,9 @@ def test_a_rare_group_far_away_has_cells_of_its_own():
     assert set(share) == {0.0, 1.0}
     for name in ("EII", "VVV"):
         labels = hierarchical(Z, name, "STD").labels(12)
-        assert (np.bincount(labels[rare], minlength=12) * np.bincount(labels[~rare], minlength=12) == 0).all()
+        assert (
+            np.bincount(labels[rare], minlength=12) * np.bincount(labels[~rare], minlength=12) == 0
+        ).all()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -396,8 +463,13 @@ def test_many_rows_in_any_order_give_one_partition(name):
     assert not tree.exact
     assert tree.n_items == hierarchy.cells_for(2, name)
     truth = np.arange(6000) // 3000
-    # VII may give a cell of two or three outlying rows to the other group: a merge gains it more than the distance costs
-    assert np.mean(tree.labels(2) == truth) >= 0.998 if name == "VII" else same_partition(tree.labels(2), truth)
+    # VII may give a cell of two or three outlying rows to the other group: a merge gains it more
+    # than the distance costs
+    assert (
+        np.mean(tree.labels(2) == truth) >= 0.998
+        if name == "VII"
+        else same_partition(tree.labels(2), truth)
+    )
     order = np.random.default_rng(0).permutation(6000)
     assert same_partition(tree.labels(7)[order], hierarchical(X[order], name, "STD").labels(7))
     np.testing.assert_array_equal(tree.merges, hierarchical(X, name, "STD").merges)
@@ -422,7 +494,10 @@ def test_the_same_tree_without_a_compiler(monkeypatch, rows):
     tree = hierarchical(rows)
     monkeypatch.setattr(hierarchy, "extension", None)
     assert_same(tree, hierarchical(rows))
-    assert hierarchical(np.random.default_rng(0).standard_normal((600, 2)), "EII").n_items == hierarchy.ITEMS_WITHOUT_COMPILER
+    assert (
+        hierarchical(np.random.default_rng(0).standard_normal((600, 2)), "EII").n_items
+        == hierarchy.ITEMS_WITHOUT_COMPILER
+    )
 
 
 def test_many_dimensions_have_fewer_items():
@@ -435,7 +510,7 @@ def test_many_dimensions_have_fewer_items():
     assert same_partition(tree.labels(2), np.arange(700) // 350)
 
 
-# ---- the start -----------------------------------------------------------------------------------------------------
+# ---- the start -----------------------------------------------------------------------------------
 
 
 def test_one_tree_serves_every_size_and_every_thread(monkeypatch, faithful):
@@ -469,15 +544,21 @@ def test_the_start_has_the_moments_of_the_partition(faithful):
     moments = Hierarchical("EEE", "VARS")(dataset(faithful), 3, np.random.default_rng(0))
     labels = mixtura.hierarchical(faithful, "EEE", "VARS").labels(3)
     np.testing.assert_allclose(moments.counts, np.bincount(labels))
-    np.testing.assert_allclose(moments.means, [faithful[labels == k].mean(axis=0) for k in range(3)])
+    np.testing.assert_allclose(
+        moments.means, [faithful[labels == k].mean(axis=0) for k in range(3)]
+    )
 
 
 def test_more_components_than_distinct_rows_are_refused_in_words():
     with pytest.raises(DataError, match="2 distinct rows, but 3 clusters"):
-        Hierarchical()(dataset(np.repeat([[0.0, 1.0], [2.0, 3.0]], 5, axis=0)), 3, np.random.default_rng(0))
+        Hierarchical()(
+            dataset(np.repeat([[0.0, 1.0], [2.0, 3.0]], 5, axis=0)), 3, np.random.default_rng(0)
+        )
 
 
 def test_an_estimator_starts_from_the_tree(faithful):
     fit = mixtura.GaussianMixture(2, init_params="hierarchical", n_init=1).fit(faithful)
-    again = mixtura.GaussianMixture(2, init_params="hierarchical", n_init=1, random_state=5).fit(faithful)
+    again = mixtura.GaussianMixture(2, init_params="hierarchical", n_init=1, random_state=5).fit(
+        faithful
+    )
     assert fit.lower_bound_ == again.lower_bound_

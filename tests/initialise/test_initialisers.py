@@ -1,4 +1,6 @@
-"""Starts: valid, reproducible, free of units, and equal for weights and repeated rows where they do not draw."""
+"""Starts: valid, reproducible, free of units, and equal for weights and repeated rows where they do
+not draw.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +44,15 @@ def test_every_start_shares_all_rows_among_filled_components(name, faithful):
     assert (faithful.min(axis=0) <= moments.means).all()
     assert (moments.means <= faithful.max(axis=0)).all()
     total = moments.scatter.sum(axis=0) + (
-        moments.counts[:, None, None] * np.einsum("ki,kj->kij", *[moments.means - faithful.mean(axis=0)] * 2)
+        moments.counts[:, None, None]
+        * np.einsum("ki,kj->kij", *[moments.means - faithful.mean(axis=0)] * 2)
     ).sum(axis=0)
     np.testing.assert_allclose(total, np.cov(faithful.T, bias=True) * len(faithful), rtol=1e-10)
 
 
-@pytest.mark.parametrize("start", [start for start in DEFAULT_STARTS if start != SharedValues()], ids=str)
+@pytest.mark.parametrize(
+    "start", [start for start in DEFAULT_STARTS if start != SharedValues()], ids=str
+)
 def test_the_same_seed_gives_the_same_start_in_any_units(start, faithful):
     a, b = draw(start, faithful), draw(start, faithful * [1e-7, 1e6])
     np.testing.assert_allclose(a.counts, b.counts)
@@ -96,7 +101,9 @@ def test_random_means_are_rows_under_one_covariance():
     moments = draw(RandomMeans(), X, K=5)
     assert np.abs(X[None] - moments.means[:, None]).sum(axis=2).min(axis=1).max() < 1e-12
     spreads = moments.scatter / moments.counts[:, None, None]
-    np.testing.assert_allclose(spreads, np.broadcast_to(np.cov(X.T, bias=True) / 5, spreads.shape), rtol=1e-10)
+    np.testing.assert_allclose(
+        spreads, np.broadcast_to(np.cov(X.T, bias=True) / 5, spreads.shape), rtol=1e-10
+    )
 
 
 def test_given_centres_attract_the_nearest_rows_and_an_empty_one_keeps_its_place():
@@ -117,7 +124,7 @@ def test_float32_rows_are_read_in_place(faithful):
     np.testing.assert_allclose(a.means, b.means, rtol=1e-6)
 
 
-# ---- block by block ------------------------------------------------------------------------------------------------
+# ---- block by block ------------------------------------------------------------------------------
 
 NEAREST = [
     FromCentres(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
@@ -129,16 +136,24 @@ NEAREST = [
 
 
 def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
-    """Columns first, so that the source copies it piece by piece; and short cuts within the pieces."""
+    """Columns first, so that the source copies it piece by piece; and short cuts within the
+    pieces.
+    """
     monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
     monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
     return Dataset(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
 
 
-@pytest.mark.parametrize("start", [*NEAREST, KMeansStart(), KMeansStart("whitened"), BY_NAME["random"]], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "start",
+    [*NEAREST, KMeansStart(), KMeansStart("whitened"), BY_NAME["random"]],
+    ids=lambda s: s.name,
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithful, monkeypatch):
-    weights = np.random.default_rng(1).integers(1, 4, len(faithful)).astype(float) if weighted else None
+    weights = (
+        np.random.default_rng(1).integers(1, 4, len(faithful)).astype(float) if weighted else None
+    )
     whole = draw(start, faithful, weights=weights)
     cut = start(in_pieces(faithful, weights, 1, monkeypatch), 3, np.random.default_rng(0))
     for name in ("counts", "means", "scatter"):
@@ -147,7 +162,9 @@ def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithf
 
 @pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
 def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful):
-    """The partition is drawn again by hand: all rows in the space at once, all distances at once."""
+    """The partition is drawn again by hand: all rows in the space at once, all distances at
+    once.
+    """
     seen = dataset(faithful)
     view = View(seen, getattr(start, "space", "standardised"))
     Z = view.all()
@@ -160,14 +177,18 @@ def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
 def test_the_bits_of_a_start_do_not_depend_on_the_number_of_threads(start, dtype):
-    X = np.random.default_rng(0).standard_normal((5000, 2)).astype(dtype) + np.array([4, 70], dtype=dtype)
+    X = np.random.default_rng(0).standard_normal((5000, 2)).astype(dtype) + np.array(
+        [4, 70], dtype=dtype
+    )
     one, three = (start(dataset(X, n_threads=n), 3, np.random.default_rng(0)) for n in (1, 3))
     for name in ("about", "counts", "first", "second"):
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
 
 
 def test_given_centres_need_no_memory_in_proportion_to_the_rows():
-    """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is all there is."""
+    """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is
+    all there is.
+    """
     peaks = []
     for n in (40_000, 400_000):
         seen = dataset(two_groups(n, d=4))
@@ -182,10 +203,14 @@ def test_given_centres_need_no_memory_in_proportion_to_the_rows():
 def test_far_more_repeats_than_components_do_not_hide_the_other_rows():
     X = np.repeat([[0.0], [1.0], [2.0]], [5000, 1, 1], axis=0)
     assert sorted(draw(RandomRows(), X, K=3).means.ravel()) == [0, 1, 2]
-    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [0, 1, 5000]  # the third can only repeat one of two
+    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [
+        0,
+        1,
+        5000,
+    ]  # the third can only repeat one of two
 
 
-# ---- where clusters lie apart ------------------------------------------------------------------------------------------
+# ---- where clusters lie apart --------------------------------------------------------------------
 
 
 def groups_in_two_of_twelve_columns(n=3_000):
@@ -200,7 +225,8 @@ def groups_in_two_of_twelve_columns(n=3_000):
 def test_directions_that_tell_nothing_are_shrunk_and_the_scatter_within_clusters_is_round():
     X, labels = groups_in_two_of_twelve_columns()
     variances = np.sort(np.var(discriminated(X, labels), axis=0))
-    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; a variance of 3,000 rows errs by 3 %
+    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; a variance of 3,000
+    # rows errs by 3 %
     assert variances[:10] == pytest.approx(0.4, rel=0.1)
     assert variances[10:] == pytest.approx(32 / 3, rel=0.1)
 
@@ -209,7 +235,9 @@ def test_a_weight_of_two_is_a_repeated_row_where_clusters_lie_apart():
     X, labels = groups_in_two_of_twelve_columns()
     twice = discriminated(np.repeat(X, 2, axis=0), np.repeat(labels, 2))[::2][:50]
     weighted = discriminated(X, labels, np.full(len(X), 2.0))[:50]
-    np.testing.assert_allclose(weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6)  # axes of one length may turn
+    np.testing.assert_allclose(
+        weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6
+    )  # axes of one length may turn
 
 
 def test_k_means_finds_groups_that_few_of_many_columns_tell_apart():

@@ -24,7 +24,7 @@ def table_of(tmp_path):
     return read
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -108,7 +108,7 @@ def test_broken_parquet_is_refused(table_of):
         table_of(b"PAR1 and then nothing of the kind", "data.parquet")
 
 
-# ---- which columns -------------------------------------------------------------------------------------------------
+# ---- which columns -------------------------------------------------------------------------------
 
 
 def test_every_column_that_is_left_out_has_a_reason(table_of):
@@ -147,7 +147,9 @@ def test_columns_can_be_named_in_any_order_even_row_numbers_and_constants(table_
 
 
 def test_an_unknown_column_gets_a_suggestion(table_of):
-    with pytest.raises(DataError, match=r"no column is called 'wating' \(did you mean 'Waiting'\?\)"):
+    with pytest.raises(
+        DataError, match=r"no column is called 'wating' \(did you mean 'Waiting'\?\)"
+    ):
         table_of("Waiting,b\n1,2\n2,4\n").numeric(["wating"])
 
 
@@ -166,10 +168,12 @@ def test_headers_that_repeat_or_are_empty_become_different_names(table_of):
 
 
 def test_underscores_do_not_make_a_number(table_of):
-    assert table_of("a,b\n1_000,1\n2_000,2\n").numeric()[2] == [("a", "not numeric (line 2 has '1_000')")]
+    assert table_of("a,b\n1_000,1\n2_000,2\n").numeric()[2] == [
+        ("a", "not numeric (line 2 has '1_000')")
+    ]
 
 
-# ---- what is refused -----------------------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,11 @@ def test_underscores_do_not_make_a_number(table_of):
         (b"a,b\n1,\xe9\n", "expected text in UTF-8, but byte 7 is not"),
         (b"PK\x03\x04rest", "Save the sheet as CSV"),
         (b"\x1f\x8brest", "Unpack it first"),
-        (b"a,b\n1,2\n3,\n,4\n", r"2 of 3 rows .* \('a' 1 empty, first in row 3; 'b' 1 empty, first in row 2\).*Drop or fill"),
+        (
+            b"a,b\n1,2\n3,\n,4\n",
+            r"2 of 3 rows .* \('a' 1 empty, first in row 3; 'b' 1 empty, first in row 2\).*Drop or "
+            r"fill",
+        ),
         (b"a,b\n1,2\n3,inf\n5,6\n", "'b' 1 infinite, first in row 2"),
         (b"a\n1\n\n3\n", "'a' 1 empty, first in row 2"),
         (b"a,b\n1,2\n3,nan\n5,6\n", "'b' 1 empty, first in row 2"),
@@ -204,7 +212,7 @@ def test_gaps_in_columns_that_are_not_used_do_not_matter(table_of):
     assert table_of("a,b\n1,\n2,3\n").numeric(["a"])[0].tolist() == [[1], [2]]
 
 
-# ---- writing -------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def test_what_is_written_reads_back_bit_for_bit(tmp_path):

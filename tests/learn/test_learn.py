@@ -39,7 +39,7 @@ OLD_FAITHFUL = DataSet().rows
 BLOBS = DataSet("blobs", n=300).rows
 
 
-# ---- the text ------------------------------------------------------------------------------------------------------
+# ---- the text ------------------------------------------------------------------------------------
 
 
 def test_the_lesson_has_its_seven_sections_and_each_ends_in_a_program():
@@ -56,7 +56,9 @@ def test_the_lesson_has_its_seven_sections_and_each_ends_in_a_program():
 
 
 def test_every_live_place_has_a_script_and_every_script_a_place():
-    places = {piece.content for section in sections() for piece in section.pieces if piece.kind == "live"}
+    places = {
+        piece.content for section in sections() for piece in section.pieces if piece.kind == "live"
+    }
     script = (Path(live.__file__).parent / "static" / "lesson.js").read_text()
     known = re.search(r"const PARTS = \{ (.*) \};", script)
     assert places == set(known[1].split(", "))
@@ -64,7 +66,10 @@ def test_every_live_place_has_a_script_and_every_script_a_place():
 
 def test_links_within_the_page_lead_somewhere():
     html = page()
-    links, places = set(re.findall(r'href="#([\w-]+)"', html)), set(re.findall(r'id="([\w-]+)"', html))
+    links, places = (
+        set(re.findall(r'href="#([\w-]+)"', html)),
+        set(re.findall(r'id="([\w-]+)"', html)),
+    )
     assert links
     assert links <= places
     assert {anchor_of(section.title) for section in sections()} <= links
@@ -80,41 +85,54 @@ def test_the_page_holds_no_script_and_no_style_of_its_own_and_nothing_from_elsew
 
 
 def test_the_data_of_the_lesson_are_those_of_the_examples():
-    packed = files("mixtura.learn").joinpath("lesson/old_faithful.csv").read_bytes()  # an installed package has no examples
+    packed = (
+        files("mixtura.learn").joinpath("lesson/old_faithful.csv").read_bytes()
+    )  # an installed package has no examples
     assert packed == (EXAMPLES / "old_faithful.csv").read_bytes()
     assert OLD_FAITHFUL.shape == (272, 2)
 
 
-# ---- the notebook --------------------------------------------------------------------------------------------------
+# ---- the notebook --------------------------------------------------------------------------------
 
 
 def test_the_notebook_is_what_the_sections_make():
     assert (EXAMPLES / "lesson.ipynb").read_text(encoding="utf-8") == text(), (
-        "examples/lesson.ipynb is behind: run python -m mixtura.learn.notebook examples/lesson.ipynb"
+        "examples/lesson.ipynb is behind: run python -m mixtura.learn.notebook "
+        "examples/lesson.ipynb"
     )
 
 
 def test_the_notebook_is_kept_without_outputs():
     notebook = nbformat.read(EXAMPLES / "lesson.ipynb", as_version=4)
     nbformat.validate(notebook)
-    assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
+    assert all(
+        cell.outputs == [] and cell.execution_count is None
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the notebook's own machinery; the cells run in a process of their own
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # of the notebook's own machinery; the cells run in a process of their own
 def test_the_notebook_runs_from_top_to_bottom():
     notebook = nbformat.read(EXAMPLES / "lesson.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    nbclient.NotebookClient(
+        notebook, timeout=180, resources={"metadata": {"path": str(EXAMPLES)}}
+    ).execute()
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     assert all(outputs)
     printed = "".join(output.get("text", "") for cell in outputs for output in cell)
     assert "Best by BIC: VVV with 2 components" in printed
-    pictures = [output for cell in outputs for output in cell if "image/png" in output.get("data", {})]
+    pictures = [
+        output for cell in outputs for output in cell if "image/png" in output.get("data", {})
+    ]
     assert len(pictures) >= 3
     assert (EXAMPLES / "lesson.ipynb").read_text(encoding="utf-8") == text()
 
 
-# ---- the questions of the live parts -------------------------------------------------------------------------------
+# ---- the questions of the live parts -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,7 +196,9 @@ def test_each_step_of_em_carries_its_own_log_likelihood():
 
     for step in live.em_steps(OLD_FAITHFUL, 2, seed=0)["steps"][:4]:
         known = GaussianMixture.from_parameters(step["weights"], step["means"], step["covariances"])
-        assert known.score(OLD_FAITHFUL) * len(OLD_FAITHFUL) == pytest.approx(step["log_likelihood"], rel=1e-9)
+        assert known.score(OLD_FAITHFUL) * len(OLD_FAITHFUL) == pytest.approx(
+            step["log_likelihood"], rel=1e-9
+        )
 
 
 def test_bad_starts_are_shown_to_be_bad():
@@ -192,7 +212,11 @@ def test_every_criterion_chooses_its_own_lowest():
     found = live.criteria(OLD_FAITHFUL)
     assert [cell["K"] for cell in found["cells"]] == list(range(1, 11))
     for name, K in found["choices"].items():
-        sound = {cell["K"]: cell["criteria"][name] for cell in found["cells"] if cell["eligible"] and name in cell["criteria"]}
+        sound = {
+            cell["K"]: cell["criteria"][name]
+            for cell in found["cells"]
+            if cell["eligible"] and name in cell["criteria"]
+        }
         assert min(sound, key=sound.get) == K
 
 
@@ -218,7 +242,7 @@ def test_the_race_is_measured():
     assert all(seconds > 0 for seconds in found["seconds"])
 
 
-# ---- the server ----------------------------------------------------------------------------------------------------
+# ---- the server ----------------------------------------------------------------------------------
 
 
 class Client:
@@ -228,12 +252,18 @@ class Client:
         self.app = app
         self.host = f"127.0.0.1:{app.access.port}"
         cookie = f"{app.access.cookie_name}={app.access.cookie}"
-        self.inside = {"Cookie": cookie, KEY_HEADER: app.access.key, "Origin": f"http://{self.host}"}
+        self.inside = {
+            "Cookie": cookie,
+            KEY_HEADER: app.access.key,
+            "Origin": f"http://{self.host}",
+        }
 
     @contextmanager
     def begin(self, path, body, headers=None):
         with closing(HTTPConnection(self.host, timeout=60)) as connection:
-            connection.request("POST", path, json.dumps(body), self.inside if headers is None else headers)
+            connection.request(
+                "POST", path, json.dumps(body), self.inside if headers is None else headers
+            )
             with closing(connection.getresponse()) as answer:
                 yield answer
 
@@ -269,8 +299,12 @@ def client() -> Iterator[Client]:
 
 
 def test_a_program_runs_with_the_readers_data_beside_it(client):
-    events = client.run("print(open('data.csv').read().count('\\n'))", {"kind": "moons", "n": 60, "added": [[0, 0]]})
-    assert [event["kind"] for event in events] == ["started", "text", "ended"] or events[-1]["reason"] == "finished"
+    events = client.run(
+        "print(open('data.csv').read().count('\\n'))", {"kind": "moons", "n": 60, "added": [[0, 0]]}
+    )
+    assert [event["kind"] for event in events] == ["started", "text", "ended"] or events[-1][
+        "reason"
+    ] == "finished"
     assert "".join(event.get("text", "") for event in events) == "62\n"
 
 
@@ -289,7 +323,10 @@ def test_stop_ends_the_program_that_runs(client):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("loop", ["while True: pass", "while True: print('.'); time.sleep(0.05)"])
 def test_a_page_that_is_closed_ends_its_program(client, loop):
-    question = {"code": f"import os, time\nprint(f'<{{os.getcwd()}}>')\n{loop}", "data": {"kind": "faithful"}}
+    question = {
+        "code": f"import os, time\nprint(f'<{{os.getcwd()}}>')\n{loop}",
+        "data": {"kind": "faithful"},
+    }
     said = ""
     with client.begin("/api/run", question) as answer:
         while ">" not in said:
@@ -305,12 +342,18 @@ def test_a_page_that_is_closed_ends_its_program(client, loop):
 @pytest.mark.parametrize("missing", ["Cookie", KEY_HEADER, "Origin"])
 def test_no_program_runs_for_who_is_not_the_page(client, missing):
     headers = {name: value for name, value in client.inside.items() if name != missing}
-    assert client.ask("/api/run", {"code": "print(1)", "data": {"kind": "faithful"}}, headers)[0] == 403
+    assert (
+        client.ask("/api/run", {"code": "print(1)", "data": {"kind": "faithful"}}, headers)[0]
+        == 403
+    )
 
 
 def test_no_program_runs_for_another_page_or_another_name(client):
     question = {"code": "print(1)", "data": {"kind": "faithful"}}
-    assert client.ask("/api/run", question, {**client.inside, "Origin": "http://evil.example"})[0] == 403
+    assert (
+        client.ask("/api/run", question, {**client.inside, "Origin": "http://evil.example"})[0]
+        == 403
+    )
     assert client.ask("/api/run", question, {**client.inside, "Host": "evil.example"})[0] == 403
 
 
@@ -319,7 +362,21 @@ def test_a_program_that_is_too_long_is_refused(client):
     assert client.ask("/api/run", {"code": "#" * 100_000, "data": {"kind": "faithful"}})[0] == 413
 
 
-@pytest.mark.parametrize("name", ["data", "soft", "em", "shapes", "race", "optima", "criteria", "certainty", "comparison", "run"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data",
+        "soft",
+        "em",
+        "shapes",
+        "race",
+        "optima",
+        "criteria",
+        "certainty",
+        "comparison",
+        "run",
+    ],
+)
 def test_questions_that_make_no_sense_are_answered_in_words(client, name):
     for body in ([], {"data": {"kind": "none"}, "rows": -1}):
         status, words = client.ask(f"/api/{name}", body)
@@ -335,7 +392,9 @@ def test_limits_are_those_of_the_server():
 def test_the_explorer_has_no_way_to_run_a_program():
     import mixtura.explorer
 
-    source = "".join(path.read_text() for path in Path(mixtura.explorer.__file__).parent.rglob("*.py"))
+    source = "".join(
+        path.read_text() for path in Path(mixtura.explorer.__file__).parent.rglob("*.py")
+    )
     assert "sandbox" not in source
     assert "mixtura.learn" not in source
     assert re.findall(r"\b(?:exec|eval|subprocess|os\.system)\b\(?", source) == []

@@ -1,4 +1,6 @@
-"""The lesson in a real browser: every live part, the code cells, and that nothing is fetched from elsewhere."""
+"""The lesson in a real browser: every live part, the code cells, and that nothing is fetched from
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="no chromium on this machine; in CI that is a failure"
+        CHROMIUM is None and not os.environ.get("CI"),
+        reason="no chromium on this machine; in CI that is a failure",
     ),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
@@ -29,7 +32,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def browser():
     assert CHROMIUM is not None, (
-        "the tests of the page need chromium, and none was found; install it (Debian: apt-get install chromium)"
+        "the tests of the page need chromium, and none was found; install it (Debian: apt-get "
+        "install chromium)"
     )
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -40,16 +44,28 @@ def browser():
 @pytest.fixture(params=["desk", "phone"])
 def page(browser, request):
     """The open lesson; at the end, no error and no request to elsewhere may have been seen."""
-    size = {"desk": {"width": 1200, "height": 900}, "phone": {"width": 390, "height": 844}}[request.param]
+    size = {"desk": {"width": 1200, "height": 900}, "phone": {"width": 390, "height": 844}}[
+        request.param
+    ]
     troubles = []
     with served() as client:
-        context = browser.new_context(viewport=size, color_scheme="dark" if request.param == "phone" else "light")
+        context = browser.new_context(
+            viewport=size, color_scheme="dark" if request.param == "phone" else "light"
+        )
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                troubles.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: troubles.append(str(error)))
         own = (f"http://{client.host}/", "data:", "blob:")
-        page.on("request", lambda asked: None if asked.url.startswith(own) else troubles.append(asked.url))
+        page.on(
+            "request",
+            lambda asked: None if asked.url.startswith(own) else troubles.append(asked.url),
+        )
         page.goto(client.app.access.link)
         page.wait_for_function("() => document.querySelector('#data-picker canvas')")
         yield page
@@ -61,7 +77,10 @@ def part(page, name):
     """A live part, in sight and ready."""
     place = page.locator(f'[data-live="{name}"]')
     place.scroll_into_view_if_needed()
-    page.wait_for_function("(name) => !document.querySelector(`[data-live=${name}]`).matches('.busy, :has(> .hint)')", arg=name)
+    page.wait_for_function(
+        "(name) => !document.querySelector(`[data-live=${name}]`).matches('.busy, :has(> .hint)')",
+        arg=name,
+    )
     assert place.locator(".error").count() == 0
     return place
 
@@ -73,7 +92,10 @@ def test_the_least_sure_row_is_shown_hard_and_soft(page):
     least = model.predict_proba(DataSet().rows).max(axis=1)
     assert f"Row {least.argmin() + 1}:" in soft.locator(".marked-row").inner_text()
     assert words.startswith(f"{100 * least.min():.0f} % cluster")
-    assert re.fullmatch(r"cluster \d \(100 %\)|noise \(100 %\)", soft.locator('[data-method="K-Means"]').inner_text())
+    assert re.fullmatch(
+        r"cluster \d \(100 %\)|noise \(100 %\)",
+        soft.locator('[data-method="K-Means"]').inner_text(),
+    )
 
 
 HEIGHT = "(name) => document.querySelector(`[data-live=${name}]`).offsetHeight"
@@ -81,7 +103,9 @@ HEIGHT = "(name) => document.querySelector(`[data-live=${name}]`).offsetHeight"
 
 def test_a_part_has_kept_the_room_that_it_takes(page):
     names = [
-        name for name in ("em", "shapes", "optima", "criteria", "comparison") if page.locator(f"[data-live={name}] > .hint").count()
+        name
+        for name in ("em", "shapes", "optima", "criteria", "comparison")
+        if page.locator(f"[data-live={name}] > .hint").count()
     ]
     before = {name: page.evaluate(HEIGHT, name) for name in names}
     assert names
@@ -92,7 +116,10 @@ def test_a_part_has_kept_the_room_that_it_takes(page):
 
 def test_no_row_of_the_criteria_is_taller_than_the_others(page):
     part(page, "criteria")
-    heights = page.evaluate("[...document.querySelectorAll('[data-live=criteria] tbody tr')].map((row) => row.offsetHeight)")
+    heights = page.evaluate(
+        "[...document.querySelectorAll('[data-live=criteria] tbody tr')].map((row) => "
+        "row.offsetHeight)"
+    )
     assert len(heights) == 10
     assert max(heights) - min(heights) <= 1
 
@@ -138,10 +165,13 @@ def test_the_shares_of_the_page_are_those_of_python(page):
     places = DataSet().rows[:20]
     found = page.evaluate(
         "async ([mixture, places]) => {"
-        " const { sharesAt } = await import('/static/learn/mixture.js'); return places.map((place) => sharesAt(mixture, place)); }",
+        " const { sharesAt } = await import('/static/learn/mixture.js'); return places.map((place) "
+        "=> sharesAt(mixture, place)); }",
         [mixture, places.tolist()],
     )
-    known = GaussianMixture.from_parameters(mixture["weights"], mixture["means"], mixture["covariances"])
+    known = GaussianMixture.from_parameters(
+        mixture["weights"], mixture["means"], mixture["covariances"]
+    )
     np.testing.assert_allclose(found, known.predict_proba(places), atol=1e-9)
 
 
@@ -149,9 +179,13 @@ def test_other_data_change_every_part_that_is_seen(page):
     soft = part(page, "soft")
     before = soft.inner_text()
     page.select_option("#data-picker select", "blobs")
-    page.wait_for_function("(before) => document.querySelector('[data-live=soft]').innerText !== before", arg=before)
+    page.wait_for_function(
+        "(before) => document.querySelector('[data-live=soft]').innerText !== before", arg=before
+    )
     page.locator("#data-picker canvas").click(position={"x": 100, "y": 60})
-    page.wait_for_function("() => document.querySelector('#data-picker').innerText.includes('1 of the rows is yours')")
+    page.wait_for_function(
+        "() => document.querySelector('#data-picker').innerText.includes('1 of the rows is yours')"
+    )
     part(page, "soft")
     assert "of 301 rows are unsure" in soft.inner_text()
 
@@ -168,7 +202,10 @@ def test_a_point_of_the_criterion_opens_its_mixture(page):
 def test_the_weaknesses_and_the_comparison_are_shown_on_the_readers_data(page):
     shapes = part(page, "shapes")
     shapes.get_by_role("button", name="Take the moons").click()
-    page.wait_for_function("() => document.querySelector('[data-live=shapes]').innerText.includes('suits these data better')")
+    page.wait_for_function(
+        "() => document.querySelector('[data-live=shapes]').innerText.includes('suits these data "
+        "better')"
+    )
     assert "starts got stuck" in part(page, "optima").inner_text()
     race = page.locator('[data-live="race"]')
     race.scroll_into_view_if_needed()

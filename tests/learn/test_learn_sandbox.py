@@ -16,9 +16,13 @@ import pytest
 from mixtura.learn import sandbox
 from mixtura.learn.sandbox import Ended, Figure, Limits, Reason, Run, Started, Text
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="code cells are refused on this system, which is tested by itself")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix", reason="code cells are refused on this system, which is tested by itself"
+)
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="namespaces, Landlock and /proc are Linux's")
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="namespaces, Landlock and /proc are Linux's"
+)
 AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 
@@ -33,7 +37,9 @@ def ran(code, files=None, **limits):
 
 
 def processes_with(mark, kind="cmdline"):
-    """The numbers of all processes with these words in their command line, or in their environment."""
+    """The numbers of all processes with these words in their command line, or in their
+    environment.
+    """
     found = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
@@ -43,11 +49,13 @@ def processes_with(mark, kind="cmdline"):
 
 
 def processes_of(folder):
-    """All processes of the cell that has this folder as its home, and no other cell's: tests run side by side."""
+    """All processes of the cell that has this folder as its home, and no other cell's: tests run
+    side by side.
+    """
     return processes_with(f"HOME={folder}", "environ")
 
 
-# ---- what a reader sees --------------------------------------------------------------------------------------------
+# ---- what a reader sees --------------------------------------------------------------------------
 
 
 def test_what_is_printed_is_shown():
@@ -90,7 +98,10 @@ def test_sys_exit_is_an_end_like_others():
 
 
 def test_every_open_figure_is_shown():
-    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.figure()\nplt.plot([2, 1])\nplt.show()"
+    code = (
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.figure()\nplt.plot([2, "
+        "1])\nplt.show()"
+    )
     text, figures, _, end = ran(code)
     assert (text, end.reason) == ("", Reason.FINISHED)
     assert len(figures) == 2
@@ -102,7 +113,10 @@ def test_files_given_to_it_lie_beside_it():
 
 
 def test_it_is_the_main_module_as_a_script_is():
-    assert ran("import __main__, sys\nprint(__name__, __main__.__file__, sys.argv)")[0] == "__main__ main.py ['main.py']\n"
+    assert (
+        ran("import __main__, sys\nprint(__name__, __main__.__file__, sys.argv)")[0]
+        == "__main__ main.py ['main.py']\n"
+    )
 
 
 def test_letters_of_several_bytes_are_never_cut():
@@ -112,7 +126,10 @@ def test_letters_of_several_bytes_are_never_cut():
 
 def test_it_sees_a_clean_environment(monkeypatch):
     monkeypatch.setenv("MIXTURA_SECRET", "hush")
-    text, _, _, _ = ran("import os; print(sorted(os.environ)); print(os.environ['HOME'] == os.getcwd()); print(input())")
+    text, _, _, _ = ran(
+        "import os; print(sorted(os.environ)); print(os.environ['HOME'] == os.getcwd()); "
+        "print(input())"
+    )
     assert "MIXTURA_SECRET" not in text
     assert "True" in text
     assert "EOFError" in text
@@ -131,7 +148,7 @@ def test_a_system_that_cannot_limit_a_process_refuses(monkeypatch):
     assert "Linux or macOS" in end.detail
 
 
-# ---- attacks -------------------------------------------------------------------------------------------------------
+# ---- attacks -------------------------------------------------------------------------------------
 
 
 def test_an_endless_loop_is_stopped_by_the_clock():
@@ -194,10 +211,15 @@ def test_what_is_no_picture_is_not_shown_as_one():
 
 @linux
 def test_a_fork_bomb_runs_into_its_limit_and_nothing_of_it_is_left():
-    code = "import os\nprint(os.getcwd())\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
+    code = (
+        "import os\nprint(os.getcwd())\nwhile True:\n    try:\n        os.fork()\n    except "
+        "OSError:\n        pass"
+    )
     text, _, _, end = ran(code, wall_seconds=3, processes=40)
     assert end.reason is Reason.TIME
-    assert 1 <= end.left_behind <= 60  # how many of them were alive when time was up is chance; the limit is not
+    assert (
+        1 <= end.left_behind <= 60
+    )  # how many of them were alive when time was up is chance; the limit is not
     assert processes_of(text.split()[0]) == []
 
 
@@ -279,7 +301,10 @@ def test_stop_ends_processes_in_other_sessions_too():
     for event in run:
         if isinstance(event, Text) and "on" in event.text:
             deadline = time.monotonic() + 20
-            while len(processes_with(f"# stopped-behind-{os.getpid()}")) < 2 and time.monotonic() < deadline:
+            while (
+                len(processes_with(f"# stopped-behind-{os.getpid()}")) < 2
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.05)
             assert len(processes_with(f"# stopped-behind-{os.getpid()}")) >= 2
             run.stop()
@@ -289,7 +314,9 @@ def test_stop_ends_processes_in_other_sessions_too():
 
 @linux
 def test_it_cannot_end_the_process_that_watches_it():
-    text, _, started, end = ran("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nprint('done')")
+    text, _, started, end = ran(
+        "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nprint('done')"
+    )
     if not (started.files or started.user):
         pytest.skip(f"no Landlock here: {started.missing}")
     assert "PermissionError" in text
@@ -299,7 +326,9 @@ def test_it_cannot_end_the_process_that_watches_it():
 @linux
 def test_it_dies_with_the_process_that_watches_it():
     said, guard = "", None
-    for event in Run("import os, time\nprint(os.getppid(), os.getcwd(), 'on')\nwhile True: time.sleep(0.1)"):
+    for event in Run(
+        "import os, time\nprint(os.getppid(), os.getcwd(), 'on')\nwhile True: time.sleep(0.1)"
+    ):
         if isinstance(event, Text):
             said += event.text
             if guard is None and "on" in said.split():
@@ -317,7 +346,9 @@ def test_it_dies_with_the_process_that_watches_it():
 def test_it_has_no_network():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        text, _, started, end = ran(f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 3)\nprint('through')")
+        text, _, started, end = ran(
+            f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 3)\nprint('through')"
+        )
     if not (started.network or started.files):
         pytest.skip(f"neither namespaces nor Landlock here: {started.missing}")
     assert "through" not in text
@@ -327,7 +358,9 @@ def test_it_has_no_network():
 @linux
 @pytest.mark.skipif(not AS_ROOT, reason="only root has rights to give up")
 def test_as_root_it_runs_as_somebody_without_rights():
-    text, _, started, _ = ran("import os\nprint(os.getresuid(), os.getresgid(), os.getgroups())\nos.setuid(0)")
+    text, _, started, _ = ran(
+        "import os\nprint(os.getresuid(), os.getresgid(), os.getgroups())\nos.setuid(0)"
+    )
     user = started.user
     assert user in range(65520, 65534)
     assert text.startswith(f"({user}, {user}, {user}) ({user}, {user}, {user}) []\n")
@@ -342,17 +375,25 @@ def test_all_this_holds_for_an_ordinary_user_too():
         "import os, runpy, sys\n"
         "from mixtura.learn import confine\n"
         "confine.own_mounts()\n"
-        "for home, paths in confine.closed_folders([*confine.what_python_reads(), sys.argv[1]]).items():\n"
+        "for home, paths in confine.closed_folders([*confine.what_python_reads(), "
+        "sys.argv[1]]).items():\n"
         "    confine.show_only(home, paths)\n"
         "confine.become(54321)\n"
         "os.environ.update(HOME=sys.argv[2], TMPDIR=sys.argv[2], MPLCONFIGDIR=sys.argv[2])\n"
-        "sys.argv = ['pytest', '-q', '-p', 'no:cacheprovider', '--rootdir', os.path.dirname(sys.argv[1]), sys.argv[1]]\n"
+        "sys.argv = ['pytest', '-q', '-p', 'no:cacheprovider', '--rootdir', "
+        "os.path.dirname(sys.argv[1]), sys.argv[1]]\n"
         "runpy.run_module('pytest', run_name='__main__')\n"
     )
-    with tempfile.TemporaryDirectory(prefix="mixtura-ordinary-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="mixtura-ordinary-", ignore_cleanup_errors=True
+    ) as folder:
         os.chown(folder, 54321, 54321)
         done = subprocess.run(
-            [sys.executable, "-c", launch, __file__, folder], cwd="/", capture_output=True, text=True, timeout=300
+            [sys.executable, "-c", launch, __file__, folder],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout

@@ -13,9 +13,15 @@ from mixtura.model.agreement import adjusted_rand_index
 def test_it_is_the_index_of_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     first = rng.integers(rng.integers(1, 6), size=rng.integers(2, 300))
-    second = np.where(rng.random(len(first)) < rng.random(), first, rng.integers(rng.integers(1, 6), size=len(first)))
+    second = np.where(
+        rng.random(len(first)) < rng.random(),
+        first,
+        rng.integers(rng.integers(1, 6), size=len(first)),
+    )
     # Sums of whole numbers, exact in doubles; one quotient is rounded.
-    assert adjusted_rand_index(first, second) == pytest.approx(adjusted_rand_score(first, second), abs=1e-14)
+    assert adjusted_rand_index(first, second) == pytest.approx(
+        adjusted_rand_score(first, second), abs=1e-14
+    )
 
 
 @pytest.mark.parametrize("labels", [[0], [3, 3, 3], [0, 1, 2]])

@@ -47,7 +47,9 @@ def three_clouds(seed: int = 1) -> np.ndarray:
 
 def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
     if kind == "prior":
-        prior = ConjugatePrior(shrinkage=0.5).worked_out(name, K, data.mean, data.covariance, data.total)
+        prior = ConjugatePrior(shrinkage=0.5).worked_out(
+            name, K, data.mean, data.covariance, data.total
+        )
         return Regularisation(data.floor, prior=prior)
     if kind == "ridge":
         return Regularisation(np.zeros(3), ridge=0.1)
@@ -56,10 +58,14 @@ def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
 
 def fitted(data: Dataset, name: str, regularisation: Regularisation | None = None, **keywords):
     start = RandomRows()(data, K, np.random.default_rng(0))
-    return em(Problem(data, FAMILIES[name], regularisation or Regularisation(data.floor)), start, **keywords)
+    return em(
+        Problem(data, FAMILIES[name], regularisation or Regularisation(data.floor)),
+        start,
+        **keywords,
+    )
 
 
-# ---- the gradient ----------------------------------------------------------------------------------------------------
+# ---- the gradient --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", REGULARISATIONS)
@@ -83,14 +89,16 @@ def test_the_gradient_is_that_of_finite_differences(family, kind):
     complete = information(Problem(data, family, regularisation), mixture).complete[0]
     expected = slopes @ np.linalg.solve(complete, slopes)
     found = squared_gradient(problem, mixture, problem.e_step(mixture))
-    # A central difference of an objective near 2000 is right to 16 digits of it over 2e-5, that is 2e-8, and to h^2 times a
-    # third derivative near 1000, that is 1e-7, of slopes near one.
+    # A central difference of an objective near 2000 is right to 16 digits of it over 2e-5, that is
+    # 2e-8, and to h^2 times a third derivative near 1000, that is 1e-7, of slopes near one.
     assert expected > 0.01
     assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
-    """The complete-data objective is all but quadratic there; what is measured is the gain of the observed one."""
+    """The complete-data objective is all but quadratic there; what is measured is the gain of the
+    observed one.
+    """
     data = dataset(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
     regularisation = Regularisation(data.floor)
@@ -98,13 +106,14 @@ def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
     here = problem.e_step(fit.mixture)
     after = problem.e_step(problem.m_step(here, fit.mixture))
     gain = after.log_likelihood - here.log_likelihood
-    # The observed gain of one step lies between g'C^-1 g / 2 (a direction with rate one) and g'C^-1 g (rate zero), where the
-    # complete data are as expected; in families that cannot follow their rows they are not, by as much as a third here.
+    # The observed gain of one step lies between g'C^-1 g / 2 (a direction with rate one) and g'C^-1
+    # g (rate zero), where the complete data are as expected; in families that cannot follow their
+    # rows they are not, by as much as a third here.
     squared = squared_gradient(problem, fit.mixture, here)
     assert 0.5 * squared / 1.4 < gain < 1.4 * squared
 
 
-# ---- at the optimum, and before --------------------------------------------------------------------------------------
+# ---- at the optimum, and before ------------------------------------------------------------------
 
 
 def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float]:
@@ -117,7 +126,12 @@ def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float
         values.append(iteration.log_likelihood)
 
     fit = fitted(data, name, max_iter=4000, callback=keep)
-    limit = em(Problem(data, FAMILIES[name], Regularisation(data.floor)), fit, stopping=RemainingGain(1e-8), max_iter=20_000)
+    limit = em(
+        Problem(data, FAMILIES[name], Regularisation(data.floor)),
+        fit,
+        stopping=RemainingGain(1e-8),
+        max_iter=20_000,
+    )
     assert fit.converged
     assert limit.converged
     return mixtures, values, limit.trace[-1]
@@ -144,7 +158,9 @@ def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family
     end = certified(fitted(data, family.name, max_iter=4000), Problem(data, family, regularisation))
     assert end.stop is StopReason.CONVERGED
     assert end.certificate.holds
-    before = certified(fitted(data, family.name, max_iter=end.n_iter - 1), Problem(data, family, regularisation))
+    before = certified(
+        fitted(data, family.name, max_iter=end.n_iter - 1), Problem(data, family, regularisation)
+    )
     assert before.stop is StopReason.MAX_ITER
     assert not before.certificate.holds, before.certificate.verdict
 
@@ -153,7 +169,10 @@ def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family
 def test_certificates_hold_for_regularised_fits(family, kind):
     data = dataset(three_clouds())
     regularisation = regularised(kind, family.name, data)
-    fit = certified(fitted(data, family.name, regularisation, max_iter=4000), Problem(data, family, regularisation))
+    fit = certified(
+        fitted(data, family.name, regularisation, max_iter=4000),
+        Problem(data, family, regularisation),
+    )
     assert fit.stop is StopReason.CONVERGED
     assert fit.certificate.holds, fit.certificate.verdict
 
@@ -184,18 +203,22 @@ def test_a_claim_without_a_rate_is_measured():
     data = dataset(three_clouds())
     fit = fitted(data, "VVV", max_iter=4000)
     regularisation = Regularisation(data.floor)
-    again = certified(replace(fit, rate=float("nan")), Problem(data, FAMILIES["VVV"], regularisation)).certificate
+    again = certified(
+        replace(fit, rate=float("nan")), Problem(data, FAMILIES["VVV"], regularisation)
+    ).certificate
     # Arnoldi's method ends when its value stands still to a twentieth of the distance to one.
     assert again.rate == pytest.approx(fit.rate, abs=0.1 * (1.0 - fit.rate))
     assert again.holds
 
 
-# ---- where it does not hold ------------------------------------------------------------------------------------------
+# ---- where it does not hold ----------------------------------------------------------------------
 
 
 def test_a_fit_that_was_stopped_says_that_it_has_a_gradient():
     with pytest.warns(ConvergenceWarning, match="max_iter ended it"):
-        model = GaussianMixture(3, max_iter=3, init_params="random_from_data", n_init=1, random_state=0).fit(three_clouds())
+        model = GaussianMixture(
+            3, max_iter=3, init_params="random_from_data", n_init=1, random_state=0
+        ).fit(three_clouds())
     assert not model.converged_
     assert not model.certificate_.holds
     assert model.certificate_.gradient > 0.1
@@ -209,7 +232,11 @@ def test_a_fit_that_was_stopped_says_that_it_has_a_gradient():
 def test_copies_are_named():
     data = dataset(two_groups(400))
     whole = data.whole
-    twins = Mixture(np.full(2, 0.5), np.repeat(whole.means, 2, axis=0), Dense(np.repeat(data.covariance[None], 2, axis=0), 2))
+    twins = Mixture(
+        np.full(2, 0.5),
+        np.repeat(whole.means, 2, axis=0),
+        Dense(np.repeat(data.covariance[None], 2, axis=0), 2),
+    )
     family, regularisation = FAMILIES["VVV"], Regularisation(data.floor)
     problem = Problem(data, family, regularisation)
     found = certified(em(problem, twins), problem)
@@ -228,7 +255,9 @@ def four_mirrored_clouds() -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["VVI", "VVV"])
 def test_a_saddle_is_named_though_it_has_no_gradient(name):
-    """Split along the short side, the symmetry keeps EM where a split along the long side would be better."""
+    """Split along the short side, the symmetry keeps EM where a split along the long side would be
+    better.
+    """
     X = four_mirrored_clouds()
     data = dataset(X)
     start = Moments.of_labels(X, (X[:, 1] > 0).astype(int), None, np.zeros((2, 2)), Scatter.DENSE)
@@ -253,7 +282,9 @@ def test_rows_of_one_value_are_described_with_their_bound():
     assert not sound.boundary
     assert point.boundary == "floor"
     assert point.kind == "point mass"
-    assert point.reason.startswith("10 rows have exactly the value 5 in column 0 and 5 in column 1; its density is limited")
+    assert point.reason.startswith(
+        "10 rows have exactly the value 5 in column 0 and 5 in column 1; its density is limited"
+    )
     assert point.count == pytest.approx(10.0)
     assert point.effective_parameters < 10.0 < 100.0 == pytest.approx(sound.count)
     assert model.certificate_.basis == "trace" or model.certificate_.rate < 1.0
@@ -262,10 +293,18 @@ def test_rows_of_one_value_are_described_with_their_bound():
 
 
 def test_the_rows_of_a_spurious_component_are_numbered_as_they_came():
-    X = np.concatenate([np.full((1, 2), 9.0), np.random.default_rng(0).standard_normal((100, 2)), np.full((3, 2), 5.0)])
+    X = np.concatenate(
+        [
+            np.full((1, 2), 9.0),
+            np.random.default_rng(0).standard_normal((100, 2)),
+            np.full((3, 2), 5.0),
+        ]
+    )
     weights = np.r_[0.0, np.ones(103)]
     with pytest.warns(DegenerateWarning, match=r"\(rows 101, 102, 103\)"):
-        GaussianMixture(2, init_params=np.repeat([1, 0, 1], [1, 100, 3])).fit(X, sample_weight=weights)
+        GaussianMixture(2, init_params=np.repeat([1, 0, 1], [1, 100, 3])).fit(
+            X, sample_weight=weights
+        )
 
 
 def test_a_bound_on_the_eigenvalues_is_named_and_no_obstacle():
@@ -275,7 +314,9 @@ def test_a_bound_on_the_eigenvalues_is_named_and_no_obstacle():
     assert {part.boundary for part in model.certificate_.components} == {"eigenvalue ratio"}
     assert "eigenvalue ratio holds back" in model.certificate_.verdict
     # The unbounded maximum is elsewhere: as a fit without the bound, the same mixture has a slope.
-    free = GaussianMixture.from_parameters(model.weights_, model.means_, model.covariances_).certify(X)
+    free = GaussianMixture.from_parameters(
+        model.weights_, model.means_, model.covariances_
+    ).certify(X)
     assert not free.holds
     assert free.gradient > 1.0
 
@@ -290,7 +331,7 @@ def test_tol_of_scikit_learn_is_reported_and_can_be_certified_afterwards():
     assert model.certify(X).basis == "rate"
 
 
-# ---- units, weights, precision ---------------------------------------------------------------------------------------
+# ---- units, weights, precision -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FOLLOW_COLUMNS)
@@ -302,10 +343,13 @@ def test_units_do_not_matter(name):
     mixture = fitted(data, name, max_iter=10).mixture
     values = mixture.covariance.values
     moved = values * (np.outer(units, units) if values.ndim == 3 else units**2)
-    there = Mixture(mixture.weights, (mixture.means + shift) * units, type(mixture.covariance)(moved, K))
+    there = Mixture(
+        mixture.weights, (mixture.means + shift) * units, type(mixture.covariance)(moved, K)
+    )
     one = certify(Problem(data, family, Regularisation(data.floor)), mixture)
     other = certify(Problem(scaled, family, Regularisation(scaled.floor)), there)
-    # Sums of a few hundred rows agree to 1e-13; differences of moments over a deviation of 1e-5, and so rates, to 1e-7.
+    # Sums of a few hundred rows agree to 1e-13; differences of moments over a deviation of 1e-5,
+    # and so rates, to 1e-7.
     assert other.gradient == pytest.approx(one.gradient, rel=1e-9)
     assert other.rate == pytest.approx(one.rate, abs=1e-6)
     assert other.step_gain == pytest.approx(one.step_gain, rel=1e-8)
@@ -319,7 +363,10 @@ def test_weights_of_two_are_repeated_rows(family):
     X = three_clouds()
     mixture = fitted(dataset(X), family.name, max_iter=10).mixture
     twice, doubled = dataset(np.concatenate([X, X])), dataset(X, np.full(len(X), 2.0))
-    one, other = (certify(Problem(data, family, Regularisation(data.floor)), mixture, rate=0.5) for data in (twice, doubled))
+    one, other = (
+        certify(Problem(data, family, Regularisation(data.floor)), mixture, rate=0.5)
+        for data in (twice, doubled)
+    )
     assert one.gradient == pytest.approx(other.gradient, rel=1e-10)
     for mine, theirs in zip(one.components, other.components, strict=True):
         assert mine.count == pytest.approx(theirs.count, rel=1e-12)
@@ -345,19 +392,26 @@ def test_both_backends_see_the_same(family):
     assert found[0] == pytest.approx(found[1], rel=1e-10)
 
 
-# ---- its forms -------------------------------------------------------------------------------------------------------
+# ---- its forms -----------------------------------------------------------------------------------
 
 
 def test_components_keep_their_reports_in_another_order():
     data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
-    fit = certified(fitted(data, "VVV", max_iter=4000), Problem(data, FAMILIES["VVV"], regularisation))
-    planted = Soundness(np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 3, 114.0, copies=((1, 2),))
+    fit = certified(
+        fitted(data, "VVV", max_iter=4000), Problem(data, FAMILIES["VVV"], regularisation)
+    )
+    planted = Soundness(
+        np.array([9.0, 2.0, 3.0]), np.array([4.0, 50.0, 60.0]), 4, 10, 3, 114.0, copies=((1, 2),)
+    )
     fit = replace(fit, soundness=planted)
     moved = fit.in_order(np.array([2, 0, 1]))
     assert [part.component for part in moved.certificate.components] == [0, 1, 2]
     assert [part.weight for part in moved.certificate.components] == moved.mixture.weights.tolist()
-    assert [(item.component, item.kind) for item in moved.findings] == [(1, "spurious"), (2, "copy")]
+    assert [(item.component, item.kind) for item in moved.findings] == [
+        (1, "spurious"),
+        (2, "copy"),
+    ]
     assert moved.soundness.copies == ((0, 2),)
     assert moved.score == fit.score
     assert moved.log_likelihood == fit.log_likelihood
@@ -377,7 +431,10 @@ def test_copies_are_still_copies_of_an_earlier_component_in_another_order():
 
 def test_a_document_holds_the_table_and_the_verdict():
     data = dataset(three_clouds())
-    found = certify(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), fitted(data, "VVV", max_iter=10).mixture)
+    found = certify(
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor)),
+        fitted(data, "VVV", max_iter=10).mixture,
+    )
     assert [row["component"] for row in found.rows()] == [0, 1, 2]
     document = found.document()
     assert document["components"] == found.rows()
@@ -389,7 +446,9 @@ def test_a_document_holds_the_table_and_the_verdict():
 def test_the_chosen_model_and_its_runner_up_carry_certificates():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0).fit(two_groups(200))
+        selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0).fit(
+            two_groups(200)
+        )
     assert isinstance(selector.selection_.best.fit.certificate, Certificate)
     assert isinstance(selector.selection_.runner_up.fit.certificate, Certificate)
     assert selector.best_estimator_.certificate_.holds
@@ -397,11 +456,20 @@ def test_the_chosen_model_and_its_runner_up_carry_certificates():
 
 
 def test_many_rows_are_certified_without_sorting_them(monkeypatch):
-    """A sample acquits healthy components, and to ask whether it is the whole must not look at the whole."""
+    """A sample acquits healthy components, and to ask whether it is the whole must not look at the
+    whole.
+    """
     X = np.round(two_groups(20_000), 1)
     seen = dataset(X)
     fit = em(
-        Problem(seen, FAMILIES["VII"], Regularisation(seen.floor)), Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2))
+        Problem(seen, FAMILIES["VII"], Regularisation(seen.floor)),
+        Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)),
     )
-    monkeypatch.setattr(type(seen.source), "distinct", lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source)
-    assert certified(fit, Problem(seen, FAMILIES["VII"], Regularisation(seen.floor))).certificate.holds
+    monkeypatch.setattr(
+        type(seen.source),
+        "distinct",
+        lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source,
+    )
+    assert certified(
+        fit, Problem(seen, FAMILIES["VII"], Regularisation(seen.floor))
+    ).certificate.holds

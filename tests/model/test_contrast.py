@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from mixtura.model.covariance import Dense, Spherical
-from mixtura.model.discriminating_columns import contrasts, differences, separations, telling_columns
+from mixtura.model.discriminating_columns import (
+    contrasts,
+    differences,
+    separations,
+    telling_columns,
+)
 from mixtura.model.mixture import Mixture
 
 
@@ -12,7 +17,11 @@ from mixtura.model.mixture import Mixture
 def three():
     rng = np.random.default_rng(3)
     factors = rng.standard_normal((3, 4, 4)) + 2 * np.eye(4)
-    return Mixture(np.array([0.5, 0.3, 0.2]), 3 * rng.standard_normal((3, 4)), Dense(factors @ factors.transpose(0, 2, 1), 3))
+    return Mixture(
+        np.array([0.5, 0.3, 0.2]),
+        3 * rng.standard_normal((3, 4)),
+        Dense(factors @ factors.transpose(0, 2, 1), 3),
+    )
 
 
 def test_differences_are_those_of_a_large_sample(three):
@@ -21,12 +30,18 @@ def test_differences_are_those_of_a_large_sample(three):
     for k in range(3):
         own, rest = rows[labels == k], rows[labels != k]
         pooled = np.sqrt((len(own) * own.var(axis=0) + len(rest) * rest.var(axis=0)) / len(rows))
-        np.testing.assert_allclose(found[k], (own.mean(axis=0) - rest.mean(axis=0)) / pooled, atol=0.02)
+        np.testing.assert_allclose(
+            found[k], (own.mean(axis=0) - rest.mean(axis=0)) / pooled, atol=0.02
+        )
 
 
 def test_units_and_offsets_of_the_columns_do_not_matter(three):
     units = np.array([1000.0, 0.01, 1.0, 7.0])
-    moved = Mixture(three.weights, three.means * units + 1e6, Dense(three.covariance.dense() * np.outer(units, units), 3))
+    moved = Mixture(
+        three.weights,
+        three.means * units + 1e6,
+        Dense(three.covariance.dense() * np.outer(units, units), 3),
+    )
     np.testing.assert_allclose(differences(moved), differences(three), rtol=1e-6)
     np.testing.assert_allclose(separations(moved), separations(three), rtol=1e-6)
 
@@ -35,7 +50,9 @@ def test_the_most_telling_column_comes_first_and_has_its_sign(three):
     found = contrasts(three, 1)
     sizes = [abs(contrast.difference) for contrast in found]
     assert sizes == sorted(sizes, reverse=True)
-    assert [differences(three)[1, contrast.column] for contrast in found] == [contrast.difference for contrast in found]
+    assert [differences(three)[1, contrast.column] for contrast in found] == [
+        contrast.difference for contrast in found
+    ]
 
 
 def test_the_columns_that_separate_are_chosen_and_keep_their_order():

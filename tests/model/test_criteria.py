@@ -1,4 +1,6 @@
-"""Criteria: mclust's figures, the identities between them, and what holds for any mixture on any data."""
+"""Criteria: mclust's figures, the identities between them, and what holds for any mixture on any
+data.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +36,26 @@ from mixtura.model.results import Evaluation, FitResult, StopReason, title_of
 
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 SAME_SUM = 1e-11
-"""Two sums of the same few hundred terms in another order agree to n * eps of the sum of their sizes: 1e-13, times a margin."""
+"""Two sums of the same few hundred terms in another order agree to n * eps of the sum of their
+sizes: 1e-13, times a margin.
+"""
 
 
 def overlapping(K=3, d=2, seed=0) -> Mixture:
     rng = np.random.default_rng(seed)
-    return Mixture(rng.dirichlet(np.ones(K)), rng.normal(0, 2, (K, d)), Dense(np.stack([np.eye(d) * (k + 1) for k in range(K)]), K))
+    return Mixture(
+        rng.dirichlet(np.ones(K)),
+        rng.normal(0, 2, (K, d)),
+        Dense(np.stack([np.eye(d) * (k + 1) for k in range(K)]), K),
+    )
 
 
 def evaluation(mixture, X, weights=None, n_parameters=11) -> Evaluation:
     data = dataset(X, weights)
     moments = data.backend.moments(data.source, mixture, Scatter.TRACE)
-    return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, n_parameters)
+    return Evaluation(
+        moments.log_likelihood, moments.entropy, moments.certainty, moments.total, n_parameters
+    )
 
 
 def fit_result(seen: Evaluation, mixture: Mixture) -> FitResult:
@@ -58,7 +68,7 @@ def seen() -> Evaluation:
     return evaluation(overlapping(), two_groups())
 
 
-# ---- outside truth -------------------------------------------------------------------------------------------------
+# ---- outside truth -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -71,22 +81,27 @@ def test_bic_and_icl_of_mclusts_own_parameters_are_mclusts(file):
             continue
         K = case["G"]
         covariance = np.array(case["cov"], dtype=float).reshape(K, X.shape[1], X.shape[1])
-        theirs = Mixture(np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(covariance, K))
+        theirs = Mixture(
+            np.array(case["pro"]), np.array(case["mean"]).reshape(K, -1), Dense(covariance, K)
+        )
         ours = evaluation(theirs, X, n_parameters=case["nparams"])
-        # Their likelihood and memberships are those of the parameters before the last M-step of a fit that ended at 1e-10 or so.
+        # Their likelihood and memberships are those of the parameters before the last M-step of a
+        # fit that ended at 1e-10 or so.
         assert bic(ours) == pytest.approx(-case["bic"], rel=1e-8)
         assert icl(ours) == pytest.approx(-case["icl"], rel=1e-5)
         held += 1
     assert held >= 10
 
 
-# ---- identities ----------------------------------------------------------------------------------------------------
+# ---- identities ----------------------------------------------------------------------------------
 
 
 def test_the_criteria_are_tied_to_each_other_by_their_definitions(seen):
     p, n = seen.n_parameters, seen.total
     assert bic(seen) - aic(seen) == pytest.approx(p * (log(n) - 2), rel=SAME_SUM)
-    assert aicc(seen) - aic(seen) == pytest.approx(2 * p * (p + 1) / (n - p - 1), rel=1e-9)  # a difference of numbers 1e3 larger
+    assert aicc(seen) - aic(seen) == pytest.approx(
+        2 * p * (p + 1) / (n - p - 1), rel=1e-9
+    )  # a difference of numbers 1e3 larger
     assert sabic(seen) - bic(seen) == pytest.approx(p * (log((n + 2) / 24) - log(n)), rel=SAME_SUM)
     assert icl_entropy(seen) == pytest.approx(bic(seen) + 2 * entropy(seen), rel=SAME_SUM)
     assert icl(seen) == pytest.approx(bic(seen) - 2 * seen.certainty, rel=SAME_SUM)
@@ -98,7 +113,9 @@ def test_the_criteria_are_tied_to_each_other_by_their_definitions(seen):
 def test_entropy_lies_between_nothing_and_everything_and_bounds_the_map_form(K):
     seen = evaluation(overlapping(K), two_groups(apart=2.0))
     assert 0 < entropy(seen) < seen.total * log(K)
-    assert bic(seen) < icl(seen) < icl_entropy(seen)  # -log max r is the smallest of all Renyi entropies of a row
+    assert (
+        bic(seen) < icl(seen) < icl_entropy(seen)
+    )  # -log max r is the smallest of all Renyi entropies of a row
 
 
 def test_one_component_has_no_entropy_and_all_classification_criteria_fall_back():
@@ -116,7 +133,7 @@ def test_nec_is_the_entropy_per_gain_over_one_component(seen):
     assert "no likelier than one component" in why_undefined("nec", seen)
 
 
-# ---- laws ----------------------------------------------------------------------------------------------------------
+# ---- laws ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -135,16 +152,20 @@ def test_the_order_of_the_components_does_not_matter(name, seen):
 
 @pytest.mark.parametrize("name", [name for name in CRITERIA if name != "entropy"])
 def test_lower_is_better_a_likelier_fit_is_preferred(name, seen):
-    assert CRITERIA[name](replace(seen, log_likelihood=seen.log_likelihood + 1)) < CRITERIA[name](seen)
+    assert CRITERIA[name](replace(seen, log_likelihood=seen.log_likelihood + 1)) < CRITERIA[name](
+        seen
+    )
 
 
-# ---- sample sizes --------------------------------------------------------------------------------------------------
+# ---- sample sizes --------------------------------------------------------------------------------
 
 
 def test_the_effective_size_does_not_depend_on_the_size_of_the_weights():
     X, w = two_groups(), np.random.default_rng(0).uniform(0.1, 5, 200)
     for scale in (1e-6, 1.0, 1e6):
-        assert dataset(X, w * scale).effective_size == pytest.approx(w.sum() ** 2 / (w**2).sum(), rel=1e-12)
+        assert dataset(X, w * scale).effective_size == pytest.approx(
+            w.sum() ** 2 / (w**2).sum(), rel=1e-12
+        )
     assert dataset(X, np.full(200, 7.0)).effective_size == pytest.approx(200, rel=1e-12)
     assert dataset(X).effective_size == 200
 
@@ -152,17 +173,21 @@ def test_the_effective_size_does_not_depend_on_the_size_of_the_weights():
 @pytest.mark.parametrize("name", CRITERIA)
 def test_equal_weights_at_their_effective_size_are_no_weights(name, seen):
     weighted = evaluation(overlapping(), two_groups(), np.full(200, 37.0))
-    assert CRITERIA[name](at_size(weighted, 200.0)) == pytest.approx(CRITERIA[name](seen), rel=SAME_SUM)
+    assert CRITERIA[name](at_size(weighted, 200.0)) == pytest.approx(
+        CRITERIA[name](seen), rel=SAME_SUM
+    )
 
 
-# ---- behaviour -----------------------------------------------------------------------------------------------------
+# ---- behaviour -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [11.0, 12.0])
 def test_aicc_says_why_it_is_undefined(seen, n):
     few = replace(seen, total=n)
     assert isnan(aicc(few))
-    assert f"more than p + 1 = 12 rows for p = 11 parameters, but n = {n:g}" in why_undefined("aicc", few)
+    assert f"more than p + 1 = 12 rows for p = 11 parameters, but n = {n:g}" in why_undefined(
+        "aicc", few
+    )
 
 
 def test_every_name_is_known_and_has_a_title():
@@ -173,7 +198,10 @@ def test_every_name_is_known_and_has_a_title():
 
 
 def test_an_unknown_name_is_answered_with_all_of_them():
-    with pytest.raises(ValueError, match=r"criterion='bicc' is not known\. Use one of: bic, .*nec, cv \(lower is better"):
+    with pytest.raises(
+        ValueError,
+        match=r"criterion='bicc' is not known\. Use one of: bic, .*nec, cv \(lower is better",
+    ):
         check_criterion("bicc")
     with pytest.raises(ValueError, match="criterion='nec' is not known"):
         criterion_named("nec")  # not a function of one fit

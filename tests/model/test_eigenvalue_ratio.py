@@ -1,4 +1,6 @@
-"""The bound on eigenvalues: kept by every family, optimal where that is known, and never at the cost of the likelihood."""
+"""The bound on eigenvalues: kept by every family, optimal where that is known, and never at the
+cost of the likelihood.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def test_truncation_is_the_best_interval(seed):
     grid = np.exp(np.linspace(-12, 8, 4001))
     coarse = grid[np.argmin([loss(np.clip(spreads, m, 7.0 * m), spreads, counts) for m in grid])]
     best = minimize_scalar(
-        lambda m: loss(np.clip(spreads, m, 7.0 * m), spreads, counts), bounds=(coarse * 0.9, coarse * 1.1), method="bounded"
+        lambda m: loss(np.clip(spreads, m, 7.0 * m), spreads, counts),
+        bounds=(coarse * 0.9, coarse * 1.1),
+        method="bounded",
     )
     assert loss(ours, spreads, counts) <= best.fun + 1e-9 * abs(best.fun)
 
@@ -47,8 +51,18 @@ def test_spreads_within_the_ratio_stay():
 @pytest.mark.parametrize("letters", ["VE", "EV", "EE", "VV"])
 def test_variances_of_equal_volume_or_shape_are_the_best_within_the_ratio(letters, seed):
     rng = np.random.default_rng(seed)
-    spreads, counts, K, d = np.exp(rng.standard_normal((3, 2))) * [1.0, 30.0], rng.uniform(1, 50, 3), 3, 2
-    law = {"VE": own_volumes, "EV": own_shapes, "EE": lambda s, n: np.repeat(equal(s, n), K, 0), "VV": lambda s, n: s}[letters]
+    spreads, counts, K, d = (
+        np.exp(rng.standard_normal((3, 2))) * [1.0, 30.0],
+        rng.uniform(1, 50, 3),
+        3,
+        2,
+    )
+    law = {
+        "VE": own_volumes,
+        "EV": own_shapes,
+        "EE": lambda s, n: np.repeat(equal(s, n), K, 0),
+        "VV": lambda s, n: s,
+    }[letters]
     free = np.log(law(spreads, counts))
     ours = within(free, spreads, counts, 1.5, *letters)
     assert np.ptp(ours) <= np.log(1.5) * (1 + 1e-9) < np.ptp(free)
@@ -65,36 +79,61 @@ def test_variances_of_equal_volume_or_shape_are_the_best_within_the_ratio(letter
         return loss(np.exp(structure @ coordinates[:-1]).reshape(K, d), spreads, counts)
 
     bounds = np.hstack([structure, -np.ones((K * d, 1))])
-    slack = {"type": "ineq", "fun": lambda c: np.concatenate([bounds @ c, np.log(1.5) - bounds @ c])}
+    slack = {
+        "type": "ineq",
+        "fun": lambda c: np.concatenate([bounds @ c, np.log(1.5) - bounds @ c]),
+    }
     for logs in (ours, np.full((K, d), np.log(spreads.mean()))):
         begin = np.append(np.linalg.lstsq(structure, logs.ravel(), rcond=None)[0], logs.min())
-        other = minimize(value, begin, method="SLSQP", constraints=slack, options={"maxiter": 300, "ftol": 1e-12})
+        other = minimize(
+            value, begin, method="SLSQP", constraints=slack, options={"maxiter": 300, "ftol": 1e-12}
+        )
         assert loss(np.exp(ours), spreads, counts) <= other.fun + 1e-7 * abs(other.fun)
 
 
 def test_the_bound_costs_no_more_than_what_a_stricter_family_pays():
-    """VVE contains VVI, and VEV and EVV contain EEV; steps that are merely accepted once fell short of them by 5 and more."""
+    """VVE contains VVI, and VEV and EVV contain EEV; steps that are merely accepted once fell short
+    of them by 5 and more.
+    """
     rng = np.random.default_rng(3)
-    wide, tall = rng.normal(0, 1, (100, 2)) @ [[2.0, 0.5], [0.0, 0.4]], rng.normal(6, 1.5, (60, 2)) @ [[0.3, 0.1], [0.0, 1.0]]
+    wide, tall = (
+        rng.normal(0, 1, (100, 2)) @ [[2.0, 0.5], [0.0, 0.4]],
+        rng.normal(6, 1.5, (60, 2)) @ [[0.3, 0.1], [0.0, 1.0]],
+    )
     X = np.concatenate([wide, tall, rng.normal((0.0, 9.0), 0.3, (40, 2))])
 
     def reached(name):
-        return GaussianMixture(3, covariance_type=name, eigenvalue_ratio=3.0, random_state=0).fit(X).result_.log_likelihood
+        return (
+            GaussianMixture(3, covariance_type=name, eigenvalue_ratio=3.0, random_state=0)
+            .fit(X)
+            .result_.log_likelihood
+        )
 
     assert reached("VVE") > reached("VVI") - 0.05
     assert min(reached("VEV"), reached("EVV")) > reached("EEV") - 0.05
 
 
 def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):
-    X = np.concatenate([two_groups(200, 3) * [1.0, 4.0, 0.3], np.random.default_rng(1).standard_normal((60, 3)) * 0.05])
+    X = np.concatenate(
+        [
+            two_groups(200, 3) * [1.0, 4.0, 0.3],
+            np.random.default_rng(1).standard_normal((60, 3)) * 0.05,
+        ]
+    )
     data = dataset(X)
     labels = np.random.default_rng(0).integers(0, 3, len(X))
     start = FromLabels(labels)(data, 3, np.random.default_rng(0))
-    fit = em(Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)), start, max_iter=200)
+    fit = em(
+        Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)),
+        start,
+        max_iter=200,
+    )
     values = np.linalg.eigvalsh(fit.mixture.covariance.dense())
     assert values.max() <= 20.0 * values.min() * (1 + 1e-9)
     assert (np.diff(fit.trace) >= 0).all()
-    at_start = em(Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)), start, max_iter=0)
+    at_start = em(
+        Problem(data, family, Regularisation(data.floor, eigenvalue_ratio=20.0)), start, max_iter=0
+    )
     assert fit.log_likelihood > at_start.log_likelihood
 
 
@@ -125,15 +164,25 @@ def test_a_ratio_that_makes_no_sense_is_refused(ratio):
 def test_a_ratio_is_kept_where_the_start_breaks_it(family):
     X = two_groups(200, 2) * [1.0, 3.0]
     fitted = GaussianMixture(2, covariance_type=family.name, warm_start=True, random_state=0).fit(X)
-    values = np.linalg.eigvalsh(fitted.set_params(eigenvalue_ratio=1.1).fit(X).result_.mixture.covariance.dense())
+    values = np.linalg.eigvalsh(
+        fitted.set_params(eigenvalue_ratio=1.1).fit(X).result_.mixture.covariance.dense()
+    )
     assert values.max() <= 1.1 * values.min() * (1 + 1e-9)
 
 
-@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_columns_of_far_units_break_no_family(family, seed):
-    X = two_groups(100, 3, seed=seed) @ np.array([[1.0, 0.4, 0.2], [0.0, 1.0, 0.1], [0.0, 0.0, 0.6]]) * [1e-8, 1.0, 1e8]
-    fitted = GaussianMixture(2, covariance_type=family.name, eigenvalue_ratio=100.0, random_state=0).fit(X)
+    X = (
+        two_groups(100, 3, seed=seed)
+        @ np.array([[1.0, 0.4, 0.2], [0.0, 1.0, 0.1], [0.0, 0.0, 0.6]])
+        * [1e-8, 1.0, 1e8]
+    )
+    fitted = GaussianMixture(
+        2, covariance_type=family.name, eigenvalue_ratio=100.0, random_state=0
+    ).fit(X)
     assert np.isfinite(fitted.lower_bound_)
     values = np.linalg.eigvalsh(fitted.result_.mixture.covariance.dense())
     assert values.max() <= 100.0 * values.min() * (1 + 1e-6)

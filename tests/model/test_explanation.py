@@ -20,7 +20,10 @@ def fitted(faithful):
 def test_memberships_are_weight_times_density_over_their_sum(fitted, faithful):
     row = faithful[10]
     shares = explain(fitted.mixture_, row)
-    densities = [multivariate_normal(m, c).logpdf(row) for m, c in zip(fitted.means_, fitted.covariances_, strict=True)]
+    densities = [
+        multivariate_normal(m, c).logpdf(row)
+        for m, c in zip(fitted.means_, fitted.covariances_, strict=True)
+    ]
     np.testing.assert_allclose([share.log_density for share in shares], densities)
     products = np.exp(densities) * fitted.weights_
     np.testing.assert_allclose([share.probability for share in shares], products / products.sum())
@@ -28,8 +31,12 @@ def test_memberships_are_weight_times_density_over_their_sum(fitted, faithful):
 
 def test_distances_are_in_standard_deviations_of_the_component(fitted, faithful):
     row = faithful[10]
-    for share, mean, covariance in zip(explain(fitted.mixture_, row), fitted.means_, fitted.covariances_, strict=True):
-        assert share.distance == pytest.approx(np.sqrt((row - mean) @ np.linalg.solve(covariance, row - mean)))
+    for share, mean, covariance in zip(
+        explain(fitted.mixture_, row), fitted.means_, fitted.covariances_, strict=True
+    ):
+        assert share.distance == pytest.approx(
+            np.sqrt((row - mean) @ np.linalg.solve(covariance, row - mean))
+        )
 
 
 def test_the_words_hold_for_a_row_beyond_all_densities(fitted):
@@ -46,7 +53,9 @@ def test_one_component_has_no_rival(faithful):
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_an_outline_holds_its_share_of_a_component(level):
-    known = GaussianMixture.from_parameters([1.0], [[1.0, 2.0, 3.0]], [[[4.0, 1.0, 0.5], [1.0, 2.0, 0.0], [0.5, 0.0, 1.0]]])
+    known = GaussianMixture.from_parameters(
+        [1.0], [[1.0, 2.0, 3.0]], [[[4.0, 1.0, 0.5], [1.0, 2.0, 0.0], [0.5, 0.0, 1.0]]]
+    )
     known.random_state = 0
     rows = known.sample(40_000)[0][:, [0, 2]]
     curve = outlines(known.mixture_, (0, 2), level)[0] - [1.0, 3.0]

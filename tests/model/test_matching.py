@@ -30,7 +30,8 @@ def test_a_permuted_mixture_is_put_back_in_order(seed):
     shuffled = np.random.default_rng(seed).permutation(5)
     found = match(a, a.select(shuffled))
     np.testing.assert_array_equal(a.select(shuffled).select(found.permutation).means, a.means)
-    # The distance of a Gaussian to itself is a difference of logarithms of about 1: nothing but rounding is left.
+    # The distance of a Gaussian to itself is a difference of logarithms of about 1: nothing but
+    # rounding is left.
     np.testing.assert_allclose(found.distances, 0.0, atol=1e-12)
     assert found.moved == (shuffled != np.arange(5)).any()
 
@@ -48,7 +49,12 @@ def test_components_far_apart_are_still_told_apart():
 def test_distances_are_minus_the_log_of_the_overlap():
     a = Mixture(np.ones(1), np.array([[0.5]]), Spherical(np.array([2.0]), 1, 1))
     b = Mixture(np.ones(1), np.array([[-1.0]]), Diagonal(np.array([[0.3]]), 1))
-    overlap, _ = quad(lambda x: np.sqrt(norm.pdf(x, 0.5, np.sqrt(2.0)) * norm.pdf(x, -1.0, np.sqrt(0.3))), -20, 20, epsabs=1e-13)
+    overlap, _ = quad(
+        lambda x: np.sqrt(norm.pdf(x, 0.5, np.sqrt(2.0)) * norm.pdf(x, -1.0, np.sqrt(0.3))),
+        -20,
+        20,
+        epsabs=1e-13,
+    )
     # quad is exact to 1e-13 of an overlap of order one.
     assert bhattacharyya_distances(a, b)[0, 0] == pytest.approx(-np.log(overlap), rel=1e-10)
     assert match(a, b).hellinger[0] == pytest.approx(np.sqrt(1.0 - overlap), rel=1e-10)
@@ -61,9 +67,15 @@ def test_distances_are_symmetric_and_free_of_units():
     units = np.array([1e3, 1e-4])
 
     def rescaled(mixture: Mixture) -> Mixture:
-        return Mixture(mixture.weights, mixture.means * units, Dense(mixture.covariance.dense() * np.outer(units, units), 3))
+        return Mixture(
+            mixture.weights,
+            mixture.means * units,
+            Dense(mixture.covariance.dense() * np.outer(units, units), 3),
+        )
 
-    np.testing.assert_allclose(bhattacharyya_distances(rescaled(a), rescaled(b)), distances, rtol=1e-9)
+    np.testing.assert_allclose(
+        bhattacharyya_distances(rescaled(a), rescaled(b)), distances, rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,11 +98,17 @@ def test_moving_stretching_and_turning_both_changes_nothing(seed):
     A, shift = rng.standard_normal((3, 3)) + 3.0 * np.eye(3), 10.0 * rng.standard_normal(3)
 
     def moved(mixture: Mixture) -> Mixture:
-        return Mixture(mixture.weights, mixture.means @ A.T + shift, Dense(A @ mixture.covariance.dense() @ A.T, 5))
+        return Mixture(
+            mixture.weights,
+            mixture.means @ A.T + shift,
+            Dense(A @ mixture.covariance.dense() @ A.T, 5),
+        )
 
     before, after = match(a, b), match(moved(a), moved(b))
     np.testing.assert_array_equal(after.permutation, before.permutation)
-    np.testing.assert_allclose(after.distances, before.distances, rtol=1e-8)  # rounding, times the condition of A
+    np.testing.assert_allclose(
+        after.distances, before.distances, rtol=1e-8
+    )  # rounding, times the condition of A
 
 
 @pytest.mark.parametrize("kept", [[3], [4, 0], [2, 3, 1, 0]])
@@ -141,7 +159,7 @@ def test_mixtures_over_different_columns_are_refused_in_words():
         match(scattered(3, 2), scattered(3, 3))
 
 
-# ---- a stable order --------------------------------------------------------------------------------------------------
+# ---- a stable order ------------------------------------------------------------------------------
 
 
 def test_components_come_by_weight_and_equal_ones_by_their_means():
@@ -150,11 +168,15 @@ def test_components_come_by_weight_and_equal_ones_by_their_means():
     assert mixture.order_by_weight().tolist() == [3, 2, 1, 0]
     for permutation in itertools.permutations(range(4)):
         again = mixture.select(np.array(permutation))
-        np.testing.assert_array_equal(again.select(again.order_by_weight()).means, means[[3, 2, 1, 0]])
+        np.testing.assert_array_equal(
+            again.select(again.order_by_weight()).means, means[[3, 2, 1, 0]]
+        )
 
 
 def test_rounding_of_equal_weights_decides_nothing():
-    mixture = Mixture(np.array([0.5 - 1e-15, 0.5 + 1e-15]), np.array([[0.0], [1.0]]), Spherical(np.ones(2), 2, 1))
+    mixture = Mixture(
+        np.array([0.5 - 1e-15, 0.5 + 1e-15]), np.array([[0.0], [1.0]]), Spherical(np.ones(2), 2, 1)
+    )
     assert mixture.order_by_weight().tolist() == [0, 1]
 
 
@@ -173,7 +195,9 @@ def test_an_ordered_fit_is_the_same_for_any_labels_of_its_start(labels):
 
 def test_the_selector_orders_every_candidate():
     X = np.concatenate([two_groups(300), two_groups(40) - 8.0])
-    chosen = GaussianMixtureSelector([2, 3, 4], families=["VVI"], component_order="weight", random_state=0).fit(X)
+    chosen = GaussianMixtureSelector(
+        [2, 3, 4], families=["VVI"], component_order="weight", random_state=0
+    ).fit(X)
     for cell in chosen.selection_.candidates:
         assert (np.diff(cell.fit.mixture.weights) <= 0).all()
     assert chosen.best_estimator_.component_order == "weight"
@@ -181,7 +205,11 @@ def test_the_selector_orders_every_candidate():
 
 
 @pytest.mark.parametrize(
-    "estimator", [GaussianMixture(2, component_order="size"), GaussianMixtureSelector(2, component_order="size")]
+    "estimator",
+    [
+        GaussianMixture(2, component_order="size"),
+        GaussianMixtureSelector(2, component_order="size"),
+    ],
 )
 def test_an_unknown_order_is_refused(estimator):
     with pytest.raises(ValueError, match="component_order must be 'weight' or None"):
@@ -190,8 +218,12 @@ def test_an_unknown_order_is_refused(estimator):
 
 def test_a_warm_start_with_one_component_more_keeps_the_labels_of_the_others():
     X = np.concatenate([two_groups(300), two_groups(40) - 8.0])
-    model = GaussianMixture(2, init_params=np.repeat([1, 0, 0], [150, 150, 40]), warm_start=True).fit(X)
+    model = GaussianMixture(
+        2, init_params=np.repeat([1, 0, 0], [150, 150, 40]), warm_start=True
+    ).fit(X)
     before = model.means_
     model.set_params(n_components=3, init_params="auto", random_state=0).fit(X)
     assert np.abs(model.means_[1] - before[1]).max() < 0.5
-    assert match(Mixture(np.ones(2) / 2, before, Spherical(np.ones(1), 2, 2)), model).permutation.tolist() == [0, 1]
+    assert match(
+        Mixture(np.ones(2) / 2, before, Spherical(np.ones(1), 2, 2)), model
+    ).permutation.tolist() == [0, 1]

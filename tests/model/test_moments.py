@@ -37,9 +37,13 @@ def test_moments_about_other_points_give_the_same_means_and_scatter(kind):
     np.testing.assert_allclose(moved.scatter, moments.scatter, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", [Scatter.TRACE, Scatter.DIAGONAL, Scatter.TOTAL], ids=lambda kind: kind.value)
+@pytest.mark.parametrize(
+    "kind", [Scatter.TRACE, Scatter.DIAGONAL, Scatter.TOTAL], ids=lambda kind: kind.value
+)
 def test_a_summary_equals_what_would_have_been_accumulated(kind):
-    np.testing.assert_allclose(some(Scatter.DENSE)[2].summarised(kind).scatter, some(kind)[2].scatter, rtol=1e-12)
+    np.testing.assert_allclose(
+        some(Scatter.DENSE)[2].summarised(kind).scatter, some(kind)[2].scatter, rtol=1e-12
+    )
 
 
 def test_twice_the_moments_are_the_moments_of_repeated_rows():
@@ -58,7 +62,11 @@ def test_labels_are_hard_responsibilities():
     X, _, moments = some(Scatter.DENSE)
     labels = np.arange(len(X)) % 2
     hard = Moments.of(X, np.eye(2)[labels], moments.about, Scatter.DENSE)
-    np.testing.assert_allclose(Moments.of_labels(X, labels, None, moments.about, Scatter.DENSE).second, hard.second, rtol=1e-13)
+    np.testing.assert_allclose(
+        Moments.of_labels(X, labels, None, moments.about, Scatter.DENSE).second,
+        hard.second,
+        rtol=1e-13,
+    )
 
 
 def test_an_empty_component_stays_where_it_was():

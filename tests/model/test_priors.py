@@ -1,4 +1,6 @@
-"""Conjugate priors and equal proportions, held against mclust where it is right, and against their own law elsewhere."""
+"""Conjugate priors and equal proportions, held against mclust where it is right, and against their
+own law elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 
 SHRINKAGE = {"default": 0.01, "shrinkage0": 0.0, "shrinkage0.1": 0.1}
-OURS_FOLLOW_THE_PAPER = ("EII", "EEI")  # mclust leaves out the scale of EII and does not draw the means of EEI
+OURS_FOLLOW_THE_PAPER = (
+    "EII",
+    "EEI",
+)  # mclust leaves out the scale of EII and does not draw the means of EEI
 
 
 def relative(ours, theirs) -> float:
@@ -29,7 +34,12 @@ def relative(ours, theirs) -> float:
 def from_partition(X, labels, model, K, regularisation_of):
     data, family = dataset(X), family_named(model)
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    return em(Problem(data, family, regularisation_of(data, family)), start, stopping=RemainingGain(1e-9), max_iter=40_000)
+    return em(
+        Problem(data, family, regularisation_of(data, family)),
+        start,
+        stopping=RemainingGain(1e-9),
+        max_iter=40_000,
+    )
 
 
 @pytest.mark.parametrize("name", ["faithful", "banknote", "acidity", "eurounemp"])
@@ -45,16 +55,23 @@ def test_map_fits_are_mclusts(name):
         worked_out = []
 
         def regularisation(data, family, prior=prior, K=K, worked_out=worked_out):
-            # mclust's univariate models have the scale of ellipsoids, which is the only variance there is
-            worked_out.append(prior.worked_out(family.name, K, data.mean, data.covariance, data.total))
+            # mclust's univariate models have the scale of ellipsoids, which is the only variance
+            # there is
+            worked_out.append(
+                prior.worked_out(family.name, K, data.mean, data.covariance, data.total)
+            )
             return Regularisation(data.floor, prior=worked_out[0])
 
         ours = from_partition(X, labels[K], case["model"], K, regularisation)
         where = (case["variant"], case["model"], K)
-        assert worked_out[0].mean == pytest.approx(np.atleast_1d(case["prior"]["mean"]), rel=1e-12), where
+        assert worked_out[0].mean == pytest.approx(
+            np.atleast_1d(case["prior"]["mean"]), rel=1e-12
+        ), where
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
         assert relative(ours.mixture.weights, case["pro"]) < 2e-5, where
-        assert relative(ours.mixture.means, np.reshape(case["mean"], ours.mixture.means.shape)) < 2e-5, where
+        assert (
+            relative(ours.mixture.means, np.reshape(case["mean"], ours.mixture.means.shape)) < 2e-5
+        ), where
         covariance = ours.mixture.covariance.dense()
         assert relative(covariance, np.reshape(case["cov"], covariance.shape)) < 2e-5, where
         held += 1
@@ -71,16 +88,28 @@ def test_equal_proportions_are_mclusts(name):
         if case.get("status") != "ok":
             continue
         K = case["G"]
-        ours = from_partition(X, labels[K], case["model"], K, lambda data, family: Regularisation(data.floor, equal_weights=True))
+        ours = from_partition(
+            X,
+            labels[K],
+            case["model"],
+            K,
+            lambda data, family: Regularisation(data.floor, equal_weights=True),
+        )
         assert (ours.mixture.weights == 1 / K).all()
         assert ours.n_parameters == case["nparams"], case["model"]
         if case.get("exact_optimum"):
-            assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), (case["model"], K)
+            assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), (
+                case["model"],
+                K,
+            )
             assert relative(ours.mixture.means, case["mean"]) < 2e-5
             assert relative(ours.mixture.covariance.dense(), case["cov"]) < 2e-5
             held += 1
         elif case["model"] != "VVI":  # theirs is no likelihood of a density there
-            assert ours.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"]), (case["model"], K)
+            assert ours.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"]), (
+                case["model"],
+                K,
+            )
     assert held >= 15
 
 
@@ -107,7 +136,8 @@ def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, see
     expected = 0.0
     for k in range(free):
         expected -= 0.5 * (
-            prior.rows * np.linalg.slogdet(covariances[k])[1] + np.trace(np.linalg.solve(covariances[k], prior.scatter))
+            prior.rows * np.linalg.slogdet(covariances[k])[1]
+            + np.trace(np.linalg.solve(covariances[k], prior.scatter))
         )
     for k in range(3):
         apart = means[k] - prior.mean
@@ -116,7 +146,9 @@ def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, see
 
 
 def test_the_m_step_with_a_prior_is_its_maximum(family):
-    """No M-step from other responsibilities is better for these: the objective with the penalty is maximised."""
+    """No M-step from other responsibilities is better for these: the objective with the penalty is
+    maximised.
+    """
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 2)) * [1.0, 3.0] + 1.0
     data = dataset(X)
@@ -124,17 +156,26 @@ def test_the_m_step_with_a_prior_is_its_maximum(family):
 
     def value(covariance, means, moments):
         apart = means - moments.means
-        scatter = moments.scatter + moments.counts[:, None, None] * apart[:, :, None] * apart[:, None, :]
-        expected = -0.5 * (moments.counts @ covariance.log_det + np.einsum("kij,kji->", np.linalg.inv(covariance.dense()), scatter))
+        scatter = (
+            moments.scatter + moments.counts[:, None, None] * apart[:, :, None] * apart[:, None, :]
+        )
+        expected = -0.5 * (
+            moments.counts @ covariance.log_det
+            + np.einsum("kij,kji->", np.linalg.inv(covariance.dense()), scatter)
+        )
         return expected + regularisation.prior.penalty(means, covariance)
 
     def step(moments):
-        return family.m_step(moments.summarised(family.needs), None, regularisation), regularisation.means(moments)
+        return family.m_step(
+            moments.summarised(family.needs), None, regularisation
+        ), regularisation.means(moments)
 
     moments = Moments.of(X, rng.dirichlet(np.ones(2), 60), np.zeros((2, 2)), Scatter.DENSE)
     best = value(*step(moments), moments)
     for _ in range(30):
-        other = Moments.of(X, rng.dirichlet(np.ones(2), 60) + moments.counts / 30, np.zeros((2, 2)), Scatter.DENSE)
+        other = Moments.of(
+            X, rng.dirichlet(np.ones(2), 60) + moments.counts / 30, np.zeros((2, 2)), Scatter.DENSE
+        )
         covariance, means = step(other)
         assert value(covariance, means, moments) <= best + 1e-9
 
@@ -181,38 +222,62 @@ def test_every_family_has_a_prior():
 
 def test_a_ridge_beside_a_prior_lowers_no_objective(family):
     X = two_groups(150, 2, apart=3.0)
-    fitted = GaussianMixture(2, covariance_type=family.name, prior="conjugate", reg_covar=0.5, n_init=1, random_state=0).fit(X)
+    fitted = GaussianMixture(
+        2, covariance_type=family.name, prior="conjugate", reg_covar=0.5, n_init=1, random_state=0
+    ).fit(X)
     assert fitted.n_iter_ > 2, "an objective that falls ends EM at once"
     assert fitted.standard_errors(X).distance < 0.1
 
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.01])
-@pytest.mark.parametrize(("one", "same"), [("EEE", "VVV"), ("EVE", "VVV"), ("EEI", "VVI"), ("EVI", "VVI"), ("EII", "VII")])
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [("EEE", "VVV"), ("EVE", "VVV"), ("EEI", "VVI"), ("EVI", "VVI"), ("EII", "VII")],
+)
 def test_with_one_component_equal_models_have_equal_priors(one, same, shrinkage):
     X = two_groups(50, 2)
-    fits = [GaussianMixture(covariance_type=name, prior=ConjugatePrior(shrinkage)).fit(X).result_ for name in (one, same)]
-    np.testing.assert_allclose(fits[0].mixture.covariance.dense(), fits[1].mixture.covariance.dense(), rtol=1e-12)
+    fits = [
+        GaussianMixture(covariance_type=name, prior=ConjugatePrior(shrinkage)).fit(X).result_
+        for name in (one, same)
+    ]
+    np.testing.assert_allclose(
+        fits[0].mixture.covariance.dense(), fits[1].mixture.covariance.dense(), rtol=1e-12
+    )
 
 
 def test_a_penalty_loses_no_digits_to_units():
-    X = np.random.default_rng(0).standard_normal((60, 3)) @ np.array([[1.0, 0.5, 0.2], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]])
+    X = np.random.default_rng(0).standard_normal((60, 3)) @ np.array(
+        [[1.0, 0.5, 0.2], [0.0, 1.0, 0.3], [0.0, 0.0, 1.0]]
+    )
     units = np.array([1e-8, 1.0, 1e8])  # their product is one, so no determinant changes
-    plain, scaled = (GaussianMixture(prior="conjugate").fit(X * by).result_ for by in (np.ones(3), units))
+    plain, scaled = (
+        GaussianMixture(prior="conjugate").fit(X * by).result_ for by in (np.ones(3), units)
+    )
     assert scaled.trace[-1] == pytest.approx(plain.trace[-1], abs=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
+)
 @pytest.mark.parametrize("case", ["constant column", "combination", "K rows"])
 def test_a_prior_of_full_rank_carries_singular_data_and_says_so(case, family):
     X = two_groups(60, 2)
-    X = {"constant column": np.c_[X, np.ones(60)], "combination": np.c_[X, X.sum(axis=1)], "K rows": X[[0, 1, 40]]}[case]
+    X = {
+        "constant column": np.c_[X, np.ones(60)],
+        "combination": np.c_[X, X.sum(axis=1)],
+        "K rows": X[[0, 1, 40]],
+    }[case]
     K = 3 if case == "K rows" else 2
-    sound = case != "K rows" and (family.name in ("EII", "VII") or (case == "combination" and family.name.endswith("I")))
+    sound = case != "K rows" and (
+        family.name in ("EII", "VII") or (case == "combination" and family.name.endswith("I"))
+    )
     if not sound:
         with pytest.raises(DataError):
             GaussianMixture(K, covariance_type=family.name, random_state=0).fit(X)
         with pytest.warns(DataWarning, match="the prior decides the answer"):
-            fitted = GaussianMixture(K, covariance_type=family.name, prior=ConjugatePrior(scale=0.5), random_state=0).fit(X)
+            fitted = GaussianMixture(
+                K, covariance_type=family.name, prior=ConjugatePrior(scale=0.5), random_state=0
+            ).fit(X)
         assert np.linalg.eigvalsh(fitted.result_.mixture.covariance.dense()).min() > 1e-6
 
 

@@ -1,4 +1,6 @@
-"""What a sound fit is: no covariance below the variance of rounding, and a score that no few rows in line can win."""
+"""What a sound fit is: no covariance below the variance of rounding, and a score that no few rows
+in line can win.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,13 @@ def fitted(X, labels, name="VVV", weights=None, backend="auto"):
     return em(Problem(data, FAMILIES[name], Regularisation(data.floor)), start, max_iter=2000)
 
 
-# ---- the floor ---------------------------------------------------------------------------------------------------------
+# ---- the floor -----------------------------------------------------------------------------------
 
 
 def smallest_over_floor(covariances, floor) -> float:
-    """The smallest eigenvalue of the covariances in the metric of the floor: at least one where none is below it."""
+    """The smallest eigenvalue of the covariances in the metric of the floor: at least one where
+    none is below it.
+    """
     root = np.sqrt(floor)
     return float(np.linalg.eigvalsh(covariances / np.outer(root, root)).min())
 
@@ -50,11 +54,16 @@ def test_no_covariance_of_recorded_data_is_below_the_floor(name, columns, backen
     regularisation = Regularisation(data.floor)
     lifted = False
     for seed in range(4):
-        start = RandomRows()(data, 20, np.random.default_rng(seed))  # so many that some sit on one value
+        start = RandomRows()(
+            data, 20, np.random.default_rng(seed)
+        )  # so many that some sit on one value
         fit = em(Problem(data, FAMILIES[name], regularisation), start, max_iter=60)
-        # Eigenvalues of a matrix in units of the floor are right to a few times 1e-16 of its largest, which is below 1e4.
+        # Eigenvalues of a matrix in units of the floor are right to a few times 1e-16 of its
+        # largest, which is below 1e4.
         assert smallest_over_floor(fit.mixture.covariance.dense(), data.floor) >= 1.0 - 1e-10
-        lifted = lifted or bool(regularisation.floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any())
+        lifted = lifted or bool(
+            regularisation.floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any()
+        )
         assert (np.diff(fit.trace) >= 0).all()
     assert lifted or name in ("EEE", "EEI", "EII")
 
@@ -68,13 +77,17 @@ def test_the_likelihood_of_recorded_data_is_bounded():
     assert fit.mixture.log_density(X).max() <= 0.5 * np.log(12 / (2 * np.pi))
 
 
-# ---- the score ---------------------------------------------------------------------------------------------------------
+# ---- the score -----------------------------------------------------------------------------------
 
 
 def with_a_needle(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Three groups, and four rows of the first that happen to lie in line; labels with the needle in the place of a group."""
+    """Three groups, and four rows of the first that happen to lie in line; labels with the needle
+    in the place of a group.
+    """
     rng = np.random.default_rng(seed)
-    X = np.concatenate([rng.standard_normal((100, 2)), rng.standard_normal((60, 2)) + np.array([5.0, 0.0])])
+    X = np.concatenate(
+        [rng.standard_normal((100, 2)), rng.standard_normal((60, 2)) + np.array([5.0, 0.0])]
+    )
     X[:4] = [[-1.0, -1.0], [0.0, 0.0], [1.0, 1.0], [1.5, 1.5]] + 1e-5 * rng.standard_normal((4, 2))
     labels = np.repeat([0, 1], [100, 60])
     labels[:4] = 2
@@ -115,7 +128,11 @@ def answer_and_none() -> tuple:
     copies = replace(fit.soundness, copies=((0, 1),))
     empty = replace(fit.soundness, counts=np.array([200.0, 0.1]))
     higher = (fit.trace[-1] + 100.0,)
-    return fit, replace(fit, trace=higher, soundness=copies), replace(fit, trace=higher, soundness=empty)
+    return (
+        fit,
+        replace(fit, trace=higher, soundness=copies),
+        replace(fit, trace=higher, soundness=empty),
+    )
 
 
 def test_copies_and_empty_components_never_outrank_an_answer():
@@ -128,7 +145,9 @@ def test_copies_and_empty_components_never_outrank_an_answer():
         assert best_of([other], 0.01) is other  # where there is nothing else
 
 
-@pytest.mark.parametrize("stop", [StopReason.SADDLE, StopReason.COPIES, StopReason.EMPTY, StopReason.COLLAPSED])
+@pytest.mark.parametrize(
+    "stop", [StopReason.SADDLE, StopReason.COPIES, StopReason.EMPTY, StopReason.COLLAPSED]
+)
 def test_what_ended_badly_is_no_answer(stop):
     fit = answer_and_none()[0]
     other = replace(fit, stop=stop, trace=(fit.trace[-1] + 100.0,))
@@ -138,7 +157,9 @@ def test_what_ended_badly_is_no_answer(stop):
 
 def test_a_true_cluster_of_few_rows_is_an_answer():
     rng = np.random.default_rng(5)
-    X = np.concatenate([rng.standard_normal((200, 2)), 0.3 * rng.standard_normal((12, 2)) + [6.0, 6.0]])
+    X = np.concatenate(
+        [rng.standard_normal((200, 2)), 0.3 * rng.standard_normal((12, 2)) + [6.0, 6.0]]
+    )
     judged = fitted(X, np.repeat([0, 1], [200, 12])).soundness
     assert judged.is_sound
     assert judged.counts[1] == pytest.approx(12.0, abs=0.1)
@@ -146,30 +167,41 @@ def test_a_true_cluster_of_few_rows_is_an_answer():
 
 @pytest.mark.parametrize(("d", "apart"), [(20, 9.0), (32, 11.0), (32, 22.0)])
 def test_groups_far_apart_are_found_where_rows_are_few_for_their_columns(d, apart):
-    """A hundred rows have fewer entries than a covariance in 32 columns: groups so far apart are found all the same."""
+    """A hundred rows have fewer entries than a covariance in 32 columns: groups so far apart are
+    found all the same.
+    """
     rng = np.random.default_rng(7)
     truth = np.repeat([0, 1, 2], 100)
-    X = rng.standard_normal((3, d))[truth] * apart / np.sqrt(2 * d) * 1.4 + rng.standard_normal((300, d))
+    X = rng.standard_normal((3, d))[truth] * apart / np.sqrt(2 * d) * 1.4 + rng.standard_normal(
+        (300, d)
+    )
     found = GaussianMixture(3, random_state=0).fit(X).predict(X)
     assert adjusted_rand_index(truth, found) == 1.0
 
 
-# ---- in words ----------------------------------------------------------------------------------------------------------
+# ---- in words ------------------------------------------------------------------------------------
 
 
 def judged(effective, counts, own_rows=3, copies=()):
-    return Soundness(np.array(effective), np.array(counts), own_rows, 6, 2, float(sum(counts)), copies=copies)
+    return Soundness(
+        np.array(effective), np.array(counts), own_rows, 6, 2, float(sum(counts)), copies=copies
+    )
 
 
 def test_findings_say_what_and_why():
-    found = judged([5.0, 14.0, 43.0, 3.0, 1.0], [80.0, 4.0, 16.0, 20.0, 0.2], 3, copies=((0, 3),)).findings
+    found = judged(
+        [5.0, 14.0, 43.0, 3.0, 1.0], [80.0, 4.0, 16.0, 20.0, 0.2], 3, copies=((0, 3),)
+    ).findings
     assert [(item.component, item.kind) for item in found] == [
         (1, "spurious"),
         (2, "poorly determined"),
         (3, "copy"),
         (4, "empty"),
     ]
-    assert found[0].reason == "14.0 effective parameters on 4.0 rows: chance can place such a component"
+    assert (
+        found[0].reason
+        == "14.0 effective parameters on 4.0 rows: chance can place such a component"
+    )
     assert found[1].reason == "43.0 effective parameters on 16 rows: its shape is uncertain"
     assert found[2].reason == "it is an exact copy of component 0"
     assert found[3].reason == "it holds 0.2 rows"
@@ -183,11 +215,14 @@ def test_nothing_is_said_of_components_that_their_rows_determine():
 def test_another_order_says_the_same_of_the_same_components():
     one = judged([14.0, 5.0, 5.0], [4.0, 80.0, 80.0], copies=((1, 2),))
     other = one.in_order([2, 0, 1])
-    assert [(item.component, item.kind) for item in other.findings] == [(1, "spurious"), (2, "copy")]
+    assert [(item.component, item.kind) for item in other.findings] == [
+        (1, "spurious"),
+        (2, "copy"),
+    ]
     assert other.price == one.price
 
 
-# ---- weights and units ---------------------------------------------------------------------------------------------------
+# ---- weights and units ---------------------------------------------------------------------------
 
 
 def judged_as(fit, X, weights=None, backend="auto") -> Soundness:
@@ -214,7 +249,10 @@ def test_the_price_is_in_units_of_small_weights(unit):
 def test_a_weight_of_two_is_a_repeated_row():
     X, labels = two_groups(60), np.repeat([0, 1], 30)
     mixture = fitted(X, labels).mixture
-    family, floor = FAMILIES["VVV"], np.full(2, 1e-12)  # the same for both: rows that repeat have a step
+    family, floor = (
+        FAMILIES["VVV"],
+        np.full(2, 1e-12),
+    )  # the same for both: rows that repeat have a step
     both = []
     for data in (dataset(X, np.full(60, 2.0)), dataset(np.repeat(X, 2, axis=0))):
         moments = data.backend.moments(data.source, mixture, family.needs)
@@ -227,7 +265,8 @@ def test_both_backends_judge_alike():
     X, labels = with_a_needle()
     fit = fitted(X, labels)
     one, other = (judged_as(fit, X, backend=name) for name in ("reference", "auto"))
-    # The needle's smallest eigenvalue is 1e-10 of its entries, so it is right to 1e-6; a factor for safety.
+    # The needle's smallest eigenvalue is 1e-10 of its entries, so it is right to 1e-6; a factor for
+    # safety.
     np.testing.assert_allclose(one.effective, other.effective, rtol=1e-5)
     assert one.price == pytest.approx(other.price, rel=1e-5)
 
@@ -243,7 +282,11 @@ def test_units_of_the_columns_do_not_change_the_price():
 def test_copies_are_found_by_their_parameters():
     X = two_groups(200)
     one = fitted(X, np.zeros(200, dtype=int)).mixture
-    twins = Mixture(np.full(2, 0.5), np.repeat(one.means, 2, axis=0), Dense(np.repeat(one.covariance.dense(), 2, axis=0), 2))
+    twins = Mixture(
+        np.full(2, 0.5),
+        np.repeat(one.means, 2, axis=0),
+        Dense(np.repeat(one.covariance.dense(), 2, axis=0), 2),
+    )
     data, family = dataset(X), FAMILIES["VVV"]
     moments = data.backend.moments(data.source, twins, family.needs)
     found = soundness_of(Problem(data, family, Regularisation(data.floor)), twins, moments)

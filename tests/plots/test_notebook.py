@@ -1,4 +1,6 @@
-"""The widget in a real notebook: JupyterLab on 127.0.0.1, driven by Chromium. Skipped where JupyterLab is not installed."""
+"""The widget in a real notebook: JupyterLab on 127.0.0.1, driven by Chromium. Skipped where
+JupyterLab is not installed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 
-pytest.importorskip("jupyterlab", reason="JupyterLab is not installed; CONTRIBUTING says how to run this test")
+pytest.importorskip(
+    "jupyterlab", reason="JupyterLab is not installed; CONTRIBUTING says how to run this test"
+)
 pytest.importorskip("anywidget", reason="the extra 'notebook' is not installed")
 
 from browsing import browser
@@ -44,10 +48,17 @@ view""",
 
 
 def notebook() -> str:
-    empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    empty: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     cells = [{**empty, "id": f"cell{i}", "source": source} for i, source in enumerate(CELLS)]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return json.dumps({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps(
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 def free_port() -> int:
@@ -62,10 +73,22 @@ def lab(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("lab")
     (folder / "widget.ipynb").write_text(notebook(), encoding="utf-8")
     port, token = free_port(), secrets.token_hex(16)
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR")
+    names = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "IPYTHONDIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+    )
     homes = {name: str(folder / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR")}
     path = os.pathsep.join(filter(None, (str(SOURCE), os.environ.get("PYTHONPATH"))))
-    options = ["--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}"]
+    options = [
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        f"--IdentityProvider.token={token}",
+    ]
     command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
     environment = {**os.environ, **homes, "PYTHONPATH": path}
     with (folder / "log.txt").open("w") as log:
@@ -118,12 +141,17 @@ def test_a_click_in_the_notebook_shows_bars_and_reaches_python(page):
     box = canvas.bounding_box()
     sight = np.array(canvas.get_attribute("data-sight").split(), dtype=float).reshape(2, 2)
     u, v = ((X[0] - X.min(axis=0)) / np.ptp(X, axis=0) - sight[:, 0]) / np.ptp(sight, axis=1)
-    page.mouse.click(box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52))
+    page.mouse.click(
+        box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52)
+    )
     page.locator(".mixtura-panel li").first.wait_for()
     row = int(re.search(r"Row [\d,]+, X\[(\d+)\]", page.inner_text(".mixtura-panel"))[1])
     np.testing.assert_allclose(X[row], X[0])
     shares = GaussianMixture(2, random_state=0).fit(X).predict_proba(X)[row]
-    shown = [float(re.search(r"([\d.]+) %", bar)[1]) for bar in page.locator(".mixtura-panel li").all_inner_texts()]
+    shown = [
+        float(re.search(r"([\d.]+) %", bar)[1])
+        for bar in page.locator(".mixtura-panel li").all_inner_texts()
+    ]
     assert shown == pytest.approx((100 * shares).tolist(), abs=0.06)
     if folder := os.environ.get("MIXTURA_SCREENSHOTS"):
         page.screenshot(path=str(Path(folder) / "notebook.png"))

@@ -32,11 +32,13 @@ from mixtura.selection.merging import merge_tree
 
 INNER, OUTER = np.sqrt(chi2.ppf([0.5, 0.95], 2))
 
-# ---- small worlds ------------------------------------------------------------------------------------------------------
+# ---- small worlds --------------------------------------------------------------------------------
 
 
 def mixture_of(K, d, distance=100.0):
-    """K components with weights in the ratio 1 : 2 : ..., means along a diagonal, variances 1, 2, ..."""
+    """K components with weights in the ratio 1 : 2 : ..., means along a diagonal, variances 1, 2,
+    ...
+    """
     weights = np.arange(1, K + 1) / (K * (K + 1) / 2)
     means = distance * np.arange(K)[:, None] * np.ones(d)
     return Mixture(weights, means, Diagonal(np.tile(np.arange(1.0, d + 1), (K, 1)), K))
@@ -51,7 +53,9 @@ def names(d):
 
 
 def soundness_of(K, *, empty=False, spurious=False):
-    """Components judged: all well, or the first of them without rows, or on four rows with more parameters than these."""
+    """Components judged: all well, or the first of them without rows, or on four rows with more
+    parameters than these.
+    """
     effective, counts = np.full(K, 5.0), np.full(K, 25.0)
     if empty:
         counts[0] = 0.0
@@ -60,7 +64,14 @@ def soundness_of(K, *, empty=False, spurious=False):
     return Soundness(effective, counts, own_rows=3, own_parameters=6, n_features=2, total=50.0)
 
 
-def fit_of(K=2, family="VVV", log_likelihood=-100.0, soundness=None, trace=(-120.0, -110.0, -100.0), n_iter=2):
+def fit_of(
+    K=2,
+    family="VVV",
+    log_likelihood=-100.0,
+    soundness=None,
+    trace=(-120.0, -110.0, -100.0),
+    n_iter=2,
+):
     return FitResult(
         family=family,
         mixture=mixture_of(K, 2),
@@ -80,7 +91,9 @@ def fit_of(K=2, family="VVV", log_likelihood=-100.0, soundness=None, trace=(-120
 def cell(family, K, log_likelihood, **judged):
     soundness = soundness_of(K, **judged)
     fit = fit_of(K, family, log_likelihood, soundness)
-    return Candidate(family, K, fit, bic(fit), "; ".join(item.reason for item in soundness.findings))
+    return Candidate(
+        family, K, fit, bic(fit), "; ".join(item.reason for item in soundness.findings)
+    )
 
 
 @pytest.fixture
@@ -111,7 +124,7 @@ def line_named(ax, label):
     return next(line for line in ax.get_lines() if line.get_label() == label)
 
 
-# ---- colours -----------------------------------------------------------------------------------------------------------
+# ---- colours -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 2, 10, 11, 40])
@@ -138,14 +151,17 @@ def test_points_of_a_separated_component_are_drawn_in_its_colour():
     assert np.abs(drawn[2] - drawn[:2]).max(axis=1).min() > 0.05
 
 
-# ---- ellipses ----------------------------------------------------------------------------------------------------------
+# ---- ellipses ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sigmas", [1.0, 2.0])
 @pytest.mark.parametrize("angle", [0.0, 30.0, 90.0, 155.0])
 def test_an_ellipse_has_the_axes_of_its_covariance(sigmas, angle):
     turn = np.array(
-        [[np.cos(np.radians(angle)), -np.sin(np.radians(angle))], [np.sin(np.radians(angle)), np.cos(np.radians(angle))]]
+        [
+            [np.cos(np.radians(angle)), -np.sin(np.radians(angle))],
+            [np.sin(np.radians(angle)), np.cos(np.radians(angle))],
+        ]
     )
     covariance = turn @ np.diag([9.0, 4.0]) @ turn.T
     ellipse = covariance_ellipse(np.array([5.0, -1.0]), covariance, sigmas, np.zeros(3))
@@ -160,7 +176,9 @@ def test_the_outline_of_an_ellipse_lies_at_its_mahalanobis_distance():
     ellipse = covariance_ellipse(np.array([3.0, 4.0]), covariance, 2.0, np.zeros(3))
     corners = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.6, 0.8]])
     outline = ellipse.get_patch_transform().transform(corners) - [3.0, 4.0]
-    np.testing.assert_allclose(np.sqrt(np.einsum("ni,ij,nj->n", outline, np.linalg.inv(covariance), outline)), 2.0)
+    np.testing.assert_allclose(
+        np.sqrt(np.einsum("ni,ij,nj->n", outline, np.linalg.inv(covariance), outline)), 2.0
+    )
 
 
 @pytest.mark.parametrize("K", [1, 3, 10])
@@ -169,21 +187,27 @@ def test_two_columns_show_two_ellipses_and_a_number_for_each_component(K):
     ax = plot_mixture(mixture, rows_of(mixture, 200), columns=names(2))
     ellipses = ellipses_of(ax)
     assert len(ellipses) == 2 * K
-    np.testing.assert_allclose([e.get_edgecolor()[:3] for e in ellipses], np.repeat(component_colours(K), 2, axis=0))
+    np.testing.assert_allclose(
+        [e.get_edgecolor()[:3] for e in ellipses], np.repeat(component_colours(K), 2, axis=0)
+    )
     assert [text.get_text() for text in ax.texts] == [str(k) for k in range(K)]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("column 0", "column 1")
 
 
 def test_shared_and_full_covariances_are_drawn_alike():
     means, weights = np.array([[0.0, 0.0], [9.0, 9.0]]), np.array([0.5, 0.5])
-    forms = [Spherical(np.array([4.0]), 2, 2), Diagonal(np.full((1, 2), 4.0), 2), Dense(4.0 * np.eye(2)[None], 2)]
+    forms = [
+        Spherical(np.array([4.0]), 2, 2),
+        Diagonal(np.full((1, 2), 4.0), 2),
+        Dense(4.0 * np.eye(2)[None], 2),
+    ]
     for form in forms:
         ax = plot_mixture(Mixture(weights, means, form), means, columns=names(2))
         sizes = [(e.get_width(), e.get_height()) for e in ellipses_of(ax)]
         np.testing.assert_allclose(sizes, [(4 * r, 4 * r) for r in (INNER, OUTER, INNER, OUTER)])
 
 
-# ---- one column --------------------------------------------------------------------------------------------------------
+# ---- one column ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 3, 10])
@@ -195,7 +219,10 @@ def test_one_column_shows_a_weighted_bell_for_each_component_and_their_sum(K):
     for k, bell in enumerate(bells):
         x, y = bell.get_data()
         np.testing.assert_allclose(
-            y, mixture.weights[k] * np.exp(-((x - 5.0 * k) ** 2) / 2) / np.sqrt(2 * np.pi), rtol=1e-12, atol=1e-300
+            y,
+            mixture.weights[k] * np.exp(-((x - 5.0 * k) ** 2) / 2) / np.sqrt(2 * np.pi),
+            rtol=1e-12,
+            atol=1e-300,
         )
     np.testing.assert_allclose(total.get_ydata(), sum(bell.get_ydata() for bell in bells))
     assert ax.get_xlabel() == "height"
@@ -206,7 +233,10 @@ def test_the_histogram_is_a_density_and_the_rug_has_a_line_for_each_row():
     X = rows_of(mixture, 300)
     ax = plot_mixture(mixture, X, columns=["x"])
     outline = ax.patches[0].get_xy()[:-1]
-    area = 0.5 * abs(np.dot(outline[:, 0], np.roll(outline[:, 1], 1)) - np.dot(outline[:, 1], np.roll(outline[:, 0], 1)))
+    area = 0.5 * abs(
+        np.dot(outline[:, 0], np.roll(outline[:, 1], 1))
+        - np.dot(outline[:, 1], np.roll(outline[:, 0], 1))
+    )
     assert area == pytest.approx(1.0)
     rug = ax.collections[-1]
     np.testing.assert_allclose(rug.get_offsets()[:, 0], X[:, 0])
@@ -214,14 +244,16 @@ def test_the_histogram_is_a_density_and_the_rug_has_a_line_for_each_row():
 
 
 def test_a_needle_of_a_component_is_found_but_does_not_hide_the_data():
-    mixture = Mixture(np.array([0.9, 0.1]), np.array([[0.0], [0.12345]]), Diagonal(np.array([[1.0], [1e-12]]), 2))
+    mixture = Mixture(
+        np.array([0.9, 0.1]), np.array([[0.0], [0.12345]]), Diagonal(np.array([[1.0], [1e-12]]), 2)
+    )
     ax = plot_mixture(mixture, rows_of(mixture_of(1, 1), 500), columns=["x"])
     needle = ax.get_lines()[1].get_ydata()
     assert needle.max() == pytest.approx(0.1 / np.sqrt(2 * np.pi) * 1e6)
     assert ax.get_ylim()[1] < 5
 
 
-# ---- grids -------------------------------------------------------------------------------------------------------------
+# ---- grids ---------------------------------------------------------------------------------------
 
 
 def test_more_columns_make_a_grid_with_scatters_below_the_diagonal_and_curves_on_it():
@@ -235,7 +267,9 @@ def test_more_columns_make_a_grid_with_scatters_below_the_diagonal_and_curves_on
             assert len(ellipses_of(panels[i, j])) == (6 if j < i else 0)
             assert len(panels[i, j].get_lines()) == (4 if i == j else 0)
     widths = [e.get_width() for e in ellipses_of(panels[3, 1])]
-    np.testing.assert_allclose(widths, np.tile([4 * INNER, 4 * OUTER], 3))  # column 3 has variance 4, the longer axis
+    np.testing.assert_allclose(
+        widths, np.tile([4 * INNER, 4 * OUTER], 3)
+    )  # column 3 has variance 4, the longer axis
     assert panels[3, 1].get_xlabel() == "column 1"
     assert panels[3, 0].get_ylabel() == "column 3"
 
@@ -248,20 +282,32 @@ def test_a_grid_has_six_columns_at_most_and_names_the_others():
 
 
 def test_shown_chooses_columns_but_colours_come_from_all_of_them():
-    mixture = Mixture(np.full(2, 0.5), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 100.0]]), Spherical(np.ones(1), 2, 3))
+    mixture = Mixture(
+        np.full(2, 0.5), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 100.0]]), Spherical(np.ones(1), 2, 3)
+    )
     X = mixture.means
     ax = plot_mixture(mixture, X, columns=["a", "b", "c"], shown=["b", "a"])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
-    np.testing.assert_allclose(ax.collections[0].get_facecolor()[:, :3], [to_rgb(PALETTE[0]), to_rgb(PALETTE[1])])
+    np.testing.assert_allclose(
+        ax.collections[0].get_facecolor()[:, :3], [to_rgb(PALETTE[0]), to_rgb(PALETTE[1])]
+    )
 
 
-# ---- legends, captions, points -----------------------------------------------------------------------------------------
+# ---- legends, captions, points -------------------------------------------------------------------
 
 
 def test_the_legend_counts_from_zero_and_gives_weights_in_percent():
-    mixture = Mixture(np.array([0.36, 0.637, 0.003]), np.arange(6.0).reshape(3, 2), Spherical(np.ones(1), 3, 2))
+    mixture = Mixture(
+        np.array([0.36, 0.637, 0.003]), np.arange(6.0).reshape(3, 2), Spherical(np.ones(1), 3, 2)
+    )
     ax = plot_mixture(mixture, mixture.means, columns=names(2))
-    assert labels_of(ax.get_legend()) == ["0 (36 %)", "1 (64 %)", "2 (<1 %)", "50 % of each", "95 % of each"]
+    assert labels_of(ax.get_legend()) == [
+        "0 (36 %)",
+        "1 (64 %)",
+        "2 (<1 %)",
+        "50 % of each",
+        "95 % of each",
+    ]
 
 
 @pytest.mark.parametrize(("K", "d"), [(1, 1), (10, 1), (1, 2), (10, 2), (25, 2)])
@@ -290,7 +336,9 @@ def test_a_picture_goes_into_the_axes_that_are_given():
 
 def test_a_dollar_sign_in_a_name_is_no_formula(tmp_path):
     mixture = mixture_of(1, 2)
-    ax = plot_mixture(mixture, rows_of(mixture, 20), columns=["price $\\frac$", "a$b$c"], title="$\\frac$")
+    ax = plot_mixture(
+        mixture, rows_of(mixture, 20), columns=["price $\\frac$", "a$b$c"], title="$\\frac$"
+    )
     assert save(ax, tmp_path / "dollar.png").stat().st_size > 5000
 
 
@@ -312,10 +360,12 @@ def test_what_does_not_fit_together_is_refused_in_words(X, columns, shown, messa
 
 def test_a_grid_does_not_go_into_one_panel():
     with pytest.raises(ValueError, match="3 columns need a grid"):
-        plot_mixture(mixture_of(2, 3), np.zeros((4, 3)), columns=names(3), ax=Figure().add_subplot())
+        plot_mixture(
+            mixture_of(2, 3), np.zeros((4, 3)), columns=names(3), ax=Figure().add_subplot()
+        )
 
 
-# ---- criteria ----------------------------------------------------------------------------------------------------------
+# ---- criteria ------------------------------------------------------------------------------------
 
 
 def test_every_criterion_axis_says_lower_is_better(selection):
@@ -353,7 +403,9 @@ def test_a_fit_with_a_spurious_component_is_a_hollow_point_on_its_curve(selectio
     families, _ = plot_criteria(Selection("bic", (*selection.candidates, spurious))).axes
     assert "a spurious component" in labels_of(families.get_legend())
     hollow = [line for line in families.get_lines() if line.get_markerfacecolor() == "white"]
-    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in hollow] == [(4, spurious.criterion)]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in hollow] == [
+        (4, spurious.criterion)
+    ]
     assert line_named(families, "VVV").get_ydata()[3] == spurious.criterion
     assert "a spurious component" not in labels_of(plot_criteria(selection).axes[0].get_legend())
 
@@ -384,7 +436,11 @@ def test_an_unknown_criterion_is_refused(selection):
 
 
 def test_six_families_have_a_colour_and_the_others_are_grey():
-    cells = tuple(cell(name, K, -200.0 - 10 * place - K) for place, name in enumerate(FAMILIES) for K in (1, 2, 3))
+    cells = tuple(
+        cell(name, K, -200.0 - 10 * place - K)
+        for place, name in enumerate(FAMILIES)
+        for K in (1, 2, 3)
+    )
     families, _ = plot_criteria(Selection("bic", cells)).axes
     assert labels_of(families.get_legend()) == [*list(FAMILIES)[:6], "8 other families", "best"]
     colours = [line_named(families, name).get_color() for name in FAMILIES]
@@ -394,19 +450,24 @@ def test_six_families_have_a_colour_and_the_others_are_grey():
 
 def test_one_value_far_above_does_not_flatten_the_others():
     values = (-9000.0, -200.0, -198.0, -199.0, -201.0)
-    families, _ = plot_criteria(Selection("bic", tuple(cell("EEE", K, value) for K, value in enumerate(values, start=1)))).axes
+    families, _ = plot_criteria(
+        Selection("bic", tuple(cell("EEE", K, value) for K, value in enumerate(values, start=1)))
+    ).axes
     assert families.get_ylim()[1] < 2000
     assert [text.get_text() for text in families.texts] == ["values far above the best lie outside"]
 
 
 def test_a_criterion_in_other_units_has_the_right_panel_to_itself():
-    cells = tuple(replace(cell("EEE", K, -200.0), criterion=1.0 / K, criteria={"nec": 1.0 / K}) for K in (1, 2))
+    cells = tuple(
+        replace(cell("EEE", K, -200.0), criterion=1.0 / K, criteria={"nec": 1.0 / K})
+        for K in (1, 2)
+    )
     families, criteria = plot_criteria(Selection("nec", cells)).axes
     assert families.get_ylabel() == "NEC (lower is better)"
     assert labels_of(criteria.get_legend()) == ["NEC", "lowest"]
 
 
-# ---- components merged into clusters -----------------------------------------------------------------------------------
+# ---- components merged into clusters -------------------------------------------------------------
 
 
 def tree_of(K, seed=0):
@@ -418,7 +479,9 @@ def test_a_merge_tree_shows_every_component_once_and_the_entropy_of_every_number
     tree = tree_of(K)
     forks, path = plot_merging(tree).axes
     assert sorted(text.get_text() for text in forks.get_xticklabels()) == [str(k) for k in range(K)]
-    np.testing.assert_allclose(line_named(path, "entropy").get_data(), [np.arange(1, K + 1), tree.entropies])
+    np.testing.assert_allclose(
+        line_named(path, "entropy").get_data(), [np.arange(1, K + 1), tree.entropies]
+    )
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 5])
@@ -426,12 +489,15 @@ def test_the_chosen_number_of_clusters_is_ringed_and_gives_the_colours(n_cluster
     tree = tree_of(5)
     forks, path = plot_merging(tree, n_clusters, title="Mine").axes
     ring = max(path.get_lines(), key=lambda line: line.get_markersize())
-    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (n_clusters, tree.entropies[n_clusters - 1])
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (
+        n_clusters,
+        tree.entropies[n_clusters - 1],
+    )
     solid = {to_rgb(line.get_color()) for line in forks.get_lines() if line.get_linestyle() == "-"}
     assert len(solid) == n_clusters
 
 
-# ---- the path of EM ----------------------------------------------------------------------------------------------------
+# ---- the path of EM ------------------------------------------------------------------------------
 
 
 def test_the_trace_shows_every_iteration_and_why_em_ended():
@@ -454,17 +520,22 @@ def test_a_fit_without_an_iteration_shows_one_point():
     np.testing.assert_array_equal(line.get_xdata(), [0])
 
 
-# ---- files -------------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")])
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")]
+)
 def test_a_picture_is_saved_in_the_format_of_its_ending(tmp_path, name, start):
     path = save(plot_trace(fit_of()), str(tmp_path / name))
     assert path == tmp_path / name
     assert path.read_bytes().startswith(start)
 
 
-@pytest.mark.parametrize(("name", "message"), [("a.bmp", r"ends in '\.bmp'.*Write 'a\.png'"), ("picture", "has no ending")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("a.bmp", r"ends in '\.bmp'.*Write 'a\.png'"), ("picture", "has no ending")],
+)
 def test_another_ending_is_refused_before_anything_is_written(tmp_path, name, message):
     with pytest.raises(ValueError, match=message):
         save(plot_trace(fit_of()), tmp_path / name)

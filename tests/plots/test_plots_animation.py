@@ -32,7 +32,9 @@ def test_the_first_gaussians_sit_on_different_rows_and_weigh_the_same(faithful):
 
 
 def test_a_seed_gives_the_same_film_and_another_seed_another(faithful):
-    first, again, other = (plots.em_steps(faithful, 3, random_state=seed, max_iter=2) for seed in (4, 4, 5))
+    first, again, other = (
+        plots.em_steps(faithful, 3, random_state=seed, max_iter=2) for seed in (4, 4, 5)
+    )
     assert first.log_likelihoods == again.log_likelihoods != other.log_likelihoods
 
 
@@ -76,7 +78,12 @@ def test_a_fit_lends_its_family_and_number_to_the_film(faithful, tmp_path):
 
 
 def test_the_page_holds_its_frames_and_names_no_other_place(tmp_path):
-    page = player("a <b> & c", [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")], ["<1>", "two"], 0.5)
+    page = player(
+        "a <b> & c",
+        [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")],
+        ["<1>", "two"],
+        0.5,
+    )
     pictures = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", page)
     assert [Image.open(BytesIO(b64decode(data))).size for data in pictures] == [(4, 4)] * 2
     assert "http:" not in page.replace("http-equiv", "")

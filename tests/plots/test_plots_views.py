@@ -1,4 +1,6 @@
-"""Pictures of a mixture over its data, one module of `mixtura.plots` after another, by what is in them."""
+"""Pictures of a mixture over its data, one module of `mixtura.plots` after another, by what is in
+them.
+"""
 
 import numpy as np
 import pandas as pd
@@ -19,12 +21,22 @@ from mixtura.plots.density import SHARES, contour_heights
 from mixtura.plots.raster import limits_of, opacity, pixel_means
 from mixtura.plots.scatter import radius_of
 
-ONE_PANEL = [plots.plot_curves, plots.plot_scatter, plots.plot_uncertainty, plots.plot_density, plots.plot_mixture]
+ONE_PANEL = [
+    plots.plot_curves,
+    plots.plot_scatter,
+    plots.plot_uncertainty,
+    plots.plot_density,
+    plots.plot_mixture,
+]
 
 
 @pytest.fixture(scope="module")
 def two():
-    return Mixture(np.array([0.25, 0.75]), np.array([[0.0, 0.0], [3.0, 4.0]]), Diagonal(np.array([[1.0, 1.0], [2.0, 1.0]]), 2))
+    return Mixture(
+        np.array([0.25, 0.75]),
+        np.array([[0.0, 0.0], [3.0, 4.0]]),
+        Diagonal(np.array([[1.0, 1.0], [2.0, 1.0]]), 2),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +56,7 @@ def ellipses_of(ax):
     return [patch for patch in ax.patches if isinstance(patch, Ellipse)]
 
 
-# ---- what a picture can be made of -------------------------------------------------------------------------------------
+# ---- what a picture can be made of ---------------------------------------------------------------
 
 
 def test_every_kind_of_result_gives_the_same_picture(faithful):
@@ -52,28 +64,41 @@ def test_every_kind_of_result_gives_the_same_picture(faithful):
     model, selection = selector.best_estimator_, selector.selection_
     expected = [e.get_center() for e in ellipses_of(plots.plot_scatter(model, faithful))]
     for result in (selector, selection, selection.best, model.result_, model.mixture_):
-        assert [e.get_center() for e in ellipses_of(plots.plot_scatter(result, faithful))] == expected
+        assert [
+            e.get_center() for e in ellipses_of(plots.plot_scatter(result, faithful))
+        ] == expected
 
 
 def test_criteria_merging_and_traces_take_estimators_too(faithful):
-    selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0).fit(faithful)
+    selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0).fit(
+        faithful
+    )
     assert plots.plot_families(selector).get_ylabel() == "BIC (lower is better)"
     assert plots.plot_choices(selector).get_ylabel() == "criterion (lower is better)"
     assert len(plots.plot_criteria(selector).axes) == 2
-    assert plots.plot_trace(selector).get_title(loc="left").startswith(selector.selection_.best.family)
+    assert (
+        plots.plot_trace(selector).get_title(loc="left").startswith(selector.selection_.best.family)
+    )
     merged = selector.best_estimator_.merged(faithful, 1)
     assert plots.plot_merge_tree(merged).get_title(loc="left").endswith("1 cluster")
     assert plots.plot_merge_entropy(merged).get_ylabel() == "entropy (nats)"
 
 
-@pytest.mark.parametrize("draw", [lambda x: plots.plot_scatter(x, np.zeros((3, 2))), plots.plot_families, plots.plot_trace])
+@pytest.mark.parametrize(
+    "draw",
+    [lambda x: plots.plot_scatter(x, np.zeros((3, 2))), plots.plot_families, plots.plot_trace],
+)
 def test_something_else_is_refused_in_words(draw):
-    with pytest.raises(TypeError, match=r"needs a result with a \w+ in it, but dict came. Pass what fit"):
+    with pytest.raises(
+        TypeError, match=r"needs a result with a \w+ in it, but dict came. Pass what fit"
+    ):
         draw({})
 
 
 @pytest.mark.parametrize("draw", ONE_PANEL)
-def test_every_picture_of_one_panel_goes_into_given_axes_and_looks_right_without_them(draw, two, line):
+def test_every_picture_of_one_panel_goes_into_given_axes_and_looks_right_without_them(
+    draw, two, line
+):
     mixture = line if draw is plots.plot_curves else two
     ax = Figure().add_subplot()
     assert draw(mixture, rows_of(mixture, 50), ax=ax) is ax
@@ -93,7 +118,9 @@ def test_of_many_columns_the_two_that_separate_are_shown():
     for draw in (plots.plot_scatter, plots.plot_uncertainty, plots.plot_density):
         ax = draw(mixture, rows_of(mixture, 40), columns=list("abcd"))
         assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "d")
-    assert plots.plot_curves(mixture, rows_of(mixture, 40), columns=list("abcd")).get_xlabel() == "d"
+    assert (
+        plots.plot_curves(mixture, rows_of(mixture, 40), columns=list("abcd")).get_xlabel() == "d"
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,16 +141,21 @@ def test_a_panel_has_room_for_its_columns_only(draw, shown, words):
 def test_a_long_name_is_cut_on_the_axis(draw, two, line):
     mixture = line if draw is plots.plot_curves else two
     names = ["a name\nthat is much longer than any axis"] * mixture.n_features
-    assert draw(mixture, rows_of(mixture, 20), columns=names, shown=names).get_xlabel() == "a name that is much longer than\u2026"
+    assert (
+        draw(mixture, rows_of(mixture, 20), columns=names, shown=names).get_xlabel()
+        == "a name that is much longer than\u2026"
+    )
 
 
-# ---- colours -----------------------------------------------------------------------------------------------------------
+# ---- colours -------------------------------------------------------------------------------------
 
 
 def test_a_component_keeps_its_colour_however_many_there_are():
     for K in (1, 5, 10, 33):
         np.testing.assert_array_equal(plots.component_colours(K), plots.component_colours(60)[:K])
-    np.testing.assert_allclose(plots.component_colours(10), [to_rgb(colour) for colour in plots.PALETTE])
+    np.testing.assert_allclose(
+        plots.component_colours(10), [to_rgb(colour) for colour in plots.PALETTE]
+    )
 
 
 def test_light_and_screen_undo_each_other():
@@ -135,14 +167,24 @@ def test_the_mean_colour_of_rows_is_the_colour_of_their_mean_membership():
     r = np.random.default_rng(1).dirichlet(np.ones(4), 200)
     colours = plots.component_colours(4)
     mean = to_screen(to_light(plots.blended_colours(r, colours)).mean(axis=0))
-    np.testing.assert_allclose(mean, plots.blended_colours(r.mean(axis=0, keepdims=True), colours)[0], atol=1e-12)
+    np.testing.assert_allclose(
+        mean, plots.blended_colours(r.mean(axis=0, keepdims=True), colours)[0], atol=1e-12
+    )
 
 
 def test_the_first_colours_differ_also_for_those_who_see_no_red_or_no_green():
     # Machado, Oliveira & Fernandes 2009, table of severity 1.0, on linear intensities
     seen = {
-        "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-        "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        "protanopia": [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        "deuteranopia": [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
     }
     for matrix in seen.values():
         shown = to_screen(to_light(plots.component_colours(6)) @ np.array(matrix).T)
@@ -150,7 +192,7 @@ def test_the_first_colours_differ_also_for_those_who_see_no_red_or_no_green():
         assert apart.min() > 0.12
 
 
-# ---- ellipses ----------------------------------------------------------------------------------------------------------
+# ---- ellipses ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("level", [0.1, 0.5, 0.95, 0.999])
@@ -166,11 +208,13 @@ def test_levels_are_asked_for_and_named(two):
         plots.plot_scatter(two, rows_of(two, 20), levels=(95,))
 
 
-# ---- bell curves -------------------------------------------------------------------------------------------------------
+# ---- bell curves ---------------------------------------------------------------------------------
 
 
 def test_the_overlap_is_the_error_rate_of_hard_labels(line):
-    assert overlap_share(line) == pytest.approx(norm.cdf(-1.0), abs=1e-4)  # two equal bells, two deviations apart
+    assert overlap_share(line) == pytest.approx(
+        norm.cdf(-1.0), abs=1e-4
+    )  # two equal bells, two deviations apart
 
 
 def test_the_overlap_is_shaded_below_both_bells_and_named(line):
@@ -188,7 +232,7 @@ def test_one_component_overlaps_with_nothing():
     assert not [c for c in ax.collections if c.get_hatch()]
 
 
-# ---- uncertainty -------------------------------------------------------------------------------------------------------
+# ---- uncertainty ---------------------------------------------------------------------------------
 
 
 def test_unsure_rows_are_larger_darker_and_on_top(two):
@@ -210,11 +254,13 @@ def test_the_colours_of_doubt_fall_in_lightness():
 def test_over_one_column_the_points_lie_on_the_curve(line):
     X = rows_of(line, 100)
     ax = plots.plot_uncertainty(line, X)
-    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], 1 - line.posterior(X).max(axis=1))
+    np.testing.assert_allclose(
+        ax.collections[0].get_offsets()[:, 1], 1 - line.posterior(X).max(axis=1)
+    )
     assert np.max(ax.get_lines()[0].get_ydata()) == pytest.approx(0.5, abs=0.01)
 
 
-# ---- density -----------------------------------------------------------------------------------------------------------
+# ---- density -------------------------------------------------------------------------------------
 
 
 def test_contours_hold_the_share_in_their_name(two):
@@ -230,18 +276,20 @@ def test_density_names_its_shares(name, request):
     assert labels_of(ax) == ["20 %", "50 %", "80 %", "95 %"]
 
 
-# ---- pairs -------------------------------------------------------------------------------------------------------------
+# ---- pairs ---------------------------------------------------------------------------------------
 
 
 def test_pairs_are_an_array_of_axes():
     mixture = Mixture(np.ones(1), np.zeros((1, 3)), Spherical(np.ones(1), 1, 3))
     panels = plots.plot_pairs(mixture, rows_of(mixture, 20), columns=list("abc"), title="All")
     assert panels.shape == (3, 3)
-    assert [[panel is not None for panel in row] for row in panels] == [[j <= i for j in range(3)] for i in range(3)]
+    assert [[panel is not None for panel in row] for row in panels] == [
+        [j <= i for j in range(3)] for i in range(3)
+    ]
     assert panels[0, 0].get_figure().get_suptitle() == "All"
 
 
-# ---- many rows ---------------------------------------------------------------------------------------------------------
+# ---- many rows -----------------------------------------------------------------------------------
 
 
 def test_a_pixel_has_the_mean_of_its_rows():
@@ -275,12 +323,16 @@ def test_above_ten_thousand_rows_an_image_takes_the_place_of_the_points(draw, tw
     X = rows_of(two, plots.MOST_POINTS + 1)
     ax = draw(two, X)
     (image,) = ax.images
-    assert max(len(c.get_offsets()) for c in ax.collections if hasattr(c, "get_offsets")) <= 2 + 10  # the means, no rows
+    assert (
+        max(len(c.get_offsets()) for c in ax.collections if hasattr(c, "get_offsets")) <= 2 + 10
+    )  # the means, no rows
     np.testing.assert_allclose(image.get_extent(), limits_of(X).ravel())
 
 
 def test_the_image_of_a_far_component_has_its_colour():
-    mixture = Mixture(np.full(2, 0.5), np.array([[0.0, 0.0], [100.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    mixture = Mixture(
+        np.full(2, 0.5), np.array([[0.0, 0.0], [100.0, 0.0]]), Spherical(np.ones(1), 2, 2)
+    )
     ax = plots.plot_scatter(mixture, rows_of(mixture, 20_000))
     pixels = np.asarray(ax.images[0].get_array())
     seen = pixels[pixels[:, :, 3] > 0][:, :3]
@@ -305,20 +357,30 @@ def test_the_rug_of_many_rows_is_a_strip(line):
     assert strip.get_extent()[3] == pytest.approx(0.04 * ax.get_ylim()[1])
 
 
-# ---- starts ------------------------------------------------------------------------------------------------------------
+# ---- starts --------------------------------------------------------------------------------------
 
 
 def report_of_levels(*levels, starts=(), proposals=()):
-    """A report of optima with these log-likelihoods and scores, and so many starts and proposals that ended there; one start more
-    was left."""
-    runs = [Run("kmeans", False, *level, 9, RunEnd.REACHED) for level, n in zip(levels, starts, strict=True) for _ in range(n)]
+    """A report of optima with these log-likelihoods and scores, and so many starts and proposals
+    that ended there; one start more was left."""
+    runs = [
+        Run("kmeans", False, *level, 9, RunEnd.REACHED)
+        for level, n in zip(levels, starts, strict=True)
+        for _ in range(n)
+    ]
     runs += [Run("kmeans", False, -999.0, float("nan"), 9, RunEnd.DROPPED)]
-    runs += [Run("split", True, *level, 9, RunEnd.REACHED) for level, n in zip(levels, proposals, strict=False) for _ in range(n)]
+    runs += [
+        Run("split", True, *level, 9, RunEnd.REACHED)
+        for level, n in zip(levels, proposals, strict=False)
+        for _ in range(n)
+    ]
     labels = tuple(np.arange(6) % (2 + i % 3) for i in range(len(levels)))
     return StartReport(tuple(runs), 6, 6, levels, labels, 0.02)
 
 
-REPORT = report_of_levels((-100.0, -100.0), (-90.0, -103.5), (-120.0, -120.0), starts=(5, 2, 1), proposals=(3,))
+REPORT = report_of_levels(
+    (-100.0, -100.0), (-90.0, -103.5), (-120.0, -120.0), starts=(5, 2, 1), proposals=(3,)
+)
 
 
 @pytest.mark.parametrize("result", [REPORT, SearchResult(None, (), report=REPORT)])
@@ -334,7 +396,9 @@ def test_starts_have_a_bar_for_each_optimum_the_best_on_top(result):
 
 def test_the_picture_of_starts_takes_a_fitted_estimator_and_a_selector(faithful):
     assert plots.plot_starts(GaussianMixture(3, random_state=0).fit(faithful)).patches
-    assert plots.plot_starts(GaussianMixtureSelector([2], families=["EEE"], random_state=0).fit(faithful)).patches
+    assert plots.plot_starts(
+        GaussianMixtureSelector([2], families=["EEE"], random_state=0).fit(faithful)
+    ).patches
 
 
 def test_something_without_optima_is_refused():

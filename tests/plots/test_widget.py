@@ -15,7 +15,11 @@ def test_the_widget_carries_points_memberships_and_ellipses_as_bytes(faithful):
     model = GaussianMixture(2, random_state=0).fit(faithful)
     widget = scatter(model, faithful, columns=["eruptions", "waiting"])
     x = np.frombuffer(widget.x, "<f4")
-    np.testing.assert_allclose(widget.x_axis["low"] + x * (widget.x_axis["high"] - widget.x_axis["low"]), faithful[:, 0], atol=1e-5)
+    np.testing.assert_allclose(
+        widget.x_axis["low"] + x * (widget.x_axis["high"] - widget.x_axis["low"]),
+        faithful[:, 0],
+        atol=1e-5,
+    )
     shares = np.frombuffer(widget.memberships, np.uint8).reshape(-1, 2) / 255
     np.testing.assert_allclose(shares, model.predict_proba(faithful), atol=0.51 / 255)
     exact = np.frombuffer(widget.shares, "<u2").reshape(-1, 2) / 65535

@@ -1,4 +1,6 @@
-"""The report: what is in it, that it is safe, that its code gives its numbers, and that a browser opens it without a sound."""
+"""The report: what is in it, that it is safe, that its code gives its numbers, and that a browser
+opens it without a sound.
+"""
 
 import html
 import json
@@ -58,12 +60,19 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def selector(faithful):
-    return GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], random_state=0, component_order="weight").fit(faithful)
+    return GaussianMixtureSelector(
+        [1, 2, 3], families=["EEE", "VVV"], random_state=0, component_order="weight"
+    ).fit(faithful)
 
 
 @pytest.fixture(scope="module")
 def study(selector, faithful):
-    return study_of(selector, faithful, ["eruptions", "waiting"], Origin.of_file(str(FAITHFUL), ("mixtura", "report", "a b.csv")))
+    return study_of(
+        selector,
+        faithful,
+        ["eruptions", "waiting"],
+        Origin.of_file(str(FAITHFUL), ("mixtura", "report", "a b.csv")),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +87,12 @@ def outline(page):
 
 def block(page, kind):
     """The text of one of the blocks of code."""
-    return html.unescape(re.search(rf'<pre class="{kind}"><\w+>(.*?)</\w+></pre>', page, re.DOTALL)[1])
+    return html.unescape(
+        re.search(rf'<pre class="{kind}"><\w+>(.*?)</\w+></pre>', page, re.DOTALL)[1]
+    )
 
 
-# ---- markup ------------------------------------------------------------------------------------------------------------
+# ---- markup --------------------------------------------------------------------------------------
 
 
 def test_text_is_escaped_wherever_it_enters():
@@ -96,7 +107,7 @@ def test_only_what_was_built_is_taken_as_it_is():
     assert escaped(Markup("<b>")) == "<b>"
 
 
-# ---- the page ----------------------------------------------------------------------------------------------------------
+# ---- the page ------------------------------------------------------------------------------------
 
 
 def test_the_page_is_well_formed_and_its_links_stay_in_it(outline):
@@ -121,7 +132,9 @@ def test_the_page_runs_its_one_script_and_forbids_to_load(page, outline):
 
 def test_the_script_is_the_module_of_the_explorer_and_cannot_end_early(page):
     (script,) = scripts(page)
-    module = (Path(mixtura.__file__).parent / "web" / "static" / "scatter.js").read_text(encoding="utf-8")
+    module = (Path(mixtura.__file__).parent / "web" / "static" / "scatter.js").read_text(
+        encoding="utf-8"
+    )
     assert module in script
     assert "</script" not in script.lower()
     assert "<!--" not in script
@@ -155,7 +168,9 @@ def test_names_of_columns_and_files_cannot_become_markup(faithful, tmp_path):
     model = GaussianMixture(2, random_state=0).fit(frame)
     source = tmp_path / "<b>data & more.csv"
     frame.to_csv(source, index=False)
-    page = write_report(model, frame, tmp_path / "r.html", source=source).read_text(encoding="utf-8")
+    page = write_report(model, frame, tmp_path / "r.html", source=source).read_text(
+        encoding="utf-8"
+    )
     outline = Outline(page)
     assert outline.tags.count("script") == 1
     assert NASTY not in scripts(page)[0]
@@ -170,14 +185,18 @@ def test_a_selection_of_one_cell_and_a_plain_mixture_have_a_report(faithful, tmp
         GaussianMixture(4, covariance_type="EII", tol=1e-3, random_state=0),
         GaussianMixtureSelector(2, families=["VVV"], random_state=0),
     ):
-        page = write_report(model.fit(faithful), faithful, tmp_path / "r.html").read_text(encoding="utf-8")
+        page = write_report(model.fit(faithful), faithful, tmp_path / "r.html").read_text(
+            encoding="utf-8"
+        )
         assert not Outline(page).open
         assert "rows in memory" in page
 
 
 def test_one_column_has_a_report(faithful, tmp_path):
     model = GaussianMixture(2, random_state=0).fit(faithful[:, :1])
-    page = write_report(model, faithful[:, :1], tmp_path / "r.html", columns=["eruptions"]).read_text(encoding="utf-8")
+    page = write_report(
+        model, faithful[:, :1], tmp_path / "r.html", columns=["eruptions"]
+    ).read_text(encoding="utf-8")
     assert "eruptions" in page
 
 
@@ -186,26 +205,38 @@ def test_many_columns_show_the_telling_ones_and_say_so(tmp_path):
     X = rng.normal(size=(300, 9))
     X[:150, 4] += 9
     model = GaussianMixture(2, covariance_type="EEI", random_state=0).fit(X)
-    page = write_report(model, X, tmp_path / "r.html", columns=[f"v{j}" for j in range(9)]).read_text(encoding="utf-8")
+    page = write_report(
+        model, X, tmp_path / "r.html", columns=[f"v{j}" for j in range(9)]
+    ).read_text(encoding="utf-8")
     assert "the 5 columns that set the components apart most; left out:" in page
     assert re.search(r"v4 (higher|lower) than in the rest \(\d+\.\d sd\)", page)
 
 
 def test_a_hundred_thousand_rows_make_a_small_page(tmp_path):
-    known = Mixture(np.array([0.6, 0.4]), np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 0.0]]), Spherical(np.ones(1), 2, 3))
+    known = Mixture(
+        np.array([0.6, 0.4]),
+        np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 0.0]]),
+        Spherical(np.ones(1), 2, 3),
+    )
     X = known.sample(100_000, np.random.default_rng(0))[0]
-    path = write_report(GaussianMixture(2, covariance_type="EII", random_state=0).fit(X), X, tmp_path / "r.html")
+    path = write_report(
+        GaussianMixture(2, covariance_type="EII", random_state=0).fit(X), X, tmp_path / "r.html"
+    )
     assert path.stat().st_size < 2_000_000
 
 
-@pytest.mark.parametrize(("name", "error"), [("r.txt", ValueError), ("nowhere/r.html", FileNotFoundError)])
-def test_a_report_is_an_html_file_in_a_folder_that_is_there(name, error, selector, faithful, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "error"), [("r.txt", ValueError), ("nowhere/r.html", FileNotFoundError)]
+)
+def test_a_report_is_an_html_file_in_a_folder_that_is_there(
+    name, error, selector, faithful, tmp_path
+):
     with pytest.raises(error):
         write_report(selector, faithful, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
-# ---- the picture that can be asked -------------------------------------------------------------------------------------
+# ---- the picture that can be asked ---------------------------------------------------------------
 
 
 def told(page):
@@ -220,14 +251,20 @@ def test_the_page_holds_its_points_and_their_memberships(page, study):
     said = told(page)
     for column, values in zip(said["columns"], study.X.T, strict=True):
         shares = unpacked(column["values"], "<f4")
-        np.testing.assert_allclose(column["low"] + shares * (column["high"] - column["low"]), values, rtol=1e-6)
+        np.testing.assert_allclose(
+            column["low"] + shares * (column["high"] - column["low"]), values, rtol=1e-6
+        )
     memberships = unpacked(said["shares"], "<u2").reshape(study.memberships.shape) / 65535
     np.testing.assert_allclose(memberships, study.memberships, atol=0.51 / 65535)
     assert unpacked(said["rows"], "<u4").tolist() == list(range(1, len(study.X) + 1))
 
 
 def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
-    known = Mixture(np.array([0.6, 0.4]), np.stack([np.zeros(40), np.arange(40.0)]), Spherical(np.ones(1), 2, 40))
+    known = Mixture(
+        np.array([0.6, 0.4]),
+        np.stack([np.zeros(40), np.arange(40.0)]),
+        Spherical(np.ones(1), 2, 40),
+    )
     X = known.sample(25_000, np.random.default_rng(0))[0]
     model = GaussianMixture(2, covariance_type="EII", random_state=0).fit(X)
     path = write_report(model, X, tmp_path / "r.html")
@@ -243,19 +280,30 @@ def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
     assert path.stat().st_size < 8_000_000
 
 
-# ---- words -------------------------------------------------------------------------------------------------------------
+# ---- words ---------------------------------------------------------------------------------------
 
 
 def test_a_component_is_described_by_the_columns_that_set_it_apart():
     means = np.array([[0.0, 0.0, 5.0], [0.0, 4.0, 5.0]])
-    mixture = Mixture(np.full(2, 0.5), means, Diagonal(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 9.0]]), 2))
-    assert component_sentence(mixture, 0, list("abc")) == "b lower than in the rest (4.0 sd), c less spread out (3.0 times)."
-    assert component_sentence(mixture, 1, list("abc")) == "b higher than in the rest (4.0 sd), c more spread out (3.0 times)."
+    mixture = Mixture(
+        np.full(2, 0.5), means, Diagonal(np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 9.0]]), 2)
+    )
+    assert (
+        component_sentence(mixture, 0, list("abc"))
+        == "b lower than in the rest (4.0 sd), c less spread out (3.0 times)."
+    )
+    assert (
+        component_sentence(mixture, 1, list("abc"))
+        == "b higher than in the rest (4.0 sd), c more spread out (3.0 times)."
+    )
 
 
 def test_components_that_differ_in_nothing_are_said_to():
     alike = Mixture(np.full(2, 0.5), np.zeros((2, 1)), Spherical(np.ones(1), 2, 1))
-    assert component_sentence(alike, 0, ["a"]) == "No mean differs from the rest by 0.5 standard deviations or more."
+    assert (
+        component_sentence(alike, 0, ["a"])
+        == "No mean differs from the rest by 0.5 standard deviations or more."
+    )
     alone = Mixture(np.ones(1), np.zeros((1, 1)), Spherical(np.ones(1), 1, 1))
     assert component_sentence(alone, 0, ["a"]) == "The only component: all rows belong to it."
 
@@ -264,7 +312,7 @@ def test_memberships_in_words_begin_with_the_largest():
     assert membership_words(np.array([0.301, 0.001, 0.698])) == "70 % component 2, 30 % component 0"
 
 
-# ---- the starts --------------------------------------------------------------------------------------------------------
+# ---- the starts ----------------------------------------------------------------------------------
 
 
 def test_the_start_report_is_shown_where_there_is_one(study):
@@ -277,7 +325,7 @@ def test_without_a_start_report_nothing_is_said_of_it(study):
     assert "What became of the starts" not in page_of(replace(study, starts=None))
 
 
-# ---- again -------------------------------------------------------------------------------------------------------------
+# ---- again ---------------------------------------------------------------------------------------
 
 
 def test_the_command_can_be_pasted_into_a_shell(page):
@@ -286,7 +334,9 @@ def test_the_command_can_be_pasted_into_a_shell(page):
 
 def run(program, folder):
     (folder / "again.py").write_text(program)
-    done = subprocess.run([sys.executable, "again.py"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "again.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -296,7 +346,9 @@ def test_the_code_of_the_report_gives_the_numbers_of_the_report(page, tmp_path):
 
 
 def test_the_code_of_a_plain_mixture_does_too(faithful, tmp_path):
-    model = GaussianMixture(3, covariance_type="VVI", n_init=2, random_state=7, component_order="weight").fit(faithful)
+    model = GaussianMixture(
+        3, covariance_type="VVI", n_init=2, random_state=7, component_order="weight"
+    ).fit(faithful)
     study = study_of(model, faithful, ["eruptions", "waiting"], Origin.of_file(str(FAITHFUL)))
     assert "n_init=2, random_state=7, component_order='weight'" in code(study)
     assert run(code(study), tmp_path) == printed(study)
@@ -304,10 +356,12 @@ def test_the_code_of_a_plain_mixture_does_too(faithful, tmp_path):
 
 def test_without_a_seed_the_report_says_so(faithful):
     model = GaussianMixture(2).fit(faithful)
-    assert "No seed was given" in page_of(study_of(model, faithful, ["a", "b"], Origin.of_rows(faithful)))
+    assert "No seed was given" in page_of(
+        study_of(model, faithful, ["a", "b"], Origin.of_rows(faithful))
+    )
 
 
-# ---- in a browser ------------------------------------------------------------------------------------------------------
+# ---- in a browser --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +379,12 @@ def opened(browser, path, **context):
     """A page from disk, with what it asked for from elsewhere and what it complained of."""
     tab = browser.new_context(**context).new_page()
     sounds = []
-    tab.on("request", lambda request: sounds.append(request.url) if not request.url.startswith(("file:", "data:")) else None)
+    tab.on(
+        "request",
+        lambda request: (
+            sounds.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+        ),
+    )
     tab.on("console", lambda message: sounds.append(message.text))
     tab.on("pageerror", lambda error: sounds.append(str(error)))
     tab.on("dialog", lambda dialog: (sounds.append("a dialog"), dialog.dismiss()))
@@ -342,13 +401,21 @@ def place_of(X, row, canvas):
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1200, "light")])
-def test_a_browser_opens_the_page_without_a_request_or_an_error(browser, page, tmp_path, width, scheme):
+def test_a_browser_opens_the_page_without_a_request_or_an_error(
+    browser, page, tmp_path, width, scheme
+):
     path = tmp_path / "r.html"
     path.write_text(page, encoding="utf-8")
-    tab, sounds = opened(browser, path, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    tab, sounds = opened(
+        browser, path, viewport={"width": width, "height": 800}, color_scheme=scheme
+    )
     assert not sounds
-    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 300)")
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width  # only tables scroll sideways
+    assert tab.evaluate(
+        "[...document.images].every(image => image.complete && image.naturalWidth > 300)"
+    )
+    assert (
+        tab.evaluate("document.documentElement.scrollWidth") <= width
+    )  # only tables scroll sideways
     dark = tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(29, 33, 38)"
     assert dark == (scheme == "dark")
 
@@ -402,9 +469,17 @@ def test_two_other_columns_are_shown_with_their_ellipses(browser, tmp_path):
 def test_ellipses_of_any_two_columns_are_those_of_python(browser, tmp_path, x, y):
     iris = load_iris()
     model = GaussianMixture(3, random_state=0).fit(iris.data)
-    said = told(write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd")).read_text(encoding="utf-8"))
+    said = told(
+        write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd")).read_text(
+            encoding="utf-8"
+        )
+    )
     said["roots"] = unpacked(said["roots"], "<f4").tolist()
-    own = (Path(mixtura.__file__).parent / "report" / "live.js").read_text(encoding="utf-8").split("beginLive(document")[0]
+    own = (
+        (Path(mixtura.__file__).parent / "report" / "live.js")
+        .read_text(encoding="utf-8")
+        .split("beginLive(document")[0]
+    )
     ellipses = """([own, told, x, y]) => {
       told.roots = Float32Array.from(told.roots);
       return new Function(`${own}; return ellipsesOf`)()(told, x, y);

@@ -36,7 +36,15 @@ def seed() -> np.random.SeedSequence:
 
 
 def planned(**settings) -> Plan:
-    return Plan(**{"stopping": RemainingGain(), "max_iter": 1000, "screened": True, "accelerated": True, **settings})
+    return Plan(
+        **{
+            "stopping": RemainingGain(),
+            "max_iter": 1000,
+            "screened": True,
+            "accelerated": True,
+            **settings,
+        }
+    )
 
 
 def searched(X, K, weights=None, floor=None, starts=None, stopped=None, **settings):
@@ -44,7 +52,14 @@ def searched(X, K, weights=None, floor=None, starts=None, stopped=None, **settin
     named = named_starts(usual_starts(), data, K, seed())
     names, begins = [name for name, _ in named], [start for _, start in named]
     regularisation = Regularisation(data.floor if floor is None else floor)
-    return search(Problem(data, VVV, regularisation), starts or begins, planned(**settings), stopped, seed(), names), data
+    return search(
+        Problem(data, VVV, regularisation),
+        starts or begins,
+        planned(**settings),
+        stopped,
+        seed(),
+        names,
+    ), data
 
 
 def groups(number: int = 0) -> np.ndarray:
@@ -53,7 +68,7 @@ def groups(number: int = 0) -> np.ndarray:
     return np.repeat(centres, 50, axis=0) + rng.standard_normal((200, 2))
 
 
-# ---- nothing better is withheld ----------------------------------------------------------------------------------------
+# ---- nothing better is withheld ------------------------------------------------------------------
 
 
 CASES = {
@@ -90,7 +105,7 @@ def test_the_best_one_is_followed_to_its_end():
     assert certified(found.best, Problem(data, VVV, Regularisation(data.floor))).certificate.holds
 
 
-# ---- nothing is lost -----------------------------------------------------------------------------------------------------
+# ---- nothing is lost -----------------------------------------------------------------------------
 
 
 def test_a_start_that_fails_never_loses_the_others():
@@ -110,12 +125,14 @@ def test_a_start_that_fails_never_loses_the_others():
         searched(X, 2, floor=np.zeros(2), starts=[bad, bad])
 
 
-# ---- the same bits -------------------------------------------------------------------------------------------------------
+# ---- the same bits -------------------------------------------------------------------------------
 
 
 def test_workers_and_repeated_calls_change_no_bit():
     X = groups()
-    (one, _), (again, _), (two, _) = (searched(X, 4, effort=Effort(), workers=workers) for workers in (1, 1, 2))
+    (one, _), (again, _), (two, _) = (
+        searched(X, 4, effort=Effort(), workers=workers) for workers in (1, 1, 2)
+    )
     for other in (again, two):
         assert other.best.trace == one.best.trace
         np.testing.assert_array_equal(other.best.mixture.means, one.best.mixture.means)
@@ -133,10 +150,12 @@ def test_a_weight_of_two_leads_to_the_optimum_of_repeated_rows():
     X = groups()
     weighted, _ = searched(X, 4, np.full(len(X), 2.0), floor=np.full(2, 1e-12))
     repeated, _ = searched(np.repeat(X, 2, axis=0), 4, floor=np.full(2, 1e-12))
-    assert weighted.best.score == pytest.approx(repeated.best.score, abs=0.02)  # two ends at one optimum
+    assert weighted.best.score == pytest.approx(
+        repeated.best.score, abs=0.02
+    )  # two ends at one optimum
 
 
-# ---- ended before its end ------------------------------------------------------------------------------------------------
+# ---- ended before its end ------------------------------------------------------------------------
 
 
 def test_somebody_else_may_end_it_and_the_best_so_far_is_kept():
@@ -171,11 +190,13 @@ def test_an_interrupt_keeps_the_best_so_far_and_one_before_the_first_mixture_is_
         searched(groups(), 4, stopped=stopped)
 
 
-# ---- what it costs -------------------------------------------------------------------------------------------------------
+# ---- what it costs -------------------------------------------------------------------------------
 
 
 def most_runs(n_starts: int, K: int, d: int) -> int:
-    """Starts, and in each round every way to weigh anew and to split a component of each smaller optimum."""
+    """Starts, and in each round every way to weigh anew and to split a component of each smaller
+    optimum.
+    """
     splits = min(LONGEST, d) * len(CUTS) + GROUPS + MOST_SHARED
     return n_starts + MOST_ROUNDS * (PERTURBED + SMALLER * (K - 1) * splits)
 
@@ -209,7 +230,7 @@ def test_a_time_limit_ends_the_local_search_of_a_fit(monkeypatch):
     assert limited.result_.score <= free.result_.score + 0.01
 
 
-# ---- the report ----------------------------------------------------------------------------------------------------------
+# ---- the report ----------------------------------------------------------------------------------
 
 
 def test_the_report_counts_what_its_runs_say():
@@ -223,9 +244,15 @@ def test_the_report_counts_what_its_runs_say():
     assert best.score == pytest.approx(found.best.score)
     assert best.gap == 0.0
     assert best.agreement == 1.0
-    near = [run for run in found.runs if run.end is RunEnd.REACHED and abs(run.level - best.log_likelihood) <= report.same]
+    near = [
+        run
+        for run in found.runs
+        if run.end is RunEnd.REACHED and abs(run.level - best.log_likelihood) <= report.same
+    ]
     assert best.n_starts + best.n_moves == len(near)
-    assert [optimum.score for optimum in report.optima] == sorted((o.score for o in report.optima), reverse=True)
+    assert [optimum.score for optimum in report.optima] == sorted(
+        (o.score for o in report.optima), reverse=True
+    )
     assert all(optimum.score <= optimum.log_likelihood for optimum in report.optima)
 
 

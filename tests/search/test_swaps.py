@@ -1,4 +1,6 @@
-"""Exchanges: right cuts gain and false ones do not, what is held is what a view holds, and planted faults are mended."""
+"""Exchanges: right cuts gain and false ones do not, what is held is what a view holds, and planted
+faults are mended.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +25,28 @@ CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np
 
 @pytest.fixture(scope="module")
 def planted():
-    """Rows, the fit with the last two groups in one component and the first one cut in two, and the right one."""
+    """Rows, the fit with the last two groups in one component and the first one cut in two, and the
+    right one.
+    """
     rng = np.random.default_rng(0)
     truth = rng.integers(K, size=rows_enough(K, D))
     X = CENTRES[truth] + rng.standard_normal((len(truth), D))
     wrong = np.where(truth == K - 1, K - 2, truth)
     wrong[(truth == 0) & (X[:, 5] > 0)] = K - 1
-    return X, *(GaussianMixture(K, init_params=labels, n_init=1, random_state=0).fit(X) for labels in (wrong, truth))
+    return X, *(
+        GaussianMixture(K, init_params=labels, n_init=1, random_state=0).fit(X)
+        for labels in (wrong, truth)
+    )
 
 
 def trial(X, mixture, family="VVV"):
     data = dataset(X)
     settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(Problem(data, FAMILIES[family], Regularisation(data.floor)), Responsibilities.of(data, mixture), **settings)
+    return Trial(
+        Problem(data, FAMILIES[family], Regularisation(data.floor)),
+        Responsibilities.of(data, mixture),
+        **settings,
+    )
 
 
 def gain_of_a_cut(tried: Trial, k: int) -> float:
@@ -45,7 +56,11 @@ def gain_of_a_cut(tried: Trial, k: int) -> float:
 def exchanged(X, mixture, **settings) -> Exchange | None:
     data = dataset(X)
     return exchange(
-        Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), mixture, np.random.default_rng(0), drawn=False, **settings
+        Problem(data, FAMILIES["VVV"], Regularisation(data.floor)),
+        mixture,
+        np.random.default_rng(0),
+        drawn=False,
+        **settings,
     )
 
 
@@ -99,7 +114,9 @@ def test_workers_do_not_change_an_exchange_and_somebody_else_may_end_it(planted,
 def test_a_cut_without_hope_is_given_up_early(planted):
     X, _, right = planted
     tried = trial(X, right.mixture_)
-    full, early = (tried.grown((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0))
+    full, early = (
+        tried.grown((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0)
+    )
     assert early < full < 10.0
 
 
@@ -124,7 +141,7 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
     assert (bare.group, bare.parts, grown) == ((0,), (), cut)
 
 
-# ---- what is held ------------------------------------------------------------------------------------------------------
+# ---- what is held --------------------------------------------------------------------------------
 
 
 def test_holdings_are_what_all_memberships_at_once_hold(planted):
@@ -132,10 +149,14 @@ def test_holdings_are_what_all_memberships_at_once_hold(planted):
     data = dataset(X)  # more rows than are seen at one time
     held, shares = Responsibilities.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
     with np.errstate(divide="ignore"):
-        losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(-wrong.mixture_.weights)
+        losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(
+            -wrong.mixture_.weights
+        )
     lengths = np.linalg.norm(shares, axis=0)
     np.testing.assert_allclose(held.losses, losses, rtol=1e-9)  # the same sums in another order
-    np.testing.assert_allclose(held.overlaps, shares.T @ shares / np.outer(lengths, lengths), atol=1e-12)
+    np.testing.assert_allclose(
+        held.overlaps, shares.T @ shares / np.outer(lengths, lengths), atol=1e-12
+    )
     for k in range(K):
         assert np.array_equal(held.places[k], np.flatnonzero(shares[:, k] > HELD))
         np.testing.assert_allclose(held.shares[k], shares[held.places[k], k], rtol=1e-12)
@@ -154,16 +175,20 @@ def test_a_weight_of_two_is_a_repeated_row_in_what_is_held(faithful):
     assert [s.sum() for s in weighted.shares] == pytest.approx([s.sum() for s in repeated.shares])
 
 
-# ---- whole fits of many components -------------------------------------------------------------------------------------
+# ---- whole fits of many components ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_many_components_of_many_rows_reach_what_the_true_centres_reach(seed):
     rng = np.random.default_rng(seed)
-    corners = 3.5 * ((np.arange(16)[:, None] >> np.arange(8)) & 1)  # of a cube in four columns; four more tell nothing
+    corners = 3.5 * (
+        (np.arange(16)[:, None] >> np.arange(8)) & 1
+    )  # of a cube in four columns; four more tell nothing
     X = corners[rng.integers(16, size=40_000)] + rng.standard_normal((40_000, 8))
     truth = GaussianMixture(16, means_init=corners, random_state=0).fit(X).result_.log_likelihood
-    one, two = (GaussianMixture(16, random_state=seed, n_threads=threads).fit(X) for threads in (1, 2))
+    one, two = (
+        GaussianMixture(16, random_state=seed, n_threads=threads).fit(X) for threads in (1, 2)
+    )
     assert one.converged_
     assert one.result_.log_likelihood > truth - 0.01
     assert one.start_report_.n_rows < one.start_report_.n_all

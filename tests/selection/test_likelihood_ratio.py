@@ -1,4 +1,6 @@
-"""The bootstrap likelihood ratio test: mclust's statistics reached or beaten, what holds for any data, what a person is told."""
+"""The bootstrap likelihood ratio test: mclust's statistics reached or beaten, what holds for any
+data, what a person is told.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,12 @@ TRUTH = {"acidity": "EII", "faithful": "VVV"}  # "E" in one dimension is EII
 
 
 def chosen(X, K=1, family="EII", B=9, **keywords):
-    return likelihood_ratio_test(X, K, family, n_replicates=B, random_state=0, n_threads=1, **keywords)
+    return likelihood_ratio_test(
+        X, K, family, n_replicates=B, random_state=0, n_threads=1, **keywords
+    )
 
 
-# ---- outside truth -------------------------------------------------------------------------------------------------
+# ---- outside truth -------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -40,7 +44,8 @@ def test_our_optima_reach_mclusts_or_lie_above(name):
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     theirs = np.cumsum(truth["observed_lrts"])
     ours = np.cumsum([chosen(X, K, TRUTH[name], B=1, n_starts=8).statistic for K in truth["G"]])
-    # Both begin at the one exact fit of one component; mclust stops at a relative change of 1e-5, we within 0.01 of the optimum.
+    # Both begin at the one exact fit of one component; mclust stops at a relative change of 1e-5,
+    # we within 0.01 of the optimum.
     assert ours[0] == pytest.approx(theirs[0], abs=0.03)
     assert (ours > theirs - 0.03).all()
 
@@ -54,7 +59,9 @@ def test_one_component_is_rejected_with_the_smallest_p_value_as_by_mclust(name):
     test = likelihood_ratio_test(X, 1, TRUTH[name], n_replicates=B, random_state=0)
     theirs = truth["p_value"][0]
     assert test.p_value == 1 / (1 + B)
-    assert abs(test.p_value - theirs) < 3 * np.sqrt(theirs * (1 - theirs) / B) + 1 / (1 + B)  # and the least p-value of B
+    assert abs(test.p_value - theirs) < 3 * np.sqrt(theirs * (1 - theirs) / B) + 1 / (
+        1 + B
+    )  # and the least p-value of B
 
 
 @pytest.mark.slow
@@ -62,20 +69,29 @@ def test_p_values_of_data_without_a_second_component_are_uniform():
     found = []
     for seed in range(20):
         X = np.random.default_rng(seed).standard_normal((60, 1))
-        found.append(likelihood_ratio_test(X, 1, "EII", n_replicates=19, n_starts=2, random_state=seed, n_threads=1).p_value)
-    # Uniform on 1/20 .. 1: mean 0.525, standard deviation 0.288, and 0.064 for the mean of 20; four of them.
+        found.append(
+            likelihood_ratio_test(
+                X, 1, "EII", n_replicates=19, n_starts=2, random_state=seed, n_threads=1
+            ).p_value
+        )
+    # Uniform on 1/20 .. 1: mean 0.525, standard deviation 0.288, and 0.064 for the mean of 20; four
+    # of them.
     assert np.mean(found) == pytest.approx(0.525, abs=0.26)
     assert len(set(found)) > 8
 
 
-# ---- laws ----------------------------------------------------------------------------------------------------------
+# ---- laws ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_the_halves_of_a_component_have_its_mean_and_covariance_together(family, k):
     rng = np.random.default_rng(0)
     factors = rng.standard_normal((2, 3, 3))
-    whole = Mixture(np.array([0.3, 0.7]), rng.standard_normal((2, 3)), Dense(factors @ factors.swapaxes(1, 2) + np.eye(3), 2))
+    whole = Mixture(
+        np.array([0.3, 0.7]),
+        rng.standard_normal((2, 3)),
+        Dense(factors @ factors.swapaxes(1, 2) + np.eye(3), 2),
+    )
     halves = split(whole, k, 500.0)
     assert halves.total == pytest.approx(500)
     w = halves.counts[[k, 2]] / halves.counts[[k, 2]].sum()
@@ -105,13 +121,17 @@ def test_workers_change_nothing(monkeypatch):
     shared = likelihood_ratio_test(X, 1, "EII", n_replicates=6, random_state=0, n_threads=2)
     np.testing.assert_array_equal(alone.replicates, shared.replicates)
     assert alone.statistic == shared.statistic
-    assert not np.array_equal(alone.replicates, chosen(X, B=6, n_starts=1, sample_weight=np.full(80, 2)).replicates)
+    assert not np.array_equal(
+        alone.replicates, chosen(X, B=6, n_starts=1, sample_weight=np.full(80, 2)).replicates
+    )
 
 
 def test_whole_weights_are_repeated_rows():
     X, w = two_groups(80, 1, apart=8.0), np.random.default_rng(0).integers(1, 3, 80)
     weighted, repeated = chosen(X, sample_weight=w, B=1), chosen(np.repeat(X, w, axis=0), B=1)
-    assert weighted.statistic == pytest.approx(repeated.statistic, abs=0.04)  # four fits, each within 0.01 of one optimum
+    assert weighted.statistic == pytest.approx(
+        repeated.statistic, abs=0.04
+    )  # four fits, each within 0.01 of one optimum
 
 
 def test_data_sets_are_drawn_as_the_data_were_recorded():
@@ -124,7 +144,7 @@ def test_data_sets_are_drawn_as_the_data_were_recorded():
     assert len(np.unique(rows[:, 2])) == 200
 
 
-# ---- behaviour -----------------------------------------------------------------------------------------------------
+# ---- behaviour -----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -142,14 +162,20 @@ def test_the_sequence_stops_at_the_first_number_that_is_not_rejected():
         on_test=done.append,
     )
     assert tests.n_components == 2
-    assert [test.n_components for test in tests.tests] == [1, 2] == [test.n_components for test in done]
+    assert (
+        [test.n_components for test in tests.tests]
+        == [1, 2]
+        == [test.n_components for test in done]
+    )
     assert seen == [(K, b) for K in (1, 2) for b in range(1, 20)]
     assert tests.sentence.startswith("2 components: not rejected at level 0.05")
     assert [row["against"] for row in tests.rows()] == [2, 3]
 
 
 def test_a_sequence_that_rejects_all_says_at_least():
-    tests = sequential_likelihood_ratio_test(two_groups(160, 1, apart=9.0), 1, "EII", n_replicates=19, random_state=0, n_threads=1)
+    tests = sequential_likelihood_ratio_test(
+        two_groups(160, 1, apart=9.0), 1, "EII", n_replicates=19, random_state=0, n_threads=1
+    )
     assert tests.n_components == 2
     assert tests.sentence.startswith("At least 2 components")
 
@@ -168,9 +194,14 @@ def test_an_interrupt_keeps_the_replicates_that_are_done():
 def test_spurious_fits_never_count():
     X = np.r_[np.random.default_rng(0).standard_normal(40), 1e4][:, None]
     against_two = chosen(X, 1, "VVV", B=4)
-    assert against_two.statistic == 0.0  # two components only by sitting on one row: nothing sound is likelier than one
+    assert (
+        against_two.statistic == 0.0
+    )  # two components only by sitting on one row: nothing sound is likelier than one
     assert against_two.p_value == 1.0
-    assert "no sound fit with 2 components was found that is likelier than 1; more starts" in against_two.caveat
+    assert (
+        "no sound fit with 2 components was found that is likelier than 1; more starts"
+        in against_two.caveat
+    )
     assert SequentialTest((against_two,), 0.05).sentence.endswith(against_two.caveat)
     none = chosen(X, 2, "VVV", B=4)
     assert isnan(none.p_value)
@@ -178,11 +209,15 @@ def test_spurious_fits_never_count():
 
 
 def test_fractional_weights_are_refused():
-    with pytest.raises(ValueError, match=r"whole numbers here \(copies of rows\), but fractions came"):
+    with pytest.raises(
+        ValueError, match=r"whole numbers here \(copies of rows\), but fractions came"
+    ):
         chosen(two_groups(40, 1), sample_weight=np.full(40, 0.5))
 
 
-@pytest.mark.parametrize("bad", [{"n_replicates": 0}, {"n_starts": 0}, {"n_components": 0}, {"reg_covar": -1.0}], ids=str)
+@pytest.mark.parametrize(
+    "bad", [{"n_replicates": 0}, {"n_starts": 0}, {"n_components": 0}, {"reg_covar": -1.0}], ids=str
+)
 def test_bad_parameters_are_refused_by_name(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         likelihood_ratio_test(**{"X": two_groups(40, 1), "n_components": 1, **bad})
@@ -211,11 +246,17 @@ def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
         "def on_replicate(K, done):\n"
         "    if done == 3:\n"
         "        threading.Timer(0.01, lambda: os.killpg(os.getpgid(0), signal.SIGINT)).start()\n"
-        "test = likelihood_ratio_test(X, 2, n_replicates=2000, random_state=0, n_threads=2, on_replicate=on_replicate)\n"
+        "test = likelihood_ratio_test(X, 2, n_replicates=2000, random_state=0, n_threads=2, "
+        "on_replicate=on_replicate)\n"
         "print(test.interrupted, len(test.replicates) >= 3)\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=tmp_path, start_new_session=True
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        start_new_session=True,
     )
     assert run.stdout.strip() == "True True", run.stderr
 
@@ -224,12 +265,22 @@ def test_the_test_keeps_what_a_fit_respects():
     X = two_groups(120, apart=3.0)
 
     def statistic(**constraints):
-        test = likelihood_ratio_test(X, 1, n_replicates=2, n_starts=2, n_threads=1, random_state=0, **constraints)
-        fits = [GaussianMixture(K, random_state=0, **constraints).fit(X).result_.log_likelihood for K in (1, 2)]
+        test = likelihood_ratio_test(
+            X, 1, n_replicates=2, n_starts=2, n_threads=1, random_state=0, **constraints
+        )
+        fits = [
+            GaussianMixture(K, random_state=0, **constraints).fit(X).result_.log_likelihood
+            for K in (1, 2)
+        ]
         return test.statistic, 2.0 * (fits[1] - fits[0])
 
     seen = set()
-    for constraints in ({}, {"prior": "conjugate"}, {"eigenvalue_ratio": 1.0}, {"equal_weights": True, "reg_covar": 0.3}):
+    for constraints in (
+        {},
+        {"prior": "conjugate"},
+        {"eigenvalue_ratio": 1.0},
+        {"equal_weights": True, "reg_covar": 0.3},
+    ):
         ours, expected = statistic(**constraints)
         assert ours == pytest.approx(expected, abs=0.05)
         seen.add(round(ours, 1))

@@ -1,4 +1,6 @@
-"""Merging components into clusters: mclust's merges, what holds for any memberships, and what a person gets."""
+"""Merging components into clusters: mclust's merges, what holds for any memberships, and what a
+person gets.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,26 @@ def entropy(t, w=None) -> float:
     return float(h.sum() if w is None else w @ h)
 
 
-# ---- outside truth -------------------------------------------------------------------------------------------------
+# ---- outside truth -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("file", "case"), CASES, ids=[f"{file[6:-5]}-{case['case'].replace(' ', '_')}" for file, case in CASES])
+@pytest.mark.parametrize(
+    ("file", "case"),
+    CASES,
+    ids=[f"{file[6:-5]}-{case['case'].replace(' ', '_')}" for file, case in CASES],
+)
 def test_the_merges_their_entropies_and_the_elbow_are_mclusts(file, case):
     z = np.array(case["z"])
     tree = merge_tree(z)
     # The same sums of n K terms t log t <= 1/e in another order.
     rounding = z.size * np.finfo(float).eps * z.size / np.e
-    np.testing.assert_allclose(tree.entropies[::-1], case["entropy"]["value"], atol=rounding, rtol=0)
+    np.testing.assert_allclose(
+        tree.entropies[::-1], case["entropy"]["value"], atol=rounding, rtol=0
+    )
     apart = True
-    for merge, theirs, labels in zip(tree.merges, case["merges"], case["classification"], strict=False):
+    for merge, theirs, labels in zip(
+        tree.merges, case["merges"], case["classification"], strict=False
+    ):
         apart = apart and merge.gain > TIE  # after a tie the numbering may differ
         if apart:
             assert merge.pair == tuple(theirs["pair"])
@@ -44,7 +54,7 @@ def test_the_merges_their_entropies_and_the_elbow_are_mclusts(file, case):
     assert tree.elbow() == case["clustCombiOptim_reg2"]
 
 
-# ---- laws ----------------------------------------------------------------------------------------------------------
+# ---- laws ----------------------------------------------------------------------------------------
 
 
 def test_the_entropy_path_is_the_entropy_of_the_merged_memberships_and_never_rises():
@@ -117,7 +127,7 @@ def test_scipy_can_draw_the_tree():
     assert linkage[-1, 2] == pytest.approx(tree.entropies[-1])
 
 
-# ---- behaviour -----------------------------------------------------------------------------------------------------
+# ---- behaviour -----------------------------------------------------------------------------------
 
 
 def bent(n=600, seed=0) -> np.ndarray:
@@ -125,14 +135,19 @@ def bent(n=600, seed=0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, np.pi, n)
     ring = np.c_[5 * np.cos(angle), 5 * np.sin(angle)]
-    return np.concatenate([ring, np.tile([0.0, -6.0], (n // 2, 1))]) + rng.normal(0, 0.4, (n + n // 2, 2))
+    return np.concatenate([ring, np.tile([0.0, -6.0], (n // 2, 1))]) + rng.normal(
+        0, 0.4, (n + n // 2, 2)
+    )
 
 
 @pytest.mark.parametrize("normalised", [False, True])
 def test_a_bent_cluster_becomes_one_and_new_rows_find_it(normalised):
     model = GaussianMixture(6, random_state=0).fit(bent())
     merged = model.merged(bent(), normalised=normalised)
-    assert merged.with_clusters(2).predict(bent(seed=1)).tolist() in ([0] * 600 + [1] * 300, [1] * 600 + [0] * 300)
+    assert merged.with_clusters(2).predict(bent(seed=1)).tolist() in (
+        [0] * 600 + [1] * 300,
+        [1] * 600 + [0] * 300,
+    )
     assert merged.predict_proba([[0.0, 5.0]]).shape == (1, merged.n_clusters)
     assert merged.n_clusters < 6
 
@@ -150,7 +165,9 @@ def test_without_three_components_there_is_no_elbow(K):
 
 def test_more_clusters_than_components_are_refused():
     model = GaussianMixture(2, random_state=0).fit(two_groups())
-    with pytest.raises(ValueError, match=r"between 1 and the number of components \(2\), but 3 came"):
+    with pytest.raises(
+        ValueError, match=r"between 1 and the number of components \(2\), but 3 came"
+    ):
         model.merged(two_groups(), 3)
 
 
@@ -160,7 +177,7 @@ def test_sure_rows_tie_and_merge_without_an_error():
     assert tree.entropies.max() == 0.0
 
 
-# ---- nothing to merge ----------------------------------------------------------------------------------------------
+# ---- nothing to merge ----------------------------------------------------------------------------
 
 
 def far_apart(n: int, K: int = 3, distance: float = 20.0, seed: int = 0) -> np.ndarray:
@@ -176,7 +193,9 @@ def test_clusters_that_do_not_overlap_stay_as_they_are(K, distance, normalised):
     merged = GaussianMixture(K, random_state=0).fit(X).merged(X, normalised=normalised)
     assert merged.n_clusters == K
     assert merged.groups == tuple((k,) for k in range(K))
-    assert merged.sentence.startswith(f"There is nothing to merge: {K} components make {K} clusters")
+    assert merged.sentence.startswith(
+        f"There is nothing to merge: {K} components make {K} clusters"
+    )
     assert "instead of" not in merged.sentence
 
 

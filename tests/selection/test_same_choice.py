@@ -1,4 +1,6 @@
-"""One family, one seed: the plain loop, the selector, the explorer and the command choose the same number of components."""
+"""One family, one seed: the plain loop, the selector, the explorer and the command choose the same
+number of components.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ KS = range(1, 11)
 def three_long_clusters() -> np.ndarray:
     """100 rows in each of three parallel bands, fifteen times as long as they are wide."""
     rng = np.random.default_rng(0)
-    return np.concatenate([rng.standard_normal((100, 2)) * [6.0, 0.4] + [0.0, 3.0 * i] for i in range(3)])
+    return np.concatenate(
+        [rng.standard_normal((100, 2)) * [6.0, 0.4] + [0.0, 3.0 * i] for i in range(3)]
+    )
 
 
 def old_faithful() -> np.ndarray:
@@ -33,7 +37,11 @@ def the_loop(X: np.ndarray) -> int:
 
 
 def the_selector(X: np.ndarray) -> int:
-    return GaussianMixtureSelector(KS, families=["VVV"], random_state=0).fit(X).selection_.best.n_components
+    return (
+        GaussianMixtureSelector(KS, families=["VVV"], random_state=0)
+        .fit(X)
+        .selection_.best.n_components
+    )
 
 
 def the_explorer(X: np.ndarray) -> int:
@@ -45,7 +53,9 @@ def the_explorer(X: np.ndarray) -> int:
 
     runs = Runs(Opened(X, ("a", "b"), "x.csv"))
     curve = [views.run_view(runs.run(Settings(K, "VVV", 0))) for K in range(1, views.CURVE_K + 1)]
-    return min((point for point in curve if point["eligible"]), key=lambda point: point["bic"])["components"]
+    return min((point for point in curve if point["eligible"]), key=lambda point: point["bic"])[
+        "components"
+    ]
 
 
 # The warning is right, far above the true K.
@@ -58,9 +68,27 @@ def the_explorer(X: np.ndarray) -> int:
 def test_all_choose_the_same_number(rows, K, tmp_path, capsys):
     X = rows()
     np.savetxt(tmp_path / "x.csv", X, delimiter=",", header="a,b", comments="", fmt="%.17g")
-    assert main(["fit", str(tmp_path / "x.csv"), "--families", "VVV", "--output", str(tmp_path / "out"), "--json"]) == 0
+    assert (
+        main(
+            [
+                "fit",
+                str(tmp_path / "x.csv"),
+                "--families",
+                "VVV",
+                "--output",
+                str(tmp_path / "out"),
+                "--json",
+            ]
+        )
+        == 0
+    )
     the_command = json.loads(capsys.readouterr().out)["best"]["n_components"]
-    assert {"command": the_command, "loop": the_loop(X), "selector": the_selector(X), "explorer": the_explorer(X)} == {
+    assert {
+        "command": the_command,
+        "loop": the_loop(X),
+        "selector": the_selector(X),
+        "explorer": the_explorer(X),
+    } == {
         "command": K,
         "loop": K,
         "selector": K,

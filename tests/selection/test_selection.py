@@ -1,4 +1,6 @@
-"""The choice: any criterion decides, one table holds all of them, words say how sure it is, and resamples how much is chance."""
+"""The choice: any criterion decides, one table holds all of them, words say how sure it is, and
+resamples how much is chance.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ SEED = np.random.SeedSequence(0)
 
 def choose(X, criterion="bic", ks=(1, 2, 3), families=("EEE", "VVV"), **keywords):
     sample_weight = keywords.pop("sample_weight", None)
-    selector = GaussianMixtureSelector(ks, families=list(families), criterion=criterion, random_state=0, **keywords)
+    selector = GaussianMixtureSelector(
+        ks, families=list(families), criterion=criterion, random_state=0, **keywords
+    )
     return selector.fit(X, sample_weight=sample_weight)
 
 
@@ -37,12 +41,14 @@ def cross_validated():
     return choose(two_groups(120), folds=5)
 
 
-# ---- what may win ---------------------------------------------------------------------------------------------------
+# ---- what may win --------------------------------------------------------------------------------
 
 
 def test_the_lowest_criterion_of_an_answer_wins_whatever_is_said_of_its_components():
     needle = cell("VVV", 2, -80.0, 9, SPURIOUS)
-    selection = Selection("bic", (cell("EEE", 2, -100.0, 5), needle, cell("VVV", 3, 500.0, 9, COPIES)))
+    selection = Selection(
+        "bic", (cell("EEE", 2, -100.0, 5), needle, cell("VVV", 3, 500.0, 9, COPIES))
+    )
     assert [item.kind for item in needle.fit.findings] == ["spurious"]
     assert selection.best is needle
     assert selection.runner_up is selection.candidates[0]
@@ -55,7 +61,7 @@ def test_the_winner_and_the_runner_up_carry_certificates_and_no_other_cell():
     assert sorted(map(id, looked_at)) == sorted(map(id, (selection.best, selection.runner_up)))
 
 
-# ---- one table -----------------------------------------------------------------------------------------------------
+# ---- one table -----------------------------------------------------------------------------------
 
 
 def test_one_table_holds_every_criterion_of_every_candidate(cross_validated):
@@ -108,19 +114,28 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
 @pytest.mark.slow
 def test_dataset_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
-    # No more components than groups: above that optima are many and alike, and a search may end at either.
-    cells = choose(X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3).selection_.candidates
-    again = choose(X, ks=(1, 2), sample_weight=w * 1e5, sample_size="effective", folds=3).selection_.candidates
+    # No more components than groups: above that optima are many and alike, and a search may end at
+    # either.
+    cells = choose(
+        X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3
+    ).selection_.candidates
+    again = choose(
+        X, ks=(1, 2), sample_weight=w * 1e5, sample_size="effective", folds=3
+    ).selection_.candidates
     size = w.sum() ** 2 / (w**2).sum()
     for c, d in zip(cells, again, strict=True):
         expected = -2 * c.fit.log_likelihood * size / w.sum() + c.fit.n_parameters * np.log(size)
         assert c.criteria["bic"] == pytest.approx(expected, rel=1e-12)
-        assert c.criteria["bic"] == pytest.approx(d.criteria["bic"], abs=0.02 * size / w.sum())  # two fits of one optimum
-    with pytest.raises(ValueError, match=r"sample_size must be 'total' or 'effective', but 'kish' came"):
+        assert c.criteria["bic"] == pytest.approx(
+            d.criteria["bic"], abs=0.02 * size / w.sum()
+        )  # two fits of one optimum
+    with pytest.raises(
+        ValueError, match=r"sample_size must be 'total' or 'effective', but 'kish' came"
+    ):
         choose(X, sample_size="kish")
 
 
-# ---- cross-validation ----------------------------------------------------------------------------------------------
+# ---- cross-validation ----------------------------------------------------------------------------
 
 
 def test_every_row_is_held_out_once_and_never_where_it_is_fitted():
@@ -138,17 +153,23 @@ def test_every_row_is_held_out_once_and_never_where_it_is_fitted():
 
 @pytest.mark.parametrize("n_folds", [1, 104])
 def test_too_few_or_many_folds_are_refused(n_folds):
-    with pytest.raises(ValueError, match=rf"between 2 and the number of rows \(103\), but {n_folds} came"):
+    with pytest.raises(
+        ValueError, match=rf"between 2 and the number of rows \(103\), but {n_folds} came"
+    ):
         folds_of(dataset(two_groups(103)), n_folds, SEED)
 
 
 def test_one_component_is_cross_validated_as_by_hand():
     X = two_groups(60, apart=1.0)
-    selector = choose(X, "cv", ks=[1], families=["VVV"], folds=60)  # leave one out: the folds are known whatever the seed
+    selector = choose(
+        X, "cv", ks=[1], families=["VVV"], folds=60
+    )  # leave one out: the folds are known whatever the seed
     by_hand = 0.0
     for i in range(60):
         rest = np.delete(X, i, axis=0)
-        by_hand -= 2 * multivariate_normal(rest.mean(axis=0), np.cov(rest.T, bias=True)).logpdf(X[i])
+        by_hand -= 2 * multivariate_normal(rest.mean(axis=0), np.cov(rest.T, bias=True)).logpdf(
+            X[i]
+        )
     assert selector.selection_.best.criterion == pytest.approx(by_hand, rel=1e-11)
 
 
@@ -164,31 +185,42 @@ def test_cross_validation_changes_no_fit_and_prefers_no_spurious_component(cross
 def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
     monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
     seen = []
-    selector = GaussianMixtureSelector([1, 2, 3], families=["EEE", "VVV"], folds=5, random_state=0, n_threads=2)
+    selector = GaussianMixtureSelector(
+        [1, 2, 3], families=["EEE", "VVV"], folds=5, random_state=0, n_threads=2
+    )
     selector.fit(two_groups(120), on_fold=seen.append)
     assert seen == [1, 2, 3, 4, 5]
-    for one, other in zip(selector.selection_.candidates, cross_validated.selection_.candidates, strict=True):
+    for one, other in zip(
+        selector.selection_.candidates, cross_validated.selection_.candidates, strict=True
+    ):
         assert one.criteria["cv"] == other.criteria["cv"]
 
 
 def test_a_cell_without_a_fit_in_some_fold_says_so():
-    X = np.repeat([0.0, 1.0, 2.0, 9.0], [20, 20, 20, 1])[:, None]  # without the nine there are too few values for three components
+    X = np.repeat([0.0, 1.0, 2.0, 9.0], [20, 20, 20, 1])[
+        :, None
+    ]  # without the nine there are too few values for three components
     selection = choose(X, "cv", families=["VVV"], folds=3).selection_
     assert selection.best.n_components < 3
     lost = next(c for c in selection.candidates if c.n_components == 3)
     assert isnan(lost.criterion)
     assert not lost.eligible
-    assert any("not cross-validated: without fold " in note and "3 distinct rows are too few" in note for note in lost.notes)
+    assert any(
+        "not cross-validated: without fold " in note and "3 distinct rows are too few" in note
+        for note in lost.notes
+    )
 
 
-# ---- in words ------------------------------------------------------------------------------------------------------
+# ---- in words ------------------------------------------------------------------------------------
 
 
 COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 6, 2, 100.0, copies=((0, 1),))
 SPURIOUS = Soundness(np.array([14.0, 5.0]), np.array([4.0, 96.0]), 3, 6, 2, 100.0)
 
 
-def cell(family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""):
+def cell(
+    family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""
+):
     mixture = Mixture(np.full(K, 1 / K), np.zeros((K, 1)), Spherical(np.ones(1), K, 1))
     values = (log_likelihood, 0.0, 0.0, 100.0, n_parameters)
     fit = FitResult(*values, family, mixture, (log_likelihood,), 1, stop, 0.0, soundness=soundness)
@@ -227,18 +259,27 @@ def test_a_selection_tells_its_outcome_and_every_exclusion():
         (
             cell("EEE", 2, -100.0, 5),
             cell("EEE", 3, -97.0, 7),
-            *(cell("VVV", K, 500.0, 9, COPIES, reason="copy: component 1: it is a copy") for K in (3, 5, 6, 7)),
+            *(
+                cell("VVV", K, 500.0, 9, COPIES, reason="copy: component 1: it is a copy")
+                for K in (3, 5, 6, 7)
+            ),
             Candidate("VVI", 4, None, float("nan"), "12 distinct rows are too few."),
             cell("VII", 2, -300.0, 5, stop=StopReason.MAX_ITER, reason=StopReason.MAX_ITER.value),
         ),
     )
     best, runner_up, *others = selection.sentences
     assert best.startswith("Best by BIC: EEE with 2 components, 223.026")
-    assert runner_up == ("Runner-up: EEE with 3 components, 3.210 higher: positive evidence for the winner (Kass & Raftery 1995).")
-    assert others[0].startswith(
-        "1 of 8 candidates could not be fitted: VVI with 4. For example, VVI with 4 components: 12 distinct"
+    assert runner_up == (
+        "Runner-up: EEE with 3 components, 3.210 higher: positive evidence for the winner (Kass & "
+        "Raftery 1995)."
     )
-    assert others[1].startswith("4 of 8 candidates may not win: VVV with 3, 5-7. For example, VVV with 3 components: copy: ")
+    assert others[0].startswith(
+        "1 of 8 candidates could not be fitted: VVI with 4. For example, VVI with 4 components: 12 "
+        "distinct"
+    )
+    assert others[1].startswith(
+        "4 of 8 candidates may not win: VVV with 3, 5-7. For example, VVV with 3 components: copy: "
+    )
     assert others[2].startswith("1 of 8 candidates did not converge: VII with 2.")
 
 
@@ -254,7 +295,7 @@ def test_nobody_may_win_is_said():
     assert isnan(lost.gap)
 
 
-# ---- the uncertainty of the choice ----------------------------------------------------------------------------------
+# ---- the uncertainty of the choice ---------------------------------------------------------------
 
 
 def test_a_resample_weighs_what_the_data_weigh():
@@ -286,7 +327,9 @@ def test_resamples_are_cross_validated_only_where_that_decides(monkeypatch):
 def test_a_clear_choice_wins_every_resample_and_says_so():
     selector = choose(two_groups(200, apart=12.0), families=["EEE"])
     seen = []
-    uncertainty = selector.bootstrap(two_groups(200, apart=12.0), n_resamples=8, on_resample=seen.append)
+    uncertainty = selector.bootstrap(
+        two_groups(200, apart=12.0), n_resamples=8, on_resample=seen.append
+    )
     assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
     assert uncertainty.shares_of_k[2] >= 0.75
     assert uncertainty.shares_of_family == {"EEE": 1.0}
@@ -335,7 +378,9 @@ def test_the_grid_is_restricted_to_what_may_win():
     small = restricted(grid, selection, 2, 1)
     assert list(small.ks) == [selection.best.n_components]
     assert [family.name for family in small.families] == [
-        name for name in ALL_FAMILIES if name in list(dict.fromkeys(c.family for c in selection.ranking))[:2]
+        name
+        for name in ALL_FAMILIES
+        if name in list(dict.fromkeys(c.family for c in selection.ranking))[:2]
     ]
     assert restricted(grid, selection, None, None).n_cells == 16
 

@@ -1,4 +1,6 @@
-"""A selection as a race: what is searched, what is looked at, what is estimated from samples; and the winner is the same."""
+"""A selection as a race: what is searched, what is looked at, what is estimated from samples; and
+the winner is the same.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,14 @@ def spheres(n, K=4, d=2, apart=6.0, seed=0):
 def table_of(selector):
     """What a selection says, without the objects."""
     return [
-        (c.family, c.n_components, c.stage, c.criterion, c.reason, None if c.fit is None else c.fit.mixture.means.tolist())
+        (
+            c.family,
+            c.n_components,
+            c.stage,
+            c.criterion,
+            c.reason,
+            None if c.fit is None else c.fit.mixture.means.tolist(),
+        )
         for c in selector.selection_.candidates
     ]
 
@@ -45,7 +54,9 @@ def test_the_winner_the_runner_up_and_all_within_the_margin_are_searched(iris):
 
 def test_every_cell_keeps_its_row_and_most_are_only_looked_at(iris):
     cells = iris.selection_.candidates
-    assert {(c.family, c.n_components) for c in cells} == {(name, K) for name in FAMILIES for K in range(1, 11)}
+    assert {(c.family, c.n_components) for c in cells} == {
+        (name, K) for name in FAMILIES for K in range(1, 11)
+    }
     assert sum(c.stage is Stage.LOOKED_AT for c in cells) > len(cells) / 2
     assert set(iris.table_["stage"]) == {"looked at", "searched"}
 
@@ -63,32 +74,49 @@ def test_iris_is_what_a_search_of_all_cells_finds(iris):
 
 @pytest.mark.parametrize("n", [400, 12_000])
 def test_the_number_of_workers_changes_no_bit(n):
-    """Cells are searched four at a time, whatever there is to do it with; on few rows and on samples."""
+    """Cells are searched four at a time, whatever there is to do it with; on few rows and on
+    samples.
+    """
     X = spheres(n)
     tables = [
-        table_of(GaussianMixtureSelector(range(1, 7), families=FAMILIES_TRIED, random_state=0, n_threads=threads).fit(X))
+        table_of(
+            GaussianMixtureSelector(
+                range(1, 7), families=FAMILIES_TRIED, random_state=0, n_threads=threads
+            ).fit(X)
+        )
         for threads in (1, 2)
     ]
     assert tables[0] == tables[1]
 
 
 def test_a_number_of_starts_searches_every_cell_from_them():
-    selection = GaussianMixtureSelector(range(1, 4), families=["EII"], n_init=2, random_state=0).fit(spheres(200)).selection_
+    selection = (
+        GaussianMixtureSelector(range(1, 4), families=["EII"], n_init=2, random_state=0)
+        .fit(spheres(200))
+        .selection_
+    )
     assert all(cell.stage is Stage.SEARCHED for cell in selection.candidates)
 
 
-# ---- many rows -----------------------------------------------------------------------------------------------------
+# ---- many rows -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def many():
-    return GaussianMixtureSelector(range(1, 8), families=FAMILIES_TRIED, random_state=0).fit(spheres(60_000)).selection_
+    return (
+        GaussianMixtureSelector(range(1, 8), families=FAMILIES_TRIED, random_state=0)
+        .fit(spheres(60_000))
+        .selection_
+    )
 
 
 def test_many_rows_drop_out_with_estimates_that_say_so(many):
     estimated = [cell for cell in many.candidates if cell.is_estimate]
     assert estimated
-    assert all(cell.rows < 60_000 and f"estimated from {cell.rows:,} of 60,000 rows" in cell.reason for cell in estimated)
+    assert all(
+        cell.rows < 60_000 and f"estimated from {cell.rows:,} of 60,000 rows" in cell.reason
+        for cell in estimated
+    )
     assert all(cell.stage is Stage.LOOKED_AT for cell in estimated)
     assert (many.best.family, many.best.n_components) == ("EII", 4)
     assert not many.best.is_estimate
@@ -96,11 +124,21 @@ def test_many_rows_drop_out_with_estimates_that_say_so(many):
 
 
 def test_estimates_are_near_what_all_rows_say(many):
-    """Within five of the standard errors by which cells are told apart; those of 2,500 of 60,000 rows are some hundreds."""
+    """Within five of the standard errors by which cells are told apart; those of 2,500 of 60,000
+    rows are some hundreds.
+    """
     X = spheres(60_000)
-    full = GaussianMixtureSelector([1, 2], families=["EII"], n_init=1, random_state=0).fit(X).selection_
+    full = (
+        GaussianMixtureSelector([1, 2], families=["EII"], n_init=1, random_state=0)
+        .fit(X)
+        .selection_
+    )
     for cell in full.candidates:
-        seen = next(c for c in many.candidates if (c.family, c.n_components) == (cell.family, cell.n_components))
+        seen = next(
+            c
+            for c in many.candidates
+            if (c.family, c.n_components) == (cell.family, cell.n_components)
+        )
         assert seen.is_estimate
         best = many.best.fit.mixture.log_density(X) - cell.fit.mixture.log_density(X)
         error = 2.0 * np.sqrt(len(X) * len(X) / seen.rows) * best.std()
@@ -109,7 +147,11 @@ def test_estimates_are_near_what_all_rows_say(many):
 
 def test_one_cloud_of_many_rows_is_one_component():
     X = np.random.default_rng(0).standard_normal((30_000, 3))
-    best = GaussianMixtureSelector(range(1, 5), families=FAMILIES_TRIED, random_state=0).fit(X).selection_.best
+    best = (
+        GaussianMixtureSelector(range(1, 5), families=FAMILIES_TRIED, random_state=0)
+        .fit(X)
+        .selection_.best
+    )
     assert (best.family, best.n_components) == ("EII", 1)
 
 
@@ -124,7 +166,7 @@ def test_many_rows_that_no_candidate_can_carry_are_refused_as_few_are():
     assert refusals[0] == refusals[1]
 
 
-# ---- the work of a search ------------------------------------------------------------------------------------------
+# ---- the work of a search ------------------------------------------------------------------------
 
 
 def test_a_search_may_cost_some_fits_but_on_few_rows_not_less_than_a_least():

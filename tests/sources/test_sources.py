@@ -1,4 +1,6 @@
-"""A compact order is a permutation in which neighbours stand together; samples are drawn by weight, the same for any layout."""
+"""A compact order is a permutation in which neighbours stand together; samples are drawn by weight,
+the same for any layout.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def test_neighbours_stand_together_whatever_the_units():
     units = np.array([1.0, 2.0**20])
     compact = ArraySource(X * units).compact(units).X / units
     leaves = compact.reshape(-1, ROWS_TOGETHER, 2)
-    # 256 leaves of equal size in the unit square: 16 x 16 squares of side 1/16 would be ideal, twice that is still small
+    # 256 leaves of equal size in the unit square: 16 x 16 squares of side 1/16 would be ideal,
+    # twice that is still small
     assert np.median(np.ptp(leaves, axis=1)) < 2.0 / 16.0
     np.testing.assert_array_equal(compact, ArraySource(X).compact(np.ones(2)).X)
 
@@ -55,14 +58,17 @@ def test_sources_that_cannot_be_reordered_stay_as_they_are():
 
 @native
 def test_only_many_rows_and_many_components_are_worth_a_copy():
-    many, few = (dataset(np.random.default_rng(0).standard_normal((n, 2))) for n in (COMPACT_ROWS, COMPACT_ROWS - 1))
+    many, few = (
+        dataset(np.random.default_rng(0).standard_normal((n, 2)))
+        for n in (COMPACT_ROWS, COMPACT_ROWS - 1)
+    )
     assert many.source_for(COMPACT_FROM) is not many.source
     assert many.source_for(COMPACT_FROM) is many.source_for(COMPACT_FROM + 1)
     assert many.source_for(COMPACT_FROM - 1) is many.source
     assert few.source_for(COMPACT_FROM) is few.source
 
 
-# ---- samples ---------------------------------------------------------------------------------------------------------
+# ---- samples -------------------------------------------------------------------------------------
 
 
 def draws(source, m, seed=0):
@@ -80,11 +86,15 @@ def numbered(n):
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_a_row_comes_in_proportion_to_its_weight(weights):
-    sources = [ArraySource(numbered(6), weights), Reweighted(ArraySource(numbered(6)), np.ones(6) if weights is None else weights)]
+    sources = [
+        ArraySource(numbered(6), weights),
+        Reweighted(ArraySource(numbered(6)), np.ones(6) if weights is None else weights),
+    ]
     shares = np.full(6, 1 / 6) if weights is None else weights / weights.sum()
     for source in sources:
         seen = np.mean([draws(source, 3, seed) for seed in range(4000)], axis=0)
-        # A count of three draws varies by less than sqrt(3)/2; the mean of 4000 by less than 0.0137. Four of those.
+        # A count of three draws varies by less than sqrt(3)/2; the mean of 4000 by less than
+        # 0.0137. Four of those.
         assert seen == pytest.approx(3 * shares, abs=0.055)
         assert seen[shares == 0].sum() == 0
 
@@ -102,7 +112,10 @@ def test_the_layout_of_an_array_changes_no_draw():
     X = np.random.default_rng(0).standard_normal((150_000, 3))
     weights = np.random.default_rng(1).uniform(size=150_000)
     for own in (None, weights):
-        plain, columns = (ArraySource(array, own).sample(500, np.random.default_rng(2)) for array in (X, np.asfortranarray(X)))
+        plain, columns = (
+            ArraySource(array, own).sample(500, np.random.default_rng(2))
+            for array in (X, np.asfortranarray(X))
+        )
         assert np.array_equal(plain.X, columns.X)
 
 

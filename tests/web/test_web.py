@@ -67,7 +67,7 @@ def server(tmp_path) -> Iterator[Running]:
         yield it
 
 
-# ---- the way in ----------------------------------------------------------------------------------------------------
+# ---- the way in ----------------------------------------------------------------------------------
 
 
 def test_the_link_opens_the_page_with_a_strict_cookie_and_the_key(server):
@@ -123,18 +123,36 @@ def test_the_server_listens_on_the_loopback_interface_alone():
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
-# ---- attacks -------------------------------------------------------------------------------------------------------
+# ---- attacks -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}", "localhost.:{port}", ""]
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "0.0.0.0:{port}",
+        "localhost.:{port}",
+        "",
+    ],
 )
 def test_a_wrong_host_is_refused(server, host):
-    assert server.status("/api/greet", {**server.inside, "Host": host.format(port=server.port)}) == 403
+    assert (
+        server.status("/api/greet", {**server.inside, "Host": host.format(port=server.port)}) == 403
+    )
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1", "http://localhost:{port}"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "https://127.0.0.1:{port}",
+        "http://127.0.0.1",
+        "http://localhost:{port}",
+    ],
 )
 def test_a_wrong_origin_is_refused(server, origin):
     headers = {**server.inside, "Origin": origin.format(port=server.port)}
@@ -148,7 +166,9 @@ def test_a_post_without_an_origin_is_refused(server):
     assert server.status("/api/size", server.inside, b"x") == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/?token=", "/?token=wrong", "/api/greet", "/static/own/page.js", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/?token=", "/?token=wrong", "/api/greet", "/static/own/page.js", "/nothing"]
+)
 def test_without_token_and_cookie_nothing_is_answered(server, path):
     assert server.status(path) == 403
     assert server.status(path, {"Cookie": f"{server.app.access.cookie_name}=wrong"}) == 403
@@ -172,7 +192,9 @@ def test_a_token_opens_only_the_page(server):
 @pytest.mark.parametrize("key", [None, "", "wrong"])
 def test_a_call_without_the_key_is_refused_although_the_cookie_is_right(server, key):
     headers = {name: value for name, value in server.inside.items() if name != KEY_HEADER}
-    assert server.status("/api/greet", headers if key is None else {**headers, KEY_HEADER: key}) == 403
+    assert (
+        server.status("/api/greet", headers if key is None else {**headers, KEY_HEADER: key}) == 403
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,7 +240,13 @@ def test_an_upload_that_announces_too_much_is_refused_unread(server):
 def test_an_upload_that_announces_nothing_is_cut_off(server):
     chunks = (b"x" * 8192 for _ in range(MOST_BYTES // 8192 + 1))
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request("POST", "/api/size", chunks, {**server.inside, "Transfer-Encoding": "chunked"}, encode_chunked=True)
+    connection.request(
+        "POST",
+        "/api/size",
+        chunks,
+        {**server.inside, "Transfer-Encoding": "chunked"},
+        encode_chunked=True,
+    )
     assert connection.getresponse().status == 413
     connection.close()
 
@@ -229,7 +257,10 @@ def test_headers_without_end_are_cut_off(server):
         assert b" 400 " in line.recv(1000)
 
 
-@pytest.mark.parametrize("attack", ["none", "other origin", "no origin", "no cookie", "no key", "wrong key", "wrong host"])
+@pytest.mark.parametrize(
+    "attack",
+    ["none", "other origin", "no origin", "no cookie", "no key", "wrong key", "wrong host"],
+)
 def test_a_socket_that_is_not_the_pages_is_refused(server, attack):
     headers = {
         **server.cookie,
@@ -247,10 +278,15 @@ def test_a_socket_that_is_not_the_pages_is_refused(server, attack):
         "no cookie": {"Cookie": None},
         "no key": {"Sec-WebSocket-Protocol": PROTOCOL},
         "wrong key": {"Sec-WebSocket-Protocol": f"{PROTOCOL}, wrong"},
-        "wrong host": {"Host": f"evil.example:{server.port}", "Origin": f"http://evil.example:{server.port}"},
+        "wrong host": {
+            "Host": f"evil.example:{server.port}",
+            "Origin": f"http://evil.example:{server.port}",
+        },
     }
     headers.update(changes.get(attack, {}))
-    status = server.status("/api/echo", {name: value for name, value in headers.items() if value is not None})
+    status = server.status(
+        "/api/echo", {name: value for name, value in headers.items() if value is not None}
+    )
     assert status == (101 if attack == "none" else 403)
 
 
@@ -272,7 +308,7 @@ def test_secrets_differ_from_server_to_server_and_from_each_other(tmp_path):
     assert len({one.token, one.cookie, one.key, other.token, other.cookie, other.key}) == 6
 
 
-# ---- what a face may not do by mistake -----------------------------------------------------------------------------
+# ---- what a face may not do by mistake -----------------------------------------------------------
 
 
 def test_a_route_outside_of_api_is_refused(tmp_path):

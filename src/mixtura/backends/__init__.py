@@ -12,11 +12,19 @@ from mixtura.base.errors import BackendWarning
 from mixtura.base.extension import extension
 from mixtura.model.protocols import Backend
 
-__all__ = ["ROWS_WORTH_A_THREAD", "NativeBackend", "ReferenceBackend", "backend_named", "build_info", "processors"]
+__all__ = [
+    "ROWS_WORTH_A_THREAD",
+    "NativeBackend",
+    "ReferenceBackend",
+    "backend_named",
+    "build_info",
+    "processors",
+]
 
 
 def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:
-    """``"native"``, ``"reference"``, or ``"auto"``: native where it was built, else reference with one warning.
+    """``"native"``, ``"reference"``, or ``"auto"``: native where it was built, else reference with
+    one warning.
 
     The environment variable ``MIXTURA_BACKEND`` replaces ``"auto"``.
     """
@@ -29,28 +37,38 @@ def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:
     if extension is not None:
         return NativeBackend(n_threads)
     if name == "native":
-        raise ImportError("backend='native' was asked for, but mixtura was installed without a C++ compiler. " + _HOW_TO_BUILD)
+        raise ImportError(
+            "backend='native' was asked for, but mixtura was installed without a C++ compiler. "
+            + _HOW_TO_BUILD
+        )
     _say_slow_once()
     return ReferenceBackend()
 
 
 _HOW_TO_BUILD = (
-    "Install a C++20 compiler (Debian: apt-get install g++) and run: pip install --force-reinstall --no-cache-dir mixtura"
+    "Install a C++20 compiler (Debian: apt-get install g++) and run: pip install "
+    "--force-reinstall --no-cache-dir mixtura"
 )
 
 
 @cache
 def _say_slow_once() -> None:
     warnings.warn(
-        "mixtura was installed without its C++ kernels and runs on NumPy, which gives the same answers more slowly. "
-        + _HOW_TO_BUILD,
+        "mixtura was installed without its C++ kernels and runs on NumPy, which gives the same "
+        "answers more slowly. " + _HOW_TO_BUILD,
         BackendWarning,
         stacklevel=3,
     )
 
 
 def build_info() -> dict[str, str]:
-    """What the native layer is: compiler, instruction set in use and those built, or why it is missing."""
+    """What the native layer is: compiler, instruction set in use and those built, or why it is
+    missing.
+    """
     if extension is None:
-        return {"backend": "reference", "reason": "installed without a C++ compiler", "remedy": _HOW_TO_BUILD}
+        return {
+            "backend": "reference",
+            "reason": "installed without a C++ compiler",
+            "remedy": _HOW_TO_BUILD,
+        }
     return {"backend": "native", **extension.build_info()}

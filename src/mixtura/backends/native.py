@@ -1,4 +1,6 @@
-"""The E-step in C++: one pass, fixed blocks of rows, any number of threads, always the same bits."""
+"""The E-step in C++: one pass, fixed blocks of rows, any number of threads, always the same
+bits.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
-"""Below this, fits that run side by side use the processors better than threads that share the rows of one."""
+"""Below this, fits that run side by side use the processors better than threads that share the rows
+of one.
+"""
 
 
 def processors() -> int:
@@ -33,8 +37,9 @@ class NativeBackend:
     n_threads : int or None
         None uses every processor.
     single : bool
-        Products in float32, sums in float64; components too ill-conditioned for that are computed in float64 all the same. Good
-        for the way to an optimum, not for what is reported of it (docs/decisions/0012).
+        Products in float32, sums in float64; components too ill-conditioned for that are computed
+        in float64 all the same. Good for the way to an optimum, not for what is reported of it
+        (docs/decisions/0012).
     """
 
     n_threads: int | None = None
@@ -43,7 +48,11 @@ class NativeBackend:
 
     def reduced(self, source: Source) -> NativeBackend | None:
         """See :class:`mixtura.model.protocols.Backend`."""
-        return None if self.single or source.n_rows < ROWS_WORTH_A_THREAD else replace(self, single=True)
+        return (
+            None
+            if self.single or source.n_rows < ROWS_WORTH_A_THREAD
+            else replace(self, single=True)
+        )
 
     @property
     def threads(self) -> int:
@@ -70,7 +79,16 @@ class NativeBackend:
                 **_savings(mixture, self.single),
             )
             log_likelihood, entropy, certainty = map(float, likelihoods)
-            part = Moments(part.about, part.counts, part.first, part.second, needs, log_likelihood, entropy, certainty)
+            part = Moments(
+                part.about,
+                part.counts,
+                part.first,
+                part.second,
+                needs,
+                log_likelihood,
+                entropy,
+                certainty,
+            )
             total = part if total is None else total + part
         return Moments.zeros(mixture.means, needs) if total is None else total
 
@@ -81,7 +99,9 @@ class NativeBackend:
         return out
 
     def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
-        """Which short cuts a pass takes (native/shortcuts.hpp), by name, and how many components float32 does not carry."""
+        """Which short cuts a pass takes (native/shortcuts.hpp), by name, and how many components
+        float32 does not carry.
+        """
         taken: dict[str, int] = extension.shortcuts(
             block.rows, scatter=needs.value, **described(mixture), **_savings(mixture, self.single)
         )
@@ -89,7 +109,9 @@ class NativeBackend:
 
 
 def described(mixture: Mixture) -> dict[str, Any]:
-    """A mixture as the kernels read it; whiteners are (K or 1, 1), (K or 1, d) or (K or 1, d*d): the width tells the form."""
+    """A mixture as the kernels read it; whiteners are (K or 1, 1), (K or 1, d) or (K or 1, d*d):
+    the width tells the form.
+    """
     whitener = mixture.covariance.whitener
     return {
         "means": np.ascontiguousarray(mixture.means),
@@ -99,7 +121,9 @@ def described(mixture: Mixture) -> dict[str, Any]:
 
 
 def _savings(mixture: Mixture, single: bool) -> dict[str, Any]:
-    """What a pass may save: weights that sum to one (those of a ridge do not), common axes where they are known, float32."""
+    """What a pass may save: weights that sum to one (those of a ridge do not), common axes where
+    they are known, float32.
+    """
     axes = mixture.covariance.axes if isinstance(mixture.covariance, Dense) else None
     return {
         "shares": mixture.weights / mixture.weights.sum(),

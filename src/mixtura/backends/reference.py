@@ -1,4 +1,6 @@
-"""The E-step as the lesson writes it, in NumPy: slow, obvious, and the oracle for every other backend."""
+"""The E-step as the lesson writes it, in NumPy: slow, obvious, and the oracle for every other
+backend.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class ReferenceBackend:
     threads = 1
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
-        """Responsibilities under the mixture, then sums; see :class:`mixtura.model.protocols.Backend`."""
+        """Responsibilities under the mixture, then sums; see
+        :class:`mixtura.model.protocols.Backend`.
+        """
         total = Moments.zeros(mixture.means, needs)
         for block in source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
@@ -37,7 +41,9 @@ class ReferenceBackend:
 
 
 def _moments_of(block: Block, mixture: Mixture, needs: Scatter) -> Moments:
-    """The lesson's E-step on one block. A row that is out of every component's reach is shared evenly."""
+    """The lesson's E-step on one block. A row that is out of every component's reach is shared
+    evenly.
+    """
     log_joint = mixture.log_joint(block.rows)
     log_p = log_density(log_joint)
     lost = ~np.isfinite(log_p)

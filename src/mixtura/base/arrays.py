@@ -1,4 +1,6 @@
-"""Names for the arrays that travel through the house (NumPy arrays; shapes stand in the docstrings), and what is done to any."""
+"""Names for the arrays that travel through the house (NumPy arrays; shapes stand in the
+docstrings), and what is done to any.
+"""
 
 from __future__ import annotations
 

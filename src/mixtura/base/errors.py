@@ -1,8 +1,8 @@
 """Exceptions and warnings, the bottom of the house.
 
-Misuse is an exception in three parts: what was expected, what came, what to do. A numerical outcome is a value
-(:class:`mixtura.model.results.StopReason`); the one exception is :class:`CollapseError`, which an M-step raises when nobody
-allowed it a floor and which a search turns into a failed start.
+Misuse is an exception in three parts: what was expected, what came, what to do. A numerical outcome
+is a value (:class:`mixtura.model.results.StopReason`); the one exception is :class:`CollapseError`,
+which an M-step raises when nobody allowed it a floor and which a search turns into a failed start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from mixtura.base.numbering import at_the_beginning, component_name
 
 
 class DataError(ValueError):
-    """The data cannot be fitted as they are; the message names rows or columns and says what to do."""
+    """The data cannot be fitted as they are; the message names rows or columns and says what to
+    do.
+    """
 
 
 class MissingExtraError(ImportError):
@@ -23,8 +25,10 @@ class ModelFileError(ValueError):
 
 
 ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance caused "
-    "by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale the input data."
+    "Fitting the mixture model failed because some components have ill-defined empirical "
+    "covariance (for instance caused "
+    "by singleton or collapsed samples). Try to decrease the number of components, increase "
+    "reg_covar, or scale the input data."
 )
 """The sentences that users of scikit-learn search for."""
 
@@ -35,7 +39,8 @@ class CollapseError(ValueError):
     def __init__(self, component: int) -> None:
         self.component = component
         super().__init__(
-            f"{ILL_DEFINED} {at_the_beginning(component_name(component))} is singular; reg_covar=None lets mixtura put a floor "
+            f"{ILL_DEFINED} {at_the_beginning(component_name(component))} is singular; "
+            "reg_covar=None lets mixtura put a floor "
             "under it that is relative to the scale of the data."
         )
 
@@ -48,11 +53,15 @@ class InferenceError(ValueError):
 
 
 class DataWarning(UserWarning):
-    """The data were fitted, but not quite as they came (for example shrunk because rows are fewer than columns)."""
+    """The data were fitted, but not quite as they came (for example shrunk because rows are fewer
+    than columns).
+    """
 
 
 class DegenerateWarning(UserWarning):
-    """The best fit that could be had has a component that chance can place, or none is an answer at all."""
+    """The best fit that could be had has a component that chance can place, or none is an answer at
+    all.
+    """
 
 
 class BackendWarning(UserWarning):

@@ -1,4 +1,6 @@
-"""Ctrl-C, SIGTERM and a time limit ask a search to end, wherever in it they come, so that nothing found so far is lost."""
+"""Ctrl-C, SIGTERM and a time limit ask a search to end, wherever in it they come, so that nothing
+found so far is lost.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ class Cause(Enum):
 class Listener:
     """Hears what calls a command off, and remembers what came first.
 
-    While a search goes on, the first call asks it to end. Elsewhere a call is thrown as KeyboardInterrupt, or it waits for a
-    part of the work that may be cut short.
+    While a search goes on, the first call asks it to end. Elsewhere a call is thrown as
+    KeyboardInterrupt, or it waits for a part of the work that may be cut short.
 
     Attributes
     ----------
@@ -49,7 +51,9 @@ class Listener:
 
     @contextmanager
     def holding_back(self) -> Iterator[None]:
-        """What is done must not get lost: a call waits for the next part that :meth:`may_be_cut_short`."""
+        """What is done must not get lost: a call waits for the next part that
+        :meth:`may_be_cut_short`.
+        """
         self._holds_back = True
         try:
             yield
@@ -70,7 +74,9 @@ class Listener:
 
     @contextmanager
     def asking(self, stopped: threading.Event) -> Iterator[None]:
-        """A search, which sees to it that it ends soon once ``stopped`` is set; one within it is left alone."""
+        """A search, which sees to it that it ends soon once ``stopped`` is set; one within it is
+        left alone.
+        """
         before = self._stopped
         self._stopped = before or stopped
         try:
@@ -84,7 +90,9 @@ class Listener:
         def end() -> None:
             self.cause = self.cause or Cause.TIME_LIMIT
             main = threading.main_thread().ident
-            if hasattr(signal, "pthread_kill") and main is not None:  # a real signal also wakes a thread that waits
+            if (
+                hasattr(signal, "pthread_kill") and main is not None
+            ):  # a real signal also wakes a thread that waits
                 signal.pthread_kill(main, signal.SIGTERM)
             else:
                 _thread.interrupt_main(signal.SIGTERM)
@@ -105,7 +113,8 @@ class Listener:
 def listening(seconds: float | None = None) -> Iterator[Listener]:
     """While it lasts, Ctrl-C, SIGTERM and the end of ``seconds`` go to a :class:`Listener`.
 
-    Only programs of their own do this, in their main thread; a Ctrl-C that is ignored, as in a shell's background, stays so.
+    Only programs of their own do this, in their main thread; a Ctrl-C that is ignored, as in a
+    shell's background, stays so.
     """
     listener = Listener()
     if threading.current_thread() is not threading.main_thread():
@@ -128,10 +137,12 @@ def listening(seconds: float | None = None) -> Iterator[Listener]:
 
 @contextmanager
 def heeded(stopped: threading.Event) -> Iterator[None]:
-    """While it lasts, the first Ctrl-C sets ``stopped``; a second one, for who cannot wait, is thrown as always.
+    """While it lasts, the first Ctrl-C sets ``stopped``; a second one, for who cannot wait, is
+    thrown as always.
 
-    Where a :class:`Listener` listens, so do SIGTERM and its clock. Python delivers signals to the main thread alone. In another
-    thread, or where somebody has a handler of their own (as an outer search has), nothing changes.
+    Where a :class:`Listener` listens, so do SIGTERM and its clock. Python delivers signals to the
+    main thread alone. In another thread, or where somebody has a handler of their own (as an outer
+    search has), nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -9,7 +9,8 @@ import numpy as np
 
 
 def refuse_masked(name: str, values: Any) -> None:
-    """A masked entry is a missing one, also in a list of masked arrays; where nothing is masked, the array is its data.
+    """A masked entry is a missing one, also in a list of masked arrays; where nothing is masked,
+    the array is its data.
 
     Raises
     ------
@@ -18,11 +19,17 @@ def refuse_masked(name: str, values: Any) -> None:
     """
     hidden = sum(int(np.count_nonzero(np.ma.getmask(part))) for part in _masked_parts(values))
     if hidden:
-        one_array = "" if isinstance(values, np.ma.MaskedArray) else f"make one array of the list, np.ma.stack({name}), and "
+        one_array = (
+            ""
+            if isinstance(values, np.ma.MaskedArray)
+            else f"make one array of the list, np.ma.stack({name}), and "
+        )
         rows = ".any(axis=1)" if name == "X" else ""
         raise ValueError(
-            f"{name} must hold a value in every entry, but {hidden} masked entr{'y' if hidden == 1 else 'ies'} came, and masked is "
-            f"missing. To go on, {one_array}leave these rows out, {name}[~np.ma.getmaskarray({name}){rows}], or fill the gaps, "
+            f"{name} must hold a value in every entry, but {hidden} masked "
+            f"entr{'y' if hidden == 1 else 'ies'} came, and masked is "
+            f"missing. To go on, {one_array}leave these rows out, "
+            f"{name}[~np.ma.getmaskarray({name}){rows}], or fill the gaps, "
             f"{name}.filled(...)."
         )
 

@@ -1,4 +1,6 @@
-"""Answers about one thing, worked out once and shared by all threads, as long as the thing lives."""
+"""Answers about one thing, worked out once and shared by all threads, as long as the thing
+lives.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class _Known:
 def once_for_each(
     answer: Callable[Concatenate[Owner, Settings], Answer],
 ) -> Callable[Concatenate[Owner, Settings], Answer]:
-    """A function of an owner and hashable settings that is called once for each; its answer must not hold the owner."""
+    """A function of an owner and hashable settings that is called once for each; its answer must
+    not hold the owner.
+    """
     known: WeakKeyDictionary[Any, _Known] = WeakKeyDictionary()
     guard = Lock()
 

@@ -1,7 +1,8 @@
 """How a reader is told which component, cluster or row is meant.
 
-Components and clusters go by their label, from 0, as ``predict`` gives it; rows from 1, as a reader of the file counts them below
-its head. Tables, pictures, pages, files and messages all take their names from here.
+Components and clusters go by their label, from 0, as ``predict`` gives it; rows from 1, as a reader
+of the file counts them below its head. Tables, pictures, pages, files and messages all take their
+names from here.
 """
 
 from __future__ import annotations

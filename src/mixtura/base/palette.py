@@ -1,4 +1,17 @@
 """The colours of components, the same on every face."""
 
-PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#92dadd", "#b9ac70", "#717581", "#94a4a2")
-"""Ten colours that people with any kind of colour vision can tell apart (Petroff 2021, arXiv:2107.02270), greys last."""
+PALETTE = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#92dadd",
+    "#b9ac70",
+    "#717581",
+    "#94a4a2",
+)
+"""Ten colours that people with any kind of colour vision can tell apart (Petroff 2021,
+arXiv:2107.02270), greys last.
+"""

@@ -1,4 +1,6 @@
-"""What may be asked for beyond the selection: merged clusters, how sure the choice is, standard errors."""
+"""What may be asked for beyond the selection: merged clusters, how sure the choice is, standard
+errors.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from mixtura.selection.merging import MergeTree
     from mixtura.selection.settings import SelectionSettings
 
-ErrorMethod = Literal["information", "scores", "sandwich", "bootstrap", "weighted", "parametric", "jackknife"]
+ErrorMethod = Literal[
+    "information", "scores", "sandwich", "bootstrap", "weighted", "parametric", "jackknife"
+]
 
 
 @Parameter(name="*")
@@ -51,7 +55,10 @@ class Wishes:
         """Refuse what makes no sense before a file is read."""
         merge_wish(self.merge)
         if self.replicates is not None and not self.refits:
-            raise UsageError("--replicates are refits; add --errors bootstrap, weighted, parametric or jackknife.")
+            raise UsageError(
+                "--replicates are refits; add --errors bootstrap, weighted, parametric or "
+                "jackknife."
+            )
 
 
 NOTHING = Wishes()
@@ -65,20 +72,33 @@ def merging(found: Found, wishes: Wishes) -> tuple[MergeTree, dict[str, Any]]:
     tree = merge_tree(found.probabilities)
     wish = merge_wish(wishes.merge)
     n_clusters = min(wish, tree.n_components) if isinstance(wish, int) else tree.elbow()
-    asked = f" {wish} were asked for, but merging makes no new ones." if isinstance(wish, int) and n_clusters < wish else ""
+    asked = (
+        f" {wish} were asked for, but merging makes no new ones."
+        if isinstance(wish, int) and n_clusters < wish
+        else ""
+    )
     document = {
         "chosen_by": "number" if isinstance(wish, int) else "elbow",
         "n_clusters": n_clusters,
         "clusters": [list(group) for group in tree.groups(n_clusters)],
         "entropies": {str(n): value for n, value in enumerate(tree.entropies.tolist(), start=1)},
-        "merges": [{"pair": list(merge.pair), "gain": merge.gain, "rows": merge.rows} for merge in tree.merges],
+        "merges": [
+            {"pair": list(merge.pair), "gain": merge.gain, "rows": merge.rows}
+            for merge in tree.merges
+        ],
         "sentence": tree.sentence(n_clusters) + asked,
     }
     return tree, document
 
 
 def how_sure(
-    asked: SelectionSettings, found: Found, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
+    asked: SelectionSettings,
+    found: Found,
+    read: Data,
+    err: Plain,
+    wishes: Wishes,
+    document: dict[str, Any],
+    call: Call,
 ) -> dict[str, Any] | None:
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
@@ -92,7 +112,9 @@ def how_sure(
         bar = progress_bar(err, "choosing again on resamples", wishes.bootstrap, "resamples")
         with call.listener.may_be_cut_short(), bar as move:
             dataset = dataset_of(read.X, None, asked.backend, asked.n_threads)
-            choice = selected_again(asked, dataset, found.selection, n_resamples=wishes.bootstrap, on_resample=move)
+            choice = selected_again(
+                asked, dataset, found.selection, n_resamples=wishes.bootstrap, on_resample=move
+            )
     except ValueError as refusal:
         return {"refused": str(refusal)}
     except KeyboardInterrupt:
@@ -111,7 +133,13 @@ def how_sure(
 
 
 def standard_errors(
-    asked: SelectionSettings, found: Found, read: Data, err: Plain, wishes: Wishes, document: dict[str, Any], call: Call
+    asked: SelectionSettings,
+    found: Found,
+    read: Data,
+    err: Plain,
+    wishes: Wishes,
+    document: dict[str, Any],
+    call: Call,
 ) -> dict[str, Any] | None:
     """Estimates with standard errors and intervals, or why there are none."""
     if wishes.errors is None:
@@ -127,18 +155,27 @@ def standard_errors(
         bar = progress_bar(err, words, total if wishes.refits else 1, words)
         with call.listener.may_be_cut_short(), bar as move:
             errors = estimator_of(asked, found.selection, read.X.dtype).standard_errors(
-                read.X, method=wishes.errors, n_replicates=wishes.replicates, on_replicate=lambda _: move(next(done))
+                read.X,
+                method=wishes.errors,
+                n_replicates=wishes.replicates,
+                on_replicate=lambda _: move(next(done)),
             )
     except ValueError as refusal:
         return {"method": wishes.errors, "refused": with_names(str(refusal), read.names)}
     except KeyboardInterrupt:
         document["interrupted"] = True
-        return {"method": wishes.errors, "refused": f"{call.cause.value} came before two refits were done"}
+        return {
+            "method": wishes.errors,
+            "refused": f"{call.cause.value} came before two refits were done",
+        }
     document["interrupted"] = any(note.startswith("Interrupted") for note in errors.notes)
     rows = errors.rows(wishes.level, read.names)
     return {
         "method": wishes.errors,
         "level": wishes.level,
         "notes": list(errors.notes),
-        "parameters": [{**row, "component": "all" if row["component"] is None else row["component"]} for row in rows],
+        "parameters": [
+            {**row, "component": "all" if row["component"] is None else row["component"]}
+            for row in rows
+        ],
     }

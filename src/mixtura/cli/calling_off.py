@@ -40,11 +40,21 @@ class Call:
 
     def told(self, interrupted: bool) -> dict[str, Any]:
         """For the document of a command."""
-        return {"interrupted": interrupted, "interrupted_by": self.cause.value if interrupted else None, "time_limit": self.limit}
+        return {
+            "interrupted": interrupted,
+            "interrupted_by": self.cause.value if interrupted else None,
+            "time_limit": self.limit,
+        }
 
     def code(self, interrupted: bool) -> int:
         """The exit code: a time limit ends a command as it was asked to end."""
-        return {Cause.CTRL_C: INTERRUPTED, Cause.SIGTERM: TERMINATED, Cause.TIME_LIMIT: DONE}[self.cause] if interrupted else DONE
+        return (
+            {Cause.CTRL_C: INTERRUPTED, Cause.SIGTERM: TERMINATED, Cause.TIME_LIMIT: DONE}[
+                self.cause
+            ]
+            if interrupted
+            else DONE
+        )
 
 
 @contextmanager
@@ -62,12 +72,15 @@ def _nothing_done(call: Call) -> CalledOff:
     """Where there is nothing to keep, even a time limit is an error."""
     if call.cause is Cause.TIME_LIMIT:
         words = (
-            f"the time limit of {call.limit:g} s was over before there was a result; nothing was written. Give more time, or ask "
+            f"the time limit of {call.limit:g} s was over before there was a result; nothing was "
+            "written. Give more time, or ask "
             "for less: fewer --components and --families, or fewer rows."
         )
         return CalledOff(words, WRONG_DATA)
     words = "interrupted" if call.cause is Cause.CTRL_C else "ended by SIGTERM"
-    return CalledOff(f"{words} before there was a result; nothing was written.", call.code(interrupted=True))
+    return CalledOff(
+        f"{words} before there was a result; nothing was written.", call.code(interrupted=True)
+    )
 
 
 def said_about(document: Mapping[str, Any]) -> str:
@@ -75,5 +88,9 @@ def said_about(document: Mapping[str, Any]) -> str:
     if not document["interrupted"]:
         return ""
     by_the_clock = document["interrupted_by"] == Cause.TIME_LIMIT.value
-    end = f"Time limit of {document['time_limit']:g} s reached" if by_the_clock else f"Interrupted by {document['interrupted_by']}"
+    end = (
+        f"Time limit of {document['time_limit']:g} s reached"
+        if by_the_clock
+        else f"Interrupted by {document['interrupted_by']}"
+    )
     return f"{end}: what was done until then is kept."

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import Parameter
 
-from mixtura.cli.options import Columns, Count, Seed, Threads, component_numbers, criterion_name, family_names
+from mixtura.cli.options import (
+    Columns,
+    Count,
+    Seed,
+    Threads,
+    component_numbers,
+    criterion_name,
+    family_names,
+)
 
 if TYPE_CHECKING:
     from mixtura.selection.settings import SelectionSettings
@@ -30,12 +38,14 @@ class Wanted:
     """all, or names with commas such as VVV,EEE."""
 
     criterion: str = "bic"
-    """What decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc, awe, nec, entropy, or cv (cross-validation)."""
+    """What decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc, awe, nec,
+    entropy, or cv (cross-validation).
+    """
 
     starts: Count = None
-    """Full runs from this many starts, and no more. By default starts of several kinds run shortly and the best of them on; then a
-    local search tries to leave the best optimum: one component is taken out and another split; of ten or more, many are exchanged
-    at once."""
+    """Full runs from this many starts, and no more. By default starts of several kinds run shortly
+    and the best of them on; then a local search tries to leave the best optimum: one component is
+    taken out and another split; of ten or more, many are exchanged at once."""
 
     seed: Seed = 0
 
@@ -62,13 +72,22 @@ class Wanted:
             "--criterion": None if self.criterion == "bic" else self.criterion,
             "--starts": self.starts,
         }
-        named = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+        named = [
+            word
+            for option, value in given.items()
+            if value is not None
+            for word in (option, str(value))
+        ]
         return [*named, "--seed", str(self.seed)]
 
     def n_candidates(self, n_columns: int) -> int:
         """How many there are; with one column there are no shapes and axes to choose from."""
         names = family_names(self.families)
-        kept = [name for name in names if name.endswith("II")] if self.all_families and n_columns == 1 else names
+        kept = (
+            [name for name in names if name.endswith("II")]
+            if self.all_families and n_columns == 1
+            else names
+        )
         return len(component_numbers(self.components, self.max_components)) * len(kept)
 
     def selection(self, **further: Any) -> SelectionSettings:

@@ -64,18 +64,20 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which of them suits it.
+    """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which
+    of them suits it.
 
-    All take the same standardised columns, and each chooses its settings by a rule that is told. Writes methods.csv,
-    labels.csv and comparison.png. Ctrl-C, SIGTERM or the --time-limit keep the methods that are done. The rules are
-    explained in docs/comparing.md.
+    All take the same standardised columns, and each chooses its settings by a rule that is told.
+    Writes methods.csv, labels.csv and comparison.png. Ctrl-C, SIGTERM or the --time-limit keep the
+    methods that are done. The rules are explained in docs/comparing.md.
 
     Parameters
     ----------
     data
         CSV or Parquet file with a header; - reads standard input.
     truth
-        A column of known groups, numbers or text: the methods are measured against it and never see it.
+        A column of known groups, numbers or text: the methods are measured against it and never see
+        it.
     components
         K for K-Means and the mixture; by default each chooses its own up to 10.
     family
@@ -107,7 +109,11 @@ def run(
         with call.listener.holding_back():
             written = _write(folder, found, read, call)
     interrupted = found.interrupted or len(written) < len(FILES)
-    document = _document(found, read, truth, seed) | call.told(interrupted) | {"files": [str(folder / name) for name in written]}
+    document = (
+        _document(found, read, truth, seed)
+        | call.told(interrupted)
+        | {"files": [str(folder / name) for name in written]}
+    )
     _report(out, document)
     if json:
         print_json(document)
@@ -117,7 +123,9 @@ def run(
 def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
     """Everything that is known about a comparison, as plain values."""
     evidence = asdict(found.evidence)
-    agreement = [{"first": a, "second": b, "ari": value} for (a, b), value in found.agreement.items()]
+    agreement = [
+        {"first": a, "second": b, "ari": value} for (a, b), value in found.agreement.items()
+    ]
     return {
         "source": read.table.source,
         "n_rows": len(read.X),
@@ -132,7 +140,7 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
     }
 
 
-# ---- files -----------------------------------------------------------------------------------------------------------
+# ---- files ---------------------------------------------------------------------------------------
 
 
 def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]:
@@ -145,7 +153,9 @@ def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]
     labels = {name: _in_words(own) for name, own in matched_labels(found).items()}
     known = {} if read.truth is None else {"truth": read.truth}
     data: dict[str, Writer] = {
-        METHODS: lambda path: write_csv(path, {key: [_text(row[key]) for row in rows] for key in rows[0]}),
+        METHODS: lambda path: write_csv(
+            path, {key: [_text(row[key]) for row in rows] for key in rows[0]}
+        ),
         LABELS: lambda path: write_csv(path, {"row": row_numbers(len(read.X)), **known, **labels}),
     }
     return write_files(folder, data, {PICTURE: lambda path: _draw(path, found, read)}, call)
@@ -170,13 +180,18 @@ def _text(value: Any) -> Any:
     return "" if value is None else value
 
 
-# ---- for a person ----------------------------------------------------------------------------------------------------
+# ---- for a person --------------------------------------------------------------------------------
 
 
 def _report(out: Plain, document: Mapping[str, Any]) -> None:
     """The table, the agreement, and what follows from them."""
     methods = document["methods"]
-    table = grid("", *(str(row["name"]) for row in methods), justify="left", title="\nFour methods on the same rows, measured")
+    table = grid(
+        "",
+        *(str(row["name"]) for row in methods),
+        justify="left",
+        title="\nFour methods on the same rows, measured",
+    )
     for key, words in ROWS.items():
         if any(row[key] not in (None, "") for row in methods):
             table.add_row(words, *(_cell(row[key]) for row in methods))
@@ -187,7 +202,10 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
         out.say(sentence)
     if document["interrupted"]:
         out.say(said_about(document), style="yellow")
-    out.say("Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows are left out of them.")
+    out.say(
+        "Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows "
+        "are left out of them."
+    )
     out.say("\nWrote " + "\n      ".join(document["files"]))
 
 
@@ -196,7 +214,9 @@ def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
     names = [str(row["name"]) for row in methods]
     table = grid("", *names, title="Agreement: adjusted Rand index (1 same, about 0 chance)")
     for row in methods:
-        table.add_row(str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names))
+        table.add_row(
+            str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names)
+        )
     out.print(table)
 
 

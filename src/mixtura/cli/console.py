@@ -25,12 +25,16 @@ FIRST_GUESS = 1.0
 
 
 class Plain(Console):
-    """A console that shows text as it is, and falls silent when nobody reads on: the files are still written."""
+    """A console that shows text as it is, and falls silent when nobody reads on: the files are
+    still written.
+    """
 
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
         stream = sys.stderr if stderr else sys.stdout
         width = None if stream.isatty() else 120
-        super().__init__(stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False, emoji=False)
+        super().__init__(
+            stderr=stderr, quiet=quiet, width=width, markup=False, highlight=False, emoji=False
+        )
 
     def on_broken_pipe(self) -> None:
         """Show nothing from here on."""
@@ -43,12 +47,16 @@ class Plain(Console):
 
 
 def consoles(*, quiet: bool = False, json: bool = False) -> tuple[Plain, Plain, Plain]:
-    """For what is asked for, for notes, and for progress bars; JSON leaves nothing else on stdout."""
+    """For what is asked for, for notes, and for progress bars; JSON leaves nothing else on
+    stdout.
+    """
     return Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
 
 
 def silence_stdout() -> None:
-    """Send what is still to be printed nowhere, so that Python does not complain about the pipe at its end."""
+    """Send what is still to be printed nowhere, so that Python does not complain about the pipe at
+    its end.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -71,18 +79,28 @@ def notes(err: Plain) -> Iterator[None]:
 
 
 class Move:
-    """How far a command is: ``move(done)``, ``move(done, "what was done last")``, or with a new ``total`` for the next part.
+    """How far a command is: ``move(done)``, ``move(done, "what was done last")``, or with a new
+    ``total`` for the next part.
 
-    ``done`` may be a fraction, and comes from any thread. Other things that are counted, or a count that falls, begin a new part.
+    ``done`` may be a fraction, and comes from any thread. Other things that are counted, or a count
+    that falls, begin a new part.
     """
 
-    def __init__(self, words: str, total: float, of: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, words: str, total: float, of: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.words, self.total, self.of, self.done = words, total, of, 0.0
         self.follow: Callable[[], None] = lambda: None
         self._clock = clock
         self._begun = self._part_begun = clock()
 
-    def __call__(self, done: float, words: str | None = None, total: float | None = None, of: str | None = None) -> None:
+    def __call__(
+        self,
+        done: float,
+        words: str | None = None,
+        total: float | None = None,
+        of: str | None = None,
+    ) -> None:
         """So much is done."""
         of = of or self.of
         if of != self.of or done < self.done:
@@ -103,7 +121,9 @@ class Move:
     def line(self) -> str:
         """``34 of 140 candidates, 12 s so far, about 40 s left``."""
         count = f"{int(self.done)} of {int(self.total)} {self.of}" if self.total > 1 else self.words
-        return ", ".join(filter(None, (count, f"{duration(self._clock() - self._begun)} so far", self.left)))
+        return ", ".join(
+            filter(None, (count, f"{duration(self._clock() - self._begun)} so far", self.left))
+        )
 
 
 def duration(seconds: float) -> str:
@@ -124,7 +144,9 @@ def progress_bar(
     clock: Callable[[], float] = time.monotonic,
     seconds_a_line: float = SECONDS_A_LINE,
 ) -> Iterator[Move]:
-    """How much is done, and how long the rest may take: a bar on a terminal, gone when it is done; elsewhere a line at times."""
+    """How much is done, and how long the rest may take: a bar on a terminal, gone when it is done;
+    elsewhere a line at times.
+    """
     move = Move(words, total, of, clock)
     if err.quiet:
         yield move
@@ -141,8 +163,12 @@ def _bar(err: Plain, move: Move) -> Iterator[None]:
     """A bar that follows."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    words = (TextColumn(f"{{task.fields[move].{what}}}", markup=False) for what in ("left", "words"))
-    with Progress(BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *words, console=err, transient=True) as bar:
+    words = (
+        TextColumn(f"{{task.fields[move].{what}}}", markup=False) for what in ("left", "words")
+    )
+    with Progress(
+        BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *words, console=err, transient=True
+    ) as bar:
         task = bar.add_task("", total=move.total, move=move)
         move.follow = lambda: bar.update(task, completed=move.done, total=move.total)
         yield
@@ -150,7 +176,9 @@ def _bar(err: Plain, move: Move) -> Iterator[None]:
 
 @contextmanager
 def _lines(err: Plain, move: Move, seconds: float) -> Iterator[None]:
-    """A line every few seconds, from a thread of its own: a long part without any move is told on, too."""
+    """A line every few seconds, from a thread of its own: a long part without any move is told on,
+    too.
+    """
     over = threading.Event()
 
     def tell() -> None:
@@ -167,14 +195,18 @@ def _lines(err: Plain, move: Move, seconds: float) -> Iterator[None]:
             teller.join()
 
 
-def grid(*heads: str, title: str | None = None, justify: Literal["left", "right"] = "right") -> Grid:
+def grid(
+    *heads: str, title: str | None = None, justify: Literal["left", "right"] = "right"
+) -> Grid:
     """An empty table: numbers at the right, or text at the left."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
     table = Grid(title=title, box=SIMPLE_HEAD)
     for head in heads:
-        table.add_column(head, justify="left" if head in ("family", "parameter") else justify, overflow="fold")
+        table.add_column(
+            head, justify="left" if head in ("family", "parameter") else justify, overflow="fold"
+        )
     return table
 
 

@@ -35,24 +35,38 @@ class Data:
 
 
 def read_data(data: str, columns: str | None, out: Plain, truth: str | None = None) -> Data:
-    """Read a table and say which columns are used; the column ``truth`` holds known groups and is never one of them."""
+    """Read a table and say which columns are used; the column ``truth`` holds known groups and is
+    never one of them.
+    """
     from mixtura.base.errors import DataError
     from mixtura.inputs.tables import read_table
 
     table = read_table(data, truth)
     groups = None if truth is None else table.groups(truth)
     table = table if truth is None else table.without(truth)
-    wanted = None if columns is None else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
+    wanted = (
+        None
+        if columns is None
+        else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
+    )
     X, names, left_out = table.numeric(wanted)
     if len(X) < 2:
-        raise DataError(f"{table.source}: expected at least two rows to cluster, but there is one. Give more rows.")
-    constant = [name for name, values in zip(names, X.T, strict=True) if values.min() == values.max()]
+        raise DataError(
+            f"{table.source}: expected at least two rows to cluster, but there is one. Give more "
+            "rows."
+        )
+    constant = [
+        name for name, values in zip(names, X.T, strict=True) if values.min() == values.max()
+    ]
     if constant:
         raise DataError(
-            f"{table.source}: expected columns that tell rows apart, but {constant[0]!r} has the same value in every row. "
+            f"{table.source}: expected columns that tell rows apart, but {constant[0]!r} has the "
+            "same value in every row. "
             "Leave it out of --columns."
         )
-    out.say(f"{table.source}: {len(X)} rows; {counted(len(names), 'column')} used: {', '.join(names)}")
+    out.say(
+        f"{table.source}: {len(X)} rows; {counted(len(names), 'column')} used: {', '.join(names)}"
+    )
     for name, reason in left_out if columns is None else []:
         out.say(f"left out: {name}, because it is {reason}")
     few = [
@@ -62,7 +76,8 @@ def read_data(data: str, columns: str | None, out: Plain, truth: str | None = No
     ]
     if few:
         out.say(
-            f"mind: {', '.join(few)} with {FEW_VALUES} values or fewer; a category is no measurement, and --columns leaves it out"
+            f"mind: {', '.join(few)} with {FEW_VALUES} values or fewer; a category is no "
+            "measurement, and --columns leaves it out"
         )
     return Data(table, X, names, left_out, groups)
 

@@ -12,15 +12,25 @@ from mixtura.cli.data import read_data
 from mixtura.cli.endings import DONE
 from mixtura.cli.options import Columns
 
-Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535), help="Port on 127.0.0.1; a free one at random by default.")]
+Port = Annotated[
+    int,
+    Parameter(
+        validator=Number(gte=0, lte=65535),
+        help="Port on 127.0.0.1; a free one at random by default.",
+    ),
+]
 NoBrowser = Annotated[bool, Parameter(help="Only show the link.")]
 
 
-def run(data: str, /, *, columns: Columns = None, port: Port = 0, no_browser: NoBrowser = False) -> int:
-    """Open a page on a table: see the clusters, watch EM, choose K, ask why a row belongs where it does.
+def run(
+    data: str, /, *, columns: Columns = None, port: Port = 0, no_browser: NoBrowser = False
+) -> int:
+    """Open a page on a table: see the clusters, watch EM, choose K, ask why a row belongs where it
+    does.
 
-    The page is served on 127.0.0.1 to this computer alone, by a link that works once. No other file is read, nothing is
-    fetched from a network, and nothing is written but what you save from the page. Ctrl-C ends it.
+    The page is served on 127.0.0.1 to this computer alone, by a link that works once. No other file
+    is read, nothing is fetched from a network, and nothing is written but what you save from the
+    page. Ctrl-C ends it.
 
     Parameters
     ----------

@@ -38,7 +38,9 @@ class Settings:
     """All components are equally large."""
 
     eigenvalue_ratio: Annotated[float | None, Parameter(validator=Number(gte=1))] = None
-    """The largest variance in any direction is at most this many times the smallest, in the units of the data."""
+    """The largest variance in any direction is at most this many times the smallest, in the units
+    of the data.
+    """
 
 
 PLAIN = Settings()
@@ -60,11 +62,11 @@ def run(
 ) -> int:
     """Find the clusters in a table: how many, of which shape, and which row belongs to which.
 
-    Fits every covariance family with every number of components, keeps the best, explains it, and writes
-    memberships.csv, model.safetensors, candidates.csv, criteria.csv, criteria.png and clusters.png; with --errors
-    also errors.csv, with --merge also merging.png. Ctrl-C, SIGTERM or the --time-limit end the search and keep the best
-    so far. The words are explained in docs/families.md, docs/choosing.md
-    and docs/certainty.md.
+    Fits every covariance family with every number of components, keeps the best, explains it, and
+    writes memberships.csv, model.safetensors, candidates.csv, criteria.csv, criteria.png and
+    clusters.png; with --errors also errors.csv, with --merge also merging.png. Ctrl-C, SIGTERM or
+    the --time-limit end the search and keep the best so far. The words are explained in
+    docs/families.md, docs/choosing.md and docs/certainty.md.
 
     Parameters
     ----------
@@ -84,7 +86,9 @@ def run(
         read = read_data(data, wanted.columns, out)
         asked = wanted.selection(**asdict(settings))
         with folder_for_results(folder), notes(err):
-            selection, interrupted = select(asked, read, bars, wanted.n_candidates(len(read.names)), call)
+            selection, interrupted = select(
+                asked, read, bars, wanted.n_candidates(len(read.names)), call
+            )
             with call.listener.holding_back():
                 found = Found(selection, winner(selection).posterior(read.X))
                 said = asdict(settings) | {"n_init": wanted.starts}
@@ -99,7 +103,13 @@ def run(
 
 
 def _go_beyond(
-    asked: SelectionSettings, found: Found, read: Data, wishes: Wishes, document: dict[str, Any], bars: Plain, call: Call
+    asked: SelectionSettings,
+    found: Found,
+    read: Data,
+    wishes: Wishes,
+    document: dict[str, Any],
+    bars: Plain,
+    call: Call,
 ) -> None:
     """What was asked for beyond the selection, into the document."""
     if wishes.merge is not None:

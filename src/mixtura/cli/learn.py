@@ -13,12 +13,21 @@ from mixtura.cli.endings import DONE
 
 def run(
     *,
-    port: Annotated[int, Parameter(validator=Number(gte=0, lt=65536), help="Where to listen; by default a free one.")] = 0,
-    browser: Annotated[bool, Parameter(negative="--no-browser", help="Whether to open the page, or only show its link.")] = True,
+    port: Annotated[
+        int,
+        Parameter(
+            validator=Number(gte=0, lt=65536), help="Where to listen; by default a free one."
+        ),
+    ] = 0,
+    browser: Annotated[
+        bool,
+        Parameter(negative="--no-browser", help="Whether to open the page, or only show its link."),
+    ] = True,
 ) -> int:
     """Open the lesson: soft clustering on live data, with programs to run and change.
 
-    The page is served to this computer only. Its code cells run Python here, shut in and timed; see docs/learning.md.
+    The page is served to this computer only. Its code cells run Python here, shut in and timed; see
+    docs/learning.md.
     """
     from mixtura.web import need_extra
 

@@ -13,18 +13,29 @@ from cyclopts.validators import Number
 
 from mixtura.cli.endings import UsageError
 
-Columns = Annotated[str | None, Parameter(help="Columns to use, with commas between them. By default all that can be clustered.")]
-Seed = Annotated[int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")]
+Columns = Annotated[
+    str | None,
+    Parameter(
+        help="Columns to use, with commas between them. By default all that can be clustered."
+    ),
+]
+Seed = Annotated[
+    int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")
+]
 Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else to stdout.")]
 Force = Annotated[bool, Parameter(help="Overwrite files that exist.")]
 Threads = Annotated[
-    int | None, Parameter(validator=Number(gte=1), help="Threads to use; they never change a result. All by default.")
+    int | None,
+    Parameter(
+        validator=Number(gte=1), help="Threads to use; they never change a result. All by default."
+    ),
 ]
 TimeLimit = Annotated[
     float | None,
     Parameter(
         validator=Number(gt=0, lte=threading.TIMEOUT_MAX),
-        help="Seconds after which the search ends with the best so far; pictures come after them. No limit by default.",
+        help="Seconds after which the search ends with the best so far; pictures come after them. "
+        "No limit by default.",
     ),
 ]
 Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
@@ -45,7 +56,10 @@ def component_numbers(components: str | None, most: int | None) -> list[int]:
     elif found:
         numbers = sorted({int(part) for part in found[0].split(",")})
     if not numbers or numbers[0] < 1:
-        raise UsageError(f"--components must be a number such as 3, a range (1:10) or a list (2,4,6), but {text!r} came.")
+        raise UsageError(
+            "--components must be a number such as 3, a range (1:10) or a list (2,4,6), but "
+            f"{text!r} came."
+        )
     return numbers
 
 
@@ -70,7 +84,8 @@ def criterion_name(criterion: str) -> str:
         near = difflib.get_close_matches(name, ALL_CRITERIA, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
-            f"--criterion {criterion!r} is not known.{guess} Known: {', '.join(ALL_CRITERIA)}; lower is better for each."
+            f"--criterion {criterion!r} is not known.{guess} Known: {', '.join(ALL_CRITERIA)}; "
+            "lower is better for each."
         )
     return name
 
@@ -83,5 +98,7 @@ def merge_wish(merge: str | None) -> int | Literal["elbow"] | None:
     if text == "elbow":
         return "elbow"
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise UsageError(f"--merge must be elbow or a number of clusters such as 2, but {merge!r} came.")
+        raise UsageError(
+            f"--merge must be elbow or a number of clusters such as 2, but {merge!r} came."
+        )
     return int(text)

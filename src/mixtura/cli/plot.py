@@ -20,7 +20,19 @@ from mixtura.cli.target import check_target, named_after, written_at_once
 if TYPE_CHECKING:
     from mixtura.model.results import Selection
 
-Kind = Literal["clusters", "scatter", "curves", "pairs", "uncertainty", "density", "criteria", "merging", "trace", "starts", "em"]
+Kind = Literal[
+    "clusters",
+    "scatter",
+    "curves",
+    "pairs",
+    "uncertainty",
+    "density",
+    "criteria",
+    "merging",
+    "trace",
+    "starts",
+    "em",
+]
 
 PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".html")
 
@@ -32,7 +44,10 @@ def run(
     *,
     output: Output = None,
     shown: Annotated[
-        str | None, Parameter(help="Columns to draw, with commas between them; the model reads all that are used.")
+        str | None,
+        Parameter(
+            help="Columns to draw, with commas between them; the model reads all that are used."
+        ),
     ] = None,
     wanted: Wanted = USUAL,
     time_limit: TimeLimit = None,
@@ -41,16 +56,16 @@ def run(
 ) -> int:
     """Draw the clusters of a table: one picture, or EM as a film.
 
-    The ending of the file says what it becomes: .png, .svg and .pdf are pictures, .gif and .html are films of EM. What
-    the pictures show is in docs/pictures.md.
+    The ending of the file says what it becomes: .png, .svg and .pdf are pictures, .gif and .html
+    are films of EM. What the pictures show is in docs/pictures.md.
 
     Parameters
     ----------
     data
         CSV or Parquet file with a header; - reads standard input.
     kind
-        clusters (the usual one), scatter, curves, pairs, uncertainty, density, criteria, merging, trace, starts, or em,
-        which is a film.
+        clusters (the usual one), scatter, curves, pairs, uncertainty, density, criteria, merging,
+        trace, starts, or em, which is a film.
     output
         The file; by default NAME.KIND.png here, or NAME.em.gif.
     """
@@ -63,7 +78,9 @@ def run(
         read = read_data(data, wanted.columns, out)
         names = _shown(shown, read, chosen)
         with written_at_once(target) as part, notes(err):
-            selection, interrupted = select(wanted.selection(), read, bars, wanted.n_candidates(len(read.names)), call)
+            selection, interrupted = select(
+                wanted.selection(), read, bars, wanted.n_candidates(len(read.names)), call
+            )
             call.listener.stop_clock()
             _draw(chosen, part, selection, read, names, wanted.seed)
     out.say(selection.sentences[0])
@@ -89,11 +106,20 @@ def _shown(shown: str | None, read: Data, kind: Kind) -> list[str] | None:
     names = [name.strip() for name in shown.split(",")]
     unknown = [name for name in names if name not in read.names]
     if unknown:
-        raise UsageError(f"--shown names {unknown[0]!r}, but the columns used are {', '.join(read.names)}.")
+        raise UsageError(
+            f"--shown names {unknown[0]!r}, but the columns used are {', '.join(read.names)}."
+        )
     return names
 
 
-def _draw(kind: Kind, target: Path, selection: Selection, read: Data, shown: Sequence[str] | None, seed: int) -> None:
+def _draw(
+    kind: Kind,
+    target: Path,
+    selection: Selection,
+    read: Data,
+    shown: Sequence[str] | None,
+    seed: int,
+) -> None:
     """The picture or film into its file."""
     from mixtura import plots
 

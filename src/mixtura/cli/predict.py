@@ -11,8 +11,11 @@ from mixtura.cli.options import Force, Json, Output
 from mixtura.cli.result_files import memberships
 
 
-def run(model: Path, data: str, /, *, output: Output = None, force: Force = False, json: Json = False) -> int:
-    """Assign the rows of a table to the components of a saved model, and to the clusters they were merged into.
+def run(
+    model: Path, data: str, /, *, output: Output = None, force: Force = False, json: Json = False
+) -> int:
+    """Assign the rows of a table to the components of a saved model, and to the clusters they were
+    merged into.
 
     Columns are matched by name: their order does not matter, and further columns are ignored.
 
@@ -35,12 +38,22 @@ def run(model: Path, data: str, /, *, output: Output = None, force: Force = Fals
     try:
         X, _, _ = table.numeric(loaded.feature_names)
     except DataError as error:
-        raise DataError(f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}.") from None
+        raise DataError(
+            f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}."
+        ) from None
     columns = memberships(loaded.mixture.posterior(X), loaded.clusters)
     if output:
         write_csv(output, columns)
     if json:
-        print_json({"source": table.source, "model": str(model), "n_rows": len(X), "family": loaded.family, **columns})
+        print_json(
+            {
+                "source": table.source,
+                "model": str(model),
+                "n_rows": len(X),
+                "family": loaded.family,
+                **columns,
+            }
+        )
     elif not output:
         write_rows(sys.stdout, columns)
     return DONE

@@ -27,7 +27,8 @@ def run(
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write a report: which clusters there are and why, pictures, unsure rows, and how to come to the same again.
+    """Write a report: which clusters there are and why, pictures, unsure rows, and how to come to
+    the same again.
 
     One HTML file that opens from disk and loads nothing. See docs/report.md.
 
@@ -49,11 +50,15 @@ def run(
         read = read_data(data, wanted.columns, out)
         with written_at_once(target) as part, notes(err):
             asked = wanted.selection()
-            selection, interrupted = select(asked, read, bars, wanted.n_candidates(len(read.names)), call)
+            selection, interrupted = select(
+                asked, read, bars, wanted.n_candidates(len(read.names)), call
+            )
             call.listener.stop_clock()
             selector, left_out = GaussianMixtureSelector(**asdict(asked)), tuple(read.left_out)
             origin, starts = _origin(data, wanted), selection.best.starts
-            study = Study(selection, selector, read.X, read.names, origin, left_out, interrupted, starts)
+            study = Study(
+                selection, selector, read.X, read.names, origin, left_out, interrupted, starts
+            )
             part.write_text(page_of(study), encoding="utf-8")
     for sentence in selection.sentences:
         out.say(sentence)

@@ -18,17 +18,31 @@ if TYPE_CHECKING:
     from mixtura.model.results import Selection
     from mixtura.selection.merging import MergeTree
 
-MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = "memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"
-CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = "criteria.png", "clusters.png", "errors.csv", "merging.png"
+MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = (
+    "memberships.csv",
+    "model.safetensors",
+    "candidates.csv",
+    "criteria.csv",
+)
+CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = (
+    "criteria.png",
+    "clusters.png",
+    "errors.csv",
+    "merging.png",
+)
 
 RESULT_FILES = (MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE, CRITERIA_PICTURE, CLUSTERS)
 """What every fit writes."""
 
 FURTHER_FILES = (ERRORS, MERGING)
-"""What a fit writes when it is asked to. Of an earlier fit they do not stay beside the results of a later one."""
+"""What a fit writes when it is asked to. Of an earlier fit they do not stay beside the results of a
+later one.
+"""
 
 
-def write_results(folder: Path, found: Found, read: Data, document: Mapping[str, Any], call: Call) -> tuple[list[str], bool]:
+def write_results(
+    folder: Path, found: Found, read: Data, document: Mapping[str, Any], call: Call
+) -> tuple[list[str], bool]:
     """The names of all files that were written, and whether the fit or its pictures were cut short.
 
     Files of an earlier fit that this one does not have are taken away.
@@ -37,7 +51,9 @@ def write_results(folder: Path, found: Found, read: Data, document: Mapping[str,
 
     selection = found.selection
     data: dict[str, Writer] = {
-        MEMBERSHIPS: lambda path: write_csv(path, memberships(found.probabilities, _clusters(document))),
+        MEMBERSHIPS: lambda path: write_csv(
+            path, memberships(found.probabilities, _clusters(document))
+        ),
         MODEL: lambda path: _save_model(path, selection, read, document),
         CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
         CRITERIA_TABLE: lambda path: write_csv(path, _by_column(document["criteria"])),
@@ -67,7 +83,13 @@ def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[
 
     said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
-    save_model(path, winner(selection), family=selection.best.family, feature_names=read.names, metadata=jsonable(metadata))
+    save_model(
+        path,
+        winner(selection),
+        family=selection.best.family,
+        feature_names=read.names,
+        metadata=jsonable(metadata),
+    )
 
 
 def _save_criteria(selection: Selection, path: Path) -> None:
@@ -97,4 +119,6 @@ def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) 
     """The columns of memberships.csv; those of merged clusters come last."""
     from mixtura.inputs.tables import cluster_columns, membership_columns
 
-    return membership_columns(probabilities) | (cluster_columns(probabilities, clusters) if clusters else {})
+    return membership_columns(probabilities) | (
+        cluster_columns(probabilities, clusters) if clusters else {}
+    )

@@ -26,7 +26,9 @@ class Found:
     tree: MergeTree | None = None
 
 
-def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call) -> tuple[Selection, bool]:
+def select(
+    settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call
+) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
     from mixtura.inputs.validation import check_range, dataset_of
     from mixtura.model.results import Selection, Stage, StopReason
@@ -38,26 +40,42 @@ def select(settings: SelectionSettings, read: Data, err: Plain, total: int, call
     searched: set[tuple[str, int]] = set()
     cut = False
     folds = settings.folds or (DEFAULT_FOLDS if settings.criterion == "cv" else 0)
-    with progress_bar(err, "cross-validation" if folds else "fitting", folds or total, "folds" if folds else "candidates") as move:
+    with progress_bar(
+        err,
+        "cross-validation" if folds else "fitting",
+        folds or total,
+        "folds" if folds else "candidates",
+    ) as move:
 
         def keep(candidate: Candidate) -> None:
-            key, words = (candidate.family, candidate.n_components), f"{candidate.stage.value}: {candidate.title}"
+            key, words = (
+                (candidate.family, candidate.n_components),
+                f"{candidate.stage.value}: {candidate.title}",
+            )
             again = key in done
             done[key] = candidate
             if again and candidate.stage is Stage.SEARCHED:
                 searched.add(key)
-                move(len(searched), words, len(searched) + len(may_win(settings.criterion, done.values())), "searches")
+                move(
+                    len(searched),
+                    words,
+                    len(searched) + len(may_win(settings.criterion, done.values())),
+                    "searches",
+                )
             elif not searched:
                 move(len(done), words, total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
-                raise KeyboardInterrupt  # one call ends the whole selection, not only the cell it came into
+                # one call ends the whole selection, not only the cell it came into
+                raise KeyboardInterrupt
 
         try:
             with in_the_words_of(read):
                 candidates = candidates_of(settings)
                 check_range(read.X, read.names)
                 dataset = dataset_of(read.X, None, settings.backend, settings.n_threads)
-                selection = selection_of(settings, *candidates, dataset, keep, move if folds else None)
+                selection = selection_of(
+                    settings, *candidates, dataset, keep, move if folds else None
+                )
                 warn_of(selection)
         except KeyboardInterrupt:
             selection, cut = Selection(settings.criterion, tuple(done.values())), True

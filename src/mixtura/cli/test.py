@@ -35,8 +35,8 @@ def run(
 ) -> int:
     """Test K components against K + 1, for K = 1, 2, ... until a test does not reject.
 
-    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C, SIGTERM or the --time-limit keep
-    the tests and replicates that are done.
+    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C, SIGTERM or the
+    --time-limit keep the tests and replicates that are done.
 
     Parameters
     ----------
@@ -55,7 +55,11 @@ def run(
     starts
         Starts of each fit, beside those from its smaller neighbour.
     """
-    from mixtura.selection.likelihood_ratio import LikelihoodRatioTest, SequentialTest, sequential_likelihood_ratio_test
+    from mixtura.selection.likelihood_ratio import (
+        LikelihoodRatioTest,
+        SequentialTest,
+        sequential_likelihood_ratio_test,
+    )
 
     families = family_names(family)
     if len(families) != 1:
@@ -65,7 +69,8 @@ def run(
     needed = ceil(1 / level - 1e-9) - 1
     if replicates < needed:
         raise UsageError(
-            f"with {replicates} replicates no p-value is as small as --level {level:g}. Give --replicates {needed} or more."
+            f"with {replicates} replicates no p-value is as small as --level {level:g}. Give "
+            f"--replicates {needed} or more."
         )
     out, err, bars = consoles(quiet=quiet, json=json)
     done: list[LikelihoodRatioTest] = []
@@ -75,7 +80,9 @@ def run(
         try:
             with (
                 in_the_words_of(read),
-                progress_bar(bars, f"{first} against {first + 1} components", replicates, "replicates") as move,
+                progress_bar(
+                    bars, f"{first} against {first + 1} components", replicates, "replicates"
+                ) as move,
             ):
                 tests = sequential_likelihood_ratio_test(
                     read.X,
@@ -104,7 +111,10 @@ def run(
         "random_state": seed,
         "n_components": tests.n_components,
         "sentence": tests.sentence,
-        "tests": [{**row, "standard_error": t.standard_error} for row, t in zip(tests.rows(), tests.tests, strict=True)],
+        "tests": [
+            {**row, "standard_error": t.standard_error}
+            for row, t in zip(tests.rows(), tests.tests, strict=True)
+        ],
     } | call.told(cut)
     _report_tests(out, document)
     if json:
@@ -115,12 +125,28 @@ def run(
 def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
     """A row for each test, and the answer."""
     title = f"\nIs one more component worth it? {document['family']}, likelihood ratio tests"
-    table = grid("components", "against", "2 log ratio", "p-value", "± (simulation)", "replicates", "failed", title=title)
+    table = grid(
+        "components",
+        "against",
+        "2 log ratio",
+        "p-value",
+        "± (simulation)",
+        "replicates",
+        "failed",
+        title=title,
+    )
     for row in document["tests"]:
         known = isfinite(row["p_value"])
         p = (f"{row['p_value']:.3g}", f"{row['standard_error']:.2g}") if known else ("-", "-")
         statistic = f"{row['statistic']:.2f}" if isfinite(row["statistic"]) else "-"
-        table.add_row(str(row["n_components"]), str(row["against"]), statistic, *p, str(row["replicates"]), str(row["failed"]))
+        table.add_row(
+            str(row["n_components"]),
+            str(row["against"]),
+            statistic,
+            *p,
+            str(row["replicates"]),
+            str(row["failed"]),
+        )
     out.print(table)
     out.say(f"\n{document['sentence']}", style="bold")
     if document["interrupted"]:

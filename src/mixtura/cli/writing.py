@@ -12,11 +12,13 @@ Writer = Callable[[Path], object]
 """Writes one file."""
 
 
-def write_files(folder: Path, data: Mapping[str, Writer], pictures: Mapping[str, Writer], call: Call) -> list[str]:
+def write_files(
+    folder: Path, data: Mapping[str, Writer], pictures: Mapping[str, Writer], call: Call
+) -> list[str]:
     """Write all files that nothing prevents, and return their names.
 
-    Data that cannot be written leave everything as it was. Pictures of earlier data go before the new ones are drawn. A call to
-    end leaves those out that are not done.
+    Data that cannot be written leave everything as it was. Pictures of earlier data go before the
+    new ones are drawn. A call to end leaves those out that are not done.
     """
     from mixtura.inputs.tables import replacing
 

@@ -1,4 +1,6 @@
-"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same data, with measured values: what each assumes, costs and says."""
+"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same data, with measured values: what each
+assumes, costs and says.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ class Method:
     shape : str
         The shape of cluster it assumes.
     seconds : float or None
-        Measured, for one fit with its settings known (all its own restarts included). None where it failed.
+        Measured, for one fit with its settings known (all its own restarts included). None where it
+        failed.
     seconds_to_choose : float or None
         Measured, for finding those settings: K, eps. None where there was nothing to find.
     needs_k : bool
@@ -85,11 +88,13 @@ class Method:
     noise_rows : int or None
         Rows in no cluster; None for a method that has no noise.
     silhouette, calinski_harabasz, davies_bouldin : float or None
-        Internal indices of the rows in clusters, so noise is not held against a method: the mean silhouette (2000 rows at most),
-        from -1 to 1; between-cluster over within-cluster dispersion; mean worst ratio of widths to distance (20,000 rows at
-        most). Higher is better for the first two, lower for the third. All favour round clusters. None with fewer than two.
+        Internal indices of the rows in clusters, so noise is not held against a method: the mean
+        silhouette (2000 rows at most), from -1 to 1; between-cluster over within-cluster
+        dispersion; mean worst ratio of widths to distance (20,000 rows at most). Higher is better
+        for the first two, lower for the third. All favour round clusters. None with fewer than two.
     truth_ari, truth_nmi : float or None
-        Adjusted Rand index and normalised mutual information with the labels that were given as truth.
+        Adjusted Rand index and normalised mutual information with the labels that were given as
+        truth.
     reason : str
         Why it failed; empty when it did not.
     """
@@ -124,12 +129,15 @@ class Comparison:
     methods : tuple of Method
         K-Means, Gaussian mixture, DBSCAN, HDBSCAN; one that failed says why.
     agreement : dict
-        Adjusted Rand index of each pair of names (Hubert & Arabie 1985): 1 for the same clusters, about 0 for chance.
-        Noise counts as a cluster of its own; rows that one of the two has not labelled are left out.
+        Adjusted Rand index of each pair of names (Hubert & Arabie 1985): 1 for the same clusters,
+        about 0 for chance. Noise counts as a cluster of its own; rows that one of the two has not
+        labelled are left out.
     labels : dict
-        The cluster (n,) of every row by each name, from 0; -1 is noise, -2 not labelled. Methods that failed have none.
+        The cluster (n,) of every row by each name, from 0; -1 is noise, -2 not labelled. Methods
+        that failed have none.
     suits : tuple of str
-        The methods that suit these data, best first, by the rule of :mod:`mixtura.compare.suitability`.
+        The methods that suit these data, best first, by the rule of
+        :mod:`mixtura.compare.suitability`.
     sentences : tuple of str
         Why, and what was left out.
     evidence : mixtura.compare.suitability.Evidence
@@ -139,7 +147,8 @@ class Comparison:
     mixture : GaussianMixture or None
         Fitted on the standardised columns.
     interrupted : bool
-        Whether Ctrl-C came: the method it came into and those after it are rows without values, with the reason.
+        Whether Ctrl-C came: the method it came into and those after it are rows without values,
+        with the reason.
     """
 
     methods: tuple[Method, ...]
@@ -153,17 +162,21 @@ class Comparison:
     interrupted: bool = False
 
     def rows(self) -> list[dict[str, Any]]:
-        """One flat dictionary for each method: its fields, and its agreement with each other method.
+        """One flat dictionary for each method: its fields, and its agreement with each other
+        method.
 
-        Every row has the same keys in the same order, so that a list of them is a table; a method's agreement with itself is 1,
-        and with one that failed None.
+        Every row has the same keys in the same order, so that a list of them is a table; a method's
+        agreement with itself is 1, and with one that failed None.
         """
         return [asdict(method) | self._agreements_of(method.name) for method in self.methods]
 
     def _agreements_of(self, name: str) -> dict[str, float | None]:
         both_ways = self.agreement | {(b, a): value for (a, b), value in self.agreement.items()}
         own = {(name, name): 1.0} if name in self.labels else {}
-        return {f"agreement_with_{other.name}": (both_ways | own).get((name, other.name)) for other in self.methods}
+        return {
+            f"agreement_with_{other.name}": (both_ways | own).get((name, other.name))
+            for other in self.methods
+        }
 
 
 @underflow_is_nought
@@ -176,7 +189,8 @@ def compare(
     random_state: int | None = 0,
     on_method: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns, with measured values.
+    """K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns, with
+    measured values.
 
     How K, eps and the rows are chosen stands with :func:`mixtura.compare.contenders.k_means`,
     :func:`~mixtura.compare.contenders.gaussian_mixture`, :func:`~mixtura.compare.contenders.dbscan` and
@@ -192,7 +206,8 @@ def compare(
     mixture_family : str, default="VVV"
         A family of covariances, or "all" to choose one by BIC.
     truth : (n,), optional
-        Known groups, as numbers or text: each method is measured against them, and none of them sees them.
+        Known groups, as numbers or text: each method is measured against them, and none of them
+        sees them.
     random_state : int or None, default=0
     on_method : callable, optional
         Called with the name of each method before it begins.
@@ -246,12 +261,21 @@ def compare(
         evidence,
         mixture.memberships if mixture else None,
         mixture.model if mixture else None,
-        not judged or any(outcome in (INTERRUPTED, NOT_RUN) for outcome in tried.values() if isinstance(outcome, str)),
+        not judged
+        or any(
+            outcome in (INTERRUPTED, NOT_RUN)
+            for outcome in tried.values()
+            if isinstance(outcome, str)
+        ),
     )
 
 
-def _all_tried(work: Mapping[str, Callable[[], Outcome]], on_method: Callable[[str], None] | None) -> dict[str, Outcome | str]:
-    """What each method made of the data, or why there is nothing; Ctrl-C ends it once one of them is done."""
+def _all_tried(
+    work: Mapping[str, Callable[[], Outcome]], on_method: Callable[[str], None] | None
+) -> dict[str, Outcome | str]:
+    """What each method made of the data, or why there is nothing; Ctrl-C ends it once one of them
+    is done.
+    """
     tried: dict[str, Outcome | str] = {}
     for name, run in work.items():
         try:
@@ -263,8 +287,12 @@ def _all_tried(work: Mapping[str, Callable[[], Outcome]], on_method: Callable[[s
     return tried
 
 
-def _judged(Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool) -> tuple[Evidence, Verdict, bool]:
-    """Which methods suit, what that was read from, and whether it was judged at all: not after a Ctrl-C of just now."""
+def _judged(
+    Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool
+) -> tuple[Evidence, Verdict, bool]:
+    """Which methods suit, what that was read from, and whether it was judged at all: not after a
+    Ctrl-C of just now.
+    """
     rows = some_rows(len(Z), DENSITY_ROWS, seed)
     try:
         if stopped:
@@ -276,7 +304,9 @@ def _judged(Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool) -> 
         return Evidence(len(rows)), Verdict((), (said,)), False
 
 
-def _tried(name: str, run: Callable[[], Outcome], on_method: Callable[[str], None] | None) -> Outcome | str:
+def _tried(
+    name: str, run: Callable[[], Outcome], on_method: Callable[[str], None] | None
+) -> Outcome | str:
     """What a method made of the data, or why it could not."""
     if on_method:
         on_method(name)
@@ -288,12 +318,16 @@ def _tried(name: str, run: Callable[[], Outcome], on_method: Callable[[str], Non
         return "the memory did not suffice"
 
 
-def _method(name: str, outcome: Outcome | str, Z: Array, groups: Labels | None, seed: int) -> Method:
+def _method(
+    name: str, outcome: Outcome | str, Z: Array, groups: Labels | None, seed: int
+) -> Method:
     """One row of the table."""
     if isinstance(outcome, str):
         return Method(name, SOFT[name], needs_k=NEEDS_K[name], reason=outcome)
     labels = outcome.labels
-    unsure = None if outcome.memberships is None else int((outcome.memberships.max(axis=1) < SURE).sum())
+    unsure = (
+        None if outcome.memberships is None else int((outcome.memberships.max(axis=1) < SURE).sum())
+    )
     return Method(
         name=name,
         soft=SOFT[name],
@@ -316,14 +350,23 @@ def _method(name: str, outcome: Outcome | str, Z: Array, groups: Labels | None, 
     )
 
 
-def _sentences(verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence, n: int) -> tuple[str, ...]:
+def _sentences(
+    verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence, n: int
+) -> tuple[str, ...]:
     """The verdict, on how many rows it rests, what the truth says, and what failed."""
     said = [*verdict.sentences, *_with_the_truth(methods)]
     if evidence.n_rows < n:
         said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
-    said.extend(f"{method.name} failed: {method.reason}" for method in methods if method.reason not in ("", INTERRUPTED, NOT_RUN))
+    said.extend(
+        f"{method.name} failed: {method.reason}"
+        for method in methods
+        if method.reason not in ("", INTERRUPTED, NOT_RUN)
+    )
     if missing := [method.name for method in methods if method.reason in (INTERRUPTED, NOT_RUN)]:
-        said.append(f"Missing, because the comparison was called off, and not taken into account: {', '.join(missing)}.")
+        said.append(
+            "Missing, because the comparison was called off, and not taken into account: "
+            f"{', '.join(missing)}."
+        )
     return tuple(said)
 
 
@@ -334,14 +377,19 @@ def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
         return []
     most = max(value for value, _ in known)
     nearest = [name for value, name in known if value == most]
-    return [f"Nearest to the known groups: {' and '.join(nearest)}, with an adjusted Rand index of {most:.2f}."]
+    return [
+        f"Nearest to the known groups: {' and '.join(nearest)}, with an adjusted Rand index of "
+        f"{most:.2f}."
+    ]
 
 
-# ---- measuring ---------------------------------------------------------------------------------------------------------
+# ---- measuring -----------------------------------------------------------------------------------
 
 
 def _standardised(X: Any) -> Array:
-    """Every column about its mean and in its standard deviations, float64 (n,d); a constant column becomes 0."""
+    """Every column about its mean and in its standard deviations, float64 (n,d); a constant column
+    becomes 0.
+    """
     rows = rows_of(GaussianMixture(), X, fitting=True).astype(np.float64)
     spread = rows.std(axis=0)
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
@@ -353,7 +401,8 @@ def _groups(truth: Any, n: int) -> Labels:
     values = np.asarray(truth)
     if values.shape != (n,):
         raise ValueError(
-            f"`truth` must hold one group for each of the {n} rows, but its shape is {values.shape}. Check its length."
+            f"`truth` must hold one group for each of the {n} rows, but its shape is "
+            f"{values.shape}. Check its length."
         )
     return np.unique(values, return_inverse=True)[1]
 
@@ -370,7 +419,9 @@ def _mutual_information(groups: Labels, labels: Labels) -> float:
     return float(normalized_mutual_info_score(groups[known], labels[known]))
 
 
-def _index(score: Callable[[Array, Labels], float], Z: Array, labels: Labels, seed: int) -> float | None:
+def _index(
+    score: Callable[[Array, Labels], float], Z: Array, labels: Labels, seed: int
+) -> float | None:
     """An internal index of rows in clusters; None where it is not defined."""
     inside = np.flatnonzero(labels >= 0)
     inside = inside[some_rows(len(inside), INDEX_ROWS, seed)]

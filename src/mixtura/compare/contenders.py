@@ -1,6 +1,8 @@
-"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN: each one's settings by a stated rule, then fitted with a clock beside it.
+"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN: each one's settings by a stated rule, then
+fitted with a clock beside it.
 
-All take the same standardised rows ``Z (n,d)``. What each rule is stands in the docstring of its function.
+All take the same standardised rows ``Z (n,d)``. What each rule is stands in the docstring of its
+function.
 """
 
 from __future__ import annotations
@@ -30,19 +32,27 @@ SURE = 0.9
 """A row whose largest membership is below this counts as unsure."""
 
 NEIGHBOURS = 10
-"""Fewest rows, itself included, within eps of a core row of DBSCAN; in more than five dimensions 2 d (Sander et al. 1998)."""
+"""Fewest rows, itself included, within eps of a core row of DBSCAN; in more than five dimensions 2
+d (Sander et al. 1998).
+"""
 
 SMALLEST_CLUSTER = 0.02
 """HDBSCAN's smallest cluster, as a share of the rows; never fewer than five rows."""
 
 DENSITY_ROWS = 10_000
-"""DBSCAN may keep all pairs of rows, and HDBSCAN's time grows with their number; above this many rows both get a random sample."""
+"""DBSCAN may keep all pairs of rows, and HDBSCAN's time grows with their number; above this many
+rows both get a random sample.
+"""
 
 BIC_ROWS = 20_000
-"""Above this many rows, K of the mixture is chosen on a random sample; the chosen model is fitted to all."""
+"""Above this many rows, K of the mixture is chosen on a random sample; the chosen model is fitted
+to all.
+"""
 
 SILHOUETTE_ROWS = 2_000
-"""The silhouette needs all distances between its rows; above this many it is taken on a random sample."""
+"""The silhouette needs all distances between its rows; above this many it is taken on a random
+sample.
+"""
 
 NOISE, NOT_LABELLED = -1, -2
 
@@ -58,7 +68,8 @@ class Outcome:
     labels : (n,)
         Clusters from 0; -1 noise, -2 not labelled.
     seconds, seconds_to_choose : float
-        Of one fit with its settings known, and of finding these settings; None where there was nothing to find.
+        Of one fit with its settings known, and of finding these settings; None where there was
+        nothing to find.
     k_chosen_by : str
     shape : str
         The shape of cluster that is assumed.
@@ -85,19 +96,24 @@ class Outcome:
     memberships: Array | None = None
 
 
-# ---- the four ----------------------------------------------------------------------------------------------------------
+# ---- the four ------------------------------------------------------------------------------------
 
 
 def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
-    """K-Means with ten restarts; K is that of the highest mean silhouette for K = 2 to 10, unless it is given.
+    """K-Means with ten restarts; K is that of the highest mean silhouette for K = 2 to 10, unless
+    it is given.
 
-    Above 10,000 rows K is chosen on a random sample of 10,000; silhouettes are taken on at most 2000 rows. K is never more
-    than the number of distinct rows.
+    Above 10,000 rows K is chosen on a random sample of 10,000; silhouettes are taken on at most
+    2000 rows. K is never more than the number of distinct rows.
     """
     with calm(len(Z)):  # or k-means on few rows would be timed while its threads wait
-        wanted, seconds_to_choose, how = (K, None, "given") if K is not None else _chosen_by_silhouette(Z, seed)
+        wanted, seconds_to_choose, how = (
+            (K, None, "given") if K is not None else _chosen_by_silhouette(Z, seed)
+        )
         centres = min(wanted, _n_distinct(Z, wanted))
-        labels, seconds = timed(lambda: KMeans(centres, n_init=10, random_state=seed).fit(Z).labels_.astype(np.intp))
+        labels, seconds = timed(
+            lambda: KMeans(centres, n_init=10, random_state=seed).fit(Z).labels_.astype(np.intp)
+        )
     return Outcome(
         labels,
         seconds,
@@ -105,32 +121,41 @@ def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
         how,
         shape="round clusters of about the same size",
         output="one label for each row",
-        interpretation=f"Easy to read: {count(centres, 'centre')} of {count(Z.shape[1], 'number')} each, and every row belongs "
+        interpretation=f"Easy to read: {count(centres, 'centre')} of {count(Z.shape[1], 'number')} "
+        "each, and every row belongs "
         "to the nearest; a row on a border looks as sure as any.",
         used=np.arange(len(Z)),
     )
 
 
 def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> Outcome:
-    """A mixture of one family of covariances; K is that of the lowest BIC for K = 1 to 10, unless it is given.
+    """A mixture of one family of covariances; K is that of the lowest BIC for K = 1 to 10, unless
+    it is given.
 
-    With ``family="all"`` the family is chosen with it. Above 20,000 rows both are chosen on a random sample of 20,000.
-    Ctrl-C, which a search ends with what it has, is thrown on: half a search is no measurement.
+    With ``family="all"`` the family is chosen with it. Above 20,000 rows both are chosen on a
+    random sample of 20,000. Ctrl-C, which a search ends with what it has, is thrown on: half a
+    search is no measurement.
     """
     seconds_to_choose, how = None, "given"
     if K is None or family == "all":
         used = some_rows(len(Z), BIC_ROWS, seed)
         ks = range(1, LARGEST_K + 1) if K is None else [K]
-        selector = GaussianMixtureSelector(n_components=ks, families=family if family == "all" else [family], random_state=seed)
+        selector = GaussianMixtureSelector(
+            n_components=ks, families=family if family == "all" else [family], random_state=seed
+        )
         selection, seconds_to_choose = timed(lambda: selector.fit(Z[used]).selection_)
         if selection.interrupted:
             raise KeyboardInterrupt
         best = selection.best
-        how = (f"BIC, lowest of K = 1 to {LARGEST_K}" if K is None else "given; BIC chose the family") + _on(used, Z)
+        how = (
+            f"BIC, lowest of K = 1 to {LARGEST_K}" if K is None else "given; BIC chose the family"
+        ) + _on(used, Z)
         K, family = best.n_components, best.family
     components, chosen = K, family
     model, seconds = timed(
-        lambda: GaussianMixture(components, covariance_type=chosen, component_order="weight", random_state=seed).fit(Z)
+        lambda: GaussianMixture(
+            components, covariance_type=chosen, component_order="weight", random_state=seed
+        ).fit(Z)
     )
     if model.result_.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
@@ -142,8 +167,10 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
         seconds_to_choose=seconds_to_choose,
         k_chosen_by=how,
         shape=f"{_ellipses(model.result_.family)} ({model.result_.family})",
-        output=f"{count(K, 'probability', 'probabilities')} for each row that sum to 1, and a density",
-        interpretation=f"Takes some reading: {count(K, 'component')} described by {count(model.result_.n_parameters, 'number')}; "
+        output=f"{count(K, 'probability', 'probabilities')} for each row that sum to 1, and a "
+        "density",
+        interpretation=f"Takes some reading: {count(K, 'component')} described by "
+        f"{count(model.result_.n_parameters, 'number')}; "
         f"{of_rows(unsure, len(Z))} unsure, because no component has 90 % of them.",
         used=np.arange(len(Z)),
         model=model,
@@ -152,10 +179,12 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
 
 
 def dbscan(Z: Array, seed: int | None) -> Outcome:
-    """DBSCAN with ``min_samples`` = 10, or 2 d where that is more, and eps at the knee of :func:`knee_distance`.
+    """DBSCAN with ``min_samples`` = 10, or 2 d where that is more, and eps at the knee of
+    :func:`knee_distance`.
 
-    Above 10,000 rows it runs on a random sample of 10,000, and every other row joins the cluster of its nearest core row
-    within eps, or is noise. Equal rows are handled once, with their number as a weight: the answer is the same.
+    Above 10,000 rows it runs on a random sample of 10,000, and every other row joins the cluster of
+    its nearest core row within eps, or is noise. Equal rows are handled once, with their number as
+    a weight: the answer is the same.
     """
     used = some_rows(len(Z), DENSITY_ROWS, seed)
     min_samples = neighbours(Z)
@@ -167,18 +196,20 @@ def dbscan(Z: Array, seed: int | None) -> Outcome:
         labels,
         seconds,
         seconds_to_choose,
-        k_chosen_by=f"found; eps = {eps:.3g} standard deviations at the knee of the distances to the {min_samples}th row"
-        + _on(used, Z),
+        k_chosen_by=f"found; eps = {eps:.3g} standard deviations at the knee of the distances to "
+        f"the {min_samples}th row" + _on(used, Z),
         shape="any shape, all of about the same density",
         output="one label for each row, or noise",
-        interpretation=f"Hard to read: a cluster is a list of rows, without a centre or a formula, and another eps may cut it "
+        interpretation="Hard to read: a cluster is a list of rows, without a centre or a formula, "
+        "and another eps may cut it "
         f"otherwise; {of_rows(noise, len(Z))} noise.{rest}",
         used=used,
     )
 
 
 def hdbscan(Z: Array, seed: int | None) -> Outcome:
-    """HDBSCAN whose smallest cluster is 2 % of the rows (at least five rows) and whose core distance is to the 10th row.
+    """HDBSCAN whose smallest cluster is 2 % of the rows (at least five rows) and whose core
+    distance is to the 10th row.
 
     Above 10,000 rows it runs on a random sample of 10,000, and the other rows are not labelled.
     """
@@ -197,13 +228,14 @@ def hdbscan(Z: Array, seed: int | None) -> Outcome:
         k_chosen_by=f"found; clusters of at least {smallest:,} rows{_on(used, Z)}",
         shape="any shape, each of its own density",
         output="one label for each row, or noise",
-        interpretation=f"Hard to read: a cluster is a list of rows, without a centre or a formula; {of_rows(noise, len(used))} "
+        interpretation="Hard to read: a cluster is a list of rows, without a centre or a formula; "
+        f"{of_rows(noise, len(used))} "
         f"noise.{rest}",
         used=used,
     )
 
 
-# ---- their rules -------------------------------------------------------------------------------------------------------
+# ---- their rules ---------------------------------------------------------------------------------
 
 
 def _chosen_by_silhouette(Z: Array, seed: int | None) -> tuple[int, float | None, str]:
@@ -214,9 +246,13 @@ def _chosen_by_silhouette(Z: Array, seed: int | None) -> tuple[int, float | None
 
 
 def _k_by_silhouette(Z: Array, seed: int | None) -> int:
-    """The K with the highest mean silhouette; 1 where there are too few distinct rows for two clusters."""
+    """The K with the highest mean silhouette; 1 where there are too few distinct rows for two
+    clusters.
+    """
     ks = range(2, min(LARGEST_K, _n_distinct(Z, LARGEST_K), len(Z) - 1) + 1)
-    scores = {K: silhouette(Z, KMeans(K, n_init=10, random_state=seed).fit(Z).labels_, seed) for K in ks}
+    scores = {
+        K: silhouette(Z, KMeans(K, n_init=10, random_state=seed).fit(Z).labels_, seed) for K in ks
+    }
     best = max((score for score in scores.values() if score is not None), default=None)
     return next((K for K, score in scores.items() if score == best), 1)
 
@@ -227,10 +263,12 @@ def neighbours(Z: Array) -> int:
 
 
 def knee_distance(Z: Array, min_samples: int) -> float:
-    """The knee of the sorted distances of the rows ``Z (n,d)`` to their ``min_samples``-th row, each being its own first.
+    """The knee of the sorted distances of the rows ``Z (n,d)`` to their ``min_samples``-th row,
+    each being its own first.
 
-    The knee is the point farthest below the chord from the first to the last distance. Always positive: where it would
-    be 0, it is the smallest positive distance, and 1 where all rows are equal.
+    The knee is the point farthest below the chord from the first to the last distance. Always
+    positive: where it would be 0, it is the smallest positive distance, and 1 where all rows are
+    equal.
     """
     curve = np.sort(core_distances(Z, Z, min_samples))
     chord = np.linspace(curve[0], curve[-1], len(curve))
@@ -245,20 +283,24 @@ def core_distances(points: Array, Z: Array, k: int) -> Array:
 
 
 def dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Labels:
-    """Clusters of the used rows, then of all: the cluster of the nearest core row within eps, or noise."""
+    """Clusters of the used rows, then of all: the cluster of the nearest core row within eps, or
+    noise.
+    """
     distinct, place, times = np.unique(Z[used], axis=0, return_inverse=True, return_counts=True)
     model = DBSCAN(eps=eps, min_samples=min_samples).fit(distinct, sample_weight=times)
     labels = np.full(len(Z), NOISE, dtype=np.intp)
     labels[used] = model.labels_[place.ravel()]
     others = np.setdiff1d(np.arange(len(Z)), used)
     if len(others) and len(model.core_sample_indices_):
-        distance, nearest = NearestNeighbors(n_neighbors=1).fit(model.components_).kneighbors(Z[others])
+        distance, nearest = (
+            NearestNeighbors(n_neighbors=1).fit(model.components_).kneighbors(Z[others])
+        )
         found = model.labels_[model.core_sample_indices_][nearest[:, 0]]
         labels[others] = np.where(distance[:, 0] <= eps, found, NOISE)
     return labels
 
 
-# ---- measuring ---------------------------------------------------------------------------------------------------------
+# ---- measuring -----------------------------------------------------------------------------------
 
 
 def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:
@@ -270,7 +312,11 @@ def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:
 
 def some_rows(n: int, most: int, seed: int | None) -> Labels:
     """All row numbers, or ``most`` of them drawn at random, in order."""
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    return (
+        np.arange(n)
+        if n <= most
+        else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+    )
 
 
 def n_clusters(labels: Labels) -> int:
@@ -293,7 +339,7 @@ def _n_distinct(Z: Array, enough: int) -> int:
     return head if head >= enough else len(np.unique(Z, axis=0))
 
 
-# ---- words -------------------------------------------------------------------------------------------------------------
+# ---- words ---------------------------------------------------------------------------------------
 
 
 def _on(used: Labels, Z: Array) -> str:
@@ -304,11 +350,19 @@ def _on(used: Labels, Z: Array) -> str:
 def _ellipses(family: str) -> str:
     """The clusters of a family in words; its letters are volume, shape and orientation."""
     volume, shape, orientation = list(family)
-    body = "round clusters" if shape == "I" else "ellipses along the axes" if orientation == "I" else "ellipses in any direction"
+    body = (
+        "round clusters"
+        if shape == "I"
+        else "ellipses along the axes"
+        if orientation == "I"
+        else "ellipses in any direction"
+    )
     letters = (("size", volume), ("form", shape), ("direction", orientation))
     same = [word for word, letter in letters if letter == "E"]
     return (
-        f"{body}, all of the same {' and '.join(same)}" if same else f"{body}, each of its own size" + " and form" * (shape == "V")
+        f"{body}, all of the same {' and '.join(same)}"
+        if same
+        else f"{body}, each of its own size" + " and form" * (shape == "V")
     )
 
 

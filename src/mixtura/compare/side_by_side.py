@@ -1,4 +1,6 @@
-"""The methods of a comparison side by side: the same rows, and the same colour for the same cluster."""
+"""The methods of a comparison side by side: the same rows, and the same colour for the same
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ HELD = 0.95
 
 
 def matched_labels(comparison: Comparison) -> dict[str, Labels]:
-    """The labels of every method, numbered so that clusters that share most rows have the same number.
+    """The labels of every method, numbered so that clusters that share most rows have the same
+    number.
 
-    They are matched with the mixture's components, or with the first method where it failed; clusters without a partner
-    come after them. Noise and rows that are not labelled keep -1 and -2.
+    They are matched with the mixture's components, or with the first method where it failed;
+    clusters without a partner come after them. Noise and rows that are not labelled keep -1 and -2.
     """
     if not comparison.labels:
         return {}
@@ -50,11 +53,13 @@ def plot_comparison(
     shown: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """One panel for each method: the same rows, the same colour for the same cluster, noise in grey.
+    """One panel for each method: the same rows, the same colour for the same cluster, noise in
+    grey.
 
-    Rows of the mixture are blended by their memberships, and its components are drawn as ellipses that hold 95 % of them.
-    One column: the rows are scattered over the height, which says nothing. Rows that a method has not labelled are
-    missing in its panel. Above 10,000 rows, panels are images.
+    Rows of the mixture are blended by their memberships, and its components are drawn as ellipses
+    that hold 95 % of them. One column: the rows are scattered over the height, which says nothing.
+    Rows that a method has not labelled are missing in its panel. Above 10,000 rows, panels are
+    images.
 
     Parameters
     ----------
@@ -68,9 +73,17 @@ def plot_comparison(
     title : str, optional
     """
     rows = _checked_rows(comparison, X)
-    names = list(columns if columns is not None else getattr(X, "columns", [f"column {j}" for j in range(rows.shape[1])]))
+    names = list(
+        columns
+        if columns is not None
+        else getattr(X, "columns", [f"column {j}" for j in range(rows.shape[1])])
+    )
     chosen = _chosen(comparison, names, shown)
-    places = rows[:, chosen] if len(chosen) > 1 else np.column_stack([rows[:, chosen], _heights(len(rows))])
+    places = (
+        rows[:, chosen]
+        if len(chosen) > 1
+        else np.column_stack([rows[:, chosen], _heights(len(rows))])
+    )
     figure = Figure(figsize=(10.5, 8.0), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
     labels = matched_labels(comparison)
@@ -100,7 +113,10 @@ def _checked_rows(comparison: Comparison, X: Any) -> Array:
     rows = np.asarray(X, dtype=np.float64)
     n = next((len(labels) for labels in comparison.labels.values()), len(rows))
     if rows.ndim != 2 or len(rows) != n:
-        raise ValueError(f"`X` has shape {rows.shape}, but {n} rows were compared. Pass the data that were compared, (n, d).")
+        raise ValueError(
+            f"`X` has shape {rows.shape}, but {n} rows were compared. Pass the data that were "
+            "compared, (n, d)."
+        )
     return rows
 
 
@@ -110,7 +126,8 @@ def _chosen(comparison: Comparison, names: Sequence[str], shown: Sequence[str] |
         unknown = [name for name in shown if name not in names]
         if unknown or not 1 <= len(shown) <= 2:
             raise ValueError(
-                f"`shown` must be one or two of {', '.join(map(str, names))}, but {list(shown)!r} came. Choose from these."
+                f"`shown` must be one or two of {', '.join(map(str, names))}, but {list(shown)!r} "
+                "came. Choose from these."
             )
         return [names.index(name) for name in shown]
     if len(names) <= 2 or comparison.mixture is None or comparison.mixture.n_components == 1:
@@ -124,13 +141,20 @@ def _heights(n: int) -> Array:
 
 
 def _limit_all(ax: Axes, places: Array) -> None:
-    """The same limits for all panels, which share them, also where a method has not labelled the outer rows."""
+    """The same limits for all panels, which share them, also where a method has not labelled the
+    outer rows.
+    """
     low, high = places.min(axis=0), places.max(axis=0)
     margin = np.where(high > low, 0.04 * (high - low), 1.0)
-    ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+    ax.set(
+        xlim=(low[0] - margin[0], high[0] + margin[0]),
+        ylim=(low[1] - margin[1], high[1] + margin[1]),
+    )
 
 
-def _draw_method(ax: Axes, method: Method, labels: Labels | None, comparison: Comparison, places: Array) -> None:
+def _draw_method(
+    ax: Axes, method: Method, labels: Labels | None, comparison: Comparison, places: Array
+) -> None:
     """The rows of one panel and what the method found."""
     if labels is None:
         headline(ax, method.name, f"no result: {method.reason}")
@@ -142,15 +166,27 @@ def _draw_method(ax: Axes, method: Method, labels: Labels | None, comparison: Co
     else:
         noise = labels == NOISE
         for part, size in ((noise, 9.0), (~noise & seen, 22.0)):
-            ax.scatter(places[part, 0], places[part, 1], s=size, c=colours[part], linewidths=0, alpha=0.85, rasterized=True)
-    headline(ax, f"{method.name}: {counted(method.n_clusters, 'cluster')}", _caption(method, len(places)))
+            ax.scatter(
+                places[part, 0],
+                places[part, 1],
+                s=size,
+                c=colours[part],
+                linewidths=0,
+                alpha=0.85,
+                rasterized=True,
+            )
+    headline(
+        ax, f"{method.name}: {counted(method.n_clusters, 'cluster')}", _caption(method, len(places))
+    )
 
 
 def _colours_of(name: str, labels: Labels, comparison: Comparison) -> Array:
     """The colour (n,3) of every row: blended where there are memberships, grey for noise."""
     palette = component_colours(max(int(labels.max()) + 1, 1))
     if name == MIXTURE and comparison.memberships is not None:
-        return to_screen(comparison.memberships @ to_light(component_colours(comparison.memberships.shape[1])))
+        return to_screen(
+            comparison.memberships @ to_light(component_colours(comparison.memberships.shape[1]))
+        )
     grey = np.array([int(GREY[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     return np.where((labels >= 0)[:, None], palette[np.maximum(labels, 0)], 0.6 * grey + 0.4)
 
@@ -178,17 +214,26 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
     centre, spread = rows[:, chosen].mean(axis=0), rows[:, chosen].std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     sigmas = float(np.sqrt(chi2.ppf(HELD, 2)))
-    covariances = np.broadcast_to(mixture.covariance.dense(), (mixture.n_components, 2, 2)) * np.outer(spread, spread)
-    for mean, covariance, colour in zip(mixture.means, covariances, component_colours(mixture.n_components), strict=True):
+    covariances = np.broadcast_to(
+        mixture.covariance.dense(), (mixture.n_components, 2, 2)
+    ) * np.outer(spread, spread)
+    for mean, covariance, colour in zip(
+        mixture.means, covariances, component_colours(mixture.n_components), strict=True
+    ):
         ax.add_patch(covariance_ellipse(mean * spread + centre, covariance, sigmas, colour))
 
 
 def _make_room_for_ellipses(ax: Axes) -> None:
     """The limits, which all panels share, hold every ellipse."""
-    boxes = [patch.get_extents().transformed(ax.transData.inverted()).expanded(1.04, 1.04) for patch in ax.patches]
+    boxes = [
+        patch.get_extents().transformed(ax.transData.inverted()).expanded(1.04, 1.04)
+        for patch in ax.patches
+    ]
     for box in boxes:
         (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-        ax.set(xlim=(min(left, box.x0), max(right, box.x1)), ylim=(min(low, box.y0), max(high, box.y1)))
+        ax.set(
+            xlim=(min(left, box.x0), max(right, box.x1)), ylim=(min(low, box.y0), max(high, box.y1))
+        )
 
 
 def _add_legend(figure: Figure, labels: dict[str, Labels]) -> None:

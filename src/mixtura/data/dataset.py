@@ -1,4 +1,6 @@
-"""What is known about the data before any fit: centre, scale, resolution, distinct rows. Made once, shared by all fits."""
+"""What is known about the data before any fit: centre, scale, resolution, distinct rows. Made once,
+shared by all fits.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from mixtura.model.protocols import Backend, Source
 from mixtura.sources import ArraySource
 
 COMPACT_FROM = 32
-"""Components from which on it pays to bring rows that are near each other together, so that a block is out of reach of most."""
+"""Components from which on it pays to bring rows that are near each other together, so that a block
+is out of reach of most.
+"""
 
 COMPACT_ROWS = 20_000
 COMPACT_BYTES = 2**28
@@ -26,26 +30,32 @@ COMPACT_BYTES = 2**28
 
 SHARED_BY, SHARED_PART, SHARED_TIMES = 8.0, 0.05, 5.0
 MOST_SHARED = 3
-"""A value that so many rows share, this part of all rows, and so many times the usual number, may be that of a group; so many are
-looked at."""
+"""A value that so many rows share, this part of all rows, and so many times the usual number, may
+be that of a group; so many are looked at."""
 
 PROBED = 10_000
-"""Draws of the rows from which the steps of recording and the scales of the floor are read, so that not all rows are sorted."""
+"""Draws of the rows from which the steps of recording and the scales of the floor are read, so that
+not all rows are sorted.
+"""
 
 RESOLVED = 1e-12
-"""Part of a column's robust variance below which a variance is rounding: a millionth of the standard deviation."""
+"""Part of a column's robust variance below which a variance is rounding: a millionth of the
+standard deviation.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules need.
+    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules
+    need.
 
     Attributes
     ----------
     source : Source
     backend : Backend
     recorded : Dataset, optional
-        The rows as they were recorded, where these are a resample or a part of them: scale, floor and effective size are theirs.
+        The rows as they were recorded, where these are a resample or a part of them: scale, floor
+        and effective size are theirs.
     """
 
     source: Source
@@ -53,9 +63,13 @@ class Dataset:
     recorded: Dataset | None = None
 
     def source_for(self, K: int) -> Source:
-        """The rows as a fit of K components reads them, over and over: in a compact order where that pays, else as they come."""
+        """The rows as a fit of K components reads them, over and over: in a compact order where
+        that pays, else as they come.
+        """
         n = self.source.n_rows
-        if K < COMPACT_FROM or not COMPACT_ROWS <= n <= COMPACT_BYTES // (8 * self.source.n_features):
+        if K < COMPACT_FROM or not COMPACT_ROWS <= n <= COMPACT_BYTES // (
+            8 * self.source.n_features
+        ):
             return self.source
         return self._compact
 
@@ -78,7 +92,9 @@ class Dataset:
         return self._about(mean, Scatter.DENSE)
 
     def _about(self, point: Array, kind: Scatter) -> Moments:
-        """Moments of all rows about one point (1,d): an E-step with a single component has no choice."""
+        """Moments of all rows about one point (1,d): an E-step with a single component has no
+        choice.
+        """
         unit = Spherical(np.ones(1), 1, self.source.n_features)
         return self.backend.moments(self.source, Mixture(np.ones(1), point, unit), kind)
 
@@ -86,13 +102,19 @@ class Dataset:
     def total(self) -> float:
         """Sum of the weights: the n of every criterion."""
         weights = [block.weights for block in self.source.blocks()]
-        return float(self.source.n_rows) if weights[0] is None else float(sum(own.sum() for own in weights if own is not None))
+        return (
+            float(self.source.n_rows)
+            if weights[0] is None
+            else float(sum(own.sum() for own in weights if own is not None))
+        )
 
     @cached_property
     def effective_size(self) -> float:
-        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish 1965); n without weights.
+        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish
+        1965); n without weights.
 
-        The weights of a resample are counts, and their spread is not that of the design of a survey: it has that of its original.
+        The weights of a resample are counts, and their spread is not that of the design of a
+        survey: it has that of its original.
         """
         if self.recorded is not None:
             return self.recorded.effective_size
@@ -105,7 +127,9 @@ class Dataset:
 
     @cached_property
     def row_weight(self) -> float:
-        """Mean weight of a row where it is below one, else one: the unit of tolerances on the total log-likelihood."""
+        """Mean weight of a row where it is below one, else one: the unit of tolerances on the total
+        log-likelihood.
+        """
         return min(1.0, self.total / self.source.n_rows)
 
     @cached_property
@@ -125,7 +149,9 @@ class Dataset:
 
     @cached_property
     def scale(self) -> Array:
-        """Positive variances to measure by (d,): a constant column borrows the largest of the others."""
+        """Positive variances to measure by (d,): a constant column borrows the largest of the
+        others.
+        """
         if self.recorded is not None:
             return self.recorded.scale
         return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
@@ -137,7 +163,9 @@ class Dataset:
 
     @cached_property
     def floor(self) -> Array:
-        """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h, and a part of the scale."""
+        """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h,
+        and a part of the scale.
+        """
         if self.recorded is not None:
             return self.recorded.floor
         robust = [
@@ -148,7 +176,9 @@ class Dataset:
 
     @cached_property
     def shared_values(self) -> tuple[Flags, ...]:
-        """Rows (n,) that share one value of a column exactly, where far more do than share a usual one; largest group first."""
+        """Rows (n,) that share one value of a column exactly, where far more do than share a usual
+        one; largest group first.
+        """
         blocks = list(self.source.blocks())
         rows = np.concatenate([block.rows for block in blocks])
         given = [block.weights for block in blocks if block.weights is not None]
@@ -157,7 +187,9 @@ class Dataset:
         for column in rows.T:
             _, places = np.unique(column, return_inverse=True)
             counts = np.bincount(places, weights)
-            many = max(SHARED_BY, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts)))
+            many = max(
+                SHARED_BY, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts))
+            )
             for value in np.flatnonzero(counts >= many):
                 held = places == value
                 if not held.all():
@@ -167,7 +199,9 @@ class Dataset:
 
     @property
     def _probe_columns(self) -> list[tuple[Array, Array | None]]:
-        """Columns of the probe rows (m,) with their weights, a row that counts once weighing one."""
+        """Columns of the probe rows (m,) with their weights, a row that counts once weighing
+        one.
+        """
         blocks = list(self.probe.blocks())
         rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
         given = [block.weights for block in blocks if block.weights is not None]
@@ -179,7 +213,7 @@ class Dataset:
         """Each distinct row once."""
         return self.source.distinct()
 
-    # ---- a sample of many rows ---------------------------------------------------------------------------------
+    # ---- a sample of many rows -------------------------------------------------------------------
 
     @cached_property
     def probe(self) -> Source:
@@ -199,7 +233,9 @@ class Dataset:
 
     def part(self, rows: Array, weights: Array) -> Dataset:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
-        return Dataset(ArraySource(np.ascontiguousarray(rows), weights), self.backend, recorded=self)
+        return Dataset(
+            ArraySource(np.ascontiguousarray(rows), weights), self.backend, recorded=self
+        )
 
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
         """m draws of the rows by weight as data of their own, made once for each seed."""

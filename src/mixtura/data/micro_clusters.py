@@ -1,11 +1,14 @@
-"""Micro-clusters: all rows in a few thousand cells, without a draw, so that a tree can be grown over any number of rows.
+"""Micro-clusters: all rows in a few thousand cells, without a draw, so that a tree can be grown
+over any number of rows.
 
-The cell with the largest scatter is cut in two, at its mean and across the direction it extends in most, until there are
-enough cells (principal direction divisive partitioning: Boley 1998, Data Mining and Knowledge Discovery 2:325-344). What
-lies far from the rest scatters much, so a small group far away gets cells of its own early. The cut depends on the rows,
-not on their order; no row is left out; a cell keeps count, mean and scatter, so that nothing of its inner spread is lost.
+The cell with the largest scatter is cut in two, at its mean and across the direction it extends in
+most, until there are enough cells (principal direction divisive partitioning: Boley 1998, Data
+Mining and Knowledge Discovery 2:325-344). What lies far from the rest scatters much, so a small
+group far away gets cells of its own early. The cut depends on the rows, not on their order; no row
+is left out; a cell keeps count, mean and scatter, so that nothing of its inner spread is lost.
 
-Time is O(n d^2 log cells); memory is one copy of the rows, ``8 n (d + 4)`` bytes, and about as much again for a moment.
+Time is O(n d^2 log cells); memory is one copy of the rows, ``8 n (d + 4)`` bytes, and about as much
+again for a moment.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from mixtura.base.arrays import Array, Labels
 
 @dataclass(frozen=True, eq=False)
 class MicroClusters:
-    """Items for a tree: counts (m,), means (m,d), scatters (m,d,d) about the means, and the cell of each row (n,)."""
+    """Items for a tree: counts (m,), means (m,d), scatters (m,d,d) about the means, and the cell of
+    each row (n,).
+    """
 
     counts: Array
     means: Array
@@ -38,7 +43,9 @@ class _MicroCluster:
 
 
 def micro_clusters(Z: Array, weights: Array, most: int) -> MicroClusters:
-    """At most ``most`` cells of rows (n,d) with positive weights (n,), in the lexicographic order of their means."""
+    """At most ``most`` cells of rows (n,d) with positive weights (n,), in the lexicographic order
+    of their means.
+    """
     Z, weights, rows = Z.copy(), weights.copy(), np.arange(len(Z))
     made = [_cell(Z, weights, 0, len(Z))]
     heap = [(-_spread(made[0]), 0)]
@@ -55,7 +62,9 @@ def micro_clusters(Z: Array, weights: Array, most: int) -> MicroClusters:
     of_row = np.empty(len(Z), dtype=np.intp)
     for k, cell in enumerate(made):
         of_row[rows[cell.begin : cell.end]] = k
-    counts, means, scatters = (np.array([getattr(cell, name) for cell in made]) for name in ("count", "mean", "scatter"))
+    counts, means, scatters = (
+        np.array([getattr(cell, name) for cell in made]) for name in ("count", "mean", "scatter")
+    )
     return MicroClusters(counts, means, scatters, of_row)
 
 
@@ -75,7 +84,9 @@ def _spread(cell: _MicroCluster) -> float:
 
 
 def _cut(cell: _MicroCluster, Z: Array, weights: Array, rows: Labels) -> int:
-    """Bring the rows below the mean along the main direction to the front; where the second part begins."""
+    """Bring the rows below the mean along the main direction to the front; where the second part
+    begins.
+    """
     part = slice(cell.begin, cell.end)
     along = (Z[part] - cell.mean) @ np.linalg.eigh(cell.scatter)[1][:, -1]
     below = along < 0

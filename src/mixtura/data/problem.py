@@ -1,4 +1,6 @@
-"""What is fitted: the data, a covariance family, and what holds its parameters back. The two steps of EM are its methods."""
+"""What is fitted: the data, a covariance family, and what holds its parameters back. The two steps
+of EM are its methods.
+"""
 
 from __future__ import annotations
 
@@ -29,23 +31,34 @@ class Problem:
     regularisation: Regularisation
 
     def e_step(self, mixture: Mixture) -> Moments:
-        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is exact for."""
+        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is
+        exact for.
+        """
         tilted = self.regularisation.tilted(mixture)
-        return self.dataset.backend.moments(self.dataset.source_for(mixture.n_components), tilted, self.family.needs)
+        return self.dataset.backend.moments(
+            self.dataset.source_for(mixture.n_components), tilted, self.family.needs
+        )
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
-        """The best mixture for these responsibilities; ``previous`` is where an iterated M-step begins.
+        """The best mixture for these responsibilities; ``previous`` is where an iterated M-step
+        begins.
 
         Raises
         ------
         CollapseError
             When a covariance is singular and the regularisation has no floor.
         """
-        covariance = self.family.m_step(moments, previous.covariance if previous else None, self.regularisation)
-        return Mixture(self.regularisation.weights(moments), self.regularisation.means(moments), covariance)
+        covariance = self.family.m_step(
+            moments, previous.covariance if previous else None, self.regularisation
+        )
+        return Mixture(
+            self.regularisation.weights(moments), self.regularisation.means(moments), covariance
+        )
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
-        """Log-likelihood plus penalty: what EM raises. ``moments`` are of the E-step at the mixture."""
+        """Log-likelihood plus penalty: what EM raises. ``moments`` are of the E-step at the
+        mixture.
+        """
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
     def n_parameters(self, K: int) -> int:

@@ -1,6 +1,8 @@
-"""Spaces in which distances mean something: six linear maps of the data, and the names that mclust gives them.
+"""Spaces in which distances mean something: six linear maps of the data, and the names that mclust
+gives them.
 
-For rows ``x``, their weighted mean ``m``, standard deviations ``s``, covariance ``C``, and correlations ``R = V L V'``:
+For rows ``x``, their weighted mean ``m``, standard deviations ``s``, covariance ``C``, and
+correlations ``R = V L V'``:
 
 =========================  ======  ===============================================================================
 name                       mclust  coordinates
@@ -13,9 +15,10 @@ name                       mclust  coordinates
 ``scaled_svd``             SVD     standardised, times ``V D^(-1/2)`` with ``D`` its singular values: half way to a sphere
 =========================  ======  ===============================================================================
 
-Fraley (1998) and Scrucca & Raftery (2015, "Improved initialisation of model-based clustering using Gaussian hierarchical
-partitions"). Criteria that follow rotations see no difference between ``original`` and ``principal``, nor between
-``standardised`` and ``principal_standardised``, nor between two square roots of a covariance.
+Fraley (1998) and Scrucca & Raftery (2015, "Improved initialisation of model-based clustering using
+Gaussian hierarchical partitions"). Criteria that follow rotations see no difference between
+``original`` and ``principal``, nor between ``standardised`` and ``principal_standardised``, nor
+between two square roots of a covariance.
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ MCLUST_NAMES = {
 TRANSFORMS = tuple(MCLUST_NAMES.values())
 
 FLAT = 1e-12
-"""Directions with less than this share of the largest variance of standardised columns carry rounding, and are left out."""
+"""Directions with less than this share of the largest variance of standardised columns carry
+rounding, and are left out.
+"""
 
 ROWS_AT_ONCE = 16384
 
@@ -45,18 +50,28 @@ def transform_named(name: str) -> str:
     """The full name of a space, from it or from mclust's."""
     full = MCLUST_NAMES.get(name, name)
     if full not in TRANSFORMS:
-        raise ValueError(f"space={name!r} is not known. Use one of {', '.join(MCLUST_NAMES)} or {', '.join(TRANSFORMS)}.")
+        raise ValueError(
+            f"space={name!r} is not known. Use one of {', '.join(MCLUST_NAMES)} or "
+            f"{', '.join(TRANSFORMS)}."
+        )
     return full
 
 
 def transformed(name: str, X: Rows, weights: Array) -> Array:
-    """Coordinates (n,r) of rows (n,d) with positive weights (n,); r < d where columns are constant or combinations.
+    """Coordinates (n,r) of rows (n,d) with positive weights (n,); r < d where columns are constant
+    or combinations.
 
-    Variances are divided by ``sum(weights) - 1``, as mclust does. The sign of an axis is fixed, and matters to nobody.
+    Variances are divided by ``sum(weights) - 1``, as mclust does. The sign of an axis is fixed, and
+    matters to nobody.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # said in words below
         mean, covariance = _centre_and_covariance(X, weights)
-    map_ = _map(transform_named(name), covariance, X.min(axis=0) < X.max(axis=0), max(weights.sum() - 1.0, 0.5 * weights.sum()))
+    map_ = _map(
+        transform_named(name),
+        covariance,
+        X.min(axis=0) < X.max(axis=0),
+        max(weights.sum() - 1.0, 0.5 * weights.sum()),
+    )
     Z = np.empty((len(X), map_.shape[1]))
     for part in _parts(len(X)):
         Z[part] = (X[part] - mean) @ map_
@@ -68,7 +83,11 @@ def _centre_and_covariance(X: Rows, weights: Array) -> tuple[Array, Array]:
     total, d = weights.sum(), X.shape[1]
     mean = X[0].astype(np.float64)
     for _ in range(2):
-        mean = mean + sum((weights[part] @ (X[part] - mean) for part in _parts(len(X))), np.zeros(d)) / total
+        mean = (
+            mean
+            + sum((weights[part] @ (X[part] - mean) for part in _parts(len(X))), np.zeros(d))
+            / total
+        )
     scatter = np.zeros((d, d))
     for part in _parts(len(X)):
         centred = X[part] - mean
@@ -82,7 +101,10 @@ def _map(name: str, covariance: Array, varies: Array, freedom: float) -> Array:
     C = covariance[np.ix_(used, used)]
     if not (np.isfinite(np.diag(C)) & (np.diag(C) > 0)).all():
         j = int(used[np.argmin(np.isfinite(np.diag(C)) & (np.diag(C) > 0))])
-        raise DataError(f"the variance of column {j} leaves the range of double precision. Divide the column by a suitable unit.")
+        raise DataError(
+            f"the variance of column {j} leaves the range of double precision. Divide the column "
+            "by a suitable unit."
+        )
     inverse = 1.0 / np.sqrt(np.diag(C))
     if name == "original":
         inner = np.eye(len(used))
@@ -104,7 +126,11 @@ def _map(name: str, covariance: Array, varies: Array, freedom: float) -> Array:
 def _axes(C: Array) -> tuple[Array, Array]:
     """Eigenvalues, and eigenvectors whose largest entry is positive."""
     values, vectors = np.linalg.eigh(C)
-    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)[0] if len(C) else np.ones(0)
+    largest = (
+        np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)[0]
+        if len(C)
+        else np.ones(0)
+    )
     return values, vectors * np.where(largest < 0, -1.0, 1.0)
 
 

@@ -1,1 +1,3 @@
-"""The EM algorithm: iterations, acceleration, when it stops, and the certificate of what it ended with."""
+"""The EM algorithm: iterations, acceleration, when it stops, and the certificate of what it ended
+with.
+"""

@@ -1,16 +1,18 @@
 """How a certificate of convergence is found: one pass over the rows after the last step of EM.
 
-The gradient of the observed log-likelihood at a mixture is that of the complete-data expectation there (Fisher's identity), so
-counts, means and scatter of one E-step are all it takes. In each component's own frame, ``B Sigma B' = 1``, with ``n`` rows, first
-moment ``u`` about the mean and residual ``R = B W B' - n 1`` of the scatter,
+The gradient of the observed log-likelihood at a mixture is that of the complete-data expectation
+there (Fisher's identity), so counts, means and scatter of one E-step are all it takes. In each
+component's own frame, ``B Sigma B' = 1``, with ``n`` rows, first moment ``u`` about the mean and
+residual ``R = B W B' - n 1`` of the scatter,
 
     along the log ratio of a weight   count_k - n pi_k
     along the mean                    u
     along the covariance, M           tr(M R) / 2        information of complete data    n tr(M M) / 2
 
-and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each other. So ``g' C^-1 g`` is a sum of
-squares, and what components share is a ratio of sums over them. Where a family cannot follow the scatter of its rows, the curvature
-of the complete data differs from what is expected of them, C, so what the next M-step gains is computed as well, and the larger
+and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each
+other. So ``g' C^-1 g`` is a sum of squares, and what components share is a ratio of sums over them.
+Where a family cannot follow the scatter of its rows, the curvature of the complete data differs
+from what is expected of them, C, so what the next M-step gains is computed as well, and the larger
 of the two counts.
 
 References: Fisher 1925; Louis 1982; Dempster, Laird & Rubin 1977 on the rates.
@@ -46,14 +48,16 @@ ON_THE_FLOOR = 1.0 + 1e-6
 ROWS_AT_ONCE = 65536
 
 NO_TURN = 1e-8
-"""Two axes whose lengths differ by less, relatively, are equally long: a turn between them changes nothing."""
+"""Two axes whose lengths differ by less, relatively, are equally long: a turn between them changes
+nothing.
+"""
 
 
 def certified(fit: FitResult, problem: Problem, stopping: StoppingRule | None = None) -> FitResult:
     """A fit with its certificate; it is called converged only where that holds.
 
-    One pass over the rows. The rate is the one that EM measured at its end;
-    where it claims to have converged without one (all steps left were rounding), it is measured here.
+    One pass over the rows. The rate is the one that EM measured at its end; where it claims to have
+    converged without one (all steps left were rounding), it is measured here.
 
     Parameters
     ----------
@@ -69,13 +73,21 @@ def certified(fit: FitResult, problem: Problem, stopping: StoppingRule | None = 
         problem,
         fit.mixture,
         rate=None if claimed and np.isnan(fit.rate) else fit.rate,
-        tolerance=stopping.tolerance if isinstance(stopping, RemainingGain) else REMAINING * problem.dataset.row_weight,
+        tolerance=stopping.tolerance
+        if isinstance(stopping, RemainingGain)
+        else REMAINING * problem.dataset.row_weight,
         trace_gain=fit.remaining_gain,
         soundness=fit.soundness,
     )
     stop = fit.stop
     if claimed and not certificate.holds:
-        stop = StopReason.EMPTY if certificate.empty else StopReason.SADDLE if certificate.saddle else StopReason.UNCERTIFIED
+        stop = (
+            StopReason.EMPTY
+            if certificate.empty
+            else StopReason.SADDLE
+            if certificate.saddle
+            else StopReason.UNCERTIFIED
+        )
     return replace(fit, certificate=certificate, stop=stop)
 
 
@@ -96,9 +108,11 @@ def certify(
     mixture : Mixture
         Any mixture of the family.
     rate : float, optional
-        Of EM's slowest direction; None measures it, which takes up to 26 maps of EM, NaN does without.
+        Of EM's slowest direction; None measures it, which takes up to 26 maps of EM, NaN does
+        without.
     tolerance : float, optional
-        The remaining gain that is allowed, unless rounding of the objective allows more; None is that of the stopping rule.
+        The remaining gain that is allowed, unless rounding of the objective allows more; None is
+        that of the stopping rule.
     trace_gain : float
         The remaining gain by the trace of EM, for mixtures that a bound holds back.
     soundness : Soundness, optional
@@ -112,7 +126,9 @@ def certify(
         rate = 0.0  # nothing is missing
     if bound and not rate < 1.0:
         rate = float("nan")  # no derivative at the bound, so nothing is read from it
-    gradient = float(np.sqrt(squared_gradient(problem, mixture, moments, with_covariances=not bound)))
+    gradient = float(
+        np.sqrt(squared_gradient(problem, mixture, moments, with_covariances=not bound))
+    )
     gain = _gain_of_the_m_step(problem, mixture, moments)
     if not bound:
         gain = max(gain, 0.5 * gradient**2)
@@ -140,17 +156,20 @@ def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
         return 0.0
     try:
         after = problem.m_step(moments, mixture)
-        return slowest_rate(partial(em_map, problem, after), moments, problem.e_step(after), after).rate
+        return slowest_rate(
+            partial(em_map, problem, after), moments, problem.e_step(after), after
+        ).rate
     except CollapseError:
         return float("nan")
 
 
-# ---- the gradient --------------------------------------------------------------------------------------------------------
+# ---- the gradient --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class _Pulls:
-    """An E-step about the means of a mixture, with ridge and prior: what its complete-data objective depends on.
+    """An E-step about the means of a mixture, with ridge and prior: what its complete-data
+    objective depends on.
 
     Attributes
     ----------
@@ -175,7 +194,9 @@ def _pulls(moments: Moments, shared: bool, regularisation: Regularisation) -> _P
     counts, first, scatter, rows = moments.counts, moments.first, moments.second, moments.counts
     if regularisation.ridge > 0:
         each = moments.total if kind is Scatter.TOTAL else counts
-        scatter = scatter + regularisation.ridge * np.multiply.outer(each, kind.of_matrix(np.eye(d)))
+        scatter = scatter + regularisation.ridge * np.multiply.outer(
+            each, kind.of_matrix(np.eye(d))
+        )
     if prior is not None and prior.shrinkage > 0:
         apart, pull = prior.mean - moments.about, np.full(len(counts), prior.shrinkage)
         scatter = scatter + kind.of_vectors(pull, apart)
@@ -188,8 +209,11 @@ def _pulls(moments: Moments, shared: bool, regularisation: Regularisation) -> _P
     return _Pulls(moments.counts, counts, first, rows, scatter)
 
 
-def squared_gradient(problem: Problem, mixture: Mixture, moments: Moments, *, with_covariances: bool = True) -> float:
-    """``g' C^-1 g``, free of units: ``moments`` of the E-step at the mixture, with its ridge, about its means.
+def squared_gradient(
+    problem: Problem, mixture: Mixture, moments: Moments, *, with_covariances: bool = True
+) -> float:
+    """``g' C^-1 g``, free of units: ``moments`` of the E-step at the mixture, with its ridge, about
+    its means.
 
     Twice what a step of EM gains of the complete-data objective, to second order.
     """
@@ -198,13 +222,17 @@ def squared_gradient(problem: Problem, mixture: Mixture, moments: Moments, *, wi
     if not problem.regularisation.equal_weights:
         expected = moments.total * mixture.weights
         total += _sum_of_ratios((pulls.weights - expected) ** 2, expected)
-    whitened = np.stack([mixture.covariance.whiten(k, pulls.first[[k]])[0] for k in range(mixture.n_components)])
+    whitened = np.stack(
+        [mixture.covariance.whiten(k, pulls.first[[k]])[0] for k in range(mixture.n_components)]
+    )
     total += _sum_of_ratios((whitened**2).sum(axis=1), pulls.counts)
     return total + _of_covariances(pulls, mixture, problem.family) if with_covariances else total
 
 
 def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
-    """The part of the covariances: volumes, shapes, orientations, each shared (E) or each component's own (V)."""
+    """The part of the covariances: volumes, shapes, orientations, each shared (E) or each
+    component's own (V).
+    """
     volume, shape, orientation = tuple(family.name)
     covariance, d = mixture.covariance, mixture.n_features
     if pulls.scatter.ndim == 1:
@@ -222,19 +250,27 @@ def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
     if axes is None:
         return total + _pulled(turns, pulls.rows, orientation)
     lengths = np.stack(axes[: len(pulls.rows)])
-    arms = (lengths[:, beside] - lengths[:, above]) / np.sqrt(lengths[:, above] * lengths[:, beside])
-    return total + _pulled(turns, pulls.rows, orientation, np.where(np.abs(arms) > NO_TURN, arms, 0.0))
+    arms = (lengths[:, beside] - lengths[:, above]) / np.sqrt(
+        lengths[:, above] * lengths[:, beside]
+    )
+    return total + _pulled(
+        turns, pulls.rows, orientation, np.where(np.abs(arms) > NO_TURN, arms, 0.0)
+    )
 
 
 def _of_diagonals(residual: Array, rows: Array, volume: str, shape: str) -> float:
-    """Volumes along ``1`` and shapes orthogonal to it, from the diagonals (F,d) of the residuals."""
+    """Volumes along ``1`` and shapes orthogonal to it, from the diagonals (F,d) of the
+    residuals.
+    """
     d = int(residual.shape[1])
     sums: Array = residual.sum(axis=1, keepdims=True)
     return _pulled(sums, rows, volume) / (2.0 * d) + _pulled(residual - sums / d, rows, shape) / 2.0
 
 
 def _pulled(residual: Array, rows: Array, letter: str, arms: Array | None = None) -> float:
-    """Squares of residuals (F,m) over rows (F,); where the components share, their sums; ``arms`` (F,m) are what a turn moves."""
+    """Squares of residuals (F,m) over rows (F,); where the components share, their sums; ``arms``
+    (F,m) are what a turn moves.
+    """
     arms = np.ones_like(residual) if arms is None else arms
     forces, resistance = arms * residual, rows[:, None] * arms**2
     if letter == "E":
@@ -247,7 +283,7 @@ def _sum_of_ratios(squares: Array, by: Array) -> float:
     return float(np.divide(squares, by, out=np.zeros_like(squares), where=by > 0).sum())
 
 
-# ---- at a bound ----------------------------------------------------------------------------------------------------------
+# ---- at a bound ----------------------------------------------------------------------------------
 
 
 def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
@@ -256,14 +292,19 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
     words = np.full(K, "", dtype=object)
     if regularisation.at_the_ratio(covariance):
         values = scaled_variances(covariance, np.ones(mixture.n_features))
-        ends = (values <= values.min() * (1.0 + NEAR_RATIO)) | (values >= values.max() * (1.0 - NEAR_RATIO))
+        ends = (values <= values.min() * (1.0 + NEAR_RATIO)) | (
+            values >= values.max() * (1.0 - NEAR_RATIO)
+        )
         words[ends.any(axis=1)] = "eigenvalue ratio"
-    words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = "reg_covar" if regularisation.ridge > 0 else "floor"
+    words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = (
+        "reg_covar" if regularisation.ridge > 0 else "floor"
+    )
     return [str(word) for word in words]
 
 
 def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) -> float:
-    """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed point of EM, never negative.
+    """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed
+    point of EM, never negative.
 
     A difference of two large sums: what cannot be told from their rounding counts as 0.
     """
@@ -278,20 +319,28 @@ def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) ->
 
 def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixture) -> float:
     """The expectation that an M-step raises, up to a constant."""
-    pulls = _pulls(moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation)
+    pulls = _pulls(
+        moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation
+    )
     held = pulls.weights > 0
     logs = np.log(mixture.weights[held])
-    share = pulls.rows.reshape(-1, *[1] * (pulls.scatter.ndim - 1)) * (mixture.n_features if pulls.scatter.ndim == 1 else 1)
+    share = pulls.rows.reshape(-1, *[1] * (pulls.scatter.ndim - 1)) * (
+        mixture.n_features if pulls.scatter.ndim == 1 else 1
+    )
     average = np.divide(pulls.scatter, share, out=np.zeros_like(pulls.scatter), where=share > 0)
     evidence = Evidence(pulls.rows, average, mixture.n_components, mixture.n_features)
     return float(np.dot(pulls.weights[held], logs)) + float(evidence.fit(mixture.covariance))
 
 
-# ---- the components ------------------------------------------------------------------------------------------------------
+# ---- the components ------------------------------------------------------------------------------
 
 
 def _reports(
-    problem: Problem, mixture: Mixture, moments: Moments, boundaries: list[str], soundness: Soundness
+    problem: Problem,
+    mixture: Mixture,
+    moments: Moments,
+    boundaries: list[str],
+    soundness: Soundness,
 ) -> tuple[ComponentReport, ...]:
     """What there is to say of each component."""
     dataset = problem.dataset
@@ -332,13 +381,16 @@ def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> 
         for part in block.cut(ROWS_AT_ONCE):
             labels = problem.dataset.backend.log_joint(part, mixture).argmax(axis=1)
             for k in rows:
-                near = np.abs(part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]) <= np.sqrt(floor[flat[k]])
+                near = np.abs(
+                    part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]
+                ) <= np.sqrt(floor[flat[k]])
                 rows[k] += int(near.all(axis=1).sum())
     return [
         Finding(
             k,
             "point mass",
-            f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; its density is limited by the recorded step",
+            f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; its density is "
+            "limited by the recorded step",
         )
         for k, n in rows.items()
     ]

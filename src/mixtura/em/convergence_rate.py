@@ -1,7 +1,7 @@
 """How fast EM converges: the largest eigenvalue of its Jacobian at a point.
 
-Moments are the chart: EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and
-a small deviation of moments is valid for every family.
+Moments are the chart: EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as
+a map of parameters, and a small deviation of moments is valid for every family.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from mixtura.model.moments import Moments
 LOOKS = 24
 SETTLED = 4
 DEVIATION = 1e-5
-"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error 1e-5)."""
+"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error
+1e-5).
+"""
 NEGLIGIBLE = 1e-8
 NEAR = 1e-10
 TINY = 1e-300
@@ -29,16 +31,19 @@ TINY = 1e-300
 
 @dataclass(frozen=True, eq=False)
 class ConvergenceRate:
-    """What was seen around a point: how fast EM is there, and how what it does slowly can be done at once.
+    """What was seen around a point: how fast EM is there, and how what it does slowly can be done
+    at once.
 
     Attributes
     ----------
     rate : float
-        The factor by which EM shrinks a deviation in its slowest direction; infinite where it has no derivative.
+        The factor by which EM shrinks a deviation in its slowest direction; infinite where it has
+        no derivative.
     direction : array or None
         That direction, in the components' frames: where the next measurement may begin.
     ahead : Moments or None
-        The end of all steps of EM in the directions that were seen, if it is linear there; None for a rate of one or more.
+        The end of all steps of EM in the directions that were seen, if it is linear there; None for
+        a rate of one or more.
     """
 
     rate: float
@@ -47,30 +52,43 @@ class ConvergenceRate:
 
 
 def slowest_rate(
-    step: Callable[[Moments], Moments], before: Moments, now: Moments, mixture: Mixture, known: Array | None = None
+    step: Callable[[Moments], Moments],
+    before: Moments,
+    now: Moments,
+    mixture: Mixture,
+    known: Array | None = None,
 ) -> ConvergenceRate:
-    """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue of its Jacobian.
+    """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue
+    of its Jacobian.
 
-    EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters, and a small
-    deviation of moments is valid for every family. It is taken in the frames of the ``mixture`` of which ``now`` is the E-step.
-    Arnoldi's method on finite differences of F, from a fixed random direction plus the slowest one as it was ``known`` before, or
-    else the last step; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
+    EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of
+    parameters, and a small deviation of moments is valid for every family. It is taken in the
+    frames of the ``mixture`` of which ``now`` is the E-step. Arnoldi's method on finite differences
+    of F, from a fixed random direction plus the slowest one as it was ``known`` before, or else the
+    last step; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
 
-    In the directions V that it has seen, EM is ``V H V'`` with a small matrix H, so the end of its steps there is known: for the
-    next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in these directions and EM's own in all others (the recursive
-    projection method: Shroff & Keller 1993, SIAM Journal on Numerical Analysis 30:1099-1120).
+    In the directions V that it has seen, EM is ``V H V'`` with a small matrix H, so the end of its
+    steps there is known: for the next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in
+    these directions and EM's own in all others (the recursive projection method: Shroff & Keller
+    1993, SIAM Journal on Numerical Analysis 30:1099-1120).
     """
     frames = WhitenedMoments(now, mixture)
     origin = frames.vector(now)
     toward = origin - frames.vector(before) if known is None else known
 
     try:
-        return _arnoldi(lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward)
-    except CollapseError:  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
+        return _arnoldi(
+            lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward
+        )
+    except (
+        CollapseError
+    ):  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
         return ConvergenceRate(float("inf"))
 
 
-def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: WhitenedMoments, toward: Array) -> ConvergenceRate:
+def _arnoldi(
+    image: Callable[[Array], Array], origin: Array, frames: WhitenedMoments, toward: Array
+) -> ConvergenceRate:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     first = random_direction(len(origin))
@@ -85,13 +103,20 @@ def _arnoldi(image: Callable[[Array], Array], origin: Array, frames: WhitenedMom
             moved = moved - hessenberg[i, check] * direction
         rates.append(float(np.linalg.eigvals(hessenberg[: check + 1, : check + 1]).real.max()))
         left = float(np.linalg.norm(moved))
-        if left < NEGLIGIBLE or (check >= SETTLED and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])):
+        if left < NEGLIGIBLE or (
+            check >= SETTLED
+            and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])
+        ):
             break
         hessenberg[check + 1, check] = left
         basis.append(moved / left)
     seen = len(rates)
     V, H, rate = np.array(basis[:seen]), hessenberg[:seen, :seen], rates[-1]
-    return ConvergenceRate(rate, _slowest(H, rate) @ V, _ahead(frames, origin, at - origin, V, H) if rate < 1.0 else None)
+    return ConvergenceRate(
+        rate,
+        _slowest(H, rate) @ V,
+        _ahead(frames, origin, at - origin, V, H) if rate < 1.0 else None,
+    )
 
 
 def _slowest(H: Array, rate: float) -> Array:
@@ -103,11 +128,15 @@ def _slowest(H: Array, rate: float) -> Array:
     return vector
 
 
-def _ahead(frames: WhitenedMoments, origin: Array, step: Array, V: Array, H: Array) -> Moments | None:
+def _ahead(
+    frames: WhitenedMoments, origin: Array, step: Array, V: Array, H: Array
+) -> Moments | None:
     """Where all steps lead, as far as directions V are concerned; see :func:`slowest_rate`."""
     inside = V @ step
     try:
-        return frames.moments(origin + step + (np.linalg.solve(np.eye(len(H)) - H, inside) - inside) @ V)
+        return frames.moments(
+            origin + step + (np.linalg.solve(np.eye(len(H)) - H, inside) - inside) @ V
+        )
     except CollapseError:
         return None
 

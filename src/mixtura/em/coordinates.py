@@ -1,19 +1,24 @@
-"""Free coordinates around a mixture: as many as the family has parameters, in each component's own standard deviations.
+"""Free coordinates around a mixture: as many as the family has parameters, in each component's own
+standard deviations.
 
-``Sigma_k = lambda_k D_k A_k D_k'``, and the three letters of a family's name say which of volume, shape and orientation are
-shared. Around a mixture, with frames ``B_k`` in which ``B_k Sigma_k B_k' = I``,
+``Sigma_k = lambda_k D_k A_k D_k'``, and the three letters of a family's name say which of volume,
+shape and orientation are shared. Around a mixture, with frames ``B_k`` in which
+``B_k Sigma_k B_k' = I``,
 
     weights       log ratios to the last component (none where proportions are equal)
     means         mu_k + B_k^-1 delta_k
     covariances   B_k^-1 F_k B_k^-T, where F_k(0) = I:
 
     fixed axes (**I), or shape and orientation with the same letter (*EE, *VV)
-        F_k = exp(log-volume + S_k), S_k symmetric with trace 0 (diagonal for **I). Smooth everywhere, also at spheres
+        F_k = exp(log-volume + S_k), S_k symmetric with trace 0 (diagonal for **I). Smooth
+        everywhere, also at spheres
     one of the two shared (*EV, *VE)
-        F_k = Lambda_k^-1/2 exp(Omega_k) Lambda_k exp(log-volume + log-shape) exp(-Omega_k) Lambda_k^-1/2, Omega_k skew.
-        Where two axes are equally long a rotation between them changes nothing, and its tangent is zero
+        F_k = Lambda_k^-1/2 exp(Omega_k) Lambda_k exp(log-volume + log-shape) exp(-Omega_k)
+        Lambda_k^-1/2, Omega_k skew. Where two axes are equally long a rotation between them changes
+        nothing, and its tangent is zero
 
-Coordinates are therefore free of the units of the data. Their order is weights, means, volumes, shapes, orientations.
+Coordinates are therefore free of the units of the data. Their order is weights, means, volumes,
+shapes, orientations.
 """
 
 from __future__ import annotations
@@ -39,7 +44,8 @@ class ComponentCoordinates:
     frame : (d,) or (d, d)
         ``B``; the diagonal alone where the axes are fixed.
     tangents : (q, d) or (q, d, d)
-        Derivatives of F along the coordinates of the covariance, symmetric; diagonals alone where the axes are fixed.
+        Derivatives of F along the coordinates of the covariance, symmetric; diagonals alone where
+        the axes are fixed.
     axes : (d,) or None
         ``Lambda``, where the orientation has coordinates of its own.
     mean_columns, covariance_columns : (d,), (q,)
@@ -61,7 +67,11 @@ class ComponentCoordinates:
     @property
     def traces(self) -> Array:
         """``tr M_a`` (q,)."""
-        return np.asarray(self.tangents.sum(axis=1) if self.frame.ndim == 1 else np.einsum("qjj->q", self.tangents))
+        return np.asarray(
+            self.tangents.sum(axis=1)
+            if self.frame.ndim == 1
+            else np.einsum("qjj->q", self.tangents)
+        )
 
     def whiten(self, centred: Array) -> Array:
         """Rows (m,d) about the mean, in the frame."""
@@ -75,21 +85,26 @@ class ComponentCoordinates:
 
     def of_matrix(self, matrix: Array) -> Array:
         """``B V B'`` of a matrix (d,d), or its diagonal where the axes are fixed."""
-        return np.asarray(self.frame**2 * np.diag(matrix) if self.frame.ndim == 1 else self.frame @ matrix @ self.frame.T)
+        return np.asarray(
+            self.frame**2 * np.diag(matrix)
+            if self.frame.ndim == 1
+            else self.frame @ matrix @ self.frame.T
+        )
 
     def identity(self) -> Array:
         """``I`` in the form of :meth:`second`."""
         d = len(self.mean)
         return np.ones(d) if self.frame.ndim == 1 else np.eye(d)
 
-    # ---- the three derivatives ---------------------------------------------------------------------------------
+    # ---- the three derivatives -------------------------------------------------------------------
 
     def along(self, second: Array) -> Array:
         """``tr(M_a V)`` (q,) for V in the form of :meth:`second`."""
         return np.tensordot(self.tangents, second, second.ndim)
 
     def scores(self, whitened: Array, offset: Array) -> Array:
-        """Derivatives of ``log N(x_i | k)`` (m, d + q): ``u`` for the mean, ``(u'M_a u - tr M_a) / 2`` for the covariance.
+        """Derivatives of ``log N(x_i | k)`` (m, d + q): ``u`` for the mean,
+        ``(u'M_a u - tr M_a) / 2`` for the covariance.
 
         ``offset (q)`` is what a ridge adds to ``u'M_a u``.
         """
@@ -98,14 +113,17 @@ class ComponentCoordinates:
         else:
             above, beside = np.triu_indices(len(self.mean))
             twice = np.where(above == beside, 1.0, 2.0)
-            forms = (whitened[:, above] * whitened[:, beside]) @ (self.tangents[:, above, beside] * twice).T
+            forms = (whitened[:, above] * whitened[:, beside]) @ (
+                self.tangents[:, above, beside] * twice
+            ).T
         return np.concatenate([whitened, 0.5 * (forms + offset - self.traces)], axis=1)
 
     def curvature(self, count: float, first: Array, second: Array, pulled: float) -> Array:
-        """Negative second derivatives (d + q, d + q) of the complete-data log-likelihood, from whitened sums.
+        """Negative second derivatives (d + q, d + q) of the complete-data log-likelihood, from
+        whitened sums.
 
-        With ``Q = -(n log det F + tr(F^-1 V)) / 2``, ``F = I + sum h_a M_a + sum h_a h_b N_ab / 2`` and
-        ``C_ab = N_ab - (M_a M_b + M_b M_a) / 2``:
+        With ``Q = -(n log det F + tr(F^-1 V)) / 2``, ``F = I + sum h_a M_a + sum h_a h_b N_ab / 2``
+        and ``C_ab = N_ab - (M_a M_b + M_b M_a) / 2``:
 
             mean, mean              n I
             mean, covariance        M_a f
@@ -117,13 +135,18 @@ class ComponentCoordinates:
         if self.frame.ndim == 1:
             cross, own = self.tangents * first, 0.5 * (self.tangents * second) @ self.tangents.T
         else:
-            cross, own = self.tangents @ first, 0.5 * _products(self.tangents, self.tangents @ second)
+            cross, own = (
+                self.tangents @ first,
+                0.5 * _products(self.tangents, self.tangents @ second),
+            )
         if self.axes is not None:
             own = own - 0.5 * self._bend(second - pulled * np.eye(d))
         return np.block([[count * np.eye(d), cross.T], [cross, 0.5 * (own + own.T)]])
 
     def complete(self, count: float, pulled: float) -> Array:
-        """The curvature that is expected when the component fits its rows: block diagonal, never indefinite."""
+        """The curvature that is expected when the component fits its rows: block diagonal, never
+        indefinite.
+        """
         d, q = len(self.mean), len(self.tangents)
         information = np.zeros((d + q, d + q))
         information[:d, :d] = count * np.eye(d)
@@ -132,7 +155,9 @@ class ComponentCoordinates:
         return information
 
     def _bend(self, residual: Array) -> Array:
-        """``tr(C_ab R)`` (q,q): what the chart's second order departs from the exponential's, along a residual R."""
+        """``tr(C_ab R)`` (q,q): what the chart's second order departs from the exponential's, along
+        a residual R.
+        """
         assert self.axes is not None
         d = len(self.mean)
         skew = _skew_basis(d)
@@ -148,7 +173,7 @@ class ComponentCoordinates:
         second_order[turns, 1:d] = second_order[1:d, turns].T
         return second_order - _products(self.tangents, self.tangents @ residual)
 
-    # ---- back to the mixture -----------------------------------------------------------------------------------
+    # ---- back to the mixture ---------------------------------------------------------------------
 
     def unwhiten(self, whitened: Array) -> Array:
         """``B^-1 u`` for rows u (m,d)."""
@@ -159,7 +184,9 @@ class ComponentCoordinates:
         return np.asarray(solve_triangular(self.frame, whitened.T, lower=True).T)
 
     def spread(self) -> Array:
-        """Derivatives of the covariance matrix, ``B^-1 M_a B^-T``: (q,d,d), or diagonals (q,d) where the axes are fixed."""
+        """Derivatives of the covariance matrix, ``B^-1 M_a B^-T``: (q,d,d), or diagonals (q,d)
+        where the axes are fixed.
+        """
         if self.frame.ndim == 1:
             return np.asarray(self.tangents / self.frame**2)
         inverse = self.unwhiten(np.eye(len(self.mean))).T
@@ -206,7 +233,9 @@ class Coordinates:
 
     @property
     def weight_tangents(self) -> Array:
-        """Derivatives of the weights (K, K - 1) along the log ratios: ``diag(pi) - pi pi'`` without its last column."""
+        """Derivatives of the weights (K, K - 1) along the log ratios: ``diag(pi) - pi pi'`` without
+        its last column.
+        """
         weights = self.mixture.weights
         return (np.diag(weights) - np.outer(weights, weights))[:, : len(self.weight_columns)]
 
@@ -215,9 +244,16 @@ class Coordinates:
         tilts = np.zeros(self.mixture.n_components)
         tilts[: len(self.weight_columns)] = coordinates[self.weight_columns]
         weights = self.mixture.weights * np.exp(tilts)
-        means = [piece.mean + piece.unwhiten(coordinates[piece.mean_columns][None])[0] for piece in self.pieces]
-        matrices = [piece.covariance_at(coordinates[piece.covariance_columns]) for piece in self.pieces]
-        return Mixture(weights / weights.sum(), np.stack(means), Dense(np.stack(matrices), len(means)))
+        means = [
+            piece.mean + piece.unwhiten(coordinates[piece.mean_columns][None])[0]
+            for piece in self.pieces
+        ]
+        matrices = [
+            piece.covariance_at(coordinates[piece.covariance_columns]) for piece in self.pieces
+        ]
+        return Mixture(
+            weights / weights.sum(), np.stack(means), Dense(np.stack(matrices), len(means))
+        )
 
     def shared_columns(self) -> Labels:
         """Coordinates of the covariances that more than one component uses."""
@@ -259,7 +295,7 @@ def coordinates_around(mixture: Mixture, family: str, equal_weights: bool = Fals
     return Coordinates(mixture, pieces, equal_weights, at)
 
 
-# ---- frames and tangents -------------------------------------------------------------------------------------------
+# ---- frames and tangents -------------------------------------------------------------------------
 
 
 def _columns(letter: str, size: int, K: int, at: int) -> tuple[list[Labels], int]:
@@ -276,7 +312,9 @@ def _turned(family: str) -> bool:
     return family[1:] in ("EV", "VE")
 
 
-def frames_of(covariance: Covariance, family: str) -> tuple[Sequence[Array], Sequence[Array] | None]:
+def frames_of(
+    covariance: Covariance, family: str
+) -> tuple[Sequence[Array], Sequence[Array] | None]:
     """Frames B_k, and the lengths of the axes where the orientation has coordinates of its own."""
     K, d = covariance.n_components, covariance.n_features
     if not isinstance(covariance, Dense):
@@ -284,13 +322,19 @@ def frames_of(covariance: Covariance, family: str) -> tuple[Sequence[Array], Seq
         return list(np.broadcast_to(whitener, (K, d))), None
     if not _turned(family):
         return list(np.broadcast_to(covariance.whitener, (K, d, d))), None
-    directions = _common_axes(covariance.dense()) if family.endswith("E") else np.linalg.eigh(covariance.dense())[1]
+    directions = (
+        _common_axes(covariance.dense())
+        if family.endswith("E")
+        else np.linalg.eigh(covariance.dense())[1]
+    )
     lengths = np.einsum("kji,kjl,kli->ki", directions, covariance.dense(), directions)
     return list(np.swapaxes(directions, 1, 2) / np.sqrt(lengths)[:, :, None]), list(lengths)
 
 
 def _common_axes(matrices: Array) -> Array:
-    """Eigenvectors (K,d,d), the same for all, of matrices that commute: of a sum that tells apart what one of them may not."""
+    """Eigenvectors (K,d,d), the same for all, of matrices that commute: of a sum that tells apart
+    what one of them may not.
+    """
     K = len(matrices)
     shares = np.sqrt(np.arange(2.0, K + 2.0)) / np.einsum("kjj->k", matrices)
     _, vectors = np.linalg.eigh(np.tensordot(shares, matrices, 1))
@@ -298,8 +342,12 @@ def _common_axes(matrices: Array) -> Array:
 
 
 def _tangents(family: str, d: int, axes: Array | None) -> Array:
-    """Derivatives of F: one volume, d - 1 shapes, d (d - 1) / 2 orientations, whichever the family has."""
-    diagonals = np.ones((1, d)) if family[1] == "I" else np.concatenate([np.ones((1, d)), _contrasts(d)])
+    """Derivatives of F: one volume, d - 1 shapes, d (d - 1) / 2 orientations, whichever the family
+    has.
+    """
+    diagonals = (
+        np.ones((1, d)) if family[1] == "I" else np.concatenate([np.ones((1, d)), _contrasts(d)])
+    )
     if family[2] == "I":
         return diagonals
     stretches = diagonals[:, :, None] * np.eye(d)

@@ -3,8 +3,9 @@
     E-step  Backend.moments(source, mixture)    how much of each row belongs to each component, summed up
     M-step  Family.m_step(moments)              the mixture that explains these sums best
 
-This is the loop as it reads in the paper, for every backend, source, family and regularisation. Where all of them have a form in
-C++, :mod:`mixtura.em.native_loop` does the same without Python between the steps.
+This is the loop as it reads in the paper, for every backend, source, family and regularisation.
+Where all of them have a form in C++, :mod:`mixtura.em.native_loop` does the same without Python
+between the steps.
 """
 
 from __future__ import annotations
@@ -26,13 +27,19 @@ from mixtura.model.moments import Moments
 from mixtura.model.results import FitResult
 
 Start: TypeAlias = Moments | Mixture | FitResult
-"""EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same data ended."""
+"""EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same
+data ended.
+"""
 
 Stopped: TypeAlias = Callable[[], bool]
-"""Whether somebody, perhaps in another thread, wants the walk to end; it then ends as with Ctrl-C."""
+"""Whether somebody, perhaps in another thread, wants the walk to end; it then ends as with
+Ctrl-C.
+"""
 
 PLAIN_BEFORE_EXTRAPOLATION = 5
-"""Objectives on the trace before the first leap: the first steps of EM are long, and where they lead is not yet clear."""
+"""Objectives on the trace before the first leap: the first steps of EM are long, and where they
+lead is not yet clear.
+"""
 
 PLAIN_KEPT = 8
 """Objectives that a fit which goes on may read from the trace it goes on from."""
@@ -66,7 +73,9 @@ class Loop(Protocol):
 
     @property
     def plain(self) -> list[float]:
-        """The objective since the last leap, or since the start: what a rule about the gains of EM may read."""
+        """The objective since the last leap, or since the start: what a rule about the gains of EM
+        may read.
+        """
         ...
 
     @property
@@ -110,13 +119,16 @@ class Loop(Protocol):
         ...
 
     def set_rule(self, rule: StoppingRule) -> None:
-        """Check from now on when this rule says so: one of the same kind, with another tolerance."""
+        """Check from now on when this rule says so: one of the same kind, with another
+        tolerance.
+        """
         ...
 
     def slowest_rate(self) -> float:
         """The rate of EM's slowest direction, measured around the last plain step.
 
-        Where leaps are allowed, one in the directions that were seen comes next, and others may follow though the end looks near.
+        Where leaps are allowed, one in the directions that were seen comes next, and others may
+        follow though the end looks near.
         """
         ...
 
@@ -131,15 +143,19 @@ def python_loop(
     """A walk in Python, after its first E-step."""
     path = _begin(problem, start, accelerated)
     squarem = Squarem(problem.dataset.scale) if accelerated else None
-    return _PythonLoop(problem, stopping, squarem, stopped, path, given=not isinstance(start, Moments))
+    return _PythonLoop(
+        problem, stopping, squarem, stopped, path, given=not isinstance(start, Moments)
+    )
 
 
 def em_map(problem: Problem, near: Mixture, moments: Moments) -> Moments:
-    """One step of EM as a map of moments; ``near`` is where an iterated M-step begins, so that the map is smooth."""
+    """One step of EM as a map of moments; ``near`` is where an iterated M-step begins, so that the
+    map is smooth.
+    """
     return problem.e_step(problem.m_step(moments, near))
 
 
-# ---- where EM is, and how it came there ----------------------------------------------------------------------------------
+# ---- where EM is, and how it came there ----------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -154,9 +170,11 @@ class _Path:
     steps : list of Moments
         Up to three consecutive E-steps, from which a leap can be made.
     overdue : bool
-        Whether plain steps have shown that the end is not reached, so that a leap is worth while though it looks near.
+        Whether plain steps have shown that the end is not reached, so that a leap is worth while
+        though it looks near.
     known, ahead
-        The slowest direction, and where a leap in the directions that were seen lands, after the rate was measured.
+        The slowest direction, and where a leap in the directions that were seen lands, after the
+        rate was measured.
     """
 
     mixture: Mixture
@@ -172,7 +190,9 @@ class _Path:
         self.plain, self.steps = self.plain or self.trace[-1:], [self.moments]
 
     def may_extrapolate(self, stopping: StoppingRule) -> bool:
-        """Whether two plain steps lie behind, and it is not time to see whether EM is at its end."""
+        """Whether two plain steps lie behind, and it is not time to see whether EM is at its
+        end.
+        """
         return (
             len(self.steps) == 3
             and len(self.trace) > PLAIN_BEFORE_EXTRAPOLATION
@@ -187,12 +207,19 @@ class _Path:
         self.steps = [*self.steps[-2:], moments]
 
     def extrapolated(self, evaluated: tuple[Mixture, Moments, float] | None) -> bool:
-        """A leap: taken where the objective did not fall; otherwise all stays as it was, and the iteration is spent."""
+        """A leap: taken where the objective did not fall; otherwise all stays as it was, and the
+        iteration is spent.
+        """
         higher = evaluated is not None and evaluated[2] >= self.trace[-1]
         if evaluated is not None and higher:
             self.mixture, self.moments = evaluated[:2]
         self.trace.append(evaluated[2] if evaluated is not None and higher else self.trace[-1])
-        self.plain, self.steps, self.unfinished, self.ahead = self.trace[-1:], [self.moments], False, None
+        self.plain, self.steps, self.unfinished, self.ahead = (
+            self.trace[-1:],
+            [self.moments],
+            False,
+            None,
+        )
         return higher
 
 
@@ -207,7 +234,9 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _Path:
         mixture = start
     moments = problem.e_step(mixture)
     objective = problem.objective(moments, mixture)
-    if trace and trace[-1] == objective:  # it goes on where that fit ended, with what its last iterations told
+    if (
+        trace and trace[-1] == objective
+    ):  # it goes on where that fit ended, with what its last iterations told
         return _Path(mixture, moments, trace, trace[-1:] if accelerated else trace[-PLAIN_KEPT:])
     return _Path(mixture, moments, [objective])
 
@@ -272,7 +301,9 @@ class _PythonLoop:
                 if not (self.given and self.n_iter == 0):
                     self.fall = path.trace[-1] - objective
                     return Event.FELL
-                self.path = _Path(candidate, seen, [objective])  # the given parameters lie above what the regularisation allows
+                self.path = _Path(
+                    candidate, seen, [objective]
+                )  # the given parameters lie above what the regularisation allows
                 self.n_iter += 1
                 continue
             path.stepped(candidate, seen, objective)
@@ -299,7 +330,9 @@ class _PythonLoop:
         return True
 
     def _evaluated(self, far: Moments) -> tuple[Mixture, Moments, float] | None:
-        """The mixture of extrapolated moments with its E-step and objective; None where there is none."""
+        """The mixture of extrapolated moments with its E-step and objective; None where there is
+        none.
+        """
         try:
             mixture = self.problem.m_step(far, self.path.mixture)
             moments = self.problem.e_step(mixture)
@@ -312,6 +345,16 @@ class _PythonLoop:
 
     def slowest_rate(self) -> float:
         path = self.path
-        found = slowest_rate(partial(em_map, self.problem, path.mixture), path.steps[-2], path.moments, path.mixture, path.known)
-        path.unfinished, path.known, path.ahead = True, found.direction, found.ahead if self.squarem is not None else None
+        found = slowest_rate(
+            partial(em_map, self.problem, path.mixture),
+            path.steps[-2],
+            path.moments,
+            path.mixture,
+            path.known,
+        )
+        path.unfinished, path.known, path.ahead = (
+            True,
+            found.direction,
+            found.ahead if self.squarem is not None else None,
+        )
         return found.rate

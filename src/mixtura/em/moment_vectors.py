@@ -35,7 +35,9 @@ def _apart(vector: Array, origin: Moments, units: Sums) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class ScaledMoments:
-    """All components measured alike: per row, about fixed points, in units of the data's standard deviations."""
+    """All components measured alike: per row, about fixed points, in units of the data's standard
+    deviations.
+    """
 
     origin: Moments
     scale: Array
@@ -44,16 +46,23 @@ class ScaledMoments:
     def _units(self) -> Sums:
         deviations = np.sqrt(self.scale)
         outer = np.outer(deviations, deviations)
-        second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(self.origin.kind, outer)
+        second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(
+            self.origin.kind, outer
+        )
         return np.ones_like(self.origin.counts), deviations, second
 
     def vector(self, moments: Moments) -> Array:
         """All sums, one after the other."""
         same = moments.taken_about(self.origin.about)
-        return _one_after_the_other((same.counts, same.first, same.second), self._units) / self.origin.total
+        return (
+            _one_after_the_other((same.counts, same.first, same.second), self._units)
+            / self.origin.total
+        )
 
     def moments(self, vector: Array) -> Moments:
-        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what it raises."""
+        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what
+        it raises.
+        """
         counts, first, second = _apart(vector, self.origin, self._units)
         total = self.origin.total
         return self.origin.with_sums(counts * total, first * total, second * total)
@@ -61,16 +70,18 @@ class ScaledMoments:
 
 @dataclass(frozen=True, eq=False)
 class WhitenedMoments:
-    """Each component in its own frame, where its mean is 0 and its covariance, of the family's form, the identity.
+    """Each component in its own frame, where its mean is 0 and its covariance, of the family's
+    form, the identity.
 
-    There the count, the coordinates and the second Hermite polynomials of a component's rows are uncorrelated, so with unit
-    lengths
+    There the count, the coordinates and the second Hermite polynomials of a component's rows are
+    uncorrelated, so with unit lengths
 
         c / sqrt(n N),      f / sqrt(n N),      (S - c I) / sqrt(2 n N)
 
-    of a component of n rows among N, the length of a vector is that of the information in complete data. EM's Jacobian is
-    symmetric in it, where the family fits these very sums (Dempster, Laird & Rubin 1977, section 4), and a deviation is as small
-    beside a component of few rows or little spread as beside any.
+    of a component of n rows among N, the length of a vector is that of the information in complete
+    data. EM's Jacobian is symmetric in it, where the family fits these very sums (Dempster, Laird &
+    Rubin 1977, section 4), and a deviation is as small beside a component of few rows or little
+    spread as beside any.
     """
 
     origin: Moments
@@ -79,7 +90,11 @@ class WhitenedMoments:
     @cached_property
     def _lengths(self) -> Sums:
         """Of a count, of first and of second moments."""
-        counts, total, d = np.maximum(self.origin.counts, 1e-300), self.origin.total, self.mixture.means.shape[1]
+        counts, total, d = (
+            np.maximum(self.origin.counts, 1e-300),
+            self.origin.total,
+            self.mixture.means.shape[1],
+        )
         own = np.sqrt(counts * total)
         second = {
             Scatter.TRACE: np.sqrt(2 * d) * own,
@@ -93,27 +108,44 @@ class WhitenedMoments:
     def _inverse(self) -> Array:
         """The inverse whiteners."""
         whitener = self.mixture.covariance.whitener
-        return np.stack([triangular_inverse(one) for one in whitener]) if whitener.ndim == 3 else np.asarray(1.0 / whitener)
+        return (
+            np.stack([triangular_inverse(one) for one in whitener])
+            if whitener.ndim == 3
+            else np.asarray(1.0 / whitener)
+        )
 
     def vector(self, moments: Moments) -> Array:
         """All sums, one after the other."""
         same = moments.taken_about(self.origin.about)
         first, second = self._turned(same.first, same.second, self.mixture.covariance.whitener)
-        return _one_after_the_other((same.counts, first, second - self._of_counts(same.counts)), self._lengths)
+        return _one_after_the_other(
+            (same.counts, first, second - self._of_counts(same.counts)), self._lengths
+        )
 
     def moments(self, vector: Array) -> Moments:
-        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what it raises."""
+        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what
+        it raises.
+        """
         counts, first, second = _apart(vector, self.origin, self._lengths)
-        return self.origin.with_sums(counts, *self._turned(first, second + self._of_counts(counts), self._inverse))
+        return self.origin.with_sums(
+            counts, *self._turned(first, second + self._of_counts(counts), self._inverse)
+        )
 
     def _turned(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
-        """First and second moments of rows that are turned by a matrix, or stretched by numbers, for each component or for all."""
+        """First and second moments of rows that are turned by a matrix, or stretched by numbers,
+        for each component or for all.
+        """
         if by.ndim == 3:
-            own = [(by[k % len(by)], S) for k, S in enumerate(second if second.ndim == 3 else second[None])]
+            own = [
+                (by[k % len(by)], S)
+                for k, S in enumerate(second if second.ndim == 3 else second[None])
+            ]
             turned = np.stack([_both_sides(L, S) for L, S in own])
             return (by @ first[:, :, None])[:, :, 0], turned if second.ndim == 3 else turned[0]
         squared = by**2
-        return first * by.reshape(len(by), -1), second * (squared.reshape(-1) if self.origin.kind is Scatter.TRACE else squared)
+        return first * by.reshape(len(by), -1), second * (
+            squared.reshape(-1) if self.origin.kind is Scatter.TRACE else squared
+        )
 
     def _of_counts(self, counts: Array) -> Array:
         """The second moments that so many rows have in their own frame."""

@@ -1,8 +1,8 @@
 """The loop of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
 
-It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a floor, pseudo-rows with
-independent columns and equal proportions, and a rule that says what it reads off the trace; for anything else there is none, and
-the loop in Python does it.
+It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a
+floor, pseudo-rows with independent columns and equal proportions, and a rule that says what it
+reads off the trace; for anything else there is none, and the loop in Python does it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def native_loop(
 
 
 def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bool) -> Any | None:
-    """A loop of the extension for K components that has no start yet; None where one of its parts has no form there."""
+    """A loop of the extension for K components that has no start yet; None where one of its parts
+    has no form there.
+    """
     dataset, regularisation = problem.dataset, problem.regularisation
     block, criterion = _one_block(problem, K), stopping.off_the_trace
     if block is None or criterion is None:
@@ -84,7 +86,7 @@ def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bo
     )
 
 
-# ---- between the two languages -------------------------------------------------------------------------------------------
+# ---- between the two languages -------------------------------------------------------------------
 
 
 def has_native_law(family: Family, regularisation: Regularisation) -> bool:
@@ -100,16 +102,25 @@ def has_native_law(family: Family, regularisation: Regularisation) -> bool:
 
 
 def _has_native_prior(family: Family, prior: Prior | None) -> bool:
-    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's loop are the faster ones."""
+    """None, or pseudo-rows of full covariances; with many columns the matrix products of Python's
+    loop are the faster ones.
+    """
     if prior is None:
         return True
     full = family.needs in (Scatter.DENSE, Scatter.TOTAL)
-    return full and prior.shrinkage == 0 and prior.columns is not None and len(prior.columns) < MANY_COLUMNS
+    return (
+        full
+        and prior.shrinkage == 0
+        and prior.columns is not None
+        and len(prior.columns) < MANY_COLUMNS
+    )
 
 
 def _one_block(problem: Problem, K: int) -> Block | None:
     """All rows in one piece, where the native backend and a native law are there for them."""
-    if not isinstance(problem.dataset.backend, NativeBackend) or not has_native_law(problem.family, problem.regularisation):
+    if not isinstance(problem.dataset.backend, NativeBackend) or not has_native_law(
+        problem.family, problem.regularisation
+    ):
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
@@ -117,28 +128,43 @@ def _one_block(problem: Problem, K: int) -> Block | None:
 
 def flat_prior(prior: Prior | None) -> tuple[float, Array, float] | None:
     """Pseudo-rows with independent columns as C++ takes them."""
-    return None if prior is None or prior.columns is None else (prior.rows, np.ascontiguousarray(prior.columns), prior.best)
+    return (
+        None
+        if prior is None or prior.columns is None
+        else (prior.rows, np.ascontiguousarray(prior.columns), prior.best)
+    )
 
 
 def flat_moments(moments: Moments) -> tuple[Array, Array, Array, Array]:
     """Moments as C++ takes them."""
     about, counts, first, second = (
-        np.ascontiguousarray(part, dtype=np.float64) for part in (moments.about, moments.counts, moments.first, moments.second)
+        np.ascontiguousarray(part, dtype=np.float64)
+        for part in (moments.about, moments.counts, moments.first, moments.second)
     )
     return about, counts, first, second.reshape(-1)
 
 
-def flat_mixture(mixture: Mixture, family: Family) -> tuple[Array, Array, Array, Array | None] | None:
+def flat_mixture(
+    mixture: Mixture, family: Family
+) -> tuple[Array, Array, Array, Array | None] | None:
     """A mixture as C++ takes it; None where its covariances are not in the family's own form."""
     covariance = mixture.covariance
     form = {Scatter.TRACE: Spherical, Scatter.DIAGONAL: Diagonal}.get(family.needs, Dense)
-    if not isinstance(covariance, form) or len(covariance.values) != (1 if family.shares_all else mixture.n_components):
+    if not isinstance(covariance, form) or len(covariance.values) != (
+        1 if family.shares_all else mixture.n_components
+    ):
         return None
     weights, means, values = (
-        np.ascontiguousarray(part, dtype=np.float64) for part in (mixture.weights, mixture.means, covariance.values)
+        np.ascontiguousarray(part, dtype=np.float64)
+        for part in (mixture.weights, mixture.means, covariance.values)
     )
     axes = covariance.axes if isinstance(covariance, Dense) else None
-    return weights, means, values.reshape(-1), None if axes is None else np.ascontiguousarray(axes.T)
+    return (
+        weights,
+        means,
+        values.reshape(-1),
+        None if axes is None else np.ascontiguousarray(axes.T),
+    )
 
 
 def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixture:
@@ -149,7 +175,11 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
     if values.ndim == 1:
         covariance = Spherical(values, K, d)
     else:
-        covariance = Diagonal(values, K) if values.ndim == 2 else Dense(values, K, None if axes is None else axes.T)
+        covariance = (
+            Diagonal(values, K)
+            if values.ndim == 2
+            else Dense(values, K, None if axes is None else axes.T)
+        )
     covariance.__dict__["whitener"] = whitener
     return Mixture(weights, means, covariance)
 
@@ -222,4 +252,6 @@ class _NativeLoop:
         self._native.set_tolerance(rule.off_the_trace[1])
 
     def slowest_rate(self) -> float:
-        return float(self._native.slowest_rate(random_direction(self._native.vector_size), self._stopped))
+        return float(
+            self._native.slowest_rate(random_direction(self._native.vector_size), self._stopped)
+        )

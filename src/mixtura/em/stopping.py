@@ -13,12 +13,16 @@ from mixtura.model.results import StopReason
 EPSILON = sys.float_info.epsilon
 
 OffTheTrace: TypeAlias = tuple[str, float, float, int]
-"""A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the window."""
+"""A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the
+window.
+"""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was seen where the trace looked as if EM may stop: the objective, the last step's gain, the slowest direction's rate."""
+    """What was seen where the trace looked as if EM may stop: the objective, the last step's gain,
+    the slowest direction's rate.
+    """
 
     objective: float
     gain: float
@@ -26,11 +30,15 @@ class Check:
 
     @property
     def bound(self) -> float:
-        """What is left to gain at most, where the objective is a quadratic; infinite where a direction grows."""
+        """What is left to gain at most, where the objective is a quadratic; infinite where a
+        direction grows.
+        """
         return self.gain / (1.0 - self.rate**2) if self.rate < 1.0 else float("inf")
 
     def confirms(self, earlier: Check) -> bool:
-        """Whether the rate is that of an earlier look, and what was gained since and is left now is no more than was left then."""
+        """Whether the rate is that of an earlier look, and what was gained since and is left now is
+        no more than was left then.
+        """
         steady = abs(self.rate - earlier.rate) < STEADY * (1.0 - self.rate)
         return steady and self.objective - earlier.objective + self.bound <= SLACK * earlier.bound
 
@@ -50,19 +58,27 @@ class StoppingRule(Protocol):
 
     @property
     def off_the_trace(self) -> OffTheTrace | None:
-        """What ``satisfied`` and ``nearly_satisfied`` compute, for the loop in C++; None for a rule that only Python knows."""
+        """What ``satisfied`` and ``nearly_satisfied`` compute, for the loop in C++; None for a rule
+        that only Python knows.
+        """
         ...
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
-        """Whether plain steps should follow, without leaps between them, so that ``satisfied`` can be asked."""
+        """Whether plain steps should follow, without leaps between them, so that ``satisfied`` can
+        be asked.
+        """
         ...
 
     def satisfied(self, trace: list[float], total: float) -> bool:
-        """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of the weights."""
+        """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of
+        the weights.
+        """
         ...
 
     def confirmed(self, checks: list[Check]) -> bool:
-        """Whether it may indeed, given all looks at the slowest direction; asked only of a rule that certifies."""
+        """Whether it may indeed, given all looks at the slowest direction; asked only of a rule
+        that certifies.
+        """
         ...
 
     def further(self, checks: list[Check]) -> StoppingRule:
@@ -70,43 +86,56 @@ class StoppingRule(Protocol):
         ...
 
     def worth_a_check(self, checks: list[Check], gain: float) -> bool:
-        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked of a rule that certifies."""
+        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked
+        of a rule that certifies.
+        """
         ...
 
 
 REMAINING = 0.01
-"""Log-likelihood that may be left to gain (total; for rows that weigh less than one, in proportion)."""
+"""Log-likelihood that may be left to gain (total; for rows that weigh less than one, in
+proportion).
+"""
 
 STEADY = 0.1
 """The distance of the rate from one may change by this part between two looks."""
 
 SLACK = 1.05
-"""The rate is known to a part of its distance from one, and so is a promise; this much more may be gained than was promised."""
+"""The rate is known to a part of its distance from one, and so is a promise; this much more may be
+gained than was promised.
+"""
 
 EARLY = 10.0
 """The first look is taken where so many times the tolerance may be left."""
 
 FURTHER, DEEP = 10.0, 30.0
-"""A promise must be kept until it has fallen to a tenth, and to a tenth of what may be left, or to a thirtieth of that."""
+"""A promise must be kept until it has fallen to a tenth, and to a tenth of what may be left, or to
+a thirtieth of that.
+"""
 
 
 @dataclass(frozen=True)
 class RemainingGain:
-    """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total log-likelihood units).
+    """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total
+    log-likelihood units).
 
     Two tests, the second only when the first holds, and that twice:
 
-    1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is about
-       ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994). The largest of the last
-       ``window`` ratios is used, and gains that do not fall give no estimate.
-    2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a slow or even growing
-       direction has hardly begun. So the rate lambda of the slowest direction is measured (:func:`mixtura.em.convergence_rate.slowest_rate`).
-       With ``a_i`` the gain left in direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
-       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a saddle, and EM goes on.
+    1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is
+       about ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994).
+       The largest of the last ``window`` ratios is used, and gains that do not fall give no
+       estimate.
+    2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a
+       slow or even growing direction has hardly begun. So the rate lambda of the slowest direction
+       is measured (:func:`mixtura.em.convergence_rate.slowest_rate`). With ``a_i`` the gain left in
+       direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
+       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a
+       saddle, and EM goes on.
 
-    The bound is a promise that holds where the objective is a quadratic. A curved plateau looks like one, and a slow direction
-    may hide behind a faster one. So a second look follows further on, when the bound has fallen to a tenth: if the rate has moved,
-    or what was gained and what is left now are more than was promised, EM goes on from there.
+    The bound is a promise that holds where the objective is a quadratic. A curved plateau looks
+    like one, and a slow direction may hide behind a faster one. So a second look follows further
+    on, when the bound has fallen to a tenth: if the rate has moved, or what was gained and what is
+    left now are more than was promised, EM goes on from there.
     """
 
     tolerance: float = REMAINING
@@ -121,7 +150,9 @@ class RemainingGain:
         return "remaining_gain", self.tolerance, self.safety, self.window
 
     def without_certificate(self) -> RemainingGain:
-        """The first test alone, for runs that are only compared: what it ends is not called converged."""
+        """The first test alone, for runs that are only compared: what it ends is not called
+        converged.
+        """
         return replace(self, reason=StopReason.OUTRUN, certifies=False)
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
@@ -142,7 +173,10 @@ class RemainingGain:
     def further(self, checks: list[Check]) -> RemainingGain:
         """With the tolerance for the first look, or that to which its promise must be kept."""
         first = self._bounded(checks)
-        return replace(self, tolerance=EARLY * self.tolerance if first is None else self.safety * self._aim(first))
+        return replace(
+            self,
+            tolerance=EARLY * self.tolerance if first is None else self.safety * self._aim(first),
+        )
 
     def worth_a_check(self, checks: list[Check], gain: float) -> bool:
         """Whether the promise would be small enough, with the rate of the last look."""
@@ -193,7 +227,9 @@ class _TraceAlone:
 
 @dataclass(frozen=True)
 class SmallChange(_TraceAlone):
-    """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's rule."""
+    """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's
+    rule.
+    """
 
     tol: float
 
@@ -203,7 +239,9 @@ class SmallChange(_TraceAlone):
         return "change_per_row", self.tol, 1.0, 1
 
     def satisfied(self, trace: list[float], total: float) -> bool:
-        """Whether the last change per row is below ``tol``, or no change can be told from rounding."""
+        """Whether the last change per row is below ``tol``, or no change can be told from
+        rounding.
+        """
         if len(trace) < 2:
             return False
         return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
@@ -211,7 +249,9 @@ class SmallChange(_TraceAlone):
 
 @dataclass(frozen=True)
 class SmallGain(_TraceAlone):
-    """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to rank short runs."""
+    """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to
+    rank short runs.
+    """
 
     gain: float
 
@@ -227,7 +267,9 @@ class SmallGain(_TraceAlone):
 
 @dataclass(frozen=True)
 class RelativeGain(_TraceAlone):
-    """Stop when one iteration gains less than ``part`` of the objective: where products of few digits see no more."""
+    """Stop when one iteration gains less than ``part`` of the objective: where products of few
+    digits see no more.
+    """
 
     part: float
 
@@ -242,7 +284,9 @@ class RelativeGain(_TraceAlone):
 
 
 def remaining_gain(trace: list[float], window: int = 5) -> float:
-    """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be told."""
+    """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be
+    told.
+    """
     if len(trace) < 2:
         return float("nan")
     last = trace[-(window + 2) :]

@@ -68,83 +68,96 @@ _Given = tuple[Array | None, Array | None, Array | None]
 
 
 class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and all families.
+    """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and
+    all families.
 
     Parameters
     ----------
     n_components : int, default=1
     covariance_type : str, default="full"
-        A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII EEI VEI EVI VVI EEE VEE EVE
-        VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied (EEE), diag (VVI), spherical (VII); tied_diag (EEI),
-        tied_spherical (EII).
+        A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII
+        EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied
+        (EEE), diag (VVI), spherical (VII); tied_diag (EEI), tied_spherical (EII).
     tol : float or None, default=None
-        None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a safety factor
-        (:class:`mixtura.em.stopping.RemainingGain`). A number keeps scikit-learn's meaning: stop when the log-likelihood per row
-        changes by less in one iteration.
+        None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a
+        safety factor (:class:`mixtura.em.stopping.RemainingGain`). A number keeps scikit-learn's
+        meaning: stop when the log-likelihood per row changes by less in one iteration.
     reg_covar : float or None, default=None
-        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a column was recorded (nor
-        1e-12 of the column's robust variance), and stated
-        shrinkage where rows are no more than columns. A number is added to the diagonal, as in
-        scikit-learn: every row is a small cloud of that variance. The E-step of the fit takes that into account
-        (docs/decisions/0002), so the objective never falls; where the number is not small against the variances,
-        answers differ from scikit-learn's.
+        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a
+        column was recorded (nor 1e-12 of the column's robust variance), and stated shrinkage where
+        rows are no more than columns. A number is added to the diagonal, as in scikit-learn: every
+        row is a small cloud of that variance. The E-step of the fit takes that into account
+        (docs/decisions/0002), so the objective never falls; where the number is not small against
+        the variances, answers differ from scikit-learn's.
     prior : None, "conjugate" or ConjugatePrior, default=None
-        Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley & Raftery 2007).
+        Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley
+        & Raftery 2007).
     eigenvalue_ratio : float or None, default=None
-        The largest eigenvalue of all covariances is at most this many times the smallest, in the units of the data.
-        Exact for families whose estimate is free or shared altogether; elsewhere exact along the axes of the unbounded
-        estimate, and a step is taken only if the likelihood does not fall.
+        The largest eigenvalue of all covariances is at most this many times the smallest, in the
+        units of the data. Exact for families whose estimate is free or shared altogether; elsewhere
+        exact along the axes of the unbounded estimate, and a step is taken only if the likelihood
+        does not fall.
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
-        "squarem" lets every third iteration be a leap along the last two, taken only if the likelihood does not fall
-        (:mod:`mixtura.em.squarem`); None is EM as in the textbooks. "auto": squarem, and None where ``tol`` is a number.
+        "squarem" lets every third iteration be a leap along the last two, taken only if the
+        likelihood does not fall (:mod:`mixtura.em.squarem`); None is EM as in the textbooks.
+        "auto": squarem, and None where ``tol`` is a number.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: twelve starts of several kinds run shortly, and those that may reach the best score on. Then a local search tries to
-        leave the best optimum: one component is taken out and another split (:mod:`mixtura.search.local_search`), and of ten or
-        more many are exchanged at once (:mod:`mixtura.search.swaps`), as long as the effort lasts
-        (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all (:mod:`mixtura.search.subsampling`).
-        A number: that many full runs from starts of these kinds, and no local search.
+        None: twelve starts of several kinds run shortly, and those that may reach the best score
+        on. Then a local search tries to leave the best optimum: one component is taken out and
+        another split (:mod:`mixtura.search.local_search`), and of ten or more many are exchanged at
+        once (:mod:`mixtura.search.swaps`), as long as the effort lasts
+        (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all
+        (:mod:`mixtura.search.subsampling`). A number: that many full runs from starts of these
+        kinds, and no local search.
     time_limit : float or None, default=None
-        Seconds by the clock after which no further move is begun. With one, the same seed need not give the same bits.
+        Seconds by the clock after which no further move is begun. With one, the same seed need not
+        give the same bits.
     init_params : str, array or callable, default="auto"
-        "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,); responsibilities (n, K), of
-        which EM's first M-step is taken; or ``f(X, n_components, rng)`` returning either. All distances are free of units.
+        "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,);
+        responsibilities (n, K), of which EM's first M-step is taken; or ``f(X, n_components, rng)``
+        returning either. All distances are free of units.
     weights_init, means_init, precisions_init : arrays, optional
         As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
     random_state : int, RandomState or None
     warm_start : bool, default=False
-        Go on from the last fit, where it has the same shape and family. Where it has not, new starts are made, and the components
-        come in the order of those of the last fit that they match (:func:`mixtura.match`), new ones last.
+        Go on from the last fit, where it has the same shape and family. Where it has not, new
+        starts are made, and the components come in the order of those of the last fit that they
+        match (:func:`mixtura.match`), new ones last.
     component_order : {"weight", None}, default=None
-        "weight": components by falling weight, equal ones by their means, so that labels are the same however a fit was found.
-        None leaves them in the order of the start.
+        "weight": components by falling weight, equal ones by their means, so that labels are the
+        same however a fit was found. None leaves them in the order of the start.
     verbose, verbose_interval : int
     n_threads : int or None
         None uses every processor. It never changes a result.
     backend : {"auto", "native", "reference"}
     callback : callable, optional
-        Called with a :class:`mixtura.model.results.Iteration` after each iteration of each start; starts of large data run side
-        by side, so it may be called from several threads at once. On a sample, likelihoods are scaled to all rows.
+        Called with a :class:`mixtura.model.results.Iteration` after each iteration of each start;
+        starts of large data run side by side, so it may be called from several threads at once. On
+        a sample, likelihoods are scaled to all rows.
 
     Attributes
     ----------
     weights_ : (K,)
     means_ : (K, d)
     covariances_, precisions_, precisions_cholesky_
-        (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical, (d,) tied_diag, () tied_spherical.
+        (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical,
+        (d,) tied_diag, () tied_spherical.
     converged_ : bool
-        Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether the change fell below it: that
-        is scikit-learn's meaning, and says nothing of an optimum.
+        Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether
+        the change fell below it: that is scikit-learn's meaning, and says nothing of an optimum.
     certificate_ : mixtura.model.certificate.Certificate
-        Gradient, remaining gain, rate and condition of the fit, component by component, with a verdict.
+        Gradient, remaining gain, rate and condition of the fit, component by component, with a
+        verdict.
     start_report_ : mixtura.model.start_report.StartReport
         The distinct optima that the search found, and how many starts and proposals led to each.
     n_iter_ : int
     lower_bound_ : float
-        Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes off it.
+        Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes
+        off it.
     lower_bounds_ : list of float
         The same after each iteration; it never falls.
     stop_reason_ : str
@@ -217,9 +230,13 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     def _result_html(self) -> str:
         """The fit, under the diagram of scikit-learn."""
-        return fit_html(self.result_, getattr(self, "feature_names_in_", None)) if hasattr(self, "result_") else ""
+        return (
+            fit_html(self.result_, getattr(self, "feature_names_in_", None))
+            if hasattr(self, "result_")
+            else ""
+        )
 
-    # ---- fitting -----------------------------------------------------------------------------------------------
+    # ---- fitting ---------------------------------------------------------------------------------
 
     @underflow_is_nought
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
@@ -247,14 +264,18 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         constraints = door.constraints_of(self)
-        remark = door.check_data(dataset, family, K, constraints, getattr(self, "feature_names_in_", None))
+        remark = door.check_data(
+            dataset, family, K, constraints, getattr(self, "feature_names_in_", None)
+        )
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = door.problem_of(dataset, family, K, constraints)
         with calm(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
-                begin = begin.with_starts([(name, _with_given(start, problem, given)) for name, start in begin.starts])
+                begin = begin.with_starts(
+                    [(name, _with_given(start, problem, given)) for name, start in begin.starts]
+                )
             searches = self._chooses_starts(given) and not self._goes_on(dataset, family)
             plan = self._plan(dataset, len(begin.starts), searches)
             found = search_from(begin, problem, plan)
@@ -265,10 +286,16 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         return self
 
     def _in_order(self, fit: FitResult) -> FitResult:
-        """Components by weight, or after a warm start in the order of the last fit, or as they came."""
+        """Components by weight, or after a warm start in the order of the last fit, or as they
+        came.
+        """
         if door.ordered_by_weight(self):
             return fit.in_order(fit.mixture.order_by_weight())
-        if self.warm_start and hasattr(self, "result_") and self.result_.mixture.n_features == fit.mixture.n_features:
+        if (
+            self.warm_start
+            and hasattr(self, "result_")
+            and self.result_.mixture.n_features == fit.mixture.n_features
+        ):
             return fit.in_order(match(self.result_.mixture, fit.mixture).order)
         return fit
 
@@ -284,36 +311,54 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         return family_named(self.covariance_type)
 
     def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
-        """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not given."""
+        """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not
+        given.
+        """
         weights = None if self.weights_init is None else door.check_weights(self.weights_init, K)
         means = None if self.means_init is None else door.check_means(self.means_init, K, d)
         precisions = None
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
-            precisions = door.check_spread(f"{self.covariance_type} precision", family, self.precisions_init, shape)
+            precisions = door.check_spread(
+                f"{self.covariance_type} precision", family, self.precisions_init, shape
+            )
         return weights, means, precisions
 
-    def _opening(self, rows: Rows, dataset: Dataset, family: Family, kept: Flags | None, given: _Given) -> Initialisation:
-        """Where EM begins: starts of our own choice may be drawn from a sample, those that were asked for are of all rows."""
+    def _opening(
+        self, rows: Rows, dataset: Dataset, family: Family, kept: Flags | None, given: _Given
+    ) -> Initialisation:
+        """Where EM begins: starts of our own choice may be drawn from a sample, those that were
+        asked for are of all rows.
+        """
         K = self.n_components
         if self._goes_on(dataset, family):
             return Initialisation(dataset, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
-        return initialisation(kinds, dataset, K, door.seed_of(self.random_state), self._chooses_starts(given))
+        return initialisation(
+            kinds, dataset, K, door.seed_of(self.random_state), self._chooses_starts(given)
+        )
 
     def _chooses_starts(self, given: _Given) -> bool:
         """Whether the search is ours to make, since no start was asked for."""
-        asked = not isinstance(self.init_params, str) or self.init_params != "auto" or self.n_init is not None
+        asked = (
+            not isinstance(self.init_params, str)
+            or self.init_params != "auto"
+            or self.n_init is not None
+        )
         return not asked and all(part is None for part in given)
 
     def _goes_on(self, dataset: Dataset, family: Family) -> bool:
-        """Whether EM goes on from the last result: it has the shape and family that are asked for now."""
+        """Whether EM goes on from the last result: it has the shape and family that are asked for
+        now.
+        """
         if not self.warm_start or not hasattr(self, "result_"):
             return False
         last, shape = self.result_, (self.n_components, dataset.source.n_features)
         return last.mixture.means.shape == shape and last.family == family.name
 
-    def _initialisers(self, rows: Rows, K: int, kept: Flags | None, given: _Given) -> Sequence[Initialiser]:
+    def _initialisers(
+        self, rows: Rows, K: int, kept: Flags | None, given: _Given
+    ) -> Sequence[Initialiser]:
         """One initialiser per start."""
         chosen = door.initialiser_of(self.init_params, rows, K, kept)
         if given[1] is not None and isinstance(self.init_params, str):
@@ -326,7 +371,11 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         return [kinds[i % len(kinds)] for i in range(n)]
 
     def _plan(self, dataset: Dataset, n_starts: int, searches: bool) -> Plan:
-        stopping: StoppingRule = RemainingGain(REMAINING * dataset.row_weight) if self.tol is None else SmallChange(float(self.tol))
+        stopping: StoppingRule = (
+            RemainingGain(REMAINING * dataset.row_weight)
+            if self.tol is None
+            else SmallChange(float(self.tol))
+        )
         return Plan(
             stopping=stopping,
             max_iter=self.max_iter,
@@ -334,14 +383,19 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             workers=workers_for(dataset, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
             accelerated=door.accelerated(self),
-            effort=Effort(seconds=inf if self.time_limit is None else self.time_limit) if searches else None,
+            effort=Effort(seconds=inf if self.time_limit is None else self.time_limit)
+            if searches
+            else None,
         )
 
     def _report(self, iteration: Iteration) -> None:
         """Verbose output and the user's callback."""
         if self.verbose and iteration.number % self.verbose_interval == 0:
             change = f"  gain {iteration.gain:.3g}" if self.verbose > 1 else ""
-            print(f"start {iteration.start}  iteration {iteration.number}  log-likelihood {iteration.log_likelihood:.6f}{change}")
+            print(
+                f"start {iteration.start}  iteration {iteration.number}  log-likelihood "
+                f"{iteration.log_likelihood:.6f}{change}"
+            )
         if self.callback is not None:
             self.callback(iteration)
 
@@ -353,7 +407,9 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         self.certificate_ = result.certificate
         self.stop_reason_ = result.stop.value
         self.n_iter_ = result.n_iter
-        self.lower_bounds_ = [value / result.total for value in result.trace[len(result.trace) - result.n_iter :]]
+        self.lower_bounds_ = [
+            value / result.total for value in result.trace[len(result.trace) - result.n_iter :]
+        ]
         self.lower_bound_ = result.trace[-1] / result.total
 
     def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
@@ -365,35 +421,48 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
 
     def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
-        """Say what a person must know before using the fit; ``kept`` marks those of the rows that came which are in ``rows``."""
+        """Say what a person must know before using the fit; ``kept`` marks those of the rows that
+        came which are in ``rows``.
+        """
         spurious = [item for item in result.findings if item.kind == "spurious"]
         if spurious:
-            held = _rows_of_components(result.mixture, rows, [item.component for item in spurious[:5]])
+            held = _rows_of_components(
+                result.mixture, rows, [item.component for item in spurious[:5]]
+            )
             numbers = None if kept is None else np.flatnonzero(kept)
             listed = "; ".join(
-                f"{component_name(item.component)}: {item.reason} ({_row_numbers(own if numbers is None else numbers[own])})"
+                f"{component_name(item.component)}: {item.reason} "
+                f"({_row_numbers(own if numbers is None else numbers[own])})"
                 for item, own in zip(spurious[:5], held, strict=True)
             )
             warnings.warn(
-                f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its likelihood says little. "
+                f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its "
+                "likelihood says little. "
                 "Reduce n_components, choose a stricter covariance_type, or pass more rows.",
                 DegenerateWarning,
                 stacklevel=4,
             )
         if not result.converged and self.max_iter > 0:
             warnings.warn(
-                "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, "
+                "Best performing initialization did not converge. Try different init parameters, "
+                "or increase max_iter, tol, "
                 f"or check for degenerate data. In detail: {result.stop.value}.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
 
-    # ---- from parameters ---------------------------------------------------------------------------------------
+    # ---- from parameters -------------------------------------------------------------------------
 
     @classmethod
     @underflow_is_nought
     def from_parameters(
-        cls, weights: Any, means: Any, covariances: Any, *, covariance_type: str = "full", random_state: Any = None
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        random_state: Any = None,
     ) -> GaussianMixture:
         """A mixture with known parameters, ready to score, predict and sample.
 
@@ -414,12 +483,17 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         means = np.array(means, dtype=np.float64)
         if means.ndim != 2:
             raise ValueError(
-                f"means must have the shape (n_components, n_features), but has shape {means.shape}. Pass one row per component."
+                "means must have the shape (n_components, n_features), but has shape "
+                f"{means.shape}. Pass one row per component."
             )
         K, d = means.shape
         weights = door.check_weights(weights, K)
-        values = door.check_spread(f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d))
-        mixture = Mixture(weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d))
+        values = door.check_spread(
+            f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
+        )
+        mixture = Mixture(
+            weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d)
+        )
         self = cls(K, covariance_type=covariance_type, random_state=random_state)
         self._show(mixture, family.name, np.float64)
         self.n_features_in_ = d
@@ -427,21 +501,29 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     @property
     def _mixture(self) -> Mixture:
-        """The mixture in the public attributes, which a user may have set (scikit-learn's habit)."""
+        """The mixture in the public attributes, which a user may have set (scikit-learn's
+        habit).
+        """
         family = family_named(self.covariance_type).name
         means = np.asarray(self.means_, dtype=np.float64)
         K, d = means.shape
         if hasattr(self, "precisions_cholesky_"):
-            covariance = stored_whitener(family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d)
+            covariance = stored_whitener(
+                family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d
+            )
         else:
-            covariance = stored_covariances(family, np.asarray(self.covariances_, dtype=np.float64), K, d)
+            covariance = stored_covariances(
+                family, np.asarray(self.covariances_, dtype=np.float64), K, d
+            )
         return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
 
-    # ---- using the fit -----------------------------------------------------------------------------------------
+    # ---- using the fit ---------------------------------------------------------------------------
 
     @underflow_is_nought
     def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
-        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one block's exist at a time."""
+        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
+        block's exist at a time.
+        """
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
@@ -455,12 +537,18 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
-        labels: Labels = self._by_block(X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1))
+        labels: Labels = self._by_block(
+            X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)
+        )
         return labels
 
     def predict_proba(self, X: Any) -> Rows:
-        """The probability of each component for each row (n, K); rows sum to one, however far out they are."""
-        shares: Rows = self._by_block(X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)))
+        """The probability of each component for each row (n, K); rows sum to one, however far out
+        they are.
+        """
+        shares: Rows = self._by_block(
+            X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
+        )
         return shares
 
     def score_samples(self, X: Any) -> Rows:
@@ -473,36 +561,56 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
         values = self.score_samples(X)
         if not len(values):
-            raise ValueError("score needs at least one row, but X has none. score_samples accepts an empty X.")
+            raise ValueError(
+                "score needs at least one row, but X has none. score_samples accepts an empty X."
+            )
         weights = door.weights_of(sample_weight, len(values))
         if weights is not None:
-            values, weights = values[weights > 0], weights[weights > 0]  # an absent row may be infinitely unlikely
+            values, weights = (
+                values[weights > 0],
+                weights[weights > 0],
+            )  # an absent row may be infinitely unlikely
         return float(np.average(values, weights=weights))
 
     @underflow_is_nought
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
-        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered by component."""
+        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
+        by component.
+        """
         check_is_fitted(self)
         if n_samples < 1:
-            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
+                "sample."
+            )
         rng = np.random.default_rng(door.seed_of(self.random_state))
         X, y = self._mixture.sample(int(n_samples), rng)
         return X.astype(np.asarray(self.means_).dtype, copy=False), y
 
-    # ---- criteria ----------------------------------------------------------------------------------------------
+    # ---- criteria --------------------------------------------------------------------------------
 
     @underflow_is_nought
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(
+            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        )
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
-        return Evaluation(moments.log_likelihood, moments.entropy, moments.certainty, moments.total, self._n_parameters())
+        return Evaluation(
+            moments.log_likelihood,
+            moments.entropy,
+            moments.certainty,
+            moments.total,
+            self._n_parameters(),
+        )
 
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
-        return family_named(self.covariance_type).n_parameters(K, d) - (K - 1 if self.equal_weights else 0)
+        return family_named(self.covariance_type).n_parameters(K, d) - (
+            K - 1 if self.equal_weights else 0
+        )
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""
@@ -520,8 +628,9 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
         """Whether these parameters are an optimum of the likelihood on X, and how that is known.
 
-        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which takes up to 26 passes over the
-        rows: for a fit with a number for ``tol``, for parameters from elsewhere, or for other rows.
+        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which
+        takes up to 26 passes over the rows: for a fit with a number for ``tol``, for parameters
+        from elsewhere, or for other rows.
 
         Parameters
         ----------
@@ -532,7 +641,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Returns
         -------
         mixtura.model.certificate.Certificate
-            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each component.
+            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each
+            component.
 
         Examples
         --------
@@ -545,12 +655,14 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         check_is_fitted(self)
         family = family_named(self.covariance_type)
         rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(
+            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        )
         mixture = self.mixture_
         problem = door.problem_of(dataset, family, mixture.n_components, door.constraints_of(self))
         return certify(problem, mixture)
 
-    # ---- how sure the fit is -----------------------------------------------------------------------------------
+    # ---- how sure the fit is ---------------------------------------------------------------------
 
     @underflow_is_nought
     def standard_errors(
@@ -570,10 +682,11 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         X, sample_weight
             The rows and frequencies of the fit: an estimator does not keep them.
         method : str
-            "information": inverse of the observed information (:mod:`mixtura.inference.information`), one pass over the rows.
-            "scores": outer product of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows), "weighted"
-            (likelihood), "parametric": refits of resamples (:mod:`mixtura.inference.resampling`). "jackknife": refits without
-            each row.
+            "information": inverse of the observed information
+            (:mod:`mixtura.inference.information`), one pass over the rows. "scores": outer product
+            of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows),
+            "weighted" (likelihood), "parametric": refits of resamples
+            (:mod:`mixtura.inference.resampling`). "jackknife": refits without each row.
         n_replicates : int, optional
             Refits; None is 999, and every row for the jackknife.
         random_state : int, RandomState or None
@@ -584,13 +697,15 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Returns
         -------
         mixtura.inference.uncertainty.Uncertainty
-            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``, ``rows(level)`` (a table),
-            ``memberships(X, level)``, and ``notes``: what was left out or failed.
+            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``,
+            ``rows(level)`` (a table), ``memberships(X, level)``, and ``notes``: what was left out
+            or failed.
 
         Raises
         ------
         mixtura.base.errors.InferenceError
-            Where there are none, with the reason: a spurious component, copies, a saddle, a flat direction, no maximum.
+            Where there are none, with the reason: a spurious component, copies, a saddle, a flat
+            direction, no maximum.
 
         Examples
         --------
@@ -605,11 +720,18 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         door.check_count("n_replicates", n_replicates, 2, optional=True)
         family = family_named(self.covariance_type)
         rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(
+            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        )
         problem = door.problem_of(dataset, family, self.n_components, door.constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
             return errors_from_information(problem, self.mixture_, method)
-        if method == "bootstrap" or method == "weighted" or method == "parametric" or method == "jackknife":
+        if (
+            method == "bootstrap"
+            or method == "weighted"
+            or method == "parametric"
+            or method == "jackknife"
+        ):
             return errors_from_replicates(
                 problem,
                 self.mixture_,
@@ -621,20 +743,25 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
                 on_replicate=on_replicate,
             )
         raise ValueError(
-            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', 'bootstrap', 'weighted', 'parametric' or "
+            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', "
+            "'bootstrap', 'weighted', 'parametric' or "
             "'jackknife'."
         )
 
     @underflow_is_nought
-    def membership_intervals(self, X: Any, errors: Uncertainty, level: float = 0.95) -> MembershipIntervals:
-        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each row.
+    def membership_intervals(
+        self, X: Any, errors: Uncertainty, level: float = 0.95
+    ) -> MembershipIntervals:
+        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each
+        row.
 
         Parameters
         ----------
         X : (n, d)
             Any rows, also new ones.
         errors : Uncertainty
-            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With replicates: quantiles.
+            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With
+            replicates: quantiles.
         level : float
 
         Returns
@@ -647,22 +774,33 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     @property
     def mixture_(self) -> Mixture:
-        """The fit before its attributes were rounded to the precision of the data, unless they were set since."""
+        """The fit before its attributes were rounded to the precision of the data, unless they were
+        set since.
+        """
         check_is_fitted(self)
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
-            if all(np.array_equal(own.astype(np.asarray(public).dtype), public) for own, public in shown):
+            if all(
+                np.array_equal(own.astype(np.asarray(public).dtype), public)
+                for own, public in shown
+            ):
                 return fitted
         return self._mixture
 
-    # ---- clusters of several components ------------------------------------------------------------------------
+    # ---- clusters of several components ----------------------------------------------------------
 
     @underflow_is_nought
     def merged(
-        self, X: Any, n_clusters: int | None = None, *, sample_weight: Any = None, normalised: bool = False
+        self,
+        X: Any,
+        n_clusters: int | None = None,
+        *,
+        sample_weight: Any = None,
+        normalised: bool = False,
     ) -> MergedMixture:
-        """Components merged into clusters of any shape, with soft memberships; see :mod:`mixtura.selection.merging`.
+        """Components merged into clusters of any shape, with soft memberships; see
+        :mod:`mixtura.selection.merging`.
 
         Parameters
         ----------
@@ -678,7 +816,8 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         Returns
         -------
         mixtura.selection.merging.MergedMixture
-            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and a sentence.
+            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and a
+            sentence.
 
         Examples
         --------
@@ -695,7 +834,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         return merged if n_clusters is None else merged.with_clusters(n_clusters)
 
 
-# ---- small pieces --------------------------------------------------------------------------------------------------
+# ---- small pieces --------------------------------------------------------------------------------
 
 
 def _like(rows: Rows, values: Array) -> Rows:
@@ -723,10 +862,14 @@ def _row_numbers(numbers: Labels) -> str:
 
 
 def _cast(values: Array, dtype: Any) -> Rows:
-    """Values in the precision of the data; in float64 where squares of the units leave the range of that precision."""
+    """Values in the precision of the data; in float64 where squares of the units leave the range of
+    that precision.
+    """
     with np.errstate(over="ignore"):
         cast: Rows = values.astype(dtype)
-    lost = not np.isfinite(cast).all() or bool(((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any())
+    lost = not np.isfinite(cast).all() or bool(
+        ((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any()
+    )
     return values if lost else cast
 
 
@@ -742,7 +885,19 @@ def _with_given(start: Start, problem: Problem, given: _Given) -> Mixture:
     weights, means, precisions = given
     if isinstance(start, FitResult):
         return start.mixture
-    mixture = start if isinstance(start, Mixture) else problem.m_step(start.summarised(problem.family.needs), None)
+    mixture = (
+        start
+        if isinstance(start, Mixture)
+        else problem.m_step(start.summarised(problem.family.needs), None)
+    )
     K, d = mixture.n_components, mixture.n_features
-    covariance = mixture.covariance if precisions is None else stored_precisions(problem.family.name, precisions, K, d)
-    return Mixture(mixture.weights if weights is None else weights, mixture.means if means is None else means, covariance)
+    covariance = (
+        mixture.covariance
+        if precisions is None
+        else stored_precisions(problem.family.name, precisions, K, d)
+    )
+    return Mixture(
+        mixture.weights if weights is None else weights,
+        mixture.means if means is None else means,
+        covariance,
+    )

@@ -1,6 +1,8 @@
-"""A fit and a selection as pieces of HTML, for notebooks: under scikit-learn's diagram of the estimator stands its result.
+"""A fit and a selection as pieces of HTML, for notebooks: under scikit-learn's diagram of the
+estimator stands its result.
 
-Everything that comes from the data, such as names of columns, is escaped; there is no script, and nothing is fetched.
+Everything that comes from the data, such as names of columns, is escaped; there is no script, and
+nothing is fetched.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class ShowsResult:
 
 
 def fit_html(fit: FitResult, names: Sequence[str] | None = None) -> str:
-    """A fit as one ``div``: family, K, BIC, whether it converged and its certificate, and the components.
+    """A fit as one ``div``: family, K, BIC, whether it converged and its certificate, and the
+    components.
 
     Parameters
     ----------
@@ -74,17 +77,25 @@ def _paragraph(text: str, bold: bool = False) -> Markup:
 
 
 def _facts(fit: FitResult) -> Markup:
-    """What was fitted, how well, whether EM ended where it should, and what is to be said of components."""
+    """What was fitted, how well, whether EM ended where it should, and what is to be said of
+    components.
+    """
     K = fit.n_components
     title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
     numbers = (
-        f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with {fit.n_parameters} parameters on "
+        f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with "
+        f"{fit.n_parameters} parameters on "
         f"{fit.total:,.6g} rows"
     )
     ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
-    found = [f"{at_the_beginning(component_name(item.component))} ({item.kind}): {item.reason}." for item in fit.findings]
-    return joined([_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *(verdict or found)])])
+    found = [
+        f"{at_the_beginning(component_name(item.component))} ({item.kind}): {item.reason}."
+        for item in fit.findings
+    ]
+    return joined(
+        [_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *(verdict or found)])]
+    )
 
 
 def _weights_bar(mixture: Mixture) -> Markup:
@@ -104,7 +115,9 @@ def _weights_bar(mixture: Mixture) -> Markup:
     ]
     look = {"width": "100%", "height": 14, "viewBox": "0 0 100 10", "preserveAspectRatio": "none"}
     style = "display:block;margin:.4em 0;max-width:40em"
-    return tag("svg", *parts, role="img", aria_label="Weights of the components", style=style, **look)
+    return tag(
+        "svg", *parts, role="img", aria_label="Weights of the components", style=style, **look
+    )
 
 
 def _components(mixture: Mixture, names: Sequence[str] | None) -> Markup:
@@ -112,13 +125,25 @@ def _components(mixture: Mixture, names: Sequence[str] | None) -> Markup:
     K, d = mixture.n_components, mixture.n_features
     rows, columns = min(K, MOST_COMPONENTS), min(d, MOST_COLUMNS)
     shown = mixture.marginal(np.arange(columns))
-    spreads = np.sqrt(np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns))))
+    spreads = np.sqrt(
+        np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns)))
+    )
     head = _cells("th", ["component", "weight", *_heads(names, d, columns)])
     body = [_row(k, shown, spreads[k]) for k in range(rows)]
-    more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (columns < d)
-    said = ["Mean ± standard deviation of each column; the numbers of the components are the labels of predict."]
+    more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (
+        columns < d
+    )
+    said = [
+        "Mean ± standard deviation of each column; the numbers of the components are the labels of "
+        "predict."
+    ]
     said += [f"And {' and '.join(more)}."] if more else []
-    whole = tag("table", tag("thead", head), tag("tbody", *body), style="border-collapse:collapse;font-size:inherit")
+    whole = tag(
+        "table",
+        tag("thead", head),
+        tag("tbody", *body),
+        style="border-collapse:collapse;font-size:inherit",
+    )
     return joined([whole, *map(_paragraph, said)])
 
 
@@ -130,8 +155,15 @@ def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
 
 def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> Markup:
     """One component, with its colour."""
-    dot = joined([tag("span", Markup("&#9679;"), aria_hidden="true", style=f"color:{_colour(k)}"), f" {number_of(k)}"])
-    values = [f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)]
+    dot = joined(
+        [
+            tag("span", Markup("&#9679;"), aria_hidden="true", style=f"color:{_colour(k)}"),
+            f" {number_of(k)}",
+        ]
+    )
+    values = [
+        f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)
+    ]
     return _cells("td", [dot, _percent(mixture.weights[k]), *values])
 
 

@@ -1,7 +1,9 @@
-"""Model files: safetensors with a JSON document and a seal. Loading executes nothing and believes nothing.
+"""Model files: safetensors with a JSON document and a seal. Loading executes nothing and believes
+nothing.
 
-The file holds the arrays of a mixture bit for bit. Its header carries ``format``, ``format_version``, ``document`` (JSON) and
-``sha256``: the digest of the whole file with 64 zeros in place of the digest, so that no byte can change unseen.
+The file holds the arrays of a mixture bit for bit. Its header carries ``format``,
+``format_version``, ``document`` (JSON) and ``sha256``: the digest of the whole file with 64 zeros
+in place of the digest, so that no byte can change unseen.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ LONGEST_HEADER = 100_000_000
 """The limit that safetensors sets itself."""
 
 AGREEMENT = 1e-4
-"""A whitener and its covariance may differ by rounding, in units of the standard deviations, not by more."""
+"""A whitener and its covariance may differ by rounding, in units of the standard deviations, not by
+more.
+"""
 
 _FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
 
@@ -65,7 +69,9 @@ class Model:
 
     @property
     def clusters(self) -> list[list[int]] | None:
-        """The components of each cluster where components were merged; else None. Early files count them from 1."""
+        """The components of each cluster where components were merged; else None. Early files count
+        them from 1.
+        """
         clusters, K = self.metadata.get("clusters"), self.mixture.n_components
         if _is_partition(clusters, range(1, K + 1)):
             return [[k - 1 for k in cluster] for cluster in clusters or ()]
@@ -73,13 +79,15 @@ class Model:
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
-        """What :meth:`mixtura.model.certificate.Certificate.document` said of the fit; None in files of versions that made none."""
+        """What :meth:`mixtura.model.certificate.Certificate.document` said of the fit; None in
+        files of versions that made none.
+        """
         best = self.metadata.get("best")
         certificate = best.get("certificate") if isinstance(best, Mapping) else None
         return certificate if isinstance(certificate, Mapping) else None
 
 
-# ---- saving --------------------------------------------------------------------------------------------------------
+# ---- saving --------------------------------------------------------------------------------------
 
 
 def save_model(
@@ -110,7 +118,8 @@ def save_model(
     names = tuple(feature_names)
     if len(names) != mixture.n_features or len(set(names)) != len(names):
         raise ValueError(
-            f"feature_names must hold {mixture.n_features} different names, one per column of the mixture, but came as {names!r}. "
+            f"feature_names must hold {mixture.n_features} different names, one per column of the "
+            f"mixture, but came as {names!r}. "
             "Give the names of the columns the mixture was fitted to, in their order."
         )
     data = _to_bytes(mixture, family, names, metadata or {})
@@ -118,7 +127,9 @@ def save_model(
         part.write_bytes(data)
 
 
-def _to_bytes(mixture: Mixture, family: str, names: Sequence[str], metadata: Mapping[str, Any]) -> bytes:
+def _to_bytes(
+    mixture: Mixture, family: str, names: Sequence[str], metadata: Mapping[str, Any]
+) -> bytes:
     """The sealed file."""
     covariance = mixture.covariance
     document = {
@@ -132,23 +143,30 @@ def _to_bytes(mixture: Mixture, family: str, names: Sequence[str], metadata: Map
     }
     tensors = {"weights": mixture.weights, "means": mixture.means, "covariance": covariance.values}
     if isinstance(covariance, Dense):
-        tensors["whitener"] = covariance.whitener  # densities are computed with it: they survive bit for bit
+        tensors["whitener"] = (
+            covariance.whitener
+        )  # densities are computed with it: they survive bit for bit
     header = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "document": json.dumps(document, allow_nan=False),
         "sha256": UNSEALED,
     }
-    data = save({name: np.ascontiguousarray(array, dtype=np.float64) for name, array in tensors.items()}, header)
+    data = save(
+        {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in tensors.items()},
+        header,
+    )
     return data.replace(_sha256_entry(UNSEALED), _sha256_entry(hashlib.sha256(data).hexdigest()), 1)
 
 
 def _sha256_entry(digest: str) -> bytes:
-    """The digest as it stands in the header; quotes inside the JSON document are escaped, so this is found nowhere else."""
+    """The digest as it stands in the header; quotes inside the JSON document are escaped, so this
+    is found nowhere else.
+    """
     return f'"sha256":"{digest}"'.encode()
 
 
-# ---- loading -------------------------------------------------------------------------------------------------------
+# ---- loading -------------------------------------------------------------------------------------
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
@@ -157,7 +175,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Raises
     ------
     ModelFileError
-        When the file is no model, was cut or changed, was written by a newer version, or holds no valid mixture.
+        When the file is no model, was cut or changed, was written by a newer version, or holds no
+        valid mixture.
     OSError
         When the file cannot be read.
     """
@@ -169,20 +188,29 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         return _model(document, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"{source}: expected a valid mixture, but {_words(error)}. Fit again, or ask whoever made this file."
+            f"{source}: expected a valid mixture, but {_words(error)}. Fit again, or ask whoever "
+            "made this file."
         ) from None
 
 
 def _words(error: Exception) -> str:
     """A clause that says what is wrong."""
-    return f"the entry {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+    return (
+        f"the entry {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
+    )
 
 
 def _read(path: str | os.PathLike[str], source: str) -> bytes:
-    """All bytes of a file that begins like safetensors; a large file of another kind is not read to its end."""
+    """All bytes of a file that begins like safetensors; a large file of another kind is not read to
+    its end.
+    """
     with Path(path).open("rb") as stream:
         start = stream.read(9)
-        if len(start) < 9 or start[8:] != b"{" or int.from_bytes(start[:8], "little") > LONGEST_HEADER:
+        if (
+            len(start) < 9
+            or start[8:] != b"{"
+            or int.from_bytes(start[:8], "little") > LONGEST_HEADER
+        ):
             raise _no_model(source)
         return start + stream.read()
 
@@ -190,7 +218,8 @@ def _read(path: str | os.PathLike[str], source: str) -> bytes:
 def _no_model(source: str) -> ModelFileError:
     """The error for a file of another kind."""
     return ModelFileError(
-        f"{source}: expected a model file written by mixtura (model.safetensors), but this file is of another kind or was cut or "
+        f"{source}: expected a model file written by mixtura (model.safetensors), but this file is "
+        "of another kind or was cut or "
         "changed at its beginning. Give the model file that 'mixtura fit' or save_model wrote."
     )
 
@@ -199,7 +228,9 @@ def _opened(data: bytes, source: str) -> dict[str, Any]:
     """The JSON document of a file whose seal is unbroken."""
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-        kind, number, document, digest = (header[key] for key in ("format", "format_version", "document", "sha256"))
+        kind, number, document, digest = (
+            header[key] for key in ("format", "format_version", "document", "sha256")
+        )
         newer = int(number) > FORMAT_VERSION
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_model(source) from None
@@ -207,12 +238,19 @@ def _opened(data: bytes, source: str) -> dict[str, Any]:
         raise _no_model(source)
     if newer:
         raise ModelFileError(
-            f"{source}: expected format version {FORMAT_VERSION} or older, but this file has version {number}: "
+            f"{source}: expected format version {FORMAT_VERSION} or older, but this file has "
+            f"version {number}: "
             "a newer mixtura wrote it. Run: pip install --upgrade mixtura"
         )
-    if hashlib.sha256(data.replace(_sha256_entry(str(digest)), _sha256_entry(UNSEALED), 1)).hexdigest() != digest:
+    if (
+        hashlib.sha256(
+            data.replace(_sha256_entry(str(digest)), _sha256_entry(UNSEALED), 1)
+        ).hexdigest()
+        != digest
+    ):
         raise ModelFileError(
-            f"{source}: expected the file exactly as mixtura wrote it, but its SHA-256 does not match: "
+            f"{source}: expected the file exactly as mixtura wrote it, but its SHA-256 does not "
+            "match: "
             "it was cut or changed since. Copy it again from its source, or fit again."
         )
     try:
@@ -225,25 +263,40 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
     """The model, or an error that says which part of it is impossible."""
     K, d = document["n_components"], document["n_features"]
     names, metadata = document["feature_names"], document["metadata"]
-    _demand(isinstance(K, int) and isinstance(d, int) and K > 0 and d > 0, "n_components and n_features are not positive integers")
-    _demand(isinstance(names, list) and all(isinstance(name, str) for name in names), "the feature names are not a list of text")
+    _demand(
+        isinstance(K, int) and isinstance(d, int) and K > 0 and d > 0,
+        "n_components and n_features are not positive integers",
+    )
+    _demand(
+        isinstance(names, list) and all(isinstance(name, str) for name in names),
+        "the feature names are not a list of text",
+    )
     _demand(len(set(names)) == len(names) == d, f"there are not {d} different feature names")
-    _demand(isinstance(document["family"], str) and isinstance(metadata, dict), "the family or the metadata are of the wrong type")
+    _demand(
+        isinstance(document["family"], str) and isinstance(metadata, dict),
+        "the family or the metadata are of the wrong type",
+    )
     for name, array in tensors.items():
         _demand(array.dtype == np.float64, f"{name} is not float64")
         _demand(bool(np.isfinite(array).all()), f"{name} has entries that are not finite")
     weights, means = tensors["weights"], tensors["means"]
     _demand(
-        weights.shape == (K,) and means.shape == (K, d), f"weights {weights.shape} and means {means.shape} are not for K={K}, d={d}"
+        weights.shape == (K,) and means.shape == (K, d),
+        f"weights {weights.shape} and means {means.shape} are not for K={K}, d={d}",
     )
-    _demand(bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6, "the weights are negative or do not sum to one")
+    _demand(
+        bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6,
+        "the weights are negative or do not sum to one",
+    )
     mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d))
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
 
 
 def _is_partition(clusters: Any, components: range) -> bool:
     """Whether lists of numbers hold each of the components once."""
-    if not isinstance(clusters, list) or not all(isinstance(cluster, list) and cluster for cluster in clusters):
+    if not isinstance(clusters, list) or not all(
+        isinstance(cluster, list) and cluster for cluster in clusters
+    ):
         return False
     members = [k for cluster in clusters for k in cluster]
     return all(type(k) is int for k in members) and sorted(members) == list(components)
@@ -256,7 +309,8 @@ def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> C
     _demand(form in shapes, f"the covariance form {form!r} is not known")
     shape = shapes[str(form)]
     _demand(
-        values.shape in ((K, *shape), (1, *shape)), f"the covariance has shape {values.shape}, not {(K, *shape)} or {(1, *shape)}"
+        values.shape in ((K, *shape), (1, *shape)),
+        f"the covariance has shape {values.shape}, not {(K, *shape)} or {(1, *shape)}",
     )
     if form == "dense":
         return _dense(values, tensors["whitener"], K)
@@ -265,7 +319,9 @@ def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> C
 
 
 def _dense(values: Array, whitener: Array, K: int) -> Dense:
-    """Dense covariances with the whitener they were saved with, after a check that both say the same."""
+    """Dense covariances with the whitener they were saved with, after a check that both say the
+    same.
+    """
     _demand(whitener.shape == values.shape, "the whitener and the covariance differ in shape")
     diagonals = np.einsum("kjj->kj", whitener)
     _demand(
@@ -276,7 +332,10 @@ def _dense(values: Array, whitener: Array, K: int) -> Dense:
     _demand(bool((variances > 0).all()), "a covariance is not positive definite")
     unit = np.sqrt(variances[:, :, None] * variances[:, None, :])
     implied = Dense.from_whitener(whitener, K).values
-    _demand(bool((np.abs(implied - values) <= AGREEMENT * unit).all()), "the covariance and its whitener do not belong together")
+    _demand(
+        bool((np.abs(implied - values) <= AGREEMENT * unit).all()),
+        "the covariance and its whitener do not belong together",
+    )
     form = Dense(values, K)
     form.__dict__["whitener"] = whitener
     return form
@@ -288,7 +347,7 @@ def _demand(held: bool, what: str) -> None:
         raise ValueError(what)
 
 
-# ---- in plain values -------------------------------------------------------------------------------------------
+# ---- in plain values -----------------------------------------------------------------------------
 
 
 def summary(candidate: Candidate) -> dict[str, Any]:
@@ -310,8 +369,12 @@ def summary(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def component_summaries(mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float) -> list[dict[str, Any]]:
-    """Weight, means, standard deviations, rows, and rows whose largest probability is below ``sure``, of each component."""
+def component_summaries(
+    mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float
+) -> list[dict[str, Any]]:
+    """Weight, means, standard deviations, rows, and rows whose largest probability is below
+    ``sure``, of each component.
+    """
     labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < sure
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     return [

@@ -20,11 +20,18 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.results import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
 from mixtura.selection.select import OnCandidate
-from mixtura.selection.settings import SelectionSettings, candidates_of, selected_again, selection_of, warn_of
+from mixtura.selection.settings import (
+    SelectionSettings,
+    candidates_of,
+    selected_again,
+    selection_of,
+    warn_of,
+)
 
 
 class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
-    """The number of components and the covariance family in one call: K x families x starts, judged by a criterion.
+    """The number of components and the covariance family in one call: K x families x starts, judged
+    by a criterion.
 
     Parameters
     ----------
@@ -32,17 +39,20 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         The Ks to try.
     families : "all" or list of str, default="all"
     criterion : str, default="bic"
-        What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in mclust), "icl_entropy", "aicc",
-        "sabic", "clc", "awe", "nec", "entropy", or "cv" (cross-validation); see :mod:`mixtura.model.criteria`.
+        What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in
+        mclust), "icl_entropy", "aicc", "sabic", "clc", "awe", "nec", "entropy", or "cv"
+        (cross-validation); see :mod:`mixtura.model.criteria`.
     folds : int or None, default=None
-        Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column of ``criteria_``.
-        None: ten where ``criterion="cv"`` asks for them, else none. It takes as long as that many selections.
+        Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column
+        of ``criteria_``. None: ten where ``criterion="cv"`` asks for them, else none. It takes as
+        long as that many selections.
     sample_size : {"total", "effective"}, default="total"
-        The n of the criteria. "total": the sum of the weights, which are frequencies. "effective": ``(sum w)^2 / sum w^2``
-        for dataset weights, with the weights scaled to that sum.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with ``n_init=None`` only those that can win
-        are searched (:mod:`mixtura.selection.race`).
+        The n of the criteria. "total": the sum of the weights, which are frequencies. "effective":
+        ``(sum w)^2 / sum w^2`` for dataset weights, with the weights scaled to that sum.
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init,
+    random_state, n_threads, backend
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with
+        ``n_init=None`` only those that can win are searched (:mod:`mixtura.selection.race`).
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
 
@@ -64,7 +74,11 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
 
     def _result_html(self) -> str:
         """The winner and the runner-up, under the diagram of scikit-learn."""
-        return selection_html(self.selection_, getattr(self, "feature_names_in_", None)) if hasattr(self, "selection_") else ""
+        return (
+            selection_html(self.selection_, getattr(self, "feature_names_in_", None))
+            if hasattr(self, "selection_")
+            else ""
+        )
 
     @underflow_is_nought
     def fit(
@@ -84,9 +98,11 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         sample_weight : (n,), optional
             Frequencies.
         callback : callable, optional
-            Called with each :class:`mixtura.model.results.Candidate` when it was looked at, and again when it was searched.
+            Called with each :class:`mixtura.model.results.Candidate` when it was looked at, and
+            again when it was searched.
         on_fold : callable, optional
-            Called with the number of folds of the cross-validation that are done; they come before the candidates.
+            Called with the number of folds of the cross-validation that are done; they come before
+            the candidates.
         """
         candidates = candidates_of(self)
         rows, dataset, _ = door.enter(self, X, sample_weight)
@@ -109,7 +125,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         top_ks: int | None = TOP_KS,
         on_resample: Callable[[int], None] | None = None,
     ) -> ChoiceUncertainty:
-        """How often each K and each family would win if the rows were drawn again: the uncertainty of the choice.
+        """How often each K and each family would win if the rows were drawn again: the uncertainty
+        of the choice.
 
         Parameters
         ----------
@@ -132,7 +149,9 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         door.check_count("top_families", top_families, 1, optional=True)
         door.check_count("top_ks", top_ks, 1, optional=True)
         rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads)
+        dataset = door.dataset_of(
+            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        )
         return selected_again(
             self,
             dataset,
@@ -145,7 +164,9 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
 
     @property
     def table_(self) -> Any:
-        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best first."""
+        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best
+        first.
+        """
         check_is_fitted(self)
         return candidates_frame(self.selection_)
 
@@ -186,23 +207,33 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         return self.best_estimator_.score(X)
 
 
-def estimator_of(settings: SelectionSettings, selection: Selection, dtype: np.dtype[Any]) -> GaussianMixture:
+def estimator_of(
+    settings: SelectionSettings, selection: Selection, dtype: np.dtype[Any]
+) -> GaussianMixture:
     """The model that was chosen, with the settings it was chosen by."""
     winner = selection.best
     assert winner.fit is not None
-    shared = {field.name for field in fields(SelectionSettings)} & set(GaussianMixture().get_params())
-    best = GaussianMixture(covariance_type=winner.family, **{name: getattr(settings, name) for name in shared})
+    shared = {field.name for field in fields(SelectionSettings)} & set(
+        GaussianMixture().get_params()
+    )
+    best = GaussianMixture(
+        covariance_type=winner.family, **{name: getattr(settings, name) for name in shared}
+    )
     best.set_params(n_components=winner.n_components)._adopt(winner.fit, dtype)
     return best
 
 
 def candidates_frame(selection: Selection) -> Any:
-    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible ones first, best first."""
+    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible
+    ones first, best first.
+    """
     return _frame(selection.rows())
 
 
 def criteria_frame(selection: Selection) -> Any:
-    """All criteria of all candidates as such a data frame; see :meth:`mixtura.model.results.Selection.criteria_rows`."""
+    """All criteria of all candidates as such a data frame; see
+    :meth:`mixtura.model.results.Selection.criteria_rows`.
+    """
     return _frame(selection.criteria_rows())
 
 
@@ -214,6 +245,7 @@ def _frame(rows: Sequence[Mapping[str, object]]) -> Any:
         except ImportError:
             continue
     raise ImportError(
-        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() and selection_.criteria_rows() "
+        "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() and "
+        "selection_.criteria_rows() "
         "give the same as lists."
     )

@@ -44,7 +44,13 @@ def explorer_app(opened: Opened, access: Access | None = None) -> LocalApp:
             "export-python": answers.export_python,
         }.items()
     ]
-    return secured(routes, HERE / "page.html", static={"explorer": HERE / "static"}, access=access, at_end=answers.runs.end)
+    return secured(
+        routes,
+        HERE / "page.html",
+        static={"explorer": HERE / "static"},
+        access=access,
+        at_end=answers.runs.end,
+    )
 
 
 def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
@@ -52,7 +58,11 @@ def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
 
     async def endpoint(request: Request) -> Response:
         said = await run_in_threadpool(answer, await Question.of(request))
-        return Response(said, media_type="application/octet-stream") if isinstance(said, bytes) else JSONResponse(jsonable(said))
+        return (
+            Response(said, media_type="application/octet-stream")
+            if isinstance(said, bytes)
+            else JSONResponse(jsonable(said))
+        )
 
     return endpoint
 
@@ -64,7 +74,7 @@ class _Answers:
         self.opened, self.runs = opened, Runs(opened)
         self.axes = len(opened.columns())
 
-    # ---- the table and the runs --------------------------------------------------------------------------------
+    # ---- the table and the runs ------------------------------------------------------------------
 
     def table(self, _: Question) -> views.Json:
         return views.table_view(self.opened)
@@ -88,7 +98,7 @@ class _Answers:
         row = question.whole("row", 0, len(self.opened.X) - 1)
         return views.row_view(self.opened, run.frames[self._frame(question, run)], row)
 
-    # ---- other methods -----------------------------------------------------------------------------------------
+    # ---- other methods ---------------------------------------------------------------------------
 
     def comparison(self, question: Question) -> views.Json:
         return views.comparison_view(self.runs.comparison(self._model(question)))
@@ -96,35 +106,52 @@ class _Answers:
     def labels(self, question: Question) -> bytes:
         comparison = self.runs.comparison(self._model(question))
         mixture = self.runs.run(self._model(question)).fit.mixture
-        return views.labels_bytes(self.opened, comparison, question.choice("method", comparison.labels), mixture)
+        return views.labels_bytes(
+            self.opened, comparison, question.choice("method", comparison.labels), mixture
+        )
 
-    # ---- taking it home ----------------------------------------------------------------------------------------
+    # ---- taking it home --------------------------------------------------------------------------
 
     def export_memberships(self, question: Question) -> bytes:
         run = self._run(question)
-        return exports.memberships_csv(self.opened, run.frames[self._frame(question, run)], question.number("threshold", 0.0, 1.0))
+        return exports.memberships_csv(
+            self.opened,
+            run.frames[self._frame(question, run)],
+            question.number("threshold", 0.0, 1.0),
+        )
 
     def export_model(self, question: Question) -> bytes:
         run = self._run(question)
         return exports.model_bytes(self.opened, run, self._frame(question, run))
 
     def export_python(self, question: Question) -> bytes:
-        run, columns, threshold = self._run(question), self._columns(question), question.number("threshold", 0.0, 1.0)
-        return exports.python_text(self.opened, run, self._frame(question, run), columns, threshold).encode()
+        run, columns, threshold = (
+            self._run(question),
+            self._columns(question),
+            question.number("threshold", 0.0, 1.0),
+        )
+        return exports.python_text(
+            self.opened, run, self._frame(question, run), columns, threshold
+        ).encode()
 
-    # ---- what a question is about ------------------------------------------------------------------------------
+    # ---- what a question is about ----------------------------------------------------------------
 
     def _model(self, question: Question) -> Settings:
         most = min(views.LARGEST_K, len(self.opened.X))
         return Settings(
-            question.whole("components", 1, most), question.choice("family", FAMILIES), question.whole("seed", 0, LARGEST_SEED)
+            question.whole("components", 1, most),
+            question.choice("family", FAMILIES),
+            question.whole("seed", 0, LARGEST_SEED),
         )
 
     def _run(self, question: Question) -> Run:
         model = self._model(question)
         start = question.choice("start", ("", *STARTS))
         in_background = "background" in question.values
-        return self.runs.run(Settings(model.n_components, model.family, model.seed, start), in_background=in_background)
+        return self.runs.run(
+            Settings(model.n_components, model.family, model.seed, start),
+            in_background=in_background,
+        )
 
     def _frame(self, question: Question, run: Run) -> int:
         return question.whole("frame", 0, len(run.frames) - 1)
@@ -132,5 +159,8 @@ class _Answers:
     def _columns(self, question: Question) -> tuple[int, int]:
         columns = question.whole("x", 0, self.axes - 1), question.whole("y", 0, self.axes - 1)
         if columns[0] == columns[1]:
-            raise ValueError(f"x and y must be two columns, but both are column {columns[0]}. Choose another one for x or y.")
+            raise ValueError(
+                f"x and y must be two columns, but both are column {columns[0]}. Choose another "
+                "one for x or y."
+            )
         return columns

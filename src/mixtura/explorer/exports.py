@@ -1,4 +1,6 @@
-"""What a person takes home from the page: memberships, the model file, and the Python that makes the view again."""
+"""What a person takes home from the page: memberships, the model file, and the Python that makes
+the view again.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from mixtura.model.mixture import Mixture
 
 
 def memberships_csv(opened: Opened, mixture: Mixture, threshold: float) -> bytes:
-    """One line for each row of the table: its cluster, all memberships, and whether it is unsure at this threshold."""
+    """One line for each row of the table: its cluster, all memberships, and whether it is unsure at
+    this threshold.
+    """
     stream = io.StringIO(newline="")
     write_rows(stream, _columns(mixture.posterior(opened.X), threshold))
     return stream.getvalue().encode()
@@ -45,18 +49,35 @@ def model_bytes(opened: Opened, run: Run, frame: int) -> bytes:
         "start": run.settings.start or "the best of several",
         "iteration": frame,
         "stopped": run.fit.stop.value if last else "shown before it ended",
-        **({"aic": aic(run.fit), "bic": bic(run.fit), "log_likelihood": run.fit.log_likelihood} if last else {}),
+        **(
+            {"aic": aic(run.fit), "bic": bic(run.fit), "log_likelihood": run.fit.log_likelihood}
+            if last
+            else {}
+        ),
     }
     with TemporaryDirectory(prefix="mixtura-") as folder:
         path = Path(folder) / "model.safetensors"
-        save_model(path, run.frames[frame], family=run.settings.family, feature_names=opened.names, metadata=metadata)
+        save_model(
+            path,
+            run.frames[frame],
+            family=run.settings.family,
+            feature_names=opened.names,
+            metadata=metadata,
+        )
         return path.read_bytes()
 
 
-def python_text(opened: Opened, run: Run, frame: int, columns: tuple[int, int], threshold: float) -> str:
-    """A script that fits the same model to the same file, prints what the page shows, and draws the view."""
+def python_text(
+    opened: Opened, run: Run, frame: int, columns: tuple[int, int], threshold: float
+) -> str:
+    """A script that fits the same model to the same file, prints what the page shows, and draws the
+    view.
+    """
     settings = run.settings
-    arguments = ", ".join(f"{name}={value!r}" for name, value in settings.arguments(frame if settings.start else None).items())
+    arguments = ", ".join(
+        f"{name}={value!r}"
+        for name, value in settings.arguments(frame if settings.start else None).items()
+    )
     shown = [opened.names[0]] if opened.is_line else [opened.names[j] for j in columns]
     what = f"iteration {frame} of EM" if settings.start else "the model"
     return SCRIPT.format(

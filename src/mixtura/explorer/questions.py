@@ -23,7 +23,9 @@ class Question:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            raise ValueError("a question must be a JSON object, but something else came. Reload the page.")
+            raise ValueError(
+                "a question must be a JSON object, but something else came. Reload the page."
+            )
         return cls(values)
 
     def whole(self, name: str, least: int, most: int) -> int:
@@ -31,15 +33,23 @@ class Question:
         value = self.values.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise ValueError(
-                f"{name} must be a whole number from {least} to {most}, but {_shown(value)} came. Choose one in between."
+                f"{name} must be a whole number from {least} to {most}, but {_shown(value)} came. "
+                "Choose one in between."
             )
         return value
 
     def number(self, name: str, least: float, most: float) -> float:
         """A number between two others."""
         value = self.values.get(name)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"{name} must be a number from {least} to {most}, but {_shown(value)} came. Choose one in between.")
+        if (
+            not isinstance(value, int | float)
+            or isinstance(value, bool)
+            or not least <= value <= most
+        ):
+            raise ValueError(
+                f"{name} must be a number from {least} to {most}, but {_shown(value)} came. Choose "
+                "one in between."
+            )
         return float(value)
 
     def choice(self, name: str, known: Collection[str]) -> str:
@@ -47,7 +57,8 @@ class Question:
         value = self.values.get(name)
         if not isinstance(value, str) or value not in known:
             raise ValueError(
-                f"{name} must be one of {', '.join(filter(None, known))}, but {_shown(value)} came. Choose one of these."
+                f"{name} must be one of {', '.join(filter(None, known))}, but {_shown(value)} "
+                "came. Choose one of these."
             )
         return value
 

@@ -1,4 +1,6 @@
-"""Models of the opened table, and EM recorded iteration by iteration; each is made once and kept."""
+"""Models of the opened table, and EM recorded iteration by iteration; each is made once and
+kept.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ class Settings:
     family : str
     seed : int
     start : str
-        One of ``STARTS``: EM from this one start, as in the textbooks. Empty: the best of several starts, which is a model.
+        One of ``STARTS``: EM from this one start, as in the textbooks. Empty: the best of several
+        starts, which is a model.
     """
 
     n_components: int
@@ -58,7 +61,13 @@ class Settings:
         if not self.start:
             return {**common, "component_order": "weight"}
         most = MOST_ITERATIONS if frame is None else frame
-        return {**common, "init_params": self.start, "n_init": 1, "acceleration": None, "max_iter": most}
+        return {
+            **common,
+            "init_params": self.start,
+            "n_init": 1,
+            "acceleration": None,
+            "max_iter": most,
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +97,9 @@ class Run:
 class Runs:
     """All runs on one table.
 
-    One thing is computed at a time for the person who waits, and one more in the background (the curve over K), so that a
-    page in a hurry does not fill the machine, and nobody waits for the curve.
+    One thing is computed at a time for the person who waits, and one more in the background (the
+    curve over K), so that a page in a hurry does not fill the machine, and nobody waits for the
+    curve.
     """
 
     def __init__(self, opened: Opened) -> None:
@@ -108,7 +118,9 @@ class Runs:
             return self._recall(settings) or self._keep(self._made(settings))
 
     def comparison(self, settings: Settings) -> Comparison:
-        """Other methods beside the mixture with this K, family and seed; see :func:`mixtura.compare.compare.compare`."""
+        """Other methods beside the mixture with this K, family and seed; see
+        :func:`mixtura.compare.compare.compare`.
+        """
         with self._foreground:
             if settings not in self._comparisons:
                 self._comparisons[settings] = _quietly(
@@ -122,7 +134,9 @@ class Runs:
             return self._comparisons[settings]
 
     def end(self) -> None:
-        """Call off what is being computed, and return when it has stopped: a process must not end in the middle of it."""
+        """Call off what is being computed, and return when it has stopped: a process must not end
+        in the middle of it.
+        """
         self._ended = True
         with self._foreground, self._background:
             pass
@@ -149,9 +163,17 @@ class Runs:
             return Run(settings, (fit.mixture,), (fit.log_likelihood,), fit, seconds)
         first = self._fitted(settings.n_components, seen.append, settings.arguments(0))
         frames = (first.mixture, *(step.mixture for step in seen))
-        return Run(settings, frames, (first.log_likelihood, *(step.log_likelihood for step in seen)), fit, seconds)
+        return Run(
+            settings,
+            frames,
+            (first.log_likelihood, *(step.log_likelihood for step in seen)),
+            fit,
+            seconds,
+        )
 
-    def _fitted(self, K: int, watch: Callable[[Iteration], None], arguments: dict[str, object]) -> FitResult:
+    def _fitted(
+        self, K: int, watch: Callable[[Iteration], None], arguments: dict[str, object]
+    ) -> FitResult:
         """A fit that is watched, and called off once the program ends."""
 
         def callback(iteration: Iteration) -> None:
@@ -167,7 +189,9 @@ class Runs:
 
 
 class _Silence:
-    """Warnings that are told elsewhere, ignored while any thread is inside; Python's own filter is one for all threads."""
+    """Warnings that are told elsewhere, ignored while any thread is inside; Python's own filter is
+    one for all threads.
+    """
 
     def __init__(self) -> None:
         self._lock, self._inside = Lock(), 0

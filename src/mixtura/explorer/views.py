@@ -33,7 +33,9 @@ def table_view(opened: Opened) -> Json:
         "rows": n,
         "columns": opened.columns(),
         "features": len(opened.names),
-        "families": [{"name": name, "words": FAMILIES[name].summary} for name in _told_apart(opened)],
+        "families": [
+            {"name": name, "words": FAMILIES[name].summary} for name in _told_apart(opened)
+        ],
         "starts": [{"name": name, "words": words} for name, words in STARTS.items()],
         "levels": canvas.LEVELS,
         "colours": canvas.colours(LARGEST_K),
@@ -74,7 +76,10 @@ def _ending(run: Run) -> str:
         ending = f"the first {MOST_ITERATIONS} iterations are shown, and it had not converged"
     else:
         ending = run.fit.stop.value
-    findings = [f"{component_name(item.component)} ({item.kind}): {item.reason}" for item in run.fit.findings[:3]]
+    findings = [
+        f"{component_name(item.component)} ({item.kind}): {item.reason}"
+        for item in run.fit.findings[:3]
+    ]
     return "; ".join([ending, *findings])
 
 
@@ -88,7 +93,9 @@ def frame_view(mixture: Mixture, columns: tuple[int, int]) -> Json:
 
 
 def memberships_bytes(opened: Opened, mixture: Mixture) -> bytes:
-    """The largest membership of each row (n float32), then all of them in 255ths (n x K bytes), for colours."""
+    """The largest membership of each row (n float32), then all of them in 255ths (n x K bytes), for
+    colours.
+    """
     shares = mixture.posterior(opened.X)
     return canvas.certainty(shares) + canvas.hues(shares)
 
@@ -111,7 +118,9 @@ def row_view(opened: Opened, mixture: Mixture, row: int) -> Json:
 
 
 def comparison_view(comparison: Comparison) -> Json:
-    """What each method made of the same rows, in its own words, and which of them suit; the labels go as bytes."""
+    """What each method made of the same rows, in its own words, and which of them suit; the labels
+    go as bytes.
+    """
     return {
         "methods": [
             {
@@ -121,7 +130,14 @@ def comparison_view(comparison: Comparison) -> Json:
                 "suits": method.name in comparison.suits,
                 "seconds": method.seconds,
                 "words": method.interpretation,
-                "agreement": next((v for pair, v in comparison.agreement.items() if set(pair) == {method.name, MIXTURE}), None),
+                "agreement": next(
+                    (
+                        v
+                        for pair, v in comparison.agreement.items()
+                        if set(pair) == {method.name, MIXTURE}
+                    ),
+                    None,
+                ),
             }
             for method in comparison.methods
             if not method.reason
@@ -136,6 +152,8 @@ MIXTURE = "Gaussian mixture"
 
 
 def labels_bytes(opened: Opened, comparison: Comparison, name: str, mixture: Mixture) -> bytes:
-    """The cluster of each row (n int16) in the numbers of the mixture that is shown, -1 for noise."""
+    """The cluster of each row (n int16) in the numbers of the mixture that is shown, -1 for
+    noise.
+    """
     like = mixture.log_joint(opened.X).argmax(axis=1)
     return bytes(relabelled(comparison.labels[name], like).astype("<i2").tobytes())

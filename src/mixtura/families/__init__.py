@@ -33,7 +33,9 @@ FAMILIES: dict[str, CovarianceFamily] = {
 }
 """From the strictest to the freest, in mclust's order. To add a family, add it here."""
 
-_BY_ANY_NAME = {word: family for family in FAMILIES.values() for word in (family.name, *family.aliases)}
+_BY_ANY_NAME = {
+    word: family for family in FAMILIES.values() for word in (family.name, *family.aliases)
+}
 
 
 def family_named(name: str | Family) -> Family:
@@ -50,9 +52,16 @@ def family_named(name: str | Family) -> Family:
         return _BY_ANY_NAME[name]
     if name.upper() in FAMILIES:
         return FAMILIES[name.upper()]
-    near = difflib.get_close_matches(name.lower(), [word.lower() for word in _BY_ANY_NAME], n=1, cutoff=0.4)
+    near = difflib.get_close_matches(
+        name.lower(), [word.lower() for word in _BY_ANY_NAME], n=1, cutoff=0.4
+    )
     guess = next((word for word in _BY_ANY_NAME if near and word.lower() == near[0]), None)
-    known = ", ".join(f"{name} ({', '.join(family.aliases)})".replace(" ()", "") for name, family in FAMILIES.items())
+    known = ", ".join(
+        f"{name} ({', '.join(family.aliases)})".replace(" ()", "")
+        for name, family in FAMILIES.items()
+    )
     raise ValueError(
-        f"covariance_type={name!r} is not a known family." + (f" Did you mean {guess!r}?" if guess else "") + f" Known: {known}."
+        f"covariance_type={name!r} is not a known family."
+        + (f" Did you mean {guess!r}?" if guess else "")
+        + f" Known: {known}."
     )

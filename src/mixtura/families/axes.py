@@ -1,14 +1,18 @@
-"""Axes that all components share: the orthogonal matrix that best makes K matrices diagonal at once.
+"""Axes that all components share: the orthogonal matrix that best makes K matrices diagonal at
+once.
 
-For average scatter ``S_k`` and counts the families EVE and VVE minimise over orthogonal ``D``, with ``s_kj = (D' S_k D)_jj``,
+For average scatter ``S_k`` and counts the families EVE and VVE minimise over orthogonal ``D``, with
+``s_kj = (D' S_k D)_jj``,
 
     VVE   sum_k n_k sum_j log s_kj             (Flury & Gautschi 1986: each axis has its own variance)
     EVE   sum_k n_k (prod_j s_kj)^(1/d)        (one volume for all)
 
-Both are concave in the ``s_kj``, so their tangents at the current D lie above them (Browne & McNicholas 2014). The tangents'
-weights ``g_kj`` make a problem that has a closed answer in every plane of two axes: :func:`sweep_in_python` turns one plane after
-the other, and no turn raises the objective. Near a minimum Newton's method in all turns at once (:func:`newton_in_python`) needs a
-few steps where sweeps need hundreds. The objective has local minima, so every family starts from several axes.
+Both are concave in the ``s_kj``, so their tangents at the current D lie above them (Browne &
+McNicholas 2014). The tangents' weights ``g_kj`` make a problem that has a closed answer in every
+plane of two axes: :func:`sweep_in_python` turns one plane after the other, and no turn raises the
+objective. Near a minimum Newton's method in all turns at once (:func:`newton_in_python`) needs a
+few steps where sweeps need hundreds. The objective has local minima, so every family starts from
+several axes.
 """
 
 from __future__ import annotations
@@ -40,11 +44,14 @@ TRIED = 5
 """Of many starts, so many run for some sweeps to tell which is the best."""
 
 MOST_COLUMNS_AT_ONCE = 13
-"""Newton's step solves for d (d - 1) / 2 turns at once. With more columns its d^6 products are those of many sweeps."""
+"""Newton's step solves for d (d - 1) / 2 turns at once. With more columns its d^6 products are
+those of many sweeps.
+"""
 
 
 class Pace(NamedTuple):
-    """How far one M-step goes. EM needs none to its end, only one that does not fall: it goes on from there in its next iteration.
+    """How far one M-step goes. EM needs none to its end, only one that does not fall: it goes on
+    from there in its next iteration.
 
     Attributes
     ----------
@@ -68,7 +75,9 @@ def pace(d: int) -> Pace:
     return Pace(True, 200, 30, 8, 6) if d <= MOST_COLUMNS_AT_ONCE else Pace(False, 12, 3, 3, 1)
 
 
-def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most_sweeps: int | None = None) -> Array:
+def common_axes(
+    S: Array, counts: Array, start: Array, equal_volumes: bool, most_sweeps: int | None = None
+) -> Array:
     """Axes (d,d), columns, at a minimum below the start; see the module.
 
     Parameters
@@ -84,7 +93,9 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most
     """
     go = pace(len(start))
     turned = np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2))
-    axes = np.array(start.T, order="C")  # turned in place: a copy, or the previous mixture would be turned with it
+    axes = np.array(
+        start.T, order="C"
+    )  # turned in place: a copy, or the previous mixture would be turned with it
     weights = np.ascontiguousarray(counts, dtype=np.float64)
     sweep = sweep_in_python if extension is None else extension.sweep_axes
     newton = newton_in_python if extension is None else extension.newton_axes
@@ -92,7 +103,10 @@ def common_axes(S: Array, counts: Array, start: Array, equal_volumes: bool, most
         turn = newton(turned, weights, axes, equal_volumes) if go.newton else float("inf")
         if turn < STILL_IN_ALL:
             break
-        if not np.isfinite(turn) and sweep(turned, weights, axes, equal_volumes, go.turns, NEGLIGIBLE) < STILL:
+        if (
+            not np.isfinite(turn)
+            and sweep(turned, weights, axes, equal_volumes, go.turns, NEGLIGIBLE) < STILL
+        ):
             break
     return _orthogonal(axes.T)
 
@@ -109,7 +123,9 @@ def disorder(spreads: Array, counts: Array, equal_volumes: bool) -> float:
     return float(counts @ np.log(spreads).sum(axis=1))
 
 
-def sweep_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bool, turns: int, negligible: float) -> float:
+def sweep_in_python(
+    turned: Array, counts: Array, axes: Array, equal_volumes: bool, turns: int, negligible: float
+) -> float:
     """Turn every plane of two axes once, in place; the largest turn in radians.
 
     ``turned (d,d,K)`` holds ``D' S_k D``, ``axes (d,d)`` the axes as rows.
@@ -119,7 +135,9 @@ def sweep_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bo
     largest = 0.0
     for p in range(d - 1):
         for q in range(p + 1, d):
-            angle = _plane(turned, counts, sizes if equal_volumes else None, p, q, turns, negligible)
+            angle = _plane(
+                turned, counts, sizes if equal_volumes else None, p, q, turns, negligible
+            )
             largest = max(largest, abs(angle))
             if angle != 0.0:
                 _turn(turned, axes, p, q, angle)
@@ -127,11 +145,13 @@ def sweep_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bo
 
 
 def newton_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bool) -> float:
-    """One step of Newton's method in the turns of all planes, in place; the largest in radians, or infinity where it is not taken.
+    """One step of Newton's method in the turns of all planes, in place; the largest in radians, or
+    infinity where it is not taken.
 
-    For ``D exp(Omega)`` with skew ``Omega`` the variances are ``s_j = T_jj + 2 (T Omega)_jj + o_j' T o_j - sum_i T_ij o_i' o_j``
-    to second order, with the columns ``o_j`` of ``Omega``; the plane (p, q) is turned by ``Omega_pq``. A step is refused where the
-    objective is not convex, where it turns far, and where it would rise.
+    For ``D exp(Omega)`` with skew ``Omega`` the variances are
+    ``s_j = T_jj + 2 (T Omega)_jj + o_j' T o_j - sum_i T_ij o_i' o_j`` to second order, with the
+    columns ``o_j`` of ``Omega``; the plane (p, q) is turned by ``Omega_pq``. A step is refused
+    where the objective is not convex, where it turns far, and where it would rise.
     """
     d = len(axes)
     s = np.einsum("jjk->jk", turned)
@@ -146,7 +166,11 @@ def newton_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: b
     p, q = np.triu_indices(d, 1)
     skew = whole[p, q] - whole[q, p]
     slopes = 2.0 * turned[p, q] * (1.0 / s[q] - 1.0 / s[p])
-    hessian = skew[:, p, q] - skew[:, q, p] + ((slopes * weights / d) @ slopes.T if equal_volumes else 0.0)
+    hessian = (
+        skew[:, p, q]
+        - skew[:, q, p]
+        + ((slopes * weights / d) @ slopes.T if equal_volumes else 0.0)
+    )
     try:
         angles = cho_solve(cho_factor(hessian), slopes @ weights) if len(p) else np.zeros(0)
     except (np.linalg.LinAlgError, ValueError):
@@ -172,8 +196,12 @@ def _turn(turned: Array, axes: Array, p: int, q: int, angle: float) -> None:
     axes[[p, q]] = cos * axes[p] + sin * axes[q], cos * axes[q] - sin * axes[p]
 
 
-def _plane(turned: Array, counts: Array, sizes: Array | None, p: int, q: int, turns: int, negligible: float) -> float:
-    """The angle that minimises the objective in one plane, a closed form for each tangent; keeps ``sizes`` up to date."""
+def _plane(
+    turned: Array, counts: Array, sizes: Array | None, p: int, q: int, turns: int, negligible: float
+) -> float:
+    """The angle that minimises the objective in one plane, a closed form for each tangent; keeps
+    ``sizes`` up to date.
+    """
     pp, qq, pq = turned[p, p].copy(), turned[q, q].copy(), turned[p, q].copy()
     total = 0.0
     for _ in range(turns):

@@ -10,7 +10,9 @@ from mixtura.model.regularisation import Evidence
 
 
 class EEI(CovarianceFamily):
-    """One axis-parallel ellipsoid for all: ``Sigma_k = diag(sum_k W_k) / n`` (Celeux & Govaert 1995)."""
+    """One axis-parallel ellipsoid for all: ``Sigma_k = diag(sum_k W_k) / n`` (Celeux & Govaert
+    1995).
+    """
 
     name = "EEI"
     aliases = ("tied_diag",)
@@ -23,9 +25,11 @@ class EEI(CovarianceFamily):
 
 
 class VEI(CovarianceFamily):
-    """Axis-parallel ellipsoids of one shape, each of its own volume: ``Sigma_k = lambda_k A`` (Celeux & Govaert 1995).
+    """Axis-parallel ellipsoids of one shape, each of its own volume: ``Sigma_k = lambda_k A``
+    (Celeux & Govaert 1995).
 
-    ``A`` is ``sum_k diag(W_k) / lambda_k`` with determinant one and ``lambda_k = tr(W_k A^-1) / (d n_k)``: Newton's method.
+    ``A`` is ``sum_k diag(W_k) / lambda_k`` with determinant one and
+    ``lambda_k = tr(W_k A^-1) / (d n_k)``: Newton's method.
     """
 
     name = "VEI"
@@ -38,7 +42,8 @@ class VEI(CovarianceFamily):
 
 
 class EVI(CovarianceFamily):
-    """Axis-parallel ellipsoids of one volume, each of its own shape: ``Sigma_k = lambda A_k`` (Celeux & Govaert 1995).
+    """Axis-parallel ellipsoids of one volume, each of its own shape: ``Sigma_k = lambda A_k``
+    (Celeux & Govaert 1995).
 
     ``A_k = diag(W_k) / |diag(W_k)|^(1/d)`` and ``lambda = sum_k |diag(W_k)|^(1/d) / n``.
     """
@@ -53,7 +58,9 @@ class EVI(CovarianceFamily):
 
 
 class VVI(CovarianceFamily):
-    """Axis-parallel ellipsoids of any volume and shape: ``Sigma_k = diag(W_k) / n_k`` (Celeux & Govaert 1995)."""
+    """Axis-parallel ellipsoids of any volume and shape: ``Sigma_k = diag(W_k) / n_k`` (Celeux &
+    Govaert 1995).
+    """
 
     name = "VVI"
     aliases = ("diag",)

@@ -28,13 +28,15 @@ class EEE(CovarianceFamily):
         return Dense(evidence.average, evidence.n_components)
 
 
-# ---- one orientation for all ---------------------------------------------------------------------------------------
+# ---- one orientation for all ---------------------------------------------------------------------
 
 
 class VEE(CovarianceFamily):
-    """Ellipsoids of one shape and orientation, each of its own volume: ``Sigma_k = lambda_k C`` (Celeux & Govaert 1995).
+    """Ellipsoids of one shape and orientation, each of its own volume: ``Sigma_k = lambda_k C``
+    (Celeux & Govaert 1995).
 
-    ``C`` is ``sum_k W_k / lambda_k`` with determinant one and ``lambda_k = tr(W_k C^-1) / (d n_k)``: Newton's method.
+    ``C`` is ``sum_k W_k / lambda_k`` with determinant one and
+    ``lambda_k = tr(W_k C^-1) / (d n_k)``: Newton's method.
     """
 
     name = "VEE"
@@ -50,7 +52,9 @@ class VEE(CovarianceFamily):
 
 
 class _CommonAxes(CovarianceFamily, ABC):
-    """Ellipsoids along axes that all share, ``Sigma_k = D B_k D'``; ``D`` by turning planes (:mod:`mixtura.families.axes`)."""
+    """Ellipsoids along axes that all share, ``Sigma_k = D B_k D'``; ``D`` by turning planes
+    (:mod:`mixtura.families.axes`).
+    """
 
     needs = Scatter.DENSE
     equal_volumes: bool
@@ -60,7 +64,9 @@ class _CommonAxes(CovarianceFamily, ABC):
         """Variances along the axes."""
 
     def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
-        """Where the axes may start: those of the stricter families, the previous ones, and without these each component's own."""
+        """Where the axes may start: those of the stricter families, the previous ones, and without
+        these each component's own.
+        """
         S, counts = evidence.average, evidence.counts
         starts = [np.eye(evidence.n_features), np.linalg.eigh(np.tensordot(counts, S, axes=1))[1]]
         if previous is None:
@@ -75,8 +81,9 @@ class _CommonAxes(CovarianceFamily, ABC):
     def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Iterated, so never below the stricter families or the previous answer.
 
-        From previous axes the best start goes on. Without them the best few run for some sweeps before one is chosen,
-        because the objective has local minima, and EM stays near the first one.
+        From previous axes the best start goes on. Without them the best few run for some sweeps
+        before one is chosen, because the objective has local minima, and EM stays near the first
+        one.
         """
         S, counts = evidence.average, evidence.counts
 
@@ -93,10 +100,12 @@ class _CommonAxes(CovarianceFamily, ABC):
 
 
 class EVE(_CommonAxes):
-    """One volume and orientation, each of its own shape: ``Sigma_k = lambda D A_k D'`` (Celeux & Govaert 1995).
+    """One volume and orientation, each of its own shape: ``Sigma_k = lambda D A_k D'`` (Celeux &
+    Govaert 1995).
 
-    Given ``D``, the law of EVI on ``diag(D' W_k D)``; ``D`` minimises ``sum_k |diag(D' W_k D)|^(1/d)``
-    (Browne & McNicholas 2014). It starts from the axes of EVI and EEE, and without previous axes also from each component's own.
+    Given ``D``, the law of EVI on ``diag(D' W_k D)``; ``D`` minimises
+    ``sum_k |diag(D' W_k D)|^(1/d)`` (Browne & McNicholas 2014). It starts from the axes of EVI and
+    EEE, and without previous axes also from each component's own.
     """
 
     name = "EVE"
@@ -109,11 +118,13 @@ class EVE(_CommonAxes):
 
 
 class VVE(_CommonAxes):
-    """Common axes, each of its own volume and shape: ``Sigma_k = D B_k D'`` (Celeux & Govaert 1995).
+    """Common axes, each of its own volume and shape: ``Sigma_k = D B_k D'`` (Celeux & Govaert
+    1995).
 
-    Common principal components: ``B_k = diag(D' W_k D) / n_k``, and ``D`` minimises ``sum_k n_k log|diag(D' W_k D)|``
-    (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts from the axes of VVI and EEE, and without previous axes also
-    from each component's own and from those of VEE and EVE.
+    Common principal components: ``B_k = diag(D' W_k D) / n_k``, and ``D`` minimises
+    ``sum_k n_k log|diag(D' W_k D)|`` (Flury & Gautschi 1986; Browne & McNicholas 2014). It starts
+    from the axes of VVI and EEE, and without previous axes also from each component's own and from
+    those of VEE and EVE.
     """
 
     name = "VVE"
@@ -135,13 +146,15 @@ class VVE(_CommonAxes):
         return starts
 
 
-# ---- each of its own orientation -----------------------------------------------------------------------------------
+# ---- each of its own orientation -----------------------------------------------------------------
 
 
 class EEV(CovarianceFamily):
-    """One volume and shape, each of its own orientation: ``Sigma_k = D_k B D_k'`` (Celeux & Govaert 1995).
+    """One volume and shape, each of its own orientation: ``Sigma_k = D_k B D_k'`` (Celeux & Govaert
+    1995).
 
-    ``D_k`` are the eigenvectors of ``W_k``, and with their eigenvalues ``Omega_k`` in falling order ``B = sum_k Omega_k / n``.
+    ``D_k`` are the eigenvectors of ``W_k``, and with their eigenvalues ``Omega_k`` in falling order
+    ``B = sum_k Omega_k / n``.
     """
 
     name = "EEV"
@@ -151,13 +164,19 @@ class EEV(CovarianceFamily):
     def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
         """Closed form."""
         spreads, axes = _principal(evidence.average)
-        return _turned(axes, np.repeat(equal(spreads, evidence.counts), len(axes), axis=0), evidence.n_components)
+        return _turned(
+            axes,
+            np.repeat(equal(spreads, evidence.counts), len(axes), axis=0),
+            evidence.n_components,
+        )
 
 
 class VEV(CovarianceFamily):
-    """One shape, each of its own volume and orientation: ``Sigma_k = lambda_k D_k A D_k'`` (Celeux & Govaert 1995).
+    """One shape, each of its own volume and orientation: ``Sigma_k = lambda_k D_k A D_k'`` (Celeux
+    & Govaert 1995).
 
-    ``D_k`` are the eigenvectors of ``W_k``; lambda and ``A`` follow VEI's law on their eigenvalues in falling order.
+    ``D_k`` are the eigenvectors of ``W_k``; lambda and ``A`` follow VEI's law on their eigenvalues
+    in falling order.
     """
 
     name = "VEV"
@@ -171,7 +190,8 @@ class VEV(CovarianceFamily):
 
 
 class EVV(CovarianceFamily):
-    """One volume, each of its own shape and orientation: ``Sigma_k = lambda C_k`` (Celeux & Govaert 1995).
+    """One volume, each of its own shape and orientation: ``Sigma_k = lambda C_k`` (Celeux & Govaert
+    1995).
 
     ``C_k = W_k / |W_k|^(1/d)`` and ``lambda = sum_k |W_k|^(1/d) / n``.
     """
@@ -188,7 +208,9 @@ class EVV(CovarianceFamily):
 
 
 class VVV(CovarianceFamily):
-    """Ellipsoids without restriction: ``Sigma_k = W_k / n_k`` (Celeux & Govaert 1995; the lesson's Gaussian mixture)."""
+    """Ellipsoids without restriction: ``Sigma_k = W_k / n_k`` (Celeux & Govaert 1995; the lesson's
+    Gaussian mixture).
+    """
 
     name = "VVV"
     aliases = ("full",)
@@ -207,5 +229,7 @@ def _principal(S: Array) -> tuple[Array, Array]:
 
 
 def _turned(axes: Array, spreads: Array, K: int) -> Dense:
-    """``D_k diag(spreads_k) D_k'``; axes of shape (d,d) are common to all and are kept for the next M-step."""
+    """``D_k diag(spreads_k) D_k'``; axes of shape (d,d) are common to all and are kept for the next
+    M-step.
+    """
     return Dense(along_axes(axes, spreads), K, axes if axes.ndim == 2 else None)

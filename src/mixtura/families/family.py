@@ -1,8 +1,9 @@
-"""What all families share: the volume, orientation and shape algebra, parameter counts, and the frame of an M-step.
+"""What all families share: the volume, orientation and shape algebra, parameter counts, and the
+frame of an M-step.
 
-``Sigma_k = lambda_k D_k A_k D_k'``: volume lambda (a scalar), orientation D (orthogonal), shape A (diagonal, det 1).
-A family's name says which of them are Equal, Varying or the Identity, in the order volume, shape, orientation
-(Banfield & Raftery 1993; Celeux & Govaert 1995).
+``Sigma_k = lambda_k D_k A_k D_k'``: volume lambda (a scalar), orientation D (orthogonal), shape A
+(diagonal, det 1). A family's name says which of them are Equal, Varying or the Identity, in the
+order volume, shape, orientation (Banfield & Raftery 1993; Celeux & Govaert 1995).
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.regularisation import Evidence, Regularisation
 
 ROUNDING = float(np.finfo(np.float64).eps)
-"""Eigenvalues below this share of the largest have no digits of their own, and may come out negative."""
+"""Eigenvalues below this share of the largest have no digits of their own, and may come out
+negative.
+"""
 
 
 class CovarianceFamily:
-    """Base of the families: name, what the E-step must accumulate, parameter counts, and the M-step around the law.
+    """Base of the families: name, what the E-step must accumulate, parameter counts, and the M-step
+    around the law.
 
     A family is a class with ``name``, ``needs``, ``summary`` and an ``estimate``; it has no state.
     """
@@ -35,7 +39,7 @@ class CovarianceFamily:
     summary: ClassVar[str]
     """Six words for a table."""
 
-    # ---- what the letters say ----------------------------------------------------------------------------------
+    # ---- what the letters say --------------------------------------------------------------------
 
     @property
     def shares_all(self) -> bool:
@@ -44,13 +48,16 @@ class CovarianceFamily:
 
     @property
     def shares_some(self) -> bool:
-        """Whether the components share volume, shape or orientation, but not all: then the estimate is not the average."""
+        """Whether the components share volume, shape or orientation, but not all: then the estimate
+        is not the average.
+        """
         return "V" in self.name and "E" in self.name
 
     def n_covariance_parameters(self, K: int, d: int) -> int:
         """Free parameters of K covariances: volumes, then shapes, then orientations.
 
-        Celeux & Govaert 1995, table 1: 1 for a volume, d - 1 for a shape, d (d - 1) / 2 for an orientation.
+        Celeux & Govaert 1995, table 1: 1 for a volume, d - 1 for a shape, d (d - 1) / 2 for an
+        orientation.
         """
         each = {"E": 1, "V": K, "I": 0}
         free = (1, d - 1, d * (d - 1) // 2)
@@ -63,7 +70,8 @@ class CovarianceFamily:
     def own_rows(self, d: int) -> int:
         """Rows that make the part of a covariance which is a component's own non-singular.
 
-        d + 1 where its shape or orientation is its own and can turn, 2 where only a volume or axis-parallel variances are, else 1.
+        d + 1 where its shape or orientation is its own and can turn, 2 where only a volume or
+        axis-parallel variances are, else 1.
         """
         if self.shares_all:
             return 1
@@ -71,32 +79,41 @@ class CovarianceFamily:
         return d + 1 if turns else 2
 
     def own_parameters(self, d: int) -> int:
-        """Free parameters that each component has of its own: weight, mean, and what the letters let vary."""
+        """Free parameters that each component has of its own: weight, mean, and what the letters
+        let vary.
+        """
         return 1 + self.n_covariance_parameters(2, d) - self.n_covariance_parameters(1, d) + d
 
     def rows_needed(self, d: int) -> int:
         """d + 1 distinct rows for ellipsoids, 2 where the axes are fixed."""
         return 2 if self.name.endswith("I") else d + 1
 
-    # ---- the M-step --------------------------------------------------------------------------------------------
+    # ---- the M-step ------------------------------------------------------------------------------
 
     def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
-        """The law: the family's maximum-likelihood covariances; ``previous`` warm-starts an iterated one."""
+        """The law: the family's maximum-likelihood covariances; ``previous`` warm-starts an
+        iterated one.
+        """
         raise TypeError(f"{type(self).__name__} defines no estimate")
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def m_step(
+        self, moments: Moments, previous: Covariance | None, regularisation: Regularisation
+    ) -> Covariance:
         """Covariances from moments; see :class:`mixtura.model.protocols.Family`.
 
-        Where the estimate is the average itself, floor and bound are exact when put into the evidence. Where components share
-        part of it, the estimate without a floor is the maximum if it lies above the floor. Otherwise they make a proposal, which is
-        taken only if the objective does not fall.
+        Where the estimate is the average itself, floor and bound are exact when put into the
+        evidence. Where components share part of it, the estimate without a floor is the maximum if
+        it lies above the floor. Otherwise they make a proposal, which is taken only if the
+        objective does not fall.
         """
         evidence = regularisation.evidence(moments, self.shares_all)
         if not self.shares_some:
             return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
         seen = evidence
         if evidence.lifted:
-            seen = replace(regularisation, floor=np.zeros_like(regularisation.floor)).evidence(moments, self.shares_all)
+            seen = replace(regularisation, floor=np.zeros_like(regularisation.floor)).evidence(
+                moments, self.shares_all
+            )
             try:
                 free, bent = self._proposal(seen, previous, regularisation)
                 if not bent and not regularisation.is_below_floor(free):
@@ -104,14 +121,26 @@ class CovarianceFamily:
             except CollapseError:  # the floor is what holds it up
                 pass
         proposal, bent = self._proposal(evidence, previous, regularisation)
-        if not (bent or evidence.lifted) or previous is None or previous.values.shape != proposal.values.shape:
+        if (
+            not (bent or evidence.lifted)
+            or previous is None
+            or previous.values.shape != proposal.values.shape
+        ):
             return proposal
-        return proposal if not regularisation.allows(previous) or seen.fit(proposal) >= seen.fit(previous) else previous
+        return (
+            proposal
+            if not regularisation.allows(previous) or seen.fit(proposal) >= seen.fit(previous)
+            else previous
+        )
 
-    def _proposal(self, evidence: Evidence, previous: Covariance | None, regularisation: Regularisation) -> tuple[Covariance, bool]:
+    def _proposal(
+        self, evidence: Evidence, previous: Covariance | None, regularisation: Regularisation
+    ) -> tuple[Covariance, bool]:
         """The estimate from evidence, and whether the bound on the eigenvalues changed it."""
         try:
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # singular evidence: the check says so
+            with np.errstate(
+                divide="ignore", over="ignore", invalid="ignore"
+            ):  # singular evidence: the check says so
                 proposal = regularisation.check(self.estimate(evidence, previous))
         except np.linalg.LinAlgError:
             raise CollapseError(0) from None  # what all components share is singular
@@ -124,25 +153,42 @@ class CovarianceFamily:
         return self.name
 
 
-def _drawn_together(covariance: Covariance, evidence: Evidence, ratio: float, family: str) -> Covariance:
-    """Along the same axes, the most likely covariances of the same volume and shape whose eigenvalues keep the ratio."""
+def _drawn_together(
+    covariance: Covariance, evidence: Evidence, ratio: float, family: str
+) -> Covariance:
+    """Along the same axes, the most likely covariances of the same volume and shape whose
+    eigenvalues keep the ratio.
+    """
     if isinstance(covariance, Dense):
         axes = _axes(covariance, family)
-        values, own = (np.einsum("kij,kil,klj->kj", axes, S, axes, optimize=True) for S in (covariance.values, evidence.average))
+        values, own = (
+            np.einsum("kij,kil,klj->kj", axes, S, axes, optimize=True)
+            for S in (covariance.values, evidence.average)
+        )
     else:
-        axes, values, own = None, covariance.values.reshape(len(evidence.counts), -1), evidence.average
+        axes, values, own = (
+            None,
+            covariance.values.reshape(len(evidence.counts), -1),
+            evidence.average,
+        )
     logs = np.log(np.maximum(values, ROUNDING * values.max()))
-    near = within(logs, np.maximum(own.reshape(logs.shape), 0.0), evidence.counts, ratio, family[0], family[1])
+    near = within(
+        logs, np.maximum(own.reshape(logs.shape), 0.0), evidence.counts, ratio, family[0], family[1]
+    )
     if near is logs:
         return covariance
     spreads = np.exp(near)
     if axes is None:
         return Diagonal(spreads, evidence.n_components)
-    return Dense(along_axes(axes, spreads), evidence.n_components, getattr(covariance, "axes", None))
+    return Dense(
+        along_axes(axes, spreads), evidence.n_components, getattr(covariance, "axes", None)
+    )
 
 
 def _axes(covariance: Dense, family: str) -> Array:
-    """Eigenvectors (K,d,d): in the order of their lengths, or the same for all where a family has common ones."""
+    """Eigenvectors (K,d,d): in the order of their lengths, or the same for all where a family has
+    common ones.
+    """
     if not family.endswith("E"):
         return np.linalg.eigh(covariance.values)[1]
     common = np.linalg.eigh(covariance.values[0])[1] if covariance.axes is None else covariance.axes

@@ -1,7 +1,9 @@
-"""Volume and shape: from average scatter ``S`` and counts to variances, one law per pair of letters.
+"""Volume and shape: from average scatter ``S`` and counts to variances, one law per pair of
+letters.
 
-``S (K,d)`` are diagonals: of the columns (EEI .. VVI), along common axes (EVE, VVE) or along each component's own (EEV, VEV).
-What varies freely is its own average; what is shared is pooled. :func:`volumes` takes matrices (K,d,d) as well (VEE).
+``S (K,d)`` are diagonals: of the columns (EEI .. VVI), along common axes (EVE, VVE) or along each
+component's own (EEV, VEV). What varies freely is its own average; what is shared is pooled.
+:func:`volumes` takes matrices (K,d,d) as well (VEE).
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ SETTLED = 1e-12
 """A Newton step in log volumes below this, squared by the next one, is below rounding."""
 
 NEAR = 1e-3
-"""Newton steps below this are taken whole: they are finer than what the rounded objective can tell, and only shrink."""
+"""Newton steps below this are taken whole: they are finer than what the rounded objective can tell,
+and only shrink.
+"""
 
 MOST_STEPS = 50
 
@@ -26,13 +30,17 @@ def equal(S: Array, counts: Array) -> Array:
 
 
 def own_shapes(S: Array, counts: Array) -> Array:
-    """EV: ``lambda A_k`` with ``A_k = S_k / |S_k|^(1/d)`` and ``lambda = sum_k n_k |S_k|^(1/d) / n`` (K,d)."""
+    """EV: ``lambda A_k`` with ``A_k = S_k / |S_k|^(1/d)`` and
+    ``lambda = sum_k n_k |S_k|^(1/d) / n`` (K,d).
+    """
     sizes = geometric_mean(S)
     return np.asarray(S / sizes[:, None] * (counts @ sizes / counts.sum()))
 
 
 def own_volumes(S: Array, counts: Array) -> Array:
-    """VE: ``lambda_k A`` with the shape ``A`` of ``sum_k n_k S_k / lambda_k``; see :func:`volumes` (K,d)."""
+    """VE: ``lambda_k A`` with the shape ``A`` of ``sum_k n_k S_k / lambda_k``; see :func:`volumes`
+    (K,d).
+    """
     lambdas = volumes(S, counts)
     return np.asarray(lambdas[:, None] * unit_shape(S, counts / lambdas))
 
@@ -49,12 +57,14 @@ def unit_shape(S: Array, parts: Array) -> Array:
 
 
 def volumes(S: Array, counts: Array) -> Array:
-    """The volumes lambda_k of components that share shape and orientation, for ``S`` (K,d) or (K,d,d).
+    """The volumes lambda_k of components that share shape and orientation, for ``S`` (K,d) or
+    (K,d,d).
 
-    With ``M = sum_k n_k S_k / lambda_k`` the best shared matrix of determinant one is ``M / |M|^(1/d)``, and what is left to
-    minimise is ``d sum_k n_k log lambda_k + n log|M|``: convex in ``log lambda``, so that Newton's method with halved steps
-    reaches the one minimum from anywhere. Celeux & Govaert 1995 iterate between lambda and M instead, which has
-    the same fixed point.
+    With ``M = sum_k n_k S_k / lambda_k`` the best shared matrix of determinant one is
+    ``M / |M|^(1/d)``, and what is left to minimise is ``d sum_k n_k log lambda_k + n log|M|``:
+    convex in ``log lambda``, so that Newton's method with halved steps reaches the one minimum from
+    anywhere. Celeux & Govaert 1995 iterate between lambda and M instead, which has the same fixed
+    point.
     """
     d = S.shape[1]
     filled = counts > 0
@@ -71,7 +81,9 @@ def _newton_native(S: Array, counts: Array) -> Array:
     """The method in C++, for its share of every M-step."""
     lambdas = np.empty(len(counts))
     flat = np.ascontiguousarray(S.reshape(len(S), -1))
-    if not extension.volumes(flat, np.ascontiguousarray(counts), lambdas, S.shape[1], MOST_STEPS, SETTLED):
+    if not extension.volumes(
+        flat, np.ascontiguousarray(counts), lambdas, S.shape[1], MOST_STEPS, SETTLED
+    ):
         raise np.linalg.LinAlgError("the pooled scatter is singular")
     return lambdas
 

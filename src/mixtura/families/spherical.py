@@ -9,7 +9,9 @@ from mixtura.model.regularisation import Evidence
 
 
 class EII(CovarianceFamily):
-    """Equal balls: ``Sigma_k = lambda I`` with ``lambda = tr(sum_k W_k) / (n d)`` (Celeux & Govaert 1995)."""
+    """Equal balls: ``Sigma_k = lambda I`` with ``lambda = tr(sum_k W_k) / (n d)`` (Celeux & Govaert
+    1995).
+    """
 
     name = "EII"
     aliases = ("tied_spherical", "E")
@@ -22,7 +24,9 @@ class EII(CovarianceFamily):
 
 
 class VII(CovarianceFamily):
-    """Balls of any size: ``Sigma_k = lambda_k I`` with ``lambda_k = tr(W_k) / (n_k d)`` (Celeux & Govaert 1995)."""
+    """Balls of any size: ``Sigma_k = lambda_k I`` with ``lambda_k = tr(W_k) / (n_k d)`` (Celeux &
+    Govaert 1995).
+    """
 
     name = "VII"
     aliases = ("spherical", "V")

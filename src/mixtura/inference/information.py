@@ -1,18 +1,22 @@
-"""Standard errors from the curvature of the log-likelihood: observed information, scores, and both (the sandwich).
+"""Standard errors from the curvature of the log-likelihood: observed information, scores, and both
+(the sandwich).
 
-With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart (:mod:`mixtura.em.coordinates`), ``r_ik`` the
-responsibilities and ``w_i`` the frequencies, Louis' identity is, row by row and in closed form,
+With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart
+(:mod:`mixtura.em.coordinates`), ``r_ik`` the responsibilities and ``w_i`` the frequencies, Louis'
+identity is, row by row and in closed form,
 
     score               s_i = sum_k r_ik g_ik
     scores              J   = sum_i w_i s_i s_i'
     observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)  -  sum_ik w_i r_ik g_ik g_ik'  +  J
                               complete data                          missing data
 
-The first sum depends on the rows through counts, means and scatter alone; the other two are gathered in one pass over blocks
-of rows, so memory beyond the data is O(block x p + p^2). The eigenvalues of I in units of the complete-data information are
-one minus the rates of EM: all of them positive at a maximum, one negative at a saddle, one zero where the data say nothing.
+The first sum depends on the rows through counts, means and scatter alone; the other two are
+gathered in one pass over blocks of rows, so memory beyond the data is O(block x p + p^2). The
+eigenvalues of I in units of the complete-data information are one minus the rates of EM: all of
+them positive at a maximum, one negative at a saddle, one zero where the data say nothing.
 
-References: Louis 1982; Boldea & Magnus 2009 (the same matrices for unrestricted covariances); White 1982 (the sandwich).
+References: Louis 1982; Boldea & Magnus 2009 (the same matrices for unrestricted covariances); White
+1982 (the sandwich).
 """
 
 from __future__ import annotations
@@ -52,7 +56,9 @@ LARGEST_BLOCK = 6000
 """Parameters that one block may have (300 MB)."""
 
 SMALLEST_SHARE = 1e-8
-"""Part of the complete-data information that must be observed in every direction; below it, rounding decides."""
+"""Part of the complete-data information that must be observed in every direction; below it,
+rounding decides.
+"""
 
 NUMBERS_AT_ONCE = 2**21
 """Derivatives held at a time (16 MB): a constant, so that the sums are the same everywhere."""
@@ -60,12 +66,13 @@ NUMBERS_AT_ONCE = 2**21
 Kind: TypeAlias = Literal["information", "scores", "sandwich"]
 
 
-# ---- the matrices --------------------------------------------------------------------------------------------------
+# ---- the matrices --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Information:
-    """First and second derivatives of the objective around a mixture, in the coordinates of a chart.
+    """First and second derivatives of the objective around a mixture, in the coordinates of a
+    chart.
 
     Attributes
     ----------
@@ -73,9 +80,11 @@ class Information:
     gradient : (p,)
         0 at a maximum.
     groups : tuple of (q,)
-        Coordinates of each block: one block with all of them, or one per component and others for what is shared.
+        Coordinates of each block: one block with all of them, or one per component and others for
+        what is shared.
     observed, scores, complete : tuples of (q, q)
-        Negative second derivatives, outer product of the scores, and complete-data information of each block.
+        Negative second derivatives, outer product of the scores, and complete-data information of
+        each block.
     log_likelihood : float
     n_rows : int
     """
@@ -98,7 +107,8 @@ def information(
 ) -> Information:
     """Gradient, observed information and outer product of scores of the objective that EM raised.
 
-    The objective is the log-likelihood, with what a ridge or shrinkage does to it (:mod:`mixtura.model.regularisation`).
+    The objective is the log-likelihood, with what a ridge or shrinkage does to it
+    (:mod:`mixtura.model.regularisation`).
 
     Parameters
     ----------
@@ -122,14 +132,25 @@ def information(
         for part in block.cut(_rows_at_once(coordinates)):
             sums.observe(part, tilted)
     gradient, curvature, complete = sums.of_the_complete_data()
-    observed = tuple(c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True))
+    observed = tuple(
+        c - m + s for c, m, s in zip(curvature, sums.missing, sums.scores, strict=True)
+    )
     return Information(
-        coordinates, gradient, groups, observed, tuple(sums.scores), complete, sums.log_likelihood, dataset.source.n_rows
+        coordinates,
+        gradient,
+        groups,
+        observed,
+        tuple(sums.scores),
+        complete,
+        sums.log_likelihood,
+        dataset.source.n_rows,
     )
 
 
 def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
-    """All coordinates, or blocks: the weights, then each component's own, then what components share."""
+    """All coordinates, or blocks: the weights, then each component's own, then what components
+    share.
+    """
     if coordinates.dimension <= largest_whole:
         return (np.arange(coordinates.dimension),)
     shared = coordinates.shared_columns()
@@ -138,7 +159,8 @@ def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
     largest = max(map(len, groups))
     if largest > LARGEST_BLOCK:
         raise InferenceError(
-            f"standard errors from the information need a matrix of {largest} x {largest} numbers for one component, and the "
+            f"standard errors from the information need a matrix of {largest} x {largest} numbers "
+            "for one component, and the "
             f"largest allowed is {LARGEST_BLOCK}. Use method='bootstrap', "
             "a family with fewer parameters (diag, VVI) or fewer columns."
         )
@@ -153,7 +175,9 @@ def _rows_at_once(coordinates: Coordinates) -> int:
 class _Sums:
     """What one pass over the rows gathers."""
 
-    def __init__(self, coordinates: Coordinates, groups: tuple[Labels, ...], regularisation: Regularisation) -> None:
+    def __init__(
+        self, coordinates: Coordinates, groups: tuple[Labels, ...], regularisation: Regularisation
+    ) -> None:
         self.coordinates, self.groups, self.regularisation = coordinates, groups, regularisation
         K = coordinates.mixture.n_components
         self.scores = [np.zeros((len(group), len(group))) for group in groups]
@@ -191,7 +215,9 @@ class _Sums:
         return slice(before, before + len(self.coordinates.pieces[k].mean))
 
     def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
-        """Gradient, curvature and complete-data information from counts, first and second moments."""
+        """Gradient, curvature and complete-data information from counts, first and second
+        moments.
+        """
         coordinates, weights = self.coordinates, self.coordinates.mixture.weights
         gradient = np.zeros(coordinates.dimension)
         curvature = [np.zeros((len(group), len(group))) for group in self.groups]
@@ -204,20 +230,30 @@ class _Sums:
         for k, piece in enumerate(coordinates.pieces):
             count, first, second, pulled = self._regularised(k)
             gradient[piece.mean_columns] = first
-            gradient[piece.covariance_columns] += 0.5 * (piece.along(second) - pulled * piece.traces)
+            gradient[piece.covariance_columns] += 0.5 * (
+                piece.along(second) - pulled * piece.traces
+            )
             self._add(curvature, piece.columns, piece.curvature(count, first, second, pulled))
             self._add(complete, piece.columns, piece.complete(count, pulled))
         return gradient, curvature, tuple(complete)
 
     def _regularised(self, k: int) -> tuple[float, Array, Array, float]:
-        """Count, first and second moments of a component, and the count of its log-determinant, with ridge and prior.
+        """Count, first and second moments of a component, and the count of its log-determinant,
+        with ridge and prior.
 
-        A prior is rows at its mean for the component's mean, and scatter for each free covariance (:mod:`mixtura.model.priors`).
+        A prior is rows at its mean for the component's mean, and scatter for each free covariance
+        (:mod:`mixtura.model.priors`).
         """
-        piece, regularisation, prior = self.coordinates.pieces[k], self.regularisation, self.regularisation.prior
+        piece, regularisation, prior = (
+            self.coordinates.pieces[k],
+            self.regularisation,
+            self.regularisation.prior,
+        )
         count, first, second = float(self.counts[k]), self.first[k], self.second[k]
         if regularisation.ridge > 0:
-            second = second + count * regularisation.ridge * piece.of_matrix(np.eye(len(piece.mean)))
+            second = second + count * regularisation.ridge * piece.of_matrix(
+                np.eye(len(piece.mean))
+            )
         pulled = count
         if prior is not None and prior.shrinkage > 0:
             u = piece.whiten((prior.mean - piece.mean)[None])
@@ -234,13 +270,19 @@ class _Sums:
             matrix[np.ix_(at, at)] += part[np.ix_(inside, inside)]
 
 
-def _component_scores(coordinates: Coordinates, rows: Rows, offsets: list[Array]) -> Iterator[tuple[Labels, Array]]:
-    """For each component the columns of its coordinates and ``g_ik`` (m, columns): log ratios, mean, covariance."""
+def _component_scores(
+    coordinates: Coordinates, rows: Rows, offsets: list[Array]
+) -> Iterator[tuple[Labels, Array]]:
+    """For each component the columns of its coordinates and ``g_ik`` (m, columns): log ratios,
+    mean, covariance.
+    """
     ratios = coordinates.weight_columns
     for k, piece in enumerate(coordinates.pieces):
         belongs = np.zeros(len(ratios))
         belongs[k : k + 1] = 1.0
-        constant = np.broadcast_to(belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios)))
+        constant = np.broadcast_to(
+            belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios))
+        )
         g = piece.scores(piece.whiten(rows - piece.mean), offsets[k])
         yield np.concatenate([ratios, piece.columns]), np.concatenate([constant, g], axis=1)
 
@@ -266,19 +308,23 @@ def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
     return inside, at[inside]
 
 
-# ---- from information to errors ------------------------------------------------------------------------------------
+# ---- from information to errors ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """The covariance matrix of the estimated coordinates, in blocks; what lies outside the blocks counts as 0."""
+    """The covariance matrix of the estimated coordinates, in blocks; what lies outside the blocks
+    counts as 0.
+    """
 
     coordinates: Coordinates
     groups: tuple[Labels, ...]
     blocks: tuple[Array, ...]
 
     def variance(self, gradient: Array, columns: Labels) -> Array:
-        """Delta method: variances (m,) of m functions with derivatives ``gradient (m, columns)``."""
+        """Delta method: variances (m,) of m functions with derivatives
+        ``gradient (m, columns)``.
+        """
         total = np.zeros(len(gradient))
         for group, block in zip(self.groups, self.blocks, strict=True):
             inside, at = _places(columns, group)
@@ -300,7 +346,9 @@ class Spread:
                 matrices[k] = variances.reshape(d, d)
             else:
                 np.fill_diagonal(matrices[k], variances)
-        return Parameters(np.sqrt(weights), np.sqrt(means), np.sqrt(public_of_dense(family, matrices)))
+        return Parameters(
+            np.sqrt(weights), np.sqrt(means), np.sqrt(public_of_dense(family, matrices))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,7 +368,9 @@ class InformationErrors(Uncertainty):
 
     @cached_property
     def correlations(self) -> Array:
-        """Correlations of all weights (K), means (K d) and public covariances, in this order, flattened; NaN where fixed."""
+        """Correlations of all weights (K), means (K d) and public covariances, in this order,
+        flattened; NaN where fixed.
+        """
         joint = self._joint()
         deviations = np.sqrt(np.diag(joint))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -329,7 +379,11 @@ class InformationErrors(Uncertainty):
     def _joint(self) -> Array:
         """Covariance matrix of the public parameters."""
         coordinates = self.spread.coordinates
-        K, d, p = coordinates.mixture.n_components, coordinates.mixture.n_features, coordinates.dimension
+        K, d, p = (
+            coordinates.mixture.n_components,
+            coordinates.mixture.n_features,
+            coordinates.dimension,
+        )
         weights, means, matrices = np.zeros((K, p)), np.zeros((K, d, p)), np.zeros((K, d, d, p))
         weights[:, coordinates.weight_columns] = coordinates.weight_tangents
         for k, piece in enumerate(coordinates.pieces):
@@ -337,7 +391,9 @@ class InformationErrors(Uncertainty):
             slopes = piece.spread()
             slopes = slopes if slopes.ndim == 3 else slopes[:, :, None] * np.eye(d)
             matrices[k][:, :, piece.covariance_columns] = np.moveaxis(slopes, 0, -1)
-        public = np.stack([public_of_dense(self.family, matrices[..., j]) for j in range(p)], axis=-1)
+        public = np.stack(
+            [public_of_dense(self.family, matrices[..., j]) for j in range(p)], axis=-1
+        )
         slope = np.concatenate([weights, means.reshape(K * d, p), public.reshape(-1, p)])
         whole = np.zeros((p, p))
         for group, block in zip(self.spread.groups, self.spread.blocks, strict=True):
@@ -345,21 +401,30 @@ class InformationErrors(Uncertainty):
         return np.asarray(slope @ whole @ slope.T)
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Intervals on the probability that a row (n,d) belongs to a component: delta method on the logit scale."""
+        """Intervals on the probability that a row (n,d) belongs to a component: delta method on the
+        logit scale.
+        """
         coordinates = self.spread.coordinates
         offsets = [np.zeros(len(piece.tangents)) for piece in coordinates.pieces]
-        centres, deviations = np.empty((len(rows), len(coordinates.pieces))), np.empty((len(rows), len(coordinates.pieces)))
+        centres, deviations = (
+            np.empty((len(rows), len(coordinates.pieces))),
+            np.empty((len(rows), len(coordinates.pieces))),
+        )
         size = _rows_at_once(coordinates)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
             centres[begin : begin + size] = logits(log_joint, part, self.mixture)
-            with np.errstate(over="ignore", invalid="ignore"):  # a row so far out that its distances overflow has no slope
+            with np.errstate(
+                over="ignore", invalid="ignore"
+            ):  # a row so far out that its distances overflow has no slope
                 deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
         return logit_intervals(centres, deviations, level)
 
     def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
-        """Standard errors (m,K) of ``logit r_k``, whose gradient is ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``."""
+        """Standard errors (m,K) of ``logit r_k``, whose gradient is
+        ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``.
+        """
         coordinates = self.spread.coordinates
         everything = np.arange(coordinates.dimension)
         parts = list(_component_scores(coordinates, rows, offsets))
@@ -392,21 +457,24 @@ def errors_from_information(
     problem, mixture, largest_whole
         See :func:`information`.
     kind : {"information", "scores", "sandwich"}
-        The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``, which holds where the
-        family is not the truth.
+        The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``,
+        which holds where the family is not the truth.
 
     Raises
     ------
     InferenceError
-        Where there are no standard errors: a spurious component, copies, a saddle, a direction that the data say nothing
-        about, or a fit too far from the maximum. The message says which and what to do.
+        Where there are no standard errors: a spurious component, copies, a saddle, a direction that
+        the data say nothing about, or a fit too far from the maximum. The message says which and
+        what to do.
     """
     family, regularisation = problem.family, problem.regularisation
     refuse_unsound(problem, mixture)
     found = information(problem, mixture, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)
-    step = _length(found, tuple(map(_inverted, found.complete)))  # of one EM step: below the distance to a maximum
+    step = _length(
+        found, tuple(map(_inverted, found.complete))
+    )  # of one EM step: below the distance to a maximum
     _refuse_bound(step, mixture, regularisation)
     refuse_far(step)
     inverses = tuple(_inverse(found, i) for i in range(len(found.groups)))
@@ -416,7 +484,10 @@ def errors_from_information(
     if kind == "scores":
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
     elif kind == "sandwich":
-        inverses = tuple(inverse @ scores @ inverse for inverse, scores in zip(inverses, found.scores, strict=True))
+        inverses = tuple(
+            inverse @ scores @ inverse
+            for inverse, scores in zip(inverses, found.scores, strict=True)
+        )
     spread = Spread(found.coordinates, found.groups, inverses)
     return InformationErrors(
         method=kind,
@@ -432,7 +503,13 @@ def errors_from_information(
 def _length(found: Information, inverses: tuple[Array, ...]) -> float:
     """``sqrt(g' I^-1 g)``: how far a step of Newton's method would go, in standard errors."""
     everything = np.arange(found.coordinates.dimension)
-    return float(np.sqrt(Spread(found.coordinates, found.groups, inverses).variance(found.gradient[None], everything)[0]))
+    return float(
+        np.sqrt(
+            Spread(found.coordinates, found.groups, inverses).variance(
+                found.gradient[None], everything
+            )[0]
+        )
+    )
 
 
 def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...]:
@@ -440,24 +517,37 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
     notes = []
     if len(found.groups) > 1:
         notes.append(
-            f"{found.coordinates.dimension} parameters: the matrix is cut into one block for each component, and the terms between "
-            "weights, components and what they share are left out, so errors are too small where components overlap."
+            f"{found.coordinates.dimension} parameters: the matrix is cut into one block for each "
+            "component, and the terms between "
+            "weights, components and what they share are left out, so errors are too small where "
+            "components overlap."
         )
     if regularisation.ridge > 0 or regularisation.prior is not None:
-        notes.append("The curvature is that of the regularised objective, so errors do not include what regularisation shifts.")
+        notes.append(
+            "The curvature is that of the regularised objective, so errors do not include what "
+            "regularisation shifts."
+        )
     return tuple(notes)
 
 
-# ---- refusals ------------------------------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------
 
 
 def _refuse_bound(distance: float, mixture: Mixture, regularisation: Regularisation) -> None:
-    """At a bound on the eigenvalues the likelihood has a slope, and no fitting goes on to where it has none."""
-    if distance <= FARTHEST or regularisation.eigenvalue_ratio is None or not regularisation.at_the_ratio(mixture.covariance):
+    """At a bound on the eigenvalues the likelihood has a slope, and no fitting goes on to where it
+    has none.
+    """
+    if (
+        distance <= FARTHEST
+        or regularisation.eigenvalue_ratio is None
+        or not regularisation.at_the_ratio(mixture.covariance)
+    ):
         return
     raise InferenceError(
-        f"no standard errors from derivatives: the bound eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where "
-        "the likelihood is not at a maximum of its own. Use method='bootstrap', whose refits keep the bound, or raise the ratio."
+        "no standard errors from derivatives: the bound "
+        f"eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where "
+        "the likelihood is not at a maximum of its own. Use method='bootstrap', whose refits keep "
+        "the bound, or raise the ratio."
     )
 
 
@@ -467,14 +557,17 @@ def _inverse(found: Information, i: int) -> Array:
     where = _describe(found, i, direction)
     if share < -SMALLEST_SHARE:
         raise InferenceError(
-            f"no standard errors: the likelihood curves upwards along {where} (its information there is {share:.2g} of what "
-            "complete data would give): this is a saddle, not a maximum. Use other starts (n_init, init_params), or go on fitting "
+            f"no standard errors: the likelihood curves upwards along {where} (its information "
+            f"there is {share:.2g} of what "
+            "complete data would give): this is a saddle, not a maximum. Use other starts (n_init, "
+            "init_params), or go on fitting "
             "with warm_start=True and tol=None."
         )
     if share < SMALLEST_SHARE:
         raise InferenceError(
             f"no standard errors: the information is singular, the data say nothing about {where}. "
-            "Reduce n_components or choose a stricter covariance_type; method='bootstrap' shows how the estimates scatter."
+            "Reduce n_components or choose a stricter covariance_type; method='bootstrap' shows "
+            "how the estimates scatter."
         )
     return _inverted(found.observed[i])
 
@@ -484,14 +577,18 @@ def _inverse_of_scores(found: Information, i: int) -> Array:
     share, direction = _lowest(found.scores[i], found.complete[i])
     if share < SMALLEST_SHARE:
         raise InferenceError(
-            f"no standard errors from scores: the scores of {found.n_rows} rows do not span the {len(found.groups[i])} parameters, "
-            f"least of all {_describe(found, i, direction)}. Use method='information', or more rows."
+            f"no standard errors from scores: the scores of {found.n_rows} rows do not span the "
+            f"{len(found.groups[i])} parameters, "
+            f"least of all {_describe(found, i, direction)}. Use method='information', or more "
+            "rows."
         )
     return _inverted(found.scores[i])
 
 
 def _refuse_incomplete(found: Information, i: int) -> None:
-    """Even with known labels some coordinates may mean nothing: an empty component, or a rotation between equal axes."""
+    """Even with known labels some coordinates may mean nothing: an empty component, or a rotation
+    between equal axes.
+    """
     complete = found.complete[i]
     diagonal = np.diag(complete)
     most = max(float(np.max(other.diagonal(), initial=0.0)) for other in found.complete)
@@ -501,14 +598,18 @@ def _refuse_incomplete(found: Information, i: int) -> None:
     direction = np.zeros(len(diagonal))
     direction[empty] = 1.0
     raise InferenceError(
-        f"no standard errors: the data say nothing about {_describe(found, i, direction)}, even if it were known which row belongs "
-        "where: a component holds no rows, or two of its axes are equally long, so that turning them changes nothing. Reduce "
+        f"no standard errors: the data say nothing about {_describe(found, i, direction)}, even if "
+        "it were known which row belongs "
+        "where: a component holds no rows, or two of its axes are equally long, so that turning "
+        "them changes nothing. Reduce "
         "n_components or choose a covariance_type without free axes."
     )
 
 
 def _lowest(matrix: Array, complete: Array) -> tuple[float, Array]:
-    """The smallest eigenvalue in units of the complete-data information, and its direction in those units."""
+    """The smallest eigenvalue in units of the complete-data information, and its direction in those
+    units.
+    """
     root = np.sqrt(np.diag(complete))
     scaled = np.outer(root, root)
     values, vectors = eigh(matrix / scaled, complete / scaled, subset_by_index=[0, 0])
@@ -528,8 +629,13 @@ def _describe(found: Information, i: int, direction: Array) -> str:
     group = found.groups[i]
     size = direction**2
     shared = found.coordinates.shared_columns()
-    parts = {"the weights": found.coordinates.weight_columns, "the shared part of the covariances": shared}
+    parts = {
+        "the weights": found.coordinates.weight_columns,
+        "the shared part of the covariances": shared,
+    }
     for k, piece in enumerate(found.coordinates.pieces):
         parts[f"the mean of {component_name(k)}"] = piece.mean_columns
-        parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(piece.covariance_columns, shared)
+        parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(
+            piece.covariance_columns, shared
+        )
     return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))

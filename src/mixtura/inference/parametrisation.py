@@ -38,9 +38,13 @@ def public_precisions(family: str, covariance: Covariance) -> Array:
 
 
 def public_whitener(family: str, covariance: Covariance) -> Array:
-    """``precisions_cholesky_``: upper triangular P with ``precision = P P'`` for ellipsoids, else reciprocal deviations."""
+    """``precisions_cholesky_``: upper triangular P with ``precision = P P'`` for ellipsoids, else
+    reciprocal deviations.
+    """
     whitener = covariance.whitener
-    return _public(family, np.swapaxes(whitener, 1, 2) if isinstance(covariance, Dense) else whitener)
+    return _public(
+        family, np.swapaxes(whitener, 1, 2) if isinstance(covariance, Dense) else whitener
+    )
 
 
 def stored_covariances(family: str, values: Array, K: int, d: int) -> Covariance:
@@ -55,7 +59,9 @@ def stored_covariances(family: str, values: Array, K: int, d: int) -> Covariance
 def stored_precisions(family: str, values: Array, K: int, d: int) -> Covariance:
     """From the shape of ``precisions_``."""
     inverse = (
-        1.0 / values if len(public_shape(family, K, d)) < 2 or FAMILIES[family].needs is Scatter.DIAGONAL else np.linalg.inv(values)
+        1.0 / values
+        if len(public_shape(family, K, d)) < 2 or FAMILIES[family].needs is Scatter.DIAGONAL
+        else np.linalg.inv(values)
     )
     return stored_covariances(family, np.asarray(inverse), K, d)
 

@@ -1,8 +1,8 @@
 """One answer from each of many resamples of the data.
 
-Every replicate has a seed of its own, so answers do not depend on how many workers share them. Small data go to worker
-processes, because there Python's own share of an iteration is the larger one and threads would wait for each other; large
-data, which should not be copied, go to threads.
+Every replicate has a seed of its own, so answers do not depend on how many workers share them.
+Small data go to worker processes, because there Python's own share of an iteration is the larger
+one and threads would wait for each other; large data, which should not be copied, go to threads.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ def replicates(
     Parameters
     ----------
     work : callable
-        From an item (a seed, or data and a seed) and an event to an answer. Where the event is set it ends early and raises
-        KeyboardInterrupt. It must be picklable.
+        From an item (a seed, or data and a seed) and an event to an answer. Where the event is set
+        it ends early and raises KeyboardInterrupt. It must be picklable.
     items : sequence
     dataset : Dataset
-        The data that every replicate is made from: its size says whether threads or processes share the work.
+        The data that every replicate is made from: its size says whether threads or processes share
+        the work.
     n_threads : int, optional
         Workers; all processors by default. They change no answer.
     on_answer : callable, optional
-        Called with each answer when it is known, for a progress bar; raising KeyboardInterrupt there ends the loop. With
-        threads it is called from them.
+        Called with each answer when it is known, for a progress bar; raising KeyboardInterrupt
+        there ends the loop. With threads it is called from them.
     stopped : threading.Event, optional
         Setting it from another thread ends the loop.
     """
@@ -74,7 +75,9 @@ def replicates(
     if dataset.source.n_rows >= ROWS_WORTH_A_THREAD and dataset.backend.name != "reference":
         found = in_parallel(one, items, workers, stopped)
         return [answer for answers in found for answer in answers], stopped.is_set()
-    with threadpool_limits(1):  # k-means on few rows loses more time to waiting threads than it gains
+    with threadpool_limits(
+        1
+    ):  # k-means on few rows loses more time to waiting threads than it gains
         begin = time.perf_counter()
         answers = one(items[0])  # a first one here tells how long all of them will take
         expected = (time.perf_counter() - begin) * (len(items) - 1)
@@ -108,7 +111,9 @@ def _in_processes(
         stopped.set()
     finally:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # replicates that were on their way are dropped on purpose
+            warnings.simplefilter(
+                "ignore"
+            )  # replicates that were on their way are dropped on purpose
             coming.close()
     if len(answers) <= len(items):
         stopped.set()

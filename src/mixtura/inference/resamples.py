@@ -12,9 +12,11 @@ from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource, Reweighted
 
 MOST_COPIES = 2.0**31
-"""Weights that are whole numbers with a sum up to this are counts of rows; others only say how much a row stands for."""
+"""Weights that are whole numbers with a sum up to this are counts of rows; others only say how much
+a row stands for.
+"""
 
-# ---- data from data ------------------------------------------------------------------------------------------------
+# ---- data from data ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Fold:
 
 
 def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tuple[Fold, ...]:
-    """The rows dealt into folds at random, as even as possible; all copies of a weighted row are in the same fold.
+    """The rows dealt into folds at random, as even as possible; all copies of a weighted row are in
+    the same fold.
 
     Raises
     ------
@@ -35,22 +38,29 @@ def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tu
     """
     n = dataset.source.n_rows
     if not 2 <= n_folds <= n:
-        raise ValueError(f"folds must be between 2 and the number of rows ({n}), but {n_folds} came. Ten is usual.")
+        raise ValueError(
+            f"folds must be between 2 and the number of rows ({n}), but {n_folds} came. Ten is "
+            "usual."
+        )
     dealt = np.random.default_rng(seed).permutation(n) % n_folds
-    return tuple(Fold(_dataset_of(dataset, dealt != v), _some_rows(dataset, dealt == v)) for v in range(n_folds))
+    return tuple(
+        Fold(_dataset_of(dataset, dealt != v), _some_rows(dataset, dealt == v))
+        for v in range(n_folds)
+    )
 
 
 def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     """A bootstrap resample: multinomial counts as weights, so that no row is copied.
 
-    Whole-number weights are copies of rows, and as many rows are drawn as they add up to. Any other weights only say how
-    much each row stands for: then ``n_rows`` draws are made by weight, and scaled to the same sum.
+    Whole-number weights are copies of rows, and as many rows are drawn as they add up to. Any other
+    weights only say how much each row stands for: then ``n_rows`` draws are made by weight, and
+    scaled to the same sum.
     """
     weights = weights_of(dataset)
     if weights is None:
-        counts = rng.multinomial(dataset.source.n_rows, np.full(dataset.source.n_rows, 1.0 / dataset.source.n_rows)).astype(
-            np.float64
-        )
+        counts = rng.multinomial(
+            dataset.source.n_rows, np.full(dataset.source.n_rows, 1.0 / dataset.source.n_rows)
+        ).astype(np.float64)
     else:
         total = weights.sum()
         draws = int(total) if are_counts(weights) else len(weights)
@@ -65,19 +75,28 @@ def reweighted(dataset: Dataset, weights: Array) -> Dataset:
 
 def are_counts(weights: Array | None) -> bool:
     """Whether weights are whole numbers, that is, copies of rows."""
-    return weights is None or bool((weights == np.round(weights)).all() and weights.sum() <= MOST_COPIES)
+    return weights is None or bool(
+        (weights == np.round(weights)).all() and weights.sum() <= MOST_COPIES
+    )
 
 
 def weights_of(dataset: Dataset) -> Array | None:
     """Weights of all rows (n,), or None."""
     parts = [block.weights for block in dataset.source.blocks()]
-    return None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
+    return (
+        None if parts[0] is None else np.concatenate([part for part in parts if part is not None])
+    )
 
 
 def _some_rows(dataset: Dataset, keep: Flags, weights: Array | None = None) -> ArraySource:
     """The rows that are kept, with new weights (n,) or their own."""
     own = weights_of(dataset) if weights is None else weights
-    rows = np.concatenate([block.rows[keep[block.offset : block.offset + len(block.rows)]] for block in dataset.source.blocks()])
+    rows = np.concatenate(
+        [
+            block.rows[keep[block.offset : block.offset + len(block.rows)]]
+            for block in dataset.source.blocks()
+        ]
+    )
     return ArraySource(np.ascontiguousarray(rows), None if own is None else own[keep])
 
 

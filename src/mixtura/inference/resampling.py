@@ -1,14 +1,16 @@
-"""Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components matched to the fit.
+"""Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components
+matched to the fit.
 
     bootstrap    n rows drawn with replacement: multinomial counts become row weights, no row is copied (Efron 1979)
     weighted     exponential weights of the same total: no row is ever lost, so small components survive (Newton & Raftery 1994)
     parametric   n rows drawn from the fitted mixture
     jackknife    each row left out once, or each of some groups of rows; nothing is random without groups (Quenouille; Tukey)
 
-Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by the rule of remaining gain: a
-looser rule would stop near the start and make the errors too small. Its components are matched to the fit's. Replicates that
-collapse or have a spurious component are left out, counted and named, never dropped in silence. Each has a generator of its own, so
-the answer is the same for any number of workers.
+Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by
+the rule of remaining gain: a looser rule would stop near the start and make the errors too small.
+Its components are matched to the fit's. Replicates that collapse or have a spurious component are
+left out, counted and named, never dropped in silence. Each has a generator of its own, so the
+answer is the same for any number of workers.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ MOST_LEFT_OUT = 2000
 """Rows up to which the jackknife leaves out each by itself; with more, groups are asked for."""
 
 JACKKNIFE_EXACTNESS = 1e-3
-"""Part of a jackknife replicate's move that may be missing: the move is about ``1 / sqrt(n)`` standard errors."""
+"""Part of a jackknife replicate's move that may be missing: the move is about ``1 / sqrt(n)``
+standard errors.
+"""
 
 NUMBERS_AT_ONCE = 2**21
 """Posterior probabilities held at a time for quantiles (16 MB)."""
@@ -95,7 +99,8 @@ class ResamplingErrors(Uncertainty):
     Attributes
     ----------
     replicates : Parameters
-        (B, ...) each: parameters of the replicates that are used, in the order of the fit's components.
+        (B, ...) each: parameters of the replicates that are used, in the order of the fit's
+        components.
     multiplicity : (B,)
         How often each counts: the weight of the row that a jackknife replicate left out, else 1.
     failures : tuple of Replicate
@@ -117,7 +122,9 @@ class ResamplingErrors(Uncertainty):
         return len(self.multiplicity)
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Percentiles of the replicates; for the jackknife, whose replicates are no sample, normal intervals."""
+        """Percentiles of the replicates; for the jackknife, whose replicates are no sample, normal
+        intervals.
+        """
         if self.method == "jackknife":
             return super().interval(level)
         normal_quantile(level)
@@ -129,11 +136,16 @@ class ResamplingErrors(Uncertainty):
         )
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Quantiles of each row's (n,d) posterior probabilities over the replicates; on the logit scale for the jackknife."""
+        """Quantiles of each row's (n,d) posterior probabilities over the replicates; on the logit
+        scale for the jackknife.
+        """
         normal_quantile(level)
         mixtures = self._mixtures
         size = max(1, NUMBERS_AT_ONCE // (len(mixtures) * self.mixture.n_components))
-        parts = [self._memberships(rows[begin : begin + size], mixtures, level) for begin in range(0, max(len(rows), 1), size)]
+        parts = [
+            self._memberships(rows[begin : begin + size], mixtures, level)
+            for begin in range(0, max(len(rows), 1), size)
+        ]
         return MembershipIntervals(
             level,
             np.concatenate([part.probability for part in parts]),
@@ -145,16 +157,29 @@ class ResamplingErrors(Uncertainty):
     def _mixtures(self) -> list[Mixture]:
         """The replicates as mixtures."""
         K, d = self.mixture.means.shape
-        each = zip(self.replicates.weights, self.replicates.means, self.replicates.covariances, strict=True)
-        return [Mixture(weights, means, stored_covariances(self.family, values, K, d)) for weights, means, values in each]
+        each = zip(
+            self.replicates.weights, self.replicates.means, self.replicates.covariances, strict=True
+        )
+        return [
+            Mixture(weights, means, stored_covariances(self.family, values, K, d))
+            for weights, means, values in each
+        ]
 
-    def _memberships(self, rows: Rows, mixtures: list[Mixture], level: float) -> MembershipIntervals:
+    def _memberships(
+        self, rows: Rows, mixtures: list[Mixture], level: float
+    ) -> MembershipIntervals:
         if self.method == "jackknife":
-            replicated = np.stack([logits(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
+            replicated = np.stack(
+                [logits(mixture.log_joint(rows), rows, mixture) for mixture in mixtures]
+            )
             with np.errstate(invalid="ignore"):
                 deviations = _jackknife_deviation(replicated, self.multiplicity)
-            return logit_intervals(logits(self.mixture.log_joint(rows), rows, self.mixture), deviations, level)
-        probabilities = np.stack([posterior(mixture.log_joint(rows), rows, mixture) for mixture in mixtures])
+            return logit_intervals(
+                logits(self.mixture.log_joint(rows), rows, self.mixture), deviations, level
+            )
+        probabilities = np.stack(
+            [posterior(mixture.log_joint(rows), rows, mixture) for mixture in mixtures]
+        )
         low, high = np.quantile(probabilities, _tails(level), axis=0)
         return MembershipIntervals(level, self.mixture.posterior(rows), low, high)
 
@@ -182,13 +207,15 @@ def errors_from_replicates(
     seed : SeedSequence
         The same seed gives the same replicates for any number of workers.
     n_replicates : int, optional
-        None: 999 for the bootstraps, every row for the jackknife. A number for the jackknife leaves out that many groups of rows.
+        None: 999 for the bootstraps, every row for the jackknife. A number for the jackknife leaves
+        out that many groups of rows.
     max_iter : int
         Of each refit.
     n_threads : int or None
         Workers; None is all processors.
     on_replicate : callable, optional
-        Called with each :class:`Replicate` when it is done (for a progress bar), possibly from several threads.
+        Called with each :class:`Replicate` when it is done (for a progress bar), possibly from
+        several threads.
 
     Returns
     -------
@@ -198,19 +225,30 @@ def errors_from_replicates(
     Raises
     ------
     InferenceError
-        When the fit has a spurious component, is a saddle or not a maximum of these rows, or fewer than two replicates can be used.
+        When the fit has a spurious component, is a saddle or not a maximum of these rows, or fewer
+        than two replicates can be used.
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
     """
     refuse_unsound(problem, mixture)
     dataset = problem.dataset
-    plan = _jackknife(dataset, n_replicates, seed) if method == "jackknife" else _bootstrap(dataset, method, n_replicates, seed)
-    refit = _Refit(problem, plan.draw, _maximum(problem, mixture, plan.stopping, max_iter), plan.stopping, max_iter)
+    plan = (
+        _jackknife(dataset, n_replicates, seed)
+        if method == "jackknife"
+        else _bootstrap(dataset, method, n_replicates, seed)
+    )
+    refit = _Refit(
+        problem,
+        plan.draw,
+        _maximum(problem, mixture, plan.stopping, max_iter),
+        plan.stopping,
+        max_iter,
+    )
     done, interrupted = replicates(refit, range(plan.size), dataset, n_threads, on_replicate)
     return _gathered(mixture, problem.family, method, plan, done, interrupted)
 
 
-# ---- resamples -----------------------------------------------------------------------------------------------------
+# ---- resamples -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,7 +269,9 @@ def _frequencies(dataset: Dataset) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """Random rows for each replicate; the original rows with other weights, or new rows from the fit."""
+    """Random rows for each replicate; the original rows with other weights, or new rows from the
+    fit.
+    """
 
     dataset: Dataset
     method: Method
@@ -245,7 +285,9 @@ class _Drawn:
         if self.method == "parametric":
             return Dataset(ArraySource(fit.sample(n, rng)[0]), self.dataset.backend)
         if self.method == "bootstrap":
-            weights = np.asarray(rng.multinomial(n, self.frequencies / total) * (total / n), dtype=np.float64)
+            weights = np.asarray(
+                rng.multinomial(n, self.frequencies / total) * (total / n), dtype=np.float64
+            )
         else:
             weights = rng.standard_gamma(self.frequencies)
             weights *= total / weights.sum()
@@ -261,17 +303,22 @@ class _LeftOut:
     group: Labels
 
     def __call__(self, number: int, fit: Mixture) -> Dataset:
-        return reweighted(self.dataset, np.where(self.group == number, self.frequencies - 1.0, self.frequencies))
+        return reweighted(
+            self.dataset, np.where(self.group == number, self.frequencies - 1.0, self.frequencies)
+        )
 
 
-def _bootstrap(dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence) -> _Plan:
+def _bootstrap(
+    dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence
+) -> _Plan:
     """Random replicates."""
     size = REPLICATES if n_replicates is None else n_replicates
     frequencies = _frequencies(dataset)
     total = float(frequencies.sum())
     if round(total) < 2:
         raise InferenceError(
-            f"a bootstrap draws as many rows as the frequencies add up to, but sample_weight adds up to {total:g}. "
+            "a bootstrap draws as many rows as the frequencies add up to, but sample_weight adds "
+            f"up to {total:g}. "
             "Divide the weights by their mean if every row is one observation."
         )
     draw = _Drawn(dataset, method, frequencies, seed.spawn(size))
@@ -285,35 +332,51 @@ def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequenc
     whole = bool((frequencies == np.round(frequencies)).all())
     if not whole or (groups is not None and (frequencies != 1).any()):
         raise InferenceError(
-            "the jackknife leaves out one observation at a time, so sample_weight must count whole observations"
+            "the jackknife leaves out one observation at a time, so sample_weight must count whole "
+            "observations"
             + (" (and groups of rows must be of rows that count once)." if whole else ".")
             + " Use method='weighted', which takes any frequencies."
         )
     if groups is None and n > MOST_LEFT_OUT:
         raise InferenceError(
-            f"the jackknife would need {n} fits, one for each row, and {MOST_LEFT_OUT} are the most it does unasked. Pass "
+            f"the jackknife would need {n} fits, one for each row, and {MOST_LEFT_OUT} are the "
+            "most it does unasked. Pass "
             "n_replicates=100 to leave out 100 groups of rows in turn, or use method='bootstrap'."
         )
     if groups is not None and not 2 <= groups <= n:
-        raise InferenceError(f"the jackknife of {n} rows can leave out 2 to {n} groups, but n_replicates={groups} came.")
+        raise InferenceError(
+            f"the jackknife of {n} rows can leave out 2 to {n} groups, but n_replicates={groups} "
+            "came."
+        )
     size = n if groups is None else groups
-    group = np.arange(n) if groups is None else np.random.default_rng(seed).permutation(np.arange(n) % groups)
+    group = (
+        np.arange(n)
+        if groups is None
+        else np.random.default_rng(seed).permutation(np.arange(n) % groups)
+    )
     multiplicity = frequencies if groups is None else np.ones(groups)
-    # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 / (2 n).
+    # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 /
+    # (2 n).
     tolerance = JACKKNIFE_EXACTNESS**2 / (2.0 * float(multiplicity.sum()))
-    return _Plan(size, _LeftOut(dataset, frequencies, group), RemainingGain(tolerance), multiplicity)
+    return _Plan(
+        size, _LeftOut(dataset, frequencies, group), RemainingGain(tolerance), multiplicity
+    )
 
 
-# ---- refits --------------------------------------------------------------------------------------------------------
+# ---- refits --------------------------------------------------------------------------------------
 
 
 def _maximum(problem: Problem, mixture: Mixture, stopping: StoppingRule, max_iter: int) -> Mixture:
-    """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is not there."""
+    """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is
+    not there.
+    """
     polished = em(problem, mixture, stopping=stopping, max_iter=max_iter)
     if polished.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
     if polished.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
-        raise InferenceError(f"no standard errors: going on from the fit, EM says: {polished.stop.value}.")
+        raise InferenceError(
+            f"no standard errors: going on from the fit, EM says: {polished.stop.value}."
+        )
     refuse_far(float(np.sqrt(2.0 * max(polished.trace[-1] - polished.trace[0], 0.0))))
     return polished.mixture
 
@@ -332,13 +395,21 @@ class _Refit:
         """One refit, matched and judged."""
         problem = self.problem.with_data(self.draw(number, self.start))
         try:
-            fit = em(problem, self.start, stopping=self.stopping, max_iter=self.max_iter, stopped=stopped.is_set)
+            fit = em(
+                problem,
+                self.start,
+                stopping=self.stopping,
+                max_iter=self.max_iter,
+                stopped=stopped.is_set,
+            )
         except CollapseError as collapse:
             return Replicate(number, None, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
         found = match(self.start, fit.mixture)
-        return Replicate(number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop)
+        return Replicate(
+            number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop
+        )
 
 
 def _why_not(fit: FitResult) -> str:
@@ -350,20 +421,33 @@ def _why_not(fit: FitResult) -> str:
 
 
 def _gathered(
-    mixture: Mixture, family: Family, method: Method, plan: _Plan, done: list[Replicate], interrupted: bool
+    mixture: Mixture,
+    family: Family,
+    method: Method,
+    plan: _Plan,
+    done: list[Replicate],
+    interrupted: bool,
 ) -> ResamplingErrors:
     """Standard errors of those replicates that can be used."""
-    used = [replicate for replicate in done if replicate.mixture is not None and not replicate.reason]
+    used = [
+        replicate for replicate in done if replicate.mixture is not None and not replicate.reason
+    ]
     failures = tuple(replicate for replicate in done if replicate.reason)
     if len(used) < 2:
         if interrupted:
             raise KeyboardInterrupt
-        causes = "; ".join(reason for reason, _ in Counter(replicate.reason for replicate in failures).most_common(2))
+        causes = "; ".join(
+            reason
+            for reason, _ in Counter(replicate.reason for replicate in failures).most_common(2)
+        )
         raise InferenceError(
-            f"no standard errors: of {plan.size} replicates, {len(used)} could be used ({causes or 'none was asked for'}). "
+            f"no standard errors: of {plan.size} replicates, {len(used)} could be used "
+            f"({causes or 'none was asked for'}). "
             "Ask for more replicates, reduce n_components or choose a stricter covariance_type."
         )
-    replicates = Parameters.stacked([Parameters.of(replicate.mixture, family.name) for replicate in used if replicate.mixture])
+    replicates = Parameters.stacked(
+        [Parameters.of(replicate.mixture, family.name) for replicate in used if replicate.mixture]
+    )
     multiplicity = plan.multiplicity[[replicate.number for replicate in used]]
     if method == "jackknife":
         errors = replicates.each(lambda values: _jackknife_deviation(values, multiplicity))
@@ -383,25 +467,37 @@ def _gathered(
     )
 
 
-def _notes(plan: _Plan, done: list[Replicate], failures: tuple[Replicate, ...], interrupted: bool) -> tuple[str, ...]:
+def _notes(
+    plan: _Plan, done: list[Replicate], failures: tuple[Replicate, ...], interrupted: bool
+) -> tuple[str, ...]:
     """What became of the replicates that were asked for."""
     notes = []
     if interrupted:
         notes.append(f"Interrupted: {len(done)} of {plan.size} replicates were done.")
     if failures:
-        causes = "; ".join(f"{times} x {reason}" for reason, times in Counter(item.reason for item in failures).most_common())
+        causes = "; ".join(
+            f"{times} x {reason}"
+            for reason, times in Counter(item.reason for item in failures).most_common()
+        )
         notes.append(
             f"{len(failures)} of {len(done)} replicates are left out, "
             f"so errors hold for data on which the fit does not fail: {causes}."
         )
-    unfinished = sum(replicate.stop is StopReason.MAX_ITER and not replicate.reason for replicate in done)
+    unfinished = sum(
+        replicate.stop is StopReason.MAX_ITER and not replicate.reason for replicate in done
+    )
     if unfinished:
-        notes.append(f"{unfinished} of {len(done)} replicates ended at max_iter and may lie too near the fit.")
+        notes.append(
+            f"{unfinished} of {len(done)} replicates ended at max_iter and may lie too near the "
+            "fit."
+        )
     return tuple(notes)
 
 
 def _jackknife_deviation(values: Array, multiplicity: Array) -> Array:
-    """``sqrt((n - 1) / n sum_i m_i (theta_i - mean)^2)`` with ``n = sum m_i``, along the first axis."""
+    """``sqrt((n - 1) / n sum_i m_i (theta_i - mean)^2)`` with ``n = sum m_i``, along the first
+    axis.
+    """
     n = float(multiplicity.sum())
     mean = np.tensordot(multiplicity, values, 1) / n
     return np.sqrt((n - 1.0) / n * np.tensordot(multiplicity, (values - mean) ** 2, 1))

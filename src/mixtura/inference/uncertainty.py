@@ -1,4 +1,6 @@
-"""How sure an estimate is: parameters with standard errors and intervals, wherever these come from."""
+"""How sure an estimate is: parameters with standard errors and intervals, wherever these come
+from.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ from mixtura.model.moments import Scatter
 AT_THE_FLOOR = 1.0 + 1e-6
 
 FARTHEST = 0.5
-"""Standard errors that a fit may lie away from the maximum of the likelihood and still be given standard errors."""
+"""Standard errors that a fit may lie away from the maximum of the likelihood and still be given
+standard errors.
+"""
 
 _Entry = tuple[str, int | None, tuple[int, ...]]
-"""``weights``, ``means`` or ``covariances``; the component, or None where it is shared; the index in that array."""
+"""``weights``, ``means`` or ``covariances``; the component, or None where it is shared; the index
+in that array.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +58,21 @@ class Parameters:
     @classmethod
     def stacked(cls, parts: Sequence[Parameters]) -> Parameters:
         """Many, along a new first axis."""
-        return cls(*(np.stack([part.__dict__[name] for part in parts]) for name in cls.__annotations__))
+        return cls(
+            *(np.stack([part.__dict__[name] for part in parts]) for name in cls.__annotations__)
+        )
 
     def each(self, function: Callable[..., Array], *others: Parameters) -> Parameters:
         """A function of the three arrays, and of those of others."""
         own = (self.weights, self.means, self.covariances)
-        theirs = zip(*((other.weights, other.means, other.covariances) for other in others), strict=True) if others else ((),) * 3
-        return Parameters(*(np.asarray(function(array, *rest)) for array, rest in zip(own, theirs, strict=True)))
+        theirs = (
+            zip(*((other.weights, other.means, other.covariances) for other in others), strict=True)
+            if others
+            else ((),) * 3
+        )
+        return Parameters(
+            *(np.asarray(function(array, *rest)) for array, rest in zip(own, theirs, strict=True))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +92,8 @@ class MembershipIntervals:
     ----------
     level : float
     probability, low, high : (n, K)
-        ``0 <= low <= probability <= high <= 1`` for intervals from the information; quantiles of replicates can exclude
-        the estimate.
+        ``0 <= low <= probability <= high <= 1`` for intervals from the information; quantiles of
+        replicates can exclude the estimate.
     """
 
     level: float
@@ -130,7 +144,8 @@ class Uncertainty(ABC):
         return self.standard_errors.covariances
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Intervals around the estimates: normal for the logit of a weight, the logarithm of a variance, and all else as it is.
+        """Intervals around the estimates: normal for the logit of a weight, the logarithm of a
+        variance, and all else as it is.
 
         So weights stay between 0 and 1 and variances above 0.
         """
@@ -148,13 +163,20 @@ class Uncertainty(ABC):
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
         """Intervals on the probability that a row (n,d) belongs to a component."""
 
-    def rows(self, level: float = 0.95, columns: Sequence[str] | None = None) -> list[dict[str, object]]:
+    def rows(
+        self, level: float = 0.95, columns: Sequence[str] | None = None
+    ) -> list[dict[str, object]]:
         """The table: one row per free-standing number (matrices above the diagonal are left out).
 
-        ``component`` is None where all components share the number. ``columns`` names the columns of X.
+        ``component`` is None where all components share the number. ``columns`` names the columns
+        of X.
         """
         interval = self.interval(level)
-        names = list(columns) if columns is not None else [str(j) for j in range(self.mixture.n_features)]
+        names = (
+            list(columns)
+            if columns is not None
+            else [str(j) for j in range(self.mixture.n_features)]
+        )
         return [
             {
                 "parameter": _label(array, index, component is None, names),
@@ -177,12 +199,15 @@ def normal_quantile(level: float) -> float:
         For a level that is not between 0 and 1.
     """
     if not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, but {level!r} came. Pass for example level=0.95.")
+        raise ValueError(
+            f"level must be between 0 and 1, but {level!r} came. Pass for example level=0.95."
+        )
     return float(ndtri(0.5 + 0.5 * level))
 
 
 def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
-    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities; the others are summed, not subtracted from one.
+    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities; the others are summed, not
+    subtracted from one.
 
     Where all densities underflow, the logits of the posterior's limit: infinite.
     """
@@ -190,7 +215,9 @@ def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     if K == 1:
         return np.full(log_joint.shape, np.inf)
     with np.errstate(invalid="ignore"):
-        others = np.stack([np.logaddexp.reduce(np.delete(log_joint, k, axis=1), axis=1) for k in range(K)], axis=1)
+        others = np.stack(
+            [np.logaddexp.reduce(np.delete(log_joint, k, axis=1), axis=1) for k in range(K)], axis=1
+        )
         values = log_joint - others
     lost = np.isnan(values).any(axis=1)
     values[lost] = logit(posterior(log_joint[lost], rows[lost], mixture))
@@ -216,25 +243,39 @@ def public_of_dense(family: str, values: Array) -> Array:
     return np.asarray(values[0] if kind.shares_all else values)
 
 
-# ---- refusals ------------------------------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------
 
 
 def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
-    """No errors for components that chance can place, that the floor holds, that are copies or that hold no rows."""
+    """No errors for components that chance can place, that the floor holds, that are copies or that
+    hold no rows.
+    """
     moments = problem.dataset.backend.moments(problem.dataset.source, mixture, problem.family.needs)
     judged = soundness_of(problem, mixture, moments)
-    said = [(item.component, item.reason) for item in judged.findings if item.kind in ("spurious", "empty")]
-    at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR))
-    said += [(int(k), "its covariance is at the floor") for k in at_floor if k not in {known for known, _ in said}]
+    said = [
+        (item.component, item.reason)
+        for item in judged.findings
+        if item.kind in ("spurious", "empty")
+    ]
+    at_floor = np.flatnonzero(
+        problem.regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR)
+    )
+    said += [
+        (int(k), "its covariance is at the floor")
+        for k in at_floor
+        if k not in {known for known, _ in said}
+    ]
     if said:
         listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in said[:3])
         raise InferenceError(
-            f"no standard errors: the rows do not determine {len(said)} component(s) ({listed}), so the likelihood has no regular "
+            f"no standard errors: the rows do not determine {len(said)} component(s) ({listed}), "
+            "so the likelihood has no regular "
             "maximum here. Reduce n_components or choose a stricter covariance_type."
         )
     if judged.copies:
         raise InferenceError(
-            "no standard errors: two components are exact copies of each other, so their shares are not determined. "
+            "no standard errors: two components are exact copies of each other, so their shares "
+            "are not determined. "
             "Reduce n_components or start from different means."
         )
 
@@ -243,13 +284,15 @@ def refuse_far(distance: float) -> None:
     """No errors around a point that is not the maximum."""
     if not distance <= FARTHEST:
         raise InferenceError(
-            f"no standard errors: the parameters are {distance:.2g} standard errors away from the maximum of the likelihood of "
-            f"these rows, and {FARTHEST} is the most allowed. Pass the X and sample_weight of the fit, or go on fitting with "
+            f"no standard errors: the parameters are {distance:.2g} standard errors away from the "
+            "maximum of the likelihood of "
+            f"these rows, and {FARTHEST} is the most allowed. Pass the X and sample_weight of the "
+            "fit, or go on fitting with "
             "warm_start=True, tol=None and a larger max_iter."
         )
 
 
-# ---- intervals that respect the range -------------------------------------------------------------------------------
+# ---- intervals that respect the range ------------------------------------------------------------
 
 
 def _on_logit_scale(weights: Array, errors: Array, z: float) -> tuple[Array, Array]:
@@ -261,7 +304,9 @@ def _on_logit_scale(weights: Array, errors: Array, z: float) -> tuple[Array, Arr
     return np.asarray(expit(centre - z * spread)), np.asarray(expit(centre + z * spread))
 
 
-def _covariance_interval(family: str, values: Array, errors: Array, z: float) -> tuple[Array, Array]:
+def _covariance_interval(
+    family: str, values: Array, errors: Array, z: float
+) -> tuple[Array, Array]:
     """Ends for covariances; variances on the logarithmic scale."""
     low, high = values - z * errors, values + z * errors
     variance = _is_variance(family, values)
@@ -278,7 +323,7 @@ def _is_variance(family: str, values: Array) -> Array:
     return np.broadcast_to(np.eye(values.shape[-1], dtype=bool), values.shape)
 
 
-# ---- the table ------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:

@@ -1,22 +1,28 @@
-"""Full covariances of few rows: how far they are shrunk, so that rows that were not seen are still likely.
+"""Full covariances of few rows: how far they are shrunk, so that rows that were not seen are still
+likely.
 
-A covariance of d columns needs d + 1 rows to be non-singular, and some times as many to be told from chance. With fewer than
-``ENOUGH`` times the rows, full covariances are shrunk to the variances within groups, with independent columns: as if r more rows
-of that spread had been seen (:mod:`mixtura.model.priors`),
+A covariance of d columns needs d + 1 rows to be non-singular, and some times as many to be told
+from chance. With fewer than ``ENOUGH`` times the rows, full covariances are shrunk to the variances
+within groups, with independent columns: as if r more rows of that spread had been seen
+(:mod:`mixtura.model.priors`),
 
     Sigma_k = (W_k + r diag(t)) / (n_k + r)
 
-How many is read from the data before EM: the clusters of k-means in standardised columns are taken for the components, and r is
-what makes each row most likely without itself. With ``M = W + r diag(t)``, N rows in its cluster, a row of weight w and
-``v = x - m``, and ``A = N / (N - w)``, taking the row out leaves ``x - m = A v`` and the scatter less ``w A v v'``, so that
+How many is read from the data before EM: the clusters of k-means in standardised columns are taken
+for the components, and r is what makes each row most likely without itself. With
+``M = W + r diag(t)``, N rows in its cluster, a row of weight w and ``v = x - m``, and
+``A = N / (N - w)``, taking the row out leaves ``x - m = A v`` and the scatter less ``w A v v'``, so
+that
 
-    log f_-i(x) = -1/2 (d log 2 pi + log det M + log(1 - w A h) - d log(n - w + r) + (n - w + r) A^2 h / (1 - w A h)),
+    log f_-i(x) = -1/2 (d log 2 pi + log det M + log(1 - w A h) - d log(n - w + r) + (n - w + r) A^2
+    h / (1 - w A h)),
                   h = v' M^-1 v
 
-where n counts the rows that share the covariance. t is the variance of a new row about an estimated mean, with an estimated
-variance: ``W_jj / n * (m + K) / (m - K - 2)`` for m rows. With more rows the best r is an ever smaller part of them; from
-``ENOUGH`` times the rows on nothing is added, and estimates are plain maximum likelihood. Nothing depends on the units of the
-columns, nor on whether a row is repeated or weighs twice as much.
+where n counts the rows that share the covariance. t is the variance of a new row about an estimated
+mean, with an estimated variance: ``W_jj / n * (m + K) / (m - K - 2)`` for m rows. With more rows
+the best r is an ever smaller part of them; from ``ENOUGH`` times the rows on nothing is added, and
+estimates are plain maximum likelihood. Nothing depends on the units of the columns, nor on whether
+a row is repeated or weighs twice as much.
 """
 
 from __future__ import annotations
@@ -34,14 +40,20 @@ from mixtura.model.priors import Prior, pseudo_rows
 from mixtura.model.protocols import Family
 
 ENOUGH = 2.5
-"""Distinct rows, in units of those that a family's covariances need to be non-singular, from which on nothing is shrunk."""
+"""Distinct rows, in units of those that a family's covariances need to be non-singular, from which
+on nothing is shrunk.
+"""
 
 STRENGTHS = 2.0 ** np.arange(-6.0, 5.5, 0.5)
-"""Pseudo-rows that are tried, in units of the rows of a covariance. With 32 of 33 parts what the rows say of it hardly counts."""
+"""Pseudo-rows that are tried, in units of the rows of a covariance. With 32 of 33 parts what the
+rows say of it hardly counts.
+"""
 
 
 ALONE = 1e-9
-"""Less than this part of a group is nothing: a row that leaves no more behind was the whole of it."""
+"""Less than this part of a group is nothing: a row that leaves no more behind was the whole of
+it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,17 +81,25 @@ class Shrinkage:
 
 
 def shrinkage_for(dataset: Dataset, family: Family, K: int) -> Shrinkage | None:
-    """What few rows ask for; None where they are enough, or where the family has no full covariances."""
+    """What few rows ask for; None where they are enough, or where the family has no full
+    covariances.
+    """
     free = full_covariances(family, K)
     d = dataset.source.n_features
     if free == 0 or d == 1 or dataset.holds(int(np.ceil(ENOUGH * free * (d + 1)))):
         return None
     shrinkage = _strongest_prediction(dataset, K, free)
-    return shrinkage if free == K or family.shares_all else Shrinkage(shrinkage.rows / K, shrinkage.unit, shrinkage.scale)
+    return (
+        shrinkage
+        if free == K or family.shares_all
+        else Shrinkage(shrinkage.rows / K, shrinkage.unit, shrinkage.scale)
+    )
 
 
 def full_covariances(family: Family, K: int) -> int:
-    """How many covariances that can turn a family estimates: K, or one where the components share their axes; 0 for fixed axes."""
+    """How many covariances that can turn a family estimates: K, or one where the components share
+    their axes; 0 for fixed axes.
+    """
     if family.needs not in (Scatter.DENSE, Scatter.TOTAL):
         return 0
     return 1 if family.name.endswith("E") else K
@@ -87,7 +107,9 @@ def full_covariances(family: Family, K: int) -> int:
 
 @once_for_each
 def _strongest_prediction(dataset: Dataset, K: int, free: int) -> Shrinkage:
-    """The strength at which left-out rows are most likely; d + 2 rows of the whole data where none can be."""
+    """The strength at which left-out rows are most likely; d + 2 rows of the whole data where none
+    can be.
+    """
     rows, weights = _distinct_rows(dataset)
     total, unit = float(weights.sum()), float(weights.mean())
     labels = _groups(rows, dataset, weights, K)
@@ -96,7 +118,11 @@ def _strongest_prediction(dataset: Dataset, K: int, free: int) -> Shrinkage:
     z, own = v / np.sqrt(scale), counts[labels]
     parts = [_Part(z[held], weights[held], own[held]) for held in _together(labels, K, free)]
     pseudo = _best(parts, total / free)
-    return Shrinkage(rows.shape[1] + 2.0, unit, dataset.scale) if pseudo is None else Shrinkage(pseudo / unit, unit, scale)
+    return (
+        Shrinkage(rows.shape[1] + 2.0, unit, dataset.scale)
+        if pseudo is None
+        else Shrinkage(pseudo / unit, unit, scale)
+    )
 
 
 def _together(labels: Labels, K: int, free: int) -> list[Flags]:
@@ -105,8 +131,12 @@ def _together(labels: Labels, K: int, free: int) -> list[Flags]:
 
 
 def _best(parts: list[_Part], size: float) -> float | None:
-    """The pseudo-rows, in multiples of ``size``, under which left-out rows are most likely; None where none can be left out."""
-    values = np.array([sum(part.left_out(size * strength) for part in parts) for strength in STRENGTHS])
+    """The pseudo-rows, in multiples of ``size``, under which left-out rows are most likely; None
+    where none can be left out.
+    """
+    values = np.array(
+        [sum(part.left_out(size * strength) for part in parts) for strength in STRENGTHS]
+    )
     return size * _peak(values) if np.isfinite(values).all() and values.any() else None
 
 
@@ -139,7 +169,9 @@ class _Part:
 
     @cached_property
     def _squares(self) -> tuple[Array, Array]:
-        """Eigenvalues of the scatter that can be positive (q,), and squares of the rows along their axes (m,q)."""
+        """Eigenvalues of the scatter that can be positive (q,), and squares of the rows along their
+        axes (m,q).
+        """
         own = np.sqrt(self.weights)[:, None] * self.z
         if len(own) < own.shape[1]:
             values, sides = np.linalg.eigh(own @ own.T)
@@ -159,17 +191,22 @@ class _Part:
         log_det = np.log(values + r).sum() + (d - len(values)) * np.log(r)
         w, stretch = self.weights[some], self.counts[some] / left[some]
         kept, rows = np.maximum(1.0 - w * stretch * h, ALONE), self.weights.sum() - w + r
-        return float(-0.5 * (w * (log_det + np.log(kept) - d * np.log(rows) + rows * stretch**2 * h / kept)).sum())
+        return float(
+            -0.5
+            * (w * (log_det + np.log(kept) - d * np.log(rows) + rows * stretch**2 * h / kept)).sum()
+        )
 
 
-# ---- groups --------------------------------------------------------------------------------------------------------------
+# ---- groups --------------------------------------------------------------------------------------
 
 
 def _distinct_rows(dataset: Dataset) -> tuple[Array, Array]:
     """Each distinct row once (m,d), in sorted order, with what all its copies weigh (m,)."""
     blocks = list(dataset.source.blocks())
     rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
-    weights = np.concatenate([np.ones(len(block.rows)) if block.weights is None else block.weights for block in blocks])
+    weights = np.concatenate(
+        [np.ones(len(block.rows)) if block.weights is None else block.weights for block in blocks]
+    )
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
     return distinct, _sums(which.reshape(-1), weights, len(distinct))
 
@@ -199,7 +236,9 @@ def _sums(labels: Labels, values: Array, K: int) -> Array:
 
 
 def _within(centred: Array, weights: Array, K: int, dataset: Dataset) -> Array:
-    """Variances (d,) within groups of a row that was not seen, above the floor: means and variances are estimates themselves."""
+    """Variances (d,) within groups of a row that was not seen, above the floor: means and variances
+    are estimates themselves.
+    """
     m = len(centred)
     growth = (m + K) / max(m - K - 2.0, 1.0)
     return np.asarray(np.maximum(weights @ centred**2 / weights.sum() * growth, dataset.floor))

@@ -1,9 +1,11 @@
-"""Model-based hierarchical clustering: the tree that merges rows, cheapest pair first, under a Gaussian criterion.
+"""Model-based hierarchical clustering: the tree that merges rows, cheapest pair first, under a
+Gaussian criterion.
 
-Banfield & Raftery (1993, Biometrics 49:803-821) classify by maximum likelihood; Fraley (1998, SIAM Journal on Scientific
-Computing 20:270-281) shows how to merge greedily. For clusters with counts ``n_k`` and scatters ``W_k`` about their means,
-``N = sum n_k``, ``W = sum W_k``, and ``t`` the variance of all rows averaged over the d coordinates, each criterion falls
-from one tree to the next-coarser one as little as possible:
+Banfield & Raftery (1993, Biometrics 49:803-821) classify by maximum likelihood; Fraley (1998, SIAM
+Journal on Scientific Computing 20:270-281) shows how to merge greedily. For clusters with counts
+``n_k`` and scatters ``W_k`` about their means, ``N = sum n_k``, ``W = sum W_k``, and ``t`` the
+variance of all rows averaged over the d coordinates, each criterion falls from one tree to the
+next-coarser one as little as possible:
 
 =====  ================================================================  =================================
 EII    ``tr W`` (Ward's)                                                 round clusters of one size
@@ -12,12 +14,13 @@ EEE    ``det(W / N) + tr(W / N)``                                        ellipso
 VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``              ellipsoids
 =====  ================================================================  =================================
 
-The traces beside the determinants and the ``t`` stand in for what a cluster too small or too flat to have a volume lacks;
-docs/decisions/0005 tells how they were found, and which merges are ties. In one dimension EEE is EII, and VVV is VII.
+The traces beside the determinants and the ``t`` stand in for what a cluster too small or too flat
+to have a volume lacks; docs/decisions/0005 tells how they were found, and which merges are ties. In
+one dimension EEE is EII, and VVV is VII.
 
-One tree serves every number of clusters. Rows that are equal are put together first. Up to ``EXACT`` distinct rows are
-merged one by one (fewer in many dimensions); more are first gathered in :mod:`mixtura.data.micro_clusters`. Nothing is drawn, and the
-order of the rows does not matter.
+One tree serves every number of clusters. Rows that are equal are put together first. Up to
+``EXACT`` distinct rows are merged one by one (fewer in many dimensions); more are first gathered in
+:mod:`mixtura.data.micro_clusters`. Nothing is drawn, and the order of the rows does not matter.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ MOST_CELLS = 2000
 """Micro-clusters for more rows than that."""
 
 EXACT_WORK, CELLS_WORK, FEWEST = 4e10, 4e9, 300
-"""Where a pair costs many multiplications (VVV: d^3/3), items are as few as leave about so many in all, but no fewer than that."""
+"""Where a pair costs many multiplications (VVV: d^3/3), items are as few as leave about so many in
+all, but no fewer than that.
+"""
 
 ITEMS_WITHOUT_COMPILER = 500
 """Items, instead of both, where NumPy has to merge them."""
@@ -56,7 +61,7 @@ FLAT_PIVOT = 64 * np.finfo(np.float64).eps
 LARGEST_UNITS = 1e150
 
 
-# ---- the tree ------------------------------------------------------------------------------------------------------
+# ---- the tree ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +75,8 @@ class Tree:
     costs : (m - 1,)
         By how much each merge raises the criterion, in the units of the space (squared for EII).
     items : (n,)
-        The item of each row: distinct rows, or micro-clusters where there are more of them than ``EXACT``; -1 for a row
-        without weight.
+        The item of each row: distinct rows, or micro-clusters where there are more of them than
+        ``EXACT``; -1 for a row without weight.
     criterion, space : str
         Full names.
     exact : bool
@@ -91,10 +96,15 @@ class Tree:
         return len(self.costs) + 1
 
     def labels(self, K: int) -> Labels:
-        """The partition into K clusters (n,), numbered 0 .. K-1 by first appearance; -1 for a row without weight."""
+        """The partition into K clusters (n,), numbered 0 .. K-1 by first appearance; -1 for a row
+        without weight.
+        """
         if not 1 <= K <= self.n_items:
             what = "distinct rows" if self.exact else "micro-clusters"
-            raise DataError(f"the tree has {self.n_items} {what}, but {K} clusters were asked for. Ask for 1 to {self.n_items}.")
+            raise DataError(
+                f"the tree has {self.n_items} {what}, but {K} clusters were asked for. Ask for 1 "
+                f"to {self.n_items}."
+            )
         root = np.arange(self.n_items)
         for a, b in self.merges[: self.n_items - K][::-1]:
             root[b] = root[a]
@@ -112,19 +122,24 @@ class Tree:
 
 
 @underflow_is_nought
-def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None) -> Tree:
-    """Cluster rows hierarchically under a Gaussian model; the tree holds a partition for every number of clusters.
+def hierarchical(
+    X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None
+) -> Tree:
+    """Cluster rows hierarchically under a Gaussian model; the tree holds a partition for every
+    number of clusters.
 
     Parameters
     ----------
     X : array-like (n, d)
         Rows.
     criterion : {"EII", "VII", "EEE", "VVV"}
-        What merges try to keep low: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and ``"V"`` are EII and VII.
+        What merges try to keep low: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and ``"V"``
+        are EII and VII.
     space : {"VARS", "STD", "SPH", "PCS", "PCR", "SVD"}
         Where distances are taken: see :mod:`mixtura.data.transforms`, also for readable names.
     sample_weight : array-like (n,) or None
-        Frequencies: a weight of 2 acts like a repeated row. A common factor of all weights changes nothing.
+        Frequencies: a weight of 2 acts like a repeated row. A common factor of all weights changes
+        nothing.
 
     Returns
     -------
@@ -134,7 +149,8 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
     Raises
     ------
     DataError
-        When no row has a weight, or ``labels`` is asked for more clusters than there are distinct rows.
+        When no row has a weight, or ``labels`` is asked for more clusters than there are distinct
+        rows.
 
     Examples
     --------
@@ -152,14 +168,21 @@ def hierarchical(X: Any, criterion: str = "VVV", space: str = "SVD", sample_weig
         return tree_of(rows, None, criterion, space)
     weights = np.asarray(sample_weight, dtype=np.float64)
     if weights.shape != (len(rows),):
-        raise ValueError(f"sample_weight must have one entry for each of the {len(rows)} rows of X, but has shape {weights.shape}.")
+        raise ValueError(
+            f"sample_weight must have one entry for each of the {len(rows)} rows of X, but has "
+            f"shape {weights.shape}."
+        )
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("sample_weight must be finite and at least 0. Use 0 to leave a row out.")
     return tree_of(rows, weights, criterion, space)
 
 
-def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS) -> Tree:
-    """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where told so."""
+def tree_of(
+    X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS
+) -> Tree:
+    """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where
+    told so.
+    """
     if criterion not in CRITERIA:
         raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
     criterion, space = CRITERIA[criterion], transform_named(space)
@@ -178,7 +201,9 @@ def tree_of(X: Rows, weights: Array | None, criterion: str, space: str, most_cel
     return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
 
 
-def _without_weightless(X: Rows, weights: Array, criterion: str, space: str, most_cells: int) -> Tree:
+def _without_weightless(
+    X: Rows, weights: Array, criterion: str, space: str, most_cells: int
+) -> Tree:
     """The tree of the rows that weigh something; the others belong to no item."""
     present: Flags = weights > 0
     if not present.any():
@@ -190,12 +215,16 @@ def _without_weightless(X: Rows, weights: Array, criterion: str, space: str, mos
 
 
 def exact_for(d: int, criterion: str) -> int:
-    """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d = 22, fewer above."""
+    """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d
+    = 22, fewer above.
+    """
     return _affordable(EXACT_WORK, EXACT, d, criterion)
 
 
 def cells_for(d: int, criterion: str) -> int:
-    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer above."""
+    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer
+    above.
+    """
     return _affordable(CELLS_WORK, MOST_CELLS, d, criterion)
 
 
@@ -207,9 +236,11 @@ def _affordable(work: float, most: int, d: int, criterion: str) -> int:
 
 
 def _distinct(X: Rows, most: int) -> tuple[Labels, Labels]:
-    """A row for each distinct one, in lexicographic order of their values, and the place of each row (n,) among them.
+    """A row for each distinct one, in lexicographic order of their values, and the place of each
+    row (n,) among them.
 
-    More than ``most`` rows that are known to differ (some column never repeats) are left as they are.
+    More than ``most`` rows that are known to differ (some column never repeats) are left as they
+    are.
     """
     n = len(X)
     if n > most and any((np.diff(np.sort(column)) > 0).all() for column in X.T):
@@ -225,20 +256,29 @@ def _distinct(X: Rows, most: int) -> tuple[Labels, Labels]:
     return order[new], place
 
 
-# ---- merging -------------------------------------------------------------------------------------------------------
+# ---- merging -------------------------------------------------------------------------------------
 
 
 def merged(
-    counts: Array, means: Array, scatters: Array | None, criterion: str, *, shrink: float = 1.0, native: bool | None = None
+    counts: Array,
+    means: Array,
+    scatters: Array | None,
+    criterion: str,
+    *,
+    shrink: float = 1.0,
+    native: bool | None = None,
 ) -> tuple[Labels, Array]:
-    """Merges (m-1,2) and costs (m-1,) of items with counts (m,), means (m,d) and scatters (m,d,d), None for points.
+    """Merges (m-1,2) and costs (m-1,) of items with counts (m,), means (m,d) and scatters (m,d,d),
+    None for points.
 
-    ``shrink`` is Fraley's alpha, the factor of ``t``. The items are measured so that ``t`` is one; ``units = t^(d-1)`` then
-    keeps the determinant's part in the criterion.
+    ``shrink`` is Fraley's alpha, the factor of ``t``. The items are measured so that ``t`` is one;
+    ``units = t^(d-1)`` then keeps the determinant's part in the criterion.
     """
     m, d = means.shape
     if m == 1 or d == 0:
-        return np.array([(0, i) for i in range(1, m)], dtype=np.intp).reshape(-1, 2), np.zeros(m - 1)
+        return np.array([(0, i) for i in range(1, m)], dtype=np.intp).reshape(-1, 2), np.zeros(
+            m - 1
+        )
     if d == 1:
         criterion = {"EEE": "EII", "VVV": "VII"}.get(criterion, criterion)
     t = _mean_variance(counts, means, scatters)
@@ -249,7 +289,9 @@ def merged(
         native = extension is not None
     if native:
         merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
-        extension.agglomerate(np.ascontiguousarray(counts), scaled, inner, criterion, shrink, units, merges, costs)
+        extension.agglomerate(
+            np.ascontiguousarray(counts), scaled, inner, criterion, shrink, units, merges, costs
+        )
     else:
         merges, costs = _Reference(counts, scaled, inner, criterion, shrink, units).run()
     return merges.astype(np.intp, copy=False), costs * t if criterion in ("EII", "EEE") else costs
@@ -265,7 +307,15 @@ def _mean_variance(counts: Array, means: Array, scatters: Array | None) -> float
 class _Reference:
     """All costs of all pairs in a matrix, the smallest merged first: slow and obvious."""
 
-    def __init__(self, counts: Array, means: Array, scatters: Array | None, criterion: str, shrink: float, units: float) -> None:
+    def __init__(
+        self,
+        counts: Array,
+        means: Array,
+        scatters: Array | None,
+        criterion: str,
+        shrink: float,
+        units: float,
+    ) -> None:
         m, d = means.shape
         self.n, self.means, self.N = counts.copy(), means.copy(), counts.sum()
         self.W = np.zeros((m, d, d)) if scatters is None else scatters.copy()
@@ -308,8 +358,14 @@ class _Reference:
         return np.asarray(after - before[0] - before[1])
 
     def part(self, n: Array, W: Array, rank: Labels) -> Array:
-        """What clusters contribute to the criterion VII or VVV (k,); a scatter of too small a rank has no volume."""
-        det = np.where(rank < W.shape[1], 0.0, determinant(W / n[:, None, None])) if self.criterion == "VVV" else 0.0
+        """What clusters contribute to the criterion VII or VVV (k,); a scatter of too small a rank
+        has no volume.
+        """
+        det = (
+            np.where(rank < W.shape[1], 0.0, determinant(W / n[:, None, None]))
+            if self.criterion == "VVV"
+            else 0.0
+        )
         return np.asarray(n * np.log(self.units * det + (_trace(W) + self.shrink) / n))
 
     def _merge(self, a: int, b: int) -> None:
@@ -323,9 +379,13 @@ class _Reference:
         self.n[a] = n
 
     def _first_of_the_cheapest(self, cost: Array) -> tuple[int, int]:
-        """Of all pairs that cost no more than rounding above the least, the one with the highest items."""
+        """Of all pairs that cost no more than rounding above the least, the one with the highest
+        items.
+        """
         i, j = np.unravel_index(cost.argmin(), cost.shape)
-        rows, columns = np.nonzero(cost <= cost[i, j] + self._rounding(int(i), int(j), float(cost[i, j])))
+        rows, columns = np.nonzero(
+            cost <= cost[i, j] + self._rounding(int(i), int(j), float(cost[i, j]))
+        )
         last = np.lexsort((columns, rows))[-1]
         return int(rows[last]), int(columns[last])
 
@@ -342,7 +402,9 @@ def _trace(W: Array) -> Array:
 
 
 def determinant(S: Array) -> Array:
-    """Determinants (k,) of positive semi-definite matrices (k,d,d) by elimination; 0 where a pivot is no more than rounding."""
+    """Determinants (k,) of positive semi-definite matrices (k,d,d) by elimination; 0 where a pivot
+    is no more than rounding.
+    """
     S, det, diagonal = S.copy(), np.ones(len(S)), np.einsum("kii->ki", S).copy()
     for i in range(S.shape[1]):
         pivot = np.where(S[:, i, i] > FLAT_PIVOT * diagonal[:, i], S[:, i, i], 0.0)

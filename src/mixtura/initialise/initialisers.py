@@ -1,11 +1,13 @@
-"""Starts for EM. Each returns moments, because EM begins with an M-step; none looks at the units of the columns.
+"""Starts for EM. Each returns moments, because EM begins with an M-step; none looks at the units of
+the columns.
 
-Distances are taken in a standardised space (every column in its standard deviations) or a whitened one (the whole data
-made round), so that metres against millimetres never decide a start.
+Distances are taken in a standardised space (every column in its standard deviations) or a whitened
+one (the whole data made round), so that metres against millimetres never decide a start.
 
-Rows are seen block by block, and what a start makes of a block is gone before the next one comes, so a start needs no memory to
-speak of however many rows there are. Two draw from all rows at once: k-means has them in its space in one piece, and a draw of K
-rows is the beginning of an order of all of them, one number each.
+Rows are seen block by block, and what a start makes of a block is gone before the next one comes,
+so a start needs no memory to speak of however many rows there are. Two draw from all rows at once:
+k-means has them in its space in one piece, and a draw of K rows is the beginning of an order of all
+of them, one number each.
 """
 
 from __future__ import annotations
@@ -37,19 +39,23 @@ ROWS_AT_ONCE = 16384
 """Rows whose responsibilities exist at one time."""
 
 FIRST_LOOK, LONGER = 4, 4
-"""Rows per component that are looked at first where K different ones are sought, and by how much each further look is longer."""
+"""Rows per component that are looked at first where K different ones are sought, and by how much
+each further look is longer.
+"""
 
 FLAT = 1e-10
 """Directions with less than this share of a column's variance are left out of a whitened space."""
 
 
 LEFT_BY_NONE = 0.4
-"""Part of its variance that a direction keeps at least, or one that a round overlooks would be lost: of 0, 0.2, 0.4 and 1 this left
-the fewest groups undivided on the corners of a cube."""
+"""Part of its variance that a direction keeps at least, or one that a round overlooks would be
+lost: of 0, 0.2, 0.4 and 1 this left the fewest groups undivided on the corners of a cube."""
 
 LLOYD = 30
 LLOYD_TO_THE_END = 300
-"""Iterations of k-means in a round at most, since the next one begins anew; and of one that is a start itself."""
+"""Iterations of k-means in a round at most, since the next one begins anew; and of one that is a
+start itself.
+"""
 
 FEW = 10_000
 """Rows times clusters up to which SciPy's k-means is the faster one."""
@@ -68,7 +74,7 @@ class Initialiser(Protocol):
         ...
 
 
-# ---- starts that draw ----------------------------------------------------------------------------------------------
+# ---- starts that draw ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -99,13 +105,17 @@ class RandomRows:
         """Rows are drawn by weight, no value twice where that is possible."""
         view, n, weights = View(dataset, self.space), dataset.source.n_rows, _weights(dataset)
         chance = None if weights is None else weights / weights.sum()
-        order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
+        order = rng.choice(
+            n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
+        )
         return moments_of_partition(dataset, K, view.nearest(_first_distinct(view, order, K)))
 
 
 @dataclass(frozen=True)
 class RandomMeans:
-    """K rows drawn at random are the means; all components have one covariance, that of the data in K parts of their volume."""
+    """K rows drawn at random are the means; all components have one covariance, that of the data in
+    K parts of their volume.
+    """
 
     name: str = "random means"
 
@@ -113,22 +123,30 @@ class RandomMeans:
         """Rows are drawn by weight, no value twice where that is possible."""
         view, weights, n = View(dataset, "standardised"), _weights(dataset), dataset.source.n_rows
         chance = None if weights is None else weights / weights.sum()
-        order = rng.choice(n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance)
+        order = rng.choice(
+            n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
+        )
         means = dataset.mean + _first_distinct(view, order, K) * np.sqrt(dataset.scale)
         counts = np.full(K, dataset.total / K)
         own = dataset.covariance * K ** (-2.0 / dataset.source.n_features)
-        return Moments(means, counts, np.zeros_like(means), counts[:, None, None] * own, Scatter.DENSE)
+        return Moments(
+            means, counts, np.zeros_like(means), counts[:, None, None] * own, Scatter.DENSE
+        )
 
 
 @dataclass(frozen=True)
 class SmallGroup:
-    """K - 1 clusters of k-means, and a small group of rows around a drawn one: where a rare cluster may be."""
+    """K - 1 clusters of k-means, and a small group of rows around a drawn one: where a rare cluster
+    may be.
+    """
 
     space: Space = "standardised"
     name: str = "small group"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """The group has from twice the rows that a covariance needs to half of what a component has on average."""
+        """The group has from twice the rows that a covariance needs to half of what a component has
+        on average.
+        """
         view, n, d = View(dataset, self.space), dataset.source.n_rows, dataset.source.n_features
         Z, weights = view.all(), _weights(dataset)
         fewest = min(2 * (d + 1), max(n // K, 1))
@@ -140,9 +158,11 @@ class SmallGroup:
 
 @dataclass(frozen=True)
 class SharedValues:
-    """The rows that share one value of a column exactly, and K - 1 clusters of k-means of the others.
+    """The rows that share one value of a column exactly, and K - 1 clusters of k-means of the
+    others.
 
-    Zeros, detection limits, a column that is constant in one group: k-means, drawn rows and trees miss a plane of them.
+    Zeros, detection limits, a column that is constant in one group: k-means, drawn rows and trees
+    miss a plane of them.
     """
 
     name: str = "shared values"
@@ -156,19 +176,32 @@ class SharedValues:
         return _with_group(dataset, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
-def _with_group(dataset: Dataset, Z: Rows, weights: Array | None, K: int, group: Labels, rng: np.random.Generator) -> Moments:
+def _with_group(
+    dataset: Dataset,
+    Z: Rows,
+    weights: Array | None,
+    K: int,
+    group: Labels,
+    rng: np.random.Generator,
+) -> Moments:
     """Moments of a group of rows, and of K - 1 clusters of k-means of all others."""
     labels = np.full(len(Z), K - 1, dtype=np.intp)
     others = np.setdiff1d(np.arange(len(Z)), group)
     if len(others) < K - 1:
         raise DataError(f"{len(others)} rows beside a group are too few for {K - 1} components")
-    labels[others] = 0 if K == 2 else _k_means(Z[others], None if weights is None else weights[others], K - 1, rng)
+    labels[others] = (
+        0
+        if K == 2
+        else _k_means(Z[others], None if weights is None else weights[others], K - 1, rng)
+    )
     return moments_of_labels(dataset, K, labels)
 
 
 @dataclass(frozen=True)
 class KMeansPlusPlus:
-    """K rows drawn far from each other (Arthur & Vassilvitskii 2007); every row goes to the nearest of them."""
+    """K rows drawn far from each other (Arthur & Vassilvitskii 2007); every row goes to the nearest
+    of them.
+    """
 
     space: Space = "standardised"
     name: str = "k-means++"
@@ -178,9 +211,13 @@ class KMeansPlusPlus:
         view = View(dataset, self.space)
         if (labels := _k_means_of_few(view.all(), _weights(dataset), K, rng, most=1)) is not None:
             return moments_of_labels(dataset, K, labels)
-        from sklearn.cluster import kmeans_plusplus  # takes long to import, and few rows seldom need it
+        from sklearn.cluster import (
+            kmeans_plusplus,
+        )  # takes long to import, and few rows seldom need it
 
-        seeds, _ = kmeans_plusplus(view.all(), K, sample_weight=_weights(dataset), random_state=_seed(rng))
+        seeds, _ = kmeans_plusplus(
+            view.all(), K, sample_weight=_weights(dataset), random_state=_seed(rng)
+        )
         return moments_of_partition(dataset, K, view.nearest(seeds))
 
 
@@ -193,15 +230,20 @@ class KMeansStart:
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """K-means, one start, on weighted rows."""
-        return moments_of_labels(dataset, K, _k_means(View(dataset, self.space).all(), _weights(dataset), K, rng, LLOYD_TO_THE_END))
+        return moments_of_labels(
+            dataset,
+            K,
+            _k_means(View(dataset, self.space).all(), _weights(dataset), K, rng, LLOYD_TO_THE_END),
+        )
 
 
 @dataclass(frozen=True)
 class DiscriminantKMeans:
-    """K-means, and again in the directions in which its clusters lie apart (Ding & Li 2007, Proceedings of ICML, 521-528).
+    """K-means, and again in the directions in which its clusters lie apart (Ding & Li 2007,
+    Proceedings of ICML, 521-528).
 
-    Among many columns of which a few tell the groups apart, k-means cuts groups along the others. Its clusters are further apart
-    in those few all the same, so each round finds them more clearly.
+    Among many columns of which a few tell the groups apart, k-means cuts groups along the others.
+    Its clusters are further apart in those few all the same, so each round finds them more clearly.
     """
 
     space: Space = "standardised"
@@ -219,10 +261,12 @@ class DiscriminantKMeans:
 
 
 def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows:
-    """Rows in which the scatter within clusters is round, each direction shrunk to the part of its variance between them.
+    """Rows in which the scatter within clusters is round, each direction shrunk to the part of its
+    variance between them.
 
-    With the total covariance T and that within clusters W, ``T v = s W v``: along v the variance is s within a unit of scatter, of
-    which s - 1 are between clusters, so rows are multiplied by ``sqrt((s - 1) / s)``, or ``sqrt(LEFT_BY_NONE)`` where that is more.
+    With the total covariance T and that within clusters W, ``T v = s W v``: along v the variance is
+    s within a unit of scatter, of which s - 1 are between clusters, so rows are multiplied by
+    ``sqrt((s - 1) / s)``, or ``sqrt(LEFT_BY_NONE)`` where that is more.
     """
     z = Z.astype(np.float64)
     own = np.ones(len(z)) if weights is None else weights
@@ -230,25 +274,37 @@ def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows
     counts = np.bincount(labels, own)
     centred = z - (sums / np.maximum(counts, np.finfo(np.float64).tiny)[:, None])[labels]
     total = np.cov(z.T, aweights=own, bias=True).reshape(z.shape[1], -1)
-    within = (own[:, None] * centred).T @ centred / own.sum() + FLAT * max(float(np.trace(total)), 1.0) * np.eye(z.shape[1])
+    within = (own[:, None] * centred).T @ centred / own.sum() + FLAT * max(
+        float(np.trace(total)), 1.0
+    ) * np.eye(z.shape[1])
     ratios, directions = eigh(total, within)
     shrunk = directions * np.sqrt(np.maximum((ratios - 1.0) / ratios, LEFT_BY_NONE))
     return np.asarray((z @ shrunk).astype(Z.dtype, copy=False))
 
 
-def _k_means(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int = LLOYD) -> Labels:
+def _k_means(
+    Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int = LLOYD
+) -> Labels:
     """The clusters that k-means ends with from one start, drawn by k-means++."""
     if (labels := _k_means_of_few(Z, weights, K, rng, LLOYD)) is not None:
         return labels
     from sklearn.cluster import KMeans  # takes long to import, and few rows seldom need it
 
-    return np.asarray(KMeans(K, n_init=1, max_iter=most, random_state=_seed(rng)).fit(Z, sample_weight=weights).labels_)
+    return np.asarray(
+        KMeans(K, n_init=1, max_iter=most, random_state=_seed(rng))
+        .fit(Z, sample_weight=weights)
+        .labels_
+    )
 
 
-def _k_means_of_few(Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int) -> Labels | None:
-    """The nearest centres (n,) after so many iterations of Lloyd's, the first of which has the centres of k-means++.
+def _k_means_of_few(
+    Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int
+) -> Labels | None:
+    """The nearest centres (n,) after so many iterations of Lloyd's, the first of which has the
+    centres of k-means++.
 
-    SciPy's, where scikit-learn's takes four times as long; it knows no weights, and where it leaves a cluster empty there is none.
+    SciPy's, where scikit-learn's takes four times as long; it knows no weights, and where it leaves
+    a cluster empty there is none.
     """
     if weights is not None or len(Z) * K > FEW:
         return None
@@ -258,14 +314,16 @@ def _k_means_of_few(Z: Rows, weights: Array | None, K: int, rng: np.random.Gener
     return np.asarray(labels, dtype=np.intp) if np.bincount(labels, minlength=K).all() else None
 
 
-# ---- a start that neither draws nor is given -----------------------------------------------------------------------
+# ---- a start that neither draws nor is given -----------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Hierarchical:
-    """The partition that model-based hierarchical clustering ends with at K clusters; no random number is read.
+    """The partition that model-based hierarchical clustering ends with at K clusters; no random
+    number is read.
 
-    One tree is grown per dataset, criterion and space, and serves every K and every family. See :mod:`mixtura.initialise.hierarchy`.
+    One tree is grown per dataset, criterion and space, and serves every K and every family. See
+    :mod:`mixtura.initialise.hierarchy`.
     """
 
     criterion: str = "VVV"
@@ -290,7 +348,9 @@ def _tree(dataset: Dataset, criterion: str, space: str, most_cells: int) -> Tree
 
 
 def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
-    """The rows of a source and their weights in one piece, without a copy where they are one block."""
+    """The rows of a source and their weights in one piece, without a copy where they are one
+    block.
+    """
     blocks = list(dataset.source.blocks())
     if len(blocks) == 1:
         return blocks[0].rows, blocks[0].weights
@@ -299,7 +359,7 @@ def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
     return rows, np.concatenate(weights) if weights else None
 
 
-# ---- starts that are given -----------------------------------------------------------------------------------------
+# ---- starts that are given -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,7 +405,9 @@ class FromCentres:
     name: str = "means"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """A centre that attracts no row keeps its place and is given the spread of the whole data."""
+        """A centre that attracts no row keeps its place and is given the spread of the whole
+        data.
+        """
         view = View(dataset, "standardised")
         moments = moments_of_partition(dataset, K, view.nearest(view.of(self.centres)))
         empty = moments.counts == 0
@@ -357,45 +419,61 @@ class FromCentres:
         )
 
 
-# ---- moments of responsibilities -----------------------------------------------------------------------------------
+# ---- moments of responsibilities -----------------------------------------------------------------
 
 
 def moments_of_labels(dataset: Dataset, K: int, labels: Labels) -> Moments:
-    """Moments of a partition that is given, one label per row; a label below zero leaves its row out."""
-    return moments_of_partition(dataset, K, lambda part: labels[part.offset : part.offset + len(part.rows)])
+    """Moments of a partition that is given, one label per row; a label below zero leaves its row
+    out.
+    """
+    return moments_of_partition(
+        dataset, K, lambda part: labels[part.offset : part.offset + len(part.rows)]
+    )
 
 
 def moments_of_partition(dataset: Dataset, K: int, labels_of: Callable[[Block], Labels]) -> Moments:
-    """Moments of a partition, about the means of its parts (two passes, so an offset of the data costs no digits)."""
+    """Moments of a partition, about the means of its parts (two passes, so an offset of the data
+    costs no digits).
+    """
     about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
-                moments = moments + Moments.of_labels(part.rows, labels_of(part), part.weights, about, kind)
+                moments = moments + Moments.of_labels(
+                    part.rows, labels_of(part), part.weights, about, kind
+                )
         about = moments.means
     return moments
 
 
-def _moments_of_responsibilities(dataset: Dataset, K: int, read: Callable[[], Callable[[int], Array]]) -> Moments:
-    """Moments of soft memberships in two passes; ``read()`` gives a reader of the next m rows' memberships."""
+def _moments_of_responsibilities(
+    dataset: Dataset, K: int, read: Callable[[], Callable[[int], Array]]
+) -> Moments:
+    """Moments of soft memberships in two passes; ``read()`` gives a reader of the next m rows'
+    memberships.
+    """
     about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         following = read()
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
-                moments = moments + Moments.of(part.rows, part.weighted(following(len(part.rows))), about, kind)
+                moments = moments + Moments.of(
+                    part.rows, part.weighted(following(len(part.rows))), about, kind
+                )
         about = moments.means
     return moments
 
 
-# ---- spaces --------------------------------------------------------------------------------------------------------
+# ---- spaces --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The rows of a dataset in a space without units, in the precision of the data: those of a block, some, or all."""
+    """The rows of a dataset in a space without units, in the precision of the data: those of a
+    block, some, or all.
+    """
 
     dataset: Dataset
     space: Space
@@ -408,9 +486,13 @@ class View:
         return np.asarray(z.astype(self._precision, copy=False))
 
     def nearest(self, centres: Rows) -> Callable[[Block], Labels]:
-        """What says of each row of a block which of some centres (K,d) in the space is the nearest: the first of several."""
+        """What says of each row of a block which of some centres (K,d) in the space is the nearest:
+        the first of several.
+        """
         K, d = centres.shape
-        round_ones = Mixture(np.full(K, 1.0 / K), centres.astype(np.float64), Spherical(np.ones(1), K, d))
+        round_ones = Mixture(
+            np.full(K, 1.0 / K), centres.astype(np.float64), Spherical(np.ones(1), K, d)
+        )
 
         def labels_of(part: Block) -> Labels:
             seen = Block(self.of(part.rows), None, 0)
@@ -428,7 +510,9 @@ class View:
 
     def all(self) -> Rows:
         """All rows (n,d) in one piece, as scikit-learn wants them."""
-        Z: Any = np.empty((self.dataset.source.n_rows, self.dataset.source.n_features), dtype=self._precision)
+        Z: Any = np.empty(
+            (self.dataset.source.n_rows, self.dataset.source.n_features), dtype=self._precision
+        )
         for block in self.dataset.source.blocks():
             for part in block.cut(ROWS_AT_ONCE):
                 Z[part.offset : part.offset + len(part.rows)] = self.of(part.rows)
@@ -450,13 +534,17 @@ def _weights(dataset: Dataset) -> Array | None:
 
 
 def _whitening(dataset: Dataset) -> Array:
-    """From standardised columns to directions of unit variance (d,d); flat directions are left out."""
+    """From standardised columns to directions of unit variance (d,d); flat directions are left
+    out.
+    """
     deviations = np.sqrt(dataset.scale)
     values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
-    return np.asarray(vectors * np.where(values > FLAT, 1.0 / np.sqrt(np.maximum(values, FLAT)), 0.0))
+    return np.asarray(
+        vectors * np.where(values > FLAT, 1.0 / np.sqrt(np.maximum(values, FLAT)), 0.0)
+    )
 
 
-# ---- small pieces --------------------------------------------------------------------------------------------------
+# ---- small pieces --------------------------------------------------------------------------------
 
 
 def _normalised(parts: Array) -> Array:
@@ -473,7 +561,9 @@ def _first_distinct(view: View, order: Labels, K: int) -> Rows:
     """The first K rows in an order, skipping repeats of earlier ones while other rows are left."""
     chosen: dict[bytes, int] = {}
     begin, size = 0, FIRST_LOOK * K
-    while begin < len(order) and len(chosen) < K:  # rows that repeat are many or none, so each look is longer than the last
+    while (
+        begin < len(order) and len(chosen) < K
+    ):  # rows that repeat are many or none, so each look is longer than the last
         numbers = order[begin : begin + size]
         for number, row in zip(numbers, view.some(numbers), strict=True):
             chosen.setdefault(row.tobytes(), int(number))
@@ -485,6 +575,13 @@ def _first_distinct(view: View, order: Labels, K: int) -> Rows:
 
 
 BY_NAME: dict[str, Initialiser] = {
-    start.name: start for start in (RandomResponsibilities(), RandomRows(), KMeansPlusPlus(), KMeansStart(), Hierarchical())
+    start.name: start
+    for start in (
+        RandomResponsibilities(),
+        RandomRows(),
+        KMeansPlusPlus(),
+        KMeansStart(),
+        Hierarchical(),
+    )
 }
 """scikit-learn's names, and one of our own."""

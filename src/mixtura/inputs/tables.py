@@ -1,7 +1,8 @@
 """Tables from files: which columns can be clustered, which cannot, and why.
 
-CSV needs nothing but the standard library and NumPy; Parquet needs pyarrow. A :class:`Table` keeps every column by name,
-so that a later table can be matched with a model whatever the order of its columns.
+CSV needs nothing but the standard library and NumPy; Parquet needs pyarrow. A :class:`Table` keeps
+every column by name, so that a later table can be matched with a model whatever the order of its
+columns.
 """
 
 from __future__ import annotations
@@ -36,8 +37,25 @@ STANDARD_INPUT = ("-", "<standard input>")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "?", "."})
 """What people write into a cell that has no value (lower case)."""
 
-IDENTIFIERS = frozenset({"", "id", "index", "row", "rowid", "row_id", "rowname", "rownames", "row_names", "no", "nr", "unnamed: 0"})
-"""Headers (lower case) under which 0, 1, 2 ... or 1, 2, 3 ... counts the rows and measures nothing."""
+IDENTIFIERS = frozenset(
+    {
+        "",
+        "id",
+        "index",
+        "row",
+        "rowid",
+        "row_id",
+        "rowname",
+        "rownames",
+        "row_names",
+        "no",
+        "nr",
+        "unnamed: 0",
+    }
+)
+"""Headers (lower case) under which 0, 1, 2 ... or 1, 2, 3 ... counts the rows and measures
+nothing.
+"""
 
 GROUPS = frozenset({"label", "labels", "class", "cluster", "group", "target"})
 """Headers (lower case) under which repeated whole numbers are names of groups."""
@@ -75,14 +93,16 @@ class Table:
         """Names of all columns, in the order of the file."""
         return tuple(column.name for column in self.columns)
 
-    def numeric(self, columns: Sequence[str] | None = None) -> tuple[Array, tuple[str, ...], list[tuple[str, str]]]:
+    def numeric(
+        self, columns: Sequence[str] | None = None
+    ) -> tuple[Array, tuple[str, ...], list[tuple[str, str]]]:
         """The numbers to be clustered.
 
         Parameters
         ----------
         columns : sequence of str, optional
-            Take exactly these, in this order. By default every numeric column is taken that is not constant, not
-            equal to an earlier one and not a mere row number.
+            Take exactly these, in this order. By default every numeric column is taken that is not
+            constant, not equal to an earlier one and not a mere row number.
 
         Returns
         -------
@@ -94,7 +114,8 @@ class Table:
         Raises
         ------
         DataError
-            When a column is not known or not numeric, when none is left, or when a cell taken is missing or infinite.
+            When a column is not known or not numeric, when none is left, or when a cell taken is
+            missing or infinite.
         """
         chosen, left_out = self._pick() if columns is None else self._named(columns)
         self._refuse_gaps(chosen)
@@ -114,18 +135,25 @@ class Table:
         column = next((column for column in self.columns if column.name == name), None)
         if column is None:
             raise DataError(self._unknown([name]))
-        cells = column.cells if column.values is None or column.cells else [f"{value:.17g}" for value in column.values]
+        cells = (
+            column.cells
+            if column.values is None or column.cells
+            else [f"{value:.17g}" for value in column.values]
+        )
         empty = [i for i, cell in enumerate(cells) if cell.strip().lower() in MISSING]
         if empty:
             raise DataError(
-                f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} empty cells, first in "
+                f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} "
+                "empty cells, first in "
                 f"{row_name(empty[0])}. Drop or fill these rows first."
             )
         return [cell.strip() for cell in cells]
 
     def without(self, name: str) -> Table:
         """The table without one of its columns."""
-        return replace(self, columns=tuple(column for column in self.columns if column.name != name))
+        return replace(
+            self, columns=tuple(column for column in self.columns if column.name != name)
+        )
 
     def _pick(self) -> tuple[dict[str, Array], list[tuple[str, str]]]:
         """Every column that says something new, and the reason why each other one does not."""
@@ -142,7 +170,8 @@ class Table:
         if not chosen:
             reasons = "; ".join(f"{name!r} is {reason}" for name, reason in left_out)
             raise DataError(
-                f"{self.source}: expected at least one column of numbers to cluster, but there is none: {reasons}. "
+                f"{self.source}: expected at least one column of numbers to cluster, but there is "
+                f"none: {reasons}. "
                 "Numbers need a decimal point, cells a comma, semicolon, tab or | between them."
             )
         return chosen, left_out
@@ -158,7 +187,8 @@ class Table:
             column = known[name]
             if column.values is None:
                 raise DataError(
-                    f"{self.source}: column {name!r} must hold numbers, but it is {column.problem}. Leave it out or correct it."
+                    f"{self.source}: column {name!r} must hold numbers, but it is "
+                    f"{column.problem}. Leave it out or correct it."
                 )
             chosen[name] = column.values
         return chosen, [(name, "not asked for") for name in known if name not in chosen]
@@ -167,10 +197,16 @@ class Table:
         """What to say about columns that are not there."""
         have = ", ".join(map(repr, self.names))
         if not unknown:
-            return f"{self.source}: expected the name of at least one column, but none came. Choose from {have}."
+            return (
+                f"{self.source}: expected the name of at least one column, but none came. "
+                f"Choose from {have}."
+            )
         lower = {name.lower(): name for name in self.names}
         near = {name: difflib.get_close_matches(name.lower(), lower, n=1) for name in unknown}
-        words = [f"{name!r}" + (f" (did you mean {lower[near[name][0]]!r}?)" if near[name] else "") for name in unknown]
+        words = [
+            f"{name!r}" + (f" (did you mean {lower[near[name][0]]!r}?)" if near[name] else "")
+            for name in unknown
+        ]
         return (
             f"{self.source}: no column is called {' or '.join(words)}. The columns are {have}. "
             "Correct the name or rename the column."
@@ -185,11 +221,16 @@ class Table:
             if not finite.all():
                 gaps |= ~finite
                 kind = "infinite" if np.isinf(values).any() else "empty"
-                words.append(f"{name!r} {np.count_nonzero(~finite)} {kind}, first in {row_name(int(np.argmin(finite)))}")
+                words.append(
+                    f"{name!r} {np.count_nonzero(~finite)} {kind}, first in "
+                    f"{row_name(int(np.argmin(finite)))}"
+                )
         if words:
             raise DataError(
-                f"{self.source}: every cell must hold a finite number, but {np.count_nonzero(gaps)} of {self.n_rows} rows have an "
-                f"empty or infinite cell ({'; '.join(words)}). Drop or fill these rows first, or choose columns without gaps."
+                f"{self.source}: every cell must hold a finite number, but "
+                f"{np.count_nonzero(gaps)} of {self.n_rows} rows have an "
+                f"empty or infinite cell ({'; '.join(words)}). Drop or fill these rows first, or "
+                "choose columns without gaps."
             )
 
 
@@ -204,7 +245,10 @@ def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
     if _counts_rows(column.header, values):
         return "a row number"
     if _names_groups(column.header, known):
-        return "a label by its name and its whole numbers (to use it all the same, name it among the columns)"
+        return (
+            "a label by its name and its whole numbers (to use it all the same, name it among "
+            "the columns)"
+        )
     if len(values) > 1 and known.size == values.size and known.min() == known.max():
         return f"constant ({known[0]:g} in every row)"
     twin = seen.get(_fingerprint(values))
@@ -219,8 +263,14 @@ def _counts_rows(header: str, values: Array) -> bool:
 
 
 def _names_groups(header: str, known: Array) -> bool:
-    """Whether a column's header says that its few whole numbers are names of groups, not measurements."""
-    return header.strip().lower() in GROUPS and bool((known == np.round(known)).all()) and len(np.unique(known)) < len(known)
+    """Whether a column's header says that its few whole numbers are names of groups, not
+    measurements.
+    """
+    return (
+        header.strip().lower() in GROUPS
+        and bool((known == np.round(known)).all())
+        and len(np.unique(known)) < len(known)
+    )
 
 
 def _fingerprint(values: Array) -> bytes:
@@ -228,11 +278,12 @@ def _fingerprint(values: Array) -> bytes:
     return hashlib.sha256(values.tobytes()).digest()
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 def read_table(path: str | os.PathLike[str], groups: str | None = None) -> Table:
-    """Read CSV or Parquet (known by its first bytes); ``"-"`` (or ``"<standard input>"``) reads standard input.
+    """Read CSV or Parquet (known by its first bytes); ``"-"`` (or ``"<standard input>"``) reads
+    standard input.
 
     The column called ``groups`` is kept as text, too, for :meth:`Table.groups`.
 
@@ -261,14 +312,18 @@ def _parse(raw: bytes, source: str, groups: str | None = None) -> Table:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{source}: expected text in UTF-8, but byte {error.start + 1} is not. Save the file as 'CSV UTF-8', or convert it "
+            f"{source}: expected text in UTF-8, but byte {error.start + 1} is not. Save the file "
+            "as 'CSV UTF-8', or convert it "
             "with iconv -f latin1 -t utf-8."
         ) from None
     try:
-        return _from_csv(text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), source, groups)
+        return _from_csv(
+            text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n"), source, groups
+        )
     except csv.Error as error:
         raise DataError(
-            f"{source}: expected CSV text, but the reader stopped: {error}. Look for an unclosed quote or binary data."
+            f"{source}: expected CSV text, but the reader stopped: {error}. Look for an unclosed "
+            "quote or binary data."
         ) from None
 
 
@@ -280,23 +335,31 @@ def _from_parquet(raw: bytes, source: str, groups: str | None = None) -> Table:
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError(
-            f"{source}: reading Parquet needs pyarrow, which is not installed. Run: pip install 'mixtura[parquet]'"
+            f"{source}: reading Parquet needs pyarrow, which is not installed. Run: pip install "
+            "'mixtura[parquet]'"
         ) from None
     try:
         table = pq.read_table(pa.BufferReader(raw))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{source}: expected a Parquet file, but pyarrow cannot read it: {error}. Copy or write the file again."
+            f"{source}: expected a Parquet file, but pyarrow cannot read it: {error}. Copy or "
+            "write the file again."
         ) from None
     _expect_rows(table.num_rows, table.column_names, source)
     columns = []
-    for name, header, cells in zip(_unique_names(table.column_names), table.column_names, table.columns, strict=True):
+    for name, header, cells in zip(
+        _unique_names(table.column_names), table.column_names, table.columns, strict=True
+    ):
         kind = cells.type
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
             numbers = pc.fill_null(pc.cast(cells, pa.float64(), safe=False), float("nan"))
             columns.append(Column(name, header, np.asarray(numbers, dtype=np.float64)))
         else:
-            text = tuple("" if cell is None else str(cell) for cell in cells.to_pylist()) if name == groups else ()
+            text = (
+                tuple("" if cell is None else str(cell) for cell in cells.to_pylist())
+                if name == groups
+                else ()
+            )
             columns.append(Column(name, header, None, f"not numeric ({kind})", text))
     return Table(source, tuple(columns), table.num_rows)
 
@@ -307,21 +370,32 @@ def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
     records = _records(text, delimiter)
     header = [cell.strip() for cell in next(records, (0, []))[1]]
     if not header:
-        raise DataError(f"{source}: expected a line of column names and rows of numbers, but the file is empty. Check the path.")
+        raise DataError(
+            f"{source}: expected a line of column names and rows of numbers, but the file is "
+            "empty. Check the path."
+        )
     if all(_is_number(cell) for cell in header):
         dots = ", ..." if len(header) > 4 else ""
         example = ",".join(f"x{j + 1}" for j in range(min(len(header), 4)))
         raise DataError(
-            f"{source}: expected column names in the first line, but it holds only numbers ({', '.join(header[:4])}{dots}). "
+            f"{source}: expected column names in the first line, but it holds only numbers "
+            f"({', '.join(header[:4])}{dots}). "
             f"Put a line of names above it, such as {example}{dots}."
         )
     names = _unique_names(header)
     kept = names.index(groups) if groups in names else None
-    n_rows, columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(records, len(header), source, kept)
+    n_rows, columns = _plain_numbers(text, delimiter, len(header)) or _mixed_cells(
+        records, len(header), source, kept
+    )
     _expect_rows(n_rows, header, source)
     named = zip(names, header, columns, strict=True)
     return Table(
-        source, tuple(Column(name, head, cells.values, cells.problem, tuple(cells.text)) for name, head, cells in named), n_rows
+        source,
+        tuple(
+            Column(name, head, cells.values, cells.problem, tuple(cells.text))
+            for name, head, cells in named
+        ),
+        n_rows,
     )
 
 
@@ -365,7 +439,9 @@ class _Cells:
 
 
 def _plain_numbers(text: str, delimiter: str, width: int) -> tuple[int, list[_Cells]] | None:
-    """The fast way, for a body of nothing but numbers; None sends everything else the careful way."""
+    """The fast way, for a body of nothing but numbers; None sends everything else the careful
+    way.
+    """
     head, _, body = text.partition("\n")
     if not head.strip() or not body or '"' in body or "\n\n" in body:
         return None
@@ -389,18 +465,26 @@ def _mixed_cells(
         for line, cells in chunk:
             if len(cells) != width:
                 raise DataError(
-                    f"{source}: every line needs as many cells as the header ({width}), but line {line} has {len(cells)}. "
-                    "Look there for a missing or extra separator, or for text with a separator that needs quotes."
+                    f"{source}: every line needs as many cells as the header ({width}), but line "
+                    f"{line} has {len(cells)}. "
+                    "Look there for a missing or extra separator, or for text with a separator "
+                    "that needs quotes."
                 )
-        for column, column_cells in zip(columns, zip(*(cells for _, cells in chunk), strict=True), strict=True):
+        for column, column_cells in zip(
+            columns, zip(*(cells for _, cells in chunk), strict=True), strict=True
+        ):
             column.take(column_cells, lines)
         n_rows += len(chunk)
     return n_rows, columns
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank; in a table of one column a blank line is a missing cell."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    """Line number and cells of every line that is not blank; in a table of one column a blank line
+    is a missing cell.
+    """
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
     width = 0
     for cells in reader:
         blank = not cells or (len(cells) == 1 and not cells[0].strip())
@@ -410,12 +494,16 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _sniff(text: str) -> str:
-    """The separator that cuts the first lines into most cells, and into equally many if one does."""
+    """The separator that cuts the first lines into most cells, and into equally many if one
+    does.
+    """
 
     def score(delimiter: str) -> tuple[bool, int]:
         widths: list[int] = []
         with suppress(csv.Error):  # the reader that comes next words it
-            widths.extend(len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS))
+            widths.extend(
+                len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS)
+            )
         return len(set(widths)) == 1 and widths[0] > 1, max(widths[:1], default=0)
 
     return max(DELIMITERS, key=score)
@@ -424,7 +512,9 @@ def _sniff(text: str) -> str:
 def _is_number(cell: str) -> bool:
     """Whether Python reads the cell as a number that other programs would read, too."""
     try:
-        return "_" not in cell and cell.strip().lower() not in MISSING and float(cell) == float(cell)
+        return (
+            "_" not in cell and cell.strip().lower() not in MISSING and float(cell) == float(cell)
+        )
     except ValueError:
         return False
 
@@ -435,7 +525,9 @@ def _shortened(cell: str) -> str:
 
 
 def _unique_names(header: Sequence[str]) -> list[str]:
-    """Names for all columns: an empty header becomes ``column_3``, a second ``a`` becomes ``a.2``."""
+    """Names for all columns: an empty header becomes ``column_3``, a second ``a`` becomes
+    ``a.2``.
+    """
     names: list[str] = []
     for position, head in enumerate(header, start=1):
         name = wanted = head or f"column_{position}"
@@ -451,16 +543,19 @@ def _expect_rows(n_rows: int, header: Sequence[str], source: str) -> None:
     """A table needs columns and rows."""
     if not header or not n_rows:
         raise DataError(
-            f"{source}: expected rows of numbers under the header, but there are none. Check that the file is complete."
+            f"{source}: expected rows of numbers under the header, but there are none. Check that "
+            "the file is complete."
         )
 
 
-# ---- writing -------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to; on success it takes the place of ``path`` in one step, on failure nothing has changed."""
+    """A path to write to; on success it takes the place of ``path`` in one step, on failure nothing
+    has changed.
+    """
     target = Path(path)
     if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
         yield target
@@ -475,7 +570,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_csv(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> None:
-    """Columns of equal length as CSV, atomically; numbers are written so that they read back bit for bit."""
+    """Columns of equal length as CSV, atomically; numbers are written so that they read back bit
+    for bit.
+    """
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         write_rows(stream, columns)
 
@@ -489,7 +586,12 @@ def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
     for start in range(0, len(values[0]), CHUNK):
         chunk = [column[start : start + CHUNK].tolist() for column in values]
         if numbers:  # nothing to quote, and half the time
-            stream.writelines(f"{line}\n" for line in map(",".join, zip(*(map(repr, column) for column in chunk), strict=True)))
+            stream.writelines(
+                f"{line}\n"
+                for line in map(
+                    ",".join, zip(*(map(repr, column) for column in chunk), strict=True)
+                )
+            )
         else:
             writer.writerows(zip(*chunk, strict=True))
 
@@ -500,16 +602,24 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
         "row": np.array(row_numbers(len(probabilities))),
         "label": probabilities.argmax(axis=1),
     }
-    columns.update((column_name("probability", k), values) for k, values in enumerate(probabilities.T))
+    columns.update(
+        (column_name("probability", k), values) for k, values in enumerate(probabilities.T)
+    )
     columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
     return columns
 
 
-def cluster_columns(probabilities: Array, clusters: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-    """Further columns where components were merged into clusters: the most probable one, and each probability."""
+def cluster_columns(
+    probabilities: Array, clusters: Sequence[Sequence[int]]
+) -> dict[str, np.ndarray]:
+    """Further columns where components were merged into clusters: the most probable one, and each
+    probability.
+    """
     merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
     columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
-    columns.update((column_name("cluster_probability", g), values) for g, values in enumerate(merged.T))
+    columns.update(
+        (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
+    )
     return columns
 
 
@@ -525,7 +635,9 @@ def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
 
 @contextmanager
 def folder_for_results(path: Path) -> Iterator[None]:
-    """A folder that can be written to, made before the long work; taken back if nothing came into it."""
+    """A folder that can be written to, made before the long work; taken back if nothing came into
+    it.
+    """
     made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -37,15 +37,21 @@ Question = dict[str, Any]
 def lesson_app(access: Access | None = None, limits: Limits | None = None) -> LocalApp:
     """The lesson behind its guard."""
     cells = Cells(limits or Limits())
-    routes = [Route(f"/api/{name}", _answering(answer), methods=["POST"]) for name, answer in ANSWERS.items()]
-    routes += [Route("/api/run", cells.run, methods=["POST"]), Route("/api/stop", cells.stop, methods=["POST"])]
+    routes = [
+        Route(f"/api/{name}", _answering(answer), methods=["POST"])
+        for name, answer in ANSWERS.items()
+    ]
+    routes += [
+        Route("/api/run", cells.run, methods=["POST"]),
+        Route("/api/stop", cells.stop, methods=["POST"]),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "page.html")
         path.write_text(page(), encoding="utf-8")
         return secured(routes, path, static={"learn": STATIC}, access=access)
 
 
-# ---- live parts ----------------------------------------------------------------------------------------------------
+# ---- live parts ----------------------------------------------------------------------------------
 
 
 def _answering(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
@@ -53,7 +59,9 @@ def _answering(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
 
     async def endpoint(request: Request) -> Response:
         question = await _question_of(request)
-        return JSONResponse(_finite(await run_in_threadpool(lambda: _one_at_a_time(answer, question))))
+        return JSONResponse(
+            _finite(await run_in_threadpool(lambda: _one_at_a_time(answer, question)))
+        )
 
     return endpoint
 
@@ -73,7 +81,9 @@ async def _question_of(request: Request) -> Question:
     except ValueError:
         question = None
     if not isinstance(question, dict):
-        raise ValueError("a question must be a JSON object, but something else came. Reload the page.")
+        raise ValueError(
+            "a question must be a JSON object, but something else came. Reload the page."
+        )
     return question
 
 
@@ -112,7 +122,7 @@ ANSWERS: dict[str, Callable[[Question], Any]] = {
 }
 
 
-# ---- code cells ----------------------------------------------------------------------------------------------------
+# ---- code cells ----------------------------------------------------------------------------------
 
 
 class Cells:
@@ -128,11 +138,17 @@ class Cells:
         question = await _question_of(request)
         code = question.get("code")
         if not isinstance(code, str) or len(code) > MOST_CODE:
-            raise ValueError(f"code must be text of at most {MOST_CODE} characters, but something else came. Shorten it.")
+            raise ValueError(
+                f"code must be text of at most {MOST_CODE} characters, but something else came. "
+                "Shorten it."
+            )
         run = Run(code, {"data.csv": data_set_of(question.get("data")).csv}, self.limits)
         with self.lock:
             if self.running is not None:
-                raise ValueError("another code cell is running, and there is one at a time. Stop that one, or wait for it.")
+                raise ValueError(
+                    "another code cell is running, and there is one at a time. Stop that one, or "
+                    "wait for it."
+                )
             self.running = run
         return StreamingResponse(self._events(run), media_type="application/x-ndjson")
 
@@ -145,9 +161,13 @@ class Cells:
         return JSONResponse({"stopped": run is not None})
 
     async def _events(self, run: Run) -> AsyncIterator[str]:
-        """Line by line; a page that is closed ends its cell, also one that says nothing: waiting in a queue can be called off."""
+        """Line by line; a page that is closed ends its cell, also one that says nothing: waiting in
+        a queue can be called off.
+        """
         queue: asyncio.Queue[Event] = asyncio.Queue()
-        threading.Thread(target=_pump, args=(run, queue, asyncio.get_running_loop()), daemon=True).start()
+        threading.Thread(
+            target=_pump, args=(run, queue, asyncio.get_running_loop()), daemon=True
+        ).start()
         try:
             while True:
                 event = await queue.get()

@@ -1,7 +1,7 @@
 """What runs inside the sandbox: the reader's code as ``main.py``, then the figures it has drawn.
 
-Started as a file, so that nothing but the reader's own imports is loaded. Figures leave through a pipe, each with its length in
-front: the server never opens a file whose name the code could choose.
+Started as a file, so that nothing but the reader's own imports is loaded. Figures leave through a
+pipe, each with its length in front: the server never opens a file whose name the code could choose.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ NAME, DPI = "main.py", 100
 
 
 def run(figures: int) -> int:
-    """Run ``main.py`` of the working directory; the exit status. Figures go to the descriptor ``figures``."""
+    """Run ``main.py`` of the working directory; the exit status. Figures go to the descriptor
+    ``figures``.
+    """
     with open(NAME, encoding="utf-8") as stream:
         code = stream.read()
     main = types.ModuleType("__main__")
     main.__dict__["__file__"] = NAME
     sys.modules["__main__"] = main
     sys.argv = [NAME]
-    warnings.filterwarnings("ignore", message=".*non-interactive")  # plt.show() is welcome: its figure is shown at the end
+    warnings.filterwarnings(
+        "ignore", message=".*non-interactive"
+    )  # plt.show() is welcome: its figure is shown at the end
     linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
     status = 0
     try:

@@ -1,6 +1,8 @@
-"""What Linux offers to shut a process in: namespaces, mounts, Landlock, a user of its own. Called by the guard only.
+"""What Linux offers to shut a process in: namespaces, mounts, Landlock, a user of its own. Called
+by the guard only.
 
-Each function does one thing, or raises OSError where the kernel will not do it; nothing here decides what must be had.
+Each function does one thing, or raises OSError where the kernel will not do it; nothing here
+decides what must be had.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
 PRIVATE_USERS = range(65520, 65534)
-"""Numbers that no Linux convention gives to anybody, next to nobody's own (systemd, "Users, Groups, UIDs and GIDs")."""
+"""Numbers that no Linux convention gives to anybody, next to nobody's own (systemd, "Users, Groups,
+UIDs and GIDs").
+"""
 
 
 def _libc() -> ctypes.CDLL:
@@ -40,11 +44,13 @@ def _must(result: int, what: str) -> int:
     return result
 
 
-# ---- one process ---------------------------------------------------------------------------------------------------
+# ---- one process ---------------------------------------------------------------------------------
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends: none can slip away by daemonising."""
+    """Become the parent of every descendant whose own parent ends: none can slip away by
+    daemonising.
+    """
     _must(_libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
 
 
@@ -66,7 +72,9 @@ def become(user: int) -> None:
 
 
 def private_user() -> tuple[int, socket.socket]:
-    """A user number that nobody has and no process runs under, and the lock on it: an abstract socket, gone with its owner."""
+    """A user number that nobody has and no process runs under, and the lock on it: an abstract
+    socket, gone with its owner.
+    """
     running = set(_owners())
     for number in PRIVATE_USERS:
         lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -98,11 +106,13 @@ def _owners() -> Iterable[int]:
                 continue
 
 
-# ---- namespaces ----------------------------------------------------------------------------------------------------
+# ---- namespaces ----------------------------------------------------------------------------------
 
 
 def without_network(as_root: bool) -> None:
-    """No network interface but a loopback that is down. An ordinary user needs a user namespace for that."""
+    """No network interface but a loopback that is down. An ordinary user needs a user namespace for
+    that.
+    """
     if as_root:
         _must(_libc().unshare(CLONE_NEWNET | CLONE_NEWIPC), "unshare")
         return
@@ -121,7 +131,13 @@ def own_mounts() -> None:
 
 def folder_in_memory(path: str, most_bytes: int, owner: int) -> None:
     """An empty file system of limited size over a folder."""
-    _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, f"size={most_bytes},nr_inodes=4096,mode=700,uid={owner},gid={owner}")
+    _mount(
+        "tmpfs",
+        path,
+        "tmpfs",
+        MS_NOSUID | MS_NODEV,
+        f"size={most_bytes},nr_inodes=4096,mode=700,uid={owner},gid={owner}",
+    )
 
 
 def uncover(path: str) -> None:
@@ -130,7 +146,9 @@ def uncover(path: str) -> None:
 
 
 def closed_folders(paths: Iterable[str]) -> dict[str, list[str]]:
-    """The paths that other users cannot reach, by the uppermost folder that is closed to them, such as root's home."""
+    """The paths that other users cannot reach, by the uppermost folder that is closed to them, such
+    as root's home.
+    """
     closed: dict[str, list[str]] = {}
     for path in sorted(set(paths)):
         for folder in (*reversed(Path(path).parents), Path(path)):
@@ -154,12 +172,19 @@ def show_only(folder: str, paths: Iterable[str]) -> None:
         os.close(descriptor)
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, options)]
-    _must(_libc().mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]), "mount")
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, options: str | None = None
+) -> None:
+    encoded = [
+        None if text is None else os.fsencode(text) for text in (source, target, kind, options)
+    ]
+    _must(
+        _libc().mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3]),
+        "mount",
+    )
 
 
-# ---- Landlock: which files a process may touch ---------------------------------------------------------------------
+# ---- Landlock: which files a process may touch ---------------------------------------------------
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 
@@ -180,11 +205,15 @@ def landlock_version() -> int:
 
 
 def only_these_files(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """From here on, the process and its children may read and write nothing else, nor talk TCP, nor signal other processes."""
+    """From here on, the process and its children may read and write nothing else, nor talk TCP, nor
+    signal other processes.
+    """
     version = landlock_version()
     rights = FILE_RIGHTS[max(known for known in FILE_RIGHTS if known <= version)]
     network, scoped = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
-    handled = struct.pack("QQQ", rights, network, scoped)[: 8 if version < 4 else 16 if version < 6 else 24]
+    handled = struct.pack("QQQ", rights, network, scoped)[
+        : 8 if version < 4 else 16 if version < 6 else 24
+    ]
     libc = _libc()
     ruleset = _must(libc.syscall(CREATE_RULESET, handled, len(handled), 0), "landlock")
     for paths, allowed in ((readable, READ), (writable, rights)):
@@ -203,19 +232,42 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, allowed: int) -> None:
         return
     if not os.path.isdir(path):
         allowed &= ON_FILES
-    _must(libc.syscall(ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, descriptor), 0), "landlock")
+    _must(
+        libc.syscall(ADD_RULE, ruleset, 1, struct.pack("=Qi", allowed, descriptor), 0), "landlock"
+    )
     os.close(descriptor)
 
 
-# ---- what Python needs ---------------------------------------------------------------------------------------------
+# ---- what Python needs ---------------------------------------------------------------------------
 
-SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", "/dev/urandom", "/dev/random", "/dev/zero")
+SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/etc",
+    "/proc",
+    "/sys",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
+)
 
 
 def what_python_reads() -> list[str]:
     """The folders of this Python and of everything it imports from, as real paths."""
-    wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable)), *sys.path}
+    wanted = {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        os.path.dirname(os.path.realpath(sys.executable)),
+        *sys.path,
+    }
     found = {os.path.realpath(path) for path in wanted if path and os.path.exists(path)}
     found.discard("/")
-    found.discard(os.path.realpath(os.path.expanduser("~")))  # a Python right in the home does not open the home
-    return sorted(path for path in found if not any(str(parent) in found for parent in Path(path).parents))
+    found.discard(
+        os.path.realpath(os.path.expanduser("~"))
+    )  # a Python right in the home does not open the home
+    return sorted(
+        path for path in found if not any(str(parent) in found for parent in Path(path).parents)
+    )

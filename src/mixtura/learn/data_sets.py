@@ -1,7 +1,8 @@
-"""The data of the lesson: what the reader has chosen, as a small description that the page sends with each question.
+"""The data of the lesson: what the reader has chosen, as a small description that the page sends
+with each question.
 
-The description and nothing else makes the rows, so the server keeps no state of the reader, and every part of the page
-speaks of the same rows.
+The description and nothing else makes the rows, so the server keeps no state of the reader, and
+every part of the page speaks of the same rows.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class DataSet:
     def csv(self) -> bytes:
         """The data as a file with a line of names."""
         text = io.StringIO()
-        np.savetxt(text, self.rows, delimiter=",", header=",".join(self.names), comments="", fmt="%.10g")
+        np.savetxt(
+            text, self.rows, delimiter=",", header=",".join(self.names), comments="", fmt="%.10g"
+        )
         return text.getvalue().encode()
 
 
@@ -69,7 +72,8 @@ def data_set_of(described: Any) -> DataSet:
     """The choice of a reader from what the page sent; ValueError in words for anything else."""
     if not isinstance(described, dict) or described.get("kind") not in KINDS:
         raise ValueError(
-            f"the data must be described by a kind among {', '.join(KINDS)}, but {described!r:.80} came. Reload the page."
+            f"the data must be described by a kind among {', '.join(KINDS)}, but {described!r:.80} "
+            "came. Reload the page."
         )
     return DataSet(
         kind=described["kind"],
@@ -80,43 +84,61 @@ def data_set_of(described: Any) -> DataSet:
     )
 
 
-def number_of(document: dict[str, Any], name: str, usual: float, least: float, most: float) -> float:
+def number_of(
+    document: dict[str, Any], name: str, usual: float, least: float, most: float
+) -> float:
     """A number that the page sent, within its bounds."""
     value = document.get(name, usual)
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, but {value!r:.40} came. Choose one in between.")
+        raise ValueError(
+            f"{name} must be a number from {least:g} to {most:g}, but {value!r:.40} came. Choose "
+            "one in between."
+        )
     return float(value)
 
 
 def _points_of(added: Any) -> tuple[tuple[float, float], ...]:
     if not isinstance(added, list) or len(added) > MOST_ADDED:
-        raise ValueError(f"at most {MOST_ADDED} points can be added by hand, and these are more. Take some away.")
+        raise ValueError(
+            f"at most {MOST_ADDED} points can be added by hand, and these are more. Take some away."
+        )
     try:
         points = tuple((float(x), float(y)) for x, y in added)
     except (TypeError, ValueError):
         points = ((float("nan"), 0.0),)
     if not all(abs(value) < 1e6 for point in points for value in point):
-        raise ValueError("each point that is added must have two coordinates, smaller than a million. Set it inside the picture.")
+        raise ValueError(
+            "each point that is added must have two coordinates, smaller than a million. Set it "
+            "inside the picture."
+        )
     return points
 
 
-# ---- drawing the rows ----------------------------------------------------------------------------------------------
+# ---- drawing the rows ----------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=16)
 def _rows(chosen: DataSet) -> Array:
     rng = np.random.default_rng(chosen.seed)
-    drawn = {"faithful": _faithful, "blobs": _blobs, "moons": _moons, "stretched": _stretched}[chosen.kind](chosen, rng)
+    drawn = {"faithful": _faithful, "blobs": _blobs, "moons": _moons, "stretched": _stretched}[
+        chosen.kind
+    ](chosen, rng)
     rows = np.concatenate([drawn, np.array(chosen.added, dtype=np.float64).reshape(-1, 2)])
     rows.setflags(write=False)
     return rows
 
 
 def _faithful(chosen: DataSet, rng: np.random.Generator) -> Array:
-    """Eruptions of the geyser and the waiting times to the next, in minutes (Azzalini & Bowman 1990)."""
+    """Eruptions of the geyser and the waiting times to the next, in minutes (Azzalini & Bowman
+    1990).
+    """
     table = files("mixtura.learn").joinpath("lesson/old_faithful.csv").read_text(encoding="utf-8")
     rows = np.loadtxt(io.StringIO(table), delimiter=",", skiprows=1)
-    return rows if chosen.n >= len(rows) else rows[np.sort(rng.choice(len(rows), chosen.n, replace=False))]
+    return (
+        rows
+        if chosen.n >= len(rows)
+        else rows[np.sort(rng.choice(len(rows), chosen.n, replace=False))]
+    )
 
 
 def _blobs(chosen: DataSet, rng: np.random.Generator) -> Array:

@@ -1,6 +1,8 @@
-"""What the live parts of the lesson show, computed by mixtura on the reader's data: one function for each part.
+"""What the live parts of the lesson show, computed by mixtura on the reader's data: one function
+for each part.
 
-Every function takes the data and returns plain numbers for the page. Nothing here is kept between two questions.
+Every function takes the data and returns plain numbers for the page. Nothing here is kept between
+two questions.
 """
 
 from __future__ import annotations
@@ -62,11 +64,13 @@ def parameters(mixture: Mixture) -> dict[str, Any]:
     }
 
 
-# ---- hard against soft ---------------------------------------------------------------------------------------------
+# ---- hard against soft ---------------------------------------------------------------------------
 
 
 def soft(X: Array, K: int) -> dict[str, Any]:
-    """Memberships by the mixture beside the labels of K-Means and DBSCAN, and the rows from least to most sure."""
+    """Memberships by the mixture beside the labels of K-Means and DBSCAN, and the rows from least
+    to most sure.
+    """
     with _quiet():
         model = GaussianMixture(K, component_order="weight", random_state=0).fit(X)
         other = comparing.compare(X, n_components=K).labels
@@ -87,22 +91,28 @@ def soft(X: Array, K: int) -> dict[str, Any]:
 
 
 def numbered_like(labels: Labels, others: Labels) -> Labels:
-    """The same clusters, each with the number of the one among ``others`` that it shares most rows with; noise stays -1."""
+    """The same clusters, each with the number of the one among ``others`` that it shares most rows
+    with; noise stays -1.
+    """
     found = np.unique(labels[labels >= 0])
     if not len(found):
         return labels
-    shared = np.array([[np.sum((labels == a) & (others == b)) for b in range(others.max() + 1)] for a in found])
+    shared = np.array(
+        [[np.sum((labels == a) & (others == b)) for b in range(others.max() + 1)] for a in found]
+    )
     taken = {int(i): int(number) for i, number in zip(*linear_sum_assignment(-shared), strict=True)}
     free = iter(range(int(others.max()) + 1, int(others.max()) + 1 + len(found)))
     new = {int(label): taken[i] if i in taken else next(free) for i, label in enumerate(found)}
     return np.array([new.get(int(label), -1) for label in labels])
 
 
-# ---- EM step by step -----------------------------------------------------------------------------------------------
+# ---- EM step by step -----------------------------------------------------------------------------
 
 
 def em_steps(X: Array, K: int, seed: int) -> dict[str, Any]:
-    """EM from K Gaussians at random rows, as wide as all data together: the mixture and its log-likelihood after each step."""
+    """EM from K Gaussians at random rows, as wide as all data together: the mixture and its
+    log-likelihood after each step.
+    """
     steps: list[dict[str, Any]] = []
     with _quiet():
         start = _random_start(X, K, seed)
@@ -117,7 +127,9 @@ def em_steps(X: Array, K: int, seed: int) -> dict[str, Any]:
 
 
 def _random_start(X: Array, K: int, seed: int) -> GaussianMixture:
-    """The textbook's start: K means at rows drawn at random, equal weights, the covariance of all data."""
+    """The textbook's start: K means at rows drawn at random, equal weights, the covariance of all
+    data.
+    """
     rng = np.random.default_rng(seed)
     means = X[rng.choice(len(X), K, replace=False)]
     precision = np.linalg.inv(np.cov(X.T) + 1e-9 * np.eye(X.shape[1]))
@@ -132,13 +144,17 @@ def _random_start(X: Array, K: int, seed: int) -> GaussianMixture:
     )
 
 
-# ---- the weaknesses ------------------------------------------------------------------------------------------------
+# ---- the weaknesses ------------------------------------------------------------------------------
 
 
 def shapes(X: Array) -> dict[str, Any]:
-    """As many Gaussians as BIC wants, merged into clusters of any shape, beside what K-Means and DBSCAN find."""
+    """As many Gaussians as BIC wants, merged into clusters of any shape, beside what K-Means and
+    DBSCAN find.
+    """
     with _quiet():
-        selector = GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0).fit(X)
+        selector = GaussianMixtureSelector(
+            range(1, LARGEST_K + 1), families=["VVV"], random_state=0
+        ).fit(X)
         best = selector.best_estimator_
         merged = best.merged(X)
         compared = comparing.compare(X)
@@ -162,12 +178,16 @@ def _merged_to(merged: MergedMixture, X: Array, n_clusters: int) -> dict[str, An
 
 
 def race(n: int) -> dict[str, Any]:
-    """K-Means and the mixture on the same rows with the same K, on this machine, in seconds: one start each, and as usual."""
+    """K-Means and the mixture on the same rows with the same K, on this machine, in seconds: one
+    start each, and as usual.
+    """
     rng = np.random.default_rng(0)
     K, d = 5, 4
     X = rng.normal(0, 6, (K, d))[np.arange(n) % K] + rng.standard_normal((n, d))
     with _quiet(), calm(n):
-        GaussianMixture(K, n_init=1, random_state=0).fit(X[:200])  # what is loaded at the first fit is no part of the race
+        GaussianMixture(K, n_init=1, random_state=0).fit(
+            X[:200]
+        )  # what is loaded at the first fit is no part of the race
         KMeans(K, n_init=1, random_state=0).fit(X[:200])
         lanes: list[tuple[str, Callable[[], object]]] = [
             ("K-Means, one start", lambda: KMeans(K, n_init=1, random_state=0).fit(X)),
@@ -180,13 +200,24 @@ def race(n: int) -> dict[str, Any]:
             begun = perf_counter()
             run()
             seconds.append(perf_counter() - begun)
-    return {"rows": n, "columns": d, "K": K, "lanes": [name for name, _ in lanes], "seconds": seconds}
+    return {
+        "rows": n,
+        "columns": d,
+        "K": K,
+        "lanes": [name for name, _ in lanes],
+        "seconds": seconds,
+    }
 
 
 def optima(X: Array, K: int) -> dict[str, Any]:
-    """Where many random starts end, and where mixtura's search ends; ends with a component that chance can place do not count."""
+    """Where many random starts end, and where mixtura's search ends; ends with a component that
+    chance can place do not count.
+    """
     with _quiet():
-        ends = [_random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_ for seed in range(STARTS)]
+        ends = [
+            _random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_
+            for seed in range(STARTS)
+        ]
         search = GaussianMixture(K, random_state=0).fit(X).result_
     sound = [end for end in ends if end.is_sound] or ends
     worst = min(sound, key=lambda end: end.score)
@@ -202,10 +233,15 @@ def optima(X: Array, K: int) -> dict[str, Any]:
 
 
 def _end(fit: FitResult) -> dict[str, Any]:
-    return {**parameters(fit.mixture), "log_likelihood": fit.log_likelihood, "score": fit.score, "n_iter": fit.n_iter}
+    return {
+        **parameters(fit.mixture),
+        "log_likelihood": fit.log_likelihood,
+        "score": fit.score,
+        "n_iter": fit.n_iter,
+    }
 
 
-# ---- how many ------------------------------------------------------------------------------------------------------
+# ---- how many ------------------------------------------------------------------------------------
 
 
 def criteria(X: Array) -> dict[str, Any]:
@@ -219,7 +255,11 @@ def criteria(X: Array) -> dict[str, Any]:
                 "K": cell.n_components,
                 "eligible": cell.eligible,
                 "reason": cell.reason,
-                "criteria": {name: float(value) for name, value in cell.criteria.items() if np.isfinite(value)},
+                "criteria": {
+                    name: float(value)
+                    for name, value in cell.criteria.items()
+                    if np.isfinite(value)
+                },
                 **(parameters(cell.fit.mixture) if cell.fit else {}),
             }
             for cell in cells
@@ -234,14 +274,17 @@ def uncertainty_of_k(X: Array) -> dict[str, Any]:
     """How often BIC would choose each K if the rows were drawn again."""
     with _quiet():
         found = _selector().fit(X).bootstrap(X, n_resamples=RESAMPLES, top_ks=None)
-    return {"shares": {str(k): share for k, share in found.shares_of_k.items()}, "sentence": found.sentence}
+    return {
+        "shares": {str(k): share for k, share in found.shares_of_k.items()},
+        "sentence": found.sentence,
+    }
 
 
 def _selector() -> GaussianMixtureSelector:
     return GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0)
 
 
-# ---- several methods -------------------------------------------------------------------------------------------------
+# ---- several methods -----------------------------------------------------------------------------
 
 
 def methods(X: Array) -> dict[str, Any]:
@@ -251,7 +294,9 @@ def methods(X: Array) -> dict[str, Any]:
     own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))
     return {
         "methods": [asdict(method) for method in found.methods],
-        "labels": {name: numbered_like(labels, own).tolist() for name, labels in found.labels.items()},
+        "labels": {
+            name: numbered_like(labels, own).tolist() for name, labels in found.labels.items()
+        },
         "agreement": [[a, b, value] for (a, b), value in found.agreement.items()],
         "suits": list(found.suits),
         "sentences": list(found.sentences),
@@ -261,5 +306,8 @@ def methods(X: Array) -> dict[str, Any]:
 def in_range(values: Sequence[int], value: float, what: str) -> int:
     """One of some numbers, or a ValueError in words."""
     if value not in values:
-        raise ValueError(f"{what} must be one of {', '.join(map(str, values))}, but {value!r:.40} came. Choose one of them.")
+        raise ValueError(
+            f"{what} must be one of {', '.join(map(str, values))}, but {value!r:.40} came. Choose "
+            "one of them."
+        )
     return int(value)

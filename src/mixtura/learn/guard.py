@@ -1,12 +1,15 @@
-"""The process between the server and a code cell: it shuts the cell in, watches the clock, and leaves nothing behind.
+"""The process between the server and a code cell: it shuts the cell in, watches the clock, and
+leaves nothing behind.
 
-Started by :mod:`mixtura.learn.sandbox` for one cell. Its first line of input is the order, as JSON; its input then stays open as a
-lifeline: anything that comes, or the end of it (the server is gone), stops the cell. Reports go to the descriptor ``report``, one
-JSON document a line: ``{"confined": ...}``, ``{"refused": ...}``, and at last ``{"end": ...}``.
+Started by :mod:`mixtura.learn.sandbox` for one cell. Its first line of input is the order, as JSON;
+its input then stays open as a lifeline: anything that comes, or the end of it (the server is gone),
+stops the cell. Reports go to the descriptor ``report``, one JSON document a line:
+``{"confined": ...}``, ``{"refused": ...}``, and at last ``{"end": ...}``.
 
-A descendant of the cell cannot get away. The guard is the one that orphans fall to, whatever session or group they moved to; it
-stops all its descendants, looks again until there is no new one, then kills them. Where the cell has a user of its own, one call
-kills all of that user's processes at once.
+A descendant of the cell cannot get away. The guard is the one that orphans fall to, whatever
+session or group they moved to; it stops all its descendants, looks again until there is no new one,
+then kills them. Where the cell has a user of its own, one call kills all of that user's processes
+at once.
 """
 
 from __future__ import annotations
@@ -67,14 +70,16 @@ class Confinement:
         return True
 
 
-# ---- before the cell starts ----------------------------------------------------------------------------------------
+# ---- before the cell starts ----------------------------------------------------------------------
 
 
 def prepare(folder: str, limits: dict[str, Any]) -> Confinement:
     """Everything that is done once for the guard and inherited by the cell."""
     got = Confinement()
     if sys.platform != "linux":
-        got.missing.append(f"files and network: {platform.system()} has no Landlock and no namespaces")
+        got.missing.append(
+            f"files and network: {platform.system()} has no Landlock and no namespaces"
+        )
         return got
     confine.adopt_orphans()
     if os.geteuid() == 0:
@@ -84,7 +89,9 @@ def prepare(folder: str, limits: dict[str, Any]) -> Confinement:
     if got.user is not None:
         _let_it_read_python(mounts)
     owner = os.geteuid() if got.user is None else got.user
-    got.disk = mounts and got.attempt("disk", lambda: confine.folder_in_memory(folder, limits["disk_bytes"], owner))
+    got.disk = mounts and got.attempt(
+        "disk", lambda: confine.folder_in_memory(folder, limits["disk_bytes"], owner)
+    )
     got.files = got.attempt("files", confine.landlock_version)
     return got
 
@@ -94,7 +101,10 @@ def _user_of_its_own() -> int:
     try:
         user, lock = confine.private_user()
     except OSError as error:
-        raise Refused(f"As root, code cells run under a user of their own, but {error.strerror}. Stop other cells.") from None
+        raise Refused(
+            f"As root, code cells run under a user of their own, but {error.strerror}. Stop other "
+            "cells."
+        ) from None
     _LOCKS.append(lock)
     return user
 
@@ -104,8 +114,10 @@ def _let_it_read_python(mounts: bool) -> None:
     closed = confine.closed_folders(confine.what_python_reads())
     if closed and not mounts:
         raise Refused(
-            "As root, code cells run under a user without rights, but that user cannot read Python: "
-            f"{', '.join(closed)} is closed to others. Start mixtura learn as an ordinary user, or install Python and mixtura "
+            "As root, code cells run under a user without rights, but that user cannot read "
+            "Python: "
+            f"{', '.join(closed)} is closed to others. Start mixtura learn as an ordinary user, or "
+            "install Python and mixtura "
             "where every user may read."
         )
     for home, paths in closed.items():
@@ -118,7 +130,10 @@ _LOCKS: list[Any] = []
 
 def lay_out(folder: str, order: dict[str, Any], got: Confinement) -> None:
     """The cell's own folder: its code and files, belonging to its user."""
-    contents = {"main.py": order["code"].encode(), **{name: base64.b64decode(data) for name, data in order["files"].items()}}
+    contents = {
+        "main.py": order["code"].encode(),
+        **{name: base64.b64decode(data) for name, data in order["files"].items()},
+    }
     for name, data in contents.items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,14 +153,15 @@ def environment(folder: str) -> dict[str, str]:
         "TMPDIR": folder,
         "MPLCONFIGDIR": os.path.join(folder, ".matplotlib"),
         "MPLBACKEND": "agg",
-        "JOBLIB_MULTIPROCESSING": "0",  # it would look for semaphores in a folder that is closed, and complain
+        # it would look for semaphores in a folder that is closed, and complain
+        "JOBLIB_MULTIPROCESSING": "0",
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         **dict.fromkeys(names, threads),
     }
 
 
-# ---- the cell's process --------------------------------------------------------------------------------------------
+# ---- the cell's process --------------------------------------------------------------------------
 
 
 def start(folder: str, order: dict[str, Any], got: Confinement, figures: int) -> int:
@@ -159,21 +175,27 @@ def start(folder: str, order: dict[str, Any], got: Confinement, figures: int) ->
         _connect(figures)
         _limit(order["limits"])
         if got.files:
-            confine.only_these_files([*confine.SYSTEM, *confine.what_python_reads()], [folder, "/dev/null"])
+            confine.only_these_files(
+                [*confine.SYSTEM, *confine.what_python_reads()], [folder, "/dev/null"]
+            )
         if got.user is not None:
             confine.become(got.user)
         if sys.platform == "linux":
             confine.forbid_new_privileges()
             confine.die_with_parent()
         script = str(Path(__file__).with_name("cell.py"))
-        os.execve(sys.executable, [sys.executable, "-I", "-u", script, str(FIGURES)], environment(folder))
+        os.execve(
+            sys.executable, [sys.executable, "-I", "-u", script, str(FIGURES)], environment(folder)
+        )
     except BaseException as error:
         os.write(1, f"The cell could not be started: {error}\n".encode())
     os._exit(126)
 
 
 def _connect(figures: int) -> None:
-    """No input; errors go where the output goes, so that their order is true; nothing else of the guard's stays open."""
+    """No input; errors go where the output goes, so that their order is true; nothing else of the
+    guard's stays open.
+    """
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(1, 2)
@@ -191,7 +213,9 @@ def _limit(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_NPROC, limits["processes"] + _running_already()),
         (resource.RLIMIT_CORE, 0),
     ):
-        with suppress(ValueError, OSError):  # a system without this limit, or with a lower one already
+        with suppress(
+            ValueError, OSError
+        ):  # a system without this limit, or with a lower one already
             resource.setrlimit(kind, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"], limits["cpu_seconds"] + 1))
     if hasattr(os, "sched_setaffinity"):
@@ -199,7 +223,9 @@ def _limit(limits: dict[str, Any]) -> None:
 
 
 def _running_already() -> int:
-    """Threads that run under an ordinary user, because the kernel counts them all; a user of the cell's own has none."""
+    """Threads that run under an ordinary user, because the kernel counts them all; a user of the
+    cell's own has none.
+    """
     if os.geteuid() == 0 or sys.platform != "linux":
         return 0 if os.geteuid() == 0 else 512
     count = 0
@@ -210,7 +236,7 @@ def _running_already() -> int:
     return count
 
 
-# ---- until it ends -------------------------------------------------------------------------------------------------
+# ---- until it ends -------------------------------------------------------------------------------
 
 
 def watch(cell: int, wall_seconds: float) -> dict[str, Any]:
@@ -237,7 +263,9 @@ def _ending(status: int) -> dict[str, Any]:
 
 
 def end_all(cell: int, user: int | None) -> int:
-    """Kill whatever the cell has left, wherever it hides; how many processes that were besides the cell itself."""
+    """Kill whatever the cell has left, wherever it hides; how many processes that were besides the
+    cell itself.
+    """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(cell, signal.SIGKILL)
     found = _stop_descendants() - {cell}
@@ -255,7 +283,9 @@ def end_all(cell: int, user: int | None) -> int:
 
 
 def _stop_descendants() -> set[int]:
-    """All descendants, stopped one after the other until there is none that is new: then none is left to fork."""
+    """All descendants, stopped one after the other until there is none that is new: then none is
+    left to fork.
+    """
     known: set[int] = set()
     deadline = time.monotonic() + GRACE
     while new := descendants() - known:
@@ -273,8 +303,12 @@ def descendants() -> set[int]:
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if sys.platform == "linux" else ():
         with suppress(OSError, ValueError):
-            state, parent = Path("/proc", str(int(name)), "stat").read_text().rpartition(")")[2].split()[:2]
-            children.setdefault(int(parent), []).append(int(name) if state not in "ZX" else -int(name))
+            state, parent = (
+                Path("/proc", str(int(name)), "stat").read_text().rpartition(")")[2].split()[:2]
+            )
+            children.setdefault(int(parent), []).append(
+                int(name) if state not in "ZX" else -int(name)
+            )
     found: set[int] = set()
     below = [os.getpid()]
     while below:
@@ -305,7 +339,7 @@ def _reap() -> bool:
     return True
 
 
-# ---- the whole -----------------------------------------------------------------------------------------------------
+# ---- the whole -----------------------------------------------------------------------------------
 
 
 def main(report: int, figures: int) -> None:
@@ -320,7 +354,15 @@ def main(report: int, figures: int) -> None:
     try:
         got = prepare(folder, order["limits"])
         lay_out(folder, order, got)
-        say(confined={"user": got.user, "files": got.files, "network": got.network, "disk": got.disk, "missing": got.missing})
+        say(
+            confined={
+                "user": got.user,
+                "files": got.files,
+                "network": got.network,
+                "disk": got.disk,
+                "missing": got.missing,
+            }
+        )
         cell = start(folder, order, got, figures)
         os.close(figures)
         end = watch(cell, order["limits"]["wall_seconds"])

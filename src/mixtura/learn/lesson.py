@@ -1,4 +1,6 @@
-"""The text of the lesson: seven Markdown files that the page and the notebook share, cut into text, live parts and code cells."""
+"""The text of the lesson: seven Markdown files that the page and the notebook share, cut into text,
+live parts and code cells.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["text", "live", "code"]
 
-_PIECES = re.compile(r"^<!-- live: (?P<live>\w+) -->$|^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_PIECES = re.compile(
+    r"^<!-- live: (?P<live>\w+) -->$|^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Section:
 def sections() -> list[Section]:
     """The lesson in order."""
     folder = files("mixtura.learn").joinpath("lesson")
-    found = sorted((file for file in folder.iterdir() if file.name.endswith(".md")), key=lambda file: file.name)
+    found = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".md")), key=lambda file: file.name
+    )
     return [_section(file.name, file.read_text(encoding="utf-8")) for file in found]
 
 
@@ -56,7 +62,11 @@ def _pieces(text: str) -> Iterator[Piece]:
     for found in _PIECES.finditer(text):
         if before := text[end : found.start()].strip():
             yield Piece("text", before)
-        yield Piece("live", found["live"]) if found["live"] else Piece("code", found["code"].rstrip("\n"))
+        yield (
+            Piece("live", found["live"])
+            if found["live"]
+            else Piece("code", found["code"].rstrip("\n"))
+        )
         end = found.end()
     if rest := text[end:].strip():
         yield Piece("text", rest)

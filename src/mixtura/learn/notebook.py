@@ -1,4 +1,6 @@
-"""The lesson as a notebook: the same sections, without the live parts; ``python -m mixtura.learn.notebook FILE`` writes it."""
+"""The lesson as a notebook: the same sections, without the live parts;
+``python -m mixtura.learn.notebook FILE`` writes it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from typing import Any
 from mixtura.learn.lesson import Section, sections
 
 DATA = ("data.csv", "old_faithful.csv")
-"""The page lays the reader's data beside each program; the notebook has a file of its own folder."""
+"""The page lays the reader's data beside each program; the notebook has a file of its own
+folder.
+"""
 
 OPENING = """\
 # Soft clustering with Gaussian mixtures
@@ -21,7 +25,10 @@ minutes. On the page, the same text stands between pictures that move: `mixtura 
 
 def notebook() -> dict[str, Any]:
     """The notebook in the format 4.5, without outputs."""
-    cells = [_cell("opening", "markdown", OPENING), *(cell for section in sections() for cell in _cells(section))]
+    cells = [
+        _cell("opening", "markdown", OPENING),
+        *(cell for section in sections() for cell in _cells(section)),
+    ]
     return {
         "cells": cells,
         "metadata": {
@@ -48,7 +55,12 @@ def _cells(section: Section) -> list[dict[str, Any]]:
 
 
 def _cell(name: str, kind: str, source: str) -> dict[str, Any]:
-    cell = {"cell_type": kind, "id": name, "metadata": {}, "source": source.splitlines(keepends=True)}
+    cell = {
+        "cell_type": kind,
+        "id": name,
+        "metadata": {},
+        "source": source.splitlines(keepends=True),
+    }
     return {**cell, "execution_count": None, "outputs": []} if kind == "code" else cell
 
 

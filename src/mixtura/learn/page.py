@@ -1,4 +1,6 @@
-"""The lesson as a page: the sections in the frame of ``page.html``, with places for what the scripts bring to life."""
+"""The lesson as a page: the sections in the frame of ``page.html``, with places for what the
+scripts bring to life.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from markdown_it import MarkdownIt
 
 from mixtura.learn.lesson import Piece, Section, anchor_of, sections
 
-HINT = "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program. What it prints and draws will appear in this place."
+HINT = (
+    "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program. What it prints and "
+    "draws will appear in this place."
+)
 
 CELL = """\
 <div class="cell" id="{name}">
@@ -30,8 +35,13 @@ def page() -> str:
     """The whole page as HTML."""
     frame = files("mixtura.learn").joinpath("page.html").read_text(encoding="utf-8")
     lesson = sections()
-    links = "\n".join(f'<li><a href="#{anchor_of(section.title)}">{escape(section.title)}</a></li>' for section in lesson)
-    return frame.replace("<!-- contents -->", links).replace("<!-- lesson -->", "\n".join(_section(section) for section in lesson))
+    links = "\n".join(
+        f'<li><a href="#{anchor_of(section.title)}">{escape(section.title)}</a></li>'
+        for section in lesson
+    )
+    return frame.replace("<!-- contents -->", links).replace(
+        "<!-- lesson -->", "\n".join(_section(section) for section in lesson)
+    )
 
 
 def _section(section: Section) -> str:

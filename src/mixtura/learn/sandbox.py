@@ -1,8 +1,10 @@
-"""A piece of Python in a process of its own, shut in, timed and stopped: the code cells of the lesson.
+"""A piece of Python in a process of its own, shut in, timed and stopped: the code cells of the
+lesson.
 
-What the code may do to the machine is bounded by :class:`Limits` and by what :mod:`mixtura.learn.guard` can have of the system: a
-user of its own when started as root, no network, no files but Python's and those of an empty folder. What could not be had is said
-in :attr:`Started.missing`; where the cell would have rights it must not have, it is refused.
+What the code may do to the machine is bounded by :class:`Limits` and by what
+:mod:`mixtura.learn.guard` can have of the system: a user of its own when started as root, no
+network, no files but Python's and those of an empty folder. What could not be had is said in
+:attr:`Started.missing`; where the cell would have rights it must not have, it is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ CHUNK = 1 << 16
 """Bytes read from a pipe at a time."""
 
 LOST = 10.0
-"""Seconds after which a guard that was told to stop is taken for lost, and killed with its group."""
+"""Seconds after which a guard that was told to stop is taken for lost, and killed with its
+group.
+"""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -69,7 +73,10 @@ class Reason(Enum):
     FAILED = "Ended with an error; the last lines say which."
     SIGNAL = "Ended by a signal of the system, as after a crash."
     TIME = "Stopped: the time limit was reached. Make it do less, for example with fewer rows."
-    CPU = "Stopped: the limit of processor time was reached. Make it do less, for example with fewer rows."
+    CPU = (
+        "Stopped: the limit of processor time was reached. Make it do less, for example with "
+        "fewer rows."
+    )
     OUTPUT = "Stopped: it printed more than may be shown. Print less."
     FIGURES = "Stopped: its figures are larger than may be shown. Draw fewer or smaller ones."
     STOPPED = "Stopped."
@@ -86,7 +93,8 @@ class Started:
     user : int or None
         The number of the user it runs under, where it has one of its own.
     files, network, disk : bool
-        Whether it sees no files but Python's and its own, has no network, and its folder has a limited size.
+        Whether it sees no files but Python's and its own, has no network, and its folder has a
+        limited size.
     missing : tuple of str
         Protections that this system does not give, and why.
     """
@@ -139,14 +147,16 @@ def refusal() -> str:
     """Why code cells cannot run on this system at all; empty where they can."""
     if os.name != "posix":
         return (
-            f"Code cells need a system that can limit a process (Linux or macOS), but this is {sys.platform}. "
+            "Code cells need a system that can limit a process (Linux or macOS), but this is "
+            f"{sys.platform}. "
             "Copy the code to a file and run it with Python, or use the notebook of the lesson."
         )
     return ""
 
 
 class Run:
-    """One run of some code. Iterate over it once for its events, the last of which is :class:`Ended`; :meth:`stop` ends it early.
+    """One run of some code. Iterate over it once for its events, the last of which is
+    :class:`Ended`; :meth:`stop` ends it early.
 
     Parameters
     ----------
@@ -162,7 +172,9 @@ class Run:
     '42\\n'
     """
 
-    def __init__(self, code: str, files: Mapping[str, bytes] | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self, code: str, files: Mapping[str, bytes] | None = None, limits: Limits | None = None
+    ) -> None:
         self.limits = limits or Limits()
         self._code = code
         self._files = dict(files or {})
@@ -171,7 +183,9 @@ class Run:
         self._lock = threading.Lock()
 
     def stop(self) -> None:
-        """End it, with all it has started. May be called from any thread, at any time, more than once."""
+        """End it, with all it has started. May be called from any thread, at any time, more than
+        once.
+        """
         with self._lock:
             self._stopped.set()
             if self._lifeline is not None:
@@ -207,7 +221,10 @@ class Run:
 
     def _order(self, guard: subprocess.Popen[bytes]) -> None:
         """Tell the guard what to run; its input stays open from here on."""
-        files = {name: base64.b64encode(data).decode() for name, data in {**_fonts(), **self._files}.items()}
+        files = {
+            name: base64.b64encode(data).decode()
+            for name, data in {**_fonts(), **self._files}.items()
+        }
         order = json.dumps({"code": self._code, "files": files, "limits": asdict(self.limits)})
         assert guard.stdin is not None
         with suppress(BrokenPipeError):
@@ -232,10 +249,15 @@ def _bury(guard: subprocess.Popen[bytes]) -> None:
 
 
 def _fonts() -> dict[str, bytes]:
-    """Matplotlib's list of fonts, if it has been made: or each cell that draws would search the disk for them."""
+    """Matplotlib's list of fonts, if it has been made: or each cell that draws would search the
+    disk for them.
+    """
     import matplotlib
 
-    return {f".matplotlib/{path.name}": path.read_bytes() for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")}
+    return {
+        f".matplotlib/{path.name}": path.read_bytes()
+        for path in Path(matplotlib.get_cachedir()).glob("fontlist-*.json")
+    }
 
 
 class _Reading:
@@ -244,7 +266,11 @@ class _Reading:
     def __init__(self, run: Run, guard: subprocess.Popen[bytes], report: int, figures: int) -> None:
         assert guard.stdout is not None
         self.run = run
-        self.pipes = {guard.stdout.fileno(): self._text, report: self._report, figures: self._figure}
+        self.pipes = {
+            guard.stdout.fileno(): self._text,
+            report: self._report,
+            figures: self._figure,
+        }
         self.report, self.pending = report, {report: b"", figures: b""}
         self.figures = figures
         self.printed = self.drawn = 0
@@ -300,7 +326,9 @@ class _Reading:
                 self._too_much(Reason.FIGURES)
             return
         waiting = self.pending[self.figures] + data
-        while len(waiting) >= 4 and len(waiting) >= 4 + (size := struct.unpack("!I", waiting[:4])[0]):
+        while len(waiting) >= 4 and len(waiting) >= 4 + (
+            size := struct.unpack("!I", waiting[:4])[0]
+        ):
             png, waiting = waiting[4 : 4 + size], waiting[4 + size :]
             if png.startswith(PNG):
                 yield Figure(png)
@@ -313,7 +341,9 @@ class _Reading:
             document = json.loads(line)
             if "confined" in document:
                 got = document["confined"]
-                yield Started(got["user"], got["files"], got["network"], got["disk"], tuple(got["missing"]))
+                yield Started(
+                    got["user"], got["files"], got["network"], got["disk"], tuple(got["missing"])
+                )
             elif "refused" in document:
                 self.end = Ended(Reason.REFUSED, document["refused"])
             else:
@@ -321,7 +351,9 @@ class _Reading:
 
 
 def _ended(end: dict[str, Any]) -> Ended:
-    return Ended(Reason[end["reason"].upper()], end.get("signal", ""), end["seconds"], end["left_behind"])
+    return Ended(
+        Reason[end["reason"].upper()], end.get("signal", ""), end["seconds"], end["left_behind"]
+    )
 
 
 def _whole_characters(data: bytes) -> tuple[str, bytes]:

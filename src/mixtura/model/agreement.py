@@ -8,7 +8,8 @@ from mixtura.base.arrays import Labels
 
 
 def adjusted_rand_index(first: Labels, second: Labels) -> float:
-    """1 for the same partition, 0 on average for two that have nothing to do with each other (Hubert & Arabie 1985).
+    """1 for the same partition, 0 on average for two that have nothing to do with each other
+    (Hubert & Arabie 1985).
 
     What ``sklearn.metrics.adjusted_rand_score`` gives, without a second of imports.
 
@@ -25,7 +26,9 @@ def adjusted_rand_index(first: Labels, second: Labels) -> float:
     """
     a, b = (np.unique(labels, return_inverse=True)[1] for labels in (first, second))
     table = np.bincount(a * (b.max(initial=0) + 1) + b)
-    both, of_first, of_second = (_pairs(counts) for counts in (table, np.bincount(a), np.bincount(b)))
+    both, of_first, of_second = (
+        _pairs(counts) for counts in (table, np.bincount(a), np.bincount(b))
+    )
     expected = of_first * of_second / max(_pairs(np.array([len(a)])), 1.0)
     largest = (of_first + of_second) / 2
     return 1.0 if largest == expected else (both - expected) / (largest - expected)

@@ -1,15 +1,17 @@
-"""The certificate of convergence: what is known about the place where a fit ended, and whether it is an optimum.
+"""The certificate of convergence: what is known about the place where a fit ended, and whether it
+is an optimum.
 
-With ``g`` the gradient of the objective (the log-likelihood, or what a prior or a ridge makes of it) and ``C`` the information of
-complete data, in coordinates that have no units,
+With ``g`` the gradient of the objective (the log-likelihood, or what a prior or a ridge makes of
+it) and ``C`` the information of complete data, in coordinates that have no units,
 
     gradient         sqrt(g' C^-1 g)    the length of EM's next step, in standard errors of complete data
     step gain        g' C^-1 g / 2      what that step gains of the complete-data objective, to second order
     remaining gain   step gain / (1 - rate)
 
-The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed information, so ``I >= (1 - rate) C``
-for the largest of them, and the maximum of a quadratic with curvature I lies ``g' I^-1 g / 2`` higher. These are values; how they
-are found is in :mod:`mixtura.em.certification`.
+The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed
+information, so ``I >= (1 - rate) C`` for the largest of them, and the maximum of a quadratic with
+curvature I lies ``g' I^-1 g / 2`` higher. These are values; how they are found is in
+:mod:`mixtura.em.certification`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class ComponentReport:
     count : float
         The weight times the total weight of the rows.
     effective_parameters : float
-        What its rows lose when they are left out of its fit (:mod:`mixtura.em.effective_parameters`).
+        What its rows lose when they are left out of its fit
+        (:mod:`mixtura.em.effective_parameters`).
     smallest_variance : float
         Smallest eigenvalue of the covariance, in units of the columns' variances.
     condition : float
@@ -45,12 +48,13 @@ class ComponentReport:
     eigenvalue_ratio : float
         Smallest over largest eigenvalue, in the units of the data.
     kind : str
-        "spurious", "poorly determined", "empty", "copy" or "point mass" (:mod:`mixtura.model.soundness`); empty where there is
-        nothing special.
+        "spurious", "poorly determined", "empty", "copy" or "point mass"
+        (:mod:`mixtura.model.soundness`); empty where there is nothing special.
     reason : str
         The same in words.
     boundary : str
-        "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else empty.
+        "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else
+        empty.
     copy_of : int or None
         The earlier component that this one is an exact copy of.
     """
@@ -77,13 +81,16 @@ class Certificate:
     gradient : float
         ``sqrt(g' C^-1 g)``; without the covariances where a bound holds one of them back.
     step_gain : float
-        What the next M-step gains of the complete-data objective, or ``g' C^-1 g / 2`` where that is more and no bound is reached.
+        What the next M-step gains of the complete-data objective, or ``g' C^-1 g / 2`` where that
+        is more and no bound is reached.
     rate : float
-        The factor by which EM shrinks a deviation in its slowest direction; NaN where it was not measured, or has no meaning.
+        The factor by which EM shrinks a deviation in its slowest direction; NaN where it was not
+        measured, or has no meaning.
     remaining_gain : float
         Estimated objective left to gain, in total; NaN where it cannot be told.
     basis : str
-        What the remaining gain is estimated from: "rate", "trace" (at a bound, where EM has no derivative) or "unknown".
+        What the remaining gain is estimated from: "rate", "trace" (at a bound, where EM has no
+        derivative) or "unknown".
     tolerance : float
         The remaining gain that is allowed.
     components : tuple of ComponentReport
@@ -107,7 +114,9 @@ class Certificate:
     @property
     def copies(self) -> tuple[tuple[int, int], ...]:
         """Pairs of components that are exact copies."""
-        return tuple((part.copy_of, part.component) for part in self.components if part.copy_of is not None)
+        return tuple(
+            (part.copy_of, part.component) for part in self.components if part.copy_of is not None
+        )
 
     @property
     def empty(self) -> tuple[int, ...]:
@@ -116,9 +125,11 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether the fit is at an optimum: no copies, no empty component, no saddle, and ``safety * remaining_gain`` below the
-        tolerance."""
-        near = isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance  # False for NaN
+        """Whether the fit is at an optimum: no copies, no empty component, no saddle, and
+        ``safety * remaining_gain`` below the tolerance."""
+        near = (
+            isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance
+        )  # False for NaN
         return near and not self.rate >= 1.0 and not self.copies and not self.empty
 
     @property
@@ -136,16 +147,25 @@ class Certificate:
     def _refusal(self) -> str:
         if self.copies:
             one, other = self.copies[0]
-            return f"{component_name(other)} is an exact copy of {component_name(one)}, and EM cannot separate them"
+            return (
+                f"{component_name(other)} is an exact copy of {component_name(one)}, and EM "
+                "cannot separate them"
+            )
         if self.empty:
             return f"{component_name(self.empty[0])} holds no rows, and EM cannot bring it back"
         if self.saddle:
-            return f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate {self.rate:.6g})"
+            return (
+                f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate "
+                f"{self.rate:.6g})"
+            )
         if self.rate >= 1.0:
             return f"{self._slope}, and EM is still gathering speed (rate {self.rate:.6g})"
         if isfinite(self.remaining_gain):
             return f"{self._slope}, and {self._left}"
-        return f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest direction was not measured here"
+        return (
+            f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest "
+            "direction was not measured here"
+        )
 
     @property
     def _slope(self) -> str:
@@ -155,7 +175,8 @@ class Certificate:
     def _left(self) -> str:
         source = f"from EM's rate {self.rate:.6g}" if self.basis == "rate" else "from the trace"
         return (
-            f"an estimated {self.remaining_gain:.2g} is left to gain ({source}; times {self.safety:g} for safety, "
+            f"an estimated {self.remaining_gain:.2g} is left to gain ({source}; times "
+            f"{self.safety:g} for safety, "
             f"against a tolerance of {self.tolerance:g})"
         )
 
@@ -163,24 +184,34 @@ class Certificate:
     def _remarks(self) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
         said = [
-            f"The {bound} holds back {component_names([part.component for part in self.components if part.boundary == bound])}, "
+            f"The {bound} holds back "
+            f"{component_names([part.component for part in self.components if part.boundary == bound])}, "
             "so the gradient leaves the covariances out."
             for bound in bounds
         ]
-        kinds = dict.fromkeys(part.kind for part in self.components if part.kind not in ("", "copy", "empty"))
+        kinds = dict.fromkeys(
+            part.kind for part in self.components if part.kind not in ("", "copy", "empty")
+        )
         for kind in kinds:
             parts = [part for part in self.components if part.kind == kind]
             said.append(f"{at_the_beginning(kind)}: {_first_of(parts)}: {parts[0].reason}.")
         return said
 
-    # ---- other forms -------------------------------------------------------------------------------------------
+    # ---- other forms -----------------------------------------------------------------------------
 
     def in_order(self, permutation: Sequence[int]) -> Certificate:
-        """The same with its components in another order: ``permutation[i]`` is the old number of the new component i."""
+        """The same with its components in another order: ``permutation[i]`` is the old number of
+        the new component i.
+        """
         new = {int(old): i for i, old in enumerate(permutation)}
         pairs = {max(new[a], new[b]): min(new[a], new[b]) for a, b in self.copies}
         parts = [self.components[int(old)] for old in permutation]
-        return replace(self, components=tuple(replace(p, component=i, copy_of=pairs.get(i)) for i, p in enumerate(parts)))
+        return replace(
+            self,
+            components=tuple(
+                replace(p, component=i, copy_of=pairs.get(i)) for i, p in enumerate(parts)
+            ),
+        )
 
     def document(self) -> dict[str, Any]:
         """Everything in plain values, with ``holds`` and ``verdict``, for people and files."""
@@ -194,4 +225,6 @@ class Certificate:
 
 def _first_of(parts: Sequence[ComponentReport]) -> str:
     """The first component by name, and how many more there are."""
-    return component_name(parts[0].component) + (f" (and {len(parts) - 1} more)" if len(parts) > 1 else "")
+    return component_name(parts[0].component) + (
+        f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
+    )

@@ -1,4 +1,6 @@
-"""Components that are exact copies of each other: EM gives both the same responsibilities for ever."""
+"""Components that are exact copies of each other: EM gives both the same responsibilities for
+ever.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,16 @@ def copies_of(mixture: Mixture) -> dict[int, int]:
     spreads = np.einsum("kjj->kj", values) if values.ndim == 3 else values.reshape(len(values), -1)
     deviations = np.sqrt(np.broadcast_to(spreads, mixture.means.shape))
     one, other = _pairs(mixture.n_components)
-    near = (np.abs(mixture.means[other] - mixture.means[one]) < COPY_DISTANCE * deviations[one]).all(axis=1)
+    near = (
+        np.abs(mixture.means[other] - mixture.means[one]) < COPY_DISTANCE * deviations[one]
+    ).all(axis=1)
     if not near.any():
         return {}
     dense = mixture.covariance.dense()
     one, other = one[near], other[near]
-    unlike = np.abs(dense[other] - dense[one]) / (deviations[one][:, :, None] * deviations[one][:, None, :])
+    unlike = np.abs(dense[other] - dense[one]) / (
+        deviations[one][:, :, None] * deviations[one][:, None, :]
+    )
     alike = unlike.max(axis=(1, 2)) < COPY_DISTANCE
     return {int(k): int(one[alike][other[alike] == k].min()) for k in np.unique(other[alike])}
 

@@ -1,7 +1,9 @@
-"""The three stored forms of K covariance matrices. Fourteen families, three forms: backends see only these.
+"""The three stored forms of K covariance matrices. Fourteen families, three forms: backends see
+only these.
 
-Each form holds one array whose first axis is K long, or 1 long when all components share the covariance. The common
-interface is ``log_det (K)``, ``squared_distances``, ``dense() (K,d,d)``, ``select`` and ``marginal``.
+Each form holds one array whose first axis is K long, or 1 long when all components share the
+covariance. The common interface is ``log_det (K)``, ``squared_distances``, ``dense() (K,d,d)``,
+``select`` and ``marginal``.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Spherical:
         return np.asarray(1.0 / np.sqrt(self.values))
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        """Rows (m,d) about the mean of component k, in units where its covariance is the
+        identity.
+        """
         return np.asarray(centred * self.whitener[k if not self.shared else 0])
 
     def dense(self) -> Array:
@@ -91,7 +95,9 @@ class Diagonal:
         return np.asarray(1.0 / np.sqrt(self.values))
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        """Rows (m,d) about the mean of component k, in units where its covariance is the
+        identity.
+        """
         return np.asarray(centred * self.whitener[k if not self.shared else 0])
 
     def dense(self) -> Array:
@@ -113,7 +119,8 @@ class Diagonal:
 class Dense:
     """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite.
 
-    ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step goes on.
+    ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step
+    goes on.
     """
 
     values: Array
@@ -122,7 +129,9 @@ class Dense:
 
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
-        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit for bit."""
+        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit
+        for bit.
+        """
         inverses = np.stack([triangular_inverse(w) for w in whitener])
         form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
         form.__dict__["whitener"] = whitener
@@ -140,7 +149,8 @@ class Dense:
 
     @cached_property
     def whitener(self) -> Array:
-        """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the Mahalanobis distance.
+        """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the
+        Mahalanobis distance.
 
         Raises
         ------
@@ -156,7 +166,9 @@ class Dense:
         return own if len(own) == self.n_components else np.repeat(own, self.n_components)
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the identity."""
+        """Rows (m,d) about the mean of component k, in units where its covariance is the
+        identity.
+        """
         return np.asarray(centred @ self.whitener[k if not self.shared else 0].T)
 
     def dense(self) -> Array:
@@ -180,12 +192,16 @@ Covariance: TypeAlias = Spherical | Diagonal | Dense
 
 
 def along_axes(axes: Array, spreads: Array) -> Array:
-    """``D_k diag(spreads_k) D_k'`` (K,d,d), for axes (K,d,d), or (d,d) that all share, as columns, and variances (K,d)."""
+    """``D_k diag(spreads_k) D_k'`` (K,d,d), for axes (K,d,d), or (d,d) that all share, as columns,
+    and variances (K,d).
+    """
     return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
 
 
 def _whiteners(matrices: Array) -> Array:
-    """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular matrix."""
+    """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular
+    matrix.
+    """
     if extension is None or matrices.shape[1] >= MANY_COLUMNS:
         return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
     whiteners = np.empty(matrices.shape)
@@ -196,7 +212,9 @@ def _whiteners(matrices: Array) -> Array:
 
 
 def _cholesky(matrices: Array) -> Array:
-    """Lower Cholesky factors (K,d,d), or :class:`CollapseError` that names the first singular matrix."""
+    """Lower Cholesky factors (K,d,d), or :class:`CollapseError` that names the first singular
+    matrix.
+    """
     try:
         return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:

@@ -1,6 +1,8 @@
-"""Criteria: functions of a fit. Lower is better, everywhere (mclust prints the negative of BIC and ICL).
+"""Criteria: functions of a fit. Lower is better, everywhere (mclust prints the negative of BIC and
+ICL).
 
-With ``log L`` the log-likelihood, p free parameters, n the sum of the weights and the entropy ``E = -sum w r log r``:
+With ``log L`` the log-likelihood, p free parameters, n the sum of the weights and the entropy
+``E = -sum w r log r``:
 
     BIC    -2 log L + p log n                   which model predicts the data with fewest parameters
     AIC    -2 log L + 2 p                       which model is nearest in Kullback-Leibler distance; chooses more components
@@ -9,8 +11,9 @@ With ``log L`` the log-likelihood, p free parameters, n the sum of the weights a
     NEC    E / (log L - log L_1)                needs the fit with one component
     CV     -2 x log-likelihood of held-out rows needs refits
 
-Weights are frequencies. For dataset weights the sum of the weights is no number of rows; every criterion can then be taken at the
-effective size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965): the fit as if the weights were scaled to that sum.
+Weights are frequencies. For dataset weights the sum of the weights is no number of rows; every
+criterion can then be taken at the effective size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965): the
+fit as if the weights were scaled to that sum.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from math import isfinite, log, nan
 
 from mixtura.model.results import Evaluation, FitResult, title_of
 
-# ---- from the likelihood and the number of parameters ----------------------------------------------------------------
+# ---- from the likelihood and the number of parameters --------------------------------------------
 
 
 def bic(fit: Evaluation) -> float:
@@ -34,29 +37,36 @@ def aic(fit: Evaluation) -> float:
 
 
 def aicc(fit: Evaluation) -> float:
-    """``aic + 2 p (p + 1) / (n - p - 1)`` (Hurvich & Tsai 1989); NaN unless ``n > p + 1``. Lower is better."""
+    """``aic + 2 p (p + 1) / (n - p - 1)`` (Hurvich & Tsai 1989); NaN unless ``n > p + 1``. Lower is
+    better.
+    """
     p, spare = fit.n_parameters, fit.total - fit.n_parameters - 1.0
     return aic(fit) + 2.0 * p * (p + 1.0) / spare if spare > 0 else nan
 
 
 def sabic(fit: Evaluation) -> float:
-    """Sample-size-adjusted BIC, ``-2 log L + p log((n + 2) / 24)`` (Sclove 1987). Lower is better."""
+    """Sample-size-adjusted BIC, ``-2 log L + p log((n + 2) / 24)`` (Sclove 1987). Lower is
+    better.
+    """
     return -2.0 * fit.log_likelihood + fit.n_parameters * log((fit.total + 2.0) / 24.0)
 
 
-# ---- from the memberships, too ---------------------------------------------------------------------------------------
+# ---- from the memberships, too -------------------------------------------------------------------
 
 
 def icl(fit: Evaluation) -> float:
-    """BIC at the hard partition: ``bic - 2 sum_i w_i log max_k r_ik`` (Biernacki, Celeux & Govaert 2000, as in mclust).
+    """BIC at the hard partition: ``bic - 2 sum_i w_i log max_k r_ik`` (Biernacki, Celeux & Govaert
+    2000, as in mclust).
 
-    Every row that is unsure of its component costs, so overlapping components count as one cluster. Lower is better.
+    Every row that is unsure of its component costs, so overlapping components count as one cluster.
+    Lower is better.
     """
     return bic(fit) - 2.0 * fit.certainty
 
 
 def icl_entropy(fit: Evaluation) -> float:
-    """ICL with the soft partition: ``bic + 2 entropy`` (McLachlan & Peel 2000, 6.10.2). Lower is better.
+    """ICL with the soft partition: ``bic + 2 entropy`` (McLachlan & Peel 2000, 6.10.2). Lower is
+    better.
 
     Never below the MAP form :func:`icl`: the entropy of a row is at least ``-log max_k r_k``.
     """
@@ -64,31 +74,38 @@ def icl_entropy(fit: Evaluation) -> float:
 
 
 def clc(fit: Evaluation) -> float:
-    """Classification likelihood criterion, ``-2 log L + 2 entropy`` (Biernacki & Govaert 1997). Lower is better."""
+    """Classification likelihood criterion, ``-2 log L + 2 entropy`` (Biernacki & Govaert 1997).
+    Lower is better.
+    """
     return -2.0 * fit.log_likelihood + 2.0 * fit.entropy
 
 
 def awe(fit: Evaluation) -> float:
-    """Approximate weight of evidence, ``-2 (log L - entropy) + 2 p (3/2 + log n)`` (Banfield & Raftery 1993).
+    """Approximate weight of evidence, ``-2 (log L - entropy) + 2 p (3/2 + log n)`` (Banfield &
+    Raftery 1993).
 
-    With the soft complete-data log-likelihood ``log L - entropy`` (McLachlan & Peel 2000, 6.10.3). Lower is better.
+    With the soft complete-data log-likelihood ``log L - entropy`` (McLachlan & Peel 2000, 6.10.3).
+    Lower is better.
     """
     return clc(fit) + 2.0 * fit.n_parameters * (1.5 + log(fit.total))
 
 
 def entropy(fit: Evaluation) -> float:
-    """Entropy of the memberships, ``-sum_i w_i sum_k r_ik log r_ik`` in nats: 0 for sure rows, ``n log K`` for lost ones.
+    """Entropy of the memberships, ``-sum_i w_i sum_k r_ik log r_ik`` in nats: 0 for sure rows,
+    ``n log K`` for lost ones.
 
-    Lower means better separated. It is 0 for one component, so alone it always chooses one: read it, do not choose by it.
+    Lower means better separated. It is 0 for one component, so alone it always chooses one: read
+    it, do not choose by it.
     """
     return fit.entropy
 
 
-# ---- from more than one fit ------------------------------------------------------------------------------------------
+# ---- from more than one fit ----------------------------------------------------------------------
 
 
 def nec(fit: FitResult, one_component: float) -> float:
-    """Normalised entropy criterion, ``entropy / (log L - log L_1)``, and 1 for one component. Lower is better.
+    """Normalised entropy criterion, ``entropy / (log L - log L_1)``, and 1 for one component. Lower
+    is better.
 
     Parameters
     ----------
@@ -103,7 +120,8 @@ def nec(fit: FitResult, one_component: float) -> float:
 
     References
     ----------
-    Celeux & Soromenho 1996; Biernacki, Celeux & Govaert 1999 for K = 1: more than one component is worth it below 1.
+    Celeux & Soromenho 1996; Biernacki, Celeux & Govaert 1999 for K = 1: more than one component is
+    worth it below 1.
     """
     if fit.n_components == 1:
         return 1.0
@@ -111,13 +129,15 @@ def nec(fit: FitResult, one_component: float) -> float:
     return fit.entropy / gain if gain > 0 else nan
 
 
-# ---- sample sizes ----------------------------------------------------------------------------------------------------
+# ---- sample sizes --------------------------------------------------------------------------------
 
 
 def at_size(fit: Evaluation, size: float) -> Evaluation:
-    """What the fit would say if its weights were scaled to another sum, such as the effective size of dataset weights.
+    """What the fit would say if its weights were scaled to another sum, such as the effective size
+    of dataset weights.
 
-    Log-likelihood, entropy and certainty are sums over weighted rows, so all scale with ``size / n``.
+    Log-likelihood, entropy and certainty are sums over weighted rows, so all scale with
+    ``size / n``.
 
     Examples
     --------
@@ -127,10 +147,16 @@ def at_size(fit: Evaluation, size: float) -> Evaluation:
     -100.0
     """
     share = size / fit.total
-    return Evaluation(fit.log_likelihood * share, fit.entropy * share, fit.certainty * share, size, fit.n_parameters)
+    return Evaluation(
+        fit.log_likelihood * share,
+        fit.entropy * share,
+        fit.certainty * share,
+        size,
+        fit.n_parameters,
+    )
 
 
-# ---- names -----------------------------------------------------------------------------------------------------------
+# ---- names ---------------------------------------------------------------------------------------
 
 CRITERIA: dict[str, Callable[[Evaluation], float]] = {
     "bic": bic,
@@ -154,22 +180,33 @@ ALL_CRITERIA = (*CRITERIA, NEC, CV)
 def criterion_named(name: str) -> Callable[[Evaluation], float]:
     """The criterion of one fit of that name, or a :class:`ValueError` that lists them."""
     if name not in CRITERIA:
-        raise ValueError(f"criterion={name!r} is not known. Use one of: {', '.join(CRITERIA)} (lower is better for all).")
+        raise ValueError(
+            f"criterion={name!r} is not known. Use one of: {', '.join(CRITERIA)} (lower is better "
+            "for all)."
+        )
     return CRITERIA[name]
 
 
 def check_criterion(name: str) -> None:
     """A :class:`ValueError` that lists all names, unless a selection can choose by this one."""
     if name not in ALL_CRITERIA:
-        raise ValueError(f"criterion={name!r} is not known. Use one of: {', '.join(ALL_CRITERIA)} (lower is better for all).")
+        raise ValueError(
+            f"criterion={name!r} is not known. Use one of: {', '.join(ALL_CRITERIA)} (lower is "
+            "better for all)."
+        )
 
 
 def why_undefined(name: str, fit: Evaluation) -> str:
     """In words, why a criterion has no value for a fit."""
     if name == "aicc":
         p = fit.n_parameters
-        return f"AICc is undefined: it needs more than p + 1 = {p + 1} rows for p = {p} parameters, but n = {fit.total:g}"
+        return (
+            f"AICc is undefined: it needs more than p + 1 = {p + 1} rows for p = {p} "
+            f"parameters, but n = {fit.total:g}"
+        )
     if name == NEC:
         return "NEC is undefined: the fit is no likelier than one component"
     finite = isfinite(fit.log_likelihood)
-    return f"{title_of(name)} is undefined" + ("" if finite else ": the log-likelihood is not finite")
+    return f"{title_of(name)} is undefined" + (
+        "" if finite else ": the log-likelihood is not finite"
+    )

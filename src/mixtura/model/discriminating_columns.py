@@ -1,4 +1,6 @@
-"""Which columns set the components of a mixture apart: exact for the mixture, without looking at rows."""
+"""Which columns set the components of a mixture apart: exact for the mixture, without looking at
+rows.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class Discrimination:
     ----------
     component, column : int
     difference : float
-        Mean of the component minus the mean of the rest, in standard deviations pooled over the two; NaN without a rest.
+        Mean of the component minus the mean of the rest, in standard deviations pooled over the
+        two; NaN without a rest.
     """
 
     component: int
@@ -29,7 +32,8 @@ class Discrimination:
 def differences(mixture: Mixture) -> Array:
     """Standardised mean differences of every component against the rest (K,d).
 
-    With weight ``w``, mean ``m`` and variance ``v`` of a component, and ``m'``, ``v'`` of all the others as one distribution,
+    With weight ``w``, mean ``m`` and variance ``v`` of a component, and ``m'``, ``v'`` of all the
+    others as one distribution,
 
         (m - m') / sqrt(w v + (1 - w) v')
 
@@ -45,7 +49,9 @@ def differences(mixture: Mixture) -> Array:
     """
     w = mixture.weights[:, None]
     variances = np.einsum("kjj->kj", mixture.covariance.dense())
-    centred = mixture.means - mixture.weights @ mixture.means  # about the overall mean, so that squares lose no digits
+    centred = (
+        mixture.means - mixture.weights @ mixture.means
+    )  # about the overall mean, so that squares lose no digits
     first, second = w * centred, w * (variances + centred**2)
     rest = 1.0 - w
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -71,13 +77,17 @@ def separations(mixture: Mixture) -> Array:
 
 
 def telling_columns(mixture: Mixture, n: int) -> Labels:
-    """Numbers of the ``n`` columns that set the components apart most, in the order of the columns."""
+    """Numbers of the ``n`` columns that set the components apart most, in the order of the
+    columns.
+    """
     order = np.argsort(-separations(mixture), kind="stable")[:n]
     return np.sort(order)
 
 
 def spread_ratios(mixture: Mixture) -> Array:
-    """Standard deviation of every component over that within the other components (K,d); NaN where there is no other."""
+    """Standard deviation of every component over that within the other components (K,d); NaN where
+    there is no other.
+    """
     w = mixture.weights[:, None]
     variances = np.einsum("kjj->kj", mixture.covariance.dense())
     rest = 1.0 - w

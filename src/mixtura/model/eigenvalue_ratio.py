@@ -1,6 +1,7 @@
 """A bound on the ratio of the largest to the smallest eigenvalue over all components.
 
-It makes the likelihood bounded, so that no component can collapse (Hathaway 1985; Garcia-Escudero et al. 2008).
+It makes the likelihood bounded, so that no component can collapse (Hathaway 1985; Garcia-Escudero
+et al. 2008).
 """
 
 from __future__ import annotations
@@ -28,11 +29,12 @@ SMALLEST_SPAN = 1e-6
 
 
 def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
-    """The maximum-likelihood variances (F,d) with ``max <= ratio * min``, given unrestricted ones and counts (F,).
+    """The maximum-likelihood variances (F,d) with ``max <= ratio * min``, given unrestricted ones
+    and counts (F,).
 
     The optimum cuts all variances to an interval ``[m, ratio m]``; the best m minimises
-    ``sum_k n_k sum_j (log v_kj + s_kj / v_kj)``, a function whose pieces between the points s_kj and s_kj / ratio have closed
-    minima (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
+    ``sum_k n_k sum_j (log v_kj + s_kj / v_kj)``, a function whose pieces between the points s_kj
+    and s_kj / ratio have closed minima (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
     """
     if spreads.max() <= ratio * spreads.min():
         return spreads
@@ -49,13 +51,17 @@ def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
     return min(values, key=lambda v: float((n * (np.log(v) + spreads / v)).sum()))
 
 
-def within(log_variances: Array, spreads: Array, counts: Array, ratio: float, volume: str, shape: str) -> Array:
-    """Logarithms of the maximum-likelihood variances (K,d) along given axes, for a volume and a shape, with ``max <= ratio * min``.
+def within(
+    log_variances: Array, spreads: Array, counts: Array, ratio: float, volume: str, shape: str
+) -> Array:
+    """Logarithms of the maximum-likelihood variances (K,d) along given axes, for a volume and a
+    shape, with ``max <= ratio * min``.
 
-    In the logarithms ``l`` the letters are linear: ``VE`` is ``l_kj = v_k + a_j``, ``EV`` is ``sum_j l_kj`` alike for all k. The
-    loss ``sum_k n_k sum_j (l_kj + s_kj exp(-l_kj))`` is convex and the ratio an interval of unknown place, so there is one
-    minimum. Where nothing or everything is shared it is that of :func:`truncated`; else it is approached from within by Newton's
-    method on the loss with logarithmic barriers (Boyd & Vandenberghe 2004, 11.3).
+    In the logarithms ``l`` the letters are linear: ``VE`` is ``l_kj = v_k + a_j``, ``EV`` is
+    ``sum_j l_kj`` alike for all k. The loss ``sum_k n_k sum_j (l_kj + s_kj exp(-l_kj))`` is convex
+    and the ratio an interval of unknown place, so there is one minimum. Where nothing or everything
+    is shared it is that of :func:`truncated`; else it is approached from within by Newton's method
+    on the loss with logarithmic barriers (Boyd & Vandenberghe 2004, 11.3).
 
     Parameters
     ----------
@@ -76,11 +82,18 @@ def within(log_variances: Array, spreads: Array, counts: Array, ratio: float, vo
         return np.broadcast_to(np.log(truncated(free, own, ratio)), spreads.shape)
     shares = np.broadcast_to((counts / counts.sum())[:, None], spreads.shape)
     near = contracted(log_variances, counts, ratio)
-    level = float(np.log((shares * spreads * np.exp(-near)).sum() / spreads.shape[1]))  # the best common volume
+    level = float(
+        np.log((shares * spreads * np.exp(-near)).sum() / spreads.shape[1])
+    )  # the best common volume
     if np.log(ratio) < SMALLEST_SPAN:
         return np.asarray(near + level)
     middle = 0.5 * (near.max() + near.min())
-    barrier = _Barrier(spreads, shares, float(np.log(ratio)), _step_of_one_shape if volume == "V" else _step_of_one_volume)
+    barrier = _Barrier(
+        spreads,
+        shares,
+        float(np.log(ratio)),
+        _step_of_one_shape if volume == "V" else _step_of_one_volume,
+    )
     logs, low = level + middle + INSIDE * (near - middle), level + middle - 0.5 * barrier.room
     weight = 1.0
     while weight > LEAST_BARRIER:
@@ -90,8 +103,8 @@ def within(log_variances: Array, spreads: Array, counts: Array, ratio: float, vo
 
 
 _Step = Callable[[Array, Array, float, Array, float], tuple[Array, float]]
-"""Newton's step in the logarithms (K,d) and the lower end of their interval, from the curvature along each logarithm, between
-it and the end, and along the end, and from both gradients."""
+"""Newton's step in the logarithms (K,d) and the lower end of their interval, from the curvature
+along each logarithm, between it and the end, and along the end, and from both gradients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +126,9 @@ class _Barrier:
         return loss - weight * float((np.log(depth) + np.log(self.room - depth)).sum())
 
     def minimum(self, logs: Array, low: float, weight: float) -> tuple[Array, float]:
-        """Newton's method with halved steps; where units are so far apart that it has no step, the point it is at."""
+        """Newton's method with halved steps; where units are so far apart that it has no step, the
+        point it is at.
+        """
         here = self.value(logs, low, weight)
         for _ in range(MOST_STEPS):
             try:
@@ -140,11 +155,15 @@ class _Barrier:
         push = weight * (1.0 / (self.room - depth) - 1.0 / depth)
         stiff = weight * (1.0 / (self.room - depth) ** 2 + 1.0 / depth**2)
         slope = self.shares * (1.0 - pull) + push
-        move, drop = self.step(self.shares * pull + stiff, -stiff, float(stiff.sum()), slope, -float(push.sum()))
+        move, drop = self.step(
+            self.shares * pull + stiff, -stiff, float(stiff.sum()), slope, -float(push.sum())
+        )
         return move, drop, -float((slope * move).sum() - push.sum() * drop)
 
 
-def _step_of_one_shape(own: Array, between: Array, end: float, slope: Array, slope_of_end: float) -> tuple[Array, float]:
+def _step_of_one_shape(
+    own: Array, between: Array, end: float, slope: Array, slope_of_end: float
+) -> tuple[Array, float]:
     """VE: moves ``v_k + a_j``, with ``a_1 = 0``."""
     K, cross = len(own), own[:, 1:]
     hessian = np.block(
@@ -160,21 +179,26 @@ def _step_of_one_shape(own: Array, between: Array, end: float, slope: Array, slo
     return step[:K, None] + np.append(0.0, step[K:-1]), float(step[-1])
 
 
-def _step_of_one_volume(own: Array, between: Array, end: float, slope: Array, slope_of_end: float) -> tuple[Array, float]:
+def _step_of_one_volume(
+    own: Array, between: Array, end: float, slope: Array, slope_of_end: float
+) -> tuple[Array, float]:
     """EV: moves whose sums over the axes are alike for all components.
 
-    With multipliers ``nu_k`` (of sum 0) the move is ``-(slope + between drop + nu) / own``, so all but two unknowns drop out: the
-    ``drop`` of the end and the common ``sum``.
+    With multipliers ``nu_k`` (of sum 0) the move is ``-(slope + between drop + nu) / own``, so all
+    but two unknowns drop out: the ``drop`` of the end and the common ``sum``.
     """
     P, Q, G = (1.0 / own).sum(axis=1), (between / own).sum(axis=1), (slope / own).sum(axis=1)
-    # nu_k = -(sum + G_k + Q_k drop) / P_k;  sum_k nu_k = 0;  sum(between move) + end drop = -slope_of_end
+    # nu_k = -(sum + G_k + Q_k drop) / P_k;  sum_k nu_k = 0;  sum(between move) + end drop =
+    # -slope_of_end
     left = np.array(
         [
             [(1.0 / P).sum(), (Q / P).sum()],
             [(Q / P).sum(), end - (between**2 / own).sum() + (Q**2 / P).sum()],
         ]
     )
-    right = np.array([-(G / P).sum(), (between * slope / own).sum() - (Q * G / P).sum() - slope_of_end])
+    right = np.array(
+        [-(G / P).sum(), (between * slope / own).sum() - (Q * G / P).sum() - slope_of_end]
+    )
     total, drop = np.linalg.solve(left, right)
     nu = -(total + G + Q * drop) / P
     return -(slope + between * drop + nu[:, None]) / own, float(drop)
@@ -183,7 +207,8 @@ def _step_of_one_volume(own: Array, between: Array, end: float, slope: Array, sl
 def contracted(log_values: Array, counts: Array, ratio: float) -> Array:
     """Logarithms of variances (F,d) drawn together until they lie within the ratio.
 
-    All move by one factor to their weighted mean, so equal volumes, equal shapes and equal orientations stay equal.
+    All move by one factor to their weighted mean, so equal volumes, equal shapes and equal
+    orientations stay equal.
     """
     span = float(log_values.max() - log_values.min())
     if span <= np.log(ratio):

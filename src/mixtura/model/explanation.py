@@ -14,7 +14,8 @@ from mixtura.model.mixture import Mixture
 
 @dataclass(frozen=True)
 class Membership:
-    """One component's share in one row: ``probability`` is ``weight * density``, divided by the sum of that over components.
+    """One component's share in one row: ``probability`` is ``weight * density``, divided by the sum
+    of that over components.
 
     Attributes
     ----------
@@ -51,13 +52,20 @@ def explain(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     with np.errstate(divide="ignore", invalid="ignore"):
         densities = joint - np.log(mixture.weights)
     return tuple(
-        Membership(k, float(shares[k]), float(mixture.weights[k]), float(np.linalg.norm(centred[k])), float(densities[k]))
+        Membership(
+            k,
+            float(shares[k]),
+            float(mixture.weights[k]),
+            float(np.linalg.norm(centred[k])),
+            float(densities[k]),
+        )
         for k in range(mixture.n_components)
     )
 
 
 def in_words(memberships: Sequence[Membership]) -> str:
-    """Memberships as people say them: ``70 % cluster 0, 30 % cluster 1``, the largest first, down to one percent.
+    """Memberships as people say them: ``70 % cluster 0, 30 % cluster 1``, the largest first, down
+    to one percent.
 
     What is left of a hundred percent is rounding and the shares too small to name.
 
@@ -72,19 +80,27 @@ def in_words(memberships: Sequence[Membership]) -> str:
     if largest[0].probability >= 0.995 and len(largest) > 1:
         return f"more than 99 % {cluster_name(largest[0].component)}"
     named = [share for share in largest if share.probability >= 0.005]
-    return ", ".join(f"{100 * share.probability:.0f} % {cluster_name(share.component)}" for share in named)
+    return ", ".join(
+        f"{100 * share.probability:.0f} % {cluster_name(share.component)}" for share in named
+    )
 
 
 def why(memberships: Sequence[Membership]) -> str:
-    """What decided between the two largest memberships: how near the row lies, how wide and how heavy the components are."""
+    """What decided between the two largest memberships: how near the row lies, how wide and how
+    heavy the components are.
+    """
     first, *others = sorted(memberships, key=lambda share: (-share.probability, share.component))
-    here = f"It lies {first.distance:.2f} standard deviations of {cluster_name(first.component)} from the centre of that cluster"
+    here = (
+        f"It lies {first.distance:.2f} standard deviations of {cluster_name(first.component)} "
+        "from the centre of that cluster"
+    )
     if not others:
         return f"{here}. There is no other cluster."
     second = others[0]
     there = f"and {second.distance:.2f} of {cluster_name(second.component)} from that one's"
     return (
-        f"{here}, {there}. Weight times density is {_ratio(first, second)} for {cluster_name(first.component)}: "
+        f"{here}, {there}. Weight times density is {_ratio(first, second)} for "
+        f"{cluster_name(first.component)}: "
         f"the weights are {first.weight:.2f} and {second.weight:.2f}, {_density(first, second)}."
     )
 
@@ -106,7 +122,9 @@ def _density(first: Membership, second: Membership) -> str:
     if times < 1.05:
         return "and the densities about equal"
     higher = first if gap > 0 else second
-    return f"and the density of {cluster_name(higher.component)} is {_read(times)} times as high there"
+    return (
+        f"and the density of {cluster_name(higher.component)} is {_read(times)} times as high there"
+    )
 
 
 def _read(times: float) -> str:

@@ -1,4 +1,6 @@
-"""Which component of one mixture is which of another: labels have no meaning of their own, so two fits are matched."""
+"""Which component of one mixture is which of another: labels have no meaning of their own, so two
+fits are matched.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from mixtura.model.covariance import Covariance
 from mixtura.model.mixture import Mixture
 
 TIE_BREAK = 1e-9
-"""How much weights count against distances: above what rounding does to a distance (1e-12), below any difference that matters."""
+"""How much weights count against distances: above what rounding does to a distance (1e-12), below
+any difference that matters.
+"""
 
 
 class Fitted(Protocol):
@@ -42,10 +46,11 @@ class Match:
     Attributes
     ----------
     permutation : (K_a,)
-        The component of b for each of a; -1 where b has too few. With equally many, ``b.select(permutation)`` has the components
-        of b in the order of a.
+        The component of b for each of a; -1 where b has too few. With equally many,
+        ``b.select(permutation)`` has the components of b in the order of a.
     distances : (K_a,)
-        Bhattacharyya distance of each pair, 0 for equal Gaussians, free of units; NaN without a partner.
+        Bhattacharyya distance of each pair, 0 for equal Gaussians, free of units; NaN without a
+        partner.
     unmatched : (K_b - K_a,)
         The components of b that are left over, in rising order; empty where b has no more than a.
     """
@@ -72,16 +77,19 @@ class Match:
 
 @underflow_is_nought
 def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
-    """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya distances (the Hungarian method).
+    """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya
+    distances (the Hungarian method).
 
-    The Hellinger distance saturates at 1 for components that are well apart, where any pairing would then be as good as any
-    other; the Bhattacharyya distance goes on growing. It does not change when both mixtures are moved, stretched and turned
-    together. The mixing proportions decide between pairings that are equally near.
+    The Hellinger distance saturates at 1 for components that are well apart, where any pairing
+    would then be as good as any other; the Bhattacharyya distance goes on growing. It does not
+    change when both mixtures are moved, stretched and turned together. The mixing proportions
+    decide between pairings that are equally near.
 
     Parameters
     ----------
     a, b : Mixture, fitted estimator or selector, result of a fit, or loaded model
-        Over the same columns. With different numbers of components as many are paired as can be, and the others stay alone.
+        Over the same columns. With different numbers of components as many are paired as can be,
+        and the others stay alone.
 
     Returns
     -------
@@ -112,7 +120,8 @@ def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
     one, other = _mixture_of(a), _mixture_of(b)
     if one.n_features != other.n_features:
         raise ValueError(
-            f"two mixtures are matched over the same columns, but they have {one.n_features} and {other.n_features} of them. "
+            f"two mixtures are matched over the same columns, but they have {one.n_features} and "
+            f"{other.n_features} of them. "
             "Pass mixtures of the same data, or their marginals (Mixture.marginal)."
         )
     distances = bhattacharyya_distances(one, other)
@@ -134,7 +143,8 @@ def _mixture_of(fitted: Mixture | Fitted | Found) -> Mixture:
     if isinstance(fitted, Mixture):
         return fitted
     raise TypeError(
-        f"expected a mixture, a fitted estimator, a result or a model, but a {type(fitted).__name__} without a mixture came. "
+        "expected a mixture, a fitted estimator, a result or a model, but a "
+        f"{type(fitted).__name__} without a mixture came. "
         "Fit it first, or make a mixture of its parameters with GaussianMixture.from_parameters."
     )
 
@@ -152,7 +162,9 @@ def bhattacharyya_distances(a: Mixture, b: Mixture) -> Array:
 
 
 def _pooled(a: Covariance, b: Covariance, apart: Array) -> tuple[Array, Array]:
-    """Squared distances and log-determinants (K_a, K_b) under ``(Sigma_a + Sigma_b) / 2``, in units of Sigma_a."""
+    """Squared distances and log-determinants (K_a, K_b) under ``(Sigma_a + Sigma_b) / 2``, in units
+    of Sigma_a.
+    """
     distances, log_dets = np.empty(apart.shape[:2]), np.empty(apart.shape[:2])
     theirs = b.dense()
     identity = np.eye(apart.shape[2])

@@ -1,4 +1,5 @@
-"""The mixture: K weights, K means, K covariances, frozen. Densities, posteriors, samples, marginals.
+"""The mixture: K weights, K means, K covariances, frozen. Densities, posteriors, samples,
+marginals.
 
 The formulas here are the reference that every backend must agree with.
 """
@@ -48,12 +49,14 @@ class Mixture:
 
     @property
     def log_scale(self) -> Array:
-        """``log weights_k - (d log 2 pi + log det Sigma_k) / 2``: the log density at each mean (K,)."""
+        """``log weights_k - (d log 2 pi + log det Sigma_k) / 2``: the log density at each mean
+        (K,).
+        """
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         return np.asarray(log_weights - 0.5 * (self.n_features * LOG_2PI + self.covariance.log_det))
 
-    # ---- densities ---------------------------------------------------------------------------------------------
+    # ---- densities -------------------------------------------------------------------------------
 
     @underflow_is_nought
     def log_joint(self, rows: Rows) -> Array:
@@ -74,17 +77,20 @@ class Mixture:
         """``P(component k | x_i)`` as (m,K), rows summing to one; see :func:`posterior`."""
         return posterior(self.log_joint(rows), rows, self)
 
-    # ---- other mixtures from this one ---------------------------------------------------------------------------
+    # ---- other mixtures from this one ------------------------------------------------------------
 
     def select(self, components: Labels) -> Mixture:
-        """Some components in the order given (a permutation gives the same density), weights renormalised."""
+        """Some components in the order given (a permutation gives the same density), weights
+        renormalised.
+        """
         weights = self.weights[components]
         if len(components) < self.n_components:
             weights = weights / weights.sum()
         return Mixture(weights, self.means[components], self.covariance.select(components))
 
     def order_by_weight(self) -> Labels:
-        """The permutation (K,) that sorts components by falling weight; equal weights by their means, first column first.
+        """The permutation (K,) that sorts components by falling weight; equal weights by their
+        means, first column first.
 
         Weights are compared to ``TIED_DECIMALS`` decimals, so that rounding decides nothing.
         """
@@ -95,7 +101,7 @@ class Mixture:
         """The mixture of some columns: marginals of Gaussians are Gaussian."""
         return Mixture(self.weights, self.means[:, columns], self.covariance.marginal(columns))
 
-    # ---- sampling ----------------------------------------------------------------------------------------------
+    # ---- sampling --------------------------------------------------------------------------------
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Array, Labels]:
         """n rows (n,d) and the components (n,) they were drawn from, ordered by component."""
@@ -104,7 +110,10 @@ class Mixture:
         factors = np.linalg.cholesky(self.covariance.dense())
         normal = rng.standard_normal((n, self.n_features))
         rows = np.concatenate(
-            [normal[labels == k] @ factor.T + mean for k, (factor, mean) in enumerate(zip(factors, self.means, strict=True))]
+            [
+                normal[labels == k] @ factor.T + mean
+                for k, (factor, mean) in enumerate(zip(factors, self.means, strict=True))
+            ]
         )
         return rows, labels
 
@@ -124,8 +133,9 @@ def log_density(log_joint: Array) -> Array:
 def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     """Soft-max over the components, with its limit where every density has underflowed.
 
-    Where a row is so far out that all log densities overflow to -inf, the distances grow like ``|t|^2`` along the
-    ray through the row, and the component with the smallest growth takes all: its limit is returned, never NaN.
+    Where a row is so far out that all log densities overflow to -inf, the distances grow like
+    ``|t|^2`` along the ray through the row, and the component with the smallest growth takes all:
+    its limit is returned, never NaN.
     """
     with np.errstate(invalid="ignore"):
         shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
@@ -134,7 +144,13 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     if len(lost):
         far = rows[lost].astype(np.float64)
         direction = far / np.abs(far).max(axis=1, keepdims=True)
-        growth = np.stack([(mixture.covariance.whiten(k, direction) ** 2).sum(axis=1) for k in range(mixture.n_components)], 1)
+        growth = np.stack(
+            [
+                (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)
+                for k in range(mixture.n_components)
+            ],
+            1,
+        )
         growth[:, mixture.weights == 0] = np.inf
         nearest = growth <= growth.min(axis=1, keepdims=True) * (1 + 1e-12)
         r[lost] = nearest / nearest.sum(axis=1, keepdims=True)

@@ -1,13 +1,15 @@
 """Moments: the one seam between an E-step and an M-step. They add up.
 
-For responsibilities ``r (m,K)``, row weights ``w (m)`` and rows ``x (m,d)`` the moments about fixed points ``a (K,d)`` are
+For responsibilities ``r (m,K)``, row weights ``w (m)`` and rows ``x (m,d)`` the moments about fixed
+points ``a (K,d)`` are
 
     counts_k = sum_i w_i r_ik
     first_k  = sum_i w_i r_ik (x_i - a_k)
     second_k = sum_i w_i r_ik (x_i - a_k)(x_i - a_k)'
 
-Taken about the current means (and not about zero) they lose no digits to an offset of the data, and because every block
-of rows uses the same points, the moments of a union are the sum of the moments (docs/decisions/0001).
+Taken about the current means (and not about zero) they lose no digits to an offset of the data, and
+because every block of rows uses the same points, the moments of a union are the sum of the moments
+(docs/decisions/0001).
 """
 
 from __future__ import annotations
@@ -44,12 +46,15 @@ class Scatter(Enum):
 
     def of_matrix(self, matrix: Array) -> Array:
         """What of a matrix (d,d) one component keeps."""
-        return np.asarray({"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix))
+        return np.asarray(
+            {"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix)
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Weighted sums over rows, about fixed points, with the log-likelihood of the mixture that made them.
+    """Weighted sums over rows, about fixed points, with the log-likelihood of the mixture that made
+    them.
 
     Attributes
     ----------
@@ -77,7 +82,7 @@ class Moments:
     entropy: float = 0.0
     certainty: float = 0.0
 
-    # ---- construction ------------------------------------------------------------------------------------------
+    # ---- construction ----------------------------------------------------------------------------
 
     @classmethod
     def zeros(cls, about: Array, kind: Scatter) -> Moments:
@@ -87,23 +92,31 @@ class Moments:
 
     @classmethod
     def of(cls, rows: Rows, responsibilities: Array, about: Array, kind: Scatter) -> Moments:
-        """Moments of a block of rows; ``responsibilities (m,K)`` have the row weights multiplied in."""
+        """Moments of a block of rows; ``responsibilities (m,K)`` have the row weights multiplied
+        in.
+        """
         moments = cls.zeros(about, kind)
         for k, r in enumerate(responsibilities.T):
             moments._observe(k, rows, r)
         return moments
 
     @classmethod
-    def of_labels(cls, rows: Rows, labels: Labels, weights: Array | None, about: Array, kind: Scatter) -> Moments:
+    def of_labels(
+        cls, rows: Rows, labels: Labels, weights: Array | None, about: Array, kind: Scatter
+    ) -> Moments:
         """Moments of a block of rows that belong to one component each."""
         moments = cls.zeros(about, kind)
         for k in np.unique(labels):
             mine = labels == k
-            moments._observe(k, rows[mine], np.ones(mine.sum()) if weights is None else weights[mine])
+            moments._observe(
+                k, rows[mine], np.ones(mine.sum()) if weights is None else weights[mine]
+            )
         return moments
 
     def _observe(self, k: int, rows: Rows, r: Array) -> None:
-        """Add rows with weights ``r (m)`` to component k in place; only a constructor may call it."""
+        """Add rows with weights ``r (m)`` to component k in place; only a constructor may call
+        it.
+        """
         centred = rows.astype(np.float64) - self.about[k]
         weighted = r[:, None] * centred
         self.counts[k] += r.sum()
@@ -117,7 +130,7 @@ class Moments:
         else:
             self.second[k] += weighted.T @ centred
 
-    # ---- algebra -----------------------------------------------------------------------------------------------
+    # ---- algebra ---------------------------------------------------------------------------------
 
     def __add__(self, other: Moments) -> Moments:
         """The moments of the union of two disjoint sets of rows (both about the same points)."""
@@ -146,12 +159,18 @@ class Moments:
         )
 
     def taken_about(self, about: Array) -> Moments:
-        """The same rows' moments about other points ``(K,d)``, near enough that the shift costs no digits."""
+        """The same rows' moments about other points ``(K,d)``, near enough that the shift costs no
+        digits.
+        """
         s = self.about - about
         first = self.first + self.counts[:, None] * s
         if self.kind in _MATRICES:
             cross = self.first[:, :, None] * s[:, None, :]
-            change = cross + np.swapaxes(cross, 1, 2) + self.counts[:, None, None] * s[:, :, None] * s[:, None, :]
+            change = (
+                cross
+                + np.swapaxes(cross, 1, 2)
+                + self.counts[:, None, None] * s[:, :, None] * s[:, None, :]
+            )
             second = self.second + (change if self.kind is Scatter.DENSE else change.sum(axis=0))
         else:
             change = 2.0 * self.first * s + self.counts[:, None] * s * s
@@ -164,11 +183,17 @@ class Moments:
         Raises
         ------
         CollapseError
-            Where a count is negative: a component that is all but empty has no deviation to either side.
+            Where a count is negative: a component that is all but empty has no deviation to either
+            side.
         """
         if (counts < 0).any():
             raise CollapseError(int(counts.argmin()))
-        return replace(self, counts=counts, first=first, second=symmetric(second) if self.kind in _MATRICES else second)
+        return replace(
+            self,
+            counts=counts,
+            first=first,
+            second=symmetric(second) if self.kind in _MATRICES else second,
+        )
 
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with coarser second moments, so that one start serves every family."""
@@ -176,13 +201,19 @@ class Moments:
             return self
         if self.kind is Scatter.DENSE:
             diagonal = np.einsum("kjj->kj", self.second)
-            coarse = {Scatter.TOTAL: self.second.sum(axis=0), Scatter.DIAGONAL: diagonal, Scatter.TRACE: diagonal.sum(axis=1)}
+            coarse = {
+                Scatter.TOTAL: self.second.sum(axis=0),
+                Scatter.DIAGONAL: diagonal,
+                Scatter.TRACE: diagonal.sum(axis=1),
+            }
             return replace(self, second=coarse[kind], kind=kind)
         if self.kind is Scatter.DIAGONAL and kind is Scatter.TRACE:
             return replace(self, second=self.second.sum(axis=1), kind=kind)
-        raise ValueError(f"second moments of kind {self.kind.value!r} do not contain {kind.value!r}")
+        raise ValueError(
+            f"second moments of kind {self.kind.value!r} do not contain {kind.value!r}"
+        )
 
-    # ---- what an M-step reads ----------------------------------------------------------------------------------
+    # ---- what an M-step reads --------------------------------------------------------------------
 
     @property
     def n_components(self) -> int:
@@ -217,8 +248,14 @@ class Moments:
 
     @cached_property
     def scatter(self) -> Array:
-        """Second moments about the new means, shaped as ``second``: diagonals never negative, matrices symmetric."""
-        moved = self.first[:, :, None] * self.shift[:, None, :] if self.kind in _MATRICES else self.first * self.shift
+        """Second moments about the new means, shaped as ``second``: diagonals never negative,
+        matrices symmetric.
+        """
+        moved = (
+            self.first[:, :, None] * self.shift[:, None, :]
+            if self.kind in _MATRICES
+            else self.first * self.shift
+        )
         if self.kind is Scatter.DENSE:
             return symmetric(self.second - moved)
         if self.kind is Scatter.TOTAL:

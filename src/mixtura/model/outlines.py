@@ -13,10 +13,12 @@ CORNERS = 64
 
 
 def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
-    """For each component the ellipse that holds ``level`` of it in two columns, whatever the others are: (K, CORNERS, 2).
+    """For each component the ellipse that holds ``level`` of it in two columns, whatever the others
+    are: (K, CORNERS, 2).
 
-    In these columns a component is a Gaussian, too (its marginal), and its squared Mahalanobis distance follows the chi-squared
-    distribution with two degrees of freedom: the ellipse is where that reaches ``level``.
+    In these columns a component is a Gaussian, too (its marginal), and its squared Mahalanobis
+    distance follows the chi-squared distribution with two degrees of freedom: the ellipse is where
+    that reaches ``level``.
 
     Examples
     --------
@@ -32,12 +34,16 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
 
 
 def radius(level: float) -> float:
-    """How far from the centre, in standard deviations of a plane, the circle is that holds ``level``."""
+    """How far from the centre, in standard deviations of a plane, the circle is that holds
+    ``level``.
+    """
     return float(np.sqrt(chi2.ppf(level, 2)))
 
 
 def roots(mixture: Mixture, columns: tuple[int, int]) -> Array:
-    """What makes a unit circle the one-sigma ellipse of each component in two columns: symmetric (K, 2, 2)."""
+    """What makes a unit circle the one-sigma ellipse of each component in two columns: symmetric
+    (K, 2, 2).
+    """
     return _roots(mixture.marginal(np.array(columns)).covariance.dense())
 
 
@@ -49,6 +55,10 @@ def intervals(mixture: Mixture, column: int, level: float) -> Array:
 
 
 def _roots(matrices: Array) -> Array:
-    """Symmetric square roots (K,2,2), also of matrices that rounding left without a Cholesky factor."""
+    """Symmetric square roots (K,2,2), also of matrices that rounding left without a Cholesky
+    factor.
+    """
     values, vectors = np.linalg.eigh(matrices)
-    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ vectors.transpose(0, 2, 1))
+    return np.asarray(
+        (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+    )

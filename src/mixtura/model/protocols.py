@@ -2,8 +2,9 @@
 
 A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
 
-To add a family: one class, one line in ``families/__init__.py``. To add a backend: one file, one line in
-``backends/__init__.py``. A new source or initialiser likewise. The law and agreement tests pick each of them up.
+To add a family: one class, one line in ``families/__init__.py``. To add a backend: one file, one
+line in ``backends/__init__.py``. A new source or initialiser likewise. The law and agreement tests
+pick each of them up.
 """
 
 from __future__ import annotations
@@ -43,15 +44,23 @@ class Block:
         """The same rows in smaller blocks."""
         for begin in range(0, len(self.rows), size):
             part = slice(begin, begin + size)
-            yield Block(self.rows[part], None if self.weights is None else self.weights[part], self.offset + begin)
+            yield Block(
+                self.rows[part],
+                None if self.weights is None else self.weights[part],
+                self.offset + begin,
+            )
 
     def weighted(self, responsibilities: Array) -> Array:
         """Responsibilities (m,K) with the row weights multiplied in."""
-        return responsibilities if self.weights is None else responsibilities * self.weights[:, None]
+        return (
+            responsibilities if self.weights is None else responsibilities * self.weights[:, None]
+        )
 
 
 class Source(Protocol):
-    """Where rows come from. Anything that can give blocks of rows, again and again in the same order."""
+    """Where rows come from. Anything that can give blocks of rows, again and again in the same
+    order.
+    """
 
     @property
     def n_features(self) -> int:
@@ -76,7 +85,9 @@ class Source(Protocol):
         ...
 
     def compact(self, units: Array) -> Source:
-        """The same rows, neighbours together, in units (d,) of the columns; itself where that is not to be had."""
+        """The same rows, neighbours together, in units (d,) of the columns; itself where that is
+        not to be had.
+        """
         ...
 
 
@@ -91,11 +102,15 @@ class Backend(Protocol):
         ...
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
-        """One pass over the data: responsibilities under the mixture, summed into moments about its means."""
+        """One pass over the data: responsibilities under the mixture, summed into moments about its
+        means.
+        """
         ...
 
     def reduced(self, source: Source) -> Backend | None:
-        """The same backend with fewer digits per product, where that is faster for this source; None where it is not."""
+        """The same backend with fewer digits per product, where that is faster for this source;
+        None where it is not.
+        """
         ...
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
@@ -106,8 +121,9 @@ class Backend(Protocol):
 class Family(Protocol):
     """A covariance model: the M-step and the number of free parameters.
 
-    Law: for fixed moments, the M-step maximises ``sum_k -n_k/2 (log det Sigma_k + tr(Sigma_k^-1 S_k))`` (plus the
-    penalty of the regularisation) over the family's covariances, or at least never lowers it below ``previous``.
+    Law: for fixed moments, the M-step maximises
+    ``sum_k -n_k/2 (log det Sigma_k + tr(Sigma_k^-1 S_k))`` (plus the penalty of the regularisation)
+    over the family's covariances, or at least never lowers it below ``previous``.
     """
 
     @property
@@ -130,7 +146,9 @@ class Family(Protocol):
         """Whether one covariance serves all components."""
         ...
 
-    def m_step(self, moments: Moments, previous: Covariance | None, regularisation: Regularisation) -> Covariance:
+    def m_step(
+        self, moments: Moments, previous: Covariance | None, regularisation: Regularisation
+    ) -> Covariance:
         """Covariances from moments; ``previous`` warm-starts an iterated family.
 
         Raises

@@ -1,15 +1,18 @@
-"""What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal proportions.
+"""What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal
+proportions.
 
-An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free covariance. What regularises it
-is in the evidence before the family sees it, so a family is its law and nothing else. With ``S = W / n``
+An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free
+covariance. What regularises it is in the evidence before the family sees it, so a family is its law
+and nothing else. With ``S = W / n``
 
     floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite. The eigenvalues of S in the metric
-               of the floor are lifted to at least one: exact where the estimate is S itself, so the likelihood never falls, and
-               nothing changes while S is above the floor. By default the variance of rounding (:mod:`mixtura.data.recorded_step`)
+               of the floor are lifted to at least one: exact where the estimate is S itself, so the
+               likelihood never falls, and nothing changes while S is above the floor. By default
+               the variance of rounding (:mod:`mixtura.data.recorded_step`)
     ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
-               the exact maximiser when a row's density is its average log density over the cloud, that is with each
-               component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. It
-               depends on the units by its nature
+               the exact maximiser when a row's density is its average log density over the cloud,
+               that is with each component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so
+               the objective still never falls. It depends on the units by its nature
     prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.model.priors`); with a ridge,
                ``(W + n ridge + scatter) / (n + rows)``
     ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
@@ -39,12 +42,15 @@ FLOOR_ROUNDING = 1e-9
 """What rounding may take off an eigenvalue that is held at the floor."""
 
 UNRESOLVED = 1e-15
-"""Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means nothing."""
+"""Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means
+nothing.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What an M-step estimates F free covariances from: F = K, or 1 where all components share theirs.
+    """What an M-step estimates F free covariances from: F = K, or 1 where all components share
+    theirs.
 
     Attributes
     ----------
@@ -66,7 +72,9 @@ class Evidence:
     def fit(self, covariance: Covariance) -> float:
         """The M-step's objective ``-1/2 sum_k n_k (log det Sigma_k + tr(Sigma_k^-1 S_k))``."""
         if isinstance(covariance, Dense):
-            traces = np.einsum("kij,kij->k", covariance.whitener @ self.average, covariance.whitener)
+            traces = np.einsum(
+                "kij,kij->k", covariance.whitener @ self.average, covariance.whitener
+            )
         else:
             ratios = self.average / covariance.values
             traces = ratios.sum(axis=1) if ratios.ndim == 2 else self.n_features * ratios
@@ -101,11 +109,15 @@ class Regularisation:
         """Whether anything keeps a covariance from zero in every direction."""
         return bool((self.floor > 0).all())
 
-    # ---- weights and means -------------------------------------------------------------------------------------
+    # ---- weights and means -----------------------------------------------------------------------
 
     def weights(self, moments: Moments) -> Array:
         """Mixing proportions (K,)."""
-        return np.full(moments.n_components, 1.0 / moments.n_components) if self.equal_weights else moments.weights
+        return (
+            np.full(moments.n_components, 1.0 / moments.n_components)
+            if self.equal_weights
+            else moments.weights
+        )
 
     def means(self, moments: Moments) -> Array:
         """Means (K,d), drawn to the prior's."""
@@ -114,10 +126,12 @@ class Regularisation:
         pull = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
         return np.asarray(moments.means + pull[:, None] * (self.prior.mean - moments.means))
 
-    # ---- evidence for the covariances --------------------------------------------------------------------------
+    # ---- evidence for the covariances ------------------------------------------------------------
 
     def evidence(self, moments: Moments, shared: bool) -> Evidence:
-        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one covariance serves all."""
+        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one
+        covariance serves all.
+        """
         kind, K, d = moments.kind, moments.n_components, moments.n_features
         scatter, counts = moments.scatter, moments.counts
         if self.prior is not None and self.prior.shrinkage > 0:
@@ -133,7 +147,9 @@ class Regularisation:
         shape = (-1, *[1] * (scatter.ndim - 1))
         average = _ratio(scatter, counts.reshape(shape) * (d if kind is Scatter.TRACE else 1))
         if self.ridge:  # rows are small clouds, those of a prior are not
-            share = np.divide(seen, counts, out=np.ones_like(counts), where=counts > 0).reshape(shape)
+            share = np.divide(seen, counts, out=np.ones_like(counts), where=counts > 0).reshape(
+                shape
+            )
             average = average + self.ridge * share * (1.0 if average.ndim < 3 else np.eye(d))
         return self._lifted(Evidence(counts, average, K, d))
 
@@ -146,31 +162,51 @@ class Regularisation:
             raised = _eigenvalues_above(average, self.floor)
         else:
             raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
-        return evidence if raised is average or np.array_equal(raised, average) else replace(evidence, average=raised, lifted=True)
+        return (
+            evidence
+            if raised is average or np.array_equal(raised, average)
+            else replace(evidence, average=raised, lifted=True)
+        )
 
     def _held_by_the_prior(self, evidence: Evidence) -> bool:
-        """Whether full scatter is above the floor by the prior alone, so that nobody needs to look."""
+        """Whether full scatter is above the floor by the prior alone, so that nobody needs to
+        look.
+        """
         columns = None if self.prior is None or evidence.average.ndim < 3 else self.prior.columns
         return columns is not None and bool((columns > evidence.counts.max() * self.floor).all())
 
     def bounded(self, evidence: Evidence) -> Evidence:
-        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate is the average itself."""
+        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate
+        is the average itself.
+        """
         if self.eigenvalue_ratio is None:
             return evidence
         if evidence.average.ndim < 3:
-            spreads = truncated(evidence.average.reshape(len(evidence.counts), -1), evidence.counts, self.eigenvalue_ratio)
+            spreads = truncated(
+                evidence.average.reshape(len(evidence.counts), -1),
+                evidence.counts,
+                self.eigenvalue_ratio,
+            )
             return replace(evidence, average=spreads.reshape(evidence.average.shape))
         values, vectors = np.linalg.eigh(evidence.average)
         cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
         return replace(evidence, average=along_axes(vectors, cut))
 
     def allows(self, covariance: Covariance) -> bool:
-        """Whether a covariance keeps the ratio; one that was given, or fitted without it, may not."""
-        return self.eigenvalue_ratio is None or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
+        """Whether a covariance keeps the ratio; one that was given, or fitted without it, may
+        not.
+        """
+        return (
+            self.eigenvalue_ratio is None
+            or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
+        )
 
     def at_the_ratio(self, covariance: Covariance) -> bool:
         """Whether the bound on the ratio holds the covariance back."""
-        return self.eigenvalue_ratio is not None and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
+        return (
+            self.eigenvalue_ratio is not None
+            and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
+        )
 
     def check(self, covariance: Covariance) -> Covariance:
         """The covariance as it is, or a collapse where nothing kept it from zero.
@@ -191,38 +227,51 @@ class Regularisation:
             raise CollapseError(int(np.argmin(sound)))
         return covariance
 
-    # ---- the objective that an M-step with this regularisation raises -------------------------------------------
+    # ---- the objective that an M-step with this regularisation raises ----------------------------
 
     def penalty(self, mixture: Mixture) -> float:
         """What is added to the log-likelihood: 0 without a prior."""
         return 0.0 if self.prior is None else self.prior.penalty(mixture.means, mixture.covariance)
 
     def tilted(self, mixture: Mixture) -> Mixture:
-        """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do not sum to one."""
+        """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do
+        not sum to one.
+        """
         if self.ridge == 0:
             return mixture
         covariance = mixture.covariance
         forms = covariance.values.shape[0]
         identity = np.eye(mixture.n_features)
         traces = np.array([(covariance.whiten(k, identity) ** 2).sum() for k in range(forms)])
-        weights = mixture.weights * np.maximum(np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny)
+        weights = mixture.weights * np.maximum(
+            np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny
+        )
         return Mixture(weights, mixture.means, covariance)
 
     def is_below_floor(self, covariance: Covariance) -> bool:
         """Whether some direction of a covariance lies below the floor, beyond rounding."""
-        return self.has_floor and bool(below(covariance, np.full(len(covariance.values), 1.0 - FLOOR_ROUNDING), self.floor).any())
+        return self.has_floor and bool(
+            below(
+                covariance, np.full(len(covariance.values), 1.0 - FLOOR_ROUNDING), self.floor
+            ).any()
+        )
 
-    # ---- the smallest directions, in units of the data ----------------------------------------------------------
+    # ---- the smallest directions, in units of the data -------------------------------------------
 
     def floor_reached(self, covariance: Covariance, margin: float) -> Flags:
         """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor.
 
-        A ridge is no floor but a summand: with one, whether the data's own part is below ``1 / margin`` of it.
+        A ridge is no floor but a summand: with one, whether the data's own part is below
+        ``1 / margin`` of it.
         """
         forms = len(covariance.values)
         near = below(covariance, np.full(forms, margin), self.floor)
         if self.ridge > 0:
-            near = near | below(covariance, np.full(forms, (1.0 + 1.0 / margin) * self.ridge), np.ones_like(self.floor))
+            near = near | below(
+                covariance,
+                np.full(forms, (1.0 + 1.0 / margin) * self.ridge),
+                np.ones_like(self.floor),
+            )
         return near
 
 
@@ -234,7 +283,9 @@ def _ratio_of(covariance: Covariance) -> float:
 
 
 def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
-    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its free covariance."""
+    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its
+    free covariance.
+    """
     if isinstance(covariance, Dense):
         low = np.zeros(len(bounds), dtype=bool)
         at = _first_below(covariance.values, scale, bounds)
@@ -255,7 +306,11 @@ def scaled_variances(covariance: Covariance, scale: Array) -> Array:
         root = np.sqrt(scale)
         values = np.linalg.eigvalsh(covariance.values / np.outer(root, root))
     else:
-        variances = covariance.values if covariance.values.ndim == 2 else np.repeat(covariance.values[:, None], len(scale), 1)
+        variances = (
+            covariance.values
+            if covariance.values.ndim == 2
+            else np.repeat(covariance.values[:, None], len(scale), 1)
+        )
         values = np.sort(variances / scale, axis=1)
     return np.broadcast_to(values, (covariance.n_components, len(scale)))
 
@@ -268,18 +323,30 @@ def _ratio(sums: Array, counts: Array) -> Array:
 def _resolved(matrix: Array) -> bool:
     """Whether a matrix is positive definite beyond rounding, whatever its units."""
     own = np.diag(matrix)
-    return bool(np.isfinite(matrix).all() and (own > 0).all() and _exceeds(UNRESOLVED * len(own), matrix, own))
+    return bool(
+        np.isfinite(matrix).all()
+        and (own > 0).all()
+        and _exceeds(UNRESOLVED * len(own), matrix, own)
+    )
 
 
 def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
-    """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor: one Cholesky, no eigenvalues."""
+    """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor: one Cholesky,
+    no eigenvalues.
+    """
     return _first_below(matrix[None], scale, np.array([floor])) < 0
 
 
 def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
-    """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,); -1 where there is none."""
+    """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,);
+    -1 where there is none.
+    """
     if extension is not None and len(scale) < MANY_COLUMNS:
-        return int(extension.first_below(np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds))
+        return int(
+            extension.first_below(
+                np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds
+            )
+        )
     for k, matrix in enumerate(matrices):
         try:
             np.linalg.cholesky(matrix - bounds[k] * np.diag(scale))
@@ -289,7 +356,9 @@ def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
 
 
 def _eigenvalues_above(matrices: Array, floor: Array) -> Array:
-    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` lifted to one; untouched when above it."""
+    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` lifted to one;
+    untouched when above it.
+    """
     if _first_below(matrices, floor, np.ones(len(matrices))) < 0:
         return matrices
     root = np.sqrt(floor)

@@ -1,4 +1,6 @@
-"""Cluster numbers of one method in those of another, so that pictures beside each other have the same colours."""
+"""Cluster numbers of one method in those of another, so that pictures beside each other have the
+same colours.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from mixtura.base.arrays import Labels
 
 
 def relabelled(labels: Labels, like: Labels) -> Labels:
-    """The same clusters with the numbers under which they share most rows with ``like``; below 0, as -1 for noise, they stay.
+    """The same clusters with the numbers under which they share most rows with ``like``; below 0,
+    as -1 for noise, they stay.
 
     Clusters that are left over get numbers that ``like`` does not use, the largest cluster first.
 
@@ -25,7 +28,9 @@ def relabelled(labels: Labels, like: Labels) -> Labels:
     np.add.at(shared, (labels[inside], like[inside]), 1)
     rows, columns = linear_sum_assignment(-shared)
     left = np.setdiff1d(own, rows)
-    left = left[np.argsort(-np.bincount(labels[labels >= 0], minlength=len(own))[left], kind="stable")]
+    left = left[
+        np.argsort(-np.bincount(labels[labels >= 0], minlength=len(own))[left], kind="stable")
+    ]
     number = np.zeros(max(len(own), 1), dtype=np.intp)
     number[rows], number[left] = columns, len(theirs) + np.arange(len(left))
     return np.where(labels < 0, labels, number[np.maximum(labels, 0)])

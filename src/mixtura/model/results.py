@@ -17,28 +17,40 @@ from mixtura.model.soundness import Finding, Soundness
 from mixtura.model.start_report import Run, StartReport
 
 SAME_MODEL = 0.01
-"""Two fits of equally many components and parameters whose log-likelihoods differ by less are one model under two names."""
+"""Two fits of equally many components and parameters whose log-likelihoods differ by less are one
+model under two names.
+"""
 
 STRENGTHS = ((2.0, "weak"), (6.0, "positive"), (10.0, "strong"), (float("inf"), "very strong"))
-"""How much a difference in BIC says (Kass & Raftery 1995, section 3.2): each word holds below its number."""
+"""How much a difference in BIC says (Kass & Raftery 1995, section 3.2): each word holds below its
+number.
+"""
 
 
 class StopReason(Enum):
     """Why EM ended; the value is the sentence a person reads."""
 
     CONVERGED = "converged: what is estimated to be left to gain is below the tolerance"
-    SMALL_CHANGE = "ended by tol: the change of the log-likelihood per row fell below it, which is scikit-learn's rule"
-    MAX_ITER = "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
+    SMALL_CHANGE = (
+        "ended by tol: the change of the log-likelihood per row fell below it, which is "
+        "scikit-learn's rule"
+    )
+    MAX_ITER = (
+        "not converged: max_iter ended it; raise max_iter to go on from here with warm_start=True"
+    )
     UNCERTIFIED = (
-        "not converged: the stopping rule held, but the certificate of convergence does not, because the log-likelihood still has "
+        "not converged: the stopping rule held, but the certificate of convergence does not, "
+        "because the log-likelihood still has "
         "a slope there; go on with warm_start=True, or rescale the columns"
     )
     COPIES = (
-        "not converged: some components are exact copies of each other, and EM cannot separate them; "
+        "not converged: some components are exact copies of each other, and EM cannot separate "
+        "them; "
         "start from different means or reduce n_components"
     )
     SADDLE = (
-        "not converged: EM stands still on a saddle of the likelihood, where a small push would let it rise; "
+        "not converged: EM stands still on a saddle of the likelihood, where a small push would "
+        "let it rise; "
         "use other starts (n_init, init_params) or a smaller n_components"
     )
     EMPTY = (
@@ -46,11 +58,13 @@ class StopReason(Enum):
         "start anew (warm_start=False) or reduce n_components"
     )
     FELL = (
-        "not converged: the likelihood fell by more than rounding, which EM does not do on data that double precision can carry; "
+        "not converged: the likelihood fell by more than rounding, which EM does not do on data "
+        "that double precision can carry; "
         "the step before is kept. Rescale the columns, or set a larger reg_covar"
     )
     COLLAPSED = (
-        "not converged: a component collapsed onto a few rows and no regularisation was allowed (reg_covar=0); "
+        "not converged: a component collapsed onto a few rows and no regularisation was allowed "
+        "(reg_covar=0); "
         "the last valid step is kept"
     )
     OUTRUN = "not followed to its end: another start was ahead"
@@ -58,7 +72,9 @@ class StopReason(Enum):
 
     @property
     def converged(self) -> bool:
-        """Whether the fit may be called converged; a number for ``tol`` asks for scikit-learn's meaning of the word."""
+        """Whether the fit may be called converged; a number for ``tol`` asks for scikit-learn's
+        meaning of the word.
+        """
         return self in (StopReason.CONVERGED, StopReason.SMALL_CHANGE)
 
 
@@ -107,8 +123,8 @@ class FitResult(Evaluation):
         Three letters.
     mixture : Mixture
     trace : tuple of float
-        Objective (log-likelihood, with what a ridge or shrinkage takes off it) before the first iteration and after
-        each; it never falls.
+        Objective (log-likelihood, with what a ridge or shrinkage takes off it) before the first
+        iteration and after each; it never falls.
     n_iter : int
     stop : StopReason
     remaining_gain : float
@@ -118,7 +134,8 @@ class FitResult(Evaluation):
     soundness : Soundness or None
         Its components, judged; None where nobody asked.
     rate : float
-        The factor by which EM shrinks a deviation in its slowest direction, measured at its end; NaN where it was not.
+        The factor by which EM shrinks a deviation in its slowest direction, measured at its end;
+        NaN where it was not.
     certificate : Certificate or None
         Of the winner of a search; other runs have none.
     """
@@ -136,11 +153,15 @@ class FitResult(Evaluation):
 
     @property
     def converged(self) -> bool:
-        """Whether it ended by its stopping rule; a certificate that disagrees with RemainingGain makes it UNCERTIFIED."""
+        """Whether it ended by its stopping rule; a certificate that disagrees with RemainingGain
+        makes it UNCERTIFIED.
+        """
         return self.stop.converged
 
     def in_order(self, permutation: Labels) -> FitResult:
-        """The same fit with its components in another order: ``permutation[i]`` is the old number of the new component i."""
+        """The same fit with its components in another order: ``permutation[i]`` is the old number
+        of the new component i.
+        """
         if np.array_equal(permutation, np.arange(self.n_components)):
             return self
         return replace(
@@ -148,7 +169,9 @@ class FitResult(Evaluation):
             mixture=self.mixture.select(permutation),
             moments=None,
             soundness=self.soundness.in_order(permutation.tolist()) if self.soundness else None,
-            certificate=self.certificate.in_order(permutation.tolist()) if self.certificate else None,
+            certificate=self.certificate.in_order(permutation.tolist())
+            if self.certificate
+            else None,
         )
 
     @property
@@ -163,13 +186,20 @@ class FitResult(Evaluation):
 
     @property
     def score(self) -> float:
-        """What ranks optima (:mod:`mixtura.model.soundness`): the objective less the price of components that chance can place."""
+        """What ranks optima (:mod:`mixtura.model.soundness`): the objective less the price of
+        components that chance can place.
+        """
         return self.objective - (self.soundness.price if self.soundness else 0.0)
 
     @property
     def is_answer(self) -> bool:
         """Whether it may win: not collapsed, no saddle, no copies, no component without rows."""
-        ended_badly = self.stop in (StopReason.COLLAPSED, StopReason.SADDLE, StopReason.COPIES, StopReason.EMPTY)
+        ended_badly = self.stop in (
+            StopReason.COLLAPSED,
+            StopReason.SADDLE,
+            StopReason.COPIES,
+            StopReason.EMPTY,
+        )
         return not ended_badly and (self.soundness is None or self.soundness.is_answer)
 
     @property
@@ -238,7 +268,8 @@ class Candidate:
     criterion : float
         What the selection judges by; NaN for a failed cell, and where the criterion is undefined.
     reason : str
-        Why the cell may not win, that it did not converge, or what is special about it; empty when all is well.
+        Why the cell may not win, that it did not converge, or what is special about it; empty when
+        all is well.
     criteria : mapping of str to float
         Every criterion that was computed, by name.
     notes : tuple of str
@@ -246,11 +277,13 @@ class Candidate:
     starts : StartReport or None
         What the search behind the fit saw.
     remark : str
-        What the data made of the model: too few rows for its covariances, which are shrunk, and the like.
+        What the data made of the model: too few rows for its covariances, which are shrunk, and the
+        like.
     stage : Stage
         Whether it was searched, or only looked at from a few starts since it was too far behind.
     rows : int or None
-        Rows of the sample from which it is estimated what all of them would say; None for a fit of all rows.
+        Rows of the sample from which it is estimated what all of them would say; None for a fit of
+        all rows.
     """
 
     family: str
@@ -277,7 +310,9 @@ class Candidate:
 
     @property
     def is_answer(self) -> bool:
-        """Whether it is fitted, not collapsed, no saddle, and without copies or components that hold no rows."""
+        """Whether it is fitted, not collapsed, no saddle, and without copies or components that
+        hold no rows.
+        """
         return self.fit is not None and self.fit.is_answer
 
     @property
@@ -300,7 +335,9 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """All candidates of a selection, the winner and the runner-up; ``interrupted`` when it was ended before all were done."""
+    """All candidates of a selection, the winner and the runner-up; ``interrupted`` when it was
+    ended before all were done.
+    """
 
     criterion: str
     candidates: tuple[Candidate, ...]
@@ -308,21 +345,33 @@ class Selection:
 
     @property
     def ranking(self) -> tuple[Candidate, ...]:
-        """Eligible candidates, best first; models that are the same but for rounding stay in the order of the grid."""
-        return tuple(sorted((c for c in self.candidates if c.eligible), key=lambda c: round(c.criterion, ALIKE_DECIMALS)))
+        """Eligible candidates, best first; models that are the same but for rounding stay in the
+        order of the grid.
+        """
+        return tuple(
+            sorted(
+                (c for c in self.candidates if c.eligible),
+                key=lambda c: round(c.criterion, ALIKE_DECIMALS),
+            )
+        )
 
     @property
     def best(self) -> Candidate:
         """The winner: the lowest criterion among the fits that are an answer.
 
-        Where there is no such fit, the simplest one: the fewest components, then the lowest criterion.
+        Where there is no such fit, the simplest one: the fewest components, then the lowest
+        criterion.
         """
         fitted = [candidate for candidate in self.candidates if candidate.fit is not None]
-        return next(iter(self.ranking), None) or min(fitted, key=lambda c: (c.n_components, c.criterion))
+        return next(iter(self.ranking), None) or min(
+            fitted, key=lambda c: (c.n_components, c.criterion)
+        )
 
     @property
     def runner_up(self) -> Candidate | None:
-        """The second best model, if there is one; the winner itself under another family's name does not count."""
+        """The second best model, if there is one; the winner itself under another family's name
+        does not count.
+        """
         ranking = self.ranking
         return next((c for c in ranking[1:] if not c.is_same_model(ranking[0])), None)
 
@@ -333,23 +382,30 @@ class Selection:
 
     @property
     def strength(self) -> str:
-        """What the gap in BIC says in one word (Kass & Raftery 1995), or nothing for another criterion."""
+        """What the gap in BIC says in one word (Kass & Raftery 1995), or nothing for another
+        criterion.
+        """
         if self.criterion != "bic" or self.runner_up is None:
             return ""
         return strength_of(self.gap)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The outcome in words: the winner, how far ahead it is, and which cells may not win and why."""
+        """The outcome in words: the winner, how far ahead it is, and which cells may not win and
+        why.
+        """
         return (*_verdict(self), *_exclusions(self.candidates))
 
     def rows(self) -> list[dict[str, object]]:
-        """The table: one row per candidate, eligible ones first, best first; lower is better in every criterion."""
+        """The table: one row per candidate, eligible ones first, best first; lower is better in
+        every criterion.
+        """
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
         return [_row(candidate, self.criterion) for candidate in ranked]
 
     def criteria_rows(self) -> list[dict[str, object]]:
-        """All criteria of all candidates, in the order of :meth:`rows`; lower is better in every one.
+        """All criteria of all candidates, in the order of :meth:`rows`; lower is better in every
+        one.
 
         A criterion that is undefined for a cell is NaN there, and ``notes`` says why.
         """
@@ -363,7 +419,9 @@ class Selection:
         The entropy is left out: it is 0 for one component and so chooses nothing.
         """
         answers = [c for c in self.candidates if c.is_answer]
-        names = dict.fromkeys(name for candidate in answers for name in candidate.criteria if name != "entropy")
+        names = dict.fromkeys(
+            name for candidate in answers for name in candidate.criteria if name != "entropy"
+        )
         chosen = {}
         for name in names:
             defined = [c for c in answers if isfinite(c.criteria.get(name, float("nan")))]
@@ -412,7 +470,7 @@ def _criteria_row(candidate: Candidate, names: Iterable[str]) -> dict[str, objec
     }
 
 
-# ---- a selection in words ------------------------------------------------------------------------------------------
+# ---- a selection in words ------------------------------------------------------------------------
 
 
 TITLES = {
@@ -448,12 +506,22 @@ def _verdict(selection: Selection) -> list[str]:
 def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of cell that may not win or is not finished."""
     kinds = {
-        "could not be fitted": [c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT],
+        "could not be fitted": [
+            c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT
+        ],
         "were not looked at": [c for c in candidates if c.stage is Stage.NOT_LOOKED_AT],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
-        "did not converge": [c for c in candidates if c.eligible and c.fit and not c.fit.converged and c.stage is Stage.SEARCHED],
-        "have a component that chance can place": [c for c in candidates if c.eligible and c.is_spurious],
-        "have too few rows for full covariances, which are shrunk": [c for c in candidates if c.eligible and c.remark],
+        "did not converge": [
+            c
+            for c in candidates
+            if c.eligible and c.fit and not c.fit.converged and c.stage is Stage.SEARCHED
+        ],
+        "have a component that chance can place": [
+            c for c in candidates if c.eligible and c.is_spurious
+        ],
+        "have too few rows for full covariances, which are shrunk": [
+            c for c in candidates if c.eligible and c.remark
+        ],
     }
     return [
         f"{len(cells)} of {len(candidates)} candidates {kind}: {_listed(cells)}. {_reasons(cells)}"
@@ -465,7 +533,9 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
 def _listed(cells: list[Candidate]) -> str:
     """Families with their numbers of components."""
     families = dict.fromkeys(c.family for c in cells)
-    numbers = {family: sorted(c.n_components for c in cells if c.family == family) for family in families}
+    numbers = {
+        family: sorted(c.n_components for c in cells if c.family == family) for family in families
+    }
     return "; ".join(f"{family} with {_ranges(ks)}" for family, ks in numbers.items())
 
 
@@ -483,6 +553,10 @@ def _ranges(ks: list[int]) -> str:
 def _reasons(cells: list[Candidate]) -> str:
     """The first reason, and how many others there are."""
     reasons = list(dict.fromkeys(c.reason for c in cells))
-    more = f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)" if len(reasons) > 1 else ""
+    more = (
+        f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)"
+        if len(reasons) > 1
+        else ""
+    )
     first = reasons[0].rstrip(".")
     return f"For example, {cells[0].title}: {first}{more}."

@@ -1,4 +1,6 @@
-"""What a search saw: the distinct optima, how many starts and moves led to each, and how far their partitions agree."""
+"""What a search saw: the distinct optima, how many starts and moves led to each, and how far their
+partitions agree.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Run:
     level : float
         The objective where it ended; NaN where it gave no mixture.
     score : float
-        The score there (:mod:`mixtura.model.soundness`); NaN where it was dropped before that was asked.
+        The score there (:mod:`mixtura.model.soundness`); NaN where it was dropped before that was
+        asked.
     n_iter : int
     end : RunEnd
     """
@@ -55,8 +58,8 @@ class Optimum:
     log_likelihood : float
         The objective there: the total log-likelihood, less what a ridge or a prior takes off it.
     score : float
-        What optima are ranked by (:mod:`mixtura.model.soundness`); lower than the log-likelihood where chance can place a
-        component.
+        What optima are ranked by (:mod:`mixtura.model.soundness`); lower than the log-likelihood
+        where chance can place a component.
     gap : float
         How much lower the score is than the best one.
     n_starts, n_moves : int
@@ -84,7 +87,8 @@ class StartReport:
     n_rows, n_all : int
         Rows that the starts were run on, and all rows; fewer where rows are many.
     levels : tuple of (float, float)
-        Objectives and scores of the distinct optima, on the rows that the starts were run on, best score first.
+        Objectives and scores of the distinct optima, on the rows that the starts were run on, best
+        score first.
     partitions : tuple of (m,) arrays
         What each optimum makes of some of the rows.
     same : float
@@ -111,12 +115,17 @@ class StartReport:
                 self._led_to(i, moved=True),
                 adjusted_rand_index(self.partitions[0], labels),
             )
-            for i, ((level, score), labels) in enumerate(zip(self.levels, self.partitions, strict=True))
+            for i, ((level, score), labels) in enumerate(
+                zip(self.levels, self.partitions, strict=True)
+            )
         )
 
     def _led_to(self, i: int, moved: bool) -> int:
         """Runs that came to rest at the i-th optimum."""
-        nearest = [min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level)) for run in self._ended(moved)]
+        nearest = [
+            min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level))
+            for run in self._ended(moved)
+        ]
         near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(moved)]
         return sum(j == i and close for j, close in zip(nearest, near, strict=True))
 
@@ -145,12 +154,22 @@ class StartReport:
         if not self.optima:
             return f"None of {self.n_starts} starts came to rest."
         best, *others = self.optima
-        where = "" if self.n_rows == self.n_all else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
+        where = (
+            ""
+            if self.n_rows == self.n_all
+            else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
+        )
         moves = f" and {best.n_moves} of {_count(self.n_moves, 'proposal')}" if self.n_moves else ""
-        reached = f"{where or 'The '}best optimum was reached by {best.n_starts} of {_count(self.n_starts, 'start')}{moves}"
+        reached = (
+            f"{where or 'The '}best optimum was reached by {best.n_starts} of "
+            f"{_count(self.n_starts, 'start')}{moves}"
+        )
         if not others:
             return f"{reached}; no other optimum was found."
-        return f"{reached}; the next has a score {others[0].gap:.4g} lower (its partition agrees by {others[0].agreement:.2f})."
+        return (
+            f"{reached}; the next has a score {others[0].gap:.4g} lower (its partition agrees "
+            f"by {others[0].agreement:.2f})."
+        )
 
     def document(self) -> dict[str, object]:
         """The report as plain values, for JSON."""

@@ -1,8 +1,10 @@
-"""Results as pictures: a mixture over its data, criteria over K, merging, the starts, the path of EM.
+"""Results as pictures: a mixture over its data, criteria over K, merging, the starts, the path of
+EM.
 
-Made with matplotlib's objects only: no function here touches pyplot or its backends, so a picture can be made in a thread, on a
-server and inside a notebook. Every function takes a result and an optional ``ax``, and returns Axes; those of several
-panels make a figure of their own. The number of a component is its label in ``predict``.
+Made with matplotlib's objects only: no function here touches pyplot or its backends, so a picture
+can be made in a thread, on a server and inside a notebook. Every function takes a result and an
+optional ``ax``, and returns Axes; those of several panels make a figure of their own. The number of
+a component is its label in ``predict``.
 """
 
 from mixtura.base.palette import PALETTE

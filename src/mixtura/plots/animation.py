@@ -1,4 +1,6 @@
-"""EM as a film: from Gaussians placed at random to convergence, step by step, with the log-likelihood growing."""
+"""EM as a film: from Gaussians placed at random to convergence, step by step, with the
+log-likelihood growing.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ class EMSteps:
         return len(self.mixtures) - 1
 
     def shown(self, most: int = MOST_FRAMES) -> Labels:
-        """Numbers of the steps that a film of ``most`` frames shows: each of the first 15, then fewer and fewer, and the last."""
+        """Numbers of the steps that a film of ``most`` frames shows: each of the first 15, then
+        fewer and fewer, and the last.
+        """
         if self.n_iter < most:
             return np.arange(self.n_iter + 1)
         later = np.geomspace(EVERY_STEP, self.n_iter, most - EVERY_STEP)
@@ -88,12 +92,20 @@ class EMSteps:
 
 
 @underflow_is_nought
-def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_state: int | None = 0, max_iter: int = 500) -> EMSteps:
+def em_steps(
+    X: ArrayLike,
+    n_components: int,
+    *,
+    family: str = "VVV",
+    random_state: int | None = 0,
+    max_iter: int = 500,
+) -> EMSteps:
     """Plain EM from K Gaussians that are placed at random rows, and keep every step.
 
     Each has 1/K of the variances of the columns and no correlations.
 
-    This is the textbook's start, not the one that :class:`mixtura.GaussianMixture` chooses: it may end in a poor optimum.
+    This is the textbook's start, not the one that :class:`mixtura.GaussianMixture` chooses: it may
+    end in a poor optimum.
 
     Parameters
     ----------
@@ -116,7 +128,9 @@ def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_sta
     rows = np.ascontiguousarray(X, dtype=np.float64)
     kind = family_named(family)
     dataset = Dataset(ArraySource(rows), backend_named("auto", None))
-    start = _random_gaussians(dataset, rows, n_components, kind, np.random.default_rng(random_state))
+    start = _random_gaussians(
+        dataset, rows, n_components, kind, np.random.default_rng(random_state)
+    )
     seen: list[Iteration] = []
     problem = problem_of(dataset, kind, n_components, Constraints())
     fit = em(problem, start, max_iter=max_iter, callback=seen.append)
@@ -124,8 +138,12 @@ def em_steps(X: ArrayLike, n_components: int, *, family: str = "VVV", random_sta
     return EMSteps(kind.name, mixtures, tuple(fit.trace[: len(mixtures)]), fit.stop)
 
 
-def _random_gaussians(dataset: Dataset, rows: Array, K: int, family: Family, rng: np.random.Generator) -> Mixture:
-    """Equal weights, K different rows as means where there are so many, and axis-parallel Gaussians narrower than the data."""
+def _random_gaussians(
+    dataset: Dataset, rows: Array, K: int, family: Family, rng: np.random.Generator
+) -> Mixture:
+    """Equal weights, K different rows as means where there are so many, and axis-parallel Gaussians
+    narrower than the data.
+    """
     distinct = np.unique(rows, axis=0)
     means = distinct[rng.choice(len(distinct), K, replace=len(distinct) < K)]
     return Mixture(np.full(K, 1.0 / K), means, _narrow(dataset.scale / K, K, family))
@@ -141,7 +159,7 @@ def _narrow(variances: Array, K: int, family: Family) -> Covariance:
     return Dense(np.tile(np.diag(variances), (n, 1, 1)), K)
 
 
-# ---- the film ------------------------------------------------------------------------------------------------------
+# ---- the film ------------------------------------------------------------------------------------
 
 
 def animate(
@@ -154,10 +172,12 @@ def animate(
     random_state: int | None = 0,
     max_iter: int = 500,
 ) -> Path:
-    """A film of EM on these rows, with the family and the number of components of a result, as GIF or as an HTML page.
+    """A film of EM on these rows, with the family and the number of components of a result, as GIF
+    or as an HTML page.
 
-    EM is run anew, plainly, from Gaussians placed at random (:func:`em_steps`). The page holds all frames and a player that is
-    moved by buttons, a slider or the keyboard; it opens from disk and loads nothing.
+    EM is run anew, plainly, from Gaussians placed at random (:func:`em_steps`). The page holds all
+    frames and a player that is moved by buttons, a slider or the keyboard; it opens from disk and
+    loads nothing.
 
     Parameters
     ----------
@@ -177,7 +197,9 @@ def animate(
     Path
     """
     target = checked_path(path, FILM_FORMATS)
-    steps = result if isinstance(result, EMSteps) else _steps_like(result, X, random_state, max_iter)
+    steps = (
+        result if isinstance(result, EMSteps) else _steps_like(result, X, random_state, max_iter)
+    )
     names = names_of(result, X, columns, steps.mixtures[-1].n_features)
     frames = _Frames(steps, checked_rows(steps.mixtures[-1], X, names), names, shown)
     (_write_gif if target.suffix.lower() == ".gif" else _write_page)(frames, target)
@@ -187,18 +209,27 @@ def animate(
 def _steps_like(result: Any, X: ArrayLike, random_state: int | None, max_iter: int) -> EMSteps:
     """Steps with the family and K of a result."""
     fit = fit_of(result)
-    return em_steps(X, fit.n_components, family=fit.family, random_state=random_state, max_iter=max_iter)
+    return em_steps(
+        X, fit.n_components, family=fit.family, random_state=random_state, max_iter=max_iter
+    )
 
 
 class _Frames:
     """The pictures of the steps: same points, same limits, same colours in all of them."""
 
-    def __init__(self, steps: EMSteps, rows: Array, names: Sequence[str], shown: Sequence[str] | None) -> None:
+    def __init__(
+        self, steps: EMSteps, rows: Array, names: Sequence[str], shown: Sequence[str] | None
+    ) -> None:
         self.steps = steps
         self.numbers = steps.shown()
-        self.chosen = telling_columns(steps.mixtures[-1], 2) if shown is None else numbered(names, shown)
+        self.chosen = (
+            telling_columns(steps.mixtures[-1], 2) if shown is None else numbered(names, shown)
+        )
         if len(self.chosen) > 2:
-            raise ValueError(f"`shown` names {len(self.chosen)} columns, but a film has room for two. Name one or two.")
+            raise ValueError(
+                f"`shown` names {len(self.chosen)} columns, but a film has room for two. Name one "
+                "or two."
+            )
         self.names = tuple(names[j] for j in self.chosen)
         self.n = len(rows)
         self.rows = rows[:: ceil(len(rows) / FILM_POINTS)]
@@ -253,13 +284,19 @@ class _Frames:
         ax.plot(values, color="#e3e6ea", linewidth=2)
         ax.plot(values[: number + 1], color=PALETTE[0], linewidth=2)
         ax.plot([number], [values[number]], color=PALETTE[0], marker="o", markersize=7)
-        ax.set(xlabel="iteration", ylabel="log-likelihood (higher is better)", xlim=(-0.5, self.steps.n_iter + 0.5))
+        ax.set(
+            xlabel="iteration",
+            ylabel="log-likelihood (higher is better)",
+            xlim=(-0.5, self.steps.n_iter + 0.5),
+        )
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.yaxis.label.set_color(GREY)
         tidy(ax)
 
 
-def draw_step(steps: EMSteps, number: int, X: ArrayLike, ax: Axes, *, columns: Sequence[str] | None = None) -> Axes:
+def draw_step(
+    steps: EMSteps, number: int, X: ArrayLike, ax: Axes, *, columns: Sequence[str] | None = None
+) -> Axes:
     """One step of a film into given axes: ``number`` 0 is the start, ``steps.n_iter`` the end."""
     names = names_of(steps, X, columns, steps.mixtures[0].n_features)
     _Frames(steps, checked_rows(steps.mixtures[0], X, names), names, None).draw_mixture(ax, number)
@@ -270,11 +307,18 @@ def _write_gif(frames: _Frames, target: Path) -> None:
     """All frames with one pause at the end, over and over."""
     images = [image.quantize(96, method=Image.Quantize.MEDIANCUT) for image in frames.images()]
     durations = [int(1000 * SECONDS_A_FRAME)] * (len(images) - 1) + [int(1000 * SECONDS_AT_THE_END)]
-    images[0].save(target, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    images[0].save(
+        target, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
+    )
 
 
 def _write_page(frames: _Frames, target: Path) -> None:
     """All frames with a player."""
     captions = [frames.caption(int(number)) for number in frames.numbers]
-    title = f"EM, {frames.steps.family} with {frames.steps.mixtures[0].n_components} components, {frames.n:,} rows"
-    target.write_text(player(title, list(frames.images()), captions, SECONDS_A_FRAME), encoding="utf-8")
+    title = (
+        f"EM, {frames.steps.family} with {frames.steps.mixtures[0].n_components} components, "
+        f"{frames.n:,} rows"
+    )
+    target.write_text(
+        player(title, list(frames.images()), captions, SECONDS_A_FRAME), encoding="utf-8"
+    )

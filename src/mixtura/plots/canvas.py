@@ -1,4 +1,5 @@
-"""What the module of the points (``web/static/scatter.js``) is told: columns from 0 to 1, memberships, colours, ellipses.
+"""What the module of the points (``web/static/scatter.js``) is told: columns from 0 to 1,
+memberships, colours, ellipses.
 
 A page, a report and a notebook tell it the same things, so they are made in one place.
 """
@@ -28,7 +29,8 @@ Axis = dict[str, Any]
 
 
 def axis(name: str, values: Array) -> tuple[bytes, Axis]:
-    """A column from 0 (its smallest value) to 1 (its largest), n float32, so that these are enough whatever its offset is.
+    """A column from 0 (its smallest value) to 1 (its largest), n float32, so that these are enough
+    whatever its offset is.
 
     Examples
     --------
@@ -38,7 +40,11 @@ def axis(name: str, values: Array) -> tuple[bytes, Axis]:
     """
     low, high = float(values.min()), float(values.max())
     high = high if high > low else low + 1.0
-    return bytes(((values - low) / (high - low)).astype("<f4").tobytes()), {"name": name, "low": low, "high": high}
+    return bytes(((values - low) / (high - low)).astype("<f4").tobytes()), {
+        "name": name,
+        "low": low,
+        "high": high,
+    }
 
 
 def spread(n: int) -> tuple[bytes, Axis]:
@@ -49,7 +55,9 @@ def spread(n: int) -> tuple[bytes, Axis]:
 
 def colours(n_components: int) -> list[list[int]]:
     """The same colours as in every other picture, 0 to 255."""
-    return [[int(value) for value in row] for row in np.rint(255.0 * component_colours(n_components))]
+    return [
+        [int(value) for value in row] for row in np.rint(255.0 * component_colours(n_components))
+    ]
 
 
 def certainty(memberships: Array) -> bytes:
@@ -75,7 +83,9 @@ def centres(mixture: Mixture, columns: tuple[int, int]) -> Array:
 
 
 def frames(mixture: Mixture, columns: tuple[int, int]) -> list[Array]:
-    """The ellipses of all components, level by level; with one column frames about the intervals that hold as much."""
+    """The ellipses of all components, level by level; with one column frames about the intervals
+    that hold as much.
+    """
     if mixture.n_features == 1:
         return [_boxes(intervals(mixture, 0, level)) for level in LEVELS]
     return [outlines(mixture, columns, level) for level in LEVELS]

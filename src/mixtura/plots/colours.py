@@ -1,7 +1,7 @@
 """One colour for each component, and blends of them for rows that belong to several.
 
-Colours are mixed as light is: in linear intensities, not in the numbers of a screen. Mixing is then the same as averaging,
-so the mean colour of many rows is the colour of their mean membership.
+Colours are mixed as light is: in linear intensities, not in the numbers of a screen. Mixing is then
+the same as averaging, so the mean colour of many rows is the colour of their mean membership.
 """
 
 from __future__ import annotations
@@ -13,30 +13,41 @@ from mixtura.base.arrays import Array
 from mixtura.base.palette import PALETTE as PALETTE
 
 SHADES = (1.0, 0.35, 1.9, 0.6, 1.5)
-"""Beyond ten components the palette comes again in these multiples of its light: dark, light, and so on."""
+"""Beyond ten components the palette comes again in these multiples of its light: dark, light, and
+so on.
+"""
 
 
 def component_colours(n_components: int) -> Array:
     """One colour for each component, as sRGB (K,3); component k has the same one whatever K is.
 
-    Beyond ten they are shades of the ten, and only the numbers at the means tell components apart for sure.
+    Beyond ten they are shades of the ten, and only the numbers at the means tell components apart
+    for sure.
     """
     return np.array([_colour(k) for k in range(n_components)]).reshape(-1, 3)
 
 
 def _colour(k: int) -> Array:
-    """The palette's colour, in the shade of its round; the shades change a little from one cycle of rounds to the next."""
+    """The palette's colour, in the shade of its round; the shades change a little from one cycle of
+    rounds to the next.
+    """
     lap, place = divmod(k, len(PALETTE))
     cycle, shade = divmod(lap, len(SHADES))
     light = to_light(np.array(to_rgb(PALETTE[place]))) * SHADES[shade] / (1.0 + 0.25 * cycle)
     excess = max(float(light.max()), 1.0)  # too bright for a screen: nearer to white instead
-    return to_screen(1.0 - (1.0 - light / excess) / excess if excess > 1.0 else light) if lap else np.array(to_rgb(PALETTE[place]))
+    return (
+        to_screen(1.0 - (1.0 - light / excess) / excess if excess > 1.0 else light)
+        if lap
+        else np.array(to_rgb(PALETTE[place]))
+    )
 
 
 def blended_colours(responsibilities: Array, colours: Array) -> Array:
-    """Colours (m,3) of rows with these responsibilities (m,K): the mean of the component colours (K,3) as light.
+    """Colours (m,3) of rows with these responsibilities (m,K): the mean of the component colours
+    (K,3) as light.
 
-    A row that surely belongs to component k has exactly its colour; a row between two has a colour between theirs.
+    A row that surely belongs to component k has exactly its colour; a row between two has a colour
+    between theirs.
     """
     return to_screen(responsibilities @ to_light(colours))
 

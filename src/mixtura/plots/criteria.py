@@ -1,4 +1,6 @@
-"""Criteria over the number of components: which family and which K won, and what other criteria say. Lower is better."""
+"""Criteria over the number of components: which family and which K won, and what other criteria
+say. Lower is better.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,17 @@ COLOURED_FAMILIES = 6
 """More coloured curves than this cannot be told apart; the other families are grey."""
 
 STEEP = 5.0
-"""A panel ends this many times the median's distance above the best value, so that one huge value does not flatten the rest."""
+"""A panel ends this many times the median's distance above the best value, so that one huge value
+does not flatten the rest.
+"""
 
 UNLIKE = ("nec", "entropy")
 """Criteria that are not in the units of -2 log-likelihood, and so share no axis with the others."""
 
 
-def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, title: str | None = None) -> Figure:
+def plot_criteria(
+    result: Any, *, criterion_names: Sequence[str] | None = None, title: str | None = None
+) -> Figure:
     """Criteria over the number of components; lower is better for every one.
 
     Left, :func:`plot_families`; right, :func:`plot_choices`.
@@ -54,7 +60,9 @@ def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, 
     winner = _winner(selection)
     names = _checked_names(selection, criterion_names)
     figure = Figure(figsize=(11.5 if winner else 7, 4.8), layout="constrained")
-    panels = figure.subplots(1, 2 if winner else 1, squeeze=False, width_ratios=[1.25, 1] if winner else None)[0]
+    panels = figure.subplots(
+        1, 2 if winner else 1, squeeze=False, width_ratios=[1.25, 1] if winner else None
+    )[0]
     plot_families(selection, ax=panels[0])
     if winner:
         plot_choices(selection, criterion_names=names, ax=panels[1])
@@ -63,11 +71,13 @@ def plot_criteria(result: Any, *, criterion_names: Sequence[str] | None = None, 
 
 
 def plot_families(result: Any, *, ax: Axes | None = None) -> Axes:
-    """The criterion of a selection over the number of components, a curve for each family, the winner ringed.
+    """The criterion of a selection over the number of components, a curve for each family, the
+    winner ringed.
 
-    The best six families are in colour and the others in grey. A hollow point is a fit with a spurious component, which the
-    criterion cannot tell from a real one. Hollow crosses are no answer: collapsed, a saddle, or with copies or components that
-    hold no rows. Values far above the others lie outside the panel, and a caption says so.
+    The best six families are in colour and the others in grey. A hollow point is a fit with a
+    spurious component, which the criterion cannot tell from a real one. Hollow crosses are no
+    answer: collapsed, a saddle, or with copies or components that hold no rows. Values far above
+    the others lie outside the panel, and a caption says so.
 
     Parameters
     ----------
@@ -81,15 +91,18 @@ def plot_families(result: Any, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_choices(result: Any, *, criterion_names: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Several criteria of the winning family over the number of components, the lowest point of each ringed.
+def plot_choices(
+    result: Any, *, criterion_names: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Several criteria of the winning family over the number of components, the lowest point of
+    each ringed.
 
     Parameters
     ----------
     result : fitted selector or Selection
     criterion_names : names of criteria, optional
-        Those that the selection has computed or that are keys of :data:`mixtura.model.criteria.CRITERIA`. By default the one
-        that decides, BIC, AIC and ICL.
+        Those that the selection has computed or that are keys of
+        :data:`mixtura.model.criteria.CRITERIA`. By default the one that decides, BIC, AIC and ICL.
     ax : Axes, optional
         A new figure by default.
 
@@ -102,7 +115,10 @@ def plot_choices(result: Any, *, criterion_names: Sequence[str] | None = None, a
     names = _checked_names(selection, criterion_names)
     winner = _winner(selection)
     if winner is None:
-        raise ValueError("a winning family was expected, but no fit is an answer. plot_families shows all of them.")
+        raise ValueError(
+            "a winning family was expected, but no fit is an answer. plot_families shows all of "
+            "them."
+        )
     ax = new_axes() if ax is None else ax
     _draw_criteria(ax, [c for c in selection.candidates if c.family == winner.family], names)
     return ax
@@ -129,13 +145,24 @@ def _usual_criteria(decides: str) -> list[str]:
 
 
 def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> None:
-    """One curve for each family, in the order of their best values, so that the legend reads like a ranking."""
-    families = sorted({c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name))
-    colours = {family: PALETTE[i] if i < COLOURED_FAMILIES else GREY for i, family in enumerate(families)}
+    """One curve for each family, in the order of their best values, so that the legend reads like a
+    ranking.
+    """
+    families = sorted(
+        {c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name)
+    )
+    colours = {
+        family: PALETTE[i] if i < COLOURED_FAMILIES else GREY for i, family in enumerate(families)
+    }
     for family in reversed(families):
         coloured = colours[family] != GREY
         _draw_family(
-            ax, _over_k(selection, family), family, colours[family], coloured=coloured, bold=bool(winner) and family == families[0]
+            ax,
+            _over_k(selection, family),
+            family,
+            colours[family],
+            coloured=coloured,
+            bold=bool(winner) and family == families[0],
         )
     named = list(ax.get_lines())[::-1]
     handles = named[:COLOURED_FAMILIES]
@@ -151,7 +178,8 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
     if winner:
         handles.append(ring(ax, winner.n_components, winner.criterion, "best"))
     best = (
-        f"Best: {winner.family} with {winner.n_components} component{'s' * (winner.n_components > 1)}"
+        f"Best: {winner.family} with {winner.n_components} "
+        f"component{'s' * (winner.n_components > 1)}"
         if winner
         else "No fit is an answer"
     )
@@ -162,15 +190,21 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
 
 def _lowest(selection: Selection, family: str) -> tuple[float, str]:
     """The best value of a family; infinite when it has none. Ties go by name."""
-    return min((c.criterion for c in selection.ranking if c.family == family), default=float("inf")), family
+    return min(
+        (c.criterion for c in selection.ranking if c.family == family), default=float("inf")
+    ), family
 
 
 def _over_k(selection: Selection, family: str) -> list[Candidate]:
     """The cells of one family by K."""
-    return sorted((c for c in selection.candidates if c.family == family), key=lambda c: c.n_components)
+    return sorted(
+        (c for c in selection.candidates if c.family == family), key=lambda c: c.n_components
+    )
 
 
-def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool) -> None:
+def _draw_family(
+    ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool
+) -> None:
     """The answers joined; a cell that is none leaves a gap."""
     ax.plot(
         [c.n_components for c in cells],
@@ -188,7 +222,9 @@ def _draw_family(ax: Axes, cells: Sequence[Candidate], family: str, colour: str,
 def _others_handle(n: int) -> Line2D:
     """The legend's line for all grey families."""
     name = f"{n} other famil{'ies' if n > 1 else 'y'}"
-    return Line2D([], [], color=GREY, linewidth=0.8, alpha=0.6, marker="o", markersize=2, label=name)
+    return Line2D(
+        [], [], color=GREY, linewidth=0.8, alpha=0.6, marker="o", markersize=2, label=name
+    )
 
 
 def _draw_hollow(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
@@ -196,23 +232,44 @@ def _draw_hollow(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) 
     look: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
     for cell in cells:
         size, above = (3, 2.5) if colours[cell.family] == GREY else (6, 5)
-        ax.plot(cell.n_components, cell.criterion, color=colours[cell.family], markersize=size, zorder=above, **look)
+        ax.plot(
+            cell.n_components,
+            cell.criterion,
+            color=colours[cell.family],
+            markersize=size,
+            zorder=above,
+            **look,
+        )
     return Line2D([], [], color=GREY, markersize=6, label="a spurious component", **look)
 
 
 def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
-    """Cells that are no answer, at their value or at the edge they lie beyond; the handle for the legend."""
+    """Cells that are no answer, at their value or at the edge they lie beyond; the handle for the
+    legend.
+    """
     low, high = ax.get_ylim()
     margin = 0.015 * (high - low)
     for cell in cells:
         height = float(np.clip(cell.criterion, low + margin, high - margin))
         grey = colours[cell.family] == GREY
         look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
-        ax.plot(cell.n_components, height, linestyle="", color=colours[cell.family], **look, zorder=2 if grey else 5)
+        ax.plot(
+            cell.n_components,
+            height,
+            linestyle="",
+            color=colours[cell.family],
+            **look,
+            zorder=2 if grey else 5,
+        )
     return Line2D([], [], linestyle="", color=GREY, label="no answer", **_CROSS)
 
 
-_CROSS: dict[str, Any] = {"marker": "X", "markersize": 8, "markerfacecolor": "none", "markeredgewidth": 1.1}
+_CROSS: dict[str, Any] = {
+    "marker": "X",
+    "markersize": 8,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.1,
+}
 
 
 def _limit_to(ax: Axes, values: Sequence[float]) -> str:
@@ -232,7 +289,9 @@ def _limit_to(ax: Axes, values: Sequence[float]) -> str:
 def _failures(selection: Selection) -> str:
     """How many cells have no fit at all, or nothing."""
     missing = sum(c.fit is None for c in selection.candidates)
-    return f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
+    return (
+        f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
+    )
 
 
 def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -> None:
@@ -245,7 +304,13 @@ def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -
         values = [_value(c, name) for c in cells]
         title = title_of(name)
         (line,) = ax.plot(
-            [c.n_components for c in cells], values, color=colour, marker=marker, linewidth=1.8, markersize=5, label=title
+            [c.n_components for c in cells],
+            values,
+            color=colour,
+            marker=marker,
+            linewidth=1.8,
+            markersize=5,
+            label=title,
         )
         handles.append(line)
         seen.extend(value for value in values if isfinite(value))
@@ -253,13 +318,17 @@ def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -
             lowest = int(np.nanargmin(values))
             circle = [ring(ax, cells[lowest].n_components, values[lowest], "lowest")]
     hidden = _limit_to(ax, seen) if seen else ""
-    headline(ax, f"{cells[0].family} by several criteria" if len(names) > 1 else cells[0].family, hidden)
+    headline(
+        ax, f"{cells[0].family} by several criteria" if len(names) > 1 else cells[0].family, hidden
+    )
     _criterion_axes(ax, "criterion")
     legend_beside(ax, [*handles, *circle], "")
 
 
 def _value(cell: Candidate, name: str) -> float:
-    """A criterion of a fitted cell: the one that the selection computed, else from the fit alone."""
+    """A criterion of a fitted cell: the one that the selection computed, else from the fit
+    alone.
+    """
     assert cell.fit is not None
     return cell.criteria[name] if name in cell.criteria else criterion_named(name)(cell.fit)
 

@@ -1,4 +1,6 @@
-"""One column: a histogram, a weighted bell curve for each component, their sum, and where they overlap."""
+"""One column: a histogram, a weighted bell curve for each component, their sum, and where they
+overlap.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, leg
 from mixtura.plots.raster import opacity, pixel_means
 from mixtura.plots.view import View, one_panel
 
-OVERLAP: dict[str, Any] = {"facecolor": "none", "edgecolor": GREY, "hatch": "////", "linewidth": 0.0}
+OVERLAP: dict[str, Any] = {
+    "facecolor": "none",
+    "edgecolor": GREY,
+    "hatch": "////",
+    "linewidth": 0.0,
+}
 RUG = 0.04
 """Height of the rug in parts of the panel."""
 MARK = 6.0
@@ -36,8 +43,9 @@ def plot_curves(
 ) -> Axes:
     """The bell curves of one column over its histogram, with their sum, and their overlap shaded.
 
-    The overlap is the part of the density that belongs to another component than the most probable one there; its
-    share is the error rate of calling every value of this column by its most probable component.
+    The overlap is the part of the density that belongs to another component than the most probable
+    one there; its share is the error rate of calling every value of this column by its most
+    probable component.
 
     Parameters
     ----------
@@ -69,10 +77,16 @@ def plot_curves(
     return ax
 
 
-def draw_curves(ax: Axes, view: View, *, overlap: bool = False, limits: Array | None = None) -> float:
-    """Everything but titles and the legend, over the histogram or between ``limits (2,)``; the share that overlaps."""
+def draw_curves(
+    ax: Axes, view: View, *, overlap: bool = False, limits: Array | None = None
+) -> float:
+    """Everything but titles and the legend, over the histogram or between ``limits (2,)``; the
+    share that overlaps.
+    """
     values = view.rows[:, 0]
-    heights, _, _ = ax.hist(values, bins=_n_bins(len(values)), density=True, color=PALE, histtype="stepfilled")
+    heights, _, _ = ax.hist(
+        values, bins=_n_bins(len(values)), density=True, color=PALE, histtype="stepfilled"
+    )
     left, right = ax.get_xlim() if limits is None else limits.tolist()
     grid = curve_grid(view.mixture, left, right)
     bells = np.exp(view.mixture.log_joint(grid[:, None]))
@@ -84,9 +98,15 @@ def draw_curves(ax: Axes, view: View, *, overlap: bool = False, limits: Array | 
     if overlap and view.mixture.n_components > 1:
         ax.fill_between(grid, common, **OVERLAP)
     ax.plot(grid, total, color=INK, linewidth=1.3, linestyle=DASHES, label="sum")
-    # A nearly collapsed component is a needle; it may leave the panel, so that the data can still be seen.
+    # A nearly collapsed component is a needle; it may leave the panel, so that the data can still
+    # be seen.
     top = min(float(total.max()), 3 * float(np.max(heights)))
-    ax.set(xlim=(left, right), ylim=(0, 1.12 * max(top, float(np.max(heights)))), xlabel=axis_name(view.names[0]), ylabel="density")
+    ax.set(
+        xlim=(left, right),
+        ylim=(0, 1.12 * max(top, float(np.max(heights)))),
+        xlabel=axis_name(view.names[0]),
+        ylabel="density",
+    )
     _draw_rug(ax, view, left, right)
     tidy(ax)
     return overlap_share(view.mixture)
@@ -95,7 +115,11 @@ def draw_curves(ax: Axes, view: View, *, overlap: bool = False, limits: Array | 
 def overlap_share(mixture: Mixture) -> float:
     """The integral of the density less its largest term, for a mixture of one column."""
     spreads = np.sqrt(mixture.covariance.dense()[:, 0, 0])
-    grid = curve_grid(mixture, float((mixture.means[:, 0] - 9 * spreads).min()), float((mixture.means[:, 0] + 9 * spreads).max()))
+    grid = curve_grid(
+        mixture,
+        float((mixture.means[:, 0] - 9 * spreads).min()),
+        float((mixture.means[:, 0] + 9 * spreads).max()),
+    )
     bells = np.exp(mixture.log_joint(grid[:, None]))
     covered = bells.sum(axis=1) - bells.max(axis=1)
     return float(np.diff(grid) @ (covered[1:] + covered[:-1]) / 2)
@@ -113,7 +137,14 @@ def _draw_rug(ax: Axes, view: View, left: float, right: float) -> None:
         _draw_rug_image(ax, view, left, right)
         return
     feet = np.full(len(x), RUG / 2)
-    look: dict[str, Any] = {"marker": "|", "s": MARK**2, "linewidths": 0.9, "alpha": 0.8, "zorder": 4, "rasterized": True}
+    look: dict[str, Any] = {
+        "marker": "|",
+        "s": MARK**2,
+        "linewidths": 0.9,
+        "alpha": 0.8,
+        "zorder": 4,
+        "rasterized": True,
+    }
     ax.scatter(x, feet, c=view.blends, transform=ax.get_xaxis_transform(), **look)
 
 
@@ -123,16 +154,24 @@ def _draw_rug_image(ax: Axes, view: View, left: float, right: float) -> None:
     means, counts = pixel_means(places, view.light, np.array([[left, right], [0.0, 1.0]]), (360, 1))
     picture = np.concatenate([to_screen(np.nan_to_num(means)), opacity(counts)[:, :, None]], axis=2)
     foot = RUG * ax.get_ylim()[1]
-    ax.imshow(picture, extent=(left, right, 0.0, foot), aspect="auto", interpolation="nearest", zorder=4)
+    ax.imshow(
+        picture, extent=(left, right, 0.0, foot), aspect="auto", interpolation="nearest", zorder=4
+    )
     ax.set(xlim=(left, right), ylim=(0.0, foot / RUG))
 
 
 def _rug_caption(view: View) -> str:
-    return f"{len(view.rows):,} rows; the strip at the foot has their mean colour" if view.crowded else ""
+    return (
+        f"{len(view.rows):,} rows; the strip at the foot has their mean colour"
+        if view.crowded
+        else ""
+    )
 
 
 def curve_grid(mixture: Mixture, left: float, right: float) -> Array:
-    """Places to evaluate: even over the panel, and dense about each mean, so that no narrow bell is missed."""
+    """Places to evaluate: even over the panel, and dense about each mean, so that no narrow bell is
+    missed.
+    """
     spreads = np.sqrt(mixture.covariance.dense()[:, 0, 0])
     near = (mixture.means[:, 0, None] + spreads[:, None] * np.linspace(-4, 4, 81)).ravel()
     grid = np.concatenate([np.linspace(left, right, 400), near])
@@ -140,5 +179,7 @@ def curve_grid(mixture: Mixture, left: float, right: float) -> Array:
 
 
 def _n_bins(n: int) -> int:
-    """Rice's rule within 10 and 80: unlike rules by width it cannot ask for a million bins when one value is far out."""
+    """Rice's rule within 10 and 80: unlike rules by width it cannot ask for a million bins when one
+    value is far out.
+    """
     return int(np.clip(ceil(2 * n ** (1 / 3)), 10, 80))

@@ -22,7 +22,9 @@ SHARES = (0.95, 0.8, 0.5, 0.2)
 """The contours hold these shares of the density, the outermost first."""
 
 DRAWS = 20_000
-"""Rows drawn from the mixture to find the heights of the contours; the shares are then right to about 0.4 %."""
+"""Rows drawn from the mixture to find the heights of the contours; the shares are then right to
+about 0.4 %.
+"""
 
 FILLS = ("#eaf1f8", "#c6dbee", "#92bde0", "#5a98cd")
 GRID = 160
@@ -53,8 +55,8 @@ def plot_density(
 
     Notes
     -----
-    The height of a contour is a quantile of the density at rows drawn from the mixture itself (Hyndman 1996, The
-    American Statistician 50, 120-126). The draws are the same at each call.
+    The height of a contour is a quantile of the density at rows drawn from the mixture itself
+    (Hyndman 1996, The American Statistician 50, 120-126). The draws are the same at each call.
 
     Examples
     --------
@@ -86,13 +88,29 @@ def _draw_contours(ax: Axes, view: View, heights: Array) -> None:
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     density = np.exp(view.mixture.log_density(places)).reshape(GRID, GRID)
     steps = _rising(heights)
-    ax.contourf(x, y, density, levels=[*steps, max(float(density.max()), steps[-1]) * 1.01], colors=FILLS, zorder=1)
+    ax.contourf(
+        x,
+        y,
+        density,
+        levels=[*steps, max(float(density.max()), steps[-1]) * 1.01],
+        colors=FILLS,
+        zorder=1,
+    )
     ax.contour(x, y, density, levels=steps, colors=GREY, linewidths=0.7, zorder=2)
     if view.crowded:
         draw_colours(ax, view.rows, np.zeros((len(view.rows), 3))).set_alpha(0.15)
     else:
         x, y = view.rows.T
-        ax.scatter(x, y, s=0.35 * view.point_area, color=INK, alpha=0.35, linewidths=0, zorder=3, rasterized=True)
+        ax.scatter(
+            x,
+            y,
+            s=0.35 * view.point_area,
+            color=INK,
+            alpha=0.35,
+            linewidths=0,
+            zorder=3,
+            rasterized=True,
+        )
     draw_means(ax, view, is_numbered=True)
     name_axes(ax, view)
     ax.set(xlim=(left, right), ylim=(low, high))
@@ -109,7 +127,9 @@ def _rising(heights: Array) -> list[float]:
 def _panel_limits(view: View) -> Array:
     """About all rows and the components' ellipses of three standard deviations."""
     reach = 3.0 * np.sqrt(np.einsum("kjj->kj", view.mixture.covariance.dense()))
-    return limits_of(np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach]))
+    return limits_of(
+        np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach])
+    )
 
 
 def _draw_line(ax: Axes, view: View, heights: Array) -> None:
@@ -120,13 +140,27 @@ def _draw_line(ax: Axes, view: View, heights: Array) -> None:
     for height, fill in zip(heights, FILLS, strict=True):
         ax.fill_between(grid, density, where=list(density >= height), color=fill, linewidth=0)
     ax.plot(grid, density, color=INK, linewidth=1.4)
-    ax.set(xlim=(left, right), ylim=(0, 1.08 * float(density.max())), xlabel=axis_name(view.names[0]), ylabel="density")
+    ax.set(
+        xlim=(left, right),
+        ylim=(0, 1.08 * float(density.max())),
+        xlabel=axis_name(view.names[0]),
+        ylabel="density",
+    )
     tidy(ax)
 
 
 def _handles() -> list[Line2D]:
     """The innermost share first."""
     return [
-        Line2D([], [], linestyle="", marker="s", markersize=9, color=fill, markeredgecolor=GREY, label=percent(share))
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker="s",
+            markersize=9,
+            color=fill,
+            markeredgecolor=GREY,
+            label=percent(share),
+        )
         for share, fill in zip(reversed(SHARES), reversed(FILLS), strict=True)
     ]

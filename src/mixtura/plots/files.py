@@ -15,7 +15,8 @@ PAD = 0.12
 
 
 def save(figure: Figure | Axes, path: str | Path) -> Path:
-    """Write a figure, or the figure of some axes, to a file: PNG at 150 dots per inch, or PDF or SVG by the ending.
+    """Write a figure, or the figure of some axes, to a file: PNG at 150 dots per inch, or PDF or
+    SVG by the ending.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def save(figure: Figure | Axes, path: str | Path) -> Path:
 def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) -> None:
     """A figure as pixels, cut to what is drawn.
 
-    The parts of a picture made here are placed and measured once; ``savefig`` would go over all of them once more.
+    The parts of a picture made here are placed and measured once; ``savefig`` would go over all of
+    them once more.
     """
     engine, dpi, box = figure.get_layout_engine(), figure.dpi, None
     try:
@@ -46,7 +48,14 @@ def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) ->
             figure.set_layout_engine(None)
             box = figure.get_tightbbox().padded(PAD)
         cut = box or "tight"
-        figure.savefig(target, format="png", dpi=dots_per_inch, bbox_inches=cut, pad_inches=PAD, facecolor="white")
+        figure.savefig(
+            target,
+            format="png",
+            dpi=dots_per_inch,
+            bbox_inches=cut,
+            pad_inches=PAD,
+            facecolor="white",
+        )
     finally:
         if box is not None:
             figure.set_dpi(dpi)
@@ -66,10 +75,12 @@ def checked_path(path: str | Path, formats: tuple[str, ...]) -> Path:
     if target.suffix.lower() not in formats:
         ending = f"ends in {target.suffix!r}" if target.suffix else "has no ending"
         raise ValueError(
-            f"`path` {str(target)!r} {ending}, but a picture is one of {', '.join(formats)}. Write {target.stem + formats[0]!r}."
+            f"`path` {str(target)!r} {ending}, but a picture is one of {', '.join(formats)}. Write "
+            f"{target.stem + formats[0]!r}."
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"`path` {str(target)!r} lies in the folder {str(target.parent)!r}, which does not exist. Make it first."
+            f"`path` {str(target)!r} lies in the folder {str(target.parent)!r}, which does not "
+            "exist. Make it first."
         )
     return target

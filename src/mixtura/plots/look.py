@@ -47,7 +47,15 @@ def headline(ax: Axes, title: str | None, caption: str) -> None:
     if title:
         ax.set_title(plain(title), loc="left", fontsize=12, color=INK, pad=8 + 12 * lines)
     if caption:
-        ax.annotate(plain(caption), (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=GREY)
+        ax.annotate(
+            plain(caption),
+            (0, 1),
+            (0, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=8,
+            color=GREY,
+        )
 
 
 def whole_title(figure: Figure, title: str | None) -> None:
@@ -60,7 +68,14 @@ def legend_beside(ax: Axes, handles: Sequence[Any], title: str) -> None:
     """A legend to the right of the panel, where it covers no data; 16 entries to a column."""
     if handles:
         columns = ceil(len(handles) / 16)
-        ax.legend(handles=list(handles), title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), ncols=columns, **LEGEND)
+        ax.legend(
+            handles=list(handles),
+            title=title,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            ncols=columns,
+            **LEGEND,
+        )
 
 
 def ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
@@ -93,7 +108,9 @@ LONGEST = 32
 def axis_name(column: str, longest: int = LONGEST) -> str:
     """The name of a column in one line, cut where it is too long."""
     name = " ".join(column.split())
-    return plain(name if len(name) <= longest else name[: longest - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}")
+    return plain(
+        name if len(name) <= longest else name[: longest - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+    )
 
 
 def plain(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Components merged into clusters: the tree of merges, and what each merge does to the entropy of the memberships."""
+"""Components merged into clusters: the tree of merges, and what each merge does to the entropy of
+the memberships.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ from matplotlib.ticker import MaxNLocator
 
 from mixtura.base.numbering import number_of
 from mixtura.plots.colours import PALETTE, component_colours
-from mixtura.plots.look import DASHES, GREY, counted, headline, legend_beside, new_axes, ring, tidy, whole_title
+from mixtura.plots.look import (
+    DASHES,
+    GREY,
+    counted,
+    headline,
+    legend_beside,
+    new_axes,
+    ring,
+    tidy,
+    whole_title,
+)
 from mixtura.plots.subject import tree_of
 from mixtura.selection.merging import MergeTree
 
@@ -20,7 +32,8 @@ STEM = 0.35
 
 
 def plot_merging(result: Any, n_clusters: int | None = None, *, title: str | None = None) -> Figure:
-    """How components merge into clusters: the tree, and the entropy of the memberships over the number of clusters.
+    """How components merge into clusters: the tree, and the entropy of the memberships over the
+    number of clusters.
 
     Left, :func:`plot_merge_tree`; right, :func:`plot_merge_entropy`.
 
@@ -62,7 +75,9 @@ def plot_merge_tree(result: Any, n_clusters: int | None = None, *, ax: Axes | No
     return ax
 
 
-def plot_merge_entropy(result: Any, n_clusters: int | None = None, *, ax: Axes | None = None) -> Axes:
+def plot_merge_entropy(
+    result: Any, n_clusters: int | None = None, *, ax: Axes | None = None
+) -> Axes:
     """The entropy of the memberships over the number of clusters, the chosen number ringed.
 
     It grows steeply where components of one cluster are kept apart.
@@ -86,12 +101,16 @@ def _cut(result: Any, n_clusters: int | None) -> int:
 
 
 def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
-    """The tree over the number of clusters, with the components below; branches that are kept apart are joined by dots."""
+    """The tree over the number of clusters, with the components below; branches that are kept apart
+    are joined by dots.
+    """
     K = tree.n_components
     order = _leaf_order(tree)
     clusters = component_colours(n_clusters)
     own = {k: g for g, group in enumerate(tree.groups(n_clusters)) for k in group}
-    at: dict[int, tuple[float, float, Any]] = {k: (float(order.index(k)), K + STEM, tuple(clusters[own[k]])) for k in range(K)}
+    at: dict[int, tuple[float, float, Any]] = {
+        k: (float(order.index(k)), K + STEM, tuple(clusters[own[k]])) for k in range(K)
+    }
     for step, (first, second, *_) in enumerate(tree.linkage(), start=1):
         (x0, y0, c0), (x1, y1, c1) = at.pop(int(first)), at.pop(int(second))
         left, apart = K - step, K - step < n_clusters
@@ -101,7 +120,9 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
             if whole < y:
                 ax.plot([x, x], [y, whole], color=own_colour, linewidth=2.4)
             ax.plot([x, x], [whole, left], color=GREY, linewidth=1.4, linestyle=":")
-        ax.plot([x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line)
+        ax.plot(
+            [x0, x1], [left, left], color=colour, linewidth=1.4 if apart else 2.4, linestyle=line
+        )
         at[K - 1 + step] = (0.5 * (x0 + x1), left, colour)
     ax.set_xticks(range(K), [number_of(k) for k in order])
     ax.set(xlabel="component", ylabel="clusters", xlim=(-0.6, K - 0.4), ylim=(K + STEM, 0.7))
@@ -121,16 +142,34 @@ def _leaf_order(tree: MergeTree) -> list[int]:
 
 
 def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
-    """The entropy over the number of clusters, and two lines that meet at the elbow, where there is one."""
+    """The entropy over the number of clusters, and two lines that meet at the elbow, where there is
+    one.
+    """
     numbers = np.arange(1, tree.n_components + 1)
-    (line,) = ax.plot(numbers, tree.entropies, color=PALETTE[0], marker="o", linewidth=1.8, markersize=5, label="entropy")
+    (line,) = ax.plot(
+        numbers,
+        tree.entropies,
+        color=PALETTE[0],
+        marker="o",
+        linewidth=1.8,
+        markersize=5,
+        label="entropy",
+    )
     handles = [line, ring(ax, n_clusters, float(tree.entropies[n_clusters - 1]), "chosen")]
     elbow = tree.elbow()
     if tree.n_components > elbow:
         for part in (slice(0, elbow), slice(elbow - 1, None)):
             slope, height = np.polyfit(numbers[part], tree.entropies[part], 1)
             x = numbers[part][[0, -1]]
-            (fitted,) = ax.plot(x, height + slope * x, color=GREY, linewidth=1.1, linestyle=DASHES, zorder=2, label="two lines")
+            (fitted,) = ax.plot(
+                x,
+                height + slope * x,
+                color=GREY,
+                linewidth=1.1,
+                linestyle=DASHES,
+                zorder=2,
+                label="two lines",
+            )
         handles.insert(1, fitted)
     headline(ax, f"Entropy of the memberships: {_said_of(tree, elbow, n_clusters)}", "")
     ax.set(xlabel="clusters", ylabel="entropy (nats)")

@@ -26,10 +26,12 @@ def plot_mixture(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes | Figure:
-    """A mixture over its data: bell curves for one column, ellipses for two, a grid of pairs for more.
+    """A mixture over its data: bell curves for one column, ellipses for two, a grid of pairs for
+    more.
 
-    Every point has the blend of the component colours given by its responsibilities, which always come from all
-    columns, also where only some of them are shown. Above 10,000 rows an image takes the place of the points.
+    Every point has the blend of the component colours given by its responsibilities, which always
+    come from all columns, also where only some of them are shown. Above 10,000 rows an image takes
+    the place of the points.
 
     Parameters
     ----------
@@ -39,7 +41,8 @@ def plot_mixture(
     columns : d names, optional
         For axes; those of a data frame by default.
     shown : some of ``columns``, optional
-        What to draw, in this order; all by default. More than six: the first six, and the title says what is left out.
+        What to draw, in this order; all by default. More than six: the first six, and the title
+        says what is left out.
     ax : Axes, optional
         Where to draw one or two columns. A new figure by default.
     title : str, optional

@@ -85,17 +85,27 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     figure.align_xlabels(panels[-1])
     figure.align_ylabels(panels[:, 0])
     if title:
-        figure.suptitle(fill(plain(title), width=int(14 * side * m / 1.4)), x=0.012, ha="left", fontsize=12, color=INK)
+        figure.suptitle(
+            fill(plain(title), width=int(14 * side * m / 1.4)),
+            x=0.012,
+            ha="left",
+            fontsize=12,
+            color=INK,
+        )
     if view.caption:
         figure.supxlabel(view.caption, x=0.99, ha="right", fontsize=8, color=GREY)
     return panels
 
 
 def _legend_above(figure: Figure, view: View) -> None:
-    """In the empty triangle, in two columns beyond ten components; one panel alone has no corner to spare."""
+    """In the empty triangle, in two columns beyond ten components; one panel alone has no corner to
+    spare.
+    """
     handles = [*view.handles(), *(level_handles(LEVELS) if len(view.names) > 1 else [])]
     look = {**LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
-    figure.legend(handles=handles, title="component", loc="upper right", **look).set_in_layout(False)
+    figure.legend(handles=handles, title="component", loc="upper right", **look).set_in_layout(
+        False
+    )
 
 
 def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
@@ -117,9 +127,13 @@ def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
 
 
 def _reach(view: View) -> Array:
-    """Ends of a column (2,) about its rows and the outer ellipses, so that no panel of it cuts them."""
+    """Ends of a column (2,) about its rows and the outer ellipses, so that no panel of it cuts
+    them.
+    """
     reach = radius_of(max(LEVELS)) * np.sqrt(view.mixture.covariance.dense()[:, 0, 0, None])
-    ends = limits_of(np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach]))[0]
+    ends = limits_of(
+        np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach])
+    )[0]
     return np.asarray(ends + 0.03 * (ends[1] - ends[0]) * np.array([-1.0, 1.0]))
 
 

@@ -1,4 +1,6 @@
-"""A page that plays frames: one file, nothing loaded from elsewhere, and a policy in it that forbids to."""
+"""A page that plays frames: one file, nothing loaded from elsewhere, and a policy in it that
+forbids to.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,12 @@ from PIL import Image
 COLOURS_OF_A_FRAME = 96
 
 
-def player(title: str, frames: Sequence[Image.Image], captions: Sequence[str], seconds: float) -> str:
-    """The page: an image, its caption, buttons and a slider. The left and right arrow keys step, the space bar plays."""
+def player(
+    title: str, frames: Sequence[Image.Image], captions: Sequence[str], seconds: float
+) -> str:
+    """The page: an image, its caption, buttons and a slider. The left and right arrow keys step,
+    the space bar plays.
+    """
     script = _SCRIPT.replace("PAUSE", str(int(1000 * seconds)))
     digest = b64encode(sha256(script.encode()).digest()).decode()
     strips = "".join(
@@ -33,7 +39,9 @@ def player(title: str, frames: Sequence[Image.Image], captions: Sequence[str], s
 def _data_uri(frame: Image.Image) -> str:
     """A frame as PNG inside the page."""
     stream = BytesIO()
-    frame.quantize(COLOURS_OF_A_FRAME, method=Image.Quantize.MEDIANCUT).save(stream, format="PNG", optimize=True)
+    frame.quantize(COLOURS_OF_A_FRAME, method=Image.Quantize.MEDIANCUT).save(
+        stream, format="PNG", optimize=True
+    )
     return "data:image/png;base64," + b64encode(stream.getvalue()).decode()
 
 

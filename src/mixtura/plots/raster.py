@@ -1,4 +1,6 @@
-"""Many rows as an image: each pixel tells what its rows are like on average, and how many they are."""
+"""Many rows as an image: each pixel tells what its rows are like on average, and how many they
+are.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,11 @@ FAINTEST = 0.3
 """Opacity of a pixel with a single row; a lone row must still be seen."""
 
 
-def pixel_means(places: Array, values: Array, limits: Array, pixels: tuple[int, int] = PIXELS) -> tuple[Array, Labels]:
-    """Mean ``values (n,c)`` of the rows in each pixel (height,width,c), NaN where there are none, and their number (height,width).
+def pixel_means(
+    places: Array, values: Array, limits: Array, pixels: tuple[int, int] = PIXELS
+) -> tuple[Array, Labels]:
+    """Mean ``values (n,c)`` of the rows in each pixel (height,width,c), NaN where there are none,
+    and their number (height,width).
 
     Parameters
     ----------
@@ -35,14 +40,24 @@ def pixel_means(places: Array, values: Array, limits: Array, pixels: tuple[int, 
     x, y = np.minimum(steps[inside], [width - 1, height - 1]).T
     cells = y * width + x
     counts = np.bincount(cells, minlength=width * height)
-    sums = np.stack([np.bincount(cells, weights=column[inside], minlength=width * height) for column in values.T], axis=1)
+    sums = np.stack(
+        [
+            np.bincount(cells, weights=column[inside], minlength=width * height)
+            for column in values.T
+        ],
+        axis=1,
+    )
     with np.errstate(invalid="ignore"):
         means = sums / counts[:, None]
-    return means.reshape(height, width, -1), np.asarray(counts.reshape(height, width), dtype=np.intp)
+    return means.reshape(height, width, -1), np.asarray(
+        counts.reshape(height, width), dtype=np.intp
+    )
 
 
 def opacity(counts: Labels) -> Array:
-    """How strong pixels with these numbers of rows are drawn: by the logarithm, none where there are no rows."""
+    """How strong pixels with these numbers of rows are drawn: by the logarithm, none where there
+    are no rows.
+    """
     strongest = np.log1p(max(int(counts.max(initial=0)), 1))
     return np.where(counts > 0, FAINTEST + (1.0 - FAINTEST) * np.log1p(counts) / strongest, 0.0)
 
@@ -54,7 +69,9 @@ def limits_of(places: Array) -> Array:
     return np.stack([low - empty, high + empty], axis=1)
 
 
-def draw_colours(ax: Axes, places: Array, light: Array, pixels: tuple[int, int] = PIXELS) -> AxesImage:
+def draw_colours(
+    ax: Axes, places: Array, light: Array, pixels: tuple[int, int] = PIXELS
+) -> AxesImage:
     """Rows at ``places (n,2)`` with blended intensities ``light (n,3)`` as one image."""
     limits = limits_of(places)
     means, counts = pixel_means(places, light, limits, pixels)
@@ -63,6 +80,15 @@ def draw_colours(ax: Axes, places: Array, light: Array, pixels: tuple[int, int] 
 
 
 def draw_picture(ax: Axes, picture: Array, limits: Array) -> AxesImage:
-    """An image whose first row is the lowest, over its limits; the shape of the panel stays as it is."""
+    """An image whose first row is the lowest, over its limits; the shape of the panel stays as it
+    is.
+    """
     (left, right), (low, high) = limits.tolist()
-    return ax.imshow(picture, extent=(left, right, low, high), origin="lower", aspect="auto", interpolation="nearest", zorder=1)
+    return ax.imshow(
+        picture,
+        extent=(left, right, low, high),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        zorder=1,
+    )

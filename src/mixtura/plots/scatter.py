@@ -1,4 +1,6 @@
-"""Two columns: points in blended colours, and ellipses that hold a named share of each component."""
+"""Two columns: points in blended colours, and ellipses that hold a named share of each
+component.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ def plot_scatter(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Two columns of the rows in blended colours, with ellipses that hold 50 % and 95 % of each component.
+    """Two columns of the rows in blended colours, with ellipses that hold 50 % and 95 % of each
+    component.
 
-    Every point has the mean of the component colours, weighted by its memberships, which come from all columns. Above
-    10,000 rows the points are an image of mean colours, and a caption says so.
+    Every point has the mean of the component colours, weighted by its memberships, which come from
+    all columns. Above 10,000 rows the points are an image of mean colours, and a caption says so.
 
     Parameters
     ----------
@@ -69,7 +72,10 @@ def plot_scatter(
 
 def _refuse_one_column(view: View) -> None:
     if len(view.names) < 2:
-        raise ValueError(f"a scatter needs two columns, but only {view.names[0]!r} came. Use plot_curves for one column.")
+        raise ValueError(
+            f"a scatter needs two columns, but only {view.names[0]!r} came. Use plot_curves for "
+            "one column."
+        )
 
 
 def draw_plane(
@@ -93,7 +99,9 @@ def draw_points(ax: Axes, view: View, pixels: tuple[int, int] = PIXELS) -> None:
         draw_colours(ax, view.rows, view.light, pixels)
     else:
         x, y = view.rows.T
-        ax.scatter(x, y, s=view.point_area, c=view.blends, alpha=0.75, linewidths=0, rasterized=True)
+        ax.scatter(
+            x, y, s=view.point_area, c=view.blends, alpha=0.75, linewidths=0, rasterized=True
+        )
 
 
 def name_axes(ax: Axes, view: View) -> None:
@@ -105,7 +113,9 @@ def name_axes(ax: Axes, view: View) -> None:
 
 def draw_ellipses(ax: Axes, view: View, levels: Sequence[float] = LEVELS) -> None:
     """One for each component and level, the outer ones thinner."""
-    for mean, covariance, colour in zip(view.mixture.means, view.mixture.covariance.dense(), view.colours, strict=True):
+    for mean, covariance, colour in zip(
+        view.mixture.means, view.mixture.covariance.dense(), view.colours, strict=True
+    ):
         for level in levels:
             ax.add_patch(covariance_ellipse(mean, covariance, radius_of(level), colour))
 
@@ -113,7 +123,8 @@ def draw_ellipses(ax: Axes, view: View, levels: Sequence[float] = LEVELS) -> Non
 def radius_of(level: float) -> float:
     """The Mahalanobis radius that holds a share of a Gaussian in the plane.
 
-    Squared distances are chi-squared with two degrees of freedom, so it is ``sqrt(-2 log(1 - level))``.
+    Squared distances are chi-squared with two degrees of freedom, so it is
+    ``sqrt(-2 log(1 - level))``.
 
     Examples
     --------
@@ -121,14 +132,19 @@ def radius_of(level: float) -> float:
     2.4477
     """
     if not 0.0 < level < 1.0:
-        raise ValueError(f"`levels` are shares between 0 and 1, but {level!r} came. Pass for example levels=(0.5, 0.95).")
+        raise ValueError(
+            f"`levels` are shares between 0 and 1, but {level!r} came. Pass for example "
+            "levels=(0.5, 0.95)."
+        )
     return float(np.sqrt(-2.0 * np.log1p(-level)))
 
 
 def covariance_ellipse(mean: Array, covariance: Array, sigmas: float, colour: Array) -> Ellipse:
-    """The curve of Mahalanobis distance ``sigmas`` about ``mean (2,)`` under ``covariance (2,2)``, unfilled.
+    """The curve of Mahalanobis distance ``sigmas`` about ``mean (2,)`` under ``covariance (2,2)``,
+    unfilled.
 
-    Its axes are the eigenvectors, and its full lengths are ``2 sigmas sqrt(eigenvalue)``, the long one first.
+    Its axes are the eigenvectors, and its full lengths are ``2 sigmas sqrt(eigenvalue)``, the long
+    one first.
     """
     values, vectors = np.linalg.eigh(covariance)
     long_axis = vectors[:, 1]
@@ -154,16 +170,37 @@ def _width_at(sigmas: float) -> float:
 def level_handles(levels: Sequence[float]) -> list[Line2D]:
     """For the legend: what share of each component an ellipse holds."""
     return [
-        Line2D([], [], color=GREY, linewidth=_width_at(radius_of(level)), label=f"{percent(level)} of each") for level in levels
+        Line2D(
+            [],
+            [],
+            color=GREY,
+            linewidth=_width_at(radius_of(level)),
+            label=f"{percent(level)} of each",
+        )
+        for level in levels
     ]
 
 
 def draw_means(ax: Axes, view: View, *, is_numbered: bool) -> None:
     """A disc at each mean, with the component's number in it where there is room."""
     x, y = view.mixture.means.T
-    ax.scatter(x, y, s=150 if is_numbered else 34, c=view.colours, edgecolors="white", linewidths=1.4, zorder=5)
+    ax.scatter(
+        x,
+        y,
+        s=150 if is_numbered else 34,
+        c=view.colours,
+        edgecolors="white",
+        linewidths=1.4,
+        zorder=5,
+    )
     if is_numbered:
         for k, colour in enumerate(view.colours):
             ink = "white" if colour @ (0.299, 0.587, 0.114) < 0.6 else INK
-            look: dict[str, Any] = {"ha": "center", "va": "center_baseline", "fontsize": 8, "fontweight": "bold", "zorder": 6}
+            look: dict[str, Any] = {
+                "ha": "center",
+                "va": "center_baseline",
+                "fontsize": 8,
+                "fontweight": "bold",
+                "zorder": 6,
+            }
             ax.annotate(number_of(k), (x[k], y[k]), color=ink, **look)

@@ -1,4 +1,6 @@
-"""What a picture can be made of: every result leads to its mixture, its fit, its selection or its tree."""
+"""What a picture can be made of: every result leads to its mixture, its fit, its selection or its
+tree.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ Kind = TypeVar("Kind")
 
 
 def mixture_of(result: Any) -> Mixture:
-    """The mixture of a fitted estimator or selector, a FitResult, SearchResult, Selection, Candidate, or the mixture itself."""
+    """The mixture of a fitted estimator or selector, a FitResult, SearchResult, Selection,
+    Candidate, or the mixture itself.
+    """
     if isinstance(result, Mixture):
         return result
     if hasattr(result, "mixture_"):
@@ -24,7 +28,9 @@ def mixture_of(result: Any) -> Mixture:
 
 
 def fit_of(result: Any) -> FitResult:
-    """The fit of a fitted estimator or selector, a SearchResult, Selection, Candidate, or the fit itself."""
+    """The fit of a fitted estimator or selector, a SearchResult, Selection, Candidate, or the fit
+    itself.
+    """
     if isinstance(result, FitResult):
         return result
     if isinstance(result, Selection):
@@ -49,7 +55,9 @@ def tree_of(result: Any) -> MergeTree:
 
 
 def names_of(result: Any, X: ArrayLike, columns: Sequence[str] | None, d: int) -> list[str]:
-    """Names for the d columns: those given, those of the data frame, those the estimator was fitted with, or ``column 0`` ..."""
+    """Names for the d columns: those given, those of the data frame, those the estimator was fitted
+    with, or ``column 0`` ...
+    """
     for known in (columns, getattr(X, "columns", None), getattr(result, "feature_names_in_", None)):
         if known is not None:
             return [str(name) for name in known]
@@ -60,7 +68,9 @@ def _expect(found: Any, kind: type[Kind], came: Any) -> Kind:
     """The thing, or an error that says what was expected."""
     if not isinstance(found, kind):
         raise TypeError(
-            f"this picture needs a result with a {kind.__name__} in it, but {type(came).__name__} came. "
-            "Pass what fit() gave: a fitted GaussianMixture or GaussianMixtureSelector, or one of their results."
+            f"this picture needs a result with a {kind.__name__} in it, but {type(came).__name__} "
+            "came. "
+            "Pass what fit() gave: a fitted GaussianMixture or GaussianMixtureSelector, or one of "
+            "their results."
         )
     return found

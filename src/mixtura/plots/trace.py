@@ -16,7 +16,8 @@ from mixtura.plots.subject import fit_of
 def plot_trace(result: Any, ax: Axes | None = None) -> Axes:
     """Log-likelihood after each iteration of EM, and why EM ended.
 
-    A trace that goes on from a short run begins at that run's last iteration, so its first number may not be 0.
+    A trace that goes on from a short run begins at that run's last iteration, so its first number
+    may not be 0.
 
     Parameters
     ----------
@@ -33,9 +34,18 @@ def plot_trace(result: Any, ax: Axes | None = None) -> Axes:
     first = max(0, fit.n_iter - (len(fit.trace) - 1))
     few = len(fit.trace) <= 40
     ax.plot(
-        range(first, first + len(fit.trace)), fit.trace, color=PALETTE[0], linewidth=2, marker="o" if few else "", markersize=4.5
+        range(first, first + len(fit.trace)),
+        fit.trace,
+        color=PALETTE[0],
+        linewidth=2,
+        marker="o" if few else "",
+        markersize=4.5,
     )
-    headline(ax, f"{fit.family}, K = {fit.n_components}: {counted(fit.n_iter, 'iteration')}", fill(fit.stop.value, 90))
+    headline(
+        ax,
+        f"{fit.family}, K = {fit.n_components}: {counted(fit.n_iter, 'iteration')}",
+        fill(fit.stop.value, 90),
+    )
     ax.set(xlabel="iteration", ylabel="log-likelihood (higher is better)")
     ax.ticklabel_format(axis="y", useOffset=False, style="plain")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -34,10 +34,12 @@ def plot_uncertainty(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Which rows are unsure: the larger and darker a point, the nearer are its memberships to each other.
+    """Which rows are unsure: the larger and darker a point, the nearer are its memberships to each
+    other.
 
-    Uncertainty is one minus the largest membership, from 0 to ``1 - 1/K``. One column: uncertainty over its values, as
-    points and as a curve. Two columns: a scatter with the ellipses. Above 10,000 rows, an image of mean uncertainties.
+    Uncertainty is one minus the largest membership, from 0 to ``1 - 1/K``. One column: uncertainty
+    over its values, as points and as a curve. Two columns: a scatter with the ellipses. Above
+    10,000 rows, an image of mean uncertainties.
 
     Parameters
     ----------
@@ -63,7 +65,9 @@ def plot_uncertainty(
     view, ax = one_panel(result, X, columns, shown, ax, most=2)
     (_draw_over_one if len(view.names) == 1 else _draw_plane)(ax, view)
     unsure = int((view.uncertainty > UNSURE).sum())
-    headline(ax, title, f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}")
+    headline(
+        ax, title, f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}"
+    )
     return ax
 
 
@@ -80,7 +84,9 @@ def _draw_plane(ax: Axes, view: View) -> None:
     else:
         order = np.argsort(view.uncertainty, kind="stable")
         u, (x, y) = view.uncertainty[order], view.rows[order].T
-        mappable = ax.scatter(x, y, s=_areas(view, u), c=u, linewidths=0, alpha=0.9, rasterized=True, **scale)
+        mappable = ax.scatter(
+            x, y, s=_areas(view, u), c=u, linewidths=0, alpha=0.9, rasterized=True, **scale
+        )
     draw_ellipses(ax, view)
     draw_means(ax, view, is_numbered=True)
     name_axes(ax, view)
@@ -95,7 +101,9 @@ def _areas(view: View, uncertainty: Array) -> Array:
 
 
 def _draw_image(ax: Axes, view: View, scale: dict[str, Any]) -> Any:
-    """The mean uncertainty of the rows of each pixel; the image keeps the numbers for the colour bar."""
+    """The mean uncertainty of the rows of each pixel; the image keeps the numbers for the colour
+    bar.
+    """
     limits = limits_of(view.rows)
     means, counts = pixel_means(view.rows, view.uncertainty[:, None], limits)
     image = draw_picture(ax, means[:, :, 0], limits)
@@ -110,7 +118,22 @@ def _draw_over_one(ax: Axes, view: View) -> None:
     grid = curve_grid(view.mixture, *limits)
     curve = 1.0 - view.mixture.posterior(grid[:, None]).max(axis=1)
     ax.plot(grid, curve, color=GREY, linewidth=1.2, zorder=2)
-    shown = np.arange(len(x)) if not view.crowded else np.linspace(0, len(x) - 1, 2000).astype(np.intp)
-    ax.scatter(x[shown], u[shown], s=26, c=view.blends[shown], alpha=0.8, linewidths=0, zorder=3, rasterized=True)
-    ax.set(xlabel=axis_name(view.names[0]), ylabel="uncertainty: 1 - largest membership", ylim=(-0.02, 1.05 * _highest(view)))
+    shown = (
+        np.arange(len(x)) if not view.crowded else np.linspace(0, len(x) - 1, 2000).astype(np.intp)
+    )
+    ax.scatter(
+        x[shown],
+        u[shown],
+        s=26,
+        c=view.blends[shown],
+        alpha=0.8,
+        linewidths=0,
+        zorder=3,
+        rasterized=True,
+    )
+    ax.set(
+        xlabel=axis_name(view.names[0]),
+        ylabel="uncertainty: 1 - largest membership",
+        ylim=(-0.02, 1.05 * _highest(view)),
+    )
     tidy(ax)

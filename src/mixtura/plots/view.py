@@ -1,4 +1,6 @@
-"""What all panels of one picture share: the mixture of the shown columns, the rows, and the blended colour of every row."""
+"""What all panels of one picture share: the mixture of the shown columns, the rows, and the blended
+colour of every row.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from mixtura.plots.look import DASHES, INK, new_axes, percent
 from mixtura.plots.subject import mixture_of, names_of
 
 MOST_POINTS = 10_000
-"""More points than this hide each other and take long to draw: they become an image, whose pixels have the mean colour."""
+"""More points than this hide each other and take long to draw: they become an image, whose pixels
+have the mean colour.
+"""
 
 MOST_COLUMNS = 6
 """A grid of more panels than this pair of columns makes cannot be read on a page."""
@@ -64,7 +68,8 @@ class View:
     def caption(self) -> str:
         """Says that an image stands for the points, or nothing."""
         return (
-            f"{len(self.rows):,} rows as an image: the mean colour of the rows of a pixel, stronger where more are" * self.crowded
+            f"{len(self.rows):,} rows as an image: the mean colour of the rows of a pixel, "
+            "stronger where more are" * self.crowded
         )
 
     @property
@@ -81,21 +86,42 @@ class View:
         """The view of one or two of the columns."""
         chosen = np.array(axes)
         names = tuple(self.names[axis] for axis in axes)
-        return View(self.mixture.marginal(chosen), self.rows[:, chosen], self.light, self.uncertainty, self.colours, names)
+        return View(
+            self.mixture.marginal(chosen),
+            self.rows[:, chosen],
+            self.light,
+            self.uncertainty,
+            self.colours,
+            names,
+        )
 
     def handles(self) -> list[Line2D]:
         """For the legend: ``0 (64 %)`` for each component, and the sum where there are curves."""
         handles = [
-            Line2D([], [], linestyle="", marker="o", markersize=8, color=tuple(colour), label=f"{number_of(k)} ({percent(weight)})")
-            for k, (weight, colour) in enumerate(zip(self.mixture.weights, self.colours, strict=True))
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker="o",
+                markersize=8,
+                color=tuple(colour),
+                label=f"{number_of(k)} ({percent(weight)})",
+            )
+            for k, (weight, colour) in enumerate(
+                zip(self.mixture.weights, self.colours, strict=True)
+            )
         ]
         if len(self.names) != 2:
             handles.append(Line2D([], [], color=INK, linewidth=1.3, linestyle=DASHES, label="sum"))
         return handles
 
 
-def view_of(result: Any, X: ArrayLike, columns: Sequence[str] | None, shown: Sequence[str] | None, most: int) -> View:
-    """The view of the columns ``shown``, by default all where there are no more than ``most``, else the most telling ones."""
+def view_of(
+    result: Any, X: ArrayLike, columns: Sequence[str] | None, shown: Sequence[str] | None, most: int
+) -> View:
+    """The view of the columns ``shown``, by default all where there are no more than ``most``, else
+    the most telling ones.
+    """
     mixture = mixture_of(result)
     names = names_of(result, X, columns, mixture.n_features)
     rows = checked_rows(mixture, X, names)
@@ -112,7 +138,9 @@ def _view(mixture: Mixture, rows: Array, chosen: Labels, names: Sequence[str]) -
 
 
 def _memberships_seen(mixture: Mixture, rows: Array, light: Array) -> tuple[Array, Array]:
-    """Blended intensities (n,3) and uncertainties (n,) of rows, a block at a time: no (n,K) is kept."""
+    """Blended intensities (n,3) and uncertainties (n,) of rows, a block at a time: no (n,K) is
+    kept.
+    """
     blends, uncertainty = np.empty((len(rows), 3)), np.empty(len(rows))
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         part = slice(begin, begin + ROWS_AT_ONCE)
@@ -127,11 +155,20 @@ def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Arra
     rows = np.asarray(X, dtype=np.float64)
     d = mixture.n_features
     if rows.ndim != 2 or rows.shape[1] != d:
-        raise ValueError(f"`X` has shape {rows.shape}, but the mixture has {d} columns. Pass the rows it was fitted on, (n, {d}).")
+        raise ValueError(
+            f"`X` has shape {rows.shape}, but the mixture has {d} columns. Pass the rows it was "
+            f"fitted on, (n, {d})."
+        )
     if len(columns) != d:
-        raise ValueError(f"`columns` has {len(columns)} names for {d} columns. Pass one name for each column of `X`.")
+        raise ValueError(
+            f"`columns` has {len(columns)} names for {d} columns. Pass one name for each column of "
+            "`X`."
+        )
     if not np.isfinite(rows).all():
-        raise ValueError("`X` has missing or infinite values, which have no place in a picture. Drop or fill those rows first.")
+        raise ValueError(
+            "`X` has missing or infinite values, which have no place in a picture. Drop or fill "
+            "those rows first."
+        )
     return rows
 
 
@@ -139,17 +176,29 @@ def numbered(columns: Sequence[str], shown: Sequence[str]) -> Labels:
     """The numbers of the columns to draw, each of them known, at least one."""
     unknown = [name for name in shown if name not in columns]
     if unknown or not len(shown):
-        raise ValueError(f"`shown` is {list(shown)}, but there are only these columns: {list(columns)}. Name at least one of them.")
+        raise ValueError(
+            f"`shown` is {list(shown)}, but there are only these columns: {list(columns)}. Name at "
+            "least one of them."
+        )
     return np.array([list(columns).index(name) for name in shown])
 
 
 def one_panel(
-    result: Any, X: ArrayLike, columns: Sequence[str] | None, shown: Sequence[str] | None, ax: Axes | None, *, most: int
+    result: Any,
+    X: ArrayLike,
+    columns: Sequence[str] | None,
+    shown: Sequence[str] | None,
+    ax: Axes | None,
+    *,
+    most: int,
 ) -> tuple[View, Axes]:
-    """How every picture of one panel begins: the view of at most ``most`` columns, and the axes it is drawn on."""
+    """How every picture of one panel begins: the view of at most ``most`` columns, and the axes it
+    is drawn on.
+    """
     view = view_of(result, X, columns, shown, most)
     if len(view.names) > most:
         raise ValueError(
-            f"`shown` names {len(view.names)} columns, but this picture has room for {most}. Name fewer, or use plot_pairs."
+            f"`shown` names {len(view.names)} columns, but this picture has room for {most}. Name "
+            "fewer, or use plot_pairs."
         )
     return view, new_axes() if ax is None else ax

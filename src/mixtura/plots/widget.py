@@ -1,4 +1,6 @@
-"""The scatter of ``mixtura explore`` as a notebook widget: points in blended colours, ellipses, and the row that is clicked."""
+"""The scatter of ``mixtura explore`` as a notebook widget: points in blended colours, ellipses, and
+the row that is clicked.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,14 @@ try:
     import traitlets
 except ImportError:
     raise MissingExtraError(
-        "mixtura.plots.widget needs anywidget, which is not installed. Run: pip install 'mixtura[notebook]'"
+        "mixtura.plots.widget needs anywidget, which is not installed. Run: pip install "
+        "'mixtura[notebook]'"
     ) from None
 
 
 class ScatterWidget(anywidget.AnyWidget):
-    """What :func:`scatter` makes: ``selected`` is i where the row X[i] was clicked last, -1 at first; set it to mark a row.
+    """What :func:`scatter` makes: ``selected`` is i where the row X[i] was clicked last, -1 at
+    first; set it to mark a row.
 
     ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
     """
@@ -50,7 +54,12 @@ class ScatterWidget(anywidget.AnyWidget):
 
 
 def scatter(
-    result: Any, X: ArrayLike, *, columns: Sequence[str] | None = None, shown: tuple[int, int] = (0, 1), threshold: float = 0.0
+    result: Any,
+    X: ArrayLike,
+    *,
+    columns: Sequence[str] | None = None,
+    shown: tuple[int, int] = (0, 1),
+    threshold: float = 0.0,
 ) -> ScatterWidget:
     """Two columns of the rows under a mixture, for a notebook.
 
@@ -96,14 +105,19 @@ def scatter(
         centres=canvas.centres(mixture, shown).tolist(),
         ellipses=[level.tolist() for level in canvas.frames(mixture, shown)],
         threshold=threshold,
-        title=f"{len(rows)} points, {names[shown[1]]} over {names[shown[0]]}, {mixture.n_components} components",
+        title=f"{len(rows)} points, {names[shown[1]]} over {names[shown[0]]}, "
+        f"{mixture.n_components} components",
     )
 
 
 def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
     if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or not np.isfinite(rows).all():
         raise ValueError(
-            f"X must hold finite numbers in the {d} columns of the mixture, but has shape {rows.shape}. Pass its data."
+            f"X must hold finite numbers in the {d} columns of the mixture, but has shape "
+            f"{rows.shape}. Pass its data."
         )
     if len(set(shown)) != 2 or not all(0 <= j < d for j in shown):
-        raise ValueError(f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A scatter needs two.")
+        raise ValueError(
+            f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A "
+            "scatter needs two."
+        )

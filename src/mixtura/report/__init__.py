@@ -1,7 +1,8 @@
 """A report: one HTML file about a fit, that opens from disk and loads nothing.
 
-What was fitted and why, a picture that can be moved and asked, still pictures, the components in plain words, the least sure rows,
-whether EM stands at an optimum, and how to come to the same numbers again.
+What was fitted and why, a picture that can be moved and asked, still pictures, the components in
+plain words, the least sure rows, whether EM stands at an optimum, and how to come to the same
+numbers again.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ from mixtura.report.study import Origin, Study, study_of
 
 __all__ = ["Origin", "Study", "page_of", "write_report"]
 
-POLICY = "default-src 'none'; script-src {script}; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""A browser that reads this loads nothing from anywhere and runs the script of this digest alone, whatever the text of the page."""
+POLICY = (
+    "default-src 'none'; script-src {script}; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""A browser that reads this loads nothing from anywhere and runs the script of this digest alone,
+whatever the text of the page.
+"""
 
 
 def write_report(
-    result: Any, X: Any, path: str | Path, *, columns: Sequence[str] | None = None, source: str | Path | None = None
+    result: Any,
+    X: Any,
+    path: str | Path,
+    *,
+    columns: Sequence[str] | None = None,
+    source: str | Path | None = None,
 ) -> Path:
     """Write a report about a fitted model into one HTML file.
 
@@ -70,17 +81,31 @@ def page_of(study: Study) -> str:
     parts = [section(study) for section in SECTIONS]
     program = tag("script", live.script(), type="module")
     made = f"mixtura {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
-    body = tag("body", tag("h1", title), tag("p", made, class_="made"), _contents(parts), tag("main", *parts), program)
+    body = tag(
+        "body",
+        tag("h1", title),
+        tag("p", made, class_="made"),
+        _contents(parts),
+        tag("main", *parts),
+        program,
+    )
     return f"<!doctype html>\n{tag('html', _head(title), body, lang='en')}\n"
 
 
 def _head(title: str) -> Markup:
-    sheets = (files("mixtura.web").joinpath("static/colours.css"), files("mixtura.report").joinpath("page.css"))
+    sheets = (
+        files("mixtura.web").joinpath("static/colours.css"),
+        files("mixtura.report").joinpath("page.css"),
+    )
     style = Markup("".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
     return tag(
         "head",
         tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(script=live.source())),
+        tag(
+            "meta",
+            http_equiv="Content-Security-Policy",
+            content=POLICY.format(script=live.source()),
+        ),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("link", rel="icon", href="data:,"),
         tag("title", title),

@@ -1,7 +1,9 @@
-"""The picture of a report that can be moved and asked: the points inside the page, drawn by the module that the explorer has.
+"""The picture of a report that can be moved and asked: the points inside the page, drawn by the
+module that the explorer has.
 
-The page holds the points as base64 of 32-bit numbers, and one script: the module of ``mixtura explore`` with ``live.js`` behind it.
-The policy of the page names the digest of that script, so a browser runs it and nothing else.
+The page holds the points as base64 of 32-bit numbers, and one script: the module of
+``mixtura explore`` with ``live.js`` behind it. The policy of the page names the digest of that
+script, so a browser runs it and nothing else.
 """
 
 from __future__ import annotations
@@ -49,16 +51,29 @@ def source() -> str:
 def picture(study: Study) -> Markup:
     """The place of the picture with its points, and what it shows."""
     rows, columns = _rows(study), _columns(study)
-    without = tag("p", "This picture needs JavaScript; the pictures below show the same rows.", class_="note")
-    place = tag("div", tag("noscript", without), id="live", data_told=json.dumps(_told(study, rows, columns)))
+    without = tag(
+        "p", "This picture needs JavaScript; the pictures below show the same rows.", class_="note"
+    )
+    place = tag(
+        "div",
+        tag("noscript", without),
+        id="live",
+        data_told=json.dumps(_told(study, rows, columns)),
+    )
     return Markup(place + tag("p", _caption(study, rows, columns), class_="caption"))
 
 
 def _caption(study: Study, rows: Labels, columns: Sequence[int]) -> str:
-    said = "Each point has the colours of its components, mixed by its memberships; click one to see them."
+    said = (
+        "Each point has the colours of its components, mixed by its memberships; click one to "
+        "see them."
+    )
     n, d = study.X.shape
     if len(rows) < n:
-        said += f" Shown are {len(rows):,} of {n:,} rows, drawn at random; every number below is about all of them."
+        said += (
+            f" Shown are {len(rows):,} of {n:,} rows, drawn at random; every number below is "
+            "about all of them."
+        )
     if len(columns) < d:
         said += f" Of {d} columns there are the {len(columns)} that set the components apart most."
     return said
@@ -71,7 +86,11 @@ def _columns(study: Study) -> list[int]:
 
 def _first(study: Study, columns: Sequence[int]) -> list[int]:
     """Places of the two columns that are shown first."""
-    return [0, 1] if len(columns) == 1 else [columns.index(int(j)) for j in telling_columns(study.mixture, 2)]
+    return (
+        [0, 1]
+        if len(columns) == 1
+        else [columns.index(int(j)) for j in telling_columns(study.mixture, 2)]
+    )
 
 
 def _rows(study: Study) -> Labels:
@@ -79,7 +98,11 @@ def _rows(study: Study) -> Labels:
     n = len(study.X)
     each = 4 * max(2, min(study.X.shape[1], MOST_COLUMNS)) + 2 * study.mixture.n_components + 8
     most = min(MOST_ROWS, MOST_BYTES // each)
-    return np.arange(n) if n <= most else np.sort(np.random.default_rng(0).choice(n, most, replace=False))
+    return (
+        np.arange(n)
+        if n <= most
+        else np.sort(np.random.default_rng(0).choice(n, most, replace=False))
+    )
 
 
 def _told(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, object]:
@@ -101,14 +124,23 @@ def _told(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, objec
 
 
 def _shapes(study: Study, columns: Sequence[int]) -> dict[str, object]:
-    """Means and, for each pair of columns, what makes a circle the ellipse of each component; with one column its frames."""
+    """Means and, for each pair of columns, what makes a circle the ellipse of each component; with
+    one column its frames.
+    """
     if len(columns) == 1:
         levels = canvas.frames(study.mixture, (0, 1))
-        return {"centres": canvas.centres(study.mixture, (0, 1)).tolist(), "frames": [level.tolist() for level in levels]}
+        return {
+            "centres": canvas.centres(study.mixture, (0, 1)).tolist(),
+            "frames": [level.tolist() for level in levels],
+        }
     return {
         "means": study.mixture.means[:, columns].tolist(),
         "radii": [radius(level) for level in canvas.LEVELS],
-        "roots": _text(np.stack([_three(roots(study.mixture, pair)) for pair in combinations(columns, 2)]).astype("<f4").tobytes()),
+        "roots": _text(
+            np.stack([_three(roots(study.mixture, pair)) for pair in combinations(columns, 2)])
+            .astype("<f4")
+            .tobytes()
+        ),
     }
 
 

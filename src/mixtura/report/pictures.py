@@ -14,7 +14,9 @@ from mixtura.plots.files import figure_of, write_png
 
 DOTS_PER_INCH = 130
 COLOURS = 255
-"""Of a picture: a palette of so many is a quarter of the size, and the eye sees no difference in charts."""
+"""Of a picture: a palette of so many is a quarter of the size, and the eye sees no difference in
+charts.
+"""
 
 
 def picture(drawn: Figure | Axes, alt: str, caption: str) -> Markup:

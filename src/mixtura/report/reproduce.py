@@ -1,4 +1,6 @@
-"""How to come to the same numbers again: the command, the Python code, what it prints, and the versions it printed that with."""
+"""How to come to the same numbers again: the command, the Python code, what it prints, and the
+versions it printed that with.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +70,16 @@ def printed(study: Study) -> str:
 
 def _arguments(estimator: Any) -> str:
     """The parameters that are not at their defaults."""
-    usual = {name: parameter.default for name, parameter in inspect.signature(type(estimator)).parameters.items()}
+    usual = {
+        name: parameter.default
+        for name, parameter in inspect.signature(type(estimator)).parameters.items()
+    }
     given = estimator.get_params(deep=False)
-    changed = {name: given[name] for name in usual if name not in FREE and not _same(given[name], usual[name])}
+    changed = {
+        name: given[name]
+        for name in usual
+        if name not in FREE and not _same(given[name], usual[name])
+    }
     return ", ".join(f"{name}={_literal(value)}" for name, value in changed.items())
 
 
@@ -81,7 +90,11 @@ def _same(value: Any, usual: Any) -> bool:
 def _literal(value: Any) -> str:
     """A value as code; whole numbers in a row as a range."""
     numbers = list(value) if isinstance(value, range | list | tuple) else []
-    if len(numbers) > 2 and all(isinstance(n, int) for n in numbers) and numbers == list(range(numbers[0], numbers[-1] + 1)):
+    if (
+        len(numbers) > 2
+        and all(isinstance(n, int) for n in numbers)
+        and numbers == list(range(numbers[0], numbers[-1] + 1))
+    ):
         return f"range({numbers[0]}, {numbers[-1] + 1})"
     return repr(value)
 
@@ -102,7 +115,9 @@ def seed_words(estimator: Any) -> str:
     """The seed, or that there is none."""
     seed = estimator.random_state
     return (
-        f"The seed is {seed}." if isinstance(seed, int) else "No seed was given (random_state), so the starts may differ next time."
+        f"The seed is {seed}."
+        if isinstance(seed, int)
+        else "No seed was given (random_state), so the starts may differ next time."
     )
 
 

@@ -1,4 +1,6 @@
-"""The parts of a report, from the answer to how to come to it again. Each takes a study and gives a section of the page."""
+"""The parts of a report, from the answer to how to come to it again. Each takes a study and gives a
+section of the page.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +50,24 @@ def section(title: str, *content: object) -> Markup:
     return tag("section", tag("h2", title), *content, id=anchor)
 
 
-# ---- the answer ----------------------------------------------------------------------------------------------------
+# ---- the answer ----------------------------------------------------------------------------------
 
 
 def answer(study: Study) -> Markup:
     """What was found, in one sentence and four numbers, and how far it is ahead."""
     best = study.best
-    lead = f"{_counted(best.n_components, 'component')} of family {best.family}: {FAMILIES[best.family].summary}."
+    lead = (
+        f"{_counted(best.n_components, 'component')} of family {best.family}: "
+        f"{FAMILIES[best.family].summary}."
+    )
     cautions = [tag("p", words, class_="caution") for words in _cautions(study)]
-    return section("What was found", tag("p", lead, class_="lead"), _facts(study), paragraphs(study.selection.sentences), *cautions)
+    return section(
+        "What was found",
+        tag("p", lead, class_="lead"),
+        _facts(study),
+        paragraphs(study.selection.sentences),
+        *cautions,
+    )
 
 
 def _facts(study: Study) -> Markup:
@@ -69,7 +80,11 @@ def _facts(study: Study) -> Markup:
         ("rows", f"{len(study.X):,}"),
         ("rows that are unsure", f"{len(study.unsure):,}"),
     ]
-    return tag("dl", *(tag("div", tag("dt", term), tag("dd", value)) for term, value in facts), class_="facts")
+    return tag(
+        "dl",
+        *(tag("div", tag("dt", term), tag("dd", value)) for term, value in facts),
+        class_="facts",
+    )
 
 
 def _cautions(study: Study) -> list[str]:
@@ -79,7 +94,9 @@ def _cautions(study: Study) -> list[str]:
         said.append("Interrupted: only what was done until then is in this report.")
     tried = {c.n_components for c in study.selection.candidates}
     if len(tried) > 1 and study.best.n_components == max(tried):
-        said.append(f"{max(tried)} is the largest number of components tried; a larger one may be better.")
+        said.append(
+            f"{max(tried)} is the largest number of components tried; a larger one may be better."
+        )
     minds = _other_minds(study)
     return said + ([f"Other criteria would choose: {minds}."] if minds else [])
 
@@ -96,12 +113,15 @@ def _other_minds(study: Study) -> str:
 def data(study: Study) -> Markup:
     """Which data, which columns, which not."""
     source = study.origin.path or "rows in memory"
-    used = f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: {_listed(study.names, MOST_NAMED)}."
+    used = (
+        f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
+        f"{_listed(study.names, MOST_NAMED)}."
+    )
     left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
     return section("The data", paragraphs([used, *left]))
 
 
-# ---- pictures ------------------------------------------------------------------------------------------------------
+# ---- pictures ------------------------------------------------------------------------------------
 
 
 def look_around(study: Study) -> Markup:
@@ -115,13 +135,21 @@ def pictures(study: Study) -> Markup:
     chosen = [names[j] for j in telling_columns(mixture, PAIRS_SHOWN)]
     left = [name for name in names if name not in chosen]
     drawn = plots.plot_mixture(mixture, study.X, columns=names, shown=chosen)
-    places = "bell curves" if len(names) == 1 else "ellipses that hold 50 % and 95 % of each component"
+    places = (
+        "bell curves" if len(names) == 1 else "ellipses that hold 50 % and 95 % of each component"
+    )
     caption = f"Each row has the colours of its components, mixed by its memberships; {places}."
     if left:
         caption += (
-            f" Shown are the {len(chosen)} columns that set the components apart most; left out: {_listed(left, VALUES_SHOWN)}."
+            f" Shown are the {len(chosen)} columns that set the components apart most; left "
+            f"out: {_listed(left, VALUES_SHOWN)}."
         )
-    first = picture(drawn, f"{len(study.X)} rows in {_counted(mixture.n_components, 'component')}: {', '.join(chosen)}", caption)
+    first = picture(
+        drawn,
+        f"{len(study.X)} rows in {_counted(mixture.n_components, 'component')}: "
+        f"{', '.join(chosen)}",
+        caption,
+    )
     return section("Pictures", first, _doubts(study), _density(study))
 
 
@@ -130,21 +158,30 @@ def _doubts(study: Study) -> Markup:
         return joined([])
     drawn = plots.plot_uncertainty(study.mixture, study.X, columns=list(study.names))
     alt = f"{len(study.unsure)} of {len(study.X)} rows have a largest membership below {SURE:g}"
-    return picture(drawn, alt, "Where rows are unsure: the uncertainty of a row is one minus its largest membership.")
+    return picture(
+        drawn,
+        alt,
+        "Where rows are unsure: the uncertainty of a row is one minus its largest membership.",
+    )
 
 
 def _density(study: Study) -> Markup:
     drawn = plots.plot_density(study.mixture, study.X, columns=list(study.names))
-    return picture(drawn, "density of the mixture", "The density: the smallest regions that hold the named shares of it.")
+    return picture(
+        drawn,
+        "density of the mixture",
+        "The density: the smallest regions that hold the named shares of it.",
+    )
 
 
-# ---- components ----------------------------------------------------------------------------------------------------
+# ---- components ----------------------------------------------------------------------------------
 
 
 def components(study: Study) -> Markup:
     """Every component in a sentence, and all of them in a table."""
     explained = (
-        "Components are ordered by weight; their numbers are the labels of predict. A difference is that of the means of a "
+        "Components are ordered by weight; their numbers are the labels of predict. A difference "
+        "is that of the means of a "
         "component and of all others together, in standard deviations (sd) pooled over the two."
     )
     cards = [_card(study, k) for k in range(study.mixture.n_components)]
@@ -154,10 +191,15 @@ def components(study: Study) -> Markup:
 def _card(study: Study, k: int) -> Markup:
     """One component in words."""
     rows = int((study.labels == k).sum())
-    title = f"{at_the_beginning(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the density, {_counted(rows, 'row')}"
+    title = (
+        f"{at_the_beginning(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the "
+        f"density, {_counted(rows, 'row')}"
+    )
     said = component_sentence(study.mixture, k, study.names)
     shared = neighbour_sentence(study, k) if study.mixture.n_components > 1 else ""
-    heading = tag("h3", tag("span", "", class_="dot", style=f"background:{_colour(study, k)}"), title)
+    heading = tag(
+        "h3", tag("span", "", class_="dot", style=f"background:{_colour(study, k)}"), title
+    )
     return tag("article", heading, tag("p", f"{said} {shared}".strip()))
 
 
@@ -173,7 +215,10 @@ def _means(study: Study) -> Markup:
     columns = np.arange(mixture.n_features) if fits else telling_columns(mixture, VALUES_SHOWN)
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     order = range(mixture.n_components)
-    rows = [[study.names[j], *(_with_spread(mixture.means[k, j], deviations[k, j]) for k in order)] for j in columns]
+    rows = [
+        [study.names[j], *(_with_spread(mixture.means[k, j], deviations[k, j]) for k in order)]
+        for j in columns
+    ]
     more = "" if fits else f", the {len(columns)} columns that set them apart most"
     caption = f"Means ± standard deviations of the components{more}"
     return table(caption, ["column", *map(number_of, order)], rows)
@@ -189,7 +234,7 @@ def _with_spread(mean: float, deviation: float) -> str:
     return f"{shown:.{digits}f} ± {deviation:.{digits}f}"
 
 
-# ---- unsure rows ---------------------------------------------------------------------------------------------------
+# ---- unsure rows ---------------------------------------------------------------------------------
 
 
 def unsure_rows(study: Study) -> Markup:
@@ -197,13 +242,24 @@ def unsure_rows(study: Study) -> Markup:
     if study.mixture.n_components == 1:
         return joined([])
     count, n = len(study.unsure), len(study.X)
-    said = f"{count:,} of {n:,} rows ({100 * count / n:.1f} %) are unsure: no component has {100 * SURE:.0f} % of them."
+    said = (
+        f"{count:,} of {n:,} rows ({100 * count / n:.1f} %) are unsure: no component has "
+        f"{100 * SURE:.0f} % of them."
+    )
     if not count:
         return section("The least sure rows", tag("p", said))
     shown = study.unsure[:LEAST_SURE]
     columns = telling_columns(study.mixture, VALUES_SHOWN)
     heads = ["row", "memberships", "", *(study.names[j] for j in columns)]
-    rows = [[f"{row_number(i):,}", _bar(study, i), _words(study, i), *(f"{study.X[i, j]:.6g}" for j in columns)] for i in shown]
+    rows = [
+        [
+            f"{row_number(i):,}",
+            _bar(study, i),
+            _words(study, i),
+            *(f"{study.X[i, j]:.6g}" for j in columns),
+        ]
+        for i in shown
+    ]
     caption = f"The {len(shown)} least sure rows; the first row of the data is row 1"
     return section("The least sure rows", tag("p", said), table(caption, heads, rows, words=(1, 2)))
 
@@ -216,12 +272,14 @@ def _bar(study: Study, row: int) -> Markup:
     """Memberships as lengths, in the colours of the components; the words are beside it."""
     shares = enumerate(study.memberships[row])
     parts = [
-        tag("span", "", style=f"width:{100 * share:.1f}%;background:{_colour(study, k)}") for k, share in shares if share >= 0.005
+        tag("span", "", style=f"width:{100 * share:.1f}%;background:{_colour(study, k)}")
+        for k, share in shares
+        if share >= 0.005
     ]
     return tag("span", *parts, class_="bar", aria_hidden="true")
 
 
-# ---- why this model ------------------------------------------------------------------------------------------------
+# ---- why this model ------------------------------------------------------------------------------
 
 
 def choice(study: Study) -> Markup:
@@ -231,21 +289,43 @@ def choice(study: Study) -> Markup:
     drawn = []
     if len(ks) > 1:
         caption = "Criteria over the number of components, lower is better; the winner is ringed."
-        alt = f"{title_of(selection.criterion)} of {len(selection.candidates)} candidates, best {study.best.title}"
+        alt = (
+            f"{title_of(selection.criterion)} of {len(selection.candidates)} candidates, best "
+            f"{study.best.title}"
+        )
         drawn.append(picture(plots.plot_criteria(selection), alt, caption))
     rows = selection.criteria_rows()
     few = [row for row in rows if row["eligible"]][:BEST_FEW]
     usual = list(dict.fromkeys((selection.criterion, *USUAL)))
-    best_few = _criteria_table(f"The best of {_counted(len(rows), 'candidate')}; lower is better in every criterion", few, usual)
+    best_few = _criteria_table(
+        f"The best of {_counted(len(rows), 'candidate')}; lower is better in every criterion",
+        few,
+        usual,
+    )
     whole = _criteria_table("All criteria of all candidates; lower is better in every one", rows)
-    every = tag("details", tag("summary", f"All criteria of {_counted(len(rows), 'candidate')}"), whole)
+    every = tag(
+        "details", tag("summary", f"All criteria of {_counted(len(rows), 'candidate')}"), whole
+    )
     return section("Why this model", *drawn, best_few, every)
 
 
-def _criteria_table(caption: str, rows: list[dict[str, object]], wanted: Sequence[str] = ()) -> Markup:
+def _criteria_table(
+    caption: str, rows: list[dict[str, object]], wanted: Sequence[str] = ()
+) -> Markup:
     """One row per candidate, with the criteria that are wanted, or all."""
-    known = [name for name in rows[0] if name not in _FIXED and (not wanted or name in wanted)] if rows else []
-    heads = ["family", "components", *(title_of(name) for name in known), "log-likelihood", "parameters", "remark"]
+    known = (
+        [name for name in rows[0] if name not in _FIXED and (not wanted or name in wanted)]
+        if rows
+        else []
+    )
+    heads = [
+        "family",
+        "components",
+        *(title_of(name) for name in known),
+        "log-likelihood",
+        "parameters",
+        "remark",
+    ]
     body = [
         [
             row["family"],
@@ -267,7 +347,7 @@ def _number(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) and isfinite(value) else "-"
 
 
-# ---- can it be trusted ---------------------------------------------------------------------------------------------
+# ---- can it be trusted ---------------------------------------------------------------------------
 
 
 def trust(study: Study) -> Markup:
@@ -283,7 +363,11 @@ def _certificate(study: Study) -> Markup:
     """The verdict, and each component as the certificate sees it."""
     certificate = study.fit.certificate
     if certificate is None:
-        return tag("p", "This fit has no certificate of convergence: it was not the winner of a search that ended.")
+        return tag(
+            "p",
+            "This fit has no certificate of convergence: it was not the winner of a search that "
+            "ended.",
+        )
     verdict = tag("p", certificate.verdict, class_="holds" if certificate.holds else "caution")
     parts = certificate.document()["components"]
     heads = ["component", "weight", "rows (weight)", "effective parameters", "condition", "remark"]
@@ -292,7 +376,9 @@ def _certificate(study: Study) -> Markup:
             part["component"],
             f"{part['weight']:.3f}",
             f"{part['count']:.1f}",
-            f"{part['effective_parameters']:.1f}" if isfinite(part["effective_parameters"]) else "-",
+            f"{part['effective_parameters']:.1f}"
+            if isfinite(part["effective_parameters"])
+            else "-",
             f"{part['condition']:.3g}",
             _remark(part),
         ]
@@ -304,7 +390,10 @@ def _certificate(study: Study) -> Markup:
 def _remark(part: Mapping[str, Any]) -> str:
     """What is to be said of a component, if anything."""
     held = f"held back by the {part['boundary']}" if part["boundary"] else ""
-    return "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held))) or "sound"
+    return (
+        "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held)))
+        or "sound"
+    )
 
 
 def _starts(study: Study) -> Markup:
@@ -315,30 +404,42 @@ def _starts(study: Study) -> Markup:
     drawn = picture(
         plots.plot_starts(study.starts),
         f"{study.starts.n_starts} starts, {len(optima)} distinct optima",
-        "A bar for each distinct optimum: how many starts (full) and proposals from another optimum (hatched) ended there, how far "
-        "its score is below the best, and how far its labels agree with those of the best (adjusted Rand index). The score is the "
+        "A bar for each distinct optimum: how many starts (full) and proposals from another "
+        "optimum (hatched) ended there, how far "
+        "its score is below the best, and how far its labels agree with those of the best "
+        "(adjusted Rand index). The score is the "
         "log-likelihood less the price of components that chance can place.",
     )
     return joined([tag("h3", "What became of the starts"), tag("p", study.starts.sentence), drawn])
 
 
-# ---- clusters of several components --------------------------------------------------------------------------------
+# ---- clusters of several components --------------------------------------------------------------
 
 
 def merging(study: Study) -> Markup:
-    """How components that overlap would merge, or that none does; with fewer than three there is no elbow to find."""
+    """How components that overlap would merge, or that none does; with fewer than three there is no
+    elbow to find.
+    """
     if study.mixture.n_components < 3:
         return joined([])
     tree = study.tree
-    caption = "Left, which components merge first; right, the entropy of the memberships over the number of clusters."
-    drawn = picture(plots.plot_merging(tree), f"merge tree of {tree.n_components} components", caption)
-    note = "A cluster that is not Gaussian takes several components, and these overlap. Merging them changes no density."
+    caption = (
+        "Left, which components merge first; right, the entropy of the memberships over the "
+        "number of clusters."
+    )
+    drawn = picture(
+        plots.plot_merging(tree), f"merge tree of {tree.n_components} components", caption
+    )
+    note = (
+        "A cluster that is not Gaussian takes several components, and these overlap. Merging "
+        "them changes no density."
+    )
     sentence = tree.sentence(tree.elbow())
     outcome = sentence if tree.is_decided else f"At the elbow, {sentence}"
     return section("Components as clusters", tag("p", note), tag("p", outcome), drawn)
 
 
-# ---- again ---------------------------------------------------------------------------------------------------------
+# ---- again ---------------------------------------------------------------------------------------
 
 
 def again(study: Study) -> Markup:
@@ -346,7 +447,13 @@ def again(study: Study) -> Markup:
     command = reproduce.command_line(study)
     parts: list[object] = []
     if study.interrupted:
-        parts.append(tag("p", "This run was interrupted; run to its end, it may find something else.", class_="caution"))
+        parts.append(
+            tag(
+                "p",
+                "This run was interrupted; run to its end, it may find something else.",
+                class_="caution",
+            )
+        )
     if command:
         parts += [tag("p", "This report:"), tag("pre", tag("code", command), class_="command")]
     parts += [
@@ -356,7 +463,8 @@ def again(study: Study) -> Markup:
         tag("pre", tag("samp", reproduce.printed(study)), class_="printed"),
         tag(
             "p",
-            f"{reproduce.seed_words(study.estimator)} One build on one kind of processor gives the same digits for any number of "
+            f"{reproduce.seed_words(study.estimator)} One build on one kind of processor gives the "
+            "same digits for any number of "
             "threads; others agree to rounding.",
         ),
         table("Computed with", ["what", "version"], reproduce.versions(), words=(0, 1)),

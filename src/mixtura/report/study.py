@@ -98,7 +98,10 @@ class Study:
     def memberships(self) -> Array:
         """(n,K), made a block at a time."""
         return np.concatenate(
-            [self.mixture.posterior(self.X[begin : begin + ROWS_AT_ONCE]) for begin in range(0, len(self.X), ROWS_AT_ONCE)]
+            [
+                self.mixture.posterior(self.X[begin : begin + ROWS_AT_ONCE])
+                for begin in range(0, len(self.X), ROWS_AT_ONCE)
+            ]
         )
 
     @cached_property
@@ -129,4 +132,6 @@ def _of_one(fit: FitResult) -> Selection:
     """A selection with a single candidate."""
     criteria = {name: criterion(fit) for name, criterion in CRITERIA.items()}
     reason = "" if fit.converged else fit.stop.value
-    return Selection("bic", (Candidate(fit.family, fit.n_components, fit, criteria["bic"], reason, criteria),))
+    return Selection(
+        "bic", (Candidate(fit.family, fit.n_components, fit, criteria["bic"], reason, criteria),)
+    )

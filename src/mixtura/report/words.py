@@ -13,17 +13,22 @@ from mixtura.model.mixture import Mixture
 from mixtura.report.study import SURE, Study
 
 TELLING = 0.5
-"""A column sets a component apart where the means differ by at least so many standard deviations."""
+"""A column sets a component apart where the means differ by at least so many standard
+deviations.
+"""
 
 WIDER = 1.5
-"""A component is called wider or narrower where its deviation is so many times that of the others, or the inverse."""
+"""A component is called wider or narrower where its deviation is so many times that of the others,
+or the inverse.
+"""
 
 MOST_COLUMNS = 4
 """More columns in a sentence are not read; the table has them all."""
 
 
 def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
-    """What sets a component apart: means against the rest, in pooled standard deviations, then spreads.
+    """What sets a component apart: means against the rest, in pooled standard deviations, then
+    spreads.
 
     Examples
     --------
@@ -37,7 +42,8 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
         return "The only component: all rows belong to it."
     telling = [c for c in contrasts(mixture, k) if abs(c.difference) >= TELLING]
     parts = [
-        f"{names[c.column]} {'higher' if c.difference > 0 else 'lower'} than in the rest ({abs(c.difference):.1f} sd)"
+        f"{names[c.column]} {'higher' if c.difference > 0 else 'lower'} than in the rest "
+        f"({abs(c.difference):.1f} sd)"
         for c in telling[:MOST_COLUMNS]
     ]
     if len(telling) > MOST_COLUMNS:
@@ -51,11 +57,14 @@ def _more(n: int) -> str:
 
 
 def _spreads(ratios: Array, names: Sequence[str]) -> list[str]:
-    """The columns in which a component is much wider or narrower than the others, the most unlike first."""
+    """The columns in which a component is much wider or narrower than the others, the most unlike
+    first.
+    """
     order = np.argsort(-np.abs(np.log(np.maximum(ratios, 1e-300))), kind="stable")
     unlike = [j for j in order if not 1 / WIDER < ratios[j] < WIDER]
     said = [
-        f"{names[j]} {'more' if ratios[j] > 1 else 'less'} spread out ({max(ratios[j], 1 / ratios[j]):.1f} times)"
+        f"{names[j]} {'more' if ratios[j] > 1 else 'less'} spread out "
+        f"({max(ratios[j], 1 / ratios[j]):.1f} times)"
         for j in unlike[:2]
     ]
     return said + ([_more(len(unlike) - 2)] if len(unlike) > 2 else [])
@@ -70,7 +79,10 @@ def neighbour_sentence(study: Study, k: int) -> str:
     partners = np.bincount(second, minlength=study.mixture.n_components)
     most = int(partners.argmax())
     are = "is" if len(mine) == 1 else "are"
-    return f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could also be of {component_name(most)}."
+    return (
+        f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could "
+        f"also be of {component_name(most)}."
+    )
 
 
 def _share(part: int, whole: int) -> str:
@@ -80,7 +92,9 @@ def _share(part: int, whole: int) -> str:
 
 
 def membership_words(memberships: Array) -> str:
-    """``70 % component 0, 30 % component 1``: the largest first, what rounds to nothing left out."""
+    """``70 % component 0, 30 % component 1``: the largest first, what rounds to nothing left
+    out.
+    """
     order = np.argsort(-memberships, kind="stable")
     kept = [j for j in order if memberships[j] >= 0.005][:4]
     return ", ".join(f"{100 * memberships[j]:.0f} % {component_name(j)}" for j in kept)

@@ -1,4 +1,6 @@
-"""Components as parts of the rows: how many, their mean, their covariance. What EM is started from when a mixture is changed."""
+"""Components as parts of the rows: how many, their mean, their covariance. What EM is started from
+when a mixture is changed.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ ROWS_AT_ONCE = 16384
 
 
 class Part(NamedTuple):
-    """One component to start from: rows it holds, by weight, their mean (d,) and covariance (d,d)."""
+    """One component to start from: rows it holds, by weight, their mean (d,) and covariance
+    (d,d).
+    """
 
     weight: float
     mean: Array
@@ -40,17 +44,26 @@ def joined(one: Part, other: Part) -> Part:
     """Two components as one: its mean and covariance are those of the two together."""
     weight = max(one.weight + other.weight, np.finfo(np.float64).tiny)
     mean = (one.weight * one.mean + other.weight * other.mean) / weight
-    outer = sum((part.weight / weight) * (part.covariance + np.outer(part.mean - mean, part.mean - mean)) for part in (one, other))
+    outer = sum(
+        (part.weight / weight) * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
+        for part in (one, other)
+    )
     return Part(weight, mean, np.asarray(outer))
 
 
 def component_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
-    """Weighted rows as a component; d + 1 rows' worth of a covariance that is known keeps a few of them from being flat."""
+    """Weighted rows as a component; d + 1 rows' worth of a covariance that is known keeps a few of
+    them from being flat.
+    """
     weight = float(weights.sum())
     mean = weights @ rows / weight
     centred = rows - mean
     known = (rows.shape[1] + 1) * row_weight
-    return Part(weight, mean, symmetric((weights[:, None] * centred).T @ centred + known * measure) / (weight + known))
+    return Part(
+        weight,
+        mean,
+        symmetric((weights[:, None] * centred).T @ centred + known * measure) / (weight + known),
+    )
 
 
 def moments_of_components(parts: Sequence[Part]) -> Moments:

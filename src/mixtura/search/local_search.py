@@ -1,6 +1,8 @@
-"""A local search from the best optimum of the starts: one component is taken out, another is split, and the best score is kept.
+"""A local search from the best optimum of the starts: one component is taken out, another is split,
+and the best score is kept.
 
-Many components are exchanged first, many at once (:mod:`mixtura.search.swaps`), since many are misplaced at once.
+Many components are exchanged first, many at once (:mod:`mixtura.search.swaps`), since many are
+misplaced at once.
 """
 
 from __future__ import annotations
@@ -26,17 +28,21 @@ from mixtura.search.swaps import Exchange, exchange
 
 MOST_ROUNDS = 6
 NEAR = 5.0
-"""Rounds at most. Each leaves one optimum, the best one not left yet: a component is taken out and the others are split. None
-sets out from an optimum so many units of score below the best one."""
+"""Rounds at most. Each leaves one optimum, the best one not left yet: a component is taken out and
+the others are split. None sets out from an optimum so many units of score below the best one."""
 
 SMALLER = 2
 """Optima of one component less that are split in each round."""
 
 AT_ONCE = 8
-"""Proposals between two looks at what is spent; a constant, so that the number of workers changes nothing."""
+"""Proposals between two looks at what is spent; a constant, so that the number of workers changes
+nothing.
+"""
 
 REFOUND = 12
-"""Runs to the best optimum after which no better one is looked for: starts, and proposals that change its components."""
+"""Runs to the best optimum after which no better one is looked for: starts, and proposals that
+change its components.
+"""
 
 COST_OF_A_RUN = 50_000
 """What a run costs beside its iterations, in rows of few columns times components."""
@@ -47,7 +53,9 @@ COST_OF_AN_EXCHANGE = 30
 MANY = 10
 EXCHANGES_IN_VAIN = 3
 MOST_EXCHANGES, MOST_ON_A_SAMPLE = 100, 10
-"""So many components are exchanged, many at once, until so many exchanges in a row led nowhere, or there were so many."""
+"""So many components are exchanged, many at once, until so many exchanges in a row led nowhere, or
+there were so many.
+"""
 
 
 def are_many(K: int) -> bool:
@@ -108,16 +116,20 @@ class LocalSearch:
             self._try(made(view.perturbed(rng)))
 
     def _origin(self, left: Sequence[float]) -> FitResult | None:
-        """The best optimum that was not left yet, if its score is near the best one: where another may be hidden behind it."""
+        """The best optimum that was not left yet, if its score is near the best one: where another
+        may be hidden behind it.
+        """
         level = self.best.score - NEAR * self.runs.dataset.row_weight
         new = [
             fit
             for fit in (self.best, *self.found)
-            if fit.score >= level and fit.is_answer and all(abs(fit.objective - other) > self.runs.same for other in left)
+            if fit.score >= level
+            and fit.is_answer
+            and all(abs(fit.objective - other) > self.runs.same for other in left)
         ]
         return max(new, key=lambda fit: fit.score, default=None)
 
-    # ---- one component less, one more --------------------------------------------------------------------------
+    # ---- one component less, one more ------------------------------------------------------------
 
     def _smaller(self, view: View) -> list[FitResult]:
         """The best optima of one component less, each reached by taking one out."""
@@ -126,34 +138,44 @@ class LocalSearch:
         ended = [fit for fit in race.fitted if fit.soundness]
         return sorted(ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
 
-    def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[tuple[str, Start]]]:
+    def _splits(
+        self, fit: FitResult, rng: np.random.Generator
+    ) -> Iterator[list[tuple[str, Start]]]:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
-        proposals = View.of(self.runs.dataset, fit.mixture).splits(self.runs.dataset.shared_values, rng)
+        proposals = View.of(self.runs.dataset, fit.mixture).splits(
+            self.runs.dataset.shared_values, rng
+        )
         for begin in range(0, len(proposals), AT_ONCE):
             yield made(proposals[begin : begin + AT_ONCE])
 
     def _try(self, proposals: Sequence[tuple[str, Start]]) -> None:
         """EM from each proposal as long as it may lead to a better score."""
         names, starts = [name for name, _ in proposals], [start for _, start in proposals]
-        race = successive_halving(self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False)
+        race = successive_halving(
+            self.runs, starts, self.best.score if self.best.is_answer else -inf, told=False
+        )
         self._pay(race.fitted)
         self.log.extend(noted(race, names, self.runs, moved=True))
         for fit in race.fitted:
             if fit.soundness is not None:
                 self._keep(fit)
         led = race.reached(self.best.score, 2 * self.runs.same)
-        self.times += sum(at_best and name != "perturbed" for at_best, name in zip(led, names, strict=True))
+        self.times += sum(
+            at_best and name != "perturbed" for at_best, name in zip(led, names, strict=True)
+        )
 
     def _keep(self, fit: FitResult) -> None:
         """An end, perhaps the best one so far."""
         self.found.append(fit)
-        if fit.is_answer and (not self.best.is_answer or fit.score > self.best.score + self.runs.same):
+        if fit.is_answer and (
+            not self.best.is_answer or fit.score > self.best.score + self.runs.same
+        ):
             self.best, self.times = fit, 0
 
     def _pay(self, fits: Sequence[FitResult]) -> None:
         self.spent += sum(COST_OF_A_RUN + self.runs.work_of(fit) for fit in fits)
 
-    # ---- many components exchanged at once ---------------------------------------------------------------------
+    # ---- many components exchanged at once -------------------------------------------------------
 
     def _exchanges(self, rng: np.random.Generator, over: Callable[[], bool]) -> None:
         """Exchanges, followed for a few steps as long as they lead higher; then on to the end."""
@@ -177,7 +199,9 @@ class LocalSearch:
             self._try([("exchange", fit)])
 
 
-def without_one(problem: Problem, mixture: Mixture, plan: Plan, stopped: threading.Event) -> Mixture | None:
+def without_one(
+    problem: Problem, mixture: Mixture, plan: Plan, stopped: threading.Event
+) -> Mixture | None:
     """The best mixture that is reached by taking one component out; None where there is none."""
     runs = Runs(problem, replace(plan, workers=1, callback=None, effort=None), stopped)
     race = successive_halving(runs, removals(View.of(problem.dataset, mixture)), -inf, told=False)
@@ -186,7 +210,8 @@ def without_one(problem: Problem, mixture: Mixture, plan: Plan, stopped: threadi
 
 
 def exchanged_on_a_sample(runs: Runs, fit: FitResult, rng: np.random.Generator) -> list[FitResult]:
-    """Exchanges that are sure to gain, one after the other, each followed for a few steps; the end is sought on more rows.
+    """Exchanges that are sure to gain, one after the other, each followed for a few steps; the end
+    is sought on more rows.
 
     Others would chase the chance of these rows.
     """
@@ -204,7 +229,15 @@ def _exchanged(
     runs: Runs, fit: FitResult, rng: np.random.Generator, drawn: bool, daring: bool
 ) -> tuple[Exchange | None, FitResult | None]:
     """Many swaps of a fit at once, and where they lead in a few steps."""
-    found = exchange(runs.problem, fit.mixture, rng, drawn=drawn, daring=daring, workers=_threads(runs), stopped=runs.stopped)
+    found = exchange(
+        runs.problem,
+        fit.mixture,
+        rng,
+        drawn=drawn,
+        daring=daring,
+        workers=_threads(runs),
+        stopped=runs.stopped,
+    )
     if found is None:
         return None, None
     (new,) = runs.of([Task(0, found.moments)], runs.short, SHORT, told=False)

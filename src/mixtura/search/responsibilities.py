@@ -1,7 +1,8 @@
-"""Who holds which rows: a fit seen component by component, with the memberships that count and no others.
+"""Who holds which rows: a fit seen component by component, with the memberships that count and no
+others.
 
-A row belongs to a few of many components. So for each component the rows that it holds and how much of each are kept, block by
-block, and the K x n memberships never exist at one time.
+A row belongs to a few of many components. So for each component the rows that it holds and how much
+of each are kept, block by block, and the K x n memberships never exist at one time.
 """
 
 from __future__ import annotations
@@ -40,9 +41,11 @@ class Responsibilities:
     shares : K arrays
         Their memberships, by weight.
     losses : (K,)
-        Log-likelihood that is lost when a component goes and the others keep their places and proportions.
+        Log-likelihood that is lost when a component goes and the others keep their places and
+        proportions.
     overlaps : (K, K)
-        Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two that share none.
+        Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two
+        that share none.
     """
 
     dataset: Dataset
@@ -53,8 +56,12 @@ class Responsibilities:
     overlaps: Array
 
     @classmethod
-    def of(cls, dataset: Dataset, mixture: Mixture, stopped: threading.Event | None = None) -> Responsibilities:
-        """One pass over the rows of a dataset; blocks are worked on side by side, and put together in order."""
+    def of(
+        cls, dataset: Dataset, mixture: Mixture, stopped: threading.Event | None = None
+    ) -> Responsibilities:
+        """One pass over the rows of a dataset; blocks are worked on side by side, and put together
+        in order.
+        """
         seen = in_parallel(
             lambda block: _seen(dataset, mixture, block),
             blocks_of(dataset),
@@ -62,7 +69,10 @@ class Responsibilities:
             stopped or threading.Event(),
         )
         total = sum(one.total for one in seen)
-        losses, products = (sum(each[1:], start=each[0]) for each in ([one.losses for one in seen], [one.products for one in seen]))
+        losses, products = (
+            sum(each[1:], start=each[0])
+            for each in ([one.losses for one in seen], [one.products for one in seen])
+        )
         lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(np.float64).tiny))
         with np.errstate(divide="ignore"):
             losses = losses + total * np.log1p(-mixture.weights)
@@ -95,7 +105,9 @@ class Responsibilities:
         """Rows (m,d) that some components hold together, and how much of each, by weight (m,)."""
         if len(group) == 1:
             return self._rows(self.places[group[0]]), self.shares[group[0]]
-        numbers, where = np.unique(np.concatenate([self.places[k] for k in group]), return_inverse=True)
+        numbers, where = np.unique(
+            np.concatenate([self.places[k] for k in group]), return_inverse=True
+        )
         shares = np.bincount(where, np.concatenate([self.shares[k] for k in group]))
         return self._rows(numbers), np.asarray(shares, dtype=np.float64)
 

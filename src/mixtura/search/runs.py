@@ -1,4 +1,6 @@
-"""Runs of EM on one data set for one family, side by side: what starts and proposals of a search are both made of."""
+"""Runs of EM on one data set for one family, side by side: what starts and proposals of a search
+are both made of.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ SHORT_GAIN = 0.05
 
 HOPE = 10.0
 HOPELESS = 0.5
-"""A run is hopeless when ten times what its trace says is left to gain would still be half a unit short of the best score."""
+"""A run is hopeless when ten times what its trace says is left to gain would still be half a unit
+short of the best score.
+"""
 
 FAR_GAINS = 50.0
 """A run so short that its trace tells no rate may gain so many times its last gain."""
@@ -35,11 +39,13 @@ FAR_GAINS = 50.0
 
 @dataclass(frozen=True)
 class Effort:
-    """What a local search may cost, in units of work: one row of few columns read under one component (:meth:`Runs.work_of`).
+    """What a local search may cost, in units of work: one row of few columns read under one
+    component (:meth:`Runs.work_of`).
 
-    It ends after ``fits`` plain fits of the same model to all rows, but on small data not before ``least``, which falls to nothing
-    at ``MANY_ROWS``; and after ``seconds`` by the clock, with which the same seed no longer gives the same bits. ``size`` is how
-    many times as many all rows are, where a sample is searched.
+    It ends after ``fits`` plain fits of the same model to all rows, but on small data not before
+    ``least``, which falls to nothing at ``MANY_ROWS``; and after ``seconds`` by the clock, with
+    which the same seed no longer gives the same bits. ``size`` is how many times as many all rows
+    are, where a sample is searched.
     """
 
     fits: float = 1.5
@@ -49,12 +55,15 @@ class Effort:
 
     def work(self, n_rows: int, a_fit: float) -> float:
         """Work for a model of which the best fit took so much."""
-        return max(self.fits * self.size * a_fit, self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS))
+        return max(
+            self.fits * self.size * a_fit,
+            self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS),
+        )
 
 
 FEW_COLUMNS = 6
-"""With full covariances of more columns a row costs as many times more. (In time it is their square; but among 300 columns a
-search that is cut short by that ends at a wrong partition.)"""
+"""With full covariances of more columns a row costs as many times more. (In time it is their
+square; but among 300 columns a search that is cut short by that ends at a wrong partition.)"""
 
 MANY_ROWS = 15_000
 """Rows from which on a search may cost no more than some plain fits."""
@@ -64,8 +73,9 @@ MANY_ROWS = 15_000
 class Plan:
     """How to run EM from each start of a search.
 
-    ``screened`` runs all starts shortly and follows them as long as they may lead to the best score; otherwise every start runs to
-    the end. ``effort`` is what a screened search may spend on a local search from the best optimum of its starts; None is none.
+    ``screened`` runs all starts shortly and follows them as long as they may lead to the best
+    score; otherwise every start runs to the end. ``effort`` is what a screened search may spend on
+    a local search from the best optimum of its starts; None is none.
     """
 
     stopping: StoppingRule
@@ -100,13 +110,26 @@ class Runs:
         return self.problem.dataset
 
     def of(
-        self, tasks: Sequence[Task], stopping: StoppingRule, length: int, *, judge: bool = False, told: bool = True
+        self,
+        tasks: Sequence[Task],
+        stopping: StoppingRule,
+        length: int,
+        *,
+        judge: bool = False,
+        told: bool = True,
     ) -> list[FitResult | FailedStart]:
         """EM on each leg for some iterations, of which the plan's callback is ``told``."""
         callback = self.plan.callback if told else None
-        return in_parallel(lambda task: self._em(task, stopping, length, judge, callback), tasks, self.plan.workers, self.stopped)
+        return in_parallel(
+            lambda task: self._em(task, stopping, length, judge, callback),
+            tasks,
+            self.plan.workers,
+            self.stopped,
+        )
 
-    def _em(self, task: Task, stopping: StoppingRule, length: int, judge: bool, told: Callback | None) -> FitResult | FailedStart:
+    def _em(
+        self, task: Task, stopping: StoppingRule, length: int, judge: bool, told: Callback | None
+    ) -> FitResult | FailedStart:
 
         def callback(iteration: Iteration) -> None:
             if told is not None:
@@ -158,16 +181,26 @@ class Runs:
         """A fit with its components judged."""
         if fit.soundness is not None:
             return fit
-        moments = fit.moments or self.dataset.backend.moments(self.dataset.source, fit.mixture, self.problem.family.needs)
+        moments = fit.moments or self.dataset.backend.moments(
+            self.dataset.source, fit.mixture, self.problem.family.needs
+        )
         return replace(fit, soundness=soundness_of(self.problem, fit.mixture, moments))
 
     def unfinished(self, fit: FitResult) -> bool:
         """Whether a round or the search ended it, and more iterations are allowed."""
-        return fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
+        return (
+            fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
+        )
 
     def hopeless(self, fit: FitResult, level: float) -> bool:
-        """Whether a run cannot reach a score: its own so far, or its likelihood, with an estimate of what is left."""
-        left = 0.0 if fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN) else remaining_gain(list(fit.trace))
+        """Whether a run cannot reach a score: its own so far, or its likelihood, with an estimate
+        of what is left.
+        """
+        left = (
+            0.0
+            if fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN)
+            else remaining_gain(list(fit.trace))
+        )
         if left != left:  # too few iterations to tell
             left = FAR_GAINS / HOPE * (fit.trace[-1] - fit.trace[-2]) if len(fit.trace) > 1 else inf
         return fit.score + HOPE * left < level - HOPELESS * self.dataset.row_weight
@@ -175,9 +208,13 @@ class Runs:
     def end_of(self, fit: FitResult | FailedStart) -> RunEnd:
         """What became of a run."""
         if isinstance(fit, FailedStart):
-            return RunEnd.UNFINISHED if fit.reason == StopReason.INTERRUPTED.value else RunEnd.FAILED
+            return (
+                RunEnd.UNFINISHED if fit.reason == StopReason.INTERRUPTED.value else RunEnd.FAILED
+            )
         if fit.stop is StopReason.COLLAPSED:
             return RunEnd.FAILED
-        if fit.stop is StopReason.INTERRUPTED or (fit.stop is StopReason.MAX_ITER and fit.n_iter >= self.plan.max_iter):
+        if fit.stop is StopReason.INTERRUPTED or (
+            fit.stop is StopReason.MAX_ITER and fit.n_iter >= self.plan.max_iter
+        ):
             return RunEnd.UNFINISHED
         return RunEnd.DROPPED if fit.stop is StopReason.MAX_ITER else RunEnd.REACHED

@@ -1,9 +1,11 @@
 """Many rows are searched on a sample of them, and what it cannot tell apart is polished on all.
 
-The kinds of start, and the race between them, need dozens of passes over the rows but no more digits than it takes to tell one
-optimum from another. So they run on a sample, spread over the whole file. Where it can tell its best end from the others, that one
-goes on to all rows, until the stopping rule holds there with its certificate. Where it cannot, the best few go on to a sample four
-times as large, and so on, at last to a race on all rows. Nothing that is reported is an estimate from a sample.
+The kinds of start, and the race between them, need dozens of passes over the rows but no more
+digits than it takes to tell one optimum from another. So they run on a sample, spread over the
+whole file. Where it can tell its best end from the others, that one goes on to all rows, until the
+stopping rule holds there with its certificate. Where it cannot, the best few go on to a sample four
+times as large, and so on, at last to a race on all rows. Nothing that is reported is an estimate
+from a sample.
 """
 
 from __future__ import annotations
@@ -23,7 +25,12 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import Callback, em
 from mixtura.em.stopping import RemainingGain, StoppingRule
-from mixtura.initialise.initialisers import DiscriminantKMeans, Hierarchical, Initialiser, KMeansStart
+from mixtura.initialise.initialisers import (
+    DiscriminantKMeans,
+    Hierarchical,
+    Initialiser,
+    KMeansStart,
+)
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Scatter
 from mixtura.model.results import FitResult, Iteration, SearchResult, StopReason
@@ -38,29 +45,36 @@ from mixtura.search.swaps import rows_enough
 FEWEST_ROWS = 2_500
 RARE = 1e-3
 ROWS_PER_PARAMETER = 10
-"""A sample has at least so many rows; so many that a component of this weight expects d + 1 of them, what a full covariance
-needs, if that is no more than a quarter (``LARGER``) of all; and ten for each parameter of full covariances. With fewer its optima
-are its own: on 30,000 x 32 and three groups 2 apart the best of 7,500 rows led to an optimum 960 below that of scikit-learn."""
+"""A sample has at least so many rows; so many that a component of this weight expects d + 1 of
+them, what a full covariance needs, if that is no more than a quarter (``LARGER``) of all; and ten
+for each parameter of full covariances. With fewer its optima are its own: on 30,000 x 32 and three
+groups 2 apart the best of 7,500 rows led to an optimum 960 below that of scikit-learn."""
 
 WORTH_A_SAMPLE = 3
 """Rows are sampled where there are at least this many times as many."""
 
 WORTH_A_LARGER = 2
-"""A larger sample, with all rows to follow, is worth it where there are at least this many times as many."""
+"""A larger sample, with all rows to follow, is worth it where there are at least this many times as
+many.
+"""
 
 BEGIN = 10
 """Iterations on as many rows as tell where the search for many components begins."""
 
 MANY_STARTS: tuple[Initialiser, ...] = (DiscriminantKMeans(),)
-"""Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds where its clusters lie apart."""
+"""Starts of many components, which are exchanged afterwards: what k-means finds, and what it finds
+where its clusters lie apart.
+"""
 
 LARGE = 1_000_000
 ONE_START: tuple[Initialiser, ...] = (KMeansStart("standardised"),)
-"""Many components begin at k-means alone where rows times components are so many, and no sample is worth it: K = 200 on 50,000 x 8
-then takes a fifth of the time."""
+"""Many components begin at k-means alone where rows times components are so many, and no sample is
+worth it: K = 200 on 50,000 x 8 then takes a fifth of the time."""
 
 LEFT_ON_SAMPLE = 1.0
-"""Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than this from that of all rows."""
+"""Log-likelihood that a run on the sample may leave to gain: the sample's optimum is further than
+this from that of all rows.
+"""
 
 FITS_ON_SAMPLE = 0.5
 """What a local search of a sample may cost, in plain fits to all rows."""
@@ -69,22 +83,28 @@ LARGER = 4
 """The next sample has so many times as many rows, as long as that is at most half of them."""
 
 SAME_END = 10.0
-"""Distance (see :func:`_not_told_apart`) of two runs that may be on their way to one optimum, with that much left to gain each."""
+"""Distance (see :func:`_not_told_apart`) of two runs that may be on their way to one optimum, with
+that much left to gain each.
+"""
 
 TOLD_APART = 3.0
-"""Standard errors of a difference in log-likelihood above which the sample tells which of two fits is the better one."""
+"""Standard errors of a difference in log-likelihood above which the sample tells which of two fits
+is the better one.
+"""
 
 RANKED = 12
 FINALISTS = 3
 """Ends of a sample's search that are held against more rows, and those of them that go on."""
 
 ALLOWED = 0.5
-"""Standard deviations, as if their samples had nothing in common, that one fit may be behind another on more rows."""
+"""Standard deviations, as if their samples had nothing in common, that one fit may be behind
+another on more rows.
+"""
 
 CELLS, CELLS_OF_A_SELECTION = 100, 250
 CELLS_PER_COMPONENT = 10
-"""Micro-clusters of a tree that is one start of many, where rows are too many for an exact one; more where one tree serves all
-K of a selection."""
+"""Micro-clusters of a tree that is one start of many, where rows are too many for an exact one;
+more where one tree serves all K of a selection."""
 
 ON_SAMPLE = "best of a sample"
 """What a start is called that a search on a sample has found."""
@@ -95,17 +115,23 @@ _SAMPLE = 2**31 + 2
 
 def sample_size(n: int, d: int, K: int) -> int:
     """Rows that K components in d dimensions are searched on; n where a sample is not worth it."""
-    m = max(FEWEST_ROWS, min(ceil((d + 1) / RARE), n // LARGER), ROWS_PER_PARAMETER * K * (d + 1) * (d + 2) // 2)
+    m = max(
+        FEWEST_ROWS,
+        min(ceil((d + 1) / RARE), n // LARGER),
+        ROWS_PER_PARAMETER * K * (d + 1) * (d + 2) // 2,
+    )
     return m if n >= WORTH_A_SAMPLE * m else n
 
 
 @dataclass(frozen=True, eq=False)
 class Initialisation:
-    """Starts, and the rows they were drawn from: all, or a sample on which the first part of the search is run.
+    """Starts, and the rows they were drawn from: all, or a sample on which the first part of the
+    search is run.
 
-    ``seed`` draws larger samples, and the local search; ``on_all`` draws starts from all rows, where a sample decides nothing. Many
-    components are exchanged on the rows by which they are ``judged``, perhaps all rows; ``rows`` tell where to begin. ``more``
-    draws further starts, where the first ones do not agree.
+    ``seed`` draws larger samples, and the local search; ``on_all`` draws starts from all rows,
+    where a sample decides nothing. Many components are exchanged on the rows by which they are
+    ``judged``, perhaps all rows; ``rows`` tell where to begin. ``more`` draws further starts, where
+    the first ones do not agree.
     """
 
     rows: Dataset
@@ -132,7 +158,8 @@ def initialisation(
     sampled: bool = True,
     cells: int = CELLS,
 ) -> Initialisation:
-    """One start from each initialiser, drawn from a sample where rows are many and ``sampled`` allows it.
+    """One start from each initialiser, drawn from a sample where rows are many and ``sampled``
+    allows it.
 
     Trees begin at so many ``cells``.
 
@@ -145,7 +172,10 @@ def initialisation(
     m = sample_size(n, dataset.source.n_features, K) if sampled and K > 1 else n
     if sampled:
         cells = max(cells, CELLS_PER_COMPONENT * K)
-        initialisers = [replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind for kind in initialisers]
+        initialisers = [
+            replace(kind, most_cells=cells) if isinstance(kind, Hierarchical) else kind
+            for kind in initialisers
+        ]
     on_all = cache(lambda: named_starts(initialisers, dataset, K, seed))
     rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
     if not sampled:
@@ -157,14 +187,20 @@ def initialisation(
         return Initialisation(dataset, first, seed, more=more)
     if are_many(K):
         enough = max(m, rows_enough(K, dataset.source.n_features))
-        judged = dataset.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else dataset
-        return Initialisation(rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.reduced or judged)
+        judged = (
+            dataset.sampled(enough, sample_seed(seed)) if n >= WORTH_A_LARGER * enough else dataset
+        )
+        return Initialisation(
+            rows, named_starts(MANY_STARTS, rows, K, seed), seed, on_all, judged.reduced or judged
+        )
     first, more = starts_in_turn(initialisers, rows, K, seed)
     return Initialisation(rows, first, seed, on_all, more=more)
 
 
 def sample_seed(seed: np.random.SeedSequence) -> np.random.SeedSequence:
-    """It depends on the seed's entropy alone, so that all Ks of a selection share their samples, and the trees grown on them."""
+    """It depends on the seed's entropy alone, so that all Ks of a selection share their samples,
+    and the trees grown on them.
+    """
     return np.random.SeedSequence(seed.entropy, spawn_key=(_SAMPLE,))
 
 
@@ -174,10 +210,11 @@ def search_from(
     plan: Plan,
     stopped: threading.Event | None = None,
 ) -> SearchResult:
-    """The best fit to all rows from an opening; see :func:`mixtura.search.search`, which does all of it without a sample.
+    """The best fit to all rows from an opening; see :func:`mixtura.search.search`, which does all
+    of it without a sample.
 
-    A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt on a sample
-    keeps the best mixture so far, evaluated on all rows.
+    A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt
+    on a sample keeps the best mixture so far, evaluated on all rows.
     """
     ascent = _Ladder(initialisation, problem, plan, stopped or threading.Event())
     with heeded(ascent.stopped):
@@ -192,7 +229,9 @@ def search_from(
 
 @dataclass(eq=False)
 class _Ladder:
-    """The way from a sample to all rows, with the best mixture so far and the report of the first search."""
+    """The way from a sample to all rows, with the best mixture so far and the report of the first
+    search.
+    """
 
     initialisation: Initialisation
     problem: Problem
@@ -209,7 +248,9 @@ class _Ladder:
     def to_all_rows(self) -> SearchResult:
         """See :func:`search_from`."""
         if self.initialisation.rows is self.dataset:
-            return self.on(self.dataset, self.initialisation.starts, self.plan, self.initialisation.more)
+            return self.on(
+                self.dataset, self.initialisation.starts, self.plan, self.initialisation.more
+            )
         try:
             starts = self.from_samples()
         except CollapseError:
@@ -232,7 +273,11 @@ class _Ladder:
             if self.stopped.is_set() or rows is self.dataset:
                 return [(ON_SAMPLE, self.best)]
             larger = larger_sample(rows, self.dataset, sample_seed(self.initialisation.seed))
-            ends = [self.best] if self.initialisation.judged is not None else finalists(found, rows, larger)
+            ends = (
+                [self.best]
+                if self.initialisation.judged is not None
+                else finalists(found, rows, larger)
+            )
             starts = [(ON_SAMPLE, end) for end in ends]
             if exchanged and (len(ends) == 1 or larger is self.dataset):
                 return starts
@@ -243,31 +288,54 @@ class _Ladder:
     def begun(self) -> Sequence[Named]:
         """Where the search for many components begins, after a few iterations on few rows."""
         plan = replace(
-            self.sampled(self.initialisation.rows, replace(self.plan, effort=None)), max_iter=min(self.plan.max_iter, BEGIN)
+            self.sampled(self.initialisation.rows, replace(self.plan, effort=None)),
+            max_iter=min(self.plan.max_iter, BEGIN),
         )
         begun = self.searched(self.initialisation.rows, self.initialisation.starts, plan).best
         self.best = begun.mixture
-        return [(self.initialisation.starts[0][0], begun.mixture)] if begun.is_answer else self.initialisation.starts
+        return (
+            [(self.initialisation.starts[0][0], begun.mixture)]
+            if begun.is_answer
+            else self.initialisation.starts
+        )
 
     def sampled(self, rows: Dataset, plan: Plan) -> Plan:
         """How some of the rows are searched."""
         return _on_sample(plan, self.dataset, rows)
 
-    def on(self, rows: Dataset, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple) -> SearchResult:
+    def on(
+        self,
+        rows: Dataset,
+        starts: Sequence[Named],
+        plan: Plan,
+        more: Callable[[], Sequence[Named]] = tuple,
+    ) -> SearchResult:
         """A search with the report of the first one."""
         found = self.searched(rows, starts, plan, more)
         self.report = self.report or start_report(found, rows, self.dataset.source.n_rows)
         return replace(found, report=self.report)
 
     def searched(
-        self, rows: Dataset, starts: Sequence[Named], plan: Plan, more: Callable[[], Sequence[Named]] = tuple
+        self,
+        rows: Dataset,
+        starts: Sequence[Named],
+        plan: Plan,
+        more: Callable[[], Sequence[Named]] = tuple,
     ) -> SearchResult:
         """A search of some of the rows."""
         names, begins = [name for name, _ in starts], [start for _, start in starts]
-        return search(self.problem.with_data(rows), begins, plan, self.stopped, self.initialisation.seed, names, more)
+        return search(
+            self.problem.with_data(rows),
+            begins,
+            plan,
+            self.stopped,
+            self.initialisation.seed,
+            names,
+            more,
+        )
 
 
-# ---- on a sample -----------------------------------------------------------------------------------------------------
+# ---- on a sample ---------------------------------------------------------------------------------
 
 
 def larger_sample(sample: Dataset, dataset: Dataset, seed: np.random.SeedSequence) -> Dataset:
@@ -284,10 +352,16 @@ def stopping_on_sample(rule: StoppingRule) -> StoppingRule:
 
 
 def _on_sample(plan: Plan, dataset: Dataset, sample: Dataset) -> Plan:
-    """The plan of the first part: nothing is certified, and a callback is told likelihoods at the size of all rows."""
+    """The plan of the first part: nothing is certified, and a callback is told likelihoods at the
+    size of all rows.
+    """
     stopping = stopping_on_sample(plan.stopping)
-    callback = None if plan.callback is None else _at_size(plan.callback, dataset.total / sample.total)
-    workers = workers_for(sample, plan.workers, plan.workers, short=False)  # what a sample is for is long enough
+    callback = (
+        None if plan.callback is None else _at_size(plan.callback, dataset.total / sample.total)
+    )
+    workers = workers_for(
+        sample, plan.workers, plan.workers, short=False
+    )  # what a sample is for is long enough
     effort = plan.effort
     if effort is not None:
         effort = replace(effort, size=dataset.total / sample.total, fits=FITS_ON_SAMPLE)
@@ -296,25 +370,36 @@ def _on_sample(plan: Plan, dataset: Dataset, sample: Dataset) -> Plan:
 
 def _at_size(callback: Callback, size: float) -> Callback:
     def told(iteration: Iteration) -> None:
-        callback(replace(iteration, log_likelihood=size * iteration.log_likelihood, gain=size * iteration.gain))
+        callback(
+            replace(
+                iteration,
+                log_likelihood=size * iteration.log_likelihood,
+                gain=size * iteration.gain,
+            )
+        )
 
     return told
 
 
-# ---- what the sample cannot tell apart -------------------------------------------------------------------------------
+# ---- what the sample cannot tell apart -----------------------------------------------------------
 
 
 def finalists(found: SearchResult, sample: Dataset, larger: Dataset) -> list[Mixture]:
-    """The best mixture of the sample and others that it cannot tell from it, as far as the next, larger rows cannot either.
+    """The best mixture of the sample and others that it cannot tell from it, as far as the next,
+    larger rows cannot either.
 
-    A search of few rows is won by what fits their chance. So those that are left are ranked by the log-likelihood of the ``larger``
-    rows. A fit of m rows falls short of the optimum of n rows by ``p n / (2 m)`` on average for p parameters, and two fits by sums
-    that differ by up to ``sqrt(p) n / m`` (standard deviation); what is ``ALLOWED`` times that behind is left.
+    A search of few rows is won by what fits their chance. So those that are left are ranked by the
+    log-likelihood of the ``larger`` rows. A fit of m rows falls short of the optimum of n rows by
+    ``p n / (2 m)`` on average for p parameters, and two fits by sums that differ by up to
+    ``sqrt(p) n / m`` (standard deviation); what is ``ALLOWED`` times that behind is left.
     """
     mixtures = _not_told_apart(found, sample)
     if len(mixtures) == 1:
         return mixtures
-    levels = [larger.backend.moments(larger.source, mixture, Scatter.TRACE).log_likelihood for mixture in mixtures]
+    levels = [
+        larger.backend.moments(larger.source, mixture, Scatter.TRACE).log_likelihood
+        for mixture in mixtures
+    ]
     least = max(levels) - ALLOWED * sqrt(found.best.n_parameters) * larger.total / sample.total
     ranked = sorted(range(len(mixtures)), key=lambda i: -levels[i])
     return [mixtures[i] for i in ranked if levels[i] >= least][:FINALISTS]
@@ -323,15 +408,20 @@ def finalists(found: SearchResult, sample: Dataset, larger: Dataset) -> list[Mix
 def _not_told_apart(found: SearchResult, sample: Dataset) -> list[Mixture]:
     """The best mixture of the sample, and others that it cannot tell from it, best score first.
 
-    For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the sample has the standard error
-    ``sqrt(sum (D_i - mean)^2)`` (Vuong 1989, Econometrica 57:307-333), and what differs by more than ``TOLD_APART`` of them is
-    left. ``sum D_i^2`` is their distance, about twice what is lost from one to the other, and what is nearer than ``SAME_END`` is
-    the same.
+    For two fits let ``D_i`` be the difference of their log densities at row i. Its sum over the
+    sample has the standard error ``sqrt(sum (D_i - mean)^2)`` (Vuong 1989, Econometrica
+    57:307-333), and what differs by more than ``TOLD_APART`` of them is left. ``sum D_i^2`` is
+    their distance, about twice what is lost from one to the other, and what is nearer than
+    ``SAME_END`` is the same.
     """
     best = found.best
     densities = [log_densities(sample, best.mixture)]
     chosen = [best.mixture]
-    ended = [fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best and fit.soundness and fit.is_answer]
+    ended = [
+        fit
+        for fit in found.fits
+        if isinstance(fit, FitResult) and fit is not best and fit.soundness and fit.is_answer
+    ]
     for fit in sorted(ended, key=lambda fit: -fit.score):
         if len(chosen) == RANKED:
             break
@@ -347,7 +437,9 @@ def _not_told_apart(found: SearchResult, sample: Dataset) -> list[Mixture]:
 def _behind(best: FitResult, fit: FitResult, sample: Dataset, difference: Array) -> bool:
     """Whether the sample tells that a fit is worse than the best one."""
     mean = summed(sample, difference) / sample.total
-    return best.objective - fit.objective > TOLD_APART * sqrt(summed(sample, (difference - mean) ** 2))
+    return best.objective - fit.objective > TOLD_APART * sqrt(
+        summed(sample, (difference - mean) ** 2)
+    )
 
 
 def summed(sample: Dataset, values: Array) -> float:
@@ -361,4 +453,6 @@ def summed(sample: Dataset, values: Array) -> float:
 
 def log_densities(sample: Dataset, mixture: Mixture) -> Array:
     """``log p(x_i)`` of each row (m,)."""
-    return np.concatenate([log_density(sample.backend.log_joint(part, mixture)) for part in blocks_of(sample)])
+    return np.concatenate(
+        [log_density(sample.backend.log_joint(part, mixture)) for part in blocks_of(sample)]
+    )

@@ -1,12 +1,13 @@
 """How sure the choice is: the same selection on bootstrap resamples of the rows.
 
-One data set gives one winner. Drawn again from the rows with replacement, it gives others: how often each K and each family
-wins says how much of the choice is chance. A resample is the data with multinomial weights, so no row is copied; every cell of
-the grid starts from the fit to all rows and from a few fresh starts of the resample.
+One data set gives one winner. Drawn again from the rows with replacement, it gives others: how
+often each K and each family wins says how much of the choice is chance. A resample is the data with
+multinomial weights, so no row is copied; every cell of the grid starts from the fit to all rows and
+from a few fresh starts of the resample.
 
-A resample holds about 63 % of the rows, some of them several times, and several equal rows look a little like a small cluster.
-So resamples choose somewhat more components than new data would: the shares tell how far the choice can be moved, and are no
-probabilities of the true K.
+A resample holds about 63 % of the rows, some of them several times, and several equal rows look a
+little like a small cluster. So resamples choose somewhat more components than new data would: the
+shares tell how far the choice can be moved, and are no probabilities of the true K.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ DRAWN_STARTS = (KMeansPlusPlus("standardised"), KMeansPlusPlus("whitened"))
 """Fresh starts on each resample, one in each space."""
 
 QUICK_GAIN = 0.002
-"""EM on a resample ends when an iteration gains less (in log-likelihood). Measured on Old Faithful: a third of the time of a
-certified end, and the same winners."""
+"""EM on a resample ends when an iteration gains less (in log-likelihood). Measured on Old Faithful:
+a third of the time of a certified end, and the same winners."""
 
 Winner = tuple[str, int]
 """Family and K."""
@@ -73,7 +74,9 @@ class ChoiceUncertainty:
     @property
     def shares_of_k(self) -> dict[int, float]:
         """How often each K that took part wins, by K; shares of the resamples with a winner."""
-        return self._shares(sorted({K for _, K in self.cells}), [winner[1] for winner in self.winners if winner])
+        return self._shares(
+            sorted({K for _, K in self.cells}), [winner[1] for winner in self.winners if winner]
+        )
 
     @property
     def shares_of_family(self) -> dict[str, float]:
@@ -97,20 +100,27 @@ class ChoiceUncertainty:
         """The outcome for a person."""
         found = [winner for winner in self.winners if winner]
         if not found:
-            return "No resample has a winner, so nothing can be said about the uncertainty of the choice."
+            return (
+                "No resample has a winner, so nothing can be said about the uncertainty of the "
+                "choice."
+            )
         ks = _in_words(self.shares_of_k, lambda K: f"{K} component{'s' * (K > 1)}")
         families = _in_words(self.shares_of_family, str)
         cut = ", interrupted" if self.interrupted else ""
         lost = len(self.winners) - len(found)
         without = f" {lost} resample{'s' * (lost > 1)} had no winner." if lost else ""
         return (
-            f"On {len(found)} bootstrap resamples{cut}, {title_of(self.criterion)} chooses {ks}; the family is {families} "
+            f"On {len(found)} bootstrap resamples{cut}, {title_of(self.criterion)} chooses {ks}; "
+            f"the family is {families} "
             f"(on the data: {self.chosen.title}).{without}"
         )
 
     def rows(self) -> list[dict[str, object]]:
         """The table: one row per cell that ever wins, most often first."""
-        return [{"family": family, "n_components": K, "share": share} for (family, K), share in self.shares.items()]
+        return [
+            {"family": family, "n_components": K, "share": share}
+            for (family, K), share in self.shares.items()
+        ]
 
 
 def bootstrap_selection(
@@ -140,8 +150,8 @@ def bootstrap_selection(
         A share of one half then has a standard error of 0.05.
     seed : SeedSequence
     top_families, top_ks : int or None
-        Only the families and the Ks whose best cells have the lowest criterion take part; None for all. Resamples seldom
-        choose others, and each cell costs time.
+        Only the families and the Ks whose best cells have the lowest criterion take part; None for
+        all. Resamples seldom choose others, and each cell costs time.
     n_threads : int, optional
         Workers; they change no result.
     on_resample : callable, optional
@@ -158,9 +168,13 @@ def bootstrap_selection(
         When no candidate of the selection may win.
     """
     if not selection.ranking:
-        raise ValueError("No candidate of this selection may win, so there is no choice to be uncertain about.")
+        raise ValueError(
+            "No candidate of this selection may win, so there is no choice to be uncertain about."
+        )
     small = restricted(grid, selection, top_families, top_ks)
-    warm = {(c.family, c.n_components): c.fit.mixture for c in selection.ranking if c.fit is not None}
+    warm = {
+        (c.family, c.n_components): c.fit.mixture for c in selection.ranking if c.fit is not None
+    }
     folds = grid.folds if grid.criterion == CV else 0  # only what decides is worth its time
     small = replace(small, initialisers=DRAWN_STARTS, warm=warm, folds=folds)
     done: list[Winner | None] = []
@@ -170,15 +184,25 @@ def bootstrap_selection(
         if on_resample is not None:
             on_resample(len(done))
 
-    quick = replace(plan, stopping=SmallGain(QUICK_GAIN * dataset.row_weight), screened=True, workers=1, callback=None)
+    quick = replace(
+        plan,
+        stopping=SmallGain(QUICK_GAIN * dataset.row_weight),
+        screened=True,
+        workers=1,
+        callback=None,
+    )
     work = partial(_winner_on_resample, dataset, small, quick)
     winners, cut = replicates(work, seed.spawn(n_resamples), dataset, n_threads, count)
     cells = tuple((family.name, K) for K in small.ks for family in small.families)
     return ChoiceUncertainty(selection.best, grid.criterion, tuple(winners), cells, cut)
 
 
-def restricted(grid: Grid, selection: Selection, top_families: int | None, top_ks: int | None) -> Grid:
-    """The same grid with only the families and Ks that the best candidates of a selection belong to."""
+def restricted(
+    grid: Grid, selection: Selection, top_families: int | None, top_ks: int | None
+) -> Grid:
+    """The same grid with only the families and Ks that the best candidates of a selection belong
+    to.
+    """
     families = list(dict.fromkeys(c.family for c in selection.ranking))[:top_families]
     ks = list(dict.fromkeys(c.n_components for c in selection.ranking))[:top_ks]
     return replace(grid, families=[f for f in grid.families if f.name in families], ks=sorted(ks))
@@ -191,7 +215,9 @@ def _winner_on_resample(
     drawing, fitting = seed.spawn(2)
     drawn = resampled(dataset, np.random.default_rng(drawing))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what there is to say about the data was said when they were fitted
+        warnings.simplefilter(
+            "ignore"
+        )  # what there is to say about the data was said when they were fitted
         selection = select(drawn, replace(grid, seed=fitting), plan, stopped=stopped)
     if selection.interrupted:
         raise KeyboardInterrupt

@@ -23,7 +23,12 @@ from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, FitResult, Stage, StopReason
 from mixtura.search import search
 from mixtura.search.runs import Plan
-from mixtura.search.subsampling import CELLS_OF_A_SELECTION, Initialisation, initialisation, search_from
+from mixtura.search.subsampling import (
+    CELLS_OF_A_SELECTION,
+    Initialisation,
+    initialisation,
+    search_from,
+)
 
 OnCandidate = Callable[[Candidate], None]
 
@@ -31,16 +36,19 @@ Key = tuple[Family, int]
 """What a cell is: a family and a K."""
 
 STARTS_OF_FEW_ROWS = 3
-"""Starts of a cell whose covariances are shrunk: with all of them 31 rows took 43 s, for the same winner."""
+"""Starts of a cell whose covariances are shrunk: with all of them 31 rows took 43 s, for the same
+winner.
+"""
 
 
 @dataclass(frozen=True)
 class Grid:
     """What is to be fitted: families x K, from these kinds of start, judged by this criterion.
 
-    ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the criteria at the effective size
-    of dataset weights; ``by_weight`` orders the components of each fit by falling weight; ``warm`` holds
-    a mixture for some cells ``(family name, K)`` that is one more start there.
+    ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the
+    criteria at the effective size of dataset weights; ``by_weight`` orders the components of each
+    fit by falling weight; ``warm`` holds a mixture for some cells ``(family name, K)`` that is one
+    more start there.
     """
 
     ks: Sequence[int]
@@ -66,21 +74,30 @@ class Grid:
 
     def begins(self, dataset: Dataset, sampled: bool) -> dict[int, Begin]:
         """The openings of every K."""
-        return {K: Begin(dataset, self, K, seed, sampled) for K, seed in zip(self.ks, self.seed.spawn(len(self.ks)), strict=True)}
+        return {
+            K: Begin(dataset, self, K, seed, sampled)
+            for K, seed in zip(self.ks, self.seed.spawn(len(self.ks)), strict=True)
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Log-likelihoods of held-out rows, summed over the folds, per cell; NaN where a fold has no sound fit, and why."""
+    """Log-likelihoods of held-out rows, summed over the folds, per cell; NaN where a fold has no
+    sound fit, and why.
+    """
 
     values: Mapping[tuple[str, int], float]
     reasons: Mapping[tuple[str, int], str]
 
 
 class Begin:
-    """The opening of one K, drawn when the first family asks for it; its other families, in whatever thread, get the same."""
+    """The opening of one K, drawn when the first family asks for it; its other families, in
+    whatever thread, get the same.
+    """
 
-    def __init__(self, dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> None:
+    def __init__(
+        self, dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool
+    ) -> None:
         self._draw = partial(_opening, dataset, grid, K, seed, sampled)
         self._drawing = threading.Lock()
         self._drawn: Initialisation | None = None
@@ -93,9 +110,14 @@ class Begin:
             return self._drawn
 
 
-def _opening(dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool) -> Initialisation:
+def _opening(
+    dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool
+) -> Initialisation:
     if dataset.source.n_rows < K or (
-        K > 1 and not grid.constraints.reg_covar and grid.constraints.prior is None and not dataset.holds(K + 1)
+        K > 1
+        and not grid.constraints.reg_covar
+        and grid.constraints.prior is None
+        and not dataset.holds(K + 1)
     ):
         raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
     return initialisation(grid.initialisers, dataset, K, seed, sampled, CELLS_OF_A_SELECTION)
@@ -128,7 +150,12 @@ class Cells:
         return replace(self, dataset=rows)
 
     def fit(
-        self, family: Family, K: int, begin: Callable[[], Initialisation], plan: Plan, stage: Stage = Stage.SEARCHED
+        self,
+        family: Family,
+        K: int,
+        begin: Callable[[], Initialisation],
+        plan: Plan,
+        stage: Stage = Stage.SEARCHED,
     ) -> Candidate:
         """One cell; an interrupted one is kept, and asks the others to stop."""
         dataset, grid = self.dataset, self.grid
@@ -136,9 +163,20 @@ class Cells:
             drawn = begin()
             warm = grid.warm.get((family.name, K))
             remark, problem = self.terms(family, K)
-            if remark and plan.screened:  # what holds such covariances up has no loop in C++, and a choice hardly falls on them
-                drawn, plan = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]), replace(plan, effort=None)
-            drawn = drawn if warm is None else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
+            if (
+                remark and plan.screened
+                # what holds such covariances up has no loop in C++, and a choice hardly falls on
+                # them
+            ):
+                drawn, plan = (
+                    drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]),
+                    replace(plan, effort=None),
+                )
+            drawn = (
+                drawn
+                if warm is None
+                else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
+            )
             found = search_from(drawn, problem.with_data(dataset), plan, self.stopped)
             fit = found.best
             fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
@@ -158,7 +196,17 @@ class Cells:
         else:
             reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
         return Candidate(
-            family.name, K, fit, value, reason, criteria, tuple(notes.values()), found.report, remark=remark, stage=stage, rows=rows
+            family.name,
+            K,
+            fit,
+            value,
+            reason,
+            criteria,
+            tuple(notes.values()),
+            found.report,
+            remark=remark,
+            stage=stage,
+            rows=rows,
         )
 
     def moved(self, cell: Candidate, family: Family, by: float) -> Candidate:
@@ -170,7 +218,9 @@ class Cells:
         return replace(cell, fit=fit, criterion=criteria[self.grid.criterion], criteria=criteria)
 
     def terms(self, family: Family, K: int) -> tuple[str, Problem]:
-        """What is to be said of a cell's data, and the problem of all rows, whose regularisation serves all fits of a cell."""
+        """What is to be said of a cell's data, and the problem of all rows, whose regularisation
+        serves all fits of a cell.
+        """
         if (family.name, K) not in self._known:
             constraints = self.grid.constraints
             said = check_data(self.whole, family, K, constraints)
@@ -178,7 +228,11 @@ class Cells:
         return self._known[family.name, K]
 
     def each(
-        self, work: Callable[[Family, int], Candidate], keys: Sequence[Key], workers: int, on_candidate: OnCandidate | None
+        self,
+        work: Callable[[Family, int], Candidate],
+        keys: Sequence[Key],
+        workers: int,
+        on_candidate: OnCandidate | None,
     ) -> list[Candidate | None]:
         """Cells side by side, in order; None for those that were not begun before a stop."""
 
@@ -197,12 +251,16 @@ class Cells:
 
 
 def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
-    """What a fit of a sample would be on all rows: as good a row, less what it gains by the chance of its sample.
+    """What a fit of a sample would be on all rows: as good a row, less what it gains by the chance
+    of its sample.
 
     A fit of m rows is half a parameter too good on them, and as much too bad on others.
     """
     share = whole.total / fit.total
-    level = share * (fit.log_likelihood - 0.5 * fit.n_parameters) + 0.5 * fit.n_parameters * whole.row_weight
+    level = (
+        share * (fit.log_likelihood - 0.5 * fit.n_parameters)
+        + 0.5 * fit.n_parameters * whole.row_weight
+    )
     return replace(
         fit,
         log_likelihood=level,
@@ -216,7 +274,9 @@ def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
 
 def not_looked_at(family: Family, K: int) -> Candidate:
     """What stands in the table for a cell that was not begun before a stop."""
-    return Candidate(family.name, K, None, nan, Stage.NOT_LOOKED_AT.value, stage=Stage.NOT_LOOKED_AT)
+    return Candidate(
+        family.name, K, None, nan, Stage.NOT_LOOKED_AT.value, stage=Stage.NOT_LOOKED_AT
+    )
 
 
 def reason_of(fit: FitResult) -> str:
@@ -245,16 +305,22 @@ class Judge:
         if fit.n_components == 1 and fit.moments is not None:
             self._one[family.name] = fit.log_likelihood
         values[NEC] = nec(fit, self._one_component(family))
-        notes = {name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)}
+        notes = {
+            name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)
+        }
         if self.held_out is not None:
             cell = (family.name, fit.n_components)
             values[CV] = -2.0 * self.held_out.values[cell] * size / fit.total
             if not isfinite(values[CV]):
-                notes[CV] = self.held_out.reasons.get(cell, "not cross-validated: a held-out row has density zero")
+                notes[CV] = self.held_out.reasons.get(
+                    cell, "not cross-validated: a held-out row has density zero"
+                )
         return values, notes
 
     def _one_component(self, family: Family) -> float:
-        """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot be."""
+        """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot
+        be.
+        """
         if family.name not in self._one:
             try:
                 problem = problem_of(self.dataset, family, 1, self.grid.constraints)

@@ -1,17 +1,20 @@
-"""Is one more component worth it? The likelihood ratio of K against K + 1 components, with its distribution simulated.
+"""Is one more component worth it? The likelihood ratio of K against K + 1 components, with its
+distribution simulated.
 
-The usual chi-squared distribution does not hold here, because under K components the parameters of the one that is too many
-are not determined. So data sets are drawn from the fit with K components, and each is treated exactly as the data were
-(McLachlan 1987):
+The usual chi-squared distribution does not hold here, because under K components the parameters of
+the one that is too many are not determined. So data sets are drawn from the fit with K components,
+and each is treated exactly as the data were (McLachlan 1987):
 
     T   = 2 (log L_{K+1} - log L_K)                     on the data
     T_b = the same on data set b, b = 1 .. B
     p   = (1 + #{b : T_b >= T}) / (1 + B)
 
-Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on spurious components,
-which never count; and drawn values are rounded to the resolution of the column they stand for, because on recorded data a
-component can sit on repeated values. A mixture with K components is one with K + 1, of which two are copies; so no T is negative.
-With equal proportions, a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws alike.
+Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on
+spurious components, which never count; and drawn values are rounded to the resolution of the column
+they stand for, because on recorded data a component can sit on repeated values. A mixture with K
+components is one with K + 1, of which two are copies; so no T is negative. With equal proportions,
+a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws
+alike.
 """
 
 from __future__ import annotations
@@ -49,13 +52,15 @@ from mixtura.search.runs import Plan
 from mixtura.sources import ArraySource
 
 HALF_APART = 0.7
-"""The two halves of a split component stand this many standard deviations from its mean along its longest axis."""
+"""The two halves of a split component stand this many standard deviations from its mean along its
+longest axis.
+"""
 
 USUAL_REPLICATES = 199
 USUAL_STARTS = 4
 
 
-# ---- results -----------------------------------------------------------------------------------------------------------
+# ---- results -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +97,9 @@ class LikelihoodRatioTest:
         """``(1 + #{T_b >= T}) / (1 + B)``: never 0; NaN without a statistic or replicates."""
         if not isfinite(self.statistic) or not len(self.replicates):
             return nan
-        return float((1 + np.count_nonzero(self.replicates >= self.statistic)) / (1 + len(self.replicates)))
+        return float(
+            (1 + np.count_nonzero(self.replicates >= self.statistic)) / (1 + len(self.replicates))
+        )
 
     @property
     def standard_error(self) -> float:
@@ -107,7 +114,8 @@ class LikelihoodRatioTest:
         if self.statistic != 0.0:
             return ""
         return (
-            f"The ratio of 0 means that from the starts of this test no sound fit with {K + 1} components was found that is "
+            f"The ratio of 0 means that from the starts of this test no sound fit with {K + 1} "
+            "components was found that is "
             f"likelier than {K}; more starts may find one."
         )
 
@@ -117,11 +125,17 @@ class LikelihoodRatioTest:
         K = self.n_components
         name = f"{self.family}, {K} against {K + 1} components"
         if not isfinite(self.p_value):
-            return f"{name}: no test, because {self.reason or 'it was interrupted before the first replicate'}."
+            return (
+                f"{name}: no test, because "
+                f"{self.reason or 'it was interrupted before the first replicate'}."
+            )
         cut = " (interrupted)" if self.interrupted else ""
         lost = f", {self.n_failed} without a sound fit left out" if self.n_failed else ""
         drawn = f"{len(self.replicates)} replicates{cut}{lost}"
-        return f"{name}: 2 log likelihood ratio {self.statistic:.2f}, p = {self.p_value:.3g} from {drawn}."
+        return (
+            f"{name}: 2 log likelihood ratio {self.statistic:.2f}, p = {self.p_value:.3g} from "
+            f"{drawn}."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,12 +162,21 @@ class SequentialTest:
         """The outcome for a person."""
         last = self.tests[-1]
         if last.interrupted or not isfinite(last.p_value):
-            return f"The tests stop at {last.n_components} components without an answer: {last.sentence}"
+            return (
+                f"The tests stop at {last.n_components} components without an answer: "
+                f"{last.sentence}"
+            )
         found = f"{self.n_components} component{'s' * (self.n_components > 1)}"
         if last.p_value <= self.level:
-            return f"At least {found}: each smaller number tested is rejected at level {self.level:g}. Test more of them."
+            return (
+                f"At least {found}: each smaller number tested is rejected at level "
+                f"{self.level:g}. Test more of them."
+            )
         why = f" {last.caveat}" if last.caveat else ""
-        return f"{found}: not rejected at level {self.level:g} (p = {last.p_value:.3g}), each smaller number tested is.{why}"
+        return (
+            f"{found}: not rejected at level {self.level:g} (p = {last.p_value:.3g}), each "
+            f"smaller number tested is.{why}"
+        )
 
     def rows(self) -> list[dict[str, object]]:
         """The table: one row per test."""
@@ -176,7 +199,7 @@ OnReplicate = Callable[[int, int], None]
 """Called with K and the number of replicates that are done."""
 
 
-# ---- the test ----------------------------------------------------------------------------------------------------------
+# ---- the test ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -221,11 +244,11 @@ def likelihood_ratio_test(
     n_replicates : int, default=199
         B. The smallest p-value is ``1 / (1 + B)``.
     n_starts : int, default=4
-        Starts of each fit beside the warm ones: K is started at the true parameters of a replicate, K + 1 where each component
-        of the K fitted is split in two.
+        Starts of each fit beside the warm ones: K is started at the true parameters of a replicate,
+        K + 1 where each component of the K fitted is split in two.
     reg_covar, prior, eigenvalue_ratio, equal_weights, random_state, n_threads, backend
-        As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result. The statistic is of
-        log-likelihoods, without what a prior adds.
+        As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result. The
+        statistic is of log-likelihoods, without what a prior adds.
     on_replicate : callable, optional
         Called with K and the number of replicates done, for a progress bar.
 
@@ -287,9 +310,11 @@ def sequential_likelihood_ratio_test(
     on_replicate: OnReplicate | None = None,
     on_test: Callable[[LikelihoodRatioTest], None] | None = None,
 ) -> SequentialTest:
-    """Test 1 against 2 components, 2 against 3, and so on, until a test does not reject at ``level`` or K reaches ``most``.
+    """Test 1 against 2 components, 2 against 3, and so on, until a test does not reject at
+    ``level`` or K reaches ``most``.
 
-    Parameters are those of :func:`likelihood_ratio_test`; ``on_test`` is called with each test when it is done.
+    Parameters are those of :func:`likelihood_ratio_test`; ``on_test`` is called with each test when
+    it is done.
 
     Examples
     --------
@@ -309,11 +334,18 @@ def sequential_likelihood_ratio_test(
     dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), backend, n_threads)
     if not are_counts(weights_of(dataset)):
         raise ValueError(
-            "sample_weight must be whole numbers here (copies of rows), but fractions came: drawing data sets from a fit says "
-            "nothing about a dataset's design. Leave the weights out, or choose K with a criterion and sample_size='effective'."
+            "sample_weight must be whole numbers here (copies of rows), but fractions came: "
+            "drawing data sets from a fit says "
+            "nothing about a dataset's design. Leave the weights out, or choose K with a criterion "
+            "and sample_size='effective'."
         )
     constraints = door.constraints_of(
-        SimpleNamespace(reg_covar=reg_covar, prior=prior, eigenvalue_ratio=eigenvalue_ratio, equal_weights=equal_weights)
+        SimpleNamespace(
+            reg_covar=reg_covar,
+            prior=prior,
+            eigenvalue_ratio=eigenvalue_ratio,
+            equal_weights=equal_weights,
+        )
     )
     remark = door.check_data(dataset, family, first, constraints)
     if remark:
@@ -321,7 +353,15 @@ def sequential_likelihood_ratio_test(
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
     protocol = Protocol(family, usual_starts(n_starts), plan, constraints)
     return run_tests(
-        dataset, protocol, range(first, most + 1), n_replicates, door.seed_of(random_state), level, n_threads, on_replicate, on_test
+        dataset,
+        protocol,
+        range(first, most + 1),
+        n_replicates,
+        door.seed_of(random_state),
+        level,
+        n_threads,
+        on_replicate,
+        on_test,
     )
 
 
@@ -339,7 +379,9 @@ def run_tests(
     """The tests for consecutive K; the larger fit of one is the smaller fit of the next."""
     tests: list[LikelihoodRatioTest] = []
     known: FitResult | None = None
-    for K, (own, *seeds) in zip(ks, (child.spawn(1 + n_replicates) for child in seed.spawn(len(ks))), strict=True):
+    for K, (own, *seeds) in zip(
+        ks, (child.spawn(1 + n_replicates) for child in seed.spawn(len(ks))), strict=True
+    ):
         pair = _fit_pair(dataset, protocol, K, None, own, threading.Event(), known)
         report = None if on_replicate is None else partial(on_replicate, K)
         tests.append(_test(dataset, protocol, K, pair, seeds, n_threads, report))
@@ -371,7 +413,9 @@ def _test(
         if report is not None:
             report(len(done))
 
-    work = partial(_replicate, pair.smaller.mixture, _Recording.of(dataset), dataset.backend, protocol)
+    work = partial(
+        _replicate, pair.smaller.mixture, _Recording.of(dataset), dataset.backend, protocol
+    )
     found, cut = replicates(work, seeds, dataset, n_threads, count)
     statistics = np.array(found, dtype=np.float64)
     sound = np.isfinite(statistics)
@@ -394,7 +438,9 @@ class _Recording:
         """Rows from a mixture, recorded like the data."""
         rows, _ = mixture.sample(self.n_rows, rng)
         grid = np.where(self.steps > 0, self.steps, 1.0)
-        return np.ascontiguousarray(np.where(self.steps > 0, np.round(rows / grid) * grid, rows).astype(self.dtype))
+        return np.ascontiguousarray(
+            np.where(self.steps > 0, np.round(rows / grid) * grid, rows).astype(self.dtype)
+        )
 
 
 def _replicate(
@@ -405,7 +451,9 @@ def _replicate(
     seed: np.random.SeedSequence,
     stopped: threading.Event,
 ) -> float:
-    """The statistic of one data set drawn from the fit with K components; NaN where K cannot be fitted soundly."""
+    """The statistic of one data set drawn from the fit with K components; NaN where K cannot be
+    fitted soundly.
+    """
     drawing, fitting = seed.spawn(2)
     drawn = Dataset(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
     with warnings.catch_warnings():
@@ -413,7 +461,7 @@ def _replicate(
         return _fit_pair(drawn, protocol, truth.n_components, truth, fitting, stopped).statistic
 
 
-# ---- the two fits ------------------------------------------------------------------------------------------------------
+# ---- the two fits --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -426,10 +474,16 @@ class _Pair:
 
     @property
     def statistic(self) -> float:
-        """``2 (log L_{K+1} - log L_K)``; 0 where nothing sound is likelier than the K components with one of them twice."""
+        """``2 (log L_{K+1} - log L_K)``; 0 where nothing sound is likelier than the K components
+        with one of them twice.
+        """
         if self.smaller is None:
             return nan
-        return 2.0 * max(0.0, self.larger.log_likelihood - self.smaller.log_likelihood) if self.larger else 0.0
+        return (
+            2.0 * max(0.0, self.larger.log_likelihood - self.smaller.log_likelihood)
+            if self.larger
+            else 0.0
+        )
 
 
 def _fit_pair(
@@ -441,7 +495,9 @@ def _fit_pair(
     stopped: threading.Event,
     known: FitResult | None = None,
 ) -> _Pair:
-    """K and K + 1 components fitted to one data set; ``truth`` and ``known`` are further starts of K."""
+    """K and K + 1 components fitted to one data set; ``truth`` and ``known`` are further starts of
+    K.
+    """
     for_smaller, for_larger = seed.spawn(2)
     warm = [start for start in (truth, known) if start is not None]
     smaller, reason = _sound_fit(dataset, protocol, K, warm, for_smaller, stopped)
@@ -474,10 +530,11 @@ def _sound_fit(
 
 
 def split(mixture: Mixture, k: int, total: float) -> Moments:
-    """A start with one component more: component k cut in two along its longest axis, all else as it is.
+    """A start with one component more: component k cut in two along its longest axis, all else as
+    it is.
 
-    Both halves together have the mean and the covariance of component k. They are moments, so EM begins with the M-step of any
-    family and needs no covariances of that family from us.
+    Both halves together have the mean and the covariance of component k. They are moments, so EM
+    begins with the M-step of any family and needs no covariances of that family from us.
 
     Parameters
     ----------
@@ -504,5 +561,8 @@ def split(mixture: Mixture, k: int, total: float) -> Moments:
     weights[k] /= 2
     counts = total * weights
     return replace(
-        Moments.zeros(means, Scatter.DENSE), counts=counts, second=counts[:, None, None] * covariances, log_likelihood=nan
+        Moments.zeros(means, Scatter.DENSE),
+        counts=counts,
+        second=counts[:, None, None] * covariances,
+        log_likelihood=nan,
     )

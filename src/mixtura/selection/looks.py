@@ -1,7 +1,8 @@
-"""Looks at the cells of a selection: EM from two starts each, and the best answer of each K as a start for its neighbours.
+"""Looks at the cells of a selection: EM from two starts each, and the best answer of each K as a
+start for its neighbours.
 
-The starts are the hierarchical tree, from which alone mclust begins, and k-means. Then one partition serves all families of its K,
-and without one of its components those of K - 1.
+The starts are the hierarchical tree, from which alone mclust begins, and k-means. Then one
+partition serves all families of its K, and without one of its components those of K - 1.
 """
 
 from __future__ import annotations
@@ -24,10 +25,14 @@ from mixtura.search.runs import SAME_OPTIMUM, Plan
 from mixtura.selection.cells import Cells, Grid, Key, OnCandidate
 
 LEADER = 50.0
-"""The best answer of one K is a start for other cells when it is no more than this above the best of all."""
+"""The best answer of one K is a start for other cells when it is no more than this above the best
+of all.
+"""
 
 LONGEST_LOOK = 200
-"""Iterations of a look at most: what is left to gain then seldom moves a cell by the margin of a race."""
+"""Iterations of a look at most: what is left to gain then seldom moves a cell by the margin of a
+race.
+"""
 
 LOOKS: tuple[Initialiser, ...] = DEFAULT_STARTS[:2]
 """Starts of a look."""
@@ -60,7 +65,9 @@ class Looks:
     def __post_init__(self) -> None:
         grid, dataset = self.grid, self.cells.dataset
         self._searches = grid.begins(dataset, True)
-        self._looks = replace(grid, initialisers=LOOKS, seed=_child(grid.seed)).begins(dataset, True)
+        self._looks = replace(grid, initialisers=LOOKS, seed=_child(grid.seed)).begins(
+            dataset, True
+        )
 
     @property
     def grid(self) -> Grid:
@@ -73,7 +80,11 @@ class Looks:
         for K in sorted(self.grid.ks, reverse=True):
             self.share(K)
             self._remove(K)
-        lost = [key for key in self.grid.keys if (cell := self.found.get((key[0].name, key[1]))) and not cell.is_answer]
+        lost = [
+            key
+            for key in self.grid.keys
+            if (cell := self.found.get((key[0].name, key[1]))) and not cell.is_answer
+        ]
         self.keep(lost, self._each(self._look_again, lost))
 
     def _look(self, family: Family, K: int) -> Candidate:
@@ -94,7 +105,13 @@ class Looks:
     def _remove(self, K: int) -> None:
         """The best answer of one K without one of its components, as a start for K - 1."""
         leader = self._leader(K)
-        if leader is None or leader.fit is None or K - 1 not in self.grid.ks or K < 3 or self.cells.stopped.is_set():
+        if (
+            leader is None
+            or leader.fit is None
+            or K - 1 not in self.grid.ks
+            or K < 3
+            or self.cells.stopped.is_set()
+        ):
             return
         rows, family = self._looks[K]().rows, family_named(leader.family)
         problem = self.cells.terms(family, K - 1)[1].with_data(rows)
@@ -105,8 +122,12 @@ class Looks:
     def _leader(self, K: int) -> Candidate | None:
         """The best answer of one K, where it is not far behind the best of all."""
         answers = [cell for cell in self.found.values() if cell.is_answer]
-        leader = min((cell for cell in answers if cell.n_components == K), key=value_of, default=None)
-        return leader if leader and value_of(leader) <= min(map(value_of, answers)) + LEADER else None
+        leader = min(
+            (cell for cell in answers if cell.n_components == K), key=value_of, default=None
+        )
+        return (
+            leader if leader and value_of(leader) <= min(map(value_of, answers)) + LEADER else None
+        )
 
     def _offer(self, mixture: Mixture, giver: str | None) -> None:
         """A mixture as a start for all families but the one it came from."""
@@ -125,7 +146,10 @@ class Looks:
         self.keep(keys, self._each(fit, keys))
 
     def _each(
-        self, work: Callable[[Family, int], Candidate], keys: Sequence[Key], on_candidate: OnCandidate | None = None
+        self,
+        work: Callable[[Family, int], Candidate],
+        keys: Sequence[Key],
+        on_candidate: OnCandidate | None = None,
     ) -> list[Candidate | None]:
         """Cells side by side."""
         return self.cells.each(work, keys, self.plan.workers, on_candidate)
@@ -153,10 +177,14 @@ def value_of(cell: Candidate) -> float:
 
 
 def _better(new: Candidate, old: Candidate) -> bool:
-    """Whether a fit of a cell takes the place of an older one: of an estimate, a worse one, or a look at the same optimum."""
+    """Whether a fit of a cell takes the place of an older one: of an estimate, a worse one, or a
+    look at the same optimum.
+    """
     if new.fit is None or old.fit is None:
         return old.fit is None
-    at_its_optimum = new.stage is Stage.SEARCHED and abs(new.fit.score - old.fit.score) <= SAME_OPTIMUM
+    at_its_optimum = (
+        new.stage is Stage.SEARCHED and abs(new.fit.score - old.fit.score) <= SAME_OPTIMUM
+    )
     return old.is_estimate or new.fit.rank > old.fit.rank or (at_its_optimum and new.is_answer)
 
 

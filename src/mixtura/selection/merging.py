@@ -1,6 +1,8 @@
-"""Components merged into clusters: an answer for clusters that are not Gaussian (Baudry, Raftery, Celeux, Lo & Gottardo 2010).
+"""Components merged into clusters: an answer for clusters that are not Gaussian (Baudry, Raftery,
+Celeux, Lo & Gottardo 2010).
 
-A cluster that is bent or has a heavy tail takes several Gaussians. They overlap, and the entropy of the memberships shows it:
+A cluster that is bent or has a heavy tail takes several Gaussians. They overlap, and the entropy of
+the memberships shows it:
 
     E = -sum_i w_i sum_k t_ik log t_ik
 
@@ -8,9 +10,10 @@ Merging components k and l adds their columns, ``t_ik + t_il``, and lowers E by
 
     D(k, l) = sum_i w_i [h(t_ik + t_il) - h(t_ik) - h(t_il)],    h(t) = t log t
 
-At each step the pair with the largest D is merged, down to one cluster. The density does not change; only which components are
-called one cluster. Where the entropy stops falling steeply, its path over the number of clusters has an elbow. Where hardly a row
-is undecided there is nothing to merge, and no elbow is read into what is left.
+At each step the pair with the largest D is merged, down to one cluster. The density does not
+change; only which components are called one cluster. Where the entropy stops falling steeply, its
+path over the number of clusters has an elbow. Where hardly a row is undecided there is nothing to
+merge, and no elbow is read into what is left.
 """
 
 from __future__ import annotations
@@ -31,10 +34,14 @@ ROWS_AT_ONCE = 8192
 """Rows whose products with all components exist at one time."""
 
 TIE = 1e-6
-"""Entropies gained that differ by less (in nats, over all rows) are ties: then the first pair is merged."""
+"""Entropies gained that differ by less (in nats, over all rows) are ties: then the first pair is
+merged.
+"""
 
 DECIDED = 1e-3 * float(np.log(2.0))
-"""Entropy per row below which there is nothing to merge: less than one row in a thousand is undecided between two components."""
+"""Entropy per row below which there is nothing to merge: less than one row in a thousand is
+undecided between two components.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Merge:
     Attributes
     ----------
     pair : (int, int)
-        Their positions before the step; the merged cluster takes the first, and those after the second move up by one.
+        Their positions before the step; the merged cluster takes the first, and those after the
+        second move up by one.
     gain : float
         By how much the entropy falls, in nats.
     rows : float
@@ -71,14 +79,15 @@ class MergeTree:
 
     References
     ----------
-    Baudry, Raftery, Celeux, Lo & Gottardo 2010, Journal of Computational and Graphical Statistics 19, 332-353.
+    Baudry, Raftery, Celeux, Lo & Gottardo 2010, Journal of Computational and Graphical Statistics
+    19, 332-353.
     """
 
     n_components: int
     merges: tuple[Merge, ...]
     entropies: Array
 
-    # ---- clusters ------------------------------------------------------------------------------------------------
+    # ---- clusters --------------------------------------------------------------------------------
 
     def groups(self, n_clusters: int) -> tuple[tuple[int, ...], ...]:
         """The components of each cluster, ascending."""
@@ -90,8 +99,12 @@ class MergeTree:
         return tuple(groups)
 
     def memberships(self, posteriors: Array, n_clusters: int) -> Array:
-        """Soft memberships of the clusters (m,G), from those of the components (m,K), of any rows."""
-        return np.stack([posteriors[:, list(group)].sum(axis=1) for group in self.groups(n_clusters)], axis=1)
+        """Soft memberships of the clusters (m,G), from those of the components (m,K), of any
+        rows.
+        """
+        return np.stack(
+            [posteriors[:, list(group)].sum(axis=1) for group in self.groups(n_clusters)], axis=1
+        )
 
     def labels(self, posteriors: Array, n_clusters: int) -> Labels:
         """The most probable cluster (m,), from the memberships of the components (m,K)."""
@@ -100,35 +113,43 @@ class MergeTree:
     def _check(self, n_clusters: int) -> None:
         if not 1 <= n_clusters <= self.n_components:
             raise ValueError(
-                f"n_clusters must be between 1 and the number of components ({self.n_components}), but {n_clusters} came. "
+                f"n_clusters must be between 1 and the number of components ({self.n_components}), "
+                f"but {n_clusters} came. "
                 "Merging makes fewer clusters; fit more components for more."
             )
 
-    # ---- how many ------------------------------------------------------------------------------------------------
+    # ---- how many --------------------------------------------------------------------------------
 
     @cached_property
     def merged_rows(self) -> Array:
-        """With 1, 2, ..., K clusters, the rows merged to come there from K, summed over the steps (K,)."""
+        """With 1, 2, ..., K clusters, the rows merged to come there from K, summed over the steps
+        (K,).
+        """
         return np.concatenate([np.cumsum([merge.rows for merge in self.merges])[::-1], [0.0]])
 
     @cached_property
     def is_decided(self) -> bool:
-        """Whether the components overlap so little that there is nothing to merge: no more than :data:`DECIDED` per row."""
+        """Whether the components overlap so little that there is nothing to merge: no more than
+        :data:`DECIDED` per row.
+        """
         return not self.merges or float(self.entropies[-1]) <= DECIDED * self.merges[-1].rows
 
     def elbow(self, *, normalised: bool = False) -> int:
-        """The number of clusters where the entropy stops falling steeply: the kink of two straight lines.
+        """The number of clusters where the entropy stops falling steeply: the kink of two straight
+        lines.
 
         Parameters
         ----------
         normalised : bool
-            False: over the number of clusters (mclust's ``clustCombiOptim`` with two segments). True: over the number of rows
-            merged, so that a small cluster, which cannot lower the entropy much, counts for little (Baudry et al. 2010, 4.2).
+            False: over the number of clusters (mclust's ``clustCombiOptim`` with two segments).
+            True: over the number of rows merged, so that a small cluster, which cannot lower the
+            entropy much, counts for little (Baudry et al. 2010, 4.2).
 
         Returns
         -------
         int
-            K itself where there are fewer than three components, and so no elbow, or where there is nothing to merge.
+            K itself where there are fewer than three components, and so no elbow, or where there is
+            nothing to merge.
         """
         if self.n_components < 3 or self.is_decided:
             return self.n_components
@@ -136,7 +157,9 @@ class MergeTree:
         return 1 + _kink(x, self.entropies)
 
     def linkage(self) -> Array:
-        """The tree as SciPy's ``dendrogram`` reads it (K-1,4); the height of a merge is the entropy it has taken away."""
+        """The tree as SciPy's ``dendrogram`` reads it (K-1,4); the height of a merge is the entropy
+        it has taken away.
+        """
         names, sizes = list(range(self.n_components)), [1] * self.n_components
         steps, height = [], 0.0
         for number, merge in enumerate(self.merges, start=self.n_components):
@@ -153,11 +176,20 @@ class MergeTree:
         groups = self.groups(n_clusters)
         named = ", ".join("+".join(map(number_of, group)) for group in groups)
         verb = "makes" if self.n_components == 1 else "make"
-        made = f"{_counted(self.n_components, 'component')} {verb} {_counted(n_clusters, 'cluster')} ({named})"
+        made = (
+            f"{_counted(self.n_components, 'component')} {verb} "
+            f"{_counted(n_clusters, 'cluster')} ({named})"
+        )
         before, after = float(self.entropies[-1]), float(self.entropies[n_clusters - 1])
         if n_clusters == self.n_components and self.is_decided:
-            return f"There is nothing to merge: {made}; the entropy of the memberships is {_nats(before, before)}, next to none."
-        return f"{made}; the entropy of the memberships is {_nats(after, before)} instead of {_nats(before, before)}."
+            return (
+                f"There is nothing to merge: {made}; the entropy of the memberships is "
+                f"{_nats(before, before)}, next to none."
+            )
+        return (
+            f"{made}; the entropy of the memberships is {_nats(after, before)} instead of "
+            f"{_nats(before, before)}."
+        )
 
 
 @underflow_is_nought
@@ -177,7 +209,8 @@ def merge_tree(posteriors: Array, weights: Array | None = None) -> MergeTree:
 
     Notes
     -----
-    Time is O(n K^2), memory O(n K): one pass over all pairs, and after each merge one over the pairs of the new cluster.
+    Time is O(n K^2), memory O(n K): one pass over all pairs, and after each merge one over the
+    pairs of the new cluster.
 
     Examples
     --------
@@ -208,7 +241,7 @@ def merge_tree(posteriors: Array, weights: Array | None = None) -> MergeTree:
     return MergeTree(len(own) + len(merges), tuple(merges), np.array(entropies[::-1]))
 
 
-# ---- the entropy -----------------------------------------------------------------------------------------------------
+# ---- the entropy ---------------------------------------------------------------------------------
 
 
 def _weighted_h(t: Array, w: Array) -> float:
@@ -216,10 +249,14 @@ def _weighted_h(t: Array, w: Array) -> float:
     return float(sum(w[part] @ xlogy(t[part], t[part]) for part in _blocks(len(t))))
 
 
-def _gains(columns: Sequence[Array], own: Sequence[float], k: int, others: Sequence[int], w: Array) -> list[float]:
+def _gains(
+    columns: Sequence[Array], own: Sequence[float], k: int, others: Sequence[int], w: Array
+) -> list[float]:
     """``D(k, l)`` for some l."""
     return [
-        float(sum(w[part] @ _h(columns[k][part] + columns[el][part]) for part in _blocks(len(w)))) - own[k] - own[el]
+        float(sum(w[part] @ _h(columns[k][part] + columns[el][part]) for part in _blocks(len(w))))
+        - own[k]
+        - own[el]
         for el in others
     ]
 
@@ -247,12 +284,17 @@ def _rows_of(columns: Sequence[Array], pair: tuple[int, int], w: Array) -> float
     return total
 
 
-# ---- the elbow -------------------------------------------------------------------------------------------------------
+# ---- the elbow -----------------------------------------------------------------------------------
 
 
 def _kink(x: Array, y: Array) -> int:
-    """The index at which two least-squares lines, one through the points up to it and one through those from it, fit best."""
-    errors = [_squared_error(x[: c + 1], y[: c + 1]) + _squared_error(x[c:], y[c:]) for c in range(1, len(x) - 1)]
+    """The index at which two least-squares lines, one through the points up to it and one through
+    those from it, fit best.
+    """
+    errors = [
+        _squared_error(x[: c + 1], y[: c + 1]) + _squared_error(x[c:], y[c:])
+        for c in range(1, len(x) - 1)
+    ]
     smallest = min(errors)
     rounding = len(x) * np.finfo(np.float64).eps * float(np.square(y).sum())
     return 1 + next(i for i, error in enumerate(errors) if error <= smallest + rounding)
@@ -267,7 +309,9 @@ def _squared_error(x: Array, y: Array) -> float:
 
 
 def _nats(entropy: float, largest: float) -> str:
-    """An entropy beside the largest one, so that neither is rounded to nothing; 0.0 for what is nought to rounding."""
+    """An entropy beside the largest one, so that neither is rounded to nothing; 0.0 for what is
+    nought to rounding.
+    """
     if largest >= 1 or entropy < TIE:
         return f"{max(0.0, entropy):.1f}"
     return f"{entropy:.2g}"
@@ -277,7 +321,7 @@ def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'s' * (n > 1)}"
 
 
-# ---- a merged mixture ------------------------------------------------------------------------------------------------
+# ---- a merged mixture ----------------------------------------------------------------------------
 
 
 class HasPosteriors(Protocol):
@@ -296,7 +340,8 @@ class MergedMixture:
     ----------
     model : fitted mixture
     tree : MergeTree
-        Every other number of clusters, too: ``tree.entropies``, ``tree.elbow()``, ``tree.linkage()``.
+        Every other number of clusters, too: ``tree.entropies``, ``tree.elbow()``,
+        ``tree.linkage()``.
     n_clusters : int
     """
 
@@ -321,7 +366,9 @@ class MergedMixture:
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each cluster for each row, also of new ones (n, n_clusters)."""
-        return self.tree.memberships(np.asarray(self.model.predict_proba(X), dtype=np.float64), self.n_clusters)
+        return self.tree.memberships(
+            np.asarray(self.model.predict_proba(X), dtype=np.float64), self.n_clusters
+        )
 
     def predict(self, X: Any) -> Labels:
         """The most probable cluster of each row (n,)."""

@@ -1,8 +1,10 @@
-"""A selection as a race: every cell is looked at, and the search is spent on the cells that can still win.
+"""A selection as a race: every cell is looked at, and the search is spent on the cells that can
+still win.
 
-On 51 data sets (stretched and tilted groups, rare clusters, random mixtures) the race ends at the winner of a search of all cells,
-in a seventh of the time: what a search gains is small beside what most cells are behind. Only those within a margin of the best
-are searched; the winner and the runner-up always are.
+On 51 data sets (stretched and tilted groups, rare clusters, random mixtures) the race ends at the
+winner of a search of all cells, in a seventh of the time: what a search gains is small beside what
+most cells are behind. Only those within a margin of the best are searched; the winner and the
+runner-up always are.
 """
 
 from __future__ import annotations
@@ -21,18 +23,23 @@ from mixtura.selection.looks import Looks, value_of
 from mixtura.selection.samples import looked_at_on_samples, worth_a_sample
 
 MARGIN = 10.0
-"""A cell may win by a search when its criterion is no more than this above the best one ("very strong" evidence, Kass & Raftery
-1995), and as much more as a search of this selection has gained so far."""
+"""A cell may win by a search when its criterion is no more than this above the best one ("very
+strong" evidence, Kass & Raftery 1995), and as much more as a search of this selection has gained so
+far."""
 
 SEARCHED_AT_ONCE = 4
-"""Cells that are searched side by side; a constant, so that the number of workers changes nothing."""
+"""Cells that are searched side by side; a constant, so that the number of workers changes
+nothing.
+"""
 
 WORTH_SHARING = 1.0
 """A gain in the criterion that is worth a look at the other families."""
 
 
 def may_win(criterion: str, cells: Iterable[Candidate], gained: float = 0.0) -> list[Candidate]:
-    """Cells that were looked at, and can still win by a search or are winner or runner-up, best first; ``gained`` as in Race."""
+    """Cells that were looked at, and can still win by a search or are winner or runner-up, best
+    first; ``gained`` as in Race.
+    """
     cells = list(cells)
     selection = Selection(criterion, tuple(cell for cell in cells if cell.eligible))
     if selection.candidates:
@@ -40,7 +47,11 @@ def may_win(criterion: str, cells: Iterable[Candidate], gained: float = 0.0) -> 
         reach = inf if criterion in (NEC, "entropy") else value_of(selection.best) + MARGIN + gained
     else:
         leaders, reach = [], inf
-    waiting = [cell for cell in cells if cell.stage is Stage.LOOKED_AT and (value_of(cell) <= reach or cell in leaders)]
+    waiting = [
+        cell
+        for cell in cells
+        if cell.stage is Stage.LOOKED_AT and (value_of(cell) <= reach or cell in leaders)
+    ]
     return sorted(waiting, key=value_of)
 
 
@@ -86,14 +97,20 @@ class Race:
 
     def _due(self) -> list[Key]:
         """Cells to be searched next: the few best of those that can still win."""
-        waiting = may_win(self.cells.grid.criterion, filter(None, map(self._now, self.cells.grid.keys)), self.gained)
+        waiting = may_win(
+            self.cells.grid.criterion,
+            filter(None, map(self._now, self.cells.grid.keys)),
+            self.gained,
+        )
         chosen = {(cell.family, cell.n_components) for cell in waiting[:SEARCHED_AT_ONCE]}
         return [key for key in self.cells.grid.keys if (key[0].name, key[1]) in chosen]
 
     def _search(self, due: Sequence[Key]) -> None:
         """Some cells are searched; what is better than it was is a start for the other families."""
         before = list(map(self._now, due))
-        self._looks.keep(due, self.cells.each(self._searched, due, self.plan.workers, self.on_candidate))
+        self._looks.keep(
+            due, self.cells.each(self._searched, due, self.plan.workers, self.on_candidate)
+        )
         improved = []
         for old, key in zip(before, due, strict=True):
             new = self._now(key)
@@ -110,6 +127,10 @@ class Race:
 
         def begin() -> Initialisation:
             drawn = self._searches[K]()
-            return drawn.also(("look", now.fit.mixture)) if now and now.fit and drawn.judged is None else drawn
+            return (
+                drawn.also(("look", now.fit.mixture))
+                if now and now.fit and drawn.judged is None
+                else drawn
+            )
 
         return self.cells.fit(family, K, begin, replace(self.plan, workers=1), Stage.SEARCHED)

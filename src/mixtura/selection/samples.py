@@ -1,11 +1,13 @@
 """Looks at the cells of a selection of many rows, on samples that grow while cells drop out.
 
-All cells are looked at on a small sample. What a cell would say of all rows is estimated: ``n / m`` times the log-likelihood of m
-rows, less half a parameter for each of the ``n / m - 1`` further samples, since a fit of m rows is that much too good on them.
-Samples differ by more than cells do, so an estimate is only held against others of the same rows. The
-estimate of a difference between two cells has a standard error (Vuong 1989, Econometrica 57:307-333), ``n / m`` times that of the
-sum of the differences of their log densities row by row. A cell that is behind by more than three of them, and by 50, drops out,
-and its estimate is what the table shows. The others go on to four times the rows, at last to all of them.
+All cells are looked at on a small sample. What a cell would say of all rows is estimated: ``n / m``
+times the log-likelihood of m rows, less half a parameter for each of the ``n / m - 1`` further
+samples, since a fit of m rows is that much too good on them. Samples differ by more than cells do,
+so an estimate is only held against others of the same rows. The estimate of a difference between
+two cells has a standard error (Vuong 1989, Econometrica 57:307-333), ``n / m`` times that of the
+sum of the differences of their log densities row by row. A cell that is behind by more than three
+of them, and by 50, drops out, and its estimate is what the table shows. The others go on to four
+times the rows, at last to all of them.
 """
 
 from __future__ import annotations
@@ -48,8 +50,12 @@ def _first_size(cells: Cells) -> int:
     return sample_size(source.n_rows, source.n_features, max(cells.grid.ks))
 
 
-def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> Mapping[tuple[str, int], Candidate]:
-    """Every cell: fitted to all rows, or estimated from as many as it took to see that it is behind."""
+def looked_at_on_samples(
+    cells: Cells, plan: Plan, on_candidate: OnCandidate | None
+) -> Mapping[tuple[str, int], Candidate]:
+    """Every cell: fitted to all rows, or estimated from as many as it took to see that it is
+    behind.
+    """
     whole, seed = cells.dataset, sample_seed(cells.grid.seed)
     rows = whole.sampled(_first_size(cells), seed)
     quick = replace(plan, stopping=stopping_on_sample(plan.stopping))
@@ -70,7 +76,13 @@ def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | N
 
         new = cells.each(again, alive, plan.workers, None)
         before = found[leader[0].name, leader[1]]
-        found.update({(key[0].name, key[1]): cell for key, cell in zip(alive, new, strict=True) if cell is not None and cell.fit})
+        found.update(
+            {
+                (key[0].name, key[1]): cell
+                for key, cell in zip(alive, new, strict=True)
+                if cell is not None and cell.fit
+            }
+        )
         _follow(cells, found, before, found[leader[0].name, leader[1]], alive)
         if rows is whole:
             break
@@ -78,9 +90,15 @@ def looked_at_on_samples(cells: Cells, plan: Plan, on_candidate: OnCandidate | N
 
 
 def _follow(
-    cells: Cells, found: dict[tuple[str, int], Candidate], before: Candidate, after: Candidate, alive: Sequence[Key]
+    cells: Cells,
+    found: dict[tuple[str, int], Candidate],
+    before: Candidate,
+    after: Candidate,
+    alive: Sequence[Key],
 ) -> None:
-    """Estimates of cells that have dropped out move with the cell that they were behind: only the difference is known well."""
+    """Estimates of cells that have dropped out move with the cell that they were behind: only the
+    difference is known well.
+    """
     if before.fit is None or after.fit is None or after is before:
         return
     by = after.fit.log_likelihood - before.fit.log_likelihood
@@ -90,12 +108,18 @@ def _follow(
             found[family.name, K] = cells.moved(cell, family, by)
 
 
-def _not_behind(cells: Cells, rows: Dataset, found: Mapping[tuple[str, int], Candidate]) -> tuple[Key, list[Key]]:
-    """The best of the cells that were fitted to these rows, and those that may yet be the best of all rows."""
+def _not_behind(
+    cells: Cells, rows: Dataset, found: Mapping[tuple[str, int], Candidate]
+) -> tuple[Key, list[Key]]:
+    """The best of the cells that were fitted to these rows, and those that may yet be the best of
+    all rows.
+    """
     own = {
         key: cell
         for key in cells.grid.keys
-        if (cell := found.get((key[0].name, key[1]))) and cell.fit is not None and cell.rows == rows.source.n_rows
+        if (cell := found.get((key[0].name, key[1])))
+        and cell.fit is not None
+        and cell.rows == rows.source.n_rows
     }
     answers = {key: cell for key, cell in own.items() if cell.eligible} or own
     leader = min(answers, key=lambda key: value_of(answers[key]))

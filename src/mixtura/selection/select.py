@@ -1,8 +1,10 @@
-"""Which K, which family: one row per cell, the winner, the runner-up. A cell that fails is a row with a reason.
+"""Which K, which family: one row per cell, the winner, the runner-up. A cell that fails is a row
+with a reason.
 
-Every criterion of one fit is computed for every cell. NEC compares with one component of the same family, which costs one more
-M-step. Cross-validation is a selection within a selection: for each fold the same grid is fitted to the other rows, from
-starts that are drawn from those rows alone, and scored on the fold.
+Every criterion of one fit is computed for every cell. NEC compares with one component of the same
+family, which costs one more M-step. Cross-validation is a selection within a selection: for each
+fold the same grid is fitted to the other rows, from starts that are drawn from those rows alone,
+and scored on the fold.
 """
 
 from __future__ import annotations
@@ -26,7 +28,15 @@ from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
 from mixtura.model.results import Candidate, Selection, Stage
 from mixtura.search.runs import Plan
-from mixtura.selection.cells import Cells, Grid, HeldOut, Judge, OnCandidate, not_looked_at, reason_of
+from mixtura.selection.cells import (
+    Cells,
+    Grid,
+    HeldOut,
+    Judge,
+    OnCandidate,
+    not_looked_at,
+    reason_of,
+)
 from mixtura.selection.race import Race
 
 __all__ = ["Grid", "OnCandidate", "select"]
@@ -53,7 +63,8 @@ def select(
     plan : Plan
         How each cell is searched; its workers share the cells.
     on_candidate : callable, optional
-        Called with each :class:`~mixtura.model.results.Candidate` when it was looked at, and again when it was searched.
+        Called with each :class:`~mixtura.model.results.Candidate` when it was looked at, and again
+        when it was searched.
     n_threads : int, optional
         Workers that share the folds; None takes all processors.
     on_fold : callable, optional
@@ -87,25 +98,39 @@ def _select(
     stopped: threading.Event,
 ) -> Selection:
     """:func:`select`, with Ctrl-C heeded."""
-    held_out = _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped) if grid.folds or grid.criterion == CV else None
+    held_out = (
+        _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped)
+        if grid.folds or grid.criterion == CV
+        else None
+    )
     cells = Cells(dataset, grid, Judge(dataset, grid, plan, held_out), stopped, dataset)
-    done = Race(cells, plan, on_candidate).run() if plan.effort is not None else _all_alike(cells, plan, on_candidate)
+    done = (
+        Race(cells, plan, on_candidate).run()
+        if plan.effort is not None
+        else _all_alike(cells, plan, on_candidate)
+    )
     if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
         raise KeyboardInterrupt
     selection = Selection(grid.criterion, done, stopped.is_set())
-    return selection if selection.interrupted else _with_certificates(selection, dataset, grid, plan)
+    return (
+        selection if selection.interrupted else _with_certificates(selection, dataset, grid, plan)
+    )
 
 
 def _all_alike(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> tuple[Candidate, ...]:
     """Every cell from all its starts, as who asks for a number of them expects."""
     begins, alone = cells.grid.begins(cells.dataset, plan.screened), replace(plan, workers=1)
     keys = cells.grid.keys
-    done = cells.each(lambda family, K: cells.fit(family, K, begins[K], alone), keys, plan.workers, on_candidate)
+    done = cells.each(
+        lambda family, K: cells.fit(family, K, begins[K], alone), keys, plan.workers, on_candidate
+    )
     return tuple(cell or not_looked_at(*key) for key, cell in zip(keys, done, strict=True))
 
 
 def _with_certificates(selection: Selection, dataset: Dataset, grid: Grid, plan: Plan) -> Selection:
-    """The winner and the runner-up, which people look at, with their certificates; the other cells go without."""
+    """The winner and the runner-up, which people look at, with their certificates; the other cells
+    go without.
+    """
 
     def seen(cell: Candidate | None) -> Selection:
         """The selection with the certificate of a cell."""
@@ -121,7 +146,9 @@ def _with_certificates(selection: Selection, dataset: Dataset, grid: Grid, plan:
 
 def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:
     """A selection with something else in the place of a cell."""
-    return replace(selection, candidates=tuple(new if one is cell else one for one in selection.candidates))
+    return replace(
+        selection, candidates=tuple(new if one is cell else one for one in selection.candidates)
+    )
 
 
 def _certified(cell: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Candidate:
@@ -130,10 +157,12 @@ def _certified(cell: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Can
     family = next(family for family in grid.families if family.name == cell.family)
     problem = problem_of(dataset, family, cell.n_components, grid.constraints)
     fit = certified(cell.fit, problem, plan.stopping)
-    return replace(cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit))
+    return replace(
+        cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit)
+    )
 
 
-# ---- cross-validation ------------------------------------------------------------------------------------------------
+# ---- cross-validation ----------------------------------------------------------------------------
 
 _Scores = dict[tuple[str, int], float | str]
 """Per cell, the log-likelihood of the rows of one fold, or why there is none."""
@@ -148,7 +177,9 @@ def _summed(folds: Sequence[_Scores]) -> HeldOut:
         lost = [(v, score) for v, score in enumerate(scores, start=1) if isinstance(score, str)]
         values[cell] = nan if lost else sum(score for score in scores if not isinstance(score, str))
         if lost:
-            reasons[cell] = f"not cross-validated: without fold {lost[0][0]} of {len(scores)}, {lost[0][1]}"
+            reasons[cell] = (
+                f"not cross-validated: without fold {lost[0][0]} of {len(scores)}, {lost[0][1]}"
+            )
     return HeldOut(values, reasons)
 
 
@@ -162,10 +193,12 @@ def _cross_validate(
 ) -> HeldOut:
     """The grid fitted without each fold, from starts that are drawn without it, and scored on it.
 
-    A fit of all rows is no start here: it would carry the place of held-out rows into the fit, most of all where a component
-    sits on few of them, and so favour many components.
+    A fit of all rows is no start here: it would carry the place of held-out rows into the fit, most
+    of all where a component sits on few of them, and so favour many components.
     """
-    own = np.random.SeedSequence(grid.seed.entropy, spawn_key=(*grid.seed.spawn_key, _CROSS_VALIDATION))
+    own = np.random.SeedSequence(
+        grid.seed.entropy, spawn_key=(*grid.seed.spawn_key, _CROSS_VALIDATION)
+    )
     dealing, *seeds = own.spawn(1 + (grid.folds or DEFAULT_FOLDS))
     folds = folds_of(dataset, len(seeds), dealing)
     done: list[_Scores] = []
@@ -175,29 +208,45 @@ def _cross_validate(
         if on_fold is not None:
             on_fold(len(done))
 
-    work = partial(_score_fold, replace(grid, criterion="bic", folds=0, warm={}), replace(plan, callback=None, workers=1))
-    scores, cut = replicates(work, list(zip(folds, seeds, strict=True)), dataset, n_threads, count, stopped)
+    work = partial(
+        _score_fold,
+        replace(grid, criterion="bic", folds=0, warm={}),
+        replace(plan, callback=None, workers=1),
+    )
+    scores, cut = replicates(
+        work, list(zip(folds, seeds, strict=True)), dataset, n_threads, count, stopped
+    )
     if cut:
         raise KeyboardInterrupt
     return _summed(scores)
 
 
 _CROSS_VALIDATION = 2**31
-"""A child of the grid's seed that no K uses, so that the starts are the same with and without cross-validation."""
+"""A child of the grid's seed that no K uses, so that the starts are the same with and without
+cross-validation.
+"""
 
 
-def _score_fold(grid: Grid, plan: Plan, item: tuple[Fold, np.random.SeedSequence], stopped: threading.Event) -> _Scores:
+def _score_fold(
+    grid: Grid, plan: Plan, item: tuple[Fold, np.random.SeedSequence], stopped: threading.Event
+) -> _Scores:
     """One fold: the log-likelihood of its rows under every cell fitted to the others."""
     fold, seed = item
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whatever there is to say about the data is said about all of them
+        warnings.simplefilter(
+            "ignore"
+        )  # whatever there is to say about the data is said about all of them
         selection = select(fold.training, replace(grid, seed=seed), plan, stopped=stopped)
     if selection.interrupted:
         raise KeyboardInterrupt
-    return {(cell.family, cell.n_components): _held_out(cell, fold) for cell in selection.candidates}
+    return {
+        (cell.family, cell.n_components): _held_out(cell, fold) for cell in selection.candidates
+    }
 
 
 def _held_out(cell: Candidate, fold: Fold) -> float | str:
     if cell.fit is None or not cell.is_answer:
         return cell.reason
-    return fold.training.backend.moments(fold.held_out, cell.fit.mixture, Scatter.TRACE).log_likelihood
+    return fold.training.backend.moments(
+        fold.held_out, cell.fit.mixture, Scatter.TRACE
+    ).log_likelihood

@@ -21,11 +21,19 @@ from mixtura.model.protocols import Family
 from mixtura.model.results import Selection
 from mixtura.search.multistart import calm, usual_starts, workers_for
 from mixtura.search.runs import Effort, Plan
-from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty, bootstrap_selection
+from mixtura.selection.bootstrap import (
+    TOP_FAMILIES,
+    TOP_KS,
+    USUAL_RESAMPLES,
+    ChoiceUncertainty,
+    bootstrap_selection,
+)
 from mixtura.selection.select import Grid, OnCandidate, select
 
 SEARCHED = Effort(least=1.5e8)
-"""What the local search of a candidate that can win may cost: more than that of a single fit, since there are few of them."""
+"""What the local search of a candidate that can win may cost: more than that of a single fit, since
+there are few of them.
+"""
 
 _BOOTSTRAP = (2**31 + 1,)
 """A child of the seed that no fit of the selection uses."""
@@ -35,7 +43,8 @@ _BOOTSTRAP = (2**31 + 1,)
 class SelectionSettings:
     """The parameters of :class:`mixtura.GaussianMixtureSelector`, which says what they mean.
 
-    scikit-learn is not imported here: it takes a second, which a command on few rows need not wait for.
+    scikit-learn is not imported here: it takes a second, which a command on few rows need not wait
+    for.
     """
 
     n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
@@ -65,15 +74,23 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     door.check_count("folds", settings.folds, 2, optional=True)
     if settings.sample_size not in ("total", "effective"):
         raise ValueError(
-            f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. Effective is for dataset weights."
+            f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. "
+            "Effective is for dataset weights."
         )
-    ks = list(settings.n_components) if isinstance(settings.n_components, Iterable) else [settings.n_components]
+    ks = (
+        list(settings.n_components)
+        if isinstance(settings.n_components, Iterable)
+        else [settings.n_components]
+    )
     for K in ks:
         door.check_count("n_components", K, 1)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
     if not ks or not families:
-        raise ValueError("n_components and families must name at least one candidate each, but one of them is empty.")
+        raise ValueError(
+            "n_components and families must name at least one candidate each, but one of them is "
+            "empty."
+        )
     return ks, families
 
 
@@ -86,13 +103,19 @@ def selection_of(
     callback: OnCandidate | None = None,
     on_fold: Callable[[int], None] | None = None,
 ) -> Selection:
-    """Every candidate; ``callback`` and ``on_fold`` as in :meth:`mixtura.GaussianMixtureSelector.fit`."""
-    if settings.families == "all" and dataset.source.n_features == 1:  # with one column E and V are all there is
+    """Every candidate; ``callback`` and ``on_fold`` as in
+    :meth:`mixtura.GaussianMixtureSelector.fit`.
+    """
+    if (
+        settings.families == "all" and dataset.source.n_features == 1
+    ):  # with one column E and V are all there is
         families = [family for family in families if family.name.endswith("II")]
     grid = grid_of(settings, ks, families)
     plan = _plan(settings, dataset, grid.n_cells)
     if plan.workers > 1 and dataset.source.n_rows < ROWS_WORTH_A_THREAD:
-        dataset = Dataset(dataset.source, backend_named(settings.backend, 1))  # the cells share the processors, so rows need not
+        dataset = Dataset(
+            dataset.source, backend_named(settings.backend, 1)
+        )  # the cells share the processors, so rows need not
     with calm(dataset.source.n_rows):
         return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
@@ -115,7 +138,9 @@ def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[F
 def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
     """How each cell is searched."""
     stopping: StoppingRule = (
-        RemainingGain(REMAINING * dataset.row_weight) if settings.tol is None else SmallChange(float(settings.tol))
+        RemainingGain(REMAINING * dataset.row_weight)
+        if settings.tol is None
+        else SmallChange(float(settings.tol))
     )
     return Plan(
         stopping,
@@ -138,15 +163,21 @@ def selected_again(
     top_ks: int | None = TOP_KS,
     on_resample: Callable[[int], None] | None = None,
 ) -> ChoiceUncertainty:
-    """How often each candidate would win if the rows were drawn again; see :meth:`mixtura.GaussianMixtureSelector.bootstrap`."""
+    """How often each candidate would win if the rows were drawn again; see
+    :meth:`mixtura.GaussianMixtureSelector.bootstrap`.
+    """
     ks = list(dict.fromkeys(cell.n_components for cell in selection.candidates))
-    families = [family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)]
+    families = [
+        family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)
+    ]
     grid = grid_of(settings, ks, families)
     return bootstrap_selection(
         dataset,
         selection,
         grid,
-        replace(_plan(settings, dataset, 1), effort=None),  # each resample starts where all rows led to
+        replace(
+            _plan(settings, dataset, 1), effort=None
+        ),  # each resample starts where all rows led to
         n_resamples=n_resamples,
         seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
         top_families=top_families,
@@ -157,17 +188,22 @@ def selected_again(
 
 
 def warn_of(selection: Selection, stacklevel: int = 2) -> None:
-    """Say what a person must know before using the model that was chosen; ValueError where no candidate could be fitted."""
+    """Say what a person must know before using the model that was chosen; ValueError where no
+    candidate could be fitted.
+    """
     reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
     if not any(candidate.fit for candidate in selection.candidates):
-        raise ValueError(f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}")
+        raise ValueError(
+            f"No candidate could be fitted; selection_ holds them all with their reasons: {reasons}"
+        )
 
     def warn(message: str, category: type[Warning]) -> None:
         warnings.warn(message, category, stacklevel=stacklevel + 2)
 
     if not selection.ranking:
         warn(
-            "No candidate is an answer: components collapsed, are copies, or hold no rows. The simplest one is kept and says "
+            "No candidate is an answer: components collapsed, are copies, or hold no rows. The "
+            "simplest one is kept and says "
             f"little; try fewer components and stricter families. Reasons: {reasons}",
             DegenerateWarning,
         )
@@ -182,6 +218,7 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
     spurious = [item for item in winner.fit.findings if item.kind == "spurious"]
     if spurious:
         warn(
-            f"The chosen model has {len(spurious)} spurious component(s): {spurious[0].reason}. Try stricter families.",
+            f"The chosen model has {len(spurious)} spurious component(s): {spurious[0].reason}. "
+            "Try stricter families.",
             DegenerateWarning,
         )

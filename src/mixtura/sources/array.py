@@ -22,7 +22,8 @@ ROWS_TOGETHER = 64
 class ArraySource:
     """An array ``X (n,d)`` of float64 or float32 with optional frequencies ``weights (n,)``.
 
-    A C-contiguous array in native byte order is one block without a copy; any other layout is copied piece by piece.
+    A C-contiguous array in native byte order is one block without a copy; any other layout is
+    copied piece by piece.
     """
 
     def __init__(self, X: Rows, weights: Array | None = None) -> None:
@@ -68,11 +69,15 @@ class ArraySource:
         return ArraySource(X[order[first]])
 
     def compact(self, units: Array) -> ArraySource:
-        """A copy in the order of a k-d tree's leaves; itself without the native kernels, which alone know what to do with it."""
+        """A copy in the order of a k-d tree's leaves; itself without the native kernels, which
+        alone know what to do with it.
+        """
         if extension is None or not self.X.flags.c_contiguous or not self.X.dtype.isnative:
             return self
         order = np.empty(len(self.X), dtype=np.int64)
-        extension.compact_order(self.X, np.ascontiguousarray(units, dtype=np.float64), ROWS_TOGETHER, order)
+        extension.compact_order(
+            self.X, np.ascontiguousarray(units, dtype=np.float64), ROWS_TOGETHER, order
+        )
         return ArraySource(self.X[order], None if self.weights is None else self.weights[order])
 
 

@@ -15,11 +15,13 @@ WEIGHTS_AT_ONCE = 65536
 
 
 def drawn(source: Source, m: int, rng: np.random.Generator) -> tuple[Rows, Array | None]:
-    """m draws of rows by weight, one from each m-th part of the total weight; and how often each row came, None where always once.
+    """m draws of rows by weight, one from each m-th part of the total weight; and how often each
+    row came, None where always once.
 
-    Law: row i comes ``m w_i / sum w`` times in expectation, so a weight of 2 is a repeated row. Because each draw has a part of
-    the file to itself, sorted rows are represented better than by independent draws (stratified sampling; Cochran 1977, chapter
-    5A). A row whose weight is less than an m-th of the total comes at most twice.
+    Law: row i comes ``m w_i / sum w`` times in expectation, so a weight of 2 is a repeated row.
+    Because each draw has a part of the file to itself, sorted rows are represented better than by
+    independent draws (stratified sampling; Cochran 1977, chapter 5A). A row whose weight is less
+    than an m-th of the total comes at most twice.
     """
     ends = np.cumsum([_mass(part) for part in _parts(source)])
     points = (np.arange(m) + rng.random(m)) * (ends[-1] / m)

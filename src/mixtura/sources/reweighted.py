@@ -13,9 +13,11 @@ from mixtura.sources.drawn import drawn
 
 
 class Reweighted:
-    """The rows of ``source`` with ``weights (n,)`` in place of its own; a weight of 0 leaves a row out.
+    """The rows of ``source`` with ``weights (n,)`` in place of its own; a weight of 0 leaves a row
+    out.
 
-    Resolution and distinct rows are those of the source: whoever needs those of the rows present must say so.
+    Resolution and distinct rows are those of the source: whoever needs those of the rows present
+    must say so.
     """
 
     def __init__(self, source: Source, weights: Array) -> None:
@@ -35,7 +37,11 @@ class Reweighted:
     def blocks(self) -> Iterator[Block]:
         """All rows, once, in order."""
         for block in self.source.blocks():
-            yield Block(block.rows, self.weights[block.offset : block.offset + len(block.rows)], block.offset)
+            yield Block(
+                block.rows,
+                self.weights[block.offset : block.offset + len(block.rows)],
+                block.offset,
+            )
 
     def sample(self, m: int, rng: np.random.Generator) -> Source:
         """m draws of rows by these weights; see :func:`mixtura.sources.drawn.drawn`."""

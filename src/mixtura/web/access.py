@@ -1,9 +1,11 @@
-"""The secrets of one server: a token that opens the page once, a cookie that goes on from there, a key that scripts must send.
+"""The secrets of one server: a token that opens the page once, a cookie that goes on from there, a
+key that scripts must send.
 
-Three, because each stops something else. The token is in a link, and links leak into histories, so it works once. The cookie
-is sent by the browser itself, also to other programs that listen on this machine, as cookies know no ports. The key never
-travels with the browser's own requests: the page's script reads it once, from the page that the token opened, and sends it
-with each call; another page cannot read it, and a cookie that leaked is nothing without it.
+Three, because each stops something else. The token is in a link, and links leak into histories, so
+it works once. The cookie is sent by the browser itself, also to other programs that listen on this
+machine, as cookies know no ports. The key never travels with the browser's own requests: the page's
+script reads it once, from the page that the token opened, and sends it with each call; another page
+cannot read it, and a cookie that leaked is nothing without it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,11 @@ class Access:
     @property
     def hosts(self) -> frozenset[str]:
         """The only values of the header Host that are answered."""
-        return frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"}) if self.port else frozenset()
+        return (
+            frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
+            if self.port
+            else frozenset()
+        )
 
     @property
     def link(self) -> str:

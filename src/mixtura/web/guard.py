@@ -1,7 +1,9 @@
-"""Refuses whatever is not asked by the page itself, before any route sees it, and tells the browser what the page may not do.
+"""Refuses whatever is not asked by the page itself, before any route sees it, and tells the browser
+what the page may not do.
 
-In this order: the header Host (against names that are made to point here), the header Origin (against other pages), the
-one-time token or the cookie, the key (for ``/api/`` and WebSockets), the size of the body.
+In this order: the header Host (against names that are made to point here), the header Origin
+(against other pages), the one-time token or the cookie, the key (for ``/api/`` and WebSockets), the
+size of the body.
 """
 
 from __future__ import annotations
@@ -22,26 +24,42 @@ KEY_HEADER = "x-mixtura-key"
 """The header in which a script of the page sends its key."""
 
 PROTOCOL = "mixtura"
-"""A WebSocket cannot carry headers of ours, so it offers two sub-protocols: this name, and the key."""
+"""A WebSocket cannot carry headers of ours, so it offers two sub-protocols: this name, and the
+key.
+"""
 
 POLICY_VIOLATION = 1008
 """The code with which a WebSocket is refused (RFC 6455, 7.4.1)."""
 
 READING = frozenset({"GET", "HEAD"})
-"""Methods that change nothing. Browsers send no Origin with them to a page's own server, so these may come without."""
+"""Methods that change nothing. Browsers send no Origin with them to a page's own server, so these
+may come without.
+"""
 
-NOT_FROM_HERE = "this server answers only to 127.0.0.1 and localhost with its own port. Open the link that the terminal shows.\n"
-OTHER_PAGE = "this came from another page, or does not say from which. Only the page of this server may ask.\n"
+NOT_FROM_HERE = (
+    "this server answers only to 127.0.0.1 and localhost with its own port. Open the "
+    "link that the terminal shows.\n"
+)
+OTHER_PAGE = (
+    "this came from another page, or does not say from which. Only the page of this "
+    "server may ask.\n"
+)
 NO_ENTRY = (
-    "expected the link with its token, or a browser that opened it before, but came without either. The link works once: where it "
+    "expected the link with its token, or a browser that opened it before, but came without "
+    "either. The link works once: where it "
     "was used already, end the program with Ctrl-C and start it again for a new one.\n"
 )
-NO_KEY = "expected the key that the page was given, but it is missing or wrong. Reload the page from the link in the terminal.\n"
+NO_KEY = (
+    "expected the key that the page was given, but it is missing or wrong. Reload the page "
+    "from the link in the terminal.\n"
+)
 TOO_LARGE = "a request may hold {most} bytes at most, but this one holds more. Send less.\n"
 
 
 class Refused(HTTPException):
-    """Why a request is not answered; inside of a route it is answered by Starlette, with the same words."""
+    """Why a request is not answered; inside of a route it is answered by Starlette, with the same
+    words.
+    """
 
 
 class Guard:
@@ -75,7 +93,9 @@ class Guard:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         _check_host(headers, self.access)
-        _check_origin(headers, needed=scope["type"] == "websocket" or scope["method"] not in READING)
+        _check_origin(
+            headers, needed=scope["type"] == "websocket" or scope["method"] not in READING
+        )
         if not self._opens(scope) and not _shows_cookie(headers, self.access):
             raise Refused(403, NO_ENTRY)
         if scope["type"] == "websocket":
@@ -87,7 +107,9 @@ class Guard:
             _check_length(headers, self.most)
 
     def _opens(self, scope: Scope) -> bool:
-        """Whether this is the one request that shows the token; the page then gets cookie and key."""
+        """Whether this is the one request that shows the token; the page then gets cookie and
+        key.
+        """
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return False
         tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
@@ -98,7 +120,9 @@ class Guard:
     def _headers(self) -> dict[str, str]:
         """What each answer tells the browser."""
         return {
-            "content-security-policy": "; ".join(f"{name} {sources}" for name, sources in self.policy.items()),
+            "content-security-policy": "; ".join(
+                f"{name} {sources}" for name, sources in self.policy.items()
+            ),
             "x-content-type-options": "nosniff",
             "x-frame-options": "DENY",
             "referrer-policy": "no-referrer",
@@ -112,7 +136,9 @@ class Guard:
         if scope["type"] == "websocket":
             answer = WebSocketClose(POLICY_VIOLATION, "refused")
         else:
-            answer = PlainTextResponse(refusal.detail, refusal.status_code, headers={"connection": "close"})
+            answer = PlainTextResponse(
+                refusal.detail, refusal.status_code, headers={"connection": "close"}
+            )
         await answer(scope, receive, send)
 
 
@@ -130,7 +156,9 @@ class _Answer:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """``receive`` that ends a request whose body grows beyond what it may hold, whatever length it announced."""
+    """``receive`` that ends a request whose body grows beyond what it may hold, whatever length it
+    announced.
+    """
     read = 0
 
     async def counted() -> Message:
@@ -152,14 +180,18 @@ def _check_host(headers: Headers, access: Access) -> None:
 
 
 def _check_origin(headers: Headers, *, needed: bool) -> None:
-    """Origin must be that of the host that was asked: a page at localhost does not speak for 127.0.0.1."""
+    """Origin must be that of the host that was asked: a page at localhost does not speak for
+    127.0.0.1.
+    """
     origins = headers.getlist("origin")
     if (origins or needed) and origins != [f"http://{headers['host']}"]:
         raise Refused(403, OTHER_PAGE)
 
 
 def _shows_cookie(headers: Headers, access: Access) -> bool:
-    """Read leniently: cookies know no ports, so those of other local programs come along, however they are written."""
+    """Read leniently: cookies know no ports, so those of other local programs come along, however
+    they are written.
+    """
     cookies = cookie_parser("; ".join(headers.getlist("cookie")))
     return access.knows_cookie(cookies.get(access.cookie_name, ""))
 

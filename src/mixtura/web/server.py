@@ -25,7 +25,9 @@ STATIC = Path(__file__).parent / "static"
 """What both faces load: the session, the style, the points, the charts."""
 
 MOST_BYTES = 64 * 1024
-"""What the body of a request may hold: settings, never data, as the data are read by the program itself."""
+"""What the body of a request may hold: settings, never data, as the data are read by the program
+itself.
+"""
 
 KEY_PLACE = '<meta name="mixtura-key" content="">'
 """Where the page is given its key; a page must contain it."""
@@ -40,13 +42,15 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Content-Security-Policy. One exception from 'self': pictures may come as ``data:`` or ``blob:``, which is how a chart is
-saved and a figure of a code cell is shown; a picture runs nothing."""
+"""Content-Security-Policy. One exception from 'self': pictures may come as ``data:`` or ``blob:``,
+which is how a chart is saved and a figure of a code cell is shown; a picture runs nothing."""
 
 
 @dataclass(frozen=True)
 class LocalApp:
-    """An app behind its guard, with the access it belongs to: an ASGI application, and what ``serve`` needs."""
+    """An app behind its guard, with the access it belongs to: an ASGI application, and what
+    ``serve`` needs.
+    """
 
     guarded: ASGIApp
     access: Access
@@ -72,14 +76,15 @@ def secured(
     Parameters
     ----------
     routes : sequence of starlette routes
-        All must be under ``/api/``, where a request and a WebSocket need the key.
-        Endpoints written with ``def`` run in threads. A ``ValueError`` of an endpoint is answered with 422 and its words.
+        All must be under ``/api/``, where a request and a WebSocket need the key. Endpoints written
+        with ``def`` run in threads. A ``ValueError`` of an endpoint is answered with 422 and its
+        words.
     page : Path
-        The HTML file, served at ``/``. It must hold the line of ``KEY_PLACE``, load scripts and styles from ``/static/`` only,
-        and hold none itself.
+        The HTML file, served at ``/``. It must hold the line of ``KEY_PLACE``, load scripts and
+        styles from ``/static/`` only, and hold none itself.
     static : mapping of str to Path
-        Name and folder: ``{"explore": folder}`` serves ``folder/page.js`` at ``/static/explore/page.js``. The files that are
-        shared are always there at ``/static/web/``.
+        Name and folder: ``{"explore": folder}`` serves ``folder/page.js`` at
+        ``/static/explore/page.js``. The files that are shared are always there at ``/static/web/``.
     policy : mapping of str to str, optional
         Directives of the Content-Security-Policy that differ from ``POLICY``.
     most : int
@@ -87,13 +92,18 @@ def secured(
     access : Access, optional
         For tests; fresh secrets by default.
     at_end : callable
-        Called when the server is to end, to call off what is still being computed. By default there is nothing to do.
+        Called when the server is to end, to call off what is still being computed. By default there
+        is nothing to do.
     """
     _check_routes(routes)
     access = access or Access()
     files = shelf({"web": STATIC, **(static or {})})
     app = Starlette(
-        routes=[Route("/", _Page(page, access), methods=["GET"]), Route("/static/{name:path}", Files(files).__call__), *routes],
+        routes=[
+            Route("/", _Page(page, access), methods=["GET"]),
+            Route("/static/{name:path}", Files(files).__call__),
+            *routes,
+        ],
         exception_handlers={ValueError: _in_words},
     )
     return LocalApp(Guard(app, access, {**POLICY, **(policy or {})}, most), access, at_end)
@@ -104,7 +114,10 @@ def _check_routes(routes: Sequence[BaseRoute]) -> None:
     for route in routes:
         path = getattr(route, "path", "")
         if not path.startswith("/api/"):
-            raise ValueError(f"a route must begin with /api/, but {path!r} came. Move it there, so that asking needs the key.")
+            raise ValueError(
+                f"a route must begin with /api/, but {path!r} came. Move it there, so that asking "
+                "needs the key."
+            )
 
 
 class _Page:
@@ -113,7 +126,10 @@ class _Page:
     def __init__(self, path: Path, access: Access) -> None:
         self.text, self.access = path.read_text(encoding="utf-8"), access
         if self.text.count(KEY_PLACE) != 1:
-            raise ValueError(f"{path.name}: a page must hold the line {KEY_PLACE} once, for the key that its scripts need. Add it.")
+            raise ValueError(
+                f"{path.name}: a page must hold the line {KEY_PLACE} once, for the key that its "
+                "scripts need. Add it."
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.answer(Request(scope))(scope, receive, send)
@@ -122,8 +138,12 @@ class _Page:
         """The page, and what was exchanged for the token."""
         if not request.scope.get("mixtura.opened"):
             return HTMLResponse(self.text)
-        page = HTMLResponse(self.text.replace(KEY_PLACE, KEY_PLACE.replace('""', f'"{self.access.key}"')))
-        page.set_cookie(self.access.cookie_name, self.access.cookie, httponly=True, samesite="strict", path="/")
+        page = HTMLResponse(
+            self.text.replace(KEY_PLACE, KEY_PLACE.replace('""', f'"{self.access.key}"'))
+        )
+        page.set_cookie(
+            self.access.cookie_name, self.access.cookie, httponly=True, samesite="strict", path="/"
+        )
         return page
 
 
@@ -132,10 +152,12 @@ def _in_words(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": " ".join(str(error).split())}, 422)
 
 
-# ---- running -------------------------------------------------------------------------------------------------------
+# ---- running -------------------------------------------------------------------------------------
 
 
-def serve(app: LocalApp, *, open_browser: bool = True, port: int = 0, say: Callable[[str], object] = print) -> None:
+def serve(
+    app: LocalApp, *, open_browser: bool = True, port: int = 0, say: Callable[[str], object] = print
+) -> None:
     """Serve on 127.0.0.1 until Ctrl-C.
 
     Parameters
@@ -156,13 +178,17 @@ def serve(app: LocalApp, *, open_browser: bool = True, port: int = 0, say: Calla
         say("The link works once, and on this computer only. Ctrl-C ends the program.")
         if open_browser:
             webbrowser.open(link)
-        with suppress(KeyboardInterrupt):  # the way to end it, which uvicorn tells on when it has ended
+        with suppress(
+            KeyboardInterrupt
+        ):  # the way to end it, which uvicorn tells on when it has ended
             _Server(_config(app), app.at_end).run(sockets=[listener])
         say("Ended.")
 
 
 class _Server(Server):
-    """Calls off what is being computed before it waits for the answers, so that each question still gets one."""
+    """Calls off what is being computed before it waits for the answers, so that each question still
+    gets one.
+    """
 
     def __init__(self, config: Config, at_end: Callable[[], object]) -> None:
         super().__init__(config)
@@ -186,7 +212,9 @@ def _listening(port: int) -> socket.socket:
 
 
 def _config(app: ASGIApp) -> Config:
-    """No headers of a proxy are believed, nothing is logged (addresses hold the token), frames of a WebSocket are bounded."""
+    """No headers of a proxy are believed, nothing is logged (addresses hold the token), frames of a
+    WebSocket are bounded.
+    """
     return Config(
         app,
         http="h11",

@@ -1,4 +1,6 @@
-"""The files that may be served: listed once when the server starts, so that no request can name another one."""
+"""The files that may be served: listed once when the server starts, so that no request can name
+another one.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,12 @@ KINDS = {
 
 
 def shelf(folders: Mapping[str, Path]) -> dict[str, Path]:
-    """Name in the address (``explore/page.js``) and file, for every file of these kinds in the folders."""
-    return dict(sorted(pair for prefix, folder in folders.items() for pair in _files(prefix, folder)))
+    """Name in the address (``explore/page.js``) and file, for every file of these kinds in the
+    folders.
+    """
+    return dict(
+        sorted(pair for prefix, folder in folders.items() for pair in _files(prefix, folder))
+    )
 
 
 def _files(prefix: str, folder: Path) -> Iterator[tuple[str, Path]]:
