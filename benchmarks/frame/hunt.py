@@ -21,9 +21,10 @@ from mixtura.base.errors import CollapseError
 from mixtura.em.stopping import RemainingGain
 from mixtura.inference.parametrisation import stored_covariances
 from mixtura.model.mixture import Mixture
-from mixtura.search.multistart import usual_starts
-from mixtura.search.runs import Effort, Plan
-from mixtura.search.subsampling import initialisation, search_from
+from mixtura.search.budget import Budget, Plan
+from mixtura.search.initialisation import initialised
+from mixtura.search.starts import usual_starts
+from mixtura.search.subsampling import search_from
 
 SEEDS = 10
 RESTARTS = 500
@@ -32,7 +33,7 @@ AT_ONCE = 25
 
 THEIR_STARTS = ("kmeans", "k-means++", "random_from_data")
 THEIR_RUNS = 45
-THOROUGH = Effort(fits=15.0, least=1.5e9)
+THOROUGH = Budget(fits=15.0, least=1.5e9)
 MANY_STARTS = 60
 """Ten times what a default search may spend, from five times the starts."""
 FIRST_THOROUGH = 100
@@ -135,11 +136,11 @@ def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
 def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
     """The search with ten times the effort of a default one and more."""
     dataset = own.dataset
-    plan = Plan(RemainingGain(), LONGEST, screened=True, accelerated=True, effort=THOROUGH)
+    plan = Plan(RemainingGain(), LONGEST, screened=True, accelerated=True, budget=THOROUGH)
     for seed in count(FIRST_THOROUGH):
 
         def run(seed: np.random.SeedSequence) -> Mixture:
-            begin = initialisation(usual_starts(MANY_STARTS), dataset, K, seed)
+            begin = initialised(usual_starts(MANY_STARTS), dataset, K, seed)
             return search_from(begin, own.problem(family, K).with_data(dataset), plan).best.mixture
 
         yield (

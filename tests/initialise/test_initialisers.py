@@ -28,7 +28,7 @@ from mixtura.initialise.initialisers import (
     View,
     discriminated,
 )
-from mixtura.search.multistart import DEFAULT_STARTS
+from mixtura.search.starts import DEFAULT_STARTS
 from mixtura.sources import ArraySource, array
 
 

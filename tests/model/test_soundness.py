@@ -23,7 +23,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import StopReason
 from mixtura.model.soundness import Soundness, support
-from mixtura.search.multistart import best_of
+from mixtura.search.outcome import best_of
 
 EXACT = ["VVV", "VVI", "VII", "EEE", "EEI", "EII"]
 """Families whose M-step under a floor is the constrained maximum."""

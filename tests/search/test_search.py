@@ -21,11 +21,12 @@ from mixtura.initialise.initialisers import KMeansStart
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.results import FailedStart, FitResult, StopReason
 from mixtura.model.start_report import RunEnd
-from mixtura.search import search
-from mixtura.search.local_search import AT_ONCE, MOST_ROUNDS, SMALLER
-from mixtura.search.multistart import named_starts, start_report, usual_starts
-from mixtura.search.runs import Effort, Plan
+from mixtura.search.budget import Budget, Plan
+from mixtura.search.local_search import MOST_ROUNDS, PROPOSALS_AT_ONCE, SMALLER
+from mixtura.search.outcome import start_report
+from mixtura.search.search import search
 from mixtura.search.split_merge import CUTS, GROUPS, LONGEST, PERTURBED
+from mixtura.search.starts import named_starts, usual_starts
 
 VVV = FAMILIES["VVV"]
 
@@ -80,10 +81,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("effort", [None, Effort()], ids=["starts", "local search"])
-def test_no_answer_with_a_higher_score_was_seen(case, effort):
+@pytest.mark.parametrize("budget", [None, Budget()], ids=["starts", "local search"])
+def test_no_answer_with_a_higher_score_was_seen(case, budget):
     make, K = CASES[case]
-    found, _ = searched(make(), K, effort=effort)
+    found, _ = searched(make(), K, budget=budget)
     judged = [fit for fit in found.fits if isinstance(fit, FitResult) and fit.soundness is not None]
     assert found.best.is_answer
     # The earlier of two fits at the same optimum, within a hundredth, wins.
@@ -95,12 +96,12 @@ def test_a_local_search_loses_nothing():
     for case in ("iris", "groups"):
         make, K = CASES[case]
         short, _ = searched(make(), K)
-        long, _ = searched(make(), K, effort=Effort())
+        long, _ = searched(make(), K, budget=Budget())
         assert long.best.score >= short.best.score - 0.01
 
 
 def test_the_best_one_is_followed_to_its_end():
-    found, data = searched(groups(), 4, effort=Effort())
+    found, data = searched(groups(), 4, budget=Budget())
     assert found.best.stop is StopReason.CONVERGED
     assert certified(found.best, Problem(data, VVV, Regularisation(data.floor))).certificate.holds
 
@@ -131,7 +132,7 @@ def test_a_start_that_fails_never_loses_the_others():
 def test_workers_and_repeated_calls_change_no_bit():
     X = groups()
     (one, _), (again, _), (two, _) = (
-        searched(X, 4, effort=Effort(), workers=workers) for workers in (1, 1, 2)
+        searched(X, 4, budget=Budget(), workers=workers) for workers in (1, 1, 2)
     )
     for other in (again, two):
         assert other.best.trace == one.best.trace
@@ -166,7 +167,7 @@ def test_somebody_else_may_end_it_and_the_best_so_far_is_kept():
         if len(seen) == 40:
             stopped.set()
 
-    found, _ = searched(groups(), 4, effort=Effort(), callback=callback, stopped=stopped)
+    found, _ = searched(groups(), 4, budget=Budget(), callback=callback, stopped=stopped)
     assert found.best.stop is StopReason.INTERRUPTED
     fitted = [fit for fit in found.fits if isinstance(fit, FitResult)]
     assert all(fit.soundness is not None for fit in fitted)
@@ -182,7 +183,7 @@ def test_an_interrupt_keeps_the_best_so_far_and_one_before_the_first_mixture_is_
         if len(calls) == 25:
             raise KeyboardInterrupt
 
-    found, _ = searched(groups(), 4, effort=Effort(), callback=callback)
+    found, _ = searched(groups(), 4, budget=Budget(), callback=callback)
     assert found.best.stop is StopReason.INTERRUPTED
     stopped = threading.Event()
     stopped.set()
@@ -205,14 +206,14 @@ def most_runs(n_starts: int, K: int, d: int) -> int:
 def test_runs_are_no_more_than_starts_and_the_proposals_of_all_rounds(case):
     make, K = CASES[case]
     X = make()
-    found, data = searched(X, K, effort=Effort(least=np.inf))
+    found, data = searched(X, K, budget=Budget(least=np.inf))
     n_starts = sum(not run.moved for run in found.runs)
     assert n_starts == len(named_starts(usual_starts(), data, K, seed()))
     assert n_starts < len(found.runs) <= most_runs(n_starts, K, X.shape[1])
 
 
 def test_a_time_limit_of_nothing_leaves_the_starts():
-    found, _ = searched(groups(), 4, effort=Effort(seconds=0.0))
+    found, _ = searched(groups(), 4, budget=Budget(seconds=0.0))
     assert not any(run.moved for run in found.runs)
     assert found.best.stop is StopReason.CONVERGED
 
@@ -225,7 +226,7 @@ def test_a_time_limit_ends_the_local_search_of_a_fit(monkeypatch):
     limited = GaussianMixture(7, random_state=0, time_limit=3.0).fit(X)
     monkeypatch.undo()
     free = GaussianMixture(7, random_state=0).fit(X)
-    assert 0 < limited.start_report_.n_moves <= 3 * AT_ONCE < free.start_report_.n_moves
+    assert 0 < limited.start_report_.n_moves <= 3 * PROPOSALS_AT_ONCE < free.start_report_.n_moves
     assert limited.converged_
     assert limited.result_.score <= free.result_.score + 0.01
 
@@ -234,7 +235,7 @@ def test_a_time_limit_ends_the_local_search_of_a_fit(monkeypatch):
 
 
 def test_the_report_counts_what_its_runs_say():
-    found, data = searched(groups(), 4, effort=Effort())
+    found, data = searched(groups(), 4, budget=Budget())
     report = start_report(found, data, 200)
     starts = [run for run in found.runs if not run.moved]
     assert report.n_starts == len(starts)
@@ -257,9 +258,9 @@ def test_the_report_counts_what_its_runs_say():
 
 
 def test_a_move_is_told_from_a_start():
-    found, data = searched(groups(), 4, effort=Effort())
+    found, data = searched(groups(), 4, budget=Budget())
     report = start_report(found, data, 200)
     kinds = {run.kind for run in found.runs if run.moved}
-    assert kinds <= {"perturbed", "halves", "group", "value", "exchange"}
+    assert kinds <= {"perturbed", "halves", "group", "value", "swap"}
     assert f"of {report.n_moves} proposals" in report.sentence
     assert start_report(replace(found, runs=()), data, 200).n_starts == 0

@@ -1,6 +1,4 @@
-"""Exchanges: right cuts gain and false ones do not, what is held is what a view holds, and planted
-faults are mended.
-"""
+"""Swaps: right splits gain and false ones do not, and planted faults are mended."""
 
 from __future__ import annotations
 
@@ -13,10 +11,18 @@ from conftest import dataset
 from mixtura import GaussianMixture
 from mixtura.data.problem import Problem
 from mixtura.families import FAMILIES
+from mixtura.model.mixture import log_density
 from mixtura.model.regularisation import Regularisation
-from mixtura.search.responsibilities import HELD, LEAST_OTHERS, Responsibilities
-from mixtura.search.split_merge import View
-from mixtura.search.swaps import Change, Exchange, Trial, exchange, rows_enough, swaps
+from mixtura.search.responsibilities import LEAST_OTHERS, Responsibilities
+from mixtura.search.swaps import (
+    NEGLIGIBLE,
+    PartialEM,
+    Replacement,
+    Swaps,
+    chosen_swaps,
+    rows_enough,
+    swapped,
+)
 
 K, D = 10, 16
 CENTRES = np.vstack([8.0 * np.eye(D)[: K - 1], 8.0 * np.eye(D)[K - 2] + 3.0 * np.eye(D)[K - 1]])
@@ -39,23 +45,25 @@ def planted():
     )
 
 
-def trial(X, mixture, family="VVV"):
+def partial_em(X, mixture, family="VVV"):
     data = dataset(X)
-    settings = {"drawn": False, "daring": True, "stopped": threading.Event()}
-    return Trial(
-        Problem(data, FAMILIES[family], Regularisation(data.floor)),
-        Responsibilities.of(data, mixture),
-        **settings,
+    problem = Problem(data, FAMILIES[family], Regularisation(data.floor))
+    return PartialEM(
+        problem,
+        Responsibilities.of(data, mixture, NEGLIGIBLE),
+        drawn=False,
+        speculative=True,
+        stopped=threading.Event(),
     )
 
 
-def gain_of_a_cut(tried: Trial, k: int) -> float:
-    return tried.grown((k,), np.random.default_rng(0), worth=-np.inf).gain
+def gain_of_a_cut(tried: PartialEM, k: int) -> float:
+    return tried.split((k,), np.random.default_rng(0), worth=-np.inf).gain
 
 
-def exchanged(X, mixture, **settings) -> Exchange | None:
+def without_chance(X, mixture, **settings) -> Swaps | None:
     data = dataset(X)
-    return exchange(
+    return swapped(
         Problem(data, FAMILIES["VVV"], Regularisation(data.floor)),
         mixture,
         np.random.default_rng(0),
@@ -66,113 +74,130 @@ def exchanged(X, mixture, **settings) -> Exchange | None:
 
 def test_the_right_cut_gains_beyond_chance_and_false_ones_do_not(planted):
     X, wrong, right = planted
-    tried = trial(X, wrong.mixture_)
+    tried = partial_em(X, wrong.mixture_)
     gains = [gain_of_a_cut(tried, k) for k in range(K)]
     merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
     assert int(np.argmax(gains)) == merged
     assert gains[merged] > 50.0
     assert max(np.delete(gains, merged)) < 10.0
-    tried = trial(X, right.mixture_)
+    tried = partial_em(X, right.mixture_)
     assert max(gain_of_a_cut(tried, k) for k in range(K)) < 10.0
 
 
 def test_what_goes_with_the_least_loss_is_half_of_a_group_cut_in_two(planted):
     X, wrong, right = planted
-    tried = trial(X, wrong.mixture_)
+    tried = partial_em(X, wrong.mixture_)
     losses = np.array([-tried.without(k).gain for k in range(K)])
     halves = np.argsort(((wrong.means_ - CENTRES[0]) ** 2).sum(axis=1))[:2]
     assert set(np.argsort(losses)[:2]) == set(halves)
     assert losses[halves].max() < 10.0 < np.sort(losses)[2]
-    tried = trial(X, right.mixture_)
+    tried = partial_em(X, right.mixture_)
     assert min(-tried.without(k).gain for k in range(K)) > 10.0
 
 
-def test_an_exchange_mends_the_planted_faults_and_then_finds_none(planted):
+def test_swaps_mend_the_planted_faults_and_then_finds_none(planted):
     X, wrong, right = planted
     assert wrong.result_.log_likelihood < right.result_.log_likelihood - 100
-    found = exchanged(X, wrong.mixture_)
+    found = without_chance(X, wrong.mixture_)
     assert found is not None
     assert found.sure
     distances = ((found.moments.means[:, None] - CENTRES) ** 2).sum(axis=2)
     assert set(distances.argmin(axis=1)) == set(range(K))
     assert distances.min(axis=1).max() < 0.5
-    assert exchanged(X, right.mixture_) is None
+    assert without_chance(X, right.mixture_) is None
 
 
-@pytest.mark.parametrize("daring", [False, True])
-def test_workers_do_not_change_an_exchange_and_somebody_else_may_end_it(planted, daring):
+@pytest.mark.parametrize("speculative", [False, True])
+def test_workers_do_not_change_swaps_and_somebody_else_may_end_it(planted, speculative):
     X, wrong, _ = planted
-    one, two = (exchanged(X, wrong.mixture_, daring=daring, workers=workers) for workers in (1, 2))
+    one, two = (
+        without_chance(X, wrong.mixture_, speculative=speculative, workers=workers)
+        for workers in (1, 2)
+    )
     assert one is not None
     assert one.sure
     assert np.array_equal(one.moments.second, two.moments.second)
     ended = threading.Event()
     ended.set()
-    assert exchanged(X, wrong.mixture_, daring=daring, stopped=ended) is None
+    assert without_chance(X, wrong.mixture_, speculative=speculative, stopped=ended) is None
 
 
-def test_a_cut_without_hope_is_given_up_early(planted):
+def test_a_split_without_promise_is_given_up_early(planted):
     X, _, right = planted
-    tried = trial(X, right.mixture_)
+    tried = partial_em(X, right.mixture_)
     full, early = (
-        tried.grown((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0)
+        tried.split((0,), np.random.default_rng(0), worth).gain for worth in (-np.inf, 1000.0)
     )
     assert early < full < 10.0
 
 
 @pytest.mark.parametrize("family", ["EII", "VVI", "EEE", "VEV", "VVV"])
-def test_every_kind_of_family_can_be_exchanged(planted, family):
+def test_components_of_every_kind_of_family_can_be_swapped(planted, family):
     X, wrong, _ = planted
-    tried = trial(X, wrong.mixture_, family)
-    assert tried.tied.shares_all
+    tried = partial_em(X, wrong.mixture_, family)
+    assert tried._tied(tried.problem).family.shares_all
     merged = int(((wrong.means_ - CENTRES[-2:].mean(axis=0)) ** 2).sum(axis=1).argmin())
     assert gain_of_a_cut(tried, merged) > 50.0
 
 
 def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
     apart = np.eye(6)
-    loss, cut, pair = Change((0,), -50.0, ()), Change((3,), 20.0, ()), Change((4, 5), 30.0, ())
-    assert swaps(apart, [loss], [Change((3,), -1.0, ()), pair]) == []
-    assert swaps(apart, [loss], [pair, cut]) == [loss, cut]
-    assert swaps(apart, [loss], [pair, cut], daring=False) == []
-    assert swaps(apart, [loss], [Change((3,), 60.0, ()), cut])[1].gain == 60.0
-    assert swaps(apart, [Change((0, 3), -50.0, ())], [cut]) == []  # what grows may not be what goes
-    bare, grown = swaps(apart, [Change((3, 0), -50.0, ())], [cut])  # but an heir of it
-    assert (bare.group, bare.parts, grown) == ((0,), (), cut)
+    loss, cut, pair = (
+        Replacement((0,), -50.0, ()),
+        Replacement((3,), 20.0, ()),
+        Replacement((4, 5), 30.0, ()),
+    )
+    assert chosen_swaps(apart, [loss], [Replacement((3,), -1.0, ()), pair]) == []
+    assert chosen_swaps(apart, [loss], [pair, cut]) == [loss, cut]
+    assert chosen_swaps(apart, [loss], [pair, cut], speculative=False) == []
+    assert chosen_swaps(apart, [loss], [Replacement((3,), 60.0, ()), cut])[1].gain == 60.0
+    assert (
+        chosen_swaps(apart, [Replacement((0, 3), -50.0, ())], [cut]) == []
+    )  # what grows may not be what goes
+    bare, split = chosen_swaps(apart, [Replacement((3, 0), -50.0, ())], [cut])  # but an heir of it
+    assert (bare.group, bare.components, split) == ((0,), (), cut)
 
 
-# ---- what is held --------------------------------------------------------------------------------
+# ---- responsibilities --------------------------------------------------------------------------------
 
 
-def test_holdings_are_what_all_memberships_at_once_hold(planted):
+def test_responsibilities_by_component_are_those_of_the_whole_matrix(planted):
     X, wrong, _ = planted
     data = dataset(X)  # more rows than are seen at one time
-    held, shares = Responsibilities.of(data, wrong.mixture_), View.of(data, wrong.mixture_).shares
+    joint = data.backend.log_joint(next(data.source.blocks()), wrong.mixture_)
+    shares = np.exp(joint - log_density(joint)[:, None])
+    held = Responsibilities.of(data, wrong.mixture_, NEGLIGIBLE)
     with np.errstate(divide="ignore"):
         losses = -np.log(np.maximum(1.0 - shares, LEAST_OTHERS)).sum(axis=0) + len(X) * np.log1p(
             -wrong.mixture_.weights
         )
     lengths = np.linalg.norm(shares, axis=0)
-    np.testing.assert_allclose(held.losses, losses, rtol=1e-9)  # the same sums in another order
+    np.testing.assert_allclose(
+        held.removal_losses, losses, rtol=1e-9
+    )  # the same sums in another order
     np.testing.assert_allclose(
         held.overlaps, shares.T @ shares / np.outer(lengths, lengths), atol=1e-12
     )
     for k in range(K):
-        assert np.array_equal(held.places[k], np.flatnonzero(shares[:, k] > HELD))
-        np.testing.assert_allclose(held.shares[k], shares[held.places[k], k], rtol=1e-12)
+        assert np.array_equal(held.rows_of[k], np.flatnonzero(shares[:, k] > NEGLIGIBLE))
+        np.testing.assert_allclose(held.weights_of[k], shares[held.rows_of[k], k], rtol=1e-12)
     rows, both = held.of_group((0, 1))
-    together = np.union1d(held.places[0], held.places[1])
+    together = np.union1d(held.rows_of[0], held.rows_of[1])
     assert np.array_equal(rows, X[together])
-    assert both.sum() == pytest.approx(held.shares[0].sum() + held.shares[1].sum())
+    assert both.sum() == pytest.approx(held.weights_of[0].sum() + held.weights_of[1].sum())
 
 
-def test_a_weight_of_two_is_a_repeated_row_in_what_is_held(faithful):
+def test_a_weight_of_two_is_a_repeated_row_in_the_responsibilities(faithful):
     mixture = GaussianMixture(3, random_state=0).fit(faithful).mixture_
-    weighted = Responsibilities.of(dataset(faithful, np.full(len(faithful), 2.0)), mixture)
-    repeated = Responsibilities.of(dataset(np.repeat(faithful, 2, axis=0)), mixture)
-    np.testing.assert_allclose(weighted.losses, repeated.losses, rtol=1e-9)
+    weighted = Responsibilities.of(
+        dataset(faithful, np.full(len(faithful), 2.0)), mixture, NEGLIGIBLE
+    )
+    repeated = Responsibilities.of(dataset(np.repeat(faithful, 2, axis=0)), mixture, NEGLIGIBLE)
+    np.testing.assert_allclose(weighted.removal_losses, repeated.removal_losses, rtol=1e-9)
     np.testing.assert_allclose(weighted.overlaps, repeated.overlaps, rtol=1e-9)
-    assert [s.sum() for s in weighted.shares] == pytest.approx([s.sum() for s in repeated.shares])
+    assert [s.sum() for s in weighted.weights_of] == pytest.approx(
+        [s.sum() for s in repeated.weights_of]
+    )
 
 
 # ---- whole fits of many components ---------------------------------------------------------------

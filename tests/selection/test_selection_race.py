@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from mixtura import GaussianMixtureSelector
 from mixtura.families import FAMILIES
 from mixtura.model.results import Stage
-from mixtura.search.runs import Effort
+from mixtura.search.budget import Budget
 from mixtura.selection.race import MARGIN
 
 FAMILIES_TRIED = ["EII", "VVI", "EEE", "VVV"]
@@ -170,6 +170,6 @@ def test_many_rows_that_no_candidate_can_carry_are_refused_as_few_are():
 
 
 def test_a_search_may_cost_some_fits_but_on_few_rows_not_less_than_a_least():
-    effort = Effort(fits=1.5, least=1e6)
-    assert effort.work(10**6, 1e8) == 1.5e8
-    assert effort.work(10, 1e3) == pytest.approx(1e6, rel=1e-2)
+    budget = Budget(fits=1.5, least=1e6)
+    assert budget.work(10**6, 1e8) == 1.5e8
+    assert budget.work(10, 1e3) == pytest.approx(1e6, rel=1e-2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isnan
@@ -283,7 +284,7 @@ class RelativeGain(_TraceAlone):
         return len(trace) > 1 and trace[-1] - trace[-2] < self.part * abs(trace[-1])
 
 
-def remaining_gain(trace: list[float], window: int = 5) -> float:
+def remaining_gain(trace: Sequence[float], window: int = 5) -> float:
     """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be
     told.
     """
@@ -297,6 +298,18 @@ def remaining_gain(trace: list[float], window: int = 5) -> float:
         return float("nan")
     ratio = max(later / earlier for earlier, later in pairwise(gains))
     return gains[-1] * ratio / (1.0 - ratio) if ratio < 1.0 else float("inf")
+
+
+LATER_GAINS = 5.0
+"""Last gains that are left to a run whose trace is too short for a rate."""
+
+
+def predicted_gain(trace: Sequence[float]) -> float:
+    """The remaining gain by a trace that may be short; infinite before the first iteration."""
+    if len(trace) < 2:
+        return float("inf")
+    left = remaining_gain(trace)
+    return LATER_GAINS * (trace[-1] - trace[-2]) if isnan(left) else left
 
 
 def rounding(objective: float) -> float:

@@ -54,9 +54,11 @@ from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block, Family
 from mixtura.model.results import Evaluation, FitResult, Iteration
-from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
-from mixtura.search.runs import Effort, Plan
-from mixtura.search.subsampling import Initialisation, initialisation, search_from
+from mixtura.search.budget import Budget, Plan
+from mixtura.search.initialisation import Initialisation, initialised
+from mixtura.search.starts import DEFAULT_STARTS, usual_starts
+from mixtura.search.subsampling import search_from
+from mixtura.search.threads import blas_limited, workers_for
 from mixtura.selection.merging import MergedMixture, merge_tree
 from mixtura.sources import ArraySource
 
@@ -100,19 +102,17 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
-        "squarem" lets every third iteration be a leap along the last two, taken only if the
+        "squarem" lets every third iteration extrapolate the last two, which counts only if the
         likelihood does not fall (:mod:`mixtura.em.squarem`); None is EM as in the textbooks.
         "auto": squarem, and None where ``tol`` is a number.
     max_iter : int, default=2000
         0 returns the start.
     n_init : int or None, default=None
-        None: twelve starts of several kinds run shortly, and those that may reach the best score
-        on. Then a local search tries to leave the best optimum: one component is taken out and
-        another split (:mod:`mixtura.search.local_search`), and of ten or more many are exchanged at
-        once (:mod:`mixtura.search.swaps`), as long as the effort lasts
-        (:class:`mixtura.search.runs.Effort`). Of many rows on a sample first, then on all
-        (:mod:`mixtura.search.subsampling`). A number: that many full runs from starts of these
-        kinds, and no local search.
+        None: up to twelve starts of several kinds run shortly, and those that may reach the best
+        score run on. Then a local search tries to leave the best optimum, within a budget: one
+        component is removed and another split; of ten or more, many are swapped at once. Many rows
+        are searched on a sample first. A number: that many full runs from starts of these kinds,
+        and no local search.
     time_limit : float or None, default=None
         Seconds by the clock after which no further move is begun. With one, the same seed need not
         give the same bits.
@@ -270,7 +270,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = door.problem_of(dataset, family, K, constraints)
-        with calm(len(rows)):
+        with blas_limited(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
                 begin = begin.with_starts(
@@ -334,7 +334,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         if self._goes_on(dataset, family):
             return Initialisation(dataset, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
-        return initialisation(
+        return initialised(
             kinds, dataset, K, door.seed_of(self.random_state), self._chooses_starts(given)
         )
 
@@ -383,7 +383,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             workers=workers_for(dataset, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
             accelerated=door.accelerated(self),
-            effort=Effort(seconds=inf if self.time_limit is None else self.time_limit)
+            budget=Budget(seconds=inf if self.time_limit is None else self.time_limit)
             if searches
             else None,
         )

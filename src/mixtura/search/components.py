@@ -1,6 +1,4 @@
-"""Components as parts of the rows: how many, their mean, their covariance. What EM is started from
-when a mixture is changed.
-"""
+"""Components by the moments of their rows: what EM is started from when a mixture is changed."""
 
 from __future__ import annotations
 
@@ -15,24 +13,22 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Block
 
-ROWS_AT_ONCE = 16384
+ROWS_OF_A_BLOCK = 16384
 """Rows whose responsibilities exist at one time."""
 
 
-class Part(NamedTuple):
-    """One component to start from: rows it holds, by weight, their mean (d,) and covariance
-    (d,d).
-    """
+class Component(NamedTuple):
+    """One component to start from: the weight of its rows, their mean (d,) and covariance (d,d)."""
 
     weight: float
     mean: Array
     covariance: Array
 
 
-def components_of(mixture: Mixture, total: float) -> tuple[Part, ...]:
-    """The components of a mixture of rows that weigh so much."""
+def components_of(mixture: Mixture, total: float) -> tuple[Component, ...]:
+    """The components of a mixture of rows with this total weight."""
     dense = mixture.covariance.dense()
-    return tuple(map(Part, (total * mixture.weights).tolist(), mixture.means, dense))
+    return tuple(map(Component, (total * mixture.weights).tolist(), mixture.means, dense))
 
 
 def mean_covariance(mixture: Mixture) -> Array:
@@ -40,40 +36,39 @@ def mean_covariance(mixture: Mixture) -> Array:
     return np.asarray(np.average(mixture.covariance.dense(), axis=0, weights=mixture.weights))
 
 
-def joined(one: Part, other: Part) -> Part:
-    """Two components as one: its mean and covariance are those of the two together."""
+def merged(one: Component, other: Component) -> Component:
+    """Two components as one: with the mean and the covariance of the two together."""
     weight = max(one.weight + other.weight, np.finfo(np.float64).tiny)
     mean = (one.weight * one.mean + other.weight * other.mean) / weight
-    outer = sum(
-        (part.weight / weight) * (part.covariance + np.outer(part.mean - mean, part.mean - mean))
-        for part in (one, other)
+    covariance = sum(
+        (each.weight / weight) * (each.covariance + np.outer(each.mean - mean, each.mean - mean))
+        for each in (one, other)
     )
-    return Part(weight, mean, np.asarray(outer))
+    return Component(weight, mean, np.asarray(covariance))
 
 
-def component_of(rows: Array, weights: Array, measure: Array, row_weight: float) -> Part:
-    """Weighted rows as a component; d + 1 rows' worth of a covariance that is known keeps a few of
-    them from being flat.
+def component_of(rows: Array, weights: Array, prior: Array, row_weight: float) -> Component:
+    """Weighted rows (m,d) as a component.
+
+    Its covariance is drawn to a ``prior`` one (d,d) by d + 1 rows' worth, so that few rows are not
+    singular.
     """
     weight = float(weights.sum())
     mean = weights @ rows / weight
     centred = rows - mean
     known = (rows.shape[1] + 1) * row_weight
-    return Part(
-        weight,
-        mean,
-        symmetric((weights[:, None] * centred).T @ centred + known * measure) / (weight + known),
-    )
+    scatter = symmetric((weights[:, None] * centred).T @ centred + known * prior)
+    return Component(weight, mean, scatter / (weight + known))
 
 
-def moments_of_components(parts: Sequence[Part]) -> Moments:
-    """Moments about the parts' means."""
-    about = np.array([part.mean for part in parts])
-    counts = np.array([part.weight for part in parts])
-    scatter = counts[:, None, None] * np.array([part.covariance for part in parts])
+def moments_of_components(components: Sequence[Component]) -> Moments:
+    """Moments about the components' means."""
+    about = np.array([each.mean for each in components])
+    counts = np.array([each.weight for each in components])
+    scatter = counts[:, None, None] * np.array([each.covariance for each in components])
     return Moments(about, counts, np.zeros_like(about), scatter, Scatter.DENSE)
 
 
 def blocks_of(dataset: Dataset) -> list[Block]:
-    """All rows in pieces whose responsibilities may exist at one time."""
-    return [part for block in dataset.source.blocks() for part in block.cut(ROWS_AT_ONCE)]
+    """All rows in blocks whose responsibilities may exist at one time."""
+    return [part for block in dataset.source.blocks() for part in block.cut(ROWS_OF_A_BLOCK)]

@@ -1,8 +1,7 @@
-"""Who holds which rows: a fit seen component by component, with the memberships that count and no
-others.
+"""The responsibilities of a fit, component by component: only those that are not negligible.
 
-A row belongs to a few of many components. So for each component the rows that it holds and how much
-of each are kept, block by block, and the K x n memberships never exist at one time.
+A row belongs to a few of many components. So for each component its rows and their responsibilities
+are kept, block by block, and the K x n matrix never exists at one time.
 """
 
 from __future__ import annotations
@@ -19,29 +18,26 @@ from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
-from mixtura.search.components import Part, blocks_of, components_of, mean_covariance
+from mixtura.search.components import Component, blocks_of, components_of, mean_covariance
 
 LEAST_OTHERS = 1e-16
-"""What the others are taken to describe of a row that belongs to one component but for rounding."""
-
-HELD = 1e-2
-"""Rows that belong to a component by less are not among those that it holds."""
+"""Least posterior of all other components together: what is left of it is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Responsibilities:
-    """The rows that each component holds, what it is missed by, and whom it shares rows with.
+    """The rows of each component, the loss of its removal, and its overlap with the others.
 
     Attributes
     ----------
     dataset : Dataset
     mixture : Mixture
-    places : K arrays
-        Numbers of the rows that a component holds, in order.
-    shares : K arrays
-        Their memberships, by weight.
-    losses : (K,)
-        Log-likelihood that is lost when a component goes and the others keep their places and
+    rows_of : K arrays
+        Numbers of the rows of a component, in order.
+    weights_of : K arrays
+        Their responsibilities times the weights of the rows.
+    removal_losses : (K,)
+        Log-likelihood that is lost when a component goes and the others keep their parameters and
         proportions.
     overlaps : (K, K)
         Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two
@@ -50,29 +46,32 @@ class Responsibilities:
 
     dataset: Dataset
     mixture: Mixture
-    places: tuple[Labels, ...]
-    shares: tuple[Array, ...]
-    losses: Array
+    rows_of: tuple[Labels, ...]
+    weights_of: tuple[Array, ...]
+    removal_losses: Array
     overlaps: Array
 
     @classmethod
     def of(
-        cls, dataset: Dataset, mixture: Mixture, stopped: threading.Event | None = None
+        cls,
+        dataset: Dataset,
+        mixture: Mixture,
+        negligible: float,
+        stopped: threading.Event | None = None,
     ) -> Responsibilities:
-        """One pass over the rows of a dataset; blocks are worked on side by side, and put together
-        in order.
+        """One pass over the rows, without responsibilities up to the ``negligible`` one.
+
+        Blocks are worked on side by side, and put together in order.
         """
         seen = in_parallel(
-            lambda block: _seen(dataset, mixture, block),
+            lambda block: _of_block(dataset, mixture, block, negligible),
             blocks_of(dataset),
             dataset.backend.threads,
             stopped or threading.Event(),
         )
         total = sum(one.total for one in seen)
-        losses, products = (
-            sum(each[1:], start=each[0])
-            for each in ([one.losses for one in seen], [one.products for one in seen])
-        )
+        losses = sum((one.losses for one in seen[1:]), start=seen[0].losses)
+        products = sum((one.products for one in seen[1:]), start=seen[0].products)
         lengths = np.sqrt(np.maximum(np.diag(products), np.finfo(np.float64).tiny))
         with np.errstate(divide="ignore"):
             losses = losses + total * np.log1p(-mixture.weights)
@@ -80,8 +79,8 @@ class Responsibilities:
         return cls(
             dataset,
             mixture,
-            tuple(np.concatenate([one.places[k] for one in seen]) for k in each),
-            tuple(np.concatenate([one.shares[k] for one in seen]) for k in each),
+            tuple(np.concatenate([one.rows[k] for one in seen]) for k in each),
+            tuple(np.concatenate([one.weights[k] for one in seen]) for k in each),
             losses,
             products / np.outer(lengths, lengths),
         )
@@ -92,7 +91,7 @@ class Responsibilities:
         return self.mixture.n_components
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def components(self) -> tuple[Component, ...]:
         """The mixture's components."""
         return components_of(self.mixture, self.dataset.total)
 
@@ -102,17 +101,17 @@ class Responsibilities:
         return mean_covariance(self.mixture)
 
     def of_group(self, group: tuple[int, ...]) -> tuple[Array, Array]:
-        """Rows (m,d) that some components hold together, and how much of each, by weight (m,)."""
+        """Rows (m,d) of some components together, and their weights in these components (m,)."""
         if len(group) == 1:
-            return self._rows(self.places[group[0]]), self.shares[group[0]]
+            return self.read(self.rows_of[group[0]]), self.weights_of[group[0]]
         numbers, where = np.unique(
-            np.concatenate([self.places[k] for k in group]), return_inverse=True
+            np.concatenate([self.rows_of[k] for k in group]), return_inverse=True
         )
-        shares = np.bincount(where, np.concatenate([self.shares[k] for k in group]))
-        return self._rows(numbers), np.asarray(shares, dtype=np.float64)
+        weights = np.bincount(where, np.concatenate([self.weights_of[k] for k in group]))
+        return self.read(numbers), np.asarray(weights, dtype=np.float64)
 
-    def _rows(self, numbers: Labels) -> Array:
-        """The rows with these numbers, which are in order."""
+    def read(self, numbers: Labels) -> Array:
+        """The rows (m,d) with these numbers (m,), which are in order."""
         found = []
         for block in self.dataset.source.blocks():
             first, last = np.searchsorted(numbers, [block.offset, block.offset + len(block.rows)])
@@ -120,25 +119,25 @@ class Responsibilities:
         return np.concatenate(found)
 
 
-class _Seen(NamedTuple):
+class _OfBlock(NamedTuple):
     """What a block of rows adds."""
 
-    places: list[Labels]
-    shares: list[Array]
+    rows: list[Labels]
+    weights: list[Array]
     losses: Array
     products: Array
     total: float
 
 
-def _seen(dataset: Dataset, mixture: Mixture, block: Block) -> _Seen:
+def _of_block(dataset: Dataset, mixture: Mixture, block: Block, negligible: float) -> _OfBlock:
     log_joint = dataset.backend.log_joint(block, mixture)
     posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
     weighted = block.weighted(posteriors)
     others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))
-    held = [np.flatnonzero(own > HELD) for own in np.ascontiguousarray(posteriors.T)]
-    return _Seen(
-        [rows + block.offset for rows in held],
-        [weighted[rows, k] for k, rows in enumerate(held)],
+    kept = [np.flatnonzero(own > negligible) for own in np.ascontiguousarray(posteriors.T)]
+    return _OfBlock(
+        [rows + block.offset for rows in kept],
+        [weighted[rows, k] for k, rows in enumerate(kept)],
         -(others.sum(axis=0) if block.weights is None else block.weights @ others),
         posteriors.T @ weighted,
         float(len(posteriors) if block.weights is None else block.weights.sum()),

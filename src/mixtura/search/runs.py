@@ -1,13 +1,10 @@
-"""Runs of EM on one data set for one family, side by side: what starts and proposals of a search
-are both made of.
-"""
+"""Runs of EM on one problem, side by side: the material of every search."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
 
 from mixtura.base.errors import CollapseError
 from mixtura.base.parallel import in_parallel
@@ -15,10 +12,11 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import Callback, Start, em
-from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, remaining_gain
+from mixtura.em.stopping import RemainingGain, SmallGain, StoppingRule, predicted_gain
 from mixtura.model.moments import Scatter
 from mixtura.model.results import FailedStart, FitResult, Iteration, StopReason
 from mixtura.model.start_report import RunEnd
+from mixtura.search.budget import Plan
 
 SAME_OPTIMUM = 0.01
 """Two fits whose log-likelihoods differ by less are at the same optimum."""
@@ -27,64 +25,15 @@ SHORT = 10
 SHORT_GAIN = 0.05
 """A short run is ten iterations, or fewer where one gains less than this."""
 
-HOPE = 10.0
-HOPELESS = 0.5
-"""A run is hopeless when ten times what its trace says is left to gain would still be half a unit
-short of the best score.
+POSSIBLE_GAIN, MARGIN = 10.0, 0.5
+"""A run is given up when so many times its remaining gain, as its trace predicts it, would still
+be this much (log-likelihood) short of the best score.
 """
-
-FAR_GAINS = 50.0
-"""A run so short that its trace tells no rate may gain so many times its last gain."""
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What a local search may cost, in units of work: one row of few columns read under one
-    component (:meth:`Runs.work_of`).
-
-    It ends after ``fits`` plain fits of the same model to all rows, but on small data not before
-    ``least``, which falls to nothing at ``MANY_ROWS``; and after ``seconds`` by the clock, with
-    which the same seed no longer gives the same bits. ``size`` is how many times as many all rows
-    are, where a sample is searched.
-    """
-
-    fits: float = 1.5
-    least: float = 4e7
-    seconds: float = inf
-    size: float = 1.0
-
-    def work(self, n_rows: int, a_fit: float) -> float:
-        """Work for a model of which the best fit took so much."""
-        return max(
-            self.fits * self.size * a_fit,
-            self.least * max(0.0, 1.0 - self.size * n_rows / MANY_ROWS),
-        )
-
 
 FEW_COLUMNS = 6
 """With full covariances of more columns a row costs as many times more. (In time it is their
-square; but among 300 columns a search that is cut short by that ends at a wrong partition.)"""
-
-MANY_ROWS = 15_000
-"""Rows from which on a search may cost no more than some plain fits."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to run EM from each start of a search.
-
-    ``screened`` runs all starts shortly and follows them as long as they may lead to the best
-    score; otherwise every start runs to the end. ``effort`` is what a screened search may spend on
-    a local search from the best optimum of its starts; None is none.
-    """
-
-    stopping: StoppingRule
-    max_iter: int
-    screened: bool
-    workers: int = 1
-    callback: Callback | None = None
-    accelerated: bool = False
-    effort: Effort | None = None
+square; but among 300 columns a search that is cut short by that ends at a wrong partition.)
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """How runs on these data for this family are made, and what is said of them."""
+    """How runs of a problem are made, and how they are compared."""
 
     problem: Problem
     plan: Plan
@@ -118,7 +67,7 @@ class Runs:
         judge: bool = False,
         told: bool = True,
     ) -> list[FitResult | FailedStart]:
-        """EM on each leg for some iterations, of which the plan's callback is ``told``."""
+        """EM from each task for some iterations, which the plan's callback may be ``told``."""
         callback = self.plan.callback if told else None
         return in_parallel(
             lambda task: self._em(task, stopping, length, judge, callback),
@@ -168,7 +117,7 @@ class Runs:
 
     @property
     def compared(self) -> StoppingRule:
-        """For runs that are only compared: of the best one alone the certificate is asked."""
+        """For runs that are only compared: the best one alone gets a certificate."""
         rule = self.plan.stopping
         return rule.without_certificate() if isinstance(rule, RemainingGain) else rule
 
@@ -192,29 +141,21 @@ class Runs:
             fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
         )
 
-    def hopeless(self, fit: FitResult, level: float) -> bool:
-        """Whether a run cannot reach a score: its own so far, or its likelihood, with an estimate
-        of what is left.
-        """
-        left = (
-            0.0
-            if fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN)
-            else remaining_gain(list(fit.trace))
-        )
-        if left != left:  # too few iterations to tell
-            left = FAR_GAINS / HOPE * (fit.trace[-1] - fit.trace[-2]) if len(fit.trace) > 1 else inf
-        return fit.score + HOPE * left < level - HOPELESS * self.dataset.row_weight
+    def cannot_reach(self, fit: FitResult, level: float) -> bool:
+        """Whether a run will not reach a score: with its own one, or its likelihood, so far."""
+        ended = fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN)
+        gain = 0.0 if ended else POSSIBLE_GAIN * predicted_gain(fit.trace)
+        return fit.score + gain < level - MARGIN * self.dataset.row_weight
 
     def end_of(self, fit: FitResult | FailedStart) -> RunEnd:
         """What became of a run."""
         if isinstance(fit, FailedStart):
-            return (
-                RunEnd.UNFINISHED if fit.reason == StopReason.INTERRUPTED.value else RunEnd.FAILED
-            )
+            interrupted = fit.reason == StopReason.INTERRUPTED.value
+            return RunEnd.UNFINISHED if interrupted else RunEnd.FAILED
         if fit.stop is StopReason.COLLAPSED:
             return RunEnd.FAILED
-        if fit.stop is StopReason.INTERRUPTED or (
-            fit.stop is StopReason.MAX_ITER and fit.n_iter >= self.plan.max_iter
-        ):
+        if fit.stop is StopReason.INTERRUPTED:
             return RunEnd.UNFINISHED
-        return RunEnd.DROPPED if fit.stop is StopReason.MAX_ITER else RunEnd.REACHED
+        if fit.stop is not StopReason.MAX_ITER:
+            return RunEnd.REACHED
+        return RunEnd.UNFINISHED if fit.n_iter >= self.plan.max_iter else RunEnd.DROPPED

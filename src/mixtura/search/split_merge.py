@@ -2,11 +2,13 @@
 
 A local optimum mostly has one component too many in one place and one too few in another, and EM
 cannot carry it across (Ueda, Nakano, Ghahramani & Hinton 2000, Neural Computation 12:2109-2128). So
-a component is taken out, EM settles the others, and one of those is split:
+a component is removed, EM adapts the others, and one of those is split:
 
-    halves      across one of its two longest axes, at its mean and 0.8 standard deviations to either side
-    group       some of its rows, those around a drawn one, become a component
-    value       its rows that share a value exactly become a component (:class:`mixtura.initialise.initialisers.SharedValues`)
+    halves      across one of its two longest axes, at its mean and 0.8 standard deviations on
+                either side
+    group       the nearest neighbours of one of its rows, a drawn one, become a component
+    value       its rows that share a value exactly become a component
+                (:class:`mixtura.initialise.initialisers.SharedValues`)
 
 A proposal is ``Moments``: a number of rows, a mean and a scatter for each component. So EM goes on
 with an M-step, and a family, a prior or a floor needs no proposal of its own. Rows are drawn by
@@ -25,17 +27,13 @@ from typing import TypeAlias
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
-from mixtura.data.dataset import Dataset
-from mixtura.model.mixture import Mixture, log_density
+from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
-from mixtura.search.components import (
-    Part,
-    blocks_of,
-    component_of,
-    components_of,
-    moments_of_components,
-)
-from mixtura.search.responsibilities import LEAST_OTHERS
+from mixtura.search.components import Component, component_of, moments_of_components
+from mixtura.search.responsibilities import Responsibilities
+
+NEGLIGIBLE = 1e-3
+"""Responsibilities below this are left out when a component is split."""
 
 CUTS = (0.0, -0.8, 0.8)
 """Where a component is cut, in standard deviations along its axis."""
@@ -50,187 +48,151 @@ SMALLEST_GROUP, LARGEST_GROUP = 0.05, 0.4
 """Part of a component's rows that a group takes; its logarithm is drawn."""
 
 PERTURBED = 8
-"""Times that the rows of an optimum are weighed anew."""
+"""Times that the rows of an optimum get new random weights."""
 
 MOST_REMOVALS = 8
-"""Components that are taken out, each on its own: those that are missed least."""
-
+"""Components that are removed, each on its own: those with the least loss."""
 
 TINY = 1e-15
 """Part of the longest axis' variance below which an axis is flat."""
 
-HELD = 1e-3
-"""Rows that belong to a component by less are not looked at when it is split."""
-
 Proposal: TypeAlias = tuple[str, Callable[[], Moments | None]]
-"""What a proposal is called, and what makes it; None where it is not possible."""
+"""The name of a proposal, and what makes it; None where it is not possible."""
 
-_Cut: TypeAlias = tuple[str, Callable[["Member"], Flags]]
-"""What a cut is called, and which of a component's rows are on one side of it."""
+_Cut: TypeAlias = tuple[str, Callable[["_Member"], Flags]]
+"""The name of a cut, and which of a component's rows are on one side of it."""
+
+
+def removals(responsibilities: Responsibilities) -> list[Mixture]:
+    """The mixture without one of its components, for those with the least removal loss."""
+    mixture = responsibilities.mixture
+    everyone = np.arange(mixture.n_components)
+    order = np.argsort(responsibilities.removal_losses, kind="stable")
+    return [mixture.select(np.delete(everyone, k)) for k in order[:MOST_REMOVALS]]
+
+
+def splits(
+    responsibilities: Responsibilities, values: tuple[Flags, ...], rng: np.random.Generator
+) -> list[Proposal]:
+    """Every component in two, in several ways and in random order.
+
+    ``values`` (n,) mark rows that share a value.
+    """
+    members, K = _members(responsibilities), responsibilities.n_components
+    d = responsibilities.mixture.n_features
+    shared: list[_Cut] = [("value", partial(_same, held)) for held in values]
+    proposals: list[Proposal] = [
+        (name, partial(_split, members, k, cut))
+        for k in range(K)
+        for name, cut in [*_halves(d), *_groups(K, rng), *shared]
+    ]
+    return [proposals[i] for i in rng.permutation(len(proposals))]
+
+
+def perturbations(responsibilities: Responsibilities, rng: np.random.Generator) -> list[Proposal]:
+    """The same components with random weights of the rows: a bootstrap of the M-step."""
+    members, n = _members(responsibilities), responsibilities.dataset.source.n_rows
+    return [
+        ("perturbed", partial(_reweighted, members, rng.standard_exponential(n)))
+        for _ in range(PERTURBED)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
-    """A component and the rows that it holds.
+class _Member:
+    """A component and its rows.
 
     Attributes
     ----------
-    part : Part
+    component : Component
     numbers : (m,)
         Which rows.
     rows : (m, d)
-    shares : (m,)
+    weights : (m,)
         Their responsibilities, by weight.
     row_weight : float
     """
 
-    part: Part
+    component: Component
     numbers: Labels
     rows: Array
-    shares: Array
+    weights: Array
     row_weight: float
 
     @cached_property
     def white(self) -> Array:
-        """The rows in units of the component, along its axes: the shortest first, the longest last
-        (m, d).
-        """
-        values, vectors = np.linalg.eigh(self.part.covariance)
-        return np.asarray(
-            (self.rows - self.part.mean)
-            @ (vectors / np.sqrt(np.maximum(values, values[-1] * TINY)))
-        )
+        """The rows in units of the component, along its axes: the longest one last (m, d)."""
+        values, vectors = np.linalg.eigh(self.component.covariance)
+        units = np.sqrt(np.maximum(values, values[-1] * TINY))
+        return np.asarray((self.rows - self.component.mean) @ (vectors / units))
 
     def above(self, j: int, cut: float) -> Flags:
         """Rows above a cut across the j-th longest axis (m,)."""
         return np.asarray(self.white[:, -j] > cut)
 
     def around(self, position: float, size: float) -> Flags:
-        """Rows around the one at a position of the running sum of shares, until they make up their
-        part of them (m,).
+        """The nearest neighbours of one row, until they have their part of all weight (m,).
+
+        The row is the one at a position of the running sum of weights.
         """
-        running = np.cumsum(self.shares)
-        seed = min(
-            int(running.searchsorted(position * running[-1], side="right")), len(running) - 1
-        )
+        running = np.cumsum(self.weights)
+        last = len(running) - 1
+        seed = min(int(running.searchsorted(position * running[-1], side="right")), last)
         order = np.argsort(((self.white - self.white[seed]) ** 2).sum(axis=1), kind="stable")
         wanted = max(size * running[-1], (self.rows.shape[1] + 1) * self.row_weight)
         near = np.zeros(len(order), dtype=bool)
-        near[order[: int(np.cumsum(self.shares[order]).searchsorted(wanted)) + 1]] = True
+        near[order[: int(np.cumsum(self.weights[order]).searchsorted(wanted)) + 1]] = True
         return near
 
-    def in_two(self, inside: Flags) -> list[Part] | None:
-        """The component in two; None where one of them would hold less than two rows."""
-        own, others = self.shares[inside], self.shares[~inside]
+    def in_two(self, inside: Flags) -> list[Component] | None:
+        """The component in two; None where one of them would have less than two rows."""
+        own, others = self.weights[inside], self.weights[~inside]
         if min(own.sum(), others.sum()) < 2.0 * self.row_weight:
             return None
-        white, measure = self.white[inside], self.part.covariance
+        white, prior = self.white[inside], self.component.covariance
         about = white - own @ white / own.sum()
-        width = min(
-            1.0, float(own @ (about**2).sum(axis=1) / own.sum()) / white.shape[1]
-        )  # of the component's variance
+        spread = float(own @ (about**2).sum(axis=1) / own.sum()) / white.shape[1]
         return [
-            component_of(self.rows[inside], own, width * measure, self.row_weight),
-            component_of(self.rows[~inside], others, measure, self.row_weight),
+            component_of(self.rows[inside], own, min(1.0, spread) * prior, self.row_weight),
+            component_of(self.rows[~inside], others, prior, self.row_weight),
         ]
 
 
-@dataclass(frozen=True, eq=False)
-class View:
-    """The rows under a mixture: what its proposals are made of.
+def _members(responsibilities: Responsibilities) -> tuple[_Member, ...]:
+    """The components with their rows."""
+    row_weight = responsibilities.dataset.row_weight
+    each = zip(
+        responsibilities.components,
+        responsibilities.rows_of,
+        responsibilities.weights_of,
+        strict=True,
+    )
+    return tuple(
+        _Member(component, numbers, responsibilities.read(numbers), weights, row_weight)
+        for component, numbers, weights in each
+    )
 
-    Attributes
-    ----------
-    mixture : Mixture
-    rows : (n, d)
-    shares : (n, K)
-        Responsibilities, by weight.
-    row_weight : float
-    """
 
-    mixture: Mixture
-    rows: Array
-    shares: Array
-    row_weight: float
+def _split(members: tuple[_Member, ...], k: int, cut: Callable[[_Member], Flags]) -> Moments | None:
+    """One component in two; None where that is not possible."""
+    two = members[k].in_two(cut(members[k])) if len(members[k].numbers) else None
+    if two is None:
+        return None
+    others = [member.component for member in members]
+    return moments_of_components([*others[:k], *two, *others[k + 1 :]])
 
-    @classmethod
-    def of(cls, dataset: Dataset, mixture: Mixture) -> View:
-        """One pass over the rows."""
-        shares, rows = [], []
-        for piece in blocks_of(dataset):
-            joint = dataset.backend.log_joint(piece, mixture)
-            shares.append(piece.weighted(np.exp(joint - log_density(joint)[:, None])))
-            rows.append(piece.rows)
-        return cls(
-            mixture,
-            np.concatenate(rows).astype(np.float64),
-            np.concatenate(shares),
-            dataset.row_weight,
-        )
 
-    @cached_property
-    def parts(self) -> tuple[Part, ...]:
-        """The components."""
-        return components_of(self.mixture, float(self.shares.sum()))
-
-    @cached_property
-    def members(self) -> tuple[Member, ...]:
-        """The components with their rows."""
-        held = [
-            np.flatnonzero(own > HELD * self.row_weight)
-            for own in np.ascontiguousarray(self.shares.T)
+def _reweighted(members: tuple[_Member, ...], weights: Array) -> Moments | None:
+    """Components of rows with these weights (n,); None where one has no rows."""
+    own = [weights[member.numbers] * member.weights for member in members]
+    if not all(each.sum() > 0 for each in own):
+        return None
+    return moments_of_components(
+        [
+            component_of(member.rows, each, member.component.covariance, member.row_weight)
+            for each, member in zip(own, members, strict=True)
         ]
-        return tuple(
-            Member(part, rows, self.rows[rows], self.shares[rows, k], self.row_weight)
-            for k, (part, rows) in enumerate(zip(self.parts, held, strict=True))
-        )
-
-    def splits(self, values: tuple[Flags, ...], rng: np.random.Generator) -> list[Proposal]:
-        """Every component in two, in several ways and in random order; ``values`` (n,) mark rows
-        that share one.
-        """
-        shared: list[_Cut] = [("value", partial(_same, held)) for held in values]
-        proposals: list[Proposal] = [
-            (name, partial(self._split, k, cut))
-            for k in range(self.mixture.n_components)
-            for name, cut in [
-                *_halves(self.mixture.n_features),
-                *_groups(self.mixture.n_components, rng),
-                *shared,
-            ]
-        ]
-        return [proposals[i] for i in rng.permutation(len(proposals))]
-
-    def perturbed(self, rng: np.random.Generator) -> list[Proposal]:
-        """The same components as rows that weigh otherwise would make them: a bootstrap of the
-        M-step.
-        """
-        return [
-            ("perturbed", partial(self._reweighted, rng.standard_exponential(len(self.rows))))
-            for _ in range(PERTURBED)
-        ]
-
-    def _reweighted(self, weights: Array) -> Moments | None:
-        """Components of rows of these weights."""
-        own = [weights[member.numbers] * member.shares for member in self.members]
-        if not all(share.sum() > 0 for share in own):
-            return None
-        return moments_of_components(
-            [
-                component_of(member.rows, share, member.part.covariance, self.row_weight)
-                for share, member in zip(own, self.members, strict=True)
-            ]
-        )
-
-    def _split(self, k: int, cut: Callable[[Member], Flags]) -> Moments | None:
-        """One component in two; None where that is not possible."""
-        member = self.members[k]
-        two = member.in_two(cut(member)) if len(member.numbers) else None
-        return (
-            None
-            if two is None
-            else moments_of_components([*self.parts[:k], *two, *self.parts[k + 1 :]])
-        )
+    )
 
 
 def _halves(d: int) -> Iterator[_Cut]:
@@ -241,33 +203,12 @@ def _halves(d: int) -> Iterator[_Cut]:
 
 
 def _groups(K: int, rng: np.random.Generator) -> Iterator[_Cut]:
-    """Rows around a drawn one."""
+    """The nearest neighbours of a drawn row."""
     for _ in range(max(FEWEST_GROUPS, ceil(GROUPS / K))):
-        yield (
-            "group",
-            methodcaller(
-                "around",
-                rng.random(),
-                SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** rng.random(),
-            ),
-        )
+        position, power = rng.random(), rng.random()
+        size = SMALLEST_GROUP * (LARGEST_GROUP / SMALLEST_GROUP) ** power
+        yield "group", methodcaller("around", position, size)
 
 
-def _same(held: Flags, member: Member) -> Flags:
+def _same(held: Flags, member: _Member) -> Flags:
     return held[member.numbers]
-
-
-def removals(view: View) -> list[Mixture]:
-    """The mixture without one of its components, for those whose rows the others describe least
-    badly.
-    """
-    mixture, total = view.mixture, float(view.shares.sum())
-    weights = view.shares.sum(axis=1)
-    others = np.maximum(1.0 - view.shares / weights[:, None], LEAST_OTHERS)
-    with np.errstate(divide="ignore"):
-        losses = -weights @ np.log(others) + total * np.log1p(-mixture.weights)
-    everyone = np.arange(mixture.n_components)
-    return [
-        mixture.select(np.delete(everyone, k))
-        for k in np.argsort(losses, kind="stable")[:MOST_REMOVALS]
-    ]

@@ -29,7 +29,7 @@ from mixtura.inference.resamples import resampled
 from mixtura.initialise.initialisers import KMeansPlusPlus
 from mixtura.model.criteria import CV
 from mixtura.model.results import Candidate, Selection, title_of
-from mixtura.search.runs import Plan
+from mixtura.search.budget import Plan
 from mixtura.selection.select import Grid, select
 
 USUAL_RESAMPLES = 100

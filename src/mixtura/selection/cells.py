@@ -21,14 +21,10 @@ from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefine
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, FitResult, Stage, StopReason
-from mixtura.search import search
-from mixtura.search.runs import Plan
-from mixtura.search.subsampling import (
-    CELLS_OF_A_SELECTION,
-    Initialisation,
-    initialisation,
-    search_from,
-)
+from mixtura.search.budget import Plan
+from mixtura.search.initialisation import MICRO_CLUSTERS_OF_A_SELECTION, Initialisation, initialised
+from mixtura.search.search import search
+from mixtura.search.subsampling import search_from
 
 OnCandidate = Callable[[Candidate], None]
 
@@ -120,7 +116,7 @@ def _opening(
         and not dataset.holds(K + 1)
     ):
         raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
-    return initialisation(grid.initialisers, dataset, K, seed, sampled, CELLS_OF_A_SELECTION)
+    return initialised(grid.initialisers, dataset, K, seed, sampled, MICRO_CLUSTERS_OF_A_SELECTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +166,7 @@ class Cells:
             ):
                 drawn, plan = (
                     drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]),
-                    replace(plan, effort=None),
+                    replace(plan, budget=None),
                 )
             drawn = (
                 drawn

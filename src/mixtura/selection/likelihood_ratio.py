@@ -46,9 +46,9 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.results import FitResult, StopReason
-from mixtura.search import search
-from mixtura.search.multistart import draw_starts, usual_starts
-from mixtura.search.runs import Plan
+from mixtura.search.budget import Plan
+from mixtura.search.search import search
+from mixtura.search.starts import draw_starts, usual_starts
 from mixtura.sources import ArraySource
 
 HALF_APART = 0.7

@@ -19,9 +19,10 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, Stage
+from mixtura.search.budget import Plan
 from mixtura.search.local_search import without_one
-from mixtura.search.multistart import DEFAULT_STARTS
-from mixtura.search.runs import SAME_OPTIMUM, Plan
+from mixtura.search.runs import SAME_OPTIMUM
+from mixtura.search.starts import DEFAULT_STARTS
 from mixtura.selection.cells import Cells, Grid, Key, OnCandidate
 
 LEADER = 50.0
@@ -168,7 +169,7 @@ class Looks:
 
 def looking(plan: Plan) -> Plan:
     """How a cell is looked at."""
-    return replace(plan, workers=1, effort=None, max_iter=min(plan.max_iter, LONGEST_LOOK))
+    return replace(plan, workers=1, budget=None, max_iter=min(plan.max_iter, LONGEST_LOOK))
 
 
 def value_of(cell: Candidate) -> float:

@@ -16,8 +16,8 @@ from math import inf
 from mixtura.model.criteria import NEC
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, Selection, Stage
-from mixtura.search.runs import Plan
-from mixtura.search.subsampling import Initialisation
+from mixtura.search.budget import Plan
+from mixtura.search.initialisation import Initialisation
 from mixtura.selection.cells import Cells, Key, OnCandidate, not_looked_at
 from mixtura.selection.looks import Looks, value_of
 from mixtura.selection.samples import looked_at_on_samples, worth_a_sample

@@ -22,17 +22,10 @@ from mixtura.base.arrays import Array
 from mixtura.data.dataset import Dataset
 from mixtura.model.protocols import Family
 from mixtura.model.results import Candidate, Stage
-from mixtura.search.runs import Plan
-from mixtura.search.subsampling import (
-    TOLD_APART,
-    Initialisation,
-    larger_sample,
-    log_densities,
-    sample_seed,
-    sample_size,
-    stopping_on_sample,
-    summed,
-)
+from mixtura.search.budget import Plan
+from mixtura.search.finalists import TOLD_APART, log_densities, summed
+from mixtura.search.initialisation import Initialisation, sample_seed, sample_size
+from mixtura.search.subsampling import larger_sample, stopping_on_sample
 from mixtura.selection.cells import Cells, Key, OnCandidate
 from mixtura.selection.looks import Looks, looking, value_of
 

@@ -27,7 +27,7 @@ from mixtura.inputs.validation import problem_of
 from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
 from mixtura.model.results import Candidate, Selection, Stage
-from mixtura.search.runs import Plan
+from mixtura.search.budget import Plan
 from mixtura.selection.cells import (
     Cells,
     Grid,
@@ -106,7 +106,7 @@ def _select(
     cells = Cells(dataset, grid, Judge(dataset, grid, plan, held_out), stopped, dataset)
     done = (
         Race(cells, plan, on_candidate).run()
-        if plan.effort is not None
+        if plan.budget is not None
         else _all_alike(cells, plan, on_candidate)
     )
     if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):

@@ -19,8 +19,9 @@ from mixtura.inputs import validation as door
 from mixtura.model.criteria import check_criterion
 from mixtura.model.protocols import Family
 from mixtura.model.results import Selection
-from mixtura.search.multistart import calm, usual_starts, workers_for
-from mixtura.search.runs import Effort, Plan
+from mixtura.search.budget import Budget, Plan
+from mixtura.search.starts import usual_starts
+from mixtura.search.threads import blas_limited, workers_for
 from mixtura.selection.bootstrap import (
     TOP_FAMILIES,
     TOP_KS,
@@ -30,7 +31,7 @@ from mixtura.selection.bootstrap import (
 )
 from mixtura.selection.select import Grid, OnCandidate, select
 
-SEARCHED = Effort(least=1.5e8)
+SEARCHED = Budget(least=1.5e8)
 """What the local search of a candidate that can win may cost: more than that of a single fit, since
 there are few of them.
 """
@@ -116,7 +117,7 @@ def selection_of(
         dataset = Dataset(
             dataset.source, backend_named(settings.backend, 1)
         )  # the cells share the processors, so rows need not
-    with calm(dataset.source.n_rows):
+    with blas_limited(dataset.source.n_rows):
         return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
@@ -148,7 +149,7 @@ def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
         screened=settings.n_init is None,
         workers=workers_for(dataset, n_jobs, settings.n_threads, short=False),
         accelerated=door.accelerated(settings),
-        effort=SEARCHED if settings.n_init is None else None,
+        budget=SEARCHED if settings.n_init is None else None,
     )
 
 
@@ -176,7 +177,7 @@ def selected_again(
         selection,
         grid,
         replace(
-            _plan(settings, dataset, 1), effort=None
+            _plan(settings, dataset, 1), budget=None
         ),  # each resample starts where all rows led to
         n_resamples=n_resamples,
         seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
