@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.datasets import load_iris
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 from mixtura.plots.files import figure_of
 
 IMAGES = Path("docs/images")

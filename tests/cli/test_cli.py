@@ -18,7 +18,7 @@ from mixtura import __version__
 from mixtura.base.errors import DataWarning
 from mixtura.cli import RESULT_FILES, main
 from mixtura.estimators.model_file import load_model
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAITHFUL = str(EXAMPLES / "old_faithful.csv")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mixtura.cli import main
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 FEW = ["--components", "1:3", "--families", "EEE,EII"]

@@ -25,7 +25,7 @@ from mixtura.explorer import exports, views
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Runs, Settings
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 from serving import Running, running
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"

@@ -23,7 +23,7 @@ from mixtura import GaussianMixture
 from mixtura.compare.compare import compare
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 from mixtura.model.outlines import outlines
 from serving import running
 

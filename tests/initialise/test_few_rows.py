@@ -11,7 +11,6 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.mixture import GaussianMixture as ScikitLearn
 
-import mixtura.inputs.validation as door
 from conftest import dataset, read_data
 from mixtura import GaussianMixture
 from mixtura.base.errors import DataWarning
@@ -21,6 +20,7 @@ from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.few_rows import ENOUGH, _Part, full_covariances, shrinkage_for
 from mixtura.initialise.initialisers import FromLabels
+from mixtura.inputs import constraints
 from mixtura.model.regularisation import Regularisation
 
 FULL = [name for name in FAMILIES if not name.endswith("I")]
@@ -94,7 +94,7 @@ def test_nothing_is_shrunk_where_rows_are_enough(name, family):
 def test_a_fit_of_enough_rows_has_the_bits_of_maximum_likelihood(monkeypatch):
     X = load_iris().data
     ours = quiet_fit(X, 3)
-    monkeypatch.setattr(door, "shrinkage_for", lambda *_: None)
+    monkeypatch.setattr(constraints, "shrinkage_for", lambda *_: None)
     plain = quiet_fit(X, 3)
     for name in ("weights_", "means_", "covariances_"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(plain, name))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mixtura.base.errors import DataError, MissingExtraError
-from mixtura.inputs import tables
-from mixtura.inputs.tables import read_table, replacing, write_csv
+from mixtura.inputs import reading
+from mixtura.inputs.reading import read_table
+from mixtura.inputs.writing import replacing, write_csv
 
 
 @pytest.fixture
@@ -56,8 +57,8 @@ def test_the_fast_and_the_careful_way_give_the_same_bits(table_of, monkeypatch):
     numbers = rng.normal(size=(300, 3)) * 10.0 ** rng.integers(-300, 300, (300, 3))
     text = "a,b,c\n" + "\n".join(",".join(map(repr, row)) for row in numbers.tolist())
     fast = table_of(text).numeric()[0]
-    monkeypatch.setattr(tables, "_plain_numbers", lambda *_: None)
-    monkeypatch.setattr(tables, "CHUNK", 7)
+    monkeypatch.setattr(reading, "_plain_numbers", lambda *_: None)
+    monkeypatch.setattr(reading, "CHUNK", 7)
     assert np.array_equal(fast, numbers)
     assert np.array_equal(table_of(text).numeric()[0], numbers)
 

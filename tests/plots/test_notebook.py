@@ -28,7 +28,7 @@ pytest.importorskip("anywidget", reason="the extra 'notebook' is not installed")
 
 from browsing import browser
 from mixtura import GaussianMixture
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 CELLS = (
     f"""from mixtura import GaussianMixture
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 from mixtura.plots.widget import scatter
 X, names, _ = read_table({str(FAITHFUL)!r}).numeric()
 model = GaussianMixture(2, random_state=0).fit(X)

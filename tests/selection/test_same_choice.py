@@ -13,7 +13,7 @@ import pytest
 from conftest import three_round_clusters
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.cli import main
-from mixtura.inputs.tables import read_table
+from mixtura.inputs.reading import read_table
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 KS = range(1, 11)

@@ -103,7 +103,7 @@ def how_sure(
     """How often each number and family wins on resamples, or why that is not known."""
     if wishes.bootstrap is None:
         return None
-    from mixtura.inputs.validation import dataset_of
+    from mixtura.inputs.rows import dataset_of
     from mixtura.selection.settings import selected_again
 
     if document["interrupted"]:

@@ -86,7 +86,7 @@ def run(
         Folder for the results; by default NAME.comparison here.
     """
     from mixtura.compare.compare import compare
-    from mixtura.inputs.tables import folder_for_results, refuse_to_overwrite
+    from mixtura.inputs.writing import folder_for_results, refuse_to_overwrite
 
     families = family_names(family)
     if len(families) != 1 and family.strip().lower() != "all":
@@ -147,7 +147,7 @@ def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]
     """The names of the files that were written."""
     from mixtura.base.numbering import row_numbers
     from mixtura.compare.side_by_side import matched_labels
-    from mixtura.inputs.tables import write_csv
+    from mixtura.inputs.writing import write_csv
 
     rows = found.rows()
     labels = {name: _in_words(own) for name, own in matched_labels(found).items()}

@@ -39,7 +39,7 @@ def read_data(data: str, columns: str | None, out: Plain, truth: str | None = No
     never one of them.
     """
     from mixtura.base.errors import DataError
-    from mixtura.inputs.tables import read_table
+    from mixtura.inputs.reading import read_table
 
     table = read_table(data, truth)
     groups = None if truth is None else table.groups(truth)

@@ -75,7 +75,7 @@ def run(
     output
         Folder for the results; by default NAME.mixtura here.
     """
-    from mixtura.inputs.tables import folder_for_results, refuse_to_overwrite
+    from mixtura.inputs.writing import folder_for_results, refuse_to_overwrite
 
     wanted.check()
     wishes.check()

@@ -30,7 +30,8 @@ def run(
     """
     from mixtura.base.errors import DataError
     from mixtura.estimators.model_file import load_model
-    from mixtura.inputs.tables import read_table, refuse_to_overwrite, write_csv, write_rows
+    from mixtura.inputs.reading import read_table
+    from mixtura.inputs.writing import refuse_to_overwrite, write_csv, write_rows
 
     refuse_to_overwrite([output] if output else [], force)
     loaded = load_model(model)

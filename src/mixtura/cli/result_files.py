@@ -47,7 +47,7 @@ def write_results(
 
     Files of an earlier fit that this one does not have are taken away.
     """
-    from mixtura.inputs.tables import write_csv
+    from mixtura.inputs.writing import write_csv
 
     selection = found.selection
     data: dict[str, Writer] = {
@@ -117,7 +117,7 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
 
 def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) -> dict[str, Any]:
     """The columns of memberships.csv; those of merged clusters come last."""
-    from mixtura.inputs.tables import cluster_columns, membership_columns
+    from mixtura.inputs.writing import cluster_columns, membership_columns
 
     return membership_columns(probabilities) | (
         cluster_columns(probabilities, clusters) if clusters else {}

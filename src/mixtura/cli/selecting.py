@@ -30,7 +30,7 @@ def select(
     settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call
 ) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
-    from mixtura.inputs.validation import check_range, dataset_of
+    from mixtura.inputs.rows import check_range, dataset_of
     from mixtura.model.results import Selection, Stage, StopReason
     from mixtura.selection.race import may_win
     from mixtura.selection.select import DEFAULT_FOLDS

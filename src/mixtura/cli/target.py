@@ -19,7 +19,7 @@ def check_target(target: Path, endings: Sequence[str], force: bool, what: str) -
     """Stop before any work is done where a file has another ending, has no folder, or would be
     overwritten.
     """
-    from mixtura.inputs.tables import refuse_to_overwrite
+    from mixtura.inputs.writing import refuse_to_overwrite
 
     if target.suffix.lower() not in endings:
         raise UsageError(
@@ -39,7 +39,7 @@ def written_at_once(target: Path) -> Iterator[Path]:
     """A path to write to that becomes ``target`` at the end; that the folder cannot be written to
     is told at the beginning.
     """
-    from mixtura.inputs.tables import replacing
+    from mixtura.inputs.writing import replacing
 
     with replacing(target) as part:
         if part != target:

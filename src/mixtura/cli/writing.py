@@ -20,7 +20,7 @@ def write_files(
     Data that cannot be written leave everything as it was. Pictures of earlier data go before the
     new ones are drawn. A call to end leaves those out that are not done.
     """
-    from mixtura.inputs.tables import replacing
+    from mixtura.inputs.writing import replacing
 
     with ExitStack() as files:
         for name, write in data.items():

@@ -43,7 +43,8 @@ from mixtura.compare.contenders import (
 from mixtura.compare.suitability import Evidence, Verdict, judge, measure
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.families import family_named
-from mixtura.inputs.validation import check_count, rows_of
+from mixtura.inputs.parameters import check_count
+from mixtura.inputs.rows import rows_of
 
 INDEX_ROWS = 20_000
 """Above this many rows, Calinski-Harabasz and Davies-Bouldin are taken on a random sample."""

@@ -46,7 +46,18 @@ from mixtura.initialise.initialisers import (
     KMeansStart,
     RandomRows,
 )
-from mixtura.inputs import validation as door
+from mixtura.inputs.constraints import constraints_of, problem_of
+from mixtura.inputs.data_checks import check_data
+from mixtura.inputs.given_parameters import check_means, check_spread, check_weights
+from mixtura.inputs.parameters import (
+    accelerated,
+    check_count,
+    check_settings,
+    ordered_by_weight,
+    seed_of,
+)
+from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
+from mixtura.inputs.starts import initialiser_of
 from mixtura.model.certificate import Certificate
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.matching import match
@@ -260,16 +271,16 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         ConvergenceWarning, DegenerateWarning, DataWarning
         """
         family = self._check_parameters()
-        rows, dataset, kept = door.enter(self, X, sample_weight)
+        rows, dataset, kept = read_data(self, X, sample_weight)
         d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
-        constraints = door.constraints_of(self)
-        remark = door.check_data(
+        constraints = constraints_of(self)
+        remark = check_data(
             dataset, family, K, constraints, getattr(self, "feature_names_in_", None)
         )
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
-        problem = door.problem_of(dataset, family, K, constraints)
+        problem = problem_of(dataset, family, K, constraints)
         with blas_limited(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
@@ -289,7 +300,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         """Components by weight, or after a warm start in the order of the last fit, or as they
         came.
         """
-        if door.ordered_by_weight(self):
+        if ordered_by_weight(self):
             return fit.in_order(fit.mixture.order_by_weight())
         if (
             self.warm_start
@@ -305,21 +316,21 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     def _check_parameters(self) -> Family:
         """Refuse bad parameters before the data are touched."""
-        door.check_count("n_components", self.n_components, 1)
-        door.check_count("verbose_interval", self.verbose_interval, 1)
-        door.check_settings(self)
+        check_count("n_components", self.n_components, 1)
+        check_count("verbose_interval", self.verbose_interval, 1)
+        check_settings(self)
         return family_named(self.covariance_type)
 
     def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
         """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not
         given.
         """
-        weights = None if self.weights_init is None else door.check_weights(self.weights_init, K)
-        means = None if self.means_init is None else door.check_means(self.means_init, K, d)
+        weights = None if self.weights_init is None else check_weights(self.weights_init, K)
+        means = None if self.means_init is None else check_means(self.means_init, K, d)
         precisions = None
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
-            precisions = door.check_spread(
+            precisions = check_spread(
                 f"{self.covariance_type} precision", family, self.precisions_init, shape
             )
         return weights, means, precisions
@@ -335,7 +346,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             return Initialisation(dataset, [("last fit", self.result_)])
         kinds = self._initialisers(rows, K, kept, given)
         return initialised(
-            kinds, dataset, K, door.seed_of(self.random_state), self._chooses_starts(given)
+            kinds, dataset, K, seed_of(self.random_state), self._chooses_starts(given)
         )
 
     def _chooses_starts(self, given: _Given) -> bool:
@@ -360,7 +371,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         self, rows: Rows, K: int, kept: Flags | None, given: _Given
     ) -> Sequence[Initialiser]:
         """One initialiser per start."""
-        chosen = door.initialiser_of(self.init_params, rows, K, kept)
+        chosen = initialiser_of(self.init_params, rows, K, kept)
         if given[1] is not None and isinstance(self.init_params, str):
             return [FromCentres(given[1])]
         if chosen is None:
@@ -382,7 +393,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             screened=self.n_init is None,
             workers=workers_for(dataset, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
-            accelerated=door.accelerated(self),
+            accelerated=accelerated(self),
             budget=Budget(seconds=inf if self.time_limit is None else self.time_limit)
             if searches
             else None,
@@ -487,12 +498,12 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
                 f"{means.shape}. Pass one row per component."
             )
         K, d = means.shape
-        weights = door.check_weights(weights, K)
-        values = door.check_spread(
+        weights = check_weights(weights, K)
+        values = check_spread(
             f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
         )
         mixture = Mixture(
-            weights, door.check_means(means, K, d), stored_covariances(family.name, values, K, d)
+            weights, check_means(means, K, d), stored_covariances(family.name, values, K, d)
         )
         self = cls(K, covariance_type=covariance_type, random_state=random_state)
         self._show(mixture, family.name, np.float64)
@@ -525,7 +536,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         block's exist at a time.
         """
         check_is_fitted(self)
-        rows = door.rows_of(self, X, fitting=False)
+        rows = rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
         first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
         answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
@@ -564,7 +575,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             raise ValueError(
                 "score needs at least one row, but X has none. score_samples accepts an empty X."
             )
-        weights = door.weights_of(sample_weight, len(values))
+        weights = checked_weights(sample_weight, len(values))
         if weights is not None:
             values, weights = (
                 values[weights > 0],
@@ -583,7 +594,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
                 f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
                 "sample."
             )
-        rng = np.random.default_rng(door.seed_of(self.random_state))
+        rng = np.random.default_rng(seed_of(self.random_state))
         X, y = self._mixture.sample(int(n_samples), rng)
         return X.astype(np.asarray(self.means_).dtype, copy=False), y
 
@@ -592,9 +603,9 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     @underflow_is_nought
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
-        rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(
-            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
         )
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(
@@ -654,12 +665,12 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         """
         check_is_fitted(self)
         family = family_named(self.covariance_type)
-        rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(
-            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
         )
         mixture = self.mixture_
-        problem = door.problem_of(dataset, family, mixture.n_components, door.constraints_of(self))
+        problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
         return certify(problem, mixture)
 
     # ---- how sure the fit is ---------------------------------------------------------------------
@@ -717,13 +728,13 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         ([[0.05]], [0.07])
         """
         check_is_fitted(self)
-        door.check_count("n_replicates", n_replicates, 2, optional=True)
+        check_count("n_replicates", n_replicates, 2, optional=True)
         family = family_named(self.covariance_type)
-        rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(
-            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
         )
-        problem = door.problem_of(dataset, family, self.n_components, door.constraints_of(self))
+        problem = problem_of(dataset, family, self.n_components, constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
             return errors_from_information(problem, self.mixture_, method)
         if (
@@ -736,7 +747,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
                 problem,
                 self.mixture_,
                 method,
-                door.seed_of(self.random_state if random_state is None else random_state),
+                seed_of(self.random_state if random_state is None else random_state),
                 n_replicates=n_replicates,
                 max_iter=max(self.max_iter, 1),
                 n_threads=self.n_threads,
@@ -770,7 +781,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             ``probability``, ``low`` and ``high``, (n, K) each.
         """
         check_is_fitted(self)
-        return errors.memberships(door.rows_of(self, X, fitting=False), level)
+        return errors.memberships(rows_of(self, X, fitting=False), level)
 
     @property
     def mixture_(self) -> Mixture:
@@ -829,7 +840,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         ((0, 1), (2,))
         """
         posteriors = np.asarray(self.predict_proba(X), dtype=np.float64)
-        tree = merge_tree(posteriors, door.weights_of(sample_weight, len(posteriors)))
+        tree = merge_tree(posteriors, checked_weights(sample_weight, len(posteriors)))
         merged = MergedMixture(self, tree, tree.elbow(normalised=normalised))
         return merged if n_clusters is None else merged.with_clusters(n_clusters)
 

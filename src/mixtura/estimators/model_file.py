@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import ModelFileError
-from mixtura.inputs.tables import replacing
+from mixtura.inputs.writing import replacing
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.mixture import Mixture

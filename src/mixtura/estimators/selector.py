@@ -15,7 +15,8 @@ from mixtura.base.arrays import Labels, Rows
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ShowsResult, selection_html
-from mixtura.inputs import validation as door
+from mixtura.inputs.parameters import check_count
+from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.results import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
@@ -105,7 +106,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
             the candidates.
         """
         candidates = candidates_of(self)
-        rows, dataset, _ = door.enter(self, X, sample_weight)
+        rows, dataset, _ = read_data(self, X, sample_weight)
         self.selection_ = selection_of(self, *candidates, dataset, callback, on_fold)
         warn_of(self.selection_, stacklevel=3)
         self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
@@ -145,12 +146,12 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         mixtura.selection.bootstrap.ChoiceUncertainty
         """
         check_is_fitted(self)
-        door.check_count("n_resamples", n_resamples, 1)
-        door.check_count("top_families", top_families, 1, optional=True)
-        door.check_count("top_ks", top_ks, 1, optional=True)
-        rows = door.rows_of(self, X, fitting=False)
-        dataset = door.dataset_of(
-            rows, door.weights_of(sample_weight, len(rows)), self.backend, self.n_threads
+        check_count("n_resamples", n_resamples, 1)
+        check_count("top_families", top_families, 1, optional=True)
+        check_count("top_ks", top_ks, 1, optional=True)
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
         )
         return selected_again(
             self,

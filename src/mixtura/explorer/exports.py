@@ -15,7 +15,7 @@ from mixtura.base.numbering import column_name, row_numbers
 from mixtura.estimators.model_file import save_model
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import Run
-from mixtura.inputs.tables import write_rows
+from mixtura.inputs.writing import write_rows
 from mixtura.model.criteria import aic, bic
 from mixtura.model.mixture import Mixture
 
@@ -103,7 +103,8 @@ from pathlib import Path
 
 from mixtura import GaussianMixture
 from mixtura.plots import plot_mixture, save
-from mixtura.inputs.tables import read_table, refuse_to_overwrite, write_csv
+from mixtura.inputs.reading import read_table
+from mixtura.inputs.writing import refuse_to_overwrite, write_csv
 
 force = "--force" in sys.argv
 named = [argument for argument in sys.argv[1:] if argument != "--force"]

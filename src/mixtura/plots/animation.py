@@ -25,7 +25,7 @@ from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
-from mixtura.inputs.validation import Constraints, problem_of
+from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.mixture import Mixture

@@ -15,7 +15,7 @@ from typing import Any
 
 from mixtura import __version__
 from mixtura.base.markup import Markup, tag
-from mixtura.inputs.tables import replacing
+from mixtura.inputs.writing import replacing
 from mixtura.plots.files import checked_path
 from mixtura.plots.subject import names_of
 from mixtura.plots.view import checked_rows

@@ -16,7 +16,8 @@ from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.initialise.initialisers import Initialiser
-from mixtura.inputs.validation import Constraints, check_data, problem_of
+from mixtura.inputs.constraints import Constraints, problem_of
+from mixtura.inputs.data_checks import check_data
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family

@@ -41,7 +41,10 @@ from mixtura.families import family_named
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import are_counts, weights_of
 from mixtura.initialise.initialisers import Initialiser
-from mixtura.inputs import validation as door
+from mixtura.inputs.constraints import Constraints, constraints_of, problem_of
+from mixtura.inputs.data_checks import check_data
+from mixtura.inputs.parameters import check_count, check_size, seed_of
+from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
@@ -209,7 +212,7 @@ class Protocol:
     family: Family
     initialisers: Sequence[Initialiser]
     plan: Plan
-    constraints: door.Constraints
+    constraints: Constraints
 
 
 @underflow_is_nought
@@ -323,15 +326,15 @@ def sequential_likelihood_ratio_test(
     >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_starts=1, n_threads=1, random_state=0).n_components
     2
     """
-    door.check_count("n_components", first, 1)
-    door.check_count("most", most, first)
-    door.check_count("n_replicates", n_replicates, 1)
-    door.check_count("n_starts", n_starts, 1)
-    door.check_count("n_threads", n_threads, 1, optional=True)
-    door.check_size("reg_covar", reg_covar)
+    check_count("n_components", first, 1)
+    check_count("most", most, first)
+    check_count("n_replicates", n_replicates, 1)
+    check_count("n_starts", n_starts, 1)
+    check_count("n_threads", n_threads, 1, optional=True)
+    check_size("reg_covar", reg_covar)
     family = family_named(covariance_type)
-    rows = door.rows_of(BaseEstimator(), X, fitting=True)
-    dataset = door.dataset_of(rows, door.weights_of(sample_weight, len(rows)), backend, n_threads)
+    rows = rows_of(BaseEstimator(), X, fitting=True)
+    dataset = dataset_of(rows, checked_weights(sample_weight, len(rows)), backend, n_threads)
     if not are_counts(weights_of(dataset)):
         raise ValueError(
             "sample_weight must be whole numbers here (copies of rows), but fractions came: "
@@ -339,7 +342,7 @@ def sequential_likelihood_ratio_test(
             "nothing about a dataset's design. Leave the weights out, or choose K with a criterion "
             "and sample_size='effective'."
         )
-    constraints = door.constraints_of(
+    constraints = constraints_of(
         SimpleNamespace(
             reg_covar=reg_covar,
             prior=prior,
@@ -347,7 +350,7 @@ def sequential_likelihood_ratio_test(
             equal_weights=equal_weights,
         )
     )
-    remark = door.check_data(dataset, family, first, constraints)
+    remark = check_data(dataset, family, first, constraints)
     if remark:
         warnings.warn(remark, DataWarning, stacklevel=3)
     plan = Plan(RemainingGain(REMAINING), 2000, screened=True)
@@ -357,7 +360,7 @@ def sequential_likelihood_ratio_test(
         protocol,
         range(first, most + 1),
         n_replicates,
-        door.seed_of(random_state),
+        seed_of(random_state),
         level,
         n_threads,
         on_replicate,
@@ -518,7 +521,7 @@ def _sound_fit(
     """The best sound fit, or None and why."""
     try:
         starts = [*warm, *draw_starts(protocol.initialisers, dataset, K, seed)]
-        problem = door.problem_of(dataset, protocol.family, K, protocol.constraints)
+        problem = problem_of(dataset, protocol.family, K, protocol.constraints)
         fit = search(problem, starts, protocol.plan, stopped).best
     except (CollapseError, DataError, ValueError) as refusal:
         return None, str(refusal).rstrip(".")

@@ -23,7 +23,7 @@ from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import Fold, folds_of
-from mixtura.inputs.validation import problem_of
+from mixtura.inputs.constraints import problem_of
 from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
 from mixtura.model.results import Candidate, Selection, Stage

@@ -15,7 +15,14 @@ from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
-from mixtura.inputs import validation as door
+from mixtura.inputs.constraints import constraints_of
+from mixtura.inputs.parameters import (
+    accelerated,
+    check_count,
+    check_settings,
+    ordered_by_weight,
+    seed_of,
+)
 from mixtura.model.criteria import check_criterion
 from mixtura.model.protocols import Family
 from mixtura.model.results import Selection
@@ -70,9 +77,9 @@ class SelectionSettings:
 
 def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]:
     """The Ks and the families to try; bad settings are refused before the data are touched."""
-    door.check_settings(settings)
+    check_settings(settings)
     check_criterion(settings.criterion)
-    door.check_count("folds", settings.folds, 2, optional=True)
+    check_count("folds", settings.folds, 2, optional=True)
     if settings.sample_size not in ("total", "effective"):
         raise ValueError(
             f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. "
@@ -84,7 +91,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
         else [settings.n_components]
     )
     for K in ks:
-        door.check_count("n_components", K, 1)
+        check_count("n_components", K, 1)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
     if not ks or not families:
@@ -128,11 +135,11 @@ def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[F
         families,
         usual_starts(settings.n_init),
         settings.criterion,
-        door.constraints_of(settings),
-        door.seed_of(settings.random_state),
+        constraints_of(settings),
+        seed_of(settings.random_state),
         folds=settings.folds or 0,
         effective=settings.sample_size == "effective",
-        by_weight=door.ordered_by_weight(settings),
+        by_weight=ordered_by_weight(settings),
     )
 
 
@@ -148,7 +155,7 @@ def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
         settings.max_iter,
         screened=settings.n_init is None,
         workers=workers_for(dataset, n_jobs, settings.n_threads, short=False),
-        accelerated=door.accelerated(settings),
+        accelerated=accelerated(settings),
         budget=SEARCHED if settings.n_init is None else None,
     )
 

@@ -1,0 +1,133 @@
+"""What holds the parameters of a fit: a floor, ``reg_covar``, a prior, a bound of eigenvalues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from mixtura.data.dataset import Dataset
+from mixtura.data.problem import Problem
+from mixtura.initialise.few_rows import Shrinkage, shrinkage_for
+from mixtura.inputs.given_parameters import is_positive_definite, shaped
+from mixtura.inputs.parameters import check_size, is_bool
+from mixtura.model.priors import ConjugatePrior, Prior
+from mixtura.model.protocols import Family
+from mixtura.model.regularisation import Regularisation
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What the user asked an estimate to respect, before the data are known."""
+
+    reg_covar: float | None = None
+    prior: ConjugatePrior | None = None
+    eigenvalue_ratio: float | None = None
+    equal_weights: bool = False
+
+
+def constraints_of(estimator: Any) -> Constraints:
+    """The estimator's parameters, checked as far as they can be without data."""
+    ratio, equal = estimator.eigenvalue_ratio, estimator.equal_weights
+    if ratio is not None and (
+        is_bool(ratio) or not isinstance(ratio, Real) or not 1 <= float(ratio) < float("inf")
+    ):
+        raise ValueError(
+            f"eigenvalue_ratio must be a number of at least 1 or None, but {ratio!r} came. "
+            "It bounds the largest eigenvalue of all covariances by that many times the smallest, "
+            "for example 100."
+        )
+    if not is_bool(equal):
+        raise ValueError(f"equal_weights must be True or False, but {equal!r} came.")
+    return Constraints(
+        estimator.reg_covar,
+        _prior_of(estimator.prior),
+        None if ratio is None else float(ratio),
+        bool(equal),
+    )
+
+
+def _prior_of(prior: Any) -> ConjugatePrior | None:
+    """``None``, ``"conjugate"`` or a :class:`ConjugatePrior` with sensible numbers."""
+    if prior is None:
+        return None
+    if isinstance(prior, str) and prior == "conjugate":
+        return ConjugatePrior()
+    if not isinstance(prior, ConjugatePrior):
+        raise ValueError(
+            f"prior must be None, 'conjugate' or a mixtura.ConjugatePrior, but {prior!r} came. "
+            "'conjugate' is the prior of Fraley & Raftery 2007 with its usual numbers."
+        )
+    if prior.shrinkage is None:
+        raise ValueError(
+            "shrinkage of the prior must be a number of at least 0, but None came. Use 0 to leave "
+            "means alone."
+        )
+    check_size("shrinkage of the prior", prior.shrinkage)
+    check_size("dof of the prior", prior.dof)
+    return prior
+
+
+def check_prior(prior: ConjugatePrior, d: int) -> None:
+    """A prior's arrays against the number of columns."""
+    if prior.mean is not None:
+        shaped("mean of the prior", prior.mean, (d,))
+    if prior.dof is not None and prior.dof <= d - 1:
+        raise ValueError(
+            f"dof of the prior must be above d - 1 = {d - 1}, but is {prior.dof:g}. The default is "
+            f"d + 2 = {d + 2}."
+        )
+    if prior.scale is None:
+        return
+    if np.ndim(prior.scale) == 0:
+        if np.asarray(prior.scale).dtype.kind not in "fiu" or not 0 < prior.scale < np.inf:
+            raise ValueError(
+                f"scale of the prior must be positive, but is {prior.scale!r}. It is a variance in "
+                "the units of the data."
+            )
+        return
+    scale = shaped("scale of the prior", prior.scale, (d, d))
+    if not is_positive_definite(scale):
+        raise ValueError(
+            "scale of the prior must be a positive number or a symmetric, positive-definite matrix "
+            "(d, d)."
+        )
+
+
+def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> Problem:
+    """What K components are fitted to, and what holds them: the floor by default; an explicit
+    ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
+
+    Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk
+    (:mod:`mixtura.initialise.few_rows`).
+    """
+    d = dataset.source.n_features
+    prior: Prior | None = None
+    if constraints.prior is not None:
+        check_prior(constraints.prior, d)
+        prior = constraints.prior.worked_out(
+            family.name, K, dataset.mean, dataset.covariance, dataset.total
+        )
+    else:
+        shrinkage = shrinkage_of(family, dataset, K, constraints)
+        prior = None if shrinkage is None else shrinkage.prior
+    ridge = constraints.reg_covar
+    regularisation = Regularisation(
+        dataset.floor if ridge is None else np.zeros(d),
+        ridge=float(ridge or 0.0),
+        prior=prior,
+        eigenvalue_ratio=constraints.eigenvalue_ratio,
+        equal_weights=constraints.equal_weights,
+    )
+    return Problem(dataset, family, regularisation)
+
+
+def shrinkage_of(
+    family: Family, dataset: Dataset, K: int, constraints: Constraints
+) -> Shrinkage | None:
+    """What few rows ask for, where the user did not say what holds the covariances."""
+    if constraints.prior is not None or constraints.reg_covar is not None:
+        return None
+    return shrinkage_for(dataset, family, K)

@@ -1,0 +1,88 @@
+"""Parameters of an estimator, checked one by one.
+
+Every message has three parts: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def check_count(name: str, value: Any, least: int, optional: bool = False) -> None:
+    """An integer of at least ``least`` (not a bool), or None where that means a choice of ours."""
+    if optional and value is None:
+        return
+    if is_bool(value) or not isinstance(value, Integral) or int(value) < least:
+        extra = " or None" if optional else ""
+        raise ValueError(
+            f"{name} must be an integer of at least {least}{extra}, but {value!r} came. Pass for "
+            f"example {name}={max(least, 2)}."
+        )
+
+
+def check_size(name: str, value: Any) -> None:
+    """A finite number of at least zero, or None where that means a choice of ours."""
+    if value is None:
+        return
+    if is_bool(value) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
+        raise ValueError(
+            f"{name} must be a number of at least 0 or None, but {value!r} came. Leave it at None "
+            "for mixtura's own rule."
+        )
+
+
+def check_settings(estimator: Any) -> None:
+    """The parameters that every estimator has, before the data are touched."""
+    check_count("max_iter", estimator.max_iter, 0)
+    check_count("n_init", estimator.n_init, 1, optional=True)
+    check_count("n_threads", estimator.n_threads, 1, optional=True)
+    check_size("time_limit", getattr(estimator, "time_limit", None))
+    check_size("tol", estimator.tol)
+    check_size("reg_covar", estimator.reg_covar)
+    accelerated(estimator)
+    ordered_by_weight(estimator)
+
+
+def ordered_by_weight(estimator: Any) -> bool:
+    """Whether components are to come by falling weight."""
+    if estimator.component_order not in (None, "weight"):
+        raise ValueError(
+            f"component_order must be 'weight' or None, but {estimator.component_order!r} came."
+        )
+    return bool(estimator.component_order == "weight")
+
+
+def accelerated(estimator: Any) -> bool:
+    """Whether EM may leap: a number for ``tol`` keeps scikit-learn's meaning, which is about plain
+    iterations.
+    """
+    if estimator.acceleration not in ("auto", "squarem", None):
+        raise ValueError(
+            f"acceleration must be 'auto', 'squarem' or None, but {estimator.acceleration!r} came."
+        )
+    return bool(
+        estimator.acceleration == "squarem"
+        or (estimator.acceleration == "auto" and estimator.tol is None)
+    )
+
+
+def is_bool(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def seed_of(random_state: Any) -> np.random.SeedSequence:
+    """A seed sequence from scikit-learn's ``random_state``; the global generator is read only when
+    it is None.
+    """
+    if isinstance(random_state, Integral) and not is_bool(random_state):
+        generator: Any = np.random.RandomState(int(random_state))
+    else:
+        from sklearn.utils import (
+            check_random_state,
+        )  # takes long to import, and a number needs none of it
+
+        generator = check_random_state(random_state)
+    return np.random.SeedSequence(int(generator.randint(2**31 - 1)))

@@ -1,0 +1,255 @@
+"""Rows and weights of the user become a dataset, or are refused in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from mixtura.backends import backend_named
+from mixtura.base.arrays import Array, Flags, Rows
+from mixtura.base.errors import DataError
+from mixtura.base.masked import refuse_masked
+from mixtura.data.dataset import Dataset
+from mixtura.inputs.data_checks import column_name
+from mixtura.sources import ArraySource
+
+LARGEST_SPAN = 1e153
+
+SMALLEST_SPAN = 1e-145
+"""Squares of the span of a column, summed over the rows and measured against the floor, must be
+normal numbers.
+"""
+
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-150, 1e150
+"""What weights may be on average: products of a few of them, and of them with squares, must be
+normal numbers.
+"""
+
+
+def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset, Flags | None]:
+    """Checked rows, their dataset, and which rows (n,) are present where some weigh nothing."""
+    refuse_masked("sample_weight", sample_weight)
+    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+    if (
+        sample_weight is not None
+        and sample_weight.ndim == 1
+        and (sample_weight == 0).any()
+        and (sample_weight != 0).any()
+    ):
+        if len(sample_weight) != np.shape(X)[0]:
+            checked_weights(sample_weight, np.shape(X)[0])  # refuses
+        present = sample_weight != 0
+        X, sample_weight = _take(X, present), sample_weight[present]
+        rows, dataset, _ = read_data(estimator, X, sample_weight)
+        return rows, dataset, present
+    rows = rows_of(estimator, X, fitting=True)
+    weights = checked_weights(sample_weight, len(rows))
+    check_range(
+        rows,
+        getattr(estimator, "feature_names_in_", None),
+        1.0 if weights is None else _mean_weight(weights),
+    )
+    return rows, dataset_of(rows, weights, estimator.backend, estimator.n_threads), None
+
+
+def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
+    """``X`` as a float array (n,d) without a copy where it is one already; column names are checked
+    and kept.
+    """
+    from sklearn.utils.validation import (
+        validate_data,
+    )  # takes long to import, and a command has its rows from a table
+
+    refuse_masked("X", X)
+    _refuse_text_and_gaps(X)
+    rows: Rows = validate_data(
+        estimator,
+        X,
+        reset=fitting,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        ensure_min_samples=2 if fitting else 0,
+    )
+    names = getattr(estimator, "feature_names_in_", None)
+    _refuse_non_finite(rows, names)
+    return rows
+
+
+def _frame_of(X: Any) -> Any:
+    """A data frame behind narwhals' door, or None for anything else."""
+    if hasattr(X, "collect") and not hasattr(X, "shape"):
+        raise TypeError(f"X must be in memory, but {type(X).__name__} is lazy. Pass X.collect().")
+    try:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(
+            f"column names of X must differ, but some are the same ({error}). Rename or drop the "
+            "copies."
+        ) from None
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def _refuse_text_and_gaps(X: Any) -> None:
+    """Numbers are never guessed from text, and a missing entry of a data frame is named by its
+    column.
+    """
+    frame = _frame_of(X)
+    if frame is not None:
+        text = [
+            name
+            for name, dtype in frame.schema.items()
+            if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object))
+        ]
+        if text:
+            raise ValueError(
+                f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
+                f"Leave such columns out, for example X.drop(columns={text!r})."
+            )
+        gaps = {
+            str(column.name): count
+            for column in frame.iter_columns()
+            if (count := int(column.is_null().sum()))
+        }
+        if gaps:
+            raise ValueError(_gaps_message("NaN", gaps))
+        return
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    array = np.asarray(X) if kind in ("O", "U", "S") else None
+    if array is None and isinstance(X, list | tuple):
+        try:
+            array = np.asarray(X)
+        except ValueError:
+            raise ValueError(
+                "X must be a table of n rows and d columns, but its rows are of unequal length."
+            ) from None
+    if array is not None and array.dtype.kind in "OUS":
+        for index, value in np.ndenumerate(array):
+            if isinstance(value, str | bytes):
+                raise ValueError(
+                    f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text "
+                    f"{str(value)!r}. "
+                    f"Text cannot be converted to "
+                    "float without guessing: convert it yourself, for example X.astype(float), or "
+                    "leave the column out."
+                )
+
+
+def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
+    """NaN and infinity, by column and count."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()):
+            return
+    for word, found in (("NaN", np.isnan(rows)), ("infinity", np.isinf(rows))):
+        counts = found.sum(axis=0)
+        if counts.any():
+            label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
+            first = int(np.flatnonzero(found.any(axis=1))[0])
+            raise ValueError(
+                _gaps_message(
+                    word,
+                    {str(label[int(j)]): int(counts[j]) for j in np.flatnonzero(counts)},
+                    first,
+                )
+            )
+
+
+def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
+    where = ", ".join(
+        f"{name!r} ({count} row{'s' if count > 1 else ''})"
+        for name, count in list(counts.items())[:8]
+    )
+    at = "" if first is None else f" The first is in X[{first}]."
+    return (
+        f"Input X contains {word}: every entry must be a finite number, but there is {word} in "
+        f"{where}.{at} "
+        "Drop or fill these rows first; GaussianMixture does not accept missing values encoded as "
+        "NaN natively."
+    )
+
+
+def checked_weights(sample_weight: Any, n: int) -> Array | None:
+    """Frequencies (n,), or None for ones."""
+    if sample_weight is None:
+        return None
+    refuse_masked("sample_weight", sample_weight)
+    weights = np.asarray(sample_weight, dtype=np.float64)
+    weights = np.full(n, float(weights)) if weights.ndim == 0 else np.ascontiguousarray(weights)
+    if weights.shape != (n,):
+        raise ValueError(
+            f"sample_weight must have one value for each of the {n} rows of X, but has shape "
+            f"{weights.shape}."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            "sample_weight must be finite and at least 0, but has NaN, infinite or negative "
+            "values. Use 0 to leave a row out."
+        )
+    if not (weights > 0).any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number; a mixture needs at least "
+            "two rows with a positive weight."
+        )
+    mean = _mean_weight(weights)
+    if not SMALLEST_WEIGHT <= mean <= LARGEST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must be between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g} on average, "
+            f"but its mean is {mean:.3g}: "
+            "sums and products of such weights leave the range of double precision. A common "
+            "factor changes no estimate, so pass "
+            "sample_weight / sample_weight.max()."
+        )
+    return weights
+
+
+def _mean_weight(weights: Array) -> float:
+    """The mean of the weights of rows that are present, also where their sum overflows."""
+    largest = float(weights.max())
+    with np.errstate(under="ignore"):
+        return largest * float(np.mean(weights[weights > 0] / largest))
+
+
+def dataset_of(
+    X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None
+) -> Dataset:
+    """The data as all fits see them; rows of weight 0 are absent."""
+    if sample_weight is not None and (sample_weight == 0).any():
+        X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
+    return Dataset(ArraySource(X, sample_weight), backend_named(backend, n_threads))
+
+
+def _take(X: Any, present: Flags) -> Any:
+    """Some rows of an array, a list or a data frame: an absent row may hold anything, also NaN or a
+    mask.
+    """
+    if isinstance(X, list | tuple):
+        return [row for row, here in zip(X, present, strict=True) if here]
+    if isinstance(X, np.ma.MaskedArray):
+        return X[present]
+    frame = _frame_of(X)
+    return np.asarray(X)[present] if frame is None else frame.filter(present.tolist()).to_native()
+
+
+def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> None:
+    """Squares must neither overflow nor underflow, also where rows weigh so much on average."""
+    with np.errstate(over="ignore", under="ignore"):
+        span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
+        least, most = (
+            span * min(1.0, np.sqrt(weight)),
+            span * np.sqrt(len(X)) * max(1.0, np.sqrt(weight)),
+        )
+    bad = np.flatnonzero(
+        (most > LARGEST_SPAN) | ((span > 0) & (least < SMALLEST_SPAN / np.sqrt(len(X))))
+    )
+    if len(bad):
+        j = int(bad[0])
+        weighed = "" if weight == 1.0 else f", times weights of about {weight:.0e},"
+        raise DataError(
+            f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the range "
+            "of double precision "
+            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / "
+            f"{np.abs(X[:, j]).max():.0e}"
+            f"{'' if weight == 1.0 else ', and sample_weight by its mean'}."
+        )

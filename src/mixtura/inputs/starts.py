@@ -1,0 +1,127 @@
+"""``init_params`` of the user becomes an initialiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.masked import refuse_masked
+from mixtura.data.dataset import Dataset
+from mixtura.initialise.initialisers import (
+    BY_NAME,
+    ROWS_AT_ONCE,
+    FromLabels,
+    FromResponsibilities,
+    Initialiser,
+)
+
+
+def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialiser | None:
+    """The initialiser behind ``init_params``; None for ``"auto"``.
+
+    ``present`` says which rows of the user's X are left in ``X``, or is None for all: given arrays
+    have the user's length.
+    """
+    if isinstance(init_params, str):
+        if init_params == "auto":
+            return None
+        if init_params in BY_NAME:
+            return BY_NAME[init_params]
+        raise ValueError(
+            f"init_params={init_params!r} is not known. Use 'auto', "
+            f"{', '.join(map(repr, BY_NAME))}, an array of labels (n,), "
+            "an array of responsibilities (n, K), or a callable."
+        )
+    if callable(init_params):
+        return _FromCallable(init_params, X)
+    if present is None:
+        return _given_start(init_params, len(X), K)
+    refuse_masked("init_params", init_params)
+    given = np.asarray(init_params)
+    if len(given) != len(present):
+        raise ValueError(
+            f"init_params must have one entry for each of the {len(present)} rows of X, but has "
+            f"{len(given)}."
+        )
+    return _given_start(given[present], len(X), K)
+
+
+class _FromCallable:
+    """``init_params(X, n_components, rng)`` returns labels (n,) or responsibilities (n,K)."""
+
+    name = "callable"
+
+    def __init__(self, function: Any, X: Rows) -> None:
+        self.function, self.X = function, X
+
+    def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Any:
+        """Moments of what the callable returns."""
+        return _given_start(self.function(self.X, K, rng), len(self.X), K)(dataset, K, rng)
+
+
+def _given_start(given: Any, n: int, K: int) -> Initialiser:
+    """Labels or responsibilities, checked."""
+    refuse_masked("init_params", given)
+    array = np.asarray(given)
+    if array.shape == (n,):
+        return FromLabels(_labels(array, K))
+    if array.shape == (n, K):
+        return FromResponsibilities(_responsibilities(array))
+    raise ValueError(
+        f"init_params must be labels of shape ({n},) or responsibilities of shape ({n}, {K}), but "
+        f"has shape {array.shape}. "
+        "Pass one label per row in 0 .. n_components - 1, or one column per component."
+    )
+
+
+def _pieces(array: Any) -> Iterator[Any]:
+    """Consecutive entries along the first axis: what is checked piece by piece needs no copy of the
+    whole.
+    """
+    return (array[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(array), ROWS_AT_ONCE))
+
+
+def _responsibilities(array: Any) -> Array:
+    """Responsibilities (n,K) that sum to one, where they are numbers as they came; a start reads
+    them piece by piece.
+    """
+    array = array if array.dtype.kind in "fiu" else array.astype(np.float64)
+    total: Any = 0.0
+    for piece in _pieces(array):
+        parts = piece.astype(np.float64)
+        if (
+            not np.isfinite(parts).all()
+            or (parts < 0).any()
+            or not np.allclose(parts.sum(axis=1), 1.0, atol=1e-6)
+        ):
+            raise ValueError(
+                "responsibilities in init_params must be at least 0 and sum to one in every row. "
+                "Divide each row by its sum."
+            )
+        total = total + parts.sum(axis=0)
+    if not (total > 0).all():
+        raise ValueError(
+            "responsibilities in init_params leave a component without any row, and EM can never "
+            "bring it back."
+        )
+    parts_of_rows: Array = array
+    return parts_of_rows
+
+
+def _labels(array: Any, K: int) -> Labels:
+    """Labels 0 .. K-1, each of them used; integers stay as they came."""
+    labels: Labels = array if array.dtype.kind in "iu" else array.astype(np.intp)
+    whole = array is labels or all(
+        np.array_equal(*pieces) for pieces in zip(_pieces(labels), _pieces(array), strict=True)
+    )
+    used = np.unique(np.concatenate([np.unique(piece) for piece in _pieces(labels)]))
+    if not whole or not np.array_equal(used, np.arange(K)):
+        raise ValueError(
+            f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but "
+            f"{np.unique(array)[:10].tolist()} came. "
+            "np.unique(labels, return_inverse=True)[1] renumbers them."
+        )
+    return labels

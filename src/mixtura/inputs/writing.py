@@ -1,0 +1,117 @@
+"""Results become files, and none of the user's is overwritten in silence."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixtura.base.arrays import Array
+from mixtura.base.numbering import column_name, row_numbers
+
+ROWS_AT_ONCE = 50_000
+"""Rows that are held as text at a time."""
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path to write to; on success it takes the place of ``path`` in one step, on failure nothing
+    has changed.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
+        yield target
+        return
+    target = Path(os.path.realpath(target))
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield part
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_csv(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> None:
+    """Columns of equal length as CSV, atomically; numbers are written so that they read back bit
+    for bit.
+    """
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        write_rows(stream, columns)
+
+
+def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
+    """Columns of equal length as CSV into an open stream."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    values = [np.asarray(column) for column in columns.values()]
+    numbers = all(column.dtype.kind in "iuf" for column in values)
+    for start in range(0, len(values[0]), ROWS_AT_ONCE):
+        chunk = [column[start : start + ROWS_AT_ONCE].tolist() for column in values]
+        if numbers:  # nothing to quote, and half the time
+            stream.writelines(
+                f"{line}\n"
+                for line in map(
+                    ",".join, zip(*(map(repr, column) for column in chunk), strict=True)
+                )
+            )
+        else:
+            writer.writerows(zip(*chunk, strict=True))
+
+
+def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
+    """The columns of memberships.csv: rows count from 1, labels are those of ``predict``."""
+    columns: dict[str, np.ndarray] = {
+        "row": np.array(row_numbers(len(probabilities))),
+        "label": probabilities.argmax(axis=1),
+    }
+    columns.update(
+        (column_name("probability", k), values) for k, values in enumerate(probabilities.T)
+    )
+    columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
+    return columns
+
+
+def cluster_columns(
+    probabilities: Array, clusters: Sequence[Sequence[int]]
+) -> dict[str, np.ndarray]:
+    """Further columns where components were merged into clusters: the most probable one, and each
+    probability.
+    """
+    merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
+    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
+    columns.update(
+        (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
+    )
+    return columns
+
+
+def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
+    """Stop before any work is done if a result would be overwritten."""
+    existing = [str(path) for path in paths if path.is_file()]
+    if existing and not force:
+        raise FileExistsError(
+            f"{', '.join(existing)} would be overwritten, so nothing was done. "
+            "Add --force to overwrite, or choose another --output."
+        )
+
+
+@contextmanager
+def folder_for_results(path: Path) -> Iterator[None]:
+    """A folder that can be written to, made before the long work; taken back if nothing came into
+    it.
+    """
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(path))
+        yield
+    finally:
+        if made and path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
