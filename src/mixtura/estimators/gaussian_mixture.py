@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_is_fitted
 
-from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
-from mixtura.em.certification import certified, certify
+from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
+from mixtura.estimators.certainty import Certainty
+from mixtura.estimators.fitted import ROWS_AT_ONCE, FittedMixture
 from mixtura.estimators.html import ShowsResult, fit_html
 from mixtura.families import family_named
-from mixtura.inference.information import Kind, errors_from_information
 from mixtura.inference.parametrisation import (
-    public_covariances,
-    public_precisions,
     public_shape,
-    public_whitener,
     stored_covariances,
     stored_precisions,
-    stored_whitener,
 )
-from mixtura.inference.resampling import Method, OnReplicate, errors_from_replicates
-from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
 from mixtura.initialise.initialisers import (
     FromCentres,
     FromLabels,
@@ -56,15 +48,12 @@ from mixtura.inputs.parameters import (
     ordered_by_weight,
     seed_of,
 )
-from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
+from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of
-from mixtura.model.certificate import Certificate
-from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.matching import match
-from mixtura.model.mixture import Mixture, log_density, posterior
-from mixtura.model.moments import Scatter
-from mixtura.model.protocols import Block, Family
-from mixtura.model.results import Evaluation, FitResult, Iteration
+from mixtura.model.mixture import Mixture
+from mixtura.model.protocols import Family
+from mixtura.model.results import FitResult, Iteration
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import Initialisation, initialised
 from mixtura.search.starts import DEFAULT_STARTS, usual_starts
@@ -73,14 +62,11 @@ from mixtura.search.threads import blas_limited, workers_for
 from mixtura.selection.merging import MergedMixture, merge_tree
 from mixtura.sources import ArraySource
 
-ROWS_AT_ONCE = 65536
-"""Rows whose log joint densities exist at one time."""
-
 _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianMixture(ShowsResult, Certainty, FittedMixture):
     """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and
     all families.
 
@@ -423,14 +409,6 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         ]
         self.lower_bound_ = result.trace[-1] / result.total
 
-    def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
-        """The parameters as public attributes."""
-        self.weights_ = mixture.weights.astype(dtype)
-        self.means_ = mixture.means.astype(dtype)
-        self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
-        self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
-        self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
-
     def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
         """Say what a person must know before using the fit; ``kept`` marks those of the rows that
         came which are in ``rows``.
@@ -510,295 +488,6 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         self.n_features_in_ = d
         return self
 
-    @property
-    def _mixture(self) -> Mixture:
-        """The mixture in the public attributes, which a user may have set (scikit-learn's
-        habit).
-        """
-        family = family_named(self.covariance_type).name
-        means = np.asarray(self.means_, dtype=np.float64)
-        K, d = means.shape
-        if hasattr(self, "precisions_cholesky_"):
-            covariance = stored_whitener(
-                family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d
-            )
-        else:
-            covariance = stored_covariances(
-                family, np.asarray(self.covariances_, dtype=np.float64), K, d
-            )
-        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
-
-    # ---- using the fit ---------------------------------------------------------------------------
-
-    @underflow_is_nought
-    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
-        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
-        block's exist at a time.
-        """
-        check_is_fitted(self)
-        rows = rows_of(self, X, fitting=False)
-        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
-        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
-        for block in ArraySource(rows).blocks():
-            for part in block.cut(ROWS_AT_ONCE):
-                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
-                answers[part.offset : part.offset + len(part.rows)] = values
-        return answers
-
-    def predict(self, X: Any) -> Labels:
-        """The most probable component of each row (n,)."""
-        labels: Labels = self._by_block(
-            X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)
-        )
-        return labels
-
-    def predict_proba(self, X: Any) -> Rows:
-        """The probability of each component for each row (n, K); rows sum to one, however far out
-        they are.
-        """
-        shares: Rows = self._by_block(
-            X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
-        )
-        return shares
-
-    def score_samples(self, X: Any) -> Rows:
-        """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
-        return densities
-
-    @underflow_is_nought
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
-        values = self.score_samples(X)
-        if not len(values):
-            raise ValueError(
-                "score needs at least one row, but X has none. score_samples accepts an empty X."
-            )
-        weights = checked_weights(sample_weight, len(values))
-        if weights is not None:
-            values, weights = (
-                values[weights > 0],
-                weights[weights > 0],
-            )  # an absent row may be infinitely unlikely
-        return float(np.average(values, weights=weights))
-
-    @underflow_is_nought
-    def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
-        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
-        by component.
-        """
-        check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(
-                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
-                "sample."
-            )
-        rng = np.random.default_rng(seed_of(self.random_state))
-        X, y = self._mixture.sample(int(n_samples), rng)
-        return X.astype(np.asarray(self.means_).dtype, copy=False), y
-
-    # ---- criteria --------------------------------------------------------------------------------
-
-    @underflow_is_nought
-    def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
-        check_is_fitted(self)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
-        moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
-        return Evaluation(
-            moments.log_likelihood,
-            moments.entropy,
-            moments.certainty,
-            moments.total,
-            self._n_parameters(),
-        )
-
-    def _n_parameters(self) -> int:
-        """Free parameters (a private name that users of scikit-learn rely on)."""
-        K, d = np.shape(self.means_)
-        return family_named(self.covariance_type).n_parameters(K, d) - (
-            K - 1 if self.equal_weights else 0
-        )
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""
-        return bic(self._evaluate(X, sample_weight))
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
-        return aic(self._evaluate(X, sample_weight))
-
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
-        """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
-        return icl(self._evaluate(X, sample_weight))
-
-    @underflow_is_nought
-    def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
-        """Whether these parameters are an optimum of the likelihood on X, and how that is known.
-
-        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which
-        takes up to 26 passes over the rows: for a fit with a number for ``tol``, for parameters
-        from elsewhere, or for other rows.
-
-        Parameters
-        ----------
-        X : (n, d)
-        sample_weight : (n,), optional
-            Frequencies.
-
-        Returns
-        -------
-        mixtura.model.certificate.Certificate
-            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each
-            component.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mixtura import GaussianMixture
-        >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
-        >>> GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0).fit(X).certify(X).holds
-        True
-        """
-        check_is_fitted(self)
-        family = family_named(self.covariance_type)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
-        mixture = self.mixture_
-        problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
-        return certify(problem, mixture)
-
-    # ---- how sure the fit is ---------------------------------------------------------------------
-
-    @underflow_is_nought
-    def standard_errors(
-        self,
-        X: Any,
-        sample_weight: Any = None,
-        *,
-        method: Kind | Method = "information",
-        n_replicates: int | None = None,
-        random_state: Any = None,
-        on_replicate: OnReplicate | None = None,
-    ) -> Uncertainty:
-        """Standard errors and intervals of weights, means and covariances.
-
-        Parameters
-        ----------
-        X, sample_weight
-            The rows and frequencies of the fit: an estimator does not keep them.
-        method : str
-            "information": inverse of the observed information
-            (:mod:`mixtura.inference.information`), one pass over the rows. "scores": outer product
-            of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows),
-            "weighted" (likelihood), "parametric": refits of resamples
-            (:mod:`mixtura.inference.resampling`). "jackknife": refits without each row.
-        n_replicates : int, optional
-            Refits; None is 999, and every row for the jackknife.
-        random_state : int, RandomState or None
-            Of the resamples; None takes the estimator's own.
-        on_replicate : callable, optional
-            Called after each refit (for a progress bar), possibly from several threads.
-
-        Returns
-        -------
-        mixtura.inference.uncertainty.Uncertainty
-            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``,
-            ``rows(level)`` (a table), ``memberships(X, level)``, and ``notes``: what was left out
-            or failed.
-
-        Raises
-        ------
-        mixtura.base.errors.InferenceError
-            Where there are none, with the reason: a spurious component, copies, a saddle, a flat
-            direction, no maximum.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from mixtura import GaussianMixture
-        >>> X = np.random.default_rng(0).standard_normal((400, 1))
-        >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
-        >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
-        ([[0.05]], [0.07])
-        """
-        check_is_fitted(self)
-        check_count("n_replicates", n_replicates, 2, optional=True)
-        family = family_named(self.covariance_type)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
-        problem = problem_of(dataset, family, self.n_components, constraints_of(self))
-        if method == "information" or method == "scores" or method == "sandwich":
-            return errors_from_information(problem, self.mixture_, method)
-        if (
-            method == "bootstrap"
-            or method == "weighted"
-            or method == "parametric"
-            or method == "jackknife"
-        ):
-            return errors_from_replicates(
-                problem,
-                self.mixture_,
-                method,
-                seed_of(self.random_state if random_state is None else random_state),
-                n_replicates=n_replicates,
-                max_iter=max(self.max_iter, 1),
-                n_threads=self.n_threads,
-                on_replicate=on_replicate,
-            )
-        raise ValueError(
-            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', "
-            "'bootstrap', 'weighted', 'parametric' or "
-            "'jackknife'."
-        )
-
-    @underflow_is_nought
-    def membership_intervals(
-        self, X: Any, errors: Uncertainty, level: float = 0.95
-    ) -> MembershipIntervals:
-        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each
-        row.
-
-        Parameters
-        ----------
-        X : (n, d)
-            Any rows, also new ones.
-        errors : Uncertainty
-            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With
-            replicates: quantiles.
-        level : float
-
-        Returns
-        -------
-        mixtura.inference.uncertainty.MembershipIntervals
-            ``probability``, ``low`` and ``high``, (n, K) each.
-        """
-        check_is_fitted(self)
-        return errors.memberships(rows_of(self, X, fitting=False), level)
-
-    @property
-    def mixture_(self) -> Mixture:
-        """The fit before its attributes were rounded to the precision of the data, unless they were
-        set since.
-        """
-        check_is_fitted(self)
-        if hasattr(self, "result_"):
-            fitted = self.result_.mixture
-            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
-            if all(
-                np.array_equal(own.astype(np.asarray(public).dtype), public)
-                for own, public in shown
-            ):
-                return fitted
-        return self._mixture
-
     # ---- clusters of several components ----------------------------------------------------------
 
     @underflow_is_nought
@@ -848,11 +537,6 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 # ---- small pieces --------------------------------------------------------------------------------
 
 
-def _like(rows: Rows, values: Array) -> Rows:
-    """Answers in the precision of the question."""
-    return values.astype(np.float32) if rows.dtype == np.float32 else values
-
-
 def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
     """The numbers of the rows (m,) that each of some components is the most probable one for."""
     found: list[list[Labels]] = [[] for _ in components]
@@ -870,18 +554,6 @@ def _row_numbers(numbers: Labels) -> str:
         return "no rows"
     more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
     return f"row{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:5]))}{more}"
-
-
-def _cast(values: Array, dtype: Any) -> Rows:
-    """Values in the precision of the data; in float64 where squares of the units leave the range of
-    that precision.
-    """
-    with np.errstate(over="ignore"):
-        cast: Rows = values.astype(dtype)
-    lost = not np.isfinite(cast).all() or bool(
-        ((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any()
-    )
-    return values if lost else cast
 
 
 def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:

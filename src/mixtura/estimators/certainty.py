@@ -1,0 +1,171 @@
+"""How certain a fit is: its certificate, standard errors, and intervals of probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.em.certification import certify
+from mixtura.families import family_named
+from mixtura.inference.information import Kind, errors_from_information
+from mixtura.inference.resampling import Method, OnReplicate, errors_from_replicates
+from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
+from mixtura.inputs.constraints import constraints_of, problem_of
+from mixtura.inputs.parameters import (
+    check_count,
+    seed_of,
+)
+from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
+from mixtura.model.certificate import Certificate
+
+
+class Certainty:
+    """Methods of a fitted mixture that look at the rows of its fit once more."""
+
+    @underflow_is_nought
+    def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
+        """Whether these parameters are an optimum of the likelihood on X, and how that is known.
+
+        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which
+        takes up to 26 passes over the rows: for a fit with a number for ``tol``, for parameters
+        from elsewhere, or for other rows.
+
+        Parameters
+        ----------
+        X : (n, d)
+        sample_weight : (n,), optional
+            Frequencies.
+
+        Returns
+        -------
+        mixtura.model.certificate.Certificate
+            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each
+            component.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
+        >>> GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0).fit(X).certify(X).holds
+        True
+        """
+        check_is_fitted(self)
+        family = family_named(self.covariance_type)
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
+        )
+        mixture = self.mixture_
+        problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
+        return certify(problem, mixture)
+
+    @underflow_is_nought
+    def standard_errors(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        *,
+        method: Kind | Method = "information",
+        n_replicates: int | None = None,
+        random_state: Any = None,
+        on_replicate: OnReplicate | None = None,
+    ) -> Uncertainty:
+        """Standard errors and intervals of weights, means and covariances.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The rows and frequencies of the fit: an estimator does not keep them.
+        method : str
+            "information": inverse of the observed information
+            (:mod:`mixtura.inference.information`), one pass over the rows. "scores": outer product
+            of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows),
+            "weighted" (likelihood), "parametric": refits of resamples
+            (:mod:`mixtura.inference.resampling`). "jackknife": refits without each row.
+        n_replicates : int, optional
+            Refits; None is 999, and every row for the jackknife.
+        random_state : int, RandomState or None
+            Of the resamples; None takes the estimator's own.
+        on_replicate : callable, optional
+            Called after each refit (for a progress bar), possibly from several threads.
+
+        Returns
+        -------
+        mixtura.inference.uncertainty.Uncertainty
+            ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``,
+            ``rows(level)`` (a table), ``memberships(X, level)``, and ``notes``: what was left out
+            or failed.
+
+        Raises
+        ------
+        mixtura.base.errors.InferenceError
+            Where there are none, with the reason: a spurious component, copies, a saddle, a flat
+            direction, no maximum.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> X = np.random.default_rng(0).standard_normal((400, 1))
+        >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
+        >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
+        ([[0.05]], [0.07])
+        """
+        check_is_fitted(self)
+        check_count("n_replicates", n_replicates, 2, optional=True)
+        family = family_named(self.covariance_type)
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
+        )
+        problem = problem_of(dataset, family, self.n_components, constraints_of(self))
+        if method == "information" or method == "scores" or method == "sandwich":
+            return errors_from_information(problem, self.mixture_, method)
+        if (
+            method == "bootstrap"
+            or method == "weighted"
+            or method == "parametric"
+            or method == "jackknife"
+        ):
+            return errors_from_replicates(
+                problem,
+                self.mixture_,
+                method,
+                seed_of(self.random_state if random_state is None else random_state),
+                n_replicates=n_replicates,
+                max_iter=max(self.max_iter, 1),
+                n_threads=self.n_threads,
+                on_replicate=on_replicate,
+            )
+        raise ValueError(
+            f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', "
+            "'bootstrap', 'weighted', 'parametric' or "
+            "'jackknife'."
+        )
+
+    @underflow_is_nought
+    def membership_intervals(
+        self, X: Any, errors: Uncertainty, level: float = 0.95
+    ) -> MembershipIntervals:
+        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each
+        row.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Any rows, also new ones.
+        errors : Uncertainty
+            From :meth:`standard_errors`. With derivatives: delta method on the logit scale. With
+            replicates: quantiles.
+        level : float
+
+        Returns
+        -------
+        mixtura.inference.uncertainty.MembershipIntervals
+            ``probability``, ``low`` and ``high``, (n, K) each.
+        """
+        check_is_fitted(self)
+        return errors.memberships(rows_of(self, X, fitting=False), level)

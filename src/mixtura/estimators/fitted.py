@@ -1,0 +1,211 @@
+"""What a fitted mixture answers: labels, probabilities, densities, draws and criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.backends import backend_named
+from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.underflow import underflow_is_nought
+from mixtura.families import family_named
+from mixtura.inference.parametrisation import (
+    public_covariances,
+    public_precisions,
+    public_whitener,
+    stored_covariances,
+    stored_whitener,
+)
+from mixtura.inputs.parameters import (
+    seed_of,
+)
+from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
+from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.mixture import Mixture, log_density, posterior
+from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Block
+from mixtura.model.results import Evaluation
+from mixtura.sources import ArraySource
+
+ROWS_AT_ONCE = 65536
+"""Rows whose log joint densities exist at one time."""
+
+
+class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """Answers of a mixture in scikit-learn's attributes, which a user may have set.
+
+    A subclass has the parameters ``covariance_type``, ``random_state``, ``equal_weights``, ``backend``
+    and ``n_threads``.
+    """
+
+    # ---- parameters ------------------------------------------------------------------------------
+
+    @property
+    def _mixture(self) -> Mixture:
+        """The mixture in the public attributes, which a user may have set (scikit-learn's
+        habit).
+        """
+        family = family_named(self.covariance_type).name
+        means = np.asarray(self.means_, dtype=np.float64)
+        K, d = means.shape
+        if hasattr(self, "precisions_cholesky_"):
+            covariance = stored_whitener(
+                family, np.asarray(self.precisions_cholesky_, dtype=np.float64), K, d
+            )
+        else:
+            covariance = stored_covariances(
+                family, np.asarray(self.covariances_, dtype=np.float64), K, d
+            )
+        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+
+    @property
+    def mixture_(self) -> Mixture:
+        """The fit before its attributes were rounded to the precision of the data, unless they were
+        set since.
+        """
+        check_is_fitted(self)
+        if hasattr(self, "result_"):
+            fitted = self.result_.mixture
+            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
+            if all(
+                np.array_equal(own.astype(np.asarray(public).dtype), public)
+                for own, public in shown
+            ):
+                return fitted
+        return self._mixture
+
+    def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
+        """The parameters as public attributes."""
+        self.weights_ = mixture.weights.astype(dtype)
+        self.means_ = mixture.means.astype(dtype)
+        self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
+        self.precisions_ = _cast(public_precisions(family, mixture.covariance), dtype)
+        self.precisions_cholesky_ = _cast(public_whitener(family, mixture.covariance), dtype)
+
+    # ---- rows ------------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
+        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
+        block's exist at a time.
+        """
+        check_is_fitted(self)
+        rows = rows_of(self, X, fitting=False)
+        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
+        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        for block in ArraySource(rows).blocks():
+            for part in block.cut(ROWS_AT_ONCE):
+                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
+                answers[part.offset : part.offset + len(part.rows)] = values
+        return answers
+
+    def predict(self, X: Any) -> Labels:
+        """The most probable component of each row (n,)."""
+        labels: Labels = self._by_block(
+            X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)
+        )
+        return labels
+
+    def predict_proba(self, X: Any) -> Rows:
+        """The probability of each component for each row (n, K); rows sum to one, however far out
+        they are.
+        """
+        shares: Rows = self._by_block(
+            X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
+        )
+        return shares
+
+    def score_samples(self, X: Any) -> Rows:
+        """Log density of each row (n,); -inf where it underflows the range of doubles."""
+        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+        return densities
+
+    @underflow_is_nought
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
+        values = self.score_samples(X)
+        if not len(values):
+            raise ValueError(
+                "score needs at least one row, but X has none. score_samples accepts an empty X."
+            )
+        weights = checked_weights(sample_weight, len(values))
+        if weights is not None:
+            values, weights = (
+                values[weights > 0],
+                weights[weights > 0],
+            )  # an absent row may be infinitely unlikely
+        return float(np.average(values, weights=weights))
+
+    @underflow_is_nought
+    def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
+        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
+        by component.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(
+                f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one "
+                "sample."
+            )
+        rng = np.random.default_rng(seed_of(self.random_state))
+        X, y = self._mixture.sample(int(n_samples), rng)
+        return X.astype(np.asarray(self.means_).dtype, copy=False), y
+
+    # ---- criteria --------------------------------------------------------------------------------
+
+    @underflow_is_nought
+    def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
+        check_is_fitted(self)
+        rows = rows_of(self, X, fitting=False)
+        dataset = dataset_of(
+            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
+        )
+        moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
+        return Evaluation(
+            moments.log_likelihood,
+            moments.entropy,
+            moments.certainty,
+            moments.total,
+            self._n_parameters(),
+        )
+
+    def _n_parameters(self) -> int:
+        """Free parameters (a private name that users of scikit-learn rely on)."""
+        K, d = np.shape(self.means_)
+        return family_named(self.covariance_type).n_parameters(K, d) - (
+            K - 1 if self.equal_weights else 0
+        )
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""
+        return bic(self._evaluate(X, sample_weight))
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
+        return aic(self._evaluate(X, sample_weight))
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
+        return icl(self._evaluate(X, sample_weight))
+
+
+def _like(rows: Rows, values: Array) -> Rows:
+    """Answers in the precision of the question."""
+    return values.astype(np.float32) if rows.dtype == np.float32 else values
+
+
+def _cast(values: Array, dtype: Any) -> Rows:
+    """Values in the precision of the data; in float64 where squares of the units leave the range of
+    that precision.
+    """
+    with np.errstate(over="ignore"):
+        cast: Rows = values.astype(dtype)
+    lost = not np.isfinite(cast).all() or bool(
+        ((np.abs(cast) < np.finfo(dtype).tiny) & (values != 0)).any()
+    )
+    return values if lost else cast
