@@ -23,9 +23,9 @@ from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart, RandomRows
+from mixtura.model.fit_result import FitResult
 from mixtura.model.moments import Moments
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import FitResult
 from mixtura.sources import ArraySource
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"

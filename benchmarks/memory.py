@@ -36,9 +36,9 @@ from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import FitResult
 from mixtura.sources import ArraySource
 
 IN_MEMORY = (1_000_000, 2, 3)

@@ -45,7 +45,7 @@ from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import Stage
+from mixtura.model.selection import Stage
 from mixtura.sources import ArraySource
 
 DATA = Path(__file__).parent.parent / "tests" / "truth" / "data"

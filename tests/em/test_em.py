@@ -26,10 +26,10 @@ from mixtura.initialise.initialisers import (
     RandomRows,
 )
 from mixtura.model.criteria import bic, icl, icl_entropy
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import StopReason
 
 VVV = FAMILIES["VVV"]
 

@@ -22,11 +22,11 @@ from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import StopReason
 
 pytestmark = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
 

@@ -22,7 +22,7 @@ from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DataError, DataWarning, DegenerateWarning
 from mixtura.data.problem import Problem
 from mixtura.model import criteria
-from mixtura.model.results import Stage
+from mixtura.model.selection import Stage
 
 SHAPES = {
     "full": (3, 2, 2),

@@ -22,9 +22,9 @@ from mixtura.inference.resampling import Replicate, errors_from_replicates
 from mixtura.inference.uncertainty import Parameters
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.model.covariance import Dense
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import StopReason
 from mixtura.sources import ArraySource, Reweighted
 
 FILES = [("boot_faithful.json", "VVV"), ("boot_acidity.json", "EEE"), ("boot_precip.json", "VVV")]

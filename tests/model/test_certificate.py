@@ -24,11 +24,11 @@ from mixtura.inference.information import information
 from mixtura.initialise.initialisers import RandomRows
 from mixtura.model.certificate import SAFETY, Certificate
 from mixtura.model.covariance import Dense, Spherical
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import StopReason
 from mixtura.model.soundness import Soundness
 
 K = 3

@@ -30,9 +30,10 @@ from mixtura.model.criteria import (
     sabic,
     why_undefined,
 )
+from mixtura.model.fit_result import Evaluation, FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
-from mixtura.model.results import Evaluation, FitResult, StopReason, title_of
+from mixtura.model.selection import title_of
 
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 SAME_SUM = 1e-11

@@ -19,9 +19,9 @@ from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import RandomRows, moments_of_labels
 from mixtura.model.agreement import adjusted_rand_index
 from mixtura.model.covariance import Dense
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import StopReason
 from mixtura.model.soundness import Soundness, support
 from mixtura.search.outcome import best_of
 

@@ -12,8 +12,9 @@ from scipy.stats import chi2
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.criteria import aic, bic
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Candidate, FitResult, Selection, StopReason
+from mixtura.model.selection import Candidate, Selection
 from mixtura.model.soundness import Soundness
 from mixtura.plots import (
     GREY,

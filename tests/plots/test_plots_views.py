@@ -12,8 +12,8 @@ from scipy.stats import chi2, norm
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
 from mixtura.model.covariance import Diagonal, Spherical
+from mixtura.model.fit_result import SearchResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import SearchResult
 from mixtura.model.start_report import Run, RunEnd, StartReport
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.curves import overlap_share

@@ -18,8 +18,8 @@ from mixtura.em.certification import certified
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import KMeansStart
+from mixtura.model.fit_result import FailedStart, FitResult, StopReason
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import FailedStart, FitResult, StopReason
 from mixtura.model.start_report import RunEnd
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.local_search import MOST_ROUNDS, PROPOSALS_AT_ONCE, SMALLER

@@ -18,8 +18,9 @@ from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import folds_of, resampled
 from mixtura.model.covariance import Spherical
 from mixtura.model.criteria import ALL_CRITERIA, CRITERIA, bic
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Candidate, FitResult, Selection, StopReason, strength_of
+from mixtura.model.selection import Candidate, Selection, strength_of
 from mixtura.model.soundness import Soundness
 from mixtura.selection.bootstrap import restricted
 from mixtura.selection.settings import SelectionSettings, candidates_of, grid_of

@@ -10,7 +10,7 @@ from sklearn.datasets import load_iris
 
 from mixtura import GaussianMixtureSelector
 from mixtura.families import FAMILIES
-from mixtura.model.results import Stage
+from mixtura.model.selection import Stage
 from mixtura.search.budget import Budget
 from mixtura.selection.race import MARGIN
 

@@ -1,7 +1,7 @@
 """Exceptions and warnings, the bottom of the house.
 
 Misuse is an exception in three parts: what was expected, what came, what to do. A numerical outcome
-is a value (:class:`mixtura.model.results.StopReason`); the one exception is :class:`CollapseError`,
+is a value (:class:`mixtura.model.fit_result.StopReason`); the one exception is :class:`CollapseError`,
 which an M-step raises when nobody allowed it a floor and which a search turns into a failed start.
 """
 

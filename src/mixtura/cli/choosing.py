@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import Parameter
 
@@ -96,8 +96,8 @@ class Wanted:
 
         return SelectionSettings(
             component_numbers(self.components, self.max_components),
-            families="all" if self.all_families else family_names(self.families),
-            criterion=criterion_name(self.criterion),
+            families="all" if self.all_families else cast(Any, family_names(self.families)),
+            criterion=cast(Any, criterion_name(self.criterion)),
             n_init=self.starts,
             random_state=self.seed,
             component_order="weight",

@@ -18,7 +18,7 @@ from mixtura.cli.selecting import select, winner
 from mixtura.cli.target import check_target, named_after, written_at_once
 
 if TYPE_CHECKING:
-    from mixtura.model.results import Selection
+    from mixtura.model.selection import Selection
 
 Kind = Literal[
     "clusters",

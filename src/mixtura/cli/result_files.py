@@ -15,7 +15,7 @@ from mixtura.cli.writing import Writer, write_files
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
     from mixtura.model.mixture import Mixture
-    from mixtura.model.results import Selection
+    from mixtura.model.selection import Selection
     from mixtura.selection.merging import MergeTree
 
 MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE = (

@@ -12,7 +12,7 @@ from mixtura.cli.data import Data, in_the_words_of
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
     from mixtura.model.mixture import Mixture
-    from mixtura.model.results import Candidate, Selection
+    from mixtura.model.selection import Candidate, Selection
     from mixtura.selection.merging import MergeTree
     from mixtura.selection.settings import SelectionSettings
 
@@ -31,7 +31,8 @@ def select(
 ) -> tuple[Selection, bool]:
     """The selection, and whether it was cut short."""
     from mixtura.inputs.rows import check_range, dataset_of
-    from mixtura.model.results import Selection, Stage, StopReason
+    from mixtura.model.fit_result import StopReason
+    from mixtura.model.selection import Selection, Stage
     from mixtura.selection.race import may_win
     from mixtura.selection.select import DEFAULT_FOLDS
     from mixtura.selection.settings import candidates_of, selection_of, warn_of

@@ -123,7 +123,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
 
 def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """The best few."""
-    from mixtura.model.results import title_of
+    from mixtura.model.selection import title_of
 
     shown = [row for row in rows if row["eligible"]][:SHOWN]
     title = (
@@ -160,7 +160,7 @@ def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any
 
 def _say_choices(out: Plain, document: Mapping[str, Any]) -> None:
     """What other criteria would choose, those of one mind together."""
-    from mixtura.model.results import title_of
+    from mixtura.model.selection import title_of
 
     minds: dict[str, list[str]] = {}
     for name, choice in document["choices"].items():

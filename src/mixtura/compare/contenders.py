@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
@@ -18,9 +18,10 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.choices import CovarianceType
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
-from mixtura.model.results import StopReason
+from mixtura.model.fit_result import StopReason
 from mixtura.search.threads import blas_limited
 
 K_MEANS, MIXTURE, DENSITY, HIERARCHY = "K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"
@@ -141,7 +142,9 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
         used = some_rows(len(Z), BIC_ROWS, seed)
         ks = range(1, LARGEST_K + 1) if K is None else [K]
         selector = GaussianMixtureSelector(
-            n_components=ks, families=family if family == "all" else [family], random_state=seed
+            n_components=ks,
+            families="all" if family == "all" else [cast("CovarianceType", family)],
+            random_state=seed,
         )
         selection, seconds_to_choose = timed(lambda: selector.fit(Z[used]).selection_)
         if selection.interrupted:
@@ -154,7 +157,10 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
     components, chosen = K, family
     model, seconds = timed(
         lambda: GaussianMixture(
-            components, covariance_type=chosen, component_order="weight", random_state=seed
+            components,
+            covariance_type=cast("CovarianceType", chosen),
+            component_order="weight",
+            random_state=seed,
         ).fit(Z)
     )
     if model.result_.stop is StopReason.INTERRUPTED:

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -30,6 +30,7 @@ from scipy.stats import chi2
 from sklearn.metrics import adjusted_rand_score
 
 from mixtura.base.arrays import Array, Flags, Labels
+from mixtura.base.choices import CovarianceType
 from mixtura.base.numbering import number_of
 from mixtura.compare.contenders import (
     DENSITY,
@@ -47,8 +48,8 @@ from mixtura.compare.contenders import (
 )
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import StopReason
 from mixtura.selection.merging import merge_tree
 
 EMPTY = 1.5
@@ -286,7 +287,9 @@ def _chosen_by_bic(rows: Array, model: GaussianMixture, seed: int | None) -> Mix
     few.
     """
     ks, family = range(1, LARGEST_K + 1), model.result_.family
-    selector = GaussianMixtureSelector(ks, families=[family], random_state=seed).fit(rows)
+    selector = GaussianMixtureSelector(
+        ks, families=[cast("CovarianceType", family)], random_state=seed
+    ).fit(rows)
     if selector.selection_.interrupted:
         raise KeyboardInterrupt
     return selector.mixture_

@@ -35,11 +35,11 @@ from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_variances
-from mixtura.model.results import FitResult, StopReason
 from mixtura.model.soundness import Finding, Soundness
 
 ON_THE_FLOOR = 1.0 + 1e-6

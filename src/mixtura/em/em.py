@@ -26,10 +26,10 @@ from mixtura.em.stopping import (
     rounding,
 )
 from mixtura.model.copies import copies_of
+from mixtura.model.fit_result import FitResult, Iteration, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import FitResult, Iteration, StopReason
 from mixtura.model.soundness import EMPTY
 
 __all__ = ["Callback", "Start", "em"]
@@ -81,7 +81,7 @@ def em(
     max_iter : int
         0 returns the start (after the M-step, if it starts with one).
     callback : callable, optional
-        Called with an :class:`~mixtura.model.results.Iteration` after each; raising
+        Called with an :class:`~mixtura.model.fit_result.Iteration` after each; raising
         KeyboardInterrupt there, or Ctrl-C anywhere, ends the fit with the best model so far.
     start_number : int
         What the callback is told.

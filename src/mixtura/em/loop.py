@@ -22,9 +22,9 @@ from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.squarem import Squarem
 from mixtura.em.stopping import StoppingRule, rounding
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
-from mixtura.model.results import FitResult
 
 Start: TypeAlias = Moments | Mixture | FitResult
 """EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same

@@ -22,12 +22,12 @@ from mixtura.em.loop import PLAIN_KEPT, Event, Loop, Start, Stopped
 from mixtura.em.stopping import StoppingRule
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.results import FitResult
 
 
 def native_loop(

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import isnan
 from typing import Protocol, Self, TypeAlias
 
-from mixtura.model.results import StopReason
+from mixtura.model.fit_result import StopReason
 
 EPSILON = sys.float_info.epsilon
 

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.em.certification import certify
+from mixtura.estimators.fitted import FittedMixture
 from mixtura.families import family_named
 from mixtura.inference.information import Kind, errors_from_information
 from mixtura.inference.resampling import Method, OnReplicate, errors_from_replicates
@@ -21,8 +22,11 @@ from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.certificate import Certificate
 
 
-class Certainty:
+class Certainty(FittedMixture):
     """Methods of a fitted mixture that look at the rows of its fit once more."""
+
+    n_components: int
+    max_iter: int
 
     @underflow_is_nought
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
@@ -49,7 +53,8 @@ class Certainty:
         >>> import numpy as np
         >>> from mixtura import GaussianMixture
         >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
-        >>> GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0).fit(X).certify(X).holds
+        >>> model = GaussianMixture(2, covariance_type="tied", tol=1e-12, random_state=0)
+        >>> model.fit(X).certify(X).holds
         True
         """
         check_is_fitted(self)
@@ -110,7 +115,10 @@ class Certainty:
         >>> import numpy as np
         >>> from mixtura import GaussianMixture
         >>> X = np.random.default_rng(0).standard_normal((400, 1))
-        >>> errors = GaussianMixture().fit(X).standard_errors(X)  # for one Gaussian: sigma / sqrt(n) = 0.05
+        >>> errors = GaussianMixture().fit(X).standard_errors(X)
+
+        For one Gaussian the mean has the error sigma / sqrt(n) = 0.05.
+
         >>> errors.means.round(2).tolist(), errors.covariances.round(2).ravel().tolist()
         ([[0.05]], [0.07])
         """

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
@@ -25,10 +26,10 @@ from mixtura.inputs.parameters import (
 )
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block
-from mixtura.model.results import Evaluation
 from mixtura.sources import ArraySource
 
 ROWS_AT_ONCE = 65536
@@ -38,9 +39,22 @@ ROWS_AT_ONCE = 65536
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """Answers of a mixture in scikit-learn's attributes, which a user may have set.
 
-    A subclass has the parameters ``covariance_type``, ``random_state``, ``equal_weights``, ``backend``
-    and ``n_threads``.
+    A subclass has the parameters that are annotated here without a trailing underscore.
     """
+
+    covariance_type: CovarianceType
+    equal_weights: bool
+    random_state: int | np.random.RandomState | None
+    n_threads: int | None
+    backend: BackendName
+
+    weights_: Rows
+    means_: Rows
+    covariances_: Rows
+    precisions_: Rows
+    precisions_cholesky_: Rows
+    result_: FitResult
+    n_features_in_: int
 
     # ---- parameters ------------------------------------------------------------------------------
 

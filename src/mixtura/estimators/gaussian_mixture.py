@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtura.base.arrays import Array, Flags, Labels, Rows
+from mixtura.base.choices import (
+    Acceleration,
+    BackendName,
+    ComponentOrder,
+    CovarianceType,
+    InitParams,
+)
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import underflow_is_nought
@@ -20,7 +28,7 @@ from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.estimators.certainty import Certainty
-from mixtura.estimators.fitted import ROWS_AT_ONCE, FittedMixture
+from mixtura.estimators.fitted import ROWS_AT_ONCE
 from mixtura.estimators.html import ShowsResult, fit_html
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
@@ -50,10 +58,11 @@ from mixtura.inputs.parameters import (
 )
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of
+from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture
+from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
-from mixtura.model.results import FitResult, Iteration
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import Initialisation, initialised
 from mixtura.search.starts import DEFAULT_STARTS, usual_starts
@@ -62,32 +71,36 @@ from mixtura.search.threads import blas_limited, workers_for
 from mixtura.selection.merging import MergedMixture, merge_tree
 from mixtura.sources import ArraySource
 
+InitCallable: TypeAlias = Callable[[Any, int, np.random.Generator], ArrayLike]
+"""``f(X, n_components, rng)``: labels (n,) or responsibilities (n, K)."""
+
 _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ShowsResult, Certainty, FittedMixture):
+class GaussianMixture(ShowsResult, Certainty):
     """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and
     all families.
 
     Parameters
     ----------
     n_components : int, default=1
+        K, the number of components.
     covariance_type : str, default="full"
         A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII
         EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied
         (EEE), diag (VVI), spherical (VII); tied_diag (EEI), tied_spherical (EII).
     tol : float or None, default=None
         None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a
-        safety factor (:class:`mixtura.em.stopping.RemainingGain`). A number keeps scikit-learn's
-        meaning: stop when the log-likelihood per row changes by less in one iteration.
+        safety factor. A number keeps scikit-learn's meaning: stop when the log-likelihood per row
+        changes by less in one iteration.
     reg_covar : float or None, default=None
         None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a
         column was recorded (nor 1e-12 of the column's robust variance), and stated shrinkage where
-        rows are no more than columns. A number is added to the diagonal, as in scikit-learn: every
-        row is a small cloud of that variance. The E-step of the fit takes that into account
-        (docs/decisions/0002), so the objective never falls; where the number is not small against
-        the variances, answers differ from scikit-learn's.
+        rows are no more than columns. A number, in squared units of the data, is added to the
+        diagonal, as in scikit-learn: every row is a small cloud of that variance. The E-step of the
+        fit takes that into account, so the objective never falls; where the number is not small
+        against the variances, answers differ from scikit-learn's.
     prior : None, "conjugate" or ConjugatePrior, default=None
         Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley
         & Raftery 2007).
@@ -100,10 +113,10 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem" lets every third iteration extrapolate the last two, which counts only if the
-        likelihood does not fall (:mod:`mixtura.em.squarem`); None is EM as in the textbooks.
-        "auto": squarem, and None where ``tol`` is a number.
+        likelihood does not fall; None is EM as in the textbooks. "auto": squarem, and None where
+        ``tol`` is a number.
     max_iter : int, default=2000
-        0 returns the start.
+        Iterations of EM at most; 0 returns the start.
     n_init : int or None, default=None
         None: up to twelve starts of several kinds run shortly, and those that may reach the best
         score run on. Then a local search tries to leave the best optimum, within a budget: one
@@ -111,15 +124,20 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         are searched on a sample first. A number: that many full runs from starts of these kinds,
         and no local search.
     time_limit : float or None, default=None
-        Seconds by the clock after which no further move is begun. With one, the same seed need not
-        give the same bits.
+        Seconds by the clock after which no further proposal of the local search is tried. With one,
+        the same seed need not give the same bits.
     init_params : str, array or callable, default="auto"
         "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,);
-        responsibilities (n, K), of which EM's first M-step is taken; or ``f(X, n_components, rng)``
-        returning either. All distances are free of units.
-    weights_init, means_init, precisions_init : arrays, optional
-        As in scikit-learn. With ``means_init`` alone, rows go to the nearest mean first.
-    random_state : int, RandomState or None
+        responsibilities (n, K) for the first M-step; or ``f(X, n_components, rng)`` returning
+        either. All distances are free of units.
+    weights_init : (K,) array or None, default=None
+        Proportions to start from, as in scikit-learn.
+    means_init : (K, d) array or None, default=None
+        Means to start from. Alone, rows go to the nearest mean first.
+    precisions_init : array or None, default=None
+        Inverse covariances to start from, in the shape of ``precisions_``.
+    random_state : int, RandomState or None, default=None
+        The seed of all starts and proposals.
     warm_start : bool, default=False
         Go on from the last fit, where it has the same shape and family. Where it has not, new
         starts are made, and the components come in the order of those of the last fit that they
@@ -127,31 +145,42 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
     component_order : {"weight", None}, default=None
         "weight": components by falling weight, equal ones by their means, so that labels are the
         same however a fit was found. None leaves them in the order of the start.
-    verbose, verbose_interval : int
-    n_threads : int or None
+    verbose : int, default=0
+        1 prints the log-likelihood every ``verbose_interval`` iterations, 2 its gain as well.
+    verbose_interval : int, default=10
+        Iterations between two lines.
+    n_threads : int or None, default=None
         None uses every processor. It never changes a result.
-    backend : {"auto", "native", "reference"}
-    callback : callable, optional
-        Called with a :class:`mixtura.model.results.Iteration` after each iteration of each start;
-        starts of large data run side by side, so it may be called from several threads at once. On
-        a sample, likelihoods are scaled to all rows.
+    backend : {"auto", "native", "reference"}, default="auto"
+        The E-step in C++, or in NumPy where there is no compiler or it is asked for.
+    callback : callable or None, default=None
+        Called with a :class:`mixtura.Iteration` after each iteration of each start; starts of large
+        data run side by side, so it may be called from several threads at once. On a sample,
+        likelihoods are scaled to all rows.
 
     Attributes
     ----------
-    weights_ : (K,)
-    means_ : (K, d)
-    covariances_, precisions_, precisions_cholesky_
+    weights_ : (K,) array
+        Mixing proportions.
+    means_ : (K, d) array
+        In the units of the data.
+    covariances_ : array
         (K, d, d) full and all ellipsoids, (d, d) tied, (K, d) diag, VEI and EVI, (K,) spherical,
         (d,) tied_diag, () tied_spherical.
+    precisions_ : array
+        Their inverses, in the same shape.
+    precisions_cholesky_ : array
+        Factors of the precisions, as in scikit-learn.
     converged_ : bool
         Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether
         the change fell below it: that is scikit-learn's meaning, and says nothing of an optimum.
-    certificate_ : mixtura.model.certificate.Certificate
+    certificate_ : Certificate
         Gradient, remaining gain, rate and condition of the fit, component by component, with a
         verdict.
-    start_report_ : mixtura.model.start_report.StartReport
+    start_report_ : StartReport
         The distinct optima that the search found, and how many starts and proposals led to each.
     n_iter_ : int
+        Iterations of the best run.
     lower_bound_ : float
         Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes
         off it.
@@ -159,46 +188,52 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         The same after each iteration; it never falls.
     stop_reason_ : str
         Why EM ended, in a sentence.
-    result_ : mixtura.model.results.FitResult
+    result_ : FitResult
+        All of this in one frozen value.
+    n_features_in_ : int
+        d.
+    feature_names_in_ : (d,) array of str
+        Only where the data were a data frame.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura import GaussianMixture
     >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
-    >>> GaussianMixture(2, covariance_type="tied", random_state=0).fit(X).predict_proba([[3.0]]).round(2).max()
-    np.float64(1.0)
+    >>> fit = GaussianMixture(2, covariance_type="tied", random_state=0).fit(X)
+    >>> fit.predict([[3.0], [13.0]]).tolist(), round(fit.predict_proba([[3.0]]).max(), 2)
+    ([0, 1], 1.0)
 
     References
     ----------
-    Dempster, Laird & Rubin 1977; Celeux & Govaert 1995; docs/decisions/0002 on the defaults.
+    Dempster, Laird & Rubin 1977; Celeux & Govaert 1995.
     """
 
     def __init__(
         self,
         n_components: int = 1,
         *,
-        covariance_type: str = "full",
+        covariance_type: CovarianceType = "full",
         tol: float | None = None,
         reg_covar: float | None = None,
-        prior: Any = None,
+        prior: Literal["conjugate"] | ConjugatePrior | None = None,
         eigenvalue_ratio: float | None = None,
         equal_weights: bool = False,
-        acceleration: str | None = "auto",
+        acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
         time_limit: float | None = None,
-        init_params: Any = "auto",
-        weights_init: Any = None,
-        means_init: Any = None,
-        precisions_init: Any = None,
-        random_state: Any = None,
+        init_params: InitParams | ArrayLike | InitCallable = "auto",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
-        component_order: str | None = None,
+        component_order: ComponentOrder | None = None,
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
-        backend: str = "auto",
+        backend: BackendName = "auto",
         callback: Callback | None = None,
     ) -> None:
         self.n_components = n_components
@@ -450,8 +485,8 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         means: Any,
         covariances: Any,
         *,
-        covariance_type: str = "full",
-        random_state: Any = None,
+        covariance_type: CovarianceType = "full",
+        random_state: int | np.random.RandomState | None = None,
     ) -> GaussianMixture:
         """A mixture with known parameters, ready to score, predict and sample.
 
@@ -464,7 +499,9 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         Examples
         --------
         >>> from mixtura import GaussianMixture
-        >>> known = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="spherical")
+        >>> known = GaussianMixture.from_parameters(
+        ...     [0.5, 0.5], [[0.0], [4.0]], [1.0, 1.0], covariance_type="spherical"
+        ... )
         >>> known.predict_proba([[2.0]]).tolist()
         [[0.5, 0.5]]
         """
@@ -524,7 +561,8 @@ class GaussianMixture(ShowsResult, Certainty, FittedMixture):
         >>> import numpy as np
         >>> from mixtura import GaussianMixture
         >>> known = GaussianMixture.from_parameters(
-        ...     [0.3, 0.3, 0.4], [[0.0], [1.0], [9.0]], [1.0, 1.0, 1.0], covariance_type="spherical")
+        ...     [0.3, 0.3, 0.4], [[0.0], [1.0], [9.0]], [1.0, 1.0, 1.0], covariance_type="spherical"
+        ... )
         >>> known.merged(np.array([[0.0], [0.5], [1.0], [9.0]]), 2).groups
         ((0, 1), (2,))
         """

@@ -18,8 +18,9 @@ from mixtura.base.numbering import at_the_beginning, component_name, number_of
 from mixtura.base.palette import PALETTE
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import bic
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import FitResult, Selection
+from mixtura.model.selection import Selection
 
 MOST_COMPONENTS, MOST_COLUMNS = 20, 8
 """Rows and columns of the table of components; it says how many more there are."""

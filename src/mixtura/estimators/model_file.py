@@ -28,7 +28,7 @@ from mixtura.inputs.writing import replacing
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Candidate
+from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"
 FORMAT_VERSION = 1

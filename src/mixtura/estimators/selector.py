@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import narwhals as nw
 import numpy as np
@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Labels, Rows
+from mixtura.base.choices import CovarianceType
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ShowsResult, selection_html
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Selection
+from mixtura.model.selection import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
 from mixtura.selection.select import OnCandidate
 from mixtura.selection.settings import (
@@ -39,27 +40,47 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
     n_components : int or iterable of int, default=1 to 10
         The Ks to try.
     families : "all" or list of str, default="all"
+        The covariance types to try, by any name of :class:`GaussianMixture`.
     criterion : str, default="bic"
         What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in
         mclust), "icl_entropy", "aicc", "sabic", "clc", "awe", "nec", "entropy", or "cv"
-        (cross-validation); see :mod:`mixtura.model.criteria`.
+        (cross-validation).
     folds : int or None, default=None
         Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column
         of ``criteria_``. None: ten where ``criterion="cv"`` asks for them, else none. It takes as
         long as that many selections.
     sample_size : {"total", "effective"}, default="total"
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective":
-        ``(sum w)^2 / sum w^2`` for dataset weights, with the weights scaled to that sum.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init,
-    random_state, n_threads, backend
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with
-        ``n_init=None`` only those that can win are searched (:mod:`mixtura.selection.race`).
+        ``(sum w)^2 / sum w^2`` for the weights of a survey, which are scaled to that sum.
+    tol : float or None, default=None
+        As in :class:`GaussianMixture`, and so are all that follow.
+    reg_covar : float or None, default=None
+        A floor of rounding, or a number that is added to every variance.
+    prior : None, "conjugate" or ConjugatePrior, default=None
+        Maximum a posteriori.
+    eigenvalue_ratio : float or None, default=None
+        A bound of the ratio of eigenvalues.
+    equal_weights : bool, default=False
+        Whether all proportions are equal.
+    acceleration : {"auto", "squarem", None}, default="auto"
+        Extrapolation of EM.
+    max_iter : int, default=2000
+        Iterations of EM at most.
+    n_init : int or None, default=None
+        None: only candidates that can win are searched. A number: so many full runs each. The
+        starts of one K are shared by all families.
+    random_state : int, RandomState or None, default=None
+        The seed.
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
+    n_threads : int or None, default=None
+        None uses every processor. It never changes a result.
+    backend : {"auto", "native", "reference"}, default="auto"
+        The E-step in C++ or in NumPy.
 
     Attributes
     ----------
-    selection_ : mixtura.model.results.Selection
+    selection_ : mixtura.model.selection.Selection
         Every candidate, also the failed ones with their reasons; winner and runner-up.
     best_estimator_ : GaussianMixture
 
@@ -69,7 +90,8 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
     >>> from mixtura import GaussianMixtureSelector
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(0, 1, (100, 1)), rng.normal(9, 1, (100, 1))])
-    >>> GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0).fit(X).selection_.best.n_components
+    >>> choice = GaussianMixtureSelector(range(1, 4), families=["EEE", "VVV"], random_state=0)
+    >>> choice.fit(X).selection_.best.n_components
     2
     """
 
@@ -99,7 +121,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         sample_weight : (n,), optional
             Frequencies.
         callback : callable, optional
-            Called with each :class:`mixtura.model.results.Candidate` when it was looked at, and
+            Called with each :class:`mixtura.model.selection.Candidate` when it was looked at, and
             again when it was searched.
         on_fold : callable, optional
             Called with the number of folds of the cross-validation that are done; they come before
@@ -218,7 +240,8 @@ def estimator_of(
         GaussianMixture().get_params()
     )
     best = GaussianMixture(
-        covariance_type=winner.family, **{name: getattr(settings, name) for name in shared}
+        covariance_type=cast("CovarianceType", winner.family),
+        **{name: getattr(settings, name) for name in shared},
     )
     best.set_params(n_components=winner.n_components)._adopt(winner.fit, dtype)
     return best
@@ -233,7 +256,7 @@ def candidates_frame(selection: Selection) -> Any:
 
 def criteria_frame(selection: Selection) -> Any:
     """All criteria of all candidates as such a data frame; see
-    :meth:`mixtura.model.results.Selection.criteria_rows`.
+    :meth:`mixtura.model.selection.Selection.criteria_rows`.
     """
     return _frame(selection.criteria_rows())
 

@@ -15,8 +15,8 @@ from typing import TypeVar
 from mixtura.compare.compare import Comparison, compare
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.explorer.opened import Opened
+from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import FitResult, Iteration
 
 MOST_ITERATIONS = 300
 """Iterations of EM that are recorded; the page says where it was not finished."""

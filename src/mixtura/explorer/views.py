@@ -12,9 +12,9 @@ from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
 from mixtura.model.explanation import explain, in_words, why
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.relabelling import relabelled
-from mixtura.model.results import StopReason
 from mixtura.plots import canvas
 
 LARGEST_K = 20

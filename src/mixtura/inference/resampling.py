@@ -44,10 +44,10 @@ from mixtura.inference.uncertainty import (
     refuse_far,
     refuse_unsound,
 )
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.protocols import Family
-from mixtura.model.results import FitResult, StopReason
 from mixtura.sources import ArraySource
 
 REPLICATES = 999

@@ -22,8 +22,9 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.compare import compare as comparing
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
+from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import FitResult, Iteration, title_of
+from mixtura.model.selection import title_of
 from mixtura.search.threads import blas_limited
 from mixtura.selection.merging import MergedMixture
 

@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite, log, nan
 
-from mixtura.model.results import Evaluation, FitResult, title_of
+from mixtura.model.fit_result import Evaluation, FitResult
+from mixtura.model.selection import title_of
 
 # ---- from the likelihood and the number of parameters --------------------------------------------
 
@@ -141,7 +142,7 @@ def at_size(fit: Evaluation, size: float) -> Evaluation:
 
     Examples
     --------
-    >>> from mixtura.model.results import Evaluation
+    >>> from mixtura.model.fit_result import Evaluation
     >>> counted_twice = Evaluation(log_likelihood=-200.0, entropy=4.0, certainty=-3.0, total=100.0, n_parameters=5)
     >>> at_size(counted_twice, 50.0).log_likelihood
     -100.0

@@ -28,10 +28,10 @@ from mixtura.families import family_named
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.fit_result import Iteration, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.results import Iteration, StopReason
 from mixtura.plots.colours import PALETTE, component_colours, to_light
 from mixtura.plots.curves import draw_curves
 from mixtura.plots.files import checked_path

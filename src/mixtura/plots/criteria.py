@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from mixtura.model.criteria import criterion_named
-from mixtura.model.results import Candidate, Selection, title_of
+from mixtura.model.selection import Candidate, Selection, title_of
 from mixtura.plots.colours import PALETTE
 from mixtura.plots.look import GREY, headline, legend_beside, new_axes, ring, tidy, whole_title
 from mixtura.plots.subject import selection_of

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from mixtura.model.fit_result import FitResult, SearchResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Candidate, FitResult, SearchResult, Selection
+from mixtura.model.selection import Candidate, Selection
 from mixtura.selection.merging import MergeTree
 
 Kind = TypeVar("Kind")

@@ -16,7 +16,7 @@ from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
 from mixtura.families import FAMILIES
 from mixtura.model.discriminating_columns import telling_columns
-from mixtura.model.results import title_of
+from mixtura.model.selection import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study

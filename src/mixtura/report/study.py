@@ -13,8 +13,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.model.criteria import CRITERIA
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Candidate, FitResult, Selection
+from mixtura.model.selection import Candidate, Selection
 from mixtura.selection.merging import MergeTree, merge_tree
 
 SURE = 0.9

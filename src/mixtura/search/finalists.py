@@ -8,9 +8,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.data.dataset import Dataset
+from mixtura.model.fit_result import FitResult, SearchResult
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Scatter
-from mixtura.model.results import FitResult, SearchResult
 from mixtura.search.components import blocks_of
 
 SAME_END = 10.0

@@ -16,8 +16,8 @@ import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.data.problem import Problem
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import FitResult
 from mixtura.model.start_report import Run
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.responsibilities import Responsibilities

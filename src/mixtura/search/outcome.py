@@ -9,7 +9,7 @@ import numpy as np
 from mixtura.base.arrays import Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import Dataset
-from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.model.fit_result import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.model.start_report import StartReport
 from mixtura.search.runs import SAME_OPTIMUM
 

@@ -12,7 +12,7 @@ import numpy as np
 from mixtura.base.interrupts import heeded
 from mixtura.data.problem import Problem
 from mixtura.em.em import Start
-from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.model.fit_result import FailedStart, FitResult, SearchResult, StopReason
 from mixtura.search.budget import Plan
 from mixtura.search.local_search import LocalSearch, are_many, swapped_on_a_sample
 from mixtura.search.outcome import best_of

@@ -21,8 +21,8 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import Callback, em
 from mixtura.em.stopping import RemainingGain, StoppingRule
+from mixtura.model.fit_result import Iteration, SearchResult, StopReason
 from mixtura.model.mixture import Mixture
-from mixtura.model.results import Iteration, SearchResult, StopReason
 from mixtura.model.start_report import StartReport
 from mixtura.search.budget import Plan
 from mixtura.search.finalists import finalists

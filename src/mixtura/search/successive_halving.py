@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import nan
 
 from mixtura.em.em import Start
-from mixtura.model.results import FailedStart, FitResult, StopReason
+from mixtura.model.fit_result import FailedStart, FitResult, StopReason
 from mixtura.model.start_report import Run
 from mixtura.search.runs import SHORT, Runs, Task
 

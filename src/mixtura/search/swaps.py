@@ -32,9 +32,9 @@ from mixtura.em.em import Start, em
 from mixtura.em.stopping import SmallGain, predicted_gain
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import Dense
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.results import FitResult, StopReason
 from mixtura.search.components import (
     Component,
     component_of,

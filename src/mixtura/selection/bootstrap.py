@@ -28,7 +28,7 @@ from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import resampled
 from mixtura.initialise.initialisers import KMeansPlusPlus
 from mixtura.model.criteria import CV
-from mixtura.model.results import Candidate, Selection, title_of
+from mixtura.model.selection import Candidate, Selection, title_of
 from mixtura.search.budget import Plan
 from mixtura.selection.select import Grid, select
 

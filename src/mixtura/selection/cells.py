@@ -19,9 +19,10 @@ from mixtura.initialise.initialisers import Initialiser
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
-from mixtura.model.results import Candidate, FitResult, Stage, StopReason
+from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan
 from mixtura.search.initialisation import MICRO_CLUSTERS_OF_A_SELECTION, Initialisation, initialised
 from mixtura.search.search import search

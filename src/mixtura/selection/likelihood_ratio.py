@@ -45,10 +45,10 @@ from mixtura.inputs.constraints import Constraints, constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.inputs.parameters import check_count, check_size, seed_of
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
+from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.results import FitResult, StopReason
 from mixtura.search.budget import Plan
 from mixtura.search.search import search
 from mixtura.search.starts import draw_starts, usual_starts

@@ -18,7 +18,7 @@ from mixtura.initialise.initialisers import Initialiser
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.results import Candidate, Stage
+from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan
 from mixtura.search.local_search import without_one
 from mixtura.search.runs import SAME_OPTIMUM

@@ -15,7 +15,7 @@ from math import inf
 
 from mixtura.model.criteria import NEC
 from mixtura.model.protocols import Family
-from mixtura.model.results import Candidate, Selection, Stage
+from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.search.budget import Plan
 from mixtura.search.initialisation import Initialisation
 from mixtura.selection.cells import Cells, Key, OnCandidate, not_looked_at

@@ -21,7 +21,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.data.dataset import Dataset
 from mixtura.model.protocols import Family
-from mixtura.model.results import Candidate, Stage
+from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan
 from mixtura.search.finalists import TOLD_APART, log_densities, summed
 from mixtura.search.initialisation import Initialisation, sample_seed, sample_size

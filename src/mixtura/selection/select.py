@@ -26,7 +26,7 @@ from mixtura.inference.resamples import Fold, folds_of
 from mixtura.inputs.constraints import problem_of
 from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
-from mixtura.model.results import Candidate, Selection, Stage
+from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.search.budget import Plan
 from mixtura.selection.cells import (
     Cells,
@@ -63,7 +63,7 @@ def select(
     plan : Plan
         How each cell is searched; its workers share the cells.
     on_candidate : callable, optional
-        Called with each :class:`~mixtura.model.results.Candidate` when it was looked at, and again
+        Called with each :class:`~mixtura.model.selection.Candidate` when it was looked at, and again
         when it was searched.
     n_threads : int, optional
         Workers that share the folds; None takes all processors.

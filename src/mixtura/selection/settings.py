@@ -5,11 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
+from mixtura.base.choices import (
+    Acceleration,
+    BackendName,
+    ComponentOrder,
+    CovarianceType,
+    CriterionName,
+    SampleSize,
+)
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.dataset import Dataset
@@ -24,8 +32,9 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
+from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
-from mixtura.model.results import Selection
+from mixtura.model.selection import Selection
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.starts import usual_starts
 from mixtura.search.threads import blas_limited, workers_for
@@ -57,22 +66,22 @@ class SelectionSettings:
 
     n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     _: KW_ONLY
-    families: str | Sequence[str] = "all"
-    criterion: str = "bic"
+    families: Literal["all"] | CovarianceType | Sequence[CovarianceType] = "all"
+    criterion: CriterionName = "bic"
     folds: int | None = None
-    sample_size: str = "total"
+    sample_size: SampleSize = "total"
     tol: float | None = None
     reg_covar: float | None = None
-    prior: Any = None
+    prior: Literal["conjugate"] | ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
-    acceleration: str | None = "auto"
+    acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
-    random_state: Any = None
-    component_order: str | None = None
+    random_state: int | np.random.RandomState | None = None
+    component_order: ComponentOrder | None = None
     n_threads: int | None = None
-    backend: str = "auto"
+    backend: BackendName = "auto"
 
 
 def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]:
