@@ -13,7 +13,7 @@ import pytest
 from conftest import ALL_FAMILIES, two_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector, hierarchical
 from mixtura.base.errors import DataError
-from mixtura.compare.compare import compare
+from mixtura.compare import compare
 
 
 def fitted(K, X, sample_weight=None, **settings) -> GaussianMixture:

@@ -238,7 +238,7 @@ def test_tests_end_in_the_same_way(here, capsys, monkeypatch, way):
 
 @WAYS
 def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, way):
-    monkeypatch.setattr("mixtura.compare.compare.dbscan", lambda *_: way.end())
+    monkeypatch.setattr("mixtura.compare.comparison.dbscan", lambda *_: way.end())
     assert main(["compare", FAITHFUL, "--components", "2", "--json", *way.options]) == way.code
     document = json.loads(capsys.readouterr().out)
     assert (document["interrupted"], document["interrupted_by"]) == (True, way.name)

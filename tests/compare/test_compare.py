@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
+from mixtura.compare import compare, contenders
 from mixtura.compare import compare as module
-from mixtura.compare import contenders
-from mixtura.compare.compare import compare
 
 NAMES = ["K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"]
 
@@ -293,7 +292,7 @@ def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
     def press(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mixtura.compare.compare.measure", press)
+    monkeypatch.setattr("mixtura.compare.comparison.measure", press)
     found = compare(np.random.default_rng(0).normal(size=(100, 2)))
     assert found.interrupted
     assert len(found.labels) == 4

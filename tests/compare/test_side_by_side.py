@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mixtura.compare import compare
 from mixtura.compare import side_by_side as module
-from mixtura.compare.compare import compare
 from mixtura.compare.side_by_side import matched_labels, plot_comparison
 from mixtura.plots import component_colours
 

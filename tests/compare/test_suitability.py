@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs, make_circles, make_moons
 
-from mixtura.compare.compare import compare
+from mixtura.compare import compare
 from mixtura.compare.suitability import Evidence, hollow_clusters, joined, judge
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture

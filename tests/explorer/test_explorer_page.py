@@ -20,7 +20,7 @@ from test_explorer import FAITHFUL
 from browsing import browser, page_of, tab_of
 from conftest import three_round_clusters
 from mixtura import GaussianMixture
-from mixtura.compare.compare import compare
+from mixtura.compare import compare
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.opened import Opened
 from mixtura.inputs.reading import read_table

@@ -29,7 +29,7 @@ FamilyName: TypeAlias = Literal[
 CovarianceType: TypeAlias = (
     FamilyName | Literal["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
 )
-"""A family by its letters or by scikit-learn's word."""
+"""A family by its letters (E and V are mclust's for one column) or by scikit-learn's word."""
 
 CriterionName: TypeAlias = Literal[
     "bic", "aic", "icl", "icl_entropy", "aicc", "sabic", "clc", "awe", "entropy", "nec", "cv"

@@ -20,7 +20,7 @@ from mixtura.cli.writing import Writer, write_files
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Labels
-    from mixtura.compare.compare import Comparison
+    from mixtura.compare.comparison import Comparison
 
 PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
 FILES = (METHODS, LABELS, PICTURE)
@@ -85,7 +85,7 @@ def run(
     output
         Folder for the results; by default NAME.comparison here.
     """
-    from mixtura.compare.compare import compare
+    from mixtura.compare import compare
     from mixtura.inputs.writing import folder_for_results, refuse_to_overwrite
 
     families = family_names(family)

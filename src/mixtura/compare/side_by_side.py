@@ -16,7 +16,7 @@ from scipy.stats import chi2
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
-from mixtura.compare.compare import Comparison, Method
+from mixtura.compare.comparison import Comparison, Method
 from mixtura.compare.contenders import MIXTURE, NOISE, NOT_LABELLED
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.relabelling import relabelled

@@ -201,8 +201,8 @@ class GaussianMixture(ShowsResult, Certainty):
     >>> from mixtura import GaussianMixture
     >>> X = np.array([[1.0], [2.0], [4.0], [11.0], [12.0], [14.0]])
     >>> fit = GaussianMixture(2, covariance_type="tied", random_state=0).fit(X)
-    >>> fit.predict([[3.0], [13.0]]).tolist(), round(fit.predict_proba([[3.0]]).max(), 2)
-    ([0, 1], 1.0)
+    >>> fit.predict([[3.0], [13.0]]).tolist(), fit.predict_proba([[3.0]]).round(2).tolist()
+    ([0, 1], [[1.0, 0.0]])
 
     References
     ----------

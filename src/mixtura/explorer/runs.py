@@ -12,7 +12,7 @@ from threading import Lock
 from time import perf_counter
 from typing import TypeVar
 
-from mixtura.compare.compare import Comparison, compare
+from mixtura.compare.comparison import Comparison, compare
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.explorer.opened import Opened
 from mixtura.model.fit_result import FitResult, Iteration
@@ -119,7 +119,7 @@ class Runs:
 
     def comparison(self, settings: Settings) -> Comparison:
         """Other methods beside the mixture with this K, family and seed; see
-        :func:`mixtura.compare.compare.compare`.
+        :func:`mixtura.compare.compare`.
         """
         with self._foreground:
             if settings not in self._comparisons:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mixtura.base.numbering import component_name
-from mixtura.compare.compare import Comparison
+from mixtura.compare.comparison import Comparison
 from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
 from mixtura.families import FAMILIES

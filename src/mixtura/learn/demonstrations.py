@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.compare import compare as comparing
+from mixtura.compare import comparison as comparing
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.fit_result import FitResult, Iteration
@@ -289,7 +289,7 @@ def _selector() -> GaussianMixtureSelector:
 
 
 def methods(X: Array) -> dict[str, Any]:
-    """The comparison of :mod:`mixtura.compare.compare`, and its labels with one numbering."""
+    """The comparison of :func:`mixtura.compare.compare`, and its labels with one numbering."""
     with _quiet():
         found = comparing.compare(X)
     own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))

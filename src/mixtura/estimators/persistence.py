@@ -1,0 +1,84 @@
+"""Estimators to files and back; the file format is in :mod:`mixtura.estimators.model_file`."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.base.choices import CovarianceType
+from mixtura.estimators.gaussian_mixture import GaussianMixture
+from mixtura.estimators.model_file import load_model, save_model
+from mixtura.estimators.selector import GaussianMixtureSelector
+from mixtura.families import family_named
+
+_NUMBERED = "columns_have_no_names"
+"""A word of the file's metadata: the data were an array, so the names are ours."""
+
+
+def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLike[str]) -> None:
+    """Write a fitted mixture to a file; of a selector, the chosen one.
+
+    The file holds arrays and JSON (safetensors): loading executes nothing. The parameters of the
+    mixture come back bit for bit; what EM did on the way is not kept.
+
+    Parameters
+    ----------
+    model : GaussianMixture or GaussianMixtureSelector
+        Fitted.
+    path : path
+        A file of that name is replaced, whole or not at all.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        When the model is not fitted.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> import mixtura
+    >>> model = mixtura.GaussianMixture(2, covariance_type="tied", random_state=0)
+    >>> model = model.fit([[1.0], [2.0], [4.0], [11.0], [13.0]])
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> mixtura.save(model, path)
+    >>> bool((mixtura.load(path).means_ == model.means_).all())
+    True
+    """
+    chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
+    check_is_fitted(chosen)
+    mixture = chosen.mixture_
+    names = getattr(chosen, "feature_names_in_", None)
+    shown = [f"x{j}" for j in range(mixture.n_features)] if names is None else list(map(str, names))
+    family = family_named(chosen.covariance_type).name
+    metadata = {_NUMBERED: names is None}
+    save_model(path, mixture, family=family, feature_names=shown, metadata=metadata)
+
+
+def load(path: str | os.PathLike[str]) -> GaussianMixture:
+    """A mixture from a file of :func:`save` or of ``mixtura fit``, ready to predict and to score.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    GaussianMixture
+        With ``weights_``, ``means_``, ``covariances_`` and the names of the columns.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is no model, or was changed since it was written.
+    """
+    model = load_model(path)
+    family = cast("CovarianceType", model.family)
+    loaded = GaussianMixture(model.mixture.n_components, covariance_type=family)
+    loaded._show(model.mixture, model.family, np.float64)
+    loaded.n_features_in_ = model.mixture.n_features
+    if not model.metadata.get(_NUMBERED):
+        loaded.feature_names_in_ = np.array(model.feature_names, dtype=object)
+    return loaded
