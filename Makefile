@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: browser run test lint bench clean
+.PHONY: browser run test lint bench wheels changelog clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/mixtura fit examples/old_faithful.csv --seed 0 --force
@@ -29,6 +29,14 @@ bench: $(VENV)/bench.stamp
 		$(BIN)/python $$question --output docs/benchmarks || exit 1; \
 	done
 
+# An sdist and the wheels of the Pythons that are here, in dist: checked, installed and run.
+wheels: $(VENV)/release.stamp
+	$(BIN)/python release/wheels.py
+
+# CHANGELOG.md takes in the fragments of news/, under the version of src/mixtura/__init__.py.
+changelog: $(VENV)/release.stamp
+	$(BIN)/towncrier build --yes
+
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "mixtura needs Python 3.11 or later with venv; on Debian: apt-get install python3-venv"; exit 1; }
@@ -52,6 +60,10 @@ $(VENV)/lint.stamp: $(VENV)/test.stamp
 
 $(VENV)/bench.stamp: $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --group bench
+	touch $@
+
+$(VENV)/release.stamp: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group release
 	touch $@
 
 clean:
