@@ -27,7 +27,8 @@ FamilyName: TypeAlias = Literal[
 """mclust's three letters: volume, shape, orientation."""
 
 CovarianceType: TypeAlias = (
-    FamilyName | Literal["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
+    FamilyName
+    | Literal["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical", "E", "V"]
 )
 """A family by its letters (E and V are mclust's for one column) or by scikit-learn's word."""
 
