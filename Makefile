@@ -35,7 +35,8 @@ wheels: $(VENV)/release.stamp
 
 # CHANGELOG.md takes in the fragments of news/, under the version of src/mixtura/__init__.py.
 changelog: $(VENV)/release.stamp
-	$(BIN)/towncrier build --yes
+	$(BIN)/towncrier build --yes --version \
+		"$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' src/mixtura/__init__.py)"
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))" || \

@@ -51,7 +51,7 @@ def python(version: str) -> Path | None:
 def environment(folder: Path, interpreter: Path) -> Path:
     """The Python of a new virtual environment."""
     run(interpreter, "-m", "venv", "--clear", folder)
-    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    return folder / "bin" / "python"
 
 
 def build(interpreter: Path, sdist: Path, work: Path) -> Path:
