@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from mixtura.cli.calling_off import Call
@@ -39,7 +40,7 @@ def select(
 
     done: dict[tuple[str, int], Candidate] = {}
     searched: set[tuple[str, int]] = set()
-    cut = False
+    telling, cut = Lock(), False
     folds = settings.folds or (DEFAULT_FOLDS if settings.criterion == "cv" else 0)
     with progress_bar(
         err,
@@ -49,22 +50,17 @@ def select(
     ) as move:
 
         def keep(candidate: Candidate) -> None:
-            key, words = (
-                (candidate.family, candidate.n_components),
-                f"{candidate.stage.value}: {candidate.title}",
-            )
-            again = key in done
-            done[key] = candidate
-            if again and candidate.stage is Stage.SEARCHED:
-                searched.add(key)
-                move(
-                    len(searched),
-                    words,
-                    len(searched) + len(may_win(settings.criterion, done.values())),
-                    "searches",
-                )
-            elif not searched:
-                move(len(done), words, total, "candidates")
+            key = (candidate.family, candidate.n_components)
+            words = f"{candidate.stage.value}: {candidate.title}"
+            with telling:  # candidates come from several threads
+                again = key in done
+                done[key] = candidate
+                if again and candidate.stage is Stage.SEARCHED:
+                    searched.add(key)
+                    left = len(may_win(settings.criterion, done.values()))
+                    move(len(searched), words, len(searched) + left, "searches")
+                elif not searched:
+                    move(len(done), words, total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
                 # one call ends the whole selection, not only the cell it came into
                 raise KeyboardInterrupt
