@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: browser run test lint bench clean
+.PHONY: browser run test lint docs bench clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/mixtura fit examples/old_faithful.csv --seed 0 --force
@@ -23,6 +23,11 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Warnings are errors, and so is an example on a page that prints something else.
+docs: $(VENV)/docs.stamp
+	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/pages docs build/docs/html
+	$(BIN)/sphinx-build -q -W -b doctest -D plot_gallery=0 -d build/docs/pages docs build/docs/doctest
 
 bench: $(VENV)/bench.stamp
 	for question in $(sort $(wildcard benchmarks/*.py)); do \
@@ -48,6 +53,11 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --group docs
+	rm -rf build/docs docs/api docs/auto_gallery
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/run.stamp

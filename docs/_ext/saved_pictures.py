@@ -1,0 +1,27 @@
+"""Sphinx-Gallery shows the files that a script saves, since our pictures need no pyplot."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sphinx_gallery.scrapers import figure_rst
+
+FORMATS = (".gif", ".png")
+
+
+def saved(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """Move the pictures beside a script to the gallery."""
+    moved = []
+    for file in sorted(Path(block_vars["src_file"]).parent.iterdir()):
+        if file.suffix in FORMATS:
+            moved.append(Path(next(block_vars["image_path_iterator"])).with_suffix(file.suffix))
+            shutil.move(file, moved[-1])
+    return figure_rst([str(file) for file in moved], gallery_conf["src_dir"])
+
+
+def _get_sg_image_scraper() -> Callable[..., str]:
+    """For Sphinx-Gallery."""
+    return saved
