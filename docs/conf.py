@@ -47,6 +47,8 @@ numpydoc_show_class_members = False
 
 doctest_test_doctest_blocks = ""
 doctest_default_flags = ELLIPSIS | NORMALIZE_WHITESPACE
+doctest_global_setup = "import console; console.enter()"
+doctest_global_cleanup = "console.leave()"
 
 # ---- the gallery -----------------------------------------------------------------------------
 
@@ -54,7 +56,9 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"\.py$",
-    "image_scrapers": ("matplotlib", "saved_pictures"),
+    "image_scrapers": ("matplotlib", "gallery_parts"),
+    "within_subsection_order": "gallery_parts.Order",
+    "capture_repr": (),
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
@@ -66,6 +70,8 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "mixtura"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "mixtura"},

@@ -39,7 +39,7 @@ MOVED = """async (move) => {
   const times = 60, begun = performance.now();
   for (let i = 0; i < times; i++) {
     moves[move](i);
-    // The picture is painted in between.
+    // The browser paints the picture between the frame and the timeout.
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   }
   return times / (performance.now() - begun) * 1000;

@@ -1,4 +1,4 @@
-"""Pages whose text stands elsewhere: the changelog, and the help of the commands."""
+"""What pages have from elsewhere: the changelog, the help of the commands, the benchmarks."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def changes() -> str:
         draft = subprocess.run(
             [sys.executable, "-m", *DRAFT], cwd=ROOT, check=True, capture_output=True, text=True
         ).stdout
-        parts.append(re.sub(r"\A# .*", "# Not released yet", draft.strip()))
+        parts.append(re.sub(r"\A## .*", "## Not released yet", below_a_title(draft.strip())))
     released = ROOT / "CHANGELOG.md"
     if released.exists():
-        parts.append(re.sub(r"\A# Change.*", "", released.read_text().strip()))
-    return re.sub(r"\]\((?!\w+:)", "](../", "\n\n".join(map(below_a_title, parts)))
+        text = re.sub(r"\A# Change.*", "", released.read_text().strip())
+        parts.append(below_a_title(text))
+    return re.sub(r"\]\((?!\w+:)", "](../", "\n\n".join(parts))
 
 
 def below_a_title(text: str) -> str:
@@ -41,7 +42,12 @@ def command_help() -> str:
     return re.sub(r"docs/(\w+\.md)", r"[\1](\1)", text)
 
 
-PAGES = {"changelog": changes, "command_line": command_help}
+def benchmarks() -> str:
+    """The pages beside this one, which `make bench` writes."""
+    return "```{toctree}\n:hidden:\n:glob:\n\n*\n```"
+
+
+PAGES = {"changelog": changes, "command_line": command_help, "benchmarks/README": benchmarks}
 
 
 def append(_app: Sphinx, docname: str, source: list[str]) -> None:

@@ -1,33 +1,47 @@
-"""The directive `command`: a command line and what it prints, which the doctests hold it to."""
+"""The directive `command`: a command line and what it prints, which the doctests hold it to.
+
+The examples of a page run in a folder of their own, which is thrown away.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
 
 
-def run(command: str) -> None:
-    """Print what a command prints; its files go to a folder that is thrown away."""
+def enter() -> None:
+    """Go to a new folder in which `examples` is that of the repository."""
+    os.chdir(mkdtemp())
+    Path("examples").symlink_to(ROOT / "examples")
+
+
+def leave() -> None:
+    """Throw the folder away."""
+    folder = Path.cwd()
+    os.chdir(ROOT)
+    shutil.rmtree(folder)
+
+
+def run(*commands: str) -> None:
+    """Print what commands print, the same on every terminal."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    # The same output on every terminal.
     environment = os.environ | {"PATH": path, "NO_COLOR": "1", "COLUMNS": "100"}
-    with TemporaryDirectory() as folder:
-        Path(folder, "examples").symlink_to(EXAMPLES)
-        for line in command.split("\n"):
-            done = subprocess.run(
-                shlex.split(line), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-            )
-            print(done.stdout, end="")
+    for command in commands:
+        done = subprocess.run(
+            shlex.split(command), env=environment, stdout=subprocess.PIPE, text=True
+        )
+        print(done.stdout, end="")
 
 
 class Command(SphinxDirective):
@@ -40,7 +54,7 @@ class Command(SphinxDirective):
         lines = list(self.content)
         commands = [line[2:] for line in lines if line.startswith("$ ")]
         seen = "\n".join(lines)
-        code = f"from console import run\nrun({chr(10).join(commands)!r})"
+        code = f"from console import run\nrun(*{commands!r})"
         output = "\n".join(line for line in lines if not line.startswith("$ "))
         shown = nodes.literal_block(seen, seen, language="console")
         test = nodes.comment(code, code, testnodetype="testcode", groups=["default"])

@@ -16,7 +16,8 @@ def inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def block(translator: HTML5Translator, node: nodes.math_block) -> None:
     """A formula by itself."""
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    formula = tex2mathml(node.astext(), as_block=True)
+    translator.body.append(f'<p class="formula">{formula}</p>')
     raise nodes.SkipNode
 
 

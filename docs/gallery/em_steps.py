@@ -22,6 +22,6 @@ for number, ax in zip((0, 1, 3, 8, 10, steps.n_iter), axes.flat, strict=True):
     ax.label_outer()
 
 # %%
-# The same as a film, beside the log-likelihood; ``em.html`` would be a page with a player.
+# The same as an animation; ``em.html`` would be a page with a player.
 
 plots.animate(steps, X, "em.gif", columns=names)
