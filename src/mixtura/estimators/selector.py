@@ -53,7 +53,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         As in :class:`GaussianMixture`.
     n_init : int or None, default=None
         As in :class:`GaussianMixture`. The starts of one K are shared by all families; with None
-        only the families that can win are searched (:mod:`mixtura.selection.race`).
+        only the candidates that can win are searched (:mod:`mixtura.selection.race`).
     random_state, n_threads, backend
         As in :class:`GaussianMixture`.
     component_order : {"weight", None}, default=None
