@@ -64,12 +64,11 @@ def index_of(name: str) -> str:
 
 
 def comment_on(package: Any, public: str) -> list[str]:
-    """The docstring below a constant, in whatever module of the package it stands."""
-    for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        if not found.name.endswith("_native"):
-            comments = ModuleAnalyzer.for_module(found.name).find_attr_docs()
-            if ("", public) in comments:
-                return comments["", public]
+    """The docstring below a constant, in whatever file of the package it stands."""
+    for file in sorted(Path(package.__file__).parent.glob("*.py")):
+        comments = ModuleAnalyzer.for_file(file, file.stem).find_attr_docs()
+        if ("", public) in comments:
+            return comments["", public]
     return []
 
 
