@@ -1,11 +1,11 @@
-"""The API reference: every name in `__all__` of two modules, by kind, and references to them."""
+"""The API reference: every name in `__all__` of the public modules, by kind, and references."""
 
 from __future__ import annotations
 
 import builtins
 import pkgutil
 from importlib import import_module
-from inspect import isclass
+from inspect import isclass, ismodule
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
 
-MODULES = ("mixtura", "mixtura.plots")
 KINDS = ("Estimators", "Functions", "Other classes", "Exceptions and warnings", "Constants")
 
 
@@ -31,23 +30,40 @@ def kind_of(value: object) -> str:
     return "Estimators" if issubclass(value, BaseEstimator) else "Other classes"
 
 
+def public_names() -> dict[str, dict[str, Any]]:
+    """What `mixtura`, `mixtura.plots` and the modules among the public names hold themselves."""
+    found: dict[str, dict[str, Any]] = {}
+    waiting = ["mixtura", "mixtura.plots"]
+    for name in waiting:
+        module = import_module(name)
+        values = {public: getattr(module, public) for public in module.__all__}
+        found[name] = {public: value for public, value in values.items() if not ismodule(value)}
+        waiting += [
+            v.__name__ for v in values.values() if ismodule(v) and v.__name__ not in waiting
+        ]
+    return dict(sorted(found.items()))
+
+
 def write_pages(app: Sphinx, _config: Config) -> None:
-    """One index for each module; autosummary writes the pages of single names."""
+    """An index, and one for each module; autosummary writes the pages of single names."""
     folder = Path(app.srcdir, "api")
     folder.mkdir(exist_ok=True)
-    names = {f"{name}.{public}" for name in MODULES for public in import_module(name).__all__}
+    found = public_names()
+    kept = {f"{name}.{public}" for name, values in found.items() for public in values}
     for page in folder.glob("*.rst"):
-        if page.stem not in names:
+        if page.stem not in kept:
             page.unlink()  # of a name that is no longer public
-    for name in MODULES:
-        Path(folder, f"{name}.rst").write_text(index_of(name))
+    contents = "\n   ".join(found)
+    (folder / "index.rst").write_text(
+        f"Python\n======\n\n.. toctree::\n   :maxdepth: 1\n\n   {contents}\n"
+    )
+    for name, values in found.items():
+        (folder / f"{name}.rst").write_text(index_of(name, values))
 
 
-def index_of(name: str) -> str:
+def index_of(name: str, values: dict[str, Any]) -> str:
     """The names of a module by kind, with their first lines."""
-    module = import_module(name)
     lines = [f"``{name}``", "=" * (len(name) + 4), "", f".. currentmodule:: {name}", ""]
-    values = {public: getattr(module, public) for public in module.__all__}
     for kind in KINDS:
         names = sorted(public for public, value in values.items() if kind_of(value) == kind)
         if not names:
@@ -56,16 +72,16 @@ def index_of(name: str) -> str:
         if kind == "Constants":
             for public in names:
                 lines += [f".. data:: {public}", f"   :value: {values[public]!r}", ""]
-                lines += [f"   {line}" for line in comment_on(module, public)] + [""]
+                lines += [f"   {line}" for line in comment_on(name, public)] + [""]
         else:
             lines += [".. autosummary::", "   :toctree: .", "   :nosignatures:", ""]
             lines += [f"   {public}" for public in names] + [""]
     return "\n".join(lines)
 
 
-def comment_on(package: Any, public: str) -> list[str]:
+def comment_on(package: str, public: str) -> list[str]:
     """The docstring below a constant, in whatever file of the package it stands."""
-    for file in sorted(Path(package.__file__).parent.glob("*.py")):
+    for file in sorted(Path(str(import_module(package).__file__)).parent.glob("*.py")):
         comments = ModuleAnalyzer.for_file(file, file.stem).find_attr_docs()
         if ("", public) in comments:
             return comments["", public]
@@ -88,10 +104,9 @@ def resolved(
         value = pkgutil.resolve_name(target)
     except (AttributeError, ImportError, ValueError):
         return None
-    for name in MODULES:
-        module = import_module(name)
-        for public in module.__all__:
-            if getattr(module, public) is value:
+    for name, values in public_names().items():
+        for public, known in values.items():
+            if known is value:
                 page, anchor = f"api/{name}.{public}", f"{name}.{public}"
                 return make_refnode(app.builder, node["refdoc"], page, anchor, text)
     return text

@@ -49,13 +49,10 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
     sample_size : {"total", "effective"}, default="total"
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective":
         ``(sum w)^2 / sum w^2`` for dataset weights, with the weights scaled to that sum.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter
-        As in :class:`GaussianMixture`.
-    n_init : int or None, default=None
-        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with None
-        only the candidates that can win are searched (:mod:`mixtura.selection.race`).
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init,
     random_state, n_threads, backend
-        As in :class:`GaussianMixture`.
+        As in :class:`GaussianMixture`. The starts of one K are shared by all families; with
+        ``n_init=None`` only those that can win are searched (:mod:`mixtura.selection.race`).
     component_order : {"weight", None}, default=None
         "weight": the components of every candidate by falling weight, equal ones by their means.
 

@@ -32,8 +32,8 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
 
     Parameters
     ----------
-    result : StartReport, or fitted estimator, selector, candidate or SearchResult that has one
-    ax : Axes, optional
+    result : StartReport, or a fitted estimator, a selector, a candidate or a SearchResult that has
+    one ax : Axes, optional
         A new figure by default.
     """
     report = report_of(result)
