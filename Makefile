@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: browser run test lint docs bench clean
+.PHONY: browser run test lint bench clean
 
 run: $(VENV)/run.stamp
 	$(BIN)/mixtura fit examples/old_faithful.csv --seed 0 --force
@@ -25,6 +25,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/lint-imports
 
 # Warnings are errors, and so is an example on a page that prints something else.
+.PHONY: docs
 docs: $(VENV)/docs.stamp
 	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/pages docs build/docs/html
 	$(BIN)/sphinx-build -q -W -b doctest -D plot_gallery=0 -d build/docs/pages docs build/docs/doctest
