@@ -88,6 +88,20 @@ def comment_on(package: str, public: str) -> list[str]:
     return []
 
 
+def named(name: str) -> Any:
+    """What a dotted name stands for; None where there is nothing."""
+    try:
+        return pkgutil.resolve_name(name)
+    except (AttributeError, ImportError, ValueError):
+        return None
+
+
+def home_of(node: pending_xref) -> str:
+    """The module that the class around a reference is written in."""
+    module = import_module(node.get("py:module") or "mixtura")
+    return str(getattr(getattr(module, node.get("py:class") or "", None), "__module__", ""))
+
+
 def resolved(
     app: Sphinx, _env: BuildEnvironment, node: pending_xref, text: Element
 ) -> Element | None:
@@ -100,9 +114,10 @@ def resolved(
         return None
     if hasattr(builtins, target):
         return text
-    try:
-        value = pkgutil.resolve_name(target)
-    except (AttributeError, ImportError, ValueError):
+    value = named(target)
+    if value is None:
+        value = named(f"{home_of(node)}.{target}")
+    if value is None:
         return None
     for name, values in public_names().items():
         for public, known in values.items():
