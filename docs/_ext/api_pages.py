@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import pkgutil
+from enum import Enum
 from importlib import import_module
 from inspect import isclass, ismodule
 from pathlib import Path
@@ -128,7 +129,9 @@ def resolved(
 
 
 def is_skipped(_app: Sphinx, _what: str, _name: str, member: Any, *_: Any) -> bool | None:
-    """Methods that scikit-learn gives to every estimator are in its own documentation."""
+    """Values of an enumeration are told; scikit-learn documents the methods that it gives."""
+    if isinstance(member, Enum):
+        return False
     return True if (getattr(member, "__module__", "") or "").startswith("sklearn.") else None
 
 
