@@ -27,7 +27,7 @@ lint: $(VENV)/lint.stamp
 # Warnings are errors, and so is an example on a page that prints something else.
 .PHONY: docs
 docs: $(VENV)/docs.stamp
-	$(BIN)/sphinx-build -q -W --keep-going -d build/docs/pages docs build/docs/html
+	$(BIN)/sphinx-build -q -W -E --keep-going -d build/docs/pages docs build/docs/html
 	$(BIN)/sphinx-build -q -W -b doctest -D plot_gallery=0 -d build/docs/pages docs build/docs/doctest
 
 bench: $(VENV)/bench.stamp
