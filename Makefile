@@ -24,6 +24,12 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Warnings are errors, and so is an example on a page that prints something else.
+.PHONY: docs
+docs: $(VENV)/docs.stamp
+	$(BIN)/sphinx-build -q -W -E --keep-going -d build/docs/pages docs build/docs/html
+	$(BIN)/sphinx-build -q -W -b doctest -D plot_gallery=0 -d build/docs/pages docs build/docs/doctest
+
 bench: $(VENV)/bench.stamp
 	for question in $(sort $(wildcard benchmarks/*.py)); do \
 		$(BIN)/python $$question --output docs/benchmarks || exit 1; \
@@ -57,6 +63,11 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 $(VENV)/lint.stamp: $(VENV)/test.stamp
 	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --group docs
+	rm -rf build/docs docs/api docs/auto_gallery
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/run.stamp
