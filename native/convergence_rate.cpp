@@ -30,7 +30,8 @@ double largest_real_part(double* h, std::size_t n) {
             end -= 1, steps = 0;
             continue;
         }
-        const double a = at(end - 2, end - 2), b = at(end - 2, end - 1), c = at(end - 1, end - 2), d = at(end - 1, end - 1);
+        const double a = at(end - 2, end - 2), b = at(end - 2, end - 1), c = at(end - 1, end - 2),
+                     d = at(end - 1, end - 1);
         if (begin + 2 == end) {
             const double half = 0.5 * (a - d), inner = half * half + b * c;
             largest = std::max(largest, 0.5 * (a + d) + (inner > 0.0 ? std::sqrt(inner) : 0.0));
@@ -43,10 +44,12 @@ double largest_real_part(double* h, std::size_t n) {
             const double away = std::fabs(c) + std::fabs(at(end - 2, end - 3));
             sum = 1.5 * away, product = away * away;
         }
-        double x = at(begin, begin) * at(begin, begin) + at(begin, begin + 1) * at(begin + 1, begin) - sum * at(begin, begin) + product;
+        double x = at(begin, begin) * at(begin, begin) +
+                   at(begin, begin + 1) * at(begin + 1, begin) - sum * at(begin, begin) + product;
         double y = at(begin + 1, begin) * (at(begin, begin) + at(begin + 1, begin + 1) - sum);
         double z = at(begin + 1, begin) * at(begin + 2, begin + 1);
-        for (std::size_t k = begin; k + 1 < end; ++k) { // chase the bulge by reflections of three rows, at last of two
+        // Chase the bulge by reflections of three rows, at last of two
+        for (std::size_t k = begin; k + 1 < end; ++k) {
             const std::size_t rows = std::min<std::size_t>(3, end - k);
             if (rows == 2) z = 0.0;
             const double length = std::copysign(std::sqrt(x * x + y * y + z * z), x);
@@ -56,18 +59,21 @@ double largest_real_part(double* h, std::size_t n) {
                 for (std::size_t j = k > begin ? k - 1 : begin; j < end; ++j) {
                     double projection = 0.0;
                     for (std::size_t i = 0; i < rows; ++i) projection += v[i] * at(k + i, j);
-                    for (std::size_t i = 0; i < rows; ++i) at(k + i, j) -= scale * projection * v[i];
+                    for (std::size_t i = 0; i < rows; ++i)
+                        at(k + i, j) -= scale * projection * v[i];
                 }
                 for (std::size_t i = begin; i < std::min(k + 4, end); ++i) {
                     double projection = 0.0;
                     for (std::size_t j = 0; j < rows; ++j) projection += v[j] * at(i, k + j);
-                    for (std::size_t j = 0; j < rows; ++j) at(i, k + j) -= scale * projection * v[j];
+                    for (std::size_t j = 0; j < rows; ++j)
+                        at(i, k + j) -= scale * projection * v[j];
                 }
             }
             if (k + 2 >= end) break;
             x = at(k + 1, k), y = at(k + 2, k), z = k + 3 < end ? at(k + 3, k) : 0.0;
         }
-        for (std::size_t i = begin + 2; i < end; ++i) // what the reflections have cleared, but for rounding
+        // What the reflections have cleared, but for rounding
+        for (std::size_t i = begin + 2; i < end; ++i)
             for (std::size_t j = begin; j + 1 < i; ++j) at(i, j) = 0.0;
     }
     return largest;
@@ -118,7 +124,8 @@ struct Seen {
     Numbers away_from(double diagonal) const {
         Numbers a(n() * n());
         for (std::size_t i = 0; i < n(); ++i)
-            for (std::size_t j = 0; j < n(); ++j) a[i * n() + j] = (i == j ? diagonal : 0.0) - hessenberg[i * LOOKS + j];
+            for (std::size_t j = 0; j < n(); ++j)
+                a[i * n() + j] = (i == j ? diagonal : 0.0) - hessenberg[i * LOOKS + j];
         return a;
     }
 
@@ -172,8 +179,8 @@ struct Seen {
 
 } // namespace
 
-ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
-                      const Numbers& known) {
+ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moments& now,
+                             const Mixture& mixture, const double* random, const Numbers& known) {
     const WhitenedMoments frames(now, mixture);
     const std::size_t size = frames.size();
     Moments from, to;
@@ -196,7 +203,8 @@ ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moment
     Seen seen;
     seen.basis.push_back(std::move(first));
     do {
-        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + DEVIATION * seen.basis.back()[i];
+        for (std::size_t i = 0; i < size; ++i)
+            point[i] = origin[i] + DEVIATION * seen.basis.back()[i];
         if (!image(point, moved)) return {};
         for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / DEVIATION;
     } while (seen.takes(moved));

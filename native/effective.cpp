@@ -17,10 +17,12 @@ namespace mixtura {
 namespace {
 
 // As in src/mixtura/em/effective_parameters.py.
-constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05, NO_ROWS = 1e-12;
+constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05,
+                 NO_ROWS = 1e-12;
 
-constexpr double TINY = 0x1p-1022;  // the smallest normal number
-constexpr std::size_t FACTORS = 16; // of which each may be as small as HELD_UP, and their product is still a normal number
+constexpr double TINY = 0x1p-1022; // the smallest normal number
+// Of which each may be as small as HELD_UP, and their product is still a normal number
+constexpr std::size_t FACTORS = 16;
 
 using V = Lanes<double>;
 constexpr std::size_t W = WIDTH<double>;
@@ -35,7 +37,8 @@ inline V sqrt_of(V x) {
     for (std::size_t i = 0; i < W; ++i) x[i] = std::sqrt(x[i]);
     return x;
 }
-inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); } // x <= 0
+// x <= 0
+inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); }
 
 // log(1 - q) for small q too: the rounding of 1 - q is divided out again.
 inline V log_without(V q) {
@@ -50,10 +53,11 @@ inline V kept(V lost) { return lost < 1.0 - HELD_UP ? 1.0 - lost : V{}; }
 
 struct Scratch {
     Block<double> b;
-    double *share, *loss;               // K x stride; per row
-    double *centred, *z;                // d vectors
-    double *square, *pole;              // d vectors; d: of axes that rows turn
-    std::size_t *order, *place;         // K x d: axes of each component, those of the largest spread first; d
+    double *share, *loss;  // K x stride; per row
+    double *centred, *z;   // d vectors
+    double *square, *pole; // d vectors; d: of axes that rows turn
+    // K x d: axes of each component, those of the largest spread first; d
+    std::size_t *order, *place;
     std::size_t size;
 
     Scratch(const Problem& p, const Model<double>& model, void* memory) : b(p, model, memory) {
@@ -153,12 +157,14 @@ Left without_matrix(const Removal& r) {
             directions -= 1.0;
         }
     const V part = kept(r.lost * free);
-    return {free / (r.growth * part) + (r.square - free), directions * log_of(r.growth) + log_of(part)};
+    return {free / (r.growth * part) + (r.square - free),
+            directions * log_of(r.growth) + log_of(part)};
 }
 
 Left without_matrix_of_one_volume(const Removal& r) {
     const V part = kept(r.lost * r.square / r.own.ratios[r.k]);
-    return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))), V{}};
+    return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))),
+            V{}};
 }
 
 // Of rows that turn the axes far: the distance after the turn, and the sum of spreads over
@@ -174,10 +180,10 @@ Left without_matrix_of_one_volume(const Removal& r) {
 // found by steps that are exact for two of them (Li 1994, LAPACK working note 89).
 struct Turn {
     const Removal& r;
-    std::size_t m;             // axes along which the component has rows
-    const std::size_t* place;  // m: their places among all, the longest first
-    const double* pole;        // m: omega, no two of them alike
-    const V* square;           // m: of y
+    std::size_t m;            // axes along which the component has rows
+    const std::size_t* place; // m: their places among all, the longest first
+    const double* pole;       // m: omega, no two of them alike
+    const V* square;          // m: of y
 
     // 1/lost - sum_j y_j^2 / (omega_j - shift - tau), and both parts of the sum with their
     // derivatives: poles above, poles below.
@@ -204,7 +210,8 @@ struct Turn {
     static V step(const Level& f, V upper, V lower, V inverse, bool last) {
         const V s = f.steep_above * upper * upper, a = f.above - f.steep_above * upper;
         if (last) return upper - s / (inverse - a);
-        const V t = f.steep_below * lower * lower, b = f.below - f.steep_below * lower, c = inverse - a - b;
+        const V t = f.steep_below * lower * lower, b = f.below - f.steep_below * lower,
+                c = inverse - a - b;
         const V half = c * (upper + lower) - s - t, product = upper * lower * f.value;
         const V root = sqrt_of(larger(half * half - 4.0 * c * product, V{}));
         return half > 0.0 ? (half + root) / (2.0 * c) : 2.0 * product / (half - root);
@@ -218,9 +225,12 @@ struct Turn {
         for (std::size_t j = 0; j < m; ++j) total += square[j];
         for (std::size_t root = 0; root < m; ++root) {
             const bool last = root + 1 == m;
-            const V upper = fill(pole[root]), lower = last ? upper - r.lost * total : fill(pole[root + 1]);
+            const V upper = fill(pole[root]),
+                    lower = last ? upper - r.lost * total : fill(pole[root + 1]);
             V tau = 0.5 * (lower - upper);
-            const V shift = last ? upper : level(root, upper, tau, inverse).value > 0.0 ? upper : lower;
+            const V shift = last                                           ? upper
+                            : level(root, upper, tau, inverse).value > 0.0 ? upper
+                                                                           : lower;
             V low = lower - shift, high = upper - shift;
             tau = 0.5 * (low + high);
             Level f = level(root, shift, tau, inverse);
@@ -229,7 +239,8 @@ struct Turn {
                 if (!any((off > ROUNDING * f.scale(inverse)) & r.touched)) break;
                 low = f.value > 0.0 ? tau : low;
                 high = f.value > 0.0 ? high : tau;
-                const V next = tau + step(f, (upper - shift) - tau, (lower - shift) - tau, inverse, last);
+                const V next =
+                    tau + step(f, (upper - shift) - tau, (lower - shift) - tau, inverse, last);
                 const V before = tau;
                 tau = (next > low) & (next < high) ? next : 0.5 * (low + high);
                 if (!any((tau - before != 0.0) & r.touched)) break;
@@ -250,7 +261,8 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
     V all = {}, turned_distance = {}, turned_trace = {};
     for (std::size_t j = 0; j < d; ++j) all += sigma[j] * r.z2(j);
     std::size_t m = 0;
-    for (std::size_t i = 0; i < d; ++i) { // along the others the component has no rows, and this one does not lie there
+    // Along the others the component has no rows, and this one does not lie there
+    for (std::size_t i = 0; i < d; ++i) {
         const std::size_t j = order[i];
         if (!(omega[j] > NO_ROWS * sigma[j])) continue;
         r.s.place[m] = i, r.s.pole[m] = omega[j];
@@ -261,7 +273,8 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
         r.s.pole[i - 1] = std::fmax(r.s.pole[i - 1], r.s.pole[i] * (1.0 + APART));
     Removal here = r;
     here.touched = far;
-    Turn{here, m, r.s.place, r.s.pole, reinterpret_cast<const V*>(r.s.square)}.go(turned_distance, turned_trace);
+    Turn{here, m, r.s.place, r.s.pole, reinterpret_cast<const V*>(r.s.square)}.go(turned_distance,
+                                                                                  turned_trace);
     distance = far ? turned_distance : distance;
     trace = far ? turned_trace : trace;
 }
@@ -286,7 +299,8 @@ Left without_orientation(const Removal& r) {
 
 Left without(const Removal& r) {
     switch (r.own.kind) {
-        case Own::volume: return all_free(r.p, r.own, r.k) ? without_volume(r) : Left{r.square, V{}};
+        case Own::volume:
+            return all_free(r.p, r.own, r.k) ? without_volume(r) : Left{r.square, V{}};
         case Own::axes: return without_axes(r);
         case Own::shape: return without_shape(r);
         case Own::matrix: return without_matrix(r);
@@ -299,7 +313,8 @@ Left without(const Removal& r) {
 
 // z = frame (x - mean) for a vector of rows, with frames along the columns or with any; its squared
 // length.
-V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* z) {
+V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d,
+                const double* mean, double* z) {
     V square = {};
     for (std::size_t j = 0; j < d; ++j) {
         const V one = (load(x[j] + at) - mean[j]) * frame[j];
@@ -310,7 +325,8 @@ V along_columns(const double* frame, Columns<double> x, std::size_t at, std::siz
 }
 
 template <std::size_t D>
-V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* centred, double* z) {
+V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d,
+           const double* mean, double* centred, double* z) {
     V square = {};
     if constexpr (D > 0) { // in registers
         V c[D];
@@ -338,7 +354,8 @@ V seen_in_frame(const Problem& p, const OwnParts& own, std::size_t k, std::size_
     const Columns<double> x{s.b.x, s.b.stride};
     if (own.along_columns) return along_columns(frame, x, at, p.d, mean, s.z);
     V square = {};
-    with_columns(p.d, [&](auto D) { square = in_frame<D>(frame, x, at, p.d, mean, s.centred, s.z); });
+    with_columns(p.d,
+                 [&](auto D) { square = in_frame<D>(frame, x, at, p.d, mean, s.centred, s.z); });
     return square;
 }
 
@@ -357,7 +374,8 @@ void take_out(const Problem& p, const OwnParts& own, std::size_t k, Scratch& s) 
         const auto touched = share > TOUCHED;
         if (!any(touched)) continue;
         const V level = load(s.b.level + k * s.b.stride + at);
-        const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r, stretch = pulled / (pulled - r);
+        const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r,
+                stretch = pulled / (pulled - r);
         const V square = simple ? 2.0 * (p.log_scale[k] - level) : seen_in_frame(p, own, k, at, s);
         const Removal removal{p, own, s, k, rows / (rows - r), r * stretch / rows, square, touched};
         const Left now = without(removal);
@@ -385,33 +403,39 @@ V log_sum(std::size_t K, const double* level, double* share, std::size_t stride)
         sum += e;
     }
     const V inverse = 1.0 / sum;
-    for (std::size_t k = 0; share && k < K; ++k) store(share + k * stride, load(share + k * stride) * inverse);
+    for (std::size_t k = 0; share && k < K; ++k)
+        store(share + k * stride, load(share + k * stride) * inverse);
     return none ? top : top + logarithm<double>(sum);
 }
 
 // What each row of a block loses, by weight.
 void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
-    for (std::size_t at = 0; at < s.b.rows; at += W) store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
+    for (std::size_t at = 0; at < s.b.rows; at += W)
+        store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
     for (std::size_t k = 0; k < p.K; ++k) take_out(p, own, k, s);
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V weight = row_weight(p, own, s.b, at), out = smaller(weight, fill(1.0));
         V left = log_sum(p.K, s.b.level + at, nullptr, s.b.stride);
         if (own.own_weights) left -= log_without(smaller(out / own.total, fill(1.0 - HELD_UP)));
         const V gap = load(s.loss + at) - left;
-        store(s.loss + at, weight * (gap < LARGEST_GAP ? gap : fill(LARGEST_GAP))); // also where it is not a number
+        // Also where it is not a number
+        store(s.loss + at, weight * (gap < LARGEST_GAP ? gap : fill(LARGEST_GAP)));
     }
 }
 
 // ---- the entries --------------------------------------------------------------------------------
 
-void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin, std::size_t end, void* workspace, double* out) {
+void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin,
+            std::size_t end, void* workspace, double* out) {
     const Model<double> model(p, memory);
     Scratch s(p, model, workspace);
     const std::size_t most = block_rows<double>(p);
     for (std::size_t k = 0; own.spreads && k < p.K; ++k) {
         std::size_t* order = s.order + k * p.d;
         for (std::size_t j = 0; j < p.d; ++j) order[j] = j;
-        std::stable_sort(order, order + p.d, [&](std::size_t a, std::size_t b) { return own.spreads[k * p.d + a] > own.spreads[k * p.d + b]; });
+        std::stable_sort(order, order + p.d, [&](std::size_t a, std::size_t b) {
+            return own.spreads[k * p.d + a] > own.spreads[k * p.d + b];
+        });
     }
     s.b.n_reached = p.K;
     for (std::size_t k = 0; k < p.K; ++k) s.b.reached[k] = k;
@@ -421,13 +445,16 @@ void losses(const Problem& p, const OwnParts& own, const void* memory, std::size
         losses_of_rows(p, own, s);
         for (std::size_t k = 0; k < p.K; ++k) {
             V sum = {};
-            for (std::size_t i = 0; i < s.b.rows; i += W) sum += load(s.loss + i) * load(s.share + k * s.b.stride + i);
+            for (std::size_t i = 0; i < s.b.rows; i += W)
+                sum += load(s.loss + i) * load(s.share + k * s.b.stride + i);
             out[k] += across<double>(sum);
         }
     }
 }
 
-std::size_t workspace(const Problem& p) { return Scratch(p, Model<double>(p, nullptr), nullptr).size; }
+std::size_t workspace(const Problem& p) {
+    return Scratch(p, Model<double>(p, nullptr), nullptr).size;
+}
 
 } // namespace
 

@@ -40,11 +40,13 @@ enum class Event { spent, check, fell, collapsed };
 
 class Loop {
 public:
-    using Pause = std::function<void()>; // called between maps; an exception it throws leaves the walk at its last whole step
+    // Called between maps; an exception it throws leaves the walk at its last whole step
+    using Pause = std::function<void()>;
 
     // `units` are the variances of the columns that charts measure by.
     Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
-        : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)), accelerated_(accelerated) {}
+        : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)),
+          accelerated_(accelerated) {}
 
     // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the
     // component that collapsed.
@@ -53,9 +55,12 @@ public:
 
     Event iterate(std::size_t most, std::size_t next_check, const Pause&);
     double slowest_rate(const double* random, const Pause&);
-    void set_tolerance(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
+    // What the rule takes from now on
+    void set_tolerance(double tolerance) { rule_.tolerance = tolerance; }
     bool after_a_plain_step() const { return steps_.size() > 1; }
-    std::size_t vector_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
+    std::size_t vector_size() const {
+        return moments_.K * (1 + moments_.d) + moments_.second.size();
+    }
 
     const Law& law() const { return *setting_.law; }
     const Mixture& mixture() const { return mixture_; }
@@ -68,7 +73,9 @@ public:
 private:
     void e_step(const Mixture&, Moments&) const;
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
-    double objective(const Moments& seen, const Mixture& mixture) const { return seen.log_likelihood + penalty(setting_.prior, mixture); }
+    double objective(const Moments& seen, const Mixture& mixture) const {
+        return seen.log_likelihood + penalty(setting_.prior, mixture);
+    }
     void begin_at(Numbers trace, Numbers plain);
     bool may_extrapolate() const;
     bool extrapolate();
@@ -83,7 +90,7 @@ private:
     Mixture mixture_;
     Moments moments_;
     std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
-    ConvergenceRate rate_;          // as it was measured last; it leads until the next leap
+    ConvergenceRate rate_;       // as it was measured last; it leads until the next leap
     Numbers trace_, plain_;      // all objectives, and those since the last leap
     std::size_t n_iter_ = 0;
     double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;

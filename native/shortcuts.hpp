@@ -15,7 +15,8 @@ namespace mixtura {
 //     turn     rows are whitened, or turned to common axes, once for all components, before they
 //     are centred and not after
 //     pooled   the total scatter is that of the rows about one point, less that of the means
-//     single   products in float32 where they were asked for, but for the components that these do not carry
+//     single   products in float32 where they were asked for, but for the components that these do
+//     not carry
 class Shortcuts {
 public:
     explicit Shortcuts(const Problem& plain);
@@ -28,7 +29,8 @@ private:
     Problem p;
     std::vector<double> origin, turned, means, whitener;
     std::unique_ptr<bool[]> ill;
-    double farthest = 0.0; // the largest distance of a mean from the origin, in standard deviations of its component
+    // The largest distance of a mean from the origin, in standard deviations of its component
+    double farthest = 0.0;
 };
 
 } // namespace mixtura

@@ -8,7 +8,7 @@ namespace mixtura {
 // `S` holds K diagonals (dense false: K x d) or K matrices (K x d x d); `counts` are positive;
 // `lambdas (K)` comes out. The law and the same method in NumPy are in
 // src/mixtura/families/shapes.py. False where the evidence is singular.
-bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d, bool dense, std::size_t most_steps, double settled,
-             double* lambdas);
+bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d, bool dense,
+             std::size_t most_steps, double settled, double* lambdas);
 
 } // namespace mixtura
