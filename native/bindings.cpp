@@ -58,9 +58,9 @@ Scatter scatter_named(const std::string& name) {
     throw std::invalid_argument("scatter must be trace, diagonal, total or dense");
 }
 
-Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale,
+EStep e_step_of(const Rows& rows, const Matrix& means, const Vector& log_scale,
                 const Matrix& whitener) {
-    Problem p{};
+    EStep p{};
     p.rows = rows.data();
     p.single = rows.dtype() == nb::dtype<float>();
     demand(p.single || rows.dtype() == nb::dtype<double>(), "rows must be float64 or float32");
@@ -77,8 +77,8 @@ Problem problem(const Rows& rows, const Matrix& means, const Vector& log_scale,
     return p;
 }
 
-// What may be saved; see Problem.
-void allow(Problem& p, const std::optional<Vector>& shares, const std::optional<Matrix>& axes,
+// Which short cuts may be taken; see EStep.
+void allow(EStep& p, const std::optional<Vector>& shares, const std::optional<Matrix>& axes,
            bool single_products) {
     demand(!shares || shares->shape(0) == p.K, "shares must have one value per component");
     demand(!axes || (axes->shape(0) == p.d && axes->shape(1) == p.d), "axes must be d x d");
@@ -93,11 +93,11 @@ std::map<std::string, std::size_t> shortcuts(const Rows& rows, const Matrix& mea
                                              const std::string& scatter,
                                              std::optional<Vector> shares,
                                              std::optional<Matrix> axes, bool single_products) {
-    Problem plain = problem(rows, means, log_scale, whitener);
+    EStep plain = e_step_of(rows, means, log_scale, whitener);
     allow(plain, shares, axes, single_products);
     plain.scatter = scatter_named(scatter);
     const Shortcuts taken(plain);
-    const Problem& p = taken.problem();
+    const EStep& p = taken.e_step();
     std::size_t ill = 0;
     for (std::size_t k = 0; p.ill_conditioned && k < p.K; ++k) ill += p.ill_conditioned[k];
     return {{"turn", p.turn != nullptr},
@@ -111,7 +111,7 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
             VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
             std::size_t threads, std::optional<Vector> shares, std::optional<Matrix> axes,
             bool single_products) {
-    Problem p = problem(rows, means, log_scale, whitener);
+    EStep p = e_step_of(rows, means, log_scale, whitener);
     allow(p, shares, axes, single_products);
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
@@ -130,7 +130,7 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
 
 void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale,
                const Matrix& whitener, MatrixOut out, std::size_t threads) {
-    const Problem p = problem(rows, means, log_scale, whitener);
+    const EStep p = e_step_of(rows, means, log_scale, whitener);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     run_log_joint(p, threads, out.data());
@@ -151,9 +151,9 @@ Own own_named(const std::string& name) {
     return found->second;
 }
 
-OwnParts own_parts(const Problem& p, const std::string& kind, const Matrix& frames,
-                   const Flags& free, const Vector& counts, const Vector& pulled,
-                   const Vector& rows, const Vector& ratios, const std::optional<Matrix>& spreads,
+OwnParts own_parts(const EStep& p, const std::string& kind, const Matrix& frames, const Flags& free,
+                   const Vector& counts, const Vector& pulled, const Vector& rows,
+                   const Vector& ratios, const std::optional<Matrix>& spreads,
                    const std::optional<Matrix>& variances, const std::optional<Cube>& slopes) {
     OwnParts own{};
     own.kind = own_named(kind);
@@ -190,7 +190,7 @@ void effective_parameters(const Rows& rows, std::optional<Vector> weights, const
                           std::optional<Matrix> spreads, std::optional<Matrix> variances,
                           std::optional<Cube> slopes, double total, double unit, bool own_weights,
                           VectorOut out, std::size_t threads) {
-    Problem p = problem(rows, means, log_scale, whitener);
+    EStep p = e_step_of(rows, means, log_scale, whitener);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     demand(out.shape(0) == p.K, "out must have one value per component");
     p.weights = weights ? weights->data() : nullptr;
@@ -417,7 +417,7 @@ double largest_real(const Matrix& hessenberg) {
     return largest_real_part(used.data(), hessenberg.shape(0));
 }
 
-// A walk with the arrays that it reads, which must not be freed before it.
+// A loop with the arrays that it reads, which must not be freed before it.
 class HeldLoop {
 public:
     HeldLoop(Rows rows, std::optional<Vector> weights, const std::string& family,
@@ -455,7 +455,8 @@ public:
     }
 
     double slowest_rate(const Vector& random, nb::object stopped) {
-        demand(random.shape(0) == loop_.vector_size(), "random must be a vector of the chart");
+        demand(random.shape(0) == loop_.vector_size(),
+               "random must be as long as a vector of moments");
         demand(loop_.after_a_plain_step(), "a rate is measured after a plain step");
         const Loop::Pause pause = listening(stopped);
         nb::gil_scoped_release released;
@@ -621,7 +622,7 @@ NB_MODULE(_native, m) {
              "means"_a.noconvert(), "values"_a.noconvert(), "axes"_a.none().noconvert(), "trace"_a,
              "kept"_a, "-1, or the component that collapsed.")
         .def("iterate", &HeldLoop::iterate, "most"_a, "next_check"_a, "stopped"_a.none(),
-             "Iterations until somebody has to decide.")
+             "Iterations until one of the four events.")
         .def("slowest_rate", &HeldLoop::slowest_rate, "random"_a.noconvert(), "stopped"_a.none(),
              "The rate of the slowest direction.")
         .def("set_tolerance", &HeldLoop::set_tolerance, "tolerance"_a,

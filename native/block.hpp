@@ -36,7 +36,7 @@ struct Block {
     double* nowhere;        // 1 + d: a count and first moments that nobody reads
     std::size_t size, n_reached = 0, rows = 0;
 
-    Block(const Problem& p, const Model<Real>& model, void* memory) {
+    Block(const EStep& p, const Model<Real>& model, void* memory) {
         Pieces pieces{static_cast<char*>(memory)};
         const std::size_t most = block_rows<Real>(p), vectors = most / WIDTH<Real>;
         stride = most + APART / sizeof(Real);
@@ -80,7 +80,7 @@ Real taken_about(Number x, Real point) {
 // of a row reads into the next and keeps what is its own. Rows that are rounded to fewer digits are
 // first taken about the point, which `about` holds exactly, or their offset would cost them.
 template <class Number, class Real>
-void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t rows,
+void transpose(const EStep& p, std::size_t begin, std::size_t m, std::size_t rows,
                const Real* about, Real* out, std::size_t stride) {
     constexpr std::size_t width = WIDTH<Real>;
     constexpr bool rounded = sizeof(Number) > sizeof(Real);
@@ -115,7 +115,7 @@ void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t r
 
 // y = turn (x - origin).
 template <class Real>
-void turn(const Problem& p, const Model<Real>& model, Block<Real>& b) {
+void turn(const EStep& p, const Model<Real>& model, Block<Real>& b) {
     for (std::size_t at = 0; at < b.rows; at += GROUP * WIDTH<Real>)
         for (std::size_t i = 0; i < p.d; ++i) {
             Lanes<Real> y[GROUP] = {};
@@ -132,7 +132,7 @@ void turn(const Problem& p, const Model<Real>& model, Block<Real>& b) {
 }
 
 template <class Real>
-void load_block(const Problem& p, const Model<Real>& model, std::size_t begin, std::size_t m,
+void load_block(const EStep& p, const Model<Real>& model, std::size_t begin, std::size_t m,
                 Block<Real>& b) {
     constexpr std::size_t group = GROUP * WIDTH<Real>;
     b.rows = (m + group - 1) / group * group;

@@ -277,7 +277,7 @@ inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, do
 }
 
 // Eigenvalues in falling order and unit eigenvectors, one per row, of a symmetric n x n matrix that
-// is used up. A leap of EM may lead to one that is indefinite.
+// is used up. Extrapolated moments may hold one that is indefinite.
 inline void eigen(double* a, std::size_t n, double* values, double* axes) {
     const bool finite = std::all_of(a, a + n * n, [](double x) { return std::isfinite(x); });
     const std::size_t rank = finite ? pivoted_factor(a, n, axes) : INDEFINITE;

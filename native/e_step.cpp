@@ -25,7 +25,7 @@ namespace {
 
 // |W_k (x - mean_k)| for one point.
 template <class Real>
-double distance(const Problem& p, const double* point, const Real* mean, const double* w) {
+double distance(const EStep& p, const double* point, const Real* mean, const double* w) {
     double sum = 0.0;
     for (std::size_t i = 0; i < p.d; ++i) {
         double y = 0.0;
@@ -48,7 +48,7 @@ double distance(const Problem& p, const double* point, const Real* mean, const d
 // lies below it by so much that its responsibility is negligible in every row is left out. Nothing
 // is left out where a bound is not a number.
 template <class Real>
-void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
+void find_reached(const EStep& p, const Model<Real>& model, Block<Real>& b) {
     b.n_reached = p.K;
     for (std::size_t k = 0; k < p.K; ++k) b.reached[k] = k;
     if (!model.reach.bounded) return;
@@ -185,7 +185,7 @@ void likelihoods(Block<Real>& b, Sums& sums) {
 
 // The sums of one component over the vectors in which it has weight.
 template <class Real>
-void scatter(const Problem& p, std::size_t k, Columns<Real> x, Present present, const Real* r,
+void scatter(const EStep& p, std::size_t k, Columns<Real> x, Present present, const Real* r,
              const Real* mean, Real* weighted, Sums& sums) {
     Target to{sums.counts + k, sums.first + k * p.d, sums.second};
     if (p.pooled) return weighted_sums<Real>(x, present, r, mean, p.d, to);
@@ -201,7 +201,7 @@ void scatter(const Problem& p, std::size_t k, Columns<Real> x, Present present, 
 
 // The same in double, for a component of which single products would leave too little.
 template <class Real>
-void exact_scatter(const Problem& p, const Model<Real>& model, std::size_t k, Present present,
+void exact_scatter(const EStep& p, const Model<Real>& model, std::size_t k, Present present,
                    const Real* r, Block<Real>& b, Sums& sums) {
     std::size_t count = 0;
     for (std::size_t t = 0; t < present.count; ++t)
@@ -216,7 +216,7 @@ void exact_scatter(const Problem& p, const Model<Real>& model, std::size_t k, Pr
 }
 
 template <class Real>
-void accumulate(const Problem& p, const Model<Real>& model, Block<Real>& b, Sums& sums) {
+void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& sums) {
     const Columns<Real> x{b.x, b.stride};
     for (std::size_t t = 0; t < b.n_reached; ++t) {
         const std::size_t k = b.reached[t];
@@ -238,7 +238,7 @@ void accumulate(const Problem& p, const Model<Real>& model, Block<Real>& b, Sums
 
 // Single means are rounded, and the sums are about what they are rounded to: exact algebra takes
 // them to the given means.
-void take_about_means(const Problem& p, const Model<float>& model, double* drift, Sums& sums) {
+void take_about_means(const EStep& p, const Model<float>& model, double* drift, Sums& sums) {
     const std::size_t d = p.d;
     for (std::size_t k = 0; k < p.K; ++k) {
         if (ill(p, k)) continue;
@@ -266,7 +266,7 @@ void take_about_means(const Problem& p, const Model<float>& model, double* drift
 // ---- the entries --------------------------------------------------------------------------------
 
 template <class Real>
-void moments_of(const Problem& p, const void* memory, std::size_t begin, std::size_t end,
+void moments_of(const EStep& p, const void* memory, std::size_t begin, std::size_t end,
                 void* workspace, Sums& sums) {
     const Model<Real> model(p, memory);
     Block<Real> b(p, model, workspace);
@@ -283,29 +283,29 @@ void moments_of(const Problem& p, const void* memory, std::size_t begin, std::si
 }
 
 template <class Real>
-std::size_t workspace_of(const Problem& p) {
+std::size_t workspace_of(const EStep& p) {
     return Block<Real>(p, Model<Real>(p, nullptr), nullptr).size;
 }
 
-std::size_t model(const Problem& p) {
+std::size_t model(const EStep& p) {
     return p.single_products ? Model<float>(p, nullptr).size : Model<double>(p, nullptr).size;
 }
 
-void prepare(const Problem& p, void* memory) {
+void prepare(const EStep& p, void* memory) {
     p.single_products ? Model<float>(p, memory).prepare(p) : Model<double>(p, memory).prepare(p);
 }
 
-std::size_t workspace(const Problem& p) {
+std::size_t workspace(const EStep& p) {
     return p.single_products ? workspace_of<float>(p) : workspace_of<double>(p);
 }
 
-void moments(const Problem& p, const void* model, std::size_t begin, std::size_t end,
-             void* workspace, Sums& sums) {
+void moments(const EStep& p, const void* model, std::size_t begin, std::size_t end, void* workspace,
+             Sums& sums) {
     p.single_products ? moments_of<float>(p, model, begin, end, workspace, sums)
                       : moments_of<double>(p, model, begin, end, workspace, sums);
 }
 
-void log_joint(const Problem& p, const void* memory, std::size_t begin, std::size_t end,
+void log_joint(const EStep& p, const void* memory, std::size_t begin, std::size_t end,
                void* workspace, double* out) {
     const Model<double> model(p, memory);
     Block<double> b(p, model, workspace);

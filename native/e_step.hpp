@@ -25,7 +25,7 @@ inline std::size_t second_size(Scatter kind, std::size_t K, std::size_t d) {
 
 // One E-step. Whiteners are (1 or K) x (1, d or d*d) by form; dense ones are lower triangular, row
 // by row.
-struct Problem {
+struct EStep {
     const void* rows;      // n x d, row by row
     bool single;           // rows are float32
     const double* weights; // n frequencies, or null for ones
@@ -38,7 +38,7 @@ struct Problem {
     Form form;
     Scatter scatter;
 
-    // What may be saved is said by whoever asks; what is saved, by shortcuts.cpp.
+    // The caller says which short cuts may be taken; shortcuts.cpp, which of them are.
 
     // Weights of the components, summing to one, where responsibilities that would add less than
     // rounding to the moments of their own component may be left out; null where all count. See
@@ -69,17 +69,17 @@ struct Sums {
 
 struct WithoutRows; // effective.hpp
 
-// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem,
+// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the E-step,
 // which all workers read, and in a workspace of its own, so any number may run at once. Sizes are
 // in bytes; memory is aligned to 64.
 struct Kernels {
     const char* name;
-    std::size_t (*model)(const Problem&);
-    void (*prepare)(const Problem&, void* model);
-    std::size_t (*workspace)(const Problem&);
-    void (*moments)(const Problem&, const void* model, std::size_t begin, std::size_t end,
+    std::size_t (*model)(const EStep&);
+    void (*prepare)(const EStep&, void* model);
+    std::size_t (*workspace)(const EStep&);
+    void (*moments)(const EStep&, const void* model, std::size_t begin, std::size_t end,
                     void* workspace, Sums&);
-    void (*log_joint)(const Problem&, const void* model, std::size_t begin, std::size_t end,
+    void (*log_joint)(const EStep&, const void* model, std::size_t begin, std::size_t end,
                       void* workspace, double* out);
     const WithoutRows* without_rows; // what taking rows out costs
     // For tests: n a multiple of 16.

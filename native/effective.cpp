@@ -60,7 +60,7 @@ struct Scratch {
     std::size_t *order, *place;
     std::size_t size;
 
-    Scratch(const Problem& p, const Model<double>& model, void* memory) : b(p, model, memory) {
+    Scratch(const EStep& p, const Model<double>& model, void* memory) : b(p, model, memory) {
         Pieces pieces{static_cast<char*>(memory), b.size};
         share = pieces.take<double>(p.K * b.stride);
         loss = pieces.take<double>(b.stride);
@@ -77,7 +77,7 @@ struct Scratch {
 // One component and one vector of rows; `square` is v' Sigma^-1 v of what the rows are about the
 // mean.
 struct Removal {
-    const Problem& p;
+    const EStep& p;
     const OwnParts& own;
     Scratch& s;
     std::size_t k;
@@ -97,14 +97,14 @@ struct Left {
     V distance, log_det;
 };
 
-bool all_free(const Problem& p, const OwnParts& own, std::size_t k) {
+bool all_free(const EStep& p, const OwnParts& own, std::size_t k) {
     for (std::size_t j = 0; j < p.d; ++j)
         if (!own.free[k * p.d + j]) return false;
     return true;
 }
 
 // Whether all that is asked of a row is how far it is from the mean.
-bool by_distance(const Problem& p, const OwnParts& own, std::size_t k) {
+bool by_distance(const EStep& p, const OwnParts& own, std::size_t k) {
     switch (own.kind) {
         case Own::nothing:
         case Own::volume:
@@ -349,7 +349,7 @@ V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d
     return square;
 }
 
-V seen_in_frame(const Problem& p, const OwnParts& own, std::size_t k, std::size_t at, Scratch& s) {
+V seen_in_frame(const EStep& p, const OwnParts& own, std::size_t k, std::size_t at, Scratch& s) {
     const double *mean = p.means + k * p.d, *frame = own.frames + k * own.frame_step;
     const Columns<double> x{s.b.x, s.b.stride};
     if (own.along_columns) return along_columns(frame, x, at, p.d, mean, s.z);
@@ -360,13 +360,13 @@ V seen_in_frame(const Problem& p, const OwnParts& own, std::size_t k, std::size_
 }
 
 // Rows of a block by weight, the part of each that is left out at most being one.
-inline V row_weight(const Problem& p, const OwnParts& own, const Block<double>& b, std::size_t at) {
+inline V row_weight(const EStep& p, const OwnParts& own, const Block<double>& b, std::size_t at) {
     const V weight = load(b.weight + at);
     return p.weights ? weight / own.unit : weight;
 }
 
 // Log joint densities of one component become those without what it has of each row.
-void take_out(const Problem& p, const OwnParts& own, std::size_t k, Scratch& s) {
+void take_out(const EStep& p, const OwnParts& own, std::size_t k, Scratch& s) {
     const bool simple = by_distance(p, own, k);
     const double count = own.counts[k], pulled = own.pulled[k], rows = own.rows[k];
     for (std::size_t at = 0; at < s.b.rows; at += W) {
@@ -409,7 +409,7 @@ V log_sum(std::size_t K, const double* level, double* share, std::size_t stride)
 }
 
 // What each row of a block loses, by weight.
-void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
+void losses_of_rows(const EStep& p, const OwnParts& own, Scratch& s) {
     for (std::size_t at = 0; at < s.b.rows; at += W)
         store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
     for (std::size_t k = 0; k < p.K; ++k) take_out(p, own, k, s);
@@ -425,7 +425,7 @@ void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
 
 // ---- the entries --------------------------------------------------------------------------------
 
-void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin,
+void losses(const EStep& p, const OwnParts& own, const void* memory, std::size_t begin,
             std::size_t end, void* workspace, double* out) {
     const Model<double> model(p, memory);
     Scratch s(p, model, workspace);
@@ -452,7 +452,7 @@ void losses(const Problem& p, const OwnParts& own, const void* memory, std::size
     }
 }
 
-std::size_t workspace(const Problem& p) {
+std::size_t workspace(const EStep& p) {
     return Scratch(p, Model<double>(p, nullptr), nullptr).size;
 }
 

@@ -38,8 +38,8 @@ struct OwnParts {
 
 // The kernel of one instruction set: adds what the rows from `begin` on lose to `out` (K).
 struct WithoutRows {
-    std::size_t (*workspace)(const Problem&);
-    void (*losses)(const Problem&, const OwnParts&, const void* model, std::size_t begin,
+    std::size_t (*workspace)(const EStep&);
+    void (*losses)(const EStep&, const OwnParts&, const void* model, std::size_t begin,
                    std::size_t end, void* workspace, double* out);
 };
 

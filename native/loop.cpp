@@ -60,7 +60,7 @@ void Loop::e_step(const Mixture& mixture, Moments& out) const {
     out.counts.assign(K, 0.0);
     out.first.assign(K * d, 0.0);
     out.second.assign(second_size(out.kind, K, d), 0.0);
-    Problem p{};
+    EStep p{};
     p.rows = data_.rows, p.single = data_.single, p.weights = data_.weights;
     p.n = data_.n, p.d = d, p.K = K;
     p.means = mixture.means.data(), p.log_scale = mixture.log_scale.data(),
@@ -105,7 +105,7 @@ std::ptrdiff_t Loop::begin(Mixture start, const Numbers& trace, std::size_t kept
     if (collapsed >= 0) return collapsed;
     e_step(mixture_, moments_);
     const double level = objective(moments_, mixture_);
-    // It goes on where that fit ended, with what its last iterations told
+    // It goes on where that fit ended, with the last objectives of its trace.
     if (!trace.empty() && trace.back() == level)
         begin_at(trace, Numbers(trace.end() - std::min(kept, trace.size()), trace.end()));
     else begin_at({level}, {level});
@@ -147,7 +147,7 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
     return Event::spent;
 }
 
-// ---- leaps: src/mixtura/em/squarem.py -----------------------------------------------------------
+// ---- extrapolation: src/mixtura/em/squarem.py ---------------------------------------------------
 
 bool Loop::may_extrapolate() const {
     return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_EXTRAPOLATION &&
@@ -159,32 +159,32 @@ void Loop::adapt(bool higher) {
     else if (length_ >= longest_) longest_ *= GROWTH;
 }
 
-// False where no leap is due or there is no longer step, so that a plain one is; otherwise the
-// iteration is spent, whether it rose or not.
+// False where no extrapolation is due or there is no longer step: a plain step follows. Otherwise
+// the iteration is spent, whether it rose or not.
 bool Loop::extrapolate() {
     if (rate_.leads) {
         accept(rate_.ahead);
         return true;
     }
     if (!may_extrapolate()) return false;
-    const ScaledMoments chart(steps_[2], units_);
-    const Numbers s0 = chart.vector(steps_[0]), s1 = chart.vector(steps_[1]),
-                  s2 = chart.vector(steps_[2]);
+    const ScaledMoments scaled(steps_[2], units_);
+    const Numbers s0 = scaled.vector(steps_[0]), s1 = scaled.vector(steps_[1]),
+                  s2 = scaled.vector(steps_[2]);
     Numbers r(s0.size()), v(s0.size()), target(s0.size());
     for (std::size_t i = 0; i < r.size(); ++i)
         r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
     const double bend = norm(v);
     length_ = bend > 0.0 ? std::min(norm(r) / bend, longest_) : longest_;
     if (!(length_ > 1.0)) {
-        // a leap of length one is the last plain step, which did not fall: a bound of one grows
-        // again
+        // A step of length one is the last plain step, which did not fall: a bound of one grows
+        // again.
         adapt(true);
         return false;
     }
     for (std::size_t i = 0; i < r.size(); ++i)
         target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
     Moments far;
-    if (!chart.moments(target, far)) {
+    if (!scaled.moments(target, far)) {
         adapt(false);
         return false;
     }
@@ -192,7 +192,7 @@ bool Loop::extrapolate() {
     return true;
 }
 
-// A leap to some moments: taken where the objective does not fall.
+// The mixture of extrapolated moments: accepted where the objective does not fall.
 bool Loop::accept(const Moments& far) {
     Mixture mixture;
     Moments seen;

@@ -1,4 +1,4 @@
-// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide
+// The loop of EM in C++: iterations until one of the four events, which Python decides on
 // (src/mixtura/em/loop.py).
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace mixtura {
 
-// The rows that are fitted; a Problem without its mixture.
+// The rows that are fitted: an EStep without its mixture.
 struct Data {
     const void* rows;
     bool single;
@@ -19,8 +19,7 @@ struct Data {
     bool single_products;
 };
 
-// When a plain step looks like the last: what the rules of src/mixtura/em/stopping.py read off the
-// trace.
+// When EM may have converged: what the rules of src/mixtura/em/stopping.py read off the trace.
 enum class Measure { remaining_gain, change_per_row, gain, relative_gain };
 
 struct Rule {
@@ -35,15 +34,15 @@ struct Rule {
 double remaining_gain(const Numbers& trace, std::size_t window);
 double rounding(double objective);
 
-// Why a walk has come to a halt.
+// Why the iterations have ended.
 enum class Event { spent, check, fell, collapsed };
 
 class Loop {
 public:
-    // Called between maps; an exception it throws leaves the walk at its last whole step
+    // Called between EM steps; an exception it throws leaves the loop at its last whole step.
     using Pause = std::function<void()>;
 
-    // `units` are the variances of the columns that charts measure by.
+    // `units` are the variances of the columns by which moments are scaled.
     Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
         : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)),
           accelerated_(accelerated) {}
@@ -89,9 +88,9 @@ private:
     bool accelerated_, given_ = false, unfinished_ = false;
     Mixture mixture_;
     Moments moments_;
-    std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
-    ConvergenceRate rate_;       // as it was measured last; it leads until the next leap
-    Numbers trace_, plain_;      // all objectives, and those since the last leap
+    std::vector<Moments> steps_; // up to three consecutive E-steps, to be extrapolated
+    ConvergenceRate rate_;       // as it was measured last; it leads until the next extrapolation
+    Numbers trace_, plain_;      // all objectives, and those since the last extrapolation
     std::size_t n_iter_ = 0;
     double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;
 };

@@ -16,13 +16,13 @@ namespace {
 // ---- sizes --------------------------------------------------------------------------------------
 
 // Bytes of a column of a block: with 16 columns a block stays near the first-level cache. A
-// constant of the problem, never read from the machine. Columns stand one vector further apart, so
+// constant of the E-step, never read from the machine. Columns stand one vector further apart, so
 // that they do not compete for the same lines of the cache.
 constexpr std::size_t COLUMN = 2048, SHORT_COLUMN = 512, APART = 64;
 constexpr std::size_t MANY = 256, WIDE = 64; // components, columns: from here on blocks are short
 
 template <class Real>
-std::size_t block_rows(const Problem& p) {
+std::size_t block_rows(const EStep& p) {
     return (p.K > MANY || p.d > WIDE ? SHORT_COLUMN : COLUMN) / sizeof(Real);
 }
 
@@ -55,7 +55,7 @@ struct Parameters {
     Real *mean, *place, *whitener, *scale; // K x d; K x d, where distances are taken; K x size; K
     std::size_t size;                      // of a whitener
 
-    void lay_out(const Problem& p, Pieces& pieces) {
+    void lay_out(const EStep& p, Pieces& pieces) {
         size = p.form == Form::dense ? packed_size(p.d) : p.form == Form::diagonal ? p.d : 1;
         mean = pieces.take<Real>(p.K * p.d);
         place = p.turn ? pieces.take<Real>(p.K * p.d) : mean;
@@ -63,7 +63,7 @@ struct Parameters {
         scale = pieces.take<Real>(p.K);
     }
 
-    void prepare(const Problem& p, const double* origin) {
+    void prepare(const EStep& p, const double* origin) {
         constexpr double root_half = 0x1.6a09e667f3bcdp-1; // distances are halved squares
         for (std::size_t k = 0; k < p.K; ++k) {
             scale[k] = static_cast<Real>(p.log_scale[k]);
@@ -82,7 +82,7 @@ struct Parameters {
         }
     }
 
-    const Real* whitener_of(const Problem& p, std::size_t k) const {
+    const Real* whitener_of(const EStep& p, std::size_t k) const {
         return whitener + (p.whitener_step ? k * size : 0);
     }
 };
@@ -124,7 +124,7 @@ struct Reach {
     double *unit, *stretch, *scratch; // d: what a column is measured in; K: |W U|
     bool bounded = false;
 
-    void lay_out(const Problem& p, Pieces& pieces) {
+    void lay_out(const EStep& p, Pieces& pieces) {
         bounded = p.shares && p.K >= BOUNDED;
         if (!bounded) return;
         unit = pieces.take<double>(p.d);
@@ -132,7 +132,7 @@ struct Reach {
         scratch = pieces.take<double>(p.form == Form::dense ? 2 * p.d * p.d : 0);
     }
 
-    void prepare(const Problem& p) {
+    void prepare(const EStep& p) {
         if (!bounded) return;
         const std::size_t d = p.d, forms = p.whitener_step ? p.K : 1;
         for (std::size_t j = 0; j < d; ++j) {
@@ -175,7 +175,7 @@ struct Model {
     bool beside = false;
     std::size_t size;
 
-    Model(const Problem& p, const void* memory) {
+    Model(const EStep& p, const void* memory) {
         Pieces pieces{static_cast<char*>(const_cast<void*>(memory))};
         own.lay_out(p, pieces);
         for (std::size_t k = 0; single && k < p.K; ++k)
@@ -189,7 +189,7 @@ struct Model {
         size = pieces.used;
     }
 
-    void prepare(const Problem& p) {
+    void prepare(const EStep& p) {
         own.prepare(p, single ? p.origin : nullptr);
         if (beside) exact.prepare(p, nullptr);
         for (std::size_t j = 0; beside && j < p.d; ++j) nothing[j] = 0.0;

@@ -1,4 +1,4 @@
-// Moments as vectors and back: the vectors that leaps and deviations of EM are made of.
+// Moments as vectors and back: what EM is extrapolated and differentiated in.
 #pragma once
 
 #include <algorithm>

@@ -33,16 +33,16 @@ MIXTURA_DECLARE(avx512)
 namespace {
 
 // Rows of a slab: whole blocks, so few that threads end together, and so many that a slab of few
-// columns outlasts the wait for its turn to be merged. A constant of the problem, never read from
+// columns outlasts the wait for its turn to be merged. A constant of the E-step, never read from
 // the machine.
 constexpr std::size_t LEAST_SLAB = 1024, MOST_SLAB = 65536, PRODUCTS_OF_A_SLAB = 4'000'000,
                       PRODUCTS_OF_AN_EXPONENTIAL = 16;
 
-std::size_t products_per_row(const Problem& p) {
+std::size_t products_per_row(const EStep& p) {
     return p.K * (p.d * (p.d + 1) + PRODUCTS_OF_AN_EXPONENTIAL);
 }
 
-std::size_t slab_rows(const Problem& p) {
+std::size_t slab_rows(const EStep& p) {
     return std::clamp(PRODUCTS_OF_A_SLAB / products_per_row(p) / LEAST_SLAB * LEAST_SLAB,
                       LEAST_SLAB, MOST_SLAB);
 }
@@ -111,7 +111,7 @@ void mirror(double* matrix, std::size_t d) { // upper from lower
 // Scatter of the rows about the origin becomes that about the means: sum r (x - a)(x - a)' = sum r
 // (x - o)(x - o)' - f s' - s f' - n s s' with s = a - o and f = sum r (x - a). False where too many
 // digits cancel.
-bool take_out_means(const Problem& p, Sums& total) {
+bool take_out_means(const EStep& p, Sums& total) {
     // At least this part of every column's scatter must be left: four digits
     constexpr double LEFT = 1.0 / 4096;
     std::vector<double> before(p.d);
@@ -132,7 +132,7 @@ bool take_out_means(const Problem& p, Sums& total) {
 // Whether leaving small responsibilities out has cost a component more than rounding: it has, where
 // the component holds so much less than its share that what was left out could be a visible part of
 // it. Then all of them must count.
-bool too_much_left_out(const Problem& p, const Sums& total) {
+bool too_much_left_out(const EStep& p, const Sums& total) {
     // Of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component
     // holds
     constexpr double VISIBLE = 1e-3;
@@ -146,7 +146,7 @@ bool too_much_left_out(const Problem& p, const Sums& total) {
 
 // Whether single products do not carry the scatter about the new means: something overflowed, or
 // the means have moved so far in units of the scatter that its leading digits cancel.
-bool too_few_digits(const Problem& p, const Sums& total) {
+bool too_few_digits(const EStep& p, const Sums& total) {
     constexpr double LEFT = 1.0 / 64; // at least this part must be left
     if (!p.single_products) return false;
     if (!std::isfinite(total.log_likelihood)) return true;
@@ -186,7 +186,7 @@ void in_parallel(std::size_t count, Work work) {
 // Slabs, one after the other, to whichever worker is free; each worker has a workspace of so many
 // bytes of its own.
 template <class Work>
-void over_slabs(const Problem& p, std::size_t workers, std::size_t bytes, Work work) {
+void over_slabs(const EStep& p, std::size_t workers, std::size_t bytes, Work work) {
     Pieces workspaces;
     for (std::size_t t = 0; t < workers; ++t)
         workspaces.push_back(std::make_unique<Aligned>(bytes));
@@ -218,13 +218,13 @@ private:
 
 // As many threads as have a slab each and work enough to be worth starting, which takes about as
 // long as a few million products.
-std::size_t workers_for(const Problem& p, std::size_t threads) {
+std::size_t workers_for(const EStep& p, std::size_t threads) {
     const std::size_t slabs = (p.n + slab_rows(p) - 1) / slab_rows(p),
                       worth = p.n * products_per_row(p) / (2 * PRODUCTS_OF_A_SLAB);
     return std::max<std::size_t>(1, std::min({threads, slabs, worth}));
 }
 
-void clear(const Problem& p, Sums& sums) {
+void clear(const EStep& p, Sums& sums) {
     std::fill_n(sums.counts, p.K, 0.0);
     std::fill_n(sums.first, p.K * p.d, 0.0);
     std::fill_n(sums.second, second_size(p.scatter, p.K, p.d), 0.0);
@@ -232,7 +232,7 @@ void clear(const Problem& p, Sums& sums) {
 }
 
 // One pass over all rows. False where a short cut has cost too many digits.
-bool pass(const Problem& p, std::size_t threads, Sums& total) {
+bool pass(const EStep& p, std::size_t threads, Sums& total) {
     const Kernels& kernel = kernels();
     const std::size_t second = second_size(p.scatter, p.K, p.d), sums = p.K + p.K * p.d + second,
                       workers = workers_for(p, threads);
@@ -280,15 +280,15 @@ std::vector<std::string> built() {
     return names;
 }
 
-void run_moments(const Problem& plain, std::size_t threads, Sums& total) {
+void run_moments(const EStep& plain, std::size_t threads, Sums& total) {
     const Shortcuts shortcuts(plain);
-    if (pass(shortcuts.problem(), threads, total)) return;
-    Problem exact = plain; // a rare thing: everything counts, and in double
+    if (pass(shortcuts.e_step(), threads, total)) return;
+    EStep exact = plain; // a rare thing: everything counts, and in double
     exact.shares = nullptr, exact.single_products = false;
     pass(exact, threads, total);
 }
 
-void run_log_joint(const Problem& p, std::size_t threads, double* out) {
+void run_log_joint(const EStep& p, std::size_t threads, double* out) {
     const Aligned model(kernels().model(p));
     kernels().prepare(p, model);
     const auto work = [&](std::size_t, std::size_t, std::size_t begin, std::size_t end,
@@ -298,7 +298,7 @@ void run_log_joint(const Problem& p, std::size_t threads, double* out) {
     over_slabs(p, workers_for(p, threads), kernels().workspace(p), work);
 }
 
-void run_effective(const Problem& p, const OwnParts& own, std::size_t threads, double* out) {
+void run_effective(const EStep& p, const OwnParts& own, std::size_t threads, double* out) {
     const WithoutRows& kernel = *kernels().without_rows;
     const std::size_t workers = workers_for(p, threads);
     const Aligned model(kernels().model(p));

@@ -30,7 +30,7 @@ double dot(const double* a, const double* b, std::size_t n) {
 
 } // namespace
 
-Shortcuts::Shortcuts(const Problem& plain) : p(plain) {
+Shortcuts::Shortcuts(const EStep& plain) : p(plain) {
     p.single_products = p.pooled = false;
     if (!p.shares || p.K < 2) return;
     origin.assign(p.d, 0.0);
@@ -45,7 +45,7 @@ Shortcuts::Shortcuts(const Problem& plain) : p(plain) {
 }
 
 // Rows W, or the common axes with reciprocal standard deviations along them.
-void Shortcuts::turn(const Problem& plain) {
+void Shortcuts::turn(const EStep& plain) {
     const std::size_t K = p.K, d = p.d;
     const bool shared = p.whitener_step == 0;
     if (!shared && !p.axes) return;
@@ -88,7 +88,7 @@ void Shortcuts::turn(const Problem& plain) {
 // A component's distance from the origin, and how much its whitening cancels, are the largest row
 // sums of |W| |mean - origin| and of
 // |W| s with the standard deviations s of the columns.
-void Shortcuts::single(const Problem& plain) {
+void Shortcuts::single(const EStep& plain) {
     const std::size_t K = p.K, d = p.d;
     ill = std::make_unique<bool[]>(K);
     std::vector<double> inverse(d * d), deviations(d);
@@ -126,7 +126,7 @@ void Shortcuts::single(const Problem& plain) {
     if (count == K) return;
     p.single_products = true;
     if (count == 0) return;
-    p.ill_conditioned = ill.get(); // what is computed beside the others needs the problem as it was
+    p.ill_conditioned = ill.get(); // what is computed beside the others needs the E-step as it was
     p.turn = p.turned_means = nullptr;
     p.whitener = plain.whitener, p.whitener_step = plain.whitener_step, p.form = plain.form;
     p.pooled = false;
