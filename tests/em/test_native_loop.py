@@ -17,7 +17,7 @@ from mixtura.data.problem import Problem
 from mixtura.em import em as em_module
 from mixtura.em.em import em
 from mixtura.em.loop import Event, python_loop
-from mixtura.em.native_loop import flat_mixture, flat_moments, flat_prior, mixture_from, native_loop
+from mixtura.em.native_loop import flat_mixture, flat_moments, mixture_from, native_loop, setting
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
@@ -42,12 +42,9 @@ def in_cpp(
 ) -> Mixture | int:
     """The M-step in C++, or the component that collapsed."""
     answer = extension.m_step(
-        family.name,
-        regularisation.floor,
-        regularisation.equal_weights,
+        setting(family, regularisation),
         *flat_moments(moments.summarised(family.needs)),
         None if previous is None else flat_mixture(previous, family),
-        flat_prior(regularisation.prior),
     )
     return answer if isinstance(answer, int) else mixture_from(answer)
 

@@ -74,11 +74,8 @@ def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bo
     return extension.Loop(
         block.rows,
         block.weights,
-        problem.family.name,
-        regularisation.floor,
-        regularisation.equal_weights,
-        flat_prior(regularisation.prior),
-        *criterion,
+        setting(problem.family, regularisation),
+        extension.Rule(*criterion),
         dataset.scale,
         accelerated,
         dataset.backend.threads,
@@ -124,6 +121,16 @@ def _one_block(problem: Problem, K: int) -> Block | None:
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
+
+
+def setting(family: Family, regularisation: Regularisation) -> Any:
+    """What every M-step respects, as C++ takes it."""
+    return extension.Setting(
+        family.name,
+        regularisation.floor,
+        regularisation.equal_weights,
+        flat_prior(regularisation.prior),
+    )
 
 
 def flat_prior(prior: Prior | None) -> tuple[float, Array, float] | None:
