@@ -9,8 +9,6 @@
 namespace mixtura {
 namespace {
 
-constexpr double FARTHEST = 0.3, TRUSTED = 1e-4; // as in src/mixtura/families/axes.py
-
 // Every matrix and the axes, turned in the plane of axes p and q.
 void turn_plane(double* turned, double* axes, std::size_t d, std::size_t K, std::size_t p,
                 std::size_t q, double angle) {
@@ -38,7 +36,7 @@ double level(const double* turned, const double* counts, std::size_t d, std::siz
 } // namespace
 
 double newton_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K,
-                   bool equal_volumes) {
+                   bool equal_volumes, double farthest, double trusted) {
     const std::size_t planes = d * (d - 1) / 2;
     const auto at = [&](std::size_t i, std::size_t j) { return turned + (i * d + j) * K; };
     std::vector<double> c(K), P(d * d * d), G(d * d * d), H(planes * planes, 0.0),
@@ -88,12 +86,12 @@ double newton_axes(double* turned, const double* counts, double* axes, std::size
     solve(H.data(), planes, step.data());
     double largest = 0.0;
     for (const double angle : step) largest = std::max(largest, std::fabs(angle));
-    if (!(largest < FARTHEST)) return HUGE_VAL;
+    if (!(largest < farthest)) return HUGE_VAL;
     const std::vector<double> old_turned(turned, turned + d * d * K), old_axes(axes, axes + d * d);
     for (std::size_t p = 0, number = 0; p + 1 < d; ++p)
         for (std::size_t q = p + 1; q < d; ++q, ++number)
             turn_plane(turned, axes, d, K, p, q, step[number]);
-    if (largest < TRUSTED || level(turned, counts, d, K, equal_volumes, c.data()) <= before)
+    if (largest < trusted || level(turned, counts, d, K, equal_volumes, c.data()) <= before)
         return largest;
     std::copy(old_turned.begin(), old_turned.end(), turned);
     std::copy(old_axes.begin(), old_axes.end(), axes);

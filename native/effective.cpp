@@ -16,12 +16,8 @@
 namespace mixtura {
 namespace {
 
-// As in src/mixtura/em/effective_parameters.py.
-constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05,
-                 NO_ROWS = 1e-12;
-
 constexpr double TINY = 0x1p-1022; // the smallest normal number
-// Of which each may be as small as HELD_UP, and their product is still a normal number
+// Of which each may be as small as `held_up`, and their product is still a normal number
 constexpr std::size_t FACTORS = 16;
 
 using V = Lanes<double>;
@@ -45,9 +41,6 @@ inline V log_without(V q) {
     const V rest = 1.0 - q, taken = 1.0 - rest;
     return taken > 0.0 ? logarithm<double>(rest) * (q / (taken > 0.0 ? taken : fill(1.0))) : -q;
 }
-
-// Nothing is left where a row held the component up.
-inline V kept(V lost) { return lost < 1.0 - HELD_UP ? 1.0 - lost : V{}; }
 
 // ---- a component without one row ----------------------------------------------------------------
 
@@ -86,6 +79,8 @@ struct Removal {
 
     const bool* free() const { return own.free + k * p.d; }
     double d() const { return static_cast<double>(p.d); }
+    // Nothing is left where a row held the component up.
+    V kept(V part) const { return part < 1.0 - own.limits.held_up ? 1.0 - part : V{}; }
     V z2(std::size_t j) const {
         const V z = load(s.z + j * W);
         return z * z;
@@ -115,7 +110,7 @@ bool by_distance(const EStep& p, const OwnParts& own, std::size_t k) {
 }
 
 Left without_volume(const Removal& r) {
-    const V part = r.growth * kept(r.lost * r.square / r.d());
+    const V part = r.growth * r.kept(r.lost * r.square / r.d());
     return {r.square / part, r.d() * log_of(part)};
 }
 
@@ -124,7 +119,7 @@ Left without_axes(const Removal& r) {
     for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
         V product = fill(1.0);
         for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
-            const V part = r.free()[j] ? r.growth * kept(r.lost * r.z2(j)) : fill(1.0);
+            const V part = r.free()[j] ? r.growth * r.kept(r.lost * r.z2(j)) : fill(1.0);
             left.distance += r.z2(j) / part;
             product *= part;
         }
@@ -139,7 +134,7 @@ Left without_shape(const Removal& r) {
     for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
         V product = fill(1.0);
         for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
-            const V part = kept(lost * r.z2(j));
+            const V part = r.kept(lost * r.z2(j));
             distance += r.z2(j) / part;
             product *= part;
         }
@@ -156,13 +151,13 @@ Left without_matrix(const Removal& r) {
             free -= r.z2(j);
             directions -= 1.0;
         }
-    const V part = kept(r.lost * free);
+    const V part = r.kept(r.lost * free);
     return {free / (r.growth * part) + (r.square - free),
             directions * log_of(r.growth) + log_of(part)};
 }
 
 Left without_matrix_of_one_volume(const Removal& r) {
-    const V part = kept(r.lost * r.square / r.own.ratios[r.k]);
+    const V part = r.kept(r.lost * r.square / r.own.ratios[r.k]);
     return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))),
             V{}};
 }
@@ -264,7 +259,7 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
     // Along the others the component has no rows, and this one does not lie there
     for (std::size_t i = 0; i < d; ++i) {
         const std::size_t j = order[i];
-        if (!(omega[j] > NO_ROWS * sigma[j])) continue;
+        if (!(omega[j] > r.own.limits.no_rows * sigma[j])) continue;
         r.s.place[m] = i, r.s.pole[m] = omega[j];
         store(r.s.square + m * W, larger(sigma[j] * r.z2(j), LEAST * all));
         ++m;
@@ -290,7 +285,7 @@ Left without_orientation(const Removal& r) {
     }
     const double ratio = r.own.ratios[r.k];
     V distance = r.square + 2.0 * r.lost * turned, trace = ratio * r.d() - r.lost * r.square;
-    const auto far = (r.lost * r.square > LEVERAGE * ratio) & r.touched;
+    const auto far = (r.lost * r.square > r.own.limits.leverage * ratio) & r.touched;
     if (any(far)) turn_far(r, far, distance, trace);
     if (r.own.kind == Own::orientation) return {distance, V{}};
     const V part = r.growth * trace / (ratio * r.d());
@@ -371,7 +366,7 @@ void take_out(const EStep& p, const OwnParts& own, std::size_t k, Scratch& s) {
     const double count = own.counts[k], pulled = own.pulled[k], rows = own.rows[k];
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V share = load(s.share + k * s.b.stride + at);
-        const auto touched = share > TOUCHED;
+        const auto touched = share > own.limits.touched;
         if (!any(touched)) continue;
         const V level = load(s.b.level + k * s.b.stride + at);
         const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r,
@@ -381,7 +376,7 @@ void take_out(const EStep& p, const OwnParts& own, std::size_t k, Scratch& s) {
         const Left now = without(removal);
         V change = -0.5 * (now.log_det + stretch * stretch * now.distance - square);
         if (own.own_weights) change += log_of(left / count);
-        const auto stands = (left > HELD_UP * count) & (change - change == 0.0);
+        const auto stands = (left > own.limits.held_up * count) & (change - change == 0.0);
         change = stands ? change : fill(-HUGE_VAL);
         store(s.b.level + k * s.b.stride + at, touched ? level + change : level);
     }
@@ -416,10 +411,12 @@ void losses_of_rows(const EStep& p, const OwnParts& own, Scratch& s) {
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V weight = row_weight(p, own, s.b, at), out = smaller(weight, fill(1.0));
         V left = log_sum(p.K, s.b.level + at, nullptr, s.b.stride);
-        if (own.own_weights) left -= log_without(smaller(out / own.total, fill(1.0 - HELD_UP)));
+        if (own.own_weights)
+            left -= log_without(smaller(out / own.total, fill(1.0 - own.limits.held_up)));
         const V gap = load(s.loss + at) - left;
         // Also where it is not a number
-        store(s.loss + at, weight * (gap < LARGEST_GAP ? gap : fill(LARGEST_GAP)));
+        store(s.loss + at,
+              weight * (gap < own.limits.largest_gap ? gap : fill(own.limits.largest_gap)));
     }
 }
 

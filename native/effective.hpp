@@ -21,6 +21,15 @@ enum class Own {
     orientation_and_volume
 };
 
+// What is taken out, and how exactly; the values are in src/mixtura/em/effective_parameters.py.
+struct Limits {
+    double touched;     // the least responsibility of a row that changes a component
+    double largest_gap; // what a row loses at most
+    double held_up;     // a row that is all but this part of a component's spread holds it up
+    double leverage;    // rows of less turn the axes to first order
+    double no_rows;     // the part of a variance below which an axis has no rows
+};
+
 // The components as their rows determine them.
 struct OwnParts {
     Own kind;
@@ -34,6 +43,7 @@ struct OwnParts {
     const double *spreads, *variances, *slopes;
     double total, unit;
     bool own_weights;
+    Limits limits;
 };
 
 // The kernel of one instruction set: adds what the rows from `begin` on lose to `out` (K).

@@ -24,8 +24,6 @@ namespace mixtura {
 namespace {
 
 constexpr std::size_t LANES = 16; // clusters whose costs are computed side by side
-// a pivot below this share of its diagonal is rounding (64 eps)
-constexpr double FLAT = 1.4e-14;
 constexpr double NONE = std::numeric_limits<double>::infinity();
 
 // Lanes are independent and nothing is fused, so the width of the vectors changes the time and not
@@ -40,7 +38,7 @@ constexpr double NONE = std::numeric_limits<double>::infinity();
 // d x LANES of workspace. 0 where a pivot is no more than rounding. Columns are eliminated some at
 // a time, so that what is right of them is read and written once for all of these, in the same
 // order.
-MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* dets) {
+MIXTURA_WIDE void determinants(double* S, std::size_t d, double flat, double* whole, double* dets) {
     constexpr std::size_t AT_ONCE = 4;
     double diagonal[LANES], inverse[AT_ONCE][LANES], factor[AT_ONCE][LANES];
     const auto entry = [S](std::size_t a, std::size_t b) {
@@ -55,7 +53,7 @@ MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* 
             const double* pivot = entry(k, k);
             double* own = inverse[k - begin];
             for (std::size_t l = 0; l < LANES; ++l) {
-                diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
+                diagonal[l] = pivot[l] > flat * whole[k * LANES + l] ? pivot[l] : 0.0;
                 own[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
                 dets[l] *= diagonal[l];
             }
@@ -178,11 +176,12 @@ public:
     explicit Agglomeration(const Items& items)
         : d(items.d), entries(items.criterion == Criterion::VVV ? d * (d + 1) / 2 : 0),
           capacity(items.m + items.m / 2 + LANES), criterion(items.criterion), shrink(items.shrink),
-          units(items.units), counts(capacity), traces(capacity), terms(capacity),
-          means(d * capacity), scatters(entries * capacity), lowest(capacity), ranks(capacity),
-          alive(capacity + 1), bound(capacity), second(capacity), partner(capacity),
-          fresh(capacity), row(capacity), apart(d * LANES), sums(entries * LANES), metric(d * d),
-          diagonals(d * LANES), moved(capacity), pooled(criterion == Criterion::EEE ? d : 0) {
+          units(items.units), rounding(items.rounding), counts(capacity), traces(capacity),
+          terms(capacity), means(d * capacity), scatters(entries * capacity), lowest(capacity),
+          ranks(capacity), alive(capacity + 1), bound(capacity), second(capacity),
+          partner(capacity), fresh(capacity), row(capacity), apart(d * LANES),
+          sums(entries * LANES), metric(d * d), diagonals(d * LANES), moved(capacity),
+          pooled(criterion == Criterion::EEE ? d : 0) {
         for (std::size_t i = 0; i < items.m; ++i) enter(items, i);
         if (criterion == Criterion::EEE) measure();
     }
@@ -233,7 +232,7 @@ private:
                 sums[e * LANES] = scatters[e * capacity + s] / counts[s];
             }
             double dets[LANES];
-            determinants(sums.data(), d, diagonals.data(), dets);
+            determinants(sums.data(), d, rounding.flat_pivot, diagonals.data(), dets);
             det = dets[0];
         }
         return counts[s] * std::log(units * det + (traces[s] + shrink) / counts[s]);
@@ -277,7 +276,7 @@ private:
                                     f[l] * va[l] * vb[l]) /
                                    n[l];
                     }
-                determinants(sums.data(), d, diagonals.data(), dets);
+                determinants(sums.data(), d, rounding.flat_pivot, diagonals.data(), dets);
             }
             for (std::size_t l = 0; l < width; ++l) {
                 const std::size_t j = begin + l;
@@ -335,11 +334,12 @@ private:
                (criterion == Criterion::EEE ? fresh[r] == stage : alive[partner[r]] != 0);
     }
 
-    double rounding(std::size_t r) const { // what the arithmetic of the cheapest cost leaves open
-        if (criterion == Criterion::EII || criterion == Criterion::EEE) return 1e-10 * bound[r];
+    double resolution(std::size_t r) const { // what the arithmetic of the cheapest cost leaves open
+        if (criterion == Criterion::EII || criterion == Criterion::EEE)
+            return rounding.tie * bound[r];
         const std::size_t j = partner[r];
-        return 1e-14 * (std::abs(bound[r]) + 2.0 * std::abs(terms[r]) + 2.0 * std::abs(terms[j]) +
-                        counts[r] + counts[j]);
+        return rounding.tie_of_logs * (std::abs(bound[r]) + 2.0 * std::abs(terms[r]) +
+                                       2.0 * std::abs(terms[j]) + counts[r] + counts[j]);
     }
 
     std::pair<std::int64_t, std::int64_t> names(std::size_t i, std::size_t j) const {
@@ -352,7 +352,7 @@ private:
             scan(best);
             best = first_row();
         }
-        const double limit = bound[best] + rounding(best);
+        const double limit = bound[best] + resolution(best);
         Pair chosen{bound[best], best, partner[best]};
         for (std::size_t r = 0; r < size; ++r) {
             if (!alive[r] || bound[r] > limit) continue;
@@ -433,6 +433,7 @@ private:
     std::size_t d, entries, capacity, size = 0, stage = 0;
     Criterion criterion;
     double shrink, units, total = 0.0;
+    Rounding rounding;
     std::vector<double> counts, traces, terms, means, scatters;
     std::vector<std::int64_t> lowest;
     std::vector<std::size_t> ranks;

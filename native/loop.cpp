@@ -10,23 +10,21 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t PLAIN_BEFORE_EXTRAPOLATION = 5; // as in src/mixtura/em/loop.py
-constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0;    // as in src/mixtura/em/squarem.py
 constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
 
 // ---- the rules ----------------------------------------------------------------------------------
 
-double rounding(double objective) {
-    return 16.0 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(objective));
+double Rule::rounded(double objective) const {
+    return rounding * std::max(1.0, std::fabs(objective));
 }
 
-double remaining_gain(const Numbers& trace, std::size_t window) {
+double Rule::remaining_gain(const Numbers& trace, std::size_t window) const {
     const std::size_t n = trace.size();
     if (n < 2) return UNKNOWN;
     const double last = trace[n - 1] - trace[n - 2];
-    if (std::fabs(last) <= rounding(trace[n - 1])) return 0.0;
+    if (std::fabs(last) <= rounded(trace[n - 1])) return 0.0;
     if (n < window + 2) return UNKNOWN;
     double ratio = -HUGE_VAL;
     for (std::size_t i = n - window - 1; i < n; ++i) {
@@ -117,13 +115,13 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
     Moments seen;
     for (; most > 0; --most) {
         pause();
-        if (accelerated_ && extrapolate()) {
+        if (squarem_ && extrapolate()) {
             ++n_iter_;
             continue;
         }
         if (!step(moments_, &mixture_, candidate, seen)) return Event::collapsed;
         const double level = objective(seen, candidate);
-        if (level < trace_.back() - rounding(level)) {
+        if (level < trace_.back() - rule_.rounded(level)) {
             if (!given_ || n_iter_ > 0) {
                 fall_ = trace_.back() - level;
                 return Event::fell;
@@ -150,13 +148,14 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
 // ---- extrapolation: src/mixtura/em/squarem.py ---------------------------------------------------
 
 bool Loop::may_extrapolate() const {
-    return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_EXTRAPOLATION &&
+    return steps_.size() == 3 && trace_.size() > squarem_->plain_before &&
            (unfinished_ || !rule_.nearly_satisfied(plain_));
 }
 
 void Loop::adapt(bool higher) {
-    if (!higher) longest_ = std::max(FIRST_LENGTH / GROWTH, longest_ / GROWTH);
-    else if (length_ >= longest_) longest_ *= GROWTH;
+    if (!higher)
+        longest_ = std::max(squarem_->first_length / squarem_->growth, longest_ / squarem_->growth);
+    else if (length_ >= longest_) longest_ *= squarem_->growth;
 }
 
 // False where no extrapolation is due or there is no longer step: a plain step follows. Otherwise
@@ -213,8 +212,8 @@ double Loop::slowest_rate(const double* random, const Pause& pause) {
         pause();
         return step(from, &mixture_, mixture, to);
     };
-    rate_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, mixture_, random,
-                                  rate_.direction);
+    rate_ = mixtura::slowest_rate(arnoldi_, map, steps_[steps_.size() - 2], moments_, mixture_,
+                                  random, rate_.direction);
     unfinished_ = true;
     return rate_.rate;
 }

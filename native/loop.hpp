@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "m_step.hpp"
@@ -26,13 +27,19 @@ struct Rule {
     Measure measure;
     double tolerance, safety;
     std::size_t window;
+    double rounding; // the part of the objective that two sums of it may differ by
 
     bool satisfied(const Numbers& plain, double total) const;
     bool nearly_satisfied(const Numbers& plain) const;
+    double remaining_gain(const Numbers& trace, std::size_t window) const;
+    double rounded(double objective) const;
 };
 
-double remaining_gain(const Numbers& trace, std::size_t window);
-double rounding(double objective);
+// Extrapolation of EM (src/mixtura/em/squarem.py).
+struct Squarem {
+    double first_length, growth; // of the bound on the length of a step
+    std::size_t plain_before;    // objectives on the trace before the first
+};
 
 // Why the iterations have ended.
 enum class Event { spent, check, fell, collapsed };
@@ -42,10 +49,12 @@ public:
     // Called between EM steps; an exception it throws leaves the loop at its last whole step.
     using Pause = std::function<void()>;
 
-    // `units` are the variances of the columns by which moments are scaled.
-    Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
+    // `units` are the variances of the columns by which moments are scaled; without `squarem` all
+    // steps are EM's own.
+    Loop(Data data, Setting setting, Rule rule, Numbers units, std::optional<Squarem> squarem,
+         Arnoldi arnoldi)
         : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)),
-          accelerated_(accelerated) {}
+          squarem_(squarem), arnoldi_(arnoldi) {}
 
     // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the
     // component that collapsed.
@@ -85,14 +94,16 @@ private:
     Setting setting_;
     Rule rule_;
     Numbers units_;
-    bool accelerated_, given_ = false, unfinished_ = false;
+    std::optional<Squarem> squarem_;
+    Arnoldi arnoldi_;
+    bool given_ = false, unfinished_ = false;
     Mixture mixture_;
     Moments moments_;
     std::vector<Moments> steps_; // up to three consecutive E-steps, to be extrapolated
     ConvergenceRate rate_;       // as it was measured last; it leads until the next extrapolation
     Numbers trace_, plain_;      // all objectives, and those since the last extrapolation
     std::size_t n_iter_ = 0;
-    double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;
+    double longest_ = squarem_ ? squarem_->first_length : 1.0, length_ = 1.0, fall_ = 0.0;
 };
 
 } // namespace mixtura

@@ -1,8 +1,6 @@
 #include "m_step.hpp"
 
-#include "axes.hpp"
 #include "dense.hpp"
-#include "volumes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +11,6 @@ namespace mixtura {
 namespace {
 
 constexpr double LOG_2PI = 1.8378770664093454836;
-constexpr double UNRESOLVED = 1e-15; // as in src/mixtura/model/regularisation.py
 
 double as_double(std::size_t n) { return static_cast<double>(n); }
 
@@ -67,13 +64,10 @@ void own_shapes(Numbers& S, const Numbers& counts, std::size_t d) {
         for (std::size_t j = 0; j < d; ++j) S[k * d + j] = S[k * d + j] / sizes[k] * size;
 }
 
-constexpr std::size_t MOST_STEPS = 50;
-constexpr double SETTLED = 1e-12;
-
 // Volumes of diagonals or matrices that share shape and orientation; an empty component is measured
 // by what the others share.
 bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool dense,
-                    Numbers& lambdas) {
+                    const VolumeSearch& search, Numbers& lambdas) {
     const std::size_t K = counts.size(), size = S.size() / K;
     lambdas.resize(K);
     Numbers some, filled, own;
@@ -83,8 +77,7 @@ bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool
             some.insert(some.end(), S.begin() + k * size, S.begin() + (k + 1) * size);
         }
     own.resize(filled.size());
-    if (!volumes(some.data(), filled.data(), filled.size(), d, dense, MOST_STEPS, SETTLED,
-                 own.data()))
+    if (!volumes(some.data(), filled.data(), filled.size(), d, dense, search, own.data()))
         return false;
     for (std::size_t k = 0, at = 0; k < K; ++k)
         if (counts[k] > 0.0) lambdas[k] = own[at++];
@@ -115,9 +108,9 @@ bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool
 }
 
 // VE: in place, the volumes times the one shape of determinant one.
-bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
+bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d, const VolumeSearch& search) {
     Numbers lambdas;
-    if (!shared_volumes(S, counts, d, false, lambdas)) return false;
+    if (!shared_volumes(S, counts, d, false, search, lambdas)) return false;
     Numbers parts(counts);
     for (std::size_t k = 0; k < parts.size(); ++k) parts[k] /= lambdas[k];
     const Numbers shape = pooled(parts, S);
@@ -128,20 +121,6 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 }
 
 // ---- common axes: src/mixtura/families/axes.py --------------------------------------------------
-
-constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
-constexpr std::size_t TRIED = 5, MOST_COLUMNS_AT_ONCE = 13;
-
-// How far one M-step goes.
-struct Pace {
-    bool newton;
-    // Sweeps without previous axes, and with them; to compare starts; tangents in a plane
-    std::size_t first, warm, brief, turns;
-};
-
-Pace pace(std::size_t d) {
-    return d <= MOST_COLUMNS_AT_ONCE ? Pace{true, 200, 30, 8, 6} : Pace{false, 12, 3, 3, 1};
-}
 
 // Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the
 // order of the axes.
@@ -195,9 +174,9 @@ void orthogonalise(Numbers& axes, std::size_t d) {
     }
 }
 
-Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::size_t most_sweeps) {
+Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, const AxisSearch& search,
+                    std::size_t most_sweeps) {
     const std::size_t d = e.d, K = e.F;
-    const Pace go = pace(d);
     Numbers turned(d * d * K), half(d * d);
     for (std::size_t k = 0; k < K; ++k) {
         multiply(axes.data(), &e.average[k * d * d], d, false, half.data());
@@ -206,13 +185,14 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
                 turned[(p * d + q) * K + k] = inner(&half[p * d], &axes[q * d], d);
     }
     for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
-        const double turn = go.newton ? newton_axes(turned.data(), e.counts.data(), axes.data(), d,
-                                                    K, equal_volumes)
-                                      : HUGE_VAL;
-        if (turn < STILL_IN_ALL) break;
+        const double turn = search.newton
+                                ? newton_axes(turned.data(), e.counts.data(), axes.data(), d, K,
+                                              equal_volumes, search.farthest, search.trusted)
+                                : HUGE_VAL;
+        if (turn < search.still_in_all) break;
         if (turn < HUGE_VAL) continue;
-        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, go.turns,
-                       NEGLIGIBLE) < STILL)
+        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes,
+                       search.turns, search.negligible) < search.still)
             break;
     }
     orthogonalise(axes, d);
@@ -221,7 +201,8 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
 
 // From previous axes the best start goes on; without them the best few run for some sweeps before
 // one is chosen.
-bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, Numbers& axes) {
+bool find_axes(const Evidence& e, const Searches& go, const Mixture* previous, bool equal_volumes,
+               Numbers& axes) {
     const std::size_t d = e.d, size = d * d;
     Numbers identity(size, 0.0);
     for (std::size_t j = 0; j < d; ++j) identity[j * d + j] = 1.0;
@@ -236,11 +217,11 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
                 Numbers(e.average.begin() + k * size, e.average.begin() + (k + 1) * size), d));
         if (!equal_volumes) {
             Numbers parts;
-            if (!shared_volumes(e.average, e.counts, d, true, parts)) return false;
+            if (!shared_volumes(e.average, e.counts, d, true, go.volumes, parts)) return false;
             for (std::size_t k = 0; k < e.F; ++k) parts[k] = e.counts[k] / parts[k];
             starts.push_back(principal_axes(pooled(parts, e.average), d));
             starts.emplace_back();
-            if (!find_axes(e, nullptr, true, starts.back())) return false;
+            if (!find_axes(e, go, nullptr, true, starts.back())) return false;
         }
     }
     const auto best_first = [&] {
@@ -254,37 +235,37 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
     };
     best_first();
     if (!previous) {
-        starts.resize(std::min(starts.size(), TRIED));
+        starts.resize(std::min(starts.size(), go.axes.tried));
         for (Numbers& start : starts)
-            start = common_axes(e, std::move(start), equal_volumes, pace(d).brief);
+            start = common_axes(e, std::move(start), equal_volumes, go.axes, go.axes.brief);
         best_first();
     }
-    axes = common_axes(e, std::move(starts.front()), equal_volumes,
-                       previous ? pace(d).warm : pace(d).first);
+    axes = common_axes(e, std::move(starts.front()), equal_volumes, go.axes,
+                       previous ? go.axes.warm : go.axes.first);
     return true;
 }
 
 // ---- the laws -----------------------------------------------------------------------------------
 
-bool as_seen(const Evidence& e, const Mixture*, Mixture& out) {
+bool as_seen(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     out.values = e.average;
     return true;
 }
 
-bool vei(const Evidence& e, const Mixture*, Mixture& out) {
+bool vei(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     out.values = e.average;
-    return own_volumes(out.values, e.counts, e.d);
+    return own_volumes(out.values, e.counts, e.d, go.volumes);
 }
 
-bool evi(const Evidence& e, const Mixture*, Mixture& out) {
+bool evi(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     out.values = e.average;
     own_shapes(out.values, e.counts, e.d);
     return true;
 }
 
-bool vee(const Evidence& e, const Mixture*, Mixture& out) {
+bool vee(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     Numbers lambdas;
-    if (!shared_volumes(e.average, e.counts, e.d, true, lambdas)) return false;
+    if (!shared_volumes(e.average, e.counts, e.d, true, go.volumes, lambdas)) return false;
     Numbers parts(e.counts);
     for (std::size_t k = 0; k < e.F; ++k) parts[k] /= lambdas[k];
     Numbers shared = pooled(parts, e.average);
@@ -298,8 +279,9 @@ bool vee(const Evidence& e, const Mixture*, Mixture& out) {
 }
 
 template <bool equal_volumes>
-bool along_common_axes(const Evidence& e, const Mixture* previous, Mixture& out) {
-    if (!find_axes(e, previous, equal_volumes, out.axes)) return false;
+bool along_common_axes(const Evidence& e, const Searches& go, const Mixture* previous,
+                       Mixture& out) {
+    if (!find_axes(e, go, previous, equal_volumes, out.axes)) return false;
     Numbers spreads = along(e, out.axes);
     if (equal_volumes) own_shapes(spreads, e.counts, e.d);
     out.values.resize(e.F * e.size);
@@ -309,7 +291,7 @@ bool along_common_axes(const Evidence& e, const Mixture* previous, Mixture& out)
 }
 
 template <bool equal_volumes>
-bool along_own_axes(const Evidence& e, const Mixture*, Mixture& out) {
+bool along_own_axes(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     Numbers spreads(e.F * e.d), axes(e.F * e.size), S(e.average);
     for (std::size_t k = 0; k < e.F; ++k)
         eigen(&S[k * e.size], e.d, &spreads[k * e.d], &axes[k * e.size]);
@@ -318,7 +300,7 @@ bool along_own_axes(const Evidence& e, const Mixture*, Mixture& out) {
         const Numbers mean = equal(spreads, e.counts);
         for (std::size_t k = 0; k < e.F; ++k)
             std::copy(mean.begin(), mean.end(), spreads.begin() + k * e.d);
-    } else if (!own_volumes(spreads, e.counts, e.d)) {
+    } else if (!own_volumes(spreads, e.counts, e.d, go.volumes)) {
         return false;
     }
     out.values.resize(e.F * e.size);
@@ -327,7 +309,7 @@ bool along_own_axes(const Evidence& e, const Mixture*, Mixture& out) {
     return true;
 }
 
-bool evv(const Evidence& e, const Mixture*, Mixture& out) {
+bool evv(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     Numbers sizes(e.F);
     double size = 0.0;
     for (std::size_t k = 0; k < e.F; ++k) {
@@ -455,7 +437,7 @@ double fit(const Evidence& e, const Mixture& mixture) {
 
 // The first covariance that is singular or not a number, or -1; without a floor, singular to
 // rounding in its own units.
-std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
+std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor, double unresolved) {
     const std::size_t size = mixture.size(), d = mixture.d;
     for (std::size_t f = 0; f < mixture.F; ++f) {
         const double* values = &mixture.values[f * size];
@@ -466,7 +448,7 @@ std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
             Numbers own(d);
             for (std::size_t j = 0; j < d; ++j) own[j] = values[j * (d + 1)];
             sound = std::all_of(own.begin(), own.end(), [](double v) { return v > 0.0; }) &&
-                    exceeds(values, d, UNRESOLVED * as_double(d), own.data());
+                    exceeds(values, d, unresolved * as_double(d), own.data());
         }
         if (!sound) return static_cast<std::ptrdiff_t>(f);
     }
@@ -474,8 +456,8 @@ std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
 }
 
 // Whether some direction of a covariance lies below the floor, beyond rounding.
-bool is_below(const Mixture& mixture, const Numbers& floor) {
-    constexpr double almost = 1.0 - 1e-9;
+bool is_below(const Mixture& mixture, const Numbers& floor, double rounding) {
+    const double almost = 1.0 - rounding;
     const std::size_t size = mixture.size(), d = mixture.d;
     const double highest = *std::max_element(floor.begin(), floor.end());
     for (std::size_t f = 0; f < mixture.F; ++f) {
@@ -545,6 +527,7 @@ std::ptrdiff_t complete(Mixture& m) {
 std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* previous,
                       Mixture& out) {
     const Law& law = *setting.law;
+    const Searches& go = setting.searches;
     const std::size_t K = m.K, d = m.d;
     const double n = m.total();
     out.K = K, out.d = d, out.F = law.shares_all ? 1 : K, out.form = law.form;
@@ -568,12 +551,13 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     }
     const bool bent = law.shares_some && evidence.lifted;
     // What components share is at its maximum without a floor if that lies above the floor.
-    if (bent && law.estimate(seen, previous, out) && first_unsound(out, has_floor) < 0 &&
-        complete(out) < 0 && !is_below(out, setting.floor))
+    if (bent && law.estimate(seen, go, previous, out) &&
+        first_unsound(out, has_floor, setting.unresolved) < 0 && complete(out) < 0 &&
+        !is_below(out, setting.floor, setting.floor_rounding))
         return -1;
     if (bent) out.axes.clear();
-    if (!law.estimate(evidence, previous, out)) return 0;
-    std::ptrdiff_t singular = first_unsound(out, has_floor);
+    if (!law.estimate(evidence, go, previous, out)) return 0;
+    std::ptrdiff_t singular = first_unsound(out, has_floor, setting.unresolved);
     if (singular < 0) singular = complete(out);
     if (singular >= 0) return singular;
     if (bent && previous && !(fit(seen, out) >= fit(seen, *previous))) {

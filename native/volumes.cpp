@@ -9,8 +9,6 @@
 namespace mixtura {
 namespace {
 
-constexpr double NEAR = 1e-3; // as in src/mixtura/families/shapes.py
-
 // The scatter of all components, pooled with some parts, and each one in units of it.
 struct Pool {
     const double* S;
@@ -53,7 +51,7 @@ struct Pool {
 } // namespace
 
 bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d, bool dense,
-             std::size_t most_steps, double settled, double* lambdas) {
+             const VolumeSearch& search, double* lambdas) {
     Pool pool{S, K, d, dense};
     Numbers shares(K), logs(K), parts(K), pulls(K), trial(K), B(K * pool.size), H(K * K), step(K);
     const double dd = static_cast<double>(d);
@@ -75,7 +73,7 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
         if (!std::isfinite(logs[k])) return false;
     }
     double value = profile(logs), before = HUGE_VAL;
-    for (std::size_t round = 0; round < most_steps; ++round) {
+    for (std::size_t round = 0; round < search.most_steps; ++round) {
         for (std::size_t k = 0; k < K; ++k) {
             pulls[k] = parts[k] * pool.relative(k, B.data() + k * pool.size);
             for (std::size_t i = 0; i < pool.size; ++i) B[k * pool.size + i] *= parts[k];
@@ -95,16 +93,16 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
         double largest = 0.0;
         for (const double s : step) largest = std::max(largest, std::fabs(s));
         // Here a step is finer than what the rounded profile can tell
-        const bool near = largest < NEAR;
+        const bool near = largest < search.near;
         double scale = 1.0, reached = HUGE_VAL;
         for (;; scale /= 2.0) {
             for (std::size_t k = 0; k < K; ++k) trial[k] = logs[k] + scale * step[k];
             reached = profile(trial);
-            if (reached <= value || near || scale * largest <= settled) break;
+            if (reached <= value || near || scale * largest <= search.settled) break;
         }
         if (reached <= value || (near && std::isfinite(reached))) logs = trial, value = reached;
         else profile(logs);
-        if (scale * largest <= settled || (near && largest > 0.5 * before)) break;
+        if (scale * largest <= search.settled || (near && largest > 0.5 * before)) break;
         before = largest;
     }
     for (std::size_t k = 0; k < K; ++k)

@@ -19,8 +19,8 @@ Criterion criterion_named(const std::string& name) {
 }
 
 void agglomerate_items(const Vector& counts, const Matrix& means, std::optional<Cube> scatters,
-                       const std::string& criterion, double shrink, double units, Merges merges,
-                       VectorOut costs) {
+                       const std::string& criterion, double shrink, double units, double flat_pivot,
+                       double tie, double tie_of_logs, Merges merges, VectorOut costs) {
     const std::size_t m = counts.shape(0), d = means.shape(1);
     demand(m > 0 && d > 0 && means.shape(0) == m, "means must have one row per count and a column");
     demand(!scatters ||
@@ -35,7 +35,8 @@ void agglomerate_items(const Vector& counts, const Matrix& means, std::optional<
                       d,
                       criterion_named(criterion),
                       shrink,
-                      units};
+                      units,
+                      {flat_pivot, tie, tie_of_logs}};
     Outcome outcome;
     {
         nb::gil_scoped_release released;
@@ -48,8 +49,8 @@ void agglomerate_items(const Vector& counts, const Matrix& means, std::optional<
 
 void bind_agglomeration(nb::module_& m) {
     m.def("agglomerate", &agglomerate_items, array("counts"), array("means"),
-          array_or_none("scatters"), "criterion"_a, "shrink"_a, "units"_a, array("merges"),
-          array("costs"),
+          array_or_none("scatters"), "criterion"_a, "shrink"_a, "units"_a, "flat_pivot"_a, "tie"_a,
+          "tie_of_logs"_a, array("merges"), array("costs"),
           "Merge items, cheapest pair first; a cluster is named by its lowest item.");
 }
 

@@ -62,14 +62,14 @@ void effective_parameters(const Rows& rows, std::optional<Vector> weights, const
                           const Vector& pulled, const Vector& held_by, const Vector& ratios,
                           std::optional<Matrix> spreads, std::optional<Matrix> variances,
                           std::optional<Cube> slopes, double total, double unit, bool own_weights,
-                          VectorOut out, std::size_t threads) {
+                          const Limits& limits, VectorOut out, std::size_t threads) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     demand(out.shape(0) == p.K, "out must have one value per component");
     p.weights = weights ? weights->data() : nullptr;
     OwnParts own = own_parts(p, kind, frames, free, counts, pulled, held_by, ratios, spreads,
                              variances, slopes);
-    own.total = total, own.unit = unit, own.own_weights = own_weights;
+    own.total = total, own.unit = unit, own.own_weights = own_weights, own.limits = limits;
     nb::gil_scoped_release released;
     run_effective(p, own, threads, out.data());
 }
@@ -77,11 +77,14 @@ void effective_parameters(const Rows& rows, std::optional<Vector> weights, const
 } // namespace
 
 void bind_effective_parameters(nb::module_& m) {
+    nb::class_<Limits>(m, "Limits", "What is taken out, and how exactly.")
+        .def(nb::init<double, double, double, double, double>(), "touched"_a, "largest_gap"_a,
+             "held_up"_a, "leverage"_a, "no_rows"_a);
     m.def("effective_parameters", &effective_parameters, array("rows"), array_or_none("weights"),
           array("means"), array("log_scale"), array("whitener"), "kind"_a, array("frames"),
           array("free"), array("counts"), array("pulled"), array("held_by"), array("ratios"),
           array_or_none("spreads"), array_or_none("variances"), array_or_none("slopes"), "total"_a,
-          "unit"_a, "own_weights"_a, array("out"), "threads"_a,
+          "unit"_a, "own_weights"_a, "limits"_a, array("out"), "threads"_a,
           "Adds to every component what its rows lose when they are left out of its fit.");
 }
 

@@ -45,9 +45,10 @@ Data data_of(const Rows& rows, const std::optional<Vector>& weights, std::size_t
 class HeldLoop : public Loop {
 public:
     HeldLoop(Rows rows, std::optional<Vector> weights, const Setting& setting, const Rule& rule,
-             const Vector& units, bool accelerated, std::size_t threads, bool single_products)
+             const Vector& units, std::optional<Squarem> squarem, const Arnoldi& arnoldi,
+             std::size_t threads, bool single_products)
         : Loop(data_of(rows, weights, threads, single_products), setting, rule, numbers_of(units),
-               accelerated),
+               squarem, arnoldi),
           rows_(rows), weights_(weights) {
         demand(setting.floor.size() == rows.shape(1), "floor must have one value per column");
         demand(units.shape(0) == rows.shape(1), "units must have one value per column");
@@ -125,15 +126,22 @@ void bind_loop(nb::module_& m) {
         .def(
             "__init__",
             [](Rule* self, const std::string& measure, double tolerance, double safety,
-               std::size_t window) {
-                new (self) Rule{measure_named(measure), tolerance, safety, window};
+               std::size_t window, double rounding) {
+                new (self) Rule{measure_named(measure), tolerance, safety, window, rounding};
             },
-            "measure"_a, "tolerance"_a, "safety"_a, "window"_a);
+            "measure"_a, "tolerance"_a, "safety"_a, "window"_a, "rounding"_a);
+    nb::class_<Squarem>(m, "Squarem", "Extrapolation of EM.")
+        .def(nb::init<double, double, std::size_t>(), "first_length"_a, "growth"_a,
+             "plain_before"_a);
+    nb::class_<Arnoldi>(m, "Arnoldi", "How the rate of EM's slowest direction is measured.")
+        .def(nb::init<std::size_t, std::size_t, double, double, double, double, double>(),
+             "most_maps"_a, "window"_a, "steady"_a, "deviation"_a, "negligible"_a, "near"_a,
+             "tiny"_a);
     nb::class_<HeldLoop>(m, "Loop", "EM from one start; use mixtura.em.native_loop.native_loop.")
-        .def(nb::init<Rows, std::optional<Vector>, const Setting&, const Rule&, const Vector&, bool,
-                      std::size_t, bool>(),
+        .def(nb::init<Rows, std::optional<Vector>, const Setting&, const Rule&, const Vector&,
+                      std::optional<Squarem>, const Arnoldi&, std::size_t, bool>(),
              array("rows"), array_or_none("weights"), "setting"_a, "rule"_a, array("units"),
-             "accelerated"_a, "threads"_a, "single_products"_a)
+             "squarem"_a.none(), "arnoldi"_a, "threads"_a, "single_products"_a)
         .def("begin_with_moments", &HeldLoop::begin_with_moments, array("about"), array("counts"),
              array("first"), array("second"), "-1, or the component that collapsed.")
         .def("begin_with_mixture", &HeldLoop::begin_with_mixture, array("weights"), array("means"),

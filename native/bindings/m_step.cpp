@@ -55,10 +55,12 @@ using Prior = std::optional<std::tuple<double, Vector, double>>; // rows, scatte
 using Given = std::optional<std::tuple<Vector, Matrix, Vector, std::optional<Matrix>>>;
 
 Setting setting_of(const std::string& family, const Vector& floor, bool equal_weights,
-                   const Prior& prior) {
+                   const Prior& prior, const VolumeSearch& volumes, const AxisSearch& axes,
+                   double unresolved, double floor_rounding) {
     const Law* law = law_named(family);
     demand(law, "the family has no law here");
-    Setting setting{law, numbers_of(floor), equal_weights, {}};
+    Setting setting{law,        numbers_of(floor), equal_weights, {}, {volumes, axes},
+                    unresolved, floor_rounding};
     if (!prior) return setting;
     const auto& [rows, scatter, best] = *prior;
     demand(law->form == Form::dense, "pseudo-rows are for full covariances");
@@ -89,14 +91,24 @@ bool has_law(const std::string& family) { return law_named(family) != nullptr; }
 
 void bind_m_step(nb::module_& m) {
     m.def("has_law", &has_law, "family"_a, "Whether the M-step of a family is here.");
+    nb::class_<VolumeSearch>(m, "VolumeSearch", "How far the search for volumes goes.")
+        .def(nb::init<std::size_t, double, double>(), "most_steps"_a, "settled"_a, "near"_a);
+    nb::class_<AxisSearch>(m, "AxisSearch", "How far the search for common axes goes.")
+        .def(nb::init<bool, std::size_t, std::size_t, std::size_t, std::size_t, std::size_t, double,
+                      double, double, double, double>(),
+             "newton"_a, "first"_a, "warm"_a, "brief"_a, "turns"_a, "tried"_a, "still"_a,
+             "still_in_all"_a, "negligible"_a, "farthest"_a, "trusted"_a);
     nb::class_<Setting>(m, "Setting", "What every M-step of a fit respects.")
         .def(
             "__init__",
             [](Setting* self, const std::string& family, const Vector& floor, bool equal_weights,
-               const Prior& prior) {
-                new (self) Setting(setting_of(family, floor, equal_weights, prior));
+               const Prior& prior, const VolumeSearch& volumes, const AxisSearch& axes,
+               double unresolved, double floor_rounding) {
+                new (self) Setting(setting_of(family, floor, equal_weights, prior, volumes, axes,
+                                              unresolved, floor_rounding));
             },
-            "family"_a, array("floor"), "equal_weights"_a, array_or_none("prior"));
+            "family"_a, array("floor"), "equal_weights"_a, array_or_none("prior"), "volumes"_a,
+            "axes"_a, "unresolved"_a, "floor_rounding"_a);
     m.def("m_step", &one_m_step, "setting"_a, array("about"), array("counts"), array("first"),
           array("second"), array_or_none("previous"),
           "Weights, means, values, whiteners and common axes (as rows), or the component that "

@@ -10,7 +10,8 @@ from typing import Protocol, Self, TypeAlias
 
 from mixtura.model.results import StopReason
 
-EPSILON = sys.float_info.epsilon
+ROUNDING = 16 * sys.float_info.epsilon
+"""The part of an objective that two sums of it may differ by."""
 
 OffTheTrace: TypeAlias = tuple[str, float, float, int]
 """A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the
@@ -301,4 +302,4 @@ def remaining_gain(trace: list[float], window: int = 5) -> float:
 
 def rounding(objective: float) -> float:
     """What two sums of the same objective may differ by."""
-    return 16 * EPSILON * max(1.0, abs(objective))
+    return ROUNDING * max(1.0, abs(objective))

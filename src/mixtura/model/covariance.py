@@ -17,7 +17,7 @@ from scipy.linalg.lapack import dtrtri
 
 from mixtura.base.arrays import Array, Labels, symmetric
 from mixtura.base.errors import CollapseError
-from mixtura.base.extension import extension
+from mixtura.kernels import either, native
 
 MANY_COLUMNS = 200
 """From here on LAPACK's blocked factors are several times as fast as the plain loops in C++."""
@@ -198,17 +198,25 @@ def along_axes(axes: Array, spreads: Array) -> Array:
     return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
 
 
-def _whiteners(matrices: Array) -> Array:
+def _whiteners_in_numpy(matrices: Array) -> Array:
     """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular
     matrix.
     """
-    if extension is None or matrices.shape[1] >= MANY_COLUMNS:
-        return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
+    return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
+
+
+def _whiteners_in_cpp(matrices: Array) -> Array:
+    """The same, by plain loops where columns are few."""
+    if matrices.shape[1] >= MANY_COLUMNS:
+        return _whiteners_in_numpy(matrices)
     whiteners = np.empty(matrices.shape)
-    singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
+    singular = native.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
     if singular >= 0:
-        raise CollapseError(int(singular))
+        raise CollapseError(singular)
     return whiteners
+
+
+_whiteners = either(_whiteners_in_cpp, _whiteners_in_numpy)
 
 
 def _cholesky(matrices: Array) -> Array:
