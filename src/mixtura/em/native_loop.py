@@ -219,13 +219,10 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
     covariance: Covariance
     if values.ndim == 1:
         covariance = Spherical(values, K, d)
+    elif values.ndim == 2:
+        covariance = Diagonal(values, K)
     else:
-        covariance = (
-            Diagonal(values, K)
-            if values.ndim == 2
-            else Dense(values, K, None if axes is None else axes.T)
-        )
-    covariance.__dict__["whitener"] = whitener
+        covariance = Dense(values, K, None if axes is None else axes.T, whitener)
     return Mixture(weights, means, covariance)
 
 

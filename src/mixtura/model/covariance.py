@@ -8,7 +8,7 @@ covariance. The common interface is ``log_det (K)``, ``squared_distances``, ``de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -120,12 +120,13 @@ class Dense:
     """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite.
 
     ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step
-    goes on.
+    goes on. ``known_whitener``, where it is at hand, is the whitener bit for bit.
     """
 
     values: Array
     n_components: int
     axes: Array | None = None
+    known_whitener: Array | None = field(default=None, repr=False)
 
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
@@ -133,9 +134,8 @@ class Dense:
         for bit.
         """
         inverses = np.stack([triangular_inverse(w) for w in whitener])
-        form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
-        form.__dict__["whitener"] = whitener
-        return form
+        values = inverses @ np.swapaxes(inverses, -1, -2)
+        return cls(values, n_components, known_whitener=whitener)
 
     @property
     def n_features(self) -> int:
@@ -157,7 +157,7 @@ class Dense:
         CollapseError
             When a matrix is not positive definite.
         """
-        return _whiteners(self.values)
+        return _whiteners(self.values) if self.known_whitener is None else self.known_whitener
 
     @cached_property
     def log_det(self) -> Array:
@@ -176,12 +176,11 @@ class Dense:
         return np.broadcast_to(self.values, (self.n_components, self.n_features, self.n_features))
 
     def select(self, components: Labels) -> Dense:
-        """The covariances of some components, in the order given; whiteners go along unchanged."""
-        alone = self.values.shape[0] == 1
-        form = Dense(self.values if alone else self.values[components], len(components), self.axes)
-        if "whitener" in self.__dict__:
-            form.__dict__["whitener"] = self.whitener if alone else self.whitener[components]
-        return form
+        """The covariances of some components, in the order given; known whiteners go along."""
+        values, known = self.values, self.known_whitener
+        if values.shape[0] > 1:
+            values, known = values[components], None if known is None else known[components]
+        return Dense(values, len(components), self.axes, known)
 
     def marginal(self, columns: Labels) -> Dense:
         """The covariances of some columns."""
