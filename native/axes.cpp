@@ -54,7 +54,7 @@ double newton_axes(double* turned, const double* counts, double* axes, std::size
                 P[(j * d + i) * d + a] = P[(j * d + a) * d + i] = p;
                 G[(j * d + i) * d + a] = G[(j * d + a) * d + i] = g;
             }
-    // The plane's number; the sign of the turn is that of j - i
+    // The plane's number; the sign of the turn is that of j - i.
     const auto plane = [d](std::size_t i, std::size_t j) {
         if (i > j) std::swap(i, j);
         return i * d - i * (i + 1) / 2 + j - i - 1;

@@ -24,7 +24,7 @@ struct Block {
     // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *highest, *sum, *exponent;
     Real* weighted; // TILE x stride, for the scatter
-    // The same in double, where some components need it
+    // The same in double, where some components need it.
     double *exact, *exact_level, *exact_weighted;
     std::size_t* reached;   // K: components that reach the block
     Real* negligible;       // K: log of the smallest responsibility of each that counts

@@ -46,7 +46,7 @@ double largest_real_part(double* h, std::size_t n) {
                    at(begin, begin + 1) * at(begin + 1, begin) - sum * at(begin, begin) + product;
         double y = at(begin + 1, begin) * (at(begin, begin) + at(begin + 1, begin + 1) - sum);
         double z = at(begin + 1, begin) * at(begin + 2, begin + 1);
-        // Chase the bulge by reflections of three rows, at last of two
+        // Chase the bulge by reflections of three rows, at last of two.
         for (std::size_t k = begin; k + 1 < end; ++k) {
             const std::size_t rows = std::min<std::size_t>(3, end - k);
             if (rows == 2) z = 0.0;
@@ -70,7 +70,7 @@ double largest_real_part(double* h, std::size_t n) {
             if (k + 2 >= end) break;
             x = at(k + 1, k), y = at(k + 2, k), z = k + 3 < end ? at(k + 3, k) : 0.0;
         }
-        // What the reflections have cleared, but for rounding
+        // What the reflections have cleared, but for rounding.
         for (std::size_t i = begin + 2; i < end; ++i)
             for (std::size_t j = begin; j + 1 < i; ++j) at(i, j) = 0.0;
     }

@@ -24,12 +24,12 @@ struct Arnoldi {
 
 // What was seen around a point.
 struct ConvergenceRate {
-    // The largest eigenvalue of the Jacobian there; infinite where a deviation has no mixture
+    // The largest eigenvalue of the Jacobian there; infinite where a deviation has no mixture.
     double rate = HUGE_VAL;
-    // That belongs to it, in the components' frames; empty where there is none
+    // The direction that belongs to it, in the components' frames; empty where there is none.
     Numbers direction;
     bool leads = false; // whether it is known where
-    // All steps of EM in the directions that were seen end, and the next one in all others
+    // All steps of EM in the directions that were seen end, and the next one in all others.
     Moments ahead;
 };
 

@@ -4,8 +4,8 @@
 // Points stand in lanes: a block of rows is transposed to columns, and every loop over lanes is a
 // whole number of vectors. Distances and moments are taken about the component means (never about
 // zero), so an offset of the data costs no digits. Sums inside a block run lane by lane and then
-// across lanes in a fixed order: the same bits every time. Memberships of a block of rows exist
-// while the block is worked on, and nowhere else.
+// across lanes in a fixed order: the same bits every time. Responsibilities of a block of rows
+// exist while the block is worked on, and nowhere else.
 
 #include "e_step.hpp"
 

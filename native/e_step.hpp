@@ -33,7 +33,7 @@ struct EStep {
     const double* means;     // K x d
     const double* log_scale; // K: log weight + log density at the mean
     const double* whitener;
-    // Distance between the whiteners of two components; 0 when they share one
+    // Distance between the whiteners of two components; 0 when they share one.
     std::size_t whitener_step;
     Form form;
     Scatter scatter;
@@ -54,7 +54,7 @@ struct EStep {
     const double* turned_means = nullptr; // K x d
     const double* origin = nullptr;       // d, the same in float32
     bool pooled = false;                  // the total scatter is taken about the origin first
-    // K: components that single products do not carry; computed in double
+    // K: components that single products do not carry; computed in double.
     const bool* ill_conditioned = nullptr;
 };
 

@@ -17,7 +17,8 @@ namespace mixtura {
 namespace {
 
 constexpr double TINY = 0x1p-1022; // the smallest normal number
-// Of which each may be as small as `held_up`, and their product is still a normal number
+// Factors of which one logarithm is taken: each may be as small as `held_up`, and their product is
+// still a normal number.
 constexpr std::size_t FACTORS = 16;
 
 using V = Lanes<double>;
@@ -49,7 +50,7 @@ struct Scratch {
     double *share, *loss;  // K x stride; per row
     double *centred, *z;   // d vectors
     double *square, *pole; // d vectors; d: of axes that rows turn
-    // K x d: axes of each component, those of the largest spread first; d
+    // K x d: axes of each component, those of the largest spread first; d.
     std::size_t *order, *place;
     std::size_t size;
 
@@ -256,7 +257,7 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
     V all = {}, turned_distance = {}, turned_trace = {};
     for (std::size_t j = 0; j < d; ++j) all += sigma[j] * r.z2(j);
     std::size_t m = 0;
-    // Along the others the component has no rows, and this one does not lie there
+    // Along the others the component has no rows, and this one does not lie there.
     for (std::size_t i = 0; i < d; ++i) {
         const std::size_t j = order[i];
         if (!(omega[j] > r.own.limits.no_rows * sigma[j])) continue;
@@ -414,7 +415,7 @@ void losses_of_rows(const EStep& p, const OwnParts& own, Scratch& s) {
         if (own.own_weights)
             left -= log_without(smaller(out / own.total, fill(1.0 - own.limits.held_up)));
         const V gap = load(s.loss + at) - left;
-        // Also where it is not a number
+        // Also where it is not a number.
         store(s.loss + at,
               weight * (gap < own.limits.largest_gap ? gap : fill(own.limits.largest_gap)));
     }

@@ -33,13 +33,13 @@ struct Limits {
 // The components as their rows determine them.
 struct OwnParts {
     Own kind;
-    // K or 1 rows, d or d*d wide; not read where Mahalanobis distances say all
+    // K or 1 rows, d or d*d wide; not read where Mahalanobis distances say all.
     const double* frames;
     std::size_t frame_step; // between the frames of two components; 0 when they share one
     bool along_columns;     // frames are d wide
     const bool* free;       // K x d: directions of the frame that the floor does not hold
     const double *counts, *pulled, *rows, *ratios; // K
-    // K x d, K x d, K x d x d; null unless the orientation is a component's own
+    // K x d, K x d, K x d x d; null unless the orientation is a component's own.
     const double *spreads, *variances, *slopes;
     double total, unit;
     bool own_weights;

@@ -422,7 +422,7 @@ private:
             counts[to] = counts[s], traces[to] = traces[s], terms[to] = terms[s],
             lowest[to] = lowest[s], ranks[to] = ranks[s];
             bound[to] = bound[s], second[to] = second[s], fresh[to] = fresh[s];
-            // Which is never alive
+            // No slot has the number `capacity`: it is never alive.
             partner[to] = bound[s] == NONE ? 0 : alive[partner[s]] ? moved[partner[s]] : capacity;
             ++to;
         }

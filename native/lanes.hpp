@@ -180,7 +180,7 @@ struct Constants;
 template <>
 struct Constants<double> {
     static constexpr double lowest = -708.0; // exp is a normal number from here on
-    // Adding it rounds to an integer, which stands in the lowest bits
+    // Adding it rounds to an integer, which stands in the lowest bits.
     static constexpr double magic = 0x1.8p52;
     static constexpr int mantissa = 52, bias = 1023;
     static constexpr double log2_e = 0x1.71547652b82fep+0;
@@ -212,10 +212,10 @@ struct Constants<float> {
     static constexpr std::int32_t root_half = 0x3F3504F3;
 };
 
-// exp(x) for `lowest` <= x <= 0 within 2 units in the last place (tests/test_native.py measures
-// it), of some vectors side by side: one alone would wait for its own chain of products. x = n log
-// 2 + r with |r| <= log(2)/2 (a little more by rounding), exp r = 1 + r + r^2 p(r), 2^n into the
-// exponent bits.
+// exp(x) for `lowest` <= x <= 0 within 2 units in the last place (tests/backends/test_native.py
+// measures it), of some vectors side by side: one alone would wait for its own chain of products. x
+// = n log 2 + r with |r| <= log(2)/2 (a little more by rounding), exp r = 1 + r + r^2 p(r), 2^n
+// into the exponent bits.
 template <class Real, std::size_t S>
 inline MIXTURA_INLINE void exponentials(Lanes<Real>* x) {
     using C = Constants<Real>;
@@ -245,8 +245,8 @@ inline Lanes<Real> exponential(Lanes<Real> x) {
 }
 
 // log(x) for normal x > 0 within 2 units in the last place, or of log 2 near one
-// (tests/test_native.py measures it). x = 2^n m with sqrt(1/2) <= m < sqrt(2); log m = 2 artanh t =
-// 2 t + t^3 p(t^2) with t = (m - 1) / (m + 1).
+// (tests/backends/test_native.py measures it). x = 2^n m with sqrt(1/2) <= m < sqrt(2); log m = 2
+// artanh t = 2 t + t^3 p(t^2) with t = (m - 1) / (m + 1).
 template <class Real>
 inline Lanes<Real> logarithm(Lanes<Real> x) {
     using C = Constants<Real>;

@@ -63,7 +63,7 @@ public:
 
     Event iterate(std::size_t most, std::size_t next_check, const Pause&);
     double slowest_rate(const double* random, const Pause&);
-    // What the rule takes from now on
+    // The tolerance that the rule takes from now on.
     void set_tolerance(double tolerance) { rule_.tolerance = tolerance; }
     bool after_a_plain_step() const { return steps_.size() > 1; }
     std::size_t vector_size() const {

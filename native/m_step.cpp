@@ -561,7 +561,7 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     if (singular < 0) singular = complete(out);
     if (singular >= 0) return singular;
     if (bent && previous && !(fit(seen, out) >= fit(seen, *previous))) {
-        // What components share may not be at its optimum for lifted evidence: never a step down
+        // What components share may not be at its optimum for lifted evidence: never a step down.
         out.values = previous->values;
         out.axes = previous->axes;
         return complete(out);

@@ -26,12 +26,12 @@ std::size_t block_rows(const EStep& p) {
     return (p.K > MANY || p.d > WIDE ? SHORT_COLUMN : COLUMN) / sizeof(Real);
 }
 
-// Vectors: a last block is padded to a multiple of these, which every loop over lanes divides
+// Vectors: a last block is padded to a multiple of these, which every loop over lanes divides.
 constexpr std::size_t GROUP = 4;
 
 constexpr std::size_t SIDE_BY_SIDE = 2; // vectors whose memberships are computed at once
 
-// Components: from here on whole blocks are asked which components reach them
+// Components: from here on whole blocks are asked which components reach them.
 constexpr std::size_t BOUNDED = 16;
 constexpr double SLACK = 1e-6; // what rounding may do to a bound, as a part of it
 
@@ -170,7 +170,7 @@ struct Model {
     Parameters<double> exact;
     Reach reach;
     double* nothing; // d zeros, where some components are computed in double
-    // K; d: what columns are taken about; d: where the origin is in them
+    // K; d: what columns are taken about; d: where the origin is in them.
     Real *negligible, *shift, *origin;
     bool beside = false;
     std::size_t size;

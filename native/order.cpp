@@ -14,7 +14,7 @@ struct Cutter {
     std::size_t d;
     const double* scale;
     std::size_t together;
-    // The value in the column of the cut, and the row
+    // The value in the column of the cut, and the row.
     std::vector<std::pair<Real, std::int64_t>> items;
     std::vector<Real> low, high;
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t UNROLLED = 8;
 constexpr std::size_t TILE = 4;
-// Columns of a tile of the scatter: TILE * ACROSS sums, half of the registers
+// Columns of a tile of the scatter: TILE * ACROSS sums, half of the registers.
 constexpr std::size_t ACROSS = REGISTERS / 8;
 constexpr std::size_t STRIP = REGISTERS / 8; // vectors of a strip of the distances, likewise
 constexpr std::size_t HELD = REGISTERS - 10; // sums held at once where everything is unrolled

@@ -112,7 +112,7 @@ void mirror(double* matrix, std::size_t d) { // upper from lower
 // (x - o)(x - o)' - f s' - s f' - n s s' with s = a - o and f = sum r (x - a). False where too many
 // digits cancel.
 bool take_out_means(const EStep& p, Sums& total) {
-    // At least this part of every column's scatter must be left: four digits
+    // At least this part of every column's scatter must be left: four digits.
     constexpr double LEFT = 1.0 / 4096;
     std::vector<double> before(p.d);
     for (std::size_t j = 0; j < p.d; ++j) before[j] = total.second[j * p.d + j];
@@ -134,7 +134,7 @@ bool take_out_means(const EStep& p, Sums& total) {
 // it. Then all of them must count.
 bool too_much_left_out(const EStep& p, const Sums& total) {
     // Of its share: what was left out is at most LEFT_OUT / VISIBLE = 1e-14 of what the component
-    // holds
+    // holds.
     constexpr double VISIBLE = 1e-3;
     if (!p.shares) return false;
     double all = 0.0;

@@ -9,17 +9,17 @@
 namespace mixtura {
 namespace {
 
-// Components: one turn for all costs less than so many triangular products
+// Components: one turn for all costs less than so many triangular products.
 constexpr std::size_t WORTH_TURNING = 3;
-// Standard deviations from the origin: three digits of a distance cancel
+// Standard deviations from the origin: three digits of a distance cancel.
 constexpr double FAR = 1e3;
 constexpr double FAR_POOLED = 30.0; // the same for scatter: the square cancels
-// Ratio of standard deviations up to which those along given axes are good to ten digits
+// Ratio of standard deviations up to which those along given axes are good to ten digits.
 constexpr double NARROW = 1e3;
 // Float32 has seven digits: four of a distance are left, three of the smallest eigenvalue of a
 // matrix whose whitening cancels so much.
 constexpr double FAR_SINGLE = 1e3, CORRELATED_SINGLE = 100.0;
-// Standard deviations of columns whose squares it holds
+// Standard deviations of columns whose squares it holds.
 constexpr double LEAST_SINGLE = 1e-15, MOST_SINGLE = 1e15;
 
 double dot(const double* a, const double* b, std::size_t n) {
@@ -63,7 +63,7 @@ void Shortcuts::turn(const EStep& plain) {
             for (std::size_t j = 0; j < d; ++j)
                 y += turned[i * d + j] * (p.means[k * d + j] - origin[j]);
             double unit = 1.0;
-            // An axis a is an eigenvector of the precision W'W: |W a|^2 is its eigenvalue
+            // An axis a is an eigenvector of the precision W'W: |W a|^2 is its eigenvalue.
             if (!shared) {
                 double length = 0.0;
                 for (std::size_t r = 0; r < d; ++r) {

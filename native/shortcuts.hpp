@@ -16,7 +16,7 @@ namespace mixtura {
 //     are centred and not after
 //     pooled   the total scatter is that of the rows about one point, less that of the means
 //     single   products in float32 where they were asked for, but for the components that these do
-//     not carry
+//     not carry.
 class Shortcuts {
 public:
     explicit Shortcuts(const EStep& plain);
@@ -29,7 +29,7 @@ private:
     EStep p;
     std::vector<double> origin, turned, means, whitener;
     std::unique_ptr<bool[]> ill;
-    // The largest distance of a mean from the origin, in standard deviations of its component
+    // The largest distance of a mean from the origin, in standard deviations of its component.
     double farthest = 0.0;
 };
 

@@ -92,7 +92,7 @@ bool volumes(const double* S, const double* counts, std::size_t K, std::size_t d
         solve(H.data(), K, step.data());
         double largest = 0.0;
         for (const double s : step) largest = std::max(largest, std::fabs(s));
-        // Here a step is finer than what the rounded profile can tell
+        // Here a step is finer than what the rounded profile can tell.
         const bool near = largest < search.near;
         double scale = 1.0, reached = HUGE_VAL;
         for (;; scale /= 2.0) {
