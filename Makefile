@@ -51,7 +51,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 # The package is built from what is here, so any change of it is installed anew.
-SOURCES := $(wildcard src/mixtura/*.py src/mixtura/*/*.py src/mixtura/*/*.html src/mixtura/*/*/*.* native/*) CMakeLists.txt pyproject.toml
+SOURCES := $(wildcard src/mixtura/*.py src/mixtura/*/*.py src/mixtura/*/*.html src/mixtura/*/*/*.* native/*.* native/bindings/*) CMakeLists.txt pyproject.toml
 
 $(VENV)/run.stamp: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet .

@@ -9,18 +9,19 @@
 namespace mixtura {
 namespace {
 
-constexpr double FARTHEST = 0.3, TRUSTED = 1e-4; // as in src/mixtura/families/axes.py
-
 // Every matrix and the axes, turned in the plane of axes p and q.
-void turn_plane(double* turned, double* axes, std::size_t d, std::size_t K, std::size_t p, std::size_t q, double angle) {
+void turn_plane(double* turned, double* axes, std::size_t d, std::size_t K, std::size_t p,
+                std::size_t q, double angle) {
     const double c = std::cos(angle), s = std::sin(angle);
     turn(turned + p * d * K, turned + q * d * K, d * K, c, s);
-    for (std::size_t i = 0; i < d; ++i) turn(turned + (i * d + p) * K, turned + (i * d + q) * K, K, c, s);
+    for (std::size_t i = 0; i < d; ++i)
+        turn(turned + (i * d + p) * K, turned + (i * d + q) * K, K, c, s);
     turn(axes + p * d, axes + q * d, d, c, s);
 }
 
 // The objective, and the weight of each component's log-determinant in its derivatives.
-double level(const double* turned, const double* counts, std::size_t d, std::size_t K, bool equal_volumes, double* weights) {
+double level(const double* turned, const double* counts, std::size_t d, std::size_t K,
+             bool equal_volumes, double* weights) {
     double value = 0.0;
     for (std::size_t k = 0; k < K; ++k) {
         double logs = 0.0;
@@ -34,10 +35,12 @@ double level(const double* turned, const double* counts, std::size_t d, std::siz
 
 } // namespace
 
-double newton_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes) {
+double newton_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K,
+                   bool equal_volumes, double farthest, double trusted) {
     const std::size_t planes = d * (d - 1) / 2;
     const auto at = [&](std::size_t i, std::size_t j) { return turned + (i * d + j) * K; };
-    std::vector<double> c(K), P(d * d * d), G(d * d * d), H(planes * planes, 0.0), slopes(planes * K), step(planes, 0.0);
+    std::vector<double> c(K), P(d * d * d), G(d * d * d), H(planes * planes, 0.0),
+        slopes(planes * K), step(planes, 0.0);
     const double before = level(turned, counts, d, K, equal_volumes, c.data());
     for (std::size_t j = 0; j < d; ++j)
         for (std::size_t i = 0; i < d; ++i)
@@ -51,7 +54,8 @@ double newton_axes(double* turned, const double* counts, double* axes, std::size
                 P[(j * d + i) * d + a] = P[(j * d + a) * d + i] = p;
                 G[(j * d + i) * d + a] = G[(j * d + a) * d + i] = g;
             }
-    const auto plane = [d](std::size_t i, std::size_t j) { // the plane's number; the sign of the turn is that of j - i
+    // The plane's number; the sign of the turn is that of j - i.
+    const auto plane = [d](std::size_t i, std::size_t j) {
         if (i > j) std::swap(i, j);
         return i * d - i * (i + 1) / 2 + j - i - 1;
     };
@@ -68,30 +72,34 @@ double newton_axes(double* turned, const double* counts, double* axes, std::size
     for (std::size_t p = 0, number = 0; p + 1 < d; ++p)
         for (std::size_t q = p + 1; q < d; ++q, ++number)
             for (std::size_t k = 0; k < K; ++k) {
-                slopes[number * K + k] = 2.0 * at(p, q)[k] * (1.0 / at(q, q)[k] - 1.0 / at(p, p)[k]);
+                slopes[number * K + k] =
+                    2.0 * at(p, q)[k] * (1.0 / at(q, q)[k] - 1.0 / at(p, p)[k]);
                 step[number] += c[k] * slopes[number * K + k];
             }
     if (equal_volumes)
         for (std::size_t i = 0; i < planes; ++i)
             for (std::size_t j = 0; j < planes; ++j)
                 for (std::size_t k = 0; k < K; ++k)
-                    H[i * planes + j] += c[k] / static_cast<double>(d) * slopes[i * K + k] * slopes[j * K + k];
+                    H[i * planes + j] +=
+                        c[k] / static_cast<double>(d) * slopes[i * K + k] * slopes[j * K + k];
     if (!cholesky(H.data(), planes)) return HUGE_VAL;
     solve(H.data(), planes, step.data());
     double largest = 0.0;
     for (const double angle : step) largest = std::max(largest, std::fabs(angle));
-    if (!(largest < FARTHEST)) return HUGE_VAL;
+    if (!(largest < farthest)) return HUGE_VAL;
     const std::vector<double> old_turned(turned, turned + d * d * K), old_axes(axes, axes + d * d);
     for (std::size_t p = 0, number = 0; p + 1 < d; ++p)
-        for (std::size_t q = p + 1; q < d; ++q, ++number) turn_plane(turned, axes, d, K, p, q, step[number]);
-    if (largest < TRUSTED || level(turned, counts, d, K, equal_volumes, c.data()) <= before) return largest;
+        for (std::size_t q = p + 1; q < d; ++q, ++number)
+            turn_plane(turned, axes, d, K, p, q, step[number]);
+    if (largest < trusted || level(turned, counts, d, K, equal_volumes, c.data()) <= before)
+        return largest;
     std::copy(old_turned.begin(), old_turned.end(), turned);
     std::copy(old_axes.begin(), old_axes.end(), axes);
     return HUGE_VAL;
 }
 
-double sweep_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K, bool equal_volumes,
-                  std::size_t turns, double negligible) {
+double sweep_axes(double* turned, const double* counts, double* axes, std::size_t d, std::size_t K,
+                  bool equal_volumes, std::size_t turns, double negligible) {
     std::vector<double> pp(K), qq(K), pq(K), size(K, 1.0);
     const auto at = [&](std::size_t i, std::size_t j) { return turned + (i * d + j) * K; };
     if (equal_volumes) {
@@ -123,7 +131,8 @@ double sweep_axes(double* turned, const double* counts, double* axes, std::size_
                     pp[k] = c * c * x + 2.0 * c * s * z + s * s * y;
                     qq[k] = c * c * y - 2.0 * c * s * z + s * s * x;
                     pq[k] = (c * c - s * s) * z + c * s * (y - x);
-                    if (equal_volumes) size[k] *= std::pow(pp[k] * qq[k] / (x * y), 1.0 / static_cast<double>(d));
+                    if (equal_volumes)
+                        size[k] *= std::pow(pp[k] * qq[k] / (x * y), 1.0 / static_cast<double>(d));
                 }
                 total += angle;
                 if (std::fabs(angle) < negligible) break;

@@ -16,24 +16,27 @@ namespace {
 
 template <class Real>
 struct Block {
-    std::size_t stride;          // between columns, in numbers
-    Real *x, *turned;            // d x stride: the rows, transposed; the rows, turned
-    Real *level;                 // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
-    Real *weight;                // per row; 0 past the last row
-    Real *highest, *sum, *exponent; // per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
-    Real *weighted;              // TILE x stride, for the scatter
-    double *exact, *exact_level, *exact_weighted; // the same in double, where some components need it
-    std::size_t *reached;        // K: components that reach the block
-    Real *negligible;            // K: log of the smallest responsibility of each that counts
-    std::uint16_t *present;      // K x vectors: where they have weight
-    std::size_t *counts;         // K: in how many vectors
+    std::size_t stride; // between columns, in numbers
+    Real *x, *turned;   // d x stride: the rows, transposed; the rows, turned
+    // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
+    Real* level;
+    Real* weight; // per row; 0 past the last row
+    // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
+    Real *highest, *sum, *exponent;
+    Real* weighted; // TILE x stride, for the scatter
+    // The same in double, where some components need it.
+    double *exact, *exact_level, *exact_weighted;
+    std::size_t* reached;   // K: components that reach the block
+    Real* negligible;       // K: log of the smallest responsibility of each that counts
+    std::uint16_t* present; // K x vectors: where they have weight
+    std::size_t* counts;    // K: in how many vectors
     std::uint16_t *everywhere, *exact_present; // all vectors; those of one component in double
-    std::size_t *near;           // K: places of components that have weight in one vector
-    double *centre, *bound;      // d; K: of log joint densities, from above
-    double *nowhere;             // 1 + d: a count and first moments that nobody reads
+    std::size_t* near;      // K: places of components that have weight in one vector
+    double *centre, *bound; // d; K: of log joint densities, from above
+    double* nowhere;        // 1 + d: a count and first moments that nobody reads
     std::size_t size, n_reached = 0, rows = 0;
 
-    Block(const Problem& p, const Model<Real>& model, void* memory) {
+    Block(const EStep& p, const Model<Real>& model, void* memory) {
         Pieces pieces{static_cast<char*>(memory)};
         const std::size_t most = block_rows<Real>(p), vectors = most / WIDTH<Real>;
         stride = most + APART / sizeof(Real);
@@ -67,7 +70,8 @@ struct Block {
 // A number about a point, in the wider precision of the two.
 template <class Real, class Number>
 Real taken_about(Number x, Real point) {
-    if constexpr (sizeof(Number) > sizeof(Real)) return static_cast<Real>(x - static_cast<Number>(point));
+    if constexpr (sizeof(Number) > sizeof(Real))
+        return static_cast<Real>(x - static_cast<Number>(point));
     else return static_cast<Real>(x) - point;
 }
 
@@ -76,7 +80,8 @@ Real taken_about(Number x, Real point) {
 // of a row reads into the next and keeps what is its own. Rows that are rounded to fewer digits are
 // first taken about the point, which `about` holds exactly, or their offset would cost them.
 template <class Number, class Real>
-void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t rows, const Real* about, Real* out, std::size_t stride) {
+void transpose(const EStep& p, std::size_t begin, std::size_t m, std::size_t rows,
+               const Real* about, Real* out, std::size_t stride) {
     constexpr std::size_t width = WIDTH<Real>;
     constexpr bool rounded = sizeof(Number) > sizeof(Real);
     typedef Number Piece __attribute__((vector_size(width * sizeof(Number))));
@@ -97,18 +102,20 @@ void transpose(const Problem& p, std::size_t begin, std::size_t m, std::size_t r
             });
             turn_square<Real, 1>(v);
             each<width>([&](auto c) MIXTURA_INLINE {
-                if (c < columns) store(out + (j + c) * stride + i, rounded ? v[c] : v[c] - about[j + c]);
+                if (c < columns)
+                    store(out + (j + c) * stride + i, rounded ? v[c] : v[c] - about[j + c]);
             });
         }
         for (; i < rows; ++i)
             for (std::size_t c = j; c < j + columns; ++c)
-                out[c * stride + i] = taken_about<Real>(from[(i < m ? i : m - 1) * p.d + c], about[c]);
+                out[c * stride + i] =
+                    taken_about<Real>(from[(i < m ? i : m - 1) * p.d + c], about[c]);
     }
 }
 
 // y = turn (x - origin).
 template <class Real>
-void turn(const Problem& p, const Model<Real>& model, Block<Real>& b) {
+void turn(const EStep& p, const Model<Real>& model, Block<Real>& b) {
     for (std::size_t at = 0; at < b.rows; at += GROUP * WIDTH<Real>)
         for (std::size_t i = 0; i < p.d; ++i) {
             Lanes<Real> y[GROUP] = {};
@@ -118,20 +125,25 @@ void turn(const Problem& p, const Model<Real>& model, Block<Real>& b) {
                     y[s] += (load(b.x + j * b.stride + at + s * WIDTH<Real>) - model.origin[j]) * a;
                 });
             }
-            each<GROUP>([&](auto s) MIXTURA_INLINE { store(b.turned + i * b.stride + at + s * WIDTH<Real>, y[s]); });
+            each<GROUP>([&](auto s) MIXTURA_INLINE {
+                store(b.turned + i * b.stride + at + s * WIDTH<Real>, y[s]);
+            });
         }
 }
 
 template <class Real>
-void load_block(const Problem& p, const Model<Real>& model, std::size_t begin, std::size_t m, Block<Real>& b) {
+void load_block(const EStep& p, const Model<Real>& model, std::size_t begin, std::size_t m,
+                Block<Real>& b) {
     constexpr std::size_t group = GROUP * WIDTH<Real>;
     b.rows = (m + group - 1) / group * group;
     const auto columns = [&](const auto* about, auto* out) {
-        p.single ? transpose<float>(p, begin, m, b.rows, about, out, b.stride) : transpose<double>(p, begin, m, b.rows, about, out, b.stride);
+        p.single ? transpose<float>(p, begin, m, b.rows, about, out, b.stride)
+                 : transpose<double>(p, begin, m, b.rows, about, out, b.stride);
     };
     columns(model.shift, b.x);
     if (model.beside) columns(model.nothing, b.exact);
-    for (std::size_t i = 0; i < m; ++i) b.weight[i] = p.weights ? static_cast<Real>(p.weights[begin + i]) : Real(1);
+    for (std::size_t i = 0; i < m; ++i)
+        b.weight[i] = p.weights ? static_cast<Real>(p.weights[begin + i]) : Real(1);
     for (std::size_t i = m; i < b.rows; ++i) b.weight[i] = Real(0);
     if (p.turn) turn(p, model, b);
 }

@@ -5,8 +5,6 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t LOOKS = 24, LAST = 4; // as in src/mixtura/em/convergence_rate.py
-constexpr double DEVIATION = 1e-5, NEGLIGIBLE = 1e-8, NEAR = 1e-10, TINY = 1e-300, STEADY = 0.05;
 constexpr double EPSILON = std::numeric_limits<double>::epsilon();
 
 } // namespace
@@ -30,7 +28,8 @@ double largest_real_part(double* h, std::size_t n) {
             end -= 1, steps = 0;
             continue;
         }
-        const double a = at(end - 2, end - 2), b = at(end - 2, end - 1), c = at(end - 1, end - 2), d = at(end - 1, end - 1);
+        const double a = at(end - 2, end - 2), b = at(end - 2, end - 1), c = at(end - 1, end - 2),
+                     d = at(end - 1, end - 1);
         if (begin + 2 == end) {
             const double half = 0.5 * (a - d), inner = half * half + b * c;
             largest = std::max(largest, 0.5 * (a + d) + (inner > 0.0 ? std::sqrt(inner) : 0.0));
@@ -43,10 +42,12 @@ double largest_real_part(double* h, std::size_t n) {
             const double away = std::fabs(c) + std::fabs(at(end - 2, end - 3));
             sum = 1.5 * away, product = away * away;
         }
-        double x = at(begin, begin) * at(begin, begin) + at(begin, begin + 1) * at(begin + 1, begin) - sum * at(begin, begin) + product;
+        double x = at(begin, begin) * at(begin, begin) +
+                   at(begin, begin + 1) * at(begin + 1, begin) - sum * at(begin, begin) + product;
         double y = at(begin + 1, begin) * (at(begin, begin) + at(begin + 1, begin + 1) - sum);
         double z = at(begin + 1, begin) * at(begin + 2, begin + 1);
-        for (std::size_t k = begin; k + 1 < end; ++k) { // chase the bulge by reflections of three rows, at last of two
+        // Chase the bulge by reflections of three rows, at last of two.
+        for (std::size_t k = begin; k + 1 < end; ++k) {
             const std::size_t rows = std::min<std::size_t>(3, end - k);
             if (rows == 2) z = 0.0;
             const double length = std::copysign(std::sqrt(x * x + y * y + z * z), x);
@@ -56,18 +57,21 @@ double largest_real_part(double* h, std::size_t n) {
                 for (std::size_t j = k > begin ? k - 1 : begin; j < end; ++j) {
                     double projection = 0.0;
                     for (std::size_t i = 0; i < rows; ++i) projection += v[i] * at(k + i, j);
-                    for (std::size_t i = 0; i < rows; ++i) at(k + i, j) -= scale * projection * v[i];
+                    for (std::size_t i = 0; i < rows; ++i)
+                        at(k + i, j) -= scale * projection * v[i];
                 }
                 for (std::size_t i = begin; i < std::min(k + 4, end); ++i) {
                     double projection = 0.0;
                     for (std::size_t j = 0; j < rows; ++j) projection += v[j] * at(i, k + j);
-                    for (std::size_t j = 0; j < rows; ++j) at(i, k + j) -= scale * projection * v[j];
+                    for (std::size_t j = 0; j < rows; ++j)
+                        at(i, k + j) -= scale * projection * v[j];
                 }
             }
             if (k + 2 >= end) break;
             x = at(k + 1, k), y = at(k + 2, k), z = k + 3 < end ? at(k + 3, k) : 0.0;
         }
-        for (std::size_t i = begin + 2; i < end; ++i) // what the reflections have cleared, but for rounding
+        // What the reflections have cleared, but for rounding.
+        for (std::size_t i = begin + 2; i < end; ++i)
             for (std::size_t j = begin; j + 1 < i; ++j) at(i, j) = 0.0;
     }
     return largest;
@@ -109,8 +113,10 @@ Numbers moved_along(const std::vector<Numbers>& basis, const Numbers& parts, Num
 // EM about a point, in the directions that Arnoldi's method has seen: V H V', with the last row of
 // H outside of them.
 struct Seen {
+    const Arnoldi& method;
     std::vector<Numbers> basis; // V
-    Numbers hessenberg = Numbers((LOOKS + 1) * LOOKS, 0.0), rates;
+    std::size_t width = method.most_maps;
+    Numbers hessenberg = Numbers((width + 1) * width, 0.0), rates;
 
     std::size_t n() const { return rates.size(); }
 
@@ -118,7 +124,8 @@ struct Seen {
     Numbers away_from(double diagonal) const {
         Numbers a(n() * n());
         for (std::size_t i = 0; i < n(); ++i)
-            for (std::size_t j = 0; j < n(); ++j) a[i * n() + j] = (i == j ? diagonal : 0.0) - hessenberg[i * LOOKS + j];
+            for (std::size_t j = 0; j < n(); ++j)
+                a[i * n() + j] = (i == j ? diagonal : 0.0) - hessenberg[i * width + j];
         return a;
     }
 
@@ -126,7 +133,7 @@ struct Seen {
     bool takes(Numbers image) {
         const std::size_t check = n();
         for (std::size_t b = 0; b <= check; ++b) {
-            const double part = hessenberg[b * LOOKS + check] = dot(basis[b], image);
+            const double part = hessenberg[b * width + check] = dot(basis[b], image);
             for (std::size_t i = 0; i < image.size(); ++i) image[i] -= part * basis[b][i];
         }
         rates.push_back(0.0);
@@ -134,13 +141,14 @@ struct Seen {
         for (double& entry : square) entry = -entry;
         rates.back() = largest_real_part(square.data(), n());
         const double left = norm(image);
-        if (left < NEGLIGIBLE) return false;
-        if (check >= LAST) {
-            const auto [lowest, highest] = std::minmax_element(rates.end() - LAST, rates.end());
-            if (*highest - *lowest < STEADY * std::fabs(1.0 - rates.back())) return false;
+        if (left < method.negligible) return false;
+        if (check >= method.window) {
+            const auto [lowest, highest] = std::minmax_element(
+                rates.end() - static_cast<std::ptrdiff_t>(method.window), rates.end());
+            if (*highest - *lowest < method.steady * std::fabs(1.0 - rates.back())) return false;
         }
-        if (n() == std::min(LOOKS, image.size())) return false;
-        hessenberg[(check + 1) * LOOKS + check] = left;
+        if (n() == std::min(width, image.size())) return false;
+        hessenberg[(check + 1) * width + check] = left;
         for (double& entry : image) entry /= left;
         basis.push_back(std::move(image));
         return true;
@@ -150,7 +158,7 @@ struct Seen {
     Numbers slowest() const {
         Numbers parts(n(), 1.0);
         for (int round = 0; round < 2; ++round) {
-            Numbers shifted = away_from(rates.back() + NEAR);
+            Numbers shifted = away_from(rates.back() + method.near);
             solve(shifted, parts);
             const double length = norm(parts);
             for (double& part : parts) part /= length;
@@ -172,8 +180,9 @@ struct Seen {
 
 } // namespace
 
-ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moments& now, const Mixture& mixture, const double* random,
-                      const Numbers& known) {
+ConvergenceRate slowest_rate(const Arnoldi& method, const Map& map, const Moments& before,
+                             const Moments& now, const Mixture& mixture, const double* random,
+                             const Numbers& known) {
     const WhitenedMoments frames(now, mixture);
     const std::size_t size = frames.size();
     Moments from, to;
@@ -189,16 +198,16 @@ ConvergenceRate slowest_rate(const Map& map, const Moments& before, const Moment
     if (known.empty())
         for (std::size_t i = 0; i < size; ++i) toward.push_back(origin[i] - start[i]);
     std::copy_n(random, size, first.begin());
-    const double weight = std::max(norm(toward), TINY), length = norm(first);
+    const double weight = std::max(norm(toward), method.tiny), length = norm(first);
     for (std::size_t i = 0; i < size; ++i) first[i] = first[i] / length + toward[i] / weight;
     const double both = norm(first);
     for (double& f : first) f /= both;
-    Seen seen;
-    seen.basis.push_back(std::move(first));
+    Seen seen{method, {std::move(first)}};
     do {
-        for (std::size_t i = 0; i < size; ++i) point[i] = origin[i] + DEVIATION * seen.basis.back()[i];
+        for (std::size_t i = 0; i < size; ++i)
+            point[i] = origin[i] + method.deviation * seen.basis.back()[i];
         if (!image(point, moved)) return {};
-        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / DEVIATION;
+        for (std::size_t i = 0; i < size; ++i) moved[i] = (moved[i] - at[i]) / method.deviation;
     } while (seen.takes(moved));
     ConvergenceRate found;
     found.rate = seen.rates.back(), found.direction = seen.slowest();

@@ -17,7 +17,8 @@ constexpr std::size_t PANEL = 8;
 // y + sum_c a_c x_c, or less the sum, for rows x_c of a panel, c after c, so that panels change no
 // bit.
 template <bool less>
-inline void add_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
+inline void add_panel(double* y, const double* a, const double* x, std::size_t step,
+                      std::size_t rows, std::size_t length) {
     const auto with = [](double value, double part) { return less ? value - part : value + part; };
     if (rows < PANEL) {
         for (std::size_t c = 0; c < rows; ++c)
@@ -31,7 +32,8 @@ inline void add_panel(double* y, const double* a, const double* x, std::size_t s
     }
 }
 
-inline void subtract_panel(double* y, const double* a, const double* x, std::size_t step, std::size_t rows, std::size_t length) {
+inline void subtract_panel(double* y, const double* a, const double* x, std::size_t step,
+                           std::size_t rows, std::size_t length) {
     add_panel<true>(y, a, x, step, rows, length);
 }
 
@@ -40,7 +42,8 @@ inline void multiply(const double* A, const double* X, std::size_t n, bool lower
     for (std::size_t i = 0; i < n; ++i) {
         const std::size_t end = lower ? i + 1 : n;
         std::fill_n(out + i * n, n, 0.0);
-        for (std::size_t l = 0; l < end; l += PANEL) add_panel<false>(out + i * n, A + i * n + l, X + l * n, n, std::min(PANEL, end - l), n);
+        for (std::size_t l = 0; l < end; l += PANEL)
+            add_panel<false>(out + i * n, A + i * n + l, X + l * n, n, std::min(PANEL, end - l), n);
     }
 }
 
@@ -67,7 +70,8 @@ inline bool cholesky(double* a, std::size_t n) {
             }
         }
         for (std::size_t i = end; i < n; ++i)
-            subtract_panel(a + i * n + end, a + i * n + begin, &panel[end], n, end - begin, i + 1 - end);
+            subtract_panel(a + i * n + end, a + i * n + begin, &panel[end], n, end - begin,
+                           i + 1 - end);
     }
     return true;
 }
@@ -82,7 +86,8 @@ inline bool exceeds(const double* matrix, std::size_t n, double bound, const dou
 // Rows of X (n rows of length m) become L^-1 X.
 inline void forward(const double* L, std::size_t n, double* X, std::size_t m) {
     for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t l = 0; l < i; l += PANEL) subtract_panel(X + i * m, L + i * n + l, X + l * m, m, std::min(PANEL, i - l), m);
+        for (std::size_t l = 0; l < i; l += PANEL)
+            subtract_panel(X + i * m, L + i * n + l, X + l * m, m, std::min(PANEL, i - l), m);
         for (std::size_t c = 0; c < m; ++c) X[i * m + c] /= L[i * n + i];
     }
 }
@@ -137,7 +142,8 @@ inline double inner(const double* a, const double* b, std::size_t n) {
     for (; i + 8 <= n; i += 8)
         for (std::size_t j = 0; j < 8; ++j) part[j] += a[i + j] * b[i + j];
     for (; i < n; ++i) part[i % 8] += a[i] * b[i];
-    return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+    return ((part[0] + part[4]) + (part[2] + part[6])) +
+           ((part[1] + part[5]) + (part[3] + part[7]));
 }
 
 // Rows g_1, .., g_r of which a positive semi-definite matrix is the sum of g g', the longest pivot
@@ -146,14 +152,16 @@ inline double inner(const double* a, const double* b, std::size_t n) {
 constexpr std::size_t INDEFINITE = static_cast<std::size_t>(-1);
 
 inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) {
-    const double least = std::numeric_limits<double>::epsilon() * static_cast<double>(n), most = 64.0 * least;
+    const double least = std::numeric_limits<double>::epsilon() * static_cast<double>(n),
+                 most = 64.0 * least;
     std::vector<double> left(n), parts(n);
     std::vector<bool> used(n, false);
     for (std::size_t j = 0; j < n; ++j) left[j] = a[j * n + j];
     for (std::size_t r = 0; r < n; ++r) {
         std::size_t pivot = n;
         for (std::size_t j = 0; j < n; ++j)
-            if (!used[j] && left[j] > least * a[j * n + j] && (pivot == n || left[j] > left[pivot])) pivot = j;
+            if (!used[j] && left[j] > least * a[j * n + j] && (pivot == n || left[j] > left[pivot]))
+                pivot = j;
         if (pivot == n) {
             for (std::size_t j = 0; j < n; ++j)
                 if (!used[j] && left[j] < -most * std::fabs(a[j * n + j])) return INDEFINITE;
@@ -163,7 +171,8 @@ inline std::size_t pivoted_factor(const double* a, std::size_t n, double* rows) 
         double* row = rows + r * n;
         std::copy_n(a + pivot * n, n, row);
         for (std::size_t s = 0; s < r; ++s) parts[s] = rows[s * n + pivot];
-        for (std::size_t s = 0; s < r; s += PANEL) subtract_panel(row, &parts[s], rows + s * n, n, std::min(PANEL, r - s), n);
+        for (std::size_t s = 0; s < r; s += PANEL)
+            subtract_panel(row, &parts[s], rows + s * n, n, std::min(PANEL, r - s), n);
         const double root = std::sqrt(left[pivot]);
         for (std::size_t j = 0; j < n; ++j) {
             row[j] = j == pivot ? root : used[j] ? 0.0 : row[j] / root;
@@ -215,7 +224,8 @@ inline void eigen_of_any(double* a, std::size_t n, double* values, double* axes)
                 if (!(std::fabs(pq) > 0.5 * EPSILON * std::sqrt(std::fabs(pp * qq)))) continue;
                 turned = true;
                 const double steep = (pp - qq) / (2.0 * pq);
-                const double tangent = std::copysign(1.0, steep) / (std::fabs(steep) + std::sqrt(1.0 + steep * steep));
+                const double tangent =
+                    std::copysign(1.0, steep) / (std::fabs(steep) + std::sqrt(1.0 + steep * steep));
                 const double c = 1.0 / std::sqrt(1.0 + tangent * tangent), s = tangent * c;
                 turn(a + p * n, a + q * n, n, c, s);
                 for (std::size_t i = 0; i < n; ++i) {
@@ -234,8 +244,10 @@ inline void eigen_of_any(double* a, std::size_t n, double* values, double* axes)
 // The same of a positive semi-definite matrix from its pivoted factor, whose rows are turned in
 // pairs until they are orthogonal (one-sided Jacobi: Veselic & Hari 1989, Numerische Mathematik
 // 56:627-633): small eigenvalues keep their digits, and no column is ever read.
-inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, double* values, double* axes) {
-    const double orthogonal = std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n));
+inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, double* values,
+                            double* axes) {
+    const double orthogonal =
+        std::numeric_limits<double>::epsilon() * std::sqrt(static_cast<double>(n));
     bool turned = rank > 1;
     for (int round = 0; turned && round < MOST_SWEEPS_OF_EIGEN; ++round) {
         turned = false;
@@ -243,10 +255,12 @@ inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, do
         for (std::size_t p = 0; p + 1 < rank; ++p)
             for (std::size_t q = p + 1; q < rank; ++q) {
                 const double pq = inner(axes + p * n, axes + q * n, n);
-                if (!(std::fabs(pq) > orthogonal * std::sqrt(values[p]) * std::sqrt(values[q]))) continue;
+                if (!(std::fabs(pq) > orthogonal * std::sqrt(values[p]) * std::sqrt(values[q])))
+                    continue;
                 turned = true;
                 const double steep = (values[p] - values[q]) / (2.0 * pq);
-                const double tangent = std::copysign(1.0, steep) / (std::fabs(steep) + std::sqrt(1.0 + steep * steep));
+                const double tangent =
+                    std::copysign(1.0, steep) / (std::fabs(steep) + std::sqrt(1.0 + steep * steep));
                 const double c = 1.0 / std::sqrt(1.0 + tangent * tangent), s = tangent * c;
                 turn(axes + p * n, axes + q * n, n, c, s);
                 values[p] += tangent * pq;
@@ -263,14 +277,15 @@ inline void eigen_of_factor(const double* a, std::size_t n, std::size_t rank, do
 }
 
 // Eigenvalues in falling order and unit eigenvectors, one per row, of a symmetric n x n matrix that
-// is used up. A leap of EM may lead to one that is indefinite.
+// is used up. Extrapolated moments may hold one that is indefinite.
 inline void eigen(double* a, std::size_t n, double* values, double* axes) {
     const bool finite = std::all_of(a, a + n * n, [](double x) { return std::isfinite(x); });
     const std::size_t rank = finite ? pivoted_factor(a, n, axes) : INDEFINITE;
     if (rank == INDEFINITE) eigen_of_any(a, n, values, axes);
     else eigen_of_factor(a, n, rank, values, axes);
     for (std::size_t i = 0; i + 1 < n; ++i) {
-        const std::size_t largest = static_cast<std::size_t>(std::max_element(values + i, values + n) - values);
+        const std::size_t largest =
+            static_cast<std::size_t>(std::max_element(values + i, values + n) - values);
         if (largest == i) continue;
         std::swap(values[i], values[largest]);
         std::swap_ranges(axes + i * n, axes + (i + 1) * n, axes + largest * n);

@@ -4,8 +4,8 @@
 // Points stand in lanes: a block of rows is transposed to columns, and every loop over lanes is a
 // whole number of vectors. Distances and moments are taken about the component means (never about
 // zero), so an offset of the data costs no digits. Sums inside a block run lane by lane and then
-// across lanes in a fixed order: the same bits every time. Memberships of a block of rows exist
-// while the block is worked on, and nowhere else.
+// across lanes in a fixed order: the same bits every time. Responsibilities of a block of rows
+// exist while the block is worked on, and nowhere else.
 
 #include "e_step.hpp"
 
@@ -25,12 +25,13 @@ namespace {
 
 // |W_k (x - mean_k)| for one point.
 template <class Real>
-double distance(const Problem& p, const double* point, const Real* mean, const double* w) {
+double distance(const EStep& p, const double* point, const Real* mean, const double* w) {
     double sum = 0.0;
     for (std::size_t i = 0; i < p.d; ++i) {
         double y = 0.0;
         if (p.form == Form::dense)
-            for (std::size_t j = 0; j <= i; ++j) y += w[i * p.d + j] * (point[j] - static_cast<double>(mean[j]));
+            for (std::size_t j = 0; j <= i; ++j)
+                y += w[i * p.d + j] * (point[j] - static_cast<double>(mean[j]));
         else y = w[p.form == Form::diagonal ? i : 0] * (point[i] - static_cast<double>(mean[i]));
         sum += y * y;
     }
@@ -47,7 +48,7 @@ double distance(const Problem& p, const double* point, const Real* mean, const d
 // lies below it by so much that its responsibility is negligible in every row is left out. Nothing
 // is left out where a bound is not a number.
 template <class Real>
-void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
+void find_reached(const EStep& p, const Model<Real>& model, Block<Real>& b) {
     b.n_reached = p.K;
     for (std::size_t k = 0; k < p.K; ++k) b.reached[k] = k;
     if (!model.reach.bounded) return;
@@ -57,7 +58,8 @@ void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
         Lanes<Real> sum = {};
         for (std::size_t v = 0; v < b.vectors(); ++v) sum += load(column + v * WIDTH<Real>);
         b.centre[j] = static_cast<double>(across<Real>(sum)) / static_cast<double>(b.rows);
-        const Lanes<Real> c = fill(static_cast<Real>(b.centre[j])), per_unit = fill(static_cast<Real>(1.0 / model.reach.unit[j]));
+        const Lanes<Real> c = fill(static_cast<Real>(b.centre[j])),
+                          per_unit = fill(static_cast<Real>(1.0 / model.reach.unit[j]));
         b.centre[j] = static_cast<double>(c[0]);
         for (std::size_t v = 0; v < b.vectors(); ++v) {
             const Lanes<Real> away = (load(column + v * WIDTH<Real>) - c) * per_unit;
@@ -71,15 +73,18 @@ void find_reached(const Problem& p, const Model<Real>& model, Block<Real>& b) {
     const double radius = std::sqrt(farthest) * (1.0 + SLACK);
     double certain = -HUGE_VAL;
     for (std::size_t k = 0; k < p.K; ++k) {
-        const double D = distance(p, b.centre, model.own.place + k * p.d, p.whitener + k * p.whitener_step);
-        const double spread = model.reach.stretch[k] * radius + SLACK * D, near = D > spread ? D - spread : 0.0, far = D + spread;
+        const double D =
+            distance(p, b.centre, model.own.place + k * p.d, p.whitener + k * p.whitener_step);
+        const double spread = model.reach.stretch[k] * radius + SLACK * D,
+                     near = D > spread ? D - spread : 0.0, far = D + spread;
         b.bound[k] = p.log_scale[k] - 0.5 * near * near;
         const double least = p.log_scale[k] - 0.5 * far * far;
         if (least > certain) certain = least;
     }
     b.n_reached = 0;
     for (std::size_t k = 0; k < p.K; ++k)
-        if (!(b.bound[k] < certain + static_cast<double>(model.negligible[k]))) b.reached[b.n_reached++] = k;
+        if (!(b.bound[k] < certain + static_cast<double>(model.negligible[k])))
+            b.reached[b.n_reached++] = k;
 }
 
 // ---- responsibilities ---------------------------------------------------------------------------
@@ -109,7 +114,8 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
             const auto lost = !(highest[s] > fill(-Real(HUGE_VAL)));
             top[s] = lost ? Lanes<Real>{} : highest[s];
             if (any(lost))
-                for (Real* l = level + s * width; l < level + K * b.stride; l += b.stride) store(l, lost ? Lanes<Real>{} : load(l));
+                for (Real* l = level + s * width; l < level + K * b.stride; l += b.stride)
+                    store(l, lost ? Lanes<Real>{} : load(l));
         });
         std::size_t near = 0;
         for (std::size_t t = 0; t < K; ++t) {
@@ -117,16 +123,21 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
             Lanes<Real> l[S], e[S];
             each<S>([&](auto s) MIXTURA_INLINE { l[s] = load(out + s * width) - top[s]; });
             auto counts = l[0] > b.negligible[t];
-            each<S - 1>([&](auto s) MIXTURA_INLINE { counts |= l[s + 1] > b.negligible[t]; });
+            each<S - 1>([&](auto s) MIXTURA_INLINE {
+                counts |= l[s + 1] > b.negligible[t];
+            });
             if (!any(counts)) continue;
-            each<S>([&](auto s) MIXTURA_INLINE { e[s] = l[s] = l[s] > lowest ? l[s] : lowest; });
+            each<S>([&](auto s) MIXTURA_INLINE {
+                e[s] = l[s] = l[s] > lowest ? l[s] : lowest;
+            });
             exponentials<Real, S>(e);
             each<S>([&](auto s) MIXTURA_INLINE {
                 e[s] = l[s] > b.negligible[t] ? e[s] : Lanes<Real>{};
                 sum[s] += e[s];
                 mean_exponent[s] += e[s] * l[s];
                 store(out + s * width, e[s]);
-                b.present[t * vectors + b.counts[t] + s] = static_cast<std::uint16_t>(at + s * width);
+                b.present[t * vectors + b.counts[t] + s] =
+                    static_cast<std::uint16_t>(at + s * width);
             });
             b.counts[t] += S;
             b.near[near++] = t;
@@ -141,7 +152,9 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
         });
         for (std::size_t i = 0; i < near; ++i) {
             Real* r = level + b.near[i] * b.stride;
-            each<S>([&](auto s) MIXTURA_INLINE { store(r + s * width, load(r + s * width) * top[s]); });
+            each<S>([&](auto s) MIXTURA_INLINE {
+                store(r + s * width, load(r + s * width) * top[s]);
+            });
         }
     }
 }
@@ -154,14 +167,16 @@ void likelihoods(Block<Real>& b, Sums& sums) {
     Lanes<Real> entropy = {}, certainty = {};
     for (std::size_t at = 0; at < b.rows; at += width) {
         const Lanes<Real> weight = load(b.weight + at), log_sum = logarithm<Real>(load(b.sum + at));
-        store(b.highest + at, weight > Lanes<Real>{} ? weight * (load(b.highest + at) + log_sum) : Lanes<Real>{});
+        store(b.highest + at,
+              weight > Lanes<Real>{} ? weight * (load(b.highest + at) + log_sum) : Lanes<Real>{});
         entropy += weight * (log_sum - load(b.exponent + at));
         certainty -= weight * log_sum;
     }
     double partial[8] = {};
     for (std::size_t i = 0; i < b.rows; i += 8)
         for (std::size_t j = 0; j < 8; ++j) partial[j] += static_cast<double>(b.highest[i + j]);
-    sums.log_likelihood += ((partial[0] + partial[4]) + (partial[2] + partial[6])) + ((partial[1] + partial[5]) + (partial[3] + partial[7]));
+    sums.log_likelihood += ((partial[0] + partial[4]) + (partial[2] + partial[6])) +
+                           ((partial[1] + partial[5]) + (partial[3] + partial[7]));
     sums.entropy += static_cast<double>(across<Real>(entropy));
     sums.certainty += static_cast<double>(across<Real>(certainty));
 }
@@ -170,32 +185,38 @@ void likelihoods(Block<Real>& b, Sums& sums) {
 
 // The sums of one component over the vectors in which it has weight.
 template <class Real>
-void scatter(const Problem& p, std::size_t k, Columns<Real> x, Present present, const Real* r, const Real* mean, Real* weighted, Sums& sums) {
+void scatter(const EStep& p, std::size_t k, Columns<Real> x, Present present, const Real* r,
+             const Real* mean, Real* weighted, Sums& sums) {
     Target to{sums.counts + k, sums.first + k * p.d, sums.second};
     if (p.pooled) return weighted_sums<Real>(x, present, r, mean, p.d, to);
     if (p.scatter == Scatter::dense) to.second += k * p.d * p.d;
     if (p.scatter == Scatter::diagonal) to.second += k * p.d;
     if (p.scatter == Scatter::trace) to.second += k;
     const bool matrix = p.scatter == Scatter::dense || p.scatter == Scatter::total;
-    if (matrix) with_columns(p.d, [&](auto D) { dense_scatter<Real, D>(x, present, r, mean, p.d, weighted, to); });
+    if (matrix)
+        with_columns(
+            p.d, [&](auto D) { dense_scatter<Real, D>(x, present, r, mean, p.d, weighted, to); });
     else axis_scatter<Real>(x, present, r, mean, p.d, p.scatter == Scatter::trace, to);
 }
 
 // The same in double, for a component of which single products would leave too little.
 template <class Real>
-void exact_scatter(const Problem& p, const Model<Real>& model, std::size_t k, Present present, const Real* r, Block<Real>& b, Sums& sums) {
+void exact_scatter(const EStep& p, const Model<Real>& model, std::size_t k, Present present,
+                   const Real* r, Block<Real>& b, Sums& sums) {
     std::size_t count = 0;
     for (std::size_t t = 0; t < present.count; ++t)
         for (std::size_t i = 0; i < WIDTH<Real>; i += WIDTH<double>) {
             const std::size_t at = present.at[t] + i;
-            for (std::size_t lane = 0; lane < WIDTH<double>; ++lane) b.exact_level[at + lane] = static_cast<double>(r[at + lane]);
+            for (std::size_t lane = 0; lane < WIDTH<double>; ++lane)
+                b.exact_level[at + lane] = static_cast<double>(r[at + lane]);
             b.exact_present[count++] = static_cast<std::uint16_t>(at);
         }
-    scatter<double>(p, k, {b.exact, b.stride}, {b.exact_present, count}, b.exact_level, model.exact.mean + k * p.d, b.exact_weighted, sums);
+    scatter<double>(p, k, {b.exact, b.stride}, {b.exact_present, count}, b.exact_level,
+                    model.exact.mean + k * p.d, b.exact_weighted, sums);
 }
 
 template <class Real>
-void accumulate(const Problem& p, const Model<Real>& model, Block<Real>& b, Sums& sums) {
+void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& sums) {
     const Columns<Real> x{b.x, b.stride};
     for (std::size_t t = 0; t < b.n_reached; ++t) {
         const std::size_t k = b.reached[t];
@@ -206,21 +227,26 @@ void accumulate(const Problem& p, const Model<Real>& model, Block<Real>& b, Sums
         else scatter<Real>(p, k, x, present, r, model.own.mean + k * p.d, b.weighted, sums);
     }
     if (!p.pooled) return;
-    for (std::size_t v = 0; v < b.vectors(); ++v) b.everywhere[v] = static_cast<std::uint16_t>(v * WIDTH<Real>);
+    for (std::size_t v = 0; v < b.vectors(); ++v)
+        b.everywhere[v] = static_cast<std::uint16_t>(v * WIDTH<Real>);
     const Target to{b.nowhere, b.nowhere + 1, sums.second};
-    with_columns(p.d, [&](auto D) { dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.weight, model.origin, p.d, b.weighted, to); });
+    with_columns(p.d, [&](auto D) {
+        dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.weight, model.origin, p.d,
+                               b.weighted, to);
+    });
 }
 
 // Single means are rounded, and the sums are about what they are rounded to: exact algebra takes
 // them to the given means.
-void take_about_means(const Problem& p, const Model<float>& model, double* drift, Sums& sums) {
+void take_about_means(const EStep& p, const Model<float>& model, double* drift, Sums& sums) {
     const std::size_t d = p.d;
     for (std::size_t k = 0; k < p.K; ++k) {
         if (ill(p, k)) continue;
         const double n = sums.counts[k];
         double* first = sums.first + k * d;
         for (std::size_t j = 0; j < d; ++j)
-            drift[j] = p.origin[j] + static_cast<double>(model.own.mean[k * d + j]) - p.means[k * d + j];
+            drift[j] =
+                p.origin[j] + static_cast<double>(model.own.mean[k * d + j]) - p.means[k * d + j];
         if (!p.pooled)
             for (std::size_t i = 0; i < d; ++i) {
                 const double own = 2.0 * first[i] * drift[i] + n * drift[i] * drift[i];
@@ -229,7 +255,8 @@ void take_about_means(const Problem& p, const Model<float>& model, double* drift
                 else {
                     double* second = sums.second + (p.scatter == Scatter::dense ? k * d * d : 0);
                     for (std::size_t j = 0; j <= i; ++j)
-                        second[i * d + j] += first[i] * drift[j] + drift[i] * first[j] + n * drift[i] * drift[j];
+                        second[i * d + j] +=
+                            first[i] * drift[j] + drift[i] * first[j] + n * drift[i] * drift[j];
                 }
             }
         for (std::size_t j = 0; j < d; ++j) first[j] += n * drift[j];
@@ -239,7 +266,8 @@ void take_about_means(const Problem& p, const Model<float>& model, double* drift
 // ---- the entries --------------------------------------------------------------------------------
 
 template <class Real>
-void moments_of(const Problem& p, const void* memory, std::size_t begin, std::size_t end, void* workspace, Sums& sums) {
+void moments_of(const EStep& p, const void* memory, std::size_t begin, std::size_t end,
+                void* workspace, Sums& sums) {
     const Model<Real> model(p, memory);
     Block<Real> b(p, model, workspace);
     const std::size_t most = block_rows<Real>(p);
@@ -255,23 +283,30 @@ void moments_of(const Problem& p, const void* memory, std::size_t begin, std::si
 }
 
 template <class Real>
-std::size_t workspace_of(const Problem& p) {
+std::size_t workspace_of(const EStep& p) {
     return Block<Real>(p, Model<Real>(p, nullptr), nullptr).size;
 }
 
-std::size_t model(const Problem& p) { return p.single_products ? Model<float>(p, nullptr).size : Model<double>(p, nullptr).size; }
+std::size_t model(const EStep& p) {
+    return p.single_products ? Model<float>(p, nullptr).size : Model<double>(p, nullptr).size;
+}
 
-void prepare(const Problem& p, void* memory) {
+void prepare(const EStep& p, void* memory) {
     p.single_products ? Model<float>(p, memory).prepare(p) : Model<double>(p, memory).prepare(p);
 }
 
-std::size_t workspace(const Problem& p) { return p.single_products ? workspace_of<float>(p) : workspace_of<double>(p); }
-
-void moments(const Problem& p, const void* model, std::size_t begin, std::size_t end, void* workspace, Sums& sums) {
-    p.single_products ? moments_of<float>(p, model, begin, end, workspace, sums) : moments_of<double>(p, model, begin, end, workspace, sums);
+std::size_t workspace(const EStep& p) {
+    return p.single_products ? workspace_of<float>(p) : workspace_of<double>(p);
 }
 
-void log_joint(const Problem& p, const void* memory, std::size_t begin, std::size_t end, void* workspace, double* out) {
+void moments(const EStep& p, const void* model, std::size_t begin, std::size_t end, void* workspace,
+             Sums& sums) {
+    p.single_products ? moments_of<float>(p, model, begin, end, workspace, sums)
+                      : moments_of<double>(p, model, begin, end, workspace, sums);
+}
+
+void log_joint(const EStep& p, const void* memory, std::size_t begin, std::size_t end,
+               void* workspace, double* out) {
     const Model<double> model(p, memory);
     Block<double> b(p, model, workspace);
     const std::size_t most = block_rows<double>(p);
@@ -281,7 +316,8 @@ void log_joint(const Problem& p, const void* memory, std::size_t begin, std::siz
         find_reached(p, model, b); // all of them: nothing is negligible here
         levels(p, model, b);
         for (std::size_t i = 0; i < m; ++i)
-            for (std::size_t k = 0; k < p.K; ++k) out[(at + i) * p.K + k] = b.level[k * b.stride + i];
+            for (std::size_t k = 0; k < p.K; ++k)
+                out[(at + i) * p.K + k] = b.level[k * b.stride + i];
     }
 }
 
@@ -301,8 +337,16 @@ void of_all(const Real* x, std::size_t n, Real* out) {
 } // namespace
 
 extern const Kernels MIXTURA_OF_ISA(kernels);
-const Kernels MIXTURA_OF_ISA(kernels) = {
-    MIXTURA_QUOTED(MIXTURA_ISA_NAME), model, prepare, workspace, moments, log_joint, &MIXTURA_OF_ISA(without_rows),
-    of_all<double, exponential<double>>, of_all<double, logarithm<double>>, of_all<float, exponential<float>>, of_all<float, logarithm<float>>};
+const Kernels MIXTURA_OF_ISA(kernels) = {MIXTURA_QUOTED(MIXTURA_ISA_NAME),
+                                         model,
+                                         prepare,
+                                         workspace,
+                                         moments,
+                                         log_joint,
+                                         &MIXTURA_OF_ISA(without_rows),
+                                         of_all<double, exponential<double>>,
+                                         of_all<double, logarithm<double>>,
+                                         of_all<float, exponential<float>>,
+                                         of_all<float, logarithm<float>>};
 
 } // namespace mixtura

@@ -25,26 +25,28 @@ inline std::size_t second_size(Scatter kind, std::size_t K, std::size_t d) {
 
 // One E-step. Whiteners are (1 or K) x (1, d or d*d) by form; dense ones are lower triangular, row
 // by row.
-struct Problem {
-    const void* rows;        // n x d, row by row
-    bool single;             // rows are float32
-    const double* weights;   // n frequencies, or null for ones
+struct EStep {
+    const void* rows;      // n x d, row by row
+    bool single;           // rows are float32
+    const double* weights; // n frequencies, or null for ones
     std::size_t n, d, K;
     const double* means;     // K x d
     const double* log_scale; // K: log weight + log density at the mean
     const double* whitener;
-    std::size_t whitener_step; // distance between the whiteners of two components; 0 when they share one
+    // Distance between the whiteners of two components; 0 when they share one.
+    std::size_t whitener_step;
     Form form;
     Scatter scatter;
 
-    // What may be saved is said by whoever asks; what is saved, by shortcuts.cpp.
+    // The caller says which short cuts may be taken; shortcuts.cpp, which of them are.
 
     // Weights of the components, summing to one, where responsibilities that would add less than
     // rounding to the moments of their own component may be left out; null where all count. See
     // `too_much_left_out` of the runtime.
     const double* shares = nullptr; // K
-    const double* axes = nullptr;   // d x d, an axis that is common to all components in each row; null where none are known
-    bool single_products = false;   // in float32, about the origin
+    // d x d, an axis that is common to all components in each row; null where none are known
+    const double* axes = nullptr;
+    bool single_products = false; // in float32, about the origin
 
     // Rows are turned once, y = turn (x - origin), and whiteners, which are spherical or diagonal
     // then, apply to y about the turned means.
@@ -52,7 +54,8 @@ struct Problem {
     const double* turned_means = nullptr; // K x d
     const double* origin = nullptr;       // d, the same in float32
     bool pooled = false;                  // the total scatter is taken about the origin first
-    const bool* ill_conditioned = nullptr; // K: components that single products do not carry; computed in double
+    // K: components that single products do not carry; computed in double.
+    const bool* ill_conditioned = nullptr;
 };
 
 // Weighted sums over a range of rows. `second` is K, K x d, d x d or K x d x d by the kind of
@@ -66,16 +69,18 @@ struct Sums {
 
 struct WithoutRows; // effective.hpp
 
-// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the problem,
+// Everything a kernel needs is in its arguments, in a model that `prepare` makes of the E-step,
 // which all workers read, and in a workspace of its own, so any number may run at once. Sizes are
 // in bytes; memory is aligned to 64.
 struct Kernels {
     const char* name;
-    std::size_t (*model)(const Problem&);
-    void (*prepare)(const Problem&, void* model);
-    std::size_t (*workspace)(const Problem&);
-    void (*moments)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, Sums&);
-    void (*log_joint)(const Problem&, const void* model, std::size_t begin, std::size_t end, void* workspace, double* out);
+    std::size_t (*model)(const EStep&);
+    void (*prepare)(const EStep&, void* model);
+    std::size_t (*workspace)(const EStep&);
+    void (*moments)(const EStep&, const void* model, std::size_t begin, std::size_t end,
+                    void* workspace, Sums&);
+    void (*log_joint)(const EStep&, const void* model, std::size_t begin, std::size_t end,
+                      void* workspace, double* out);
     const WithoutRows* without_rows; // what taking rows out costs
     // For tests: n a multiple of 16.
     void (*exponential)(const double* x, std::size_t n, double* out); // x <= 0

@@ -16,11 +16,10 @@
 namespace mixtura {
 namespace {
 
-// As in src/mixtura/em/effective_parameters.py.
-constexpr double TOUCHED = 1e-4, LARGEST_GAP = 1e4, HELD_UP = 1e-9, LEVERAGE = 0.05, NO_ROWS = 1e-12;
-
-constexpr double TINY = 0x1p-1022;  // the smallest normal number
-constexpr std::size_t FACTORS = 16; // of which each may be as small as HELD_UP, and their product is still a normal number
+constexpr double TINY = 0x1p-1022; // the smallest normal number
+// Factors of which one logarithm is taken: each may be as small as `held_up`, and their product is
+// still a normal number.
+constexpr std::size_t FACTORS = 16;
 
 using V = Lanes<double>;
 constexpr std::size_t W = WIDTH<double>;
@@ -35,7 +34,8 @@ inline V sqrt_of(V x) {
     for (std::size_t i = 0; i < W; ++i) x[i] = std::sqrt(x[i]);
     return x;
 }
-inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); } // x <= 0
+// x <= 0
+inline V exp_of(V x) { return exponential<double>(larger(x, fill(Constants<double>::lowest))); }
 
 // log(1 - q) for small q too: the rounding of 1 - q is divided out again.
 inline V log_without(V q) {
@@ -43,20 +43,18 @@ inline V log_without(V q) {
     return taken > 0.0 ? logarithm<double>(rest) * (q / (taken > 0.0 ? taken : fill(1.0))) : -q;
 }
 
-// Nothing is left where a row held the component up.
-inline V kept(V lost) { return lost < 1.0 - HELD_UP ? 1.0 - lost : V{}; }
-
 // ---- a component without one row ----------------------------------------------------------------
 
 struct Scratch {
     Block<double> b;
-    double *share, *loss;               // K x stride; per row
-    double *centred, *z;                // d vectors
-    double *square, *pole;              // d vectors; d: of axes that rows turn
-    std::size_t *order, *place;         // K x d: axes of each component, those of the largest spread first; d
+    double *share, *loss;  // K x stride; per row
+    double *centred, *z;   // d vectors
+    double *square, *pole; // d vectors; d: of axes that rows turn
+    // K x d: axes of each component, those of the largest spread first; d.
+    std::size_t *order, *place;
     std::size_t size;
 
-    Scratch(const Problem& p, const Model<double>& model, void* memory) : b(p, model, memory) {
+    Scratch(const EStep& p, const Model<double>& model, void* memory) : b(p, model, memory) {
         Pieces pieces{static_cast<char*>(memory), b.size};
         share = pieces.take<double>(p.K * b.stride);
         loss = pieces.take<double>(b.stride);
@@ -73,7 +71,7 @@ struct Scratch {
 // One component and one vector of rows; `square` is v' Sigma^-1 v of what the rows are about the
 // mean.
 struct Removal {
-    const Problem& p;
+    const EStep& p;
     const OwnParts& own;
     Scratch& s;
     std::size_t k;
@@ -82,6 +80,8 @@ struct Removal {
 
     const bool* free() const { return own.free + k * p.d; }
     double d() const { return static_cast<double>(p.d); }
+    // Nothing is left where a row held the component up.
+    V kept(V part) const { return part < 1.0 - own.limits.held_up ? 1.0 - part : V{}; }
     V z2(std::size_t j) const {
         const V z = load(s.z + j * W);
         return z * z;
@@ -93,14 +93,14 @@ struct Left {
     V distance, log_det;
 };
 
-bool all_free(const Problem& p, const OwnParts& own, std::size_t k) {
+bool all_free(const EStep& p, const OwnParts& own, std::size_t k) {
     for (std::size_t j = 0; j < p.d; ++j)
         if (!own.free[k * p.d + j]) return false;
     return true;
 }
 
 // Whether all that is asked of a row is how far it is from the mean.
-bool by_distance(const Problem& p, const OwnParts& own, std::size_t k) {
+bool by_distance(const EStep& p, const OwnParts& own, std::size_t k) {
     switch (own.kind) {
         case Own::nothing:
         case Own::volume:
@@ -111,7 +111,7 @@ bool by_distance(const Problem& p, const OwnParts& own, std::size_t k) {
 }
 
 Left without_volume(const Removal& r) {
-    const V part = r.growth * kept(r.lost * r.square / r.d());
+    const V part = r.growth * r.kept(r.lost * r.square / r.d());
     return {r.square / part, r.d() * log_of(part)};
 }
 
@@ -120,7 +120,7 @@ Left without_axes(const Removal& r) {
     for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
         V product = fill(1.0);
         for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
-            const V part = r.free()[j] ? r.growth * kept(r.lost * r.z2(j)) : fill(1.0);
+            const V part = r.free()[j] ? r.growth * r.kept(r.lost * r.z2(j)) : fill(1.0);
             left.distance += r.z2(j) / part;
             product *= part;
         }
@@ -135,7 +135,7 @@ Left without_shape(const Removal& r) {
     for (std::size_t begin = 0; begin < r.p.d; begin += FACTORS) {
         V product = fill(1.0);
         for (std::size_t j = begin; j < r.p.d && j < begin + FACTORS; ++j) {
-            const V part = kept(lost * r.z2(j));
+            const V part = r.kept(lost * r.z2(j));
             distance += r.z2(j) / part;
             product *= part;
         }
@@ -152,13 +152,15 @@ Left without_matrix(const Removal& r) {
             free -= r.z2(j);
             directions -= 1.0;
         }
-    const V part = kept(r.lost * free);
-    return {free / (r.growth * part) + (r.square - free), directions * log_of(r.growth) + log_of(part)};
+    const V part = r.kept(r.lost * free);
+    return {free / (r.growth * part) + (r.square - free),
+            directions * log_of(r.growth) + log_of(part)};
 }
 
 Left without_matrix_of_one_volume(const Removal& r) {
-    const V part = kept(r.lost * r.square / r.own.ratios[r.k]);
-    return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))), V{}};
+    const V part = r.kept(r.lost * r.square / r.own.ratios[r.k]);
+    return {r.square / exp_of((1.0 - 1.0 / r.d()) * logarithm<double>(larger(part, fill(TINY)))),
+            V{}};
 }
 
 // Of rows that turn the axes far: the distance after the turn, and the sum of spreads over
@@ -174,10 +176,10 @@ Left without_matrix_of_one_volume(const Removal& r) {
 // found by steps that are exact for two of them (Li 1994, LAPACK working note 89).
 struct Turn {
     const Removal& r;
-    std::size_t m;             // axes along which the component has rows
-    const std::size_t* place;  // m: their places among all, the longest first
-    const double* pole;        // m: omega, no two of them alike
-    const V* square;           // m: of y
+    std::size_t m;            // axes along which the component has rows
+    const std::size_t* place; // m: their places among all, the longest first
+    const double* pole;       // m: omega, no two of them alike
+    const V* square;          // m: of y
 
     // 1/lost - sum_j y_j^2 / (omega_j - shift - tau), and both parts of the sum with their
     // derivatives: poles above, poles below.
@@ -204,7 +206,8 @@ struct Turn {
     static V step(const Level& f, V upper, V lower, V inverse, bool last) {
         const V s = f.steep_above * upper * upper, a = f.above - f.steep_above * upper;
         if (last) return upper - s / (inverse - a);
-        const V t = f.steep_below * lower * lower, b = f.below - f.steep_below * lower, c = inverse - a - b;
+        const V t = f.steep_below * lower * lower, b = f.below - f.steep_below * lower,
+                c = inverse - a - b;
         const V half = c * (upper + lower) - s - t, product = upper * lower * f.value;
         const V root = sqrt_of(larger(half * half - 4.0 * c * product, V{}));
         return half > 0.0 ? (half + root) / (2.0 * c) : 2.0 * product / (half - root);
@@ -218,9 +221,12 @@ struct Turn {
         for (std::size_t j = 0; j < m; ++j) total += square[j];
         for (std::size_t root = 0; root < m; ++root) {
             const bool last = root + 1 == m;
-            const V upper = fill(pole[root]), lower = last ? upper - r.lost * total : fill(pole[root + 1]);
+            const V upper = fill(pole[root]),
+                    lower = last ? upper - r.lost * total : fill(pole[root + 1]);
             V tau = 0.5 * (lower - upper);
-            const V shift = last ? upper : level(root, upper, tau, inverse).value > 0.0 ? upper : lower;
+            const V shift = last                                           ? upper
+                            : level(root, upper, tau, inverse).value > 0.0 ? upper
+                                                                           : lower;
             V low = lower - shift, high = upper - shift;
             tau = 0.5 * (low + high);
             Level f = level(root, shift, tau, inverse);
@@ -229,7 +235,8 @@ struct Turn {
                 if (!any((off > ROUNDING * f.scale(inverse)) & r.touched)) break;
                 low = f.value > 0.0 ? tau : low;
                 high = f.value > 0.0 ? high : tau;
-                const V next = tau + step(f, (upper - shift) - tau, (lower - shift) - tau, inverse, last);
+                const V next =
+                    tau + step(f, (upper - shift) - tau, (lower - shift) - tau, inverse, last);
                 const V before = tau;
                 tau = (next > low) & (next < high) ? next : 0.5 * (low + high);
                 if (!any((tau - before != 0.0) & r.touched)) break;
@@ -250,9 +257,10 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
     V all = {}, turned_distance = {}, turned_trace = {};
     for (std::size_t j = 0; j < d; ++j) all += sigma[j] * r.z2(j);
     std::size_t m = 0;
-    for (std::size_t i = 0; i < d; ++i) { // along the others the component has no rows, and this one does not lie there
+    // Along the others the component has no rows, and this one does not lie there.
+    for (std::size_t i = 0; i < d; ++i) {
         const std::size_t j = order[i];
-        if (!(omega[j] > NO_ROWS * sigma[j])) continue;
+        if (!(omega[j] > r.own.limits.no_rows * sigma[j])) continue;
         r.s.place[m] = i, r.s.pole[m] = omega[j];
         store(r.s.square + m * W, larger(sigma[j] * r.z2(j), LEAST * all));
         ++m;
@@ -261,7 +269,8 @@ void turn_far(const Removal& r, decltype(V{} > V{}) far, V& distance, V& trace) 
         r.s.pole[i - 1] = std::fmax(r.s.pole[i - 1], r.s.pole[i] * (1.0 + APART));
     Removal here = r;
     here.touched = far;
-    Turn{here, m, r.s.place, r.s.pole, reinterpret_cast<const V*>(r.s.square)}.go(turned_distance, turned_trace);
+    Turn{here, m, r.s.place, r.s.pole, reinterpret_cast<const V*>(r.s.square)}.go(turned_distance,
+                                                                                  turned_trace);
     distance = far ? turned_distance : distance;
     trace = far ? turned_trace : trace;
 }
@@ -277,7 +286,7 @@ Left without_orientation(const Removal& r) {
     }
     const double ratio = r.own.ratios[r.k];
     V distance = r.square + 2.0 * r.lost * turned, trace = ratio * r.d() - r.lost * r.square;
-    const auto far = (r.lost * r.square > LEVERAGE * ratio) & r.touched;
+    const auto far = (r.lost * r.square > r.own.limits.leverage * ratio) & r.touched;
     if (any(far)) turn_far(r, far, distance, trace);
     if (r.own.kind == Own::orientation) return {distance, V{}};
     const V part = r.growth * trace / (ratio * r.d());
@@ -286,7 +295,8 @@ Left without_orientation(const Removal& r) {
 
 Left without(const Removal& r) {
     switch (r.own.kind) {
-        case Own::volume: return all_free(r.p, r.own, r.k) ? without_volume(r) : Left{r.square, V{}};
+        case Own::volume:
+            return all_free(r.p, r.own, r.k) ? without_volume(r) : Left{r.square, V{}};
         case Own::axes: return without_axes(r);
         case Own::shape: return without_shape(r);
         case Own::matrix: return without_matrix(r);
@@ -299,7 +309,8 @@ Left without(const Removal& r) {
 
 // z = frame (x - mean) for a vector of rows, with frames along the columns or with any; its squared
 // length.
-V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* z) {
+V along_columns(const double* frame, Columns<double> x, std::size_t at, std::size_t d,
+                const double* mean, double* z) {
     V square = {};
     for (std::size_t j = 0; j < d; ++j) {
         const V one = (load(x[j] + at) - mean[j]) * frame[j];
@@ -310,7 +321,8 @@ V along_columns(const double* frame, Columns<double> x, std::size_t at, std::siz
 }
 
 template <std::size_t D>
-V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d, const double* mean, double* centred, double* z) {
+V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d,
+           const double* mean, double* centred, double* z) {
     V square = {};
     if constexpr (D > 0) { // in registers
         V c[D];
@@ -333,37 +345,39 @@ V in_frame(const double* frame, Columns<double> x, std::size_t at, std::size_t d
     return square;
 }
 
-V seen_in_frame(const Problem& p, const OwnParts& own, std::size_t k, std::size_t at, Scratch& s) {
+V seen_in_frame(const EStep& p, const OwnParts& own, std::size_t k, std::size_t at, Scratch& s) {
     const double *mean = p.means + k * p.d, *frame = own.frames + k * own.frame_step;
     const Columns<double> x{s.b.x, s.b.stride};
     if (own.along_columns) return along_columns(frame, x, at, p.d, mean, s.z);
     V square = {};
-    with_columns(p.d, [&](auto D) { square = in_frame<D>(frame, x, at, p.d, mean, s.centred, s.z); });
+    with_columns(p.d,
+                 [&](auto D) { square = in_frame<D>(frame, x, at, p.d, mean, s.centred, s.z); });
     return square;
 }
 
 // Rows of a block by weight, the part of each that is left out at most being one.
-inline V row_weight(const Problem& p, const OwnParts& own, const Block<double>& b, std::size_t at) {
+inline V row_weight(const EStep& p, const OwnParts& own, const Block<double>& b, std::size_t at) {
     const V weight = load(b.weight + at);
     return p.weights ? weight / own.unit : weight;
 }
 
 // Log joint densities of one component become those without what it has of each row.
-void take_out(const Problem& p, const OwnParts& own, std::size_t k, Scratch& s) {
+void take_out(const EStep& p, const OwnParts& own, std::size_t k, Scratch& s) {
     const bool simple = by_distance(p, own, k);
     const double count = own.counts[k], pulled = own.pulled[k], rows = own.rows[k];
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V share = load(s.share + k * s.b.stride + at);
-        const auto touched = share > TOUCHED;
+        const auto touched = share > own.limits.touched;
         if (!any(touched)) continue;
         const V level = load(s.b.level + k * s.b.stride + at);
-        const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r, stretch = pulled / (pulled - r);
+        const V r = share * smaller(row_weight(p, own, s.b, at), fill(1.0)), left = count - r,
+                stretch = pulled / (pulled - r);
         const V square = simple ? 2.0 * (p.log_scale[k] - level) : seen_in_frame(p, own, k, at, s);
         const Removal removal{p, own, s, k, rows / (rows - r), r * stretch / rows, square, touched};
         const Left now = without(removal);
         V change = -0.5 * (now.log_det + stretch * stretch * now.distance - square);
         if (own.own_weights) change += log_of(left / count);
-        const auto stands = (left > HELD_UP * count) & (change - change == 0.0);
+        const auto stands = (left > own.limits.held_up * count) & (change - change == 0.0);
         change = stands ? change : fill(-HUGE_VAL);
         store(s.b.level + k * s.b.stride + at, touched ? level + change : level);
     }
@@ -385,33 +399,41 @@ V log_sum(std::size_t K, const double* level, double* share, std::size_t stride)
         sum += e;
     }
     const V inverse = 1.0 / sum;
-    for (std::size_t k = 0; share && k < K; ++k) store(share + k * stride, load(share + k * stride) * inverse);
+    for (std::size_t k = 0; share && k < K; ++k)
+        store(share + k * stride, load(share + k * stride) * inverse);
     return none ? top : top + logarithm<double>(sum);
 }
 
 // What each row of a block loses, by weight.
-void losses_of_rows(const Problem& p, const OwnParts& own, Scratch& s) {
-    for (std::size_t at = 0; at < s.b.rows; at += W) store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
+void losses_of_rows(const EStep& p, const OwnParts& own, Scratch& s) {
+    for (std::size_t at = 0; at < s.b.rows; at += W)
+        store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
     for (std::size_t k = 0; k < p.K; ++k) take_out(p, own, k, s);
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V weight = row_weight(p, own, s.b, at), out = smaller(weight, fill(1.0));
         V left = log_sum(p.K, s.b.level + at, nullptr, s.b.stride);
-        if (own.own_weights) left -= log_without(smaller(out / own.total, fill(1.0 - HELD_UP)));
+        if (own.own_weights)
+            left -= log_without(smaller(out / own.total, fill(1.0 - own.limits.held_up)));
         const V gap = load(s.loss + at) - left;
-        store(s.loss + at, weight * (gap < LARGEST_GAP ? gap : fill(LARGEST_GAP))); // also where it is not a number
+        // Also where it is not a number.
+        store(s.loss + at,
+              weight * (gap < own.limits.largest_gap ? gap : fill(own.limits.largest_gap)));
     }
 }
 
 // ---- the entries --------------------------------------------------------------------------------
 
-void losses(const Problem& p, const OwnParts& own, const void* memory, std::size_t begin, std::size_t end, void* workspace, double* out) {
+void losses(const EStep& p, const OwnParts& own, const void* memory, std::size_t begin,
+            std::size_t end, void* workspace, double* out) {
     const Model<double> model(p, memory);
     Scratch s(p, model, workspace);
     const std::size_t most = block_rows<double>(p);
     for (std::size_t k = 0; own.spreads && k < p.K; ++k) {
         std::size_t* order = s.order + k * p.d;
         for (std::size_t j = 0; j < p.d; ++j) order[j] = j;
-        std::stable_sort(order, order + p.d, [&](std::size_t a, std::size_t b) { return own.spreads[k * p.d + a] > own.spreads[k * p.d + b]; });
+        std::stable_sort(order, order + p.d, [&](std::size_t a, std::size_t b) {
+            return own.spreads[k * p.d + a] > own.spreads[k * p.d + b];
+        });
     }
     s.b.n_reached = p.K;
     for (std::size_t k = 0; k < p.K; ++k) s.b.reached[k] = k;
@@ -421,13 +443,16 @@ void losses(const Problem& p, const OwnParts& own, const void* memory, std::size
         losses_of_rows(p, own, s);
         for (std::size_t k = 0; k < p.K; ++k) {
             V sum = {};
-            for (std::size_t i = 0; i < s.b.rows; i += W) sum += load(s.loss + i) * load(s.share + k * s.b.stride + i);
+            for (std::size_t i = 0; i < s.b.rows; i += W)
+                sum += load(s.loss + i) * load(s.share + k * s.b.stride + i);
             out[k] += across<double>(sum);
         }
     }
 }
 
-std::size_t workspace(const Problem& p) { return Scratch(p, Model<double>(p, nullptr), nullptr).size; }
+std::size_t workspace(const EStep& p) {
+    return Scratch(p, Model<double>(p, nullptr), nullptr).size;
+}
 
 } // namespace
 

@@ -10,25 +10,47 @@
 namespace mixtura {
 
 // What of a covariance is a component's own.
-enum class Own { nothing, volume, axes, shape, matrix, matrix_of_one_volume, orientation, orientation_and_volume };
+enum class Own {
+    nothing,
+    volume,
+    axes,
+    shape,
+    matrix,
+    matrix_of_one_volume,
+    orientation,
+    orientation_and_volume
+};
+
+// What is taken out, and how exactly; the values are in src/mixtura/em/effective_parameters.py.
+struct Limits {
+    double touched;     // the least responsibility of a row that changes a component
+    double largest_gap; // what a row loses at most
+    double held_up;     // a row that is all but this part of a component's spread holds it up
+    double leverage;    // rows of less turn the axes to first order
+    double no_rows;     // the part of a variance below which an axis has no rows
+};
 
 // The components as their rows determine them.
 struct OwnParts {
     Own kind;
-    const double* frames;   // K or 1 rows, d or d*d wide; not read where Mahalanobis distances say all
+    // K or 1 rows, d or d*d wide; not read where Mahalanobis distances say all.
+    const double* frames;
     std::size_t frame_step; // between the frames of two components; 0 when they share one
     bool along_columns;     // frames are d wide
     const bool* free;       // K x d: directions of the frame that the floor does not hold
     const double *counts, *pulled, *rows, *ratios; // K
-    const double *spreads, *variances, *slopes;    // K x d, K x d, K x d x d; null unless the orientation is a component's own
+    // K x d, K x d, K x d x d; null unless the orientation is a component's own.
+    const double *spreads, *variances, *slopes;
     double total, unit;
     bool own_weights;
+    Limits limits;
 };
 
 // The kernel of one instruction set: adds what the rows from `begin` on lose to `out` (K).
 struct WithoutRows {
-    std::size_t (*workspace)(const Problem&);
-    void (*losses)(const Problem&, const OwnParts&, const void* model, std::size_t begin, std::size_t end, void* workspace, double* out);
+    std::size_t (*workspace)(const EStep&);
+    void (*losses)(const EStep&, const OwnParts&, const void* model, std::size_t begin,
+                   std::size_t end, void* workspace, double* out);
 };
 
 } // namespace mixtura

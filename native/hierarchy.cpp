@@ -23,8 +23,7 @@ namespace mixtura {
 
 namespace {
 
-constexpr std::size_t LANES = 16;                // clusters whose costs are computed side by side
-constexpr double FLAT = 1.4e-14;                 // a pivot below this share of its diagonal is rounding (64 eps)
+constexpr std::size_t LANES = 16; // clusters whose costs are computed side by side
 constexpr double NONE = std::numeric_limits<double>::infinity();
 
 // Lanes are independent and nothing is fused, so the width of the vectors changes the time and not
@@ -39,10 +38,12 @@ constexpr double NONE = std::numeric_limits<double>::infinity();
 // d x LANES of workspace. 0 where a pivot is no more than rounding. Columns are eliminated some at
 // a time, so that what is right of them is read and written once for all of these, in the same
 // order.
-MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* dets) {
+MIXTURA_WIDE void determinants(double* S, std::size_t d, double flat, double* whole, double* dets) {
     constexpr std::size_t AT_ONCE = 4;
     double diagonal[LANES], inverse[AT_ONCE][LANES], factor[AT_ONCE][LANES];
-    const auto entry = [S](std::size_t a, std::size_t b) { return S + (a * (a + 1) / 2 + b) * LANES; };
+    const auto entry = [S](std::size_t a, std::size_t b) {
+        return S + (a * (a + 1) / 2 + b) * LANES;
+    };
     for (std::size_t l = 0; l < LANES; ++l) dets[l] = 1.0;
     for (std::size_t a = 0; a < d; ++a)
         for (std::size_t l = 0; l < LANES; ++l) whole[a * LANES + l] = entry(a, a)[l];
@@ -52,7 +53,7 @@ MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* 
             const double* pivot = entry(k, k);
             double* own = inverse[k - begin];
             for (std::size_t l = 0; l < LANES; ++l) {
-                diagonal[l] = pivot[l] > FLAT * whole[k * LANES + l] ? pivot[l] : 0.0;
+                diagonal[l] = pivot[l] > flat * whole[k * LANES + l] ? pivot[l] : 0.0;
                 own[l] = diagonal[l] > 0.0 ? 1.0 / diagonal[l] : 0.0;
                 dets[l] *= diagonal[l];
             }
@@ -67,13 +68,15 @@ MIXTURA_WIDE void determinants(double* S, std::size_t d, double* whole, double* 
         }
         for (std::size_t a = end; a < d; ++a) { // only after whole panels
             for (std::size_t c = 0; c < AT_ONCE; ++c)
-                for (std::size_t l = 0; l < LANES; ++l) factor[c][l] = entry(a, begin + c)[l] * inverse[c][l];
+                for (std::size_t l = 0; l < LANES; ++l)
+                    factor[c][l] = entry(a, begin + c)[l] * inverse[c][l];
             for (std::size_t b = end; b <= a; ++b) {
                 const double* columns = entry(b, begin);
                 double* target = entry(a, b);
                 for (std::size_t l = 0; l < LANES; ++l) {
                     double left = target[l];
-                    for (std::size_t c = 0; c < AT_ONCE; ++c) left -= factor[c][l] * columns[c * LANES + l];
+                    for (std::size_t c = 0; c < AT_ONCE; ++c)
+                        left -= factor[c][l] * columns[c * LANES + l];
                     target[l] = left;
                 }
             }
@@ -145,7 +148,8 @@ private:
         const double off = A[p * d + q], x = A[p * d + p], y = A[q * d + q];
         if (std::abs(off) <= 1e-16 * (std::abs(x) + std::abs(y)) || off == 0.0) return false;
         const double theta = (y - x) / (2.0 * off);
-        const double t = (theta >= 0 ? 1.0 : -1.0) / (std::abs(theta) + std::sqrt(theta * theta + 1.0));
+        const double t =
+            (theta >= 0 ? 1.0 : -1.0) / (std::abs(theta) + std::sqrt(theta * theta + 1.0));
         const double c = 1.0 / std::sqrt(t * t + 1.0), s = t * c;
         for (std::size_t k = 0; k < d; ++k) {
             const double kp = A[k * d + p], kq = A[k * d + q];
@@ -170,11 +174,14 @@ private:
 class Agglomeration {
 public:
     explicit Agglomeration(const Items& items)
-        : d(items.d), entries(items.criterion == Criterion::VVV ? d * (d + 1) / 2 : 0), capacity(items.m + items.m / 2 + LANES),
-          criterion(items.criterion), shrink(items.shrink), units(items.units), counts(capacity), traces(capacity), terms(capacity),
-          means(d * capacity), scatters(entries * capacity), lowest(capacity), ranks(capacity), alive(capacity + 1), bound(capacity),
-          second(capacity), partner(capacity), fresh(capacity), row(capacity), apart(d * LANES), sums(entries * LANES), metric(d * d),
-          diagonals(d * LANES), moved(capacity), pooled(criterion == Criterion::EEE ? d : 0) {
+        : d(items.d), entries(items.criterion == Criterion::VVV ? d * (d + 1) / 2 : 0),
+          capacity(items.m + items.m / 2 + LANES), criterion(items.criterion), shrink(items.shrink),
+          units(items.units), rounding(items.rounding), counts(capacity), traces(capacity),
+          terms(capacity), means(d * capacity), scatters(entries * capacity), lowest(capacity),
+          ranks(capacity), alive(capacity + 1), bound(capacity), second(capacity),
+          partner(capacity), fresh(capacity), row(capacity), apart(d * LANES),
+          sums(entries * LANES), metric(d * d), diagonals(d * LANES), moved(capacity),
+          pooled(criterion == Criterion::EEE ? d : 0) {
         for (std::size_t i = 0; i < items.m; ++i) enter(items, i);
         if (criterion == Criterion::EEE) measure();
     }
@@ -200,14 +207,16 @@ private:
     void enter(const Items& items, std::size_t i) {
         const double* S = items.scatters ? items.scatters + i * d * d : nullptr;
         const std::size_t s = size++;
-        counts[s] = items.counts[i], lowest[s] = static_cast<std::int64_t>(i), alive[s] = 1, ranks[s] = S ? d : 0;
+        counts[s] = items.counts[i], lowest[s] = static_cast<std::int64_t>(i), alive[s] = 1,
+        ranks[s] = S ? d : 0;
         total += counts[s];
         for (std::size_t a = 0; a < d; ++a) means[a * capacity + s] = items.means[i * d + a];
         if (S) {
             for (std::size_t a = 0, e = 0; a < d; ++a) {
                 traces[s] += S[a * d + a];
                 if (entries)
-                    for (std::size_t b = 0; b <= a; ++b) scatters[e++ * capacity + s] = S[a * d + b];
+                    for (std::size_t b = 0; b <= a; ++b)
+                        scatters[e++ * capacity + s] = S[a * d + b];
             }
             if (criterion == Criterion::EEE) pooled.add(S);
         }
@@ -223,7 +232,7 @@ private:
                 sums[e * LANES] = scatters[e * capacity + s] / counts[s];
             }
             double dets[LANES];
-            determinants(sums.data(), d, diagonals.data(), dets);
+            determinants(sums.data(), d, rounding.flat_pivot, diagonals.data(), dets);
             det = dets[0];
         }
         return counts[s] * std::log(units * det + (traces[s] + shrink) / counts[s]);
@@ -243,7 +252,8 @@ private:
         for (std::size_t a = 0; a < d; ++a) {
             double* v = apart.data() + a * LANES;
             const double* from = means.data() + a * capacity;
-            for (std::size_t l = 0; l < LANES; ++l) v[l] = from[l < width ? begin + l : begin] - from[r];
+            for (std::size_t l = 0; l < LANES; ++l)
+                v[l] = from[l < width ? begin + l : begin] - from[r];
             for (std::size_t l = 0; l < LANES; ++l) square[l] += v[l] * v[l];
         }
         double out[LANES];
@@ -257,20 +267,25 @@ private:
             if (criterion == Criterion::VVV && volume_matters(r, begin, width, n, f, square)) {
                 for (std::size_t a = 0, e = 0; a < d; ++a)
                     for (std::size_t b = 0; b <= a; ++b, ++e) {
-                        const double *from = scatters.data() + e * capacity, *va = apart.data() + a * LANES,
-                                     *vb = apart.data() + b * LANES;
+                        const double *from = scatters.data() + e * capacity,
+                                     *va = apart.data() + a * LANES, *vb = apart.data() + b * LANES;
                         const double mine = from[r];
                         double* S = sums.data() + e * LANES;
                         for (std::size_t l = 0; l < LANES; ++l)
-                            S[l] = (mine + from[l < width ? begin + l : begin] + f[l] * va[l] * vb[l]) / n[l];
+                            S[l] = (mine + from[l < width ? begin + l : begin] +
+                                    f[l] * va[l] * vb[l]) /
+                                   n[l];
                     }
-                determinants(sums.data(), d, diagonals.data(), dets);
+                determinants(sums.data(), d, rounding.flat_pivot, diagonals.data(), dets);
             }
             for (std::size_t l = 0; l < width; ++l) {
                 const std::size_t j = begin + l;
                 if (!alive[j]) continue;
                 const double det = ranks[r] + ranks[j] + 1 < d ? 0.0 : dets[l];
-                out[l] = n[l] * std::log(units * det + (traces[r] + traces[j] + f[l] * square[l] + shrink) / n[l]) - terms[r] - terms[j];
+                out[l] =
+                    n[l] * std::log(units * det +
+                                    (traces[r] + traces[j] + f[l] * square[l] + shrink) / n[l]) -
+                    terms[r] - terms[j];
             }
         }
         for (std::size_t l = 0; l < width; ++l) row[begin + l] = alive[begin + l] ? out[l] : NONE;
@@ -278,8 +293,8 @@ private:
 
     // Whether some determinant of the block is not 0 and, being at most (tr / d)^d, may be more
     // than rounding beside the trace.
-    bool volume_matters(std::size_t r, std::size_t begin, std::size_t width, const double* n, const double* f,
-                        const double* square) const {
+    bool volume_matters(std::size_t r, std::size_t begin, std::size_t width, const double* n,
+                        const double* f, const double* square) const {
         for (std::size_t l = 0; l < width; ++l) {
             const std::size_t j = begin + l;
             if (!alive[j] || ranks[r] + ranks[j] + 1 < d) continue;
@@ -315,13 +330,16 @@ private:
     }
 
     bool is_fresh(std::size_t r) const {
-        return bound[r] == NONE || (criterion == Criterion::EEE ? fresh[r] == stage : alive[partner[r]] != 0);
+        return bound[r] == NONE ||
+               (criterion == Criterion::EEE ? fresh[r] == stage : alive[partner[r]] != 0);
     }
 
-    double rounding(std::size_t r) const { // what the arithmetic of the cheapest cost leaves open
-        if (criterion == Criterion::EII || criterion == Criterion::EEE) return 1e-10 * bound[r];
+    double resolution(std::size_t r) const { // what the arithmetic of the cheapest cost leaves open
+        if (criterion == Criterion::EII || criterion == Criterion::EEE)
+            return rounding.tie * bound[r];
         const std::size_t j = partner[r];
-        return 1e-14 * (std::abs(bound[r]) + 2.0 * std::abs(terms[r]) + 2.0 * std::abs(terms[j]) + counts[r] + counts[j]);
+        return rounding.tie_of_logs * (std::abs(bound[r]) + 2.0 * std::abs(terms[r]) +
+                                       2.0 * std::abs(terms[j]) + counts[r] + counts[j]);
     }
 
     std::pair<std::int64_t, std::int64_t> names(std::size_t i, std::size_t j) const {
@@ -334,7 +352,7 @@ private:
             scan(best);
             best = first_row();
         }
-        const double limit = bound[best] + rounding(best);
+        const double limit = bound[best] + resolution(best);
         Pair chosen{bound[best], best, partner[best]};
         for (std::size_t r = 0; r < size; ++r) {
             if (!alive[r] || bound[r] > limit) continue;
@@ -399,10 +417,13 @@ private:
             moved[s] = to;
             if (!alive[s]) continue;
             for (std::size_t a = 0; a < d; ++a) means[a * capacity + to] = means[a * capacity + s];
-            for (std::size_t e = 0; e < entries; ++e) scatters[e * capacity + to] = scatters[e * capacity + s];
-            counts[to] = counts[s], traces[to] = traces[s], terms[to] = terms[s], lowest[to] = lowest[s], ranks[to] = ranks[s];
+            for (std::size_t e = 0; e < entries; ++e)
+                scatters[e * capacity + to] = scatters[e * capacity + s];
+            counts[to] = counts[s], traces[to] = traces[s], terms[to] = terms[s],
+            lowest[to] = lowest[s], ranks[to] = ranks[s];
             bound[to] = bound[s], second[to] = second[s], fresh[to] = fresh[s];
-            partner[to] = bound[s] == NONE ? 0 : alive[partner[s]] ? moved[partner[s]] : capacity; // which is never alive
+            // No slot has the number `capacity`: it is never alive.
+            partner[to] = bound[s] == NONE ? 0 : alive[partner[s]] ? moved[partner[s]] : capacity;
             ++to;
         }
         for (std::size_t s = 0; s < capacity; ++s) alive[s] = s < to;
@@ -412,6 +433,7 @@ private:
     std::size_t d, entries, capacity, size = 0, stage = 0;
     Criterion criterion;
     double shrink, units, total = 0.0;
+    Rounding rounding;
     std::vector<double> counts, traces, terms, means, scatters;
     std::vector<std::int64_t> lowest;
     std::vector<std::size_t> ranks;

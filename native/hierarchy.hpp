@@ -9,6 +9,12 @@ namespace mixtura {
 
 enum class Criterion { EII, VII, EEE, VVV };
 
+// What is below rounding; the values are in src/mixtura/initialise/hierarchy.py.
+struct Rounding {
+    double flat_pivot;       // the part of its diagonal at which a pivot is nothing
+    double tie, tie_of_logs; // the part of a cost, EII's and EEE's or VII's and VVV's, that is open
+};
+
 // Items in a space where the whole data's mean variance is one. `shrink` is Fraley's alpha; `units`
 // is that mean variance to the power d - 1, so that determinant and trace stand to each other as in
 // the units of the space.
@@ -19,6 +25,7 @@ struct Items {
     std::size_t m, d;
     Criterion criterion;
     double shrink, units;
+    Rounding rounding;
 };
 
 enum class Outcome { done, out_of_memory };

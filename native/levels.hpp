@@ -11,18 +11,23 @@ namespace mixtura {
 namespace {
 
 template <class Real>
-void levels_of(const Problem& p, const Parameters<Real>& own, std::size_t k, Columns<Real> x, std::size_t rows, Real* out) {
+void levels_of(const EStep& p, const Parameters<Real>& own, std::size_t k, Columns<Real> x,
+               std::size_t rows, Real* out) {
     const Real *mean = own.place + k * p.d, *whitener = own.whitener_of(p, k);
     if (p.form == Form::dense)
-        with_columns(p.d, [&](auto D) { dense_levels<Real, D>(x, rows, p.d, mean, whitener, own.scale[k], out); });
-    else axis_levels<Real>(x, rows, p.d, mean, whitener, p.form == Form::diagonal, own.scale[k], out);
+        with_columns(p.d, [&](auto D) {
+            dense_levels<Real, D>(x, rows, p.d, mean, whitener, own.scale[k], out);
+        });
+    else
+        axis_levels<Real>(x, rows, p.d, mean, whitener, p.form == Form::diagonal, own.scale[k],
+                          out);
 }
 
-inline bool ill(const Problem& p, std::size_t k) { return p.ill_conditioned && p.ill_conditioned[k]; }
+inline bool ill(const EStep& p, std::size_t k) { return p.ill_conditioned && p.ill_conditioned[k]; }
 
 // level[t] = log weight_k + log N(x | k) with k = reached[t], for all rows.
 template <class Real>
-void levels(const Problem& p, const Model<Real>& model, Block<Real>& b) {
+void levels(const EStep& p, const Model<Real>& model, Block<Real>& b) {
     for (std::size_t t = 0; t < b.n_reached; ++t) {
         const std::size_t k = b.reached[t];
         Real* out = b.level + t * b.stride;

@@ -10,21 +10,21 @@
 namespace mixtura {
 namespace {
 
-constexpr std::size_t PLAIN_BEFORE_EXTRAPOLATION = 5; // as in src/mixtura/em/loop.py
-constexpr double GROWTH = 4.0, FIRST_LENGTH = 4.0; // as in src/mixtura/em/squarem.py
 constexpr double UNKNOWN = std::numeric_limits<double>::quiet_NaN();
 
 } // namespace
 
 // ---- the rules ----------------------------------------------------------------------------------
 
-double rounding(double objective) { return 16.0 * std::numeric_limits<double>::epsilon() * std::max(1.0, std::fabs(objective)); }
+double Rule::rounded(double objective) const {
+    return rounding * std::max(1.0, std::fabs(objective));
+}
 
-double remaining_gain(const Numbers& trace, std::size_t window) {
+double Rule::remaining_gain(const Numbers& trace, std::size_t window) const {
     const std::size_t n = trace.size();
     if (n < 2) return UNKNOWN;
     const double last = trace[n - 1] - trace[n - 2];
-    if (std::fabs(last) <= rounding(trace[n - 1])) return 0.0;
+    if (std::fabs(last) <= rounded(trace[n - 1])) return 0.0;
     if (n < window + 2) return UNKNOWN;
     double ratio = -HUGE_VAL;
     for (std::size_t i = n - window - 1; i < n; ++i) {
@@ -40,7 +40,8 @@ bool Rule::nearly_satisfied(const Numbers& plain) const {
 }
 
 bool Rule::satisfied(const Numbers& plain, double total) const {
-    if (measure == Measure::remaining_gain) return remaining_gain(plain, window) * safety < tolerance;
+    if (measure == Measure::remaining_gain)
+        return remaining_gain(plain, window) * safety < tolerance;
     if (plain.size() < 2) return false;
     const double change = plain[plain.size() - 1] - plain[plain.size() - 2];
     if (measure == Measure::gain) return change < tolerance;
@@ -57,20 +58,24 @@ void Loop::e_step(const Mixture& mixture, Moments& out) const {
     out.counts.assign(K, 0.0);
     out.first.assign(K * d, 0.0);
     out.second.assign(second_size(out.kind, K, d), 0.0);
-    Problem p{};
+    EStep p{};
     p.rows = data_.rows, p.single = data_.single, p.weights = data_.weights;
     p.n = data_.n, p.d = d, p.K = K;
-    p.means = mixture.means.data(), p.log_scale = mixture.log_scale.data(), p.whitener = mixture.whitener.data();
+    p.means = mixture.means.data(), p.log_scale = mixture.log_scale.data(),
+    p.whitener = mixture.whitener.data();
     p.whitener_step = mixture.F == 1 ? 0 : mixture.size();
     p.form = mixture.form, p.scatter = out.kind;
-    p.shares = mixture.weights.data(), p.axes = mixture.axes.empty() ? nullptr : mixture.axes.data();
+    p.shares = mixture.weights.data(),
+    p.axes = mixture.axes.empty() ? nullptr : mixture.axes.data();
     p.single_products = data_.single_products;
     Sums sums{out.counts.data(), out.first.data(), out.second.data(), 0.0, 0.0, 0.0};
     run_moments(p, data_.threads, sums);
-    out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy, out.certainty = sums.certainty;
+    out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy,
+    out.certainty = sums.certainty;
 }
 
-bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture, Moments& moments) const {
+bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture,
+                Moments& moments) const {
     if (m_step(setting_, from, near, mixture) >= 0) return false;
     e_step(mixture, moments);
     return true;
@@ -98,10 +103,10 @@ std::ptrdiff_t Loop::begin(Mixture start, const Numbers& trace, std::size_t kept
     if (collapsed >= 0) return collapsed;
     e_step(mixture_, moments_);
     const double level = objective(moments_, mixture_);
-    if (!trace.empty() && trace.back() == level) // it goes on where that fit ended, with what its last iterations told
+    // It goes on where that fit ended, with the last objectives of its trace.
+    if (!trace.empty() && trace.back() == level)
         begin_at(trace, Numbers(trace.end() - std::min(kept, trace.size()), trace.end()));
-    else
-        begin_at({level}, {level});
+    else begin_at({level}, {level});
     return -1;
 }
 
@@ -110,13 +115,13 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
     Moments seen;
     for (; most > 0; --most) {
         pause();
-        if (accelerated_ && extrapolate()) {
+        if (squarem_ && extrapolate()) {
             ++n_iter_;
             continue;
         }
         if (!step(moments_, &mixture_, candidate, seen)) return Event::collapsed;
         const double level = objective(seen, candidate);
-        if (level < trace_.back() - rounding(level)) {
+        if (level < trace_.back() - rule_.rounded(level)) {
             if (!given_ || n_iter_ > 0) {
                 fall_ = trace_.back() - level;
                 return Event::fell;
@@ -131,7 +136,8 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
         std::swap(moments_, seen);
         trace_.push_back(std::max(level, trace_.back()));
         plain_.push_back(trace_.back());
-        if (steps_.size() == 3) std::rotate(steps_.begin(), steps_.begin() + 1, steps_.end()), steps_.pop_back();
+        if (steps_.size() == 3)
+            std::rotate(steps_.begin(), steps_.begin() + 1, steps_.end()), steps_.pop_back();
         steps_.push_back(moments_);
         ++n_iter_;
         if (n_iter_ >= next_check && rule_.satisfied(plain_, moments_.total())) return Event::check;
@@ -139,38 +145,45 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
     return Event::spent;
 }
 
-// ---- leaps: src/mixtura/em/squarem.py -----------------------------------------------------------
+// ---- extrapolation: src/mixtura/em/squarem.py ---------------------------------------------------
 
 bool Loop::may_extrapolate() const {
-    return steps_.size() == 3 && trace_.size() > PLAIN_BEFORE_EXTRAPOLATION && (unfinished_ || !rule_.nearly_satisfied(plain_));
+    return steps_.size() == 3 && trace_.size() > squarem_->plain_before &&
+           (unfinished_ || !rule_.nearly_satisfied(plain_));
 }
 
 void Loop::adapt(bool higher) {
-    if (!higher) longest_ = std::max(FIRST_LENGTH / GROWTH, longest_ / GROWTH);
-    else if (length_ >= longest_) longest_ *= GROWTH;
+    if (!higher)
+        longest_ = std::max(squarem_->first_length / squarem_->growth, longest_ / squarem_->growth);
+    else if (length_ >= longest_) longest_ *= squarem_->growth;
 }
 
-// False where no leap is due or there is no longer step, so that a plain one is; otherwise the
-// iteration is spent, whether it rose or not.
+// False where no extrapolation is due or there is no longer step: a plain step follows. Otherwise
+// the iteration is spent, whether it rose or not.
 bool Loop::extrapolate() {
     if (rate_.leads) {
         accept(rate_.ahead);
         return true;
     }
     if (!may_extrapolate()) return false;
-    const ScaledMoments chart(steps_[2], units_);
-    const Numbers s0 = chart.vector(steps_[0]), s1 = chart.vector(steps_[1]), s2 = chart.vector(steps_[2]);
+    const ScaledMoments scaled(steps_[2], units_);
+    const Numbers s0 = scaled.vector(steps_[0]), s1 = scaled.vector(steps_[1]),
+                  s2 = scaled.vector(steps_[2]);
     Numbers r(s0.size()), v(s0.size()), target(s0.size());
-    for (std::size_t i = 0; i < r.size(); ++i) r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
+    for (std::size_t i = 0; i < r.size(); ++i)
+        r[i] = s1[i] - s0[i], v[i] = s2[i] - 2.0 * s1[i] + s0[i];
     const double bend = norm(v);
     length_ = bend > 0.0 ? std::min(norm(r) / bend, longest_) : longest_;
     if (!(length_ > 1.0)) {
-        adapt(true); // a leap of length one is the last plain step, which did not fall: a bound of one grows again
+        // A step of length one is the last plain step, which did not fall: a bound of one grows
+        // again.
+        adapt(true);
         return false;
     }
-    for (std::size_t i = 0; i < r.size(); ++i) target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
+    for (std::size_t i = 0; i < r.size(); ++i)
+        target[i] = s0[i] + 2.0 * length_ * r[i] + length_ * length_ * v[i];
     Moments far;
-    if (!chart.moments(target, far)) {
+    if (!scaled.moments(target, far)) {
         adapt(false);
         return false;
     }
@@ -178,7 +191,7 @@ bool Loop::extrapolate() {
     return true;
 }
 
-// A leap to some moments: taken where the objective does not fall.
+// The mixture of extrapolated moments: accepted where the objective does not fall.
 bool Loop::accept(const Moments& far) {
     Mixture mixture;
     Moments seen;
@@ -199,7 +212,8 @@ double Loop::slowest_rate(const double* random, const Pause& pause) {
         pause();
         return step(from, &mixture_, mixture, to);
     };
-    rate_ = mixtura::slowest_rate(map, steps_[steps_.size() - 2], moments_, mixture_, random, rate_.direction);
+    rate_ = mixtura::slowest_rate(arnoldi_, map, steps_[steps_.size() - 2], moments_, mixture_,
+                                  random, rate_.direction);
     unfinished_ = true;
     return rate_.rate;
 }

@@ -1,8 +1,9 @@
-// The loop of EM in C++: as many ordinary iterations as there are, until somebody has to decide
+// The loop of EM in C++: iterations until one of the four events, which Python decides on
 // (src/mixtura/em/loop.py).
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "m_step.hpp"
@@ -10,7 +11,7 @@
 
 namespace mixtura {
 
-// The rows that are fitted; a Problem without its mixture.
+// The rows that are fitted: an EStep without its mixture.
 struct Data {
     const void* rows;
     bool single;
@@ -19,32 +20,41 @@ struct Data {
     bool single_products;
 };
 
-// When a plain step looks like the last: what the rules of src/mixtura/em/stopping.py read off the
-// trace.
+// When EM may have converged: what the rules of src/mixtura/em/stopping.py read off the trace.
 enum class Measure { remaining_gain, change_per_row, gain, relative_gain };
 
 struct Rule {
     Measure measure;
     double tolerance, safety;
     std::size_t window;
+    double rounding; // the part of the objective that two sums of it may differ by
 
     bool satisfied(const Numbers& plain, double total) const;
     bool nearly_satisfied(const Numbers& plain) const;
+    double remaining_gain(const Numbers& trace, std::size_t window) const;
+    double rounded(double objective) const;
 };
 
-double remaining_gain(const Numbers& trace, std::size_t window);
-double rounding(double objective);
+// Extrapolation of EM (src/mixtura/em/squarem.py).
+struct Squarem {
+    double first_length, growth; // of the bound on the length of a step
+    std::size_t plain_before;    // objectives on the trace before the first
+};
 
-// Why a walk has come to a halt.
+// Why the iterations have ended.
 enum class Event { spent, check, fell, collapsed };
 
 class Loop {
 public:
-    using Pause = std::function<void()>; // called between maps; an exception it throws leaves the walk at its last whole step
+    // Called between EM steps; an exception it throws leaves the loop at its last whole step.
+    using Pause = std::function<void()>;
 
-    // `units` are the variances of the columns that charts measure by.
-    Loop(Data data, Setting setting, Rule rule, Numbers units, bool accelerated)
-        : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)), accelerated_(accelerated) {}
+    // `units` are the variances of the columns by which moments are scaled; without `squarem` all
+    // steps are EM's own.
+    Loop(Data data, Setting setting, Rule rule, Numbers units, std::optional<Squarem> squarem,
+         Arnoldi arnoldi)
+        : data_(data), setting_(std::move(setting)), rule_(rule), units_(std::move(units)),
+          squarem_(squarem), arnoldi_(arnoldi) {}
 
     // Begin with an M-step, or with a mixture of which values (and whiteners) are set; -1, or the
     // component that collapsed.
@@ -53,9 +63,12 @@ public:
 
     Event iterate(std::size_t most, std::size_t next_check, const Pause&);
     double slowest_rate(const double* random, const Pause&);
-    void set_tolerance(double tolerance) { rule_.tolerance = tolerance; } // what the rule takes from now on
+    // The tolerance that the rule takes from now on.
+    void set_tolerance(double tolerance) { rule_.tolerance = tolerance; }
     bool after_a_plain_step() const { return steps_.size() > 1; }
-    std::size_t vector_size() const { return moments_.K * (1 + moments_.d) + moments_.second.size(); }
+    std::size_t vector_size() const {
+        return moments_.K * (1 + moments_.d) + moments_.second.size();
+    }
 
     const Law& law() const { return *setting_.law; }
     const Mixture& mixture() const { return mixture_; }
@@ -68,7 +81,9 @@ public:
 private:
     void e_step(const Mixture&, Moments&) const;
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
-    double objective(const Moments& seen, const Mixture& mixture) const { return seen.log_likelihood + penalty(setting_.prior, mixture); }
+    double objective(const Moments& seen, const Mixture& mixture) const {
+        return seen.log_likelihood + penalty(setting_.prior, mixture);
+    }
     void begin_at(Numbers trace, Numbers plain);
     bool may_extrapolate() const;
     bool extrapolate();
@@ -79,14 +94,16 @@ private:
     Setting setting_;
     Rule rule_;
     Numbers units_;
-    bool accelerated_, given_ = false, unfinished_ = false;
+    std::optional<Squarem> squarem_;
+    Arnoldi arnoldi_;
+    bool given_ = false, unfinished_ = false;
     Mixture mixture_;
     Moments moments_;
-    std::vector<Moments> steps_; // up to three consecutive E-steps, from which a leap can be made
-    ConvergenceRate rate_;          // as it was measured last; it leads until the next leap
-    Numbers trace_, plain_;      // all objectives, and those since the last leap
+    std::vector<Moments> steps_; // up to three consecutive E-steps, to be extrapolated
+    ConvergenceRate rate_;       // as it was measured last; it leads until the next extrapolation
+    Numbers trace_, plain_;      // all objectives, and those since the last extrapolation
     std::size_t n_iter_ = 0;
-    double longest_ = 4.0, length_ = 1.0, fall_ = 0.0;
+    double longest_ = squarem_ ? squarem_->first_length : 1.0, length_ = 1.0, fall_ = 0.0;
 };
 
 } // namespace mixtura

@@ -1,8 +1,6 @@
 #include "m_step.hpp"
 
-#include "axes.hpp"
 #include "dense.hpp"
-#include "volumes.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +11,6 @@ namespace mixtura {
 namespace {
 
 constexpr double LOG_2PI = 1.8378770664093454836;
-constexpr double UNRESOLVED = 1e-15; // as in src/mixtura/model/regularisation.py
 
 double as_double(std::size_t n) { return static_cast<double>(n); }
 
@@ -60,18 +57,17 @@ Numbers equal(const Numbers& S, const Numbers& counts) {
 void own_shapes(Numbers& S, const Numbers& counts, std::size_t d) {
     Numbers sizes(counts.size());
     double size = 0.0;
-    for (std::size_t k = 0; k < counts.size(); ++k) size += counts[k] * (sizes[k] = geometric_mean(&S[k * d], d));
+    for (std::size_t k = 0; k < counts.size(); ++k)
+        size += counts[k] * (sizes[k] = geometric_mean(&S[k * d], d));
     size /= sum_of(counts);
     for (std::size_t k = 0; k < counts.size(); ++k)
         for (std::size_t j = 0; j < d; ++j) S[k * d + j] = S[k * d + j] / sizes[k] * size;
 }
 
-constexpr std::size_t MOST_STEPS = 50;
-constexpr double SETTLED = 1e-12;
-
 // Volumes of diagonals or matrices that share shape and orientation; an empty component is measured
 // by what the others share.
-bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool dense, Numbers& lambdas) {
+bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool dense,
+                    const VolumeSearch& search, Numbers& lambdas) {
     const std::size_t K = counts.size(), size = S.size() / K;
     lambdas.resize(K);
     Numbers some, filled, own;
@@ -81,7 +77,8 @@ bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool
             some.insert(some.end(), S.begin() + k * size, S.begin() + (k + 1) * size);
         }
     own.resize(filled.size());
-    if (!volumes(some.data(), filled.data(), filled.size(), d, dense, MOST_STEPS, SETTLED, own.data())) return false;
+    if (!volumes(some.data(), filled.data(), filled.size(), d, dense, search, own.data()))
+        return false;
     for (std::size_t k = 0, at = 0; k < K; ++k)
         if (counts[k] > 0.0) lambdas[k] = own[at++];
     if (filled.size() == K) return true;
@@ -90,7 +87,8 @@ bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool
     Numbers M = pooled(parts, some);
     double log_det = 0.0;
     if (dense && !cholesky(M.data(), d)) return false;
-    for (std::size_t j = 0; j < d; ++j) log_det += dense ? 2.0 * std::log(M[j * d + j]) : std::log(M[j]);
+    for (std::size_t j = 0; j < d; ++j)
+        log_det += dense ? 2.0 * std::log(M[j * d + j]) : std::log(M[j]);
     for (std::size_t k = 0; k < K; ++k) {
         if (counts[k] > 0.0) continue;
         double trace = 0.0;
@@ -110,9 +108,9 @@ bool shared_volumes(const Numbers& S, const Numbers& counts, std::size_t d, bool
 }
 
 // VE: in place, the volumes times the one shape of determinant one.
-bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
+bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d, const VolumeSearch& search) {
     Numbers lambdas;
-    if (!shared_volumes(S, counts, d, false, lambdas)) return false;
+    if (!shared_volumes(S, counts, d, false, search, lambdas)) return false;
     Numbers parts(counts);
     for (std::size_t k = 0; k < parts.size(); ++k) parts[k] /= lambdas[k];
     const Numbers shape = pooled(parts, S);
@@ -124,23 +122,13 @@ bool own_volumes(Numbers& S, const Numbers& counts, std::size_t d) {
 
 // ---- common axes: src/mixtura/families/axes.py --------------------------------------------------
 
-constexpr double STILL = 1e-11, STILL_IN_ALL = 3e-6, NEGLIGIBLE = 1e-3 * STILL;
-constexpr std::size_t TRIED = 5, MOST_COLUMNS_AT_ONCE = 13;
-
-// How far one M-step goes.
-struct Pace {
-    bool newton;
-    std::size_t first, warm, brief, turns; // sweeps without previous axes, and with them; to compare starts; tangents in a plane
-};
-
-Pace pace(std::size_t d) { return d <= MOST_COLUMNS_AT_ONCE ? Pace{true, 200, 30, 8, 6} : Pace{false, 12, 3, 3, 1}; }
-
 // Eigenvectors of a symmetric matrix, one per row, the shortest first: planes are turned in the
 // order of the axes.
 Numbers principal_axes(Numbers matrix, std::size_t d) {
     Numbers values(d), axes(d * d);
     eigen(matrix.data(), d, values.data(), axes.data());
-    for (std::size_t p = 0; p < d / 2; ++p) std::swap_ranges(&axes[p * d], &axes[p * d] + d, &axes[(d - 1 - p) * d]);
+    for (std::size_t p = 0; p < d / 2; ++p)
+        std::swap_ranges(&axes[p * d], &axes[p * d] + d, &axes[(d - 1 - p) * d]);
     return axes;
 }
 
@@ -150,7 +138,8 @@ Numbers along(const Evidence& e, const Numbers& axes) {
     Numbers spreads(e.F * d), half(d * d);
     for (std::size_t k = 0; k < e.F; ++k) {
         multiply(axes.data(), &e.average[k * d * d], d, false, half.data());
-        for (std::size_t p = 0; p < d; ++p) spreads[k * d + p] = inner(&half[p * d], &axes[p * d], d);
+        for (std::size_t p = 0; p < d; ++p)
+            spreads[k * d + p] = inner(&half[p * d], &axes[p * d], d);
     }
     return spreads;
 }
@@ -177,26 +166,34 @@ void orthogonalise(Numbers& axes, std::size_t d) {
     Numbers gram(d * d), next(d * d);
     for (int step = 0; step < 2; ++step) {
         for (std::size_t i = 0; i < d; ++i)
-            for (std::size_t j = 0; j < d; ++j) gram[i * d + j] = 0.5 * ((i == j ? 3.0 : 0.0) - inner(&axes[i * d], &axes[j * d], d));
+            for (std::size_t j = 0; j < d; ++j)
+                gram[i * d + j] =
+                    0.5 * ((i == j ? 3.0 : 0.0) - inner(&axes[i * d], &axes[j * d], d));
         multiply(gram.data(), axes.data(), d, false, next.data());
         std::swap(axes, next);
     }
 }
 
-Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::size_t most_sweeps) {
+Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, const AxisSearch& search,
+                    std::size_t most_sweeps) {
     const std::size_t d = e.d, K = e.F;
-    const Pace go = pace(d);
     Numbers turned(d * d * K), half(d * d);
     for (std::size_t k = 0; k < K; ++k) {
         multiply(axes.data(), &e.average[k * d * d], d, false, half.data());
         for (std::size_t p = 0; p < d; ++p)
-            for (std::size_t q = 0; q < d; ++q) turned[(p * d + q) * K + k] = inner(&half[p * d], &axes[q * d], d);
+            for (std::size_t q = 0; q < d; ++q)
+                turned[(p * d + q) * K + k] = inner(&half[p * d], &axes[q * d], d);
     }
     for (std::size_t sweep = 0; sweep < most_sweeps; ++sweep) {
-        const double turn = go.newton ? newton_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes) : HUGE_VAL;
-        if (turn < STILL_IN_ALL) break;
+        const double turn = search.newton
+                                ? newton_axes(turned.data(), e.counts.data(), axes.data(), d, K,
+                                              equal_volumes, search.farthest, search.trusted)
+                                : HUGE_VAL;
+        if (turn < search.still_in_all) break;
         if (turn < HUGE_VAL) continue;
-        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes, go.turns, NEGLIGIBLE) < STILL) break;
+        if (sweep_axes(turned.data(), e.counts.data(), axes.data(), d, K, equal_volumes,
+                       search.turns, search.negligible) < search.still)
+            break;
     }
     orthogonalise(axes, d);
     return axes;
@@ -204,28 +201,33 @@ Numbers common_axes(const Evidence& e, Numbers axes, bool equal_volumes, std::si
 
 // From previous axes the best start goes on; without them the best few run for some sweeps before
 // one is chosen.
-bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, Numbers& axes) {
+bool find_axes(const Evidence& e, const Searches& go, const Mixture* previous, bool equal_volumes,
+               Numbers& axes) {
     const std::size_t d = e.d, size = d * d;
     Numbers identity(size, 0.0);
     for (std::size_t j = 0; j < d; ++j) identity[j * d + j] = 1.0;
     std::vector<Numbers> starts{identity, principal_axes(pooled(e.counts, e.average), d)};
     if (previous) {
-        starts.push_back(previous->axes.empty() ? principal_axes(pooled(e.counts, previous->values), d) : previous->axes);
+        starts.push_back(previous->axes.empty()
+                             ? principal_axes(pooled(e.counts, previous->values), d)
+                             : previous->axes);
     } else {
         for (std::size_t k = 0; k < e.F; ++k)
-            starts.push_back(principal_axes(Numbers(e.average.begin() + k * size, e.average.begin() + (k + 1) * size), d));
+            starts.push_back(principal_axes(
+                Numbers(e.average.begin() + k * size, e.average.begin() + (k + 1) * size), d));
         if (!equal_volumes) {
             Numbers parts;
-            if (!shared_volumes(e.average, e.counts, d, true, parts)) return false;
+            if (!shared_volumes(e.average, e.counts, d, true, go.volumes, parts)) return false;
             for (std::size_t k = 0; k < e.F; ++k) parts[k] = e.counts[k] / parts[k];
             starts.push_back(principal_axes(pooled(parts, e.average), d));
             starts.emplace_back();
-            if (!find_axes(e, nullptr, true, starts.back())) return false;
+            if (!find_axes(e, go, nullptr, true, starts.back())) return false;
         }
     }
     const auto best_first = [&] {
         std::vector<std::pair<double, std::size_t>> ranked;
-        for (std::size_t i = 0; i < starts.size(); ++i) ranked.emplace_back(disorder(e, starts[i], equal_volumes), i);
+        for (std::size_t i = 0; i < starts.size(); ++i)
+            ranked.emplace_back(disorder(e, starts[i], equal_volumes), i);
         std::sort(ranked.begin(), ranked.end());
         std::vector<Numbers> sorted;
         for (const auto& [level, i] : ranked) sorted.push_back(std::move(starts[i]));
@@ -233,35 +235,37 @@ bool find_axes(const Evidence& e, const Mixture* previous, bool equal_volumes, N
     };
     best_first();
     if (!previous) {
-        starts.resize(std::min(starts.size(), TRIED));
-        for (Numbers& start : starts) start = common_axes(e, std::move(start), equal_volumes, pace(d).brief);
+        starts.resize(std::min(starts.size(), go.axes.tried));
+        for (Numbers& start : starts)
+            start = common_axes(e, std::move(start), equal_volumes, go.axes, go.axes.brief);
         best_first();
     }
-    axes = common_axes(e, std::move(starts.front()), equal_volumes, previous ? pace(d).warm : pace(d).first);
+    axes = common_axes(e, std::move(starts.front()), equal_volumes, go.axes,
+                       previous ? go.axes.warm : go.axes.first);
     return true;
 }
 
 // ---- the laws -----------------------------------------------------------------------------------
 
-bool as_seen(const Evidence& e, const Mixture*, Mixture& out) {
+bool as_seen(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     out.values = e.average;
     return true;
 }
 
-bool vei(const Evidence& e, const Mixture*, Mixture& out) {
+bool vei(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     out.values = e.average;
-    return own_volumes(out.values, e.counts, e.d);
+    return own_volumes(out.values, e.counts, e.d, go.volumes);
 }
 
-bool evi(const Evidence& e, const Mixture*, Mixture& out) {
+bool evi(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     out.values = e.average;
     own_shapes(out.values, e.counts, e.d);
     return true;
 }
 
-bool vee(const Evidence& e, const Mixture*, Mixture& out) {
+bool vee(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     Numbers lambdas;
-    if (!shared_volumes(e.average, e.counts, e.d, true, lambdas)) return false;
+    if (!shared_volumes(e.average, e.counts, e.d, true, go.volumes, lambdas)) return false;
     Numbers parts(e.counts);
     for (std::size_t k = 0; k < e.F; ++k) parts[k] /= lambdas[k];
     Numbers shared = pooled(parts, e.average);
@@ -269,37 +273,43 @@ bool vee(const Evidence& e, const Mixture*, Mixture& out) {
     for (double& s : shared) s /= size;
     out.values.resize(e.F * e.size);
     for (std::size_t k = 0; k < e.F; ++k)
-        for (std::size_t i = 0; i < e.size; ++i) out.values[k * e.size + i] = lambdas[k] * shared[i];
+        for (std::size_t i = 0; i < e.size; ++i)
+            out.values[k * e.size + i] = lambdas[k] * shared[i];
     return true;
 }
 
 template <bool equal_volumes>
-bool along_common_axes(const Evidence& e, const Mixture* previous, Mixture& out) {
-    if (!find_axes(e, previous, equal_volumes, out.axes)) return false;
+bool along_common_axes(const Evidence& e, const Searches& go, const Mixture* previous,
+                       Mixture& out) {
+    if (!find_axes(e, go, previous, equal_volumes, out.axes)) return false;
     Numbers spreads = along(e, out.axes);
     if (equal_volumes) own_shapes(spreads, e.counts, e.d);
     out.values.resize(e.F * e.size);
-    for (std::size_t k = 0; k < e.F; ++k) along_axes(out.axes.data(), &spreads[k * e.d], e.d, &out.values[k * e.size]);
+    for (std::size_t k = 0; k < e.F; ++k)
+        along_axes(out.axes.data(), &spreads[k * e.d], e.d, &out.values[k * e.size]);
     return true;
 }
 
 template <bool equal_volumes>
-bool along_own_axes(const Evidence& e, const Mixture*, Mixture& out) {
+bool along_own_axes(const Evidence& e, const Searches& go, const Mixture*, Mixture& out) {
     Numbers spreads(e.F * e.d), axes(e.F * e.size), S(e.average);
-    for (std::size_t k = 0; k < e.F; ++k) eigen(&S[k * e.size], e.d, &spreads[k * e.d], &axes[k * e.size]);
+    for (std::size_t k = 0; k < e.F; ++k)
+        eigen(&S[k * e.size], e.d, &spreads[k * e.d], &axes[k * e.size]);
     for (double& s : spreads) s = std::max(s, 0.0);
     if (equal_volumes) {
         const Numbers mean = equal(spreads, e.counts);
-        for (std::size_t k = 0; k < e.F; ++k) std::copy(mean.begin(), mean.end(), spreads.begin() + k * e.d);
-    } else if (!own_volumes(spreads, e.counts, e.d)) {
+        for (std::size_t k = 0; k < e.F; ++k)
+            std::copy(mean.begin(), mean.end(), spreads.begin() + k * e.d);
+    } else if (!own_volumes(spreads, e.counts, e.d, go.volumes)) {
         return false;
     }
     out.values.resize(e.F * e.size);
-    for (std::size_t k = 0; k < e.F; ++k) along_axes(&axes[k * e.size], &spreads[k * e.d], e.d, &out.values[k * e.size]);
+    for (std::size_t k = 0; k < e.F; ++k)
+        along_axes(&axes[k * e.size], &spreads[k * e.d], e.d, &out.values[k * e.size]);
     return true;
 }
 
-bool evv(const Evidence& e, const Mixture*, Mixture& out) {
+bool evv(const Evidence& e, const Searches&, const Mixture*, Mixture& out) {
     Numbers sizes(e.F);
     double size = 0.0;
     for (std::size_t k = 0; k < e.F; ++k) {
@@ -309,7 +319,8 @@ bool evv(const Evidence& e, const Mixture*, Mixture& out) {
     size /= sum_of(e.counts);
     out.values.resize(e.F * e.size);
     for (std::size_t k = 0; k < e.F; ++k)
-        for (std::size_t i = 0; i < e.size; ++i) out.values[k * e.size + i] = e.average[k * e.size + i] * (size / sizes[k]);
+        for (std::size_t i = 0; i < e.size; ++i)
+            out.values[k * e.size + i] = e.average[k * e.size + i] * (size / sizes[k]);
     return true;
 }
 
@@ -334,7 +345,8 @@ constexpr Law LAWS[] = {
 
 // Counts and average scatter about the new means, pooled where one covariance serves all.
 Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& shift) {
-    const std::size_t K = m.K, d = m.d, F = setting.law->shares_all ? 1 : K, size = second_size(setting.law->needs, 1, d);
+    const std::size_t K = m.K, d = m.d, F = setting.law->shares_all ? 1 : K,
+                      size = second_size(setting.law->needs, 1, d);
     Evidence e{setting.law->form, F, K, d, size, m.counts, Numbers(F * size, 0.0)};
     const bool pooled_already = m.kind == Scatter::total;
     if (F == 1) e.counts.assign(1, m.total());
@@ -348,11 +360,13 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
             for (std::size_t j = 0; j < d; ++j) moved += first[j] * s[j];
             out[0] += std::max(second[0] - moved, 0.0);
         } else if (m.kind == Scatter::diagonal) {
-            for (std::size_t j = 0; j < d; ++j) out[j] += std::max(second[j] - first[j] * s[j], 0.0);
+            for (std::size_t j = 0; j < d; ++j)
+                out[j] += std::max(second[j] - first[j] * s[j], 0.0);
         } else {
             for (std::size_t i = 0; i < d; ++i)
                 for (std::size_t j = 0; j < d; ++j)
-                    out[i * d + j] += (second ? second[i * d + j] : 0.0) - 0.5 * (first[i] * s[j] + first[j] * s[i]);
+                    out[i * d + j] += (second ? second[i * d + j] : 0.0) -
+                                      0.5 * (first[i] * s[j] + first[j] * s[i]);
         }
     }
     const PseudoRows& prior = setting.prior;
@@ -362,7 +376,8 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
     }
     for (std::size_t f = 0; f < F; ++f) {
         const double rows = e.counts[f] * (m.kind == Scatter::trace ? as_double(d) : 1.0);
-        for (std::size_t i = 0; i < size; ++i) e.average[f * size + i] = e.counts[f] > 0.0 ? e.average[f * size + i] / rows : 0.0;
+        for (std::size_t i = 0; i < size; ++i)
+            e.average[f * size + i] = e.counts[f] > 0.0 ? e.average[f * size + i] / rows : 0.0;
     }
     return e;
 }
@@ -390,11 +405,13 @@ void lift(Evidence& e, const Numbers& floor) {
         double* S = &e.average[f * e.size];
         if (exceeds(S, d, 1.0, floor.data())) continue;
         Numbers values(d), axes(e.size);
-        for (std::size_t i = 0; i < e.size; ++i) S[i] /= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
+        for (std::size_t i = 0; i < e.size; ++i)
+            S[i] /= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
         eigen(S, d, values.data(), axes.data());
         for (double& value : values) value = std::max(value, 1.0);
         along_axes(axes.data(), values.data(), d, S);
-        for (std::size_t i = 0; i < e.size; ++i) S[i] *= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
+        for (std::size_t i = 0; i < e.size; ++i)
+            S[i] *= std::sqrt(floor[i / d]) * std::sqrt(floor[i % d]);
         e.lifted = true;
     }
 }
@@ -420,7 +437,7 @@ double fit(const Evidence& e, const Mixture& mixture) {
 
 // The first covariance that is singular or not a number, or -1; without a floor, singular to
 // rounding in its own units.
-std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
+std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor, double unresolved) {
     const std::size_t size = mixture.size(), d = mixture.d;
     for (std::size_t f = 0; f < mixture.F; ++f) {
         const double* values = &mixture.values[f * size];
@@ -431,7 +448,7 @@ std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
             Numbers own(d);
             for (std::size_t j = 0; j < d; ++j) own[j] = values[j * (d + 1)];
             sound = std::all_of(own.begin(), own.end(), [](double v) { return v > 0.0; }) &&
-                    exceeds(values, d, UNRESOLVED * as_double(d), own.data());
+                    exceeds(values, d, unresolved * as_double(d), own.data());
         }
         if (!sound) return static_cast<std::ptrdiff_t>(f);
     }
@@ -439,8 +456,8 @@ std::ptrdiff_t first_unsound(const Mixture& mixture, bool has_floor) {
 }
 
 // Whether some direction of a covariance lies below the floor, beyond rounding.
-bool is_below(const Mixture& mixture, const Numbers& floor) {
-    constexpr double almost = 1.0 - 1e-9;
+bool is_below(const Mixture& mixture, const Numbers& floor, double rounding) {
+    const double almost = 1.0 - rounding;
     const std::size_t size = mixture.size(), d = mixture.d;
     const double highest = *std::max_element(floor.begin(), floor.end());
     for (std::size_t f = 0; f < mixture.F; ++f) {
@@ -449,7 +466,8 @@ bool is_below(const Mixture& mixture, const Numbers& floor) {
             if (!exceeds(values, d, almost, floor.data())) return true;
         } else {
             for (std::size_t j = 0; j < size; ++j)
-                if (values[j] <= almost * (mixture.form == Form::spherical ? highest : floor[j])) return true;
+                if (values[j] <= almost * (mixture.form == Form::spherical ? highest : floor[j]))
+                    return true;
         }
     }
     return false;
@@ -470,7 +488,9 @@ double penalty(const PseudoRows& prior, const Mixture& m) {
     for (std::size_t f = 0; f < m.F; ++f) {
         std::fill(squares.begin(), squares.end(), 0.0);
         for (std::size_t i = 0; i < m.d; ++i)
-            for (std::size_t j = 0; j <= i; ++j) squares[j] += m.whitener[(f * m.d + i) * m.d + j] * m.whitener[(f * m.d + i) * m.d + j];
+            for (std::size_t j = 0; j <= i; ++j)
+                squares[j] +=
+                    m.whitener[(f * m.d + i) * m.d + j] * m.whitener[(f * m.d + i) * m.d + j];
         taken += prior.rows * m.log_det[f] + inner(squares.data(), prior.scatter.data(), m.d);
     }
     return -0.5 * taken;
@@ -499,12 +519,15 @@ std::ptrdiff_t complete(Mixture& m) {
     }
     m.log_scale.resize(m.K);
     for (std::size_t k = 0; k < m.K; ++k)
-        m.log_scale[k] = std::log(m.weights[k]) - 0.5 * (as_double(d) * LOG_2PI + m.log_det[m.F == 1 ? 0 : k]);
+        m.log_scale[k] =
+            std::log(m.weights[k]) - 0.5 * (as_double(d) * LOG_2PI + m.log_det[m.F == 1 ? 0 : k]);
     return -1;
 }
 
-std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* previous, Mixture& out) {
+std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* previous,
+                      Mixture& out) {
     const Law& law = *setting.law;
+    const Searches& go = setting.searches;
     const std::size_t K = m.K, d = m.d;
     const double n = m.total();
     out.K = K, out.d = d, out.F = law.shares_all ? 1 : K, out.form = law.form;
@@ -528,16 +551,18 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     }
     const bool bent = law.shares_some && evidence.lifted;
     // What components share is at its maximum without a floor if that lies above the floor.
-    if (bent && law.estimate(seen, previous, out) && first_unsound(out, has_floor) < 0 && complete(out) < 0 &&
-        !is_below(out, setting.floor))
+    if (bent && law.estimate(seen, go, previous, out) &&
+        first_unsound(out, has_floor, setting.unresolved) < 0 && complete(out) < 0 &&
+        !is_below(out, setting.floor, setting.floor_rounding))
         return -1;
     if (bent) out.axes.clear();
-    if (!law.estimate(evidence, previous, out)) return 0;
-    std::ptrdiff_t singular = first_unsound(out, has_floor);
+    if (!law.estimate(evidence, go, previous, out)) return 0;
+    std::ptrdiff_t singular = first_unsound(out, has_floor, setting.unresolved);
     if (singular < 0) singular = complete(out);
     if (singular >= 0) return singular;
     if (bent && previous && !(fit(seen, out) >= fit(seen, *previous))) {
-        out.values = previous->values; // what components share may not be at its optimum for lifted evidence: never a step down
+        // What components share may not be at its optimum for lifted evidence: never a step down.
+        out.values = previous->values;
         out.axes = previous->axes;
         return complete(out);
     }

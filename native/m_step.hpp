@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <string>
 
+#include "axes.hpp"
 #include "moments.hpp"
+#include "volumes.hpp"
 
 namespace mixtura {
 
@@ -18,6 +20,12 @@ struct Evidence {
     bool lifted = false;
 };
 
+// How far the iterations inside an M-step go.
+struct Searches {
+    VolumeSearch volumes;
+    AxisSearch axes;
+};
+
 // A family: what its name says, and its law. `estimate` writes values (and common axes) into the
 // mixture; false where what the components share is singular. The laws with their sources are in
 // src/mixtura/families.
@@ -26,7 +34,7 @@ struct Law {
     Form form;
     Scatter needs;
     bool shares_all, shares_some;
-    bool (*estimate)(const Evidence&, const Mixture* previous, Mixture& out);
+    bool (*estimate)(const Evidence&, const Searches&, const Mixture* previous, Mixture& out);
 };
 
 // The law of that name, or null for a family that has none here.
@@ -39,13 +47,16 @@ struct PseudoRows {
     Numbers scatter;
 };
 
-// What every M-step of a fit respects: the law, variances of the columns below which no covariance
-// falls in any direction (0 for none), equal proportions, pseudo-rows.
+// What every M-step of a fit respects (src/mixtura/model/regularisation.py).
 struct Setting {
     const Law* law;
+    // Variances of the columns below which no covariance falls in any direction; 0 for none.
     Numbers floor;
     bool equal_weights;
     PseudoRows prior;
+    Searches searches;
+    double unresolved;     // an eigenvalue below this, in a component's own units, is rounding
+    double floor_rounding; // what rounding may take off an eigenvalue that is held at the floor
 
     bool has_floor() const {
         return std::all_of(floor.begin(), floor.end(), [](double lowest) { return lowest > 0.0; });

@@ -16,22 +16,24 @@ namespace {
 // ---- sizes --------------------------------------------------------------------------------------
 
 // Bytes of a column of a block: with 16 columns a block stays near the first-level cache. A
-// constant of the problem, never read from the machine. Columns stand one vector further apart, so
+// constant of the E-step, never read from the machine. Columns stand one vector further apart, so
 // that they do not compete for the same lines of the cache.
 constexpr std::size_t COLUMN = 2048, SHORT_COLUMN = 512, APART = 64;
 constexpr std::size_t MANY = 256, WIDE = 64; // components, columns: from here on blocks are short
 
 template <class Real>
-std::size_t block_rows(const Problem& p) {
+std::size_t block_rows(const EStep& p) {
     return (p.K > MANY || p.d > WIDE ? SHORT_COLUMN : COLUMN) / sizeof(Real);
 }
 
-constexpr std::size_t GROUP = 4; // vectors: a last block is padded to a multiple of these, which every loop over lanes divides
+// Vectors: a last block is padded to a multiple of these, which every loop over lanes divides.
+constexpr std::size_t GROUP = 4;
 
 constexpr std::size_t SIDE_BY_SIDE = 2; // vectors whose memberships are computed at once
 
-constexpr std::size_t BOUNDED = 16; // components: from here on whole blocks are asked which components reach them
-constexpr double SLACK = 1e-6;     // what rounding may do to a bound, as a part of it
+// Components: from here on whole blocks are asked which components reach them.
+constexpr std::size_t BOUNDED = 16;
+constexpr double SLACK = 1e-6; // what rounding may do to a bound, as a part of it
 
 // Memory handed out in pieces that begin at multiples of 64 bytes. Without memory it measures.
 struct Pieces {
@@ -53,7 +55,7 @@ struct Parameters {
     Real *mean, *place, *whitener, *scale; // K x d; K x d, where distances are taken; K x size; K
     std::size_t size;                      // of a whitener
 
-    void lay_out(const Problem& p, Pieces& pieces) {
+    void lay_out(const EStep& p, Pieces& pieces) {
         size = p.form == Form::dense ? packed_size(p.d) : p.form == Form::diagonal ? p.d : 1;
         mean = pieces.take<Real>(p.K * p.d);
         place = p.turn ? pieces.take<Real>(p.K * p.d) : mean;
@@ -61,12 +63,13 @@ struct Parameters {
         scale = pieces.take<Real>(p.K);
     }
 
-    void prepare(const Problem& p, const double* origin) {
+    void prepare(const EStep& p, const double* origin) {
         constexpr double root_half = 0x1.6a09e667f3bcdp-1; // distances are halved squares
         for (std::size_t k = 0; k < p.K; ++k) {
             scale[k] = static_cast<Real>(p.log_scale[k]);
             for (std::size_t j = 0; j < p.d; ++j) {
-                mean[k * p.d + j] = static_cast<Real>(p.means[k * p.d + j] - (origin ? origin[j] : 0.0));
+                mean[k * p.d + j] =
+                    static_cast<Real>(p.means[k * p.d + j] - (origin ? origin[j] : 0.0));
                 if (p.turn) place[k * p.d + j] = static_cast<Real>(p.turned_means[k * p.d + j]);
             }
         }
@@ -74,21 +77,26 @@ struct Parameters {
             const double* from = p.whitener + k * p.whitener_step;
             if (p.form == Form::dense) pack<Real>(from, p.d, whitener + k * size);
             else
-                for (std::size_t j = 0; j < size; ++j) whitener[k * size + j] = static_cast<Real>(root_half * from[j]);
+                for (std::size_t j = 0; j < size; ++j)
+                    whitener[k * size + j] = static_cast<Real>(root_half * from[j]);
         }
     }
 
-    const Real* whitener_of(const Problem& p, std::size_t k) const { return whitener + (p.whitener_step ? k * size : 0); }
+    const Real* whitener_of(const EStep& p, std::size_t k) const {
+        return whitener + (p.whitener_step ? k * size : 0);
+    }
 };
 
 // An upper bound of the largest singular value of W diag(unit), at most d^(1/32) times too large:
 // the trace of the 16th power of its square, B = (W U)'(W U), is at least the 16th power of the
 // largest eigenvalue of B and at most d times it.
-double largest_stretch(const double* whitener, const double* unit, std::size_t d, double* B, double* squared) {
+double largest_stretch(const double* whitener, const double* unit, std::size_t d, double* B,
+                       double* squared) {
     for (std::size_t i = 0; i < d; ++i)
         for (std::size_t j = 0; j < d; ++j) {
             double sum = 0.0;
-            for (std::size_t r = i > j ? i : j; r < d; ++r) sum += whitener[r * d + i] * whitener[r * d + j];
+            for (std::size_t r = i > j ? i : j; r < d; ++r)
+                sum += whitener[r * d + i] * whitener[r * d + j];
             B[i * d + j] = sum * unit[i] * unit[j];
         }
     double log_scale = 0.0, power = 1.0, norm = 0.0;
@@ -116,7 +124,7 @@ struct Reach {
     double *unit, *stretch, *scratch; // d: what a column is measured in; K: |W U|
     bool bounded = false;
 
-    void lay_out(const Problem& p, Pieces& pieces) {
+    void lay_out(const EStep& p, Pieces& pieces) {
         bounded = p.shares && p.K >= BOUNDED;
         if (!bounded) return;
         unit = pieces.take<double>(p.d);
@@ -124,7 +132,7 @@ struct Reach {
         scratch = pieces.take<double>(p.form == Form::dense ? 2 * p.d * p.d : 0);
     }
 
-    void prepare(const Problem& p) {
+    void prepare(const EStep& p) {
         if (!bounded) return;
         const std::size_t d = p.d, forms = p.whitener_step ? p.K : 1;
         for (std::size_t j = 0; j < d; ++j) {
@@ -140,7 +148,8 @@ struct Reach {
         for (std::size_t k = 0; k < p.K; ++k) {
             const double* w = p.whitener + k * p.whitener_step;
             if (k > 0 && !p.whitener_step) stretch[k] = stretch[0];
-            else if (p.form == Form::dense) stretch[k] = largest_stretch(w, unit, d, scratch, scratch + d * d);
+            else if (p.form == Form::dense)
+                stretch[k] = largest_stretch(w, unit, d, scratch, scratch + d * d);
             else {
                 stretch[k] = 0.0;
                 for (std::size_t j = 0; j < d; ++j) {
@@ -160,15 +169,17 @@ struct Model {
     Parameters<Real> own;
     Parameters<double> exact;
     Reach reach;
-    double* nothing;                   // d zeros, where some components are computed in double
-    Real *negligible, *shift, *origin; // K; d: what columns are taken about; d: where the origin is in them
+    double* nothing; // d zeros, where some components are computed in double
+    // K; d: what columns are taken about; d: where the origin is in them.
+    Real *negligible, *shift, *origin;
     bool beside = false;
     std::size_t size;
 
-    Model(const Problem& p, const void* memory) {
+    Model(const EStep& p, const void* memory) {
         Pieces pieces{static_cast<char*>(const_cast<void*>(memory))};
         own.lay_out(p, pieces);
-        for (std::size_t k = 0; single && k < p.K; ++k) beside |= p.ill_conditioned && p.ill_conditioned[k];
+        for (std::size_t k = 0; single && k < p.K; ++k)
+            beside |= p.ill_conditioned && p.ill_conditioned[k];
         if (beside) exact.lay_out(p, pieces);
         nothing = pieces.take<double>(beside ? p.d : 0);
         reach.lay_out(p, pieces);
@@ -178,13 +189,14 @@ struct Model {
         size = pieces.used;
     }
 
-    void prepare(const Problem& p) {
+    void prepare(const EStep& p) {
         own.prepare(p, single ? p.origin : nullptr);
         if (beside) exact.prepare(p, nullptr);
         for (std::size_t j = 0; beside && j < p.d; ++j) nothing[j] = 0.0;
         reach.prepare(p);
         for (std::size_t k = 0; k < p.K; ++k) {
-            const Real least = p.shares ? static_cast<Real>(std::log(LEFT_OUT * p.shares[k])) : Constants<Real>::lowest;
+            const Real least = p.shares ? static_cast<Real>(std::log(LEFT_OUT * p.shares[k]))
+                                        : Constants<Real>::lowest;
             negligible[k] = least > Constants<Real>::lowest ? least : Constants<Real>::lowest;
         }
         for (std::size_t j = 0; j < p.d; ++j) {

@@ -1,4 +1,4 @@
-// Moments as vectors and back: the vectors that leaps and deviations of EM are made of.
+// Moments as vectors and back: what EM is extrapolated and differentiated in.
 #pragma once
 
 #include <algorithm>
@@ -33,12 +33,14 @@ inline Numbers sums_about(const Moments& m, const Numbers& about) {
         }
         if (m.kind == Scatter::trace || m.kind == Scatter::diagonal) {
             for (std::size_t j = 0; j < d; ++j)
-                second[k * width + (width == 1 ? 0 : j)] += 2.0 * sum[j] * s[j] + count * s[j] * s[j];
+                second[k * width + (width == 1 ? 0 : j)] +=
+                    2.0 * sum[j] * s[j] + count * s[j] * s[j];
             continue;
         }
         double* out = second + (pooled ? 0 : k * d * d);
         for (std::size_t i = 0; i < d; ++i)
-            for (std::size_t j = 0; j < d; ++j) out[i * d + j] += sum[i] * s[j] + sum[j] * s[i] + count * s[i] * s[j];
+            for (std::size_t j = 0; j < d; ++j)
+                out[i * d + j] += sum[i] * s[j] + sum[j] * s[i] + count * s[i] * s[j];
     }
     return v;
 }
@@ -50,7 +52,8 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     for (std::size_t k = 0; k < K; ++k)
         if (sums[k] < 0.0) return false;
     out = origin;
-    const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K), second = first + static_cast<std::ptrdiff_t>(K * d);
+    const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K),
+               second = first + static_cast<std::ptrdiff_t>(K * d);
     std::copy(sums.begin(), first, out.counts.begin());
     std::copy(first, second, out.first.begin());
     std::copy(second, sums.end(), out.second.begin());
@@ -67,7 +70,8 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
 // Per row, in units of the data's standard deviations (src/mixtura/em/squarem.py).
 class ScaledMoments {
 public:
-    ScaledMoments(const Moments& origin, const Numbers& scale) : origin_(origin), total_(origin.total()) {
+    ScaledMoments(const Moments& origin, const Numbers& scale)
+        : origin_(origin), total_(origin.total()) {
         const std::size_t K = origin.K, d = origin.d, first = K, second = K + K * d;
         unit_.assign(second + origin.second.size(), 1.0);
         double traces = 0.0;
@@ -77,9 +81,10 @@ public:
         for (std::size_t i = 0; i < K * d; ++i) unit_[first + i] = std::sqrt(scale[i % d]);
         for (std::size_t i = 0; i < origin.second.size(); ++i) {
             const std::size_t at = i % width;
-            unit_[second + i] = origin.kind == Scatter::trace      ? traces
-                                : origin.kind == Scatter::diagonal ? scale[at]
-                                                                   : std::sqrt(scale[at / d]) * std::sqrt(scale[at % d]);
+            unit_[second + i] = origin.kind == Scatter::trace ? traces
+                                : origin.kind == Scatter::diagonal
+                                    ? scale[at]
+                                    : std::sqrt(scale[at / d]) * std::sqrt(scale[at % d]);
         }
     }
 
@@ -105,12 +110,15 @@ private:
 class WhitenedMoments {
 public:
     WhitenedMoments(const Moments& origin, const Mixture& mixture)
-        : origin_(origin), mixture_(mixture), total_(origin.total()), inverse_(mixture.whitener.size(), 0.0) {
+        : origin_(origin), mixture_(mixture), total_(origin.total()),
+          inverse_(mixture.whitener.size(), 0.0) {
         const std::size_t d = origin.d;
         for (std::size_t f = 0; f < mixture.F; ++f)
-            if (mixture.form == Form::dense) invert_lower(&mixture.whitener[f * d * d], d, &inverse_[f * d * d]);
+            if (mixture.form == Form::dense)
+                invert_lower(&mixture.whitener[f * d * d], d, &inverse_[f * d * d]);
             else
-                for (std::size_t j = f * mixture.size(); j < (f + 1) * mixture.size(); ++j) inverse_[j] = 1.0 / mixture.whitener[j];
+                for (std::size_t j = f * mixture.size(); j < (f + 1) * mixture.size(); ++j)
+                    inverse_[j] = 1.0 / mixture.whitener[j];
     }
 
     std::size_t size() const { return origin_.K * (1 + origin_.d) + origin_.second.size(); }
@@ -134,7 +142,8 @@ private:
     // First and second moments of rows that are turned by lower triangles, or stretched by numbers,
     // of each component or of all.
     void turn(Numbers& v, const Numbers& by) const {
-        const std::size_t K = origin_.K, d = origin_.d, step = mixture_.F == 1 ? 0 : mixture_.size();
+        const std::size_t K = origin_.K, d = origin_.d,
+                          step = mixture_.F == 1 ? 0 : mixture_.size();
         double *first = &v[K], *second = &v[K + K * d];
         Numbers half(d * d), across(d * d);
         const auto both_sides = [&](const double* W, double* S) { // W S W'
@@ -173,7 +182,9 @@ private:
             else
                 for (std::size_t j = 0; j < d; ++j) {
                     if (origin_.kind == Scatter::diagonal) second[k * d + j] += count;
-                    else second[(origin_.kind == Scatter::dense ? k * d * d : 0) + j * (d + 1)] += count;
+                    else
+                        second[(origin_.kind == Scatter::dense ? k * d * d : 0) + j * (d + 1)] +=
+                            count;
                 }
         }
     }
@@ -187,10 +198,14 @@ private:
             const double own = std::sqrt(std::max(origin_.counts[k], 1e-300) * total_);
             by(v[k], own);
             for (std::size_t j = 0; j < d; ++j) by(v[K + k * d + j], own);
-            const double length = std::sqrt(origin_.kind == Scatter::trace ? 2.0 * static_cast<double>(d) : 2.0) * own;
-            for (std::size_t i = 0; !pooled && i < width; ++i) by(v[K + K * d + k * width + i], length);
+            const double length =
+                std::sqrt(origin_.kind == Scatter::trace ? 2.0 * static_cast<double>(d) : 2.0) *
+                own;
+            for (std::size_t i = 0; !pooled && i < width; ++i)
+                by(v[K + K * d + k * width + i], length);
         }
-        for (std::size_t i = K + K * d; pooled && i < v.size(); ++i) by(v[i], std::sqrt(2.0) * total_);
+        for (std::size_t i = K + K * d; pooled && i < v.size(); ++i)
+            by(v[i], std::sqrt(2.0) * total_);
     }
 
     const Moments& origin_;

@@ -31,9 +31,12 @@ struct Mixture {
     std::size_t K = 0, d = 0, F = 0;
     Form form = Form::dense;
     Numbers weights, means, values, whitener, log_det, log_scale; // log_det: F
-    Numbers axes;                                                 // d x d, one common axis per row, or empty
+    // d x d, one common axis per row, or empty
+    Numbers axes;
 
-    std::size_t size() const { return form == Form::spherical ? 1 : form == Form::diagonal ? d : d * d; }
+    std::size_t size() const {
+        return form == Form::spherical ? 1 : form == Form::diagonal ? d : d * d;
+    }
 };
 
 } // namespace mixtura

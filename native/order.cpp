@@ -14,7 +14,8 @@ struct Cutter {
     std::size_t d;
     const double* scale;
     std::size_t together;
-    std::vector<std::pair<Real, std::int64_t>> items; // the value in the column of the cut, and the row
+    // The value in the column of the cut, and the row.
+    std::vector<std::pair<Real, std::int64_t>> items;
     std::vector<Real> low, high;
 
     // The column in which some rows extend furthest.
@@ -31,7 +32,8 @@ struct Cutter {
         std::size_t best = 0;
         double most = -1.0;
         for (std::size_t j = 0; j < d; ++j) {
-            const double width = (static_cast<double>(high[j]) - static_cast<double>(low[j])) / scale[j];
+            const double width =
+                (static_cast<double>(high[j]) - static_cast<double>(low[j])) / scale[j];
             if (width > most) most = width, best = j;
         }
         return best;
@@ -42,7 +44,8 @@ struct Cutter {
         if (m <= together) return;
         const std::size_t column = widest(order, m), middle = (m / together + 1) / 2 * together;
         if (middle == 0 || middle >= m) return;
-        for (std::size_t i = 0; i < m; ++i) items[i] = {rows[static_cast<std::size_t>(order[i]) * d + column], order[i]};
+        for (std::size_t i = 0; i < m; ++i)
+            items[i] = {rows[static_cast<std::size_t>(order[i]) * d + column], order[i]};
         std::nth_element(items.begin(), items.begin() + middle, items.begin() + m);
         for (std::size_t i = 0; i < m; ++i) order[i] = items[i].second;
         cut(order, middle);
@@ -53,13 +56,22 @@ struct Cutter {
 } // namespace
 
 template <class Real>
-void compact_order(const Real* rows, std::size_t n, std::size_t d, const double* scale, std::size_t together, std::int64_t* order) {
+void compact_order(const Real* rows, std::size_t n, std::size_t d, const double* scale,
+                   std::size_t together, std::int64_t* order) {
     for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<std::int64_t>(i);
-    Cutter<Real> cutter{rows, d, scale, together, std::vector<std::pair<Real, std::int64_t>>(n), std::vector<Real>(d), std::vector<Real>(d)};
+    Cutter<Real> cutter{rows,
+                        d,
+                        scale,
+                        together,
+                        std::vector<std::pair<Real, std::int64_t>>(n),
+                        std::vector<Real>(d),
+                        std::vector<Real>(d)};
     cutter.cut(order, n);
 }
 
-template void compact_order(const double*, std::size_t, std::size_t, const double*, std::size_t, std::int64_t*);
-template void compact_order(const float*, std::size_t, std::size_t, const double*, std::size_t, std::int64_t*);
+template void compact_order(const double*, std::size_t, std::size_t, const double*, std::size_t,
+                            std::int64_t*);
+template void compact_order(const float*, std::size_t, std::size_t, const double*, std::size_t,
+                            std::int64_t*);
 
 } // namespace mixtura

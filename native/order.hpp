@@ -11,6 +11,7 @@ namespace mixtura {
 // them are left: a k-d tree, read from left to right. Rows of one value keep their order. Memory: n
 // indices and n numbers.
 template <class Real>
-void compact_order(const Real* rows, std::size_t n, std::size_t d, const double* scale, std::size_t together, std::int64_t* order);
+void compact_order(const Real* rows, std::size_t n, std::size_t d, const double* scale,
+                   std::size_t together, std::int64_t* order);
 
 } // namespace mixtura

@@ -9,10 +9,13 @@
 
 namespace mixtura {
 
-const Kernels& kernels();                 // chosen once: MIXTURA_ISA, or the best that this processor runs
-std::vector<std::string> built();         // names of the instruction sets compiled in
-void run_moments(const Problem&, std::size_t threads, Sums& total); // with the short cuts that the problem allows
-void run_log_joint(const Problem&, std::size_t threads, double* out);
-void run_effective(const Problem&, const OwnParts&, std::size_t threads, double* out); // adds to p_k (K)
+// Chosen once: MIXTURA_ISA, or the best that this processor runs.
+const Kernels& kernels();
+std::vector<std::string> built(); // names of the instruction sets compiled in
+// With the short cuts that the E-step allows.
+void run_moments(const EStep&, std::size_t threads, Sums& total);
+void run_log_joint(const EStep&, std::size_t threads, double* out);
+// Adds to p_k (K).
+void run_effective(const EStep&, const OwnParts&, std::size_t threads, double* out);
 
 } // namespace mixtura

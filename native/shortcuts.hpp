@@ -8,27 +8,29 @@
 
 namespace mixtura {
 
-// A problem with its short cuts, and the memory that they point to. Each short cut costs digits
+// An E-step with its short cuts, and the memory that they point to. Each short cut costs digits
 // with distance, so each is taken where at most three of sixteen go (of float32's seven, where
 // products are single), and left where more would:
 //
 //     turn     rows are whitened, or turned to common axes, once for all components, before they
 //     are centred and not after
 //     pooled   the total scatter is that of the rows about one point, less that of the means
-//     single   products in float32 where they were asked for, but for the components that these do not carry
+//     single   products in float32 where they were asked for, but for the components that these do
+//     not carry.
 class Shortcuts {
 public:
-    explicit Shortcuts(const Problem& plain);
-    const Problem& problem() const { return p; }
+    explicit Shortcuts(const EStep& plain);
+    const EStep& e_step() const { return p; }
 
 private:
-    void turn(const Problem& plain);
-    void single(const Problem& plain);
+    void turn(const EStep& plain);
+    void single(const EStep& plain);
 
-    Problem p;
+    EStep p;
     std::vector<double> origin, turned, means, whitener;
     std::unique_ptr<bool[]> ill;
-    double farthest = 0.0; // the largest distance of a mean from the origin, in standard deviations of its component
+    // The largest distance of a mean from the origin, in standard deviations of its component.
+    double farthest = 0.0;
 };
 
 } // namespace mixtura

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from mixtura.backends import backend_named
-from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
 from mixtura.families import FAMILIES
+from mixtura.kernels import built
 from mixtura.sources import ArraySource
 
 TRUTH = Path(__file__).parent / "truth"
 ALL_FAMILIES = list(FAMILIES)
-ALL_BACKENDS = ["reference", *(["native"] if extension is not None else [])]
+ALL_BACKENDS = ["reference", *(["native"] if built else [])]
 
 
 def read_data(name: str, columns: int | None = None) -> np.ndarray:

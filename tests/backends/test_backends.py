@@ -14,13 +14,13 @@ import pytest
 
 from conftest import ALL_BACKENDS
 from mixtura.backends import NativeBackend, ReferenceBackend, backend_named, build_info
-from mixtura.base.extension import extension
+from mixtura.kernels import built
 from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.sources import ArraySource
 
-native = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+native = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 SHAPES = [(1, 1, 1), (127, 1, 3), (4097, 2, 3), (500, 5, 4), (300, 17, 2)]
 FIELDS = ("counts", "first", "second", "log_likelihood", "entropy", "certainty")
 
@@ -170,7 +170,7 @@ def test_every_instruction_set_agrees_with_reference(isa):
 def test_an_unknown_instruction_set_is_refused_by_name():
     env = dict(os.environ, MIXTURA_ISA="mmx")
     run = subprocess.run(
-        [sys.executable, "-c", "import mixtura._native"],
+        [sys.executable, "-c", "import mixtura.kernels._native"],
         env=env,
         capture_output=True,
         text=True,
@@ -197,7 +197,7 @@ def test_an_instruction_set_that_is_not_there_is_an_error_and_no_reason_to_go_wi
 
 def test_without_the_extension_it_runs_on_reference_and_says_so_once():
     script = (
-        "import sys, warnings; sys.modules['mixtura._native'] = None\n"
+        "import sys, warnings; sys.modules['mixtura.kernels._native'] = None\n"
         "import numpy as np\nfrom mixtura import GaussianMixture, build_info\n"
         "X = np.random.default_rng(0).standard_normal((50, 2))\n"
         "with warnings.catch_warnings(record=True) as seen:\n"

@@ -29,13 +29,13 @@ from frame.contenders import (
 )
 from frame.page import Floor, Page, Table, parser, shown
 from memory import ITERATIONS, plain_em, rows_of
-from mixtura.base.extension import extension
+from mixtura.kernels import built
 from scaling import APART, clustered
 
 REPOSITORY = Path(__file__).parents[2]
 QUESTIONS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 
-needs_kernels = pytest.mark.skipif(extension is None, reason="benchmarks time the C++ kernels")
+needs_kernels = pytest.mark.skipif(not built, reason="benchmarks time the C++ kernels")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
 

@@ -11,15 +11,15 @@ from frame import sets
 from frame.best_known import HIGHER, Best, BestKnown, bench, families_of
 from frame.sets import DRAWN, NAMES, OPEN, STRETCHED, data_set, overlap
 from mixtura import GaussianMixture
-from mixtura.base.extension import extension
 from mixtura.em.em import em
+from mixtura.kernels import built
 from mixtura.model.soundness import Soundness
 
 TABLE = BestKnown.read()
 ENTRIES = sorted(TABLE.entries.values(), key=lambda best: best.key)
 
 pytestmark = pytest.mark.skipif(
-    extension is None, reason="best-known optima are polished by the C++ kernels"
+    not built, reason="best-known optima are polished by the C++ kernels"
 )
 
 

@@ -10,7 +10,6 @@ from scipy.stats import multivariate_normal
 
 from conftest import ALL_BACKENDS, ALL_FAMILIES
 from mixtura.backends import backend_named
-from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import LARGEST_GAP, effective_parameters
@@ -18,6 +17,7 @@ from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import moments_of_labels
+from mixtura.kernels import built
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.soundness import Soundness
@@ -25,7 +25,7 @@ from mixtura.sources import ArraySource
 
 AXES = {"EVE", "VVE"}
 
-needs_kernels = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+needs_kernels = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 
 
 def dataset(X, weights=None, backend="auto"):

@@ -11,7 +11,6 @@ import pytest
 
 from conftest import ALL_BACKENDS, dataset, two_groups
 from mixtura.backends import NativeBackend
-from mixtura.base.extension import extension
 from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
 from mixtura.em.em import em
@@ -25,6 +24,7 @@ from mixtura.initialise.initialisers import (
     RandomResponsibilities,
     RandomRows,
 )
+from mixtura.kernels import built
 from mixtura.model.criteria import bic, icl, icl_entropy
 from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
@@ -212,7 +212,7 @@ def many_rows(n: int = 30_000) -> np.ndarray:
     return (means[rng.integers(0, 3, n)] + rng.standard_normal((n, 3))).astype(np.float32)
 
 
-@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+@pytest.mark.skipif(not built, reason="built without a C++ compiler")
 @pytest.mark.parametrize("accelerated", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(
@@ -240,7 +240,7 @@ def test_a_fit_in_mixed_precision_ends_where_float64_ends_and_reports_float64(
     assert reduced.n_iter == len(reduced.trace) - 1
 
 
-@pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+@pytest.mark.skipif(not built, reason="built without a C++ compiler")
 def test_a_callback_of_a_fit_in_mixed_precision_counts_on_and_may_end_it():
     X = many_rows()
     data, numbers = dataset(X), []

@@ -12,23 +12,23 @@ import pytest
 
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura.base.errors import CollapseError
-from mixtura.base.extension import extension
 from mixtura.data.problem import Problem
 from mixtura.em import em as em_module
 from mixtura.em.em import em
 from mixtura.em.loop import Event, python_loop
-from mixtura.em.native_loop import flat_mixture, flat_moments, flat_prior, mixture_from, native_loop
+from mixtura.em.native_loop import flat_mixture, flat_moments, mixture_from, native_loop, setting
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities
 from mixtura.model.fit_result import StopReason
+from mixtura.kernels import built, native
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 
-pytestmark = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+pytestmark = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 
 
 def moments_of(d: int, seed: int, K: int = 3) -> Moments:
@@ -41,13 +41,10 @@ def in_cpp(
     family, moments: Moments, regularisation: Regularisation, previous: Mixture | None = None
 ) -> Mixture | int:
     """The M-step in C++, or the component that collapsed."""
-    answer = extension.m_step(
-        family.name,
-        regularisation.floor,
-        regularisation.equal_weights,
+    answer = native.m_step(
+        setting(family, regularisation),
         *flat_moments(moments.summarised(family.needs)),
         None if previous is None else flat_mixture(previous, family),
-        flat_prior(regularisation.prior),
     )
     return answer if isinstance(answer, int) else mixture_from(answer)
 
@@ -212,14 +209,14 @@ def test_the_largest_real_part_is_lapacks(n):
             H = np.triu(rng.standard_normal((n, n)), -1) * scale + 0.5 * np.eye(n)
             # Eigenvalues of a matrix that is not normal move by more than rounding: 1e-9 of their
             # size.
-            assert extension.largest_real_part(H) == pytest.approx(
+            assert native.largest_real_part(H) == pytest.approx(
                 np.linalg.eigvals(H).real.max(), rel=1e-9
             )
 
 
 def test_a_rotation_cycles_without_its_exceptional_shift():
     cycle = np.roll(np.eye(4), 1, axis=0)
-    assert extension.largest_real_part(np.ascontiguousarray(cycle)) == pytest.approx(1.0, rel=1e-12)
+    assert native.largest_real_part(np.ascontiguousarray(cycle)) == pytest.approx(1.0, rel=1e-12)
 
 
 # ---- whole runs ----------------------------------------------------------------------------------

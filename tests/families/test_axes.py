@@ -7,13 +7,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixtura.base.extension import extension
+from mixtura import kernels
 from mixtura.families import FAMILIES, shapes
 from mixtura.families import axes as axes_module
 from mixtura.families.axes import along, common_axes, disorder
+from mixtura.kernels import built
 from mixtura.model.regularisation import Evidence
 
-native = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+native = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 
 
 def scatters(K: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +110,7 @@ def test_axes_that_are_shared_exactly_are_found(equal_volumes):
 def test_a_native_sweep_is_the_sweep_in_numpy(equal_volumes):
     S, counts = scatters(4, 6, seed=1)
     forms = []
-    for sweep in (axes_module.sweep_in_python, extension.sweep_axes):
+    for sweep in (axes_module.sweep_in_python, kernels.native.sweep_axes):
         turned, axes = np.ascontiguousarray(np.moveaxis(S, 0, 2)), np.eye(6)
         angles = [sweep(turned, counts, axes, equal_volumes, 6, 1e-14) for _ in range(3)]
         forms.append((angles, turned, axes))
@@ -127,12 +128,15 @@ def test_a_native_newton_step_is_the_one_in_numpy(equal_volumes):
     taken = 0
     for start in (nearly(found, 3e-4), rotation(6, 0)):
         forms = []
-        for newton in (axes_module.newton_in_python, extension.newton_axes):
+        for newton in (axes_module.newton_in_python, kernels.native.newton_axes):
             turned, axes = (
                 np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)),
                 np.ascontiguousarray(start.T),
             )
-            forms.append((newton(turned, counts, axes, equal_volumes), turned, axes))
+            angle = newton(
+                turned, counts, axes, equal_volumes, axes_module.FARTHEST, axes_module.TRUSTED
+            )
+            forms.append((angle, turned, axes))
         taken += np.isfinite(forms[0][0])
         for ours, theirs in zip(*forms, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-11)
@@ -148,7 +152,12 @@ def test_newton_steps_near_a_minimum_shrink_by_their_squares(equal_volumes):
         np.ascontiguousarray(np.moveaxis(start.T @ S @ start, 0, 2)),
         np.ascontiguousarray(start.T),
     )
-    steps = [axes_module.newton_in_python(turned, counts, axes, equal_volumes) for _ in range(3)]
+    steps = [
+        axes_module.newton_in_python(
+            turned, counts, axes, equal_volumes, axes_module.FARTHEST, axes_module.TRUSTED
+        )
+        for _ in range(3)
+    ]
     assert 1e-4 < steps[0] < 3e-3
     assert steps[1] < 100 * steps[0] ** 2
     assert steps[2] < max(100 * steps[1] ** 2, 1e-13)
@@ -159,7 +168,7 @@ def test_newton_steps_near_a_minimum_shrink_by_their_squares(equal_volumes):
 def test_volumes_solve_their_equations(K, dense):
     S, counts = scatters(K, 3, seed=K)
     S = S if dense else np.einsum("kjj->kj", S)
-    for solve in [shapes._newton, *([shapes._newton_native] if extension is not None else [])]:
+    for solve in [shapes._newton, *([shapes._newton_native] if built else [])]:
         lambdas = solve(S, counts)
         matrices = S if dense else S[:, :, None] * np.eye(3)
         pooled = np.tensordot(counts / lambdas, matrices, axes=1)

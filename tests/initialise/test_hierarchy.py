@@ -100,8 +100,9 @@ def test_partitions_are_those_of_mclust(name, backend):
         counts, means, place = as_mclust_begins(truth, run, X)
         criterion = CRITERIA[run["model"]]
         shrink = shrink_of(run, counts, means)
+        form = hierarchy.in_cpp if backend == "native" else hierarchy.in_numpy
         tree = Tree(
-            *merged(counts, means, None, criterion, shrink=shrink, native=backend == "native"),
+            *merged(counts, means, None, criterion, shrink=shrink, agglomerate=form),
             place,
             criterion,
             run["use"],
@@ -231,7 +232,7 @@ def test_costs_of_sums_of_squares_never_fall(name):
 def test_native_merges_are_those_of_the_reference(name, d, with_scatters):
     items = random_items(m=70, d=d, with_scatters=with_scatters)
     (merges, costs), (expected, expected_costs) = (
-        merged(*items, name, native=native) for native in (True, False)
+        merged(*items, name, agglomerate=form) for form in (hierarchy.in_cpp, hierarchy.in_numpy)
     )
     np.testing.assert_array_equal(merges, expected)
     # both add some hundred products; relative to the largest cost that is far below 1e-12
@@ -245,7 +246,8 @@ def test_native_merges_are_those_of_the_reference(name, d, with_scatters):
 def test_native_breaks_ties_as_the_reference_does(name):
     grid = np.stack(np.meshgrid(np.arange(7.0), np.arange(8.0)), axis=-1).reshape(-1, 2)
     (a, _), (b, _) = (
-        merged(np.ones(56), grid / 3, None, name, native=native) for native in (True, False)
+        merged(np.ones(56), grid / 3, None, name, agglomerate=form)
+        for form in (hierarchy.in_cpp, hierarchy.in_numpy)
     )
     np.testing.assert_array_equal(a, b)
 
@@ -492,7 +494,8 @@ def test_cells_of_equal_rows_are_not_cut():
 
 def test_the_same_tree_without_a_compiler(monkeypatch, rows):
     tree = hierarchical(rows)
-    monkeypatch.setattr(hierarchy, "extension", None)
+    monkeypatch.setattr(hierarchy, "built", False)
+    monkeypatch.setattr(hierarchy, "_agglomerate", hierarchy.in_numpy)
     assert_same(tree, hierarchical(rows))
     assert (
         hierarchical(np.random.default_rng(0).standard_normal((600, 2)), "EII").n_items

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from conftest import dataset
-from mixtura.base.extension import extension
 from mixtura.data.dataset import COMPACT_FROM, COMPACT_ROWS
+from mixtura.kernels import built
 from mixtura.sources import ArraySource, Reweighted
 from mixtura.sources.array import ROWS_TOGETHER
 
 WEIGHTS = np.array([0.0, 1.0, 2.0, 0.5, 4.0, 2.5])
 
-native = pytest.mark.skipif(extension is None, reason="built without a C++ compiler")
+native = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 
 
 @native

@@ -9,7 +9,7 @@ from functools import cache
 from mixtura.backends.native import ROWS_WORTH_A_THREAD, NativeBackend, processors
 from mixtura.backends.reference import ReferenceBackend
 from mixtura.base.errors import BackendWarning
-from mixtura.base.extension import extension
+from mixtura.kernels import built, native
 from mixtura.model.protocols import Backend
 
 __all__ = [
@@ -34,7 +34,7 @@ def backend_named(name: str = "auto", n_threads: int | None = None) -> Backend:
         return ReferenceBackend()
     if name not in ("auto", "native"):
         raise ValueError(f"backend={name!r} is not known. Use 'auto', 'native' or 'reference'.")
-    if extension is not None:
+    if built:
         return NativeBackend(n_threads)
     if name == "native":
         raise ImportError(
@@ -65,10 +65,10 @@ def build_info() -> dict[str, str]:
     """What the native layer is: compiler, instruction set in use and those built, or why it is
     missing.
     """
-    if extension is None:
+    if not built:
         return {
             "backend": "reference",
             "reason": "installed without a C++ compiler",
             "remedy": _HOW_TO_BUILD,
         }
-    return {"backend": "native", **extension.build_info()}
+    return {"backend": "native", **native.build_info()}

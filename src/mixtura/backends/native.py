@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.base.extension import extension
+from mixtura.kernels import native
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
@@ -61,22 +60,22 @@ class NativeBackend:
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
         """Responsibilities and sums in one pass; see :class:`mixtura.model.protocols.Backend`."""
-        arguments = described(mixture)
         total: Moments | None = None
         for block in source.blocks():
             part = Moments.zeros(mixture.means, needs)
             likelihoods = np.zeros(3)
-            extension.e_step(
+            native.e_step(
                 block.rows,
                 block.weights,
-                scatter=needs.value,
-                counts=part.counts,
-                first=part.first,
-                second=part.second.reshape(-1),
-                likelihoods=likelihoods,
-                threads=self.threads,
-                **arguments,
-                **_savings(mixture, self.single),
+                *described(mixture),
+                needs.value,
+                part.counts,
+                part.first,
+                part.second.reshape(-1),
+                likelihoods,
+                self.threads,
+                *_savings(mixture),
+                self.single,
             )
             log_likelihood, entropy, certainty = map(float, likelihoods)
             part = Moments(
@@ -95,38 +94,36 @@ class NativeBackend:
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
-        extension.log_joint(block.rows, out=out, threads=self.threads, **described(mixture))
+        native.log_joint(block.rows, *described(mixture), out, self.threads)
         return out
 
     def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
         """Which short cuts a pass takes (native/shortcuts.hpp), by name, and how many components
         float32 does not carry.
         """
-        taken: dict[str, int] = extension.shortcuts(
-            block.rows, scatter=needs.value, **described(mixture), **_savings(mixture, self.single)
+        return native.shortcuts(
+            block.rows, *described(mixture), needs.value, *_savings(mixture), self.single
         )
-        return taken
 
 
-def described(mixture: Mixture) -> dict[str, Any]:
-    """A mixture as the kernels read it; whiteners are (K or 1, 1), (K or 1, d) or (K or 1, d*d):
-    the width tells the form.
+def described(mixture: Mixture) -> tuple[Array, Array, Array]:
+    """A mixture as the kernels read it: means, ``log_scale`` and whiteners, which are (K or 1, 1),
+    (K or 1, d) or (K or 1, d*d): the width tells the form.
     """
     whitener = mixture.covariance.whitener
-    return {
-        "means": np.ascontiguousarray(mixture.means),
-        "log_scale": mixture.log_scale,
-        "whitener": np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1)),
-    }
+    return (
+        np.ascontiguousarray(mixture.means),
+        mixture.log_scale,
+        np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1)),
+    )
 
 
-def _savings(mixture: Mixture, single: bool) -> dict[str, Any]:
-    """What a pass may save: weights that sum to one (those of a ridge do not), common axes where
-    they are known, float32.
+def _savings(mixture: Mixture) -> tuple[Array, Array | None]:
+    """What a pass may save by: weights that sum to one (those of a ridge do not), and common axes
+    where they are known.
     """
     axes = mixture.covariance.axes if isinstance(mixture.covariance, Dense) else None
-    return {
-        "shares": mixture.weights / mixture.weights.sum(),
-        "axes": None if axes is None else np.ascontiguousarray(axes.T),
-        "single_products": single,
-    }
+    return (
+        mixture.weights / mixture.weights.sum(),
+        None if axes is None else np.ascontiguousarray(axes.T),
+    )

@@ -1,1 +1,1 @@
-"""What every room uses: arrays, errors, the native extension, how things are numbered and named."""
+"""What every room uses: arrays, errors, how things are numbered and named."""

@@ -19,7 +19,8 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
 LOOKS = 24
-SETTLED = 4
+SETTLED, STEADY = 4, 0.05
+"""So many rates after one another must agree to this part of their distance from one."""
 DEVIATION = 1e-5
 """In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error
 1e-5).
@@ -105,7 +106,7 @@ def _arnoldi(
         left = float(np.linalg.norm(moved))
         if left < NEGLIGIBLE or (
             check >= SETTLED
-            and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < 0.05 * abs(1.0 - rates[-1])
+            and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < STEADY * abs(1.0 - rates[-1])
         ):
             break
         hessenberg[check + 1, check] = left

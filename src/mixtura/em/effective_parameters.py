@@ -35,9 +35,9 @@ import numpy as np
 from mixtura.backends import NativeBackend
 from mixtura.backends.native import described
 from mixtura.base.arrays import Array, Flags, Labels, Rows
-from mixtura.base.extension import extension
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.kernels import native
 from mixtura.model.copies import copies_of
 from mixtura.model.covariance import Covariance, Dense
 from mixtura.model.mixture import Mixture, log_density
@@ -88,8 +88,8 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     """
     dataset = problem.dataset
     law = _law(problem, mixture, moments)
-    if extension is not None and isinstance(dataset.backend, NativeBackend):
-        return _by_the_kernels(dataset, mixture, law)
+    if isinstance(dataset.backend, NativeBackend):
+        return _by_the_kernels(dataset, dataset.backend.threads, mixture, law)
     found = np.zeros(mixture.n_components)
     for block in dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
@@ -97,36 +97,31 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     return found
 
 
-def _by_the_kernels(dataset: Dataset, mixture: Mixture, law: _Law) -> Array:
+def _by_the_kernels(dataset: Dataset, threads: int, mixture: Mixture, law: _Law) -> Array:
     """The same in C++ (native/effective.cpp)."""
     found = np.zeros(mixture.n_components)
     turns = law.kind in _TURNING
-    own = {
-        "frames": np.ascontiguousarray(law.frames.reshape(len(law.frames), -1)),
-        "free": law.free,
-        "counts": law.counts,
-        "pulled": law.pulled,
-        "held_by": law.rows,
-        "ratios": law.ratios,
-        "spreads": law.spreads if turns else None,
-        "variances": law.variances if turns else None,
-        "slopes": law.slopes if turns else None,
-    }
-    shared = {
-        "kind": law.kind,
-        "total": law.total,
-        "unit": law.unit,
-        "own_weights": law.own_weights,
-    }
     for block in dataset.source.blocks():
-        extension.effective_parameters(
+        native.effective_parameters(
             block.rows,
             block.weights,
+            *described(mixture),
+            kind=law.kind,
+            frames=np.ascontiguousarray(law.frames.reshape(len(law.frames), -1)),
+            free=law.free,
+            counts=law.counts,
+            pulled=law.pulled,
+            held_by=law.rows,
+            ratios=law.ratios,
+            spreads=law.spreads if turns else None,
+            variances=law.variances if turns else None,
+            slopes=law.slopes if turns else None,
+            total=law.total,
+            unit=law.unit,
+            own_weights=law.own_weights,
+            limits=native.Limits(TOUCHED, LARGEST_GAP, HELD_UP, LEVERAGE, NO_ROWS),
             out=found,
-            threads=dataset.backend.threads,
-            **described(mixture),
-            **own,
-            **shared,
+            threads=threads,
         )
     return found
 

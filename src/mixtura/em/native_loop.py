@@ -8,26 +8,32 @@ reads off the trace; for anything else there is none, and the loop in Python doe
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
 from mixtura.backends import NativeBackend
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.base.extension import extension
 from mixtura.data.problem import Problem
-from mixtura.em.convergence_rate import random_direction
-from mixtura.em.loop import PLAIN_KEPT, Event, Loop, Start, Stopped
-from mixtura.em.stopping import StoppingRule
-from mixtura.families import FAMILIES
+from mixtura.em import convergence_rate, squarem
+from mixtura.em.loop import (
+    PLAIN_BEFORE_EXTRAPOLATION,
+    PLAIN_KEPT,
+    Event,
+    Loop,
+    Start,
+    Stopped,
+)
+from mixtura.em.stopping import ROUNDING, StoppingRule
+from mixtura.families import FAMILIES, axes, shapes
+from mixtura.kernels import native
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
-from mixtura.model.regularisation import Regularisation
+from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
 
 
 def native_loop(
@@ -58,11 +64,13 @@ def native_loop(
         trace = list(start.trace) if isinstance(start, FitResult) else []
         collapsed = loop.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
     if collapsed >= 0:
-        raise CollapseError(int(collapsed))
+        raise CollapseError(collapsed)
     return _NativeLoop(loop, family.needs, stopped)
 
 
-def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bool) -> Any | None:
+def empty_loop(
+    problem: Problem, K: int, stopping: StoppingRule, accelerated: bool
+) -> native.Loop | None:
     """A loop of the extension for K components that has no start yet; None where one of its parts
     has no form there.
     """
@@ -71,16 +79,14 @@ def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bo
     if block is None or criterion is None:
         return None
     assert isinstance(dataset.backend, NativeBackend)
-    return extension.Loop(
+    return native.Loop(
         block.rows,
         block.weights,
-        problem.family.name,
-        regularisation.floor,
-        regularisation.equal_weights,
-        flat_prior(regularisation.prior),
-        *criterion,
+        setting(problem.family, regularisation),
+        native.Rule(*criterion, ROUNDING),
         dataset.scale,
-        accelerated,
+        _squarem() if accelerated else None,
+        _arnoldi(),
         dataset.backend.threads,
         dataset.backend.single,
     )
@@ -95,9 +101,8 @@ def has_native_law(family: Family, regularisation: Regularisation) -> bool:
     return (
         plain
         and _has_native_prior(family, regularisation.prior)
-        and extension is not None
         and type(FAMILIES.get(family.name)) is type(family)
-        and bool(extension.has_law(family.name))
+        and native.has_law(family.name)
     )
 
 
@@ -124,6 +129,46 @@ def _one_block(problem: Problem, K: int) -> Block | None:
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
     return blocks[0] if len(blocks) == 1 else None
+
+
+def setting(family: Family, regularisation: Regularisation) -> native.Setting:
+    """What every M-step respects, as C++ takes it."""
+    return native.Setting(
+        family.name,
+        regularisation.floor,
+        regularisation.equal_weights,
+        flat_prior(regularisation.prior),
+        native.VolumeSearch(shapes.MOST_STEPS, shapes.SETTLED, shapes.NEAR),
+        native.AxisSearch(
+            *axes.pace(len(regularisation.floor)),
+            tried=axes.TRIED,
+            still=axes.STILL,
+            still_in_all=axes.STILL_IN_ALL,
+            negligible=axes.NEGLIGIBLE,
+            farthest=axes.FARTHEST,
+            trusted=axes.TRUSTED,
+        ),
+        UNRESOLVED,
+        FLOOR_ROUNDING,
+    )
+
+
+def _squarem() -> native.Squarem:
+    """How EM is extrapolated."""
+    return native.Squarem(squarem.FIRST_LENGTH, squarem.GROWTH, PLAIN_BEFORE_EXTRAPOLATION)
+
+
+def _arnoldi() -> native.Arnoldi:
+    """How the rate of the slowest direction is measured."""
+    return native.Arnoldi(
+        most_maps=convergence_rate.LOOKS,
+        window=convergence_rate.SETTLED,
+        steady=convergence_rate.STEADY,
+        deviation=convergence_rate.DEVIATION,
+        negligible=convergence_rate.NEGLIGIBLE,
+        near=convergence_rate.NEAR,
+        tiny=convergence_rate.TINY,
+    )
 
 
 def flat_prior(prior: Prior | None) -> tuple[float, Array, float] | None:
@@ -174,46 +219,43 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
     covariance: Covariance
     if values.ndim == 1:
         covariance = Spherical(values, K, d)
+    elif values.ndim == 2:
+        covariance = Diagonal(values, K)
     else:
-        covariance = (
-            Diagonal(values, K)
-            if values.ndim == 2
-            else Dense(values, K, None if axes is None else axes.T)
-        )
-    covariance.__dict__["whitener"] = whitener
+        covariance = Dense(values, K, None if axes is None else axes.T, whitener)
     return Mixture(weights, means, covariance)
 
 
 class _NativeLoop:
     """The loop in C++; see :class:`mixtura.em.loop.Loop`."""
 
-    def __init__(self, loop: Any, kind: Scatter, stopped: Stopped) -> None:
+    def __init__(self, loop: native.Loop, kind: Scatter, stopped: Stopped) -> None:
         self._native, self._kind, self._stopped = loop, kind, stopped
         self._mixture: Mixture | None = None
 
     @property
     def n_iter(self) -> int:
-        return int(self._native.n_iter)
+        return self._native.n_iter
 
     @property
     def trace(self) -> list[float]:
-        return list(self._native.trace)
+        return self._native.trace
 
     @property
     def plain(self) -> list[float]:
-        return list(self._native.plain)
+        return self._native.plain
 
     @property
     def objective(self) -> float:
-        return float(self._native.objective)
+        return self._native.objective
 
     @property
     def last_gain(self) -> float:
-        return float(self._native.last_gain)
+        return self._native.last_gain
 
     @property
     def fall(self) -> float:
-        return float(self._native.fall)
+        return self._native.fall
 
     @property
     def mixture(self) -> Mixture:
@@ -238,8 +280,7 @@ class _NativeLoop:
 
     @property
     def sums(self) -> tuple[float, float, float, float]:
-        log_likelihood, entropy, certainty, total = self._native.sums()
-        return log_likelihood, entropy, certainty, total
+        return self._native.sums()
 
     def iterate(self, most: int, next_check: int) -> Event:
         if self._stopped():
@@ -252,6 +293,5 @@ class _NativeLoop:
         self._native.set_tolerance(rule.off_the_trace[1])
 
     def slowest_rate(self) -> float:
-        return float(
-            self._native.slowest_rate(random_direction(self._native.vector_size), self._stopped)
-        )
+        random = convergence_rate.random_direction(self._native.vector_size)
+        return self._native.slowest_rate(random, self._stopped)

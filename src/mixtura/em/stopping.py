@@ -11,7 +11,8 @@ from typing import Protocol, Self, TypeAlias
 
 from mixtura.model.fit_result import StopReason
 
-EPSILON = sys.float_info.epsilon
+ROUNDING = 16 * sys.float_info.epsilon
+"""The part of an objective that two sums of it may differ by."""
 
 OffTheTrace: TypeAlias = tuple[str, float, float, int]
 """A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the
@@ -314,4 +315,4 @@ def predicted_gain(trace: Sequence[float]) -> float:
 
 def rounding(objective: float) -> float:
     """What two sums of the same objective may differ by."""
-    return 16 * EPSILON * max(1.0, abs(objective))
+    return ROUNDING * max(1.0, abs(objective))

@@ -336,9 +336,7 @@ def _dense(values: Array, whitener: Array, K: int) -> Dense:
         bool((np.abs(implied - values) <= AGREEMENT * unit).all()),
         "the covariance and its whitener do not belong together",
     )
-    form = Dense(values, K)
-    form.__dict__["whitener"] = whitener
-    return form
+    return Dense(values, K, known_whitener=whitener)
 
 
 def _demand(held: bool, what: str) -> None:

@@ -23,8 +23,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from mixtura.base.arrays import Array
-from mixtura.base.extension import extension
 from mixtura.families.shapes import geometric_mean
+from mixtura.kernels import either, native
 
 STILL = 1e-11
 """A sweep whose largest turn (radians) is below this moves variances by its square."""
@@ -97,15 +97,17 @@ def common_axes(
         start.T, order="C"
     )  # turned in place: a copy, or the previous mixture would be turned with it
     weights = np.ascontiguousarray(counts, dtype=np.float64)
-    sweep = sweep_in_python if extension is None else extension.sweep_axes
-    newton = newton_in_python if extension is None else extension.newton_axes
     for _ in range(go.first if most_sweeps is None else most_sweeps):
-        turn = newton(turned, weights, axes, equal_volumes) if go.newton else float("inf")
+        turn = (
+            _newton(turned, weights, axes, equal_volumes, FARTHEST, TRUSTED)
+            if go.newton
+            else float("inf")
+        )
         if turn < STILL_IN_ALL:
             break
         if (
             not np.isfinite(turn)
-            and sweep(turned, weights, axes, equal_volumes, go.turns, NEGLIGIBLE) < STILL
+            and _sweep(turned, weights, axes, equal_volumes, go.turns, NEGLIGIBLE) < STILL
         ):
             break
     return _orthogonal(axes.T)
@@ -144,7 +146,14 @@ def sweep_in_python(
     return largest
 
 
-def newton_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: bool) -> float:
+def newton_in_python(
+    turned: Array,
+    counts: Array,
+    axes: Array,
+    equal_volumes: bool,
+    farthest: float,
+    trusted: float,
+) -> float:
     """One step of Newton's method in the turns of all planes, in place; the largest in radians, or
     infinity where it is not taken.
 
@@ -176,15 +185,19 @@ def newton_in_python(turned: Array, counts: Array, axes: Array, equal_volumes: b
     except (np.linalg.LinAlgError, ValueError):
         return float("inf")
     largest = float(np.abs(angles).max(initial=0.0))
-    if not largest < FARTHEST:
+    if not largest < farthest:
         return float("inf")
     old, before = (turned.copy(), axes.copy()), disorder(s.T, counts, equal_volumes)
     for i, angle in enumerate(angles):
         _turn(turned, axes, int(p[i]), int(q[i]), angle)
-    if largest < TRUSTED or disorder(np.einsum("jjk->kj", turned), counts, equal_volumes) <= before:
+    if largest < trusted or disorder(np.einsum("jjk->kj", turned), counts, equal_volumes) <= before:
         return largest
     turned[...], axes[...] = old
     return float("inf")
+
+
+_sweep = either(native.sweep_axes, sweep_in_python)
+_newton = either(native.newton_axes, newton_in_python)
 
 
 def _turn(turned: Array, axes: Array, p: int, q: int, angle: float) -> None:

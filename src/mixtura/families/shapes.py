@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.base.extension import extension
+from mixtura.kernels import either, native
 
 SETTLED = 1e-12
 """A Newton step in log volumes below this, squared by the next one, is below rounding."""
@@ -74,15 +74,15 @@ def volumes(S: Array, counts: Array) -> Array:
         M = _pooled(S[filled], counts[filled] / lambdas[filled])
         lambdas[~filled] = _traces(_relative(S[~filled], M)) / d * np.exp(_log_det(M) / d)
         return lambdas
-    return _newton(S, counts) if extension is None else _newton_native(S, counts)
+    return _solved(S, counts)
 
 
 def _newton_native(S: Array, counts: Array) -> Array:
     """The method in C++, for its share of every M-step."""
     lambdas = np.empty(len(counts))
     flat = np.ascontiguousarray(S.reshape(len(S), -1))
-    if not extension.volumes(
-        flat, np.ascontiguousarray(counts), lambdas, S.shape[1], MOST_STEPS, SETTLED
+    if not native.volumes(
+        flat, np.ascontiguousarray(counts), lambdas, S.shape[1], MOST_STEPS, SETTLED, NEAR
     ):
         raise np.linalg.LinAlgError("the pooled scatter is singular")
     return lambdas
@@ -115,6 +115,9 @@ def _newton(S: Array, counts: Array) -> Array:
         before = largest
     M = _pooled(S, shares * np.exp(-logs))
     return np.asarray(_traces(_relative(S, M)) / d * np.exp(_log_det(M) / d))
+
+
+_solved = either(_newton_native, _newton)
 
 
 def _profile(S: Array, shares: Array, logs: Array) -> float:

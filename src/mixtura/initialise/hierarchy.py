@@ -25,19 +25,21 @@ One tree serves every number of clusters. Rows that are equal are put together f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataError
-from mixtura.base.extension import extension
 from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import underflow_is_nought
 from mixtura.data.micro_clusters import micro_clusters
 from mixtura.data.transforms import transform_named, transformed
+from mixtura.kernels import built, either, native
 
 CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
 
@@ -55,8 +57,13 @@ all, but no fewer than that.
 ITEMS_WITHOUT_COMPILER = 500
 """Items, instead of both, where NumPy has to merge them."""
 
-FLAT_PIVOT = 64 * np.finfo(np.float64).eps
+FLAT_PIVOT = 1.4e-14
 """A pivot below this share of its diagonal is rounding: the determinant is 0."""
+
+TIE, TIE_OF_LOGS = 1e-10, 1e-14
+"""Costs that differ by less than this part are equal: of EII and EEE; of VII and VVV, beside the
+logarithms that they are differences of.
+"""
 
 LARGEST_UNITS = 1e150
 
@@ -229,7 +236,7 @@ def cells_for(d: int, criterion: str) -> int:
 
 
 def _affordable(work: float, most: int, d: int, criterion: str) -> int:
-    if extension is None:
+    if not built:
         return ITEMS_WITHOUT_COMPILER
     per_pair = d**3 / 3 + d**2 if criterion == "VVV" else 2 * d**2
     return int(np.clip(np.sqrt(work / per_pair), FEWEST, most))
@@ -266,7 +273,7 @@ def merged(
     criterion: str,
     *,
     shrink: float = 1.0,
-    native: bool | None = None,
+    agglomerate: Agglomeration | None = None,
 ) -> tuple[Labels, Array]:
     """Merges (m-1,2) and costs (m-1,) of items with counts (m,), means (m,d) and scatters (m,d,d),
     None for points.
@@ -285,15 +292,7 @@ def merged(
     scaled = np.ascontiguousarray((means - counts @ means / counts.sum()) / np.sqrt(t))
     inner = None if scatters is None else np.ascontiguousarray(scatters / t)
     units = float(np.exp(min((d - 1) * np.log(t), np.log(LARGEST_UNITS))))
-    if native is None:
-        native = extension is not None
-    if native:
-        merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
-        extension.agglomerate(
-            np.ascontiguousarray(counts), scaled, inner, criterion, shrink, units, merges, costs
-        )
-    else:
-        merges, costs = _Reference(counts, scaled, inner, criterion, shrink, units).run()
+    merges, costs = (agglomerate or _agglomerate)(counts, scaled, inner, criterion, shrink, units)
     return merges.astype(np.intp, copy=False), costs * t if criterion in ("EII", "EEE") else costs
 
 
@@ -302,6 +301,54 @@ def _mean_variance(counts: Array, means: Array, scatters: Array | None) -> float
     N, d = counts.sum(), means.shape[1]
     inner = 0.0 if scatters is None else float(np.trace(scatters, axis1=1, axis2=2).sum())
     return (float(counts @ ((means - counts @ means / N) ** 2).sum(axis=1)) + inner) / float(N * d)
+
+
+Agglomeration: TypeAlias = Callable[
+    [Array, Array, Array | None, str, float, float], tuple[NDArray[np.int64], Array]
+]
+"""Merges and costs from counts, means, scatters, criterion, ``shrink`` and ``units``."""
+
+
+def in_cpp(
+    counts: Array,
+    means: Array,
+    scatters: Array | None,
+    criterion: str,
+    shrink: float,
+    units: float,
+) -> tuple[NDArray[np.int64], Array]:
+    """The same merges as :func:`in_numpy`, without a matrix of all costs."""
+    m = len(counts)
+    merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
+    native.agglomerate(
+        np.ascontiguousarray(counts),
+        means,
+        scatters,
+        criterion,
+        shrink,
+        units,
+        FLAT_PIVOT,
+        TIE,
+        TIE_OF_LOGS,
+        merges,
+        costs,
+    )
+    return merges, costs
+
+
+def in_numpy(
+    counts: Array,
+    means: Array,
+    scatters: Array | None,
+    criterion: str,
+    shrink: float,
+    units: float,
+) -> tuple[NDArray[np.int64], Array]:
+    """See :class:`_Reference`."""
+    return _Reference(counts, means, scatters, criterion, shrink, units).run()
+
+
+_agglomerate = either(in_cpp, in_numpy)
 
 
 class _Reference:
@@ -322,7 +369,7 @@ class _Reference:
         self.rank = np.full(m, 0 if scatters is None else d)
         self.criterion, self.shrink, self.units = criterion, shrink, units
 
-    def run(self) -> tuple[Labels, Array]:
+    def run(self) -> tuple[NDArray[np.int64], Array]:
         """Merges and costs."""
         m = len(self.n)
         alive = np.ones(m, dtype=bool)
@@ -391,10 +438,10 @@ class _Reference:
 
     def _rounding(self, i: int, j: int, least: float) -> float:
         if self.criterion in ("EII", "EEE"):
-            return 1e-10 * least
+            return TIE * least
         both = [i, j]
         parts = self.part(self.n[both], self.W[both], self.rank[both])
-        return float(1e-14 * (abs(least) + 2.0 * np.abs(parts).sum() + self.n[both].sum()))
+        return float(TIE_OF_LOGS * (abs(least) + 2.0 * np.abs(parts).sum() + self.n[both].sum()))
 
 
 def _trace(W: Array) -> Array:

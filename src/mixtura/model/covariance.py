@@ -8,7 +8,7 @@ covariance. The common interface is ``log_det (K)``, ``squared_distances``, ``de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from scipy.linalg.lapack import dtrtri
 
 from mixtura.base.arrays import Array, Labels, symmetric
 from mixtura.base.errors import CollapseError
-from mixtura.base.extension import extension
+from mixtura.kernels import either, native
 
 MANY_COLUMNS = 200
 """From here on LAPACK's blocked factors are several times as fast as the plain loops in C++."""
@@ -120,12 +120,13 @@ class Dense:
     """General ellipsoids. ``values (K or 1, d, d)`` are symmetric positive definite.
 
     ``axes (d,d)``, where a family knows them, are common eigenvectors of all: where its next M-step
-    goes on.
+    goes on. ``known_whitener``, where it is at hand, is the whitener bit for bit.
     """
 
     values: Array
     n_components: int
     axes: Array | None = None
+    known_whitener: Array | None = field(default=None, repr=False)
 
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
@@ -133,9 +134,8 @@ class Dense:
         for bit.
         """
         inverses = np.stack([triangular_inverse(w) for w in whitener])
-        form = cls(inverses @ np.swapaxes(inverses, -1, -2), n_components)
-        form.__dict__["whitener"] = whitener
-        return form
+        values = inverses @ np.swapaxes(inverses, -1, -2)
+        return cls(values, n_components, known_whitener=whitener)
 
     @property
     def n_features(self) -> int:
@@ -157,7 +157,7 @@ class Dense:
         CollapseError
             When a matrix is not positive definite.
         """
-        return _whiteners(self.values)
+        return _whiteners(self.values) if self.known_whitener is None else self.known_whitener
 
     @cached_property
     def log_det(self) -> Array:
@@ -176,12 +176,11 @@ class Dense:
         return np.broadcast_to(self.values, (self.n_components, self.n_features, self.n_features))
 
     def select(self, components: Labels) -> Dense:
-        """The covariances of some components, in the order given; whiteners go along unchanged."""
-        alone = self.values.shape[0] == 1
-        form = Dense(self.values if alone else self.values[components], len(components), self.axes)
-        if "whitener" in self.__dict__:
-            form.__dict__["whitener"] = self.whitener if alone else self.whitener[components]
-        return form
+        """The covariances of some components, in the order given; known whiteners go along."""
+        values, known = self.values, self.known_whitener
+        if values.shape[0] > 1:
+            values, known = values[components], None if known is None else known[components]
+        return Dense(values, len(components), self.axes, known)
 
     def marginal(self, columns: Labels) -> Dense:
         """The covariances of some columns."""
@@ -198,17 +197,25 @@ def along_axes(axes: Array, spreads: Array) -> Array:
     return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
 
 
-def _whiteners(matrices: Array) -> Array:
+def _whiteners_in_numpy(matrices: Array) -> Array:
     """Inverse Cholesky factors (F,d,d); a :class:`CollapseError` names the first singular
     matrix.
     """
-    if extension is None or matrices.shape[1] >= MANY_COLUMNS:
-        return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
+    return np.stack([triangular_inverse(factor) for factor in _cholesky(matrices)])
+
+
+def _whiteners_in_cpp(matrices: Array) -> Array:
+    """The same, by plain loops where columns are few."""
+    if matrices.shape[1] >= MANY_COLUMNS:
+        return _whiteners_in_numpy(matrices)
     whiteners = np.empty(matrices.shape)
-    singular = extension.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
+    singular = native.whiteners(np.ascontiguousarray(matrices, dtype=np.float64), whiteners)
     if singular >= 0:
-        raise CollapseError(int(singular))
+        raise CollapseError(singular)
     return whiteners
+
+
+_whiteners = either(_whiteners_in_cpp, _whiteners_in_numpy)
 
 
 def _cholesky(matrices: Array) -> Array:

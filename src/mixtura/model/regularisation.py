@@ -26,7 +26,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.errors import CollapseError
-from mixtura.base.extension import extension
+from mixtura.kernels import either, native
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, along_axes
 from mixtura.model.eigenvalue_ratio import truncated
 from mixtura.model.mixture import Mixture
@@ -337,22 +337,26 @@ def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
     return _first_below(matrix[None], scale, np.array([floor])) < 0
 
 
-def _first_below(matrices: Array, scale: Array, bounds: Array) -> int:
+def _first_below_in_numpy(matrices: Array, scale: Array, bounds: Array) -> int:
     """The first matrix (F,d,d) with an eigenvalue, in units of ``scale``, at most its bound (F,);
     -1 where there is none.
     """
-    if extension is not None and len(scale) < MANY_COLUMNS:
-        return int(
-            extension.first_below(
-                np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds
-            )
-        )
     for k, matrix in enumerate(matrices):
         try:
             np.linalg.cholesky(matrix - bounds[k] * np.diag(scale))
         except np.linalg.LinAlgError:
             return k
     return -1
+
+
+def _first_below_in_cpp(matrices: Array, scale: Array, bounds: Array) -> int:
+    """The same, by plain loops where columns are few."""
+    if len(scale) >= MANY_COLUMNS:
+        return _first_below_in_numpy(matrices, scale, bounds)
+    return native.first_below(np.ascontiguousarray(matrices), np.ascontiguousarray(scale), bounds)
+
+
+_first_below = either(_first_below_in_cpp, _first_below_in_numpy)
 
 
 def _eigenvalues_above(matrices: Array, floor: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, Rows
-from mixtura.base.extension import extension
+from mixtura.kernels import built, native
 from mixtura.model.protocols import Block
 from mixtura.sources.drawn import drawn
 
@@ -72,10 +72,10 @@ class ArraySource:
         """A copy in the order of a k-d tree's leaves; itself without the native kernels, which
         alone know what to do with it.
         """
-        if extension is None or not self.X.flags.c_contiguous or not self.X.dtype.isnative:
+        if not built or not self.X.flags.c_contiguous or not self.X.dtype.isnative:
             return self
         order = np.empty(len(self.X), dtype=np.int64)
-        extension.compact_order(
+        native.compact_order(
             self.X, np.ascontiguousarray(units, dtype=np.float64), ROWS_TOGETHER, order
         )
         return ArraySource(self.X[order], None if self.weights is None else self.weights[order])
