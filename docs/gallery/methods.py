@@ -9,7 +9,7 @@ the large one, since it expects round clusters of about one size.
 import numpy as np
 from sklearn.datasets import make_moons
 
-from mixtura.compare.compare import compare
+from mixtura.compare import compare
 from mixtura.compare.side_by_side import plot_comparison
 from mixtura.plots import save
 

@@ -21,8 +21,8 @@ from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
 from mixtura.families.diagonal import VVI
 from mixtura.initialise.initialisers import KMeansStart, RandomResponsibilities
-from mixtura.model.fit_result import StopReason
 from mixtura.kernels import built, native
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import pseudo_rows
