@@ -2,7 +2,7 @@
 Old Faithful: two columns
 =========================
 
-Eruptions of a geyser and the waiting times before them. The selection over all families and
+Eruptions of a geyser and the waiting times to the next ones. The selection over all families and
 numbers of components takes three ellipses of one size and shape by BIC. A row between two
 components has a blend of their colours.
 """
