@@ -264,3 +264,9 @@ def test_a_move_is_told_from_a_start():
     assert kinds <= {"perturbed", "halves", "group", "value", "swap"}
     assert f"of {report.n_moves} proposals" in report.sentence
     assert start_report(replace(found, runs=()), data, 200).n_starts == 0
+
+
+def test_every_optimum_of_a_report_but_the_best_was_reached_by_a_run(faithful):
+    report = GaussianMixture(4, random_state=0).fit(faithful).start_report_
+    assert len(report.optima) > 1
+    assert all(optimum.n_starts + optimum.n_moves > 0 for optimum in report.optima[1:])

@@ -49,11 +49,10 @@ def best_of(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:
 def start_report(found: SearchResult, rows: Dataset, n_all: int) -> StartReport:
     """The report of a search on some rows, all or a sample of them."""
     same = 2 * SAME_OPTIMUM * rows.row_weight  # each of two runs to one optimum may be short of it
-    ended = [
-        fit
-        for fit in (found.best, *found.fits)
-        if isinstance(fit, FitResult) and fit.soundness and fit.is_answer
-    ]
+    fits = [fit for fit in found.fits if isinstance(fit, FitResult) and fit.soundness]
+    # A run that was dropped, or that max_iter ended, is not at an optimum.
+    at_optima = [fit for fit in fits if fit.stop is not StopReason.MAX_ITER]
+    ended = [fit for fit in (found.best, *at_optima) if fit.soundness and fit.is_answer]
     different: list[FitResult] = []
     for fit in sorted(ended, key=lambda fit: -fit.score):
         if all(abs(fit.objective - other.objective) > same for other in different):
