@@ -111,7 +111,8 @@ MCLUST = """
 suppressMessages(library(mclust))
 args <- commandArgs(TRUE)
 X <- as.matrix(read.csv(args[1])[, seq_len(as.integer(args[2])), drop = FALSE])
-seconds <- min(sapply(seq_len(as.integer(args[4])), function(i) system.time(fit <<- Mclust(X, verbose = FALSE))[["elapsed"]]))
+once <- function(i) system.time(fit <<- Mclust(X, verbose = FALSE))[["elapsed"]]
+seconds <- min(sapply(seq_len(as.integer(args[4])), once))
 cat("seconds", seconds, "\\n")
 cells <- which(!is.na(fit$BIC), arr.ind = TRUE)
 values <- fit$BIC[cells]

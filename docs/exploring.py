@@ -28,16 +28,19 @@ PLAYED = """async () => {
   return (shown() - first) / (performance.now() - begun) * 1000;
 }"""
 MOVED = """async (move) => {
-  const [canvas, slider] = [document.querySelector('#scatter canvas'), document.getElementById('threshold')];
+  const canvas = document.querySelector('#scatter canvas');
+  const slider = document.getElementById('threshold');
+  const press = (key) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key }));
   const moves = {
-    pan: (i) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key: i % 2 ? 'ArrowLeft' : 'ArrowRight' })),
-    zoom: (i) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key: i % 20 < 10 ? '+' : '-' })),
+    pan: (i) => press(i % 2 ? 'ArrowLeft' : 'ArrowRight'),
+    zoom: (i) => press(i % 20 < 10 ? '+' : '-'),
     threshold: (i) => { slider.value = 50 + (i % 50); slider.dispatchEvent(new Event('input')); },
   };
   const times = 60, begun = performance.now();
   for (let i = 0; i < times; i++) {
     moves[move](i);
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); // the picture is painted in between
+    // The browser paints the picture between the frame and the timeout.
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   }
   return times / (performance.now() - begun) * 1000;
 }"""

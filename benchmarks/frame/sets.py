@@ -3,17 +3,18 @@ and the open sets of the tests.
 
 The drawn sets are made here, with fixed seeds, after the recipes of
 
-    S1 .. S4      Franti & Virmajoki 2006, Iterative shrinking method for clustering problems: 5,000 rows of 15 Gaussian groups in a
-                  square of side 10^6, from hardly overlapping to strongly
-    A1 .. A3      Karkkainen & Franti 2002, Dynamic local search algorithm for the clustering problem: 20, 35 and 50 groups of 150
-                  rows, each suite containing the one before, the same spread (1,402 in a square of
-                  side 65,536)
-    Birch1 .. 3   Zhang, Ramakrishnan & Livny 1997, BIRCH: 100 groups on a grid, along a sine, and with random places, sizes, radii;
-                  here of 20,000 rows instead of 100,000
-    Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three dense groups of 2,000 rows on the
-                  left, five sparse ones of 100 on the right
-    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d columns, centres at 500 and at 600
-                  in each
+    S1 .. S4      Franti & Virmajoki 2006, Iterative shrinking method for clustering problems:
+                  5,000 rows of 15 Gaussian groups in a square of side 10^6, from hardly
+                  overlapping to strongly overlapping
+    A1 .. A3      Karkkainen & Franti 2002, Dynamic local search algorithm for the clustering
+                  problem: 20, 35 and 50 groups of 150 rows, each suite containing the one before,
+                  the same spread (1,402 in a square of side 65,536)
+    Birch1 .. 3   Zhang, Ramakrishnan & Livny 1997, BIRCH: 100 groups on a grid, along a sine, and
+                  with random places, sizes and radii; here 20,000 rows instead of 100,000
+    Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three
+                  dense groups of 2,000 rows on the left, five sparse ones of 100 on the right
+    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d
+                  columns, centres at 500 and at 600 in each
 
 They are *like* those sets: the recipes leave the places of the centres open (ours are drawn not too
 near each other), and where a paper states how much the groups overlap instead of a spread

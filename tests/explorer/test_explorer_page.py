@@ -227,7 +227,8 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
   done(canvas.toDataURL());
 })))"""
 
-SETTLED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
+SETTLED = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
 """The wheel belongs to the page for 0.4 seconds after it was told of a scroll, which it is in a
 frame.
 """
@@ -445,7 +446,8 @@ def test_a_reloaded_page_goes_on(page):
 def test_every_control_has_a_name(page):
     nameless = page.evaluate(
         """[...document.querySelectorAll('button, select, input, canvas')].filter((e) =>
-        !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.title)).map((e) => e.outerHTML)"""
+        !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.title))
+        .map((e) => e.outerHTML)"""
     )
     assert nameless == []
 

@@ -192,10 +192,10 @@ def compare(
     """K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns, with
     measured values.
 
-    How K, eps and the rows are chosen stands with :func:`mixtura.compare.contenders.k_means`,
-    :func:`~mixtura.compare.contenders.gaussian_mixture`, :func:`~mixtura.compare.contenders.dbscan` and
-    :func:`~mixtura.compare.contenders.hdbscan`. A method that fails is a row with its reason, and the others go on. Ctrl-C ends
-    the comparison and keeps the methods that are done.
+    The functions of :mod:`mixtura.compare.contenders` (``k_means``, ``gaussian_mixture``,
+    ``dbscan``, ``hdbscan``) say how K, eps and the rows are chosen. A method that fails becomes a
+    row with its reason, and the others go on. Ctrl-C ends the comparison and keeps the methods that
+    are done.
 
     Parameters
     ----------

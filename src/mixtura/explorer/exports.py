@@ -117,14 +117,12 @@ with warnings.catch_warnings():
     model.fit(X)
 
 shares = model.predict_proba(X)
+columns = {{f"probability_{{k}}": column for k, column in enumerate(shares.T)}}
 unsure = shares.max(axis=1) < {threshold}
 print(f"log-likelihood {{model.result_.log_likelihood:.3f}}")
 print(f"AIC {{model.aic(X):.3f}}, BIC {{model.bic(X):.3f}} (lower is better)")
 print(f"{{unsure.sum()}} of {{len(X)}} rows are unsure: no cluster has {threshold:.0%} of them")
 
 save(plot_mixture(model.mixture_, X, columns=names, shown={shown!r}), "view.png")
-write_csv(
-    "memberships.csv",
-    {{"cluster": shares.argmax(axis=1), **{{f"probability_{{k}}": column for k, column in enumerate(shares.T)}}}},
-)
+write_csv("memberships.csv", {{"cluster": shares.argmax(axis=1), **columns}})
 '''

@@ -19,8 +19,9 @@ folder.
 OPENING = """\
 # Soft clustering with Gaussian mixtures
 
-The lesson of `mixtura learn` as a notebook, on Old Faithful: eruptions of a geyser and the waiting times to the next, in
-minutes. On the page, the same text stands between pictures that move: `mixtura learn` opens it."""
+The lesson of `mixtura learn` as a notebook, on Old Faithful: the durations of a geyser's eruptions
+and the waiting times to the next eruption, in minutes. `mixtura learn` opens the same text as a
+page, with moving pictures."""
 
 
 def notebook() -> dict[str, Any]:

@@ -24,7 +24,8 @@ CELL = """\
 <button type="button" class="reset">Reset</button></div>
 <textarea class="code" rows="{rows}" spellcheck="false" autocapitalize="off" autocomplete="off"
  aria-label="The code of main.py; Ctrl+Enter runs it">{code}</textarea>
-<div class="output" role="log" aria-live="polite" aria-label="Output of main.py"><p class="hint">{hint}</p></div>
+<div class="output" role="log" aria-live="polite"
+ aria-label="Output of main.py"><p class="hint">{hint}</p></div>
 </div>
 """
 

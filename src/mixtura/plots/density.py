@@ -62,7 +62,8 @@ def plot_density(
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> ax = plot_density(two, two.sample(100, np.random.default_rng(0))[0])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['20 %', '50 %', '80 %', '95 %']

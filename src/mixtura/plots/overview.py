@@ -62,7 +62,8 @@ def plot_mixture(
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> rows, _ = two.sample(100, np.random.default_rng(0))
     >>> plot_mixture(two, rows, columns=["height", "weight"]).get_xlabel()
     'height'

@@ -57,7 +57,8 @@ def plot_pairs(
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]]), Spherical(np.ones(1), 2, 3))
+    >>> means = np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 3))
     >>> plot_pairs(two, two.sample(100, np.random.default_rng(0))[0]).shape
     (3, 3)
     """

@@ -70,7 +70,8 @@ document.getElementById("next").addEventListener("click", () => step(1));
 document.getElementById("first").addEventListener("click", () => { stop(); show(0); });
 slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || (event.key === " " && event.target.tagName === "BUTTON")) return;
+  const on = event.target.tagName;
+  if (on === "INPUT" || (event.key === " " && on === "BUTTON")) return;
   if (event.key === "ArrowLeft") step(-1);
   if (event.key === "ArrowRight") step(1);
   if (event.key === " ") { event.preventDefault(); toggle(); }
@@ -103,9 +104,10 @@ button { font: inherit; padding: .4rem .9rem; min-width: 4.5rem; }
 <h1>TITLE</h1>
 <div id="frames">FRAMES</div>
 <p id="said" role="status"></p>
-<p><label for="slider">Step</label> <input id="slider" type="range" min="0" max="LAST" value="0"></p>
-<p><button id="first">Rewind</button> <button id="back">Back</button> <button id="play">Play</button>
-<button id="next">Next</button></p>
+<p><label for="slider">Step</label>
+<input id="slider" type="range" min="0" max="LAST" value="0"></p>
+<p><button id="first">Rewind</button> <button id="back">Back</button>
+<button id="play">Play</button> <button id="next">Next</button></p>
 <script>SCRIPT</script>
 </body>
 </html>

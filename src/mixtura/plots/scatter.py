@@ -57,8 +57,10 @@ def plot_scatter(
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
-    >>> ax = plot_scatter(two, two.sample(100, np.random.default_rng(0))[0], columns=["height", "weight"])
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
+    >>> rows, _ = two.sample(100, np.random.default_rng(0))
+    >>> ax = plot_scatter(two, rows, columns=["height", "weight"])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['0 (50 %)', '1 (50 %)', '50 % of each', '95 % of each']
     """

@@ -84,7 +84,8 @@ def scatter(
     >>> import numpy as np
     >>> from mixtura import GaussianMixture
     >>> X = np.random.default_rng(0).standard_normal((50, 2))
-    >>> scatter(GaussianMixture(random_state=0).fit(X), X, columns=["height", "weight"]).x_axis["name"]
+    >>> model = GaussianMixture(random_state=0).fit(X)
+    >>> scatter(model, X, columns=["height", "weight"]).x_axis["name"]
     'height'
     """
     refuse_masked("X", X)

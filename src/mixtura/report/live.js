@@ -1,5 +1,5 @@
-// What a report adds to the module of the points, behind which it stands in the page: the points that are in the page, and the
-// choice of two columns.
+// What a report adds to the module of the points, behind which it stands in the page: the points
+// that are in the page, and the choice of two columns.
 
 function unpacked(text, Kind) {
   return new Kind(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -11,26 +11,37 @@ function ellipsesOf(told, x, y) {
   const [i, j] = [Math.min(x, y), Math.max(x, y)];
   const K = told.means.length;
   const at = 3 * K * ((i * (2 * told.columns.length - i - 1)) / 2 + j - i - 1);
-  const angles = Array.from({ length: told.corners }, (_, c) => (2 * Math.PI * c) / (told.corners - 1));
+  const angles = Array.from(
+    { length: told.corners },
+    (_, c) => (2 * Math.PI * c) / (told.corners - 1),
+  );
   const outline = (radius, k) => {
     const [a, b, c] = told.roots.subarray(at + 3 * k, at + 3 * k + 3);
     const [xx, yy] = x < y ? [a, c] : [c, a];
-    const place = (u, v) => [told.means[k][x] + radius * (xx * u + b * v), told.means[k][y] + radius * (b * u + yy * v)];
+    const place = (u, v) => [
+      told.means[k][x] + radius * (xx * u + b * v),
+      told.means[k][y] + radius * (b * u + yy * v),
+    ];
     return angles.map((angle) => place(Math.cos(angle), Math.sin(angle)));
   };
   return told.radii.map((radius) => told.means.map((_, k) => outline(radius, k)));
 }
 
 function valuesOf(told, row) {
-  const read = ({ name, low, high, values }) => `${name} ${Number((low + values[row] * (high - low)).toPrecision(4))}`;
+  const read = ({ name, low, high, values }) =>
+    `${name} ${Number((low + values[row] * (high - low)).toPrecision(4))}`;
   const named = told.columns.filter((_, j) => !told.frames || j === 0).map(read);
-  return named.length > 8 ? `${named.slice(0, 8).join(", ")} and ${named.length - 8} more` : named.join(", ");
+  return named.length > 8
+    ? `${named.slice(0, 8).join(", ")} and ${named.length - 8} more`
+    : named.join(", ");
 }
 
 function choiceOf(label, told, chosen, changed) {
   const it = make("label", {}, `${label} `);
   const select = make("select");
-  select.append(...told.columns.map(({ name }, j) => new Option(name, j, j === chosen, j === chosen)));
+  select.append(
+    ...told.columns.map(({ name }, j) => new Option(name, j, j === chosen, j === chosen)),
+  );
   select.addEventListener("change", () => changed(Number(select.value)));
   it.append(select);
   return [it, select];
@@ -74,7 +85,12 @@ function beginLive(el) {
   };
   const [labelX, selectX] = choiceOf("Across", told, shown.x, choose("x", "y"));
   const [labelY, selectY] = choiceOf("Up", told, shown.y, choose("y", "x"));
-  const choices = make("div", { display: "flex", flexWrap: "wrap", gap: "0.4rem 1rem", marginBottom: "0.4rem" });
+  const choices = make("div", {
+    display: "flex",
+    flexWrap: "wrap",
+    gap: "0.4rem 1rem",
+    marginBottom: "0.4rem",
+  });
   choices.append(labelX, labelY);
   if (told.columns.length > 2) el.append(choices);
   show();

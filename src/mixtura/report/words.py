@@ -34,7 +34,8 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [3.0, 1.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> component_sentence(two, 1, ["height", "weight"])
     'height higher than in the rest (3.0 sd).'
     """

@@ -8,7 +8,18 @@ const $ = (id) => document.getElementById(id);
 const TRACE_PACE = 120; // milliseconds between two drawings of the log-likelihood while EM plays, as the chart is slower than the points
 const QUICK = 5000; // rows up to which other methods are run without being asked to
 
-const state = { x: 0, y: 1, components: 1, family: "VVV", seed: 0, start: "", frame: 0, run: null, curve: new Map(), chosen: false };
+const state = {
+  x: 0,
+  y: 1,
+  components: 1,
+  family: "VVV",
+  seed: 0,
+  start: "",
+  frame: 0,
+  run: null,
+  curve: new Map(),
+  chosen: false,
+};
 let table;
 let points;
 let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
@@ -18,15 +29,25 @@ let played = 0; // counts how often Play was pressed, so that an earlier one end
 let traced = 0; // when the log-likelihood was drawn last
 
 const number = (value, digits = 2) =>
-  value === null || !Number.isFinite(value) ? "none" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value === null || !Number.isFinite(value)
+    ? "none"
+    : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const whole = (value) => value.toLocaleString("en");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const brief = (value) =>
-  value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)
+    ? value.toExponential(2)
+    : String(Number(value.toPrecision(4)));
 
-// ---- asking ----------------------------------------------------------------------------------------------------------------
+// ---- asking
+// -------------------------------------------------------------------------------------------------
 
-const settings = () => ({ components: state.components, family: state.family, seed: state.seed, start: state.start });
+const settings = () => ({
+  components: state.components,
+  family: state.family,
+  seed: state.seed,
+  start: state.start,
+});
 const seen = () => ({ ...settings(), frame: state.frame, x: state.x, y: state.y });
 
 function tell(error) {
@@ -47,7 +68,8 @@ async function trying(work) {
   }
 }
 
-// ---- a run, a frame ----------------------------------------------------------------------------------------------------------
+// ---- a run, a frame
+// -------------------------------------------------------------------------------------------------
 
 /** Show the model of these settings, or EM from its start. */
 async function open() {
@@ -61,7 +83,11 @@ async function open() {
 }
 
 /** What a frame looks like, from the server. */
-const look = (frame) => Promise.all([askJson("/api/frame", { ...seen(), frame }), askBytes("/api/memberships", { ...seen(), frame })]);
+const look = (frame) =>
+  Promise.all([
+    askJson("/api/frame", { ...seen(), frame }),
+    askBytes("/api/memberships", { ...seen(), frame }),
+  ]);
 
 /** Show the frame that is chosen: points, ellipses, words, curves. */
 async function show() {
@@ -90,7 +116,9 @@ function draw([frame, memberships]) {
 function describe(frame) {
   const across = table.columns[state.x].name;
   const up = table.columns[state.y].name;
-  const weights = frame.weights.map((weight, k) => `cluster ${k} with ${percent(weight)}`).join(", ");
+  const weights = frame.weights
+    .map((weight, k) => `cluster ${k} with ${percent(weight)}`)
+    .join(", ");
   return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. ${KEYS_IN_WORDS}`;
 }
 
@@ -103,7 +131,9 @@ function showControls() {
   $("frame").disabled = !watching;
   $("frame").max = last;
   $("frame").value = state.frame;
-  $("frame-shown").textContent = watching ? `${state.frame} of ${last}` : "none: the model is shown";
+  $("frame-shown").textContent = watching
+    ? `${state.frame} of ${last}`
+    : "none: the model is shown";
   $("rewind").disabled = $("back").disabled = !watching || state.frame === 0;
   $("step").disabled = watching && state.frame === last;
   $("model").hidden = !watching;
@@ -122,7 +152,8 @@ function showStatus() {
   const last = run.frames - 1;
   const where = state.frame === 0 ? "the start" : `iteration ${state.frame} of ${last}`;
   const end = state.frame === last ? `; ${run.sentence}` : "";
-  $("status").textContent = `EM, ${name}, ${where}: log-likelihood ${number(run.trace[state.frame], 3)}${end}.`;
+  $("status").textContent =
+    `EM, ${name}, ${where}: log-likelihood ${number(run.trace[state.frame], 3)}${end}.`;
 }
 
 function showUnsure() {
@@ -131,10 +162,12 @@ function showUnsure() {
   $("threshold-shown").textContent = `${$("threshold").value} %`;
   let count = 0;
   for (const value of points.get("certainty")) if (value < threshold) count++;
-  $("unsure").textContent = `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
+  $("unsure").textContent =
+    `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
 }
 
-// ---- watching EM ---------------------------------------------------------------------------------------------------------------
+// ---- watching EM
+// -------------------------------------------------------------------------------------------------
 
 /** Begin a recording from the start that is chosen. */
 async function record() {
@@ -185,7 +218,8 @@ function ahead() {
   return next;
 }
 
-const until = (time) => new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
+const until = (time) =>
+  new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
 
 function stop() {
   playing = false;
@@ -218,7 +252,14 @@ function showTrace() {
     hovertemplate: "iteration %{x}: %{y:.3f}<extra></extra>",
     showlegend: false,
   };
-  const end = { x: [state.frame], y: [trace[state.frame]], mode: "markers", marker: { size: 11, color: colour("--ink") }, hoverinfo: "skip", showlegend: false };
+  const end = {
+    x: [state.frame],
+    y: [trace[state.frame]],
+    mode: "markers",
+    marker: { size: 11, color: colour("--ink") },
+    hoverinfo: "skip",
+    showlegend: false,
+  };
   chart($("trace"), [line, end], {
     x: "iteration",
     y: "log-likelihood",
@@ -227,14 +268,23 @@ function showTrace() {
   });
 }
 
-// ---- AIC and BIC over K ----------------------------------------------------------------------------------------------------------
+// ---- AIC and BIC over K
+// -------------------------------------------------------------------------------------------------
 
-/** Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else was chosen. */
+/**
+ * Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else
+ * was chosen.
+ */
 async function sweepCurve() {
   const mine = ++sweep;
   state.curve = new Map();
   for (let K = 1; K <= table.curve; K++) {
-    const run = await askJson("/api/run", { ...settings(), components: K, start: "", background: 1 }).catch((error) => ({ components: K, failed: error.message }));
+    const run = await askJson("/api/run", {
+      ...settings(),
+      components: K,
+      start: "",
+      background: 1,
+    }).catch((error) => ({ components: K, failed: error.message }));
     if (mine !== sweep) return;
     state.curve.set(K, run);
     showCurve();
@@ -272,7 +322,18 @@ function showCurve() {
   }));
   const winner = runs.find((run) => run.components === best);
   const annotations = winner
-    ? [{ x: best, y: winner.bic, text: `lowest BIC: K = ${best}`, showarrow: true, arrowhead: 2, ay: 36, ax: 0, arrowcolor: colour("--ink") }]
+    ? [
+        {
+          x: best,
+          y: winner.bic,
+          text: `lowest BIC: K = ${best}`,
+          showarrow: true,
+          arrowhead: 2,
+          ay: 36,
+          ax: 0,
+          arrowcolor: colour("--ink"),
+        },
+      ]
     : [];
   const shown = chart($("curve"), lines, {
     x: "components K",
@@ -295,7 +356,13 @@ function showCurveTable(best) {
     button.textContent = `K = ${run.components}`;
     button.setAttribute("aria-pressed", String(run.components === state.components));
     button.addEventListener("click", () => trying(() => goTo(run.components)));
-    const cells = run.failed ? [run.failed, "", ""] : [number(run.aic), number(run.bic) + (run.components === best ? " lowest" : ""), number(run.log_likelihood)];
+    const cells = run.failed
+      ? [run.failed, "", ""]
+      : [
+          number(run.aic),
+          number(run.bic) + (run.components === best ? " lowest" : ""),
+          number(run.log_likelihood),
+        ];
     row.append(cell(button), ...cells.map(cell));
     return row;
   });
@@ -314,7 +381,8 @@ async function goTo(K) {
   await toModel();
 }
 
-// ---- one row -------------------------------------------------------------------------------------------------------------------
+// ---- one row
+// -------------------------------------------------------------------------------------------------
 
 async function showRow() {
   const row = points.get("selected");
@@ -322,10 +390,19 @@ async function showRow() {
   const said = await askJson("/api/row", { ...settings(), frame: state.frame, row });
   if (row !== points.get("selected")) return;
   $("hint").hidden = true;
-  const bars = membershipBars(said.memberships.map((share) => share.probability), table.colours);
+  const bars = membershipBars(
+    said.memberships.map((share) => share.probability),
+    table.colours,
+  );
   const why = document.createElement("p");
   why.textContent = said.why;
-  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), bars, why, reasons(said.memberships));
+  $("row").replaceChildren(
+    heading(`Row ${whole(row + 1)}: ${said.sentence}`),
+    values(said.values),
+    bars,
+    why,
+    reasons(said.memberships),
+  );
 }
 
 let rowAsked = false;
@@ -348,7 +425,10 @@ function values(named) {
   const p = document.createElement("p");
   p.className = "soft";
   const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
-  p.textContent = parts.length > 8 ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more` : parts.join(", ");
+  p.textContent =
+    parts.length > 8
+      ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more`
+      : parts.join(", ");
   return p;
 }
 
@@ -357,14 +437,25 @@ function reasons(memberships) {
   box.className = "wide";
   const grid = document.createElement("table");
   const head = grid.createTHead().insertRow();
-  for (const text of ["cluster", "weight", "distance", "log density"]) head.append(Object.assign(document.createElement("th"), { textContent: text }));
+  for (const text of ["cluster", "weight", "distance", "log density"])
+    head.append(Object.assign(document.createElement("th"), { textContent: text }));
   const body = grid.createTBody();
   for (const share of memberships) {
-    body.insertRow().append(...[share.component, number(share.weight, 3), number(share.distance), number(share.log_density)].map((v) => cell(String(v))));
+    body
+      .insertRow()
+      .append(
+        ...[
+          share.component,
+          number(share.weight, 3),
+          number(share.distance),
+          number(share.log_density),
+        ].map((v) => cell(String(v))),
+      );
   }
   const words = document.createElement("p");
   words.className = "soft";
-  words.textContent = "Distance is in the standard deviations of that cluster. A membership is weight times density, divided by the sum of that over the clusters.";
+  words.textContent =
+    "Distance is in the standard deviations of that cluster. A membership is weight times density, divided by the sum of that over the clusters.";
   box.append(grid, words);
   return box;
 }
@@ -376,7 +467,8 @@ function mostUnsure() {
   points.set("selected", row);
 }
 
-// ---- other methods ------------------------------------------------------------------------------------------------------------
+// ---- other methods
+// -------------------------------------------------------------------------------------------------
 
 const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
 let compared = 0;
@@ -384,10 +476,13 @@ let compared = 0;
 async function compare() {
   const mine = ++compared;
   const model = { components: state.components, family: state.family, seed: state.seed };
-  $("beside-words").textContent = `Running K-Means and DBSCAN beside the mixture with K = ${model.components} …`;
+  $("beside-words").textContent =
+    `Running K-Means and DBSCAN beside the mixture with K = ${model.components} …`;
   const said = await askJson("/api/comparison", model);
   const labels = await Promise.all(
-    said.methods.map((method) => (method.soft ? null : askBytes("/api/labels", { ...model, method: method.name }))),
+    said.methods.map((method) =>
+      method.soft ? null : askBytes("/api/labels", { ...model, method: method.name }),
+    ),
   );
   if (mine !== compared) return;
   for (const child of $("methods").children) child.dispose?.();
@@ -402,9 +497,13 @@ async function compare() {
 function showVerdict({ suits, sentences }) {
   const verdict = document.createElement("h3");
   const others = suits.length && !suits.includes(MIXTURE);
-  verdict.textContent = suits.length ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}` : "No method stands out";
+  verdict.textContent = suits.length
+    ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}`
+    : "No method stands out";
   verdict.className = others ? "other" : "";
-  const words = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
+  const words = sentences.map((sentence) =>
+    Object.assign(document.createElement("p"), { textContent: sentence }),
+  );
   $("verdict").replaceChildren(verdict, ...words);
 }
 
@@ -415,13 +514,25 @@ function showMethod(method, labels) {
   holder.className = "small";
   const words = document.createElement("p");
   words.className = "soft";
-  const agreement = method.agreement === null ? "" : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
+  const agreement =
+    method.agreement === null
+      ? ""
+      : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
   words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
   const head = heading(method.name);
-  if (method.suits) head.append(Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }));
+  if (method.suits)
+    head.append(
+      Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }),
+    );
   box.append(head, holder, words);
   $("methods").append(box);
-  const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
+  const own = new LocalModel({
+    ...points.values,
+    plain: true,
+    selected: -1,
+    threshold: 0,
+    title: `${method.name}, ${method.clusters} clusters`,
+  });
   if (labels) hard(own, labels);
   own.follow = [
     ...["x", "y", "x_axis", "y_axis"],
@@ -445,25 +556,41 @@ function hard(model, labels) {
   model.set("ellipses", []);
 }
 
-// ---- taking it home -------------------------------------------------------------------------------------------------------------
+// ---- taking it home
+// -------------------------------------------------------------------------------------------------
 
-const FILES = { "export-memberships": "memberships.csv", "export-model": "model.safetensors", "export-python": "view.py" };
+const FILES = {
+  "export-memberships": "memberships.csv",
+  "export-model": "model.safetensors",
+  "export-python": "view.py",
+};
 
 async function save(what) {
-  const file = await askBlob(`/api/${what}`, { ...seen(), threshold: Number($("threshold").value) / 100 });
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: FILES[what] });
+  const file = await askBlob(`/api/${what}`, {
+    ...seen(),
+    threshold: Number($("threshold").value) / 100,
+  });
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(file),
+    download: FILES[what],
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// ---- beginning -------------------------------------------------------------------------------------------------------------------
+// ---- beginning
+// -------------------------------------------------------------------------------------------------
 
 function options(select, entries, chosen) {
-  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+  select.replaceChildren(
+    ...entries.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)),
+  );
 }
 
 async function showColumns() {
-  const [x, y] = await Promise.all([state.x, state.y].map((column) => askBytes("/api/column", { column })));
+  const [x, y] = await Promise.all(
+    [state.x, state.y].map((column) => askBytes("/api/column", { column })),
+  );
   for (const name of ["ellipses", "centres"]) points.set(name, []); // those of the former columns have no place here
   points.set("x_axis", table.columns[state.x]);
   points.set("y_axis", table.columns[state.y]);
@@ -485,7 +612,10 @@ function listen() {
   const on = (id, event, work) => $(id).addEventListener(event, () => trying(work));
   on("x", "change", () => chooseColumn("x"));
   on("y", "change", () => chooseColumn("y"));
-  $("components").addEventListener("input", () => ($("components-shown").textContent = $("components").value));
+  $("components").addEventListener(
+    "input",
+    () => ($("components-shown").textContent = $("components").value),
+  );
   on("components", "change", () => goTo(Number($("components").value)));
   on("family", "change", async () => {
     state.family = $("family").value;
@@ -514,7 +644,9 @@ function listen() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
-const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const isDark = () =>
+  (document.documentElement.dataset.theme ??
+    (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
 function changeTheme() {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
@@ -547,9 +679,18 @@ async function begin() {
   options($("x"), names, "0");
   options($("y"), names, "1");
   $("x").disabled = $("y").disabled = table.features === 1;
-  if (!table.families.some((family) => family.name === state.family)) state.family = table.families.at(-1).name;
-  options($("family"), table.families.map(({ name, words }) => [name, `${name}: ${words}`]), state.family);
-  options($("start"), table.starts.map(({ name, words }) => [name, words]), table.starts[0].name);
+  if (!table.families.some((family) => family.name === state.family))
+    state.family = table.families.at(-1).name;
+  options(
+    $("family"),
+    table.families.map(({ name, words }) => [name, `${name}: ${words}`]),
+    state.family,
+  );
+  options(
+    $("start"),
+    table.starts.map(({ name, words }) => [name, words]),
+    table.starts[0].name,
+  );
   $("components").max = table.largest;
   const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
   $("legend").textContent =

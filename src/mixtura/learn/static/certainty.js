@@ -11,12 +11,26 @@ export function certainty(place, data, complain) {
   async function run() {
     complain(null);
     ask.disabled = true;
-    result.replaceChildren(element("p", { class: "hint" }, "Running: 40 times mixtures with K = 1 to 10 …"));
+    result.replaceChildren(
+      element("p", { class: "hint" }, "Running: 40 times mixtures with K = 1 to 10 …"),
+    );
     try {
       const { shares, sentence } = await data.ask("certainty");
       const bars = Object.entries(shares).filter(([, share]) => share > 0);
       result.replaceChildren(
-        element("div", { class: "bars" }, ...bars.flatMap(([K, share]) => [element("span", {}, `K = ${K}`), drawn("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, drawn("rect", { width: 100 * share, height: 10, fill: colourOf(0) })), element("span", {}, percent(share))])),
+        element(
+          "div",
+          { class: "bars" },
+          ...bars.flatMap(([K, share]) => [
+            element("span", {}, `K = ${K}`),
+            drawn(
+              "svg",
+              { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+              drawn("rect", { width: 100 * share, height: 10, fill: colourOf(0) }),
+            ),
+            element("span", {}, percent(share)),
+          ]),
+        ),
         element("p", {}, sentence),
       );
     } finally {
@@ -24,5 +38,6 @@ export function certainty(place, data, complain) {
     }
   }
 
-  return () => result.replaceChildren(element("p", { class: "hint" }, "Not drawn yet for these data."));
+  return () =>
+    result.replaceChildren(element("p", { class: "hint" }, "Not drawn yet for these data."));
 }

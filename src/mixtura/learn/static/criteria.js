@@ -9,9 +9,16 @@ import { Plane } from "./plane.js";
 export function criteria(place, data) {
   let [found, chosen] = [null, 1];
   const plane = new Plane({ label: "The mixture with the K that was chosen" });
-  const [chart, caption, said, numbers, choices] = ["figure", "figcaption", "p", "div", "p"].map((name) => element(name));
+  const [chart, caption, said, numbers, choices] = ["figure", "figcaption", "p", "div", "p"].map(
+    (name) => element(name),
+  );
   said.setAttribute("role", "status");
-  place.replaceChildren(said, element("div", { class: "two" }, chart, element("figure", {}, plane.canvas, caption)), choices, numbers);
+  place.replaceChildren(
+    said,
+    element("div", { class: "two" }, chart, element("figure", {}, plane.canvas, caption)),
+    choices,
+    numbers,
+  );
 
   async function renew() {
     found = await data.ask("criteria");
@@ -24,31 +31,72 @@ export function criteria(place, data) {
   function choose(K) {
     chosen = K;
     const focused = chart.contains(document.activeElement) ? document.activeElement.dataset : null;
-    const line = (name, colour) => ({ name: name.toUpperCase(), colour, dots: true, points: found.cells.filter((cell) => cell.criteria[name] !== undefined).map((cell) => [cell.K, cell.criteria[name]]) });
+    const line = (name, colour) => ({
+      name: name.toUpperCase(),
+      colour,
+      dots: true,
+      points: found.cells
+        .filter((cell) => cell.criteria[name] !== undefined)
+        .map((cell) => [cell.K, cell.criteria[name]]),
+    });
     chart.replaceChildren(
-      lineChart({ lines: [line("bic", colourOf(0)), line("aic", colourOf(1))], xName: "K", yName: "lower is better", label: "AIC and BIC over K; lower is better", pick: choose, chosen }),
+      lineChart({
+        lines: [line("bic", colourOf(0)), line("aic", colourOf(1))],
+        xName: "K",
+        yName: "lower is better",
+        label: "AIC and BIC over K; lower is better",
+        pick: choose,
+        chosen,
+      }),
       element("figcaption", {}, "Click a point to see the mixture with that K."),
     );
     if (focused) chart.querySelector(`[data-x="${chosen}"][data-line="${focused.line}"]`)?.focus();
     const cell = found.cells.find((one) => one.K === K);
-    if (cell.means) plane.show({ rows: data.rows, names: data.names, colours: data.rows.map((place) => blended(sharesAt(cell, place))), mixture: cell });
+    if (cell.means)
+      plane.show({
+        rows: data.rows,
+        names: data.names,
+        colours: data.rows.map((place) => blended(sharesAt(cell, place))),
+        mixture: cell,
+      });
     caption.textContent = `K = ${K}: BIC ${number(cell.criteria.bic, 6)}, AIC ${number(cell.criteria.aic, 6)}${K === found.choices.bic ? ", the lowest BIC" : ""}${cell.eligible ? "" : ". It is no answer: a component is empty, a copy of another, or collapsed"}.`;
     numbers.replaceChildren(allCriteria());
   }
 
   function allCriteria() {
     const names = Object.keys(found.titles);
-    const rows = found.cells.map((cell) => [`${cell.K}${cell.eligible ? "" : "\u00a0†"}`, ...names.map((name) => mark(cell, name))]);
-    const barred = found.cells.every((cell) => cell.eligible) ? "" : " † is no answer: a component is empty, a copy of another, or collapsed.";
-    const made = table(["K", ...names.map((name) => found.titles[name])], rows, `Lower is better in every column; the lowest of the answers is bold.${barred}`);
-    found.cells.forEach((cell, i) => cell.K === chosen && made.tBodies[0].rows[i].classList.add("chosen"));
-    found.cells.forEach((cell, i) => names.forEach((name, j) => found.choices[name] === cell.K && made.tBodies[0].rows[i].cells[j + 1].classList.add("lowest")));
+    const rows = found.cells.map((cell) => [
+      `${cell.K}${cell.eligible ? "" : "\u00a0†"}`,
+      ...names.map((name) => mark(cell, name)),
+    ]);
+    const barred = found.cells.every((cell) => cell.eligible)
+      ? ""
+      : " † is no answer: a component is empty, a copy of another, or collapsed.";
+    const made = table(
+      ["K", ...names.map((name) => found.titles[name])],
+      rows,
+      `Lower is better in every column; the lowest of the answers is bold.${barred}`,
+    );
+    found.cells.forEach(
+      (cell, i) => cell.K === chosen && made.tBodies[0].rows[i].classList.add("chosen"),
+    );
+    found.cells.forEach((cell, i) =>
+      names.forEach(
+        (name, j) =>
+          found.choices[name] === cell.K &&
+          made.tBodies[0].rows[i].cells[j + 1].classList.add("lowest"),
+      ),
+    );
     return made;
   }
 
   function mark(cell, name) {
     const value = cell.criteria[name];
-    return value === undefined ? "–" : name === "nec" ? value.toFixed(3).replace("-", "−") : value.toFixed(1).replace("-", "−");
+    return value === undefined
+      ? "–"
+      : name === "nec"
+        ? value.toFixed(3).replace("-", "−")
+        : value.toFixed(1).replace("-", "−");
   }
 
   return renew;

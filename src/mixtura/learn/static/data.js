@@ -1,4 +1,5 @@
-// The reader's data: what was chosen, the rows that the server makes of it, and who wants to know of a change.
+// The reader's data: what was chosen, the rows that the server makes of it, and who wants to know
+// of a change.
 
 import { askJson } from "/static/web/session.js";
 import { button, choice, element, slider } from "./elements.js";
@@ -43,8 +44,16 @@ export class Data {
 export function dataPicker(place, data, complain) {
   const plane = new Plane({ label: "The data; click to add a point", pick: (_, at) => add(at) });
   const count = element("p", { class: "note", role: "status" });
-  const rows = slider("rows", { min: 50, max: 272, step: 1, value: 272 }, later((n) => change({ n })));
-  const distance = slider("distance", { min: 0, max: 6, step: 0.1, value: 2.5, says: (x) => `${x} σ` }, later((d) => change({ distance: d })));
+  const rows = slider(
+    "rows",
+    { min: 50, max: 272, step: 1, value: 272 },
+    later((n) => change({ n })),
+  );
+  const distance = slider(
+    "distance",
+    { min: 0, max: 6, step: 0.1, value: 2.5, says: (x) => `${x} σ` },
+    later((d) => change({ distance: d })),
+  );
   const kind = choice("data", KINDS, data.chosen.kind, (value) => {
     const most = value === "faithful" ? 272 : 1000;
     rows.querySelector("input").max = most;
@@ -54,11 +63,26 @@ export function dataPicker(place, data, complain) {
   const fresh = button("Draw again", () => change({ seed: data.chosen.seed + 1, added: [] }));
   const undo = button("Take back a point", () => change({ added: data.chosen.added.slice(0, -1) }));
   const change = (part) => data.change(part).catch(complain);
-  const add = (at) => change({ added: [...data.chosen.added, at.map((value) => Number(value.toPrecision(6)))] });
+  const add = (at) =>
+    change({ added: [...data.chosen.added, at.map((value) => Number(value.toPrecision(6)))] });
 
   place.replaceChildren(
     element("div", { class: "controls" }, kind, rows, distance, fresh, undo),
-    element("div", { class: "side" }, element("figure", {}, plane.canvas), element("div", {}, count, element("p", { class: "note" }, "Click into the picture to add a point where you like, even one far from all others. Everything below follows."))),
+    element(
+      "div",
+      { class: "side" },
+      element("figure", {}, plane.canvas),
+      element(
+        "div",
+        {},
+        count,
+        element(
+          "p",
+          { class: "note" },
+          "Click into the picture to add a point where you like, even one far from all others. Everything below follows.",
+        ),
+      ),
+    ),
   );
   data.onChange(() => {
     distance.hidden = data.chosen.kind !== "blobs";

@@ -1,8 +1,12 @@
-// Small builders of elements. No markup is ever made from text, so nothing that comes from the data can become an element.
+// Small builders of elements. No markup is ever made from text, so nothing that comes from the data
+// can become an element.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (or listeners: a function under "click"), and its children: elements and text. */
+/**
+ * An element with attributes (or listeners: a function under "click"), and its children: elements
+ * and text.
+ */
 export function element(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
 }
@@ -16,7 +20,8 @@ function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key, value);
     else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== undefined && value !== null) made.setAttribute(key, value);
+    else if (value !== false && value !== undefined && value !== null)
+      made.setAttribute(key, value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
@@ -40,7 +45,13 @@ export function slider(label, { min, max, step, value, says = String }, changed)
 
 /** A labelled choice; `changed` is called with the value. */
 export function choice(label, options, value, changed) {
-  const select = element("select", { "aria-label": label }, ...options.map(([key, words]) => element("option", { value: key, selected: key === value }, words)));
+  const select = element(
+    "select",
+    { "aria-label": label },
+    ...options.map(([key, words]) =>
+      element("option", { value: key, selected: key === value }, words),
+    ),
+  );
   select.addEventListener("change", () => changed(select.value));
   return element("label", {}, label, select);
 }
@@ -51,15 +62,42 @@ export function button(words, clicked, attributes = {}) {
 
 /** A table from its head and its rows; cells that begin with a number stand at the right. */
 export function table(head, rows, caption) {
-  const numeric = head.map((_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+(\s%)?$|^$|^–$/.test(String(row[j]))));
+  const numeric = head.map(
+    (_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+(\s%)?$|^$|^–$/.test(String(row[j]))),
+  );
   const wordy = head.map((_, j) => rows.some((row) => String(row[j]).length > 24));
-  const kind = (j) => (numeric[j] ? { class: "number" } : wordy[j] && j > 0 ? { class: "words" } : {});
+  const kind = (j) =>
+    numeric[j] ? { class: "number" } : wordy[j] && j > 0 ? { class: "words" } : {};
   return element(
     "table",
     {},
     caption ? element("caption", {}, element("span", {}, caption)) : null,
-    element("thead", {}, element("tr", {}, ...head.map((text, j) => element("th", { scope: "col", ...kind(j) }, text)))),
-    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, j) => element(j ? "td" : "th", { ...kind(j), ...(j ? {} : { scope: "row" }) }, cell instanceof Node ? cell : String(cell)))))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        ...head.map((text, j) => element("th", { scope: "col", ...kind(j) }, text)),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      ...rows.map((row) =>
+        element(
+          "tr",
+          {},
+          ...row.map((cell, j) =>
+            element(
+              j ? "td" : "th",
+              { ...kind(j), ...(j ? {} : { scope: "row" }) },
+              cell instanceof Node ? cell : String(cell),
+            ),
+          ),
+        ),
+      ),
+    ),
   );
 }
 
@@ -79,13 +117,20 @@ export function membershipBars(shares, colourOf) {
     { class: "bars" },
     ...shares.flatMap((share, k) => [
       element("span", {}, clusterName(k)),
-      drawn("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, drawn("rect", { width: Math.max(share * 100, 0.2), height: 10, fill: colourOf(k) })),
+      drawn(
+        "svg",
+        { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+        drawn("rect", { width: Math.max(share * 100, 0.2), height: 10, fill: colourOf(k) }),
+      ),
       element("span", {}, percent(share)),
     ]),
   );
 }
 
-/** "70 % cluster 0, 30 % cluster 1": the shares in words, largest first, and none that rounds to nothing. */
+/**
+ * "70 % cluster 0, 30 % cluster 1": the shares in words, largest first, and none that rounds to
+ * nothing.
+ */
 export function inWords(shares) {
   return shares
     .map((share, k) => [share, k])
@@ -108,6 +153,7 @@ export function percent(share) {
 /** A number for a person: four digits that matter. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
-  const shown = Math.abs(value) >= 1000 ? value.toFixed(1) : Number(value.toPrecision(digits)).toString();
+  const shown =
+    Math.abs(value) >= 1000 ? value.toFixed(1) : Number(value.toPrecision(digits)).toString();
   return shown.replace("-", "−");
 }

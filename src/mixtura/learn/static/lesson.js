@@ -15,7 +15,10 @@ import { soft } from "./soft.js";
 
 const PARTS = { bells, certainty, comparison, criteria, em, optima, race, shapes, soft };
 
-/** A live part: made when it is first seen, and refreshed when it is seen with other data than the last time. */
+/**
+ * A live part: made when it is first seen, and refreshed when it is seen with other data than the
+ * last time.
+ */
 class Part {
   constructor(place, data) {
     [this.place, this.data, this.stale, this.visible, this.asked] = [place, data, true, false, 0];
@@ -38,7 +41,9 @@ class Part {
     this.place.classList.add("busy");
     const asked = ++this.asked;
     try {
-      this.renew ??= PARTS[this.place.dataset.live](this.place, this.data, (error) => this.complain(error));
+      this.renew ??= PARTS[this.place.dataset.live](this.place, this.data, (error) =>
+        this.complain(error),
+      );
       await this.renew();
       if (asked === this.asked) this.complain(null);
     } catch (error) {
@@ -56,12 +61,21 @@ class Part {
 
 const data = new Data();
 const picker = document.querySelector("#data-picker");
-dataPicker(picker, data, (error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));
+dataPicker(picker, data, (error) =>
+  picker.prepend(element("p", { class: "error", role: "alert" }, error.message)),
+);
 
-const parts = new Map([...document.querySelectorAll("[data-live]")].map((place) => [place, new Part(place, data)]));
+const parts = new Map(
+  [...document.querySelectorAll("[data-live]")].map((place) => [place, new Part(place, data)]),
+);
 data.onChange(() => parts.forEach((part) => part.changed()));
-const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)), { rootMargin: "100% 0px" });
+const watcher = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)),
+  { rootMargin: "100% 0px" },
+);
 parts.forEach((_, place) => watcher.observe(place));
 
 for (const cell of document.querySelectorAll(".cell")) codeCell(cell, data);
-data.change({}).catch((error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));
+data
+  .change({})
+  .catch((error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));

@@ -1,4 +1,5 @@
-// Gaussians in two dimensions, for what must follow the hand at once: densities and shares. Fits are the server's.
+// Gaussians in two dimensions, for what must follow the hand at once: densities and shares. Fits
+// are the server's.
 
 /** log(weight × density) of each component at a place: the height of each hill. */
 export function logHeights({ weights, means, covariances }, [x, y]) {
@@ -17,7 +18,9 @@ export function sharesAt(mixture, place) {
   return softmax(logHeights(mixture, place));
 }
 
-/** Shares from logarithms of heights; the largest is taken out first, so that nothing becomes 0 / 0. */
+/**
+ * Shares from logarithms of heights; the largest is taken out first, so that nothing becomes 0 / 0.
+ */
 export function softmax(logs) {
   const most = Math.max(...logs);
   const parts = logs.map((value) => Math.exp(value - most));

@@ -1,8 +1,15 @@
-// Charts by plotly.js's strict bundle, in the colours of the page. The bundle is a plain script that the page loads first.
+// Charts by plotly.js's strict bundle, in the colours of the page. The bundle is a plain script
+// that the page loads first.
 
 const Plotly = globalThis.Plotly;
 
-const QUIET = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false, showTips: false };
+const QUIET = {
+  displayModeBar: false,
+  responsive: true,
+  scrollZoom: false,
+  doubleClick: false,
+  showTips: false,
+};
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();

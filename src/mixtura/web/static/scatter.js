@@ -1,13 +1,17 @@
-// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page, a report and a notebook alike.
+// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page, a
+// report and a notebook alike.
 //
-// The model holds: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}), memberships (bytes, n x K, in
-// 255ths), certainty (bytes, n float32), colours (K+ triples, 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...])
-// in units of the axes, threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
-// keys), title (what a screen reader says), plain (true: a small picture without axes). Nothing is computed here but pixels.
+// The model holds: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}),
+// memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (K+ triples, 0 to
+// 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes, threshold
+// (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and keys),
+// title (what a screen reader says), plain (true: a small picture without axes). Nothing is
+// computed here but pixels.
 //
-// With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is a panel below the picture: a
-// slider for the threshold, and the bars of the selected row. Rows are counted from 1; it may have rows (bytes, n
-// uint32: what each row is called), in_python (true: X[0] beside row 1), word ("component" or "cluster") and row_words (more about the selected row).
+// With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is
+// a panel below the picture: a slider for the threshold, and the bars of the selected row. Rows are
+// counted from 1; it may have rows (bytes, n uint32: what each row is called), in_python (true:
+// X[0] beside row 1), word ("component" or "cluster") and row_words (more about the selected row).
 
 const FEW = 400; // up to so many points in sight each one is large
 const MANY = 20000; // from so many on each one is small and see-through
@@ -20,11 +24,14 @@ const CLOSEST = 1e-4; // beyond it 32 bits are not enough
 const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
 const STEPS = 4096;
 
-// ---- light: colours are mixed as light is, as in mixtura.plots --------------------------------------------------------
+// ---- light: colours are mixed as light is, as in mixtura.plots
+// --------------------------------------------------------
 
 const toLight = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const toScreen = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
-const SCREEN = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, i) => Math.round(255 * toScreen(i / STEPS)));
+const SCREEN = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, i) =>
+  Math.round(255 * toScreen(i / STEPS)),
+);
 
 const floats = (value) => typed(value, Float32Array);
 const bytes = (value) => typed(value, Uint8Array);
@@ -36,11 +43,17 @@ function typed(value, Kind) {
   return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)); // a notebook sends a DataView
 }
 
-/** The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs while a slider moves. */
+/**
+ * The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs
+ * while a slider moves.
+ */
 function lights(memberships, certainty, colours, threshold, light) {
   const n = light.length / 3;
   const K = n ? memberships.length / n : 0;
-  const own = Float32Array.from({ length: 3 * K }, (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255);
+  const own = Float32Array.from(
+    { length: 3 * K },
+    (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255,
+  );
   for (let i = 0; i < n; i++) {
     let r = 0;
     let g = 0;
@@ -61,7 +74,8 @@ function lights(memberships, certainty, colours, threshold, light) {
   return light;
 }
 
-// ---- discs: how much of each pixel a point covers ----------------------------------------------------------------------
+// ---- discs: how much of each pixel a point covers
+// ----------------------------------------------------------------------
 
 function disc(radius) {
   const reach = Math.ceil(radius);
@@ -75,9 +89,15 @@ function disc(radius) {
   return { reach, cells };
 }
 
-/** A picture that is painted many times: its memory is kept, since asking for it anew takes longer than to paint. */
+/**
+ * A picture that is painted many times: its memory is kept, since asking for it anew takes longer
+ * than to paint.
+ */
 class Painting {
-  /** Where points lie on top of each other, a pixel has the mean of their light, and is the less see-through the more there are. */
+  /**
+   * Where points lie on top of each other, a pixel has the mean of their light, and is the less
+   * see-through the more there are.
+   */
   paint(context, width, height, px, py, light, radius, opacity) {
     const { reach, cells } = disc(radius);
     this.fit(context, width, height, reach);
@@ -90,7 +110,11 @@ class Painting {
   /** Sums of light and cover, with a margin in which the discs of points at the edge end. */
   fit(context, width, height, reach) {
     const numbers = 4 * (width + 4 * reach) * (height + 4 * reach);
-    if (this.image?.width !== width || this.image.height !== height || this.sums.length !== numbers) {
+    if (
+      this.image?.width !== width ||
+      this.image.height !== height ||
+      this.sums.length !== numbers
+    ) {
       this.image = context.createImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
       this.centres = new Float32Array(numbers);
@@ -101,7 +125,10 @@ class Painting {
     }
   }
 
-  /** What the points of each pixel have together; discs come afterwards, once for each pixel and not for each point. */
+  /**
+   * What the points of each pixel have together; discs come afterwards, once for each pixel and not
+   * for each point.
+   */
   gather(px, py, light, reach) {
     const { width, height } = this.image;
     const row = width + 4 * reach;
@@ -156,7 +183,10 @@ class Painting {
         const share = STEPS / total;
         const a = alpha[Math.min(LAST, (total * PER_DISC) | 0)];
         pixels[to] =
-          (a << 24) | (SCREEN[(sums[at + 2] * share + 0.5) | 0] << 16) | (SCREEN[(sums[at + 1] * share + 0.5) | 0] << 8) | SCREEN[(sums[at] * share + 0.5) | 0];
+          (a << 24) |
+          (SCREEN[(sums[at + 2] * share + 0.5) | 0] << 16) |
+          (SCREEN[(sums[at + 1] * share + 0.5) | 0] << 8) |
+          SCREEN[(sums[at] * share + 0.5) | 0];
       }
     }
   }
@@ -176,10 +206,14 @@ function covering(opacity) {
 /** Size and opacity of points of which so many are in sight: many are small and see-through. */
 function dots(count, small) {
   const crowd = Math.min(1, Math.max(0, Math.log((count + 1) / FEW) / Math.log(MANY / FEW)));
-  return { radius: (small ? 2.1 : 3.4) * (1 - crowd) + 0.8 * crowd, opacity: 0.85 * (1 - crowd) + 0.45 * crowd };
+  return {
+    radius: (small ? 2.1 : 3.4) * (1 - crowd) + 0.8 * crowd,
+    opacity: 0.85 * (1 - crowd) + 0.45 * crowd,
+  };
 }
 
-// ---- axes ----------------------------------------------------------------------------------------------------------------
+// ---- axes
+// -------------------------------------------------------------------------------------------------
 
 /** Round numbers between two others, about as many as asked for. */
 export function ticks(low, high, count) {
@@ -188,7 +222,8 @@ export function ticks(low, high, count) {
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? rough;
   const first = Math.ceil(low / step);
   const found = [];
-  for (let i = first; i * step <= high * (1 + 1e-12) && found.length < 50; i++) found.push(i * step);
+  for (let i = first; i * step <= high * (1 + 1e-12) && found.length < 50; i++)
+    found.push(i * step);
   return { step, values: found };
 }
 
@@ -197,7 +232,8 @@ function tickLabel(value, step) {
   return value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
 }
 
-// ---- the picture -----------------------------------------------------------------------------------------------------------
+// ---- the picture
+// -------------------------------------------------------------------------------------------------
 
 class Scatter {
   constructor(model, el) {
@@ -242,20 +278,30 @@ class Scatter {
 
   // ---- what is drawn next ----
 
-  /** Show all; how much that is will be known when it is drawn, since data and ellipses come one after the other. */
+  /**
+   * Show all; how much that is will be known when it is drawn, since data and ellipses come one
+   * after the other.
+   */
   reset() {
     this.home = null;
     this.refresh("places");
   }
 
-  /** Other ellipses have come: they may widen the view of all, and never narrow it, so that it is still while EM plays. */
+  /**
+   * Other ellipses have come: they may widen the view of all, and never narrow it, so that it is
+   * still while EM plays.
+   */
   grow() {
     this.grown = true;
     this.refresh();
   }
 
   settle() {
-    const atHome = !this.home || ["x", "y"].every((axis) => this.window[axis].every((edge, i) => Math.abs(edge - this.home[axis][i]) < 1e-9));
+    const atHome =
+      !this.home ||
+      ["x", "y"].every((axis) =>
+        this.window[axis].every((edge, i) => Math.abs(edge - this.home[axis][i]) < 1e-9),
+      );
     if (!this.home || (this.grown && atHome)) {
       const before = this.home ?? { x: FULL, y: FULL };
       this.home = { x: this.around(before.x, "x"), y: this.around(before.y, "y") };
@@ -281,8 +327,13 @@ class Scatter {
     this.window = { x: within(window.x), y: within(window.y) };
     const { x, y } = this.window;
     this.canvas.dataset.sight = [...x, ...y].join(" "); // for whoever wants to know where a point is
-    this.isWhole = ["x", "y"].every((axis) => this.window[axis][0] < this.home[axis][0] + 1e-9 && this.window[axis][1] > this.home[axis][1] - 1e-9);
-    // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two fingers always zoom.
+    this.isWhole = ["x", "y"].every(
+      (axis) =>
+        this.window[axis][0] < this.home[axis][0] + 1e-9 &&
+        this.window[axis][1] > this.home[axis][1] - 1e-9,
+    );
+    // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two
+    // fingers always zoom.
     this.canvas.style.touchAction = this.isWhole ? "pan-x pan-y" : "none";
     this.refresh("places");
   }
@@ -356,11 +407,20 @@ class Scatter {
     this.settle();
     const before = this.size && [this.canvas.width, this.canvas.height];
     this.measure();
-    if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height) this.stale.places = true;
+    if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height)
+      this.stale.places = true;
     if (this.stale.places) this.place();
     const get = (name) => this.model.get(name);
-    if (this.light?.length !== 3 * this.x.length) [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
-    if (this.stale.light) lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.light);
+    if (this.light?.length !== 3 * this.x.length)
+      [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
+    if (this.stale.light)
+      lights(
+        bytes(get("memberships")),
+        floats(get("certainty")),
+        get("colours"),
+        get("threshold"),
+        this.light,
+      );
     this.stale = { light: false, places: false };
     this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
     const context = this.canvas.getContext("2d");
@@ -375,14 +435,31 @@ class Scatter {
   colours() {
     const style = getComputedStyle(this.canvas);
     const given = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
-    return { ink: given("--ink", style.color), paper: given("--card", given("--jp-layout-color0", "#fff")), line: given("--line", "#888"), font: style.fontFamily };
+    return {
+      ink: given("--ink", style.color),
+      paper: given("--card", given("--jp-layout-color0", "#fff")),
+      line: given("--line", "#888"),
+      font: style.fontFamily,
+    };
   }
 
   drawPoints(context) {
     const { left, top, right, bottom } = this.area;
-    const [width, height] = [Math.round((right - left) * this.ratio), Math.round((bottom - top) * this.ratio)];
+    const [width, height] = [
+      Math.round((right - left) * this.ratio),
+      Math.round((bottom - top) * this.ratio),
+    ];
     const { radius, opacity } = dots(this.inSight, this.model.get("plain"));
-    const image = this.painting.paint(context, width, height, this.px, this.py, this.light, radius * this.ratio, opacity);
+    const image = this.painting.paint(
+      context,
+      width,
+      height,
+      this.px,
+      this.py,
+      this.light,
+      radius * this.ratio,
+      opacity,
+    );
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.putImageData(image, Math.round(left * this.ratio), Math.round(top * this.ratio));
@@ -403,12 +480,20 @@ class Scatter {
     const room = this.size.width - left - BUTTONS;
     const name = fitted(context, shortened(this.model.get("x_axis")?.name), room);
     const half = context.measureText(name).width / 2;
-    context.fillText(name, Math.max(left + half, Math.min((left + right) / 2, left + room - half)), this.size.height - 4);
+    context.fillText(
+      name,
+      Math.max(left + half, Math.min((left + right) / 2, left + room - half)),
+      this.size.height - 4,
+    );
     context.save();
     context.translate(4, (top + bottom) / 2);
     context.rotate(-Math.PI / 2);
     context.textBaseline = "top";
-    context.fillText(fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top), 0, 0);
+    context.fillText(
+      fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top),
+      0,
+      0,
+    );
     context.restore();
   }
 
@@ -416,12 +501,18 @@ class Scatter {
     const axis = this.model.get(`${which}_axis`);
     if (!axis) return;
     const { left, bottom } = this.area;
-    const [low, high] = this.window[which].map((share) => axis.low + share * (axis.high - axis.low));
+    const [low, high] = this.window[which].map(
+      (share) => axis.low + share * (axis.high - axis.low),
+    );
     const { step, values } = ticks(low, high, Math.max(2, count));
     context.textAlign = which === "x" ? "center" : "right";
     context.textBaseline = which === "x" ? "top" : "middle";
     for (const value of values) {
-      const [x, y] = this.toPixels(which === "x" ? [value, this.model.get("y_axis").low] : [this.model.get("x_axis").low, value]);
+      const [x, y] = this.toPixels(
+        which === "x"
+          ? [value, this.model.get("y_axis").low]
+          : [this.model.get("x_axis").low, value],
+      );
       context.beginPath();
       if (which === "x") {
         context.moveTo(x, bottom);
@@ -443,8 +534,11 @@ class Scatter {
     context.beginPath();
     context.rect(left, top, right - left, bottom - top);
     context.clip();
-    levels.forEach((outlines, level) => outlines.forEach((outline, k) => this.drawOutline(context, outline, k, level)));
-    if (!this.model.get("plain")) (this.model.get("centres") ?? []).forEach((centre, k) => this.drawCentre(context, centre, k));
+    levels.forEach((outlines, level) =>
+      outlines.forEach((outline, k) => this.drawOutline(context, outline, k, level)),
+    );
+    if (!this.model.get("plain"))
+      (this.model.get("centres") ?? []).forEach((centre, k) => this.drawCentre(context, centre, k));
     context.restore();
   }
 
@@ -476,7 +570,8 @@ class Scatter {
     context.lineWidth = 2;
     context.strokeStyle = this.look.paper;
     context.stroke();
-    context.fillStyle = 0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2] > 150 ? "#111" : "#fff";
+    context.fillStyle =
+      0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2] > 150 ? "#111" : "#fff";
     context.font = `700 11px ${this.look.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -529,14 +624,22 @@ class Scatter {
 
   selectMiddle() {
     const { left, top, right, bottom } = this.area;
-    this.select(this.nearest(((right - left) * this.ratio) / 2, ((bottom - top) * this.ratio) / 2, () => true, Infinity));
+    this.select(
+      this.nearest(
+        ((right - left) * this.ratio) / 2,
+        ((bottom - top) * this.ratio) / 2,
+        () => true,
+        Infinity,
+      ),
+    );
   }
 
   follow() {
     const i = this.model.get("selected");
     if (!(i >= 0)) return;
     const share = { x: this.x[i], y: this.y[i] };
-    const shown = (axis) => share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
+    const shown = (axis) =>
+      share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
     if (shown("x") && shown("y")) return;
     const about = (axis) => {
       const half = (this.window[axis][1] - this.window[axis][0]) / 2;
@@ -559,14 +662,18 @@ const stretched = ([low, high], share, factor) => {
   return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
 };
 
-/** A range that is little wider than all, no narrower than can be drawn, and whose middle is among the data. */
+/**
+ * A range that is little wider than all, no narrower than can be drawn, and whose middle is among
+ * the data.
+ */
 function within([low, high]) {
   const span = Math.min(Math.max(high - low, CLOSEST), WIDEST);
   const middle = Math.min(Math.max((low + high) / 2, 0), 1);
   return [middle - span / 2, middle + span / 2];
 }
 
-// ---- hands: mouse, fingers, keys -------------------------------------------------------------------------------------------
+// ---- hands: mouse, fingers, keys
+// -------------------------------------------------------------------------------------------
 
 const SLACK = 5; // CSS pixels that a click may move
 const SETTLE = 400; // milliseconds after a scroll of the page in which the wheel still belongs to it
@@ -576,7 +683,8 @@ const KEYS = {
   ArrowDown: [0, -0.1, (dx, dy) => dy > 0 && Math.abs(dx) <= dy],
   ArrowUp: [0, 0.1, (dx, dy) => dy < 0 && Math.abs(dx) <= -dy],
 };
-export const KEYS_IN_WORDS = "Arrow keys move the picture, plus and minus zoom, 0 shows all; Enter takes the point in the middle, Shift with an arrow the next one.";
+export const KEYS_IN_WORDS =
+  "Arrow keys move the picture, plus and minus zoom, 0 shows all; Enter takes the point in the middle, Shift with an arrow the next one.";
 
 class Hand {
   constructor(scatter) {
@@ -607,9 +715,21 @@ class Hand {
   /** What a finger can press; keys do the same, so Tab passes them by. */
   buttons() {
     const { scatter } = this;
-    this.box = make("div", { position: "absolute", bottom: "0", right: "10px", display: "flex", gap: "4px" });
+    this.box = make("div", {
+      position: "absolute",
+      bottom: "0",
+      right: "10px",
+      display: "flex",
+      gap: "4px",
+    });
     const button = (text, label, work) => {
-      const it = makeButton(text, { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0" });
+      const it = makeButton(text, {
+        font: "15px/1 system-ui, sans-serif",
+        width: "26px",
+        minHeight: "24px",
+        height: "24px",
+        padding: "0",
+      });
       Object.assign(it, { title: label, tabIndex: -1 });
       it.setAttribute("aria-label", label);
       it.addEventListener("click", work);
@@ -635,11 +755,15 @@ class Hand {
     if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return; // the page scrolls
     const before = [...this.fingers.values()];
     if (!this.dragged && before.length === 1) {
-      if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK) return;
+      if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK)
+        return;
       this.begin();
     }
     this.fingers.set(event.pointerId, event);
-    this.drag(before.map((finger) => this.scatter.locate(finger)), [...this.fingers.values()].map((finger) => this.scatter.locate(finger)));
+    this.drag(
+      before.map((finger) => this.scatter.locate(finger)),
+      [...this.fingers.values()].map((finger) => this.scatter.locate(finger)),
+    );
   }
 
   /** Once a press is a drag, the picture follows outside of itself, too. */
@@ -666,15 +790,24 @@ class Hand {
     if (this.dragged) return;
     const { scatter } = this;
     const { x, y } = scatter.locate(event);
-    scatter.select(scatter.nearest(x * scatter.ratio, y * scatter.ratio, () => true, 24 * scatter.ratio));
+    scatter.select(
+      scatter.nearest(x * scatter.ratio, y * scatter.ratio, () => true, 24 * scatter.ratio),
+    );
   }
 
-  /** The wheel zooms, unless there is nothing more to see or the page is being scrolled past the picture. */
+  /**
+   * The wheel zooms, unless there is nothing more to see or the page is being scrolled past the
+   * picture.
+   */
   wheel(event) {
     const { scatter } = this;
-    const amount = (event.deltaY || event.deltaX) * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 0.01 : 0.0015);
+    const amount =
+      (event.deltaY || event.deltaX) *
+      (event.deltaMode === 1 ? 16 : 1) *
+      (event.ctrlKey ? 0.01 : 0.0015);
     const isPinch = event.ctrlKey;
-    if (!isPinch && (performance.now() - this.scrolled < SETTLE || (amount > 0 && scatter.isWhole))) return;
+    if (!isPinch && (performance.now() - this.scrolled < SETTLE || (amount > 0 && scatter.isWhole)))
+      return;
     event.preventDefault();
     const { u, v } = scatter.locate(event);
     scatter.zoom(u, v, Math.exp(Math.min(0.5, Math.max(-0.5, amount))));
@@ -701,7 +834,8 @@ const middleOf = (fingers) => ({
 });
 const spread = ([a, b]) => Math.hypot(a.x - b.x, a.y - b.y);
 
-// ---- memberships as bars -----------------------------------------------------------------------------------------------------
+// ---- memberships as bars
+// -------------------------------------------------------------------------------------------------
 
 function make(name, style = {}, text = "") {
   const element = document.createElement(name);
@@ -712,8 +846,15 @@ function make(name, style = {}, text = "") {
 
 /** A button that looks the same in a notebook, which has no style for it. */
 function makeButton(text, style) {
-  const look = { color: "inherit", background: "var(--card, var(--jp-layout-color1, Canvas))", cursor: "pointer" };
-  const edge = { border: "1px solid var(--line, var(--jp-border-color1, #999))", borderRadius: "6px" };
+  const look = {
+    color: "inherit",
+    background: "var(--card, var(--jp-layout-color1, Canvas))",
+    cursor: "pointer",
+  };
+  const edge = {
+    border: "1px solid var(--line, var(--jp-border-color1, #999))",
+    borderRadius: "6px",
+  };
   return Object.assign(make("button", { ...look, ...edge, ...style }, text), { type: "button" });
 }
 
@@ -727,20 +868,46 @@ export function membershipBars(shares, colours, word = "cluster") {
 }
 
 function membershipBar(share, k, colours, word) {
-  const item = make("li", { display: "grid", gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`, gap: "0.4rem", alignItems: "center", fontVariantNumeric: "tabular-nums" });
-  const track = make("div", { height: "0.9rem", borderRadius: "4px", overflow: "hidden", background: "var(--track, #8883)" });
-  const fill = make("div", { height: "100%", width: `${100 * share}%`, backgroundColor: `rgb(${colours[k % colours.length].join(" ")})` });
+  const item = make("li", {
+    display: "grid",
+    gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`,
+    gap: "0.4rem",
+    alignItems: "center",
+    fontVariantNumeric: "tabular-nums",
+  });
+  const track = make("div", {
+    height: "0.9rem",
+    borderRadius: "4px",
+    overflow: "hidden",
+    background: "var(--track, #8883)",
+  });
+  const fill = make("div", {
+    height: "100%",
+    width: `${100 * share}%`,
+    backgroundColor: `rgb(${colours[k % colours.length].join(" ")})`,
+  });
   fill.className = "fill";
   track.append(fill);
-  item.append(make("span", {}, `${word} ${k}`), track, make("span", { textAlign: "right" }, percent(share)));
+  item.append(
+    make("span", {}, `${word} ${k}`),
+    track,
+    make("span", { textAlign: "right" }, percent(share)),
+  );
   return item;
 }
 
-/** Below a picture that has no page about it: the threshold, and the memberships of the selected row. */
+/**
+ * Below a picture that has no page about it: the threshold, and the memberships of the selected
+ * row.
+ */
 class Panel {
   constructor(model, el) {
     this.model = model;
-    this.slider = Object.assign(make("input", { width: "100%", margin: "0" }), { type: "range", min: 0, max: 100 });
+    this.slider = Object.assign(make("input", { width: "100%", margin: "0" }), {
+      type: "range",
+      min: 0,
+      max: 100,
+    });
     this.label = make("label", { display: "block" });
     this.shown = make("span");
     this.label.append(this.shown, this.slider);
@@ -748,7 +915,11 @@ class Panel {
     this.button = makeButton("Show the most unsure row", { padding: "0.3rem 0.7rem" });
     this.row = make("div", { minHeight: "4.5rem" });
     this.row.setAttribute("aria-live", "polite");
-    this.el = make("div", { padding: "0.4rem 0 0", maxWidth: "40rem", color: "var(--ink, var(--jp-ui-font-color1, inherit))" });
+    this.el = make("div", {
+      padding: "0.4rem 0 0",
+      maxWidth: "40rem",
+      color: "var(--ink, var(--jp-ui-font-color1, inherit))",
+    });
     this.el.className = "mixtura-panel";
     this.el.append(this.label, this.count, this.button, this.row);
     el.append(this.el);
@@ -764,12 +935,18 @@ class Panel {
     });
     this.button.addEventListener("click", () => {
       const certainty = floats(this.model.get("certainty"));
-      this.model.set("selected", certainty.reduce((least, value, i) => (value < certainty[least] ? i : least), 0));
+      this.model.set(
+        "selected",
+        certainty.reduce((least, value, i) => (value < certainty[least] ? i : least), 0),
+      );
       this.model.save_changes();
     });
     this.handlers = [
       ...["threshold", "certainty"].map((name) => [`change:${name}`, () => this.showThreshold()]),
-      ...["selected", "shares", "row_words"].map((name) => [`change:${name}`, () => this.showRow()]),
+      ...["selected", "shares", "row_words"].map((name) => [
+        `change:${name}`,
+        () => this.showRow(),
+      ]),
     ];
     for (const [event, handler] of this.handlers) this.model.on(event, handler);
   }
@@ -791,14 +968,30 @@ class Panel {
   showRow() {
     const i = this.model.get("selected");
     const n = floats(this.model.get("certainty")).length;
-    if (!(i >= 0 && i < n)) return this.row.replaceChildren(make("p", { opacity: 0.75 }, `Click a point to see its memberships. ${KEYS_IN_WORDS}`));
+    if (!(i >= 0 && i < n))
+      return this.row.replaceChildren(
+        make("p", { opacity: 0.75 }, `Click a point to see its memberships. ${KEYS_IN_WORDS}`),
+      );
     const all = typed(this.model.get("shares"), Uint16Array);
-    const shares = Array.from(all.subarray((i * all.length) / n, ((i + 1) * all.length) / n), (share) => share / 65535);
+    const shares = Array.from(
+      all.subarray((i * all.length) / n, ((i + 1) * all.length) / n),
+      (share) => share / 65535,
+    );
     const names = typed(this.model.get("rows"), Uint32Array);
-    const name = (names.length ? names[i] : i + 1).toLocaleString("en") + (this.model.get("in_python") ? `, X[${i}]` : "");
-    const words = make("p", { margin: "0.2rem 0", opacity: 0.75 }, this.model.get("row_words") ?? "");
+    const name =
+      (names.length ? names[i] : i + 1).toLocaleString("en") +
+      (this.model.get("in_python") ? `, X[${i}]` : "");
+    const words = make(
+      "p",
+      { margin: "0.2rem 0", opacity: 0.75 },
+      this.model.get("row_words") ?? "",
+    );
     const heading = make("p", { margin: "0.6rem 0 0", fontWeight: 600 }, `Row ${name}`);
-    this.row.replaceChildren(heading, words, membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"));
+    this.row.replaceChildren(
+      heading,
+      words,
+      membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"),
+    );
   }
 }
 
@@ -809,7 +1002,8 @@ function shortened(name = "") {
 /** As much of a name as there is room for. */
 function fitted(context, name, room) {
   let shown = name;
-  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--) shown = `${name.slice(0, n)}…`;
+  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--)
+    shown = `${name.slice(0, n)}…`;
   return shown;
 }
 

@@ -1,5 +1,6 @@
-// The page's way to its server. The key comes with the page that the token opened; it is kept for this origin (host and port),
-// so that reloading works, and leaves the address bar together with the token.
+// The page's way to its server. The key comes with the page that the token opened; it is kept for
+// this origin (host and port), so that reloading works, and leaves the address bar together with
+// the token.
 
 const place = document.querySelector('meta[name="mixtura-key"]');
 if (place.content) {
