@@ -21,7 +21,7 @@ from sklearn.metrics import (
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.interrupts import heeded
 from mixtura.base.masked import refuse_masked
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.compare.contenders import (
     DENSITY,
     DENSITY_ROWS,
@@ -179,7 +179,7 @@ class Comparison:
         }
 
 
-@underflow_is_nought
+@ignore_underflow
 def compare(
     X: Any,
     *,

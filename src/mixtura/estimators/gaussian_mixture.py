@@ -16,7 +16,7 @@ from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.certification import certified, certify
@@ -238,7 +238,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- fitting ---------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit by EM.
 
@@ -454,7 +454,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
     # ---- from parameters -------------------------------------------------------------------------
 
     @classmethod
-    @underflow_is_nought
+    @ignore_underflow
     def from_parameters(
         cls,
         weights: Any,
@@ -519,7 +519,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- using the fit ---------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
         """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
         block's exist at a time.
@@ -556,7 +556,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
         return densities
 
-    @underflow_is_nought
+    @ignore_underflow
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
         values = self.score_samples(X)
@@ -572,7 +572,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             )  # an absent row may be infinitely unlikely
         return float(np.average(values, weights=weights))
 
-    @underflow_is_nought
+    @ignore_underflow
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
         """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
         by component.
@@ -589,7 +589,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- criteria --------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
         rows = door.rows_of(self, X, fitting=False)
@@ -624,7 +624,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight))
 
-    @underflow_is_nought
+    @ignore_underflow
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
         """Whether these parameters are an optimum of the likelihood on X, and how that is known.
 
@@ -664,7 +664,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- how sure the fit is ---------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def standard_errors(
         self,
         X: Any,
@@ -748,7 +748,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
             "'jackknife'."
         )
 
-    @underflow_is_nought
+    @ignore_underflow
     def membership_intervals(
         self, X: Any, errors: Uncertainty, level: float = 0.95
     ) -> MembershipIntervals:
@@ -790,7 +790,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
 
     # ---- clusters of several components ----------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def merged(
         self,
         X: Any,

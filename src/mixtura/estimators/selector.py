@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Labels, Rows
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ShowsResult, selection_html
 from mixtura.inputs import validation as door
@@ -80,7 +80,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
             else ""
         )
 
-    @underflow_is_nought
+    @ignore_underflow
     def fit(
         self,
         X: Any,
@@ -114,7 +114,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
                 setattr(self.best_estimator_, name, getattr(self, name))
         return self
 
-    @underflow_is_nought
+    @ignore_underflow
     def bootstrap(
         self,
         X: Any,

@@ -21,7 +21,7 @@ from PIL import Image
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
@@ -91,7 +91,7 @@ class EMSteps:
         return np.unique(np.concatenate([np.arange(EVERY_STEP), np.round(later).astype(np.intp)]))
 
 
-@underflow_is_nought
+@ignore_underflow
 def em_steps(
     X: ArrayLike,
     n_components: int,

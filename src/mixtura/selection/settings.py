@@ -11,7 +11,7 @@ import numpy as np
 
 from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.base.errors import DataWarning, DegenerateWarning
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
@@ -94,7 +94,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     return ks, families
 
 
-@underflow_is_nought
+@ignore_underflow
 def selection_of(
     settings: SelectionSettings,
     ks: Sequence[int],
@@ -152,7 +152,7 @@ def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
     )
 
 
-@underflow_is_nought
+@ignore_underflow
 def selected_again(
     settings: SelectionSettings,
     dataset: Dataset,
