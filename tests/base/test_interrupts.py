@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from mixtura.base.interrupts import Cause, heeded, listening
+from mixtura.base.interrupts import Cause, listening, stop_on_signal
 
 
 def press() -> None:
@@ -17,7 +17,7 @@ def press() -> None:
 
 def test_the_first_interrupt_asks_and_the_second_is_thrown():
     stopped = threading.Event()
-    with heeded(stopped):
+    with stop_on_signal(stopped):
         press()
         assert stopped.is_set()
         with pytest.raises(KeyboardInterrupt):
@@ -27,8 +27,8 @@ def test_the_first_interrupt_asks_and_the_second_is_thrown():
 
 def test_an_inner_search_leaves_the_outer_ones_ear_alone():
     outer, inner = threading.Event(), threading.Event()
-    with heeded(outer):
-        with heeded(inner):
+    with stop_on_signal(outer):
+        with stop_on_signal(inner):
             press()
         assert outer.is_set()
         assert not inner.is_set()
@@ -39,7 +39,7 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     heard: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     try:
-        with heeded(threading.Event()) as nothing:
+        with stop_on_signal(threading.Event()) as nothing:
             press()
         assert nothing is None
         assert heard == [signal.SIGINT]
@@ -48,7 +48,7 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     done: list[bool] = []
 
     def work() -> None:
-        with heeded(threading.Event()):
+        with stop_on_signal(threading.Event()):
             done.append(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
     thread = threading.Thread(target=work)
@@ -66,10 +66,10 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
 def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause):
     stopped = threading.Event()
     with listening() as listener:
-        with heeded(stopped):
+        with stop_on_signal(stopped):
             signal.raise_signal(number)
             assert stopped.is_set()
-            with heeded(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
+            with stop_on_signal(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
             assert inner is None
         assert listener.cause is cause  # what came first
@@ -81,7 +81,7 @@ def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause
 
 def test_a_clock_ends_a_search():
     stopped = threading.Event()
-    with listening(0.01) as listener, heeded(stopped):
+    with listening(0.01) as listener, stop_on_signal(stopped):
         assert stopped.wait()
     assert listener.cause is Cause.TIME_LIMIT
 
@@ -111,7 +111,7 @@ def test_an_ignored_ctrl_c_stays_ignored_but_not_the_others():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         stopped = threading.Event()
-        with listening() as listener, heeded(stopped):
+        with listening() as listener, stop_on_signal(stopped):
             press()
             assert not stopped.is_set()
             signal.raise_signal(signal.SIGTERM)

@@ -7,7 +7,7 @@ which an M-step raises when nobody allowed it a floor and which a search turns i
 
 from __future__ import annotations
 
-from mixtura.base.numbering import at_the_beginning, component_name
+from mixtura.base.numbering import capitalised, component_name
 
 
 class DataError(ValueError):
@@ -39,7 +39,7 @@ class CollapseError(ValueError):
     def __init__(self, component: int) -> None:
         self.component = component
         super().__init__(
-            f"{ILL_DEFINED} {at_the_beginning(component_name(component))} is singular; "
+            f"{ILL_DEFINED} {capitalised(component_name(component))} is singular; "
             "reg_covar=None lets mixtura put a floor "
             "under it that is relative to the scale of the data."
         )

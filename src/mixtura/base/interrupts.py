@@ -136,7 +136,7 @@ def listening(seconds: float | None = None) -> Iterator[Listener]:
 
 
 @contextmanager
-def heeded(stopped: threading.Event) -> Iterator[None]:
+def stop_on_signal(stopped: threading.Event) -> Iterator[None]:
     """While it lasts, the first Ctrl-C sets ``stopped``; a second one, for who cannot wait, is
     thrown as always.
 

@@ -61,6 +61,6 @@ def row_numbers(n: int) -> range:
     return range(row_number(0), row_number(n))
 
 
-def at_the_beginning(name: str) -> str:
+def capitalised(name: str) -> str:
     """``Component 0``: a name at the beginning of a sentence."""
     return name[:1].upper() + name[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixtura.base.numbering import at_the_beginning, component_name
+from mixtura.base.numbering import capitalised, component_name
 from mixtura.cli.calling_off import said_about
 from mixtura.cli.console import Plain, grid
 from mixtura.cli.data import Data, with_names
@@ -100,7 +100,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
         unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
         size = f"{100 * component['weight']:.1f} %, {counted(component['n_rows'], 'row')}"
         out.say(
-            f"\n{at_the_beginning(component_name(component['component']))}: {size}{unsure}",
+            f"\n{capitalised(component_name(component['component']))}: {size}{unsure}",
             style="bold",
         )
         out.say(

@@ -19,7 +19,7 @@ from sklearn.metrics import (
 )
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import ignore_underflow
 from mixtura.compare.contenders import (
@@ -246,7 +246,7 @@ def compare(
     tried = _all_tried(work, on_method)
     done = {name: outcome for name, outcome in tried.items() if isinstance(outcome, Outcome)}
     stopped = threading.Event()
-    with heeded(stopped):  # this takes seconds and has no part that could be shown
+    with stop_on_signal(stopped):  # this takes seconds and has no part that could be shown
         methods = tuple(_method(name, outcome, Z, groups, seed) for name, outcome in tried.items())
         labels = {name: outcome.labels for name, outcome in done.items()}
         agreement = {(a, b): _rand_index(labels[a], labels[b]) for a, b in combinations(labels, 2)}

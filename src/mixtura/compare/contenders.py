@@ -21,7 +21,7 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.results import StopReason
-from mixtura.search.multistart import calm
+from mixtura.search.multistart import limited_threads
 
 K_MEANS, MIXTURE, DENSITY, HIERARCHY = "K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"
 
@@ -106,7 +106,7 @@ def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
     Above 10,000 rows K is chosen on a random sample of 10,000; silhouettes are taken on at most
     2000 rows. K is never more than the number of distinct rows.
     """
-    with calm(len(Z)):  # or k-means on few rows would be timed while its threads wait
+    with limited_threads(len(Z)):  # or k-means on few rows would be timed while its threads wait
         wanted, seconds_to_choose, how = (
             (K, None, "given") if K is not None else _chosen_by_silhouette(Z, seed)
         )

@@ -54,7 +54,7 @@ from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block, Family
 from mixtura.model.results import Evaluation, FitResult, Iteration
-from mixtura.search.multistart import DEFAULT_STARTS, calm, usual_starts, workers_for
+from mixtura.search.multistart import DEFAULT_STARTS, limited_threads, usual_starts, workers_for
 from mixtura.search.runs import Effort, Plan
 from mixtura.search.subsampling import Initialisation, initialisation, search_from
 from mixtura.selection.merging import MergedMixture, merge_tree
@@ -270,7 +270,7 @@ class GaussianMixture(ShowsResult, DensityMixin, BaseEstimator):  # type: ignore
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = door.problem_of(dataset, family, K, constraints)
-        with calm(len(rows)):
+        with limited_threads(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
                 begin = begin.with_starts(

@@ -24,7 +24,7 @@ from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.mixture import Mixture
 from mixtura.model.results import FitResult, Iteration, title_of
-from mixtura.search.multistart import calm
+from mixtura.search.multistart import limited_threads
 from mixtura.selection.merging import MergedMixture
 
 LARGEST_K = 10
@@ -184,7 +184,7 @@ def race(n: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     K, d = 5, 4
     X = rng.normal(0, 6, (K, d))[np.arange(n) % K] + rng.standard_normal((n, d))
-    with _quiet(), calm(n):
+    with _quiet(), limited_threads(n):
         GaussianMixture(K, n_init=1, random_state=0).fit(
             X[:200]
         )  # what is loaded at the first fit is no part of the race

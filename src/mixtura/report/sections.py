@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 
 from mixtura import plots
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
-from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
+from mixtura.base.numbering import capitalised, component_name, number_of, row_number
 from mixtura.families import FAMILIES
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.results import title_of
@@ -192,7 +192,7 @@ def _card(study: Study, k: int) -> Markup:
     """One component in words."""
     rows = int((study.labels == k).sum())
     title = (
-        f"{at_the_beginning(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the "
+        f"{capitalised(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the "
         f"density, {_counted(rows, 'row')}"
     )
     said = component_sentence(study.mixture, k, study.names)

@@ -378,7 +378,7 @@ def _labels(fits: Sequence[FitResult], rows: Dataset) -> list[Labels]:
 # ---- how it may run ------------------------------------------------------------------------------
 
 
-def calm(n_rows: int) -> AbstractContextManager[object]:
+def limited_threads(n_rows: int) -> AbstractContextManager[object]:
     """One thread for BLAS while fits run, since many small matrices wait longer for threads than
     they compute; and for OpenMP (k-means) where the rows are few.
 

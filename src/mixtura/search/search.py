@@ -11,7 +11,7 @@ from math import inf
 
 import numpy as np
 
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.problem import Problem
 from mixtura.em.em import Start
 from mixtura.model.results import FailedStart, FitResult, SearchResult, StopReason
@@ -58,7 +58,7 @@ def search(
     """
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     runs = Runs(problem, plan, stopped)
-    with heeded(stopped):
+    with stop_on_signal(stopped):
         several = len(starts) > 1 or (plan.effort is not None and starts[0].n_components > 1)
         if not plan.screened or not several:
             found = _each(runs, starts, names)

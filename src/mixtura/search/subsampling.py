@@ -20,7 +20,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import Callback, em
@@ -217,7 +217,7 @@ def search_from(
     on a sample keeps the best mixture so far, evaluated on all rows.
     """
     ascent = _Ladder(initialisation, problem, plan, stopped or threading.Event())
-    with heeded(ascent.stopped):
+    with stop_on_signal(ascent.stopped):
         try:
             return ascent.to_all_rows()
         except KeyboardInterrupt:  # before the first mixture of all rows

@@ -19,7 +19,7 @@ from mixtura.inputs import validation as door
 from mixtura.model.criteria import check_criterion
 from mixtura.model.protocols import Family
 from mixtura.model.results import Selection
-from mixtura.search.multistart import calm, usual_starts, workers_for
+from mixtura.search.multistart import limited_threads, usual_starts, workers_for
 from mixtura.search.runs import Effort, Plan
 from mixtura.selection.bootstrap import (
     TOP_FAMILIES,
@@ -116,7 +116,7 @@ def selection_of(
         dataset = Dataset(
             dataset.source, backend_named(settings.backend, 1)
         )  # the cells share the processors, so rows need not
-    with calm(dataset.source.n_rows):
+    with limited_threads(dataset.source.n_rows):
         return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
