@@ -1,1 +1,1 @@
-"""What every room uses: arrays, errors, the native extension, how things are numbered and named."""
+"""What all packages use: arrays, errors, the native extension, numbering, threads, signals."""

@@ -1,4 +1,4 @@
-"""The C++ kernels, or None where mixtura was installed without a compiler. Whoever asks has a NumPy
+"""The C++ kernels, or None where mixtura was installed without a compiler; every caller has a NumPy
 form of its own.
 """
 
@@ -12,8 +12,7 @@ extension: Any
 try:
     extension = importlib.import_module("mixtura._native")
 except ImportError:
-    if os.environ.get(
-        "MIXTURA_ISA"
-    ):  # an instruction set was asked for that this build or this processor does not have
+    # MIXTURA_ISA names an instruction set that this build or this processor does not have.
+    if os.environ.get("MIXTURA_ISA"):
         raise
     extension = None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from mixtura.base.interrupts import Cause, Listener, listening
+from mixtura.base.interrupts import Cause, SignalHandler, handled_signals
 from mixtura.cli.endings import DONE, INTERRUPTED, TERMINATED, WRONG_DATA
 
 
