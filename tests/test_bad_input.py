@@ -102,11 +102,11 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
             match="sample_weight must have a value in every entry, but 1 entry is masked",
         ):
             refused()
-    with pytest.raises(ValueError, match="init_params must hold"):
+    with pytest.raises(ValueError, match="init_params must have"):
         GaussianMixture(
             1, init_params=np.ma.array(np.zeros(100, int), mask=np.arange(100) == 3)
         ).fit(X)
-    with pytest.raises(ValueError, match="truth must hold"):
+    with pytest.raises(ValueError, match="truth must have"):
         compare(X, truth=one_hidden)
 
 
