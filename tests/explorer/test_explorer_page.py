@@ -190,7 +190,7 @@ def sight_of(page: Any) -> np.ndarray:
 def wait_for_sight(page: Any, expected: np.ndarray) -> None:
     """Until so much is in sight: the picture follows the pointer when the browser comes to it."""
     page.wait_for_function(
-        """(expected) => document.querySelector('#scatter canvas').dataset.sight.split(' ')
+        """(expected) => document.querySelector('#scatter canvas').dataset.view.split(' ')
              .every((edge, i) => Math.abs(edge - expected[i]) < 0.005)""",
         arg=expected.ravel().tolist(),
     )
@@ -280,7 +280,7 @@ def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(p
     for _ in range(4):
         page.mouse.wheel(0, -200)
     page.wait_for_function(
-        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=sight
+        "(s) => document.querySelector('#scatter canvas').dataset.view !== s", arg=sight
     )
     assert page.evaluate(PAINTED) != whole
     assert page.evaluate("scrollY") == 0
@@ -314,7 +314,7 @@ def test_the_first_view_holds_the_ellipses_and_a_little_more_can_be_seen(page, c
     assert (sight[:, 1] > share.max(axis=0)).all()
     page.get_by_role("button", name="Zoom out").click()
     page.wait_for_function(
-        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=frame
+        "(s) => document.querySelector('#scatter canvas').dataset.view !== s", arg=frame
     )
     assert (np.ptp(sight_of(page), axis=1) > np.ptp(sight, axis=1)).all()
     for _ in range(20):

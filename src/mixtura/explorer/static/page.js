@@ -39,8 +39,7 @@ const brief = (value) =>
     ? value.toExponential(2)
     : String(Number(value.toPrecision(4)));
 
-// ---- asking
-// -------------------------------------------------------------------------------------------------
+// ---- asking -------------------------------------------------------------------------------------
 
 const settings = () => ({
   components: state.components,
@@ -68,8 +67,7 @@ async function trying(work) {
   }
 }
 
-// ---- a run, a frame
-// -------------------------------------------------------------------------------------------------
+// ---- a run, a frame -----------------------------------------------------------------------------
 
 /** Show the model of these settings, or EM from its start. */
 async function open() {
@@ -166,8 +164,7 @@ function showUnsure() {
     `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
 }
 
-// ---- watching EM
-// -------------------------------------------------------------------------------------------------
+// ---- watching EM --------------------------------------------------------------------------------
 
 /** Begin a recording from the start that is chosen. */
 async function record() {
@@ -268,8 +265,7 @@ function showTrace() {
   });
 }
 
-// ---- AIC and BIC over K
-// -------------------------------------------------------------------------------------------------
+// ---- AIC and BIC over K -------------------------------------------------------------------------
 
 /**
  * Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else
@@ -381,8 +377,7 @@ async function goTo(K) {
   await toModel();
 }
 
-// ---- one row
-// -------------------------------------------------------------------------------------------------
+// ---- one row ------------------------------------------------------------------------------------
 
 async function showRow() {
   const row = points.get("selected");
@@ -467,8 +462,7 @@ function mostUnsure() {
   points.set("selected", row);
 }
 
-// ---- other methods
-// -------------------------------------------------------------------------------------------------
+// ---- other methods ------------------------------------------------------------------------------
 
 const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
 let compared = 0;
@@ -556,8 +550,7 @@ function hard(model, labels) {
   model.set("ellipses", []);
 }
 
-// ---- taking it home
-// -------------------------------------------------------------------------------------------------
+// ---- taking it home -----------------------------------------------------------------------------
 
 const FILES = {
   "export-memberships": "memberships.csv",
@@ -578,8 +571,7 @@ async function save(what) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// ---- beginning
-// -------------------------------------------------------------------------------------------------
+// ---- beginning ----------------------------------------------------------------------------------
 
 function options(select, entries, chosen) {
   select.replaceChildren(

@@ -27,7 +27,7 @@ function axis(title, more) {
   };
 }
 
-/** Draw or draw anew: lines are plotly's traces, x and y are options of the axes. */
+/** Draw or update a chart: lines are plotly's traces, x and y are the titles of the axes. */
 export function chart(el, lines, { x, y, xMore, yMore, more }) {
   const layout = {
     margin: { l: 60, r: 16, t: 12, b: 48 },

@@ -1,31 +1,31 @@
-// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page, a
-// report and a notebook alike.
+// A scatter plot on a canvas, with the ellipses of a mixture: a module in anywidget's form, for the
+// explorer, the report and a notebook.
 //
-// The model holds: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}),
-// memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (K+ triples, 0 to
-// 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes, threshold
-// (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and keys),
-// title (what a screen reader says), plain (true: a small picture without axes). Nothing is
-// computed here but pixels.
+// The model has: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}),
+// memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (at least K triples,
+// 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes,
+// threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
+// keys), title (the text for screen readers), plain (true: a small picture without axes). The
+// module computes pixels only.
 //
-// With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is
-// a panel below the picture: a slider for the threshold, and the bars of the selected row. Rows are
-// counted from 1; it may have rows (bytes, n uint32: what each row is called), in_python (true:
-// X[0] beside row 1), word ("component" or "cluster") and row_words (more about the selected row).
+// With shares (bytes, n x K uint16, in 65535ths: memberships precise enough to be read as numbers)
+// a panel below the picture has a slider for the threshold and the bars of the selected row. Rows
+// are counted from 1. The model may then have rows (bytes, n uint32: the number of each row),
+// in_python (true: X[0] beside row 1), word ("component" or "cluster") and row_words (a text about
+// the selected row).
 
-const FEW = 400; // up to so many points in sight each one is large
-const MANY = 20000; // from so many on each one is small and see-through
-const FULL = [-0.05, 1.05]; // what is in sight at least at first, in shares of the data's range
-const REACH = 0.2; // so far beyond the data the first view goes for the sake of an ellipse,
-const ROOM = 0.02; // and so far beyond the ellipse
-const WIDEST = 2; // how much can be in sight
-const BUTTONS = 108; // CSS pixels at the lower right that belong to the buttons
-const CLOSEST = 1e-4; // beyond it 32 bits are not enough
-const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
-const STEPS = 4096;
+const FEW = 400; // up to this many visible points, points are large
+const MANY = 20000; // from this many visible points on, points are small and transparent
+const FULL = [-0.05, 1.05]; // the first view, as shares of the data's range,
+const REACH = 0.2; // is extended up to this far beyond the data to show the ellipses,
+const ROOM = 0.02; // with this margin
+const WIDEST = 2; // the largest view, in ranges of the data
+const BUTTONS = 108; // CSS pixels at the lower right that the buttons need
+const CLOSEST = 1e-4; // the smallest view, limited by 32-bit numbers
+const GREY_LIGHT = 0.34; // of unsure rows, as linear light
+const STEPS = 4096; // entries of the table from linear light to screen colours
 
-// ---- light: colours are mixed as light is, as in mixtura.plots
-// --------------------------------------------------------
+// ---- light: colours are mixed as light is, as in mixtura.plots ----------------------------------
 
 const toLight = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const toScreen = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
@@ -40,11 +40,12 @@ function typed(value, Kind) {
   if (!value) return new Kind(0);
   if (value instanceof Kind) return value;
   if (value instanceof ArrayBuffer) return new Kind(value);
-  return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)); // a notebook sends a DataView
+  // A notebook sends a DataView.
+  return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
 }
 
 /**
- * The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs
+ * The light of each point (3 n): the blend of its components, or grey. It must be fast, as it runs
  * while a slider moves.
  */
 function lights(memberships, certainty, colours, threshold, light) {
@@ -66,7 +67,7 @@ function lights(memberships, certainty, colours, threshold, light) {
         b += share * own[3 * k + 2];
       }
     }
-    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which belongs to nothing
+    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which has no component
     light[3 * i] = r;
     light[3 * i + 1] = g;
     light[3 * i + 2] = b;
@@ -74,8 +75,7 @@ function lights(memberships, certainty, colours, threshold, light) {
   return light;
 }
 
-// ---- discs: how much of each pixel a point covers
-// ----------------------------------------------------------------------
+// ---- discs: how much of each pixel a point covers -----------------------------------------------
 
 function disc(radius) {
   const reach = Math.ceil(radius);
@@ -89,25 +89,22 @@ function disc(radius) {
   return { reach, cells };
 }
 
-/**
- * A picture that is painted many times: its memory is kept, since asking for it anew takes longer
- * than to paint.
- */
+/** An image of points that is painted many times; its memory is reused for speed. */
 class Painting {
   /**
-   * Where points lie on top of each other, a pixel has the mean of their light, and is the less
-   * see-through the more there are.
+   * Where points overlap, a pixel has the mean of their light, and more points make it more
+   * opaque.
    */
   paint(context, width, height, px, py, light, radius, opacity) {
     const { reach, cells } = disc(radius);
     this.fit(context, width, height, reach);
     this.gather(px, py, light, reach);
     this.spread(cells, reach);
-    this.develop(reach, opacity);
+    this.writePixels(reach, opacity);
     return this.image;
   }
 
-  /** Sums of light and cover, with a margin in which the discs of points at the edge end. */
+  /** Allocate the sums of light and cover, with a margin for the discs of points at the edge. */
   fit(context, width, height, reach) {
     const numbers = 4 * (width + 4 * reach) * (height + 4 * reach);
     if (
@@ -126,8 +123,8 @@ class Painting {
   }
 
   /**
-   * What the points of each pixel have together; discs come afterwards, once for each pixel and not
-   * for each point.
+   * Sum the light of the points in each pixel; discs are added afterwards, once for each pixel and
+   * not for each point.
    */
   gather(px, py, light, reach) {
     const { width, height } = this.image;
@@ -167,7 +164,7 @@ class Painting {
     }
   }
 
-  develop(reach, opacity) {
+  writePixels(reach, opacity) {
     const { width, height } = this.image;
     const [sums, pixels] = [this.sums, this.pixels];
     const alpha = covering(opacity);
@@ -192,10 +189,10 @@ class Painting {
   }
 }
 
-const PER_DISC = 64; // steps in which cover is told apart
+const PER_DISC = 64; // steps of cover for one disc
 const LAST = 64 * PER_DISC;
 
-/** How opaque (0 to 255) so many discs on top of each other are. */
+/** The opacity (0 to 255) of overlapping discs, by their number. */
 function covering(opacity) {
   const thin = Math.log(1 - opacity) / PER_DISC;
   const alpha = new Uint8Array(LAST + 1);
@@ -203,7 +200,7 @@ function covering(opacity) {
   return alpha;
 }
 
-/** Size and opacity of points of which so many are in sight: many are small and see-through. */
+/** Size and opacity of points by the number of visible ones: many are small and transparent. */
 function dots(count, small) {
   const crowd = Math.min(1, Math.max(0, Math.log((count + 1) / FEW) / Math.log(MANY / FEW)));
   return {
@@ -212,10 +209,9 @@ function dots(count, small) {
   };
 }
 
-// ---- axes
-// -------------------------------------------------------------------------------------------------
+// ---- axes ---------------------------------------------------------------------------------------
 
-/** Round numbers between two others, about as many as asked for. */
+/** Round numbers in a range, about as many as requested. */
 export function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -232,8 +228,7 @@ function tickLabel(value, step) {
   return value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
 }
 
-// ---- the picture
-// -------------------------------------------------------------------------------------------------
+// ---- the picture --------------------------------------------------------------------------------
 
 class Scatter {
   constructor(model, el) {
@@ -252,7 +247,7 @@ class Scatter {
     this.observer = new ResizeObserver(() => this.refresh("places"));
     this.observer.observe(el);
     this.listen();
-    if (!model.get("plain")) this.hand = new Hand(this);
+    if (!model.get("plain")) this.input = new PointerInput(this);
   }
 
   listen() {
@@ -272,15 +267,15 @@ class Scatter {
     for (const [event, handler] of this.handlers) this.model.off(event, handler);
     this.scheme.removeEventListener("change", this.rescheme);
     this.observer.disconnect();
-    this.hand?.remove();
+    this.input?.remove();
     this.canvas.remove();
   }
 
   // ---- what is drawn next ----
 
   /**
-   * Show all; how much that is will be known when it is drawn, since data and ellipses come one
-   * after the other.
+   * Show all. The range is known only when it is drawn, since data and ellipses arrive one after
+   * the other.
    */
   reset() {
     this.home = null;
@@ -288,15 +283,15 @@ class Scatter {
   }
 
   /**
-   * Other ellipses have come: they may widen the view of all, and never narrow it, so that it is
-   * still while EM plays.
+   * New ellipses may widen the view of all and never narrow it, so that the view does not move
+   * while EM plays.
    */
   grow() {
     this.grown = true;
     this.refresh();
   }
 
-  settle() {
+  updateHome() {
     const atHome =
       !this.home ||
       ["x", "y"].every((axis) =>
@@ -305,12 +300,12 @@ class Scatter {
     if (!this.home || (this.grown && atHome)) {
       const before = this.home ?? { x: FULL, y: FULL };
       this.home = { x: this.around(before.x, "x"), y: this.around(before.y, "y") };
-      this.lookAt(this.home);
+      this.setView(this.home);
     }
     this.grown = false;
   }
 
-  /** A range, widened to hold the ellipses as far as is within reason. */
+  /** A range, widened to contain the ellipses, within limits. */
   around([low, high], which) {
     const axis = this.model.get(`${which}_axis`);
     for (const [x, y] of (this.model.get("ellipses") ?? []).flat(2)) {
@@ -321,32 +316,35 @@ class Scatter {
     return [low, high];
   }
 
-  /** Show another part of the data: not much more than all, not without any. */
-  lookAt(window) {
+  /** Show another part of the data. */
+  setView(window) {
     if (!this.home) return; // nothing was drawn yet
     this.window = { x: within(window.x), y: within(window.y) };
     const { x, y } = this.window;
-    this.canvas.dataset.sight = [...x, ...y].join(" "); // for whoever wants to know where a point is
+    this.canvas.dataset.view = [...x, ...y].join(" "); // read by tests
     this.isWhole = ["x", "y"].every(
       (axis) =>
         this.window[axis][0] < this.home[axis][0] + 1e-9 &&
         this.window[axis][1] > this.home[axis][1] - 1e-9,
     );
-    // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two
-    // fingers always zoom.
+    // One finger scrolls the page while all is visible, and moves the picture once it is zoomed;
+    // two fingers always zoom.
     this.canvas.style.touchAction = this.isWhole ? "pan-x pan-y" : "none";
     this.refresh("places");
   }
 
-  /** Zoom about a point that stays where it is, in shares of the picture. */
+  /** Zoom about a fixed point, in shares of the picture. */
   zoom(u, v, factor) {
-    this.lookAt({ x: stretched(this.window.x, u, factor), y: stretched(this.window.y, v, factor) });
+    this.setView({
+      x: stretched(this.window.x, u, factor),
+      y: stretched(this.window.y, v, factor),
+    });
   }
 
   /** Move by shares of the picture. */
   pan(u, v) {
     const moved = ([low, high], share) => [low + share * (high - low), high + share * (high - low)];
-    this.lookAt({ x: moved(this.window.x, u), y: moved(this.window.y, v) });
+    this.setView({ x: moved(this.window.x, u), y: moved(this.window.y, v) });
   }
 
   refresh(what) {
@@ -367,7 +365,8 @@ class Scatter {
     this.size = { width: Math.max(60, width), height: Math.max(60, height) };
     for (const side of ["width", "height"]) {
       const pixels = Math.round(this.size[side] * ratio);
-      if (this.canvas[side] !== pixels) this.canvas[side] = pixels; // setting it takes time, even to what it was
+      // Setting the size takes time, even to the same value.
+      if (this.canvas[side] !== pixels) this.canvas[side] = pixels;
     }
     this.area = plain
       ? { left: 2, top: 2, right: this.size.width - 2, bottom: this.size.height - 2 }
@@ -384,11 +383,11 @@ class Scatter {
     if (this.px?.length !== n) [this.px, this.py] = [new Float32Array(n), new Float32Array(n)];
     const { x, y, px, py } = this;
     const [across, up] = [width / (x1 - x0), height / (y1 - y0)];
-    this.inSight = 0;
+    this.visible = 0;
     for (let i = 0; i < n; i++) {
       const u = (px[i] = (x[i] - x0) * across);
       const v = (py[i] = (y1 - y[i]) * up);
-      if (u >= 0 && v >= 0 && u <= width && v <= height) this.inSight++;
+      if (u >= 0 && v >= 0 && u <= width && v <= height) this.visible++;
     }
   }
 
@@ -404,7 +403,7 @@ class Scatter {
   }
 
   draw() {
-    this.settle();
+    this.updateHome();
     const before = this.size && [this.canvas.width, this.canvas.height];
     this.measure();
     if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height)
@@ -424,7 +423,7 @@ class Scatter {
     this.stale = { light: false, places: false };
     this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
     const context = this.canvas.getContext("2d");
-    this.look = this.colours();
+    this.style = this.colours();
     this.drawPoints(context);
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     if (!get("plain")) this.drawAxes(context);
@@ -449,7 +448,7 @@ class Scatter {
       Math.round((right - left) * this.ratio),
       Math.round((bottom - top) * this.ratio),
     ];
-    const { radius, opacity } = dots(this.inSight, this.model.get("plain"));
+    const { radius, opacity } = dots(this.visible, this.model.get("plain"));
     const image = this.painting.paint(
       context,
       width,
@@ -467,14 +466,14 @@ class Scatter {
 
   drawAxes(context) {
     const { left, top, right, bottom } = this.area;
-    context.strokeStyle = this.look.line;
-    context.fillStyle = this.look.ink;
+    context.strokeStyle = this.style.line;
+    context.fillStyle = this.style.ink;
     context.lineWidth = 1;
     context.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);
-    context.font = `12px ${this.look.font}`;
+    context.font = `12px ${this.style.font}`;
     this.drawTicks(context, "x", (right - left) / 70);
     this.drawTicks(context, "y", (bottom - top) / 50);
-    context.font = `600 13px ${this.look.font}`;
+    context.font = `600 13px ${this.style.font}`;
     context.textAlign = "center";
     context.textBaseline = "bottom";
     const room = this.size.width - left - BUTTONS;
@@ -551,7 +550,7 @@ class Scatter {
     context.beginPath();
     outline.forEach((point, i) => context[i ? "lineTo" : "moveTo"](...this.toPixels(point)));
     for (const [colour, width] of [
-      [this.look.paper, 4.5 - level],
+      [this.style.paper, 4.5 - level],
       [this.colour(k), 2.5 - 0.8 * level],
     ]) {
       context.strokeStyle = colour;
@@ -568,11 +567,11 @@ class Scatter {
     context.fillStyle = this.colour(k);
     context.fill();
     context.lineWidth = 2;
-    context.strokeStyle = this.look.paper;
+    context.strokeStyle = this.style.paper;
     context.stroke();
     context.fillStyle =
       0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2] > 150 ? "#111" : "#fff";
-    context.font = `700 11px ${this.look.font}`;
+    context.font = `700 11px ${this.style.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.fillText(String(k), x, y + 0.5);
@@ -585,8 +584,8 @@ class Scatter {
     const [x, y] = [left + this.px[i] / this.ratio, top + this.py[i] / this.ratio];
     if (x < left || y < top || x > right || y > bottom) return;
     for (const [colour, width] of [
-      [this.look.paper, 5],
-      [this.look.ink, 2],
+      [this.style.paper, 5],
+      [this.style.ink, 2],
     ]) {
       context.beginPath();
       context.arc(x, y, 8, 0, 2 * Math.PI);
@@ -614,7 +613,7 @@ class Scatter {
     return best;
   }
 
-  /** Go on to the nearest point in a direction, and keep it in sight. */
+  /** Select the nearest point in a direction, and keep it visible. */
   step(beside) {
     const i = this.model.get("selected");
     if (i >= 0) this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
@@ -645,10 +644,10 @@ class Scatter {
       const half = (this.window[axis][1] - this.window[axis][0]) / 2;
       return [share[axis] - half, share[axis] + half];
     };
-    this.lookAt({ x: about("x"), y: about("y") });
+    this.setView({ x: about("x"), y: about("y") });
   }
 
-  /** Where an event is, in CSS pixels of the area, and in shares of it. */
+  /** The place of an event, in CSS pixels of the area and in shares of it. */
   locate({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
     const { left, top, right, bottom } = this.area;
@@ -662,21 +661,17 @@ const stretched = ([low, high], share, factor) => {
   return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
 };
 
-/**
- * A range that is little wider than all, no narrower than can be drawn, and whose middle is among
- * the data.
- */
+/** A range limited to CLOSEST and WIDEST, whose middle is among the data. */
 function within([low, high]) {
   const span = Math.min(Math.max(high - low, CLOSEST), WIDEST);
   const middle = Math.min(Math.max((low + high) / 2, 0), 1);
   return [middle - span / 2, middle + span / 2];
 }
 
-// ---- hands: mouse, fingers, keys
-// -------------------------------------------------------------------------------------------
+// ---- input: mouse, fingers, keys ----------------------------------------------------------------
 
 const SLACK = 5; // CSS pixels that a click may move
-const SETTLE = 400; // milliseconds after a scroll of the page in which the wheel still belongs to it
+const SCROLL_PAUSE = 400; // milliseconds after a scroll of the page before the wheel zooms
 const KEYS = {
   ArrowRight: [0.1, 0, (dx, dy) => dx > 0 && Math.abs(dy) <= dx],
   ArrowLeft: [-0.1, 0, (dx, dy) => dx < 0 && Math.abs(dy) <= -dx],
@@ -684,9 +679,10 @@ const KEYS = {
   ArrowUp: [0, 0.1, (dx, dy) => dy < 0 && Math.abs(dx) <= -dy],
 };
 export const KEYS_IN_WORDS =
-  "Arrow keys move the picture, plus and minus zoom, 0 shows all; Enter takes the point in the middle, Shift with an arrow the next one.";
+  "Arrow keys move the picture, plus and minus zoom, 0 shows all. Enter selects the point in the " +
+  "middle, Shift with an arrow key the next one.";
 
-class Hand {
+class PointerInput {
   constructor(scatter) {
     this.scatter = scatter;
     this.fingers = new Map();
@@ -712,7 +708,7 @@ class Hand {
     this.box.remove();
   }
 
-  /** What a finger can press; keys do the same, so Tab passes them by. */
+  /** Buttons for touch screens; keys do the same, so they are not in the Tab order. */
   buttons() {
     const { scatter } = this;
     this.box = make("div", {
@@ -750,9 +746,11 @@ class Hand {
   }
 
   move(event) {
-    if (event.pointerType === "mouse" && !event.buttons) this.fingers.clear(); // it was let go outside
+    // The button was released outside the picture.
+    if (event.pointerType === "mouse" && !event.buttons) this.fingers.clear();
     if (!this.fingers.has(event.pointerId)) return;
-    if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return; // the page scrolls
+    // One finger scrolls the page while all is visible.
+    if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return;
     const before = [...this.fingers.values()];
     if (!this.dragged && before.length === 1) {
       if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK)
@@ -766,7 +764,7 @@ class Hand {
     );
   }
 
-  /** Once a press is a drag, the picture follows outside of itself, too. */
+  /** A drag goes on outside the picture. */
   begin() {
     this.dragged = true;
     this.scatter.canvas.style.cursor = "grabbing";
@@ -796,8 +794,7 @@ class Hand {
   }
 
   /**
-   * The wheel zooms, unless there is nothing more to see or the page is being scrolled past the
-   * picture.
+   * The wheel zooms, unless all is visible already or the page is being scrolled past the picture.
    */
   wheel(event) {
     const { scatter } = this;
@@ -806,7 +803,10 @@ class Hand {
       (event.deltaMode === 1 ? 16 : 1) *
       (event.ctrlKey ? 0.01 : 0.0015);
     const isPinch = event.ctrlKey;
-    if (!isPinch && (performance.now() - this.scrolled < SETTLE || (amount > 0 && scatter.isWhole)))
+    if (
+      !isPinch &&
+      (performance.now() - this.scrolled < SCROLL_PAUSE || (amount > 0 && scatter.isWhole))
+    )
       return;
     event.preventDefault();
     const { u, v } = scatter.locate(event);
@@ -824,7 +824,7 @@ class Hand {
     else if (event.key === "Enter") scatter.selectMiddle();
     else return;
     event.preventDefault();
-    event.stopPropagation(); // a notebook has keys of its own
+    event.stopPropagation(); // a notebook has its own keys
   }
 }
 
@@ -834,8 +834,7 @@ const middleOf = (fingers) => ({
 });
 const spread = ([a, b]) => Math.hypot(a.x - b.x, a.y - b.y);
 
-// ---- memberships as bars
-// -------------------------------------------------------------------------------------------------
+// ---- memberships as bars ------------------------------------------------------------------------
 
 function make(name, style = {}, text = "") {
   const element = document.createElement(name);
@@ -844,7 +843,7 @@ function make(name, style = {}, text = "") {
   return element;
 }
 
-/** A button that looks the same in a notebook, which has no style for it. */
+/** A button with its own style, since a notebook has none for it. */
 function makeButton(text, style) {
   const look = {
     color: "inherit",
@@ -860,7 +859,7 @@ function makeButton(text, style) {
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-/** A bar for each component's share. */
+/** A bar for each component's membership. */
 export function membershipBars(shares, colours, word = "cluster") {
   const list = make("ul", { listStyle: "none", padding: "0", margin: "0.6rem 0" });
   list.append(...shares.map((share, k) => membershipBar(share, k, colours, word)));
@@ -896,10 +895,7 @@ function membershipBar(share, k, colours, word) {
   return item;
 }
 
-/**
- * Below a picture that has no page about it: the threshold, and the memberships of the selected
- * row.
- */
+/** The panel below a picture: the threshold and the memberships of the selected row. */
 class Panel {
   constructor(model, el) {
     this.model = model;
@@ -962,7 +958,10 @@ class Panel {
     const unsure = certainty.reduce((count, value) => count + (value < threshold), 0);
     this.slider.value = Math.round(100 * threshold);
     this.shown.textContent = `Unsure below ${Math.round(100 * threshold)} %`;
-    this.count.textContent = `${unsure.toLocaleString("en")} of ${certainty.length.toLocaleString("en")} points are unsure (grey): their largest membership is below that.`;
+    const [some, all] = [unsure, certainty.length].map((count) => count.toLocaleString("en"));
+    this.count.textContent =
+      `${some} of ${all} points are unsure (grey): their largest membership is below ` +
+      "this threshold.";
   }
 
   showRow() {
@@ -999,7 +998,7 @@ function shortened(name = "") {
   return name.length > 40 ? `${name.slice(0, 39)}…` : name;
 }
 
-/** As much of a name as there is room for. */
+/** A name, cut to the space there is. */
 function fitted(context, name, room) {
   let shown = name;
   for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--)
@@ -1007,7 +1006,7 @@ function fitted(context, name, room) {
   return shown;
 }
 
-/** A model for pages that have none of a notebook's: the same five methods. */
+/** A model for pages without a notebook's: the same five methods. */
 export class LocalModel {
   constructor(values) {
     this.values = { ...values };
