@@ -28,7 +28,7 @@ from mixtura.plots.canvas import LEVELS
 from mixtura.report import Origin, page_of, write_report
 from mixtura.report.reproduce import code, printed
 from mixtura.report.study import study_of
-from mixtura.report.words import component_sentence, membership_words
+from mixtura.report.sentences import component_sentence, membership_words
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 CHROMIUM = Path("/usr/bin/chromium")

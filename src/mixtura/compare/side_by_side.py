@@ -22,8 +22,8 @@ from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import GREY, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
-from mixtura.plots.look import LEGEND, counted, headline, plain, tidy, whole_title
 from mixtura.plots.raster import draw_colours
+from mixtura.plots.style import LEGEND, counted, figure_title, headline, plain, tidy
 
 CROWDED = 10_000
 """Above this many rows a panel is an image."""
@@ -103,7 +103,7 @@ def plot_comparison(
             ax.tick_params(left=False, labelleft=False)
             ax.grid(visible=False, axis="y")
     _add_legend(figure, labels)
-    whole_title(figure, title)
+    figure_title(figure, title)
     return figure
 
 

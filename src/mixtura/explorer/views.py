@@ -15,7 +15,7 @@ from mixtura.model.explanation import explain, in_words, why
 from mixtura.model.mixture import Mixture
 from mixtura.model.relabelling import relabelled
 from mixtura.model.results import StopReason
-from mixtura.plots import canvas
+from mixtura.plots import LEVELS, canvas
 
 LARGEST_K = 20
 """What the slider goes to; the curve goes to ten."""
@@ -37,7 +37,7 @@ def table_view(opened: Opened) -> Json:
             {"name": name, "words": FAMILIES[name].summary} for name in _told_apart(opened)
         ],
         "starts": [{"name": name, "words": words} for name, words in STARTS.items()],
-        "levels": canvas.LEVELS,
+        "levels": LEVELS,
         "colours": canvas.colours(LARGEST_K),
         "largest": min(LARGEST_K, n),
         "curve": min(CURVE_K, n),

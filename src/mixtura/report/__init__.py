@@ -17,7 +17,7 @@ from mixtura import __version__
 from mixtura.base.markup import Markup, tag
 from mixtura.inputs.tables import replacing
 from mixtura.plots.files import checked_path
-from mixtura.plots.subject import names_of
+from mixtura.plots.unwrap import names_of
 from mixtura.plots.view import checked_rows
 from mixtura.report import live
 from mixtura.report.sections import SECTIONS

@@ -23,7 +23,7 @@ from mixtura.base.markup import Markup, tag
 from mixtura.base.numbering import row_numbers
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.outlines import CORNERS, radius, roots
-from mixtura.plots import canvas
+from mixtura.plots import LEVELS, canvas
 from mixtura.report.study import SURE, Study
 
 MOST_ROWS = 20_000
@@ -135,7 +135,7 @@ def _shapes(study: Study, columns: Sequence[int]) -> dict[str, object]:
         }
     return {
         "means": study.mixture.means[:, columns].tolist(),
-        "radii": [radius(level) for level in canvas.LEVELS],
+        "radii": [radius(level) for level in LEVELS],
         "roots": _text(
             np.stack([_three(roots(study.mixture, pair)) for pair in combinations(columns, 2)])
             .astype("<f4")

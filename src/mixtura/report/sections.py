@@ -20,7 +20,7 @@ from mixtura.model.results import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.study import SURE, Study
-from mixtura.report.words import component_sentence, membership_words, neighbour_sentence
+from mixtura.report.sentences import component_sentence, membership_words, neighbour_sentence
 
 LEAST_SURE = 15
 """Rows in the table of unsure rows."""
