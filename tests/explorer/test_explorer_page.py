@@ -181,9 +181,9 @@ def test_a_clicked_point_shows_its_membership_bars(page):
 
 def sight_of(page: Any) -> np.ndarray:
     """What of the data is in sight: lowest and highest of x, and of y, in shares of their range."""
-    page.wait_for_selector("#scatter canvas[data-sight]")
+    page.wait_for_selector("#scatter canvas[data-view]")
     return np.array(
-        page.get_attribute("#scatter canvas", "data-sight").split(), dtype=float
+        page.get_attribute("#scatter canvas", "data-view").split(), dtype=float
     ).reshape(2, 2)
 
 
@@ -275,7 +275,7 @@ def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
 def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
-    whole, sight = page.evaluate(PAINTED), canvas.get_attribute("data-sight")
+    whole, sight = page.evaluate(PAINTED), canvas.get_attribute("data-view")
     page.mouse.move(x, y)
     for _ in range(4):
         page.mouse.wheel(0, -200)
@@ -305,7 +305,7 @@ def test_keys_move_zoom_and_show_all_again(page, canvas):
 
 def test_the_first_view_holds_the_ellipses_and_a_little_more_can_be_seen(page, canvas):
     opened = faithful()
-    sight, frame = sight_of(page), canvas.get_attribute("data-sight")
+    sight, frame = sight_of(page), canvas.get_attribute("data-view")
     mixture = GaussianMixture(2, random_state=0).fit(opened.X).mixture_
     edges = np.concatenate(outlines(mixture, (0, 1), 0.95))
     share = (edges - opened.X.min(axis=0)) / np.ptp(opened.X, axis=0)

@@ -56,7 +56,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     )
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
     longest = max((a + b for a, b in zip(starts, proposals, strict=True)), default=1)
-    what = "starts (full) and proposals (hatched)" if report.n_moves else "starts"
+    what = "starts (solid) and proposals (hatched)" if report.n_moves else "starts"
     ax.set(
         xlabel=f"{what} that ended there",
         xlim=(0, 1.28 * max(longest, 1)),
