@@ -41,11 +41,11 @@ def run(
 
     need_extra("mixtura explore")
     from mixtura.explorer.app import explorer_app
-    from mixtura.explorer.opened import Opened
+    from mixtura.explorer.table import OpenedTable
     from mixtura.web.server import serve
 
     out = PlainConsole()
     read = read_data(data, columns, out)
-    opened = Opened(read.X, read.names, read.table.source)
+    opened = OpenedTable(read.X, read.names, read.table.source)
     serve(explorer_app(opened), open_browser=not no_browser, port=port, say=out.say)
     return DONE

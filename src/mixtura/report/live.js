@@ -83,8 +83,8 @@ function startPicture(el) {
     [selectX.value, selectY.value] = [shown.x, shown.y];
     show();
   };
-  const [labelX, selectX] = choiceOf("Horizontal axis", plot, shown.x, choose("x", "y"));
-  const [labelY, selectY] = choiceOf("Vertical axis", plot, shown.y, choose("y", "x"));
+  const [labelX, selectX] = choiceOf("x axis", plot, shown.x, choose("x", "y"));
+  const [labelY, selectY] = choiceOf("y axis", plot, shown.y, choose("y", "x"));
   const choices = make("div", {
     display: "flex",
     flexWrap: "wrap",

@@ -1,12 +1,12 @@
-// The page of mixtura explore: asks the server, shows what it says. All numbers come from there.
+// The page of mixtura explore: it asks the server and shows the answers. It computes no statistics.
 
 import { askBlob, askBytes, askJson } from "/static/web/session.js";
 import { chart, colour, onPoint } from "/static/web/charts.js";
 import scatterModule, { KEYS_IN_WORDS, LocalModel, membershipBars } from "/static/web/scatter.js";
 
 const $ = (id) => document.getElementById(id);
-const TRACE_PACE = 120; // milliseconds between two drawings of the log-likelihood while EM plays, as the chart is slower than the points
-const QUICK = 5000; // rows up to which other methods are run without being asked to
+const TRACE_PAUSE = 120; // milliseconds between two drawings of the slow chart while EM plays
+const QUICK = 5000; // rows up to which the other methods are run without a click
 
 const state = {
   x: 0,
@@ -22,11 +22,11 @@ const state = {
 };
 let table;
 let points;
-let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
+let asked = 0; // counts the requests, so that late answers are dropped
 let sweep = 0;
 let playing = false;
-let played = 0; // counts how often Play was pressed, so that an earlier one ends
-let traced = 0; // when the log-likelihood was drawn last
+let played = 0; // counts the clicks on Play, so that an earlier one ends
+let traced = 0; // the time of the last drawing of the log-likelihood
 
 const number = (value, digits = 2) =>
   value === null || !Number.isFinite(value)
@@ -39,7 +39,7 @@ const brief = (value) =>
     ? value.toExponential(2)
     : String(Number(value.toPrecision(4)));
 
-// ---- asking -------------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 const settings = () => ({
   components: state.components,
@@ -54,7 +54,7 @@ function tell(error) {
   $("trouble").hidden = !error;
 }
 
-/** Run something that asks; trouble is told in the server's words. */
+/** Run a request and show the server's message if it fails. */
 async function trying(work) {
   try {
     tell(null);
@@ -80,17 +80,17 @@ async function open() {
   await show();
 }
 
-/** What a frame looks like, from the server. */
-const look = (frame) =>
+/** A frame with its memberships, from the server. */
+const fetchFrame = (frame) =>
   Promise.all([
     askJson("/api/frame", { ...seen(), frame }),
     askBytes("/api/memberships", { ...seen(), frame }),
   ]);
 
-/** Show the frame that is chosen: points, ellipses, words, curves. */
+/** Show the chosen frame: points, ellipses, texts, curves. */
 async function show() {
   const mine = ++asked;
-  const answer = await look(state.frame);
+  const answer = await fetchFrame(state.frame);
   if (mine !== asked) return;
   draw(answer);
   showTrace();
@@ -98,7 +98,7 @@ async function show() {
   await showRow();
 }
 
-/** Points, ellipses and words: what changes with each iteration. */
+/** Draw what changes with each iteration: points, ellipses and texts. */
 function draw([frame, memberships]) {
   const n = table.rows;
   points.set("centres", frame.centres);
@@ -143,8 +143,8 @@ function showStatus() {
   const name = `K = ${run.components}, ${run.family}`;
   if (!state.start) {
     $("status").textContent =
-      `${name}: log-likelihood ${number(run.log_likelihood)}, AIC ${number(run.aic)}, BIC ${number(run.bic)} (lower is better); ` +
-      `${run.sentence}.`;
+      `${name}: log-likelihood ${number(run.log_likelihood)}, AIC ${number(run.aic)}, ` +
+      `BIC ${number(run.bic)} (lower is better); ${run.sentence}.`;
     return;
   }
   const last = run.frames - 1;
@@ -161,12 +161,13 @@ function showUnsure() {
   let count = 0;
   for (const value of points.get("certainty")) if (value < threshold) count++;
   $("unsure").textContent =
-    `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
+    `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): their largest membership ` +
+    `is below ${$("threshold").value} %.`;
 }
 
 // ---- watching EM --------------------------------------------------------------------------------
 
-/** Begin a recording from the start that is chosen. */
+/** Record EM from the chosen start. */
 async function record() {
   state.start = $("start").value;
   await open();
@@ -179,7 +180,7 @@ async function go(frame) {
   await show();
 }
 
-/** Go through the recording; while an iteration is shown, the next one is already asked for. */
+/** Play the recording; while an iteration is shown, the next one is requested. */
 async function play() {
   if (playing) return stop();
   const mine = ++played;
@@ -188,7 +189,7 @@ async function play() {
   const goesOn = () => playing && mine === played;
   if (!goesOn()) return;
   showControls();
-  $("status").ariaLive = "off"; // nobody wants to hear ten iterations a second
+  $("status").ariaLive = "off"; // a screen reader should not read ten iterations a second
   let next = ahead();
   let shown = performance.now();
   while (next) {
@@ -199,7 +200,7 @@ async function play() {
     state.frame += 1;
     next = ahead();
     draw(answer);
-    if (shown - traced > TRACE_PACE) showTrace();
+    if (shown - traced > TRACE_PAUSE) showTrace();
     showRowNow();
     await new Promise(requestAnimationFrame);
   }
@@ -207,11 +208,11 @@ async function play() {
   await show();
 }
 
-/** The next frame, asked for; nothing at the end. */
+/** Request the next frame; null at the end. */
 function ahead() {
   if (state.frame >= state.run.frames - 1) return null;
-  const next = look(state.frame + 1);
-  next.catch(() => {}); // it is told where it is awaited
+  const next = fetchFrame(state.frame + 1);
+  next.catch(() => {}); // the error is shown where the frame is awaited
   return next;
 }
 
@@ -224,7 +225,7 @@ function stop() {
   $("play").textContent = "Play";
 }
 
-/** Leave the recording for the model. */
+/** Show the model instead of the recording. */
 async function toModel() {
   stop();
   state.start = "";
@@ -267,10 +268,7 @@ function showTrace() {
 
 // ---- AIC and BIC over K -------------------------------------------------------------------------
 
-/**
- * Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else
- * was chosen.
- */
+/** Fit K = 1 to 10 one after another, and show the lowest BIC if the user has not chosen a K. */
 async function sweepCurve() {
   const mine = ++sweep;
   state.curve = new Map();
@@ -402,7 +400,7 @@ async function showRow() {
 
 let rowAsked = false;
 
-/** The row while EM plays: not asked for again before the last answer is there. */
+/** Show the row while EM plays, with one request at a time. */
 async function showRowNow() {
   if (rowAsked) return;
   rowAsked = true;
@@ -450,7 +448,8 @@ function reasons(memberships) {
   const words = document.createElement("p");
   words.className = "soft";
   words.textContent =
-    "Distance is in the standard deviations of that cluster. A membership is weight times density, divided by the sum of that over the clusters.";
+    "The distance is in standard deviations of the cluster (Mahalanobis distance). A membership " +
+    "is weight times density, divided by the sum of these products over all clusters.";
   box.append(grid, words);
   return box;
 }
@@ -464,14 +463,14 @@ function mostUnsure() {
 
 // ---- other methods ------------------------------------------------------------------------------
 
-const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
+const MIXTURE = "Gaussian mixture"; // its name in the comparison
 let compared = 0;
 
 async function compare() {
   const mine = ++compared;
   const model = { components: state.components, family: state.family, seed: state.seed };
   $("beside-words").textContent =
-    `Running K-Means and DBSCAN beside the mixture with K = ${model.components} …`;
+    `Running K-Means, DBSCAN, HDBSCAN and the mixture with K = ${model.components} …`;
   const said = await askJson("/api/comparison", model);
   const labels = await Promise.all(
     said.methods.map((method) =>
@@ -484,15 +483,17 @@ async function compare() {
   showVerdict(said);
   said.methods.forEach((method, i) => showMethod(method, labels[i] && new Int16Array(labels[i])));
   $("beside-words").textContent =
-    `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
+    `K = ${model.components}, ${model.family}; all methods use standardised columns. Only the ` +
+    "mixture can assign a row to several clusters; its picture shows the model above.";
 }
 
-/** Which methods suit these rows and why, in the words of compare. */
+/** Show which methods suit these rows and why. */
 function showVerdict({ suits, sentences }) {
   const verdict = document.createElement("h3");
   const others = suits.length && !suits.includes(MIXTURE);
   verdict.textContent = suits.length
-    ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}`
+    ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ` +
+      suits.join(", ")
     : "No method stands out";
   verdict.className = others ? "other" : "";
   const words = sentences.map((sentence) =>
@@ -511,8 +512,10 @@ function showMethod(method, labels) {
   const agreement =
     method.agreement === null
       ? ""
-      : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
-  words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
+      : ` Agreement with the mixture (adjusted Rand index, 1 is identical): ` +
+        `${number(method.agreement)}.`;
+  const measured = `${method.clusters} clusters in ${number(method.seconds, 3)} s.`;
+  words.textContent = `${measured} ${method.words}${agreement}`;
   const head = heading(method.name);
   if (method.suits)
     head.append(
@@ -528,10 +531,11 @@ function showMethod(method, labels) {
     title: `${method.name}, ${method.clusters} clusters`,
   });
   if (labels) hard(own, labels);
+  // While EM plays, only the large picture follows, since four pictures would slow it down.
   own.follow = [
     ...["x", "y", "x_axis", "y_axis"],
     ...(labels ? [] : ["memberships", "certainty", "centres", "ellipses"]),
-  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]); // four pictures of EM at once would slow it
+  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]);
   for (const [event, handler] of own.follow) points.on(event, handler);
   const leave = scatterModule.render({ model: own, el: holder });
   box.dispose = () => {
@@ -540,7 +544,7 @@ function showMethod(method, labels) {
   };
 }
 
-/** Labels as memberships of 100 %; noise belongs to nothing, and is grey. */
+/** Labels as memberships of 100 %; noise has no cluster and is grey. */
 function hard(model, labels) {
   const K = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
   const memberships = new Uint8Array(labels.length * K);
@@ -550,7 +554,7 @@ function hard(model, labels) {
   model.set("ellipses", []);
 }
 
-// ---- taking it home -----------------------------------------------------------------------------
+// ---- downloads ----------------------------------------------------------------------------------
 
 const FILES = {
   "export-memberships": "memberships.csv",
@@ -571,7 +575,7 @@ async function save(what) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// ---- beginning ----------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------------
 
 function options(select, entries, chosen) {
   select.replaceChildren(
@@ -583,7 +587,8 @@ async function showColumns() {
   const [x, y] = await Promise.all(
     [state.x, state.y].map((column) => askBytes("/api/column", { column })),
   );
-  for (const name of ["ellipses", "centres"]) points.set(name, []); // those of the former columns have no place here
+  // Remove the ellipses of the former columns.
+  for (const name of ["ellipses", "centres"]) points.set(name, []);
   points.set("x_axis", table.columns[state.x]);
   points.set("y_axis", table.columns[state.y]);
   points.set("x", new Float32Array(x));
@@ -686,7 +691,9 @@ async function begin() {
   $("components").max = table.largest;
   const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
   $("legend").textContent =
-    `${table.features === 1 ? "Frames" : "Ellipses"} hold ${inner} and ${outer} of each component in these columns. A point has the mixed colour of its clusters.`;
+    `${table.features === 1 ? "Boxes" : "Ellipses"} contain ${inner} and ${outer} of each ` +
+    "component in these columns. The colour of a point is the mean of its clusters' colours, " +
+    "weighted by its memberships.";
   redraw();
   listen();
   await showColumns();
