@@ -12,9 +12,7 @@ from typing import Any
 from mixtura.learn.lesson import Section, sections
 
 DATA = ("data.csv", "old_faithful.csv")
-"""The page lays the reader's data beside each program; the notebook has a file of its own
-folder.
-"""
+"""The file name of the data on the page, and that in the folder of the notebook."""
 
 OPENING = """\
 # Soft clustering with Gaussian mixtures
@@ -42,7 +40,7 @@ def notebook() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The notebook as a file holds it."""
+    """The text of the notebook's file."""
     return json.dumps(notebook(), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,5 +1,4 @@
-// The model in one dimension: two bell curves and a point, all of which can be dragged or moved
-// with the arrow keys.
+// The model in one dimension: two bell curves and a point, to drag or to move with the arrow keys.
 
 import { colourOf } from "./colours.js";
 import {
@@ -55,8 +54,8 @@ export function bells(place) {
       "div",
       { class: "controls" },
       weight,
-      button("Draw 100 rows from it", sample),
-      button("Take them away", () => ((state.sample = []), draw())),
+      button("Draw 100 rows", sample),
+      button("Remove the rows", () => ((state.sample = []), draw())),
     ),
     element(
       "div",
@@ -68,7 +67,8 @@ export function bells(place) {
         element(
           "figcaption",
           {},
-          "Drag a top or the point; with the keyboard: Tab, then arrow keys. The dashed line is the sum.",
+          "Drag the top of a curve or the point; with the keyboard: Tab, then arrow keys. The " +
+            "dashed line is the sum.",
         ),
       ),
       element("div", {}, said, numbers),
@@ -138,7 +138,7 @@ export function bells(place) {
       });
       set(handles[k], {
         "aria-valuenow": state.mean[k].toFixed(2),
-        "aria-valuetext": `mean ${state.mean[k].toFixed(2)}, spread ${state.spread[k].toFixed(2)}`,
+        "aria-valuetext": `mean ${state.mean[k].toFixed(2)}, sd ${state.spread[k].toFixed(2)}`,
       });
     }
     set(handles[2], { cx: u(state.x), "aria-valuenow": state.x.toFixed(2) });
@@ -148,8 +148,10 @@ export function bells(place) {
   function tell(both) {
     const shares = sharesAt(state.x);
     said.textContent = `The point at x = ${number(state.x, 3)}: ${inWords(shares)}.`;
-    const line = (k) =>
-      `${number(state.weight[k], 2)} × ${number(both[k] / state.weight[k], 3)} = ${number(both[k], 3)}`;
+    const line = (k) => {
+      const [weight, density] = [state.weight[k], both[k] / state.weight[k]];
+      return `${number(weight, 2)} × ${number(density, 3)} = ${number(both[k], 3)}`;
+    };
     const crossing = state.sample.filter(([x, k]) => sharesAt(x)[k] < 0.5).length;
     numbers.replaceChildren(
       membershipBars(shares, colourOf),
@@ -164,14 +166,16 @@ export function bells(place) {
         element(
           "p",
           { class: "note", "data-bell": k },
-          `${clusterName(k)}: mean ${state.mean[k].toFixed(2)}, standard deviation ${state.spread[k].toFixed(2)}`,
+          `${clusterName(k)}: mean ${state.mean[k].toFixed(2)}, ` +
+            `standard deviation ${state.spread[k].toFixed(2)}`,
         ),
       ),
       state.sample.length
         ? element(
             "p",
             { class: "note" },
-            `${state.sample.length} rows drawn; ${crossing} of them lie where the other curve is higher. No method can tell those from their place alone.`,
+            `${state.sample.length} rows drawn; ${crossing} of them lie where the other curve is ` +
+              "higher. No method can assign these correctly from their value alone.",
           )
         : "",
     );
@@ -199,7 +203,7 @@ export function bells(place) {
     draw();
   }
 
-  /** A spread whose curve stays inside the picture. */
+  /** A standard deviation whose curve stays inside the picture. */
   function bounded(k, spread) {
     return within(spread, state.weight[k] / (0.97 * MOST * Math.sqrt(2 * Math.PI)), WIDEST);
   }

@@ -1,18 +1,18 @@
-// How sure the choice of K is: the rows drawn again and again.
+// How certain the choice of K is: a bootstrap of the rows.
 
 import { colourOf } from "./colours.js";
 import { button, drawn, element, percent } from "./elements.js";
 
 export function certainty(place, data, complain) {
   const result = element("div", { "aria-live": "polite" });
-  const ask = button("Draw the rows again, 40 times", () => run().catch(complain));
+  const ask = button("Draw 40 bootstrap resamples", () => run().catch(complain));
   place.replaceChildren(element("div", { class: "controls" }, ask), result);
 
   async function run() {
     complain(null);
     ask.disabled = true;
     result.replaceChildren(
-      element("p", { class: "hint" }, "Running: 40 times mixtures with K = 1 to 10 …"),
+      element("p", { class: "hint" }, "Running: mixtures with K = 1 to 10 on 40 resamples …"),
     );
     try {
       const { shares, sentence } = await data.ask("certainty");
@@ -39,5 +39,5 @@ export function certainty(place, data, complain) {
   }
 
   return () =>
-    result.replaceChildren(element("p", { class: "hint" }, "Not drawn yet for these data."));
+    result.replaceChildren(element("p", { class: "hint" }, "Not computed yet for these data."));
 }

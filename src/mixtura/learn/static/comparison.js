@@ -1,25 +1,25 @@
-// K-Means, mixture and DBSCAN, measured on the reader's data.
+// K-Means, a mixture, DBSCAN and HDBSCAN, measured on the reader's data.
 
 import { colourOf } from "./colours.js";
 import { element, number, table } from "./elements.js";
 import { Plane } from "./plane.js";
 
-const SAYS = [
+const TABLE_ROWS = [
   ["soft clusters", (m) => (m.soft ? "yes" : "no")],
   ["shape assumed", (m) => m.shape],
   ["seconds for one fit", (m) => (m.reason ? `failed: ${m.reason}` : number(m.seconds, 2))],
   [
     "seconds to choose K or eps",
-    (m) => (m.seconds_to_choose === null ? "nothing was chosen" : number(m.seconds_to_choose, 2)),
+    (m) => (m.seconds_to_choose === null ? "nothing to choose" : number(m.seconds_to_choose, 2)),
   ],
   ["K needed", (m) => (m.needs_k ? "yes" : "no")],
-  ["what chose it", (m) => m.k_chosen_by],
+  ["how K was found", (m) => m.k_chosen_by],
   ["clusters found", (m) => m.n_clusters],
   ["output", (m) => m.output],
-  ["how to read it", (m) => m.interpretation],
+  ["interpretability", (m) => m.interpretation],
   ["rows in no cluster", (m) => m.noise_rows ?? "has no noise"],
   ["unsure rows", (m) => m.unsure_rows ?? "cannot say"],
-  ["silhouette (likes round clusters)", (m) => number(m.silhouette, 2)],
+  ["silhouette (favours round clusters)", (m) => number(m.silhouette, 2)],
 ];
 
 export function comparison(place, data) {
@@ -42,11 +42,13 @@ export function comparison(place, data) {
     numbers.replaceChildren(
       table(
         ["", ...found.methods.map((method) => method.name)],
-        SAYS.map(([title, of]) => [title, ...found.methods.map(of)]),
-        "Measured on these data, on this machine",
+        TABLE_ROWS.map(([title, of]) => [title, ...found.methods.map(of)]),
+        "Measured on these data, on this computer",
       ),
     );
-    agreement.textContent = `Agreement (adjusted Rand index; 1 is the same clusters, 0 is chance): ${found.agreement.map(([a, b, value]) => `${a} and ${b} ${number(value, 2)}`).join(", ")}.`;
+    const pairs = found.agreement.map(([a, b, value]) => `${a} and ${b} ${number(value, 2)}`);
+    agreement.textContent =
+      "Agreement (adjusted Rand index; 1 is identical, 0 is chance): " + pairs.join(", ");
   };
 
   function picture(method, labels) {

@@ -1,4 +1,4 @@
-// EM in its four steps, one at a time: E colours the points, M moves the Gaussians.
+// EM step by step: the E-step colours the points, the M-step moves the Gaussians.
 
 import { blended, colourOf } from "./colours.js";
 import {
@@ -16,12 +16,12 @@ import { lineChart } from "./lines.js";
 import { logHeights, sharesAt, softmax } from "./mixture.js";
 import { Plane } from "./plane.js";
 
-const PACE = 500; // milliseconds between two half steps
+const STEP_TIME = 500; // milliseconds between two half steps
 
 export function em(place, data, complain) {
   let [K, seed, run, at, marked, timer] = [2, 0, null, 0, null, null];
   const plane = new Plane({
-    label: "The rows and the Gaussians of this step; click a row to follow it",
+    label: "The rows and the Gaussians of this step; click a row to see its E-step",
     pick: (i) => i >= 0 && ((marked = i), draw()),
   });
   const [said, numbers, curve, row] = ["p", "div", "figure", "div"].map((name) => element(name));
@@ -32,7 +32,7 @@ export function em(place, data, complain) {
     step: button("Step ▶", () => go(at + 1), { class: "primary" }),
     play: button("Play", () => (timer ? pause() : play())),
     end: button("To the end", () => go(last())),
-    start: button("From the start", () => go(0)),
+    start: button("To the start", () => go(0)),
   };
   const again = button("Another random start", () => ((seed += 1), renew().catch(complain)));
   const ks = choice(
@@ -58,7 +58,7 @@ export function em(place, data, complain) {
     row,
   );
 
-  // Half steps: 0 is the start, then E (odd) and M (even) in turn.
+  // Half steps: 0 is the start, odd numbers are E-steps, even numbers are M-steps.
   const last = () => 2 * (run.steps.length - 1) + 1;
 
   function go(to) {
@@ -69,7 +69,7 @@ export function em(place, data, complain) {
 
   function play() {
     if (at === last()) at = 0;
-    timer = setInterval(() => go(at + 1), PACE);
+    timer = setInterval(() => go(at + 1), STEP_TIME);
     buttons.play.textContent = "Pause";
   }
 
@@ -134,12 +134,21 @@ export function em(place, data, complain) {
 
   function words(iteration, expected) {
     if (at === 0)
-      return `1. Start: ${K} Gaussians at rows drawn at random, each as wide as all the data. No row has been asked yet.`;
+      return (
+        `1. Start: ${K} Gaussians at random rows, each with the covariance of all data. There ` +
+        "are no memberships yet."
+      );
     if (at === last()) return `4. Done after ${run.steps.length - 1} iterations, ${run.ending}.`;
     if (expected)
-      return `2. E-step of iteration ${iteration + 1}: each row has got its shares under the Gaussians as they stand.`;
+      return (
+        `2. E-step of iteration ${iteration + 1}: the memberships of each row were computed ` +
+        "under the current Gaussians."
+      );
     const gain = run.steps[iteration].log_likelihood - run.steps[iteration - 1].log_likelihood;
-    return `3. M-step of iteration ${iteration}: the Gaussians were refitted to the rows, weighted by these shares. The log-likelihood rose by ${number(gain, 3)}.`;
+    return (
+      `3. M-step of iteration ${iteration}: the Gaussians were refitted to the rows, weighted by ` +
+      `these memberships. The log-likelihood increased by ${number(gain, 3)}.`
+    );
   }
 
   return renew;
@@ -159,9 +168,10 @@ export function em(place, data, complain) {
       ];
     });
     return table(
-      ["", "weight", `mean ${x}`, `mean ${y}`, `spread ${x}`, `spread ${y}`, "corr."],
+      ["", "weight", `mean ${x}`, `mean ${y}`, `sd ${x}`, `sd ${y}`, "corr."],
       rows,
-      `The Gaussians after ${iteration} iteration${iteration === 1 ? "" : "s"}; log-likelihood ${now.log_likelihood.toFixed(3).replace("-", "−")}`,
+      `The Gaussians after ${iteration} iteration${iteration === 1 ? "" : "s"}; ` +
+        `log-likelihood ${now.log_likelihood.toFixed(3).replace("-", "−")}`,
     );
   }
 
@@ -176,9 +186,9 @@ export function em(place, data, complain) {
       percent(share),
     ]);
     const found = table(
-      ["", "weight", "density", "product", "share"],
+      ["", "weight", "density", "product", "membership"],
       rows,
-      `The E-step of ${rowName(i)}: which cluster are you from?`,
+      `The E-step of ${rowName(i)}`,
     );
     return element(
       "div",
@@ -187,7 +197,7 @@ export function em(place, data, complain) {
       element(
         "p",
         { class: "note" },
-        `The share is the product divided by the sum of the products: ${inWords(shares)}.`,
+        `A membership is the product divided by the sum of the products: ${inWords(shares)}.`,
       ),
     );
   }

@@ -1,4 +1,4 @@
-// Brings the page to life: the data picker, the live parts as they come into sight, the code cells.
+// Starts the page: the data picker, the live parts when they become visible, the code cells.
 
 import { Data, dataPicker } from "./data.js";
 import { codeCell } from "./cells.js";
@@ -9,16 +9,13 @@ import { comparison } from "./comparison.js";
 import { criteria } from "./criteria.js";
 import { em } from "./em.js";
 import { optima } from "./optima.js";
-import { race } from "./race.js";
 import { shapes } from "./shapes.js";
 import { soft } from "./soft.js";
+import { speed } from "./speed.js";
 
-const PARTS = { bells, certainty, comparison, criteria, em, optima, race, shapes, soft };
+const PARTS = { bells, certainty, comparison, criteria, em, optima, shapes, soft, speed };
 
-/**
- * A live part: made when it is first seen, and refreshed when it is seen with other data than the
- * last time.
- */
+/** A live part: created when it is first visible, and updated when it is visible with new data. */
 class Part {
   constructor(place, data) {
     [this.place, this.data, this.stale, this.visible, this.asked] = [place, data, true, false, 0];
@@ -52,7 +49,7 @@ class Part {
     if (asked === this.asked && !this.stale) this.place.classList.remove("busy");
   }
 
-  /** Say what went wrong, in the part where it did. */
+  /** Show an error in its part. */
   complain(error) {
     this.place.querySelector(":scope > .error")?.remove();
     if (error) this.place.prepend(element("p", { class: "error", role: "alert" }, error.message));

@@ -1,4 +1,4 @@
-// Line charts as SVG: points that can be clicked and reached with the keyboard.
+// Line charts as SVG, with points to click or to reach with the keyboard.
 
 import { drawn } from "./elements.js";
 import { shown, ticks } from "./plane.js";
@@ -7,8 +7,9 @@ const MARGIN = { left: 72, right: 48, top: 14, bottom: 42 };
 
 /**
  * A chart of several lines over the same places.
- * lines: [{ name, colour, points: [[x, y], ...], dots }]; pick(x) makes the dots buttons; chosen: an x that is marked; frame: points
- * that are going to come, for which there is room already; width: that of the place, of which text keeps its size.
+ * lines: [{ name, colour, points: [[x, y], ...], dots }]; pick(x): makes the dots buttons; chosen:
+ * a marked x; frame: future points, which the axes already include; width: that of the chart in
+ * pixels, in which the text keeps its size.
  */
 export function lineChart({
   lines,

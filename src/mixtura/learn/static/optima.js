@@ -46,22 +46,32 @@ export function optima(place, data, complain) {
     }
     captions.worst.replaceChildren(
       element("b", {}, "A bad start"),
-      ` ended at ${number(worst.log_likelihood, 7)}, ${number(best.score - worst.score, 3)} below the best that was seen, and calls itself converged.`,
+      ` ended at ${number(worst.log_likelihood, 7)}, ` +
+        `${number(best.score - worst.score, 3)} below the best optimum found, and has converged.`,
     );
+    const behind = best.score - search.score;
+    const rank = behind > 0.01 ? `${number(behind, 3)} below the best optimum` : "the best optimum";
     captions.search.replaceChildren(
       element("b", {}, "mixtura's search"),
-      ` ended at ${number(search.log_likelihood, 7)}${search.score < best.score - 0.01 ? `: ${number(best.score - search.score, 3)} below the best that was seen` : ", the best that was seen"}.`,
+      ` ended at ${number(search.log_likelihood, 7)}, ${rank} found.`,
     );
     const lost = unsound
-      ? ` ${unsound} more ended with a spurious component, which chance can place, and do not count.`
+      ? ` ${unsound} more ended with a spurious component, which chance can place, and are not ` +
+        "counted."
       : "";
-    said.textContent = `${stuck} of ${ends.length} random starts got stuck below the best end that was seen (${number(best.log_likelihood, 7)}).${lost} Higher is better.`;
+    said.textContent =
+      `${stuck} of ${ends.length} random starts got stuck below the best optimum found ` +
+      `(${number(best.log_likelihood, 7)}).${lost} Higher is better.`;
+    const all = [...ends, search.log_likelihood];
+    const [lowest, highest] = [Math.min(...all), Math.max(...all)];
     bars.replaceChildren(
       barChart(ends, search.log_likelihood),
       element(
         "figcaption",
         {},
-        `One bar for each random start, best first; the last one, in another colour, is the search. The lowest ended at ${number(Math.min(...ends, search.log_likelihood), 7)}, the highest at ${number(Math.max(...ends, search.log_likelihood), 7)}; the bars begin a little below.`,
+        "One bar for each random start, best first; the last bar, in another colour, is the " +
+          `search. The lowest is at ${number(lowest, 7)}, the highest at ${number(highest, 7)}; ` +
+          "the bars do not start at 0.",
       ),
     );
   }
@@ -93,7 +103,9 @@ function barChart(ends, search) {
       class: "chart",
       viewBox: `0 0 ${width} ${height}`,
       role: "img",
-      "aria-label": `Log-likelihoods at the ends of ${ends.length} random starts, from ${number(low, 7)} to ${number(high, 7)}, and of the search`,
+      "aria-label":
+        `Final log-likelihoods of ${ends.length} random starts and of the search, from ` +
+        `${number(low, 7)} to ${number(high, 7)}`,
     },
     ...ends.map((value, i) => bar(value, i, colourOf(0))),
     bar(search, ends.length, colourOf(1)),

@@ -1,5 +1,4 @@
-// A picture of points in two dimensions on a canvas: axes, points, ellipses, one point that is
-// marked. Our own small drawing code.
+// A scatter plot on a canvas: axes, points, ellipses, and one marked point.
 
 import { element } from "./elements.js";
 import { colourOf, themed } from "./colours.js";
@@ -11,7 +10,7 @@ export const LEVELS = [0.5, 0.9];
 
 export class Plane {
   /**
-   * Options: `label` for those who cannot see it, `pick(index, place)` for clicks and arrow keys.
+   * Options: `label` for screen readers, `pick(index, place)` for clicks and arrow keys.
    */
   constructor({ label, pick }) {
     this.canvas = element("canvas", {
@@ -199,7 +198,7 @@ export class Plane {
   }
 }
 
-/** [left, right, low, high] with a little room around the rows. */
+/** [left, right, low, high] with a margin around the rows. */
 export function boxOf(rows) {
   const edges = [0, 1].flatMap((j) => {
     const values = rows.map((row) => row[j]);

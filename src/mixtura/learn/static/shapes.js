@@ -1,4 +1,4 @@
-// Clusters that are no ellipses: components, merged components, K-Means, DBSCAN on the same rows.
+// Clusters that are not ellipses: components, merged components, K-Means, DBSCAN on the same rows.
 
 import { colourOf } from "./colours.js";
 import { button, element, slider } from "./elements.js";
@@ -8,8 +8,8 @@ export function shapes(place, data, complain) {
   let [found, clusters] = [null, 1];
   const names = ["mixture", "merged", "k_means", "dbscan"];
   const titles = {
-    mixture: "mixture, as many components as BIC wants",
-    merged: "the same, merged",
+    mixture: "mixture, number of components by BIC",
+    merged: "the same mixture, merged",
     k_means: "K-Means",
     dbscan: "DBSCAN",
   };
@@ -22,7 +22,7 @@ export function shapes(place, data, complain) {
     { min: 1, max: 1, step: 1, value: 1 },
     (value) => ((clusters = value), draw()),
   );
-  const moons = button("Take the moons as data", () =>
+  const moons = button("Use the moons as data", () =>
     data.change({ kind: "moons", n: 500, added: [] }).catch(complain),
   );
   const said = element("p", { role: "status" });
@@ -50,6 +50,7 @@ export function shapes(place, data, complain) {
 
   function draw() {
     const cut = found.merged[clusters - 1];
+    const groups = cut.groups.map((group) => group.join(" + "));
     const show = (name, labels, mixture, words) => {
       planes[name].show({
         rows: data.rows,
@@ -67,7 +68,7 @@ export function shapes(place, data, complain) {
       "merged",
       cut.labels,
       null,
-      `${clusters} cluster${clusters > 1 ? "s" : ""} (${cut.groups.map((group) => group.join(" + ")).join(", ")})`,
+      `${clusters} cluster${clusters > 1 ? "s" : ""} (${groups.join(", ")})`,
     );
     show("k_means", found.k_means, null, `${count(found.k_means)} clusters`);
     show(
@@ -76,7 +77,10 @@ export function shapes(place, data, complain) {
       null,
       `${count(found.dbscan)} clusters, ${noise} rows are noise (crosses)`,
     );
-    said.textContent = `${found.sentence} The memberships' entropy has its elbow at ${found.elbow} cluster${found.elbow > 1 ? "s" : ""} after merging.`;
+    const elbow = `${found.elbow} cluster${found.elbow > 1 ? "s" : ""}`;
+    said.textContent =
+      `${found.sentence} After merging, the entropy of the memberships has its elbow at ` +
+      `${elbow}.`;
   }
 
   return renew;

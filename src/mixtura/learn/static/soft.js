@@ -1,8 +1,8 @@
-// Hard against soft: the row that the mixture is least sure about, as three methods see it.
+// Hard against soft: the least sure row of the mixture, and its label by three methods.
 
 import { blended, colourOf } from "./colours.js";
 import {
-  atTheBeginning,
+  capitalised,
   button,
   choice,
   clusterName,
@@ -17,7 +17,7 @@ import { Plane } from "./plane.js";
 export function soft(place, data, complain) {
   let [K, found, marked] = [2, null, 0];
   const plane = new Plane({
-    label: "The rows, coloured by their shares; click one to see its shares",
+    label: "The rows, coloured by their memberships; click one to see its memberships",
     pick: (i) => i >= 0 && mark(i),
   });
   const [title, answers, bars, rows, unsure] = ["h4", "dl", "div", "div", "p"].map((name) =>
@@ -47,7 +47,8 @@ export function soft(place, data, complain) {
         element(
           "figcaption",
           {},
-          "Colours blend where a row belongs to several clusters. Ellipses hold 50\u00a0% and 90\u00a0% of their component.",
+          "The colour of a row is the mean of its clusters' colours, weighted by its " +
+            "memberships. Ellipses contain 50\u00a0% and 90\u00a0% of their component.",
         ),
       ),
       element("div", { "aria-live": "polite" }, title, answers, bars, unsure),
@@ -62,7 +63,9 @@ export function soft(place, data, complain) {
       ...found.least_sure.map((i, j) => button(names[j], () => mark(i), { "data-row": i })),
       button("most sure", () => mark(found.most_sure), { "data-row": found.most_sure }),
     );
-    unsure.textContent = `${found.unsure} of ${data.rows.length} rows are unsure: no cluster has ${percent(found.sure)} of them. Only the mixture can say which.`;
+    unsure.textContent =
+      `${found.unsure} of ${data.rows.length} rows are unsure: their largest membership is below ` +
+      `${percent(found.sure)}. Only the mixture can say which rows these are.`;
     mark(found.least_sure[0]);
   }
 
@@ -75,7 +78,7 @@ export function soft(place, data, complain) {
     const values = data.rows[i]
       .map((value, j) => `${data.names[j]} ${Number(value.toPrecision(5))}`)
       .join(", ");
-    title.textContent = `${atTheBeginning(rowName(i))}: ${values}`;
+    title.textContent = `${capitalised(rowName(i))}: ${values}`;
     answers.replaceChildren(
       ...[
         ["K-Means", hard(found.k_means[i])],

@@ -1,36 +1,36 @@
-// The race of K-Means and the mixture, on the reader's machine.
+// The times of K-Means and the mixture, on the reader's computer.
 
 import { askJson } from "/static/web/session.js";
 import { colourOf } from "./colours.js";
 import { button, drawn, element } from "./elements.js";
 
-export function race(place, _, complain) {
+export function speed(place, _, complain) {
   const result = element(
     "div",
     { "aria-live": "polite" },
-    element("p", { class: "hint" }, "Choose a number of rows to start the race."),
+    element("p", { class: "hint" }, "Choose a number of rows to start the measurement."),
   );
   const buttons = [1000, 10000, 100000].map((rows) =>
     button(`${rows.toLocaleString("en")} rows`, () => run(rows).catch(complain), {
       "data-rows": rows,
     }),
   );
-  place.replaceChildren(element("div", { class: "controls" }, "Race with", ...buttons), result);
+  place.replaceChildren(element("div", { class: "controls" }, "Measure with", ...buttons), result);
 
   async function run(rows) {
     complain(null);
     for (const one of buttons) one.disabled = true;
     result.replaceChildren(element("p", { class: "hint" }, "Running …"));
     try {
-      show(await askJson("/api/race", { rows }));
+      show(await askJson("/api/speed", { rows }));
     } finally {
       for (const one of buttons) one.disabled = false;
     }
   }
 
-  function show({ rows, columns, K, lanes, seconds }) {
+  function show({ rows, columns, K, methods, seconds }) {
     const longest = Math.max(...seconds);
-    const bars = lanes.flatMap((name, i) => [
+    const bars = methods.flatMap((name, i) => [
       element("span", {}, name),
       drawn(
         "svg",
@@ -48,7 +48,9 @@ export function race(place, _, complain) {
       element(
         "p",
         {},
-        `Measured just now on ${rows.toLocaleString("en")} rows, ${columns} columns, K = ${K}: from one start, the mixture took ${times(1, 0)} K-Means. As both are usually run, it took ${times(3, 2)} K-Means with ten starts.`,
+        `Measured just now on ${rows.toLocaleString("en")} rows, ${columns} columns, K = ${K}: ` +
+          `from one start, the mixture took ${times(1, 0)} K-Means. With its usual search, it ` +
+          `took ${times(3, 2)} K-Means with ten starts.`,
       ),
     );
   }
