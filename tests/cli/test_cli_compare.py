@@ -53,7 +53,7 @@ def test_the_measured_table_and_the_conclusion_are_printed(here, capsys):
         "how K was found",
         "interpretability",
         "Davies-Bouldin (lower",
-        "For labels alone K-Means is as good",
+        "K-Means is as good for labels alone",
         "      old_faithful.comparison/comparison.png",
     ):
         assert words in out
@@ -176,7 +176,7 @@ sys.exit(main(["compare", "big.csv", "--family", "all"]))
     assert "Traceback" not in err
     assert "Interrupted by Ctrl-C; the results until then are kept." in out
     reasons = {row["name"]: row["reason"] for row in table(here / "big.comparison" / "methods.csv")}
-    late = "not begun"
+    late = "not run"
     assert reasons == {
         "K-Means": "",
         "Gaussian mixture": "interrupted",

@@ -252,7 +252,7 @@ def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, way):
         "K-Means": "",
         "Gaussian mixture": "",
         "DBSCAN": "interrupted",
-        "HDBSCAN": "not begun",
+        "HDBSCAN": "not run",
     }
     assert Path("old_faithful.comparison/comparison.png").exists()
 

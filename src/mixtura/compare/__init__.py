@@ -1,1 +1,1 @@
-"""Mixtures beside other methods of clustering."""
+"""Comparison of mixtures with other clustering methods."""
