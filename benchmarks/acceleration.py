@@ -2,9 +2,11 @@
 
     python benchmarks/acceleration.py [--quick] [--starts 4] [--output FOLDER]
 
-Overlapping mixtures, medians over the starts. Both run from the same start to the end of double
-precision; the optimum is the lower of the two ends. A start from which they end at different optima
-is counted apart. An iteration is one pass over the rows, also where a leap was refused. One thread.
+Overlapping mixtures; medians over the starts. Both run from the same start until the
+log-likelihood no longer rises in double precision; the lower of the two final values is taken as
+the optimum. Starts from which the two end at different optima are left out of the medians and
+counted in the last column. An iteration is one pass over the rows, including those after which an
+extrapolated step was rejected. One thread.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
 
 FAITHFUL = Path(__file__).parent.parent / "examples" / "old_faithful.csv"
-MOST = 30_000
+MAX_ITERATIONS = 30_000
 NEAR = 1e-8
+"""Distance of the log-likelihood from the optimum at which iterations are counted."""
+
 SAME_OPTIMUM = 0.01
-"""Of the total log-likelihood, as everywhere in mixtura."""
+"""Two fits whose total log-likelihoods differ by less are at the same optimum, as in mixtura."""
 
 
 def normal(seed: int, n: int, d: int) -> np.ndarray:
@@ -41,8 +45,8 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
 
 
 def overlapping(n: int, d: int, K: int, apart: float) -> np.ndarray:
-    """K groups of n rows whose centres lie ``apart`` standard deviations from the next one, along
-    the first column.
+    """K groups of n rows with centres on the first axis, ``apart`` standard deviations between
+    neighbours.
     """
     return np.concatenate([normal(k, n, d) + np.eye(d)[0] * (k * apart) for k in range(K)])
 
@@ -62,7 +66,7 @@ def problems() -> dict[str, tuple[np.ndarray, int, str]]:
 
 
 def to_reach(fit: FitResult, seconds: float, optimum: float) -> tuple[int, float]:
-    """Iterations until the trace is within NEAR of the optimum, and their share of the seconds."""
+    """Iterations until the trace is within NEAR of the optimum, and the seconds they took."""
     reached = int(np.argmax(np.asarray(fit.trace) >= optimum - NEAR))
     return reached, seconds * reached / max(fit.n_iter, 1)
 
@@ -70,13 +74,13 @@ def to_reach(fit: FitResult, seconds: float, optimum: float) -> tuple[int, float
 def timed(
     dataset: Dataset, start: Moments, family: str, accelerated: bool
 ) -> tuple[FitResult, float]:
-    """A fit to the end of double precision, and its seconds."""
+    """A fit until the log-likelihood no longer rises in double precision, and its seconds."""
     begin = time.perf_counter()
     fit = em(
         Problem(dataset, FAMILIES[family], Regularisation(dataset.floor)),
         start,
         stopping=SmallChange(0.0),
-        max_iter=MOST,
+        max_iter=MAX_ITERATIONS,
         accelerated=accelerated,
         judge=False,
     )
@@ -84,7 +88,7 @@ def timed(
 
 
 def row(table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int) -> None:
-    """One problem from all starts."""
+    """Add the row of one problem, fitted from all starts."""
     dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     iterations, seconds, elsewhere = [], [], 0
     for seed in range(starts):
@@ -106,7 +110,7 @@ def row(table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int
 
 
 def picture(table: Table, figure: Figure) -> None:
-    """Both counts side by side."""
+    """Plot the iterations of both."""
     axes = figure.subplots()
     dots(
         axes,
@@ -117,7 +121,7 @@ def picture(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     options = parser(__doc__, threads=1)
     options.add_argument("--starts", type=int, default=4)
     arguments = options.parse_args()

@@ -1,28 +1,30 @@
-"""How long does a whole fit from default settings take, beside scikit-learn's KMeans with ten
-starts?
+"""How long does a default fit take, compared with scikit-learn's KMeans with ten starts?
 
     python benchmarks/fit.py [--quick] [--layouts pair,cube] [--shapes 0,1,2] [--apart 6,3,2]
-    [--rows 300,3000,30000] [--threads 2]
+        [--rows 300,3000,30000] [--threads 2] [--output FOLDER]
 
-K unit Gaussians in d dimensions, equally likely. ``pair``: centres in random directions at random
-distances (standard normal rows), scaled so that the two nearest are exactly ``apart`` standard
-deviations from each other. ``cube``: corners of a cube with that edge (for K = 3 of a triangle), so
-that every centre has neighbours exactly that near; with K = 32 EM then has many optima. At
-``apart`` 2 EM takes over a thousand plain iterations, and no floor is set; cubes and the largest
-shape, where it takes minutes, are left out there.
+The data come from K Gaussians with identity covariance and equal weights in d dimensions.
+``pair``: centres drawn from a standard normal distribution and scaled so that the two nearest are
+exactly ``apart`` standard deviations from each other. ``cube``: the corners of a cube with edge
+``apart`` (a triangle for K = 3), so that every centre has neighbours at exactly that distance; with
+K = 32 the likelihood then has many local maxima. At ``apart`` 2 EM needs over a thousand plain
+iterations and no floor is set; cubes and the largest shape, which would take minutes, are left out
+there.
 
-Our fit must be converged by its own rule before its time is printed. ``short by`` is what its
-log-likelihood lacks of the fit that starts from the true centres: 0 where the right optimum was
-found. Times are the least of the repeats. scikit-learn's mixture from its default start, which may
-end elsewhere, is timed once, and not at the largest shape, where it takes minutes.
+First table: our fit must have converged by its own rule before its time is printed. ``short by`` is
+how far its log-likelihood is below that of a fit started from the true centres: 0 where the right
+optimum was found. Times are the least of the repeats. scikit-learn's mixture with its default
+start, which may end at another optimum, is timed once, and not at the largest shape, where it takes
+minutes.
 
-The last table is a default fit beside scikit-learn's mixture with one start and with ten, two
-threads for all: 2, 8 and 32 columns, 3, 10 and 50 groups 4 and 2 apart (``pair``). Ten starts that
-would take more than a minute are counted as ten times one. The floor is that of ten starts.
+Second table: the cost of the default search at 10,000 rows (``pair``), in units of a plain fit
+(``n_init=1``, mean of three seeds) of the same model to the same rows; processor time, summed over
+three draws.
 
-The second table is what the default search costs at 10,000 rows, ``pair``, in plain fits
-(``n_init=1``, three seeds) of the same model to the same rows; processor time, sums over three
-draws.
+Third table: a default fit compared with scikit-learn's mixture with one start and with ten, two
+threads for all: 2, 8 and 32 columns, 3, 10 and 50 groups 4 and 2 apart (``pair``). Where ten starts
+would take more than a minute, ten times the time of one start is used. The floor refers to ten
+starts.
 """
 
 from __future__ import annotations
@@ -37,9 +39,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture as TheirMixture
+from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from frame.machine import threads_of_everybody
+from frame.machine import thread_limit
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
@@ -55,6 +57,7 @@ from mixtura.sources import ArraySource
 SHAPES = [(1_000_000, 2, 3), (500_000, 8, 8), (200_000, 16, 32)]
 QUICK = [(60_000, 2, 3)]
 LARGEST_FOR_THEIRS = 500_000 * 8 * 8
+"""Rows x columns x components up to which scikit-learn's mixture is timed."""
 
 RATIO = "KMeans / mixtura"
 HEADS = {
@@ -67,7 +70,7 @@ HEADS = {
     "iterations": "d",
     "KMeans s": ".2f",
 }
-MORE = {
+COMPARISON = {
     RATIO: ".2f",
     "short by": ".2f",
     "scikit-learn s": ".1f",
@@ -78,7 +81,9 @@ FLOOR = Floor(RATIO, 1.0)
 
 NOT_SLOWER_THAN_TEN = Floor("n_init=10 / mixtura", 1.0)
 LONGEST_ONE = 6.0
-BESIDE = {
+"""Seconds of one start of scikit-learn above which ten starts are not run."""
+
+AGAINST_SKLEARN = {
     "rows": "d",
     "d": "d",
     "K": "d",
@@ -110,7 +115,7 @@ AT_MOST_FIVE = Floor(IN_PLAIN_FITS, 1 / 5)
 
 
 def centres(layout: str, d: int, K: int, apart: float) -> np.ndarray:
-    """(K,d), the nearest two exactly ``apart``."""
+    """Centres (K,d), the nearest two exactly ``apart``."""
     if layout == "pair":
         points = np.random.default_rng(K * d).standard_normal((K, d))
     elif K == 3:
@@ -121,16 +126,16 @@ def centres(layout: str, d: int, K: int, apart: float) -> np.ndarray:
 
 
 def least(fit: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """The least seconds of the repeats, and the last fit."""
-    clocks = []
+    """The least time of the repeats in seconds, and the last fit."""
+    times = []
     for _ in range(repeats):
         begin = time.perf_counter()
         fitted = fit()
-        clocks.append(time.perf_counter() - begin)
-    return min(clocks), fitted
+        times.append(time.perf_counter() - begin)
+    return min(times), fitted
 
 
-def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
+def from_true_centres(X: np.ndarray, means: np.ndarray, threads: int) -> float:
     """Log-likelihood of the fit that starts from the true centres."""
     K, d = means.shape
     dataset = Dataset(ArraySource(X), backend_named("auto", threads))
@@ -144,13 +149,13 @@ def from_the_truth(X: np.ndarray, means: np.ndarray, threads: int) -> float:
 
 
 def drawn(means: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """n rows of unit Gaussians."""
+    """n rows from Gaussians with identity covariance about these means."""
     rng = np.random.default_rng(seed)
     return means[rng.integers(len(means), size=n)] + rng.standard_normal((n, means.shape[1]))
 
 
 def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apart: float) -> None:
-    """One problem."""
+    """Add the row of one problem to the first table."""
     (n, d, K), threads, repeats = (
         shape,
         page.arguments.threads,
@@ -163,12 +168,12 @@ def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apar
     )
     assert mine.converged_, mine.stop_reason_
     theirs, _ = least(lambda: KMeans(K, n_init=10, random_state=0).fit(X), repeats)
-    short = from_the_truth(X, means, threads) - mine.result_.log_likelihood
+    short = from_true_centres(X, means, threads) - mine.result_.log_likelihood
     mixture = float("nan")
     if n * d * K <= LARGEST_FOR_THEIRS:
-        mixture, _ = least(lambda: TheirMixture(K, random_state=0).fit(X), 1)
+        mixture, _ = least(lambda: SklearnMixture(K, random_state=0).fit(X), 1)
     floors = [(FLOOR, theirs / seconds)] if apart > 2 and not page.arguments.quick else []
-    verdict = page.judge(f"{layout} {n // 1000}k/{d}/{K}, {apart:g} apart", *floors)
+    verdict = page.check(f"{layout} {n // 1000}k/{d}/{K}, {apart:g} apart", *floors)
     table.add(
         layout,
         n,
@@ -187,7 +192,7 @@ def row(page: Page, table: Table, layout: str, shape: tuple[int, int, int], apar
 
 
 def cost(page: Page, table: Table, d: int, K: int, apart: float) -> None:
-    """The search at 10,000 rows in plain fits."""
+    """Add one setting to the table of what the default search costs."""
     means, spent = centres("pair", d, K, apart), {"search": 0.0, "plain": 0.0}
     for number in range(DRAWS):
         X = drawn(means, ROWS, number)
@@ -197,31 +202,31 @@ def cost(page: Page, table: Table, d: int, K: int, apart: float) -> None:
                 GaussianMixture(K, n_init=starts, random_state=seed, n_threads=1).fit(X)
             spent[who] += (time.process_time() - begin) / len(seeds)
     ratio = spent["search"] / spent["plain"]
-    verdict = page.judge(
+    verdict = page.check(
         f"{ROWS} rows, d = {d}, K = {K}, {apart:g} apart", (AT_MOST_FIVE, 1 / ratio)
     )
     table.add(d, K, apart, spent["search"] / DRAWS, spent["plain"] / DRAWS, ratio, verdict)
 
 
-def beside(page: Page, table: Table, n: int, d: int, K: int, apart: float) -> None:
-    """A default fit beside scikit-learn's."""
+def against_sklearn(page: Page, table: Table, n: int, d: int, K: int, apart: float) -> None:
+    """Add one setting to the table that compares default fits with scikit-learn's mixture."""
     X = drawn(centres("pair", d, K, apart), n, 0)
     seconds, mine = least(lambda: GaussianMixture(K, random_state=0).fit(X), 2)
-    one, theirs = least(lambda: TheirMixture(K, random_state=0).fit(X), 2)
+    one, theirs = least(lambda: SklearnMixture(K, random_state=0).fit(X), 2)
     ten, best = (
         (10.0 * one, theirs)
         if one > LONGEST_ONE
-        else least(lambda: TheirMixture(K, n_init=10, random_state=0).fit(X), 1)
+        else least(lambda: SklearnMixture(K, n_init=10, random_state=0).fit(X), 1)
     )
     higher = mine.result_.log_likelihood - best.score(X) * n
-    verdict = page.judge(
+    verdict = page.check(
         f"{n} x {d}, K = {K}, {apart:g} apart", (NOT_SLOWER_THAN_TEN, ten / seconds)
     )
     table.add(n, d, K, apart, seconds, one, ten, seconds / one, ten / seconds, higher, verdict)
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """Seconds of both."""
+    """Plot the seconds of both."""
     axes = figure.subplots()
     labels = [f"{row[0]} {row[1]:,} / {row[2]} / {row[3]}, {row[4]:g} apart" for row in table.rows]
     dots(
@@ -233,7 +238,7 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     warnings.simplefilter("ignore")
     options = parser(__doc__)
     options.add_argument("--layouts", default="pair,cube")
@@ -243,8 +248,8 @@ def main() -> None:
     arguments = options.parse_args()
     shapes = QUICK if arguments.quick else [SHAPES[int(i)] for i in arguments.shapes.split(",")]
     distances = [6.0] if arguments.quick else [float(apart) for apart in arguments.apart.split(",")]
-    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
-        table = page.table("Whole default fits, full covariance (VVV)", HEADS | MORE)
+    with thread_limit(arguments.threads), Page(__file__, __doc__, arguments) as page:
+        table = page.table("Whole default fits, full covariance (VVV)", HEADS | COMPARISON)
         for layout in arguments.layouts.split(","):
             for shape in shapes:
                 for apart in distances:
@@ -254,12 +259,14 @@ def main() -> None:
         for apart in distances:
             for d, K in SETTINGS[:1] if arguments.quick else SETTINGS:
                 cost(page, costs, d, K, apart)
-        ours_and_theirs = page.table("Default fits beside scikit-learn's mixture", BESIDE | RATIOS)
+        ours_and_theirs = page.table(
+            "Default fits beside scikit-learn's mixture", AGAINST_SKLEARN | RATIOS
+        )
         for n in [300] if arguments.quick else [int(rows) for rows in arguments.rows.split(",")]:
             for d, K, apart in (
                 [(2, 3, 4.0)] if arguments.quick else product((2, 8, 32), (3, 10, 50), (4.0, 2.0))
             ):
-                beside(page, ours_and_theirs, n, d, K, apart)
+                against_sklearn(page, ours_and_theirs, n, d, K, apart)
         page.picture(lambda figure: draw(table, figure))
 
 

@@ -1,16 +1,18 @@
-"""What is won, and what is lost, by float32 data?
+"""How much time do float32 data save, and how much accuracy do they cost?
 
     python benchmarks/float32.py [--quick] [--threads 2] [--output FOLDER]
 
-The same rows and the same start, once as float32 and once as float64: the float64 rows are the
-float32 ones widened, so that only the arithmetic differs. Seconds per iteration as in iteration.py,
-once both have the same log-likelihood to 1e-5. The errors are those of float32 against float64
-after 1 and after 20 plain iterations, on rows as they are, moved by a thousand standard deviations,
-and with covariances of condition 1e6. Of the log-likelihood and the weights: relative; of the
-means: in standard deviations of the component; of the covariances: relative in the direction where
-it is worst, that is the largest ``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'``; at
-condition 1e6 about 1e-10 of it is the rounding of this measure. Should float32 end earlier because
-the likelihood no longer rises, both are compared after as many iterations.
+The same rows and the same start, once as float32 and once as float64. The float64 rows are the
+float32 rows converted, so that only the arithmetic differs. Seconds per iteration are measured as
+in iteration.py, after a check that both have the same log-likelihood to a relative 1e-5.
+
+The errors are those of float32 against float64 after 1 and after 20 plain iterations: on the rows
+as they are, on rows moved by a thousand standard deviations, and on rows whose covariances have
+condition number 1e6. Errors of the log-likelihood and the weights are relative; those of the means
+are in standard deviations of the component; those of the covariances are relative in the worst
+direction, that is the largest ``|eigenvalue - 1|`` of ``L^-1 S32 L^-T`` with ``S64 = L L'`` (at
+condition number 1e6 about 1e-10 of this is rounding of the measure itself). If float32 stops
+earlier because the likelihood no longer rises, both are compared after that many iterations.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from scipy.linalg import solve_triangular
 
 from frame.clock import seconds_per_iteration
 from frame.contenders import assert_equal_likelihood, iterations_of, mixtura, problem, start_at
-from frame.machine import threads_of_everybody
+from frame.machine import thread_limit
 from frame.page import Floor, Page, Table, dots, lines, parser
 from mixtura.backends import backend_named
 from mixtura.model.covariance import Dense
@@ -44,8 +46,8 @@ ITERATIONS = (1, 20)
 OFFSET = 1e3
 CONDITION = 1e6
 SINGLE = 1e-5
-"""Relative: d products of float32 in a distance, each with a rounding of 6e-8, and as many again in
-the exponential.
+"""Largest relative difference of the log-likelihoods: a distance sums d products in float32, each
+rounded by up to 6e-8, and the exponential adds about as much again.
 """
 
 RATIO = "float64 / float32"
@@ -57,7 +59,7 @@ ERROR_HEADS = ("log-likelihood", "weights", "means", "covariances")
 
 
 def speed(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
-    """Seconds of both, and how far each is from its own limit."""
+    """Seconds per iteration of both, and how close each is to its own limit."""
     heads = {"rows": "d", "d": "d", "K": "d", "float64 s": ".4f", "float32 s": ".4f", RATIO: ".2f"}
     table = page.table(
         "Speed, full covariance (VVV)",
@@ -82,7 +84,7 @@ def speed(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
         taken = seconds_per_iteration(runs, page.repeats)
         limits = dgemm.limit(n, d, K, taken["dgemm"]), sgemm.limit(n, d, K, taken["sgemm"])
         ratio = taken["wide"] / taken["narrow"]
-        verdict = page.judge(
+        verdict = page.check(
             f"d = {d}", *([(FLOOR, ratio)] if d >= 8 and not page.arguments.quick else [])
         )
         shares = (100 * limits[0] / taken["wide"], 100 * limits[1] / taken["narrow"])
@@ -90,11 +92,11 @@ def speed(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
     return table
 
 
-# ---- error ---------------------------------------------------------------------------------------
+# ---- errors --------------------------------------------------------------------------------------
 
 
 class Case(NamedTuple):
-    """Rows with float32 values in float64, and a start."""
+    """Rows whose float64 values are exact in float32, and a start."""
 
     name: str
     rows: np.ndarray
@@ -102,7 +104,7 @@ class Case(NamedTuple):
 
 
 def cases(n: int, d: int, K: int) -> list[Case]:
-    """As they are, far from the origin, and along a narrow ridge."""
+    """The rows as they are, far from the origin, and with a large condition number."""
     X, start = problem(n, d, K)
     spread = np.geomspace(1.0, 1.0 / np.sqrt(CONDITION), d)
     turn, _ = np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))
@@ -123,7 +125,7 @@ def _rounded(X: np.ndarray) -> np.ndarray:
 
 
 def errors(case: Case, threads: int, iterations: int) -> tuple[int, float, float, float, float]:
-    """Iterations that float32 ran; errors of log-likelihood, weights, means and covariances."""
+    """Iterations run by float32, and its errors: log-likelihood, weights, means, covariances."""
     single = case.rows.astype(np.float32)
     outcome = mixtura(single, case.start, threads)(iterations)
     narrow, wide = (
@@ -149,14 +151,14 @@ def errors(case: Case, threads: int, iterations: int) -> tuple[int, float, float
 
 
 def worst_direction(found: np.ndarray, truth: np.ndarray) -> float:
-    """The largest relative error of a variance along any direction."""
+    """Largest relative error of the variance along any direction."""
     factor = np.linalg.cholesky(truth)
     half = solve_triangular(factor, found, lower=True)
     return float(np.abs(np.linalg.eigvalsh(solve_triangular(factor, half.T, lower=True)) - 1).max())
 
 
 def error_table(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
-    """All cases at all shapes."""
+    """The table of errors: all cases at all shapes."""
     table = page.table(
         "Error of float32 against float64",
         {"rows": "d", "d": "d", "K": "d", "data": "", "iterations": "d"}
@@ -173,7 +175,7 @@ def error_table(page: Page, shapes: list[tuple[int, int, int]]) -> Table:
 
 
 def draw(fast: Table, wrong: Table, figure: Figure) -> None:
-    """What is won on the left, what is lost on the right."""
+    """Plot the ratio of the times on the left, the errors on the right."""
     left, right = figure.subplots(1, 2)
     d = fast.column("d")
     lines(left, d, {RATIO: fast.column(RATIO)}, log="x")
@@ -194,9 +196,9 @@ def draw(fast: Table, wrong: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the benchmark."""
     arguments = parser(__doc__).parse_args()
-    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+    with thread_limit(arguments.threads), Page(__file__, __doc__, arguments) as page:
         fast = speed(page, QUICK if arguments.quick else SPEED)
         wrong = error_table(page, QUICK if arguments.quick else ERRORS)
         page.note("No variance was negative in any of these runs.")

@@ -1,13 +1,14 @@
-"""What does the hierarchical start cost beside scikit-learn's k-means and Ward clustering?
+"""What does the hierarchical start cost, compared with scikit-learn's k-means and Ward clustering?
 
     python benchmarks/initialisation.py [--quick] [--output FOLDER]
 
-Five groups about four standard deviations apart. Before anything is timed, our EII tree and
-scikit-learn's Ward tree must have partitions into five clusters of the same sum of squares on 300
-rows. One tree serves every K and family; k-means runs once per K, so its seconds are those of K = 5
-alone. Ward is skipped above 10,000 rows, where its memory is quadratic. The memory is the kernel's
-peak (VmHWM) during a VVV tree minus what was there before. One thread. The space is SVD, where
-determinants are often too small to matter and are not computed; in VARS here they all are.
+Five groups about four standard deviations apart. Before anything is timed, the partitions into
+five clusters by our EII tree and by scikit-learn's Ward tree must have the same sum of squares on
+300 rows. One tree serves every K and family; k-means runs once per K, so its time is that of K = 5
+alone. Ward clustering is left out above 10,000 rows, because its memory grows with the square of
+the rows. Memory is the increase of the process's peak (VmHWM) while a VVV tree is built. One
+thread. The trees are built in the space SVD, where many determinants need not be computed, and for
+one column in VARS, where all of them are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from matplotlib.figure import Figure
 from sklearn.cluster import AgglomerativeClustering, KMeans
 
 from frame.clock import seconds
-from frame.machine import status, threads_of_everybody
+from frame.machine import status, thread_limit
 from frame.page import Page, Table, dots, parser
 from mixtura import hierarchical
 
@@ -43,21 +44,21 @@ RATIOS = {"VVV / k-means": ".1f", "EII / Ward": ".2f", "data MB": ".1f", "VVV MB
 
 
 def groups(n: int, d: int) -> np.ndarray:
-    """Rows of five groups."""
+    """Rows from five groups."""
     rng = np.random.default_rng(n + d)
     centres = rng.standard_normal((K, d)) * 4 / np.sqrt(2)
     return centres[rng.integers(K, size=n)] + rng.standard_normal((n, d))
 
 
 def within(X: np.ndarray, labels: np.ndarray) -> float:
-    """Sum of squares about the means of the parts."""
+    """Sum of squares within the clusters."""
     return float(
         sum(((X[labels == k] - X[labels == k].mean(axis=0)) ** 2).sum() for k in np.unique(labels))
     )
 
 
 def assert_equal_partitions() -> None:
-    """Ward's criterion is EII's, so both trees stand at the same sum of squares."""
+    """Ward's criterion is that of EII, so both partitions must have the same sum of squares."""
     X = groups(300, 5)
     ours, theirs = (
         hierarchical(X, "EII", "VARS").labels(K),
@@ -67,27 +68,30 @@ def assert_equal_partitions() -> None:
 
 
 def memory(X: np.ndarray) -> float:
-    """Megabytes beyond the data that a VVV tree and one partition need at the peak; Linux only."""
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    """Peak memory in megabytes of a VVV tree and one partition, without the data; Linux only."""
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = status("VmRSS")
     hierarchical(X).labels(K)
     return status("VmHWM") - before
 
 
 def k_means(X: np.ndarray) -> object:
+    """One start of scikit-learn's k-means."""
     return KMeans(K, n_init=1, random_state=0).fit(X)
 
 
 def ward(X: np.ndarray) -> object:
+    """scikit-learn's Ward clustering."""
     return AgglomerativeClustering(K, linkage="ward").fit(X)
 
 
 def tree(X: np.ndarray, criterion: str, space: str = "SVD") -> object:
+    """Our tree, and its partition into K clusters."""
     return hierarchical(X, criterion, space).labels(K)
 
 
 def row(table: Table, n: int, d: int, repeats: int) -> None:
-    """Everybody at one size."""
+    """Add the row of one size: all methods."""
     X = groups(n, d)
     taken = {
         name: seconds(partial(tree, X, name), repeats) for name in ("EII", "VII", "EEE", "VVV")
@@ -101,7 +105,7 @@ def row(table: Table, n: int, d: int, repeats: int) -> None:
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """Seconds against size."""
+    """Plot the seconds at each size."""
     axes = figure.subplots()
     labels = [f"{row[0]} x {row[1]}" for row in table.rows]
     dots(
@@ -116,10 +120,10 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     arguments = parser(__doc__, threads=1).parse_args()
     assert_equal_partitions()
-    with threads_of_everybody(1), Page(__file__, __doc__, arguments) as page:
+    with thread_limit(1), Page(__file__, __doc__, arguments) as page:
         table = page.table(
             "One tree, or one k-means", HEADS | {f"{name} s": ".3f" for name in SECONDS} | RATIOS
         )

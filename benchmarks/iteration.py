@@ -1,12 +1,13 @@
-"""How far is one EM iteration from the machine's limit, and how does it compare with others'?
+"""How close is one EM iteration to the machine's limit, and how does it compare with others'?
 
     python benchmarks/iteration.py [--quick] [--threads 2] [--output FOLDER]
 
-All start at the same parameters, off the optimum. Before anything is timed, all must have the same
-log-likelihood after two iterations. Seconds per iteration are (time of 7 iterations - time of 2) /
-5, divided by what was really run, the median of interleaved repeats. The limit is ``4 N K P``
-flops, ``P = 1 + d + d(d+1)/2``, at the rate of a matrix product that is timed among the others.
-"Lloyd" is one iteration of scikit-learn's k-means. Float64. Machines are noisy: read the ratios.
+All implementations start at the same parameters, away from the optimum. Before anything is timed,
+all must have the same log-likelihood after two iterations. Seconds per iteration are (time of 7
+iterations - time of 2) / 5, or divided by the number of iterations really run; the median of
+interleaved repeats. The limit is ``4 N K P`` flops with ``P = 1 + d + d(d+1)/2``, at the rate of a
+matrix product that is timed along with the others. "Lloyd" is one iteration of scikit-learn's
+k-means. Float64. Times vary from machine to machine and from run to run: compare the ratios.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from frame.contenders import (
     scikit_learn,
 )
 from frame.fresh import in_fresh_process
-from frame.machine import threads_of_everybody
+from frame.machine import thread_limit
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import build_info
 from mixtura.backends import backend_named
@@ -47,9 +48,11 @@ SHAPES: list[Shape] = [
 QUICK: list[Shape] = [(20_000, 2, 3), (4_000, 8, 8)]
 FAMILY_SHAPE: Shape = (500_000, 8, 8)
 FAMILIES_SHOWN = ("VII", "VVI", "EEE", "EVE", "VVV")
-ROWS_OF_THE_ORACLE = 20_000
+REFERENCE_ROWS = 20_000
+"""Rows on which the NumPy backend is the reference."""
+
 BUDGET_PER_LEVEL = 3.0
-"""Seconds per shape and instruction set: the baseline is slow, and its figures are ours alone."""
+"""Seconds for each shape and instruction set; less than usual, because the baseline is slow."""
 
 PERCENT, THEIRS, ONEDAL, LLOYD = (
     "% of limit",
@@ -63,7 +66,7 @@ ONEDAL_FLOOR = 2.0
 
 
 def floors(shape: Shape) -> list[Floor]:
-    """What is asked for at a shape, if anything."""
+    """The floors of a shape, if it has any."""
     if shape not in SHAPES:
         return []
     wanted = [(PERCENT, PERCENT_FLOORS.get(shape[1])), (THEIRS, THEIR_FLOORS[shape])]
@@ -72,16 +75,16 @@ def floors(shape: Shape) -> list[Floor]:
 
 
 def name_of(n: int, d: int, K: int) -> str:
-    """As 500k/8/8."""
+    """The name of a shape, such as 500k/8/8."""
     rows = f"{n // 1_000_000}M" if n % 1_000_000 == 0 else f"{n // 1000}k"
     return f"{rows}/{d}/{K}"
 
 
-# ---- beside others -------------------------------------------------------------------------------
+# ---- against others ------------------------------------------------------------------------------
 
 
-def beside_others(page: Page, shapes: list[Shape]) -> Table:
-    """Full covariance at every shape."""
+def against_others(page: Page, shapes: list[Shape]) -> Table:
+    """The table of full covariances at every shape."""
     heads = [
         "rows",
         "d",
@@ -117,7 +120,7 @@ def beside_others(page: Page, shapes: list[Shape]) -> Table:
             taken[name] for name in ("mixtura", "scikit-learn", "oneDAL", "Lloyd")
         )
         measured = {PERCENT: 100 * limit / ours, THEIRS: theirs / ours, ONEDAL: onedal / ours}
-        verdicts = page.judge(
+        verdicts = page.check(
             name_of(n, d, K), *((floor, measured[floor.what]) for floor in floors((n, d, K)))
         )
         table.add(
@@ -139,7 +142,7 @@ def beside_others(page: Page, shapes: list[Shape]) -> Table:
 
 
 def dgemm_rate(page: Page, threads: int) -> float:
-    """Flops per second on so many threads."""
+    """Flops per second of a matrix product on this number of threads."""
     product = page.product()
     with threadpool_limits(threads):
         return product.rate(seconds_per_iteration({"dgemm": product}, page.repeats)["dgemm"])
@@ -149,8 +152,8 @@ def dgemm_rate(page: Page, threads: int) -> float:
 
 
 def families(page: Page, shape: Shape) -> None:
-    """One iteration of some families at one shape, beside scikit-learn's where it has them, and
-    beside two Lloyd iterations.
+    """One iteration of some families at one shape, compared with scikit-learn's where it has the
+    family, and with two iterations of Lloyd's algorithm.
     """
     columns = {
         "family": "",
@@ -168,10 +171,10 @@ def families(page: Page, shape: Shape) -> None:
             scikit_learn(X, start, family),
         )
         if theirs is None:
-            part = X[:ROWS_OF_THE_ORACLE]
-            oracle = mixtura(part, start, 1, family, backend_named("reference"))
+            part = X[:REFERENCE_ROWS]
+            reference = mixtura(part, start, 1, family, backend_named("reference"))
             assert_equal_likelihood(
-                part, mixtura(part, start, page.arguments.threads, family), oracle
+                part, mixtura(part, start, page.arguments.threads, family), reference
             )
         assert_equal_likelihood(X, ours, theirs)
         runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, start)}
@@ -187,7 +190,7 @@ def families(page: Page, shape: Shape) -> None:
             taken["Lloyd"],
             peer / taken["mixtura"],
             two,
-            page.judge(f"{family} at {name_of(*shape)}", *floor),
+            page.check(f"{family} at {name_of(*shape)}", *floor),
         )
 
 
@@ -195,8 +198,8 @@ def families(page: Page, shape: Shape) -> None:
 
 
 def ours_alone(shapes: list[Shape], threads: int, repeats: int) -> list[tuple[float, float]]:
-    """Seconds per iteration and log-likelihood per row at each shape: what a process under another
-    instruction set prints.
+    """Seconds per iteration and log-likelihood per row at each shape, as a process with another
+    instruction set prints them.
     """
     found = []
     for shape in shapes:
@@ -215,7 +218,7 @@ def ours_alone(shapes: list[Shape], threads: int, repeats: int) -> list[tuple[fl
 
 
 def instruction_sets(page: Page, shapes: list[Shape]) -> None:
-    """Ours at every level that was built and runs here, each in a process of its own."""
+    """The table of instruction sets: each that was built and runs here, in its own process."""
     chosen, built = build_info()["isa"], build_info()["built"].split(", ")
     levels = built[built.index(chosen) :: -1]
     columns = {name_of(*shape) + " s": ".4f" for shape in shapes}
@@ -229,7 +232,7 @@ def instruction_sets(page: Page, shapes: list[Shape]) -> None:
         likelihoods = [likelihood for _, likelihood in found]
         expected = expected or likelihoods
         assert np.allclose(likelihoods, expected, rtol=SAME, atol=0), (
-            f"{level} finds {likelihoods}, {levels[0]} {expected}"
+            f"log-likelihoods of {level}: {likelihoods}, of {levels[0]}: {expected}"
         )
         table.add(level, *(seconds for seconds, _ in found))
 
@@ -238,7 +241,7 @@ def instruction_sets(page: Page, shapes: list[Shape]) -> None:
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """Times the limit, for everybody."""
+    """Plot the seconds of all in units of the limit."""
     axes = figure.subplots()
     names = [name_of(*row[:3]) for row in table.rows]
     who = ("mixtura", "oneDAL", "scikit-learn")
@@ -256,18 +259,18 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the benchmark."""
     arguments = parser(__doc__).parse_args()
     if arguments.task:
         print(json.dumps(ours_alone(**json.loads(arguments.task))))
         return
     shapes = QUICK if arguments.quick else SHAPES
-    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+    with thread_limit(arguments.threads), Page(__file__, __doc__, arguments) as page:
         rates = [dgemm_rate(page, threads) / 1e9 for threads in (arguments.threads, 1)]
         page.note(
             f"dgemm: {rates[0]:.0f} Gflop/s on {arguments.threads} threads, {rates[1]:.0f} on one."
         )
-        table = beside_others(page, shapes)
+        table = against_others(page, shapes)
         families(page, shapes[-1] if arguments.quick else FAMILY_SHAPE)
         instruction_sets(page, shapes)
         page.picture(lambda figure: draw(table, figure))

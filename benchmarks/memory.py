@@ -2,13 +2,13 @@
 
     python benchmarks/memory.py [--quick] [--threads 2] [--output FOLDER]
 
-Each fit runs in a process of its own, after a fit of the first rows, so that libraries and what is
-allocated once do not count. Rows in memory: the kernel's high-water mark of resident memory
-(VmHWM), set back before the fit, less what was resident then. Rows in a memory map: their pages are
-resident too while they are read, and count in VmHWM though the system can take them back at any
-time; so the anonymous memory alone counts (RssAnon), looked at every millisecond from outside, its
-largest value during the fit less the one before. A fit from the memory map must have the bits of
-the same fit from an array. Linux only.
+Each fit runs in its own process, after a fit to the first rows, so that libraries and one-time
+allocations do not count. Rows in memory: the peak of resident memory (VmHWM), reset before the fit,
+minus the resident memory at that time. Rows in a memory map: their pages are resident while they
+are read and count in VmHWM, although the system can free them at any time; therefore only anonymous
+memory (RssAnon) is counted, sampled every millisecond from another process: its largest value
+during the fit minus the value before. A fit from the memory map must equal the same fit from an
+array to the last bit. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from frame.contenders import start_at
 from frame.fresh import in_fresh_process
-from frame.machine import status, threads_of_everybody
+from frame.machine import status, thread_limit
 from frame.page import Floor, Page, Table, dots, parser
 from mixtura import GaussianMixture
 from mixtura.backends import backend_named
@@ -44,11 +44,11 @@ from mixtura.sources import ArraySource
 IN_MEMORY = (1_000_000, 2, 3)
 MAPPED = (10_000_000, 8, 16)
 QUICK = 100
-"""The quick problems have so many times fewer rows."""
+"""Factor by which --quick reduces the rows."""
 
 ITERATIONS = 3
 WARM_UP = 3000
-ROWS_WRITTEN_AT_ONCE = 100_000
+WRITE_ROWS = 100_000
 BEYOND = "peak beyond the data MB"
 FLOOR = Floor(BEYOND, 64.0, at_most=True)
 MEGABYTE = 2**20
@@ -58,23 +58,23 @@ MEGABYTE = 2**20
 
 
 def centres_of(d: int, K: int) -> np.ndarray:
-    """Eight standard deviations from each other along every column."""
+    """Centres eight standard deviations apart along every column."""
     return np.arange(K)[:, None] * np.full((1, d), 8.0)
 
 
 def rows_of(n: int, d: int, K: int) -> Iterator[np.ndarray]:
-    """Unit Gaussians, piece by piece."""
+    """Rows from Gaussians with identity covariance, in parts."""
     rng = np.random.default_rng(0)
-    for begin in range(0, n, ROWS_WRITTEN_AT_ONCE):
-        m = min(ROWS_WRITTEN_AT_ONCE, n - begin)
+    for begin in range(0, n, WRITE_ROWS):
+        m = min(WRITE_ROWS, n - begin)
         yield centres_of(d, K)[rng.integers(K, size=m)] + rng.standard_normal((m, d))
 
 
-# ---- in the process that is watched --------------------------------------------------------------
+# ---- in the measured process ---------------------------------------------------------------------
 
 
 def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """A dataset of the rows and some iterations, off the optimum."""
+    """ITERATIONS plain iterations away from the optimum, by the EM function alone."""
     dataset = Dataset(ArraySource(X), backend_named("native", threads))
     start: Mixture = start_at(centres_of(X.shape[1], K) + 0.5)
     family, regularisation = FAMILIES["VVV"], Regularisation(dataset.floor)
@@ -88,18 +88,18 @@ def plain_em(X: np.ndarray, K: int, threads: int) -> FitResult:
 
 
 def default_fit(shape: tuple[int, int, int], threads: int) -> dict[str, float]:
-    """Rows in memory: the high-water mark is what counts."""
+    """A default fit to rows in memory, measured by the peak of resident memory."""
     X, K = np.concatenate(list(rows_of(*shape))), shape[2]
     GaussianMixture(K, random_state=0, n_threads=threads).fit(X[:WARM_UP])
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before, begin = status("VmRSS"), time.monotonic()
     GaussianMixture(K, random_state=0, n_threads=threads).fit(X)
     return {"beyond": status("VmHWM") - before, "seconds": time.monotonic() - begin}
 
 
 def estimator(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """The same from the face: validation before and the judgement of the components after count
-    too.
+    """The same iterations by the estimator: validation of the input and the assessment of the
+    components afterwards count too.
     """
     start = start_at(centres_of(X.shape[1], K) + 0.5)
     given = {
@@ -117,8 +117,8 @@ def estimator(X: np.ndarray, K: int, threads: int) -> FitResult:
 
 
 def given_means(X: np.ndarray, K: int, threads: int) -> FitResult:
-    """From means alone: every row goes to the nearest of them, and the certificate judges where it
-    ends.
+    """A fit from given means: the first memberships come from the nearest mean, and the optimum is
+    certified afterwards.
     """
     means = centres_of(X.shape[1], K) + 0.5
     with warnings.catch_warnings():
@@ -126,15 +126,15 @@ def given_means(X: np.ndarray, K: int, threads: int) -> FitResult:
         return GaussianMixture(K, means_init=means, n_threads=threads).fit(X).result_
 
 
-WORKS = {"plain_em": plain_em, "estimator": estimator, "given_means": given_means}
+TASKS = {"plain_em": plain_em, "estimator": estimator, "given_means": given_means}
 
 
 def mapped_fit(file: str, shape: tuple[int, int, int], threads: int, work: str) -> dict[str, float]:
-    """Rows in a memory map: when it began, what was there before, when it ended."""
+    """A fit to rows in a memory map: its start and end, and the memory before it."""
     X = np.memmap(file, np.float64, mode="r", shape=tuple(shape[:2]))
-    WORKS[work](X[:WARM_UP], shape[2], threads)
+    TASKS[work](X[:WARM_UP], shape[2], threads)
     before, begin = status("RssAnon"), time.monotonic()
-    fit = WORKS[work](X, shape[2], threads)
+    fit = TASKS[work](X, shape[2], threads)
     return {
         "before": before,
         "begin": begin,
@@ -144,21 +144,21 @@ def mapped_fit(file: str, shape: tuple[int, int, int], threads: int, work: str) 
 
 
 def child(task: dict[str, Any]) -> dict[str, float]:
-    """What a task names."""
+    """Run the task that the parent process asks for."""
     return mapped_fit(**task) if "file" in task else default_fit(**task)
 
 
-# ---- from outside --------------------------------------------------------------------------------
+# ---- in the parent process -----------------------------------------------------------------------
 
 
 def measured_in_memory(shape: tuple[int, int, int], threads: int) -> tuple[float, float]:
-    """Megabytes and seconds."""
+    """Megabytes and seconds of a default fit to rows in memory."""
     found = in_fresh_process(__file__, {"shape": shape, "threads": threads})
     return found["beyond"], found["seconds"]
 
 
 def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[str, tuple[float, float]]:
-    """Megabytes and seconds of each piece of work; the file is gone afterwards."""
+    """Megabytes and seconds of each of TASKS on rows in a memory map, a temporary file."""
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows"
@@ -166,19 +166,19 @@ def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[str, tupl
             for part in rows_of(*shape):
                 part.tofile(rows)
         again = plain_em(np.fromfile(file).reshape(shape[:2]), shape[2], threads)
-        for work in WORKS:
-            looks: list[tuple[float, float]] = []
+        for work in TASKS:
+            samples: list[tuple[float, float]] = []
             found = in_fresh_process(
                 __file__,
                 {"file": str(file), "shape": shape, "threads": threads, "work": work},
-                watch=lambda process, looks=looks: looks.append(
+                watch=lambda process, samples=samples: samples.append(
                     (time.monotonic(), status("RssAnon", process))
                 ),
             )
             assert work != "plain_em" or again.log_likelihood == found["log_likelihood"], (
-                "a memory map changes the result"
+                "the memory map changed the result"
             )
-            during = [size for moment, size in looks if found["begin"] <= moment <= found["end"]]
+            during = [size for moment, size in samples if found["begin"] <= moment <= found["end"]]
             measured[work] = (
                 max(during, default=float("nan")) - found["before"],
                 found["end"] - found["begin"],
@@ -190,7 +190,7 @@ def measured_mapped(shape: tuple[int, int, int], threads: int) -> dict[str, tupl
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """The data and what comes on top."""
+    """Plot the size of the data and the memory beyond it."""
     axes = figure.subplots()
     labels = [f"{row[0]}\n{row[1]} x {row[2]}, K = {row[3]}" for row in table.rows]
     dots(
@@ -201,7 +201,7 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     arguments = parser(__doc__).parse_args()
     if arguments.task:
         print(json.dumps(child(json.loads(arguments.task))))
@@ -217,7 +217,7 @@ def main() -> None:
         "seconds": ".2f",
         "floors": "",
     }
-    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+    with thread_limit(arguments.threads), Page(__file__, __doc__, arguments) as page:
         table = page.table("Peak memory", heads)
         (n, d, K), threads = IN_MEMORY, arguments.threads
         n //= fewer
@@ -239,7 +239,7 @@ def main() -> None:
             "whole fit with means_init, rows in a memory map",
         ]
         for name, found in zip(names, measured.values(), strict=True):
-            verdict = page.judge(name, *([] if arguments.quick else [(FLOOR, found[0])]))
+            verdict = page.check(name, *([] if arguments.quick else [(FLOOR, found[0])]))
             table.add(name, n, d, K, n * d * 8 / MEGABYTE, *found, verdict)
         page.picture(lambda figure: draw(table, figure))
 

@@ -1,32 +1,35 @@
-"""Is the optimum that is reported the best one known, and is it a good answer? Beside scikit-learn,
-and mclust where R is there.
+"""Does a fit reach the best known optimum, and is the clustering a good one?
 
-    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--jobs 2] [--update
-    SECONDS] [--output FOLDER]
+    python benchmarks/optima.py [--quick] [--sets faithful,S1] [--seeds 10] [--jobs 2]
+        [--update SECONDS] [--output FOLDER]
 
-*Best known score.* Sets are those of benchmarks/frame/sets.py: classic suites by their recipes and
-hard cases at their number of components, and the open sets of the tests at 2 .. 6; families VVV and
-the one that wins by BIC. The table benchmarks/optima_best.json holds the highest score
-(src/mixtura/model/soundness.py) that any method has found (benchmarks/frame/hunt.py);
-``--update SECONDS`` goes on hunting for so long in each cell, and only ever raises an entry. Every
-fit is polished under the same floor to the same tight tolerance; it has reached the optimum when no
-more than 0.01 of the score is missing. Up to the K that BIC picks from the table that is the aim.
-Above it optima are many and alike, and an answer has to be sound and within five. scikit-learn's
-GaussianMixture has VVV, EEE, VVI and VII alone; it runs with one start and with ten, from two seeds
-where rows times components are more than 20,000. Sets of 100 components are in the table, but not
-on this page by default.
+Compared with scikit-learn, and with mclust where R is installed.
 
-*K by BIC.* The plain loop of a student, K = 1 .. 7 with full covariances: ours, scikit-learn's with
-one start and with ten, mclust's VVV; and our selector, over VVV and on the stretched groups over
-all families. On stretched groups (20 draws each), rare clusters and one cloud (10 draws each).
+*Best known score.* The data sets are those of benchmarks/frame/sets.py: classic suites simulated
+after their descriptions and hard cases, each with its number of components, and the published data
+sets of the tests with 2 .. 6 components. The families are VVV and the one with the lowest BIC. The
+table benchmarks/optima_best.json holds the highest score (src/mixtura/model/soundness.py) found by
+any method (benchmarks/frame/long_search.py); ``--update SECONDS`` searches for that long for each
+entry and only replaces it by a higher one. Every fit is polished under the same variance floor to
+the same tight tolerance. It has reached the optimum when its score is at most 0.01 below. This is
+required up to the K that BIC chooses from the table. Above that K there are many optima of nearly
+the same score; there a fit must be sound and at most 5 below. scikit-learn's GaussianMixture only
+has VVV, EEE, VVI and VII. It runs with one start and with ten, from two seeds where rows times
+components exceed 20,000. Sets with 100 components are in the table, but not on this page by
+default.
 
-*Groups in many columns.* Round groups with few rows for the parameters of a full covariance, at
-their number: the mean of the adjusted Rand index over five draws. Nine or more deviations apart
-they have to be found.
+*K by BIC.* K = 1 .. 7 with full covariances, each fitted in a plain loop: by mixtura, by
+scikit-learn with one start and with ten, and by mclust's VVV; and our selector, over VVV and, for
+elongated groups, over all families. The data are elongated groups (20 draws each), rare clusters
+and a single Gaussian (10 draws each).
 
-*Classes and fresh rows.* At the known number of classes: the adjusted Rand index, and the log
-density of held-out rows (five folds, each held-out row dithered by the step in which its columns
-were recorded).
+*Groups in many columns.* Spherical groups with few rows for the parameters of a full covariance, at
+the true K: the mean adjusted Rand index over five draws. Groups nine or more standard deviations
+apart must be found.
+
+*Classes and held-out rows.* At the known number of classes: the adjusted Rand index, and the log
+density of held-out rows (five folds; uniform noise as wide as the recording step of each column is
+added to the held-out rows).
 """
 
 from __future__ import annotations
@@ -48,12 +51,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
-from sklearn.mixture import GaussianMixture as TheirMixture
+from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from frame.best_known import Bench, Best, BestKnown, bench, families_of
-from frame.contenders import THEIR_WORD
-from frame.hunt import hunt
-from frame.machine import threads_of_everybody
+from frame.best_known import BestFit, BestKnown, Evaluator, evaluator, families_of
+from frame.contenders import SKLEARN_TYPES
+from frame.long_search import long_search
+from frame.machine import thread_limit
 from frame.page import MARKERS, Floor, Page, Table, parser
 from frame.sets import DATA, NAMES, OPEN, STRETCHED, data_set, rare_among_two, round_groups
 from mixtura import GaussianMixture, GaussianMixtureSelector
@@ -67,12 +70,12 @@ SEEDS, DRAWS, FEWER_DRAWS, WIDE_DRAWS, FOLDS = 10, 20, 10, 5, 5
 LARGE, FEW_SEEDS = 20_000, 2
 MEASURED = tuple(name for name in NAMES if not name.startswith("Birch"))
 WITHIN = 5.0
-"""Score that may be missing above the K that BIC picks."""
+"""Difference to the best known score that is accepted above the K that BIC chooses."""
 
 KS = range(1, 8)
 QUICK = ("faithful", "local-optimum")
 SAME_BITS = (("faithful", "VVV", 3), ("S1", "EII", 15), ("rare-component", "VVV", 2))
-"""Few rows, more, and so many that they are searched on a sample."""
+"""Data sets with few rows, with more, and with enough that a subsample is searched."""
 
 REACHED, SOUND = Floor("% reached", 95.0), Floor("% sound and within 5", 75.0)
 RIGHT = Floor("right", 0.95)
@@ -117,7 +120,7 @@ MANY_COLUMNS = {
 }
 FOUND = Floor("mean index", 0.99)
 APART = 9.0
-"""Groups so many deviations apart have to be found."""
+"""Groups this many standard deviations apart must be found."""
 GOOD = {"data": "", "n x d": "", "K": "d", "who": "", "ARI": ".3f", "held-out a row": ".3f"}
 
 
@@ -125,8 +128,8 @@ GOOD = {"data": "", "n x d": "", "K": "d", "who": "", "ARI": ".3f", "held-out a 
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one contender made of one seed."""
+class SeedResult:
+    """The result of one contender with one seed."""
 
     seconds: float
     missing: float
@@ -134,26 +137,26 @@ class Run:
 
     @property
     def reached(self) -> bool:
-        """Whether it is at the best known optimum."""
+        """Whether the fit is at the best known optimum."""
         return self.missing < 0.01
 
     @property
     def good(self) -> bool:
-        """Whether it is sound, and not far from the best known one."""
+        """Whether the fit is sound, and its score close to the best known one."""
         return self.sound and self.missing < WITHIN
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One data set, family and K: the runs of each contender."""
+class CellResult:
+    """One data set, family and K: the results of each contender."""
 
-    best: Best
+    best: BestFit
     above: bool
-    runs: Mapping[str, list[Run]]
+    runs: Mapping[str, list[SeedResult]]
 
 
 def ours(X: np.ndarray, family: str, K: int, seed: int) -> Mixture:
-    """A default fit."""
+    """A default fit of ours."""
     fit: GaussianMixture = GaussianMixture(
         K, covariance_type=family, random_state=seed, n_threads=1
     ).fit(X)
@@ -161,55 +164,55 @@ def ours(X: np.ndarray, family: str, K: int, seed: int) -> Mixture:
 
 
 def theirs(X: np.ndarray, family: str, K: int, seed: int, n_init: int) -> Mixture:
-    """scikit-learn's."""
-    fit = TheirMixture(K, covariance_type=THEIR_WORD[family], n_init=n_init, random_state=seed).fit(
-        X
-    )
+    """A fit of scikit-learn's."""
+    fit = SklearnMixture(
+        K, covariance_type=SKLEARN_TYPES[family], n_init=n_init, random_state=seed
+    ).fit(X)
     return Mixture(
         fit.weights_, fit.means_, stored_covariances(family, fit.covariances_, K, X.shape[1])
     )
 
 
-def judged(own: Bench, best: Best, fit: Callable[[], Mixture]) -> Run:
-    """Timed by the processor, polished and held against the best known optimum, as everybody is."""
+def evaluated(own: Evaluator, best: BestFit, fit: Callable[[], Mixture]) -> SeedResult:
+    """Time a fit by processor time, polish it and compare its score with the best known one."""
     begin = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             mixture = fit()
             seconds = time.process_time() - begin
-            end = own.settled(mixture, best.family, best.score)
+            end = own.polished_if_near(mixture, best.family, best.score)
         except (ValueError, CollapseError):
-            return Run(time.process_time() - begin, float("inf"), False)
+            return SeedResult(time.process_time() - begin, float("inf"), False)
     missing = best.missing(end)
-    return Run(seconds, float("inf") if np.isnan(missing) else missing, end.is_sound)
+    return SeedResult(seconds, float("inf") if np.isnan(missing) else missing, end.is_sound)
 
 
-def measured(key: tuple[str, str, int], above: bool, seeds: int) -> Cell:
-    """One cell, in a process of its own."""
+def measured(key: tuple[str, str, int], above: bool, seeds: int) -> CellResult:
+    """The results of all contenders for one data set, family and K."""
     name, family, K = key
-    with threads_of_everybody(1):
-        own, best = bench(name), BestKnown.read().entries[key]
+    with thread_limit(1):
+        own, best = evaluator(name), BestKnown.read().entries[key]
         X = own.data.rows
         runs = {
             OURS: [
-                judged(own, best, lambda seed=seed: ours(X, family, K, seed))
+                evaluated(own, best, lambda seed=seed: ours(X, family, K, seed))
                 for seed in range(seeds)
             ]
         }
         for who, n_init in ((TEN, 10), (ONE, 1)):
-            if family in THEIR_WORD:
+            if family in SKLEARN_TYPES:
                 own_seeds = range(seeds if len(X) * K <= LARGE else min(seeds, FEW_SEEDS))
                 runs[who] = [
-                    judged(own, best, lambda s=s, m=n_init: theirs(X, family, K, s, m))
+                    evaluated(own, best, lambda s=s, m=n_init: theirs(X, family, K, s, m))
                     for s in own_seeds
                 ]
-    return Cell(best, above, runs)
+    return CellResult(best, above, runs)
 
 
-def k_by_bic(name: str, family: str, entries: Mapping[tuple[str, str, int], Best]) -> int:
-    """The K of lowest BIC among the best known optima of one family; of a drawn set that of its
-    groups.
+def k_by_bic(name: str, family: str, entries: Mapping[tuple[str, str, int], BestFit]) -> int:
+    """The K with the lowest BIC among the best known optima of one family. Simulated sets have only
+    the K of their groups.
     """
     n, d = data_set(name).rows.shape
     known = {K: best for (own, its, K), best in entries.items() if own == name and its == family}
@@ -221,9 +224,9 @@ def k_by_bic(name: str, family: str, entries: Mapping[tuple[str, str, int], Best
     )
 
 
-def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
-    """How often the best known score is reached, set by set and in all; and in which cells not
-    always.
+def success_tables(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
+    """How often the best known score is reached, for each data set and in total, and where not
+    always; returns the first table.
     """
     entries = BestKnown.read().entries
     keys = [
@@ -236,8 +239,10 @@ def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
     for name in names:
         _row(page, table, name, [cell for cell in cells if cell.best.name == name])
     _row(page, table, "in families of scikit-learn", [cell for cell in cells if TEN in cell.runs])
-    _row(page, table, "all", cells, judge=True)
-    missed = page.table("Cells up to the K of BIC in which a fit does not always get there", MISSED)
+    _row(page, table, "all", cells, check=True)
+    missed = page.table(
+        "Up to the K of BIC: where the best known score is not always reached", MISSED
+    )
     for cell in cells:
         runs = cell.runs[OURS]
         if not cell.above and not all(run.reached for run in runs):
@@ -261,14 +266,16 @@ def success(page: Page, names: Sequence[str], seeds: int, jobs: int) -> Table:
     return table
 
 
-def _row(page: Page, table: Table, name: str, cells: Sequence[Cell], judge: bool = False) -> None:
-    """Some cells together: one data set, or all."""
+def _row(
+    page: Page, table: Table, name: str, cells: Sequence[CellResult], check: bool = False
+) -> None:
+    """Add the row of some cells: of one data set, or of all."""
     up_to, above = (
         [cell for cell in cells if not cell.above],
         [cell for cell in cells if cell.above],
     )
 
-    def share(group: Sequence[Cell], who: str, what: str) -> float:
+    def share(group: Sequence[CellResult], who: str, what: str) -> float:
         values = [getattr(run, what) for cell in group for run in cell.runs.get(who, [])]
         return 100.0 * float(np.mean(values)) if values else float("nan")
 
@@ -292,22 +299,22 @@ def _row(page: Page, table: Table, name: str, cells: Sequence[Cell], judge: bool
         *(share(up_to, who, "reached") for who in CONTENDERS),
         sum(len(cell.runs[OURS]) for cell in above),
         good,
-        page.judge(name, (REACHED, reached), (SOUND, good)) if judge else "-",
+        page.check(name, (REACHED, reached), (SOUND, good)) if check else "-",
     )
 
 
 # ---- K by BIC ------------------------------------------------------------------------------------
 
 
-def loop(fit: Callable[[int], GaussianMixture | TheirMixture], X: np.ndarray) -> int:
-    """The K of lowest BIC, as a student writes it."""
+def loop(fit: Callable[[int], GaussianMixture | SklearnMixture], X: np.ndarray) -> int:
+    """The K with the lowest BIC, from one fit for each K."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return min(KS, key=lambda K: float(fit(K).fit(X).bic(X)))
 
 
 def selected(families: str | Sequence[str]) -> Callable[[np.ndarray, int], int]:
-    """Rows and seed -> the K that our selector chooses."""
+    """A function of rows and seed that returns the K chosen by our selector."""
 
     def choose(X: np.ndarray, seed: int) -> int:
         with warnings.catch_warnings():
@@ -323,16 +330,16 @@ def selected(families: str | Sequence[str]) -> Callable[[np.ndarray, int], int]:
 ALL = "mixtura selector, all families"
 CHOOSERS: dict[str, Callable[[np.ndarray, int], int]] = {
     OURS: lambda X, seed: loop(lambda K: GaussianMixture(K, random_state=seed, n_threads=1), X),
-    TEN: lambda X, seed: loop(lambda K: TheirMixture(K, n_init=10, random_state=seed), X),
-    ONE: lambda X, seed: loop(lambda K: TheirMixture(K, random_state=seed), X),
+    TEN: lambda X, seed: loop(lambda K: SklearnMixture(K, n_init=10, random_state=seed), X),
+    ONE: lambda X, seed: loop(lambda K: SklearnMixture(K, random_state=seed), X),
     "mixtura selector, VVV": selected(["VVV"]),
     ALL: selected("all"),
 }
 
 
 def by_mclust(sets: Sequence[np.ndarray]) -> list[int]:
-    """The K of lowest BIC of mclust's VVV (its own start), for some data sets; nothing where R is
-    not there.
+    """The K with the lowest BIC by mclust's VVV and its own start, for some data sets; an empty
+    list where R is not installed.
     """
     if shutil.which("Rscript") is None:
         return []
@@ -352,7 +359,7 @@ def by_mclust(sets: Sequence[np.ndarray]) -> list[int]:
 
 
 def cases(draws: int) -> Iterator[tuple[str, int, list[np.ndarray], Floor | None]]:
-    """Name, right K, draws, and what is asked of us."""
+    """Name, true K, draws, and the floor for mixtura."""
     fewer = min(draws, FEWER_DRAWS)
     for name, (K, draw) in STRETCHED.items():
         yield name, K, [draw(seed)[0] for seed in range(draws)], RIGHT
@@ -373,7 +380,7 @@ def cases(draws: int) -> Iterator[tuple[str, int, list[np.ndarray], Floor | None
 
 
 def right_k(page: Page, draws: int, jobs: int) -> None:
-    """How often BIC chooses the number of groups."""
+    """How often BIC chooses the true number of groups."""
     table = page.table("The number of groups by BIC", CHOSEN)
     quick = page.arguments.quick
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
@@ -394,15 +401,17 @@ def right_k(page: Page, draws: int, jobs: int) -> None:
 
 
 def _chosen(who: str, X: np.ndarray, seed: int) -> int:
-    with threads_of_everybody(1):
+    """The K that one contender chooses."""
+    with thread_limit(1):
         return CHOOSERS[who](X, seed)
 
 
 def _tally(
     page: Page, table: Table, name: str, K: int, who: str, chosen: list[int], floor: Floor | None
 ) -> None:
+    """Add the row of one contender on one kind of data."""
     right = chosen.count(K)
-    verdict = page.judge(f"{name}, {who}", (floor, right / len(chosen))) if floor else "-"
+    verdict = page.check(f"{name}, {who}", (floor, right / len(chosen))) if floor else "-"
     table.add(
         name,
         K,
@@ -431,11 +440,11 @@ WIDE = (
     (1000, 8, 10, 6.0),
     (100, 300, 2, 17.0),
 )
-"""Rows, columns, groups and the distance between two of them."""
+"""Rows, columns, groups, and the mean distance between two of them."""
 
 
 def many_columns(page: Page, draws: int, jobs: int) -> None:
-    """Whether groups are found where rows are few for their columns."""
+    """Whether groups are found where there are few rows for the number of columns."""
     table = page.table("Groups in many columns", MANY_COLUMNS)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for n, d, K, apart in islice(WIDE, 1 if page.arguments.quick else None):
@@ -446,7 +455,7 @@ def many_columns(page: Page, draws: int, jobs: int) -> None:
             )
             means = dict(zip(CONTENDERS, np.mean(found, axis=0).tolist(), strict=True))
             name = f"{n} x {d}, K = {K}, {apart:g} apart"
-            verdict = page.judge(name, (FOUND, means[OURS])) if apart >= APART else "-"
+            verdict = page.check(name, (FOUND, means[OURS])) if apart >= APART else "-"
             table.add(
                 f"{n} x {d}",
                 K,
@@ -458,9 +467,9 @@ def many_columns(page: Page, draws: int, jobs: int) -> None:
 
 
 def _indices(n: int, d: int, K: int, apart: float, seed: int) -> list[float]:
-    """The index of each contender on one draw."""
+    """The adjusted Rand index of each contender on one draw."""
     X, groups = round_groups(n, d, K, apart, seed)
-    with threads_of_everybody(1), warnings.catch_warnings():
+    with thread_limit(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return [
             float(adjusted_rand_score(groups, make(K).fit(X).predict(X)))
@@ -468,18 +477,18 @@ def _indices(n: int, d: int, K: int, apart: float, seed: int) -> list[float]:
         ]
 
 
-MAKERS: dict[str, Callable[[int], GaussianMixture | TheirMixture]] = {
+MAKERS: dict[str, Callable[[int], GaussianMixture | SklearnMixture]] = {
     OURS: lambda K: GaussianMixture(K, random_state=0, n_threads=1),
-    TEN: lambda K: TheirMixture(K, n_init=10, random_state=0),
-    ONE: lambda K: TheirMixture(K, random_state=0),
+    TEN: lambda K: SklearnMixture(K, n_init=10, random_state=0),
+    ONE: lambda K: SklearnMixture(K, random_state=0),
 }
 
 
-# ---- classes and fresh rows ----------------------------------------------------------------------
+# ---- classes and held-out rows -------------------------------------------------------------------
 
 
 def classified() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Famous data with known classes."""
+    """Well-known data with known classes, and two simulated sets."""
     for name, load in (
         ("iris", load_iris),
         ("wine", load_wine),
@@ -496,7 +505,7 @@ def classified() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         yield f"{few} rows beside 230, d = {d}", *rare_among_two(d, few, 0)
 
 
-def good_answers(page: Page) -> None:
+def class_table(page: Page) -> None:
     """Classes and held-out rows at the known number of classes, full covariances."""
     table = page.table("At the known number of classes", GOOD)
     for name, X, classes in islice(classified(), 1 if page.arguments.quick else None):
@@ -515,9 +524,9 @@ def good_answers(page: Page) -> None:
                 )
 
 
-def held_out(X: np.ndarray, make: Callable[[], GaussianMixture | TheirMixture]) -> float:
-    """Mean log density of rows that a fit has not seen, dithered by the recorded step, over the
-    folds.
+def held_out(X: np.ndarray, make: Callable[[], GaussianMixture | SklearnMixture]) -> float:
+    """Mean log density of held-out rows over the folds, with uniform noise as wide as the recording
+    step of each column.
     """
     rng = np.random.default_rng(7)
     order, steps = rng.permutation(len(X)), np.array([recorded_step(column) for column in X.T])
@@ -536,22 +545,24 @@ def held_out(X: np.ndarray, make: Callable[[], GaussianMixture | TheirMixture]) 
 
 
 def assert_same_bits() -> None:
-    """The same seed leads one and two workers to the same bits."""
+    """Assert that the result does not depend on the number of threads."""
     for name, family, K in SAME_BITS:
         fits = [
-            GaussianMixture(K, covariance_type=family, random_state=1, n_threads=workers).fit(
+            GaussianMixture(K, covariance_type=family, random_state=1, n_threads=threads).fit(
                 data_set(name).rows
             )
-            for workers in (1, 2)
+            for threads in (1, 2)
         ]
         for what in ("weights_", "means_", "covariances_"):
             assert np.array_equal(*(getattr(fit, what) for fit in fits)), (
-                f"{name}, {family}, {K}: {what} of one and two workers"
+                f"{name}, {family}, {K}: {what} differs between one and two threads"
             )
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """How often everybody gets there: open sets on the left, drawn ones on the right."""
+    """Plot how often each contender reaches the best known score: published data sets on the left,
+    simulated ones on the right.
+    """
     rows = [
         (row[0], [row[list(HEADS).index(f"{who} %")] for who in CONTENDERS]) for row in table.rows
     ]
@@ -586,14 +597,14 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def update(names: Sequence[str], seconds: float) -> None:
-    """Hunt for better optima, and say what was raised."""
+    """Search for better optima, and print which entries rose."""
     table = BestKnown.read()
     for name in names:
         for family in families_of(name):
             for K in data_set(name).ks:
-                raised = hunt(name, family, K, table, seconds)
+                raised = long_search(name, family, K, table, seconds)
                 best = table.entries.get((name, family, K))
-                known = "no answer" if best is None else f"{best.score:.6f} by {best.found_by}"
+                known = "none" if best is None else f"{best.score:.6f} by {best.found_by}"
                 new = "; ".join(f"+{gain:.3g} by {words}" for words, gain in raised)
                 print(
                     f"{name} {family} {K}: {known}{f' (raised: {new})' if new else ''}", flush=True
@@ -602,31 +613,31 @@ def update(names: Sequence[str], seconds: float) -> None:
 
 
 def main() -> None:
-    """Print the tables, or raise that of the best known optima."""
+    """Run the benchmark, or update the table of best known optima."""
     options = parser(__doc__, threads=1)
     options.add_argument("--sets", default=",".join(MEASURED))
     options.add_argument("--seeds", type=int, default=SEEDS)
-    options.add_argument("--jobs", type=int, default=1, help="cells side by side")
+    options.add_argument("--jobs", type=int, default=1, help="processes at the same time")
     options.add_argument(
         "--update",
         type=float,
         metavar="SECONDS",
-        help="hunt for so long in each cell, and raise the table",
+        help="instead, search this long for each entry of the table and store what is higher",
     )
     arguments = options.parse_args()
     names, seeds, draws = arguments.sets.split(","), arguments.seeds, DRAWS
     if arguments.quick:
         names, seeds, draws = list(QUICK), 2, 1
-    with threads_of_everybody(1):
+    with thread_limit(1):
         if arguments.update is not None:
             update(names, arguments.update)
             return
         assert_same_bits()
         with Page(__file__, __doc__, arguments) as page:
-            table = success(page, names, seeds, arguments.jobs)
+            table = success_tables(page, names, seeds, arguments.jobs)
             right_k(page, draws, arguments.jobs)
             many_columns(page, min(draws, WIDE_DRAWS), arguments.jobs)
-            good_answers(page)
+            class_table(page)
             page.picture(lambda figure: draw(table, figure))
 
 

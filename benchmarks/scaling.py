@@ -3,13 +3,13 @@
     python benchmarks/scaling.py [--quick] [--threads 2] [--output FOLDER]
 
 Full covariance, float64; seconds per iteration as in iteration.py. Before anything is timed, two
-iterations of ours must have the likelihood of scikit-learn's where that is timed beside us, and the
-likelihood of the NumPy backend on the first rows everywhere; for any number of threads they must
-have the same bits. scikit-learn is left out where one of its iterations would take long.
+iterations of ours must have the same likelihood as scikit-learn's where that is timed too, and the
+same likelihood as the NumPy backend on the first rows everywhere; for any number of threads they
+must agree to the last bit. scikit-learn is left out where one of its iterations would take long.
 
-Components are added on clustered data: centres twenty standard deviations apart on a grid, rows in
-random order; k-means, which would end there at once, starts from rows drawn anywhere, and is a dash
-where it ended all the same.
+The number of components grows on clustered data: centres twenty standard deviations apart on a
+grid, rows in random order. k-means would converge there at once, so it starts from rows drawn at
+random; a dash means that it converged too early nevertheless.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from frame.clock import seconds_per_iteration
 from frame.contenders import (
     SHORT,
     assert_equal_likelihood,
+    em_without_rule,
     iterations_of,
     lloyd,
     mixtura,
     problem,
     scikit_learn,
     start_at,
-    unstopped,
 )
-from frame.machine import flops, memory, threads_of_everybody
+from frame.machine import flops, memory, thread_limit
 from frame.page import Floor, Page, Table, lines, parser
 from mixtura.backends import backend_named, processors
 from mixtura.model.mixture import Mixture
@@ -37,8 +37,8 @@ from mixtura.model.mixture import Mixture
 ROWS = [10_000, 100_000, 1_000_000, 10_000_000]
 ROWS_AT = (8, 8)
 COPIES = 6
-"""Of the rows, while they are drawn and in k-means: more rows than that have room for are left
-out.
+"""Copies of the data that drawing it and k-means need at the same time; sizes for which memory
+does not suffice are left out.
 """
 COLUMNS = [1, 2, 4, 8, 16, 32, 64]
 COMPONENTS_AT_COLUMNS = 8
@@ -56,11 +56,13 @@ THREADED = [
 
 APART = 20.0
 BUDGET = 4.0
-"""Seconds; there are many rows."""
+"""Seconds for each contender and row of a table; there are many rows."""
+
 SCIKIT_LEARN_WITHIN = 4e6
-"""Rows x components: about half a second of one of its iterations at d = 8."""
-ORACLE_WITHIN = 2e6
-"""Rows x components for the NumPy backend."""
+"""Largest rows x components for scikit-learn: about half a second an iteration at d = 8."""
+
+REFERENCE_WITHIN = 2e6
+"""Largest rows x components for the NumPy backend."""
 
 EFFICIENCY = "efficiency %"
 EFFICIENCY_FLOOR = Floor(EFFICIENCY, 90.0)
@@ -84,8 +86,8 @@ RATIOS = {
 
 
 def clustered(n: int, d: int, K: int) -> tuple[np.ndarray, Mixture]:
-    """Unit Gaussians around points of a grid, APART from each other, and a start half a standard
-    deviation away.
+    """Rows from Gaussians with identity covariance at points of a grid, APART from each other, and
+    a start half a standard deviation away from the centres.
     """
     rng = np.random.default_rng(n + d + K)
     side = int(np.ceil(K ** (1 / d) - 1e-9))
@@ -97,7 +99,7 @@ def clustered(n: int, d: int, K: int) -> tuple[np.ndarray, Mixture]:
 
 
 def columns_shape(d: int, quick: bool) -> tuple[int, int, int]:
-    """As many rows as make the same work at any d, at most half a million."""
+    """A shape with d columns and rows for the same number of flops, at most half a million."""
     n = FLOPS_AT_COLUMNS / flops(1, d, COMPONENTS_AT_COLUMNS)
     return int(min(n, 5e5) / (100 if quick else 1)), d, COMPONENTS_AT_COLUMNS
 
@@ -106,24 +108,26 @@ def columns_shape(d: int, quick: bool) -> tuple[int, int, int]:
 
 
 def row(
-    page: Page, table: Table, X: np.ndarray, start: Mixture, ends_at_once: bool = False
+    page: Page, table: Table, X: np.ndarray, start: Mixture, converges_at_once: bool = False
 ) -> None:
-    """Everybody on one problem; where all would end at once, EM runs without a rule and k-means
-    from rows drawn anywhere.
+    """Add the row of one problem: all contenders; where they would converge at once, EM runs
+    without a stopping rule and k-means from rows drawn at random.
     """
     (n, d), K, threads = X.shape, start.n_components, page.arguments.threads
-    own = unstopped if ends_at_once else mixtura
+    own = em_without_rule if converges_at_once else mixtura
     ours = own(X, start, threads)
     theirs = scikit_learn(X, start) if n * K <= SCIKIT_LEARN_WITHIN else None
-    few = X[: max(int(ORACLE_WITHIN / K), 5 * d * K)]
+    few = X[: max(int(REFERENCE_WITHIN / K), 5 * d * K)]
     assert_equal_likelihood(
         few, own(few, start, threads), own(few, start, 1, backend=backend_named("reference"))
     )
     assert_equal_likelihood(X, ours, theirs)
-    anywhere = (
-        start_at(X[np.random.default_rng(K).choice(n, K, replace=False)]) if ends_at_once else start
+    k_means_start = (
+        start_at(X[np.random.default_rng(K).choice(n, K, replace=False)])
+        if converges_at_once
+        else start
     )
-    runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, anywhere)} | (
+    runs = {"mixtura": iterations_of(ours), "Lloyd": lloyd(X, k_means_start)} | (
         {"peer": iterations_of(theirs)} if theirs else {}
     )
     product = page.product()
@@ -147,8 +151,8 @@ def row(
 
 
 def threads_table(page: Page, shapes: list[tuple[int, int, int]], counts: list[int]) -> None:
-    """Seconds on one and on more threads, and how much of the ideal is reached; the bits are the
-    same.
+    """The table of threads: seconds on one and on more, and the efficiency. Results must agree to
+    the last bit.
     """
     heads = (
         {"rows": "d", "d": "d", "K": "d"}
@@ -162,7 +166,7 @@ def threads_table(page: Page, shapes: list[tuple[int, int, int]], counts: list[i
         first, *others = [contender(SHORT).mixture() for contender in contenders.values()]
         assert all(
             (other.covariance.values == first.covariance.values).all() for other in others
-        ), "threads change the result"
+        ), "the number of threads changed the result"
         taken = seconds_per_iteration(
             {str(count): iterations_of(run) for count, run in contenders.items()}, page.repeats
         )
@@ -173,11 +177,11 @@ def threads_table(page: Page, shapes: list[tuple[int, int, int]], counts: list[i
             if d >= 8 and counts == [1, 2] and not page.arguments.quick
             else []
         )
-        table.add(n, d, K, *seconds, efficiency, page.judge(f"{n}/{d}/{K}", *floor))
+        table.add(n, d, K, *seconds, efficiency, page.check(f"{n}/{d}/{K}", *floor))
 
 
 def counts_of_threads() -> list[int]:
-    """1, 2, 4 ... as far as there are processors."""
+    """1, 2, 4 ... up to the number of processors."""
     return [2**i for i in range(processors().bit_length())]
 
 
@@ -185,7 +189,7 @@ def counts_of_threads() -> list[int]:
 
 
 def draw(panels: dict[str, tuple[Table, str]], figure: Figure) -> None:
-    """Seconds per iteration against what grows."""
+    """Plot the seconds per iteration against rows, columns and components."""
     for axes, (title, (table, head)) in zip(
         figure.subplots(2, 2).flat, panels.items(), strict=True
     ):
@@ -199,10 +203,10 @@ def draw(panels: dict[str, tuple[Table, str]], figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Run the benchmark."""
     arguments = parser(__doc__).parse_args()
     quick = arguments.quick
-    with threads_of_everybody(arguments.threads), Page(__file__, __doc__, arguments) as page:
+    with thread_limit(arguments.threads), Page(__file__, __doc__, arguments) as page:
         panels = {}
         panels["rows, d = K = 8"] = by_rows, _ = page.table("Rows", HEADS | RATIOS), "rows"
         for n in ROWS[:1] if quick else [n for n in ROWS if COPIES * 8 * n * ROWS_AT[0] < memory()]:
@@ -224,7 +228,7 @@ def main() -> None:
                     page,
                     by_components,
                     *clustered(CLUSTERED_ROWS // (100 if quick else 1), d, K),
-                    ends_at_once=True,
+                    converges_at_once=True,
                 )
         threads_table(page, [(20_000, 8, 8)] if quick else THREADED, counts_of_threads())
         page.picture(lambda figure: draw(panels, figure))

@@ -1,21 +1,20 @@
-"""How long does a whole selection take, and what does it find, beside mclust's default run in the
-same minutes?
+"""How long does a whole selection take, and what does it find, compared with mclust's default?
 
     python benchmarks/selection.py [--quick] [--sets "iris;wine"] [--repeats 1] [--threads 2]
-    [--output FOLDER]
+        [--output FOLDER]
 
-``mixtura fit FILE`` as a person types it: a new process, 14 families with 1 .. 10 components,
-certificates, tables and pictures written; of it the selection alone, in this process. mclust's
-``Mclust()`` of the same rows, 14 families with 1 .. 9 components, each from one start, without the
-start of R. Seconds of the selection and of mclust are the least of the repeats. ``groups`` is
-drawn: 5,000 rows of five overlapping groups in five columns; ``spheres`` are unit Gaussians, 5 in 3
-columns and 6 in
-10. Files are CSV, but Parquet where rows are more than 50,000.
+``mixtura fit FILE`` as typed at a prompt: a new process, 14 families with 1 .. 10 components;
+certificates, tables and pictures are written. ``selection s`` is the selection alone, in this
+process. mclust's ``Mclust()`` runs on the same rows right after it: 14 families with 1 .. 9
+components, each from one start; starting R does not count. The times of the selection and of mclust
+are the least of the repeats. ``groups`` is simulated: 5,000 rows of five overlapping groups in five
+columns. ``spheres`` are Gaussians with identity covariance: 5 in 3 columns, and 6 in 10 columns.
+Files are CSV, or Parquet above 50,000 rows.
 
-mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust); without it,
-and where it would take more than some minutes, only our side is printed. Each side's best BIC is
-that of its best sound fit (src/mixtura/model/soundness.py): for mclust its own best fits are read
-back and judged by the same rule. Lower is better; mclust's sign is turned.
+mclust is called through Rscript (Debian: apt-get install r-base-core r-cran-mclust). Without it,
+and where it would take more than a few minutes, only our results are printed. The best BIC of each
+is that of its best sound fit (src/mixtura/model/soundness.py): mclust's own best fits are read back
+and tested by the same rule. Lower is better; the sign of mclust's BIC is reversed.
 """
 
 from __future__ import annotations
@@ -71,7 +70,10 @@ SETS = {
 }
 TOO_LONG_FOR_MCLUST = ("breast cancer, 30", "digits", "spheres, 10", "spheres, 3")
 BEST_FITS_READ = 12
+"""Number of mclust's best fits that are tested for soundness."""
+
 LARGEST_CSV = 50_000
+"""Rows above which a Parquet file is written."""
 
 HEADS = {
     "set": "",
@@ -91,7 +93,7 @@ BESTS = {
 }
 
 START_UP = 2.0
-"""Seconds for the imports of a new process."""
+"""Seconds allowed for the imports of a new process."""
 
 TWICE = Floor("(mixtura fit - 2 s) / mclust", 2.0, at_most=True)
 HALF = Floor("mixtura fit / mclust", 0.5, at_most=True)
@@ -111,7 +113,8 @@ MCLUST = """
 suppressMessages(library(mclust))
 args <- commandArgs(TRUE)
 X <- as.matrix(read.csv(args[1])[, seq_len(as.integer(args[2])), drop = FALSE])
-seconds <- min(sapply(seq_len(as.integer(args[4])), function(i) system.time(fit <<- Mclust(X, verbose = FALSE))[["elapsed"]]))
+once <- function(i) system.time(fit <<- Mclust(X, verbose = FALSE))[["elapsed"]]
+seconds <- min(sapply(seq_len(as.integer(args[4])), once))
 cat("seconds", seconds, "\\n")
 cells <- which(!is.na(fit$BIC), arr.ind = TRUE)
 values <- fit$BIC[cells]
@@ -129,7 +132,7 @@ for (i in order) {
 
 
 def rows_of(name: str) -> np.ndarray:
-    """A data set by name."""
+    """The rows of a data set, by name."""
     rng = np.random.default_rng(0)
     if name == "groups":
         groups = []
@@ -191,7 +194,7 @@ def command(X: np.ndarray, threads: int) -> float:
 
 
 def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
-    """Seconds, the best BIC of a sound fit, and its cell; None without R."""
+    """Seconds, the best BIC of a sound fit, and its family and K; None without R."""
     if shutil.which("Rscript") is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -241,7 +244,7 @@ def mclust(X: np.ndarray, repeats: int) -> tuple[float, float, str] | None:
 
 
 def in_form(needs: Scatter, shared: bool, covariances: np.ndarray) -> Covariance:
-    """Full matrices (K,d,d) as a family stores them."""
+    """Full matrices (K,d,d) in the form that a family stores."""
     K, values = len(covariances), np.ascontiguousarray(covariances[:1] if shared else covariances)
     diagonals = np.ascontiguousarray(np.einsum("kjj->kj", values))
     if needs is Scatter.TRACE:
@@ -250,7 +253,7 @@ def in_form(needs: Scatter, shared: bool, covariances: np.ndarray) -> Covariance
 
 
 def row(page: Page, table: Table, name: str, repeats: int, seed: int, threads: int) -> None:
-    """One data set."""
+    """Add the row of one data set."""
     X = rows_of(name)
     selector = GaussianMixtureSelector(random_state=seed, n_threads=threads)
     seconds = float("inf")
@@ -268,7 +271,7 @@ def row(page: Page, table: Table, name: str, repeats: int, seed: int, threads: i
         if floor
         else whole
     )
-    verdict = page.judge(name, *([(floor, measured)] if floor and measured == measured else []))
+    verdict = page.check(name, *([(floor, measured)] if floor and measured == measured else []))
     ours = best.criterion, f"{best.family} {best.n_components}"
     table.add(
         name,
@@ -286,7 +289,7 @@ def row(page: Page, table: Table, name: str, repeats: int, seed: int, threads: i
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """Seconds of both."""
+    """Plot the seconds of both."""
     axes = figure.subplots()
     labels = [f"{row[0]}, {row[1]}" for row in table.rows]
     dots(
@@ -299,11 +302,9 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     options = parser(__doc__)
-    options.add_argument(
-        "--sets", default=";".join(SETS), help="names with semicolons between them"
-    )
+    options.add_argument("--sets", default=";".join(SETS), help="names separated by semicolons")
     options.add_argument("--repeats", type=int, default=1)
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()

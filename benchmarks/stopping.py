@@ -1,10 +1,11 @@
-"""How much log-likelihood does the default stopping rule leave, on slow and overlapping problems?
+"""How far from the optimum does the default stopping rule end, on slow, overlapping problems?
 
     python benchmarks/stopping.py [--quick] [--starts 12] [--output FOLDER]
 
-Plain EM, one thread. Each fit that says it converged is run on with a tolerance of 1e-7, and what
-that gains is what was left: the worst of the starts counts. The promise is 0.01. A fit that ends at
-a saddle or at copies says so and promises nothing.
+Plain EM, one thread. Each fit that reports convergence is continued with a tolerance of 1e-7. The
+log-likelihood gained by this is what the default rule left; the largest value over the starts
+counts. The rule promises at most 0.01. A fit that ends at a saddle point or with copies of a
+component reports that instead, and the promise does not apply.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def problems() -> dict[str, tuple[np.ndarray, int, str]]:
 def row(
     page: Page, table: Table, name: str, X: np.ndarray, K: int, family: str, starts: int
 ) -> None:
-    """One problem from all starts."""
+    """Add the row of one problem, fitted from all starts."""
     dataset = Dataset(ArraySource(X), backend_named("auto", 1))
     regularisation = Regularisation(dataset.floor)
     kinds = [RandomRows(), RandomResponsibilities(), KMeansStart()]
@@ -82,12 +83,12 @@ def row(
             left.append(further.trace[-1] - fit.trace[-1])
     worst = max(left, default=float("nan"))
     ends = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    verdict = page.judge(name, *([(PROMISE, worst)] if left else []))
+    verdict = page.check(name, *([(PROMISE, worst)] if left else []))
     table.add(name, worst, float(np.median(iterations)), max(iterations), ends, verdict)
 
 
 def draw(table: Table, figure: Figure) -> None:
-    """What was left, beside the promise."""
+    """Plot the largest log-likelihood left, and the promise."""
     axes = figure.subplots()
     dots(axes, [str(row[0]) for row in table.rows], {LEFT: table.column(LEFT)})
     axes.axvline(PROMISE.bound, color="black", linewidth=1, linestyle=":")
@@ -95,7 +96,7 @@ def draw(table: Table, figure: Figure) -> None:
 
 
 def main() -> None:
-    """Print the table."""
+    """Run the benchmark."""
     options = parser(__doc__, threads=1)
     options.add_argument("--starts", type=int, default=12)
     arguments = options.parse_args()

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browsing import browser, page_of
 from mixtura.explorer.app import explorer_app
-from mixtura.explorer.opened import Opened
+from mixtura.explorer.table import OpenedTable
 from serving import running
 
 PLAYED = """async () => {
@@ -54,7 +54,7 @@ def rows(n: int) -> np.ndarray:
 
 def measured(n: int) -> dict[str, float]:
     """Iterations a second while it plays, and pictures a second while something is moved."""
-    opened = Opened(rows(n), ("a", "b"), "large.csv")
+    opened = OpenedTable(rows(n), ("a", "b"), "large.csv")
     with (
         browser() as chrome,
         running(explorer_app(opened)) as server,

@@ -60,19 +60,19 @@ DOORS = {
 def test_a_masked_array_is_refused_in_three_parts_also_in_a_list(masked, door, shape):
     with pytest.raises(
         ValueError,
-        match=r"X must hold a value in every entry, but 20 masked entries came, .* leave these "
+        match=r"X must have a value in every entry, but 20 entries are masked, .* leave these "
         r"rows out",
     ):
         DOORS[door](fitted(2, two_groups(100)), shape(masked))
 
 
 def test_one_masked_row_among_plain_ones_is_seen(masked):
-    with pytest.raises(ValueError, match="but 1 masked entry came"):
+    with pytest.raises(ValueError, match="but 1 entry is masked"):
         GaussianMixture(2).fit([*masked.data[1:].tolist(), masked[0]])
 
 
 def test_a_list_of_masked_rows_is_told_how_to_become_an_array(masked):
-    with pytest.raises(ValueError, match=r"20 masked entries came.*np\.ma\.stack\(X\)"):
+    with pytest.raises(ValueError, match=r"20 entries are masked.*np\.ma\.stack\(X\)"):
         GaussianMixture(2).fit(list(masked))
 
 
@@ -99,14 +99,14 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
     ):
         with pytest.raises(
             ValueError,
-            match="sample_weight must hold a value in every entry, but 1 masked entry came",
+            match="sample_weight must have a value in every entry, but 1 entry is masked",
         ):
             refused()
-    with pytest.raises(ValueError, match="init_params must hold"):
+    with pytest.raises(ValueError, match="init_params must have"):
         GaussianMixture(
             1, init_params=np.ma.array(np.zeros(100, int), mask=np.arange(100) == 3)
         ).fit(X)
-    with pytest.raises(ValueError, match="truth must hold"):
+    with pytest.raises(ValueError, match="truth must have"):
         compare(X, truth=one_hidden)
 
 

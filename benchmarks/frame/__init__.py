@@ -1,3 +1,3 @@
-"""What all questions share: facts of the machine, a fair clock, who runs beside us, and the page
-that is printed and written.
+"""What all benchmarks share: facts about the machine, timing, the contenders, the data sets, and
+the page that is printed and written.
 """

@@ -1,15 +1,15 @@
-"""The best optimum that is known of each data set, family and number of components, and what it
-means to reach it.
+"""The best known optimum for each data set, family and number of components, and the test whether a
+fit has reached it.
 
-An entry of the table is the mixture with the highest *score* (:mod:`mixtura.model.soundness`) that
-any method has found, with its log-likelihood and with how it was found. It holds the parameters, so
-that anybody can hold the rows against them. The table only ever rises: :meth:`BestKnown.offer`
-takes what is higher and leaves the rest alone.
+An entry of the table is the mixture with the highest *score* (:mod:`mixtura.model.soundness`) found
+by any method, with its log-likelihood and how it was found. It holds the parameters, so that the
+log-likelihood can be recomputed from the rows. Entries are only replaced by higher ones:
+:meth:`BestKnown.offer`.
 
-Everybody's fits are judged alike: EM under the same floor with the same tight tolerance
-(:data:`POLISHED`) from where they ended, then the score. A fit has reached the best known optimum
-when it is an answer (no copies, no component without rows) and no more than
-:data:`~mixtura.search.runs.SAME_OPTIMUM` of the score is missing.
+All fits are evaluated alike: they are polished, that is continued by EM under the same variance
+floor to the same tight tolerance (:data:`POLISHED`), and then scored. A fit has reached the best
+known optimum when it is valid (no copies, no component without rows) and its score is at most
+:data:`~mixtura.search.runs.SAME_OPTIMUM` below.
 """
 
 from __future__ import annotations
@@ -41,24 +41,28 @@ from mixtura.sources import ArraySource
 TABLE = Path(__file__).parents[1] / "optima_best.json"
 
 POLISHED = 1e-6
-"""Objective that a polished fit may leave to gain."""
+"""Estimated gain of the objective that a polished fit may leave."""
 
 ROUGH = 0.01
+"""The same for a first, rough polish."""
+
 FAR = 0.5
-"""A fit that is rough and so far below the best known optimum is at another one: 50 times what it
-has left to gain.
+"""A roughly polished fit this far below the best known score is at another optimum: the difference
+is 50 times the gain it may have left.
 """
 
-LONGEST_POLISH = 50_000
+POLISH_ITERATIONS = 50_000
 HIGHER = 10 * POLISHED
-"""A score that is not higher by this is the same one, polished from another side."""
+"""A score must be higher by more than this to replace an entry; smaller differences are
+rounding.
+"""
 
 DIGITS = 15
-"""Significant digits of the stored parameters: with ten the likelihood of a component as thin as a
-needle moves by 0.02.
+"""Significant digits of the stored parameters: with ten digits the log-likelihood of a very narrow
+component changes by 0.02.
 """
 
-WINS_BY_BIC = {
+BIC_FAMILY = {
     "acidity": "EII",
     "banknote": "VVE",
     "chevron": "EEV",
@@ -92,52 +96,50 @@ WINS_BY_BIC = {
     "local-optimum": "EII",
     "slow-overlap": "EII",
 }
-"""The family of lowest BIC on the day the table was begun: of the open sets over all families and 1
-.. 9 components, of the drawn ones over all families at their K, from the default search and from
-the true groups."""
+"""The family with the lowest BIC when the table was started: for the published data sets over all
+families and 1 .. 9 components, for the simulated ones over all families at their K, from the
+default search and from the true groups."""
 
 
 def families_of(name: str) -> tuple[str, ...]:
-    """VVV, and the family that wins by BIC."""
-    return tuple(dict.fromkeys(["VVV", WINS_BY_BIC[name]]))
+    """VVV, and the family with the lowest BIC."""
+    return tuple(dict.fromkeys(["VVV", BIC_FAMILY[name]]))
 
 
-# ---- judging -------------------------------------------------------------------------------------
+# ---- evaluation ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Bench:
-    """One data set with what is needed to polish and judge fits of it."""
+class Evaluator:
+    """Polishes and scores fits of one data set."""
 
     data: DataSet
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Of the rows, read by one thread."""
+        """The rows, read by one thread."""
         return Dataset(ArraySource(self.data.rows), backend_named("native", 1))
 
     def polished(
         self, start: Mixture | FitResult, family: str, left: float = POLISHED
     ) -> FitResult:
-        """EM from there until so much is left to gain; CollapseError where the start is
-        singular.
+        """EM from this start until the estimated gain is below ``left``; CollapseError where the
+        start is singular.
         """
         return em(
             self.problem(family, start.n_components),
             start,
             stopping=RemainingGain(left),
-            max_iter=LONGEST_POLISH,
+            max_iter=POLISH_ITERATIONS,
             accelerated=True,
         )
 
     def problem(self, family: str, K: int) -> Problem:
-        """What a default fit of ours is of."""
+        """The problem that a default fit of ours solves."""
         return problem_of(self.dataset, family_named(family), K, Constraints())
 
-    def settled(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
-        """Polished as long as it can still be at the best known optimum: nobody waits for the last
-        digits of another one.
-        """
+    def polished_if_near(self, mixture: Mixture, family: str, best: float | None) -> FitResult:
+        """Polished to the full if it may be at the best known optimum, otherwise only roughly."""
         fit = self.polished(mixture, family, ROUGH)
         return self.polished(fit, family) if best is None or fit.score > best - FAR else fit
 
@@ -146,31 +148,31 @@ class Bench:
         return mixture.log_joint(self.data.rows).argmax(axis=1)
 
     def agreement(self, mixture: Mixture, other: np.ndarray) -> float:
-        """Adjusted Rand index between its partition and another."""
+        """Adjusted Rand index of the mixture's partition and another one."""
         return float(adjusted_rand_score(other, self.labels(mixture)))
 
 
 @cache
-def bench(name: str) -> Bench:
-    """Of a data set by name."""
-    return Bench(data_set(name))
+def evaluator(name: str) -> Evaluator:
+    """The evaluator of a data set, by name."""
+    return Evaluator(data_set(name))
 
 
 # ---- the table -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Best:
+class BestFit:
     """One entry.
 
     Attributes
     ----------
     name, family, n_components
-        What was fitted.
+        The data set and the model.
     score, log_likelihood : float
-        Polished.
+        Of the polished fit.
     found_by : str
-        The method in words.
+        The method, as a phrase.
     weights, means, covariances : lists
         In scikit-learn's shapes.
     """
@@ -186,8 +188,8 @@ class Best:
     covariances: Any
 
     @classmethod
-    def of(cls, name: str, fit: FitResult, found_by: str) -> Best:
-        """From a polished fit."""
+    def of(cls, name: str, fit: FitResult, found_by: str) -> BestFit:
+        """The entry of a polished fit."""
         covariances = public_covariances(fit.family, fit.mixture.covariance)
         parts = (_short(part) for part in (fit.mixture.weights, fit.mixture.means, covariances))
         return cls(
@@ -202,12 +204,12 @@ class Best:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What it is the best of."""
+        """Data set, family and number of components."""
         return self.name, self.family, self.n_components
 
     @property
     def mixture(self) -> Mixture:
-        """The stored parameters as a mixture; weights sum to one again."""
+        """The stored parameters as a mixture, with weights rescaled to sum to one."""
         weights, means = np.array(self.weights), np.array(self.means)
         K, d = means.shape
         return Mixture(
@@ -221,7 +223,7 @@ class Best:
         return self.score - fit.score if fit.is_answer else float("nan")
 
     def reached(self, fit: FitResult) -> bool:
-        """Whether it is at this optimum, or above."""
+        """Whether the fit is at this optimum, or above it."""
         return self.missing(fit) < SAME_OPTIMUM
 
 
@@ -229,24 +231,24 @@ class Best:
 class BestKnown:
     """All entries."""
 
-    entries: dict[tuple[str, str, int], Best] = field(default_factory=dict)
+    entries: dict[tuple[str, str, int], BestFit] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path = TABLE) -> BestKnown:
-        """As committed."""
+        """The table in the file."""
         lines = json.loads(file.read_text()) if file.exists() else []
-        return cls({best.key: best for best in (Best(**line) for line in lines)})
+        return cls({best.key: best for best in (BestFit(**line) for line in lines)})
 
     def write(self, file: Path = TABLE) -> None:
-        """One entry a line, in order, so that a change is seen."""
+        """Write one entry a line, sorted, so that a diff shows each change."""
         lines = ",\n".join(json.dumps(asdict(self.entries[key])) for key in sorted(self.entries))
         file.write_text(f"[\n{lines}\n]\n")
 
     def offer(self, name: str, fit: FitResult, found_by: str) -> float | None:
-        """Take a polished fit if it is an answer and higher: by how much it is (infinitely where
-        there was none); else None.
+        """Store a polished fit if it is valid and higher than the entry. Returns the increase of
+        the score (infinite for a new entry), or None if it was not stored.
         """
-        found = Best.of(name, fit, found_by)
+        found = BestFit.of(name, fit, found_by)
         old = self.entries.get(found.key)
         risen = np.inf if old is None else -old.missing(fit)
         if not fit.is_answer or not risen > HIGHER:
@@ -254,13 +256,13 @@ class BestKnown:
         self.entries[found.key] = found
         return float(risen)
 
-    def of(self, name: str) -> Mapping[tuple[str, int], Best]:
-        """Family and K -> entry, of one data set."""
+    def of(self, name: str) -> Mapping[tuple[str, int], BestFit]:
+        """The entries of one data set by family and K."""
         return {(family, K): best for (own, family, K), best in self.entries.items() if own == name}
 
 
 def _short(values: np.ndarray) -> Any:
-    """Nested lists of the significant digits."""
+    """Nested lists of the values, rounded to DIGITS significant digits."""
     if values.ndim == 0:
         return float(f"{values:.{DIGITS}g}")
     return (

@@ -1,4 +1,4 @@
-"""Seconds per iteration that start-up, validation and final passes do not count in."""
+"""Seconds per iteration, without the time of start-up, validation and final passes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Mapping
 
 Iterations = Callable[[int], int]
-"""Iterations wanted -> iterations really run."""
+"""Takes the iterations wanted, returns the iterations really run."""
 
 LONG, SHORT = 7, 2
+"""Iterations of the long and of the short run."""
+
 REPEATS = 5
 BUDGET = 10.0
-"""Seconds after which nobody is run again: slow peers are measured once, and their noise is small
-beside their time.
+"""Seconds after which a contender is not run again: slow ones are measured once, and noise is small
+compared with their time.
 """
 
-
-REST = 0.1
-"""Seconds before each turn: threads of OpenBLAS, OpenMP and TBB go on spinning for a while after
-their work, and would take a processor from whoever is next."""
+PAUSE = 0.1
+"""Seconds before each run: threads of OpenBLAS, OpenMP and TBB keep spinning for a while after
+their work and would occupy a processor during the next run.
+"""
 
 
 def seconds_per_iteration(
@@ -29,10 +31,12 @@ def seconds_per_iteration(
     short: int = SHORT,
     budget: float = BUDGET,
 ) -> dict[str, float]:
-    """Difference quotient of a long and a short run, the median over repeats.
+    """(Time of a long run - time of a short run) / difference of their iterations; the median over
+    the repeats.
 
-    NaN for whoever stopped by itself, and where the noise was larger than what was to be measured.
-    In each repeat everybody runs once, so that a slow minute of the machine hits all alike.
+    NaN where a contender stopped too early by itself, and where noise was larger than the time to
+    be measured. In each repeat every contender runs once, so that a slow phase of the machine
+    affects all alike.
     """
     quotients: dict[str, list[float]] = {name: [] for name in runs}
     spent = dict.fromkeys(runs, 0.0)
@@ -40,7 +44,7 @@ def seconds_per_iteration(
         for name, run in runs.items():
             if spent[name] > budget:
                 continue
-            time.sleep(REST)
+            time.sleep(PAUSE)
             (longer, ran_longer), (shorter, ran_shorter) = _timed(run, long), _timed(run, short)
             spent[name] += longer + shorter
             quotients[name].append(
@@ -53,7 +57,7 @@ def seconds_per_iteration(
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Of the whole work, the median."""
+    """Median time of the whole work."""
     taken = []
     for _ in range(repeats):
         begin = time.perf_counter()

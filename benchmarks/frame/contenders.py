@@ -1,8 +1,8 @@
-"""Who runs beside whom: each a function of the iterations wanted, from the same start on the same
-rows.
+"""The implementations that are compared. Each is a function of the number of iterations, from the
+same start on the same rows.
 
-An :class:`Outcome` holds the iterations really run (oneDAL stops by itself) and the mixture they
-led to, so that equal likelihood can be asserted before anybody is timed.
+An :class:`Outcome` holds the iterations really run (oneDAL may stop earlier) and the resulting
+mixture, so that equal likelihood can be asserted before anything is timed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as TheirMixture
+from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from frame.clock import SHORT, Iterations
 from mixtura.backends import backend_named
@@ -30,15 +30,17 @@ from mixtura.model.protocols import Backend
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
 
-THEIR_WORD = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+SKLEARN_TYPES = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+"""Family -> ``covariance_type`` of scikit-learn."""
+
 SAME, ALMOST = 1e-9, 1e-7
-"""Relative differences of log-likelihoods: rounding; rounding of whoever sums raw moments, as
-oneDAL does.
+"""Largest relative differences of log-likelihoods: by rounding, and by the larger rounding of an
+implementation that sums raw moments, as oneDAL does.
 """
 
 
 class Outcome(NamedTuple):
-    """What a run leaves."""
+    """The iterations really run, and the resulting mixture."""
 
     n_iter: int
     mixture: Callable[[], Mixture]
@@ -51,8 +53,8 @@ Contender = Callable[[int], Outcome]
 
 
 def problem(n: int, d: int, K: int, family: str = "VVV") -> tuple[np.ndarray, Mixture]:
-    """Groups about four standard deviations apart whatever d is, and a start off the optimum, so
-    that nobody stops early.
+    """Rows of groups about four standard deviations apart for any d, and a start away from the
+    optimum, so that no contender stops early.
     """
     rng = np.random.default_rng(n + d + K)
     centres = rng.standard_normal((K, d)) * 4 / np.sqrt(2 * d)
@@ -61,8 +63,8 @@ def problem(n: int, d: int, K: int, family: str = "VVV") -> tuple[np.ndarray, Mi
 
 
 def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
-    """Equal weights and twice the identity about these means, in the form that the family
-    stores.
+    """A mixture with these means, equal weights and covariances of twice the identity, in the form
+    that the family stores.
     """
     K, d = means.shape
     every = {Scatter.TRACE: np.array(2.0), Scatter.DIAGONAL: np.full(d, 2.0)}.get(
@@ -78,8 +80,8 @@ def start_at(means: np.ndarray, family: str = "VVV") -> Mixture:
 def mixtura(
     X: np.ndarray, start: Mixture, threads: int, family: str = "VVV", backend: Backend | None = None
 ) -> Contender:
-    """Plain EM of ours, with float32 products on float32 rows alone; the dataset that a fit makes
-    of the rows is made before.
+    """Our plain EM, with float32 products on float32 rows only. The dataset is prepared before the
+    iterations are timed.
     """
     dataset = Dataset(ArraySource(X), backend or backend_named("native", threads))
     if X.dtype == np.float32:
@@ -99,11 +101,11 @@ def mixtura(
     return run
 
 
-def unstopped(
+def em_without_rule(
     X: np.ndarray, start: Mixture, threads: int, backend: Backend | None = None
 ) -> Contender:
-    """Plain EM of ours with full covariances and no rule to stop it, for data on which it is at its
-    end after a few iterations.
+    """Our plain EM with full covariances and no stopping rule, for data on which it converges
+    within a few iterations.
     """
     dataset, family = (
         Dataset(ArraySource(X), backend or backend_named("native", threads)),
@@ -126,16 +128,16 @@ def unstopped(
 
 
 def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contender | None:
-    """scikit-learn's GaussianMixture; None for the families that it does not have."""
-    if family not in THEIR_WORD:
+    """scikit-learn's GaussianMixture; None for families that it does not have."""
+    if family not in SKLEARN_TYPES:
         return None
     K, d = start.means.shape
     precisions = public_precisions(family, start.covariance)
 
     def run(iterations: int) -> Outcome:
-        peer = TheirMixture(
+        model = SklearnMixture(
             K,
-            covariance_type=THEIR_WORD[family],
+            covariance_type=SKLEARN_TYPES[family],
             tol=0.0,
             reg_covar=0.0,
             max_iter=iterations,
@@ -145,7 +147,7 @@ def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contende
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fit = peer.fit(X)
+            fit = model.fit(X)
         return Outcome(
             fit.n_iter_,
             lambda: Mixture(
@@ -157,7 +159,7 @@ def scikit_learn(X: np.ndarray, start: Mixture, family: str = "VVV") -> Contende
 
 
 def one_dal(X: np.ndarray, start: Mixture) -> Contender | None:
-    """Intel oneDAL's em_gmm (full covariances), where it is installed."""
+    """Intel oneDAL's em_gmm (full covariances); None where it is not installed."""
     try:
         import daal4py
     except ImportError:
@@ -182,10 +184,10 @@ def one_dal(X: np.ndarray, start: Mixture) -> Contender | None:
 
 
 def lloyd(X: np.ndarray, start: Mixture) -> Iterations:
-    """scikit-learn's k-means, which has no likelihood: only its seconds are compared."""
+    """scikit-learn's k-means. It has no likelihood, so only its time is compared."""
 
     def run(iterations: int) -> int:
-        peer = KMeans(
+        model = KMeans(
             start.n_components,
             init=start.means,
             n_init=1,
@@ -195,28 +197,28 @@ def lloyd(X: np.ndarray, start: Mixture) -> Iterations:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            ran = int(peer.fit(X).n_iter_)
-        # Whoever is cut off labels the rows once more at the end; whoever is at its end has done so
-        # in its last iteration.
+            ran = int(model.fit(X).n_iter_)
+        # A run that reaches max_iter labels the rows once more at the end; a run that converges has
+        # already done so in its last iteration.
         return ran if ran == iterations else ran - 1
 
     return run
 
 
-# ---- fairness ------------------------------------------------------------------------------------
+# ---- equal likelihood ----------------------------------------------------------------------------
 
 
 def assert_equal_likelihood(
     X: np.ndarray, *contenders: Contender | None, within: float = SAME
 ) -> float:
-    """After the same two iterations everybody is at the same likelihood as the first, which is
-    returned, per row.
+    """Assert that all contenders have the same log-likelihood after two iterations; returns that of
+    the first, per row.
 
-    All mixtures are scored by one pass of ours, without a matrix of responsibilities.
+    All mixtures are scored by our own pass over the rows.
     """
     outcomes = [contender(SHORT) for contender in contenders if contender is not None]
     assert all(outcome.n_iter == SHORT for outcome in outcomes), (
-        "somebody stopped by itself before the second iteration"
+        "a contender stopped before the second iteration"
     )
     first, *others = [_log_likelihood(X, outcome.mixture()) for outcome in outcomes]
     for other in others:
@@ -227,10 +229,10 @@ def assert_equal_likelihood(
 
 
 def _log_likelihood(X: np.ndarray, mixture: Mixture) -> float:
-    """Total."""
+    """Total log-likelihood of the rows."""
     return backend_named("native").moments(ArraySource(X), mixture, Scatter.TRACE).log_likelihood
 
 
 def iterations_of(contender: Contender) -> Iterations:
-    """For the clock, which needs only how many were run."""
+    """The contender as a function that returns the iterations run, for timing."""
     return lambda iterations: contender(iterations).n_iter

@@ -1,6 +1,4 @@
-"""Work in a process of its own: another instruction set, or memory that nothing else has
-touched.
-"""
+"""Run a task in a new process: with another instruction set, or to measure its memory alone."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-EVERY = 0.001
-"""Seconds between two looks at a process that is watched."""
+INTERVAL = 0.001
+"""Seconds between two calls of ``watch``."""
 
 
 def in_fresh_process(
@@ -22,8 +20,8 @@ def in_fresh_process(
     environment: Mapping[str, str] | None = None,
     watch: Callable[[int], None] | None = None,
 ) -> Any:
-    """What ``script --task JSON`` prints as its last line, from JSON; ``watch`` is called with its
-    number while it runs.
+    """Run ``script --task JSON`` and return its last line of output, parsed as JSON. ``watch`` is
+    called with the process id again and again while it runs.
     """
     process = subprocess.Popen(
         [sys.executable, script, "--task", json.dumps(task)],
@@ -33,8 +31,10 @@ def in_fresh_process(
     )
     while watch is not None and process.poll() is None:
         watch(process.pid)
-        time.sleep(EVERY)
+        time.sleep(INTERVAL)
     out, _ = process.communicate()
     if process.returncode:
-        raise RuntimeError(f"the process for {dict(task)} ended with {process.returncode}")
+        raise RuntimeError(
+            f"the process for {dict(task)} ended with exit code {process.returncode}"
+        )
     return json.loads(out.splitlines()[-1])

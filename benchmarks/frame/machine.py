@@ -1,4 +1,4 @@
-"""Facts about the machine that a figure means nothing without, and its measured limit."""
+"""Facts about the machine that are printed with every result, and its measured limit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PEERS = ("numpy", "scipy", "scikit-learn", "scikit-learn-intelex")
 
 
 def facts() -> list[str]:
-    """Processor, instruction set, versions and date; no name of the machine and no path."""
+    """Processor, instruction set, versions and date, without host name or paths."""
     native = build_info()
     blas = {
         f"{pool['internal_api']} {pool['version']}"
@@ -42,12 +42,12 @@ def facts() -> list[str]:
 
 
 def memory() -> int:
-    """Bytes that the machine has."""
+    """Bytes of memory of the machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _processor() -> str:
-    """The maker's name of it."""
+    """The model name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -66,7 +66,7 @@ def _versioned(package: str) -> str:
 
 
 def status(name: str, process: str | int = "self") -> float:
-    """A size of a process in megabytes, from the kernel; NaN once it has ended."""
+    """A field of /proc/PROCESS/status in megabytes; NaN once the process has ended."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(
         (int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), float("nan")
@@ -78,17 +78,17 @@ def status(name: str, process: str | int = "self") -> float:
 
 @dataclass(frozen=True)
 class MatrixProduct:
-    """What the limit is measured by, beside everybody else on the same clock: a square product by
-    the BLAS that NumPy has.
+    """A product of square matrices by NumPy's BLAS, timed along with the contenders: its rate gives
+    the limit of an EM iteration.
 
-    An "iteration" of it is one product.
+    One "iteration" of it is one product.
     """
 
     side: int
     dtype: type = np.float64
 
     def __call__(self, iterations: int) -> int:
-        """Products wanted -> products made."""
+        """Multiply this many times; returns the number."""
         A = self._matrix
         for _ in range(iterations):
             A @ A
@@ -99,24 +99,24 @@ class MatrixProduct:
         return np.random.default_rng(0).standard_normal((self.side, self.side)).astype(self.dtype)
 
     def rate(self, seconds: float) -> float:
-        """Flops per second, where one product takes so long."""
+        """Flops per second, if one product takes this many seconds."""
         return 2 * self.side**3 / seconds
 
     def limit(self, n: int, d: int, K: int, seconds: float) -> float:
-        """Seconds of one EM iteration with full covariances at that rate."""
+        """Seconds of one EM iteration with full covariances at the rate of the product."""
         return flops(n, d, K) / self.rate(seconds)
 
 
 def flops(n: int, d: int, K: int) -> float:
-    """Of one EM iteration with full covariances, were it two matrix products: ``4 n K P`` with
-    ``P = 1 + d + d(d+1)/2``.
+    """Flops of one EM iteration with full covariances, counted as two matrix products: ``4 n K P``
+    with ``P = 1 + d + d(d+1)/2``.
     """
     return 4.0 * n * K * (1 + d + d * (d + 1) / 2)
 
 
 @contextmanager
-def threads_of_everybody(threads: int) -> Iterator[None]:
-    """BLAS, OpenMP and oneDAL (which keeps it) on so many threads; mixtura is told by argument."""
+def thread_limit(threads: int) -> Iterator[None]:
+    """Limit the threads of BLAS, OpenMP and oneDAL (for good); mixtura has an argument for it."""
     try:
         import daal4py
 

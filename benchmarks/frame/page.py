@@ -1,8 +1,7 @@
-"""A page for one question: tables that are printed row by row, floors that are judged, a picture;
-Markdown and PNG at the end.
+"""The page of one benchmark: tables that are printed row by row, floors that are checked, and a
+picture; written as Markdown and PNG at the end.
 
-Nothing is written unless ``--output`` names a folder, so a script that is tried out leaves no
-trace.
+Nothing is written unless ``--output`` names a folder.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import dedent
 from types import TracebackType
 
 import matplotlib as mpl
@@ -33,17 +33,17 @@ LINES = ("-", "--", "-.", ":")
 
 
 def parser(doc: str, threads: int | None = None) -> argparse.ArgumentParser:
-    """The options that all questions have; no choice of threads where the question fixes them."""
+    """The options that all benchmarks have; no ``--threads`` where ``threads`` fixes the number."""
     options = argparse.ArgumentParser(description=doc.splitlines()[0])
     options.add_argument(
         "--quick",
         action="store_true",
-        help="small problems, seconds: to see that it works, not to be quoted",
+        help="small problems that take seconds, to test the script; the results mean nothing",
     )
     options.add_argument(
         "--output",
         type=Path,
-        help="folder for the page and the picture; without it nothing is written",
+        help="folder for the page and the picture (default: nothing is written)",
     )
     if threads is None:
         options.add_argument("--threads", type=int, default=min(2, processors()))
@@ -57,7 +57,7 @@ def parser(doc: str, threads: int | None = None) -> argparse.ArgumentParser:
 
 
 def shown(value: Cell, spec: str) -> str:
-    """A cell as text; what was not measured is a dash."""
+    """A cell as text; a dash where nothing was measured."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, bool):
@@ -66,13 +66,13 @@ def shown(value: Cell, spec: str) -> str:
 
 
 class Table:
-    """Rows under heads, printed as they come.
+    """A table whose rows are printed when they are added.
 
     Parameters
     ----------
     title : str
     columns : mapping of str to str
-        Head -> format of its figures.
+        Head -> format of the numbers below it.
     """
 
     def __init__(self, title: str, columns: Mapping[str, str]) -> None:
@@ -82,7 +82,7 @@ class Table:
         print(f"\n{title}\n{' | '.join(columns)}", flush=True)
 
     def add(self, *cells: Cell) -> None:
-        """One row."""
+        """Add one row and print it."""
         assert len(cells) == len(self.columns), (
             f"{len(cells)} cells under {len(self.columns)} heads"
         )
@@ -90,12 +90,12 @@ class Table:
         print(" | ".join(self._texts(cells)), flush=True)
 
     def column(self, head: str) -> np.ndarray:
-        """Its figures, NaN where there is none."""
+        """The numbers of one column, NaN where a cell is empty."""
         at = list(self.columns).index(head)
         return np.array([float("nan") if row[at] is None else row[at] for row in self.rows])
 
     def markdown(self) -> str:
-        """The whole table."""
+        """The table in Markdown."""
         lines = [
             list(self.columns),
             ["---"] * len(self.columns),
@@ -114,18 +114,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Floor:
-    """What a measured figure must reach: at least ``bound``, or at most where ``at_most``."""
+    """A requirement on a measured number: at least ``bound``, or with ``at_most`` at most."""
 
     what: str
     bound: float
     at_most: bool = False
 
     def reached(self, measured: float) -> bool:
-        """Whether it does; what was not measured does not."""
+        """Whether the number meets it; NaN does not."""
         return measured <= self.bound if self.at_most else measured >= self.bound
 
     def verdict(self, measured: float) -> str:
-        """In words."""
+        """The requirement and whether it was met, as text."""
         answer = (
             "not measured" if math.isnan(measured) else "yes" if self.reached(measured) else "NO"
         )
@@ -137,12 +137,13 @@ class Floor:
 
 @dataclass
 class Page:
-    """All that one script finds out; a context, at whose end it is written.
+    """The tables, notes and floors of one script. A context manager: the page is written at its
+    end, unless an exception was raised.
 
     Attributes
     ----------
     script : str
-        The script's file: its stem names the page.
+        The script's file, which gives the page its name.
     doc : str
         The script's docstring: heading and method.
     arguments : argparse.Namespace
@@ -154,7 +155,7 @@ class Page:
     arguments: argparse.Namespace
     tables: list[Table] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    judged: list[tuple[str, str, bool]] = field(default_factory=list)
+    checked: list[tuple[str, str, bool]] = field(default_factory=list)
     draw: Callable[[Figure], None] | None = None
 
     def __enter__(self) -> Page:
@@ -173,65 +174,65 @@ class Page:
     ) -> None:
         if kind is not None:
             return
-        if self.judged:
+        if self.checked:
             print(f"\n{self.summary()}")
         if self.arguments.output is not None:
             self.write(self.arguments.output)
 
     @property
     def repeats(self) -> int:
-        """How often everything is timed: once where it is only tried out."""
+        """How often everything is timed; once with ``--quick``."""
         return 1 if self.arguments.quick else REPEATS
 
     def product(self, dtype: type = np.float64) -> MatrixProduct:
-        """What the machine's limit is measured by; smaller where it is only tried out."""
+        """The product that measures the machine's limit; smaller with ``--quick``."""
         product = MatrixProduct(SIDE_QUICK if self.arguments.quick else SIDE, dtype)
-        product(1)  # makes the matrix and wakes the threads
+        product(1)  # makes the matrix and starts the threads
         return product
 
     def table(self, title: str, columns: Mapping[str, str]) -> Table:
-        """A new one on this page."""
+        """Add a table to this page."""
         self.tables.append(Table(title, columns))
         return self.tables[-1]
 
     def note(self, text: str) -> None:
-        """A sentence that is printed and written under the tables."""
+        """Print a sentence, and write it below the tables."""
         self.notes.append(text)
         print(text, flush=True)
 
-    def judge(self, where: str, *measured: tuple[Floor, float]) -> str:
-        """The verdicts as a cell; None of them is a dash."""
+    def check(self, where: str, *measured: tuple[Floor, float]) -> str:
+        """Check floors; returns the verdicts as a cell, a dash if there are none."""
         verdicts = [
             (where, floor.verdict(value), floor.reached(value)) for floor, value in measured
         ]
-        self.judged += verdicts
+        self.checked += verdicts
         return "; ".join(words for _, words, _ in verdicts) or "-"
 
     def summary(self) -> str:
-        """How many floors were reached, and which were not."""
-        missed = [f"{where}, {words}" for where, words, reached in self.judged if not reached]
-        return f"Floors reached: {len(self.judged) - len(missed)} of {len(self.judged)}." + "".join(
-            f"\n- {each}" for each in missed
+        """How many floors were reached, and which were not, as text."""
+        missed = [f"{where}, {words}" for where, words, reached in self.checked if not reached]
+        return (
+            f"Floors reached: {len(self.checked) - len(missed)} of {len(self.checked)}."
+            + "".join(f"\n- {each}" for each in missed)
         )
 
     def picture(self, draw: Callable[[Figure], None]) -> None:
-        """How to draw it, once all tables are full."""
+        """Set the function that draws the picture when the page is written."""
         self.draw = draw
 
     # ---- written ---------------------------------------------------------------------------------
 
     def write(self, folder: Path) -> None:
-        """The page and the picture."""
+        """Write the page and the picture."""
         folder.mkdir(parents=True, exist_ok=True)
         name = Path(self.script).stem
         heading, method = _heading_and_method(self.doc)
         parts = [f"# {heading}", method, "\n".join(f"- {fact}" for fact in self.facts)]
         if self.arguments.quick:
             parts.append(
-                "**Tried out with `--quick`: the problems are too small for figures that mean "
-                "anything.**"
+                "**Run with `--quick`: the problems are too small for meaningful results.**"
             )
-        if self.judged:
+        if self.checked:
             parts.append(self.summary().replace("\n", "\n\n", 1))
         if self.draw is not None:
             parts.append(f"![{heading}]({name}.png)")
@@ -258,11 +259,11 @@ class Page:
 
 
 def _heading_and_method(doc: str) -> tuple[str, str]:
-    """The first line, and the rest with the command as code."""
+    """The first line, and the rest with the indented command as a block of code."""
     heading, _, rest = doc.strip().partition("\n")
     return heading.rstrip("."), re.sub(
-        r"^    (python .*)$",
-        r"```\n\1\n```",
+        r"^    (python .*(?:\n    .*)*)$",
+        lambda command: f"```\n{dedent(command[0])}\n```",
         rest.strip("\n").replace("``", "`"),
         flags=re.MULTILINE,
     )
@@ -277,9 +278,7 @@ def lines(
     series: Mapping[str, Sequence[float] | np.ndarray],
     log: str = "xy",
 ) -> None:
-    """One line with its own colour, stroke and marker per name, named at the legend; NaN leaves a
-    gap.
-    """
+    """Plot one line for each name, with its own colour, style and marker; NaN leaves a gap."""
     for i, (name, y) in enumerate(series.items()):
         if np.isfinite(np.asarray(y, dtype=float)).any():
             axes.plot(
@@ -291,7 +290,7 @@ def lines(
                 label=name,
                 markersize=5,
             )
-    _dress(axes, log)
+    _style(axes, log)
     if "x" in log:
         axes.set_xticks(list(x), [_short(value) for value in x])
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -301,8 +300,8 @@ def lines(
 def dots(
     axes: Axes, labels: Sequence[str], series: Mapping[str, Sequence[float] | np.ndarray]
 ) -> None:
-    """One row per label, the first on top, a marker with its figure per name: on a log axis bars
-    have no foot to stand on.
+    """Plot one row for each label, the first at the top, with a marker and its number for each
+    name; bars would have no origin on a log axis.
     """
     places = np.arange(len(labels), dtype=float)
     apart = 0.6 / len(series)
@@ -325,27 +324,27 @@ def dots(
     axes.set_yticks(places, labels)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.margins(x=0.08)
-    _dress(axes, "x")
+    _style(axes, "x")
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=8)
 
 
-def _dress(axes: Axes, log: str) -> None:
-    """Scales, a pale grid, plain numbers."""
+def _style(axes: Axes, log: str) -> None:
+    """Set log scales, plain tick labels and a pale grid."""
     for letter, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         if letter in log:
             axes.set(**{f"{letter}scale": "log"})
             axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
             axis.set_minor_formatter(
                 LogFormatter(minor_thresholds=(1, 0.4))
-            )  # only where there is hardly a power of ten
+            )  # minor labels only where there are few powers of ten
     axes.grid(color=PALE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _short(value: float) -> str:
-    """1000000 as 1M, 0.001 as it is."""
+    """A number as text, 1000000 as 1M."""
     for unit, letter in ((1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:g}{letter}"

@@ -1,23 +1,24 @@
-"""Data sets on which searches are judged: classic suites by their published recipes, hard cases,
-and the open sets of the tests.
+"""Data sets for testing searches: classic suites simulated after their publications, hard cases,
+and the published data sets of the tests.
 
-The drawn sets are made here, with fixed seeds, after the recipes of
+The simulated sets are drawn with fixed seeds, after the descriptions in
 
-    S1 .. S4      Franti & Virmajoki 2006, Iterative shrinking method for clustering problems: 5,000 rows of 15 Gaussian groups in a
-                  square of side 10^6, from hardly overlapping to strongly
-    A1 .. A3      Karkkainen & Franti 2002, Dynamic local search algorithm for the clustering problem: 20, 35 and 50 groups of 150
-                  rows, each suite containing the one before, the same spread (1,402 in a square of
-                  side 65,536)
-    Birch1 .. 3   Zhang, Ramakrishnan & Livny 1997, BIRCH: 100 groups on a grid, along a sine, and with random places, sizes, radii;
-                  here of 20,000 rows instead of 100,000
-    Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three dense groups of 2,000 rows on the
-                  left, five sparse ones of 100 on the right
-    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d columns, centres at 500 and at 600
-                  in each
+    S1 .. S4      Franti & Virmajoki 2006, Iterative shrinking method for clustering problems:
+                  5,000 rows of 15 Gaussian groups in a square of side 10^6, from hardly
+                  overlapping to strongly overlapping
+    A1 .. A3      Karkkainen & Franti 2002, Dynamic local search algorithm for the clustering
+                  problem: 20, 35 and 50 groups of 150 rows, each suite containing the one before,
+                  the same spread (1,402 in a square of side 65,536)
+    Birch1 .. 3   Zhang, Ramakrishnan & Livny 1997, BIRCH: 100 groups on a grid, along a sine, and
+                  with random places, sizes and radii; here 20,000 rows instead of 100,000
+    Unbalance     Rezaei & Franti 2016, Set matching measures for external cluster validity: three
+                  dense groups of 2,000 rows on the left, five sparse ones of 100 on the right
+    G2-d-sd       Franti, Mariescu-Istodor & Zhong 2016, XNN graph: two groups of 1,024 rows in d
+                  columns, centres at 500 and at 600 in each
 
-They are *like* those sets: the recipes leave the places of the centres open (ours are drawn not too
-near each other), and where a paper states how much the groups overlap instead of a spread
-(:func:`overlap`), ours were chosen to overlap as much.
+They are not the original sets: the publications do not give the centres (ours are drawn with a
+minimum distance), and where a paper states the overlap of the groups (:func:`overlap`) instead of
+their spread, our spread was chosen to give the same overlap.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from scipy.spatial import cKDTree
 
 DATA = Path(__file__).parents[2] / "tests" / "truth" / "data"
 NOT_MEASURED = ("label", "noise")
-"""Columns of the open sets that are not data."""
+"""Columns of the published data sets that are not measurements."""
 
 OPEN = (
     "acidity",
@@ -54,8 +55,8 @@ OPEN_KS = (2, 3, 4, 5, 6)
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Rows, the groups they were drawn from where that is known, and the numbers of components to
-    be fitted.
+    """Rows, the groups they were drawn from where these are known, and the numbers of components
+    to be fitted.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ Drawn = tuple[np.ndarray, np.ndarray]
 """Rows and the groups they came from."""
 
 
-# ---- pieces --------------------------------------------------------------------------------------
+# ---- helpers -------------------------------------------------------------------------------------
 
 
 def groups_about(
@@ -84,7 +85,7 @@ def groups_about(
     sizes: Sequence[int],
     rng: np.random.Generator,
 ) -> Drawn:
-    """Round Gaussian groups, one after the other."""
+    """Spherical Gaussian groups, one after the other."""
     groups = np.repeat(np.arange(len(centres)), sizes)
     spread = np.broadcast_to(np.asarray(deviations, dtype=float), len(centres))
     return centres[groups] + spread[groups, None] * rng.standard_normal(
@@ -93,8 +94,8 @@ def groups_about(
 
 
 def scattered(K: int, side: float, apart: float, rng: np.random.Generator) -> np.ndarray:
-    """K centres in a square, none nearer than ``apart`` to another; the first of more centres are
-    the same.
+    """K random centres in a square, at least ``apart`` from each other. A larger K adds centres to
+    those of a smaller one.
     """
     centres: list[np.ndarray] = []
     while len(centres) < K:
@@ -105,8 +106,8 @@ def scattered(K: int, side: float, apart: float, rng: np.random.Generator) -> np
 
 
 def overlap(rows: np.ndarray, groups: np.ndarray) -> float:
-    """The share of rows that have a row of another group nearer than the mean of their own (Franti
-    & Sieranoja 2018).
+    """Fraction of rows that are closer to some row of another group than to the mean of their own
+    group (Franti & Sieranoja 2018).
     """
     nearer = 0
     for k in np.unique(groups):
@@ -122,29 +123,29 @@ def overlap(rows: np.ndarray, groups: np.ndarray) -> float:
 S_DEVIATIONS = {1: 33_700.0, 2: 40_200.0, 3: 48_500.0, 4: 49_800.0}
 A_KS = {1: 20, 2: 35, 3: 50}
 BIRCH_ROWS = 200
-"""Rows of a group, a fifth of the published."""
+"""Rows of a group: a fifth of the published number."""
 
 FEWEST = 10
-"""Rows of the smallest group that Birch3 may have, so that there are a hundred of them."""
+"""Smallest number of rows of a group of Birch3, so that there are a hundred groups."""
 
 
 def s_set(number: int) -> Drawn:
-    """S1 .. S4."""
+    """One of S1 .. S4."""
     rng = np.random.default_rng(15)
     centres = scattered(15, 1e6, 1.6e5, rng)
     return groups_about(centres, S_DEVIATIONS[number], [334] * 5 + [333] * 10, rng)
 
 
 def a_set(number: int) -> Drawn:
-    """A1 .. A3: rows are drawn group by group, so that each holds the one before."""
+    """One of A1 .. A3: rows are drawn group by group, so that each contains the one before."""
     rng = np.random.default_rng(53)
     centres = scattered(50, 65_536.0, 5_500.0, rng)[: A_KS[number]]
     return groups_about(centres, 1_402.0, [150] * len(centres), rng)
 
 
 def birch(number: int) -> Drawn:
-    """Birch1 (grid, spacing four radii), Birch2 (four cycles of a sine), Birch3 (random); a radius
-    is sqrt(2) deviations.
+    """Birch1 (a grid with a spacing of four radii), Birch2 (four periods of a sine) or Birch3
+    (random); a radius is sqrt(2) standard deviations.
     """
     rng = np.random.default_rng(100)
     i = np.arange(100)
@@ -168,7 +169,7 @@ def birch(number: int) -> Drawn:
 
 
 def unbalance() -> Drawn:
-    """Dense groups have half the spread of the sparse ones here."""
+    """Three dense and five sparse groups; the dense ones have half the spread here."""
     dense = [(150, 350), (180, 380), (210, 350)]
     sparse = [(440, 300), (440, 400), (490, 350), (540, 300), (540, 400)]
     deviations, sizes = [5_000.0] * 3 + [10_000.0] * 5, [2_000] * 3 + [100] * 5
@@ -178,7 +179,7 @@ def unbalance() -> Drawn:
 
 
 def g2(d: int, deviation: float) -> Drawn:
-    """G2-d-sd."""
+    """A set G2-d-sd."""
     return groups_about(
         np.array([[500.0] * d, [600.0] * d]), deviation, [1_024] * 2, np.random.default_rng(d)
     )
@@ -190,8 +191,8 @@ def g2(d: int, deviation: float) -> Drawn:
 def stretched(
     K: int, rows: int, long: float, short: float, apart: float, tilt: float, seed: int = 0
 ) -> Drawn:
-    """Parallel elongated Gaussian groups side by side, tilted by some degrees; a start by k-means
-    cuts them across.
+    """Parallel elongated Gaussian groups, rotated by ``tilt`` degrees; a k-means start splits them
+    across their length.
     """
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(K), rows)
@@ -207,18 +208,18 @@ STRETCHED: dict[str, tuple[int, Callable[[int], Drawn]]] = {
     "stretched": (3, lambda seed: stretched(3, 150, 40.0, 1.0, 7.0, 0.0, seed)),
     "tilted": (4, lambda seed: stretched(4, 100, 25.0, 0.8, 5.0, 35.0, seed)),
 }
-"""Name -> the right K, and the set of a seed."""
+"""Name -> the true K, and a function of the seed that draws the set."""
 
 
 def cloud(n: int, centre: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rows of a Gaussian with axes of half to one and a half, turned at random."""
+    """Rows of a Gaussian with standard deviations of 0.5 to 1.6 along random axes."""
     d = len(centre)
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0] * rng.uniform(0.5, 1.6, d)
     return rng.standard_normal((n, d)) @ axes.T + centre
 
 
 def rare_among_two(d: int, few: int, seed: int) -> Drawn:
-    """Clouds of 130 and 100 rows and a rare one, centres nine apart."""
+    """Gaussian groups of 130 and 100 rows and a rare one, centres about nine apart."""
     rng = np.random.default_rng((d, few, seed))
     corners = np.array([[0.0, 0.0], [9.0, 0.0], [4.5, 7.8]])
     if d > 2:
@@ -229,8 +230,8 @@ def rare_among_two(d: int, few: int, seed: int) -> Drawn:
 
 
 def round_groups(n: int, d: int, K: int, apart: float, seed: int) -> Drawn:
-    """Round groups of about the same size, centres drawn from a Gaussian so that two are so many
-    deviations apart on average.
+    """Spherical groups of about the same size; centres are drawn from a Gaussian, on average about
+    ``apart`` standard deviations from each other.
     """
     rng = np.random.default_rng((n, d, K, seed))
     centres = rng.standard_normal((K, d)) * apart / np.sqrt(2.0 * d)
@@ -238,22 +239,22 @@ def round_groups(n: int, d: int, K: int, apart: float, seed: int) -> Drawn:
 
 
 def rare_component() -> Drawn:
-    """20,000 rows of a standard Gaussian and 20 of a narrow one far away."""
+    """20,000 rows of a standard Gaussian and 20 of a narrow, distant one."""
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.standard_normal((20_000, 2)), 8 + 0.1 * rng.standard_normal((20, 2))])
     return X, np.repeat([0, 1], [20_000, 20])
 
 
 def local_optimum() -> Drawn:
-    """15 groups of 100 rows of unit spread at random places of a square of side 60, some of them
-    close together.
+    """15 groups of 100 rows with unit standard deviation at random places in a square of side 60,
+    some of them close together.
     """
     rng = np.random.default_rng(3)
     return groups_about(rng.uniform(0, 60, (15, 2)), 1.0, [100] * 15, rng)
 
 
 def slow_overlap() -> Drawn:
-    """2,000 rows of one Gaussian in one column, to be fitted by three."""
+    """2,000 rows of one Gaussian in one column, to be fitted with three components."""
     return np.random.default_rng(0).standard_normal((2_000, 1)), np.zeros(2_000, dtype=int)
 
 
@@ -278,7 +279,7 @@ NAMES = (*OPEN, *DRAWN)
 
 @cache
 def data_set(name: str) -> DataSet:
-    """One of ``NAMES``."""
+    """The data set with one of ``NAMES``."""
     if name in DRAWN:
         K, draw = DRAWN[name]
         rows, groups = draw()

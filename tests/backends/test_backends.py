@@ -142,9 +142,10 @@ from mixtura.backends import NativeBackend, ReferenceBackend, build_info
 from mixtura.model.moments import Scatter
 from mixtura.sources import ArraySource
 X = np.random.default_rng(0).standard_normal((1000, 6))
+backends = (ReferenceBackend(), NativeBackend(2))
 for mixture in mixtures(6, 3):
     for kind in Scatter:
-        moments = [backend.moments(ArraySource(X), mixture, kind) for backend in (ReferenceBackend(), NativeBackend(2))]
+        moments = [backend.moments(ArraySource(X), mixture, kind) for backend in backends]
         assert differences(*moments) < 1e-10
 print("isa", build_info()["isa"])
 """

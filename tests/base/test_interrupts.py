@@ -1,4 +1,4 @@
-"""What calls a search off asks first, and is thrown the second time."""
+"""The first signal asks a search to end, the second one raises KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 
 import pytest
 
-from mixtura.base.interrupts import Cause, heeded, listening
+from mixtura.base.interrupts import Cause, handled_signals, stop_on_signal
 
 
 def press() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_the_first_interrupt_asks_and_the_second_is_thrown():
+def test_the_first_interrupt_asks_and_the_second_raises():
     stopped = threading.Event()
-    with heeded(stopped):
+    with stop_on_signal(stopped):
         press()
         assert stopped.is_set()
         with pytest.raises(KeyboardInterrupt):
@@ -25,21 +25,21 @@ def test_the_first_interrupt_asks_and_the_second_is_thrown():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_inner_search_leaves_the_outer_ones_ear_alone():
+def test_an_inner_search_sets_the_event_of_the_outer_one():
     outer, inner = threading.Event(), threading.Event()
-    with heeded(outer):
-        with heeded(inner):
+    with stop_on_signal(outer):
+        with stop_on_signal(inner):
             press()
         assert outer.is_set()
         assert not inner.is_set()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
+def test_other_handlers_and_other_threads_are_left_alone():
     heard: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     try:
-        with heeded(threading.Event()) as nothing:
+        with stop_on_signal(threading.Event()) as nothing:
             press()
         assert nothing is None
         assert heard == [signal.SIGINT]
@@ -48,7 +48,7 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     done: list[bool] = []
 
     def work() -> None:
-        with heeded(threading.Event()):
+        with stop_on_signal(threading.Event()):
             done.append(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
     thread = threading.Thread(target=work)
@@ -57,65 +57,65 @@ def test_a_handler_of_somebody_elses_and_other_threads_are_left_alone():
     assert done == [True]
 
 
-# ---- where a command listens ---------------------------------------------------------------------
+# ---- the handler of a command --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("number", "cause"), [(signal.SIGINT, Cause.CTRL_C), (signal.SIGTERM, Cause.SIGTERM)]
 )
-def test_a_listener_hears_both_signals_and_a_search_ends_by_itself(number, cause):
+def test_a_handler_takes_both_signals_and_a_search_ends_by_itself(number, cause):
     stopped = threading.Event()
-    with listening() as listener:
-        with heeded(stopped):
+    with handled_signals() as handler:
+        with stop_on_signal(stopped):
             signal.raise_signal(number)
             assert stopped.is_set()
-            with heeded(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
+            with stop_on_signal(threading.Event()) as inner, pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
             assert inner is None
-        assert listener.cause is cause  # what came first
+        assert handler.cause is cause  # what came first
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(number)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_a_clock_ends_a_search():
+def test_a_time_limit_ends_a_search():
     stopped = threading.Event()
-    with listening(0.01) as listener, heeded(stopped):
+    with handled_signals(0.01) as handler, stop_on_signal(stopped):
         assert stopped.wait()
-    assert listener.cause is Cause.TIME_LIMIT
+    assert handler.cause is Cause.TIME_LIMIT
 
 
-def test_a_clock_that_is_stopped_ends_nothing():
-    with listening(1000) as listener, listener.holding_back():
-        listener.start_clock(0.001)
-        while listener.cause is None:
+def test_a_timer_that_is_stopped_ends_nothing():
+    with handled_signals(1000) as handler, handler.deferring():
+        handler.start_timer(0.001)
+        while handler.cause is None:
             time.sleep(0.001)
-        listener.stop_clock()
-        with listener.may_be_cut_short():
+        handler.stop_timer()
+        with handler.interruptible():
             done = True
     assert done
 
 
-def test_a_call_waits_for_a_part_that_may_be_cut_short():
-    with listening() as listener, listener.holding_back():
+def test_a_call_waits_for_a_part_that_interruptible():
+    with handled_signals() as handler, handler.deferring():
         press()
-        with pytest.raises(KeyboardInterrupt), listener.may_be_cut_short():
-            pytest.fail("begun in spite of a call")
+        with pytest.raises(KeyboardInterrupt), handler.interruptible():
+            pytest.fail("begun in spite of a signal")
         press()
         press()
-    assert listener.cause is Cause.CTRL_C
+    assert handler.cause is Cause.CTRL_C
 
 
 def test_an_ignored_ctrl_c_stays_ignored_but_not_the_others():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         stopped = threading.Event()
-        with listening() as listener, heeded(stopped):
+        with handled_signals() as handler, stop_on_signal(stopped):
             press()
             assert not stopped.is_set()
             signal.raise_signal(signal.SIGTERM)
             assert stopped.is_set()
-        assert listener.cause is Cause.SIGTERM
+        assert handler.cause is Cause.SIGTERM
     finally:
         signal.signal(signal.SIGINT, before)

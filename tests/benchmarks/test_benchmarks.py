@@ -1,5 +1,5 @@
-"""The benchmarks run, print what they promise and leave no trace; their clock and their fairness
-are right where truth is known.
+"""The benchmarks run, print their tables and write nothing else; timing and the checks of equal
+likelihood are right where the result is known.
 """
 
 import mmap
@@ -19,13 +19,13 @@ from frame import clock, machine
 from frame.contenders import (
     SHORT,
     assert_equal_likelihood,
+    em_without_rule,
     lloyd,
     mixtura,
     one_dal,
     problem,
     scikit_learn,
     start_at,
-    unstopped,
 )
 from frame.page import Floor, Page, Table, parser, shown
 from memory import ITERATIONS, plain_em, rows_of
@@ -33,17 +33,17 @@ from mixtura.kernels import built
 from scaling import APART, clustered
 
 REPOSITORY = Path(__file__).parents[2]
-QUESTIONS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
+SCRIPTS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 
 needs_kernels = pytest.mark.skipif(not built, reason="benchmarks time the C++ kernels")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
 
-# ---- every question ------------------------------------------------------------------------------
+# ---- every benchmark -----------------------------------------------------------------------------
 
 
 def files_of(*folders: str) -> dict[Path, int]:
-    """Files with their times of change, compiled modules left out."""
+    """Files with their modification times, without compiled modules."""
     found = (file for folder in folders for file in (REPOSITORY / folder).rglob("*"))
     return {
         file: file.stat().st_mtime_ns
@@ -55,14 +55,14 @@ def files_of(*folders: str) -> dict[Path, int]:
 @needs_kernels
 @needs_linux
 @pytest.mark.slow
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda path: path.stem)
-def test_every_question_prints_a_table_and_writes_only_where_it_is_told(question, tmp_path):
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_benchmark_prints_a_table_and_writes_only_to_the_output_folder(script, tmp_path):
     here, scratch, output = (tmp_path / name for name in ("here", "scratch", "output"))
     here.mkdir()
     scratch.mkdir()
     before = files_of("benchmarks", "docs")
     quiet = {"TMPDIR": str(scratch), "OMP_WAIT_POLICY": "PASSIVE", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, question, "--quick", "--output", output]
+    command = [sys.executable, script, "--quick", "--output", output]
     done = subprocess.run(
         command, cwd=here, env={**os.environ, **quiet}, capture_output=True, text=True, timeout=600
     )
@@ -70,28 +70,28 @@ def test_every_question_prints_a_table_and_writes_only_where_it_is_told(question
 
     rows = [line.count(" | ") for line in done.stdout.splitlines() if " | " in line]
     assert len(rows) >= 2
-    page = (output / f"{question.stem}.md").read_text()
+    page = (output / f"{script.stem}.md").read_text()
     assert page.count("\n| ") == len(rows) + page.count("\n| ---")
-    pixels = image.imread(output / f"{question.stem}.png")[..., :3]
+    pixels = image.imread(output / f"{script.stem}.png")[..., :3]
     assert (
         pixels.max(axis=2) - pixels.min(axis=2) > 0.3
     ).sum() > 100  # coloured marks, not an empty frame
 
     assert sorted(file.name for file in output.iterdir()) == [
-        f"{question.stem}.md",
-        f"{question.stem}.png",
+        f"{script.stem}.md",
+        f"{script.stem}.png",
     ]
     assert not list(here.iterdir())
     assert not list(scratch.iterdir())
     assert files_of("benchmarks", "docs") == before
 
 
-# ---- the clock -----------------------------------------------------------------------------------
+# ---- timing --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def watch(monkeypatch):
-    """A clock that only the runs move."""
+    """A clock that only advances during the runs."""
     now = [0.0]
     monkeypatch.setattr(clock.time, "perf_counter", lambda: now[0])
     return now
@@ -114,11 +114,11 @@ def test_start_up_does_not_count(watch):
     assert found == {"a": 0.25, "b": 0.5}
 
 
-def test_whoever_stops_by_himself_is_divided_by_what_he_ran(watch):
+def test_an_early_stop_is_divided_by_the_iterations_really_run(watch):
     assert clock.seconds_per_iteration({"a": run_of(watch, 1.0, 0.25, most=4)})["a"] == 0.25
 
 
-def test_whoever_stops_before_the_short_run_is_not_measured(watch):
+def test_a_stop_before_the_end_of_the_short_run_is_not_measured(watch):
     assert np.isnan(clock.seconds_per_iteration({"a": run_of(watch, 1.0, 0.25, most=2)})["a"])
 
 
@@ -126,7 +126,7 @@ def test_noise_larger_than_the_time_is_not_a_measurement(watch):
     assert np.isnan(clock.seconds_per_iteration({"a": run_of(watch, 1.0, -0.01)})["a"])
 
 
-def test_a_slow_peer_is_measured_once(watch):
+def test_a_slow_contender_is_measured_once(watch):
     slow, fast = [], []
     clock.seconds_per_iteration(
         {"slow": run_of(watch, 0, 9.0, calls=slow), "fast": run_of(watch, 0, 0.1, calls=fast)},
@@ -135,7 +135,7 @@ def test_a_slow_peer_is_measured_once(watch):
     assert (len(slow), len(fast)) == (2, 2 * clock.REPEATS)
 
 
-# ---- fairness ------------------------------------------------------------------------------------
+# ---- equal likelihood ----------------------------------------------------------------------------
 
 
 @needs_kernels
@@ -157,7 +157,10 @@ def test_another_start_is_not_equal_likelihood():
 @needs_kernels
 def test_em_without_a_rule_takes_the_same_steps():
     X, start = problem(500, 3, 2)
-    ruled, free = mixtura(X, start, 1)(SHORT).mixture(), unstopped(X, start, 1)(SHORT).mixture()
+    ruled, free = (
+        mixtura(X, start, 1)(SHORT).mixture(),
+        em_without_rule(X, start, 1)(SHORT).mixture(),
+    )
     # M-steps in Python and in C++ differ by rounding
     np.testing.assert_allclose(free.means, ruled.means, rtol=1e-13)
     np.testing.assert_allclose(
@@ -173,7 +176,7 @@ def test_without_one_dal_its_column_is_a_dash(monkeypatch):
 
 
 @needs_kernels
-def test_k_means_runs_what_it_is_asked_for():
+def test_k_means_runs_the_iterations_it_is_asked_for():
     assert lloyd(*problem(2000, 3, 4))(3) == 3
 
 
@@ -188,11 +191,11 @@ def test_the_worst_direction_finds_an_error_in_the_smallest_variance():
     truth, found = (turn @ np.diag([1.0, 0.1, smallest]) @ turn.T for smallest in (1e-4, 1.5e-4))
     assert worst_direction(found, truth) == pytest.approx(
         0.5, rel=1e-9
-    )  # 2e-16 times the condition 1e4, with room
+    )  # 2e-16 times the condition number 1e4, with a margin
 
 
 @needs_kernels
-def test_rows_for_the_memory_map_are_the_same_every_time_and_leave_em_at_work():
+def test_rows_for_the_memory_map_are_reproducible_and_em_runs_all_iterations():
     X = np.concatenate(list(rows_of(2000, 2, 3)))
     np.testing.assert_array_equal(X, np.concatenate(list(rows_of(2000, 2, 3))))
     assert plain_em(X, 3, 1).n_iter == ITERATIONS
@@ -222,18 +225,18 @@ def test_memory_of_this_process_grows_with_what_it_holds():
     before = machine.status("RssAnon")
     held = np.frombuffer(
         mmap.mmap(-1, 32_000_000, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    )  # pages of its own, not what the heap has kept from other tests
+    )  # new pages, not memory that the heap kept from other tests
     held[:] = 1.0
     assert (
         25 < machine.status("RssAnon") - before < 40
-    )  # 30.5 megabytes, and what the interpreter takes or gives back
+    )  # 30.5 megabytes, and what the interpreter allocates or frees
     assert held.sum() == 4_000_000
 
 
 # ---- the page ------------------------------------------------------------------------------------
 
 
-def test_floors_are_judged_both_ways():
+def test_floors_are_checked_both_ways():
     least, most = Floor("ratio", 2.0), Floor("megabytes", 64.0, at_most=True)
     assert [least.reached(2.0), least.reached(1.9), most.reached(64.0), most.reached(65.0)] == [
         True,
@@ -246,7 +249,7 @@ def test_floors_are_judged_both_ways():
     assert not least.reached(float("nan"))
 
 
-def test_a_table_says_what_was_not_measured(capsys):
+def test_a_table_shows_a_dash_where_nothing_was_measured(capsys):
     table = Table("title", {"name": "", "seconds": ".2f"})
     table.add("a|b", 0.126)
     table.add("c", float("nan"))
@@ -257,8 +260,8 @@ def test_a_table_says_what_was_not_measured(capsys):
 
 def page_at(folder, *options):
     return Page(
-        "question.py",
-        "What?\n\n    python question.py\n\nSo.\n",
+        "benchmark.py",
+        "What?\n\n    python benchmark.py\n\nSo.\n",
         parser("What?").parse_args([*options]),
     )
 
@@ -273,10 +276,10 @@ def test_a_page_without_an_output_folder_writes_nothing(tmp_path, monkeypatch):
 def test_a_page_names_the_floors_that_were_missed(tmp_path):
     with page_at(tmp_path, "--output", str(tmp_path / "out")) as page:
         page.table("t", {"a": "d", "floors": ""}).add(
-            1, page.judge("here", (Floor("x", 1.0), 0.5), (Floor("y", 1.0), 1.5))
+            1, page.check("here", (Floor("x", 1.0), 0.5), (Floor("y", 1.0), 1.5))
         )
-    text = (tmp_path / "out" / "question.md").read_text()
-    assert "# What?\n\n```\npython question.py\n```\n\nSo." in text
+    text = (tmp_path / "out" / "benchmark.md").read_text()
+    assert "# What?\n\n```\npython benchmark.py\n```\n\nSo." in text
     assert "Floors reached: 1 of 2.\n\n- here, x at least 1: NO\n" in text
 
 

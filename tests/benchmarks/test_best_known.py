@@ -1,5 +1,5 @@
-"""The sets on which searches are judged follow their recipes, and the table of best-known optima
-holds what it says.
+"""The simulated data sets follow their publications, and the table of best known optima is
+correct.
 """
 
 from dataclasses import replace
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from frame import sets
-from frame.best_known import HIGHER, Best, BestKnown, bench, families_of
+from frame.best_known import HIGHER, BestFit, BestKnown, evaluator, families_of
 from frame.sets import DRAWN, NAMES, OPEN, STRETCHED, data_set, overlap
 from mixtura import GaussianMixture
 from mixtura.em.em import em
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-# ---- recipes -------------------------------------------------------------------------------------
+# ---- data sets -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -31,7 +31,10 @@ def test_a_set_is_the_same_every_time_and_holds_every_group(name):
     K, draw = DRAWN[name]
     once, again = draw(), draw()
     np.testing.assert_array_equal(once[0], again[0])
-    assert len(np.unique(once[1])) in (K, 1)  # slow-overlap is one group, fitted by three
+    assert len(np.unique(once[1])) in (
+        K,
+        1,
+    )  # slow-overlap is one group, fitted with three components
     assert np.isfinite(once[0]).all()
 
 
@@ -46,17 +49,16 @@ def test_groups_overlap_as_much_as_published(name, published):
     )  # A1 .. A3 share their centres, so one choice serves all
 
 
-def test_overlap_is_one_where_every_row_has_a_stranger_beside_it_and_zero_far_apart():
+def test_overlap_is_one_for_interleaved_groups_and_zero_for_distant_ones():
     own = np.array([[0.0], [10.0], [20.0], [30.0]])
     assert overlap(np.concatenate([own, own + 0.1]), np.repeat([0, 1], 4)) == 1.0
     assert overlap(np.concatenate([own, own + 1000]), np.repeat([0, 1], 4)) == 0.0
 
 
-def test_each_a_set_holds_the_one_before():
+def test_each_a_set_contains_the_one_before():
     small, middle, large = (data_set(f"A{i}").rows for i in (1, 2, 3))
     assert (len(small), len(middle), len(large)) == (3000, 5250, 7500)
-    # centres and groups come one after the other, so the rows of the first groups are the first
-    # rows
+    # centres and groups are drawn one after the other, so the rows of the first groups come first
     np.testing.assert_array_equal(middle[:3000], small)
     np.testing.assert_array_equal(large[:5250], middle)
 
@@ -76,9 +78,8 @@ def test_stretched_groups_have_their_spread_along_the_tilt(name, long, short, ap
     )
     angle = np.deg2rad(tilt)
     along, across = X @ [np.cos(angle), np.sin(angle)], X @ [-np.sin(angle), np.cos(angle)]
-    for k in range(
-        K
-    ):  # 5,000 rows or more: a standard deviation is known to 1 %, so 5 % are five standard errors
+    # at least 5,000 rows: a standard deviation has a standard error of 1 %, so 5 % are five of them
+    for k in range(K):
         own = groups == k
         assert along[own].std() == pytest.approx(long, rel=0.05)
         assert across[own].std() == pytest.approx(short, rel=0.05)
@@ -94,7 +95,7 @@ def test_hard_cases_are_drawn_as_described():
     assert data_set("local-optimum").rows.shape == (1500, 2)
 
 
-def test_labels_and_marks_of_noise_are_not_data():
+def test_columns_of_labels_and_noise_marks_are_not_data():
     assert data_set("banknote").rows.shape == (200, 6)
     assert data_set("faithful_noise").rows.shape == (352, 2)
 
@@ -107,11 +108,11 @@ COPIES = Soundness(np.ones(3), np.full(3, 90.0), 3, 6, 2, 270.0, copies=((0, 1),
 
 @pytest.fixture(scope="module")
 def polished():
-    """A fit of Old Faithful by three components."""
+    """A fit of three components to Old Faithful."""
     found = GaussianMixture(3, covariance_type="EEE", random_state=0).fit(
-        bench("faithful").data.rows
+        evaluator("faithful").data.rows
     )
-    return bench("faithful").polished(found.mixture_, "EEE")
+    return evaluator("faithful").polished(found.mixture_, "EEE")
 
 
 def test_every_cell_has_an_entry():
@@ -125,10 +126,10 @@ def test_every_cell_has_an_entry():
 
 
 @pytest.mark.parametrize("best", ENTRIES, ids=lambda best: "-".join(map(str, best.key)))
-def test_an_entry_has_its_log_likelihood_and_its_score_and_is_an_answer(best):
-    own, mixture = bench(best.name), best.mixture
-    # fifteen digits of the parameters move the likelihood, which is flat there, by less than the
-    # polishing leaves
+def test_an_entry_has_its_log_likelihood_and_its_score_and_is_valid(best):
+    own, mixture = evaluator(best.name), best.mixture
+    # at an optimum, rounding the parameters to fifteen digits changes the log-likelihood by less
+    # than polishing leaves
     assert mixture.log_density(own.data.rows).sum() == pytest.approx(best.log_likelihood, abs=1e-3)
     there = em(own.problem(best.family, best.n_components), mixture, max_iter=0)
     assert there.score == pytest.approx(best.score, abs=1e-3)
@@ -136,13 +137,13 @@ def test_an_entry_has_its_log_likelihood_and_its_score_and_is_an_answer(best):
 
 
 def test_an_entry_is_reached_from_near_it_and_three_copies_do_not_reach_it(polished):
-    best, own = Best.of("faithful", polished, "here"), bench("faithful")
+    best, own = BestFit.of("faithful", polished, "here"), evaluator("faithful")
     near = replace(polished.mixture, means=polished.mixture.means * 1.001)
-    assert best.reached(own.settled(near, "EEE", best.score))
+    assert best.reached(own.polished_if_near(near, "EEE", best.score))
     alike = polished.mixture.select(
         np.array([0, 0, 0])
     )  # copies stay copies, and end as one Gaussian
-    assert not best.reached(own.settled(alike, "EEE", best.score))
+    assert not best.reached(own.polished_if_near(alike, "EEE", best.score))
 
 
 def raised(fit, by):
@@ -152,7 +153,7 @@ def raised(fit, by):
     )
 
 
-def test_the_table_only_ever_rises(polished, tmp_path):
+def test_entries_are_only_replaced_by_higher_scores(polished, tmp_path):
     table = BestKnown()
     assert table.offer("faithful", polished, "first") == np.inf
     assert table.offer("faithful", polished, "the same") is None
@@ -169,29 +170,29 @@ def test_the_table_only_ever_rises(polished, tmp_path):
     assert [entry.found_by for entry in again.of("faithful").values()] == ["higher"]
 
 
-def test_what_is_charged_counts_less(polished):
-    """A component that chance can place is paid for: a higher likelihood alone does not reach the
-    entry.
+def test_the_charge_for_a_component_lowers_its_score(polished):
+    """The score charges for a component that could arise by chance: a higher likelihood alone does
+    not reach the entry.
     """
-    best = Best.of("faithful", polished, "here")
-    needle = replace(
+    best = BestFit.of("faithful", polished, "here")
+    charged = replace(
         polished.soundness,
         effective=np.array([5.0, 5.0, 14.0]),
         counts=np.array([150.0, 118.0, 4.0]),
         own_rows=3,
     )
-    assert not best.reached(replace(raised(polished, 20.0), soundness=needle))
-    assert best.missing(replace(raised(polished, 20.0), soundness=needle)) == pytest.approx(
-        needle.price - 20.0, abs=1e-6
+    assert not best.reached(replace(raised(polished, 20.0), soundness=charged))
+    assert best.missing(replace(raised(polished, 20.0), soundness=charged)) == pytest.approx(
+        charged.price - 20.0, abs=1e-6
     )
 
 
-def test_copies_have_not_reached_anything(polished):
-    best = Best.of("faithful", polished, "here")
+def test_a_fit_with_copies_has_not_reached_the_optimum(polished):
+    best = BestFit.of("faithful", polished, "here")
     assert best.reached(polished)
     assert not best.reached(replace(polished, soundness=COPIES))
 
 
-def test_open_sets_are_the_csv_files_of_complete_data():
+def test_published_sets_are_the_csv_files_without_missing_values():
     files = {file.stem for file in sets.DATA.glob("*.csv")}
     assert {name for name in files if not name.endswith("_missing")} == set(OPEN)

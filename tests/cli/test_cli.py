@@ -1,4 +1,4 @@
-"""The command line, as a user meets it: what is printed, what is written, what is refused."""
+"""The command line as a user sees it: output, files and errors."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithf
     assert load_model(folder / "model.safetensors").certificate == certificate
 
 
-def test_a_person_reads_the_whole_story(here, capsys):
+def test_the_printed_summary_is_complete(here, capsys):
     assert (
         main(
             ["fit", str(EXAMPLES / "banknote.csv"), "--components", "1:2", "--families", "EEE,vvv"]
@@ -161,8 +161,8 @@ def test_a_person_reads_the_whole_story(here, capsys):
         "The certificate of convergence holds: the gradient is ",
         "Runner-up: EEE with 2 components, ",
         "very strong evidence for the winner (Kass & Raftery 1995)",
-        "Others would choose: ",
-        "2 is the largest number tried; a larger one may be better (--max-components 4).",
+        "Other criteria choose: ",
+        "2 is the largest number of components tried; more may be better (--max-components 4).",
         "Component 1: ",
         " ± ",
         "rows are unsure: their largest probability is below 0.9",
@@ -272,7 +272,7 @@ def test_a_warning_becomes_one_note_on_stderr(here, capsys, monkeypatch):
     assert json.loads(out)["n_rows"] == 272
 
 
-# ---- beyond the selection ------------------------------------------------------------------------
+# ---- analyses after the selection ----------------------------------------------------------------
 
 
 def test_all_criteria_of_all_candidates_are_in_one_table(old_faithful):
@@ -335,7 +335,7 @@ def test_what_holds_the_fit_back_comes_into_the_fit_and_its_document(here, capsy
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["settings"] == settings
 
 
-def test_the_bootstrap_says_how_sure_the_choice_is(here, capsys):
+def test_the_bootstrap_says_how_certain_the_choice_is(here, capsys):
     arguments = [
         "fit",
         FAITHFUL,
@@ -411,7 +411,7 @@ def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, me
     assert merging["n_clusters"] == len(merging["clusters"]) == clusters
     assert sorted(k for cluster in merging["clusters"] for k in cluster) == [0, 1, 2]
     assert ("3 components make" in merging["sentence"]) == (
-        "9 were asked for" not in merging["sentence"]
+        "9 clusters were requested" not in merging["sentence"]
     ) or merge == "9"
     folder = Path("old_faithful.mixtura")
     assert (folder / "merging.png").stat().st_size > 5000
@@ -436,7 +436,7 @@ def test_a_column_of_few_values_is_remarked_upon(here, capsys):
     assert main(["fit", "data.csv", "--components", "1", "--families", "VVI"]) == 0
     out = capsys.readouterr().out
     assert "left out: label, because it is a label by its name and its whole numbers" in out
-    assert "mind: noise with 5 values or fewer" in out
+    assert "check: noise: 5 different values or fewer" in out
     assert (
         main(
             [
@@ -592,7 +592,7 @@ def test_progress_counts_looks_and_then_searches(here, capsys, monkeypatch):
     def follow(self, done, words=None, total=None, of=None):
         told.append((done, total, of))
 
-    monkeypatch.setattr("mixtura.cli.console.Move.__call__", follow)
+    monkeypatch.setattr("mixtura.cli.console.Progress.__call__", follow)
     assert main(["fit", FAITHFUL, "--max-components", "4"]) == 0
     looks = [(done, total) for done, total, of in told if of == "candidates"]
     searches = [(done, total) for done, total, of in told if of == "searches"]
@@ -627,7 +627,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
     assert re.search(
         r"[123] of 6 candidates were not looked at", out
     )  # cells that run beside the third are kept, too
-    assert "Interrupted by Ctrl-C: what was done until then is kept." in out
+    assert "Interrupted by Ctrl-C; the results until then are kept." in out
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True
 
 
@@ -725,15 +725,15 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
     [
         (
             ["predict", FAITHFUL],
-            "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA. Run",
+            "Give MODEL first, a model.safetensors that 'mixtura fit' wrote, then DATA. Run",
         ),
-        (["fit"], "requires an argument. Run 'mixtura fit --help' to see what can be asked."),
+        (["fit"], "requires an argument. Run 'mixtura fit --help' to see the options."),
         (["fti"], "Run 'mixtura --help' to see"),
         (["fti", FAITHFUL], 'Did you mean "fit"?'),
         (["fit", FAITHFUL, "--jsn"], "Did you mean --json?"),
-        (["fit", FAITHFUL, "--components", "0"], "a range (1:10) or a list (2,4,6), but '0' came"),
-        (["fit", FAITHFUL, "--components", "5:2"], "'5:2' came"),
-        (["fit", FAITHFUL, "--components", "two"], "'two' came"),
+        (["fit", FAITHFUL, "--components", "0"], "a range (1:10) or a list (2,4,6), but got '0'"),
+        (["fit", FAITHFUL, "--components", "5:2"], "got '5:2'"),
+        (["fit", FAITHFUL, "--components", "two"], "got 'two'"),
         (["fit", FAITHFUL, "--components", "2", "--max-components", "3"], "give one of them"),
         (["fit", FAITHFUL, "--max-components", "0"], "Must be >= 1"),
         (["fit", FAITHFUL, "--threads", "0"], "Must be >= 1"),
@@ -748,20 +748,20 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
         (["fit", FAITHFUL, "--folds", "1"], "Must be >= 2"),
         (
             ["fit", FAITHFUL, "--merge", "knee"],
-            "--merge must be elbow or a number of clusters such as 2, but 'knee' came",
+            "--merge must be elbow or a number of clusters such as 2, but got 'knee'",
         ),
         (["fit", FAITHFUL, "--errors", "guess"], "--errors"),
         (
             ["fit", FAITHFUL, "--errors", "information", "--replicates", "9"],
-            "--replicates are refits",
+            "--replicates counts refits",
         ),
         (
             ["test", FAITHFUL, "--family", "all"],
-            "--family must be one family such as VVV, but 'all' came",
+            "--family must be one family such as VVV, but got 'all'",
         ),
         (
             ["test", FAITHFUL, "--first", "3", "--most", "2"],
-            "--most must be at least --first = 3, but 2 came",
+            "--most must be at least --first = 3, but got 2",
         ),
         (["test", FAITHFUL, "--replicates", "9"], "Give --replicates 19 or more"),
         (

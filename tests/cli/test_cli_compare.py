@@ -1,4 +1,4 @@
-"""mixtura compare, as a user meets it."""
+"""mixtura compare as a user sees it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_a_person_reads_the_measured_table_and_what_suits(here, capsys):
+def test_the_measured_table_and_the_conclusion_are_printed(here, capsys):
     assert main(["compare", FAITHFUL]) == 0
     out, err = capsys.readouterr()
     for words in (
@@ -53,11 +53,11 @@ def test_a_person_reads_the_measured_table_and_what_suits(here, capsys):
         "how K was found",
         "interpretability",
         "Davies-Bouldin (lower",
-        "For labels alone K-Means is as good",
+        "K-Means is as good for labels alone",
         "      old_faithful.comparison/comparison.png",
     ):
         assert words in out
-    assert "why there is nothing" not in out
+    assert "reason for no result" not in out
     assert "truth" not in out
     assert "\x1b" not in out
     assert err == ""
@@ -110,7 +110,7 @@ def test_known_groups_may_be_numbers(here, capsys):
         (
             ["--family", "EEE,VVV"],
             2,
-            "--family must be one family such as VVV, or all, but 'EEE,VVV' came",
+            "--family must be one family such as VVV, or all, but got 'EEE,VVV'",
         ),
         (["--family", "VXV"], 2, "Did you mean 'VVV'?"),
         (["--components", "0"], 2, "Must be >= 1"),
@@ -174,9 +174,9 @@ sys.exit(main(["compare", "big.csv", "--family", "all"]))
         out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert "Traceback" not in err
-    assert "Interrupted by Ctrl-C: what was done until then is kept." in out
+    assert "Interrupted by Ctrl-C; the results until then are kept." in out
     reasons = {row["name"]: row["reason"] for row in table(here / "big.comparison" / "methods.csv")}
-    late = "not begun"
+    late = "not run"
     assert reasons == {
         "K-Means": "",
         "Gaussian mixture": "interrupted",

@@ -1,4 +1,4 @@
-"""mixtura plot and mixtura report: files by their ending, nothing overwritten, errors in words."""
+"""mixtura plot and mixtura report: formats, files that exist, errors."""
 
 import re
 from html import unescape
@@ -80,13 +80,13 @@ def test_a_picture_has_the_format_of_its_ending(arguments, name, start, folder):
     assert {path.name for path in folder.iterdir()} == {"data.csv", name}
 
 
-def test_a_gif_or_a_page_is_a_film_of_em(folder):
+def test_a_gif_or_a_page_is_an_animation_of_em(folder):
     only = ["--components", "2", "--families", "EII", "-q"]
     assert main(["plot", "data.csv", "-o", "em.html", *only]) == 0
     assert "EM, EII with 2 components" in (folder / "em.html").read_text()
     assert main(["plot", "data.csv", "em", "--shown", "eruptions", *only]) == 0
-    with Image.open(folder / "data.em.gif") as film:
-        assert film.n_frames > 3
+    with Image.open(folder / "data.em.gif") as animation:
+        assert animation.n_frames > 3
 
 
 @pytest.mark.parametrize("command", ["plot", "report"])
@@ -106,7 +106,7 @@ def test_a_file_that_is_there_stays_unless_forced(command, folder, capsys):
         (
             ["report", "data.csv", "-o", "r.pdf"],
             2,
-            "must end in .html for a report, but 'r.pdf' came. Write 'r.html'",
+            "must end in .html for a report, but got 'r.pdf'. Write 'r.html'",
         ),
         (["report", "data.csv", "-o", "no/r.html"], 1, "its folder 'no' does not exist"),
         (["report", "missing.csv"], 1, "missing.csv: No such file"),
@@ -122,7 +122,7 @@ def test_a_file_that_is_there_stays_unless_forced(command, folder, capsys):
             2,
             "--shown names 'height', but the columns used are eruptions, waiting",
         ),
-        (["plot", "data.csv", "trace", "--shown", "waiting"], 2, "trace shows no columns"),
+        (["plot", "data.csv", "trace", "--shown", "waiting"], 2, "trace does not show columns"),
         (["plot", "data.csv", "pie"], 2, "pie"),
         (
             ["plot", "data.csv", "density", "--shown", "waiting", "--components", "0"],

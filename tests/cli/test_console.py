@@ -1,6 +1,4 @@
-"""How far a command is: a bar on a terminal, a line at times in a pipe, and nothing with
---quiet.
-"""
+"""Progress: a bar on a terminal, a line every few seconds in a pipe, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ import time
 
 import pytest
 
-from mixtura.cli.console import Move, Plain, duration, progress_bar
+from mixtura.cli.console import PlainConsole, Progress, duration, progress_bar
 
 
 class Clock:
@@ -37,51 +35,51 @@ def until_told(stream: io.StringIO, words: str) -> None:
 
 
 def test_the_time_left_follows_from_what_is_done(clock):
-    move = Move("fitting", 140, "candidates", clock)
-    assert move.line == "0 of 140 candidates, 0 s so far"
+    progress = Progress("fitting", 140, "candidates", clock)
+    assert progress.line == "0 of 140 candidates, 0 s so far"
     clock.now = 12
-    move(34)
-    assert move.line == "34 of 140 candidates, 12 s so far, about 37 s left"
-    move(139.5)
-    assert move.line == "139 of 140 candidates, 12 s so far, about 0 s left"
-    move(140)
-    assert move.line == "140 of 140 candidates, 12 s so far"
+    progress(34)
+    assert progress.line == "34 of 140 candidates, 12 s so far, about 37 s left"
+    progress(139.5)
+    assert progress.line == "139 of 140 candidates, 12 s so far, about 0 s left"
+    progress(140)
+    assert progress.line == "140 of 140 candidates, 12 s so far"
 
 
 def test_nothing_is_guessed_in_the_first_second_or_before_anything_is_done(clock):
-    move = Move("fitting", 10, "candidates", clock)
+    progress = Progress("fitting", 10, "candidates", clock)
     clock.now = 0.9
-    move(5)
-    assert move.left == ""
+    progress(5)
+    assert progress.left == ""
     clock.now = 30
-    assert Move("fitting", 10, "candidates", clock).left == ""
-    assert move.left == "about 30 s left"
+    assert Progress("fitting", 10, "candidates", clock).left == ""
+    assert progress.left == "about 30 s left"
 
 
 def test_each_part_has_an_estimate_of_its_own(clock):
-    move = Move("cross-validation", 10, "folds", clock)
+    progress = Progress("cross-validation", 10, "folds", clock)
     clock.now = 100
-    move(10)
-    move(0, "fitting", 140, "candidates")
+    progress(10)
+    progress(0, "fitting", 140, "candidates")
     clock.now = 110
-    move(70)
-    assert move.line == "70 of 140 candidates, 2 min so far, about 10 s left"
-    move(0, "2 against 3 components")
+    progress(70)
+    assert progress.line == "70 of 140 candidates, 2 min so far, about 10 s left"
+    progress(0, "2 against 3 components")
     clock.now = 114
-    move(70)
-    assert move.left == "about 4 s left"
-    move(1, "searched", 9, "searches")
+    progress(70)
+    assert progress.left == "about 4 s left"
+    progress(1, "searched", 9, "searches")
     clock.now = 118
-    move(3, "searched", 11)
+    progress(3, "searched", 11)
     assert (
-        move.line == "3 of 11 searches, 2 min so far, about 11 s left"
+        progress.line == "3 of 11 searches, 2 min so far, about 11 s left"
     )  # 4 s for three, so 8 / 3 of that
 
 
-def test_one_thing_is_told_in_words(clock):
-    move = Move("standard errors", 1, "standard errors", clock)
+def test_a_single_step_is_named(clock):
+    progress = Progress("standard errors", 1, "standard errors", clock)
     clock.now = 7
-    assert move.line == "standard errors, 7 s so far"
+    assert progress.line == "standard errors, 7 s so far"
 
 
 @pytest.mark.parametrize(
@@ -92,37 +90,41 @@ def test_durations_are_short(seconds, words):
     assert duration(seconds) == words
 
 
-def test_in_a_pipe_lines_come_at_times_and_tell_the_newest(clock, monkeypatch):
+def test_in_a_pipe_lines_show_the_latest_progress(clock, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream := io.StringIO())
     with progress_bar(
-        Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001
-    ) as move:
+        PlainConsole(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_per_line=0.001
+    ) as progress:
         until_told(stream, "mixtura: 0 of 140 candidates, 0 s so far\n")
         clock.now = 12
-        move(34, "fitted VVV with 3 components")
+        progress(34, "fitted VVV with 3 components")
         until_told(stream, "mixtura: 34 of 140 candidates, 12 s so far, about 37 s left\n")
     assert "\x1b" not in stream.getvalue()
 
 
-@pytest.mark.parametrize("seconds_a_line", [5, 1e-6])
-def test_short_commands_and_quiet_ones_tell_nothing(seconds_a_line, monkeypatch):
+@pytest.mark.parametrize("seconds_per_line", [5, 1e-6])
+def test_short_and_quiet_commands_print_no_progress(seconds_per_line, monkeypatch):
     monkeypatch.setattr("sys.stderr", stream := io.StringIO())
-    quiet = seconds_a_line < 1
+    quiet = seconds_per_line < 1
     with progress_bar(
-        Plain(stderr=True, quiet=quiet), "fitting", 9, "candidates", seconds_a_line=seconds_a_line
-    ) as move:
-        move(1)
+        PlainConsole(stderr=True, quiet=quiet),
+        "fitting",
+        9,
+        "candidates",
+        seconds_per_line=seconds_per_line,
+    ) as progress:
+        progress(1)
     assert stream.getvalue() == ""
 
 
-def test_on_a_terminal_a_bar_tells_the_time_left(clock, monkeypatch):
+def test_on_a_terminal_a_bar_shows_the_time_left(clock, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", stream := Terminal())
     with progress_bar(
-        Plain(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_a_line=0.001
-    ) as move:
+        PlainConsole(stderr=True), "fitting", 140, "candidates", clock=clock, seconds_per_line=0.001
+    ) as progress:
         clock.now = 12
-        move(34.5, "fitted VVV with 3 components")
+        progress(34.5, "fitted VVV with 3 components")
         until_told(stream, "about 37 s left")
         until_told(stream, "34/140")
         until_told(stream, "fitted VVV with 3")

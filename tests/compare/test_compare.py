@@ -88,7 +88,7 @@ def test_without_known_groups_nothing_is_said_of_them():
 def test_known_groups_of_another_length_are_refused():
     with pytest.raises(
         ValueError,
-        match=r"`truth` must hold one group for each of the 160 rows, but its shape is \(3,\)",
+        match=r"`truth` must have one group for each of the 160 rows, but its shape is \(3,\)",
     ):
         compare(clouds(), truth=[1, 2, 3])
 
@@ -187,11 +187,11 @@ def test_a_method_that_fails_is_a_row_with_its_reason(monkeypatch):
 
     monkeypatch.setattr(module, "hdbscan", fail)
     comparison = compare(clouds(), n_components=2)
-    assert by_name(comparison)["HDBSCAN"].reason == "the memory did not suffice"
+    assert by_name(comparison)["HDBSCAN"].reason == "not enough memory"
     assert by_name(comparison)["HDBSCAN"].seconds is None
     assert list(comparison.labels) == NAMES[:3]
     assert comparison.rows()[3]["agreement_with_HDBSCAN"] is None
-    assert "HDBSCAN failed: the memory did not suffice" in comparison.sentences
+    assert "HDBSCAN failed: not enough memory" in comparison.sentences
 
 
 def test_more_components_than_rows_fail_in_words_and_the_others_go_on():
@@ -208,7 +208,7 @@ def test_more_components_than_rows_fail_in_words_and_the_others_go_on():
     "ignore:The .* has 1 spurious:mixtura.base.errors.DegenerateWarning",
 )
 @pytest.mark.parametrize("rows", [np.zeros((9, 2)), np.arange(4.0).reshape(2, 2)])
-def test_hardly_any_data_give_a_table_all_the_same(rows):
+def test_very_few_rows_give_a_table_as_well(rows):
     assert [row["name"] for row in compare(rows).rows()] == NAMES
 
 
@@ -243,12 +243,12 @@ def test_a_data_frame_is_welcome():
     ("settings", "words"),
     [({"n_components": 0}, "n_components"), ({"mixture_family": "VXV"}, "Did you mean 'VVV'")],
 )
-def test_settings_that_make_no_sense_are_refused(settings, words):
+def test_wrong_settings_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
         compare(clouds(), **settings)
 
 
-def test_missing_values_are_refused_in_words():
+def test_missing_values_are_refused_with_a_message():
     X = clouds()
     X[3, 1] = np.nan
     with pytest.raises(ValueError, match=r"(?i)missing|nan"):
@@ -273,17 +273,17 @@ def test_ctrl_c_keeps_the_methods_that_are_done():
     found = compare(X, on_method=at("DBSCAN"))
     assert found.interrupted
     assert list(found.labels) == ["K-Means", "Gaussian mixture"]
-    assert [method.reason for method in found.methods] == ["", "", "interrupted", "not begun"]
+    assert [method.reason for method in found.methods] == ["", "", "interrupted", "not run"]
     assert (
         found.sentences[-1]
-        == "Missing, because the comparison was called off, and not taken into account: DBSCAN, "
+        == "Missing because the comparison was interrupted, and not taken into account: DBSCAN, "
         "HDBSCAN."
     )
     assert found.suits
     assert not compare(X).interrupted
 
 
-def test_ctrl_c_before_the_first_method_is_done_is_thrown():
+def test_ctrl_c_before_the_first_method_is_done_is_raised():
     with pytest.raises(KeyboardInterrupt):
         compare(np.random.default_rng(0).normal(size=(50, 2)), on_method=at("K-Means"))
 
@@ -298,5 +298,5 @@ def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
     assert len(found.labels) == 4
     assert found.suits == ()
     assert found.sentences == (
-        "Which method suits the data was not judged: the comparison was called off before.",
+        "Which method suits the data was not judged: the comparison was interrupted before.",
     )

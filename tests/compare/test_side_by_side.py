@@ -86,7 +86,7 @@ def test_other_rows_are_refused(found):
 
 
 def test_many_rows_are_an_image(found, monkeypatch):
-    monkeypatch.setattr(module, "CROWDED", 100)
+    monkeypatch.setattr(module, "MOST_POINTS", 100)
     axes = panels(plot_comparison(found, clouds()))
     assert all(len(ax.images) == 1 and not ax.collections for ax in axes)
 

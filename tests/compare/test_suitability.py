@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs, make_circles, make_moons
 
-from mixtura.compare import compare
-from mixtura.compare.suitability import Evidence, hollow_clusters, joined, judge
+from mixtura.compare.comparison import compare
+from mixtura.compare.suitability import SuitabilityEvidence, hollow_clusters, joined, judge
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 
@@ -67,7 +67,7 @@ def test_rings_are_for_the_density_methods(n):
 def test_noise_around_groups_is_for_methods_that_have_noise(seed):
     found = compare(with_noise(seed))
     assert found.suits == ("DBSCAN", "HDBSCAN")
-    assert "if noise is to be told from groups" in found.sentences[0]
+    assert "if noise is to be separated from groups" in found.sentences[0]
     assert 0.05 < found.evidence.background_rows < 0.2
 
 
@@ -86,7 +86,7 @@ def test_gaussians_near_each_other_are_no_bent_cluster(distance):
 def test_old_faithful_is_for_the_mixture_and_k_means_draws_the_same_labels():
     found = compare(old_faithful())
     assert found.suits == ("Gaussian mixture", "K-Means")
-    assert found.sentences[0].startswith("For labels alone K-Means is as good")
+    assert found.sentences[0].startswith("K-Means is as good for labels alone")
 
 
 def test_round_groups_of_one_size_are_as_good_for_k_means_in_any_units():
@@ -109,7 +109,7 @@ def test_a_wide_group_beside_a_narrow_one_is_no_background():
 def test_one_gaussian_has_no_groups():
     found = compare(np.random.default_rng(0).normal(size=(400, 2)))
     assert found.suits == ("Gaussian mixture",)
-    assert "no groups to be told apart" in found.sentences[0]
+    assert "no groups to separate" in found.sentences[0]
 
 
 def test_components_that_overlap_are_not_called_groups():
@@ -153,7 +153,7 @@ def test_components_are_joined_where_the_density_has_no_dip(distance, together):
 
 
 def test_without_a_mixture_nothing_is_recommended():
-    assert judge(Evidence(100)).suits == ()
+    assert judge(SuitabilityEvidence(100)).suits == ()
 
 
 def test_much_noise_is_not_trusted():
@@ -163,8 +163,10 @@ def test_much_noise_is_not_trusted():
         "bent_rows": 0.9,
         "hollow": {"HDBSCAN": 0.3, "Gaussian mixture": 0.0},
     }
-    trusted = Evidence(100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.1}, **bent)
-    doubtful = Evidence(
+    trusted = SuitabilityEvidence(
+        100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.1}, **bent
+    )
+    doubtful = SuitabilityEvidence(
         100, n_components=8, noise={"DBSCAN": 0.0, "HDBSCAN": 0.3}, unsure=0.0, **bent
     )
     assert judge(trusted).suits == ("HDBSCAN",)

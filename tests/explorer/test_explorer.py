@@ -1,4 +1,4 @@
-"""mixtura explore without a browser: what the server answers, and what it does not."""
+"""mixtura explore without a browser: the answers of the server, and what it refuses."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from mixtura.cli import main
 from mixtura.estimators.model_file import load_model
 from mixtura.explorer import exports, views
 from mixtura.explorer.app import explorer_app
-from mixtura.explorer.opened import Opened
-from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Runs, Settings
+from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RunCache, RunSettings
+from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import read_table
 from serving import Running, running
 
@@ -33,9 +33,9 @@ MODEL = {"components": 2, "family": "VVV", "seed": 0, "start": ""}
 
 
 @pytest.fixture(scope="module")
-def opened() -> Opened:
+def opened() -> OpenedTable:
     X, names, _ = read_table(FAITHFUL).numeric()
-    return Opened(X, names, str(FAITHFUL))
+    return OpenedTable(X, names, str(FAITHFUL))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def ask(server: Running, what: str, **question: object) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_recording_is_plain_em_from_its_start(opened, start):
-    run = Runs(opened).run(Settings(3, "VVV", 1, start))
+    run = RunCache(opened).run(RunSettings(3, "VVV", 1, start))
     assert len(run.frames) == len(run.trace) == run.fit.n_iter + 1
     assert np.all(np.diff(run.trace) > -1e-6)
     np.testing.assert_allclose(run.trace, run.fit.trace, atol=1e-6)
@@ -65,7 +65,7 @@ def test_a_recording_is_plain_em_from_its_start(opened, start):
 
 
 def test_a_recording_that_is_too_long_says_so(opened):
-    run = Runs(opened).run(Settings(9, "VVV", 0, "random"))
+    run = RunCache(opened).run(RunSettings(9, "VVV", 0, "random"))
     assert run.fit.n_iter <= MOST_ITERATIONS
     sentence = views.run_view(run)["sentence"]
     assert (f"the first {MOST_ITERATIONS} iterations" in sentence) == (
@@ -74,31 +74,31 @@ def test_a_recording_that_is_too_long_says_so(opened):
 
 
 def test_a_model_is_that_of_the_estimator_and_made_once(opened):
-    runs = Runs(opened)
-    run = runs.run(Settings(2, "EEE", 0))
+    runs = RunCache(opened)
+    run = runs.run(RunSettings(2, "EEE", 0))
     known = GaussianMixture(2, covariance_type="EEE", random_state=0, component_order="weight").fit(
         opened.X
     )
     assert run.fit.log_likelihood == known.result_.log_likelihood
     assert views.run_view(run)["bic"] == pytest.approx(known.bic(opened.X))
-    assert runs.run(Settings(2, "EEE", 0)) is run
+    assert runs.run(RunSettings(2, "EEE", 0)) is run
 
 
-def test_a_program_that_ends_calls_off_what_it_computes(opened):
-    runs = Runs(opened)
+def test_a_program_that_ends_cancels_its_computations(opened):
+    runs = RunCache(opened)
     runs.end()
     with pytest.raises(ValueError, match="the program is ending"):
-        runs.run(Settings(3, "VVV", 0))
+        runs.run(RunSettings(3, "VVV", 0))
     runs.end()
 
 
-def test_the_curve_in_the_background_makes_nobody_wait(opened):
-    runs = Runs(opened)
+def test_the_curve_in_the_background_does_not_block_other_runs(opened):
+    runs = RunCache(opened)
     with runs._background:  # as while a large K is fitted
-        assert runs.run(Settings(1, "VVV", 0)).settings.n_components == 1
+        assert runs.run(RunSettings(1, "VVV", 0)).settings.n_components == 1
 
 
-# ---- what the page is told -----------------------------------------------------------------------
+# ---- answers to the page -------------------------------------------------------------------------
 
 
 def test_the_page_learns_the_name_of_the_file_but_not_its_folder(server, opened):
@@ -156,8 +156,8 @@ def test_other_methods_have_the_numbers_of_the_mixtures_clusters(server, opened)
 
 def test_one_column_has_a_second_axis_and_frames():
     X = np.random.default_rng(0).standard_normal((60, 1))
-    line = Opened(X, ("height",), "x.csv")
-    run = Runs(line).run(Settings(2, "VII", 0))
+    line = OpenedTable(X, ("height",), "x.csv")
+    run = RunCache(line).run(RunSettings(2, "VII", 0))
     frame = views.frame_view(run.frames[0], (0, 1))
     assert len(views.table_view(line)["columns"]) == 2
     assert np.array(frame["ellipses"]).shape == (2, 2, 5, 2)
@@ -165,7 +165,7 @@ def test_one_column_has_a_second_axis_and_frames():
     assert {family["name"] for family in views.table_view(line)["families"]} == {"EII", "VII"}
 
 
-# ---- questions that make no sense ----------------------------------------------------------------
+# ---- wrong questions -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_one_column_has_a_second_axis_and_frames():
         ("labels", {"method": "/etc/passwd"}, "method must be one of"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_answered_in_words(server, what, change, words):
+def test_a_wrong_question_is_answered_with_a_message(server, what, change, words):
     status, text = ask(server, what, **{**MODEL, **change})
     assert status == 422
     assert words in json.loads(text)["error"]
@@ -204,15 +204,15 @@ def test_nothing_runs_code_or_opens_a_file(server, what):
     assert ask(server, what, code="1", path="/etc/passwd")[0] == 404
 
 
-# ---- taking it home ------------------------------------------------------------------------------
+# ---- exports -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("settings", "frame"),
-    [(Settings(3, "EEE", 5), 0), (Settings(2, "VVV", 1, "random_from_data"), 3)],
+    [(RunSettings(3, "EEE", 5), 0), (RunSettings(2, "VVV", 1, "random_from_data"), 3)],
 )
-def test_the_exported_python_makes_the_view_again(opened, tmp_path, settings, frame):
-    run = Runs(opened).run(settings)
+def test_the_exported_python_reproduces_the_view(opened, tmp_path, settings, frame):
+    run = RunCache(opened).run(settings)
     (tmp_path / "view.py").write_text(exports.python_text(opened, run, frame, (0, 1), 0.9))
     (tmp_path / "old_faithful.csv").write_bytes(FAITHFUL.read_bytes())
     command = [sys.executable, "view.py"]
@@ -232,8 +232,8 @@ def test_the_exported_python_makes_the_view_again(opened, tmp_path, settings, fr
 
 def test_names_cannot_smuggle_code_into_the_exported_python(opened):
     evil = "'''\"\"\"\n__import__('os').abort()\n{}\\"
-    other = Opened(opened.X, (evil, "waiting"), f"/folder/{evil}.csv")
-    text = exports.python_text(other, Runs(other).run(Settings(1, "VVV", 0)), 0, (0, 1), 0.9)
+    other = OpenedTable(opened.X, (evil, "waiting"), f"/folder/{evil}.csv")
+    text = exports.python_text(other, RunCache(other).run(RunSettings(1, "VVV", 0)), 0, (0, 1), 0.9)
     import ast
 
     called = [
@@ -272,7 +272,7 @@ def test_a_file_that_cannot_be_read_starts_no_server(tmp_path, capsys):
     assert "column of numbers" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_it_without_a_word_too_many():
+def test_ctrl_c_ends_it_without_a_traceback():
     command = [
         sys.executable,
         "-u",

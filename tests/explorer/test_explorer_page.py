@@ -1,6 +1,4 @@
-"""mixtura explore in a headless Chromium: what a person does on the page, and what the page then
-shows.
-"""
+"""mixtura explore in a headless Chromium: actions of a user, and what the page shows then."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from conftest import three_round_clusters
 from mixtura import GaussianMixture
 from mixtura.compare import compare
 from mixtura.explorer.app import explorer_app
-from mixtura.explorer.opened import Opened
+from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.reading import read_table
 from mixtura.model.outlines import outlines
 from serving import running
@@ -38,9 +36,9 @@ def chrome() -> Iterator[Any]:
         yield it
 
 
-def faithful() -> Opened:
+def faithful() -> OpenedTable:
     X, names, _ = read_table(FAITHFUL).numeric()
-    return Opened(X, names, str(FAITHFUL))
+    return OpenedTable(X, names, str(FAITHFUL))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +81,7 @@ def test_the_page_opens_on_the_lowest_bic_and_says_so(page):
 
 
 def test_it_opens_on_the_three_clusters_that_are_there(chrome):
-    opened = Opened(three_round_clusters(), ("a", "b"), "x.csv")
+    opened = OpenedTable(three_round_clusters(), ("a", "b"), "x.csv")
     with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
         page.wait_for_selector(READY)
         assert page.inner_text("#components-shown") == "3"
@@ -179,18 +177,18 @@ def test_a_clicked_point_shows_its_membership_bars(page):
     np.testing.assert_allclose(opened.X[chosen], opened.X[0], atol=1e-9)
 
 
-def sight_of(page: Any) -> np.ndarray:
-    """What of the data is in sight: lowest and highest of x, and of y, in shares of their range."""
-    page.wait_for_selector("#scatter canvas[data-sight]")
+def view_of(page: Any) -> np.ndarray:
+    """The visible part of the data: lowest and highest x and y, as shares of their range."""
+    page.wait_for_selector("#scatter canvas[data-view]")
     return np.array(
-        page.get_attribute("#scatter canvas", "data-sight").split(), dtype=float
+        page.get_attribute("#scatter canvas", "data-view").split(), dtype=float
     ).reshape(2, 2)
 
 
-def wait_for_sight(page: Any, expected: np.ndarray) -> None:
-    """Until so much is in sight: the picture follows the pointer when the browser comes to it."""
+def wait_for_view(page: Any, expected: np.ndarray) -> None:
+    """Wait until this part is visible: the browser redraws the picture after the pointer moved."""
     page.wait_for_function(
-        """(expected) => document.querySelector('#scatter canvas').dataset.sight.split(' ')
+        """(expected) => document.querySelector('#scatter canvas').dataset.view.split(' ')
              .every((edge, i) => Math.abs(edge - expected[i]) < 0.005)""",
         arg=expected.ravel().tolist(),
     )
@@ -204,8 +202,8 @@ def size_of_picture(box: dict[str, float]) -> np.ndarray:
 def place_of(page: Any, X: np.ndarray, row: int, box: dict[str, float]) -> tuple[float, float]:
     """Where a row is drawn."""
     share = (X[row] - X.min(axis=0)) / np.ptp(X, axis=0)
-    sight = sight_of(page)
-    u, v = (share - sight[:, 0]) / np.ptp(sight, axis=1)
+    view = view_of(page)
+    u, v = (share - view[:, 0]) / np.ptp(view, axis=1)
     width, height = size_of_picture(box)
     return box["x"] + 58 + u * width, box["y"] + 8 + (1 - v) * height
 
@@ -227,10 +225,9 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
   done(canvas.toDataURL());
 })))"""
 
-SETTLED = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
-"""The wheel belongs to the page for 0.4 seconds after it was told of a scroll, which it is in a
-frame.
-"""
+SETTLED = """() => new Promise((done) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
+"""After a scroll of the page, the wheel zooms only after 0.4 seconds and a frame."""
 
 
 @pytest.fixture
@@ -253,7 +250,7 @@ def chosen_at(page: Any, x: float, y: float) -> int:
 def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
-    whole, sight, asked = page.evaluate(PAINTED), sight_of(page), []
+    whole, view, asked = page.evaluate(PAINTED), view_of(page), []
     page.on(
         "request", lambda request: request.url.endswith("/api/row") and asked.append(request.url)
     )
@@ -262,24 +259,24 @@ def test_a_drag_moves_the_picture_and_selects_nothing(page, canvas):
     page.mouse.move(x - 60, y + 40, steps=4)
     page.mouse.up()
     shares = np.array([60, 40]) / size_of_picture(box)
-    wait_for_sight(page, sight + (shares * np.ptp(sight, axis=1))[:, None])
+    wait_for_view(page, view + (shares * np.ptp(view, axis=1))[:, None])
     assert page.evaluate(PAINTED) != whole
     np.testing.assert_array_equal(X[chosen_at(page, x - 60, y + 40)], X[0])
     assert len(asked) == 1  # by the click: the drag before it has selected nothing
     page.mouse.dblclick(box["x"] + 100, box["y"] + 30)
-    wait_for_sight(page, sight)
+    wait_for_view(page, view)
     np.testing.assert_array_equal(X[chosen_at(page, x, y)], X[0])
 
 
 def test_the_wheel_zooms_about_the_pointer_and_then_leaves_the_page_its_scroll(page, canvas):
     X, box = faithful().X, canvas.bounding_box()
     x, y = place_of(page, X, 0, box)
-    whole, sight = page.evaluate(PAINTED), canvas.get_attribute("data-sight")
+    whole, view = page.evaluate(PAINTED), canvas.get_attribute("data-view")
     page.mouse.move(x, y)
     for _ in range(4):
         page.mouse.wheel(0, -200)
     page.wait_for_function(
-        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=sight
+        "(s) => document.querySelector('#scatter canvas').dataset.view !== s", arg=view
     )
     assert page.evaluate(PAINTED) != whole
     assert page.evaluate("scrollY") == 0
@@ -304,21 +301,21 @@ def test_keys_move_zoom_and_show_all_again(page, canvas):
 
 def test_the_first_view_holds_the_ellipses_and_a_little_more_can_be_seen(page, canvas):
     opened = faithful()
-    sight, frame = sight_of(page), canvas.get_attribute("data-sight")
+    view, frame = view_of(page), canvas.get_attribute("data-view")
     mixture = GaussianMixture(2, random_state=0).fit(opened.X).mixture_
     edges = np.concatenate(outlines(mixture, (0, 1), 0.95))
     share = (edges - opened.X.min(axis=0)) / np.ptp(opened.X, axis=0)
     assert share.min() < -0.05 or share.max() > 1.05  # these do not end where the data end
-    assert (sight[:, 0] < share.min(axis=0)).all()
-    assert (sight[:, 1] > share.max(axis=0)).all()
+    assert (view[:, 0] < share.min(axis=0)).all()
+    assert (view[:, 1] > share.max(axis=0)).all()
     page.get_by_role("button", name="Zoom out").click()
     page.wait_for_function(
-        "(s) => document.querySelector('#scatter canvas').dataset.sight !== s", arg=frame
+        "(s) => document.querySelector('#scatter canvas').dataset.view !== s", arg=frame
     )
-    assert (np.ptp(sight_of(page), axis=1) > np.ptp(sight, axis=1)).all()
+    assert (np.ptp(view_of(page), axis=1) > np.ptp(view, axis=1)).all()
     for _ in range(20):
         page.get_by_role("button", name="Zoom out").click()
-    assert np.ptp(sight_of(page), axis=1).tolist() == pytest.approx([2.0, 2.0])
+    assert np.ptp(view_of(page), axis=1).tolist() == pytest.approx([2.0, 2.0])
 
 
 def test_buttons_zoom_too(page, canvas):
@@ -428,7 +425,7 @@ def test_the_verdict_of_compare_stands_above_them(page):
 def test_it_says_when_another_method_suits(chrome):
     X = make_moons(600, noise=0.04, random_state=0)[0]
     with (
-        running(explorer_app(Opened(X, ("a", "b"), "moons.csv"))) as server,
+        running(explorer_app(OpenedTable(X, ("a", "b"), "moons.csv"))) as server,
         page_of(chrome, server) as page,
     ):
         page.wait_for_selector(READY)
@@ -445,7 +442,8 @@ def test_a_reloaded_page_goes_on(page):
 def test_every_control_has_a_name(page):
     nameless = page.evaluate(
         """[...document.querySelectorAll('button, select, input, canvas')].filter((e) =>
-        !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.title)).map((e) => e.outerHTML)"""
+        !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.title))
+        .map((e) => e.outerHTML)"""
     )
     assert nameless == []
 
@@ -459,7 +457,7 @@ def test_tab_reaches_the_picture_after_the_settings(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_one_column_without_scrolling_sideways(chrome, scheme):
     iris = load_iris()
-    opened = Opened(iris.data, tuple(iris.feature_names), "iris.csv")
+    opened = OpenedTable(iris.data, tuple(iris.feature_names), "iris.csv")
     phone = {
         "viewport": {"width": 390, "height": 844},
         "color_scheme": scheme,
@@ -483,7 +481,7 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(chrome, scheme):
 def test_a_hundred_thousand_points_stay_fluid(chrome):
     rng = np.random.default_rng(0)
     X = rng.normal(0, 1, (100_000, 3)) + rng.integers(0, 3, (100_000, 1)) * 5
-    opened = Opened(X, ("a", "b", "c"), "large.csv")
+    opened = OpenedTable(X, ("a", "b", "c"), "large.csv")
     with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
         kinds: dict[str, set[str]] = {}
         page.on(

@@ -158,7 +158,7 @@ def test_the_same_description_makes_the_same_rows(kind):
         {"kind": "blobs", "added": [[0, 0]] * 1000},
     ],
 )
-def test_a_description_that_makes_no_sense_is_refused_in_words(described):
+def test_a_wrong_description_is_refused_with_a_message(described):
     with pytest.raises(ValueError, match=r"must|at most"):
         data_set_of(described)
 
@@ -236,9 +236,9 @@ def test_the_share_of_every_k_is_counted():
     assert "bootstrap" in found["sentence"]
 
 
-def test_the_race_is_measured():
-    found = live.race(1000)
-    assert len(found["seconds"]) == len(found["lanes"]) == 4
+def test_the_speed_is_measured():
+    found = live.speed(1000)
+    assert len(found["seconds"]) == len(found["methods"]) == 4
     assert all(seconds > 0 for seconds in found["seconds"])
 
 
@@ -369,7 +369,7 @@ def test_a_program_that_is_too_long_is_refused(client):
         "soft",
         "em",
         "shapes",
-        "race",
+        "speed",
         "optima",
         "criteria",
         "certainty",
@@ -377,7 +377,7 @@ def test_a_program_that_is_too_long_is_refused(client):
         "run",
     ],
 )
-def test_questions_that_make_no_sense_are_answered_in_words(client, name):
+def test_wrong_questions_are_answered_with_a_message(client, name):
     for body in ([], {"data": {"kind": "none"}, "rows": -1}):
         status, words = client.ask(f"/api/{name}", body)
         assert status == 422

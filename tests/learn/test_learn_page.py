@@ -1,6 +1,4 @@
-"""The lesson in a real browser: every live part, the code cells, and that nothing is fetched from
-elsewhere.
-"""
+"""The lesson in a real browser: every live part, the code cells, and no request to elsewhere."""
 
 from __future__ import annotations
 
@@ -201,16 +199,16 @@ def test_a_point_of_the_criterion_opens_its_mixture(page):
 
 def test_the_weaknesses_and_the_comparison_are_shown_on_the_readers_data(page):
     shapes = part(page, "shapes")
-    shapes.get_by_role("button", name="Take the moons").click()
+    shapes.get_by_role("button", name="Use the moons").click()
     page.wait_for_function(
         "() => document.querySelector('[data-live=shapes]').innerText.includes('suits these data "
         "better')"
     )
     assert "starts got stuck" in part(page, "optima").inner_text()
-    race = page.locator('[data-live="race"]')
-    race.scroll_into_view_if_needed()
-    race.get_by_role("button", name="1,000 rows", exact=True).click()
-    race.get_by_text("Measured just now").wait_for()
+    speed = page.locator('[data-live="speed"]')
+    speed.scroll_into_view_if_needed()
+    speed.get_by_role("button", name="1,000 rows", exact=True).click()
+    speed.get_by_text("Measured just now").wait_for()
     comparison = part(page, "comparison")
     assert comparison.locator("figure").count() == 4
     assert "undefined" not in comparison.inner_text()
@@ -222,9 +220,9 @@ def test_a_program_says_what_to_click_runs_and_shows_text_and_figures(page):
     assert "Click Run" in output.inner_text()
     cell.get_by_role("button", name="Run").click()
     output.get_by_text("Finished.").wait_for()
-    assert "shares at x = 1.25" in output.inner_text()
+    assert "memberships at x = 1.25" in output.inner_text()
     assert output.locator("img").evaluate("image => image.naturalWidth") > 200
-    assert "in a process of its own" in page.locator("#isolation").inner_text()
+    assert "in a separate process" in page.locator("#isolation").inner_text()
 
 
 def test_a_program_is_edited_stopped_and_reset(page):

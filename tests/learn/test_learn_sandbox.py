@@ -1,4 +1,4 @@
-"""Code cells: what they show, and what they cannot do to the machine."""
+"""Code cells: their output, and what they cannot do to the computer."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mixtura.learn import sandbox
-from mixtura.learn.sandbox import Ended, Figure, Limits, Reason, Run, Started, Text
+from mixtura.learn.sandbox import CellRun, DrawnFigure, Ended, Limits, PrintedText, Reason, Started
 
 pytestmark = pytest.mark.skipif(
     os.name != "posix", reason="code cells are refused on this system, which is tested by itself"
@@ -28,18 +28,16 @@ AS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 def ran(code, files=None, **limits):
     """All that a cell printed, its figures, its beginning and its end."""
-    events = list(Run(code, files, Limits(**limits)))
-    text = "".join(event.text for event in events if isinstance(event, Text))
-    figures = [event.png for event in events if isinstance(event, Figure)]
+    events = list(CellRun(code, files, Limits(**limits)))
+    text = "".join(event.text for event in events if isinstance(event, PrintedText))
+    figures = [event.png for event in events if isinstance(event, DrawnFigure)]
     started = next((event for event in events if isinstance(event, Started)), None)
     assert isinstance(events[-1], Ended)
     return text, figures, started, events[-1]
 
 
 def processes_with(mark, kind="cmdline"):
-    """The numbers of all processes with these words in their command line, or in their
-    environment.
-    """
+    """The numbers of all processes with this text in their command line or environment."""
     found = []
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
@@ -49,13 +47,11 @@ def processes_with(mark, kind="cmdline"):
 
 
 def processes_of(folder):
-    """All processes of the cell that has this folder as its home, and no other cell's: tests run
-    side by side.
-    """
+    """All processes of the cell with this home folder; other tests may run at the same time."""
     return processes_with(f"HOME={folder}", "environ")
 
 
-# ---- what a reader sees --------------------------------------------------------------------------
+# ---- output --------------------------------------------------------------------------------------
 
 
 def test_what_is_printed_is_shown():
@@ -65,10 +61,10 @@ def test_what_is_printed_is_shown():
 
 
 def test_text_comes_while_the_cell_still_runs():
-    run = Run("import time\nprint('first')\ntime.sleep(30)")
+    run = CellRun("import time\nprint('first')\ntime.sleep(30)")
     begun = time.monotonic()
     for event in run:
-        if isinstance(event, Text) and "first" in event.text:
+        if isinstance(event, PrintedText) and "first" in event.text:
             assert time.monotonic() - begun < 20
             run.stop()
     assert event.reason is Reason.STOPPED
@@ -143,7 +139,7 @@ def test_nothing_of_it_stays_on_the_disk():
 
 def test_a_system_that_cannot_limit_a_process_refuses(monkeypatch):
     monkeypatch.setattr(sandbox.os, "name", "nt")
-    (end,) = Run("print(1)")
+    (end,) = CellRun("print(1)")
     assert end.reason is Reason.REFUSED
     assert "Linux or macOS" in end.detail
 
@@ -164,10 +160,10 @@ def test_an_endless_loop_is_stopped_by_its_processor_time():
 
 
 def test_stop_ends_it_in_the_middle():
-    run = Run("print('on', flush=True)\nwhile True: pass")
+    run = CellRun("print('on', flush=True)\nwhile True: pass")
     begun = None
     for event in run:
-        if isinstance(event, Text):
+        if isinstance(event, PrintedText):
             begun = time.monotonic()
             threading.Thread(target=run.stop).start()
     assert event.reason is Reason.STOPPED
@@ -175,14 +171,16 @@ def test_stop_ends_it_in_the_middle():
 
 
 def test_stop_before_the_start_is_a_stop():
-    run = Run("print('never', flush=True)\nwhile True: pass")
+    run = CellRun("print('never', flush=True)\nwhile True: pass")
     run.stop()
     assert list(run)[-1].reason is Reason.STOPPED
 
 
 def test_a_reader_who_goes_away_ends_it():
-    events = iter(Run("import time\nprint('on')\nwhile True: time.sleep(1)  # gone-reader-mark"))
-    while not isinstance(next(events), Text):
+    events = iter(
+        CellRun("import time\nprint('on')\nwhile True: time.sleep(1)  # gone-reader-mark")
+    )
+    while not isinstance(next(events), PrintedText):
         pass
     begun = time.monotonic()
     events.close()
@@ -297,9 +295,11 @@ def test_processes_left_behind_in_other_sessions_are_found_and_ended():
 
 @linux
 def test_stop_ends_processes_in_other_sessions_too():
-    run = Run("print('on')" + BACKGROUND.format(mark=f"stopped-behind-{os.getpid()}", seconds=60))
+    run = CellRun(
+        "print('on')" + BACKGROUND.format(mark=f"stopped-behind-{os.getpid()}", seconds=60)
+    )
     for event in run:
-        if isinstance(event, Text) and "on" in event.text:
+        if isinstance(event, PrintedText) and "on" in event.text:
             deadline = time.monotonic() + 20
             while (
                 len(processes_with(f"# stopped-behind-{os.getpid()}")) < 2
@@ -326,10 +326,10 @@ def test_it_cannot_end_the_process_that_watches_it():
 @linux
 def test_it_dies_with_the_process_that_watches_it():
     said, guard = "", None
-    for event in Run(
+    for event in CellRun(
         "import os, time\nprint(os.getppid(), os.getcwd(), 'on')\nwhile True: time.sleep(0.1)"
     ):
-        if isinstance(event, Text):
+        if isinstance(event, PrintedText):
             said += event.text
             if guard is None and "on" in said.split():
                 guard, folder, _ = said.split()

@@ -139,7 +139,7 @@ def test_a_click_in_the_notebook_shows_bars_and_reaches_python(page):
     canvas = page.locator(".mixtura-scatter")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    sight = np.array(canvas.get_attribute("data-sight").split(), dtype=float).reshape(2, 2)
+    sight = np.array(canvas.get_attribute("data-view").split(), dtype=float).reshape(2, 2)
     u, v = ((X[0] - X.min(axis=0)) / np.ptp(X, axis=0) - sight[:, 0]) / np.ptp(sight, axis=1)
     page.mouse.click(
         box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52)

@@ -244,7 +244,7 @@ def test_the_histogram_is_a_density_and_the_rug_has_a_line_for_each_row():
     np.testing.assert_allclose(rug.get_edgecolor()[0][:3], to_rgb(PALETTE[0]))
 
 
-def test_a_needle_of_a_component_is_found_but_does_not_hide_the_data():
+def test_a_very_narrow_component_is_drawn_but_does_not_hide_the_data():
     mixture = Mixture(
         np.array([0.9, 0.1]), np.array([[0.0], [0.12345]]), Diagonal(np.array([[1.0], [1e-12]]), 2)
     )
@@ -328,7 +328,7 @@ def test_up_to_ten_thousand_rows_every_one_is_a_point():
     assert not ax.images
 
 
-def test_a_picture_goes_into_the_axes_that_are_given():
+def test_a_picture_is_drawn_in_given_axes():
     ax = Figure().add_subplot()
     mixture = mixture_of(2, 2)
     assert plot_mixture(mixture, mixture.means, columns=names(2), ax=ax, title="Mine") is ax
@@ -354,7 +354,7 @@ def test_a_dollar_sign_in_a_name_is_no_formula(tmp_path):
         (np.zeros((4, 2)), names(2), [], "at least one"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_in_words(X, columns, shown, message):
+def test_inconsistent_arguments_are_refused_with_a_message(X, columns, shown, message):
     with pytest.raises(ValueError, match=message):
         plot_mixture(mixture_of(2, 2), X, columns=columns, shown=shown)
 
@@ -386,7 +386,7 @@ def test_each_family_has_its_curve_and_the_winner_a_ring(selection):
     assert labels_of(families.get_legend())[:2] == ["VVV", "EII"]
 
 
-def test_a_fit_that_is_no_answer_is_a_hollow_cross_inside_the_panel_and_never_on_a_curve(selection):
+def test_a_fit_that_is_not_valid_is_a_hollow_cross_inside_the_panel_and_on_no_curve(selection):
     families, _ = plot_criteria(selection).axes
     crosses = [line for line in families.get_lines() if line.get_marker() == "X"]
     assert [list(cross.get_xdata()) for cross in crosses] == [[3]]
@@ -396,7 +396,7 @@ def test_a_fit_that_is_no_answer_is_a_hollow_cross_inside_the_panel_and_never_on
     eligible = [c.criterion for c in selection.ranking]
     assert low > min(eligible) - (max(eligible) - min(eligible))
     assert np.isnan(line_named(families, "EII").get_ydata()[2])
-    assert "no answer" in labels_of(families.get_legend())
+    assert "not valid" in labels_of(families.get_legend())
 
 
 def test_a_fit_with_a_spurious_component_is_a_hollow_point_on_its_curve(selection):
@@ -427,7 +427,7 @@ def test_the_right_panel_shows_the_criteria_of_the_winning_family(selection):
 def test_a_selection_without_a_winner_still_gives_a_picture():
     lost = Selection("bic", (cell("VVV", 1, -10.0, empty=True),))
     (ax,) = plot_criteria(lost).axes
-    assert ax.get_title(loc="left") == "No fit is an answer"
+    assert ax.get_title(loc="left") == "No fit is valid"
     assert [line.get_marker() for line in ax.get_lines()].count("X") == 1
 
 

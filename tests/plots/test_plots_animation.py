@@ -1,4 +1,4 @@
-"""EM as a film: its steps, its frames, its files."""
+"""EM as an animation: its steps, its frames, its files."""
 
 import re
 from base64 import b64decode
@@ -31,7 +31,7 @@ def test_the_first_gaussians_sit_on_different_rows_and_weigh_the_same(faithful):
     assert {tuple(row) for row in first.means} <= {tuple(row) for row in faithful}
 
 
-def test_a_seed_gives_the_same_film_and_another_seed_another(faithful):
+def test_a_seed_gives_the_same_animation_and_another_seed_another(faithful):
     first, again, other = (
         plots.em_steps(faithful, 3, random_state=seed, max_iter=2) for seed in (4, 4, 5)
     )
@@ -39,7 +39,7 @@ def test_a_seed_gives_the_same_film_and_another_seed_another(faithful):
 
 
 @pytest.mark.parametrize(("n_iter", "frames"), [(0, 1), (7, 8), (59, 60), (400, 60)])
-def test_a_film_shows_the_first_steps_and_the_last(n_iter, frames):
+def test_an_animation_shows_the_first_steps_and_the_last(n_iter, frames):
     shown = EMSteps("VVV", (None,) * (n_iter + 1), (), None).shown()
     assert frames - 5 <= len(shown) <= frames
     assert shown[-1] == n_iter
@@ -65,12 +65,12 @@ def test_a_step_can_be_drawn_alone(faithful):
 def test_a_gif_has_every_frame(faithful, tmp_path):
     steps = plots.em_steps(faithful[:, :1], 2, max_iter=4)
     path = plots.animate(steps, faithful[:, :1], tmp_path / "em.gif")
-    with Image.open(path) as film:
-        assert film.n_frames == 5
-        assert film.info["loop"] == 0
+    with Image.open(path) as animation:
+        assert animation.n_frames == 5
+        assert animation.info["loop"] == 0
 
 
-def test_a_fit_lends_its_family_and_number_to_the_film(faithful, tmp_path):
+def test_a_fit_lends_its_family_and_number_to_the_animation(faithful, tmp_path):
     model = GaussianMixture(2, covariance_type="EEI", random_state=0).fit(faithful)
     page = plots.animate(model, faithful, tmp_path / "em.html", max_iter=3).read_text()
     assert "EM, EEI with 2 components, 272 rows" in page
@@ -93,13 +93,13 @@ def test_the_page_holds_its_frames_and_names_no_other_place(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["em.png", "em"])
-def test_a_film_is_a_gif_or_a_page(name, faithful, tmp_path):
+def test_an_animation_is_a_gif_or_a_page(name, faithful, tmp_path):
     with pytest.raises(ValueError, match=r"\.gif, \.html"):
         plots.animate(plots.em_steps(faithful, 2, max_iter=1), faithful, tmp_path / name)
 
 
-def test_a_film_has_room_for_two_columns(tmp_path):
+def test_an_animation_has_room_for_two_columns(tmp_path):
     X = np.random.default_rng(0).normal(size=(30, 3))
     steps = plots.em_steps(X, 2, max_iter=1)
-    with pytest.raises(ValueError, match="room for two"):
+    with pytest.raises(ValueError, match="shows one or two"):
         plots.animate(steps, X, tmp_path / "em.gif", columns=list("abc"), shown=list("abc"))

@@ -1,6 +1,4 @@
-"""Pictures of a mixture over its data, one module of `mixtura.plots` after another, by what is in
-them.
-"""
+"""Pictures of a mixture over its data, in the order of the modules of `mixtura.plots`."""
 
 import numpy as np
 import pandas as pd
@@ -88,10 +86,8 @@ def test_criteria_merging_and_traces_take_estimators_too(faithful):
     "draw",
     [lambda x: plots.plot_scatter(x, np.zeros((3, 2))), plots.plot_families, plots.plot_trace],
 )
-def test_something_else_is_refused_in_words(draw):
-    with pytest.raises(
-        TypeError, match=r"needs a result with a \w+ in it, but dict came. Pass what fit"
-    ):
+def test_other_objects_are_refused_with_a_message(draw):
+    with pytest.raises(TypeError, match=r"needs a result with a \w+, but got dict. Pass a fitted"):
         draw({})
 
 
@@ -126,12 +122,12 @@ def test_of_many_columns_the_two_that_separate_are_shown():
 @pytest.mark.parametrize(
     ("draw", "shown", "words"),
     [
-        (plots.plot_curves, ["a", "b"], "room for 1"),
+        (plots.plot_curves, ["a", "b"], "shows at most 1"),
         (plots.plot_scatter, ["a"], "needs two columns"),
-        (plots.plot_density, ["a", "b", "c"], "room for 2"),
+        (plots.plot_density, ["a", "b", "c"], "shows at most 2"),
     ],
 )
-def test_a_panel_has_room_for_its_columns_only(draw, shown, words):
+def test_a_panel_takes_only_its_number_of_columns(draw, shown, words):
     mixture = Mixture(np.ones(1), np.zeros((1, 3)), Spherical(np.ones(1), 1, 3))
     with pytest.raises(ValueError, match=words):
         draw(mixture, rows_of(mixture, 9), columns=list("abc"), shown=shown)
@@ -200,11 +196,11 @@ def test_an_ellipse_holds_the_share_in_its_name(level):
     assert radius_of(level) == pytest.approx(np.sqrt(chi2.ppf(level, 2)))
 
 
-def test_levels_are_asked_for_and_named(two):
+def test_levels_can_be_chosen_and_are_named(two):
     ax = plots.plot_scatter(two, rows_of(two, 20), levels=(0.9,))
     assert len(ellipses_of(ax)) == 2
     assert labels_of(ax)[-1] == "90 % of each"
-    with pytest.raises(ValueError, match="shares between 0 and 1, but 95 came"):
+    with pytest.raises(ValueError, match="must be between 0 and 1, but got 95"):
         plots.plot_scatter(two, rows_of(two, 20), levels=(95,))
 
 
@@ -246,8 +242,10 @@ def test_unsure_rows_are_larger_darker_and_on_top(two):
     assert ax.texts[-1].get_text() == f"{(u > 0.1).sum()} of 300 rows unsure: uncertainty above 0.1"
 
 
-def test_the_colours_of_doubt_fall_in_lightness():
-    shades = to_light(np.array([plots.uncertainty.DOUBT(t)[:3] for t in np.linspace(0, 1, 20)]))
+def test_the_colours_of_uncertainty_fall_in_lightness():
+    shades = to_light(
+        np.array([plots.uncertainty.UNCERTAINTY_COLOURS(t)[:3] for t in np.linspace(0, 1, 20)])
+    )
     assert (np.diff(shades @ [0.2126, 0.7152, 0.0722]) < 0).all()
 
 
@@ -319,7 +317,7 @@ def test_a_column_without_spread_still_has_limits():
 
 
 @pytest.mark.parametrize("draw", [plots.plot_scatter, plots.plot_uncertainty, plots.plot_density])
-def test_above_ten_thousand_rows_an_image_takes_the_place_of_the_points(draw, two):
+def test_above_ten_thousand_rows_an_image_replaces_the_points(draw, two):
     X = rows_of(two, plots.MOST_POINTS + 1)
     ax = draw(two, X)
     (image,) = ax.images
@@ -401,6 +399,6 @@ def test_the_picture_of_starts_takes_a_fitted_estimator_and_a_selector(faithful)
     ).patches
 
 
-def test_something_without_optima_is_refused():
+def test_an_object_without_a_start_report_is_refused():
     with pytest.raises(TypeError, match="a start report was expected"):
         plots.plot_starts(GaussianMixture())

@@ -1,4 +1,4 @@
-"""The notebook widget: the same module as the page's, fed with bytes."""
+"""The notebook widget: its data for the scatter module, as bytes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The report: what is in it, that it is safe, that its code gives its numbers, and that a browser
-opens it without a sound.
-"""
+"""The report: its content, its safety, its code, and its pages in a browser."""
 
 import html
 import json
@@ -27,8 +25,8 @@ from mixtura.model.outlines import outlines
 from mixtura.plots.canvas import LEVELS
 from mixtura.report import Origin, page_of, write_report
 from mixtura.report.reproduce import code, printed
+from mixtura.report.sentences import component_sentence, membership_words
 from mixtura.report.study import study_of
-from mixtura.report.words import component_sentence, membership_words
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -200,7 +198,7 @@ def test_one_column_has_a_report(faithful, tmp_path):
     assert "eruptions" in page
 
 
-def test_many_columns_show_the_telling_ones_and_say_so(tmp_path):
+def test_of_many_columns_those_that_separate_best_are_shown(tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 9))
     X[:150, 4] += 9
@@ -208,7 +206,7 @@ def test_many_columns_show_the_telling_ones_and_say_so(tmp_path):
     page = write_report(
         model, X, tmp_path / "r.html", columns=[f"v{j}" for j in range(9)]
     ).read_text(encoding="utf-8")
-    assert "the 5 columns that set the components apart most; left out:" in page
+    assert "the 5 columns that best separate the components; left out:" in page
     assert re.search(r"v4 (higher|lower) than in the rest \(\d+\.\d sd\)", page)
 
 
@@ -236,11 +234,11 @@ def test_a_report_is_an_html_file_in_a_folder_that_is_there(
     assert not list(tmp_path.iterdir())
 
 
-# ---- the picture that can be asked ---------------------------------------------------------------
+# ---- the interactive picture ---------------------------------------------------------------------
 
 
-def told(page):
-    return json.loads(html.unescape(re.search(r'data-told="([^"]*)"', page)[1]))
+def plot_data(page):
+    return json.loads(html.unescape(re.search(r'data-plot="([^"]*)"', page)[1]))
 
 
 def unpacked(text, kind):
@@ -248,7 +246,7 @@ def unpacked(text, kind):
 
 
 def test_the_page_holds_its_points_and_their_memberships(page, study):
-    said = told(page)
+    said = plot_data(page)
     for column, values in zip(said["columns"], study.X.T, strict=True):
         shares = unpacked(column["values"], "<f4")
         np.testing.assert_allclose(
@@ -269,10 +267,10 @@ def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
     model = GaussianMixture(2, covariance_type="EII", random_state=0).fit(X)
     path = write_report(model, X, tmp_path / "r.html")
     page = path.read_text(encoding="utf-8")
-    said = told(page)
+    said = plot_data(page)
     rows = unpacked(said["rows"], "<u4")
-    assert f"Shown are {len(rows):,} of 25,000 rows, drawn at random" in page
-    assert "Of 40 columns there are the 30 that set the components apart most." in page
+    assert f"The picture shows {len(rows):,} of 25,000 rows, drawn at random" in page
+    assert "Of 40 columns it has the 30 that best separate the components." in page
     first = said["columns"][0]
     column = int(re.search(r"\d+", first["name"])[0])
     values = first["low"] + unpacked(first["values"], "<f4") * (first["high"] - first["low"])
@@ -280,7 +278,7 @@ def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
     assert path.stat().st_size < 8_000_000
 
 
-# ---- words ---------------------------------------------------------------------------------------
+# ---- sentences -----------------------------------------------------------------------------------
 
 
 def test_a_component_is_described_by_the_columns_that_set_it_apart():
@@ -305,7 +303,7 @@ def test_components_that_differ_in_nothing_are_said_to():
         == "No mean differs from the rest by 0.5 standard deviations or more."
     )
     alone = Mixture(np.ones(1), np.zeros((1, 1)), Spherical(np.ones(1), 1, 1))
-    assert component_sentence(alone, 0, ["a"]) == "The only component: all rows belong to it."
+    assert component_sentence(alone, 0, ["a"]) == "The only component; all rows belong to it."
 
 
 def test_memberships_in_words_begin_with_the_largest():
@@ -317,15 +315,15 @@ def test_memberships_in_words_begin_with_the_largest():
 
 def test_the_start_report_is_shown_where_there_is_one(study):
     page = page_of(study)
-    assert "What became of the starts" in page
+    assert "Where the starts ended" in page
     assert escaped(study.starts.sentence) in page
 
 
 def test_without_a_start_report_nothing_is_said_of_it(study):
-    assert "What became of the starts" not in page_of(replace(study, starts=None))
+    assert "Where the starts ended" not in page_of(replace(study, starts=None))
 
 
-# ---- again ---------------------------------------------------------------------------------------
+# ---- reproduction --------------------------------------------------------------------------------
 
 
 def test_the_command_can_be_pasted_into_a_shell(page):
@@ -378,24 +376,24 @@ def browser():
 def opened(browser, path, **context):
     """A page from disk, with what it asked for from elsewhere and what it complained of."""
     tab = browser.new_context(**context).new_page()
-    sounds = []
+    events = []
     tab.on(
         "request",
         lambda request: (
-            sounds.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+            events.append(request.url) if not request.url.startswith(("file:", "data:")) else None
         ),
     )
-    tab.on("console", lambda message: sounds.append(message.text))
-    tab.on("pageerror", lambda error: sounds.append(str(error)))
-    tab.on("dialog", lambda dialog: (sounds.append("a dialog"), dialog.dismiss()))
+    tab.on("console", lambda message: events.append(message.text))
+    tab.on("pageerror", lambda error: events.append(str(error)))
+    tab.on("dialog", lambda dialog: (events.append("a dialog"), dialog.dismiss()))
     tab.goto(path.as_uri())
-    return tab, sounds
+    return tab, events
 
 
 def place_of(X, row, canvas):
     """Where a row is drawn: the margins are those of scatter.js."""
-    sight = np.array(canvas.get_attribute("data-sight").split(), dtype=float).reshape(2, 2)
-    u, v = ((X[row] - X.min(axis=0)) / np.ptp(X, axis=0) - sight[:, 0]) / np.ptp(sight, axis=1)
+    view = np.array(canvas.get_attribute("data-view").split(), dtype=float).reshape(2, 2)
+    u, v = ((X[row] - X.min(axis=0)) / np.ptp(X, axis=0) - view[:, 0]) / np.ptp(view, axis=1)
     box = canvas.bounding_box()
     return box["x"] + 58 + u * (box["width"] - 68), box["y"] + 8 + (1 - v) * (box["height"] - 52)
 
@@ -406,10 +404,10 @@ def test_a_browser_opens_the_page_without_a_request_or_an_error(
 ):
     path = tmp_path / "r.html"
     path.write_text(page, encoding="utf-8")
-    tab, sounds = opened(
+    tab, events = opened(
         browser, path, viewport={"width": width, "height": 800}, color_scheme=scheme
     )
-    assert not sounds
+    assert not events
     assert tab.evaluate(
         "[...document.images].every(image => image.complete && image.naturalWidth > 300)"
     )
@@ -423,15 +421,15 @@ def test_a_browser_opens_the_page_without_a_request_or_an_error(
 def test_a_browser_runs_nothing_of_what_a_user_named(browser, faithful, tmp_path):
     frame = pd.DataFrame(faithful, columns=[NASTY, "<img src=x onerror=alert(1)>"])
     path = write_report(GaussianMixture(2, random_state=0).fit(frame), frame, tmp_path / "r.html")
-    tab, sounds = opened(browser, path)
-    assert not sounds
+    tab, events = opened(browser, path)
+    assert not events
     assert NASTY in tab.inner_text("body")
 
 
 def test_a_click_on_a_point_shows_its_memberships(browser, study, page, tmp_path):
     path = tmp_path / "r.html"
     path.write_text(page, encoding="utf-8")
-    tab, sounds = opened(browser, path, viewport={"width": 1000, "height": 800})
+    tab, events = opened(browser, path, viewport={"width": 1000, "height": 800})
     tab.wait_for_selector("#live[data-ready=yes]")
     row = int(study.unsure[0])
     tab.click("#live button:has-text('unsure')")
@@ -448,28 +446,28 @@ def test_a_click_on_a_point_shows_its_memberships(browser, study, page, tmp_path
     tab.fill("#live input[type=range]", "99")
     unsure = (study.memberships.max(axis=1) < 0.99).sum()
     assert f"{unsure} of {len(study.X)} points are unsure" in tab.inner_text("#live")
-    assert not sounds
+    assert not events
 
 
 def test_two_other_columns_are_shown_with_their_ellipses(browser, tmp_path):
     iris = load_iris()
     model = GaussianMixture(3, random_state=0).fit(iris.data)
     path = write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd"))
-    tab, sounds = opened(browser, path, viewport={"width": 1000, "height": 800})
+    tab, events = opened(browser, path, viewport={"width": 1000, "height": 800})
     tab.wait_for_selector("#live[data-ready=yes]")
     tab.select_option("#live select >> nth=0", "3")
     tab.select_option("#live select >> nth=1", "1")
     # the label is said with the picture, which is drawn in the browser's next frame
     tab.wait_for_selector("#live canvas[aria-label*='b over d']")
     assert "b over d" in tab.get_attribute("#live canvas", "aria-label")
-    assert not sounds
+    assert not events
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 1), (3, 1), (2, 3), (1, 0)])
 def test_ellipses_of_any_two_columns_are_those_of_python(browser, tmp_path, x, y):
     iris = load_iris()
     model = GaussianMixture(3, random_state=0).fit(iris.data)
-    said = told(
+    said = plot_data(
         write_report(model, iris.data, tmp_path / "r.html", columns=list("abcd")).read_text(
             encoding="utf-8"
         )
@@ -478,11 +476,11 @@ def test_ellipses_of_any_two_columns_are_those_of_python(browser, tmp_path, x, y
     own = (
         (Path(mixtura.__file__).parent / "report" / "live.js")
         .read_text(encoding="utf-8")
-        .split("beginLive(document")[0]
+        .split("startPicture(document")[0]
     )
-    ellipses = """([own, told, x, y]) => {
-      told.roots = Float32Array.from(told.roots);
-      return new Function(`${own}; return ellipsesOf`)()(told, x, y);
+    ellipses = """([own, plot, x, y]) => {
+      plot.roots = Float32Array.from(plot.roots);
+      return new Function(`${own}; return ellipsesOf`)()(plot, x, y);
     }"""
     drawn = browser.new_page().evaluate(ellipses, [own, said, x, y])
     for level, outline in zip(LEVELS, drawn, strict=True):
@@ -492,16 +490,16 @@ def test_ellipses_of_any_two_columns_are_those_of_python(browser, tmp_path, x, y
 def test_without_scripts_the_report_says_what_is_missing(browser, page, tmp_path):
     path = tmp_path / "r.html"
     path.write_text(page, encoding="utf-8")
-    tab, sounds = opened(browser, path, java_script_enabled=False)
+    tab, events = opened(browser, path, java_script_enabled=False)
     assert "needs JavaScript" in tab.inner_text("#live")
-    assert not sounds
+    assert not events
 
 
-def test_the_film_of_em_plays_steps_and_loads_nothing(browser, faithful, tmp_path):
+def test_the_animation_of_em_plays_and_loads_nothing(browser, faithful, tmp_path):
     from mixtura import plots
 
     path = plots.animate(plots.em_steps(faithful, 2, max_iter=4), faithful, tmp_path / "em.html")
-    tab, sounds = opened(browser, path, reduced_motion="reduce")
+    tab, events = opened(browser, path, reduced_motion="reduce")
     assert tab.inner_text("#said").startswith("start")
     tab.click("#next")
     assert tab.inner_text("#said").startswith("iteration 1 of 4")
@@ -511,4 +509,4 @@ def test_the_film_of_em_plays_steps_and_loads_nothing(browser, faithful, tmp_pat
     assert tab.inner_text("#said").startswith("iteration 4 of 4")
     tab.click("#play")
     tab.locator("#said", has_text="iteration 2 of 4").wait_for()
-    assert not sounds
+    assert not events

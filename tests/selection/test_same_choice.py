@@ -48,11 +48,13 @@ def the_explorer(X: np.ndarray) -> int:
     """What the page goes to: the lowest BIC of its curve among the fits that are an answer."""
     pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
     from mixtura.explorer import views
-    from mixtura.explorer.opened import Opened
-    from mixtura.explorer.runs import Runs, Settings
+    from mixtura.explorer.runs import RunCache, RunSettings
+    from mixtura.explorer.table import OpenedTable
 
-    runs = Runs(Opened(X, ("a", "b"), "x.csv"))
-    curve = [views.run_view(runs.run(Settings(K, "VVV", 0))) for K in range(1, views.CURVE_K + 1)]
+    runs = RunCache(OpenedTable(X, ("a", "b"), "x.csv"))
+    curve = [
+        views.run_view(runs.run(RunSettings(K, "VVV", 0))) for K in range(1, views.CURVE_K + 1)
+    ]
     return min((point for point in curve if point["eligible"]), key=lambda point: point["bic"])[
         "components"
     ]

@@ -1,4 +1,4 @@
-"""The local server: who gets in, and what becomes of every attack that was tried."""
+"""The local server: what is answered, and which attacks are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def size(request: Request) -> Response:
 
 
 def stumble(_: Request) -> Response:
-    raise ValueError("K must be at least 1, but 0 came.")
+    raise ValueError("K must be at least 1, but got 0.")
 
 
 async def echo(socket: WebSocket) -> None:
@@ -89,9 +89,9 @@ def test_a_reloaded_page_comes_without_the_key(server):
     assert server.app.access.key not in text.decode()
 
 
-def test_an_error_of_an_endpoint_comes_in_its_own_words(server):
+def test_the_message_of_an_endpoints_error_is_answered(server):
     answer, text = server.ask("/api/stumble", server.inside)
-    assert (answer.status, text) == (422, b'{"error":"K must be at least 1, but 0 came."}')
+    assert (answer.status, text) == (422, b'{"error":"K must be at least 1, but got 0."}')
 
 
 def test_a_socket_opens_with_cookie_origin_and_key(server):

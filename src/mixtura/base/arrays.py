@@ -1,6 +1,4 @@
-"""Names for the arrays that travel through the house (NumPy arrays; shapes stand in the
-docstrings), and what is done to any.
-"""
+"""Type names for NumPy arrays; their shapes are given in the docstrings that use them."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ Rows: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
 """Data (m,d), in the precision they came in."""
 
 Flags: TypeAlias = NDArray[np.bool_]
-"""Yes or no per row or component."""
+"""A boolean per row or component."""
 
 Labels: TypeAlias = NDArray[np.intp]
 """Component numbers (m,), from 0."""
 
 
 def symmetric(matrices: Array) -> Array:
-    """The symmetric part (..., d, d): rounding may differ above and below the diagonal."""
+    """The symmetric part (..., d, d), since rounding may differ above and below the diagonal."""
     return np.asarray(0.5 * (matrices + np.swapaxes(matrices, -1, -2)))

@@ -1,19 +1,18 @@
-"""Exceptions and warnings, the bottom of the house.
+"""Exceptions and warnings.
 
-Misuse is an exception in three parts: what was expected, what came, what to do. A numerical outcome
-is a value (:class:`mixtura.model.fit_result.StopReason`); the one exception is :class:`CollapseError`,
-which an M-step raises when nobody allowed it a floor and which a search turns into a failed start.
+Misuse raises an exception in three parts: what was expected, what was given, what to do. A
+numerical outcome is a value (:class:`mixtura.model.results.StopReason`). The one exception to that
+is :class:`CollapseError`: an M-step raises it where no variance floor is allowed, and a search
+records it as a failed start.
 """
 
 from __future__ import annotations
 
-from mixtura.base.numbering import at_the_beginning, component_name
+from mixtura.base.numbering import capitalised, component_name
 
 
 class DataError(ValueError):
-    """The data cannot be fitted as they are; the message names rows or columns and says what to
-    do.
-    """
+    """The data cannot be fitted; the message names rows or columns and says what to do."""
 
 
 class MissingExtraError(ImportError):
@@ -21,16 +20,15 @@ class MissingExtraError(ImportError):
 
 
 class ModelFileError(ValueError):
-    """A model file is truncated, tampered with, or not a model file."""
+    """The file is truncated, was changed, or is not a model file."""
 
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical "
-    "covariance (for instance caused "
-    "by singleton or collapsed samples). Try to decrease the number of components, increase "
-    "reg_covar, or scale the input data."
+    "covariance (for instance caused by singleton or collapsed samples). Try to decrease the "
+    "number of components, increase reg_covar, or scale the input data."
 )
-"""The sentences that users of scikit-learn search for."""
+"""The message of scikit-learn, which users search for."""
 
 
 class CollapseError(ValueError):
@@ -39,9 +37,9 @@ class CollapseError(ValueError):
     def __init__(self, component: int) -> None:
         self.component = component
         super().__init__(
-            f"{ILL_DEFINED} {at_the_beginning(component_name(component))} is singular; "
-            "reg_covar=None lets mixtura put a floor "
-            "under it that is relative to the scale of the data."
+            f"{ILL_DEFINED} {capitalised(component_name(component))} is singular; "
+            "with reg_covar=None, mixtura sets a lower bound for its variances that is relative to "
+            "the scale of the data."
         )
 
     def __reduce__(self) -> tuple[type[CollapseError], tuple[int]]:
@@ -53,15 +51,11 @@ class InferenceError(ValueError):
 
 
 class DataWarning(UserWarning):
-    """The data were fitted, but not quite as they came (for example shrunk because rows are fewer
-    than columns).
-    """
+    """The data were fitted with a change, for example shrunken covariances for too few rows."""
 
 
 class DegenerateWarning(UserWarning):
-    """The best fit that could be had has a component that chance can place, or none is an answer at
-    all.
-    """
+    """The best fit has a spurious component, or no fit is valid at all."""
 
 
 class BackendWarning(UserWarning):

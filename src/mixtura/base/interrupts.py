@@ -1,5 +1,7 @@
-"""Ctrl-C, SIGTERM and a time limit ask a search to end, wherever in it they come, so that nothing
-found so far is lost.
+"""Ctrl-C, SIGTERM and a time limit ask a search to end early, so that nothing found is lost.
+
+Two levels: :func:`stop_on_signal` for a search in a library call, :func:`handled_signals` for a
+command line program, which also has a time limit and files to write.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from types import FrameType
 
 
 class Cause(Enum):
-    """What called a command off."""
+    """What interrupted a command."""
 
     CTRL_C = "Ctrl-C"
     SIGTERM = "SIGTERM"
     TIME_LIMIT = "the time limit"
 
 
-class Listener:
-    """Hears what calls a command off, and remembers what came first.
+class SignalHandler:
+    """The handler of both signals for one command; it remembers what came first.
 
-    While a search goes on, the first call asks it to end. Elsewhere a call is thrown as
-    KeyboardInterrupt, or it waits for a part of the work that may be cut short.
+    During a search, the first signal asks the search to end. Elsewhere a signal raises
+    KeyboardInterrupt, or it is deferred until a part of the work that may be interrupted.
 
     Attributes
     ----------
@@ -36,46 +38,46 @@ class Listener:
     def __init__(self) -> None:
         self.cause: Cause | None = None
         self._stopped: threading.Event | None = None
-        self._holds_back = self._came = False
-        self._clock: threading.Timer | None = None
+        self._defers = self._pending = False
+        self._timer: threading.Timer | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """The handler of both signals."""
+        """Called by Python with the number of the signal."""
         self.cause = self.cause or (Cause.CTRL_C if number == signal.SIGINT else Cause.SIGTERM)
         if self._stopped is not None and not self._stopped.is_set():
             self._stopped.set()
-        elif self._holds_back:
-            self._came = True
+        elif self._defers:
+            self._pending = True
         else:
             raise KeyboardInterrupt
 
     @contextmanager
-    def holding_back(self) -> Iterator[None]:
-        """What is done must not get lost: a call waits for the next part that
-        :meth:`may_be_cut_short`.
+    def deferring(self) -> Iterator[None]:
+        """Work whose result must not be lost: a signal waits for the next :meth:`interruptible`
+        part.
         """
-        self._holds_back = True
+        self._defers = True
         try:
             yield
         finally:
-            self._holds_back = False
+            self._defers = False
 
     @contextmanager
-    def may_be_cut_short(self) -> Iterator[None]:
-        """A part that is called off by KeyboardInterrupt, also by a call that has waited for it."""
-        before, self._holds_back = self._holds_back, False
+    def interruptible(self) -> Iterator[None]:
+        """A part that KeyboardInterrupt may end, also for a signal that was deferred."""
+        before, self._defers = self._defers, False
         try:
-            if self._came:
-                self._came = False
+            if self._pending:
+                self._pending = False
                 raise KeyboardInterrupt
             yield
         finally:
-            self._holds_back = before
+            self._defers = before
 
     @contextmanager
-    def asking(self, stopped: threading.Event) -> Iterator[None]:
-        """A search, which sees to it that it ends soon once ``stopped`` is set; one within it is
-        left alone.
+    def setting(self, stopped: threading.Event) -> Iterator[None]:
+        """A search that ends soon after ``stopped`` is set; a nested search keeps the outer
+        event.
         """
         before = self._stopped
         self._stopped = before or stopped
@@ -84,71 +86,69 @@ class Listener:
         finally:
             self._stopped = before
 
-    def start_clock(self, seconds: float) -> None:
-        """The main thread hears the end of this time as a signal."""
+    def start_timer(self, seconds: float) -> None:
+        """Send a signal to the main thread after this time."""
 
         def end() -> None:
             self.cause = self.cause or Cause.TIME_LIMIT
             main = threading.main_thread().ident
-            if (
-                hasattr(signal, "pthread_kill") and main is not None
-            ):  # a real signal also wakes a thread that waits
+            # A real signal also wakes a thread that waits.
+            if hasattr(signal, "pthread_kill") and main is not None:
                 signal.pthread_kill(main, signal.SIGTERM)
             else:
                 _thread.interrupt_main(signal.SIGTERM)
 
-        self._clock = threading.Timer(seconds, end)
-        self._clock.daemon = True
-        self._clock.start()
+        self._timer = threading.Timer(seconds, end)
+        self._timer.daemon = True
+        self._timer.start()
 
-    def stop_clock(self) -> None:
-        """What comes now takes the time that it takes."""
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock.join()
-            self._came = self._came and self.cause is not Cause.TIME_LIMIT
+    def stop_timer(self) -> None:
+        """End the time limit: the rest of the command takes the time that it takes."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+            self._pending = self._pending and self.cause is not Cause.TIME_LIMIT
 
 
 @contextmanager
-def listening(seconds: float | None = None) -> Iterator[Listener]:
-    """While it lasts, Ctrl-C, SIGTERM and the end of ``seconds`` go to a :class:`Listener`.
+def handled_signals(seconds: float | None = None) -> Iterator[SignalHandler]:
+    """Ctrl-C, SIGTERM and the end of ``seconds`` go to a :class:`SignalHandler`.
 
-    Only programs of their own do this, in their main thread; a Ctrl-C that is ignored, as in a
-    shell's background, stays so.
+    Only for a program in its main thread. A Ctrl-C that is ignored, as in the background of a
+    shell, stays ignored.
     """
-    listener = Listener()
+    handler = SignalHandler()
     if threading.current_thread() is not threading.main_thread():
-        yield listener
+        yield handler
         return
     numbers = [signal.SIGTERM]
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         numbers.append(signal.SIGINT)
-    before = [signal.signal(number, listener) or signal.SIG_DFL for number in numbers]
+    before = [signal.signal(number, handler) or signal.SIG_DFL for number in numbers]
     try:
         if seconds is not None:
-            listener.start_clock(seconds)
-        yield listener
+            handler.start_timer(seconds)
+        yield handler
     finally:
-        with listener.holding_back():
-            listener.stop_clock()
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
+        with handler.deferring():
+            handler.stop_timer()
+            for number, former in zip(numbers, before, strict=True):
+                signal.signal(number, former)
 
 
 @contextmanager
-def heeded(stopped: threading.Event) -> Iterator[None]:
-    """While it lasts, the first Ctrl-C sets ``stopped``; a second one, for who cannot wait, is
-    thrown as always.
+def stop_on_signal(stopped: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C sets ``stopped``; a second one raises KeyboardInterrupt as usual.
 
-    Where a :class:`Listener` listens, so do SIGTERM and its clock. Python delivers signals to the
-    main thread alone. In another thread, or where somebody has a handler of their own (as an outer
-    search has), nothing changes.
+    Under a :class:`SignalHandler`, SIGTERM and the time limit set it as well. Python delivers
+    signals to the main thread only. In another thread, or where another handler is installed (as an
+    outer search has one), nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    if isinstance(listener := signal.getsignal(signal.SIGTERM), Listener):
-        with listener.asking(stopped):
+    if isinstance(handler := signal.getsignal(signal.SIGTERM), SignalHandler):
+        with handler.setting(stopped):
             yield
         return
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -1,31 +1,26 @@
-"""HTML that is safe by the way it is built: text is escaped where it enters, and only what was
-built here is taken as it is.
-"""
+"""HTML whose text is escaped where it enters; only markup built here is inserted unescaped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-EMPTY = ("meta", "img", "link", "br")
+VOID_ELEMENTS = ("meta", "img", "link", "br")
 
 
 class Markup(str):
-    """Text that is HTML already. Nothing a user wrote may be made one without :func:`escaped`."""
+    """Text that is HTML already. Text from a user must go through :func:`escaped` first."""
 
     __slots__ = ()
 
 
 def escaped(value: object) -> Markup:
-    """A value as text of a page, with every character that could be read as markup made
-    harmless.
-    """
+    """A value as HTML text, with every character of markup escaped."""
     return value if isinstance(value, Markup) else Markup(escape(str(value)))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """An element. A trailing underscore of an attribute is dropped (``class_``), other underscores
-    are dashes.
+    """An element. An attribute's trailing underscore is dropped (``class_``), others become dashes.
 
     Examples
     --------
@@ -36,13 +31,13 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
     )
-    if name in EMPTY:
+    if name in VOID_ELEMENTS:
         return Markup(f"<{name}{named}>")
     return Markup(f"<{name}{named}>{joined(children)}</{name}>")
 
 
 def joined(children: Iterable[object], between: str = "") -> Markup:
-    """Several pieces one after the other."""
+    """Several pieces of HTML in one."""
     return Markup(between.join(escaped(child) for child in children))
 
 
@@ -53,8 +48,9 @@ def table(
     *,
     words: Sequence[int] = (0,),
 ) -> Markup:
-    """A table that scrolls sideways where it is too wide; the columns numbered in ``words`` hold
-    text, the others numbers.
+    """A table that scrolls sideways where it is too wide.
+
+    The columns numbered in ``words`` hold text, the others numbers.
     """
     kinds = ["word" if j in words else "number" for j in range(len(heads))]
     head = tag(
@@ -78,12 +74,12 @@ def table(
     )
 
 
-LONG = 12
-"""A text in a table that is longer than this gets room to be read."""
+LONG_TEXT = 12
+"""Characters; a longer text in a cell gets a wider column."""
 
 
 def _cell(value: object, kind: str) -> Markup:
-    is_long = kind == "word" and not isinstance(value, Markup) and len(str(value)) > LONG
+    is_long = kind == "word" and not isinstance(value, Markup) and len(str(value)) > LONG_TEXT
     return tag("td", value, class_=kind + " long" * is_long)
 
 

@@ -1,4 +1,4 @@
-"""NumPy's masked arrays at the door: what is masked must not be read through the mask."""
+"""NumPy's masked arrays as input: a masked entry must not be read as a value."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ import numpy as np
 
 
 def refuse_masked(name: str, values: Any) -> None:
-    """A masked entry is a missing one, also in a list of masked arrays; where nothing is masked,
-    the array is its data.
+    """Raise ValueError where entries are masked, also in a list of masked arrays.
 
-    Raises
-    ------
-    ValueError
-        That names the argument, and counts the entries.
+    The message names the argument and counts the entries. An array without masked entries passes.
     """
     hidden = sum(int(np.count_nonzero(np.ma.getmask(part))) for part in _masked_parts(values))
     if hidden:
@@ -26,16 +22,15 @@ def refuse_masked(name: str, values: Any) -> None:
         )
         rows = ".any(axis=1)" if name == "X" else ""
         raise ValueError(
-            f"{name} must hold a value in every entry, but {hidden} masked "
-            f"entr{'y' if hidden == 1 else 'ies'} came, and masked is "
-            f"missing. To go on, {one_array}leave these rows out, "
-            f"{name}[~np.ma.getmaskarray({name}){rows}], or fill the gaps, "
-            f"{name}.filled(...)."
+            f"{name} must have a value in every entry, but {hidden} "
+            f"entr{'y is' if hidden == 1 else 'ies are'} masked, which means missing. To go on, "
+            f"{one_array}leave these rows out, {name}[~np.ma.getmaskarray({name}){rows}], or fill "
+            f"the gaps, {name}.filled(...)."
         )
 
 
 def _masked_parts(values: Any) -> Iterator[np.ma.MaskedArray[Any, Any]]:
-    """Masked arrays, in lists as deep as a table is."""
+    """The masked arrays in a value, also inside nested lists."""
     if isinstance(values, np.ma.MaskedArray):
         yield values
     elif isinstance(values, list | tuple):

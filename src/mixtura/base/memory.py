@@ -1,6 +1,4 @@
-"""Answers about one thing, worked out once and shared by all threads, as long as the thing
-lives.
-"""
+"""A cache of function values per object, shared by all threads, as long as the object lives."""
 
 from __future__ import annotations
 
@@ -17,8 +15,8 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(eq=False)
-class _Known:
-    """The answers about one owner, and who may work one out."""
+class _Cache:
+    """The known values for one owner, and the lock that a thread holds to compute another."""
 
     answers: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     lock: RLock = field(default_factory=RLock)
@@ -27,16 +25,17 @@ class _Known:
 def once_for_each(
     answer: Callable[Concatenate[Owner, Settings], Answer],
 ) -> Callable[Concatenate[Owner, Settings], Answer]:
-    """A function of an owner and hashable settings that is called once for each; its answer must
-    not hold the owner.
+    """A decorator for a function of an owner and hashable settings: each value is computed once.
+
+    The value must not refer to the owner, or neither would ever be freed.
     """
-    known: WeakKeyDictionary[Any, _Known] = WeakKeyDictionary()
+    known: WeakKeyDictionary[Any, _Cache] = WeakKeyDictionary()
     guard = Lock()
 
     @wraps(answer)
     def remembered(owner: Owner, /, *settings: Settings.args, **named: Settings.kwargs) -> Answer:
         with guard:
-            own = known.setdefault(owner, _Known())
+            own = known.setdefault(owner, _Cache())
         key = (*settings, *sorted(named.items()))
         with own.lock:
             if key not in own.answers:

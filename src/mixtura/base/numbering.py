@@ -1,8 +1,7 @@
-"""How a reader is told which component, cluster or row is meant.
+"""The names of components, clusters and rows in tables, pictures, pages, files and messages.
 
-Components and clusters go by their label, from 0, as ``predict`` gives it; rows from 1, as a reader
-of the file counts them below its head. Tables, pictures, pages, files and messages all take their
-names from here.
+Components and clusters are named by their label, from 0, as ``predict`` returns it. Rows are
+counted from 1 below the header of the file.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-FEW = 3
-"""So many are named in a sentence; of more it says how many are left."""
+MOST_NAMED = 3
+"""Components that a sentence names; it counts the others."""
 
 
 def number_of(k: SupportsIndex) -> str:
-    """``0`` for the first: what a tick, a legend or the head of a table says."""
+    """``0`` for the first: the text of a tick, a legend entry or a column header."""
     return str(k.__index__())
 
 
@@ -30,19 +29,19 @@ def cluster_name(k: SupportsIndex) -> str:
 
 
 def component_names(ks: Sequence[SupportsIndex]) -> str:
-    """``component 2`` or ``component 0, component 2``; of many the first three.
+    """``component 2`` or ``component 0, component 2``; the first three of many.
 
     Examples
     --------
     >>> component_names([0, 2])
     'component 0, component 2'
     """
-    more = f" and {len(ks) - FEW} more" if len(ks) > FEW else ""
-    return ", ".join(component_name(k) for k in ks[:FEW]) + more
+    more = f" and {len(ks) - MOST_NAMED} more" if len(ks) > MOST_NAMED else ""
+    return ", ".join(component_name(k) for k in ks[:MOST_NAMED]) + more
 
 
 def column_name(what: str, k: SupportsIndex) -> str:
-    """``probability_0``: the head of a column that speaks of one component or cluster."""
+    """``probability_0``: the header of a column about one component or cluster."""
     return f"{what}_{number_of(k)}"
 
 
@@ -57,10 +56,10 @@ def row_name(i: SupportsIndex) -> str:
 
 
 def row_numbers(n: int) -> range:
-    """The column ``row`` of a file that has a line for each row."""
+    """The numbers of all rows, as the column ``row`` of a file."""
     return range(row_number(0), row_number(n))
 
 
-def at_the_beginning(name: str) -> str:
-    """``Component 0``: a name at the beginning of a sentence."""
+def capitalised(name: str) -> str:
+    """``Component 0``: a name with a capital letter, for the beginning of a sentence."""
     return name[:1].upper() + name[1:]

@@ -1,4 +1,4 @@
-"""The colours of components, the same on every face."""
+"""The colours of components, the same in pictures, pages and reports."""
 
 PALETTE = (
     "#3f90da",

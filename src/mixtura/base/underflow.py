@@ -1,9 +1,7 @@
-"""A number too small for a double is nought: what the doors of the library promise, whatever NumPy
-was told to raise.
+"""Underflow to zero is no error in the public functions, whatever ``np.seterr`` says.
 
-The soft-max of a row that is far from a component has a share of 1e-400, and nought is its right
-value. Whoever runs under ``np.errstate(all="raise")`` to find errors of their own is not to be
-stopped by that.
+A row far from a component has a responsibility of about 1e-400, and zero is its right value. A
+caller who runs under ``np.errstate(all="raise")`` to find errors of their own is not stopped by it.
 """
 
 from __future__ import annotations
@@ -18,14 +16,12 @@ Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
 
-def underflow_is_nought(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """The same function, in which underflow is no error; the state of the caller comes back with
-    the answer.
-    """
+def ignore_underflow(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """A decorator: underflow inside the function is ignored; the caller's setting is kept."""
 
     @wraps(function)
-    def calm(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+    def wrapped(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
         with np.errstate(under="ignore"):
             return function(*args, **kwargs)
 
-    return calm
+    return wrapped

@@ -1,10 +1,10 @@
-"""The command line: words and files, no algebra.
+"""The command line: options, output and files, no numerical code.
 
-Each command is a module of this package with a function ``run``. Exit codes: 0 done, 1 something is
-wrong with the data or a file, or a time limit was over before there was a result, 2 the command
-line cannot be understood or would overwrite a file, 130 Ctrl-C, 143 SIGTERM. What is asked for goes
-to stdout; progress, notes and errors go to stderr. NumPy, scikit-learn and Matplotlib are imported
-where they are used: --help is answered at once.
+Each command is a module of this package with a function ``run``. Exit codes: 0 done; 1 the data or
+a file is wrong, or a time limit passed before there was a result; 2 the command line is wrong or
+would overwrite a file; 130 Ctrl-C; 143 SIGTERM. Results go to stdout; progress, notes and errors go
+to stderr. NumPy, scikit-learn and Matplotlib are imported where they are used, so that --help is
+fast.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from importlib.metadata import version
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
-from mixtura.cli.calling_off import CalledOff
 from mixtura.cli.console import silence_stdout
-from mixtura.cli.data import STANDARD_INPUT
-from mixtura.cli.endings import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
+from mixtura.cli.data import STANDARD_INPUT_NAME
+from mixtura.cli.exit_codes import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
+from mixtura.cli.interruption import InterruptedWithoutResult
 from mixtura.cli.result_files import RESULT_FILES
 
 __all__ = ["COMMANDS", "RESULT_FILES", "app", "main"]
@@ -52,49 +52,48 @@ for _place, _name in enumerate(COMMANDS):
     app.command(import_module(f"mixtura.cli.{_name}").run, name=_name, sort_key=_place)
 
 
-PREDICT = "First comes MODEL, a model.safetensors that 'mixtura fit' wrote, then DATA."
-"""The only command that takes two files."""
+PREDICT_ORDER = "Give MODEL first, a model.safetensors that 'mixtura fit' wrote, then DATA."
+"""Added to errors of the only command that takes two files."""
 
 
-SELDOM = (100_000, 50, 100)
-"""How seldom Python looks for cycles of objects: at its own pace it goes over all that the imports
-made, again and again.
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Thresholds of Python's garbage collector, which at its defaults goes over all imported objects
+several times.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; no traceback for anything a user can cause."""
-    alone = argv is None  # a process of its own
+    """Run one command line and return its exit code; user errors give no traceback."""
+    owns_process = argv is None
     tokens = [
-        STANDARD_INPUT if token == "-" else token
+        STANDARD_INPUT_NAME if token == "-" else token
         for token in (sys.argv[1:] if argv is None else argv)
     ]
-    if alone:
-        gc.set_threshold(*SELDOM)
+    if owns_process:
+        gc.set_threshold(*GC_THRESHOLDS)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a terminal that cannot show a character must not stop a fit
+            # A character that the terminal cannot show must not end a fit.
+            stream.reconfigure(errors="replace")
     try:
         code = app(tokens, exit_on_error=False, print_error=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has had enough, as in "mixtura fit x.csv | head"
+    except BrokenPipeError:  # the reader of the pipe ended, as in "mixtura fit x.csv | head"
         silence_stdout()
         return DONE
-    except CalledOff as end:
+    except InterruptedWithoutResult as end:
         return _complain(str(end), end.code)
     except KeyboardInterrupt:
         return _complain("interrupted before there was a result; nothing was written.", INTERRUPTED)
     except (CycloptsError, UsageError) as error:
         command = "".join(f" {token}" for token in tokens[:1] if token in COMMANDS)
         order = (
-            f" {PREDICT}"
+            f" {PREDICT_ORDER}"
             if isinstance(error, MissingArgumentError) and command == " predict"
             else ""
         )
         return _complain(
-            f"{error}{order} Run 'mixtura{command} --help' to see what can be asked.", MISUSE
+            f"{error}{order} Run 'mixtura{command} --help' to see the options.", MISUSE
         )
     except OSError as error:
         words = (
@@ -106,13 +105,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, MemoryError) as error:
         return _complain(" ".join(str(error).split()) or type(error).__name__, WRONG_DATA)
     finally:
-        if alone:
-            # or half a second is spent at the end on cycles of objects that go with the process
+        if owns_process:
+            # Without this, the collector takes half a second when the process ends.
             gc.freeze()
     return code if isinstance(code, int) else DONE
 
 
 def _complain(message: str, code: int) -> int:
-    """One clean paragraph on stderr."""
+    """Print one line on stderr and return the exit code."""
     print(f"mixtura: {message}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""mixtura compare: K-Means, a mixture, DBSCAN and HDBSCAN on the same table."""
+"""mixtura compare: K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same table."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.calling_off import Call, may_be_called_off, said_about
-from mixtura.cli.console import Plain, consoles, grid, notes, print_json, progress_bar
-from mixtura.cli.data import Data, in_the_words_of, read_data
-from mixtura.cli.endings import UsageError
+from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json, progress_bar
+from mixtura.cli.data import Data, errors_with_column_names, read_data
+from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.interruption import Interruption, interruptible_command, interruption_sentence
 from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, TimeLimit, family_names
-from mixtura.cli.target import named_after
-from mixtura.cli.writing import Writer, write_files
+from mixtura.cli.output_files import Writer, write_files
+from mixtura.cli.output_path import default_output
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Labels
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
 FILES = (METHODS, LABELS, PICTURE)
-"""What every comparison writes."""
+"""The files of every comparison."""
 
 ROWS = {
     "soft": "soft clusters",
@@ -34,19 +34,19 @@ ROWS = {
     "needs_k": "K needed",
     "k_chosen_by": "how K was found",
     "n_clusters": "clusters",
-    "output": "what comes out",
+    "output": "output",
     "interpretation": "interpretability",
     "unsure_rows": "unsure rows",
     "noise_rows": "noise rows",
-    "rows_used": "rows it was run on",
+    "rows_used": "rows used",
     "silhouette": "silhouette (higher is better)",
     "calinski_harabasz": "Calinski-Harabasz (higher is better)",
     "davies_bouldin": "Davies-Bouldin (lower is better)",
     "truth_ari": "adjusted Rand index with the truth",
-    "truth_nmi": "normalised mutual information with it",
-    "reason": "why there is nothing",
+    "truth_nmi": "normalised mutual information with the truth",
+    "reason": "reason for no result",
 }
-"""The rows of the table that is printed; what no method has is left out."""
+"""The rows of the printed table by field; a row without any value is left out."""
 
 
 def run(
@@ -64,11 +64,11 @@ def run(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Show what K-Means, a Gaussian mixture, DBSCAN and HDBSCAN make of the same table, and which
-    of them suits it.
+    """Compare K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same table, and say which of
+    them suits it.
 
-    All take the same standardised columns, and each chooses its settings by a rule that is told.
-    Writes methods.csv, labels.csv and comparison.png. Ctrl-C, SIGTERM or the --time-limit keep the
+    All methods use the same standardised columns, and each chooses its settings by a fixed rule.
+    Writes methods.csv, labels.csv and comparison.png. Ctrl-C, SIGTERM and --time-limit keep the
     methods that are done. The rules are explained in docs/comparing.md.
 
     Parameters
@@ -76,27 +76,27 @@ def run(
     data
         CSV or Parquet file with a header; - reads standard input.
     truth
-        A column of known groups, numbers or text: the methods are measured against it and never see
-        it.
+        A column of known groups, numbers or text. The methods are measured against it, but do not
+        use it.
     components
-        K for K-Means and the mixture; by default each chooses its own up to 10.
+        K for K-Means and the mixture; by default each chooses its K up to 10.
     family
-        The covariance family of the mixture, such as VVV, or all to choose one by BIC.
+        The covariance family of the mixture, such as VVV; all chooses the family by BIC.
     output
-        Folder for the results; by default NAME.comparison here.
+        Folder for the results; by default NAME.comparison in the current folder.
     """
     from mixtura.compare import compare
     from mixtura.inputs.writing import folder_for_results, refuse_to_overwrite
 
     families = family_names(family)
     if len(families) != 1 and family.strip().lower() != "all":
-        raise UsageError(f"--family must be one family such as VVV, or all, but {family!r} came.")
-    folder = output or named_after(data, ".comparison")
+        raise UsageError(f"--family must be one family such as VVV, or all, but got {family!r}.")
+    folder = output or default_output(data, ".comparison")
     refuse_to_overwrite([folder / name for name in FILES], force)
     out, err, bars = consoles(quiet=quiet, json=json)
-    with may_be_called_off(time_limit) as call, folder_for_results(folder), notes(err):
+    with interruptible_command(time_limit) as interruption, folder_for_results(folder), notes(err):
         read = read_data(data, columns, out, truth)
-        with progress_bar(bars, "", 4, "methods") as move, in_the_words_of(read):
+        with progress_bar(bars, "", 4, "methods") as progress, errors_with_column_names(read):
             begun = iter(range(4))
             found = compare(
                 read.X,
@@ -104,24 +104,24 @@ def run(
                 mixture_family=families[0] if len(families) == 1 else "all",
                 truth=read.truth,
                 random_state=seed,
-                on_method=lambda name: move(next(begun), name),
+                on_method=lambda name: progress(next(begun), name),
             )
-        with call.listener.holding_back():
-            written = _write(folder, found, read, call)
+        with interruption.handler.deferring():
+            written = _write(folder, found, read, interruption)
     interrupted = found.interrupted or len(written) < len(FILES)
     document = (
         _document(found, read, truth, seed)
-        | call.told(interrupted)
+        | interruption.fields(interrupted)
         | {"files": [str(folder / name) for name in written]}
     )
     _report(out, document)
     if json:
         print_json(document)
-    return call.code(interrupted)
+    return interruption.exit_code(interrupted)
 
 
 def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
-    """Everything that is known about a comparison, as plain values."""
+    """A comparison as plain values, for JSON and for the printed table."""
     evidence = asdict(found.evidence)
     agreement = [
         {"first": a, "second": b, "ari": value} for (a, b), value in found.agreement.items()
@@ -143,14 +143,14 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]:
+def _write(folder: Path, found: Comparison, read: Data, interruption: Interruption) -> list[str]:
     """The names of the files that were written."""
     from mixtura.base.numbering import row_numbers
     from mixtura.compare.side_by_side import matched_labels
     from mixtura.inputs.writing import write_csv
 
     rows = found.rows()
-    labels = {name: _in_words(own) for name, own in matched_labels(found).items()}
+    labels = {name: _label_texts(own) for name, own in matched_labels(found).items()}
     known = {} if read.truth is None else {"truth": read.truth}
     data: dict[str, Writer] = {
         METHODS: lambda path: write_csv(
@@ -158,7 +158,7 @@ def _write(folder: Path, found: Comparison, read: Data, call: Call) -> list[str]
         ),
         LABELS: lambda path: write_csv(path, {"row": row_numbers(len(read.X)), **known, **labels}),
     }
-    return write_files(folder, data, {PICTURE: lambda path: _draw(path, found, read)}, call)
+    return write_files(folder, data, {PICTURE: lambda path: _draw(path, found, read)}, interruption)
 
 
 def _draw(path: Path, found: Comparison, read: Data) -> None:
@@ -168,29 +168,29 @@ def _draw(path: Path, found: Comparison, read: Data) -> None:
     save(plot_comparison(found, read.X, columns=read.names), path)
 
 
-def _in_words(labels: Labels) -> list[str]:
-    """Clusters, -1 for noise as scikit-learn has it, and nothing for a row that is not labelled."""
+def _label_texts(labels: Labels) -> list[str]:
+    """Clusters, -1 for noise as in scikit-learn, and an empty text for rows without a label."""
     from mixtura.compare.contenders import NOT_LABELLED
 
     return ["" if label == NOT_LABELLED else str(label) for label in labels.tolist()]
 
 
 def _text(value: Any) -> Any:
-    """A cell of a file: nothing where there is no value."""
+    """A cell of a file, empty where there is no value."""
     return "" if value is None else value
 
 
-# ---- for a person --------------------------------------------------------------------------------
+# ---- printed output ------------------------------------------------------------------------------
 
 
-def _report(out: Plain, document: Mapping[str, Any]) -> None:
-    """The table, the agreement, and what follows from them."""
+def _report(out: PlainConsole, document: Mapping[str, Any]) -> None:
+    """Print the table, the agreement and the conclusions."""
     methods = document["methods"]
     table = grid(
         "",
         *(str(row["name"]) for row in methods),
         justify="left",
-        title="\nFour methods on the same rows, measured",
+        title="\nFour methods on the same rows",
     )
     for key, words in ROWS.items():
         if any(row[key] not in (None, "") for row in methods):
@@ -201,18 +201,18 @@ def _report(out: Plain, document: Mapping[str, Any]) -> None:
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     if document["interrupted"]:
-        out.say(said_about(document), style="yellow")
+        out.say(interruption_sentence(document), style="yellow")
     out.say(
-        "Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters, and noise rows "
-        "are left out of them."
+        "Silhouette, Calinski-Harabasz and Davies-Bouldin favour round clusters and leave noise "
+        "rows out."
     )
     out.say("\nWrote " + "\n      ".join(document["files"]))
 
 
-def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
+def _report_agreement(out: PlainConsole, methods: Sequence[Mapping[str, Any]]) -> None:
     """The matrix of adjusted Rand indices."""
     names = [str(row["name"]) for row in methods]
-    table = grid("", *names, title="Agreement: adjusted Rand index (1 same, about 0 chance)")
+    table = grid("", *names, title="Agreement: adjusted Rand index (1 identical, about 0 chance)")
     for row in methods:
         table.add_row(
             str(row["name"]), *(_cell(row[f"agreement_with_{name}"], ".2f") for name in names)
@@ -221,7 +221,7 @@ def _report_agreement(out: Plain, methods: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cell(value: object, digits: str = ".3g") -> str:
-    """A value for a person."""
+    """A value as text."""
     if value is None or isinstance(value, bool):
         return {None: "-", True: "yes", False: "no"}[value]
     if isinstance(value, int):
@@ -230,5 +230,5 @@ def _cell(value: object, digits: str = ".3g") -> str:
 
 
 def _number(value: float, digits: str) -> str:
-    """Three digits, and large numbers whole."""
+    """Three digits; large numbers without decimals."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:{digits}}"

@@ -1,4 +1,4 @@
-"""The terminal: plain text, notes, tables, progress, and JSON. No word about mixtures."""
+"""The terminal: plain text, notes, tables, progress and JSON, independent of mixtures."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rich.console import Console
 if TYPE_CHECKING:
     from rich.table import Table as Grid
 
-SECONDS_A_LINE = 5.0
-"""Where no terminal shows a bar, a line tells this often how far a command is."""
+SECONDS_PER_LINE = 5.0
+"""Seconds between two lines of progress where no terminal shows a bar."""
 
-FIRST_GUESS = 1.0
-"""Seconds that a part of a command must have taken before they say how long it takes yet."""
+SECONDS_BEFORE_ESTIMATE = 1.0
+"""Seconds that a part of a command must take before the time left is estimated from them."""
 
 
-class Plain(Console):
-    """A console that shows text as it is, and falls silent when nobody reads on: the files are
-    still written.
+class PlainConsole(Console):
+    """A console without markup, which is silent after the reader of its pipe has ended, so that the
+    files are still written.
     """
 
     def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
@@ -37,32 +37,34 @@ class Plain(Console):
         )
 
     def on_broken_pipe(self) -> None:
-        """Show nothing from here on."""
+        """Print nothing from here on."""
         self.quiet = True
         silence_stdout()
 
     def say(self, text: str, style: str | None = None) -> None:
-        """A paragraph: folded on a terminal, one line in a pipe."""
+        """A paragraph: wrapped on a terminal, one line in a pipe."""
         self.print(text, style=style, soft_wrap=not self.is_terminal)
 
 
-def consoles(*, quiet: bool = False, json: bool = False) -> tuple[Plain, Plain, Plain]:
-    """For what is asked for, for notes, and for progress bars; JSON leaves nothing else on
-    stdout.
-    """
-    return Plain(quiet=json or quiet), Plain(stderr=True), Plain(stderr=True, quiet=quiet)
+def consoles(
+    *, quiet: bool = False, json: bool = False
+) -> tuple[PlainConsole, PlainConsole, PlainConsole]:
+    """The consoles for results, for notes and for progress; with JSON, stdout has nothing else."""
+    return (
+        PlainConsole(quiet=json or quiet),
+        PlainConsole(stderr=True),
+        PlainConsole(stderr=True, quiet=quiet),
+    )
 
 
 def silence_stdout() -> None:
-    """Send what is still to be printed nowhere, so that Python does not complain about the pipe at
-    its end.
-    """
+    """Discard further output to stdout, so that Python reports no broken pipe when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
-def notes(err: Plain) -> Iterator[None]:
-    """Show each different warning once, as one line on stderr."""
+def notes(err: PlainConsole) -> Iterator[None]:
+    """Print each different warning once, as one line on stderr."""
     seen: set[str] = set()
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
@@ -78,18 +80,18 @@ def notes(err: Plain) -> Iterator[None]:
         yield
 
 
-class Move:
-    """How far a command is: ``move(done)``, ``move(done, "what was done last")``, or with a new
+class Progress:
+    """The progress of a command: ``progress(done)``, ``progress(done, "last step")``, or with a new
     ``total`` for the next part.
 
-    ``done`` may be a fraction, and comes from any thread. Other things that are counted, or a count
-    that falls, begin a new part.
+    ``done`` may be a fraction and may come from any thread. A new unit, or a count that falls,
+    begins a new part.
     """
 
     def __init__(
-        self, words: str, total: float, of: str, clock: Callable[[], float] = time.monotonic
+        self, words: str, total: float, unit: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.words, self.total, self.of, self.done = words, total, of, 0.0
+        self.words, self.total, self.unit, self.done = words, total, unit, 0.0
         self.follow: Callable[[], None] = lambda: None
         self._clock = clock
         self._begun = self._part_begun = clock()
@@ -99,28 +101,30 @@ class Move:
         done: float,
         words: str | None = None,
         total: float | None = None,
-        of: str | None = None,
+        unit: str | None = None,
     ) -> None:
-        """So much is done."""
-        of = of or self.of
-        if of != self.of or done < self.done:
+        """Record how much is done."""
+        unit = unit or self.unit
+        if unit != self.unit or done < self.done:
             self._part_begun = self._clock()
         self.done, self.total = done, self.total if total is None else total
-        self.words, self.of = words or self.words, of
+        self.words, self.unit = words or self.words, unit
         self.follow()
 
     @property
     def left(self) -> str:
-        """``about 40 s left``, or nothing where nobody can know."""
+        """``about 40 s left``, or an empty text where there is no estimate."""
         elapsed = self._clock() - self._part_begun
-        if elapsed < FIRST_GUESS or not 0 < self.done < self.total:
+        if elapsed < SECONDS_BEFORE_ESTIMATE or not 0 < self.done < self.total:
             return ""
         return f"about {duration(elapsed * (self.total - self.done) / self.done)} left"
 
     @property
     def line(self) -> str:
         """``34 of 140 candidates, 12 s so far, about 40 s left``."""
-        count = f"{int(self.done)} of {int(self.total)} {self.of}" if self.total > 1 else self.words
+        count = (
+            f"{int(self.done)} of {int(self.total)} {self.unit}" if self.total > 1 else self.words
+        )
         return ", ".join(
             filter(None, (count, f"{duration(self._clock() - self._begun)} so far", self.left))
         )
@@ -136,69 +140,68 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress_bar(
-    err: Plain,
+    err: PlainConsole,
     words: str,
     total: float,
-    of: str,
+    unit: str,
     *,
     clock: Callable[[], float] = time.monotonic,
-    seconds_a_line: float = SECONDS_A_LINE,
-) -> Iterator[Move]:
-    """How much is done, and how long the rest may take: a bar on a terminal, gone when it is done;
-    elsewhere a line at times.
+    seconds_per_line: float = SECONDS_PER_LINE,
+) -> Iterator[Progress]:
+    """How much is done and how long the rest may take: on a terminal a bar, which disappears at the
+    end; elsewhere a line every few seconds.
     """
-    move = Move(words, total, of, clock)
+    progress = Progress(words, total, unit, clock)
     if err.quiet:
-        yield move
+        yield progress
     elif err.is_terminal:
-        with _bar(err, move):
-            yield move
+        with _bar(err, progress):
+            yield progress
     else:
-        with _lines(err, move, seconds_a_line):
-            yield move
+        with _lines(err, progress, seconds_per_line):
+            yield progress
 
 
 @contextmanager
-def _bar(err: Plain, move: Move) -> Iterator[None]:
-    """A bar that follows."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def _bar(err: PlainConsole, progress: Progress) -> Iterator[None]:
+    """A bar on a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
 
     words = (
-        TextColumn(f"{{task.fields[move].{what}}}", markup=False) for what in ("left", "words")
+        TextColumn(f"{{task.fields[progress].{what}}}", markup=False) for what in ("left", "words")
     )
-    with Progress(
+    with RichProgress(
         BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), *words, console=err, transient=True
     ) as bar:
-        task = bar.add_task("", total=move.total, move=move)
-        move.follow = lambda: bar.update(task, completed=move.done, total=move.total)
+        task = bar.add_task("", total=progress.total, progress=progress)
+        progress.follow = lambda: bar.update(task, completed=progress.done, total=progress.total)
         yield
 
 
 @contextmanager
-def _lines(err: Plain, move: Move, seconds: float) -> Iterator[None]:
-    """A line every few seconds, from a thread of its own: a long part without any move is told on,
-    too.
-    """
+def _lines(err: PlainConsole, progress: Progress, seconds: float) -> Iterator[None]:
+    """A line every few seconds, from a separate thread, also while nothing is completed."""
     over = threading.Event()
 
-    def tell() -> None:
+    def report() -> None:
         while not over.wait(seconds):
-            err.say(f"mixtura: {move.line}")
+            err.say(f"mixtura: {progress.line}")
 
-    teller = threading.Thread(target=tell, daemon=True)
+    reporter = threading.Thread(target=report, daemon=True)
     try:
-        teller.start()
+        reporter.start()
         yield
     finally:
         over.set()
-        if teller.is_alive():  # else it was called off before it began
-            teller.join()
+        if reporter.is_alive():  # else the command was interrupted before it started
+            reporter.join()
 
 
 def grid(
     *heads: str, title: str | None = None, justify: Literal["left", "right"] = "right"
 ) -> Grid:
-    """An empty table: numbers at the right, or text at the left."""
+    """An empty table, with numbers aligned right or text aligned left."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table as Grid
 
@@ -211,7 +214,7 @@ def grid(
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """One document on stdout; what is not finite becomes null."""
+    """One document on stdout; numbers that are not finite become null."""
     from mixtura.estimators.model_file import jsonable
 
     print(json.dumps(jsonable(document), indent=2, allow_nan=False))

@@ -1,4 +1,4 @@
-"""The table that a command reads: which columns are used, and messages in its words."""
+"""The table that a command reads: which columns are used, and messages with its column names."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixtura.cli.words import counted
+from mixtura.cli.formatting import counted
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
-    from mixtura.cli.console import Plain
+    from mixtura.cli.console import PlainConsole
     from mixtura.inputs.tables import Table
 
-STANDARD_INPUT = "<standard input>"
-"""The table reader takes it for "-", which the parser of the command line takes for an option."""
+STANDARD_INPUT_NAME = "<standard input>"
+"""Stands for "-", which the parser of the command line would read as an option."""
 
 FEW_VALUES, MANY_ROWS = 5, 30
-"""A column with so few values in so many rows is probably a category."""
+"""A column with so few different values in so many rows is probably a category."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The table, the numbers in it, and where they came from."""
+    """The table and its numeric columns.
+
+    Attributes
+    ----------
+    table : Table
+    X : (n,d)
+        The columns that are used.
+    names : tuple of str
+        Their d names.
+    left_out : list of (column, reason)
+    truth : list of str, optional
+        The known groups.
+    """
 
     table: Table
     X: Array
@@ -34,22 +46,20 @@ class Data:
     truth: list[str] | None = None
 
 
-def read_data(data: str, columns: str | None, out: Plain, truth: str | None = None) -> Data:
-    """Read a table and say which columns are used; the column ``truth`` holds known groups and is
-    never one of them.
-    """
+def read_data(data: str, columns: str | None, out: PlainConsole, truth: str | None = None) -> Data:
+    """Read a table and print which columns are used; ``truth``, the known groups, is not."""
     from mixtura.base.errors import DataError
     from mixtura.inputs.reading import read_table
 
     table = read_table(data, truth)
     groups = None if truth is None else table.groups(truth)
     table = table if truth is None else table.without(truth)
-    wanted = (
+    chosen = (
         None
         if columns is None
         else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
     )
-    X, names, left_out = table.numeric(wanted)
+    X, names, left_out = table.numeric(chosen)
     if len(X) < 2:
         raise DataError(
             f"{table.source}: expected at least two rows to cluster, but there is one. Give more "
@@ -60,9 +70,8 @@ def read_data(data: str, columns: str | None, out: Plain, truth: str | None = No
     ]
     if constant:
         raise DataError(
-            f"{table.source}: expected columns that tell rows apart, but {constant[0]!r} has the "
-            "same value in every row. "
-            "Leave it out of --columns."
+            f"{table.source}: expected columns with different values, but {constant[0]!r} has the "
+            "same value in every row. Leave it out of --columns."
         )
     out.say(
         f"{table.source}: {len(X)} rows; {counted(len(names), 'column')} used: {', '.join(names)}"
@@ -76,23 +85,23 @@ def read_data(data: str, columns: str | None, out: Plain, truth: str | None = No
     ]
     if few:
         out.say(
-            f"mind: {', '.join(few)} with {FEW_VALUES} values or fewer; a category is no "
-            "measurement, and --columns leaves it out"
+            f"check: {', '.join(few)}: {FEW_VALUES} different values or fewer; if this is a "
+            "category and not a measurement, leave it out with --columns"
         )
     return Data(table, X, names, left_out, groups)
 
 
 @contextmanager
-def in_the_words_of(read: Data) -> Iterator[None]:
-    """Errors about ``column 2`` name the column and the file."""
+def errors_with_column_names(read: Data) -> Iterator[None]:
+    """Replace ``column 2`` by the name of the column in errors, and add the file."""
     try:
         yield
     except ValueError as error:
         words = str(error).replace("; selection_ holds them all with their reasons:", ":")
-        raise ValueError(f"{read.table.source}: {with_names(words, read.names)}") from None
+        raise ValueError(f"{read.table.source}: {with_column_names(words, read.names)}") from None
 
 
-def with_names(message: str, names: Sequence[str]) -> str:
-    """A message about ``column 2`` in the words of the table."""
+def with_column_names(message: str, names: Sequence[str]) -> str:
+    """A message with the name of the column instead of ``column 2``."""
     named = {str(j): f"column {name!r}" for j, name in enumerate(names)}
     return re.sub(r"\bcolumn (\d+)\b", lambda found: named.get(found[1], found[0]), message)

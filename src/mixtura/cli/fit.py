@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.beyond import NOTHING, Wishes, how_sure, merging, standard_errors
-from mixtura.cli.calling_off import Call, may_be_called_off
-from mixtura.cli.choosing import USUAL, Wanted
-from mixtura.cli.console import Plain, consoles, notes, print_json
+from mixtura.cli.analyses import (
+    NO_ANALYSES,
+    AnalysisOptions,
+    bootstrap_of_choice,
+    merging,
+    standard_errors,
+)
+from mixtura.cli.console import PlainConsole, consoles, notes, print_json
 from mixtura.cli.data import Data, read_data
+from mixtura.cli.fit_summary import fit_document, report
+from mixtura.cli.interruption import Interruption, interruptible_command
 from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit
+from mixtura.cli.output_path import default_output
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
-from mixtura.cli.selecting import Found, select, winner
-from mixtura.cli.story import fit_document, report
-from mixtura.cli.target import named_after
+from mixtura.cli.selection import FitOutcome, chosen_mixture, select
+from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
     from mixtura.selection.settings import SelectionSettings
@@ -25,47 +31,47 @@ if TYPE_CHECKING:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Settings:
-    """How a candidate is fitted and judged, as it was typed."""
+class FitOptions:
+    """The options of the fits, as typed."""
 
     folds: AtLeastTwo = None
-    """Cross-validate with this many folds, whatever decides; 10 for --criterion cv."""
+    """Folds of a cross-validation, computed whichever criterion decides; 10 for --criterion cv."""
 
     prior: Literal["conjugate"] | None = None
     """conjugate: a weak prior that keeps components from collapsing (Fraley & Raftery 2007)."""
 
     equal_weights: bool = False
-    """All components are equally large."""
+    """All components have the same weight."""
 
     eigenvalue_ratio: Annotated[float | None, Parameter(validator=Number(gte=1))] = None
-    """The largest variance in any direction is at most this many times the smallest, in the units
-    of the data.
+    """Bound of the eigenvalue ratio: the largest variance in any direction is at most this many
+    times the smallest, in the units of the data.
     """
 
 
-PLAIN = Settings()
-"""As it is when nothing is said."""
+DEFAULT_FIT = FitOptions()
+"""Fits without constraints or cross-validation."""
 
 
 def run(
     data: str,
     /,
     *,
-    wanted: Wanted = USUAL,
-    settings: Settings = PLAIN,
-    wishes: Wishes = NOTHING,
+    options: SelectionOptions = DEFAULT_OPTIONS,
+    fit_options: FitOptions = DEFAULT_FIT,
+    analyses: AnalysisOptions = NO_ANALYSES,
     output: Output = None,
     time_limit: TimeLimit = None,
     force: Force = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find the clusters in a table: how many, of which shape, and which row belongs to which.
+    """Find the clusters in a table: their number, their shapes, and the cluster of each row.
 
-    Fits every covariance family with every number of components, keeps the best, explains it, and
-    writes memberships.csv, model.safetensors, candidates.csv, criteria.csv, criteria.png and
-    clusters.png; with --errors also errors.csv, with --merge also merging.png. Ctrl-C, SIGTERM or
-    the --time-limit end the search and keep the best so far. The words are explained in
+    Fits every covariance family with every number of components, keeps the best model, explains it,
+    and writes memberships.csv, model.safetensors, candidates.csv, criteria.csv, criteria.png and
+    clusters.png; with --errors also errors.csv, with --merge also merging.png. Ctrl-C, SIGTERM and
+    --time-limit end the search and keep the best model so far. The terms are explained in
     docs/families.md, docs/choosing.md and docs/certainty.md.
 
     Parameters
@@ -73,46 +79,51 @@ def run(
     data
         CSV or Parquet file with a header; - reads standard input.
     output
-        Folder for the results; by default NAME.mixtura here.
+        Folder for the results; by default NAME.mixtura in the current folder.
     """
     from mixtura.inputs.writing import folder_for_results, refuse_to_overwrite
 
-    wanted.check()
-    wishes.check()
-    folder = output or named_after(data, ".mixtura")
+    options.check()
+    analyses.check()
+    folder = output or default_output(data, ".mixtura")
     refuse_to_overwrite([folder / name for name in (*RESULT_FILES, *FURTHER_FILES)], force)
     out, err, bars = consoles(quiet=quiet, json=json)
-    with may_be_called_off(time_limit) as call:
-        read = read_data(data, wanted.columns, out)
-        asked = wanted.selection(**asdict(settings))
+    with interruptible_command(time_limit) as interruption:
+        read = read_data(data, options.columns, out)
+        asked = options.settings(**asdict(fit_options))
         with folder_for_results(folder), notes(err):
             selection, interrupted = select(
-                asked, read, bars, wanted.n_candidates(len(read.names)), call
+                asked, read, bars, options.n_candidates(len(read.names)), interruption
             )
-            with call.listener.holding_back():
-                found = Found(selection, winner(selection).posterior(read.X))
-                said = asdict(settings) | {"n_init": wanted.starts}
-                document = fit_document(found, read, said, wanted.seed) | call.told(interrupted)
-                _go_beyond(asked, found, read, wishes, document, bars, call)
-                written, interrupted = write_results(folder, found, read, document, call)
-    document |= call.told(interrupted) | {"files": [str(folder / name) for name in written]}
+            with interruption.handler.deferring():
+                found = FitOutcome(selection, chosen_mixture(selection).posterior(read.X))
+                settings = asdict(fit_options) | {"n_init": options.starts}
+                document = fit_document(found, read, settings, options.seed)
+                document |= interruption.fields(interrupted)
+                _analyse(asked, found, read, analyses, document, bars, interruption)
+                written, interrupted = write_results(folder, found, read, document, interruption)
+    document |= interruption.fields(interrupted) | {
+        "files": [str(folder / name) for name in written]
+    }
     report(out, document)
     if json:
         print_json(document)
-    return call.code(interrupted)
+    return interruption.exit_code(interrupted)
 
 
-def _go_beyond(
+def _analyse(
     asked: SelectionSettings,
-    found: Found,
+    found: FitOutcome,
     read: Data,
-    wishes: Wishes,
+    analyses: AnalysisOptions,
     document: dict[str, Any],
-    bars: Plain,
-    call: Call,
+    bars: PlainConsole,
+    interruption: Interruption,
 ) -> None:
-    """What was asked for beyond the selection, into the document."""
-    if wishes.merge is not None:
-        found.tree, document["merging"] = merging(found, wishes)
-    document["bootstrap"] = how_sure(asked, found, read, bars, wishes, document, call)
-    document["errors"] = standard_errors(asked, found, read, bars, wishes, document, call)
+    """Run the requested analyses and add them to the document."""
+    if analyses.merge is not None:
+        found.tree, document["merging"] = merging(found, analyses)
+    document["bootstrap"] = bootstrap_of_choice(
+        asked, found, read, bars, analyses, document, interruption
+    )
+    document["errors"] = standard_errors(asked, found, read, bars, analyses, document, interruption)

@@ -1,4 +1,4 @@
-"""What several commands are asked, and what the texts of the options mean."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -11,43 +11,42 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.endings import UsageError
+from mixtura.cli.exit_codes import UsageError
 
 Columns = Annotated[
     str | None,
-    Parameter(
-        help="Columns to use, with commas between them. By default all that can be clustered."
-    ),
+    Parameter(help="Columns to use, separated by commas; by default all that suit clustering."),
 ]
 Seed = Annotated[
     int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")
 ]
-Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else to stdout.")]
-Force = Annotated[bool, Parameter(help="Overwrite files that exist.")]
+Json = Annotated[bool, Parameter(help="Print one JSON document and nothing else on stdout.")]
+Force = Annotated[bool, Parameter(help="Overwrite existing files.")]
 Threads = Annotated[
     int | None,
     Parameter(
-        validator=Number(gte=1), help="Threads to use; they never change a result. All by default."
+        validator=Number(gte=1),
+        help="Number of threads; it never changes a result. By default all processors are used.",
     ),
 ]
 TimeLimit = Annotated[
     float | None,
     Parameter(
         validator=Number(gt=0, lte=threading.TIMEOUT_MAX),
-        help="Seconds after which the search ends with the best so far; pictures come after them. "
-        "No limit by default.",
+        help="Seconds after which the search ends with the best model so far; pictures are drawn "
+        "after that. No limit by default.",
     ),
 ]
 Count = Annotated[int | None, Parameter(validator=Number(gte=1))]
 AtLeastTwo = Annotated[int | None, Parameter(validator=Number(gte=2))]
 Output = Annotated[Path | None, Parameter(alias="-o")]
-Quiet = Annotated[bool, Parameter(alias="-q", help="Print nothing but notes and errors.")]
+Quiet = Annotated[bool, Parameter(alias="-q", help="Print only notes and errors.")]
 
 
 def component_numbers(components: str | None, most: int | None) -> list[int]:
     """``3``, ``1:10`` or ``2,4,6`` as numbers; ``most`` alone means ``1:most``."""
     if components is not None and most is not None:
-        raise UsageError("--components and --max-components say the same thing; give one of them.")
+        raise UsageError("--components and --max-components exclude each other; give one of them.")
     text = components if components is not None else f"1:{most or 10}"
     found = re.fullmatch(r"(\d+)(?::(\d+))?|\d+(?:,\d+)+", text.replace(" ", ""))
     numbers = []
@@ -57,14 +56,14 @@ def component_numbers(components: str | None, most: int | None) -> list[int]:
         numbers = sorted({int(part) for part in found[0].split(",")})
     if not numbers or numbers[0] < 1:
         raise UsageError(
-            "--components must be a number such as 3, a range (1:10) or a list (2,4,6), but "
-            f"{text!r} came."
+            "--components must be a number such as 3, a range (1:10) or a list (2,4,6), but got "
+            f"{text!r}."
         )
     return numbers
 
 
 def family_names(families: str) -> list[str]:
-    """``all`` or names with commas as three-letter names, each once."""
+    """``all``, or names separated by commas, as three-letter names without repetition."""
     from mixtura.families import FAMILIES, family_named
 
     if families.strip().lower() == "all":
@@ -76,7 +75,7 @@ def family_names(families: str) -> list[str]:
 
 
 def criterion_name(criterion: str) -> str:
-    """One of the eleven names, in small letters, with underscores or dashes."""
+    """The name of a criterion, from any case and with underscores or dashes."""
     from mixtura.model.criteria import ALL_CRITERIA
 
     name = criterion.strip().lower().replace("-", "_")
@@ -90,7 +89,7 @@ def criterion_name(criterion: str) -> str:
     return name
 
 
-def merge_wish(merge: str | None) -> int | Literal["elbow"] | None:
+def merge_option(merge: str | None) -> int | Literal["elbow"] | None:
     """``elbow`` or a number of clusters."""
     if merge is None:
         return None
@@ -99,6 +98,6 @@ def merge_wish(merge: str | None) -> int | Literal["elbow"] | None:
         return "elbow"
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
         raise UsageError(
-            f"--merge must be elbow or a number of clusters such as 2, but {merge!r} came."
+            f"--merge must be elbow or a number of clusters such as 2, but got {merge!r}."
         )
     return int(text)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mixtura.cli.calling_off import may_be_called_off, said_about
-from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.console import consoles, notes
 from mixtura.cli.data import Data, read_data
-from mixtura.cli.endings import UsageError
+from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.interruption import interruptible_command, interruption_sentence
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
-from mixtura.cli.selecting import select, winner
-from mixtura.cli.target import check_target, named_after, written_at_once
+from mixtura.cli.output_path import check_output, default_output, written_atomically
+from mixtura.cli.selection import chosen_mixture, select
+from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
     from mixtura.model.selection import Selection
 
-Kind = Literal[
+PictureKind = Literal[
     "clusters",
     "scatter",
     "curves",
@@ -34,75 +34,73 @@ Kind = Literal[
     "em",
 ]
 
-PICTURES, FILMS = (".png", ".svg", ".pdf"), (".gif", ".html")
+PICTURES, ANIMATIONS = (".png", ".svg", ".pdf"), (".gif", ".html")
 
 
 def run(
     data: str,
-    kind: Kind | None = None,
+    kind: PictureKind | None = None,
     /,
     *,
     output: Output = None,
     shown: Annotated[
         str | None,
-        Parameter(
-            help="Columns to draw, with commas between them; the model reads all that are used."
-        ),
+        Parameter(help="Columns to draw, separated by commas; the model uses all of --columns."),
     ] = None,
-    wanted: Wanted = USUAL,
+    options: SelectionOptions = DEFAULT_OPTIONS,
     time_limit: TimeLimit = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
-    """Draw the clusters of a table: one picture, or EM as a film.
+    """Draw the clusters of a table: one picture, or an animation of EM.
 
-    The ending of the file says what it becomes: .png, .svg and .pdf are pictures, .gif and .html
-    are films of EM. What the pictures show is in docs/pictures.md.
+    The ending of the file decides its format: .png, .svg and .pdf are pictures, .gif and .html are
+    animations of EM. docs/pictures.md explains the pictures.
 
     Parameters
     ----------
     data
         CSV or Parquet file with a header; - reads standard input.
     kind
-        clusters (the usual one), scatter, curves, pairs, uncertainty, density, criteria, merging,
-        trace, starts, or em, which is a film.
+        clusters (the default), scatter, curves, pairs, uncertainty, density, criteria, merging,
+        trace, starts, or em, an animation.
     output
-        The file; by default NAME.KIND.png here, or NAME.em.gif.
+        The file; by default NAME.KIND.png or NAME.em.gif in the current folder.
     """
-    wanted.check()
+    options.check()
     chosen = _kind(kind, output)
-    target = output or named_after(data, f".{chosen}{'.gif' if chosen == 'em' else '.png'}")
-    check_target(target, FILMS if chosen == "em" else PICTURES, force, chosen)
+    target = output or default_output(data, f".{chosen}{'.gif' if chosen == 'em' else '.png'}")
+    check_output(target, ANIMATIONS if chosen == "em" else PICTURES, force, chosen)
     out, err, bars = consoles(quiet=quiet)
-    with may_be_called_off(time_limit) as call:
-        read = read_data(data, wanted.columns, out)
+    with interruptible_command(time_limit) as interruption:
+        read = read_data(data, options.columns, out)
         names = _shown(shown, read, chosen)
-        with written_at_once(target) as part, notes(err):
+        with written_atomically(target) as part, notes(err):
             selection, interrupted = select(
-                wanted.selection(), read, bars, wanted.n_candidates(len(read.names)), call
+                options.settings(), read, bars, options.n_candidates(len(read.names)), interruption
             )
-            call.listener.stop_clock()
-            _draw(chosen, part, selection, read, names, wanted.seed)
+            interruption.handler.stop_timer()
+            _draw(chosen, part, selection, read, names, options.seed)
     out.say(selection.sentences[0])
     if interrupted:
-        out.say(said_about(call.told(interrupted)), style="yellow")
+        out.say(interruption_sentence(interruption.fields(interrupted)), style="yellow")
     out.say(f"Wrote {target}")
-    return call.code(interrupted)
+    return interruption.exit_code(interrupted)
 
 
-def _kind(kind: Kind | None, output: Path | None) -> Kind:
-    """What is asked for; a file that is a film asks for one."""
+def _kind(kind: PictureKind | None, output: Path | None) -> PictureKind:
+    """The requested kind; em for a file that is an animation."""
     if kind is not None:
         return kind
-    return "em" if output is not None and output.suffix.lower() in FILMS else "clusters"
+    return "em" if output is not None and output.suffix.lower() in ANIMATIONS else "clusters"
 
 
-def _shown(shown: str | None, read: Data, kind: Kind) -> list[str] | None:
-    """The columns to draw, each known."""
+def _shown(shown: str | None, read: Data, kind: PictureKind) -> list[str] | None:
+    """The names of the columns to draw; an unknown one is an error."""
     if shown is None:
         return None
     if kind in ("criteria", "merging", "trace", "starts"):
-        raise UsageError(f"{kind} shows no columns of the data; leave --shown out.")
+        raise UsageError(f"{kind} does not show columns of the data; leave --shown out.")
     names = [name.strip() for name in shown.split(",")]
     unknown = [name for name in names if name not in read.names]
     if unknown:
@@ -113,14 +111,14 @@ def _shown(shown: str | None, read: Data, kind: Kind) -> list[str] | None:
 
 
 def _draw(
-    kind: Kind,
+    kind: PictureKind,
     target: Path,
     selection: Selection,
     read: Data,
     shown: Sequence[str] | None,
     seed: int,
 ) -> None:
-    """The picture or film into its file."""
+    """Write the picture or the animation."""
     from mixtura import plots
 
     seen: dict[str, Any] = {"columns": list(read.names), "shown": shown}
@@ -141,8 +139,8 @@ def _draw(
     plots.save(_without_data(kind, selection, read), target)
 
 
-def _without_data(kind: Kind, selection: Selection, read: Data) -> Any:
-    """A picture of how the model came to be."""
+def _without_data(kind: PictureKind, selection: Selection, read: Data) -> Any:
+    """A picture of the selection or the fit, without the rows."""
     from mixtura import plots
     from mixtura.selection.merging import merge_tree
 
@@ -151,5 +149,5 @@ def _without_data(kind: Kind, selection: Selection, read: Data) -> Any:
     if kind == "trace":
         return plots.plot_trace(selection)
     if kind == "merging":
-        return plots.plot_merging(merge_tree(winner(selection).posterior(read.X)))
+        return plots.plot_merging(merge_tree(chosen_mixture(selection).posterior(read.X)))
     return plots.plot_starts(selection.best)

@@ -1,4 +1,4 @@
-"""mixtura predict: the rows of a table and the components of a saved model."""
+"""mixtura predict: memberships of the rows of a table in the components of a saved model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from mixtura.cli.console import print_json
-from mixtura.cli.endings import DONE
+from mixtura.cli.exit_codes import DONE
 from mixtura.cli.options import Force, Json, Output
 from mixtura.cli.result_files import memberships
 
@@ -14,10 +14,9 @@ from mixtura.cli.result_files import memberships
 def run(
     model: Path, data: str, /, *, output: Output = None, force: Force = False, json: Json = False
 ) -> int:
-    """Assign the rows of a table to the components of a saved model, and to the clusters they were
-    merged into.
+    """Assign the rows of a table to the components of a saved model, and to its merged clusters.
 
-    Columns are matched by name: their order does not matter, and further columns are ignored.
+    Columns are matched by name: their order does not matter, and other columns are ignored.
 
     Parameters
     ----------

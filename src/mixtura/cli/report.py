@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mixtura.cli.calling_off import may_be_called_off, said_about
-from mixtura.cli.choosing import USUAL, Wanted
 from mixtura.cli.console import consoles, notes
-from mixtura.cli.data import STANDARD_INPUT, read_data
+from mixtura.cli.data import STANDARD_INPUT_NAME, read_data
+from mixtura.cli.interruption import interruptible_command, interruption_sentence
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
-from mixtura.cli.selecting import select
-from mixtura.cli.target import check_target, named_after, written_at_once
+from mixtura.cli.output_path import check_output, default_output, written_atomically
+from mixtura.cli.selection import select
+from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
     from mixtura.report import Origin
@@ -22,40 +22,40 @@ def run(
     /,
     *,
     output: Output = None,
-    wanted: Wanted = USUAL,
+    options: SelectionOptions = DEFAULT_OPTIONS,
     time_limit: TimeLimit = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write a report: which clusters there are and why, pictures, unsure rows, and how to come to
-    the same again.
+    """Write a report: the clusters and the reasons for the model, pictures, unsure rows, and how to
+    reproduce the fit.
 
-    One HTML file that opens from disk and loads nothing. See docs/report.md.
+    One HTML file that works offline and loads nothing. See docs/report.md.
 
     Parameters
     ----------
     data
         CSV or Parquet file with a header; - reads standard input.
     output
-        The HTML file; by default NAME.report.html here.
+        The HTML file; by default NAME.report.html in the current folder.
     """
     from mixtura.estimators.selector import GaussianMixtureSelector
     from mixtura.report import Study, page_of
 
-    wanted.check()
-    target = output or named_after(data, ".report.html")
-    check_target(target, (".html",), force, "a report")
+    options.check()
+    target = output or default_output(data, ".report.html")
+    check_output(target, (".html",), force, "a report")
     out, err, bars = consoles(quiet=quiet)
-    with may_be_called_off(time_limit) as call:
-        read = read_data(data, wanted.columns, out)
-        with written_at_once(target) as part, notes(err):
-            asked = wanted.selection()
+    with interruptible_command(time_limit) as interruption:
+        read = read_data(data, options.columns, out)
+        with written_atomically(target) as part, notes(err):
+            asked = options.settings()
             selection, interrupted = select(
-                asked, read, bars, wanted.n_candidates(len(read.names)), call
+                asked, read, bars, options.n_candidates(len(read.names)), interruption
             )
-            call.listener.stop_clock()
+            interruption.handler.stop_timer()
             selector, left_out = GaussianMixtureSelector(**asdict(asked)), tuple(read.left_out)
-            origin, starts = _origin(data, wanted), selection.best.starts
+            origin, starts = _origin(data, options), selection.best.starts
             study = Study(
                 selection, selector, read.X, read.names, origin, left_out, interrupted, starts
             )
@@ -63,15 +63,15 @@ def run(
     for sentence in selection.sentences:
         out.say(sentence)
     if interrupted:
-        out.say(said_about(call.told(interrupted)), style="yellow")
+        out.say(interruption_sentence(interruption.fields(interrupted)), style="yellow")
     out.say(f"\nWrote {target}")
-    return call.code(interrupted)
+    return interruption.exit_code(interrupted)
 
 
-def _origin(data: str, wanted: Wanted) -> Origin:
-    """Where the data came from, and the command that makes the report again."""
+def _origin(data: str, options: SelectionOptions) -> Origin:
+    """Where the data came from, and the command that reproduces the report."""
     from mixtura.report import Origin
 
-    if data == STANDARD_INPUT:
-        return Origin("-", "", ("mixtura", "report", "-", *wanted.words()))
-    return Origin.of_file(data, ("mixtura", "report", data, *wanted.words()))
+    if data == STANDARD_INPUT_NAME:
+        return Origin("-", "", ("mixtura", "report", "-", *options.arguments()))
+    return Origin.of_file(data, ("mixtura", "report", data, *options.arguments()))

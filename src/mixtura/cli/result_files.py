@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtura.cli.calling_off import Call
 from mixtura.cli.data import Data
-from mixtura.cli.selecting import Found, winner
-from mixtura.cli.writing import Writer, write_files
+from mixtura.cli.interruption import Interruption
+from mixtura.cli.output_files import Writer, write_files
+from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
@@ -32,20 +32,22 @@ CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = (
 )
 
 RESULT_FILES = (MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE, CRITERIA_PICTURE, CLUSTERS)
-"""What every fit writes."""
+"""The files of every fit."""
 
 FURTHER_FILES = (ERRORS, MERGING)
-"""What a fit writes when it is asked to. Of an earlier fit they do not stay beside the results of a
-later one.
-"""
+"""Files of the analyses that are requested; those of an earlier fit are removed."""
 
 
 def write_results(
-    folder: Path, found: Found, read: Data, document: Mapping[str, Any], call: Call
+    folder: Path,
+    found: FitOutcome,
+    read: Data,
+    document: Mapping[str, Any],
+    interruption: Interruption,
 ) -> tuple[list[str], bool]:
-    """The names of all files that were written, and whether the fit or its pictures were cut short.
+    """Write all files; return their names, and whether the fit or its pictures were interrupted.
 
-    Files of an earlier fit that this one does not have are taken away.
+    Files of an earlier fit that this one does not have are removed.
     """
     from mixtura.inputs.writing import write_csv
 
@@ -60,7 +62,7 @@ def write_results(
     }
     pictures: dict[str, Writer] = {
         CRITERIA_PICTURE: partial(_save_criteria, selection),
-        CLUSTERS: partial(_save_clusters, winner(selection), read),
+        CLUSTERS: partial(_save_clusters, chosen_mixture(selection), read),
     }
     if document["errors"] and "parameters" in document["errors"]:
         data[ERRORS] = lambda path: write_csv(path, _by_column(document["errors"]["parameters"]))
@@ -68,7 +70,7 @@ def write_results(
         pictures[MERGING] = partial(_save_merging, found.tree, document["merging"]["n_clusters"])
     for name in set(FURTHER_FILES) - set(data) - set(pictures):
         (folder / name).unlink(missing_ok=True)
-    written = write_files(folder, data, pictures, call)
+    written = write_files(folder, data, pictures, interruption)
     return written, document["interrupted"] or len(written) < len(data) + len(pictures)
 
 
@@ -78,14 +80,14 @@ def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[str, Any]) -> None:
-    """The mixture, and how it was found; with the clusters that its components make."""
+    """Write the mixture, how it was found, and its merged clusters."""
     from mixtura.estimators.model_file import jsonable, save_model
 
     said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
     save_model(
         path,
-        winner(selection),
+        chosen_mixture(selection),
         family=selection.best.family,
         feature_names=read.names,
         metadata=jsonable(metadata),
@@ -111,12 +113,12 @@ def _save_merging(tree: MergeTree, n_clusters: int, path: Path) -> None:
 
 
 def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
-    """The components of each cluster, where they were merged."""
+    """The components of each merged cluster, where --merge was given."""
     return document["merging"]["clusters"] if document["merging"] else None
 
 
 def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) -> dict[str, Any]:
-    """The columns of memberships.csv; those of merged clusters come last."""
+    """The columns of memberships.csv, those of merged clusters last."""
     from mixtura.inputs.writing import cluster_columns, membership_columns
 
     return membership_columns(probabilities) | (

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from mixtura.cli.calling_off import may_be_called_off, said_about
-from mixtura.cli.console import Plain, consoles, grid, notes, print_json, progress_bar
-from mixtura.cli.data import in_the_words_of, read_data
-from mixtura.cli.endings import UsageError
+from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json, progress_bar
+from mixtura.cli.data import errors_with_column_names, read_data
+from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.interruption import interruptible_command, interruption_sentence
 from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, TimeLimit, family_names
 
 
@@ -35,7 +35,7 @@ def run(
 ) -> int:
     """Test K components against K + 1, for K = 1, 2, ... until a test does not reject.
 
-    Likelihood ratio tests whose distribution is simulated (McLachlan 1987). Ctrl-C, SIGTERM or the
+    Likelihood ratio tests with a simulated null distribution (McLachlan 1987). Ctrl-C, SIGTERM and
     --time-limit keep the tests and replicates that are done.
 
     Parameters
@@ -47,13 +47,14 @@ def run(
     first
         The first K.
     most
-        The last K: one component more is fitted, too.
+        The last K; K + 1 components are fitted as well.
     level
-        A K is rejected when its p-value is at most this.
+        Significance level: K is rejected where the p-value is at most this.
     replicates
-        Data sets simulated for each test; the smallest p-value is 1 / (1 + replicates).
+        Data sets simulated for each test; the smallest possible p-value is 1 / (1 + replicates).
     starts
-        Starts of each fit, beside those from its smaller neighbour.
+        Starts of each fit, in addition to warm starts: the true parameters for K, splits of the
+        fitted components for K + 1.
     """
     from mixtura.selection.likelihood_ratio import (
         LikelihoodRatioTest,
@@ -63,26 +64,26 @@ def run(
 
     families = family_names(family)
     if len(families) != 1:
-        raise UsageError(f"--family must be one family such as VVV, but {family!r} came.")
+        raise UsageError(f"--family must be one family such as VVV, but got {family!r}.")
     if most < first:
-        raise UsageError(f"--most must be at least --first = {first}, but {most} came.")
+        raise UsageError(f"--most must be at least --first = {first}, but got {most}.")
     needed = ceil(1 / level - 1e-9) - 1
     if replicates < needed:
         raise UsageError(
-            f"with {replicates} replicates no p-value is as small as --level {level:g}. Give "
+            f"with {replicates} replicates no p-value can be as small as --level {level:g}. Give "
             f"--replicates {needed} or more."
         )
     out, err, bars = consoles(quiet=quiet, json=json)
     done: list[LikelihoodRatioTest] = []
     cut = False
-    with may_be_called_off(time_limit) as call, notes(err):
+    with interruptible_command(time_limit) as interruption, notes(err):
         read = read_data(data, columns, out)
         try:
             with (
-                in_the_words_of(read),
+                errors_with_column_names(read),
                 progress_bar(
                     bars, f"{first} against {first + 1} components", replicates, "replicates"
-                ) as move,
+                ) as progress,
             ):
                 tests = sequential_likelihood_ratio_test(
                     read.X,
@@ -94,7 +95,9 @@ def run(
                     n_starts=starts,
                     random_state=seed,
                     n_threads=threads,
-                    on_replicate=lambda K, count: move(count, f"{K} against {K + 1} components"),
+                    on_replicate=lambda K, count: progress(
+                        count, f"{K} against {K + 1} components"
+                    ),
                     on_test=done.append,
                 )
         except KeyboardInterrupt:
@@ -115,22 +118,22 @@ def run(
             {**row, "standard_error": t.standard_error}
             for row, t in zip(tests.rows(), tests.tests, strict=True)
         ],
-    } | call.told(cut)
+    } | interruption.fields(cut)
     _report_tests(out, document)
     if json:
         print_json(document)
-    return call.code(cut)
+    return interruption.exit_code(cut)
 
 
-def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
-    """A row for each test, and the answer."""
+def _report_tests(out: PlainConsole, document: Mapping[str, Any]) -> None:
+    """Print a row for each test, and the conclusion."""
     title = f"\nIs one more component worth it? {document['family']}, likelihood ratio tests"
     table = grid(
         "components",
         "against",
         "2 log ratio",
         "p-value",
-        "± (simulation)",
+        "std. error of p",
         "replicates",
         "failed",
         title=title,
@@ -150,4 +153,4 @@ def _report_tests(out: Plain, document: Mapping[str, Any]) -> None:
     out.print(table)
     out.say(f"\n{document['sentence']}", style="bold")
     if document["interrupted"]:
-        out.say(said_about(document), style="yellow")
+        out.say(interruption_sentence(document), style="yellow")

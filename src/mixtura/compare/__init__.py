@@ -1,5 +1,1 @@
-"""Mixtures beside other methods of clustering; the public names are those of ``__init__.pyi``."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""Comparison of mixtures with other clustering methods."""

@@ -1,6 +1,4 @@
-"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same data, with measured values: what each
-assumes, costs and says.
-"""
+"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same data: assumptions, times, results."""
 
 from __future__ import annotations
 
@@ -19,9 +17,10 @@ from sklearn.metrics import (
 )
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.base.interrupts import heeded
+from mixtura.base.certainty import SURE
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.base.masked import refuse_masked
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.compare.contenders import (
     DENSITY,
     DENSITY_ROWS,
@@ -30,7 +29,6 @@ from mixtura.compare.contenders import (
     MIXTURE,
     NOISE,
     NOT_LABELLED,
-    SURE,
     Outcome,
     dbscan,
     gaussian_mixture,
@@ -40,17 +38,17 @@ from mixtura.compare.contenders import (
     silhouette,
     some_rows,
 )
-from mixtura.compare.suitability import Evidence, Verdict, judge, measure
+from mixtura.compare.suitability import SuitabilityEvidence, Verdict, judge, measure
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.families import family_named
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import rows_of
 
 INDEX_ROWS = 20_000
-"""Above this many rows, Calinski-Harabasz and Davies-Bouldin are taken on a random sample."""
+"""Above this many rows, Calinski-Harabasz and Davies-Bouldin are computed on a random sample."""
 
-INTERRUPTED, NOT_RUN = "interrupted", "not begun"
-"""Why a method has no values, beside failures."""
+INTERRUPTED, NOT_RUN = "interrupted", "not run"
+"""Why a method has no values, apart from failures."""
 
 SOFT = {K_MEANS: False, MIXTURE: True, DENSITY: False, HIERARCHY: False}
 NEEDS_K = {K_MEANS: True, MIXTURE: True, DENSITY: False, HIERARCHY: False}
@@ -58,7 +56,7 @@ NEEDS_K = {K_MEANS: True, MIXTURE: True, DENSITY: False, HIERARCHY: False}
 
 @dataclass(frozen=True)
 class Method:
-    """What one method assumes, and what it did on these data.
+    """The assumptions of a method and its results on these data.
 
     Attributes
     ----------
@@ -68,34 +66,34 @@ class Method:
     shape : str
         The shape of cluster it assumes.
     seconds : float or None
-        Measured, for one fit with its settings known (all its own restarts included). None where it
+        Measured time of one fit with given settings (including its own restarts). None where it
         failed.
     seconds_to_choose : float or None
-        Measured, for finding those settings: K, eps. None where there was nothing to find.
+        Measured time of choosing the settings: K, eps. None where there was nothing to choose.
     needs_k : bool
-        Whether a fit has to be told how many clusters there are.
+        Whether a fit needs the number of clusters.
     k_chosen_by : str
-        How that number, or what stands in its place, was found.
+        How the number of clusters, or the setting in its place, was chosen.
     n_clusters : int
-        Clusters that have at least one row; noise is none.
+        Clusters with at least one row, without noise.
     output : str
-        What comes out for a row.
+        The output for a row.
     interpretation : str
-        How to read that, with the numbers of these data.
+        How to read the output, with the numbers of these data.
     rows_used : int
-        Rows that the method saw.
+        Rows that the method was run on.
     unsure_rows : int or None
         Rows whose largest membership is below 0.9; None for a hard method, which cannot say.
     noise_rows : int or None
-        Rows in no cluster; None for a method that has no noise.
+        Rows in no cluster; None for a method without noise.
     silhouette, calinski_harabasz, davies_bouldin : float or None
-        Internal indices of the rows in clusters, so noise is not held against a method: the mean
-        silhouette (2000 rows at most), from -1 to 1; between-cluster over within-cluster
-        dispersion; mean worst ratio of widths to distance (20,000 rows at most). Higher is better
-        for the first two, lower for the third. All favour round clusters. None with fewer than two.
+        Internal indices of the rows in clusters, without noise: the mean silhouette (on at most
+        2000 rows), from -1 to 1; the ratio of between-cluster to within-cluster dispersion; the
+        mean worst ratio of widths to distance (on at most 20,000 rows). Higher is better for the
+        first two, lower for the third. All favour round clusters. None with fewer than two
+        clusters.
     truth_ari, truth_nmi : float or None
-        Adjusted Rand index and normalised mutual information with the labels that were given as
-        truth.
+        Adjusted Rand index and normalised mutual information with the known groups.
     reason : str
         Why it failed; empty when it did not.
     """
@@ -130,26 +128,25 @@ class Comparison:
     methods : tuple of Method
         K-Means, Gaussian mixture, DBSCAN, HDBSCAN; one that failed says why.
     agreement : dict
-        Adjusted Rand index of each pair of names (Hubert & Arabie 1985): 1 for the same clusters,
-        about 0 for chance. Noise counts as a cluster of its own; rows that one of the two has not
+        Adjusted Rand index of each pair of names (Hubert & Arabie 1985): 1 for identical clusters,
+        about 0 for chance. Noise counts as a separate cluster; rows that one of the two has not
         labelled are left out.
     labels : dict
-        The cluster (n,) of every row by each name, from 0; -1 is noise, -2 not labelled. Methods
-        that failed have none.
+        The cluster (n,) of every row by each name, from 0; -1 is noise, -2 not labelled. Failed
+        methods are missing.
     suits : tuple of str
         The methods that suit these data, best first, by the rule of
         :mod:`mixtura.compare.suitability`.
     sentences : tuple of str
-        Why, and what was left out.
-    evidence : mixtura.compare.suitability.Evidence
-        The quantities that were read for it.
+        The reasons, and what was left out.
+    evidence : mixtura.compare.suitability.SuitabilityEvidence
+        The measurements that the rule uses.
     memberships : (n, K) or None
-        Of the mixture.
+        Memberships of the mixture.
     mixture : GaussianMixture or None
-        Fitted on the standardised columns.
+        The mixture, fitted to the standardised columns.
     interrupted : bool
-        Whether Ctrl-C came: the method it came into and those after it are rows without values,
-        with the reason.
+        Whether Ctrl-C ended the comparison; the methods not done have no values, but the reason.
     """
 
     methods: tuple[Method, ...]
@@ -157,7 +154,7 @@ class Comparison:
     labels: dict[str, Labels] = field(repr=False)
     suits: tuple[str, ...]
     sentences: tuple[str, ...]
-    evidence: Evidence = field(repr=False)
+    evidence: SuitabilityEvidence = field(repr=False)
     memberships: Array | None = field(repr=False)
     mixture: GaussianMixture | None = field(repr=False)
     interrupted: bool = False
@@ -166,8 +163,8 @@ class Comparison:
         """One flat dictionary for each method: its fields, and its agreement with each other
         method.
 
-        Every row has the same keys in the same order, so that a list of them is a table; a method's
-        agreement with itself is 1, and with one that failed None.
+        Every row has the same keys in the same order, so that the list is a table. The agreement of
+        a method with itself is 1, and with a failed one None.
         """
         return [asdict(method) | self._agreements_of(method.name) for method in self.methods]
 
@@ -180,7 +177,7 @@ class Comparison:
         }
 
 
-@underflow_is_nought
+@ignore_underflow
 def compare(
     X: Any,
     *,
@@ -190,25 +187,24 @@ def compare(
     random_state: int | None = 0,
     on_method: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns, with
-    measured values.
+    """Compare K-Means, a Gaussian mixture, DBSCAN and HDBSCAN on the same standardised columns.
 
-    How K, eps and the rows are chosen stands with :func:`mixtura.compare.contenders.k_means`,
-    :func:`~mixtura.compare.contenders.gaussian_mixture`, :func:`~mixtura.compare.contenders.dbscan` and
-    :func:`~mixtura.compare.contenders.hdbscan`. A method that fails is a row with its reason, and the others go on. Ctrl-C ends
-    the comparison and keeps the methods that are done.
+    The functions of :mod:`mixtura.compare.contenders` (``k_means``, ``gaussian_mixture``,
+    ``dbscan``, ``hdbscan``) say how K, eps and the rows are chosen. A method that fails becomes a
+    row with its reason, and the others go on. Ctrl-C ends the comparison and keeps the methods that
+    are done.
 
     Parameters
     ----------
     X : (n, d)
         Array or data frame of numbers.
     n_components : int, optional
-        K for K-Means and the mixture; each chooses its own by default.
+        K for K-Means and the mixture; by default each chooses its K.
     mixture_family : str, default="VVV"
-        A family of covariances, or "all" to choose one by BIC.
+        A covariance family, or "all" to choose one by BIC.
     truth : (n,), optional
-        Known groups, as numbers or text: each method is measured against them, and none of them
-        sees them.
+        Known groups, as numbers or text. The methods are measured against them, but do not use
+        them.
     random_state : int or None, default=0
     on_method : callable, optional
         Called with the name of each method before it begins.
@@ -220,9 +216,9 @@ def compare(
     Raises
     ------
     ValueError, TypeError
-        Data or settings that cannot be used, in the words of :class:`mixtura.GaussianMixture`.
+        For data or settings that cannot be used, as in :class:`mixtura.GaussianMixture`.
     KeyboardInterrupt
-        When Ctrl-C came before the first method was done.
+        When Ctrl-C comes before the first method is done.
 
     Examples
     --------
@@ -247,7 +243,7 @@ def compare(
     tried = _all_tried(work, on_method)
     done = {name: outcome for name, outcome in tried.items() if isinstance(outcome, Outcome)}
     stopped = threading.Event()
-    with heeded(stopped):  # this takes seconds and has no part that could be shown
+    with stop_on_signal(stopped):  # seconds of work without partial results
         methods = tuple(_method(name, outcome, Z, groups, seed) for name, outcome in tried.items())
         labels = {name: outcome.labels for name, outcome in done.items()}
         agreement = {(a, b): _rand_index(labels[a], labels[b]) for a, b in combinations(labels, 2)}
@@ -274,8 +270,8 @@ def compare(
 def _all_tried(
     work: Mapping[str, Callable[[], Outcome]], on_method: Callable[[str], None] | None
 ) -> dict[str, Outcome | str]:
-    """What each method made of the data, or why there is nothing; Ctrl-C ends it once one of them
-    is done.
+    """The outcome of each method, or why it has none; after the first one, Ctrl-C ends the
+    comparison.
     """
     tried: dict[str, Outcome | str] = {}
     for name, run in work.items():
@@ -290,10 +286,8 @@ def _all_tried(
 
 def _judged(
     Z: Array, done: Mapping[str, Outcome], seed: int, stopped: bool
-) -> tuple[Evidence, Verdict, bool]:
-    """Which methods suit, what that was read from, and whether it was judged at all: not after a
-    Ctrl-C of just now.
-    """
+) -> tuple[SuitabilityEvidence, Verdict, bool]:
+    """The evidence, the methods that suit, and whether this was judged at all: not after Ctrl-C."""
     rows = some_rows(len(Z), DENSITY_ROWS, seed)
     try:
         if stopped:
@@ -301,14 +295,14 @@ def _judged(
         evidence = measure(Z, done, rows, seed)
         return evidence, judge(evidence), True
     except KeyboardInterrupt:
-        said = "Which method suits the data was not judged: the comparison was called off before."
-        return Evidence(len(rows)), Verdict((), (said,)), False
+        said = "Which method suits the data was not judged: the comparison was interrupted before."
+        return SuitabilityEvidence(len(rows)), Verdict((), (said,)), False
 
 
 def _tried(
     name: str, run: Callable[[], Outcome], on_method: Callable[[str], None] | None
 ) -> Outcome | str:
-    """What a method made of the data, or why it could not."""
+    """The outcome of a method, or why it failed."""
     if on_method:
         on_method(name)
     try:
@@ -316,7 +310,7 @@ def _tried(
     except (ValueError, ArithmeticError, RuntimeError) as error:
         return " ".join(str(error).split())
     except MemoryError:
-        return "the memory did not suffice"
+        return "not enough memory"
 
 
 def _method(
@@ -352,9 +346,9 @@ def _method(
 
 
 def _sentences(
-    verdict: Verdict, methods: tuple[Method, ...], evidence: Evidence, n: int
+    verdict: Verdict, methods: tuple[Method, ...], evidence: SuitabilityEvidence, n: int
 ) -> tuple[str, ...]:
-    """The verdict, on how many rows it rests, what the truth says, and what failed."""
+    """The verdict, its number of rows, the agreement with the truth, and the failures."""
     said = [*verdict.sentences, *_with_the_truth(methods)]
     if evidence.n_rows < n:
         said.append(f"This was judged on {evidence.n_rows:,} of {n:,} rows, drawn at random.")
@@ -365,14 +359,14 @@ def _sentences(
     )
     if missing := [method.name for method in methods if method.reason in (INTERRUPTED, NOT_RUN)]:
         said.append(
-            "Missing, because the comparison was called off, and not taken into account: "
+            "Missing because the comparison was interrupted, and not taken into account: "
             f"{', '.join(missing)}."
         )
     return tuple(said)
 
 
 def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
-    """Which method comes nearest to the groups that are known."""
+    """Which method is nearest to the known groups."""
     known = [(method.truth_ari, method.name) for method in methods if method.truth_ari is not None]
     if not known:
         return []
@@ -388,21 +382,19 @@ def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
 
 
 def _standardised(X: Any) -> Array:
-    """Every column about its mean and in its standard deviations, float64 (n,d); a constant column
-    becomes 0.
-    """
+    """The standardised columns as float64 (n,d); a constant column becomes 0."""
     rows = rows_of(GaussianMixture(), X, fitting=True).astype(np.float64)
     spread = rows.std(axis=0)
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
 def _groups(truth: Any, n: int) -> Labels:
-    """The known groups, numbered."""
+    """The known groups as numbers."""
     refuse_masked("truth", truth)
     values = np.asarray(truth)
     if values.shape != (n,):
         raise ValueError(
-            f"`truth` must hold one group for each of the {n} rows, but its shape is "
+            f"`truth` must have one group for each of the {n} rows, but its shape is "
             f"{values.shape}. Check its length."
         )
     return np.unique(values, return_inverse=True)[1]

@@ -1,8 +1,8 @@
-"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN: each one's settings by a stated rule, then
-fitted with a clock beside it.
+"""K-Means, a Gaussian mixture, DBSCAN and HDBSCAN: each chooses its settings by a fixed rule, then
+its fit is timed.
 
-All take the same standardised rows ``Z (n,d)``. What each rule is stands in the docstring of its
-function.
+All use the same standardised rows ``Z (n,d)``. The docstring of each function states its rule. The
+constants are conventions, explained in docs/comparing.md.
 """
 
 from __future__ import annotations
@@ -18,31 +18,29 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.certainty import SURE
 from mixtura.base.choices import CovarianceType
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.fit_result import StopReason
-from mixtura.search.threads import blas_limited
+from mixtura.search.threads import limited_threads
 
 K_MEANS, MIXTURE, DENSITY, HIERARCHY = "K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"
 
 LARGEST_K = 10
-"""K runs up to this where it is not given."""
-
-SURE = 0.9
-"""A row whose largest membership is below this counts as unsure."""
+"""Largest K that is tried where K is not given."""
 
 NEIGHBOURS = 10
-"""Fewest rows, itself included, within eps of a core row of DBSCAN; in more than five dimensions 2
-d (Sander et al. 1998).
+"""Smallest number of rows, itself included, within eps of a core row of DBSCAN; in more than five
+dimensions 2 d (Sander et al. 1998).
 """
 
 SMALLEST_CLUSTER = 0.02
-"""HDBSCAN's smallest cluster, as a share of the rows; never fewer than five rows."""
+"""The smallest cluster of HDBSCAN as a share of the rows; at least five rows."""
 
 DENSITY_ROWS = 10_000
-"""DBSCAN may keep all pairs of rows, and HDBSCAN's time grows with their number; above this many
-rows both get a random sample.
+"""Above this many rows DBSCAN and HDBSCAN run on a random sample, since their memory and time grow
+with the number of pairs of rows.
 """
 
 BIC_ROWS = 20_000
@@ -51,8 +49,7 @@ to all.
 """
 
 SILHOUETTE_ROWS = 2_000
-"""The silhouette needs all distances between its rows; above this many it is taken on a random
-sample.
+"""Above this many rows the silhouette is computed on a random sample, since it needs all distances.
 """
 
 NOISE, NOT_LABELLED = -1, -2
@@ -62,27 +59,27 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a method made of the rows.
+    """The result of a method.
 
     Attributes
     ----------
     labels : (n,)
         Clusters from 0; -1 noise, -2 not labelled.
     seconds, seconds_to_choose : float
-        Of one fit with its settings known, and of finding these settings; None where there was
-        nothing to find.
+        Time of one fit with given settings, and of choosing the settings; None where there was
+        nothing to choose.
     k_chosen_by : str
     shape : str
-        The shape of cluster that is assumed.
+        The shape of cluster that the method assumes.
     output : str
-        What comes out for a row.
+        The output for a row.
     interpretation : str
-        How to read it, in one sentence with the numbers of these data.
+        How to read the output, in one sentence with the numbers of these data.
     used : (m,)
-        The rows it was run on.
+        The rows that it was run on.
     model : GaussianMixture, optional
     memberships : (n, K), optional
-        Of the mixture.
+        Memberships of the mixture.
     """
 
     labels: Labels
@@ -97,17 +94,17 @@ class Outcome:
     memberships: Array | None = None
 
 
-# ---- the four ------------------------------------------------------------------------------------
+# ---- the methods ---------------------------------------------------------------------------------
 
 
 def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
-    """K-Means with ten restarts; K is that of the highest mean silhouette for K = 2 to 10, unless
-    it is given.
+    """K-Means with ten restarts; unless it is given, K has the highest mean silhouette of K = 2 to
+    10.
 
-    Above 10,000 rows K is chosen on a random sample of 10,000; silhouettes are taken on at most
-    2000 rows. K is never more than the number of distinct rows.
+    Above 10,000 rows K is chosen on a random sample of 10,000; silhouettes are computed on at most
+    2000 rows. K is at most the number of distinct rows.
     """
-    with blas_limited(len(Z)):  # or k-means on few rows would be timed while its threads wait
+    with limited_threads(len(Z)):  # more threads only slow k-means down on few rows
         wanted, seconds_to_choose, how = (
             (K, None, "given") if K is not None else _chosen_by_silhouette(Z, seed)
         )
@@ -123,19 +120,17 @@ def k_means(Z: Array, K: int | None, seed: int | None) -> Outcome:
         shape="round clusters of about the same size",
         output="one label for each row",
         interpretation=f"Easy to read: {count(centres, 'centre')} of {count(Z.shape[1], 'number')} "
-        "each, and every row belongs "
-        "to the nearest; a row on a border looks as sure as any.",
+        "each, and every row belongs to the nearest; rows near a border are not marked.",
         used=np.arange(len(Z)),
     )
 
 
 def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> Outcome:
-    """A mixture of one family of covariances; K is that of the lowest BIC for K = 1 to 10, unless
-    it is given.
+    """A mixture of one covariance family; unless it is given, K has the lowest BIC of K = 1 to 10.
 
-    With ``family="all"`` the family is chosen with it. Above 20,000 rows both are chosen on a
-    random sample of 20,000. Ctrl-C, which a search ends with what it has, is thrown on: half a
-    search is no measurement.
+    With ``family="all"`` the family is chosen as well. Above 20,000 rows both are chosen on a
+    random sample of 20,000. After Ctrl-C, KeyboardInterrupt is raised: an incomplete search is not
+    a measurement.
     """
     seconds_to_choose, how = None, "given"
     if K is None or family == "all":
@@ -173,11 +168,10 @@ def gaussian_mixture(Z: Array, K: int | None, family: str, seed: int | None) -> 
         seconds_to_choose=seconds_to_choose,
         k_chosen_by=how,
         shape=f"{_ellipses(model.result_.family)} ({model.result_.family})",
-        output=f"{count(K, 'probability', 'probabilities')} for each row that sum to 1, and a "
-        "density",
-        interpretation=f"Takes some reading: {count(K, 'component')} described by "
+        output=f"{count(K, 'probability', 'probabilities')} for each row (sum 1), and a density",
+        interpretation=f"Moderately easy to read: {count(K, 'component')} described by "
         f"{count(model.result_.n_parameters, 'number')}; "
-        f"{of_rows(unsure, len(Z))} unsure, because no component has 90 % of them.",
+        f"{of_rows(unsure, len(Z))} unsure, with a largest membership below {100 * SURE:g} %.",
         used=np.arange(len(Z)),
         model=model,
         memberships=memberships,
@@ -189,8 +183,8 @@ def dbscan(Z: Array, seed: int | None) -> Outcome:
     :func:`knee_distance`.
 
     Above 10,000 rows it runs on a random sample of 10,000, and every other row joins the cluster of
-    its nearest core row within eps, or is noise. Equal rows are handled once, with their number as
-    a weight: the answer is the same.
+    its nearest core row within eps, or is noise. Equal rows are used once, with their number as a
+    weight; the result is the same.
     """
     used = some_rows(len(Z), DENSITY_ROWS, seed)
     min_samples = neighbours(Z)
@@ -207,15 +201,14 @@ def dbscan(Z: Array, seed: int | None) -> Outcome:
         shape="any shape, all of about the same density",
         output="one label for each row, or noise",
         interpretation="Hard to read: a cluster is a list of rows, without a centre or a formula, "
-        "and another eps may cut it "
-        f"otherwise; {of_rows(noise, len(Z))} noise.{rest}",
+        f"and another eps may split it differently; {of_rows(noise, len(Z))} noise.{rest}",
         used=used,
     )
 
 
 def hdbscan(Z: Array, seed: int | None) -> Outcome:
-    """HDBSCAN whose smallest cluster is 2 % of the rows (at least five rows) and whose core
-    distance is to the 10th row.
+    """HDBSCAN with a smallest cluster of 2 % of the rows (at least five), and the core distance to
+    the 10th row.
 
     Above 10,000 rows it runs on a random sample of 10,000, and the other rows are not labelled.
     """
@@ -235,26 +228,23 @@ def hdbscan(Z: Array, seed: int | None) -> Outcome:
         shape="any shape, each of its own density",
         output="one label for each row, or noise",
         interpretation="Hard to read: a cluster is a list of rows, without a centre or a formula; "
-        f"{of_rows(noise, len(used))} "
-        f"noise.{rest}",
+        f"{of_rows(noise, len(used))} noise.{rest}",
         used=used,
     )
 
 
-# ---- their rules ---------------------------------------------------------------------------------
+# ---- the choice of settings ----------------------------------------------------------------------
 
 
 def _chosen_by_silhouette(Z: Array, seed: int | None) -> tuple[int, float | None, str]:
-    """K, the seconds that took, and how it was found."""
+    """K, the seconds of choosing it, and how it was chosen."""
     used = some_rows(len(Z), DENSITY_ROWS, seed)
     K, seconds = timed(lambda: _k_by_silhouette(Z[used], seed))
     return K, seconds, f"silhouette, highest of K = 2 to {LARGEST_K}{_on(used, Z)}"
 
 
 def _k_by_silhouette(Z: Array, seed: int | None) -> int:
-    """The K with the highest mean silhouette; 1 where there are too few distinct rows for two
-    clusters.
-    """
+    """The K with the highest mean silhouette, or 1 for fewer than two distinct rows."""
     ks = range(2, min(LARGEST_K, _n_distinct(Z, LARGEST_K), len(Z) - 1) + 1)
     scores = {
         K: silhouette(Z, KMeans(K, n_init=10, random_state=seed).fit(Z).labels_, seed) for K in ks
@@ -264,17 +254,16 @@ def _k_by_silhouette(Z: Array, seed: int | None) -> int:
 
 
 def neighbours(Z: Array) -> int:
-    """DBSCAN's ``min_samples`` on these rows."""
+    """``min_samples`` of DBSCAN for these rows."""
     return max(NEIGHBOURS, 2 * int(Z.shape[1]))
 
 
 def knee_distance(Z: Array, min_samples: int) -> float:
     """The knee of the sorted distances of the rows ``Z (n,d)`` to their ``min_samples``-th row,
-    each being its own first.
+    where each row is its own first.
 
-    The knee is the point farthest below the chord from the first to the last distance. Always
-    positive: where it would be 0, it is the smallest positive distance, and 1 where all rows are
-    equal.
+    The knee is the point farthest below the chord from the first to the last distance. It is always
+    positive: instead of 0 it is the smallest positive distance, or 1 where all rows are equal.
     """
     curve = np.sort(core_distances(Z, Z, min_samples))
     chord = np.linspace(curve[0], curve[-1], len(curve))
@@ -289,7 +278,7 @@ def core_distances(points: Array, Z: Array, k: int) -> Array:
 
 
 def dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Labels:
-    """Clusters of the used rows, then of all: the cluster of the nearest core row within eps, or
+    """Clusters of the used rows; the others have that of the nearest core row within eps, or are
     noise.
     """
     distinct, place, times = np.unique(Z[used], axis=0, return_inverse=True, return_counts=True)
@@ -310,14 +299,14 @@ def dbscan_labels(Z: Array, used: Labels, eps: float, min_samples: int) -> Label
 
 
 def timed(work: Callable[[], Answer]) -> tuple[Answer, float]:
-    """An answer, and the seconds it took."""
+    """A result, and the seconds it took."""
     start = perf_counter()
     answer = work()
     return answer, perf_counter() - start
 
 
 def some_rows(n: int, most: int, seed: int | None) -> Labels:
-    """All row numbers, or ``most`` of them drawn at random, in order."""
+    """The indices of all rows, or of ``most`` random ones, in order."""
     return (
         np.arange(n)
         if n <= most
@@ -326,7 +315,7 @@ def some_rows(n: int, most: int, seed: int | None) -> Labels:
 
 
 def n_clusters(labels: Labels) -> int:
-    """Clusters that have a row; noise is none."""
+    """The number of clusters with a row, without noise."""
     return len(np.unique(labels[labels >= 0]))
 
 
@@ -340,21 +329,21 @@ def silhouette(Z: Array, labels: Labels, seed: int | None) -> float | None:
 
 
 def _n_distinct(Z: Array, enough: int) -> int:
-    """Distinct rows; looking ends as soon as there are ``enough``."""
+    """The number of distinct rows; counting ends at about ``enough``."""
     head = len(np.unique(Z[: 100 * enough], axis=0))
     return head if head >= enough else len(np.unique(Z, axis=0))
 
 
-# ---- words ---------------------------------------------------------------------------------------
+# ---- texts ---------------------------------------------------------------------------------------
 
 
 def _on(used: Labels, Z: Array) -> str:
-    """On how many rows, where they are not all."""
+    """The number of rows used, where it is not all."""
     return f", on {len(used):,} of {len(Z):,} rows" if len(used) < len(Z) else ""
 
 
 def _ellipses(family: str) -> str:
-    """The clusters of a family in words; its letters are volume, shape and orientation."""
+    """A description of a family's clusters from its letters: volume, shape, orientation."""
     volume, shape, orientation = list(family)
     body = (
         "round clusters"
@@ -378,5 +367,5 @@ def count(n: int, noun: str, several: str | None = None) -> str:
 
 
 def of_rows(some: int, n: int) -> str:
-    """The beginning of a sentence about some of the rows."""
+    """The beginning of a clause about some of the rows."""
     return f"{some:,} of {n:,} rows {'is' if some == 1 else 'are'}"

@@ -1,6 +1,4 @@
-"""The methods of a comparison side by side: the same rows, and the same colour for the same
-cluster.
-"""
+"""A picture of the methods of a comparison, with the same colour for the same cluster."""
 
 from __future__ import annotations
 
@@ -20,24 +18,22 @@ from mixtura.compare.comparison import Comparison, Method
 from mixtura.compare.contenders import MIXTURE, NOISE, NOT_LABELLED
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.relabelling import relabelled
-from mixtura.plots import GREY, component_colours, covariance_ellipse
+from mixtura.plots import GREY, LEVELS, MOST_POINTS, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
-from mixtura.plots.look import LEGEND, counted, headline, plain, tidy, whole_title
 from mixtura.plots.raster import draw_colours
+from mixtura.plots.style import LEGEND, counted, figure_title, headline, plain, tidy
 
-CROWDED = 10_000
-"""Above this many rows a panel is an image."""
-
-HELD = 0.95
-"""The share of a component that its ellipse holds."""
+ELLIPSE_LEVEL = LEVELS[-1]
+"""The probability of the ellipse of a component."""
 
 
 def matched_labels(comparison: Comparison) -> dict[str, Labels]:
-    """The labels of every method, numbered so that clusters that share most rows have the same
+    """The labels of every method, renumbered so that clusters that share most rows have the same
     number.
 
-    They are matched with the mixture's components, or with the first method where it failed;
-    clusters without a partner come after them. Noise and rows that are not labelled keep -1 and -2.
+    They are matched with the components of the mixture, or with the first method where the mixture
+    failed. Clusters without a match have higher numbers. Noise and rows without a label keep -1 and
+    -2.
     """
     if not comparison.labels:
         return {}
@@ -56,20 +52,19 @@ def plot_comparison(
     """One panel for each method: the same rows, the same colour for the same cluster, noise in
     grey.
 
-    Rows of the mixture are blended by their memberships, and its components are drawn as ellipses
-    that hold 95 % of them. One column: the rows are scattered over the height, which says nothing.
-    Rows that a method has not labelled are missing in its panel. Above 10,000 rows, panels are
-    images.
+    In the panel of the mixture, the colour of a row is the mean of the component colours weighted
+    by its memberships, and ellipses contain 95 % of each component. With one column, the height of
+    a row is random. Rows without a label are missing. Above 10,000 rows, panels are images.
 
     Parameters
     ----------
     comparison : Comparison
     X : (n, d)
-        The data that were compared on.
+        The data of the comparison.
     columns : d names, optional
         Those of a data frame by default.
     shown : one or two of ``columns``, optional
-        By default those that set the components of the mixture apart most.
+        By default the columns that best separate the components of the mixture.
     title : str, optional
     """
     rows = _checked_rows(comparison, X)
@@ -103,19 +98,19 @@ def plot_comparison(
             ax.tick_params(left=False, labelleft=False)
             ax.grid(visible=False, axis="y")
     _add_legend(figure, labels)
-    whole_title(figure, title)
+    figure_title(figure, title)
     return figure
 
 
 def _checked_rows(comparison: Comparison, X: Any) -> Array:
-    """``X`` as float64 (n,d) with the rows that were compared."""
+    """``X`` as float64 (n,d), checked to have the rows of the comparison."""
     refuse_masked("X", X)
     rows = np.asarray(X, dtype=np.float64)
     n = next((len(labels) for labels in comparison.labels.values()), len(rows))
     if rows.ndim != 2 or len(rows) != n:
         raise ValueError(
-            f"`X` has shape {rows.shape}, but {n} rows were compared. Pass the data that were "
-            "compared, (n, d)."
+            f"`X` has shape {rows.shape}, but {n} rows were compared. Pass the data of the "
+            "comparison, (n, d)."
         )
     return rows
 
@@ -126,8 +121,8 @@ def _chosen(comparison: Comparison, names: Sequence[str], shown: Sequence[str] |
         unknown = [name for name in shown if name not in names]
         if unknown or not 1 <= len(shown) <= 2:
             raise ValueError(
-                f"`shown` must be one or two of {', '.join(map(str, names))}, but {list(shown)!r} "
-                "came. Choose from these."
+                f"`shown` must be one or two of {', '.join(map(str, names))}, but got "
+                f"{list(shown)!r}."
             )
         return [names.index(name) for name in shown]
     if len(names) <= 2 or comparison.mixture is None or comparison.mixture.n_components == 1:
@@ -136,14 +131,12 @@ def _chosen(comparison: Comparison, names: Sequence[str], shown: Sequence[str] |
 
 
 def _heights(n: int) -> Array:
-    """Heights that say nothing, so that rows of one column do not hide each other."""
+    """Random heights, so that rows of one column do not hide each other."""
     return np.random.default_rng(0).uniform(size=n)
 
 
 def _limit_all(ax: Axes, places: Array) -> None:
-    """The same limits for all panels, which share them, also where a method has not labelled the
-    outer rows.
-    """
+    """The same limits for all panels, also where a method has not labelled the outer rows."""
     low, high = places.min(axis=0), places.max(axis=0)
     margin = np.where(high > low, 0.04 * (high - low), 1.0)
     ax.set(
@@ -155,13 +148,13 @@ def _limit_all(ax: Axes, places: Array) -> None:
 def _draw_method(
     ax: Axes, method: Method, labels: Labels | None, comparison: Comparison, places: Array
 ) -> None:
-    """The rows of one panel and what the method found."""
+    """Draw the rows and the clusters of one method."""
     if labels is None:
         headline(ax, method.name, f"no result: {method.reason}")
         return
     colours = _colours_of(method.name, labels, comparison)
     seen = labels != NOT_LABELLED
-    if len(places) > CROWDED:
+    if len(places) > MOST_POINTS:
         draw_colours(ax, places[seen], to_light(colours[seen]))
     else:
         noise = labels == NOISE
@@ -181,7 +174,7 @@ def _draw_method(
 
 
 def _colours_of(name: str, labels: Labels, comparison: Comparison) -> Array:
-    """The colour (n,3) of every row: blended where there are memberships, grey for noise."""
+    """The colour (n,3) of every row: blended for the mixture, grey for noise."""
     palette = component_colours(max(int(labels.max()) + 1, 1))
     if name == MIXTURE and comparison.memberships is not None:
         return to_screen(
@@ -192,7 +185,7 @@ def _colours_of(name: str, labels: Labels, comparison: Comparison) -> Array:
 
 
 def _caption(method: Method, n: int) -> str:
-    """The measured numbers that tell panels apart."""
+    """The caption of a panel, with its measured numbers."""
     parts = [f"{method.seconds:.3g} s"]
     if method.noise_rows is not None:
         parts.append(f"{method.noise_rows:,} noise")
@@ -213,7 +206,7 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
     mixture = comparison.mixture.mixture_.marginal(np.array(chosen))
     centre, spread = rows[:, chosen].mean(axis=0), rows[:, chosen].std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
-    sigmas = float(np.sqrt(chi2.ppf(HELD, 2)))
+    sigmas = float(np.sqrt(chi2.ppf(ELLIPSE_LEVEL, 2)))
     covariances = np.broadcast_to(
         mixture.covariance.dense(), (mixture.n_components, 2, 2)
     ) * np.outer(spread, spread)
@@ -224,7 +217,7 @@ def _draw_components(ax: Axes, comparison: Comparison, rows: Array, chosen: list
 
 
 def _make_room_for_ellipses(ax: Axes) -> None:
-    """The limits, which all panels share, hold every ellipse."""
+    """Extend the limits, which all panels share, to contain every ellipse."""
     boxes = [
         patch.get_extents().transformed(ax.transData.inverted()).expanded(1.04, 1.04)
         for patch in ax.patches

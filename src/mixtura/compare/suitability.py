@@ -1,20 +1,21 @@
-"""Which method suits the data: quantities measured on the clusters of each, and one stated rule
-that reads them.
+"""Which method suits the data: measurements on the clusters of each method, and one rule.
 
-The rule, in this order; each number has a name below, and docs/comparing.md says it with examples:
+The rule takes the first case that holds. Its numbers are the constants below: conventions, chosen
+once and tested on the shapes in ``tests/compare/test_suitability.py``. docs/comparing.md explains
+them.
 
 1. *Bent clusters.* A cluster of HDBSCAN is bent when many points halfway between two of its rows
-   lie in empty space, and the mixture (the one that BIC chooses) covers it with three or more
-   components that are joined without a dip of the density. When enough rows lie in bent clusters
-   and few are noise, HDBSCAN suits better, and DBSCAN too where both draw the same clusters.
-2. *Background noise.* A component is background when most of its rows are noise to DBSCAN, its
-   volume is many times that of the others, and it lies around all of them. Then DBSCAN, and HDBSCAN
-   where it agrees, set apart what a mixture has to call a group.
-3. *No clusters.* BIC keeps one component.
-4. *K-Means is as good* when it draws the same clusters and few rows are unsure. It suits altogether
-   when a mixture of equal ellipses along the axes, which are equal spheres up to the units of the
+   lie in empty space, and the mixture (with K by BIC) covers it with three or more components that
+   are joined without a dip of the density. When enough rows are in bent clusters and few are noise,
+   HDBSCAN suits better, and DBSCAN as well where both find the same clusters.
+2. *Background noise.* A component is background when most of its rows are noise for DBSCAN, its
+   volume is many times that of the others, and it surrounds all of them. Then DBSCAN, and HDBSCAN
+   where it agrees, separate what a mixture has to call a group.
+3. *No clusters.* BIC chooses one component.
+4. *K-Means is as good* when it finds the same clusters and few rows are unsure. It suits completely
+   when a mixture of equal axis-parallel ellipses, which are equal spheres up to the units of the
    columns, is about as good by BIC.
-5. Otherwise the mixture; where many rows are unsure, as a density and not as groups.
+5. Otherwise the mixture suits; where many rows are unsure, as a density and not as groups.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from scipy.stats import chi2
 from sklearn.metrics import adjusted_rand_score
 
 from mixtura.base.arrays import Array, Flags, Labels
+from mixtura.base.certainty import SURE
 from mixtura.base.choices import CovarianceType
 from mixtura.base.numbering import number_of
 from mixtura.compare.contenders import (
@@ -39,7 +41,6 @@ from mixtura.compare.contenders import (
     LARGEST_K,
     MIXTURE,
     NOISE,
-    SURE,
     Outcome,
     core_distances,
     count,
@@ -52,97 +53,92 @@ from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.selection.merging import merge_tree
 
-EMPTY = 1.5
-"""A point lies in empty space when its k-th row is farther away than this many times that of either
-row it is halfway between.
+EMPTY_SPACE_RATIO = 1.5
+"""A halfway point is in empty space when the distance to its k-th row is more than this many times
+that of both end points.
 """
 
-HOLLOW = 0.1
-"""A cluster is hollow when at least this share of its halfway points lies in empty space."""
+HOLLOW_SHARE = 0.1
+"""A cluster is hollow when at least this share of its halfway points is in empty space."""
 
 PAIRS = 1_000
-"""Pairs of rows that are drawn from a cluster."""
+"""Pairs of rows drawn from a cluster."""
 
 PIECES = 3
-"""A mixture that spends so many joined components on one cluster covers a shape that no Gaussian
-has.
-"""
+"""A cluster with at least this many joined components has a shape that no Gaussian has."""
 
-JOINED = 0.2
-"""Two components are joined when the density along the ridge between them stays above this share of
-the lower end's.
+JOINED_DENSITY = 0.2
+"""Two components are joined when the density on the ridge between their means stays above this
+share of its lower end.
 """
 
 RIDGE = np.linspace(0.0, 1.0, 21)
-"""Where the ridge is looked at."""
+"""The places on the ridge where the density is computed, as shares of its length."""
 
 BENT_ROWS = 0.2
-"""Bent clusters matter when they hold at least this share of the rows."""
+"""Bent clusters matter from this share of the rows on."""
 
 TRUSTED_NOISE = 0.2
-"""A density method that calls more than this share noise has not found what the data are made
-of.
-"""
+"""HDBSCAN is not recommended, nor DBSCAN, where it calls more than this share of the rows noise."""
 
-SAME = 0.95
-"""Two labellings are called the same from this adjusted Rand index."""
+SAME_CLUSTERS = 0.95
+"""Two labellings are called the same from this adjusted Rand index on."""
 
-MUCH_NOISE = 0.02
-"""Noise matters from this share of the rows."""
+BACKGROUND_ROWS = 0.02
+"""Background noise matters from this share of the rows on."""
 
-BACKGROUND = 10.0
-"""A background component has at least this many times the volume of a usual one."""
+BACKGROUND_VOLUME = 10.0
+"""A background component has at least this many times the median volume of the others."""
 
-AROUND = 0.99
-"""It lies around others when their means are inside its ellipse of this probability."""
+BACKGROUND_LEVEL = 0.99
+"""A background component surrounds others whose means are in its ellipse of this probability."""
 
 FEW_UNSURE = 0.05
-"""Memberships say little more than labels when at most this share of the rows is unsure."""
+"""Up to this share of unsure rows, memberships say little more than labels."""
 
 MANY_UNSURE = 0.3
-"""From this share of the rows, components overlap too much to be called groups."""
+"""From this share of unsure rows on, components overlap too much to be called groups."""
 
 SAME_BIC = 10.0
 """A difference in BIC below this is not very strong evidence (Kass & Raftery 1995)."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What was measured on some of the rows; what could not be measured is NaN or not there.
+class SuitabilityEvidence:
+    """The measurements that the rule uses; those that are not available are NaN or missing.
 
     Attributes
     ----------
     n_rows : int
-        Rows that it was measured on.
+        Rows used for the measurements.
     n_components : int
-        Of the mixture; 0 where it failed.
+        Components of the mixture; 0 where it failed.
     n_clusters : dict
-        For each method.
+        Number of clusters by method.
     unsure : float
-        Share of rows without a component that has 90 % of them.
+        Share of rows whose largest membership is below 90 %.
     hollow : dict
-        For each method, the share of points halfway between two rows of one cluster that lie in
-        empty space.
+        By method, the share of points halfway between two rows of one cluster that are in empty
+        space.
     noise : dict
-        For DBSCAN and HDBSCAN, the share of rows in no cluster.
+        For DBSCAN and HDBSCAN, the share of noise rows.
     agreement : dict
         Adjusted Rand index of each pair of methods.
     bent_clusters, bent_components, bent_rows : int, int, float
-        Clusters of HDBSCAN that are bent, components that the mixture spends on them, and their
-        share of the rows.
+        The number of bent clusters of HDBSCAN, of the components that cover them, and their share
+        of the rows.
     merged : float
-        Adjusted Rand index of HDBSCAN and the mixture with its components merged into as many
-        clusters.
+        Adjusted Rand index of HDBSCAN and the mixture merged into the same number of clusters.
     background : tuple of int
-        Components that are background, from 0.
+        The background components.
     background_rows : float
         Their share of the rows.
     background_noise : dict
-        For DBSCAN and HDBSCAN, the share of those rows that are in no cluster.
+        For DBSCAN and HDBSCAN, the share of those rows that are noise.
     alike : float
         Adjusted Rand index of DBSCAN and HDBSCAN on rows that neither calls noise.
     spheres : float
-        BIC of equal ellipses along the axes (EEI) less that of the mixture; positive where the
+        BIC of equal axis-parallel ellipses (EEI) minus that of the mixture; positive where the
         mixture is better.
     """
 
@@ -166,7 +162,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The methods that suit the data, best first, and why in sentences."""
+    """The methods that suit the data, best first, and the reasons in sentences."""
 
     suits: tuple[str, ...]
     sentences: tuple[str, ...]
@@ -177,8 +173,8 @@ class Verdict:
 
 def measure(
     Z: Array, outcomes: Mapping[str, Outcome], judged: Labels, seed: int | None
-) -> Evidence:
-    """All quantities of the rule, on the ``judged`` rows of ``Z (n,d)``."""
+) -> SuitabilityEvidence:
+    """All measurements of the rule, on the ``judged`` rows of ``Z (n,d)``."""
     rows = Z[judged]
     labels = {name: outcome.labels[judged] for name, outcome in outcomes.items()}
     density = [name for name in (DENSITY, HIERARCHY) if name in labels]
@@ -189,7 +185,7 @@ def measure(
         if a != b
     }
     hollow = {name: hollow_clusters(rows, own, seed) for name, own in labels.items()}
-    return Evidence(
+    return SuitabilityEvidence(
         n_rows=len(rows),
         n_clusters={name: n_clusters(own) for name, own in labels.items()},
         hollow={name: _over_rows(shares, labels[name]) for name, shares in hollow.items()},
@@ -205,11 +201,11 @@ def measure(
 
 
 def hollow_clusters(Z: Array, labels: Labels, seed: int | None) -> dict[int, float]:
-    """For each cluster, the share of points halfway between two of its rows that lie in empty
+    """For each cluster, the share of points halfway between two of its rows that are in empty
     space.
 
-    Halfway points of a convex cluster whose density does not rise outwards, as of any Gaussian, lie
-    where rows are at least as dense as at the two ends. Those of a crescent or a ring do not.
+    In a convex cluster whose density decreases outwards, such as a Gaussian, the density halfway is
+    at least that of the end points. In a crescent or a ring it is not.
     """
     k, rng = neighbours(Z), np.random.default_rng(seed)
     own = core_distances(Z, Z, k)
@@ -218,12 +214,14 @@ def hollow_clusters(Z: Array, labels: Labels, seed: int | None) -> dict[int, flo
         members = np.flatnonzero(labels == cluster)
         a, b = rng.choice(members, PAIRS), rng.choice(members, PAIRS)
         halfway = core_distances(0.5 * (Z[a] + Z[b]), Z, k)
-        shares[int(cluster)] = float(np.mean(halfway > EMPTY * np.maximum(own[a], own[b])))
+        shares[int(cluster)] = float(
+            np.mean(halfway > EMPTY_SPACE_RATIO * np.maximum(own[a], own[b]))
+        )
     return shares
 
 
 def _alike(labels: Mapping[str, Labels]) -> float:
-    """Whether both density methods draw the same clusters, whatever they call noise."""
+    """How well both density methods agree on rows that neither calls noise."""
     if DENSITY not in labels or HIERARCHY not in labels:
         return float("nan")
     inside = (labels[DENSITY] >= 0) & (labels[HIERARCHY] >= 0)
@@ -248,7 +246,7 @@ def _about_the_mixture(
     hollow: Mapping[str, Mapping[int, float]],
     seed: int | None,
 ) -> dict[str, Any]:
-    """The quantities that need the mixture."""
+    """The measurements that need the mixture."""
     assert outcome.model is not None
     assert outcome.memberships is not None
     memberships = outcome.memberships[judged]
@@ -257,9 +255,9 @@ def _about_the_mixture(
         "unsure": float(np.mean(memberships.max(axis=1) < SURE)),
         "spheres": _spheres(rows, outcome.model, seed),
     }
-    if HIERARCHY in labels and rows.shape[1] > 1:  # on a line nothing bends
-        torn = _over_rows(hollow[MIXTURE], labels[MIXTURE]) >= HOLLOW
-        mixture = _chosen_by_bic(rows, outcome.model, seed) if torn else outcome.model.mixture_
+    if HIERARCHY in labels and rows.shape[1] > 1:  # in one dimension no cluster is bent
+        is_hollow = _over_rows(hollow[MIXTURE], labels[MIXTURE]) >= HOLLOW_SHARE
+        mixture = _chosen_by_bic(rows, outcome.model, seed) if is_hollow else outcome.model.mixture_
         found |= _bent(mixture, rows, labels[HIERARCHY], hollow[HIERARCHY])
         found["merged"] = _merged(memberships, labels[HIERARCHY])
     if DENSITY in labels:
@@ -268,8 +266,8 @@ def _about_the_mixture(
 
 
 def _spheres(rows: Array, model: GaussianMixture, seed: int | None) -> float:
-    """How much worse equal spheres, the model of K-Means, are by BIC; each column has the unit that
-    suits them best.
+    """How much worse equal spheres, the model of K-Means, are by BIC, with the best unit of each
+    column.
     """
     try:
         spheres = GaussianMixture(model.n_components, covariance_type="EEI", random_state=seed).fit(
@@ -283,9 +281,7 @@ def _spheres(rows: Array, model: GaussianMixture, seed: int | None) -> float:
 
 
 def _chosen_by_bic(rows: Array, model: GaussianMixture, seed: int | None) -> Mixture:
-    """A mixture with as many components as it takes, where the one that was asked for has too
-    few.
-    """
+    """A mixture with K by BIC, where the given K is too small."""
     ks, family = range(1, LARGEST_K + 1), model.result_.family
     selector = GaussianMixtureSelector(
         ks, families=[cast("CovarianceType", family)], random_state=seed
@@ -298,15 +294,13 @@ def _chosen_by_bic(rows: Array, model: GaussianMixture, seed: int | None) -> Mix
 def _bent(
     mixture: Mixture, rows: Array, hierarchy: Labels, hollow: Mapping[int, float]
 ) -> dict[str, Any]:
-    """Clusters of HDBSCAN that are hollow, and that the mixture covers with a chain of
-    components.
-    """
+    """The clusters of HDBSCAN that are hollow and covered by a chain of components."""
     own, together = mixture.posterior(rows).argmax(axis=1), joined(mixture)
     home = {int(k): _most_frequent(hierarchy[own == k]) for k in np.unique(own)}
     pieces = {
         c: [k for k, at in home.items() if at == c]
         for c, share in hollow.items()
-        if share >= HOLLOW
+        if share >= HOLLOW_SHARE
     }
     bent = [c for c, components in pieces.items() if _longest_chain(together, components) >= PIECES]
     return {
@@ -317,7 +311,7 @@ def _bent(
 
 
 def _longest_chain(together: Flags, components: list[int]) -> int:
-    """The most components that are joined to each other, directly or through others of them."""
+    """The size of the largest group of components that are joined directly or through others."""
     if not components:
         return 0
     _, chain = connected_components(together[np.ix_(components, components)])
@@ -325,11 +319,11 @@ def _longest_chain(together: Flags, components: list[int]) -> int:
 
 
 def joined(mixture: Mixture) -> Flags:
-    """Which pairs of components (K,K) are joined: the mixture's density does not dip along the
+    """Which pairs of components (K,K) are joined: the density of the mixture does not dip on the
     ridge between their means.
 
-    The ridge holds every point where the density of any mixture of the two can have a maximum (Ray
-    & Lindsay 2005).
+    The ridge line contains all maxima of the density of any mixture of the two (Ray & Lindsay
+    2005).
     """
     precisions = np.linalg.inv(_dense(mixture))
     pulls = np.einsum("kij,kj->ki", precisions, mixture.means)
@@ -341,7 +335,7 @@ def joined(mixture: Mixture) -> Flags:
         )[..., 0]
         density = mixture.log_density(ridge)
         together[a, b] = together[b, a] = density.min() - min(density[0], density[-1]) >= np.log(
-            JOINED
+            JOINED_DENSITY
         )
     return together
 
@@ -358,7 +352,7 @@ def _most_frequent(labels: Labels) -> int:
 
 
 def _merged(memberships: Array, hierarchy: Labels) -> float:
-    """How well merged components draw the clusters of HDBSCAN; its noise does not count."""
+    """How well merged components agree with the clusters of HDBSCAN, without its noise."""
     clusters, inside = n_clusters(hierarchy), hierarchy >= 0
     if not 1 <= clusters < memberships.shape[1]:
         return float("nan")
@@ -367,18 +361,18 @@ def _merged(memberships: Array, hierarchy: Labels) -> float:
 
 
 def _background(mixture: Mixture, labels: Mapping[str, Labels]) -> dict[str, Any]:
-    """Components that are noise to DBSCAN, large, and around all others."""
+    """The components that are noise for DBSCAN, large, and surround all others."""
     own = labels[MIXTURE]
     noise = [
         float(np.mean(labels[DENSITY][own == k] == NOISE)) if (own == k).any() else 0.0
         for k in range(mixture.n_components)
     ]
-    suspects = np.flatnonzero(np.array(noise) >= 0.5)
-    groups = np.setdiff1d(np.arange(mixture.n_components), suspects)
-    if not len(suspects) or not len(groups):
+    candidates = np.flatnonzero(np.array(noise) >= 0.5)
+    groups = np.setdiff1d(np.arange(mixture.n_components), candidates)
+    if not len(candidates) or not len(groups):
         return {}
     volumes = np.exp(0.5 * np.broadcast_to(mixture.covariance.log_det, mixture.n_components))
-    large = suspects[volumes[suspects] >= BACKGROUND * np.median(volumes[groups])]
+    large = candidates[volumes[candidates] >= BACKGROUND_VOLUME * np.median(volumes[groups])]
     if not len(large) or not _lies_around(mixture, large, groups):
         return {}
     inside = np.isin(own, large)
@@ -394,9 +388,7 @@ def _background(mixture: Mixture, labels: Mapping[str, Labels]) -> dict[str, Any
 
 
 def _lies_around(mixture: Mixture, large: Labels, groups: Labels) -> bool:
-    """Whether the means of all groups are inside the ellipse of the large components taken
-    together.
-    """
+    """Whether the means of all groups are in the joint ellipse of the large components."""
     weights = mixture.weights[large] / mixture.weights[large].sum()
     centre = weights @ mixture.means[large]
     shifts = mixture.means[large] - centre
@@ -405,14 +397,14 @@ def _lies_around(mixture: Mixture, large: Labels, groups: Labels) -> bool:
     )
     away = mixture.means[groups] - centre
     distances = np.einsum("ki,ki->k", away, np.linalg.solve(spread, away.T).T)
-    return bool((distances <= chi2.ppf(AROUND, mixture.n_features)).all())
+    return bool((distances <= chi2.ppf(BACKGROUND_LEVEL, mixture.n_features)).all())
 
 
 # ---- the rule ------------------------------------------------------------------------------------
 
 
-def judge(evidence: Evidence) -> Verdict:
-    """The methods that suit, by the rule at the head of this module."""
+def judge(evidence: SuitabilityEvidence) -> Verdict:
+    """The methods that suit, by the rule in the docstring of this module."""
     rules = (
         _without_a_mixture,
         _where_clusters_are_bent,
@@ -424,44 +416,45 @@ def judge(evidence: Evidence) -> Verdict:
     return next((verdict for verdict in found if verdict is not None), None) or _otherwise(evidence)
 
 
-def _without_a_mixture(e: Evidence) -> Verdict | None:
+def _without_a_mixture(e: SuitabilityEvidence) -> Verdict | None:
     if e.n_components:
         return None
     return Verdict(
-        (), ("Which method suits the data is judged from the mixture, and there is none.",)
+        (), ("Which method suits the data cannot be judged, because there is no mixture.",)
     )
 
 
-def _where_clusters_are_bent(e: Evidence) -> Verdict | None:
+def _where_clusters_are_bent(e: SuitabilityEvidence) -> Verdict | None:
     if e.bent_rows < BENT_ROWS or e.noise.get(HIERARCHY, 1.0) > TRUSTED_NOISE:
         return None
-    suits = [HIERARCHY] + [DENSITY] * (e.alike >= SAME and e.noise[DENSITY] <= TRUSTED_NOISE)
+    suits = [HIERARCHY] + [DENSITY] * (
+        e.alike >= SAME_CLUSTERS and e.noise[DENSITY] <= TRUSTED_NOISE
+    )
     what = (
         f"{_percent(e.hollow[HIERARCHY])} of the points halfway between two rows of one cluster "
-        "lie in empty space"
+        "are in empty space"
     )
     sentences = [
         f"{_another(suits)}: {count(e.bent_clusters, 'cluster')} with {_percent(e.bent_rows)} of "
-        "the rows "
-        f"{'has a shape' if e.bent_clusters == 1 else 'have shapes'} that no Gaussian has. {what}; "
-        "a mixture covers "
-        f"{'it' if e.bent_clusters == 1 else 'them'} with {count(e.bent_components, 'component')}, "
-        "which are pieces and not groups."
+        f"the rows {'has a shape' if e.bent_clusters == 1 else 'have shapes'} that no Gaussian "
+        f"has. {what}; a mixture covers {'it' if e.bent_clusters == 1 else 'them'} with "
+        f"{count(e.bent_components, 'component')}, which are pieces and not groups."
     ]
     if e.merged == e.merged:
         helps = (
-            "draws the same clusters as" if e.merged >= SAME else "does not draw the clusters of"
+            "finds the same clusters as"
+            if e.merged >= SAME_CLUSTERS
+            else "does not find the clusters of"
         )
         sentences.append(
-            f"Merging the mixture's components into as many clusters (mixtura fit --merge) {helps} "
-            "HDBSCAN: adjusted Rand index "
-            f"{e.merged:.2f}."
+            "Merging the mixture's components into the same number of clusters (mixtura fit "
+            f"--merge) {helps} HDBSCAN: adjusted Rand index {e.merged:.2f}."
         )
     return Verdict(tuple(suits), tuple(sentences))
 
 
-def _where_there_is_noise(e: Evidence) -> Verdict | None:
-    if not e.background or e.background_rows < MUCH_NOISE:
+def _where_there_is_noise(e: SuitabilityEvidence) -> Verdict | None:
+    if not e.background or e.background_rows < BACKGROUND_ROWS:
         return None
     suits = [name for name in (DENSITY, HIERARCHY) if e.background_noise.get(name, 0.0) >= 0.5]
     many = len(e.background) > 1
@@ -469,106 +462,96 @@ def _where_there_is_noise(e: Evidence) -> Verdict | None:
     return Verdict(
         tuple(suits),
         (
-            f"{_another(suits)}, if noise is to be told from groups: {named}, with "
-            f"{_percent(e.background_rows)} of the rows, "
-            f"{'are' if many else 'is'} no group but a background around all others, and "
-            f"{_percent(e.background_noise[DENSITY])} of these rows are noise to DBSCAN. A mixture "
-            "has to give every "
-            "row to a component.",
+            f"{_another(suits)}, if noise is to be separated from groups: {named}, with "
+            f"{_percent(e.background_rows)} of the rows, {'are' if many else 'is'} not a group but "
+            f"background around all others, and {_percent(e.background_noise[DENSITY])} of these "
+            "rows are noise for DBSCAN. A mixture must assign every row to a component.",
         ),
     )
 
 
-def _where_there_is_one(e: Evidence) -> Verdict | None:
+def _where_there_is_one(e: SuitabilityEvidence) -> Verdict | None:
     if e.n_components > 1:
         return None
     return Verdict(
         (MIXTURE,),
         (
-            "The mixture has one component: there are no groups to be told apart. K-Means by "
-            "silhouette cannot say so.",
+            "The mixture has one component: there are no groups to separate. K-Means with the "
+            "silhouette cannot find this.",
         ),
     )
 
 
-def _where_k_means_does(e: Evidence) -> Verdict | None:
+def _where_k_means_does(e: SuitabilityEvidence) -> Verdict | None:
     agreement = e.agreement.get((K_MEANS, MIXTURE), 0.0)
-    if agreement < SAME or e.unsure > FEW_UNSURE:
+    if agreement < SAME_CLUSTERS or e.unsure > FEW_UNSURE:
         return None
     same = (
-        f"K-Means draws the same clusters as the mixture (adjusted Rand index {agreement:.2f}), "
-        f"and {_percent(e.unsure)} of the "
-        "rows are unsure"
+        f"it finds the same clusters as the mixture (adjusted Rand index {agreement:.2f}), and "
+        f"{_percent(e.unsure)} of the rows are unsure"
     )
     if e.spheres < SAME_BIC:
         return Verdict(
             (K_MEANS, MIXTURE),
             (
-                f"K-Means is as good here: {same}. The clusters are round and of one size, up to "
-                "the units of the columns: "
-                f"{_spheres_in_words(e)}.",
+                f"K-Means is as good here: {same}. The clusters are round and of equal size, up to "
+                f"the units of the columns: {_spheres_in_words(e)}.",
             ),
         )
     return Verdict(
         (MIXTURE, K_MEANS),
         (
-            f"For labels alone K-Means is as good: {same}. As a description the mixture is better, "
-            "because the clusters are not "
-            f"round and of one size in any units: {_spheres_in_words(e)}.",
+            f"K-Means is as good for labels alone: {same}. The mixture describes the data better, "
+            "because the clusters are not round and of equal size in any units: "
+            f"{_spheres_in_words(e)}.",
         ),
     )
 
 
-def _otherwise(e: Evidence) -> Verdict:
+def _otherwise(e: SuitabilityEvidence) -> Verdict:
     reasons = (
-        [f"{_percent(e.unsure)} of the rows are unsure, which only the mixture says"]
+        [f"{_percent(e.unsure)} of the rows are unsure, which only the mixture can say"]
         if e.unsure > 0
         else []
     )
     if (K_MEANS, MIXTURE) in e.agreement:
         reasons.append(
-            f"K-Means, with {count(e.n_clusters[K_MEANS], 'cluster')}, draws others than the "
-            "mixture, with "
-            f"{e.n_components} (adjusted Rand index {e.agreement[K_MEANS, MIXTURE]:.2f})"
+            f"K-Means with {count(e.n_clusters[K_MEANS], 'cluster')} and the mixture with "
+            f"{e.n_components} have an adjusted Rand index of {e.agreement[K_MEANS, MIXTURE]:.2f}"
         )
     if e.spheres == e.spheres:
         reasons.append(_spheres_in_words(e))
-    said = [
-        "Nothing measured here speaks for another method than the mixture: "
-        + "; ".join(reasons)
-        + "."
-    ]
+    said = ["No measurement favours another method over the mixture: " + "; ".join(reasons) + "."]
     if e.unsure >= MANY_UNSURE:
         said.append(
-            "But so many unsure rows mean that its components overlap: read them as a description "
-            "of the density and not as "
-            "groups, or merge them (mixtura fit --merge elbow)."
+            "So many unsure rows mean that the components overlap: read them as a description of "
+            "the density and not as groups, or merge them (mixtura fit --merge elbow)."
         )
     return Verdict((MIXTURE,), tuple(said))
 
 
-# ---- words ---------------------------------------------------------------------------------------
+# ---- texts ---------------------------------------------------------------------------------------
 
 
 def _another(suits: list[str]) -> str:
-    """The beginning of the sentence that recommends others."""
+    """The beginning of a sentence that recommends other methods."""
     return (
         f"{_listed(suits)} {'suit' if len(suits) > 1 else 'suits'} these data better than the "
         "mixture"
     )
 
 
-def _spheres_in_words(e: Evidence) -> str:
-    """What equal spheres cost."""
+def _spheres_in_words(e: SuitabilityEvidence) -> str:
+    """The difference in BIC of equal spheres."""
     way = "higher" if e.spheres >= 0 else "lower"
     return (
-        f"equal spheres, the model of K-Means, have a BIC {abs(e.spheres):,.1f} {way} than the "
-        "mixture's (lower is better)"
+        f"the BIC of equal spheres, the model of K-Means, is {abs(e.spheres):,.1f} {way} than that "
+        "of the mixture (lower is better)"
     )
 
 
 def _percent(share: float) -> str:
-    """``12 %``; never 0 for something that is there."""
+    """``12 %``; never 0 for a positive share."""
     return "less than 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 

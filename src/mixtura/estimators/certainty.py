@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.em.certification import certify
 from mixtura.estimators.fitted import FittedMixture
 from mixtura.families import family_named
@@ -28,7 +28,7 @@ class Certainty(FittedMixture):
     n_components: int
     max_iter: int
 
-    @underflow_is_nought
+    @ignore_underflow
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
         """Whether these parameters are an optimum of the likelihood on X, and how that is known.
 
@@ -67,7 +67,7 @@ class Certainty(FittedMixture):
         problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
         return certify(problem, mixture)
 
-    @underflow_is_nought
+    @ignore_underflow
     def standard_errors(
         self,
         X: Any,
@@ -154,7 +154,7 @@ class Certainty(FittedMixture):
             "'jackknife'."
         )
 
-    @underflow_is_nought
+    @ignore_underflow
     def membership_intervals(
         self, X: Any, errors: Uncertainty, level: float = 0.95
     ) -> MembershipIntervals:

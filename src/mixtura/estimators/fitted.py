@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
     public_covariances,
@@ -102,7 +102,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     # ---- rows ------------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
         """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
         block's exist at a time.
@@ -139,7 +139,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
         return densities
 
-    @underflow_is_nought
+    @ignore_underflow
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
         values = self.score_samples(X)
@@ -155,7 +155,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             )  # an absent row may be infinitely unlikely
         return float(np.average(values, weights=weights))
 
-    @underflow_is_nought
+    @ignore_underflow
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
         """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
         by component.
@@ -172,7 +172,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     # ---- criteria --------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)

@@ -21,7 +21,7 @@ from mixtura.base.choices import (
 )
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
@@ -67,7 +67,7 @@ from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import Initialisation, initialised
 from mixtura.search.starts import DEFAULT_STARTS, usual_starts
 from mixtura.search.subsampling import search_from
-from mixtura.search.threads import blas_limited, workers_for
+from mixtura.search.threads import limited_threads, workers_for
 from mixtura.selection.merging import MergedMixture, merge_tree
 from mixtura.sources import ArraySource
 
@@ -270,7 +270,7 @@ class GaussianMixture(ShowsResult, Certainty):
 
     # ---- fitting ---------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit by EM.
 
@@ -302,7 +302,7 @@ class GaussianMixture(ShowsResult, Certainty):
         if remark:
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = problem_of(dataset, family, K, constraints)
-        with blas_limited(len(rows)):
+        with limited_threads(len(rows)):
             begin = self._opening(rows, dataset, family, kept, given)
             if any(part is not None for part in given):
                 begin = begin.with_starts(
@@ -478,7 +478,7 @@ class GaussianMixture(ShowsResult, Certainty):
     # ---- from parameters -------------------------------------------------------------------------
 
     @classmethod
-    @underflow_is_nought
+    @ignore_underflow
     def from_parameters(
         cls,
         weights: Any,
@@ -527,7 +527,7 @@ class GaussianMixture(ShowsResult, Certainty):
 
     # ---- clusters of several components ----------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def merged(
         self,
         X: Any,

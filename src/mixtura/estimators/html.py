@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.utils import estimator_html_repr
 
 from mixtura.base.markup import Markup, joined, tag
-from mixtura.base.numbering import at_the_beginning, component_name, number_of
+from mixtura.base.numbering import capitalised, component_name, number_of
 from mixtura.base.palette import PALETTE
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import bic
@@ -91,7 +91,7 @@ def _facts(fit: FitResult) -> Markup:
     ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
     found = [
-        f"{at_the_beginning(component_name(item.component))} ({item.kind}): {item.reason}."
+        f"{capitalised(component_name(item.component))} ({item.kind}): {item.reason}."
         for item in fit.findings
     ]
     return joined(

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Labels, Rows
 from mixtura.base.choices import CovarianceType
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ShowsResult, selection_html
 from mixtura.inputs.parameters import check_count
@@ -103,7 +103,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
             else ""
         )
 
-    @underflow_is_nought
+    @ignore_underflow
     def fit(
         self,
         X: Any,
@@ -137,7 +137,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
                 setattr(self.best_estimator_, name, getattr(self, name))
         return self
 
-    @underflow_is_nought
+    @ignore_underflow
     def bootstrap(
         self,
         X: Any,

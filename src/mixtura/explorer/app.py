@@ -1,4 +1,4 @@
-"""The routes of ``mixtura explore``: each is a question of the page and its answer."""
+"""The routes of ``mixtura explore``: each answers one kind of question of the page."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from mixtura.estimators.model_file import jsonable
 from mixtura.explorer import exports, views
-from mixtura.explorer.opened import Opened
 from mixtura.explorer.questions import Question
-from mixtura.explorer.runs import STARTS, Run, Runs, Settings
+from mixtura.explorer.runs import STARTS, RecordedRun, RunCache, RunSettings
+from mixtura.explorer.table import OpenedTable
 from mixtura.families import FAMILIES
 from mixtura.web.access import Access
 from mixtura.web.server import LocalApp, secured
@@ -25,9 +25,9 @@ HERE = Path(__file__).parent
 LARGEST_SEED = 2**31 - 1
 
 
-def explorer_app(opened: Opened, access: Access | None = None) -> LocalApp:
-    """The page on one table, behind its guard."""
-    answers = _Answers(opened)
+def explorer_app(table: OpenedTable, access: Access | None = None) -> LocalApp:
+    """The app for one table, behind its guard."""
+    answers = _Answers(table)
     routes = [
         Route(f"/api/{name}", _endpoint(answer), methods=["POST"])
         for name, answer in {
@@ -54,7 +54,7 @@ def explorer_app(opened: Opened, access: Access | None = None) -> LocalApp:
 
 
 def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
-    """Read the question, answer it in a thread; bytes go as they are, everything else as JSON."""
+    """Read the question and answer it in a thread; bytes are sent as they are, the rest as JSON."""
 
     async def endpoint(request: Request) -> Response:
         said = await run_in_threadpool(answer, await Question.of(request))
@@ -68,19 +68,19 @@ def _endpoint(answer: Callable[[Question], Any]) -> Callable[[Request], Any]:
 
 
 class _Answers:
-    """What is answered, question by question."""
+    """One method for each kind of question."""
 
-    def __init__(self, opened: Opened) -> None:
-        self.opened, self.runs = opened, Runs(opened)
-        self.axes = len(opened.columns())
+    def __init__(self, table: OpenedTable) -> None:
+        self.opened_table, self.runs = table, RunCache(table)
+        self.axes = len(table.columns())
 
     # ---- the table and the runs ------------------------------------------------------------------
 
     def table(self, _: Question) -> views.Json:
-        return views.table_view(self.opened)
+        return views.table_view(self.opened_table)
 
     def column(self, question: Question) -> bytes:
-        return views.column_bytes(self.opened, question.whole("column", 0, self.axes - 1))
+        return views.column_bytes(self.opened_table, question.whole("column", 0, self.axes - 1))
 
     def run(self, question: Question) -> views.Json:
         return views.run_view(self._run(question))
@@ -91,12 +91,12 @@ class _Answers:
 
     def memberships(self, question: Question) -> bytes:
         run = self._run(question)
-        return views.memberships_bytes(self.opened, run.frames[self._frame(question, run)])
+        return views.memberships_bytes(self.opened_table, run.frames[self._frame(question, run)])
 
     def row(self, question: Question) -> views.Json:
         run = self._run(question)
-        row = question.whole("row", 0, len(self.opened.X) - 1)
-        return views.row_view(self.opened, run.frames[self._frame(question, run)], row)
+        row = question.whole("row", 0, len(self.opened_table.X) - 1)
+        return views.row_view(self.opened_table, run.frames[self._frame(question, run)], row)
 
     # ---- other methods ---------------------------------------------------------------------------
 
@@ -107,22 +107,22 @@ class _Answers:
         comparison = self.runs.comparison(self._model(question))
         mixture = self.runs.run(self._model(question)).fit.mixture
         return views.labels_bytes(
-            self.opened, comparison, question.choice("method", comparison.labels), mixture
+            self.opened_table, comparison, question.choice("method", comparison.labels), mixture
         )
 
-    # ---- taking it home --------------------------------------------------------------------------
+    # ---- exports ---------------------------------------------------------------------------------
 
     def export_memberships(self, question: Question) -> bytes:
         run = self._run(question)
         return exports.memberships_csv(
-            self.opened,
+            self.opened_table,
             run.frames[self._frame(question, run)],
             question.number("threshold", 0.0, 1.0),
         )
 
     def export_model(self, question: Question) -> bytes:
         run = self._run(question)
-        return exports.model_bytes(self.opened, run, self._frame(question, run))
+        return exports.model_bytes(self.opened_table, run, self._frame(question, run))
 
     def export_python(self, question: Question) -> bytes:
         run, columns, threshold = (
@@ -131,29 +131,29 @@ class _Answers:
             question.number("threshold", 0.0, 1.0),
         )
         return exports.python_text(
-            self.opened, run, self._frame(question, run), columns, threshold
+            self.opened_table, run, self._frame(question, run), columns, threshold
         ).encode()
 
-    # ---- what a question is about ----------------------------------------------------------------
+    # ---- parts of a question ---------------------------------------------------------------------
 
-    def _model(self, question: Question) -> Settings:
-        most = min(views.LARGEST_K, len(self.opened.X))
-        return Settings(
+    def _model(self, question: Question) -> RunSettings:
+        most = min(views.SLIDER_K, len(self.opened_table.X))
+        return RunSettings(
             question.whole("components", 1, most),
             question.choice("family", FAMILIES),
             question.whole("seed", 0, LARGEST_SEED),
         )
 
-    def _run(self, question: Question) -> Run:
+    def _run(self, question: Question) -> RecordedRun:
         model = self._model(question)
         start = question.choice("start", ("", *STARTS))
         in_background = "background" in question.values
         return self.runs.run(
-            Settings(model.n_components, model.family, model.seed, start),
+            RunSettings(model.n_components, model.family, model.seed, start),
             in_background=in_background,
         )
 
-    def _frame(self, question: Question, run: Run) -> int:
+    def _frame(self, question: Question, run: RecordedRun) -> int:
         return question.whole("frame", 0, len(run.frames) - 1)
 
     def _columns(self, question: Question) -> tuple[int, int]:
@@ -161,6 +161,6 @@ class _Answers:
         if columns[0] == columns[1]:
             raise ValueError(
                 f"x and y must be two columns, but both are column {columns[0]}. Choose another "
-                "one for x or y."
+                "column for x or y."
             )
         return columns

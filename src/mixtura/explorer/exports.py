@@ -1,6 +1,4 @@
-"""What a person takes home from the page: memberships, the model file, and the Python that makes
-the view again.
-"""
+"""The downloads of the page: memberships, the model file, and Python code for the view."""
 
 from __future__ import annotations
 
@@ -13,24 +11,22 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import column_name, row_numbers
 from mixtura.estimators.model_file import save_model
-from mixtura.explorer.opened import Opened
-from mixtura.explorer.runs import Run
+from mixtura.explorer.runs import RecordedRun
+from mixtura.explorer.table import OpenedTable
 from mixtura.inputs.writing import write_rows
 from mixtura.model.criteria import aic, bic
 from mixtura.model.mixture import Mixture
 
 
-def memberships_csv(opened: Opened, mixture: Mixture, threshold: float) -> bytes:
-    """One line for each row of the table: its cluster, all memberships, and whether it is unsure at
-    this threshold.
-    """
+def memberships_csv(table: OpenedTable, mixture: Mixture, threshold: float) -> bytes:
+    """One line for each row: its cluster, all memberships, and whether it is unsure."""
     stream = io.StringIO(newline="")
-    write_rows(stream, _columns(mixture.posterior(opened.X), threshold))
+    write_rows(stream, _columns(mixture.posterior(table.X), threshold))
     return stream.getvalue().encode()
 
 
 def _columns(shares: Array, threshold: float) -> dict[str, np.ndarray]:
-    """Rows count from 1 as in the file."""
+    """The columns of the file, with rows counted from 1."""
     largest = shares.max(axis=1)
     return {
         "row": np.array(row_numbers(len(shares))),
@@ -40,15 +36,15 @@ def _columns(shares: Array, threshold: float) -> dict[str, np.ndarray]:
     }
 
 
-def model_bytes(opened: Opened, run: Run, frame: int) -> bytes:
+def model_bytes(table: OpenedTable, run: RecordedRun, frame: int) -> bytes:
     """The model file of one frame, as ``mixtura predict`` reads it."""
     last = frame == len(run.frames) - 1
     metadata = {
-        "n_rows": len(opened.X),
+        "n_rows": len(table.X),
         "random_state": run.settings.seed,
         "start": run.settings.start or "the best of several",
         "iteration": frame,
-        "stopped": run.fit.stop.value if last else "shown before it ended",
+        "stopped": run.fit.stop.value if last else "an iteration before the end",
         **(
             {"aic": aic(run.fit), "bic": bic(run.fit), "log_likelihood": run.fit.log_likelihood}
             if last
@@ -61,40 +57,41 @@ def model_bytes(opened: Opened, run: Run, frame: int) -> bytes:
             path,
             run.frames[frame],
             family=run.settings.family,
-            feature_names=opened.names,
+            feature_names=table.names,
             metadata=metadata,
         )
         return path.read_bytes()
 
 
 def python_text(
-    opened: Opened, run: Run, frame: int, columns: tuple[int, int], threshold: float
+    table: OpenedTable, run: RecordedRun, frame: int, columns: tuple[int, int], threshold: float
 ) -> str:
-    """A script that fits the same model to the same file, prints what the page shows, and draws the
-    view.
+    """A script that fits the same model to the same file, prints the numbers of the page, and draws
+    the view.
     """
     settings = run.settings
     arguments = ", ".join(
         f"{name}={value!r}"
         for name, value in settings.arguments(frame if settings.start else None).items()
     )
-    shown = [opened.names[0]] if opened.is_line else [opened.names[j] for j in columns]
+    shown = [table.names[0]] if table.is_line else [table.names[j] for j in columns]
     what = f"iteration {frame} of EM" if settings.start else "the model"
     return SCRIPT.format(
         what=what,
         K=settings.n_components,
         family=settings.family,
-        data=opened.file_name,
-        columns=list(opened.names),
+        data=table.file_name,
+        columns=list(table.names),
         arguments=arguments,
         threshold=threshold,
         shown=shown,
     )
 
 
-SCRIPT = '''"""Makes a view of mixtura explore again: {what} with K={K} and family {family}.
+SCRIPT = '''"""Reproduces a view of mixtura explore: {what} with K={K} and family {family}.
 
-python view.py [DATA] [--force] prints what the page shows, and writes view.png and memberships.csv.
+python view.py [DATA] [--force] prints the numbers of the page, and writes view.png and
+memberships.csv.
 """
 
 import sys
@@ -114,18 +111,17 @@ refuse_to_overwrite([Path("view.png"), Path("memberships.csv")], force)
 X, names, _ = read_table(data).numeric({columns!r})
 model = GaussianMixture({K}, {arguments})
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the page showed this state, whether EM had converged or not
+    warnings.simplefilter("ignore")  # the page may show an iteration before convergence
     model.fit(X)
 
 shares = model.predict_proba(X)
+columns = {{f"probability_{{k}}": column for k, column in enumerate(shares.T)}}
 unsure = shares.max(axis=1) < {threshold}
 print(f"log-likelihood {{model.result_.log_likelihood:.3f}}")
 print(f"AIC {{model.aic(X):.3f}}, BIC {{model.bic(X):.3f}} (lower is better)")
-print(f"{{unsure.sum()}} of {{len(X)}} rows are unsure: no cluster has {threshold:.0%} of them")
+below = "their largest membership is below {threshold:.0%}"
+print(f"{{unsure.sum()}} of {{len(X)}} rows are unsure: {{below}}")
 
 save(plot_mixture(model.mixture_, X, columns=names, shown={shown!r}), "view.png")
-write_csv(
-    "memberships.csv",
-    {{"cluster": shares.argmax(axis=1), **{{f"probability_{{k}}": column for k, column in enumerate(shares.T)}}}},
-)
+write_csv("memberships.csv", {{"cluster": shares.argmax(axis=1), **columns}})
 '''

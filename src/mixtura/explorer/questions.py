@@ -1,4 +1,4 @@
-"""What the page may ask: bodies of JSON, every value checked before it is used."""
+"""Questions of the page: JSON bodies, with every value checked before it is used."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ class Question:
 
     @classmethod
     async def of(cls, request: Request) -> Question:
-        """Read a body; anything but a JSON object is refused."""
+        """Read a body, which must be a JSON object."""
         try:
             values = json.loads(await request.body())
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
             raise ValueError(
-                "a question must be a JSON object, but something else came. Reload the page."
+                "a question must be a JSON object, but got something else. Reload the page."
             )
         return cls(values)
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """A whole number between two others."""
+        """A whole number within limits."""
         value = self.values.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise ValueError(
-                f"{name} must be a whole number from {least} to {most}, but {_shown(value)} came. "
-                "Choose one in between."
+                f"{name} must be a whole number from {least} to {most}, but got {_shown(value)}."
             )
         return value
 
     def number(self, name: str, least: float, most: float) -> float:
-        """A number between two others."""
+        """A number within limits."""
         value = self.values.get(name)
         if (
             not isinstance(value, int | float)
@@ -47,8 +46,7 @@ class Question:
             or not least <= value <= most
         ):
             raise ValueError(
-                f"{name} must be a number from {least} to {most}, but {_shown(value)} came. Choose "
-                "one in between."
+                f"{name} must be a number from {least} to {most}, but got {_shown(value)}."
             )
         return float(value)
 
@@ -57,13 +55,12 @@ class Question:
         value = self.values.get(name)
         if not isinstance(value, str) or value not in known:
             raise ValueError(
-                f"{name} must be one of {', '.join(filter(None, known))}, but {_shown(value)} "
-                "came. Choose one of these."
+                f"{name} must be one of {', '.join(filter(None, known))}, but got {_shown(value)}."
             )
         return value
 
 
 def _shown(value: object) -> str:
-    """A value in a message, whatever its length."""
+    """A value for a message, cut if it is long."""
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"

@@ -1,6 +1,4 @@
-"""Models of the opened table, and EM recorded iteration by iteration; each is made once and
-kept.
-"""
+"""Models of the table, and EM recorded iteration by iteration; each is computed once and kept."""
 
 from __future__ import annotations
 
@@ -14,15 +12,15 @@ from typing import TypeVar
 
 from mixtura.compare.comparison import Comparison, compare
 from mixtura.estimators.gaussian_mixture import GaussianMixture
-from mixtura.explorer.opened import Opened
+from mixtura.explorer.table import OpenedTable
 from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.mixture import Mixture
 
 MOST_ITERATIONS = 300
-"""Iterations of EM that are recorded; the page says where it was not finished."""
+"""Iterations of EM that are recorded; the page says where EM had not converged by then."""
 
 MOST_KEPT = 100
-"""Runs that are kept; beyond them the one that was asked for longest ago is forgotten."""
+"""Runs that are kept; above this number the least recently used one is dropped."""
 
 STARTS = {
     "random_from_data": "random: K rows as centres",
@@ -31,14 +29,14 @@ STARTS = {
     "kmeans": "k-means",
     "hierarchical": "hierarchical",
 }
-"""Where EM may be watched from, by the names of ``init_params``."""
+"""The starts of recorded EM, by the names of ``init_params``."""
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What decides a run; equal settings give equal runs.
+class RunSettings:
+    """The settings of a run; equal settings give equal runs.
 
     Attributes
     ----------
@@ -46,8 +44,7 @@ class Settings:
     family : str
     seed : int
     start : str
-        One of ``STARTS``: EM from this one start, as in the textbooks. Empty: the best of several
-        starts, which is a model.
+        One of ``STARTS``: plain EM from this start. Empty: the model of the usual search.
     """
 
     n_components: int
@@ -56,7 +53,7 @@ class Settings:
     start: str = ""
 
     def arguments(self, frame: int | None = None) -> dict[str, object]:
-        """What :class:`mixtura.GaussianMixture` is called with, up to a frame of the recording."""
+        """The arguments of :class:`mixtura.GaussianMixture`, up to a frame of the recording."""
         common: dict[str, object] = {"covariance_type": self.family, "random_state": self.seed}
         if not self.start:
             return {**common, "component_order": "weight"}
@@ -71,61 +68,60 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class RecordedRun:
     """A model, or a recording of EM.
 
     Attributes
     ----------
-    settings : Settings
+    settings : RunSettings
     frames : tuple of Mixture
-        The start and each iteration, or the model alone.
+        The start and each iteration, or only the model.
     trace : tuple of float
         The log-likelihood of each frame.
     fit : FitResult
-        The end.
+        The result of the last frame.
     seconds : float
-        Measured.
+        Measured time of the fit.
     """
 
-    settings: Settings
+    settings: RunSettings
     frames: tuple[Mixture, ...]
     trace: tuple[float, ...]
     fit: FitResult
     seconds: float
 
 
-class Runs:
+class RunCache:
     """All runs on one table.
 
-    One thing is computed at a time for the person who waits, and one more in the background (the
-    curve over K), so that a page in a hurry does not fill the machine, and nobody waits for the
-    curve.
+    One run at a time is computed in the foreground and one in the background (the curve over K), so
+    that many requests do not overload the computer, and the user does not wait for the curve.
     """
 
-    def __init__(self, opened: Opened) -> None:
-        self.opened = opened
-        self._kept: OrderedDict[Settings, Run] = OrderedDict()
-        self._comparisons: dict[Settings, Comparison] = {}
+    def __init__(self, table: OpenedTable) -> None:
+        self.opened_table = table
+        self._kept: OrderedDict[RunSettings, RecordedRun] = OrderedDict()
+        self._comparisons: dict[RunSettings, Comparison] = {}
         self._keeping, self._foreground, self._background = Lock(), Lock(), Lock()
         self._ended = False
 
-    def run(self, settings: Settings, *, in_background: bool = False) -> Run:
-        """The run with these settings, made now if it was not yet."""
+    def run(self, settings: RunSettings, *, in_background: bool = False) -> RecordedRun:
+        """The run with these settings, computed now if it is not known."""
         known = self._recall(settings)
         if known is not None:
             return known
         with self._background if in_background else self._foreground:
             return self._recall(settings) or self._keep(self._made(settings))
 
-    def comparison(self, settings: Settings) -> Comparison:
-        """Other methods beside the mixture with this K, family and seed; see
-        :func:`mixtura.compare.compare`.
+    def comparison(self, settings: RunSettings) -> Comparison:
+        """Other methods and the mixture with this K, family and seed; see
+        :func:`mixtura.compare.compare.compare`.
         """
         with self._foreground:
             if settings not in self._comparisons:
                 self._comparisons[settings] = _quietly(
                     lambda: compare(
-                        self.opened.X,
+                        self.opened_table.X,
                         n_components=settings.n_components,
                         mixture_family=settings.family,
                         random_state=settings.seed,
@@ -134,36 +130,34 @@ class Runs:
             return self._comparisons[settings]
 
     def end(self) -> None:
-        """Call off what is being computed, and return when it has stopped: a process must not end
-        in the middle of it.
-        """
+        """Cancel the running computations and wait for their end, before the process ends."""
         self._ended = True
         with self._foreground, self._background:
             pass
 
-    def _recall(self, settings: Settings) -> Run | None:
+    def _recall(self, settings: RunSettings) -> RecordedRun | None:
         with self._keeping:
             if settings in self._kept:
                 self._kept.move_to_end(settings)
             return self._kept.get(settings)
 
-    def _keep(self, run: Run) -> Run:
+    def _keep(self, run: RecordedRun) -> RecordedRun:
         with self._keeping:
             self._kept[run.settings] = run
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return run
 
-    def _made(self, settings: Settings) -> Run:
+    def _made(self, settings: RunSettings) -> RecordedRun:
         seen: list[Iteration] = []
         begun = perf_counter()
         fit = self._fitted(settings.n_components, seen.append, settings.arguments())
         seconds = perf_counter() - begun
         if not settings.start:
-            return Run(settings, (fit.mixture,), (fit.log_likelihood,), fit, seconds)
+            return RecordedRun(settings, (fit.mixture,), (fit.log_likelihood,), fit, seconds)
         first = self._fitted(settings.n_components, seen.append, settings.arguments(0))
         frames = (first.mixture, *(step.mixture for step in seen))
-        return Run(
+        return RecordedRun(
             settings,
             frames,
             (first.log_likelihood, *(step.log_likelihood for step in seen)),
@@ -174,7 +168,7 @@ class Runs:
     def _fitted(
         self, K: int, watch: Callable[[Iteration], None], arguments: dict[str, object]
     ) -> FitResult:
-        """A fit that is watched, and called off once the program ends."""
+        """A fit that records its iterations, and is cancelled when the program ends."""
 
         def callback(iteration: Iteration) -> None:
             if self._ended:
@@ -182,15 +176,15 @@ class Runs:
             watch(iteration)
 
         model = GaussianMixture(K, callback=callback, **arguments)  # type: ignore[arg-type]
-        fit = _quietly(lambda: model.fit(self.opened.X)).result_
+        fit = _quietly(lambda: model.fit(self.opened_table.X)).result_
         if self._ended:
-            raise ValueError("the program is ending, so nothing more is computed. Start it again.")
+            raise ValueError("the program is ending and computes nothing more. Start it again.")
         return fit
 
 
 class _Silence:
-    """Warnings that are told elsewhere, ignored while any thread is inside; Python's own filter is
-    one for all threads.
+    """A context that ignores warnings while any thread is inside, since Python's filters are shared
+    by all threads.
     """
 
     def __init__(self) -> None:
@@ -215,7 +209,7 @@ class _Silence:
 _SILENCE = _Silence()
 
 
-def _quietly(work: Callable[[], Made]) -> Made:
-    """What a fit warns of is in its result, and the page says it."""
+def _quietly(work: Callable[[], Result]) -> Result:
+    """Run a fit without warnings; the page shows its findings from the result."""
     with _SILENCE:
         return work()

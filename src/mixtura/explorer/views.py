@@ -1,4 +1,4 @@
-"""Runs, frames and rows as the page reads them: plain values for words, bytes for points."""
+"""Runs, frames and rows in the form that the page reads: plain values, and bytes for points."""
 
 from __future__ import annotations
 
@@ -7,50 +7,51 @@ from typing import Any
 
 from mixtura.base.numbering import component_name
 from mixtura.compare.comparison import Comparison
-from mixtura.explorer.opened import Opened
-from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
+from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RecordedRun
+from mixtura.explorer.table import OpenedTable
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
 from mixtura.model.explanation import explain, in_words, why
 from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.relabelling import relabelled
-from mixtura.plots import canvas
+from mixtura.plots import LEVELS, canvas
 
-LARGEST_K = 20
-"""What the slider goes to; the curve goes to ten."""
+SLIDER_K = 20
+"""Largest K of the slider."""
 
 CURVE_K = 10
+"""Largest K of the AIC and BIC curves."""
 
 Json = dict[str, Any]
 
 
-def table_view(opened: Opened) -> Json:
-    """The file, its axes, and everything there is to choose from."""
-    n = len(opened.X)
+def table_view(table: OpenedTable) -> Json:
+    """The file, its axes, and all choices of the page."""
+    n = len(table.X)
     return {
-        "file": opened.file_name,
+        "file": table.file_name,
         "rows": n,
-        "columns": opened.columns(),
-        "features": len(opened.names),
+        "columns": table.columns(),
+        "features": len(table.names),
         "families": [
-            {"name": name, "words": FAMILIES[name].summary} for name in _told_apart(opened)
+            {"name": name, "words": FAMILIES[name].summary} for name in _different_families(table)
         ],
         "starts": [{"name": name, "words": words} for name, words in STARTS.items()],
-        "levels": canvas.LEVELS,
-        "colours": canvas.colours(LARGEST_K),
-        "largest": min(LARGEST_K, n),
+        "levels": LEVELS,
+        "colours": canvas.colours(SLIDER_K),
+        "largest": min(SLIDER_K, n),
         "curve": min(CURVE_K, n),
     }
 
 
-def _told_apart(opened: Opened) -> list[str]:
-    """Families that differ: with one column, E and V are all there is."""
-    return [name for name in FAMILIES if not opened.is_line or name.endswith("II")]
+def _different_families(table: OpenedTable) -> list[str]:
+    """The families that differ; with one column, only equal and varying variances do."""
+    return [name for name in FAMILIES if not table.is_line or name.endswith("II")]
 
 
-def run_view(run: Run) -> Json:
-    """What a run came to. Lower is better for both criteria."""
+def run_view(run: RecordedRun) -> Json:
+    """The result of a run; lower is better for both criteria."""
     fit = run.fit
     return {
         "components": run.settings.n_components,
@@ -70,10 +71,10 @@ def run_view(run: Run) -> Json:
     }
 
 
-def _ending(run: Run) -> str:
-    """How it ended, and what is to be said of its components."""
+def _ending(run: RecordedRun) -> str:
+    """How a run ended, with findings about its components."""
     if run.settings.start and run.fit.stop is StopReason.MAX_ITER:
-        ending = f"the first {MOST_ITERATIONS} iterations are shown, and it had not converged"
+        ending = f"the first {MOST_ITERATIONS} iterations are shown; EM had not converged"
     else:
         ending = run.fit.stop.value
     findings = [
@@ -92,25 +93,25 @@ def frame_view(mixture: Mixture, columns: tuple[int, int]) -> Json:
     }
 
 
-def memberships_bytes(opened: Opened, mixture: Mixture) -> bytes:
-    """The largest membership of each row (n float32), then all of them in 255ths (n x K bytes), for
-    colours.
+def memberships_bytes(table: OpenedTable, mixture: Mixture) -> bytes:
+    """The largest membership of each row (n float32), then all memberships in 255ths (n x K bytes),
+    for the colours.
     """
-    shares = mixture.posterior(opened.X)
+    shares = mixture.posterior(table.X)
     return canvas.certainty(shares) + canvas.hues(shares)
 
 
-def column_bytes(opened: Opened, column: int) -> bytes:
-    """A column for the canvas (n float32)."""
-    return opened.axis(column)[0]
+def column_bytes(table: OpenedTable, column: int) -> bytes:
+    """A column for the scatter plot (n float32)."""
+    return table.axis(column)[0]
 
 
-def row_view(opened: Opened, mixture: Mixture, row: int) -> Json:
-    """One row's memberships and the reason for them."""
-    memberships = explain(mixture, opened.X[row])
+def row_view(table: OpenedTable, mixture: Mixture, row: int) -> Json:
+    """The memberships of a row and the reasons for them."""
+    memberships = explain(mixture, table.X[row])
     return {
         "row": row,
-        "values": dict(zip(opened.names, opened.X[row].tolist(), strict=True)),
+        "values": dict(zip(table.names, table.X[row].tolist(), strict=True)),
         "memberships": [asdict(share) for share in memberships],
         "sentence": in_words(memberships),
         "why": why(memberships),
@@ -118,9 +119,7 @@ def row_view(opened: Opened, mixture: Mixture, row: int) -> Json:
 
 
 def comparison_view(comparison: Comparison) -> Json:
-    """What each method made of the same rows, in its own words, and which of them suit; the labels
-    go as bytes.
-    """
+    """The results of each method on the same rows, and which methods suit; labels go as bytes."""
     return {
         "methods": [
             {
@@ -148,12 +147,10 @@ def comparison_view(comparison: Comparison) -> Json:
 
 
 MIXTURE = "Gaussian mixture"
-"""How the comparison calls what this page is about."""
+"""The name of the mixture in the comparison."""
 
 
-def labels_bytes(opened: Opened, comparison: Comparison, name: str, mixture: Mixture) -> bytes:
-    """The cluster of each row (n int16) in the numbers of the mixture that is shown, -1 for
-    noise.
-    """
-    like = mixture.log_joint(opened.X).argmax(axis=1)
+def labels_bytes(table: OpenedTable, comparison: Comparison, name: str, mixture: Mixture) -> bytes:
+    """The cluster of each row (n int16), numbered like the mixture on the page; -1 for noise."""
+    like = mixture.log_joint(table.X).argmax(axis=1)
     return bytes(relabelled(comparison.labels[name], like).astype("<i2").tobytes())

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.micro_clusters import micro_clusters
 from mixtura.data.transforms import transform_named, transformed
 from mixtura.kernels import built, either, native
@@ -128,7 +128,7 @@ class Tree:
         return present[np.unique(self.items[present], return_index=True)[1]]
 
 
-@underflow_is_nought
+@ignore_underflow
 def hierarchical(
     X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None
 ) -> Tree:

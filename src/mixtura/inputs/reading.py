@@ -16,11 +16,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError, MissingExtraError
-from mixtura.inputs.tables import (
-    MISSING,
-    Column,
-    Table,
-)
+from mixtura.inputs.tables import MISSING, Column, Table
 
 DELIMITERS = ",;\t|"
 SNIFFED_ROWS = 20

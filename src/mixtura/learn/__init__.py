@@ -1,1 +1,1 @@
-"""The lesson: a page with live pictures and code cells, and the sandbox in which the cells run."""
+"""The lesson: a page with interactive pictures and code cells, and the sandbox of the cells."""

@@ -1,7 +1,8 @@
-"""What runs inside the sandbox: the reader's code as ``main.py``, then the figures it has drawn.
+"""The program inside the sandbox: it runs the reader's code as ``main.py`` and sends its figures.
 
-Started as a file, so that nothing but the reader's own imports is loaded. Figures leave through a
-pipe, each with its length in front: the server never opens a file whose name the code could choose.
+It is started as a file, so that only the reader's own imports are loaded. Figures are sent through
+a pipe, each preceded by its length, so the server never opens a file whose name the code could
+choose.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ NAME, DPI = "main.py", 100
 
 
 def run(figures: int) -> int:
-    """Run ``main.py`` of the working directory; the exit status. Figures go to the descriptor
-    ``figures``.
+    """Run ``main.py`` of the working directory, send its figures to the descriptor ``figures``, and
+    return the exit status.
     """
     with open(NAME, encoding="utf-8") as stream:
         code = stream.read()
@@ -28,9 +29,8 @@ def run(figures: int) -> int:
     main.__dict__["__file__"] = NAME
     sys.modules["__main__"] = main
     sys.argv = [NAME]
-    warnings.filterwarnings(
-        "ignore", message=".*non-interactive"
-    )  # plt.show() is welcome: its figure is shown at the end
+    # plt.show() is allowed: its figure is shown at the end.
+    warnings.filterwarnings("ignore", message=".*non-interactive")
     linecache.cache[NAME] = (len(code), None, code.splitlines(keepends=True), NAME)
     status = 0
     try:
@@ -46,7 +46,7 @@ def run(figures: int) -> int:
 
 
 def _status_of(leaving: SystemExit) -> int:
-    """What Python would make of ``sys.exit(...)``."""
+    """The exit status of ``sys.exit(...)``, as in Python."""
     if leaving.code is None or isinstance(leaving.code, int):
         return leaving.code or 0
     print(leaving.code, file=sys.stderr)
@@ -54,7 +54,7 @@ def _status_of(leaving: SystemExit) -> int:
 
 
 def _show(error: BaseException) -> None:
-    """The traceback as a reader of ``main.py`` expects it: without this file's own frames."""
+    """Print the traceback without the frames of this file."""
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_code.co_filename == __file__:
         frame = frame.tb_next
@@ -63,7 +63,7 @@ def _show(error: BaseException) -> None:
 
 
 def _send_figures(descriptor: int) -> None:
-    """Every figure that is open, as PNG."""
+    """Send every open figure as PNG."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return

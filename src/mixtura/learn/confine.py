@@ -1,8 +1,7 @@
-"""What Linux offers to shut a process in: namespaces, mounts, Landlock, a user of its own. Called
-by the guard only.
+"""The means of Linux to isolate a process: namespaces, mounts, Landlock, a separate user.
 
-Each function does one thing, or raises OSError where the kernel will not do it; nothing here
-decides what must be had.
+Only the guard calls them. Each function does one thing, or raises OSError where the kernel refuses
+it; the guard decides which protections are required.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
 PRIVATE_USERS = range(65520, 65534)
-"""Numbers that no Linux convention gives to anybody, next to nobody's own (systemd, "Users, Groups,
-UIDs and GIDs").
+"""User numbers that no Linux convention assigns, just below that of ``nobody`` (systemd, "Users,
+Groups, UIDs and GIDs").
 """
 
 
@@ -37,7 +36,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _must(result: int, what: str) -> int:
-    """The result of a call of the C library, or its error."""
+    """The result of a call of the C library; raise its error."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
@@ -48,33 +47,31 @@ def _must(result: int, what: str) -> int:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends: none can slip away by
+    """Become the parent of every descendant whose own parent ends, so that none escapes by
     daemonising.
     """
     _must(_libc().prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl")
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends. To be called after the user was changed, which forgets it."""
+    """Be killed when the parent ends. Call it after changing the user, which resets it."""
     _must(_libc().prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
 
 
 def forbid_new_privileges() -> None:
-    """No program started from here gains rights, whatever its set-user-id bit says."""
+    """Programs started from here gain no rights, also with a set-user-id bit."""
     _must(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 
 def become(user: int) -> None:
-    """Give up root for good."""
+    """Give up root permanently."""
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
 
 
 def private_user() -> tuple[int, socket.socket]:
-    """A user number that nobody has and no process runs under, and the lock on it: an abstract
-    socket, gone with its owner.
-    """
+    """An unused user number, and the lock on it: an abstract socket, which ends with its owner."""
     running = set(_owners())
     for number in PRIVATE_USERS:
         lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -110,9 +107,7 @@ def _owners() -> Iterable[int]:
 
 
 def without_network(as_root: bool) -> None:
-    """No network interface but a loopback that is down. An ordinary user needs a user namespace for
-    that.
-    """
+    """Leave only a loopback interface that is down; an ordinary user needs a user namespace."""
     if as_root:
         _must(_libc().unshare(CLONE_NEWNET | CLONE_NEWIPC), "unshare")
         return
@@ -124,7 +119,7 @@ def without_network(as_root: bool) -> None:
 
 
 def own_mounts() -> None:
-    """Mounts made from here on are seen by nobody else, and go with the process."""
+    """Later mounts are visible only to this process and end with it."""
     _must(_libc().unshare(CLONE_NEWNS), "unshare")
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
 
@@ -141,13 +136,13 @@ def folder_in_memory(path: str, most_bytes: int, owner: int) -> None:
 
 
 def uncover(path: str) -> None:
-    """Take a mount off a folder again."""
+    """Remove the mount on a folder."""
     _must(_libc().umount2(os.fsencode(path), MNT_DETACH), "umount")
 
 
 def closed_folders(paths: Iterable[str]) -> dict[str, list[str]]:
-    """The paths that other users cannot reach, by the uppermost folder that is closed to them, such
-    as root's home.
+    """The paths that other users cannot reach, by the uppermost closed folder, such as root's
+    home.
     """
     closed: dict[str, list[str]] = {}
     for path in sorted(set(paths)):
@@ -159,7 +154,7 @@ def closed_folders(paths: Iterable[str]) -> dict[str, list[str]]:
 
 
 def show_only(folder: str, paths: Iterable[str]) -> None:
-    """Lay an empty folder over a closed one, and show in it nothing but these paths."""
+    """Cover a closed folder by an empty one that contains only these paths."""
     opened = [(path, os.open(path, os.O_PATH)) for path in paths]
     _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for path, descriptor in opened:
@@ -184,7 +179,7 @@ def _mount(
     )
 
 
-# ---- Landlock: which files a process may touch ---------------------------------------------------
+# ---- Landlock: access to files -------------------------------------------------------------------
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 
@@ -193,20 +188,20 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 2, 4, 8
 READ = EXECUTE | READ_FILE | READ_DIR
 
 ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14
-"""The rights that make sense for something that is not a folder."""
+"""The rights that apply to files."""
 
 FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-"""All rights on files that the kernel knows from each version of its interface on."""
+"""All rights on files that the kernel knows, by the version of its interface."""
 
 
 def landlock_version() -> int:
-    """The version of the kernel's interface; OSError where there is none."""
+    """The version of the kernel's interface; raise OSError where there is none."""
     return _must(_libc().syscall(CREATE_RULESET, None, 0, 1), "landlock")
 
 
 def only_these_files(readable: Iterable[str], writable: Iterable[str]) -> None:
-    """From here on, the process and its children may read and write nothing else, nor talk TCP, nor
-    signal other processes.
+    """Restrict the process and its children to these files, without TCP and without signals to
+    other processes.
     """
     version = landlock_version()
     rights = FILE_RIGHTS[max(known for known in FILE_RIGHTS if known <= version)]
@@ -225,7 +220,7 @@ def only_these_files(readable: Iterable[str], writable: Iterable[str]) -> None:
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, allowed: int) -> None:
-    """One rule; a path that does not exist needs none."""
+    """Add a rule; a path that does not exist needs none."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -238,7 +233,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, allowed: int) -> None:
     os.close(descriptor)
 
 
-# ---- what Python needs ---------------------------------------------------------------------------
+# ---- files that Python needs ---------------------------------------------------------------------
 
 SYSTEM = (
     "/usr",
@@ -265,9 +260,8 @@ def what_python_reads() -> list[str]:
     }
     found = {os.path.realpath(path) for path in wanted if path and os.path.exists(path)}
     found.discard("/")
-    found.discard(
-        os.path.realpath(os.path.expanduser("~"))
-    )  # a Python right in the home does not open the home
+    # A Python installed directly in the home folder does not open the whole home folder.
+    found.discard(os.path.realpath(os.path.expanduser("~")))
     return sorted(
         path for path in found if not any(str(parent) in found for parent in Path(path).parents)
     )

@@ -1,8 +1,7 @@
-"""The data of the lesson: what the reader has chosen, as a small description that the page sends
-with each question.
+"""The data of the lesson: the reader's choice, as a small description in each question of the page.
 
-The description and nothing else makes the rows, so the server keeps no state of the reader, and
-every part of the page speaks of the same rows.
+The description alone determines the rows. So the server keeps no state of the reader, and all parts
+of the page use the same rows.
 """
 
 from __future__ import annotations
@@ -20,26 +19,27 @@ from mixtura.base.arrays import Array
 KINDS = ("faithful", "blobs", "moons", "stretched")
 
 FEWEST, MOST, MOST_ADDED = 20, 5000, 500
+"""Limits on the number of rows, and on the number of points added by hand."""
 
-FARTHEST = 10.0
-"""Standard deviations between the two blobs."""
+LARGEST_DISTANCE = 10.0
+"""Between the two blobs, in standard deviations."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What the reader has chosen.
+    """The reader's choice of data.
 
     Attributes
     ----------
     kind : str
         One of ``KINDS``.
     n : int
-        Rows that are drawn; Old Faithful has 272 at most.
+        Number of rows; at most 272 for Old Faithful.
     distance : float
-        Between the means of the two blobs, in their standard deviations.
+        Between the means of the two blobs, in standard deviations.
     seed : int
     added : tuple of (float, float)
-        Points that the reader has set by hand, in the units of the data.
+        Points added by hand, in the units of the data.
     """
 
     kind: str = "faithful"
@@ -50,7 +50,7 @@ class DataSet:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Of the two columns."""
+        """The names of the two columns."""
         return ("eruptions", "waiting") if self.kind == "faithful" else ("x", "y")
 
     @property
@@ -60,7 +60,7 @@ class DataSet:
 
     @property
     def csv(self) -> bytes:
-        """The data as a file with a line of names."""
+        """The data as a CSV file with a header."""
         text = io.StringIO()
         np.savetxt(
             text, self.rows, delimiter=",", header=",".join(self.names), comments="", fmt="%.10g"
@@ -69,16 +69,16 @@ class DataSet:
 
 
 def data_set_of(described: Any) -> DataSet:
-    """The choice of a reader from what the page sent; ValueError in words for anything else."""
+    """The choice in a description from the page; raise ValueError where it is wrong."""
     if not isinstance(described, dict) or described.get("kind") not in KINDS:
         raise ValueError(
-            f"the data must be described by a kind among {', '.join(KINDS)}, but {described!r:.80} "
-            "came. Reload the page."
+            f"the kind of data must be one of {', '.join(KINDS)}, but got {described!r:.80}. "
+            "Reload the page."
         )
     return DataSet(
         kind=described["kind"],
         n=int(number_of(described, "n", 272, FEWEST, MOST)),
-        distance=number_of(described, "distance", 2.5, 0, FARTHEST),
+        distance=number_of(described, "distance", 2.5, 0, LARGEST_DISTANCE),
         seed=int(number_of(described, "seed", 1, 0, 2**31)),
         added=_points_of(described.get("added", [])),
     )
@@ -87,12 +87,11 @@ def data_set_of(described: Any) -> DataSet:
 def number_of(
     document: dict[str, Any], name: str, usual: float, least: float, most: float
 ) -> float:
-    """A number that the page sent, within its bounds."""
+    """A number from the page, within limits."""
     value = document.get(name, usual)
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise ValueError(
-            f"{name} must be a number from {least:g} to {most:g}, but {value!r:.40} came. Choose "
-            "one in between."
+            f"{name} must be a number from {least:g} to {most:g}, but got {value!r:.40}."
         )
     return float(value)
 
@@ -100,7 +99,7 @@ def number_of(
 def _points_of(added: Any) -> tuple[tuple[float, float], ...]:
     if not isinstance(added, list) or len(added) > MOST_ADDED:
         raise ValueError(
-            f"at most {MOST_ADDED} points can be added by hand, and these are more. Take some away."
+            f"at most {MOST_ADDED} points can be added by hand, but got more. Remove some."
         )
     try:
         points = tuple((float(x), float(y)) for x, y in added)
@@ -108,13 +107,13 @@ def _points_of(added: Any) -> tuple[tuple[float, float], ...]:
         points = ((float("nan"), 0.0),)
     if not all(abs(value) < 1e6 for point in points for value in point):
         raise ValueError(
-            "each point that is added must have two coordinates, smaller than a million. Set it "
-            "inside the picture."
+            "each added point must have two coordinates smaller than a million. Click inside the "
+            "picture."
         )
     return points
 
 
-# ---- drawing the rows ----------------------------------------------------------------------------
+# ---- the rows ------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=16)
@@ -129,9 +128,7 @@ def _rows(chosen: DataSet) -> Array:
 
 
 def _faithful(chosen: DataSet, rng: np.random.Generator) -> Array:
-    """Eruptions of the geyser and the waiting times to the next, in minutes (Azzalini & Bowman
-    1990).
-    """
+    """Durations of eruptions and waiting times to the next, in minutes (Azzalini & Bowman 1990)."""
     table = files("mixtura.learn").joinpath("lesson/old_faithful.csv").read_text(encoding="utf-8")
     rows = np.loadtxt(io.StringIO(table), delimiter=",", skiprows=1)
     return (
@@ -142,14 +139,14 @@ def _faithful(chosen: DataSet, rng: np.random.Generator) -> Array:
 
 
 def _blobs(chosen: DataSet, rng: np.random.Generator) -> Array:
-    """Three fifths round one mean, two fifths round another."""
+    """Two Gaussians, with three fifths and two fifths of the rows."""
     first = chosen.n * 3 // 5
     centres = np.repeat([[0.0, 0.0], [chosen.distance, 0.0]], [first, chosen.n - first], axis=0)
     return np.asarray(centres + rng.standard_normal((chosen.n, 2)))
 
 
 def _moons(chosen: DataSet, rng: np.random.Generator) -> Array:
-    """Two half circles that reach into each other."""
+    """Two interlocking half circles."""
     angle = rng.uniform(0, np.pi, chosen.n)
     upper = np.arange(chosen.n) % 2 == 0
     x = np.where(upper, np.cos(angle), 1 - np.cos(angle))

@@ -1,8 +1,7 @@
-"""What the live parts of the lesson show, computed by mixtura on the reader's data: one function
-for each part.
+"""The computations of the live parts of the lesson: one function for each part.
 
-Every function takes the data and returns plain numbers for the page. Nothing here is kept between
-two questions.
+Every function takes the reader's data and returns plain numbers for the page. Nothing is kept
+between two questions.
 """
 
 from __future__ import annotations
@@ -19,38 +18,38 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.certainty import SURE
 from mixtura.compare import comparison as comparing
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.mixture import Mixture
 from mixtura.model.selection import title_of
-from mixtura.search.threads import blas_limited
+from mixtura.search.threads import limited_threads
 from mixtura.selection.merging import MergedMixture
 
 LARGEST_K = 10
+"""Largest number of components in the lesson."""
 
-SURE = 0.9
-"""A row whose largest membership is below this counts as unsure."""
+MOST_ITERATIONS = 400
+"""Largest number of EM iterations that are shown step by step."""
 
-MOST_STEPS = 400
-"""Of EM, when it is shown step by step."""
+RANDOM_STARTS = 30
+"""Starts of EM whose final optima are shown."""
 
-STARTS = 30
-"""Random starts, each followed to its end, to see where they get stuck."""
-
-SAME = 0.01
-"""Scores that differ by less are the same optimum."""
+SAME_OPTIMUM = 0.01
+"""Scores (in units of log-likelihood) that differ by less belong to the same optimum."""
 
 RESAMPLES = 40
+"""Bootstrap resamples for the certainty of K."""
 
-RACES = (1_000, 10_000, 100_000)
-"""Rows of the races that may be asked for."""
+SPEED_ROWS = (1_000, 10_000, 100_000)
+"""Numbers of rows for which the speed can be measured."""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What a fit warns of is said in the answer, where it matters."""
+    """Ignore warnings; the answers include the findings of the fits where they matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -69,9 +68,7 @@ def parameters(mixture: Mixture) -> dict[str, Any]:
 
 
 def soft(X: Array, K: int) -> dict[str, Any]:
-    """Memberships by the mixture beside the labels of K-Means and DBSCAN, and the rows from least
-    to most sure.
-    """
+    """Memberships of the mixture, labels of K-Means and DBSCAN, the least and most sure rows."""
     with _quiet():
         model = GaussianMixture(K, component_order="weight", random_state=0).fit(X)
         other = comparing.compare(X, n_components=K).labels
@@ -92,9 +89,7 @@ def soft(X: Array, K: int) -> dict[str, Any]:
 
 
 def numbered_like(labels: Labels, others: Labels) -> Labels:
-    """The same clusters, each with the number of the one among ``others`` that it shares most rows
-    with; noise stays -1.
-    """
+    """The labels with the numbers of the ``others`` that share most rows; noise stays -1."""
     found = np.unique(labels[labels >= 0])
     if not len(found):
         return labels
@@ -111,8 +106,8 @@ def numbered_like(labels: Labels, others: Labels) -> Labels:
 
 
 def em_steps(X: Array, K: int, seed: int) -> dict[str, Any]:
-    """EM from K Gaussians at random rows, as wide as all data together: the mixture and its
-    log-likelihood after each step.
+    """EM from K Gaussians at random rows with the covariance of all data: the mixture and its
+    log-likelihood after each iteration.
     """
     steps: list[dict[str, Any]] = []
     with _quiet():
@@ -123,14 +118,12 @@ def em_steps(X: Array, K: int, seed: int) -> dict[str, Any]:
         def keep(step: Iteration) -> None:
             steps.append({**parameters(step.mixture), "log_likelihood": step.log_likelihood})
 
-        last = start.set_params(max_iter=MOST_STEPS, callback=keep).fit(X).result_
+        last = start.set_params(max_iter=MOST_ITERATIONS, callback=keep).fit(X).result_
     return {"steps": steps, "ending": last.stop.value, "converged": last.converged}
 
 
 def _random_start(X: Array, K: int, seed: int) -> GaussianMixture:
-    """The textbook's start: K means at rows drawn at random, equal weights, the covariance of all
-    data.
-    """
+    """The start of textbooks: K random rows as means, equal weights, the covariance of all data."""
     rng = np.random.default_rng(seed)
     means = X[rng.choice(len(X), K, replace=False)]
     precision = np.linalg.inv(np.cov(X.T) + 1e-9 * np.eye(X.shape[1]))
@@ -149,9 +142,7 @@ def _random_start(X: Array, K: int, seed: int) -> GaussianMixture:
 
 
 def shapes(X: Array) -> dict[str, Any]:
-    """As many Gaussians as BIC wants, merged into clusters of any shape, beside what K-Means and
-    DBSCAN find.
-    """
+    """A mixture with K by BIC, its merged clusters, and the clusters of K-Means and DBSCAN."""
     with _quiet():
         selector = GaussianMixtureSelector(
             range(1, LARGEST_K + 1), families=["VVV"], random_state=0
@@ -173,31 +164,30 @@ def shapes(X: Array) -> dict[str, Any]:
 
 
 def _merged_to(merged: MergedMixture, X: Array, n_clusters: int) -> dict[str, Any]:
-    """The same components as fewer clusters."""
+    """The components merged into fewer clusters."""
     cut = merged.with_clusters(n_clusters)
     return {"labels": cut.predict(X).tolist(), "groups": [list(group) for group in cut.groups]}
 
 
-def race(n: int) -> dict[str, Any]:
-    """K-Means and the mixture on the same rows with the same K, on this machine, in seconds: one
-    start each, and as usual.
+def speed(n: int) -> dict[str, Any]:
+    """Seconds of K-Means and the mixture on the same rows with the same K: with one start, and as
+    usual.
     """
     rng = np.random.default_rng(0)
     K, d = 5, 4
     X = rng.normal(0, 6, (K, d))[np.arange(n) % K] + rng.standard_normal((n, d))
-    with _quiet(), blas_limited(n):
-        GaussianMixture(K, n_init=1, random_state=0).fit(
-            X[:200]
-        )  # what is loaded at the first fit is no part of the race
+    with _quiet(), limited_threads(n):
+        # The first fits import modules, which is not part of the measurement.
+        GaussianMixture(K, n_init=1, random_state=0).fit(X[:200])
         KMeans(K, n_init=1, random_state=0).fit(X[:200])
-        lanes: list[tuple[str, Callable[[], object]]] = [
+        runs: list[tuple[str, Callable[[], object]]] = [
             ("K-Means, one start", lambda: KMeans(K, n_init=1, random_state=0).fit(X)),
             ("mixture, one start", lambda: GaussianMixture(K, n_init=1, random_state=0).fit(X)),
             ("K-Means, ten starts", lambda: KMeans(K, n_init=10, random_state=0).fit(X)),
             ("mixture, its usual search", lambda: GaussianMixture(K, random_state=0).fit(X)),
         ]
         seconds = []
-        for _, run in lanes:
+        for _, run in runs:
             begun = perf_counter()
             run()
             seconds.append(perf_counter() - begun)
@@ -205,19 +195,19 @@ def race(n: int) -> dict[str, Any]:
         "rows": n,
         "columns": d,
         "K": K,
-        "lanes": [name for name, _ in lanes],
+        "methods": [name for name, _ in runs],
         "seconds": seconds,
     }
 
 
 def optima(X: Array, K: int) -> dict[str, Any]:
-    """Where many random starts end, and where mixtura's search ends; ends with a component that
-    chance can place do not count.
+    """The optima of many random starts and of mixtura's search, without those with a spurious
+    component.
     """
     with _quiet():
         ends = [
             _random_start(X, K, seed).set_params(max_iter=2000).fit(X).result_
-            for seed in range(STARTS)
+            for seed in range(RANDOM_STARTS)
         ]
         search = GaussianMixture(K, random_state=0).fit(X).result_
     sound = [end for end in ends if end.is_sound] or ends
@@ -226,7 +216,7 @@ def optima(X: Array, K: int) -> dict[str, Any]:
     return {
         "log_likelihoods": sorted((end.log_likelihood for end in sound), reverse=True),
         "unsound": sum(not end.is_sound for end in ends),
-        "stuck": sum(end.score < best.score - SAME for end in sound),
+        "stuck": sum(end.score < best.score - SAME_OPTIMUM for end in sound),
         "best": _end(best),
         "worst": _end(worst),
         "search": _end(search),
@@ -272,7 +262,7 @@ def criteria(X: Array) -> dict[str, Any]:
 
 
 def uncertainty_of_k(X: Array) -> dict[str, Any]:
-    """How often BIC would choose each K if the rows were drawn again."""
+    """How often BIC chooses each K on bootstrap resamples."""
     with _quiet():
         found = _selector().fit(X).bootstrap(X, n_resamples=RESAMPLES, top_ks=None)
     return {
@@ -285,11 +275,11 @@ def _selector() -> GaussianMixtureSelector:
     return GaussianMixtureSelector(range(1, LARGEST_K + 1), families=["VVV"], random_state=0)
 
 
-# ---- several methods -----------------------------------------------------------------------------
+# ---- comparison ----------------------------------------------------------------------------------
 
 
 def methods(X: Array) -> dict[str, Any]:
-    """The comparison of :func:`mixtura.compare.compare`, and its labels with one numbering."""
+    """The comparison of :func:`mixtura.compare.compare`, with the same numbers for its clusters."""
     with _quiet():
         found = comparing.compare(X)
     own = found.labels.get("Gaussian mixture", np.zeros(len(X), dtype=np.intp))
@@ -305,10 +295,9 @@ def methods(X: Array) -> dict[str, Any]:
 
 
 def in_range(values: Sequence[int], value: float, what: str) -> int:
-    """One of some numbers, or a ValueError in words."""
+    """One of some numbers; raise ValueError for another one."""
     if value not in values:
         raise ValueError(
-            f"{what} must be one of {', '.join(map(str, values))}, but {value!r:.40} came. Choose "
-            "one of them."
+            f"{what} must be one of {', '.join(map(str, values))}, but got {value!r:.40}."
         )
     return int(value)

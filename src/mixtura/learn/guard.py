@@ -1,15 +1,14 @@
-"""The process between the server and a code cell: it shuts the cell in, watches the clock, and
-leaves nothing behind.
+"""The process between the server and a code cell: it isolates the cell, enforces its time limit,
+and ends all processes that the cell started.
 
-Started by :mod:`mixtura.learn.sandbox` for one cell. Its first line of input is the order, as JSON;
-its input then stays open as a lifeline: anything that comes, or the end of it (the server is gone),
-stops the cell. Reports go to the descriptor ``report``, one JSON document a line:
-``{"confined": ...}``, ``{"refused": ...}``, and at last ``{"end": ...}``.
+:mod:`mixtura.learn.sandbox` starts one guard for each cell. Its first line of input is the order,
+as JSON. Its input then stays open: any further input, or its end (the server has ended), stops the
+cell. Reports go to the descriptor ``report``, one JSON document per line: ``{"confined": ...}``,
+``{"refused": ...}``, and at last ``{"end": ...}``.
 
-A descendant of the cell cannot get away. The guard is the one that orphans fall to, whatever
-session or group they moved to; it stops all its descendants, looks again until there is no new one,
-then kills them. Where the cell has a user of its own, one call kills all of that user's processes
-at once.
+No descendant of the cell can escape. The guard becomes the parent of orphans, whatever their
+session or group. It stops all its descendants, searches again until there is no new one, then kills
+them. Where the cell has its own user, one call kills all processes of that user at once.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ from typing import Any
 
 from mixtura.learn import confine
 
-ROUND = 0.05
-"""Seconds between two looks at the clock."""
+POLL_SECONDS = 0.05
+"""Seconds between two checks of the time limit."""
 
-GRACE = 3.0
-"""Seconds for a killed cell to be gone, before the guard gives up waiting and says so."""
+KILL_SECONDS = 3.0
+"""Seconds that the guard waits for killed processes to end."""
 
 MOST_CPUS = 4
 """Processors that a cell may use."""
@@ -46,13 +45,13 @@ FIGURES = 3
 """The descriptor through which a cell sends its figures."""
 
 
-class Refused(Exception):
-    """This machine cannot run a cell safely; the message says why and what to do."""
+class CellRefused(Exception):
+    """This computer cannot run a cell safely; the message says why and what to do."""
 
 
 @dataclass
 class Confinement:
-    """What keeps the cell in, and what could not be had."""
+    """The protections of a cell, and those that are missing."""
 
     user: int | None = None
     files: bool = False
@@ -61,7 +60,7 @@ class Confinement:
     missing: list[str] = field(default_factory=list)
 
     def attempt(self, what: str, call: Callable[[], object]) -> bool:
-        """Whether a protection could be had; if not, why not is kept."""
+        """Set up a protection; return whether it worked, and record the reason if not."""
         try:
             call()
         except OSError as error:
@@ -74,7 +73,7 @@ class Confinement:
 
 
 def prepare(folder: str, limits: dict[str, Any]) -> Confinement:
-    """Everything that is done once for the guard and inherited by the cell."""
+    """Set up the protections of the guard that the cell inherits."""
     got = Confinement()
     if sys.platform != "linux":
         got.missing.append(
@@ -97,12 +96,12 @@ def prepare(folder: str, limits: dict[str, Any]) -> Confinement:
 
 
 def _user_of_its_own() -> int:
-    """As root: a user without rights for this cell alone."""
+    """As root: a user without rights, for this cell only."""
     try:
         user, lock = confine.private_user()
     except OSError as error:
-        raise Refused(
-            f"As root, code cells run under a user of their own, but {error.strerror}. Stop other "
+        raise CellRefused(
+            f"As root, code cells run under a separate user, but {error.strerror}. Stop other "
             "cells."
         ) from None
     _LOCKS.append(lock)
@@ -110,26 +109,24 @@ def _user_of_its_own() -> int:
 
 
 def _let_it_read_python(mounts: bool) -> None:
-    """Where Python lies in root's home, show the cell a home with nothing but Python in it."""
+    """Where Python is in root's home, show the cell a home that contains only Python."""
     closed = confine.closed_folders(confine.what_python_reads())
     if closed and not mounts:
-        raise Refused(
+        raise CellRefused(
             "As root, code cells run under a user without rights, but that user cannot read "
-            "Python: "
-            f"{', '.join(closed)} is closed to others. Start mixtura learn as an ordinary user, or "
-            "install Python and mixtura "
-            "where every user may read."
+            f"Python: {', '.join(closed)} is closed to others. Start mixtura learn as an ordinary "
+            "user, or install Python and mixtura where every user may read."
         )
     for home, paths in closed.items():
         confine.show_only(home, paths)
 
 
 _LOCKS: list[Any] = []
-"""Held until the guard ends."""
+"""Kept until the guard ends."""
 
 
 def lay_out(folder: str, order: dict[str, Any], got: Confinement) -> None:
-    """The cell's own folder: its code and files, belonging to its user."""
+    """Write the code and the files into the cell's folder, owned by its user."""
     contents = {
         "main.py": order["code"].encode(),
         **{name: base64.b64decode(data) for name, data in order["files"].items()},
@@ -145,7 +142,7 @@ def lay_out(folder: str, order: dict[str, Any], got: Confinement) -> None:
 
 
 def environment(folder: str) -> dict[str, str]:
-    """All that the cell sees of the environment."""
+    """The environment variables of the cell."""
     threads = str(min(MOST_CPUS, os.cpu_count() or 1))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
     return {
@@ -153,7 +150,7 @@ def environment(folder: str) -> dict[str, str]:
         "TMPDIR": folder,
         "MPLCONFIGDIR": os.path.join(folder, ".matplotlib"),
         "MPLBACKEND": "agg",
-        # it would look for semaphores in a folder that is closed, and complain
+        # Otherwise joblib warns that it cannot use semaphores in a closed folder.
         "JOBLIB_MULTIPROCESSING": "0",
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -165,7 +162,7 @@ def environment(folder: str) -> dict[str, str]:
 
 
 def start(folder: str, order: dict[str, Any], got: Confinement, figures: int) -> int:
-    """The cell's process, in a session of its own; its number."""
+    """Start the cell's process in its own session; return its number."""
     number = os.fork()
     if number:
         return number
@@ -193,9 +190,7 @@ def start(folder: str, order: dict[str, Any], got: Confinement, figures: int) ->
 
 
 def _connect(figures: int) -> None:
-    """No input; errors go where the output goes, so that their order is true; nothing else of the
-    guard's stays open.
-    """
+    """Give the cell no input, errors in the same stream as the output, and no other open files."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(1, 2)
@@ -205,7 +200,7 @@ def _connect(figures: int) -> None:
 
 
 def _limit(limits: dict[str, Any]) -> None:
-    """The limits of :mod:`resource`, none of which the cell can raise again."""
+    """Set the limits of :mod:`resource`, which the cell cannot raise again."""
     for kind, value in (
         (resource.RLIMIT_AS, limits["memory_bytes"]),
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
@@ -213,9 +208,8 @@ def _limit(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_NPROC, limits["processes"] + _running_already()),
         (resource.RLIMIT_CORE, 0),
     ):
-        with suppress(
-            ValueError, OSError
-        ):  # a system without this limit, or with a lower one already
+        # A system may lack this limit, or have a lower one already.
+        with suppress(ValueError, OSError):
             resource.setrlimit(kind, (value, value))
     resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_seconds"], limits["cpu_seconds"] + 1))
     if hasattr(os, "sched_setaffinity"):
@@ -223,9 +217,7 @@ def _limit(limits: dict[str, Any]) -> None:
 
 
 def _running_already() -> int:
-    """Threads that run under an ordinary user, because the kernel counts them all; a user of the
-    cell's own has none.
-    """
+    """Threads of an ordinary user, which the kernel counts too; the cell's own user has none."""
     if os.geteuid() == 0 or sys.platform != "linux":
         return 0 if os.geteuid() == 0 else 512
     count = 0
@@ -236,11 +228,11 @@ def _running_already() -> int:
     return count
 
 
-# ---- until it ends -------------------------------------------------------------------------------
+# ---- the end of the cell -------------------------------------------------------------------------
 
 
 def watch(cell: int, wall_seconds: float) -> dict[str, Any]:
-    """How the cell ended: by itself, by the clock, or by the lifeline."""
+    """Wait for the end of the cell: by itself, by the time limit, or by the server."""
     begun = time.monotonic()
     while True:
         ended, status = os.waitpid(cell, os.WNOHANG)
@@ -249,7 +241,7 @@ def watch(cell: int, wall_seconds: float) -> dict[str, Any]:
             return {**_ending(status), "seconds": seconds}
         if seconds > wall_seconds:
             return {"reason": "time", "seconds": seconds}
-        if select.select([0], [], [], ROUND)[0]:
+        if select.select([0], [], [], POLL_SECONDS)[0]:
             return {"reason": "stopped", "seconds": seconds}
 
 
@@ -263,13 +255,11 @@ def _ending(status: int) -> dict[str, Any]:
 
 
 def end_all(cell: int, user: int | None) -> int:
-    """Kill whatever the cell has left, wherever it hides; how many processes that were besides the
-    cell itself.
-    """
+    """Kill all processes that the cell started; return how many there were besides the cell."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(cell, signal.SIGKILL)
     found = _stop_descendants() - {cell}
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + KILL_SECONDS
     while time.monotonic() < deadline:
         if user is not None:
             _kill_all_of(user)
@@ -283,11 +273,9 @@ def end_all(cell: int, user: int | None) -> int:
 
 
 def _stop_descendants() -> set[int]:
-    """All descendants, stopped one after the other until there is none that is new: then none is
-    left to fork.
-    """
+    """Stop all descendants until there is no new one, so that none can fork any more."""
     known: set[int] = set()
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + KILL_SECONDS
     while new := descendants() - known:
         for number in new:
             with suppress(ProcessLookupError):
@@ -299,7 +287,7 @@ def _stop_descendants() -> set[int]:
 
 
 def descendants() -> set[int]:
-    """The processes below the guard that have not ended."""
+    """The running descendants of the guard."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if sys.platform == "linux" else ():
         with suppress(OSError, ValueError):
@@ -319,7 +307,7 @@ def descendants() -> set[int]:
 
 
 def _kill_all_of(user: int) -> None:
-    """Kill every process of a user at one stroke: the kernel does it while nobody can fork."""
+    """Kill all processes of a user in one system call, during which none can fork."""
     killer = os.fork()
     if killer == 0:
         confine.become(user)
@@ -330,7 +318,7 @@ def _kill_all_of(user: int) -> None:
 
 
 def _reap() -> bool:
-    """Take leave of children that have ended; whether there are others."""
+    """Reap children that have ended; return whether there are others."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -339,11 +327,11 @@ def _reap() -> bool:
     return True
 
 
-# ---- the whole -----------------------------------------------------------------------------------
+# ---- the guard -----------------------------------------------------------------------------------
 
 
 def main(report: int, figures: int) -> None:
-    """One cell from the order to its end."""
+    """Run one cell, from its order to its end."""
 
     def say(**document: Any) -> None:
         with suppress(BrokenPipeError):
@@ -368,14 +356,14 @@ def main(report: int, figures: int) -> None:
         end = watch(cell, order["limits"]["wall_seconds"])
         left = end_all(cell, got.user)
         say(end={**end, "left_behind": left})
-    except Refused as refusal:
+    except CellRefused as refusal:
         say(refused=str(refusal))
     finally:
         _take_away(folder)
 
 
 def _first_line() -> bytes:
-    """The order, read byte for byte from the descriptor: what comes after it is the lifeline's."""
+    """The order, read from the descriptor without buffering any later input."""
     parts: list[bytes] = []
     while not parts or not parts[-1].endswith(b"\n"):
         part = os.read(0, 65536)
@@ -386,7 +374,7 @@ def _first_line() -> bytes:
 
 
 def _take_away(folder: str) -> None:
-    """The cell's folder with all that is in it, and the mount over it."""
+    """Remove the cell's folder with its contents, and the mount on it."""
     if os.path.ismount(folder):
         os.chdir("/")
         confine.uncover(folder)

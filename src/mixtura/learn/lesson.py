@@ -1,5 +1,5 @@
-"""The text of the lesson: seven Markdown files that the page and the notebook share, cut into text,
-live parts and code cells.
+"""The text of the lesson: seven Markdown files for the page and the notebook, split into text, live
+parts and code cells.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["text", "live", "code"]
+PieceKind: TypeAlias = Literal["text", "live", "code"]
 
 _PIECES = re.compile(
     r"^<!-- live: (?P<live>\w+) -->$|^```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -21,13 +21,13 @@ _PIECES = re.compile(
 class Piece:
     """A part of a section: Markdown, the name of a live part, or Python."""
 
-    kind: Kind
+    kind: PieceKind
     content: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """One file.
+    """A section of the lesson, from one file.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Section:
 
 
 def sections() -> list[Section]:
-    """The lesson in order."""
+    """The sections of the lesson in order."""
     folder = files("mixtura.learn").joinpath("lesson")
     found = sorted(
         (file for file in folder.iterdir() if file.name.endswith(".md")), key=lambda file: file.name
@@ -57,7 +57,7 @@ def _section(file_name: str, text: str) -> Section:
 
 
 def _pieces(text: str) -> Iterator[Piece]:
-    """The parts of a text in order; what is blank is none."""
+    """The parts of a text in order, without blank ones."""
     end = 0
     for found in _PIECES.finditer(text):
         if before := text[end : found.start()].strip():
@@ -73,5 +73,5 @@ def _pieces(text: str) -> Iterator[Piece]:
 
 
 def anchor_of(title: str) -> str:
-    """The name of a title in a link: ``How many clusters?`` is ``how-many-clusters``."""
+    """The anchor of a title: ``How many clusters?`` becomes ``how-many-clusters``."""
     return "-".join(re.findall(r"\w+", title.lower()))

@@ -12,15 +12,14 @@ from typing import Any
 from mixtura.learn.lesson import Section, sections
 
 DATA = ("data.csv", "old_faithful.csv")
-"""The page lays the reader's data beside each program; the notebook has a file of its own
-folder.
-"""
+"""The file name of the data on the page, and that in the folder of the notebook."""
 
 OPENING = """\
 # Soft clustering with Gaussian mixtures
 
-The lesson of `mixtura learn` as a notebook, on Old Faithful: eruptions of a geyser and the waiting times to the next, in
-minutes. On the page, the same text stands between pictures that move: `mixtura learn` opens it."""
+The lesson of `mixtura learn` as a notebook, on Old Faithful: the durations of a geyser's eruptions
+and the waiting times to the next eruption, in minutes. `mixtura learn` opens the same text as a
+page, with moving pictures."""
 
 
 def notebook() -> dict[str, Any]:
@@ -41,7 +40,7 @@ def notebook() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The notebook as a file holds it."""
+    """The text of the notebook's file."""
     return json.dumps(notebook(), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,6 +1,4 @@
-"""The lesson as a page: the sections in the frame of ``page.html``, with places for what the
-scripts bring to life.
-"""
+"""The lesson as a page: the sections in ``page.html``, with elements for the scripts to fill."""
 
 from __future__ import annotations
 
@@ -12,8 +10,8 @@ from markdown_it import MarkdownIt
 from mixtura.learn.lesson import Piece, Section, anchor_of, sections
 
 HINT = (
-    "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program. What it prints and "
-    "draws will appear in this place."
+    "Click <b>Run</b> (or press Ctrl+Enter in the code) to run this program. Its output and its "
+    "figures will appear here."
 )
 
 CELL = """\
@@ -24,11 +22,12 @@ CELL = """\
 <button type="button" class="reset">Reset</button></div>
 <textarea class="code" rows="{rows}" spellcheck="false" autocapitalize="off" autocomplete="off"
  aria-label="The code of main.py; Ctrl+Enter runs it">{code}</textarea>
-<div class="output" role="log" aria-live="polite" aria-label="Output of main.py"><p class="hint">{hint}</p></div>
+<div class="output" role="log" aria-live="polite"
+ aria-label="Output of main.py"><p class="hint">{hint}</p></div>
 </div>
 """
 
-LIVE = '<div class="live" data-live="{name}"><p class="hint">Being computed …</p></div>\n'
+LIVE = '<div class="live" data-live="{name}"><p class="hint">Computing …</p></div>\n'
 
 
 def page() -> str:
@@ -59,6 +58,6 @@ def _piece(piece: Piece, name: str) -> str:
 
 
 def _without_styles(html: str) -> str:
-    """The policy of the page allows no style in an element."""
+    """Check that there is no style attribute, which the policy of the page forbids."""
     assert "style=" not in html
     return html

@@ -1,10 +1,9 @@
-"""A piece of Python in a process of its own, shut in, timed and stopped: the code cells of the
-lesson.
+"""The code cells of the lesson: Python code in an isolated process with a time limit.
 
-What the code may do to the machine is bounded by :class:`Limits` and by what
-:mod:`mixtura.learn.guard` can have of the system: a user of its own when started as root, no
-network, no files but Python's and those of an empty folder. What could not be had is said in
-:attr:`Started.missing`; where the cell would have rights it must not have, it is refused.
+:class:`Limits` and the protections of :mod:`mixtura.learn.guard` bound what the code can do: a
+separate user when started as root, no network, no files except Python's and those of an empty
+folder. :attr:`Started.missing` names protections that the system does not offer; where the cell
+would have rights that it must not have, it is refused.
 """
 
 from __future__ import annotations
@@ -29,30 +28,28 @@ MEGABYTE = 1 << 20
 CHUNK = 1 << 16
 """Bytes read from a pipe at a time."""
 
-LOST = 10.0
-"""Seconds after which a guard that was told to stop is taken for lost, and killed with its
-group.
-"""
+STOP_SECONDS = 10.0
+"""Seconds after which a guard that does not stop is killed with its process group."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one cell may use.
+    """The limits of a cell.
 
     Attributes
     ----------
     wall_seconds, cpu_seconds : int
-        By the clock on the wall, and of each process's processor time.
+        Elapsed time, and processor time of each process.
     memory_bytes : int
         Address space of each process.
     file_bytes, disk_bytes : int
-        The largest file, and the whole folder where it lies in memory.
+        Size of a file, and of the whole folder where it is in memory.
     open_files, processes : int
-        Of each process; of all together, threads included.
+        Open files of each process; processes and threads together.
     output_bytes, figure_bytes : int
-        Text, and all figures.
+        Size of the printed text, and of all figures.
     """
 
     wall_seconds: int = 60
@@ -67,36 +64,36 @@ class Limits:
 
 
 class Reason(Enum):
-    """Why a cell ended; the value is the sentence a person reads."""
+    """Why a cell ended; the value is the sentence on the page."""
 
     FINISHED = "Finished."
-    FAILED = "Ended with an error; the last lines say which."
-    SIGNAL = "Ended by a signal of the system, as after a crash."
-    TIME = "Stopped: the time limit was reached. Make it do less, for example with fewer rows."
+    FAILED = "Ended with an error; see the last lines."
+    SIGNAL = "Ended by a signal of the system, for example after a crash."
+    TIME = "Stopped: the time limit was reached. Compute less, for example with fewer rows."
     CPU = (
-        "Stopped: the limit of processor time was reached. Make it do less, for example with "
-        "fewer rows."
+        "Stopped: the limit of processor time was reached. Compute less, for example with fewer "
+        "rows."
     )
-    OUTPUT = "Stopped: it printed more than may be shown. Print less."
-    FIGURES = "Stopped: its figures are larger than may be shown. Draw fewer or smaller ones."
+    OUTPUT = "Stopped: it printed more than the limit. Print less."
+    FIGURES = "Stopped: its figures are larger than the limit. Draw fewer or smaller ones."
     STOPPED = "Stopped."
     REFUSED = "Not run."
-    LOST = "Ended: the process that watched it is gone."
+    LOST = "Ended: the process that watches it has ended."
 
 
 @dataclass(frozen=True)
 class Started:
-    """The cell is about to run; what keeps it in.
+    """The cell is about to run, with these protections.
 
     Attributes
     ----------
     user : int or None
-        The number of the user it runs under, where it has one of its own.
+        The number of its own user, where it has one.
     files, network, disk : bool
-        Whether it sees no files but Python's and its own, has no network, and its folder has a
-        limited size.
+        Whether it has access only to Python's and its own files, has no network, and has a folder
+        of limited size.
     missing : tuple of str
-        Protections that this system does not give, and why.
+        Protections that this system does not offer, and why.
     """
 
     user: int | None
@@ -107,15 +104,15 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Text:
-    """Something it printed."""
+class PrintedText:
+    """Printed text."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure it drew, as PNG."""
+class DrawnFigure:
+    """A figure as PNG."""
 
     png: bytes
 
@@ -128,10 +125,10 @@ class Ended:
     ----------
     reason : Reason
     detail : str
-        More in words: the signal, or why it was refused.
+        The name of the signal, or why the cell was refused.
     seconds : float
     left_behind : int
-        Processes that it had left running and that were ended with it.
+        Processes that it had left running and that were ended.
     """
 
     reason: Reason
@@ -140,35 +137,35 @@ class Ended:
     left_behind: int = 0
 
 
-Event: TypeAlias = Started | Text | Figure | Ended
+CellEvent: TypeAlias = Started | PrintedText | DrawnFigure | Ended
 
 
 def refusal() -> str:
-    """Why code cells cannot run on this system at all; empty where they can."""
+    """Why code cells cannot run on this system; empty where they can."""
     if os.name != "posix":
         return (
             "Code cells need a system that can limit a process (Linux or macOS), but this is "
-            f"{sys.platform}. "
-            "Copy the code to a file and run it with Python, or use the notebook of the lesson."
+            f"{sys.platform}. Copy the code to a file and run it with Python, or use the notebook "
+            "of the lesson."
         )
     return ""
 
 
-class Run:
-    """One run of some code. Iterate over it once for its events, the last of which is
-    :class:`Ended`; :meth:`stop` ends it early.
+class CellRun:
+    """One run of code. Iterate over it once for its events, of which the last is :class:`Ended`;
+    :meth:`stop` ends it early.
 
     Parameters
     ----------
     code : str
-        Becomes ``main.py``.
+        The content of ``main.py``.
     files : mapping of str to bytes
-        Files beside it, by name.
+        Files in the same folder, by name.
     limits : Limits
 
     Examples
     --------
-    >>> "".join(event.text for event in Run("print(6 * 7)") if isinstance(event, Text))
+    >>> "".join(event.text for event in CellRun("print(6 * 7)") if isinstance(event, PrintedText))
     '42\\n'
     """
 
@@ -183,8 +180,8 @@ class Run:
         self._lock = threading.Lock()
 
     def stop(self) -> None:
-        """End it, with all it has started. May be called from any thread, at any time, more than
-        once.
+        """End the run with all its processes. May be called from any thread, at any time, and
+        repeatedly.
         """
         with self._lock:
             self._stopped.set()
@@ -192,8 +189,8 @@ class Run:
                 with suppress(OSError):
                     self._lifeline.close()
 
-    def __iter__(self) -> Iterator[Event]:
-        """The events, as they come."""
+    def __iter__(self) -> Iterator[CellEvent]:
+        """The events as they come."""
         if refusal():
             yield Ended(Reason.REFUSED, refusal())
             return
@@ -215,12 +212,12 @@ class Run:
             yield from _Reading(self, guard, report, figures).events()
         finally:
             self.stop()
-            _bury(guard)
+            _wait_for_end(guard)
             for descriptor in (report, figures):
                 os.close(descriptor)
 
     def _order(self, guard: subprocess.Popen[bytes]) -> None:
-        """Tell the guard what to run; its input stays open from here on."""
+        """Send the order to the guard; its input then stays open."""
         files = {
             name: base64.b64encode(data).decode()
             for name, data in {**_fonts(), **self._files}.items()
@@ -236,10 +233,10 @@ class Run:
             self.stop()
 
 
-def _bury(guard: subprocess.Popen[bytes]) -> None:
-    """Wait for the guard to be gone."""
+def _wait_for_end(guard: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of the guard."""
     try:
-        guard.wait(LOST)
+        guard.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         with suppress(ProcessLookupError):
             os.killpg(guard.pid, 9)
@@ -249,8 +246,8 @@ def _bury(guard: subprocess.Popen[bytes]) -> None:
 
 
 def _fonts() -> dict[str, bytes]:
-    """Matplotlib's list of fonts, if it has been made: or each cell that draws would search the
-    disk for them.
+    """Matplotlib's list of fonts, if there is one; otherwise each cell that draws would search for
+    fonts.
     """
     import matplotlib
 
@@ -263,7 +260,9 @@ def _fonts() -> dict[str, bytes]:
 class _Reading:
     """The three pipes of a run as events."""
 
-    def __init__(self, run: Run, guard: subprocess.Popen[bytes], report: int, figures: int) -> None:
+    def __init__(
+        self, run: CellRun, guard: subprocess.Popen[bytes], report: int, figures: int
+    ) -> None:
         assert guard.stdout is not None
         self.run = run
         self.pipes = {
@@ -278,8 +277,8 @@ class _Reading:
         self.end: Ended | None = None
         self.rest = b""
 
-    def events(self) -> Iterator[Event]:
-        """Until the guard has said the last word and the pipes are empty."""
+    def events(self) -> Iterator[CellEvent]:
+        """The events until the last report of the guard, with all pipes empty."""
         with selectors.DefaultSelector() as selector:
             for pipe in self.pipes:
                 os.set_blocking(pipe, False)
@@ -291,9 +290,9 @@ class _Reading:
                         selector.unregister(key.fd)
                     yield from self.pipes[key.fd](data)
                 if self.end is None and self.report not in selector.get_map():
-                    break  # no guard, no end: what it watched died with it
+                    break  # the guard has ended, and the cell with it
         if self.rest:
-            yield Text(self.rest.decode("utf-8", "replace"))
+            yield PrintedText(self.rest.decode("utf-8", "replace"))
         yield self._last()
 
     def _last(self) -> Ended:
@@ -304,22 +303,22 @@ class _Reading:
         return self.end
 
     def _too_much(self, reason: Reason) -> None:
-        """End it for what it sends; the rest of that is thrown away."""
+        """End the run because of a limit; the rest of its output is dropped."""
         self.over = reason
         self.run.stop()
 
-    def _text(self, data: bytes) -> Iterator[Event]:
-        """Text, cut between characters and at the limit."""
+    def _text(self, data: bytes) -> Iterator[CellEvent]:
+        """PrintedText, split between characters and cut at the limit."""
         room = max(self.run.limits.output_bytes - self.printed, 0)
         self.printed += len(data)
         text, self.rest = _whole_characters(self.rest + data[:room])
         if text:
-            yield Text(text)
+            yield PrintedText(text)
         if self.printed > self.run.limits.output_bytes and self.over is None:
             self._too_much(Reason.OUTPUT)
 
-    def _figure(self, data: bytes) -> Iterator[Event]:
-        """Figures that have come whole."""
+    def _figure(self, data: bytes) -> Iterator[CellEvent]:
+        """Figures that are complete."""
         self.drawn += len(data)
         if self.drawn > self.run.limits.figure_bytes:
             if self.over is None:
@@ -331,11 +330,11 @@ class _Reading:
         ):
             png, waiting = waiting[4 : 4 + size], waiting[4 + size :]
             if png.startswith(PNG):
-                yield Figure(png)
+                yield DrawnFigure(png)
         self.pending[self.figures] = waiting
 
-    def _report(self, data: bytes) -> Iterator[Event]:
-        """What the guard says."""
+    def _report(self, data: bytes) -> Iterator[CellEvent]:
+        """The reports of the guard."""
         *lines, self.pending[self.report] = (self.pending[self.report] + data).split(b"\n")
         for line in lines:
             document = json.loads(line)
@@ -357,7 +356,7 @@ def _ended(end: dict[str, Any]) -> Ended:
 
 
 def _whole_characters(data: bytes) -> tuple[str, bytes]:
-    """Text up to the last whole character, and the bytes of one that is not whole yet."""
+    """PrintedText up to the last complete character, and the remaining bytes."""
     for cut in range(len(data), max(len(data) - 4, -1), -1):
         try:
             return data[:cut].decode("utf-8"), data[cut:]

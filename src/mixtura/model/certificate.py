@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from typing import Any
 
-from mixtura.base.numbering import at_the_beginning, component_name, component_names
+from mixtura.base.numbering import capitalised, component_name, component_names
 
 SAFETY = 3.0
 """The remaining gain counts this many times before it is compared with the tolerance."""
@@ -194,7 +194,7 @@ class Certificate:
         )
         for kind in kinds:
             parts = [part for part in self.components if part.kind == kind]
-            said.append(f"{at_the_beginning(kind)}: {_first_of(parts)}: {parts[0].reason}.")
+            said.append(f"{capitalised(kind)}: {_first_of(parts)}: {parts[0].reason}.")
         return said
 
     # ---- other forms -----------------------------------------------------------------------------

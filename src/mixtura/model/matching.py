@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
 from mixtura.model.mixture import Mixture
 
@@ -75,7 +75,7 @@ class Match:
         return np.concatenate([self.permutation[self.permutation >= 0], self.unmatched])
 
 
-@underflow_is_nought
+@ignore_underflow
 def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
     """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya
     distances (the Hungarian method).

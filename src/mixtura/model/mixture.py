@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -58,7 +58,7 @@ class Mixture:
 
     # ---- densities -------------------------------------------------------------------------------
 
-    @underflow_is_nought
+    @ignore_underflow
     def log_joint(self, rows: Rows) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows."""
         x = rows.astype(np.float64)
@@ -118,7 +118,7 @@ class Mixture:
         return rows, labels
 
 
-@underflow_is_nought
+@ignore_underflow
 def log_density(log_joint: Array) -> Array:
     """log-sum-exp over the components: ``log p(x_i)`` from ``(m,K)``."""
     if not log_joint.size:
@@ -129,7 +129,7 @@ def log_density(log_joint: Array) -> Array:
         return np.asarray(np.log(np.exp(log_joint - top[:, None]).sum(axis=1)) + top)
 
 
-@underflow_is_nought
+@ignore_underflow
 def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     """Soft-max over the components, with its limit where every density has underflowed.
 

@@ -1,10 +1,8 @@
-"""Results as pictures: a mixture over its data, criteria over K, merging, the starts, the path of
-EM.
+"""Pictures of results: a mixture over its data, criteria over K, merging, starts, the path of EM.
 
-Made with matplotlib's objects only: no function here touches pyplot or its backends, so a picture
-can be made in a thread, on a server and inside a notebook. Every function takes a result and an
-optional ``ax``, and returns Axes; those of several panels make a figure of their own. The number of
-a component is its label in ``predict``.
+No function uses pyplot or its backends, so pictures can be made in a thread, on a server and in a
+notebook. Every function takes a result and an optional ``ax`` and returns Axes; functions with
+several panels make their own figure. The number of a component is its label in ``predict``.
 """
 
 from mixtura.base.palette import PALETTE
@@ -14,12 +12,12 @@ from mixtura.plots.criteria import plot_choices, plot_criteria, plot_families
 from mixtura.plots.curves import plot_curves
 from mixtura.plots.density import plot_density
 from mixtura.plots.files import DOTS_PER_INCH, FORMATS, save
-from mixtura.plots.look import GREY, INK, PALE
 from mixtura.plots.merging import plot_merge_entropy, plot_merge_tree, plot_merging
 from mixtura.plots.overview import plot_mixture
 from mixtura.plots.pairs import plot_pairs
 from mixtura.plots.scatter import LEVELS, covariance_ellipse, plot_scatter
 from mixtura.plots.starts import plot_starts
+from mixtura.plots.style import GREY, INK, PALE
 from mixtura.plots.trace import plot_trace
 from mixtura.plots.uncertainty import plot_uncertainty
 from mixtura.plots.view import MOST_COLUMNS, MOST_POINTS

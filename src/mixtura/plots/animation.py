@@ -1,6 +1,4 @@
-"""EM as a film: from Gaussians placed at random to convergence, step by step, with the
-log-likelihood growing.
-"""
+"""An animation of EM: from Gaussians at random rows to convergence, with the log-likelihood."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ from PIL import Image
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
@@ -35,31 +33,31 @@ from mixtura.model.protocols import Family
 from mixtura.plots.colours import PALETTE, component_colours, to_light
 from mixtura.plots.curves import draw_curves
 from mixtura.plots.files import checked_path
-from mixtura.plots.look import GREY, headline, tidy
 from mixtura.plots.player import player
 from mixtura.plots.raster import limits_of
 from mixtura.plots.scatter import draw_plane
-from mixtura.plots.subject import fit_of, names_of
-from mixtura.plots.view import View, checked_rows, numbered
+from mixtura.plots.style import GREY, headline, tidy
+from mixtura.plots.unwrap import fit_of, names_of
+from mixtura.plots.view import PlotView, checked_rows, numbered
 from mixtura.sources import ArraySource
 
-FILM_FORMATS = (".gif", ".html")
+ANIMATION_FORMATS = (".gif", ".html")
 MOST_FRAMES = 60
-"""More steps than this are shown with growing strides: the first ones change most."""
+"""Of more iterations only some are shown, with growing distances, as the first change most."""
 
-EVERY_STEP = 15
-"""So many steps at the beginning are all shown."""
+FIRST_STEPS = 15
+"""Iterations at the beginning of which each has a frame."""
 
-FILM_POINTS = 2_000
-"""Points that are drawn in a frame; EM itself reads all rows."""
+POINTS_PER_FRAME = 2_000
+"""Points that are drawn in a frame; EM itself uses all rows."""
 
-SECONDS_A_FRAME, SECONDS_AT_THE_END = 0.35, 2.5
+SECONDS_PER_FRAME, SECONDS_LAST_FRAME = 0.35, 2.5
 FRAME_DOTS_PER_INCH = 88
 
 
 @dataclass(frozen=True, eq=False)
 class EMSteps:
-    """Plain EM from one start, every step of it.
+    """All iterations of plain EM from one start.
 
     Attributes
     ----------
@@ -67,7 +65,7 @@ class EMSteps:
     mixtures : tuple of Mixture
         The start, and the mixture after each iteration.
     log_likelihoods : tuple of float
-        One for each of them; they never fall.
+        One for each mixture; they never decrease.
     stop : StopReason
     """
 
@@ -82,16 +80,16 @@ class EMSteps:
         return len(self.mixtures) - 1
 
     def shown(self, most: int = MOST_FRAMES) -> Labels:
-        """Numbers of the steps that a film of ``most`` frames shows: each of the first 15, then
-        fewer and fewer, and the last.
+        """Numbers of the iterations that an animation of ``most`` frames shows: each of the first
+        15, then fewer and fewer, and the last.
         """
         if self.n_iter < most:
             return np.arange(self.n_iter + 1)
-        later = np.geomspace(EVERY_STEP, self.n_iter, most - EVERY_STEP)
-        return np.unique(np.concatenate([np.arange(EVERY_STEP), np.round(later).astype(np.intp)]))
+        later = np.geomspace(FIRST_STEPS, self.n_iter, most - FIRST_STEPS)
+        return np.unique(np.concatenate([np.arange(FIRST_STEPS), np.round(later).astype(np.intp)]))
 
 
-@underflow_is_nought
+@ignore_underflow
 def em_steps(
     X: ArrayLike,
     n_components: int,
@@ -100,19 +98,17 @@ def em_steps(
     random_state: int | None = 0,
     max_iter: int = 500,
 ) -> EMSteps:
-    """Plain EM from K Gaussians that are placed at random rows, and keep every step.
+    """Plain EM from K Gaussians at random rows, with every iteration kept.
 
-    Each has 1/K of the variances of the columns and no correlations.
-
-    This is the textbook's start, not the one that :class:`mixtura.GaussianMixture` chooses: it may
-    end in a poor optimum.
+    Each Gaussian has 1/K of the variances of the columns and no correlations. This is the start of
+    textbooks, not that of :class:`mixtura.GaussianMixture`: EM may end in a poor optimum.
 
     Parameters
     ----------
     X : (n,d)
     n_components : int
     family : str
-        Three letters, or scikit-learn's word.
+        Three letters, or scikit-learn's name.
     random_state : int or None
     max_iter : int
 
@@ -141,7 +137,7 @@ def em_steps(
 def _random_gaussians(
     dataset: Dataset, rows: Array, K: int, family: Family, rng: np.random.Generator
 ) -> Mixture:
-    """Equal weights, K different rows as means where there are so many, and axis-parallel Gaussians
+    """Equal weights, K different rows as means where there are as many, and axis-parallel Gaussians
     narrower than the data.
     """
     distinct = np.unique(rows, axis=0)
@@ -150,7 +146,7 @@ def _random_gaussians(
 
 
 def _narrow(variances: Array, K: int, family: Family) -> Covariance:
-    """These variances (d,) for every component, in the form that a family keeps."""
+    """A covariance of the form of a family, with these variances (d,) for every component."""
     n = 1 if family.shares_all else K
     if family.needs is Scatter.TRACE:
         return Spherical(np.full(n, variances.mean()), K, len(variances))
@@ -159,7 +155,7 @@ def _narrow(variances: Array, K: int, family: Family) -> Covariance:
     return Dense(np.tile(np.diag(variances), (n, 1, 1)), K)
 
 
-# ---- the film ------------------------------------------------------------------------------------
+# ---- the animation -------------------------------------------------------------------------------
 
 
 def animate(
@@ -172,12 +168,10 @@ def animate(
     random_state: int | None = 0,
     max_iter: int = 500,
 ) -> Path:
-    """A film of EM on these rows, with the family and the number of components of a result, as GIF
-    or as an HTML page.
+    """An animation of EM on these rows, with the family and K of a result, as GIF or HTML page.
 
-    EM is run anew, plainly, from Gaussians placed at random (:func:`em_steps`). The page holds all
-    frames and a player that is moved by buttons, a slider or the keyboard; it opens from disk and
-    loads nothing.
+    Plain EM is run again, from Gaussians at random rows (:func:`em_steps`). The page contains all
+    frames and a player with buttons, a slider and keys; it works offline and loads nothing.
 
     Parameters
     ----------
@@ -187,16 +181,16 @@ def animate(
         Ends in .gif or .html.
     columns : d names, optional
     shown : one or two of ``columns``, optional
-        By default those that set the components apart most at the end.
+        By default the columns that best separate the final components.
     random_state : int or None
-        Where the Gaussians start.
+        Seed of the starting rows.
     max_iter : int
 
     Returns
     -------
     Path
     """
-    target = checked_path(path, FILM_FORMATS)
+    target = checked_path(path, ANIMATION_FORMATS)
     steps = (
         result if isinstance(result, EMSteps) else _steps_like(result, X, random_state, max_iter)
     )
@@ -207,7 +201,7 @@ def animate(
 
 
 def _steps_like(result: Any, X: ArrayLike, random_state: int | None, max_iter: int) -> EMSteps:
-    """Steps with the family and K of a result."""
+    """EM with the family and K of a result."""
     fit = fit_of(result)
     return em_steps(
         X, fit.n_components, family=fit.family, random_state=random_state, max_iter=max_iter
@@ -215,7 +209,7 @@ def _steps_like(result: Any, X: ArrayLike, random_state: int | None, max_iter: i
 
 
 class _Frames:
-    """The pictures of the steps: same points, same limits, same colours in all of them."""
+    """The pictures of the iterations, all with the same points, limits and colours."""
 
     def __init__(
         self, steps: EMSteps, rows: Array, names: Sequence[str], shown: Sequence[str] | None
@@ -227,16 +221,16 @@ class _Frames:
         )
         if len(self.chosen) > 2:
             raise ValueError(
-                f"`shown` names {len(self.chosen)} columns, but a film has room for two. Name one "
-                "or two."
+                f"`shown` names {len(self.chosen)} columns, but an animation shows one or two. "
+                "Name one or two."
             )
         self.names = tuple(names[j] for j in self.chosen)
         self.n = len(rows)
-        self.rows = rows[:: ceil(len(rows) / FILM_POINTS)]
+        self.rows = rows[:: ceil(len(rows) / POINTS_PER_FRAME)]
         self.limits = limits_of(rows[:, self.chosen])
 
     def caption(self, number: int) -> str:
-        """What a step is, in words."""
+        """The caption of an iteration."""
         value = f"log-likelihood {self.steps.log_likelihoods[number]:.2f}"
         if number == 0:
             return f"start: {self.steps.mixtures[0].n_components} Gaussians at random; {value}"
@@ -244,14 +238,14 @@ class _Frames:
         return f"iteration {number} of {self.steps.n_iter}; {value}{end}"
 
     def images(self) -> Iterator[Image.Image]:
-        """Each step as pixels."""
+        """The frames as images."""
         for number in self.numbers:
             canvas: Any = FigureCanvasAgg(self.figure(int(number)))
             canvas.draw()
             yield Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
     def figure(self, number: int) -> Figure:
-        """The mixture at a step, and the log-likelihood until there."""
+        """The mixture at an iteration, and the log-likelihood up to it."""
         figure = Figure(figsize=(9.6, 4.4), dpi=FRAME_DOTS_PER_INCH, facecolor="white")
         left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
         figure.subplots_adjust(left=0.07, right=0.985, top=0.88, bottom=0.13, wspace=0.26)
@@ -260,11 +254,11 @@ class _Frames:
         return figure
 
     def draw_mixture(self, ax: Axes, number: int) -> None:
-        """The rows in the colours of the step, under the bells or ellipses of the step."""
+        """The rows in the colours of an iteration, with its curves or ellipses."""
         mixture = self.steps.mixtures[number]
         colours = component_colours(mixture.n_components)
         r = mixture.posterior(self.rows)
-        view = View(
+        view = PlotView(
             mixture.marginal(self.chosen),
             self.rows[:, self.chosen],
             r @ to_light(colours),
@@ -279,7 +273,7 @@ class _Frames:
         headline(ax, self.caption(number), "")
 
     def draw_path(self, ax: Axes, number: int) -> None:
-        """The log-likelihood of all steps in grey, and until this one in colour."""
+        """The log-likelihood of all iterations in grey, and up to this one in colour."""
         values = self.steps.log_likelihoods
         ax.plot(values, color="#e3e6ea", linewidth=2)
         ax.plot(values[: number + 1], color=PALETTE[0], linewidth=2)
@@ -297,16 +291,18 @@ class _Frames:
 def draw_step(
     steps: EMSteps, number: int, X: ArrayLike, ax: Axes, *, columns: Sequence[str] | None = None
 ) -> Axes:
-    """One step of a film into given axes: ``number`` 0 is the start, ``steps.n_iter`` the end."""
+    """Draw one iteration: ``number`` 0 is the start, ``steps.n_iter`` the end."""
     names = names_of(steps, X, columns, steps.mixtures[0].n_features)
     _Frames(steps, checked_rows(steps.mixtures[0], X, names), names, None).draw_mixture(ax, number)
     return ax
 
 
 def _write_gif(frames: _Frames, target: Path) -> None:
-    """All frames with one pause at the end, over and over."""
+    """All frames in a loop, with a pause at the end."""
     images = [image.quantize(96, method=Image.Quantize.MEDIANCUT) for image in frames.images()]
-    durations = [int(1000 * SECONDS_A_FRAME)] * (len(images) - 1) + [int(1000 * SECONDS_AT_THE_END)]
+    durations = [int(1000 * SECONDS_PER_FRAME)] * (len(images) - 1) + [
+        int(1000 * SECONDS_LAST_FRAME)
+    ]
     images[0].save(
         target, format="GIF", save_all=True, append_images=images[1:], duration=durations, loop=0
     )
@@ -320,5 +316,5 @@ def _write_page(frames: _Frames, target: Path) -> None:
         f"{frames.n:,} rows"
     )
     target.write_text(
-        player(title, list(frames.images()), captions, SECONDS_A_FRAME), encoding="utf-8"
+        player(title, list(frames.images()), captions, SECONDS_PER_FRAME), encoding="utf-8"
     )

@@ -1,7 +1,7 @@
-"""What the module of the points (``web/static/scatter.js``) is told: columns from 0 to 1,
+"""The data for the scatter module (``web/static/scatter.js``): columns scaled to 0 to 1,
 memberships, colours, ellipses.
 
-A page, a report and a notebook tell it the same things, so they are made in one place.
+The explorer, the report and the notebook widget use the same functions.
 """
 
 from __future__ import annotations
@@ -14,23 +14,21 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture
 from mixtura.model.outlines import intervals, outlines
-from mixtura.plots import component_colours
+from mixtura.plots import LEVELS, component_colours
 
 MODULE = Path(__file__).parents[1] / "web" / "static" / "scatter.js"
-"""The module itself."""
-
-LEVELS = (0.5, 0.95)
-"""The share of a component that each of its ellipses holds."""
+"""The file of the scatter module."""
 
 SPREAD = "spread at random"
-"""The second axis of a table with one column: it only keeps the points apart."""
+"""Name of the second axis of a table with one column, which only separates the points."""
 
 Axis = dict[str, Any]
 
 
 def axis(name: str, values: Array) -> tuple[bytes, Axis]:
-    """A column from 0 (its smallest value) to 1 (its largest), n float32, so that these are enough
-    whatever its offset is.
+    """A column scaled to 0 (its smallest value) to 1 (its largest), n float32, with its limits.
+
+    After scaling, 32 bits are enough for any offset.
 
     Examples
     --------
@@ -48,13 +46,13 @@ def axis(name: str, values: Array) -> tuple[bytes, Axis]:
 
 
 def spread(n: int) -> tuple[bytes, Axis]:
-    """The second axis of ``n`` rows that have one column."""
+    """The second axis of ``n`` rows with one column."""
     places = np.random.default_rng(0).uniform(0.1, 0.9, n)
     return bytes(places.astype("<f4").tobytes()), {"name": SPREAD, "low": 0.0, "high": 1.0}
 
 
 def colours(n_components: int) -> list[list[int]]:
-    """The same colours as in every other picture, 0 to 255."""
+    """The colours of the components as in all pictures, 0 to 255."""
     return [
         [int(value) for value in row] for row in np.rint(255.0 * component_colours(n_components))
     ]
@@ -66,25 +64,25 @@ def certainty(memberships: Array) -> bytes:
 
 
 def hues(memberships: Array) -> bytes:
-    """Memberships in 255ths (n, K), for colours."""
+    """Memberships in 255ths (n, K), to compute colours."""
     return bytes(np.rint(255.0 * memberships).astype(np.uint8).tobytes())
 
 
 def shares(memberships: Array) -> bytes:
-    """Memberships in 65535ths (n, K), to be read as numbers."""
+    """Memberships in 65535ths (n, K), to show as numbers."""
     return bytes(np.rint(65535.0 * memberships).astype("<u2").tobytes())
 
 
 def centres(mixture: Mixture, columns: tuple[int, int]) -> Array:
-    """Where the means are (K, 2); with one column half way up."""
+    """The places of the means (K, 2); with one column at half height."""
     if mixture.n_features == 1:
         return np.stack([mixture.means[:, 0], np.full(mixture.n_components, 0.5)], axis=1)
     return np.asarray(mixture.means[:, list(columns)])
 
 
 def frames(mixture: Mixture, columns: tuple[int, int]) -> list[Array]:
-    """The ellipses of all components, level by level; with one column frames about the intervals
-    that hold as much.
+    """The ellipses of all components, level by level; with one column boxes around the intervals
+    with the same probability.
     """
     if mixture.n_features == 1:
         return [_boxes(intervals(mixture, 0, level)) for level in LEVELS]

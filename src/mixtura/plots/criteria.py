@@ -1,5 +1,5 @@
-"""Criteria over the number of components: which family and which K won, and what other criteria
-say. Lower is better.
+"""Criteria over the number of components: the winning family and K, and the choices of other
+criteria. Lower is better.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from matplotlib.ticker import MaxNLocator
 from mixtura.model.criteria import criterion_named
 from mixtura.model.selection import Candidate, Selection, title_of
 from mixtura.plots.colours import PALETTE
-from mixtura.plots.look import GREY, headline, legend_beside, new_axes, ring, tidy, whole_title
-from mixtura.plots.subject import selection_of
+from mixtura.plots.style import GREY, figure_title, headline, legend_beside, new_axes, ring, tidy
+from mixtura.plots.unwrap import selection_of
 
 COLOURED_FAMILIES = 6
-"""More coloured curves than this cannot be told apart; the other families are grey."""
+"""Families with a coloured curve; more colours cannot be distinguished, so the others are grey."""
 
 STEEP = 5.0
-"""A panel ends this many times the median's distance above the best value, so that one huge value
-does not flatten the rest.
+"""A panel ends at this many times the median's distance above the best value, so that one large
+value does not flatten all curves.
 """
 
-UNLIKE = ("nec", "entropy")
-"""Criteria that are not in the units of -2 log-likelihood, and so share no axis with the others."""
+OTHER_UNITS = ("nec", "entropy")
+"""Criteria not in units of -2 log-likelihood, which therefore share no axis with the others."""
 
 
 def plot_criteria(
@@ -49,7 +49,7 @@ def plot_criteria(
     Returns
     -------
     Figure
-        With one panel when no fit is an answer.
+        With one panel when no fit is valid.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def plot_criteria(
     plot_families(selection, ax=panels[0])
     if winner:
         plot_choices(selection, criterion_names=names, ax=panels[1])
-    whole_title(figure, title)
+    figure_title(figure, title)
     return figure
 
 
@@ -75,9 +75,9 @@ def plot_families(result: Any, *, ax: Axes | None = None) -> Axes:
     winner ringed.
 
     The best six families are in colour and the others in grey. A hollow point is a fit with a
-    spurious component, which the criterion cannot tell from a real one. Hollow crosses are no
-    answer: collapsed, a saddle, or with copies or components that hold no rows. Values far above
-    the others lie outside the panel, and a caption says so.
+    spurious component, which the criterion cannot distinguish from a real one. A hollow cross is
+    not a valid fit: collapsed, a saddle, or with copies or empty components. Values far above the
+    others lie outside the panel, and a caption says so.
 
     Parameters
     ----------
@@ -109,15 +109,14 @@ def plot_choices(
     Raises
     ------
     ValueError
-        When a criterion is not known, or no fit is an answer.
+        When a criterion is not known, or no fit is valid.
     """
     selection = selection_of(result)
     names = _checked_names(selection, criterion_names)
     winner = _winner(selection)
     if winner is None:
         raise ValueError(
-            "a winning family was expected, but no fit is an answer. plot_families shows all of "
-            "them."
+            "a winning family was expected, but no fit is valid. plot_families shows all of them."
         )
     ax = new_axes() if ax is None else ax
     _draw_criteria(ax, [c for c in selection.candidates if c.family == winner.family], names)
@@ -125,12 +124,12 @@ def plot_choices(
 
 
 def _winner(selection: Selection) -> Candidate | None:
-    """The best of those that are an answer."""
+    """The best valid candidate."""
     return next(iter(selection.ranking), None)
 
 
 def _checked_names(selection: Selection, wanted: Sequence[str] | None) -> list[str]:
-    """Criteria that the winner has, or that can be computed from a fit."""
+    """The names of criteria that the winner has or that can be computed from a fit."""
     winner = _winner(selection)
     names = _usual_criteria(selection.criterion) if wanted is None else list(wanted)
     for name in names:
@@ -140,14 +139,14 @@ def _checked_names(selection: Selection, wanted: Sequence[str] | None) -> list[s
 
 
 def _usual_criteria(decides: str) -> list[str]:
-    """The criterion that decides, with those that share its units."""
-    return [decides] if decides in UNLIKE else list(dict.fromkeys((decides, "bic", "aic", "icl")))
+    """The criterion that decides, with those in the same units."""
+    return (
+        [decides] if decides in OTHER_UNITS else list(dict.fromkeys((decides, "bic", "aic", "icl")))
+    )
 
 
 def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> None:
-    """One curve for each family, in the order of their best values, so that the legend reads like a
-    ranking.
-    """
+    """One curve for each family, with the legend ranked by their best values."""
     families = sorted(
         {c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name)
     )
@@ -181,7 +180,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
         f"Best: {winner.family} with {winner.n_components} "
         f"component{'s' * (winner.n_components > 1)}"
         if winner
-        else "No fit is an answer"
+        else "No fit is valid"
     )
     headline(ax, best, "; ".join(filter(None, (_failures(selection), hidden))))
     _criterion_axes(ax, title_of(selection.criterion))
@@ -189,26 +188,32 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
 
 
 def _lowest(selection: Selection, family: str) -> tuple[float, str]:
-    """The best value of a family; infinite when it has none. Ties go by name."""
+    """The best value of a family, infinite when it has none; ties are ordered by name."""
     return min(
         (c.criterion for c in selection.ranking if c.family == family), default=float("inf")
     ), family
 
 
 def _over_k(selection: Selection, family: str) -> list[Candidate]:
-    """The cells of one family by K."""
+    """The candidates of one family by K."""
     return sorted(
         (c for c in selection.candidates if c.family == family), key=lambda c: c.n_components
     )
 
 
 def _draw_family(
-    ax: Axes, cells: Sequence[Candidate], family: str, colour: str, *, coloured: bool, bold: bool
+    ax: Axes,
+    candidates: Sequence[Candidate],
+    family: str,
+    colour: str,
+    *,
+    coloured: bool,
+    bold: bool,
 ) -> None:
-    """The answers joined; a cell that is none leaves a gap."""
+    """A curve through the valid candidates; the others leave gaps."""
     ax.plot(
-        [c.n_components for c in cells],
-        [c.criterion if c.eligible else np.nan for c in cells],
+        [c.n_components for c in candidates],
+        [c.criterion if c.eligible else np.nan for c in candidates],
         color=colour,
         linewidth=2.8 if bold else 1.6 if coloured else 0.8,
         alpha=1.0 if coloured else 0.45,
@@ -227,41 +232,41 @@ def _others_handle(n: int) -> Line2D:
     )
 
 
-def _draw_hollow(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
-    """White in the points of cells with a spurious component; the handle for the legend."""
-    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
-    for cell in cells:
-        size, above = (3, 2.5) if colours[cell.family] == GREY else (6, 5)
+def _draw_hollow(ax: Axes, candidates: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
+    """White points for candidates with a spurious component; the handle for the legend."""
+    style: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
+    for candidate in candidates:
+        size, above = (3, 2.5) if colours[candidate.family] == GREY else (6, 5)
         ax.plot(
-            cell.n_components,
-            cell.criterion,
-            color=colours[cell.family],
+            candidate.n_components,
+            candidate.criterion,
+            color=colours[candidate.family],
             markersize=size,
             zorder=above,
-            **look,
+            **style,
         )
-    return Line2D([], [], color=GREY, markersize=6, label="a spurious component", **look)
+    return Line2D([], [], color=GREY, markersize=6, label="a spurious component", **style)
 
 
-def _draw_crosses(ax: Axes, cells: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
-    """Cells that are no answer, at their value or at the edge they lie beyond; the handle for the
-    legend.
+def _draw_crosses(ax: Axes, candidates: Sequence[Candidate], colours: dict[str, str]) -> Line2D:
+    """Crosses for candidates that are not valid, at their value or the nearest edge; the handle for
+    the legend.
     """
     low, high = ax.get_ylim()
     margin = 0.015 * (high - low)
-    for cell in cells:
-        height = float(np.clip(cell.criterion, low + margin, high - margin))
-        grey = colours[cell.family] == GREY
-        look = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
+    for candidate in candidates:
+        height = float(np.clip(candidate.criterion, low + margin, high - margin))
+        grey = colours[candidate.family] == GREY
+        style = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
         ax.plot(
-            cell.n_components,
+            candidate.n_components,
             height,
             linestyle="",
-            color=colours[cell.family],
-            **look,
+            color=colours[candidate.family],
+            **style,
             zorder=2 if grey else 5,
         )
-    return Line2D([], [], linestyle="", color=GREY, label="no answer", **_CROSS)
+    return Line2D([], [], linestyle="", color=GREY, label="not valid", **_CROSS)
 
 
 _CROSS: dict[str, Any] = {
@@ -273,9 +278,9 @@ _CROSS: dict[str, Any] = {
 
 
 def _limit_to(ax: Axes, values: Sequence[float]) -> str:
-    """Scale for the answers that are near the best: else one poor fit turns all else into one line.
+    """Limit the axis to values near the best, so that one poor fit does not flatten all others.
 
-    Returns what to say about the values that lie above.
+    Returns the caption about values outside.
     """
     low, high = min(values), max(values)
     reach = low + STEEP * (float(np.median(values)) - low)
@@ -287,24 +292,24 @@ def _limit_to(ax: Axes, values: Sequence[float]) -> str:
 
 
 def _failures(selection: Selection) -> str:
-    """How many cells have no fit at all, or nothing."""
+    """The caption about candidates without a fit; empty where there are none."""
     missing = sum(c.fit is None for c in selection.candidates)
     return (
         f"{missing} of {len(selection.candidates)} fits failed and are not shown" if missing else ""
     )
 
 
-def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -> None:
-    """Several criteria of one family, over the cells that are an answer."""
-    cells = sorted((c for c in cells if c.eligible), key=lambda c: c.n_components)
+def _draw_criteria(ax: Axes, candidates: Sequence[Candidate], names: Sequence[str]) -> None:
+    """Several criteria of one family over its valid candidates."""
+    candidates = sorted((c for c in candidates if c.eligible), key=lambda c: c.n_components)
     handles: list[Line2D] = []
     circle: list[Line2D] = []
     seen: list[float] = []
     for name, colour, marker in zip(names, PALETTE, "osD^vP*Xph", strict=False):
-        values = [_value(c, name) for c in cells]
+        values = [_value(c, name) for c in candidates]
         title = title_of(name)
         (line,) = ax.plot(
-            [c.n_components for c in cells],
+            [c.n_components for c in candidates],
             values,
             color=colour,
             marker=marker,
@@ -316,25 +321,29 @@ def _draw_criteria(ax: Axes, cells: Sequence[Candidate], names: Sequence[str]) -
         seen.extend(value for value in values if isfinite(value))
         if any(map(isfinite, values)):
             lowest = int(np.nanargmin(values))
-            circle = [ring(ax, cells[lowest].n_components, values[lowest], "lowest")]
+            circle = [ring(ax, candidates[lowest].n_components, values[lowest], "lowest")]
     hidden = _limit_to(ax, seen) if seen else ""
     headline(
-        ax, f"{cells[0].family} by several criteria" if len(names) > 1 else cells[0].family, hidden
+        ax,
+        f"{candidates[0].family} by several criteria" if len(names) > 1 else candidates[0].family,
+        hidden,
     )
     _criterion_axes(ax, "criterion")
     legend_beside(ax, [*handles, *circle], "")
 
 
-def _value(cell: Candidate, name: str) -> float:
-    """A criterion of a fitted cell: the one that the selection computed, else from the fit
-    alone.
-    """
-    assert cell.fit is not None
-    return cell.criteria[name] if name in cell.criteria else criterion_named(name)(cell.fit)
+def _value(candidate: Candidate, name: str) -> float:
+    """A criterion of a fitted candidate: that of the selection, else computed from the fit."""
+    assert candidate.fit is not None
+    return (
+        candidate.criteria[name]
+        if name in candidate.criteria
+        else criterion_named(name)(candidate.fit)
+    )
 
 
 def _criterion_axes(ax: Axes, name: str) -> None:
-    """Axis labels, whole numbers of components, and room for a ring at both ends."""
+    """Axis labels, whole numbers of components, and space for a ring at both ends."""
     ax.set(xlabel="components K", ylabel=f"{name} (lower is better)")
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     ax.margins(x=0.07)

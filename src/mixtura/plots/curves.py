@@ -1,6 +1,4 @@
-"""One column: a histogram, a weighted bell curve for each component, their sum, and where they
-overlap.
-"""
+"""One column: a histogram, a weighted density curve for each component, their sum, the overlap."""
 
 from __future__ import annotations
 
@@ -16,9 +14,9 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import to_screen
-from mixtura.plots.look import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, tidy
 from mixtura.plots.raster import opacity, pixel_means
-from mixtura.plots.view import View, one_panel
+from mixtura.plots.style import DASHES, GREY, INK, PALE, axis_name, headline, legend_beside, tidy
+from mixtura.plots.view import PlotView, one_panel
 
 OVERLAP: dict[str, Any] = {
     "facecolor": "none",
@@ -27,7 +25,7 @@ OVERLAP: dict[str, Any] = {
     "linewidth": 0.0,
 }
 RUG = 0.04
-"""Height of the rug in parts of the panel."""
+"""Height of the rug as a share of the panel."""
 MARK = 6.0
 """Height of a mark of the rug in points."""
 
@@ -41,11 +39,10 @@ def plot_curves(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """The bell curves of one column over its histogram, with their sum, and their overlap shaded.
+    """The component densities of one column over its histogram, with their sum and their overlap.
 
-    The overlap is the part of the density that belongs to another component than the most probable
-    one there; its share is the error rate of calling every value of this column by its most
-    probable component.
+    The overlap is the part of the density that does not belong to the most probable component. Its
+    share is the error rate of assigning every value of this column to its most probable component.
 
     Parameters
     ----------
@@ -54,7 +51,7 @@ def plot_curves(
     columns : d names, optional
         Those of a data frame by default.
     shown : one of ``columns``, optional
-        By default the column that sets the components apart most.
+        By default the column that best separates the components.
     ax : Axes, optional
         A new figure by default.
     title : str, optional
@@ -78,10 +75,10 @@ def plot_curves(
 
 
 def draw_curves(
-    ax: Axes, view: View, *, overlap: bool = False, limits: Array | None = None
+    ax: Axes, view: PlotView, *, overlap: bool = False, limits: Array | None = None
 ) -> float:
-    """Everything but titles and the legend, over the histogram or between ``limits (2,)``; the
-    share that overlaps.
+    """Draw all but titles and legend, over the histogram or between ``limits (2,)``; return the
+    overlap.
     """
     values = view.rows[:, 0]
     heights, _, _ = ax.hist(
@@ -98,8 +95,7 @@ def draw_curves(
     if overlap and view.mixture.n_components > 1:
         ax.fill_between(grid, common, **OVERLAP)
     ax.plot(grid, total, color=INK, linewidth=1.3, linestyle=DASHES, label="sum")
-    # A nearly collapsed component is a needle; it may leave the panel, so that the data can still
-    # be seen.
+    # The curve of a nearly collapsed component may leave the panel, so that the data stay visible.
     top = min(float(total.max()), 3 * float(np.max(heights)))
     ax.set(
         xlim=(left, right),
@@ -113,7 +109,7 @@ def draw_curves(
 
 
 def overlap_share(mixture: Mixture) -> float:
-    """The integral of the density less its largest term, for a mixture of one column."""
+    """The integral of the density minus its largest term, for a mixture of one column."""
     spreads = np.sqrt(mixture.covariance.dense()[:, 0, 0])
     grid = curve_grid(
         mixture,
@@ -126,18 +122,18 @@ def overlap_share(mixture: Mixture) -> float:
 
 
 def _precise_percent(share: float) -> str:
-    """Two digits of a small share; a sharp line is at ``<0.01 %``."""
+    """A share with two digits, or ``<0.01 %``."""
     return "<0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"
 
 
-def _draw_rug(ax: Axes, view: View, left: float, right: float) -> None:
-    """A short line for each point at the foot of the panel, or of many an image one pixel high."""
+def _draw_rug(ax: Axes, view: PlotView, left: float, right: float) -> None:
+    """A short line for each point at the bottom of the panel, or an image for many points."""
     x = view.rows[:, 0]
     if view.crowded:
         _draw_rug_image(ax, view, left, right)
         return
     feet = np.full(len(x), RUG / 2)
-    look: dict[str, Any] = {
+    style: dict[str, Any] = {
         "marker": "|",
         "s": MARK**2,
         "linewidths": 0.9,
@@ -145,10 +141,10 @@ def _draw_rug(ax: Axes, view: View, left: float, right: float) -> None:
         "zorder": 4,
         "rasterized": True,
     }
-    ax.scatter(x, feet, c=view.blends, transform=ax.get_xaxis_transform(), **look)
+    ax.scatter(x, feet, c=view.blends, transform=ax.get_xaxis_transform(), **style)
 
 
-def _draw_rug_image(ax: Axes, view: View, left: float, right: float) -> None:
+def _draw_rug_image(ax: Axes, view: PlotView, left: float, right: float) -> None:
     """The mean colour of the rows along the axis."""
     places = np.column_stack([view.rows[:, 0], np.full(len(view.rows), 0.5)])
     means, counts = pixel_means(places, view.light, np.array([[left, right], [0.0, 1.0]]), (360, 1))
@@ -160,18 +156,16 @@ def _draw_rug_image(ax: Axes, view: View, left: float, right: float) -> None:
     ax.set(xlim=(left, right), ylim=(0.0, foot / RUG))
 
 
-def _rug_caption(view: View) -> str:
+def _rug_caption(view: PlotView) -> str:
     return (
-        f"{len(view.rows):,} rows; the strip at the foot has their mean colour"
+        f"{len(view.rows):,} rows; the strip at the bottom has their mean colour"
         if view.crowded
         else ""
     )
 
 
 def curve_grid(mixture: Mixture, left: float, right: float) -> Array:
-    """Places to evaluate: even over the panel, and dense about each mean, so that no narrow bell is
-    missed.
-    """
+    """Places to evaluate: even over the panel, and dense around each mean for narrow curves."""
     spreads = np.sqrt(mixture.covariance.dense()[:, 0, 0])
     near = (mixture.means[:, 0, None] + spreads[:, None] * np.linspace(-4, 4, 81)).ravel()
     grid = np.concatenate([np.linspace(left, right, 400), near])
@@ -179,7 +173,7 @@ def curve_grid(mixture: Mixture, left: float, right: float) -> Array:
 
 
 def _n_bins(n: int) -> int:
-    """Rice's rule within 10 and 80: unlike rules by width it cannot ask for a million bins when one
-    value is far out.
+    """Rice's rule, limited to 10 to 80; rules for the width would give very many bins where one
+    value is far from the others.
     """
     return int(np.clip(ceil(2 * n ** (1 / 3)), 10, 80))

@@ -1,4 +1,4 @@
-"""The density of a mixture: regions that hold a named share of it."""
+"""The density of a mixture: highest density regions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture
 from mixtura.plots.curves import curve_grid
-from mixtura.plots.look import GREY, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import draw_colours, limits_of
 from mixtura.plots.scatter import draw_means, name_axes
-from mixtura.plots.view import View, one_panel
+from mixtura.plots.style import GREY, INK, axis_name, headline, legend_beside, percent, tidy
+from mixtura.plots.view import PlotView, one_panel
 
 SHARES = (0.95, 0.8, 0.5, 0.2)
-"""The contours hold these shares of the density, the outermost first."""
+"""Probabilities of the regions inside the contours, the outermost first."""
 
 DRAWS = 20_000
-"""Rows drawn from the mixture to find the heights of the contours; the shares are then right to
-about 0.4 %.
+"""Rows drawn from the mixture to find the heights of the contours, which makes the probabilities
+right to about 0.4 %.
 """
 
 FILLS = ("#eaf1f8", "#c6dbee", "#92bde0", "#5a98cd")
 GRID = 160
+"""Places per axis where the density is evaluated."""
 
 
 def plot_density(
@@ -39,7 +40,7 @@ def plot_density(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """The density as regions that hold 20, 50, 80 and 95 % of it: the smallest regions that do.
+    """Highest density regions: the smallest regions with 20, 50, 80 and 95 % of the probability.
 
     Parameters
     ----------
@@ -48,21 +49,22 @@ def plot_density(
     columns : d names, optional
         Those of a data frame by default.
     shown : one or two of ``columns``, optional
-        By default those that set the components apart most.
+        By default the columns that best separate the components.
     ax : Axes, optional
         A new figure by default.
     title : str, optional
 
     Notes
     -----
-    The height of a contour is a quantile of the density at rows drawn from the mixture itself
-    (Hyndman 1996, The American Statistician 50, 120-126). The draws are the same at each call.
+    The height of a contour is a quantile of the density at rows drawn from the mixture (Hyndman
+    1996, The American Statistician 50, 120-126). The draws are the same at each call.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> ax = plot_density(two, two.sample(100, np.random.default_rng(0))[0])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['20 %', '50 %', '80 %', '95 %']
@@ -76,12 +78,12 @@ def plot_density(
 
 
 def contour_heights(mixture: Mixture, shares: Sequence[float] = SHARES) -> Array:
-    """Densities above which these shares of a mixture lie, ascending for falling shares."""
+    """The densities that bound regions of these probabilities, ascending for falling shares."""
     rows, _ = mixture.sample(DRAWS, np.random.default_rng(0))
     return np.quantile(np.exp(mixture.log_density(rows)), 1.0 - np.asarray(shares))
 
 
-def _draw_contours(ax: Axes, view: View, heights: Array) -> None:
+def _draw_contours(ax: Axes, view: PlotView, heights: Array) -> None:
     """Filled regions, their borders, the rows as faint points, and the means."""
     (left, right), (low, high) = _panel_limits(view)
     x, y = np.linspace(left, right, GRID), np.linspace(low, high, GRID)
@@ -117,22 +119,22 @@ def _draw_contours(ax: Axes, view: View, heights: Array) -> None:
 
 
 def _rising(heights: Array) -> list[float]:
-    """Strictly rising levels: of a mixture with flat tops, two may be equal."""
+    """Strictly rising levels; contours of a nearly flat density may have equal heights."""
     steps = [float(heights[0])]
     for height in heights[1:]:
         steps.append(max(float(height), np.nextafter(steps[-1] * (1 + 1e-9), np.inf)))
     return steps
 
 
-def _panel_limits(view: View) -> Array:
-    """About all rows and the components' ellipses of three standard deviations."""
+def _panel_limits(view: PlotView) -> Array:
+    """Limits around all rows and the components' ellipses of three standard deviations."""
     reach = 3.0 * np.sqrt(np.einsum("kjj->kj", view.mixture.covariance.dense()))
     return limits_of(
         np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach])
     )
 
 
-def _draw_line(ax: Axes, view: View, heights: Array) -> None:
+def _draw_line(ax: Axes, view: PlotView, heights: Array) -> None:
     """The curve of the density, filled where it is above each height."""
     left, right = _panel_limits(view)[0]
     grid = curve_grid(view.mixture, left, right)

@@ -1,4 +1,4 @@
-"""Pictures into files."""
+"""Writing pictures to files."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from matplotlib.figure import Figure
 FORMATS = (".png", ".pdf", ".svg")
 DOTS_PER_INCH = 150
 PAD = 0.12
-"""Inches of white about what is drawn."""
+"""Margin in inches around the picture."""
 
 
 def save(figure: Figure | Axes, path: str | Path) -> Path:
-    """Write a figure, or the figure of some axes, to a file: PNG at 150 dots per inch, or PDF or
-    SVG by the ending.
+    """Write a figure, or the figure of some axes, to a file: PNG at 150 dots per inch, PDF or SVG.
 
     Raises
     ------
     ValueError
-        When the ending is none of these.
+        When the file has another ending.
     FileNotFoundError
-        When the folder is not there.
+        When the folder does not exist.
     """
     target = checked_path(path, FORMATS)
     whole = figure_of(figure)
@@ -35,10 +34,9 @@ def save(figure: Figure | Axes, path: str | Path) -> Path:
 
 
 def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) -> None:
-    """A figure as pixels, cut to what is drawn.
+    """A figure as PNG, cropped to its content.
 
-    The parts of a picture made here are placed and measured once; ``savefig`` would go over all of
-    them once more.
+    The layout is computed once here; ``savefig`` would compute it again.
     """
     engine, dpi, box = figure.get_layout_engine(), figure.dpi, None
     try:
@@ -63,24 +61,24 @@ def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) ->
 
 
 def figure_of(picture: Figure | Axes) -> Figure:
-    """The whole figure that a picture lies in."""
+    """The whole figure that contains a picture."""
     whole = picture if isinstance(picture, Figure) else picture.get_figure(root=True)
     assert whole is not None
     return whole
 
 
 def checked_path(path: str | Path, formats: tuple[str, ...]) -> Path:
-    """A path that ends in one of the formats, in a folder that is there."""
+    """A path with one of these endings, in a folder that exists."""
     target = Path(path)
     if target.suffix.lower() not in formats:
         ending = f"ends in {target.suffix!r}" if target.suffix else "has no ending"
         raise ValueError(
-            f"`path` {str(target)!r} {ending}, but a picture is one of {', '.join(formats)}. Write "
+            f"`path` {str(target)!r} {ending}, but the formats are {', '.join(formats)}. Write "
             f"{target.stem + formats[0]!r}."
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"`path` {str(target)!r} lies in the folder {str(target.parent)!r}, which does not "
-            "exist. Make it first."
+            f"`path` {str(target)!r} is in the folder {str(target.parent)!r}, which does not "
+            "exist. Create it first."
         )
     return target

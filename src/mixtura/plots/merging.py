@@ -1,5 +1,5 @@
-"""Components merged into clusters: the tree of merges, and what each merge does to the entropy of
-the memberships.
+"""Components merged into clusters: the merge tree, and the entropy of the memberships after each
+merge.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from matplotlib.ticker import MaxNLocator
 
 from mixtura.base.numbering import number_of
 from mixtura.plots.colours import PALETTE, component_colours
-from mixtura.plots.look import (
+from mixtura.plots.style import (
     DASHES,
     GREY,
     counted,
+    figure_title,
     headline,
     legend_beside,
     new_axes,
     ring,
     tidy,
-    whole_title,
 )
-from mixtura.plots.subject import tree_of
+from mixtura.plots.unwrap import tree_of
 from mixtura.selection.merging import MergeTree
 
 STEM = 0.35
-"""How far the branches of the components reach below the first fork."""
+"""Length of the branches of the components below the first fork, in clusters."""
 
 
 def plot_merging(result: Any, n_clusters: int | None = None, *, title: str | None = None) -> Figure:
@@ -41,7 +41,7 @@ def plot_merging(result: Any, n_clusters: int | None = None, *, title: str | Non
     ----------
     result : MergedMixture or MergeTree
     n_clusters : int, optional
-        Where it is cut; by default that of the merged mixture, or the elbow of the tree.
+        Where the tree is cut; by default that of the merged mixture, or the elbow of the tree.
     title : str, optional
 
     Returns
@@ -52,25 +52,25 @@ def plot_merging(result: Any, n_clusters: int | None = None, *, title: str | Non
     forks, path = figure.subplots(1, 2)
     plot_merge_tree(result, n_clusters, ax=forks)
     plot_merge_entropy(result, n_clusters, ax=path)
-    whole_title(figure, title)
+    figure_title(figure, title)
     return figure
 
 
 def plot_merge_tree(result: Any, n_clusters: int | None = None, *, ax: Axes | None = None) -> Axes:
-    """The tree of merges: each fork is a merge, and its height is the number of clusters after it.
+    """The merge tree: each fork is a merge, and its height is the number of clusters after it.
 
-    What makes one cluster has one colour.
+    The components of one cluster have one colour.
 
     Parameters
     ----------
     result : MergedMixture or MergeTree
     n_clusters : int, optional
-        Where it is cut; by default that of the merged mixture, or the elbow of the tree.
+        Where the tree is cut; by default that of the merged mixture, or the elbow of the tree.
     ax : Axes, optional
         A new figure by default.
     """
     ax = new_axes() if ax is None else ax
-    # The number of clusters falls upwards in the tree, so that it grows from its leaves.
+    # The number of clusters decreases upwards, from the leaves of the tree to its root.
     _draw_forks(ax, tree_of(result), _cut(result, n_clusters))
     return ax
 
@@ -80,7 +80,7 @@ def plot_merge_entropy(
 ) -> Axes:
     """The entropy of the memberships over the number of clusters, the chosen number ringed.
 
-    It grows steeply where components of one cluster are kept apart.
+    It increases steeply where components of one cluster are not merged.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def plot_merge_entropy(
 
 
 def _cut(result: Any, n_clusters: int | None) -> int:
-    """The number of clusters that is asked for, was chosen, or lies at the elbow."""
+    """The number of clusters that was requested, was chosen, or is at the elbow."""
     return int(n_clusters or getattr(result, "n_clusters", None) or tree_of(result).elbow())
 
 
 def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
-    """The tree over the number of clusters, with the components below; branches that are kept apart
-    are joined by dots.
+    """The tree over the number of clusters, with the components at the bottom; merges above the cut
+    are dotted.
     """
     K = tree.n_components
     order = _leaf_order(tree)
@@ -133,7 +133,7 @@ def _draw_forks(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
 
 
 def _leaf_order(tree: MergeTree) -> list[int]:
-    """The components in an order in which no branches cross."""
+    """An order of the components in which no branches cross."""
     members: dict[int, list[int]] = {k: [k] for k in range(tree.n_components)}
     for number, (first, second, *_) in enumerate(tree.linkage(), start=tree.n_components):
         left, right = sorted((members.pop(int(first)), members.pop(int(second))), key=min)
@@ -142,7 +142,7 @@ def _leaf_order(tree: MergeTree) -> list[int]:
 
 
 def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
-    """The entropy over the number of clusters, and two lines that meet at the elbow, where there is
+    """The entropy over the number of clusters, and two lines that meet at the elbow, if there is
     one.
     """
     numbers = np.arange(1, tree.n_components + 1)
@@ -171,18 +171,18 @@ def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
                 label="two lines",
             )
         handles.insert(1, fitted)
-    headline(ax, f"Entropy of the memberships: {_said_of(tree, elbow, n_clusters)}", "")
+    headline(ax, f"Entropy of the memberships: {_elbow_words(tree, elbow, n_clusters)}", "")
     ax.set(xlabel="clusters", ylabel="entropy (nats)")
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07, y=0.08)
-    if tree.is_decided:  # a scale of its own would make mountains of rounding
+    if tree.is_decided:  # an automatic scale would magnify rounding errors
         ax.set_ylim(-0.08, 1.08)
     tidy(ax)
     legend_beside(ax, handles, "")
 
 
-def _said_of(tree: MergeTree, elbow: int, n_clusters: int) -> str:
-    """What the headline says of the chosen number."""
+def _elbow_words(tree: MergeTree, elbow: int, n_clusters: int) -> str:
+    """What the headline says about the elbow."""
     if tree.is_decided:
         return "nothing to merge"
     return "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"

@@ -1,4 +1,4 @@
-"""A mixture over its data, in the picture that suits its number of columns."""
+"""A mixture over its data, in a picture for its number of columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixtura.plots.curves import plot_curves
 from mixtura.plots.files import figure_of
 from mixtura.plots.pairs import plot_pairs
 from mixtura.plots.scatter import plot_scatter
-from mixtura.plots.subject import mixture_of, names_of
+from mixtura.plots.unwrap import mixture_of, names_of
 from mixtura.plots.view import checked_rows, numbered
 
 
@@ -26,12 +26,12 @@ def plot_mixture(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes | Figure:
-    """A mixture over its data: bell curves for one column, ellipses for two, a grid of pairs for
+    """A mixture over its data: density curves for one column, ellipses for two, a grid of pairs for
     more.
 
-    Every point has the blend of the component colours given by its responsibilities, which always
-    come from all columns, also where only some of them are shown. Above 10,000 rows an image takes
-    the place of the points.
+    The colour of a point is the mean of the component colours weighted by its responsibilities,
+    which are those of all columns, also where only some are shown. Above 10,000 rows an image
+    replaces the points.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def plot_mixture(
     X : (n,d)
         The data, finite numbers.
     columns : d names, optional
-        For axes; those of a data frame by default.
+        Names of the axes; those of a data frame by default.
     shown : some of ``columns``, optional
-        What to draw, in this order; all by default. More than six: the first six, and the title
-        says what is left out.
+        Columns to draw, in this order; all by default. At most the first six are drawn, and the
+        title names the others.
     ax : Axes, optional
-        Where to draw one or two columns. A new figure by default.
+        For one or two columns. A new figure by default.
     title : str, optional
 
     Returns
@@ -62,7 +62,8 @@ def plot_mixture(
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> rows, _ = two.sample(100, np.random.default_rng(0))
     >>> plot_mixture(two, rows, columns=["height", "weight"]).get_xlabel()
     'height'
@@ -80,7 +81,7 @@ def plot_mixture(
 
 
 def _refuse_one_panel(ax: Axes | None, n_columns: int) -> None:
-    """A grid makes its own figure."""
+    """Refuse ``ax`` for a grid, which makes its own figure."""
     if ax is not None:
         raise ValueError(
             f"`ax` holds one panel, but {n_columns} columns need a grid of them. "

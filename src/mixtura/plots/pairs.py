@@ -1,4 +1,4 @@
-"""More than two columns: scatters of every pair below the diagonal, curves on it."""
+"""More than two columns: scatter plots of all pairs below the diagonal, densities on it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
 from mixtura.plots.curves import draw_curves
-from mixtura.plots.look import GREY, INK, LEGEND, axis_name, plain
 from mixtura.plots.raster import limits_of
 from mixtura.plots.scatter import LEVELS, draw_plane, level_handles, radius_of
-from mixtura.plots.subject import mixture_of, names_of
-from mixtura.plots.view import MOST_COLUMNS, View, view_of
+from mixtura.plots.style import GREY, INK, LEGEND, axis_name, plain
+from mixtura.plots.unwrap import mixture_of, names_of
+from mixtura.plots.view import MOST_COLUMNS, PlotView, view_of
 
-NARROW = 20
-"""Letters of a name beside a small panel."""
+SMALL_PANEL_NAME = 20
+"""Characters of a column's name beside a small panel."""
 
-SMALL = (150, 110)
+SMALL_PANEL_PIXELS = (150, 110)
 """Pixels of an image in a small panel."""
 
 
@@ -35,7 +35,7 @@ def plot_pairs(
     shown: Sequence[str] | None = None,
     title: str | None = None,
 ) -> np.ndarray[Any, np.dtype[np.object_]]:
-    """Every pair of columns: scatters below the diagonal, curves on it, the legend above it.
+    """All pairs of columns: scatter plots below the diagonal, densities on it, the legend above.
 
     Parameters
     ----------
@@ -44,20 +44,21 @@ def plot_pairs(
     columns : d names, optional
         Those of a data frame by default.
     shown : some of ``columns``, optional
-        All by default. More than six: the first six of them, and the title says what is left out.
+        All by default. At most the first six are drawn, and the title names the others.
     title : str, optional
 
     Returns
     -------
     (m,m) array of Axes
-        None above the diagonal; ``[0, 0].figure`` is the whole.
+        None above the diagonal; ``[0, 0].figure`` is the figure.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]]), Spherical(np.ones(1), 2, 3))
+    >>> means = np.array([[0.0, 0.0, 1.0], [4.0, 0.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 3))
     >>> plot_pairs(two, two.sample(100, np.random.default_rng(0))[0]).shape
     (3, 3)
     """
@@ -68,8 +69,8 @@ def plot_pairs(
     return pair_grid(view, _grid_title(title, left_out))
 
 
-def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
-    """The panels of a grid in a figure of its own."""
+def pair_grid(view: PlotView, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
+    """The panels of a grid in a new figure."""
     m = len(view.names)
     side = 2.35 if m < 5 else 1.8
     figure = Figure(figsize=(side * m + 0.7, side * m + 0.7), layout="constrained")
@@ -77,7 +78,7 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     panels = np.full((m, m), None, dtype=object)
     for i in range(m):
         for j in range(i + 1):
-            # Rows share their scale among the scatters only: the diagonal counts density.
+            # Only scatter plots share the scale of their row: the diagonal shows densities.
             shared = {"sharex": panels[j, j], "sharey": panels[i, 0] if 0 < j < i else None}
             panels[i, j] = figure.add_subplot(places[i, j], **shared)
             _draw_cell(panels[i, j], view, i, j)
@@ -97,18 +98,16 @@ def pair_grid(view: View, title: str) -> np.ndarray[Any, np.dtype[np.object_]]:
     return panels
 
 
-def _legend_above(figure: Figure, view: View) -> None:
-    """In the empty triangle, in two columns beyond ten components; one panel alone has no corner to
-    spare.
-    """
+def _legend_above(figure: Figure, view: PlotView) -> None:
+    """The legend in the empty triangle, in two columns beyond ten components."""
     handles = [*view.handles(), *(level_handles(LEVELS) if len(view.names) > 1 else [])]
-    look = {**LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
-    figure.legend(handles=handles, title="component", loc="upper right", **look).set_in_layout(
+    style = {**LEGEND, "ncols": 1 + (view.mixture.n_components > 10)}
+    figure.legend(handles=handles, title="component", loc="upper right", **style).set_in_layout(
         False
     )
 
 
-def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
+def _draw_cell(panel: Axes, view: PlotView, i: int, j: int) -> None:
     """Row i, column j of the grid."""
     last = len(view.names) - 1
     if i == j:
@@ -116,20 +115,18 @@ def _draw_cell(panel: Axes, view: View, i: int, j: int) -> None:
         panel.set(yticks=[], ylabel="")
         panel.spines["left"].set_visible(False)
     else:
-        draw_plane(panel, view.panel(j, i), is_numbered=False, pixels=SMALL)
-    panel.set_xlabel(axis_name(view.names[j], NARROW) if i == last else "")
+        draw_plane(panel, view.panel(j, i), is_numbered=False, pixels=SMALL_PANEL_PIXELS)
+    panel.set_xlabel(axis_name(view.names[j], SMALL_PANEL_NAME) if i == last else "")
     if i != j:
-        panel.set_ylabel(axis_name(view.names[i], NARROW) if j == 0 else "")
+        panel.set_ylabel(axis_name(view.names[i], SMALL_PANEL_NAME) if j == 0 else "")
     panel.tick_params(labelbottom=i == last, labelleft=j == 0 and i != j)
     panel.xaxis.set_major_locator(MaxNLocator(5, prune="both"))
     if i != j:
         panel.yaxis.set_major_locator(MaxNLocator(5, prune="both"))
 
 
-def _reach(view: View) -> Array:
-    """Ends of a column (2,) about its rows and the outer ellipses, so that no panel of it cuts
-    them.
-    """
+def _reach(view: PlotView) -> Array:
+    """Limits of a column (2,) around its rows and the outer ellipses."""
     reach = radius_of(max(LEVELS)) * np.sqrt(view.mixture.covariance.dense()[:, 0, 0, None])
     ends = limits_of(
         np.concatenate([view.rows, view.mixture.means - reach, view.mixture.means + reach])
@@ -138,7 +135,7 @@ def _reach(view: View) -> Array:
 
 
 def _grid_title(title: str | None, left_out: Sequence[str]) -> str:
-    """The title, and which columns are not in the grid."""
+    """The title, with the columns that are not in the grid."""
     if not left_out:
         return title or ""
     named = ", ".join(left_out[:MOST_COLUMNS])

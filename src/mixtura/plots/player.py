@@ -1,6 +1,4 @@
-"""A page that plays frames: one file, nothing loaded from elsewhere, and a policy in it that
-forbids to.
-"""
+"""A page that plays frames: one file that loads nothing, with a policy that forbids loading."""
 
 from __future__ import annotations
 
@@ -12,14 +10,16 @@ from io import BytesIO
 
 from PIL import Image
 
-COLOURS_OF_A_FRAME = 96
+FRAME_COLOURS = 96
+"""Size of a frame's palette."""
 
 
 def player(
     title: str, frames: Sequence[Image.Image], captions: Sequence[str], seconds: float
 ) -> str:
-    """The page: an image, its caption, buttons and a slider. The left and right arrow keys step,
-    the space bar plays.
+    """The page: an image, its caption, buttons and a slider.
+
+    The left and right arrow keys go back and forward, the space bar plays.
     """
     script = _SCRIPT.replace("PAUSE", str(int(1000 * seconds)))
     digest = b64encode(sha256(script.encode()).digest()).decode()
@@ -39,7 +39,7 @@ def player(
 def _data_uri(frame: Image.Image) -> str:
     """A frame as PNG inside the page."""
     stream = BytesIO()
-    frame.quantize(COLOURS_OF_A_FRAME, method=Image.Quantize.MEDIANCUT).save(
+    frame.quantize(FRAME_COLOURS, method=Image.Quantize.MEDIANCUT).save(
         stream, format="PNG", optimize=True
     )
     return "data:image/png;base64," + b64encode(stream.getvalue()).decode()
@@ -70,7 +70,8 @@ document.getElementById("next").addEventListener("click", () => step(1));
 document.getElementById("first").addEventListener("click", () => { stop(); show(0); });
 slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || (event.key === " " && event.target.tagName === "BUTTON")) return;
+  const on = event.target.tagName;
+  if (on === "INPUT" || (event.key === " " && on === "BUTTON")) return;
   if (event.key === "ArrowLeft") step(-1);
   if (event.key === "ArrowRight") step(1);
   if (event.key === " ") { event.preventDefault(); toggle(); }
@@ -103,9 +104,10 @@ button { font: inherit; padding: .4rem .9rem; min-width: 4.5rem; }
 <h1>TITLE</h1>
 <div id="frames">FRAMES</div>
 <p id="said" role="status"></p>
-<p><label for="slider">Step</label> <input id="slider" type="range" min="0" max="LAST" value="0"></p>
-<p><button id="first">Rewind</button> <button id="back">Back</button> <button id="play">Play</button>
-<button id="next">Next</button></p>
+<p><label for="slider">Frame</label>
+<input id="slider" type="range" min="0" max="LAST" value="0"></p>
+<p><button id="first">Rewind</button> <button id="back">Back</button>
+<button id="play">Play</button> <button id="next">Next</button></p>
 <script>SCRIPT</script>
 </body>
 </html>

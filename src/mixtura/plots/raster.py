@@ -1,6 +1,4 @@
-"""Many rows as an image: each pixel tells what its rows are like on average, and how many they
-are.
-"""
+"""Many rows as an image: each pixel shows the mean of its rows and their number."""
 
 from __future__ import annotations
 
@@ -12,10 +10,10 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.plots.colours import to_screen
 
 PIXELS = (360, 240)
-"""Columns and rows of an image in a panel of its own."""
+"""Width and height of the image in a single panel."""
 
 FAINTEST = 0.3
-"""Opacity of a pixel with a single row; a lone row must still be seen."""
+"""Opacity of a pixel with a single row, which must still be visible."""
 
 
 def pixel_means(
@@ -55,15 +53,13 @@ def pixel_means(
 
 
 def opacity(counts: Labels) -> Array:
-    """How strong pixels with these numbers of rows are drawn: by the logarithm, none where there
-    are no rows.
-    """
+    """The opacity of pixels with these numbers of rows, by their logarithm; 0 without rows."""
     strongest = np.log1p(max(int(counts.max(initial=0)), 1))
     return np.where(counts > 0, FAINTEST + (1.0 - FAINTEST) * np.log1p(counts) / strongest, 0.0)
 
 
 def limits_of(places: Array) -> Array:
-    """Lower and upper end of each column (c,2), never the same."""
+    """Lower and upper end of each column (c,2), never equal."""
     low, high = places.min(axis=0), places.max(axis=0)
     empty = np.where(high > low, 0.0, np.maximum(np.abs(low), 1.0) * 0.5)
     return np.stack([low - empty, high + empty], axis=1)
@@ -80,8 +76,8 @@ def draw_colours(
 
 
 def draw_picture(ax: Axes, picture: Array, limits: Array) -> AxesImage:
-    """An image whose first row is the lowest, over its limits; the shape of the panel stays as it
-    is.
+    """An image whose first row is the lowest, between its limits, without changing the aspect of
+    the panel.
     """
     (left, right), (low, high) = limits.tolist()
     return ax.imshow(

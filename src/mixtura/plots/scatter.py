@@ -1,6 +1,4 @@
-"""Two columns: points in blended colours, and ellipses that hold a named share of each
-component.
-"""
+"""Two columns: points in blended colours, and ellipses with given probabilities."""
 
 from __future__ import annotations
 
@@ -15,12 +13,12 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import number_of
-from mixtura.plots.look import GREY, HALO, INK, axis_name, headline, legend_beside, percent, tidy
 from mixtura.plots.raster import PIXELS, draw_colours
-from mixtura.plots.view import View, one_panel
+from mixtura.plots.style import GREY, HALO, INK, axis_name, headline, legend_beside, percent, tidy
+from mixtura.plots.view import PlotView, one_panel
 
 LEVELS = (0.5, 0.95)
-"""Shares of a component that its ellipses hold, the inner one first."""
+"""Probabilities of the ellipses of a component, the inner one first."""
 
 
 def plot_scatter(
@@ -33,11 +31,12 @@ def plot_scatter(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Two columns of the rows in blended colours, with ellipses that hold 50 % and 95 % of each
+    """Two columns of the rows in blended colours, with ellipses that contain 50 % and 95 % of each
     component.
 
-    Every point has the mean of the component colours, weighted by its memberships, which come from
-    all columns. Above 10,000 rows the points are an image of mean colours, and a caption says so.
+    The colour of a point is the mean of the component colours weighted by its memberships, which
+    are those of all columns. Above 10,000 rows an image of mean colours replaces the points, and a
+    caption says so.
 
     Parameters
     ----------
@@ -46,8 +45,8 @@ def plot_scatter(
     columns : d names, optional
         Those of a data frame by default.
     shown : two of ``columns``, optional
-        By default the two that set the components apart most.
-    levels : shares between 0 and 1
+        By default the two that best separate the components.
+    levels : probabilities between 0 and 1
     ax : Axes, optional
         A new figure by default.
     title : str, optional
@@ -57,8 +56,10 @@ def plot_scatter(
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
     >>> from mixtura.model.mixture import Mixture
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [4.0, 0.0]]), Spherical(np.ones(1), 2, 2))
-    >>> ax = plot_scatter(two, two.sample(100, np.random.default_rng(0))[0], columns=["height", "weight"])
+    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
+    >>> rows, _ = two.sample(100, np.random.default_rng(0))
+    >>> ax = plot_scatter(two, rows, columns=["height", "weight"])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['0 (50 %)', '1 (50 %)', '50 % of each', '95 % of each']
     """
@@ -70,17 +71,17 @@ def plot_scatter(
     return ax
 
 
-def _refuse_one_column(view: View) -> None:
+def _refuse_one_column(view: PlotView) -> None:
     if len(view.names) < 2:
         raise ValueError(
-            f"a scatter needs two columns, but only {view.names[0]!r} came. Use plot_curves for "
-            "one column."
+            f"a scatter plot needs two columns, but got only {view.names[0]!r}. Use plot_curves "
+            "for one column."
         )
 
 
 def draw_plane(
     ax: Axes,
-    view: View,
+    view: PlotView,
     *,
     is_numbered: bool = True,
     levels: Sequence[float] = LEVELS,
@@ -93,8 +94,8 @@ def draw_plane(
     name_axes(ax, view)
 
 
-def draw_points(ax: Axes, view: View, pixels: tuple[int, int] = PIXELS) -> None:
-    """The rows in blended colours: points, or an image of many."""
+def draw_points(ax: Axes, view: PlotView, pixels: tuple[int, int] = PIXELS) -> None:
+    """The rows in blended colours: as points, or as an image for many rows."""
     if view.crowded:
         draw_colours(ax, view.rows, view.light, pixels)
     else:
@@ -104,14 +105,14 @@ def draw_points(ax: Axes, view: View, pixels: tuple[int, int] = PIXELS) -> None:
         )
 
 
-def name_axes(ax: Axes, view: View) -> None:
-    """Limits about all that was drawn, and the names of the columns."""
+def name_axes(ax: Axes, view: PlotView) -> None:
+    """Limits around everything drawn, and the names of the columns."""
     ax.autoscale_view()
     ax.set(xlabel=axis_name(view.names[0]), ylabel=axis_name(view.names[1]))
     tidy(ax)
 
 
-def draw_ellipses(ax: Axes, view: View, levels: Sequence[float] = LEVELS) -> None:
+def draw_ellipses(ax: Axes, view: PlotView, levels: Sequence[float] = LEVELS) -> None:
     """One for each component and level, the outer ones thinner."""
     for mean, covariance, colour in zip(
         view.mixture.means, view.mixture.covariance.dense(), view.colours, strict=True
@@ -121,9 +122,9 @@ def draw_ellipses(ax: Axes, view: View, levels: Sequence[float] = LEVELS) -> Non
 
 
 def radius_of(level: float) -> float:
-    """The Mahalanobis radius that holds a share of a Gaussian in the plane.
+    """The Mahalanobis radius of the ellipse that contains a share of a Gaussian in two dimensions.
 
-    Squared distances are chi-squared with two degrees of freedom, so it is
+    Squared distances are chi-squared with two degrees of freedom, so the radius is
     ``sqrt(-2 log(1 - level))``.
 
     Examples
@@ -133,18 +134,17 @@ def radius_of(level: float) -> float:
     """
     if not 0.0 < level < 1.0:
         raise ValueError(
-            f"`levels` are shares between 0 and 1, but {level!r} came. Pass for example "
+            f"`levels` must be between 0 and 1, but got {level!r}. Pass for example "
             "levels=(0.5, 0.95)."
         )
     return float(np.sqrt(-2.0 * np.log1p(-level)))
 
 
 def covariance_ellipse(mean: Array, covariance: Array, sigmas: float, colour: Array) -> Ellipse:
-    """The curve of Mahalanobis distance ``sigmas`` about ``mean (2,)`` under ``covariance (2,2)``,
+    """The curve of Mahalanobis distance ``sigmas`` around ``mean (2,)`` with ``covariance (2,2)``,
     unfilled.
 
-    Its axes are the eigenvectors, and its full lengths are ``2 sigmas sqrt(eigenvalue)``, the long
-    one first.
+    Its axes are the eigenvectors, with lengths ``2 sigmas sqrt(eigenvalue)``, the long one first.
     """
     values, vectors = np.linalg.eigh(covariance)
     long_axis = vectors[:, 1]
@@ -163,12 +163,12 @@ def covariance_ellipse(mean: Array, covariance: Array, sigmas: float, colour: Ar
 
 
 def _width_at(sigmas: float) -> float:
-    """Lines get thinner outwards."""
+    """The line width, thinner for outer ellipses."""
     return float(2.2 / np.sqrt(max(sigmas, 0.3)))
 
 
 def level_handles(levels: Sequence[float]) -> list[Line2D]:
-    """For the legend: what share of each component an ellipse holds."""
+    """Legend entries for the probabilities of the ellipses."""
     return [
         Line2D(
             [],
@@ -181,8 +181,8 @@ def level_handles(levels: Sequence[float]) -> list[Line2D]:
     ]
 
 
-def draw_means(ax: Axes, view: View, *, is_numbered: bool) -> None:
-    """A disc at each mean, with the component's number in it where there is room."""
+def draw_means(ax: Axes, view: PlotView, *, is_numbered: bool) -> None:
+    """A disc at each mean, optionally with the component's number."""
     x, y = view.mixture.means.T
     ax.scatter(
         x,
@@ -196,11 +196,11 @@ def draw_means(ax: Axes, view: View, *, is_numbered: bool) -> None:
     if is_numbered:
         for k, colour in enumerate(view.colours):
             ink = "white" if colour @ (0.299, 0.587, 0.114) < 0.6 else INK
-            look: dict[str, Any] = {
+            style: dict[str, Any] = {
                 "ha": "center",
                 "va": "center_baseline",
                 "fontsize": 8,
                 "fontweight": "bold",
                 "zorder": 6,
             }
-            ax.annotate(number_of(k), (x[k], y[k]), color=ink, **look)
+            ax.annotate(number_of(k), (x[k], y[k]), color=ink, **style)

@@ -1,6 +1,4 @@
-"""What became of the starts of a search: how many ended in each optimum, and how far below the best
-it lies.
-"""
+"""The optima of a search: how many starts ended in each, and how far each is below the best."""
 
 from __future__ import annotations
 
@@ -14,26 +12,27 @@ from matplotlib.ticker import MaxNLocator
 
 from mixtura.model.start_report import Optimum, StartReport
 from mixtura.plots.colours import component_colours, to_light, to_screen
-from mixtura.plots.look import INK, counted, headline, new_axes, tidy
+from mixtura.plots.style import INK, counted, headline, new_axes, tidy
 
 MOST_BARS = 15
-"""More bars cannot be read; the other optima share one."""
+"""Optima with a bar, the best first; more bars cannot be read."""
 
-FEWEST = 4
-"""The picture has room for so many bars at least, so that one alone is no wall."""
+FEWEST_BARS = 4
+"""The picture has space for at least this many bars, so that a single bar is not too wide."""
 
 
 def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
-    """A bar for each distinct optimum of a search: as long as the starts and proposals that ended
-    there, the best score on top.
+    """A bar for each distinct optimum of a search: the number of starts and proposals that ended
+    there, the best score at the top.
 
-    Proposals from another optimum are the hatched part. The paler a bar, the less its labels agree
-    with those of the best (adjusted Rand index).
+    The hatched part counts proposals of the local search. A paler bar means that its labels agree
+    less with those of the best optimum (adjusted Rand index).
 
     Parameters
     ----------
-    result : StartReport, or a fitted estimator, a selector, a candidate or a SearchResult that has
-    one ax : Axes, optional
+    result : StartReport, or an object that has one
+        A fitted estimator, a selector, a candidate or a SearchResult.
+    ax : Axes, optional
         A new figure by default.
     """
     report = report_of(result)
@@ -45,18 +44,23 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
         [optimum.n_moves for optimum in shown],
     )
     ax.barh(places, starts, color=colours, height=0.62, label="starts")
-    look: dict[str, Any] = {"color": "white", "edgecolor": colours, "hatch": "////", "height": 0.62}
-    hatched = ax.barh(places, proposals, left=starts, label="proposals", **look)
+    style: dict[str, Any] = {
+        "color": "white",
+        "edgecolor": colours,
+        "hatch": "////",
+        "height": 0.62,
+    }
+    hatched = ax.barh(places, proposals, left=starts, label="proposals", **style)
     ax.bar_label(
         hatched, labels=[_agreement(optimum) for optimum in shown], padding=6, fontsize=9, color=INK
     )
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
     longest = max((a + b for a, b in zip(starts, proposals, strict=True)), default=1)
-    what = "starts (full) and proposals (hatched)" if report.n_moves else "starts"
+    what = "starts (solid) and proposals (hatched)" if report.n_moves else "starts"
     ax.set(
         xlabel=f"{what} that ended there",
         xlim=(0, 1.28 * max(longest, 1)),
-        ylim=(max(len(shown), FEWEST) - 0.4, -0.6),
+        ylim=(max(len(shown), FEWEST_BARS) - 0.4, -0.6),
     )
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     tried = counted(report.n_starts, "start") + (
@@ -65,7 +69,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     headline(
         ax,
         f"{tried}, {_optima(len(report.optima))}",
-        "the others were left as too far behind, or did not come to rest",
+        "all others were stopped early, being far below the best, or did not converge",
     )
     tidy(ax)
     ax.grid(visible=False, axis="y")
@@ -86,13 +90,13 @@ def report_of(result: Any) -> StartReport:
     if isinstance(found := getattr(best, "starts", None), StartReport):
         return found
     raise TypeError(
-        f"a start report was expected, but {type(result).__name__} came. Pass a fitted estimator "
+        f"a start report was expected, but got {type(result).__name__}. Pass a fitted estimator "
         "or selector, or its report."
     )
 
 
 def _place(optimum: Optimum) -> str:
-    """How far its score is below the best."""
+    """The tick label: how far the score is below the best."""
     return "best" if optimum.gap <= 0 else f"{optimum.gap:.3g} below"
 
 
@@ -105,7 +109,7 @@ def _agreement(optimum: Optimum) -> str:
 
 
 def _colour(optimum: Optimum) -> str:
-    """From pale to the first colour, by agreement; the best has the full colour."""
+    """The colour of a bar, paler for less agreement with the best optimum."""
     share = (
         1.0
         if optimum.gap <= 0
@@ -116,4 +120,4 @@ def _colour(optimum: Optimum) -> str:
 
 
 def _optima(n: int) -> str:
-    return "all in one optimum" if n == 1 else f"{n} distinct optima"
+    return "one optimum" if n == 1 else f"{n} distinct optima"

@@ -9,15 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from mixtura.plots.colours import PALETTE
-from mixtura.plots.look import counted, headline, new_axes, tidy
-from mixtura.plots.subject import fit_of
+from mixtura.plots.style import counted, headline, new_axes, tidy
+from mixtura.plots.unwrap import fit_of
 
 
 def plot_trace(result: Any, ax: Axes | None = None) -> Axes:
     """Log-likelihood after each iteration of EM, and why EM ended.
 
-    A trace that goes on from a short run begins at that run's last iteration, so its first number
-    may not be 0.
+    The trace of a fit that continues a short run begins at the last iteration of that run, so its
+    first number may not be 0.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How unsure each row is: one minus its largest membership."""
+"""The uncertainty of each row: one minus its largest membership."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
+from mixtura.base.certainty import SURE
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.files import figure_of
-from mixtura.plots.look import GREY, INK, axis_name, headline, tidy
 from mixtura.plots.raster import draw_picture, limits_of, opacity, pixel_means
 from mixtura.plots.scatter import draw_ellipses, draw_means, name_axes
-from mixtura.plots.view import View, one_panel
+from mixtura.plots.style import GREY, INK, axis_name, headline, tidy
+from mixtura.plots.view import PlotView, one_panel
 
-UNSURE = 0.1
+UNSURE = round(1.0 - SURE, 12)
 """A row is called unsure where its uncertainty is above this."""
 
-DOUBT = LinearSegmentedColormap.from_list("doubt", ["#cfd3d8", "#e8a33d", "#7a1600"])
-"""From pale to dark: it is the lightness that tells, whatever colours an eye can see."""
+UNCERTAINTY_COLOURS = LinearSegmentedColormap.from_list(
+    "uncertainty", ["#cfd3d8", "#e8a33d", "#7a1600"]
+)
+"""From pale to dark: the lightness shows the value, also to people who see fewer colours."""
 
 
 def plot_uncertainty(
@@ -34,12 +37,11 @@ def plot_uncertainty(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Which rows are unsure: the larger and darker a point, the nearer are its memberships to each
-    other.
+    """The uncertainty of the rows: larger and darker points have a higher uncertainty.
 
-    Uncertainty is one minus the largest membership, from 0 to ``1 - 1/K``. One column: uncertainty
-    over its values, as points and as a curve. Two columns: a scatter with the ellipses. Above
-    10,000 rows, an image of mean uncertainties.
+    Uncertainty is one minus the largest membership, from 0 to ``1 - 1/K``. For one column, it is
+    drawn over the values, as points and as a curve. For two columns, the picture is a scatter plot
+    with ellipses; above 10,000 rows, an image of mean uncertainties.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def plot_uncertainty(
     columns : d names, optional
         Those of a data frame by default.
     shown : one or two of ``columns``, optional
-        By default those that set the components apart most.
+        By default the columns that best separate the components.
     ax : Axes, optional
         A new figure by default.
     title : str, optional
@@ -71,14 +73,14 @@ def plot_uncertainty(
     return ax
 
 
-def _highest(view: View) -> float:
-    """The largest uncertainty that there can be."""
+def _highest(view: PlotView) -> float:
+    """The largest possible uncertainty."""
     return 1.0 - 1.0 / max(view.mixture.n_components, 2)
 
 
-def _draw_plane(ax: Axes, view: View) -> None:
-    """Sure rows first, so that unsure ones lie on top."""
-    scale: dict[str, Any] = {"cmap": DOUBT, "vmin": 0.0, "vmax": _highest(view)}
+def _draw_plane(ax: Axes, view: PlotView) -> None:
+    """A scatter plot in which unsure rows are drawn last, on top."""
+    scale: dict[str, Any] = {"cmap": UNCERTAINTY_COLOURS, "vmin": 0.0, "vmax": _highest(view)}
     if view.crowded:
         mappable: Any = _draw_image(ax, view, scale)
     else:
@@ -95,24 +97,22 @@ def _draw_plane(ax: Axes, view: View) -> None:
     bar.outline.set_visible(False)
 
 
-def _areas(view: View, uncertainty: Array) -> Array:
-    """A sure point is small, an unsure one up to six times as large."""
+def _areas(view: PlotView, uncertainty: Array) -> Array:
+    """Areas of the points, up to ten times larger for unsure rows."""
     return np.asarray(view.point_area * (0.6 + 5.4 * uncertainty / _highest(view)))
 
 
-def _draw_image(ax: Axes, view: View, scale: dict[str, Any]) -> Any:
-    """The mean uncertainty of the rows of each pixel; the image keeps the numbers for the colour
-    bar.
-    """
+def _draw_image(ax: Axes, view: PlotView, scale: dict[str, Any]) -> Any:
+    """The mean uncertainty of the rows in each pixel, as numbers for the colour bar."""
     limits = limits_of(view.rows)
     means, counts = pixel_means(view.rows, view.uncertainty[:, None], limits)
     image = draw_picture(ax, means[:, :, 0], limits)
-    image.set(cmap=DOUBT, clim=(scale["vmin"], scale["vmax"]), alpha=opacity(counts))
+    image.set(cmap=UNCERTAINTY_COLOURS, clim=(scale["vmin"], scale["vmax"]), alpha=opacity(counts))
     return image
 
 
-def _draw_over_one(ax: Axes, view: View) -> None:
-    """Points at their uncertainties; the curve goes through them where there is but one column."""
+def _draw_over_one(ax: Axes, view: PlotView) -> None:
+    """Points at their uncertainties; with a single column they lie on the curve."""
     x, u = view.rows[:, 0], view.uncertainty
     limits = limits_of(view.rows)[0]
     grid = curve_grid(view.mixture, *limits)

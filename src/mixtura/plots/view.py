@@ -1,5 +1,5 @@
-"""What all panels of one picture share: the mixture of the shown columns, the rows, and the blended
-colour of every row.
+"""The data that all panels of a picture share: the mixture in the shown columns, the rows and their
+blended colours.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from mixtura.base.numbering import number_of
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import component_colours, to_light, to_screen
-from mixtura.plots.look import DASHES, INK, new_axes, percent
-from mixtura.plots.subject import mixture_of, names_of
+from mixtura.plots.style import DASHES, INK, new_axes, percent
+from mixtura.plots.unwrap import mixture_of, names_of
 
 MOST_POINTS = 10_000
-"""More points than this hide each other and take long to draw: they become an image, whose pixels
-have the mean colour.
+"""Above this many rows points hide each other and take long to draw, so an image of mean colours
+replaces them.
 """
 
 MOST_COLUMNS = 6
-"""A grid of more panels than this pair of columns makes cannot be read on a page."""
+"""Columns of a grid of pairs; more panels cannot be read on a page."""
 
 ROWS_AT_ONCE = 65536
-"""Rows whose responsibilities exist at one time."""
+"""Rows whose responsibilities are in memory at one time."""
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A mixture over its data, seen in some columns.
+class PlotView:
+    """A mixture and its data in some columns.
 
     Attributes
     ----------
     mixture : Mixture
-        Of the shown columns.
+        The marginal mixture of the shown columns.
     rows : (n,c)
     light : (n,3)
         Blended colours as linear intensities, from the memberships in all columns.
     uncertainty : (n,)
         One minus the largest membership.
     colours : (K,3)
-        Of the components.
+        Colours of the components.
     names : c names
     """
 
@@ -61,20 +61,20 @@ class View:
 
     @property
     def crowded(self) -> bool:
-        """Whether there are too many points to draw each of them."""
+        """Whether there are too many points to draw each one."""
         return len(self.rows) > MOST_POINTS
 
     @property
     def caption(self) -> str:
-        """Says that an image stands for the points, or nothing."""
+        """The caption where an image replaces the points; else empty."""
         return (
-            f"{len(self.rows):,} rows as an image: the mean colour of the rows of a pixel, "
-            "stronger where more are" * self.crowded
+            f"{len(self.rows):,} rows as an image: each pixel has the mean colour of its rows, "
+            "more opaque for more rows" * self.crowded
         )
 
     @property
     def point_area(self) -> float:
-        """Points shrink as they get many (square points)."""
+        """Area of a point in square points, smaller for more rows."""
         return float(np.clip(9000 / max(len(self.rows), 1), 5, 26))
 
     @property
@@ -82,11 +82,11 @@ class View:
         """Colours (n,3) for the screen."""
         return to_screen(self.light)
 
-    def panel(self, *axes: int) -> View:
+    def panel(self, *axes: int) -> PlotView:
         """The view of one or two of the columns."""
         chosen = np.array(axes)
         names = tuple(self.names[axis] for axis in axes)
-        return View(
+        return PlotView(
             self.mixture.marginal(chosen),
             self.rows[:, chosen],
             self.light,
@@ -96,7 +96,7 @@ class View:
         )
 
     def handles(self) -> list[Line2D]:
-        """For the legend: ``0 (64 %)`` for each component, and the sum where there are curves."""
+        """Legend entries: ``0 (64 %)`` for each component, and the sum where there are curves."""
         handles = [
             Line2D(
                 [],
@@ -118,9 +118,9 @@ class View:
 
 def view_of(
     result: Any, X: ArrayLike, columns: Sequence[str] | None, shown: Sequence[str] | None, most: int
-) -> View:
-    """The view of the columns ``shown``, by default all where there are no more than ``most``, else
-    the most telling ones.
+) -> PlotView:
+    """The view of the columns ``shown``; by default of at most ``most`` columns, those that best
+    separate the components.
     """
     mixture = mixture_of(result)
     names = names_of(result, X, columns, mixture.n_features)
@@ -129,18 +129,16 @@ def view_of(
     return _view(mixture, rows, chosen, names)
 
 
-def _view(mixture: Mixture, rows: Array, chosen: Labels, names: Sequence[str]) -> View:
-    """Colours come from all columns, places from the chosen ones."""
+def _view(mixture: Mixture, rows: Array, chosen: Labels, names: Sequence[str]) -> PlotView:
+    """A view with colours from all columns and places from the chosen ones."""
     colours = component_colours(mixture.n_components)
     light, uncertainty = _memberships_seen(mixture, rows, to_light(colours))
     shown = tuple(names[j] for j in chosen)
-    return View(mixture.marginal(chosen), rows[:, chosen], light, uncertainty, colours, shown)
+    return PlotView(mixture.marginal(chosen), rows[:, chosen], light, uncertainty, colours, shown)
 
 
 def _memberships_seen(mixture: Mixture, rows: Array, light: Array) -> tuple[Array, Array]:
-    """Blended intensities (n,3) and uncertainties (n,) of rows, a block at a time: no (n,K) is
-    kept.
-    """
+    """Blended intensities (n,3) and uncertainties (n,) of rows, without an (n,K) array."""
     blends, uncertainty = np.empty((len(rows), 3)), np.empty(len(rows))
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         part = slice(begin, begin + ROWS_AT_ONCE)
@@ -150,7 +148,7 @@ def _memberships_seen(mixture: Mixture, rows: Array, light: Array) -> tuple[Arra
 
 
 def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Array:
-    """``X`` as float64 (n,d) that fits the mixture and the names."""
+    """``X`` as float64 (n,d), checked against the mixture and the names."""
     refuse_masked("X", X)
     rows = np.asarray(X, dtype=np.float64)
     d = mixture.n_features
@@ -166,14 +164,14 @@ def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Arra
         )
     if not np.isfinite(rows).all():
         raise ValueError(
-            "`X` has missing or infinite values, which have no place in a picture. Drop or fill "
-            "those rows first."
+            "`X` has missing or infinite values, which cannot be drawn. Drop or fill those rows "
+            "first."
         )
     return rows
 
 
 def numbered(columns: Sequence[str], shown: Sequence[str]) -> Labels:
-    """The numbers of the columns to draw, each of them known, at least one."""
+    """The numbers of the columns to draw; unknown names and an empty list are errors."""
     unknown = [name for name in shown if name not in columns]
     if unknown or not len(shown):
         raise ValueError(
@@ -191,14 +189,12 @@ def one_panel(
     ax: Axes | None,
     *,
     most: int,
-) -> tuple[View, Axes]:
-    """How every picture of one panel begins: the view of at most ``most`` columns, and the axes it
-    is drawn on.
-    """
+) -> tuple[PlotView, Axes]:
+    """The view of at most ``most`` columns, and the axes to draw it on."""
     view = view_of(result, X, columns, shown, most)
     if len(view.names) > most:
         raise ValueError(
-            f"`shown` names {len(view.names)} columns, but this picture has room for {most}. Name "
+            f"`shown` names {len(view.names)} columns, but this picture shows at most {most}. Name "
             "fewer, or use plot_pairs."
         )
     return view, new_axes() if ax is None else ax

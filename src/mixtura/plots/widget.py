@@ -1,6 +1,4 @@
-"""The scatter of ``mixtura explore`` as a notebook widget: points in blended colours, ellipses, and
-the row that is clicked.
-"""
+"""The scatter plot of ``mixtura explore`` as a notebook widget."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from mixtura.base.arrays import Rows
 from mixtura.base.errors import MissingExtraError
 from mixtura.base.masked import refuse_masked
 from mixtura.plots import canvas
-from mixtura.plots.subject import mixture_of, names_of
+from mixtura.plots.unwrap import mixture_of, names_of
 
 try:
     import anywidget
@@ -27,10 +25,10 @@ except ImportError:
 
 
 class ScatterWidget(anywidget.AnyWidget):
-    """What :func:`scatter` makes: ``selected`` is i where the row X[i] was clicked last, -1 at
-    first; set it to mark a row.
+    """The widget that :func:`scatter` returns.
 
-    ``threshold`` can be set as well: rows whose largest membership is smaller are grey.
+    ``selected`` is i after a click on the row X[i], and -1 before; set it to mark a row. Rows whose
+    largest membership is below ``threshold``, which can be set as well, are grey.
     """
 
     _esm = canvas.MODULE.read_text(encoding="utf-8")
@@ -61,7 +59,7 @@ def scatter(
     shown: tuple[int, int] = (0, 1),
     threshold: float = 0.0,
 ) -> ScatterWidget:
-    """Two columns of the rows under a mixture, for a notebook.
+    """Two columns of the rows with the ellipses of a mixture, for a notebook.
 
     Parameters
     ----------
@@ -70,21 +68,22 @@ def scatter(
         At least two columns; the points go to the browser as 32-bit numbers.
     columns : d names, optional
         Those of a data frame by default.
-    shown : two of the columns, by their places
+    shown : the numbers of two columns
     threshold : float
         Rows whose largest membership is smaller are grey.
 
     Raises
     ------
     ValueError
-        Where X has other columns than the mixture, or there are not two to show.
+        Where X has other columns than the mixture, or ``shown`` does not name two columns.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura import GaussianMixture
     >>> X = np.random.default_rng(0).standard_normal((50, 2))
-    >>> scatter(GaussianMixture(random_state=0).fit(X), X, columns=["height", "weight"]).x_axis["name"]
+    >>> model = GaussianMixture(random_state=0).fit(X)
+    >>> scatter(model, X, columns=["height", "weight"]).x_axis["name"]
     'height'
     """
     refuse_masked("X", X)
@@ -113,11 +112,10 @@ def scatter(
 def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
     if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or not np.isfinite(rows).all():
         raise ValueError(
-            f"X must hold finite numbers in the {d} columns of the mixture, but has shape "
-            f"{rows.shape}. Pass its data."
+            f"X must have finite numbers in the {d} columns of the mixture, but has shape "
+            f"{rows.shape}. Pass the data of the mixture."
         )
     if len(set(shown)) != 2 or not all(0 <= j < d for j in shown):
         raise ValueError(
-            f"shown must name two different columns from 0 to {d - 1}, but {shown!r} came. A "
-            "scatter needs two."
+            f"shown must name two different columns from 0 to {d - 1}, but got {shown!r}."
         )

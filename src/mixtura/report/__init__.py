@@ -1,8 +1,7 @@
-"""A report: one HTML file about a fit, that opens from disk and loads nothing.
+"""A report about a fit: one HTML file that works offline and loads nothing.
 
-What was fitted and why, a picture that can be moved and asked, still pictures, the components in
-plain words, the least sure rows, whether EM stands at an optimum, and how to come to the same
-numbers again.
+It has the chosen model and the reasons, an interactive picture, static pictures, the components in
+words, the least sure rows, the convergence of EM, and how to reproduce the numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from mixtura import __version__
 from mixtura.base.markup import Markup, tag
 from mixtura.inputs.writing import replacing
 from mixtura.plots.files import checked_path
-from mixtura.plots.subject import names_of
+from mixtura.plots.unwrap import names_of
 from mixtura.plots.view import checked_rows
 from mixtura.report import live
 from mixtura.report.sections import SECTIONS
@@ -29,9 +28,7 @@ POLICY = (
     "default-src 'none'; script-src {script}; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
 )
-"""A browser that reads this loads nothing from anywhere and runs the script of this digest alone,
-whatever the text of the page.
-"""
+"""Content-Security-Policy: the browser loads nothing, and runs only the script with this digest."""
 
 
 def write_report(
@@ -48,13 +45,13 @@ def write_report(
     ----------
     result : fitted GaussianMixtureSelector or GaussianMixture
     X : (n,d)
-        The rows it was fitted on.
+        The rows that the model was fitted to.
     path : str or Path
         Ends in .html.
     columns : d names, optional
         Those of a data frame by default.
     source : str or Path, optional
-        The table that ``X`` was read from; the report then says how to read it again.
+        The file that ``X`` was read from; the report then shows how to read it.
 
     Returns
     -------
@@ -114,7 +111,7 @@ def _head(title: str) -> Markup:
 
 
 def _contents(parts: Sequence[Markup]) -> Markup:
-    """Links to the sections that are there."""
+    """Links to the sections that are not empty."""
     heads = [part.split("</h2>")[0] for part in parts if part]
     links = []
     for head in heads:

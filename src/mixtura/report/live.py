@@ -1,9 +1,8 @@
-"""The picture of a report that can be moved and asked: the points inside the page, drawn by the
-module that the explorer has.
+"""The interactive picture of a report: the points are part of the page, and the scatter module of
+``mixtura explore`` draws them.
 
-The page holds the points as base64 of 32-bit numbers, and one script: the module of
-``mixtura explore`` with ``live.js`` behind it. The policy of the page names the digest of that
-script, so a browser runs it and nothing else.
+The page has the points as base64 of 32-bit numbers, and one script: the scatter module followed by
+``live.js``. The policy of the page has the digest of that script, so a browser runs no other.
 """
 
 from __future__ import annotations
@@ -19,69 +18,70 @@ from itertools import combinations
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.certainty import SURE
 from mixtura.base.markup import Markup, tag
 from mixtura.base.numbering import row_numbers
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.outlines import CORNERS, radius, roots
-from mixtura.plots import canvas
-from mixtura.report.study import SURE, Study
+from mixtura.plots import LEVELS, canvas
+from mixtura.report.study import Study
 
-MOST_ROWS = 20_000
-"""Points in the page: more are not told apart on a screen, and each costs bytes."""
+POINTS_IN_PAGE = 20_000
+"""Largest number of points in the page; more cannot be distinguished on a screen."""
 
-MOST_BYTES = 2_000_000
-"""What the points may take before they are written as base64, which adds a third."""
+POINT_BYTES = 2_000_000
+"""Largest size of the points in bytes, before base64 adds a third."""
 
-MOST_COLUMNS = 30
-"""Columns that can be chosen; of more the most telling ones."""
+COLUMNS_IN_PAGE = 30
+"""Largest number of columns to choose from: those that best separate the components."""
 
 
 @cache
 def script() -> Markup:
-    """The one script of the page."""
+    """The script of the page."""
     own = files("mixtura.report").joinpath("live.js").read_text(encoding="utf-8")
     return Markup(f"\n{canvas.MODULE.read_text(encoding='utf-8')}\n{own}")
 
 
 def source() -> str:
-    """What a policy calls it."""
+    """The source expression of the script in the policy."""
     return f"'sha256-{b64encode(sha256(script().encode()).digest()).decode()}'"
 
 
 def picture(study: Study) -> Markup:
-    """The place of the picture with its points, and what it shows."""
+    """The element of the picture with its points, and its caption."""
     rows, columns = _rows(study), _columns(study)
     without = tag(
-        "p", "This picture needs JavaScript; the pictures below show the same rows.", class_="note"
+        "p", "This picture needs JavaScript. The pictures below show the same rows.", class_="note"
     )
     place = tag(
         "div",
         tag("noscript", without),
         id="live",
-        data_told=json.dumps(_told(study, rows, columns)),
+        data_plot=json.dumps(_plot_data(study, rows, columns)),
     )
     return Markup(place + tag("p", _caption(study, rows, columns), class_="caption"))
 
 
 def _caption(study: Study, rows: Labels, columns: Sequence[int]) -> str:
     said = (
-        "Each point has the colours of its components, mixed by its memberships; click one to "
-        "see them."
+        "The colour of a point is the mean of its components' colours, weighted by its "
+        "memberships; click a point to see them."
     )
     n, d = study.X.shape
     if len(rows) < n:
         said += (
-            f" Shown are {len(rows):,} of {n:,} rows, drawn at random; every number below is "
-            "about all of them."
+            f" The picture shows {len(rows):,} of {n:,} rows, drawn at random; all numbers below "
+            "are for all rows."
         )
     if len(columns) < d:
-        said += f" Of {d} columns there are the {len(columns)} that set the components apart most."
+        said += f" Of {d} columns it has the {len(columns)} that best separate the components."
     return said
 
 
 def _columns(study: Study) -> list[int]:
-    """Those that set the components apart, in the order of the data."""
-    return [int(j) for j in telling_columns(study.mixture, MOST_COLUMNS)]
+    """The columns that best separate the components, in the order of the data."""
+    return [int(j) for j in telling_columns(study.mixture, COLUMNS_IN_PAGE)]
 
 
 def _first(study: Study, columns: Sequence[int]) -> list[int]:
@@ -94,10 +94,10 @@ def _first(study: Study, columns: Sequence[int]) -> list[int]:
 
 
 def _rows(study: Study) -> Labels:
-    """All rows, or as many at random as there is room for."""
+    """All rows, or a random sample within the limits of the page."""
     n = len(study.X)
-    each = 4 * max(2, min(study.X.shape[1], MOST_COLUMNS)) + 2 * study.mixture.n_components + 8
-    most = min(MOST_ROWS, MOST_BYTES // each)
+    each = 4 * max(2, min(study.X.shape[1], COLUMNS_IN_PAGE)) + 2 * study.mixture.n_components + 8
+    most = min(POINTS_IN_PAGE, POINT_BYTES // each)
     return (
         np.arange(n)
         if n <= most
@@ -105,8 +105,8 @@ def _rows(study: Study) -> Labels:
     )
 
 
-def _told(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, object]:
-    """What ``live.js`` reads."""
+def _plot_data(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, object]:
+    """The data for ``live.js``."""
     shares = study.memberships[rows]
     axes = [canvas.axis(study.names[j], study.X[rows, j]) for j in columns]
     axes += [canvas.spread(len(rows))] if len(columns) == 1 else []
@@ -124,8 +124,8 @@ def _told(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, objec
 
 
 def _shapes(study: Study, columns: Sequence[int]) -> dict[str, object]:
-    """Means and, for each pair of columns, what makes a circle the ellipse of each component; with
-    one column its frames.
+    """Means and, for each pair of columns, the matrices that map a circle to the ellipses; with one
+    column the boxes of the intervals.
     """
     if len(columns) == 1:
         levels = canvas.frames(study.mixture, (0, 1))
@@ -135,7 +135,7 @@ def _shapes(study: Study, columns: Sequence[int]) -> dict[str, object]:
         }
     return {
         "means": study.mixture.means[:, columns].tolist(),
-        "radii": [radius(level) for level in canvas.LEVELS],
+        "radii": [radius(level) for level in LEVELS],
         "roots": _text(
             np.stack([_three(roots(study.mixture, pair)) for pair in combinations(columns, 2)])
             .astype("<f4")
@@ -145,7 +145,7 @@ def _shapes(study: Study, columns: Sequence[int]) -> dict[str, object]:
 
 
 def _three(matrices: Array) -> Array:
-    """Symmetric matrices (K, 2, 2) as the three numbers that make each."""
+    """The three different entries of symmetric matrices (K, 2, 2)."""
     return np.asarray(matrices[:, [0, 0, 1], [0, 1, 1]])
 
 

@@ -1,6 +1,4 @@
-"""How to come to the same numbers again: the command, the Python code, what it prints, and the
-versions it printed that with.
-"""
+"""How to reproduce the numbers: the command, the Python code, its output and the versions."""
 
 from __future__ import annotations
 
@@ -14,19 +12,19 @@ from mixtura import __version__
 from mixtura.backends import build_info
 from mixtura.report.study import Study
 
-FREE = ("n_threads", "verbose", "verbose_interval", "callback")
+NO_EFFECT = ("n_threads", "verbose", "verbose_interval", "callback")
 """Parameters that never change a result."""
 
 PACKAGES = ("numpy", "scipy", "scikit-learn")
 
 
 def command_line(study: Study) -> str:
-    """What to type, or nothing where Python made the report."""
+    """The command to type, empty for a report made in Python."""
     return shlex.join(study.origin.command)
 
 
 def code(study: Study) -> str:
-    """A whole program; run beside the same data it prints :func:`printed`."""
+    """A complete program; in the folder of the data it prints :func:`printed`."""
     name = type(study.estimator).__name__
     return "\n".join(
         [
@@ -41,7 +39,7 @@ def code(study: Study) -> str:
 
 
 def _reading(study: Study) -> list[str]:
-    """The lines that make X."""
+    """The lines that read X."""
     n, d = study.X.shape
     if not study.origin.path:
         return ["", f"X = ...  # your rows: {n} x {d}, in the order of this report"]
@@ -62,14 +60,14 @@ def _printing(estimator: Any) -> list[str]:
 
 
 def printed(study: Study) -> str:
-    """What the program prints: numbers with all their digits."""
+    """The output of the program, with all digits."""
     fit = study.fit
     first = f"{fit.family} {fit.n_components} log-likelihood {float(fit.log_likelihood)!r}"
     return f"{first}\nweights {fit.mixture.weights.tolist()}\n"
 
 
 def _arguments(estimator: Any) -> str:
-    """The parameters that are not at their defaults."""
+    """The parameters that differ from their defaults."""
     usual = {
         name: parameter.default
         for name, parameter in inspect.signature(type(estimator)).parameters.items()
@@ -78,7 +76,7 @@ def _arguments(estimator: Any) -> str:
     changed = {
         name: given[name]
         for name in usual
-        if name not in FREE and not _same(given[name], usual[name])
+        if name not in NO_EFFECT and not _same(given[name], usual[name])
     }
     return ", ".join(f"{name}={_literal(value)}" for name, value in changed.items())
 
@@ -88,7 +86,7 @@ def _same(value: Any, usual: Any) -> bool:
 
 
 def _literal(value: Any) -> str:
-    """A value as code; whole numbers in a row as a range."""
+    """A value as code; consecutive whole numbers as a range."""
     numbers = list(value) if isinstance(value, range | list | tuple) else []
     if (
         len(numbers) > 2
@@ -100,7 +98,7 @@ def _literal(value: Any) -> str:
 
 
 def versions() -> list[tuple[str, str]]:
-    """What the numbers were computed with."""
+    """The software that computed the numbers."""
     build = build_info()
     return [
         ("mixtura", __version__),
@@ -112,16 +110,16 @@ def versions() -> list[tuple[str, str]]:
 
 
 def seed_words(estimator: Any) -> str:
-    """The seed, or that there is none."""
+    """A sentence about the seed."""
     seed = estimator.random_state
     return (
         f"The seed is {seed}."
         if isinstance(seed, int)
-        else "No seed was given (random_state), so the starts may differ next time."
+        else "No seed was given (random_state), so the starts may differ in another run."
     )
 
 
 def digest_words(study: Study) -> str:
-    """How to know that the data are the same."""
+    """The digest of the data, to check that they are the same."""
     what = "the file" if study.origin.path else "the rows as 64-bit numbers in row order"
     return f"SHA-256 of {what}: {study.origin.digest}" if study.origin.digest else ""

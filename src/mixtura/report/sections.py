@@ -1,6 +1,4 @@
-"""The parts of a report, from the answer to how to come to it again. Each takes a study and gives a
-section of the page.
-"""
+"""The sections of a report: each function takes a study and returns a section of the page."""
 
 from __future__ import annotations
 
@@ -12,49 +10,50 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from mixtura import plots
+from mixtura.base.certainty import SURE
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
-from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
+from mixtura.base.numbering import capitalised, component_name, number_of, row_number
 from mixtura.families import FAMILIES
 from mixtura.model.discriminating_columns import telling_columns
 from mixtura.model.selection import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
-from mixtura.report.study import SURE, Study
-from mixtura.report.words import component_sentence, membership_words, neighbour_sentence
+from mixtura.report.sentences import component_sentence, membership_words, neighbour_sentence
+from mixtura.report.study import Study
 
-LEAST_SURE = 15
+UNSURE_ROWS = 15
 """Rows in the table of unsure rows."""
 
-BEST_FEW = 10
-"""Candidates in the table that is open."""
+BEST_CANDIDATES = 10
+"""Candidates in the short table of criteria."""
 
-USUAL = ("bic", "aic", "icl")
-"""Criteria that the open table has beside the one that decides."""
+USUAL_CRITERIA = ("bic", "aic", "icl")
+"""Criteria in the short table, besides the one that decides."""
 
 VALUES_SHOWN = 6
-"""Columns of a row, or of a component, that fit into a table which people read."""
+"""Columns of the data in a table of rows or of means, where not all fit."""
 
-MOST_NAMED = 20
-"""Columns that are named where all of them are meant; the code names every one."""
+NAMES_SHOWN = 20
+"""Columns named in the list of all columns; the code has every name."""
 
 PAIRS_SHOWN = 5
 """Columns in the grid of pairs."""
 
-MOST_CELLS = 300
-"""Cells of means that a table has room for; beyond it shows the most telling columns only."""
+MEANS_SHOWN = 300
+"""Largest number of means in a table; above it the table has VALUES_SHOWN columns."""
 
 
 def section(title: str, *content: object) -> Markup:
-    """A heading and what belongs to it; the heading can be pointed at."""
+    """A section with a heading and an anchor for links."""
     anchor = "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
     return tag("section", tag("h2", title), *content, id=anchor)
 
 
-# ---- the answer ----------------------------------------------------------------------------------
+# ---- the chosen model ----------------------------------------------------------------------------
 
 
-def answer(study: Study) -> Markup:
-    """What was found, in one sentence and four numbers, and how far it is ahead."""
+def chosen_model(study: Study) -> Markup:
+    """The chosen model in one sentence and a few numbers, and its lead over the runner-up."""
     best = study.best
     lead = (
         f"{_counted(best.n_components, 'component')} of family {best.family}: "
@@ -71,14 +70,14 @@ def answer(study: Study) -> Markup:
 
 
 def _facts(study: Study) -> Markup:
-    """The numbers that are looked for first."""
+    """The most important numbers."""
     name = study.selection.criterion
     facts = [
         ("components", str(study.best.n_components)),
         ("family", study.best.family),
         (f"{title_of(name)} (lower is better)", f"{study.best.criterion:.2f}"),
         ("rows", f"{len(study.X):,}"),
-        ("rows that are unsure", f"{len(study.unsure):,}"),
+        ("unsure rows", f"{len(study.unsure):,}"),
     ]
     return tag(
         "dl",
@@ -88,34 +87,32 @@ def _facts(study: Study) -> Markup:
 
 
 def _cautions(study: Study) -> list[str]:
-    """What to know before believing it."""
+    """Warnings about the result."""
     said = []
     if study.interrupted:
-        said.append("Interrupted: only what was done until then is in this report.")
+        said.append("Interrupted: this report has only the results until then.")
     tried = {c.n_components for c in study.selection.candidates}
     if len(tried) > 1 and study.best.n_components == max(tried):
-        said.append(
-            f"{max(tried)} is the largest number of components tried; a larger one may be better."
-        )
-    minds = _other_minds(study)
-    return said + ([f"Other criteria would choose: {minds}."] if minds else [])
+        said.append(f"{max(tried)} is the largest number of components tried; more may be better.")
+    others = _other_choices(study)
+    return said + ([f"Other criteria choose: {others}."] if others else [])
 
 
-def _other_minds(study: Study) -> str:
-    """What other criteria choose, those of one mind together; those that agree are left out."""
-    minds: dict[str, list[str]] = {}
+def _other_choices(study: Study) -> str:
+    """The different choices of other criteria, grouped by model."""
+    models: dict[str, list[str]] = {}
     for name, cell in study.selection.choices().items():
         if name != study.selection.criterion and not cell.is_same_model(study.best):
-            minds.setdefault(cell.title, []).append(title_of(name))
-    return "; ".join(f"{choice} by {', '.join(names)}" for choice, names in minds.items())
+            models.setdefault(cell.title, []).append(title_of(name))
+    return "; ".join(f"{choice} by {', '.join(names)}" for choice, names in models.items())
 
 
 def data(study: Study) -> Markup:
-    """Which data, which columns, which not."""
+    """The source, the columns used, and the columns left out."""
     source = study.origin.path or "rows in memory"
     used = (
         f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
-        f"{_listed(study.names, MOST_NAMED)}."
+        f"{_listed(study.names, NAMES_SHOWN)}."
     )
     left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
     return section("The data", paragraphs([used, *left]))
@@ -124,24 +121,29 @@ def data(study: Study) -> Markup:
 # ---- pictures ------------------------------------------------------------------------------------
 
 
-def look_around(study: Study) -> Markup:
-    """The picture that can be moved and asked."""
-    return section("Look around", live.picture(study))
+def interactive_picture(study: Study) -> Markup:
+    """A scatter plot to move, zoom and click."""
+    return section("Interactive picture", live.picture(study))
 
 
 def pictures(study: Study) -> Markup:
-    """The mixture over its data, and where it is unsure."""
+    """The mixture over its data, its uncertainty and its density."""
     mixture, names = study.mixture, list(study.names)
     chosen = [names[j] for j in telling_columns(mixture, PAIRS_SHOWN)]
     left = [name for name in names if name not in chosen]
     drawn = plots.plot_mixture(mixture, study.X, columns=names, shown=chosen)
     places = (
-        "bell curves" if len(names) == 1 else "ellipses that hold 50 % and 95 % of each component"
+        "The curves are the weighted densities of the components."
+        if len(names) == 1
+        else "Ellipses contain 50 % and 95 % of each component."
     )
-    caption = f"Each row has the colours of its components, mixed by its memberships; {places}."
+    caption = (
+        "The colour of a row is the mean of its components' colours, weighted by its "
+        f"memberships. {places}"
+    )
     if left:
         caption += (
-            f" Shown are the {len(chosen)} columns that set the components apart most; left "
+            f" The picture has the {len(chosen)} columns that best separate the components; left "
             f"out: {_listed(left, VALUES_SHOWN)}."
         )
     first = picture(
@@ -150,10 +152,10 @@ def pictures(study: Study) -> Markup:
         f"{', '.join(chosen)}",
         caption,
     )
-    return section("Pictures", first, _doubts(study), _density(study))
+    return section("Pictures", first, _uncertainty(study), _density(study))
 
 
-def _doubts(study: Study) -> Markup:
+def _uncertainty(study: Study) -> Markup:
     if study.mixture.n_components == 1:
         return joined([])
     drawn = plots.plot_uncertainty(study.mixture, study.X, columns=list(study.names))
@@ -170,7 +172,7 @@ def _density(study: Study) -> Markup:
     return picture(
         drawn,
         "density of the mixture",
-        "The density: the smallest regions that hold the named shares of it.",
+        "The density: the smallest regions with the given probabilities.",
     )
 
 
@@ -178,11 +180,11 @@ def _density(study: Study) -> Markup:
 
 
 def components(study: Study) -> Markup:
-    """Every component in a sentence, and all of them in a table."""
+    """A sentence for every component, and a table of their means."""
     explained = (
-        "Components are ordered by weight; their numbers are the labels of predict. A difference "
-        "is that of the means of a "
-        "component and of all others together, in standard deviations (sd) pooled over the two."
+        "Components are ordered by weight; their numbers are the labels of predict. Differences "
+        "are those between the mean of a component and the mean of all others together, in pooled "
+        "standard deviations (sd)."
     )
     cards = [_card(study, k) for k in range(study.mixture.n_components)]
     return section("The components", tag("p", explained, class_="note"), *cards, _means(study))
@@ -192,8 +194,8 @@ def _card(study: Study, k: int) -> Markup:
     """One component in words."""
     rows = int((study.labels == k).sum())
     title = (
-        f"{at_the_beginning(component_name(k))}: {100 * study.mixture.weights[k]:.1f} % of the "
-        f"density, {_counted(rows, 'row')}"
+        f"{capitalised(component_name(k))}: weight {100 * study.mixture.weights[k]:.1f} %, "
+        f"{_counted(rows, 'row')}"
     )
     said = component_sentence(study.mixture, k, study.names)
     shared = neighbour_sentence(study, k) if study.mixture.n_components > 1 else ""
@@ -209,9 +211,9 @@ def _colour(study: Study, k: int) -> str:
 
 
 def _means(study: Study) -> Markup:
-    """Means and standard deviations; of many columns the most telling ones."""
+    """A table of means and standard deviations, of all columns or of those that separate best."""
     mixture = study.mixture
-    fits = mixture.n_components * mixture.n_features <= MOST_CELLS
+    fits = mixture.n_components * mixture.n_features <= MEANS_SHOWN
     columns = np.arange(mixture.n_features) if fits else telling_columns(mixture, VALUES_SHOWN)
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     order = range(mixture.n_components)
@@ -219,13 +221,13 @@ def _means(study: Study) -> Markup:
         [study.names[j], *(_with_spread(mixture.means[k, j], deviations[k, j]) for k in order)]
         for j in columns
     ]
-    more = "" if fits else f", the {len(columns)} columns that set them apart most"
+    more = "" if fits else f", the {len(columns)} columns that best separate them"
     caption = f"Means ± standard deviations of the components{more}"
     return table(caption, ["column", *map(number_of, order)], rows)
 
 
 def _with_spread(mean: float, deviation: float) -> str:
-    """``54.5 ± 5.9``, with as many digits as the deviation is worth."""
+    """``54.5 ± 5.9``, with two significant digits of the deviation."""
     place = int(np.floor(np.log10(deviation))) if deviation > 0 and isfinite(deviation) else 0
     if not -5 <= place <= 7:
         return f"{mean:.4g} ± {deviation:.2g}"
@@ -238,17 +240,17 @@ def _with_spread(mean: float, deviation: float) -> str:
 
 
 def unsure_rows(study: Study) -> Markup:
-    """The rows that belong least surely to one component."""
+    """The rows with the smallest largest membership."""
     if study.mixture.n_components == 1:
         return joined([])
     count, n = len(study.unsure), len(study.X)
     said = (
-        f"{count:,} of {n:,} rows ({100 * count / n:.1f} %) are unsure: no component has "
-        f"{100 * SURE:.0f} % of them."
+        f"{count:,} of {n:,} rows ({100 * count / n:.1f} %) are unsure: their largest membership "
+        f"is below {100 * SURE:.0f} %."
     )
     if not count:
         return section("The least sure rows", tag("p", said))
-    shown = study.unsure[:LEAST_SURE]
+    shown = study.unsure[:UNSURE_ROWS]
     columns = telling_columns(study.mixture, VALUES_SHOWN)
     heads = ["row", "memberships", "", *(study.names[j] for j in columns)]
     rows = [
@@ -269,7 +271,7 @@ def _words(study: Study, row: int) -> str:
 
 
 def _bar(study: Study, row: int) -> Markup:
-    """Memberships as lengths, in the colours of the components; the words are beside it."""
+    """Memberships as a bar in the colours of the components, beside the numbers."""
     shares = enumerate(study.memberships[row])
     parts = [
         tag("span", "", style=f"width:{100 * share:.1f}%;background:{_colour(study, k)}")
@@ -282,7 +284,7 @@ def _bar(study: Study, row: int) -> Markup:
 # ---- why this model ------------------------------------------------------------------------------
 
 
-def choice(study: Study) -> Markup:
+def model_choice(study: Study) -> Markup:
     """The criteria of all candidates, as a picture and as tables."""
     selection = study.selection
     ks = {c.n_components for c in selection.candidates}
@@ -295,8 +297,8 @@ def choice(study: Study) -> Markup:
         )
         drawn.append(picture(plots.plot_criteria(selection), alt, caption))
     rows = selection.criteria_rows()
-    few = [row for row in rows if row["eligible"]][:BEST_FEW]
-    usual = list(dict.fromkeys((selection.criterion, *USUAL)))
+    few = [row for row in rows if row["eligible"]][:BEST_CANDIDATES]
+    usual = list(dict.fromkeys((selection.criterion, *USUAL_CRITERIA)))
     best_few = _criteria_table(
         f"The best of {_counted(len(rows), 'candidate')}; lower is better in every criterion",
         few,
@@ -312,7 +314,7 @@ def choice(study: Study) -> Markup:
 def _criteria_table(
     caption: str, rows: list[dict[str, object]], wanted: Sequence[str] = ()
 ) -> Markup:
-    """One row per candidate, with the criteria that are wanted, or all."""
+    """One row per candidate, with the wanted criteria, or all."""
     known = (
         [name for name in rows[0] if name not in _FIXED and (not wanted or name in wanted)]
         if rows
@@ -347,26 +349,26 @@ def _number(value: object) -> str:
     return f"{value:.2f}" if isinstance(value, float) and isfinite(value) else "-"
 
 
-# ---- can it be trusted ---------------------------------------------------------------------------
+# ---- convergence ---------------------------------------------------------------------------------
 
 
-def trust(study: Study) -> Markup:
-    """Whether EM stands at an optimum, how it came there, and what became of other starts."""
+def convergence(study: Study) -> Markup:
+    """Whether EM converged to an optimum, its path, and the optima of other starts."""
     fit = study.fit
     how = f"{_counted(fit.n_iter, 'iteration')} of EM; {fit.stop.value}."
-    caption = "Log-likelihood after each iteration of the run that won; it never falls."
+    caption = "Log-likelihood after each EM iteration of the winning run; it never decreases."
     trace = picture(plots.plot_trace(fit), f"log-likelihood over {fit.n_iter} iterations", caption)
     return section("Is it an optimum?", tag("p", how), _certificate(study), _starts(study), trace)
 
 
 def _certificate(study: Study) -> Markup:
-    """The verdict, and each component as the certificate sees it."""
+    """The verdict of the certificate, and its findings for each component."""
     certificate = study.fit.certificate
     if certificate is None:
         return tag(
             "p",
-            "This fit has no certificate of convergence: it was not the winner of a search that "
-            "ended.",
+            "This fit has no certificate of convergence: only the winner of a completed search "
+            "has one.",
         )
     verdict = tag("p", certificate.verdict, class_="holds" if certificate.holds else "caution")
     parts = certificate.document()["components"]
@@ -384,12 +386,12 @@ def _certificate(study: Study) -> Markup:
         ]
         for part in parts
     ]
-    return joined([verdict, table("The components where EM ended", heads, rows, words=(0, 5))])
+    return joined([verdict, table("The components at the end of EM", heads, rows, words=(0, 5))])
 
 
 def _remark(part: Mapping[str, Any]) -> str:
-    """What is to be said of a component, if anything."""
-    held = f"held back by the {part['boundary']}" if part["boundary"] else ""
+    """The findings for a component."""
+    held = f"limited by the {part['boundary']}" if part["boundary"] else ""
     return (
         "; ".join(filter(None, (part["kind"] and f"{part['kind']}: {part['reason']}", held)))
         or "sound"
@@ -397,65 +399,65 @@ def _remark(part: Mapping[str, Any]) -> str:
 
 
 def _starts(study: Study) -> Markup:
-    """What became of the starts, where the search kept it."""
+    """The optima of the starts, where the search recorded them."""
     if study.starts is None:
         return joined([])
     optima = sorted(study.starts.optima, key=lambda optimum: optimum.gap)
     drawn = picture(
         plots.plot_starts(study.starts),
         f"{study.starts.n_starts} starts, {len(optima)} distinct optima",
-        "A bar for each distinct optimum: how many starts (full) and proposals from another "
-        "optimum (hatched) ended there, how far "
-        "its score is below the best, and how far its labels agree with those of the best "
-        "(adjusted Rand index). The score is the "
-        "log-likelihood less the price of components that chance can place.",
+        "A bar for each distinct optimum: how many starts (solid) and proposals of the local "
+        "search (hatched) ended there, how far its score is below the best, and how well its "
+        "labels agree with those of the best (adjusted Rand index). The score is the "
+        "log-likelihood minus a penalty for components that chance can place.",
     )
-    return joined([tag("h3", "What became of the starts"), tag("p", study.starts.sentence), drawn])
+    return joined([tag("h3", "Where the starts ended"), tag("p", study.starts.sentence), drawn])
 
 
 # ---- clusters of several components --------------------------------------------------------------
 
 
 def merging(study: Study) -> Markup:
-    """How components that overlap would merge, or that none does; with fewer than three there is no
-    elbow to find.
-    """
+    """How overlapping components merge; with fewer than three components there is no elbow."""
     if study.mixture.n_components < 3:
         return joined([])
     tree = study.tree
     caption = (
-        "Left, which components merge first; right, the entropy of the memberships over the "
-        "number of clusters."
+        "Left: the order in which components merge. Right: the entropy of the memberships over "
+        "the number of clusters."
     )
     drawn = picture(
         plots.plot_merging(tree), f"merge tree of {tree.n_components} components", caption
     )
     note = (
-        "A cluster that is not Gaussian takes several components, and these overlap. Merging "
-        "them changes no density."
+        "A cluster that is not Gaussian needs several components, which overlap. Merging them "
+        "does not change the density."
     )
     sentence = tree.sentence(tree.elbow())
     outcome = sentence if tree.is_decided else f"At the elbow, {sentence}"
     return section("Components as clusters", tag("p", note), tag("p", outcome), drawn)
 
 
-# ---- again ---------------------------------------------------------------------------------------
+# ---- reproduction --------------------------------------------------------------------------------
 
 
-def again(study: Study) -> Markup:
-    """The command, the program and what it prints, the versions, the seed, the data's digest."""
+def reproduction(study: Study) -> Markup:
+    """The command, the program and its output, the versions, the seed, the digest of the data."""
     command = reproduce.command_line(study)
     parts: list[object] = []
     if study.interrupted:
         parts.append(
             tag(
                 "p",
-                "This run was interrupted; run to its end, it may find something else.",
+                "This run was interrupted; a complete run may find another model.",
                 class_="caution",
             )
         )
     if command:
-        parts += [tag("p", "This report:"), tag("pre", tag("code", command), class_="command")]
+        parts += [
+            tag("p", "The command of this report:"),
+            tag("pre", tag("code", command), class_="command"),
+        ]
     parts += [
         tag("p", "The same fit in Python:"),
         tag("pre", tag("code", reproduce.code(study)), class_="python"),
@@ -463,18 +465,17 @@ def again(study: Study) -> Markup:
         tag("pre", tag("samp", reproduce.printed(study)), class_="printed"),
         tag(
             "p",
-            f"{reproduce.seed_words(study.estimator)} One build on one kind of processor gives the "
-            "same digits for any number of "
-            "threads; others agree to rounding.",
+            f"{reproduce.seed_words(study.estimator)} The same build on the same kind of processor "
+            "gives the same digits for any number of threads; others agree up to rounding.",
         ),
-        table("Computed with", ["what", "version"], reproduce.versions(), words=(0, 1)),
+        table("Computed with", ["software", "version"], reproduce.versions(), words=(0, 1)),
         tag("p", reproduce.digest_words(study), class_="digest"),
     ]
-    return section("How to come to this again", *parts)
+    return section("How to reproduce this report", *parts)
 
 
 def _listed(names: Sequence[str], most: int) -> str:
-    """Names with commas; of many the first ones."""
+    """Names separated by commas, of many only the first ones."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -485,15 +486,15 @@ def _counted(n: int, word: str) -> str:
 
 
 SECTIONS: tuple[Callable[[Study], Markup], ...] = (
-    answer,
+    chosen_model,
     data,
-    look_around,
+    interactive_picture,
     pictures,
     components,
     unsure_rows,
-    choice,
-    trust,
+    model_choice,
+    convergence,
     merging,
-    again,
+    reproduction,
 )
-"""The order of the page."""
+"""The sections in the order of the page."""

@@ -1,4 +1,4 @@
-"""What a report is about: a selection, the rows it was made on, and where they came from."""
+"""The content of a report: a selection, its data, and where they came from."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels
+from mixtura.base.certainty import SURE
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate, Selection
+from mixtura.plots.view import ROWS_AT_ONCE
 from mixtura.selection.merging import MergeTree, merge_tree
-
-SURE = 0.9
-"""A row whose largest membership is below this is called unsure."""
-
-ROWS_AT_ONCE = 65536
 
 
 @dataclass(frozen=True)
@@ -31,11 +28,11 @@ class Origin:
     Attributes
     ----------
     path : str
-        As it was typed; empty for rows that were in memory.
+        As typed; empty for rows in memory.
     digest : str
         SHA-256 of the file, or of the rows as float64 in row order.
     command : tuple of str
-        The command line that made the report, word by word; empty when Python did.
+        The words of the command line that made the report; empty for a report made in Python.
     """
 
     path: str = ""
@@ -55,13 +52,13 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Everything that a report says something about.
+    """Everything that a report needs.
 
     Attributes
     ----------
     selection : Selection
     estimator : GaussianMixtureSelector or GaussianMixture
-        Its parameters are read; it need not have ended its fit.
+        Only its parameters are used; it need not be fitted.
     X : (n,d)
     names : d column names
     origin : Origin
@@ -97,7 +94,7 @@ class Study:
 
     @cached_property
     def memberships(self) -> Array:
-        """(n,K), made a block at a time."""
+        """Memberships (n,K) under the winner."""
         return np.concatenate(
             [
                 self.mixture.posterior(self.X[begin : begin + ROWS_AT_ONCE])
@@ -112,19 +109,19 @@ class Study:
 
     @cached_property
     def unsure(self) -> Labels:
-        """Numbers of the rows whose largest membership is below 0.9, the least sure first."""
+        """Indices of the unsure rows, the least sure first."""
         largest = self.memberships.max(axis=1)
         order = np.argsort(largest, kind="stable")
         return np.asarray(order[largest[order] < SURE])
 
     @cached_property
     def tree(self) -> MergeTree:
-        """How the components would merge."""
+        """How the components merge."""
         return merge_tree(self.memberships)
 
 
 def study_of(result: Any, X: Array, names: Sequence[str], origin: Origin) -> Study:
-    """A study of a fitted selector, or of a fitted mixture as a selection of one."""
+    """A study of a fitted selector, or of a fitted mixture as a selection with one candidate."""
     selection = result.selection_ if hasattr(result, "selection_") else _of_one(result.result_)
     return Study(selection, result, X, tuple(names), origin, starts=selection.best.starts)
 

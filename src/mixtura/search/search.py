@@ -9,7 +9,7 @@ from math import inf
 
 import numpy as np
 
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.problem import Problem
 from mixtura.em.em import Start
 from mixtura.model.fit_result import FailedStart, FitResult, SearchResult, StopReason
@@ -54,7 +54,7 @@ def search(
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     runs, budget = Runs(problem, plan, stopped), plan.budget
     K = starts[0].n_components
-    with heeded(stopped):
+    with stop_on_signal(stopped):
         several = len(starts) > 1 or (budget is not None and K > 1)
         if not plan.screened or not several:
             found = _each(runs, starts, names)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtura.base.errors import CollapseError
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import Callback, em
@@ -62,7 +62,7 @@ def search_from(
     on a sample keeps the best mixture so far, evaluated on all rows.
     """
     ladder = _Ladder(initialisation, problem, plan, stopped or threading.Event())
-    with heeded(ladder.stopped):
+    with stop_on_signal(ladder.stopped):
         try:
             return ladder.run()
         except KeyboardInterrupt:  # before the first mixture of all rows

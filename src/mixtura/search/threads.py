@@ -11,7 +11,7 @@ from mixtura.backends import ROWS_WORTH_A_THREAD, processors
 from mixtura.data.dataset import Dataset
 
 
-def blas_limited(n_rows: int) -> AbstractContextManager[object]:
+def limited_threads(n_rows: int) -> AbstractContextManager[object]:
     """One thread for BLAS while fits run, and for OpenMP (k-means) where the rows are few.
 
     Many small matrices wait longer for threads than they compute. As in scikit-learn, this holds

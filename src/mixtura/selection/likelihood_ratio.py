@@ -33,7 +33,7 @@ from sklearn.base import BaseEstimator
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError, DataError, DataWarning
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.em.stopping import REMAINING, RemainingGain
@@ -215,7 +215,7 @@ class Protocol:
     constraints: Constraints
 
 
-@underflow_is_nought
+@ignore_underflow
 def likelihood_ratio_test(
     X: Any,
     n_components: int,
@@ -292,7 +292,7 @@ def likelihood_ratio_test(
     return tests.tests[0]
 
 
-@underflow_is_nought
+@ignore_underflow
 def sequential_likelihood_ratio_test(
     X: Any,
     most: int = 9,

@@ -28,7 +28,7 @@ from scipy.special import xlogy
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.numbering import number_of
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 
 ROWS_AT_ONCE = 8192
 """Rows whose products with all components exist at one time."""
@@ -192,7 +192,7 @@ class MergeTree:
         )
 
 
-@underflow_is_nought
+@ignore_underflow
 def merge_tree(posteriors: Array, weights: Array | None = None) -> MergeTree:
     """Merge the pair that lowers the entropy most, again and again, down to one cluster.
 

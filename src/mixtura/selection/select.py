@@ -18,7 +18,7 @@ from math import nan
 
 import numpy as np
 
-from mixtura.base.interrupts import heeded
+from mixtura.base.interrupts import stop_on_signal
 from mixtura.data.dataset import Dataset
 from mixtura.em.certification import certified
 from mixtura.inference.replicates import replicates
@@ -84,7 +84,7 @@ def select(
     """
     check_criterion(grid.criterion)
     stopped = stopped or threading.Event()
-    with heeded(stopped):
+    with stop_on_signal(stopped):
         return _select(dataset, grid, plan, on_candidate, on_fold, n_threads, stopped)
 
 
@@ -97,7 +97,7 @@ def _select(
     n_threads: int | None,
     stopped: threading.Event,
 ) -> Selection:
-    """:func:`select`, with Ctrl-C heeded."""
+    """:func:`select` once signals are handled."""
     held_out = (
         _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped)
         if grid.folds or grid.criterion == CV

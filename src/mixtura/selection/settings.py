@@ -19,7 +19,7 @@ from mixtura.base.choices import (
     SampleSize,
 )
 from mixtura.base.errors import DataWarning, DegenerateWarning
-from mixtura.base.underflow import underflow_is_nought
+from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
@@ -37,7 +37,7 @@ from mixtura.model.protocols import Family
 from mixtura.model.selection import Selection
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.starts import usual_starts
-from mixtura.search.threads import blas_limited, workers_for
+from mixtura.search.threads import limited_threads, workers_for
 from mixtura.selection.bootstrap import (
     TOP_FAMILIES,
     TOP_KS,
@@ -111,7 +111,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     return ks, families
 
 
-@underflow_is_nought
+@ignore_underflow
 def selection_of(
     settings: SelectionSettings,
     ks: Sequence[int],
@@ -133,7 +133,7 @@ def selection_of(
         dataset = Dataset(
             dataset.source, backend_named(settings.backend, 1)
         )  # the cells share the processors, so rows need not
-    with blas_limited(dataset.source.n_rows):
+    with limited_threads(dataset.source.n_rows):
         return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
@@ -169,7 +169,7 @@ def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
     )
 
 
-@underflow_is_nought
+@ignore_underflow
 def selected_again(
     settings: SelectionSettings,
     dataset: Dataset,

@@ -1,11 +1,11 @@
-"""The secrets of one server: a token that opens the page once, a cookie that goes on from there, a
-key that scripts must send.
+"""The secrets of one server: a token that opens the page once, a cookie for later requests, a key
+that scripts must send.
 
-Three, because each stops something else. The token is in a link, and links leak into histories, so
-it works once. The cookie is sent by the browser itself, also to other programs that listen on this
-machine, as cookies know no ports. The key never travels with the browser's own requests: the page's
-script reads it once, from the page that the token opened, and sends it with each call; another page
-cannot read it, and a cookie that leaked is nothing without it.
+Each of the three prevents another attack. The token is in a link, and links are kept in browser
+histories, so it works once. The browser sends the cookie by itself, also to other local servers,
+since cookies do not depend on the port. The key is never sent by the browser itself: the script of
+the page reads it once, from the page that the token opened, and sends it with each call. Another
+page cannot read it, and a leaked cookie is useless without it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ def _secret() -> str:
 
 @dataclass
 class Access:
-    """Who may talk to one server.
+    """The secrets of one server, and their checks.
 
     Attributes
     ----------
     port : int
-        Where the server listens; 0 until it does, and then nobody gets in.
+        The port of the server; until it is set, it is 0 and no request is accepted.
     token : str
-        In the link that is shown in the terminal; empty once it was used.
+        Part of the link that the terminal shows; empty once it was used.
     cookie, key : str
-        What the page gets in exchange.
+        What the page receives in exchange for the token.
     """
 
     port: int = 0
@@ -39,7 +39,7 @@ class Access:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The only values of the header Host that are answered."""
+        """The accepted values of the header Host."""
         return (
             frozenset({f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
             if self.port
@@ -48,30 +48,30 @@ class Access:
 
     @property
     def link(self) -> str:
-        """What a person opens, once."""
+        """The link that the user opens; it works once."""
         return f"http://127.0.0.1:{self.port}/?token={self.token}"
 
     @property
     def cookie_name(self) -> str:
-        """With the port in it, so that two servers do not overwrite each other's."""
+        """Contains the port, so that two servers do not overwrite each other's cookie."""
         return f"mixtura_{self.port}"
 
     def exchange(self, token: str) -> bool:
-        """Whether the token is the right one and was not used before; from now on it was."""
+        """Whether the token is right and unused; it is used up by this call."""
         right = bool(self.token) and _same(token, self.token)
         if right:
             self.token = ""
         return right
 
     def knows_cookie(self, value: str) -> bool:
-        """Whether the browser shows the cookie it was given."""
+        """Whether this is the cookie of this server."""
         return _same(value, self.cookie)
 
     def knows_key(self, value: str) -> bool:
-        """Whether a script shows the key it was given."""
+        """Whether this is the key of this server."""
         return _same(value, self.key)
 
 
-def _same(came: str, secret: str) -> bool:
-    """Compared in a time that tells nothing."""
-    return secrets.compare_digest(came.encode(), secret.encode())
+def _same(given: str, secret: str) -> bool:
+    """A comparison in constant time."""
+    return secrets.compare_digest(given.encode(), secret.encode())

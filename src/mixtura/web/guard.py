@@ -1,9 +1,8 @@
-"""Refuses whatever is not asked by the page itself, before any route sees it, and tells the browser
-what the page may not do.
+"""Refuses every request that is not from the page itself, and sends the security headers.
 
-In this order: the header Host (against names that are made to point here), the header Origin
-(against other pages), the one-time token or the cookie, the key (for ``/api/`` and WebSockets), the
-size of the body.
+The checks, in this order: the header Host (against DNS rebinding), the header Origin (against other
+pages), the one-time token or the cookie, the key (for ``/api/`` and WebSockets), the size of the
+body.
 """
 
 from __future__ import annotations
@@ -24,42 +23,36 @@ KEY_HEADER = "x-mixtura-key"
 """The header in which a script of the page sends its key."""
 
 PROTOCOL = "mixtura"
-"""A WebSocket cannot carry headers of ours, so it offers two sub-protocols: this name, and the
-key.
-"""
+"""A WebSocket cannot send own headers, so it offers two sub-protocols: this name and the key."""
 
 POLICY_VIOLATION = 1008
 """The code with which a WebSocket is refused (RFC 6455, 7.4.1)."""
 
 READING = frozenset({"GET", "HEAD"})
-"""Methods that change nothing. Browsers send no Origin with them to a page's own server, so these
-may come without.
-"""
+"""Methods that change nothing; browsers send them to a page's own server without Origin."""
 
-NOT_FROM_HERE = (
-    "this server answers only to 127.0.0.1 and localhost with its own port. Open the "
-    "link that the terminal shows.\n"
+WRONG_HOST = (
+    "this server accepts only the hosts 127.0.0.1 and localhost with its own port. Open the link "
+    "that the terminal shows.\n"
 )
-OTHER_PAGE = (
-    "this came from another page, or does not say from which. Only the page of this "
-    "server may ask.\n"
+WRONG_ORIGIN = (
+    "this request is from another page, or does not say from which. Only the page of this server "
+    "may send requests.\n"
 )
-NO_ENTRY = (
-    "expected the link with its token, or a browser that opened it before, but came without "
-    "either. The link works once: where it "
-    "was used already, end the program with Ctrl-C and start it again for a new one.\n"
+NO_TOKEN_OR_COOKIE = (
+    "expected the link with its token, or a browser that opened it before, but got neither. The "
+    "link works once: if it was used already, end the program with Ctrl-C and start it again for a "
+    "new link.\n"
 )
 NO_KEY = (
-    "expected the key that the page was given, but it is missing or wrong. Reload the page "
-    "from the link in the terminal.\n"
+    "expected the key of the page, but it is missing or wrong. Reload the page from the link in "
+    "the terminal.\n"
 )
 TOO_LARGE = "a request may hold {most} bytes at most, but this one holds more. Send less.\n"
 
 
-class Refused(HTTPException):
-    """Why a request is not answered; inside of a route it is answered by Starlette, with the same
-    words.
-    """
+class RequestRefused(HTTPException):
+    """A request is refused; inside a route, Starlette sends the same message."""
 
 
 class Guard:
@@ -79,14 +72,14 @@ class Guard:
         self.app, self.access, self.policy, self.most = app, access, policy, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or say why not."""
+        """Pass a request on, or answer why it is refused."""
         if scope["type"] not in ("http", "websocket"):
             return
         answer = _Answer(send, self._headers())
         try:
             self._check(scope)
             await self.app(scope, _limited(receive, self.most), answer)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if not answer.begun:
                 await self._refuse(refusal, scope, receive, answer)
 
@@ -97,7 +90,7 @@ class Guard:
             headers, needed=scope["type"] == "websocket" or scope["method"] not in READING
         )
         if not self._opens(scope) and not _shows_cookie(headers, self.access):
-            raise Refused(403, NO_ENTRY)
+            raise RequestRefused(403, NO_TOKEN_OR_COOKIE)
         if scope["type"] == "websocket":
             _check_key(scope["subprotocols"][1:2], self.access)
         elif scope["path"].startswith("/api/"):
@@ -107,9 +100,7 @@ class Guard:
             _check_length(headers, self.most)
 
     def _opens(self, scope: Scope) -> bool:
-        """Whether this is the one request that shows the token; the page then gets cookie and
-        key.
-        """
+        """Whether this is the request with the token; its answer has the cookie and the key."""
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] != "/":
             return False
         tokens = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
@@ -118,7 +109,7 @@ class Guard:
         return opened
 
     def _headers(self) -> dict[str, str]:
-        """What each answer tells the browser."""
+        """The security headers of every answer."""
         return {
             "content-security-policy": "; ".join(
                 f"{name} {sources}" for name, sources in self.policy.items()
@@ -131,7 +122,9 @@ class Guard:
             "cache-control": "no-store",
         }
 
-    async def _refuse(self, refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(
+        self, refusal: RequestRefused, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         answer: Response | WebSocketClose
         if scope["type"] == "websocket":
             answer = WebSocketClose(POLICY_VIOLATION, "refused")
@@ -143,7 +136,7 @@ class Guard:
 
 
 class _Answer:
-    """``send`` with our headers on each answer; it remembers whether the answer has begun."""
+    """``send`` with additional headers; it records whether the answer has begun."""
 
     def __init__(self, send: Send, headers: dict[str, str]) -> None:
         self.send, self.headers, self.begun = send, headers, False
@@ -156,9 +149,7 @@ class _Answer:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """``receive`` that ends a request whose body grows beyond what it may hold, whatever length it
-    announced.
-    """
+    """``receive`` with a limit on the size of the body, whatever length the request announced."""
     read = 0
 
     async def counted() -> Message:
@@ -167,7 +158,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         if message["type"] == "http.request":
             read += len(message.get("body", b""))
             if read > most:
-                raise Refused(413, TOO_LARGE.format(most=most))
+                raise RequestRefused(413, TOO_LARGE.format(most=most))
         return message
 
     return counted
@@ -176,21 +167,19 @@ def _limited(receive: Receive, most: int) -> Receive:
 def _check_host(headers: Headers, access: Access) -> None:
     hosts = headers.getlist("host")
     if len(hosts) != 1 or hosts[0] not in access.hosts:
-        raise Refused(403, NOT_FROM_HERE)
+        raise RequestRefused(403, WRONG_HOST)
 
 
 def _check_origin(headers: Headers, *, needed: bool) -> None:
-    """Origin must be that of the host that was asked: a page at localhost does not speak for
-    127.0.0.1.
-    """
+    """Origin must have the host of the request: localhost and 127.0.0.1 are different origins."""
     origins = headers.getlist("origin")
     if (origins or needed) and origins != [f"http://{headers['host']}"]:
-        raise Refused(403, OTHER_PAGE)
+        raise RequestRefused(403, WRONG_ORIGIN)
 
 
 def _shows_cookie(headers: Headers, access: Access) -> bool:
-    """Read leniently: cookies know no ports, so those of other local programs come along, however
-    they are written.
+    """Parsed leniently, as the header also has the cookies of other local servers, which may be
+    malformed.
     """
     cookies = cookie_parser("; ".join(headers.getlist("cookie")))
     return access.knows_cookie(cookies.get(access.cookie_name, ""))
@@ -199,11 +188,11 @@ def _shows_cookie(headers: Headers, access: Access) -> bool:
 def _check_key(keys: Iterable[str], access: Access) -> None:
     shown = list(keys)
     if len(shown) != 1 or not access.knows_key(shown[0]):
-        raise Refused(403, NO_KEY)
+        raise RequestRefused(403, NO_KEY)
 
 
 def _check_length(headers: Headers, most: int) -> None:
-    """A body that says that it is too large is not read at all."""
+    """Refuse a body that announces too many bytes, without reading it."""
     length = headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > most:
-        raise Refused(413, TOO_LARGE.format(most=most))
+        raise RequestRefused(413, TOO_LARGE.format(most=most))

@@ -1,4 +1,4 @@
-"""``secured(routes, page)`` puts a local web app together, ``serve(app)`` runs it on 127.0.0.1."""
+"""``secured(routes, page)`` makes a local web app, ``serve(app)`` runs it on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -19,18 +19,16 @@ from uvicorn import Config, Server
 
 from mixtura.web.access import Access
 from mixtura.web.guard import Guard
-from mixtura.web.shelf import Files, shelf
+from mixtura.web.static_files import StaticFileEndpoint, servable_files
 
 STATIC = Path(__file__).parent / "static"
-"""What both faces load: the session, the style, the points, the charts."""
+"""Files of the explorer and the lesson: session, style, scatter plot, charts."""
 
 MOST_BYTES = 64 * 1024
-"""What the body of a request may hold: settings, never data, as the data are read by the program
-itself.
-"""
+"""Bytes of a request's body: it holds settings, never data, which the program reads itself."""
 
 KEY_PLACE = '<meta name="mixtura-key" content="">'
-"""Where the page is given its key; a page must contain it."""
+"""The element that receives the key; a page must contain it."""
 
 POLICY = {
     "default-src": "'self'",
@@ -42,15 +40,14 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-"""Content-Security-Policy. One exception from 'self': pictures may come as ``data:`` or ``blob:``,
-which is how a chart is saved and a figure of a code cell is shown; a picture runs nothing."""
+"""Content-Security-Policy. Images may also be ``data:`` or ``blob:``, which saved charts and the
+figures of code cells need; an image runs no script.
+"""
 
 
 @dataclass(frozen=True)
 class LocalApp:
-    """An app behind its guard, with the access it belongs to: an ASGI application, and what
-    ``serve`` needs.
-    """
+    """An ASGI application behind its guard, with what ``serve`` needs."""
 
     guarded: ASGIApp
     access: Access
@@ -71,63 +68,62 @@ def secured(
     access: Access | None = None,
     at_end: Callable[[], object] = bool,
 ) -> LocalApp:
-    """An app of one page that only this page can ask.
+    """An app with one page, which answers requests of this page only.
 
     Parameters
     ----------
     routes : sequence of starlette routes
-        All must be under ``/api/``, where a request and a WebSocket need the key. Endpoints written
-        with ``def`` run in threads. A ``ValueError`` of an endpoint is answered with 422 and its
-        words.
+        All must be under ``/api/``, where requests and WebSockets need the key. Endpoints written
+        with ``def`` run in threads. A ``ValueError`` of an endpoint is answered with status 422 and
+        its message.
     page : Path
-        The HTML file, served at ``/``. It must hold the line of ``KEY_PLACE``, load scripts and
-        styles from ``/static/`` only, and hold none itself.
+        The HTML file, served at ``/``. It must contain the line of ``KEY_PLACE``, load scripts and
+        styles from ``/static/`` only, and contain none itself.
     static : mapping of str to Path
         Name and folder: ``{"explore": folder}`` serves ``folder/page.js`` at
-        ``/static/explore/page.js``. The files that are shared are always there at ``/static/web/``.
+        ``/static/explore/page.js``. The shared files are always at ``/static/web/``.
     policy : mapping of str to str, optional
         Directives of the Content-Security-Policy that differ from ``POLICY``.
     most : int
-        Bytes that the body of a request may hold.
+        Largest size of a request's body in bytes.
     access : Access, optional
-        For tests; fresh secrets by default.
+        For tests; new secrets by default.
     at_end : callable
-        Called when the server is to end, to call off what is still being computed. By default there
-        is nothing to do.
+        Called when the server ends, to cancel running computations. By default it does nothing.
     """
     _check_routes(routes)
     access = access or Access()
-    files = shelf({"web": STATIC, **(static or {})})
+    files = servable_files({"web": STATIC, **(static or {})})
     app = Starlette(
         routes=[
             Route("/", _Page(page, access), methods=["GET"]),
-            Route("/static/{name:path}", Files(files).__call__),
+            Route("/static/{name:path}", StaticFileEndpoint(files).__call__),
             *routes,
         ],
-        exception_handlers={ValueError: _in_words},
+        exception_handlers={ValueError: _error_response},
     )
     return LocalApp(Guard(app, access, {**POLICY, **(policy or {})}, most), access, at_end)
 
 
 def _check_routes(routes: Sequence[BaseRoute]) -> None:
-    """A route outside of ``/api/`` would need no key, so there may be none."""
+    """Refuse routes outside ``/api/``, which would need no key."""
     for route in routes:
         path = getattr(route, "path", "")
         if not path.startswith("/api/"):
             raise ValueError(
-                f"a route must begin with /api/, but {path!r} came. Move it there, so that asking "
-                "needs the key."
+                f"a route must begin with /api/, but got {path!r}. Move it there, so that its "
+                "requests need the key."
             )
 
 
 class _Page:
-    """The page itself; the first time with the key and the cookie."""
+    """The endpoint of the page; its first answer has the key and the cookie."""
 
     def __init__(self, path: Path, access: Access) -> None:
         self.text, self.access = path.read_text(encoding="utf-8"), access
         if self.text.count(KEY_PLACE) != 1:
             raise ValueError(
-                f"{path.name}: a page must hold the line {KEY_PLACE} once, for the key that its "
+                f"{path.name}: a page must contain the line {KEY_PLACE} once, for the key that its "
                 "scripts need. Add it."
             )
 
@@ -135,7 +131,7 @@ class _Page:
         await self.answer(Request(scope))(scope, receive, send)
 
     def answer(self, request: Request) -> Response:
-        """The page, and what was exchanged for the token."""
+        """The page, with key and cookie where the request had the token."""
         if not request.scope.get("mixtura.opened"):
             return HTMLResponse(self.text)
         page = HTMLResponse(
@@ -147,8 +143,8 @@ class _Page:
         return page
 
 
-def _in_words(_: Request, error: Exception) -> Response:
-    """What a person can mend, in the words of the error."""
+def _error_response(_: Request, error: Exception) -> Response:
+    """The message of an error that the user can correct."""
     return JSONResponse({"error": " ".join(str(error).split())}, 422)
 
 
@@ -165,29 +161,27 @@ def serve(
     app : LocalApp
         From :func:`secured`.
     open_browser : bool
-        Whether to open the link in the user's browser as well as to show it.
+        Whether to open the link in the user's browser, besides printing it.
     port : int
-        0 takes a free one at random.
+        0 takes a free one.
     say : callable
-        Shows a line to the user.
+        Prints a line.
     """
     with _listening(port) as listener:
         app.access.port = listener.getsockname()[1]
         link = app.access.link
         say(f"Open {link}")
-        say("The link works once, and on this computer only. Ctrl-C ends the program.")
+        say("The link works once and only on this computer. Ctrl-C ends the program.")
         if open_browser:
             webbrowser.open(link)
-        with suppress(
-            KeyboardInterrupt
-        ):  # the way to end it, which uvicorn tells on when it has ended
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again after Ctrl-C
             _Server(_config(app), app.at_end).run(sockets=[listener])
         say("Ended.")
 
 
 class _Server(Server):
-    """Calls off what is being computed before it waits for the answers, so that each question still
-    gets one.
+    """Cancels running computations before it waits for the answers, so that every request gets
+    one.
     """
 
     def __init__(self, config: Config, at_end: Callable[[], object]) -> None:
@@ -200,7 +194,7 @@ class _Server(Server):
 
 
 def _listening(port: int) -> socket.socket:
-    """A socket on the loopback interface: no other computer reaches it."""
+    """A socket on the loopback interface, which no other computer can reach."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.bind(("127.0.0.1", port))
@@ -212,8 +206,8 @@ def _listening(port: int) -> socket.socket:
 
 
 def _config(app: ASGIApp) -> Config:
-    """No headers of a proxy are believed, nothing is logged (addresses hold the token), frames of a
-    WebSocket are bounded.
+    """Without proxy headers and without a log (addresses contain the token), and with a limit on
+    WebSocket frames.
     """
     return Config(
         app,

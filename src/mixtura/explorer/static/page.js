@@ -1,32 +1,52 @@
-// The page of mixtura explore: asks the server, shows what it says. All numbers come from there.
+// The page of mixtura explore: it asks the server and shows the answers. It computes no statistics.
 
 import { askBlob, askBytes, askJson } from "/static/web/session.js";
 import { chart, colour, onPoint } from "/static/web/charts.js";
 import scatterModule, { KEYS_IN_WORDS, LocalModel, membershipBars } from "/static/web/scatter.js";
 
 const $ = (id) => document.getElementById(id);
-const TRACE_PACE = 120; // milliseconds between two drawings of the log-likelihood while EM plays, as the chart is slower than the points
-const QUICK = 5000; // rows up to which other methods are run without being asked to
+const TRACE_PAUSE = 120; // milliseconds between two drawings of the slow chart while EM plays
+const QUICK = 5000; // rows up to which the other methods are run without a click
 
-const state = { x: 0, y: 1, components: 1, family: "VVV", seed: 0, start: "", frame: 0, run: null, curve: new Map(), chosen: false };
+const state = {
+  x: 0,
+  y: 1,
+  components: 1,
+  family: "VVV",
+  seed: 0,
+  start: "",
+  frame: 0,
+  run: null,
+  curve: new Map(),
+  chosen: false,
+};
 let table;
 let points;
-let asked = 0; // counts what was asked for, so that an answer that comes too late is dropped
+let asked = 0; // counts the requests, so that late answers are dropped
 let sweep = 0;
 let playing = false;
-let played = 0; // counts how often Play was pressed, so that an earlier one ends
-let traced = 0; // when the log-likelihood was drawn last
+let played = 0; // counts the clicks on Play, so that an earlier one ends
+let traced = 0; // the time of the last drawing of the log-likelihood
 
 const number = (value, digits = 2) =>
-  value === null || !Number.isFinite(value) ? "none" : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value === null || !Number.isFinite(value)
+    ? "none"
+    : value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const whole = (value) => value.toLocaleString("en");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const brief = (value) =>
-  value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6)
+    ? value.toExponential(2)
+    : String(Number(value.toPrecision(4)));
 
-// ---- asking ----------------------------------------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
-const settings = () => ({ components: state.components, family: state.family, seed: state.seed, start: state.start });
+const settings = () => ({
+  components: state.components,
+  family: state.family,
+  seed: state.seed,
+  start: state.start,
+});
 const seen = () => ({ ...settings(), frame: state.frame, x: state.x, y: state.y });
 
 function tell(error) {
@@ -34,7 +54,7 @@ function tell(error) {
   $("trouble").hidden = !error;
 }
 
-/** Run something that asks; trouble is told in the server's words. */
+/** Run a request and show the server's message if it fails. */
 async function trying(work) {
   try {
     tell(null);
@@ -47,7 +67,7 @@ async function trying(work) {
   }
 }
 
-// ---- a run, a frame ----------------------------------------------------------------------------------------------------------
+// ---- a run, a frame -----------------------------------------------------------------------------
 
 /** Show the model of these settings, or EM from its start. */
 async function open() {
@@ -60,13 +80,17 @@ async function open() {
   await show();
 }
 
-/** What a frame looks like, from the server. */
-const look = (frame) => Promise.all([askJson("/api/frame", { ...seen(), frame }), askBytes("/api/memberships", { ...seen(), frame })]);
+/** A frame with its memberships, from the server. */
+const fetchFrame = (frame) =>
+  Promise.all([
+    askJson("/api/frame", { ...seen(), frame }),
+    askBytes("/api/memberships", { ...seen(), frame }),
+  ]);
 
-/** Show the frame that is chosen: points, ellipses, words, curves. */
+/** Show the chosen frame: points, ellipses, texts, curves. */
 async function show() {
   const mine = ++asked;
-  const answer = await look(state.frame);
+  const answer = await fetchFrame(state.frame);
   if (mine !== asked) return;
   draw(answer);
   showTrace();
@@ -74,7 +98,7 @@ async function show() {
   await showRow();
 }
 
-/** Points, ellipses and words: what changes with each iteration. */
+/** Draw what changes with each iteration: points, ellipses and texts. */
 function draw([frame, memberships]) {
   const n = table.rows;
   points.set("centres", frame.centres);
@@ -90,7 +114,9 @@ function draw([frame, memberships]) {
 function describe(frame) {
   const across = table.columns[state.x].name;
   const up = table.columns[state.y].name;
-  const weights = frame.weights.map((weight, k) => `cluster ${k} with ${percent(weight)}`).join(", ");
+  const weights = frame.weights
+    .map((weight, k) => `cluster ${k} with ${percent(weight)}`)
+    .join(", ");
   return `${whole(table.rows)} points, ${up} over ${across}: ${weights}. ${KEYS_IN_WORDS}`;
 }
 
@@ -103,7 +129,9 @@ function showControls() {
   $("frame").disabled = !watching;
   $("frame").max = last;
   $("frame").value = state.frame;
-  $("frame-shown").textContent = watching ? `${state.frame} of ${last}` : "none: the model is shown";
+  $("frame-shown").textContent = watching
+    ? `${state.frame} of ${last}`
+    : "none: the model is shown";
   $("rewind").disabled = $("back").disabled = !watching || state.frame === 0;
   $("step").disabled = watching && state.frame === last;
   $("model").hidden = !watching;
@@ -115,14 +143,15 @@ function showStatus() {
   const name = `K = ${run.components}, ${run.family}`;
   if (!state.start) {
     $("status").textContent =
-      `${name}: log-likelihood ${number(run.log_likelihood)}, AIC ${number(run.aic)}, BIC ${number(run.bic)} (lower is better); ` +
-      `${run.sentence}.`;
+      `${name}: log-likelihood ${number(run.log_likelihood)}, AIC ${number(run.aic)}, ` +
+      `BIC ${number(run.bic)} (lower is better); ${run.sentence}.`;
     return;
   }
   const last = run.frames - 1;
   const where = state.frame === 0 ? "the start" : `iteration ${state.frame} of ${last}`;
   const end = state.frame === last ? `; ${run.sentence}` : "";
-  $("status").textContent = `EM, ${name}, ${where}: log-likelihood ${number(run.trace[state.frame], 3)}${end}.`;
+  $("status").textContent =
+    `EM, ${name}, ${where}: log-likelihood ${number(run.trace[state.frame], 3)}${end}.`;
 }
 
 function showUnsure() {
@@ -131,12 +160,14 @@ function showUnsure() {
   $("threshold-shown").textContent = `${$("threshold").value} %`;
   let count = 0;
   for (const value of points.get("certainty")) if (value < threshold) count++;
-  $("unsure").textContent = `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): no cluster has ${$("threshold").value} % of them.`;
+  $("unsure").textContent =
+    `${whole(count)} of ${whole(table.rows)} rows are unsure (grey): their largest membership ` +
+    `is below ${$("threshold").value} %.`;
 }
 
-// ---- watching EM ---------------------------------------------------------------------------------------------------------------
+// ---- watching EM --------------------------------------------------------------------------------
 
-/** Begin a recording from the start that is chosen. */
+/** Record EM from the chosen start. */
 async function record() {
   state.start = $("start").value;
   await open();
@@ -149,7 +180,7 @@ async function go(frame) {
   await show();
 }
 
-/** Go through the recording; while an iteration is shown, the next one is already asked for. */
+/** Play the recording; while an iteration is shown, the next one is requested. */
 async function play() {
   if (playing) return stop();
   const mine = ++played;
@@ -158,7 +189,7 @@ async function play() {
   const goesOn = () => playing && mine === played;
   if (!goesOn()) return;
   showControls();
-  $("status").ariaLive = "off"; // nobody wants to hear ten iterations a second
+  $("status").ariaLive = "off"; // a screen reader should not read ten iterations a second
   let next = ahead();
   let shown = performance.now();
   while (next) {
@@ -169,7 +200,7 @@ async function play() {
     state.frame += 1;
     next = ahead();
     draw(answer);
-    if (shown - traced > TRACE_PACE) showTrace();
+    if (shown - traced > TRACE_PAUSE) showTrace();
     showRowNow();
     await new Promise(requestAnimationFrame);
   }
@@ -177,15 +208,16 @@ async function play() {
   await show();
 }
 
-/** The next frame, asked for; nothing at the end. */
+/** Request the next frame; null at the end. */
 function ahead() {
   if (state.frame >= state.run.frames - 1) return null;
-  const next = look(state.frame + 1);
-  next.catch(() => {}); // it is told where it is awaited
+  const next = fetchFrame(state.frame + 1);
+  next.catch(() => {}); // the error is shown where the frame is awaited
   return next;
 }
 
-const until = (time) => new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
+const until = (time) =>
+  new Promise((done) => setTimeout(done, Math.max(0, time - performance.now())));
 
 function stop() {
   playing = false;
@@ -193,7 +225,7 @@ function stop() {
   $("play").textContent = "Play";
 }
 
-/** Leave the recording for the model. */
+/** Show the model instead of the recording. */
 async function toModel() {
   stop();
   state.start = "";
@@ -218,7 +250,14 @@ function showTrace() {
     hovertemplate: "iteration %{x}: %{y:.3f}<extra></extra>",
     showlegend: false,
   };
-  const end = { x: [state.frame], y: [trace[state.frame]], mode: "markers", marker: { size: 11, color: colour("--ink") }, hoverinfo: "skip", showlegend: false };
+  const end = {
+    x: [state.frame],
+    y: [trace[state.frame]],
+    mode: "markers",
+    marker: { size: 11, color: colour("--ink") },
+    hoverinfo: "skip",
+    showlegend: false,
+  };
   chart($("trace"), [line, end], {
     x: "iteration",
     y: "log-likelihood",
@@ -227,14 +266,19 @@ function showTrace() {
   });
 }
 
-// ---- AIC and BIC over K ----------------------------------------------------------------------------------------------------------
+// ---- AIC and BIC over K -------------------------------------------------------------------------
 
-/** Fit K = 1 to 10, one after another; the curve grows, and the lowest BIC is shown if nothing else was chosen. */
+/** Fit K = 1 to 10 one after another, and show the lowest BIC if the user has not chosen a K. */
 async function sweepCurve() {
   const mine = ++sweep;
   state.curve = new Map();
   for (let K = 1; K <= table.curve; K++) {
-    const run = await askJson("/api/run", { ...settings(), components: K, start: "", background: 1 }).catch((error) => ({ components: K, failed: error.message }));
+    const run = await askJson("/api/run", {
+      ...settings(),
+      components: K,
+      start: "",
+      background: 1,
+    }).catch((error) => ({ components: K, failed: error.message }));
     if (mine !== sweep) return;
     state.curve.set(K, run);
     showCurve();
@@ -272,7 +316,18 @@ function showCurve() {
   }));
   const winner = runs.find((run) => run.components === best);
   const annotations = winner
-    ? [{ x: best, y: winner.bic, text: `lowest BIC: K = ${best}`, showarrow: true, arrowhead: 2, ay: 36, ax: 0, arrowcolor: colour("--ink") }]
+    ? [
+        {
+          x: best,
+          y: winner.bic,
+          text: `lowest BIC: K = ${best}`,
+          showarrow: true,
+          arrowhead: 2,
+          ay: 36,
+          ax: 0,
+          arrowcolor: colour("--ink"),
+        },
+      ]
     : [];
   const shown = chart($("curve"), lines, {
     x: "components K",
@@ -295,7 +350,13 @@ function showCurveTable(best) {
     button.textContent = `K = ${run.components}`;
     button.setAttribute("aria-pressed", String(run.components === state.components));
     button.addEventListener("click", () => trying(() => goTo(run.components)));
-    const cells = run.failed ? [run.failed, "", ""] : [number(run.aic), number(run.bic) + (run.components === best ? " lowest" : ""), number(run.log_likelihood)];
+    const cells = run.failed
+      ? [run.failed, "", ""]
+      : [
+          number(run.aic),
+          number(run.bic) + (run.components === best ? " lowest" : ""),
+          number(run.log_likelihood),
+        ];
     row.append(cell(button), ...cells.map(cell));
     return row;
   });
@@ -314,7 +375,7 @@ async function goTo(K) {
   await toModel();
 }
 
-// ---- one row -------------------------------------------------------------------------------------------------------------------
+// ---- one row ------------------------------------------------------------------------------------
 
 async function showRow() {
   const row = points.get("selected");
@@ -322,15 +383,24 @@ async function showRow() {
   const said = await askJson("/api/row", { ...settings(), frame: state.frame, row });
   if (row !== points.get("selected")) return;
   $("hint").hidden = true;
-  const bars = membershipBars(said.memberships.map((share) => share.probability), table.colours);
+  const bars = membershipBars(
+    said.memberships.map((share) => share.probability),
+    table.colours,
+  );
   const why = document.createElement("p");
   why.textContent = said.why;
-  $("row").replaceChildren(heading(`Row ${whole(row + 1)}: ${said.sentence}`), values(said.values), bars, why, reasons(said.memberships));
+  $("row").replaceChildren(
+    heading(`Row ${whole(row + 1)}: ${said.sentence}`),
+    values(said.values),
+    bars,
+    why,
+    reasons(said.memberships),
+  );
 }
 
 let rowAsked = false;
 
-/** The row while EM plays: not asked for again before the last answer is there. */
+/** Show the row while EM plays, with one request at a time. */
 async function showRowNow() {
   if (rowAsked) return;
   rowAsked = true;
@@ -348,7 +418,10 @@ function values(named) {
   const p = document.createElement("p");
   p.className = "soft";
   const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
-  p.textContent = parts.length > 8 ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more` : parts.join(", ");
+  p.textContent =
+    parts.length > 8
+      ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more`
+      : parts.join(", ");
   return p;
 }
 
@@ -357,14 +430,26 @@ function reasons(memberships) {
   box.className = "wide";
   const grid = document.createElement("table");
   const head = grid.createTHead().insertRow();
-  for (const text of ["cluster", "weight", "distance", "log density"]) head.append(Object.assign(document.createElement("th"), { textContent: text }));
+  for (const text of ["cluster", "weight", "distance", "log density"])
+    head.append(Object.assign(document.createElement("th"), { textContent: text }));
   const body = grid.createTBody();
   for (const share of memberships) {
-    body.insertRow().append(...[share.component, number(share.weight, 3), number(share.distance), number(share.log_density)].map((v) => cell(String(v))));
+    body
+      .insertRow()
+      .append(
+        ...[
+          share.component,
+          number(share.weight, 3),
+          number(share.distance),
+          number(share.log_density),
+        ].map((v) => cell(String(v))),
+      );
   }
   const words = document.createElement("p");
   words.className = "soft";
-  words.textContent = "Distance is in the standard deviations of that cluster. A membership is weight times density, divided by the sum of that over the clusters.";
+  words.textContent =
+    "The distance is in standard deviations of the cluster (Mahalanobis distance). A membership " +
+    "is weight times density, divided by the sum of these products over all clusters.";
   box.append(grid, words);
   return box;
 }
@@ -376,18 +461,21 @@ function mostUnsure() {
   points.set("selected", row);
 }
 
-// ---- other methods ------------------------------------------------------------------------------------------------------------
+// ---- other methods ------------------------------------------------------------------------------
 
-const MIXTURE = "Gaussian mixture"; // as compare calls what this page is about
+const MIXTURE = "Gaussian mixture"; // its name in the comparison
 let compared = 0;
 
 async function compare() {
   const mine = ++compared;
   const model = { components: state.components, family: state.family, seed: state.seed };
-  $("beside-words").textContent = `Running K-Means and DBSCAN beside the mixture with K = ${model.components} …`;
+  $("beside-words").textContent =
+    `Running K-Means, DBSCAN, HDBSCAN and the mixture with K = ${model.components} …`;
   const said = await askJson("/api/comparison", model);
   const labels = await Promise.all(
-    said.methods.map((method) => (method.soft ? null : askBytes("/api/labels", { ...model, method: method.name }))),
+    said.methods.map((method) =>
+      method.soft ? null : askBytes("/api/labels", { ...model, method: method.name }),
+    ),
   );
   if (mine !== compared) return;
   for (const child of $("methods").children) child.dispose?.();
@@ -395,16 +483,22 @@ async function compare() {
   showVerdict(said);
   said.methods.forEach((method, i) => showMethod(method, labels[i] && new Int16Array(labels[i])));
   $("beside-words").textContent =
-    `K = ${model.components}, ${model.family}, all on standardised columns. The mixture alone can say that a row belongs to several clusters; its picture shows the model above.`;
+    `K = ${model.components}, ${model.family}; all methods use standardised columns. Only the ` +
+    "mixture can assign a row to several clusters; its picture shows the model above.";
 }
 
-/** Which methods suit these rows and why, in the words of compare. */
+/** Show which methods suit these rows and why. */
 function showVerdict({ suits, sentences }) {
   const verdict = document.createElement("h3");
   const others = suits.length && !suits.includes(MIXTURE);
-  verdict.textContent = suits.length ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ${suits.join(", ")}` : "No method stands out";
+  verdict.textContent = suits.length
+    ? `${others ? "Another method suits these rows better" : "What suits these rows"}: ` +
+      suits.join(", ")
+    : "No method stands out";
   verdict.className = others ? "other" : "";
-  const words = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
+  const words = sentences.map((sentence) =>
+    Object.assign(document.createElement("p"), { textContent: sentence }),
+  );
   $("verdict").replaceChildren(verdict, ...words);
 }
 
@@ -415,18 +509,33 @@ function showMethod(method, labels) {
   holder.className = "small";
   const words = document.createElement("p");
   words.className = "soft";
-  const agreement = method.agreement === null ? "" : ` Agreement with the mixture (adjusted Rand index, 1 is the same): ${number(method.agreement)}.`;
-  words.textContent = `${method.clusters} clusters in ${number(method.seconds, 3)} s. ${method.words}${agreement}`;
+  const agreement =
+    method.agreement === null
+      ? ""
+      : ` Agreement with the mixture (adjusted Rand index, 1 is identical): ` +
+        `${number(method.agreement)}.`;
+  const measured = `${method.clusters} clusters in ${number(method.seconds, 3)} s.`;
+  words.textContent = `${measured} ${method.words}${agreement}`;
   const head = heading(method.name);
-  if (method.suits) head.append(Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }));
+  if (method.suits)
+    head.append(
+      Object.assign(document.createElement("span"), { className: "suits", textContent: "suits" }),
+    );
   box.append(head, holder, words);
   $("methods").append(box);
-  const own = new LocalModel({ ...points.values, plain: true, selected: -1, threshold: 0, title: `${method.name}, ${method.clusters} clusters` });
+  const own = new LocalModel({
+    ...points.values,
+    plain: true,
+    selected: -1,
+    threshold: 0,
+    title: `${method.name}, ${method.clusters} clusters`,
+  });
   if (labels) hard(own, labels);
+  // While EM plays, only the large picture follows, since four pictures would slow it down.
   own.follow = [
     ...["x", "y", "x_axis", "y_axis"],
     ...(labels ? [] : ["memberships", "certainty", "centres", "ellipses"]),
-  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]); // four pictures of EM at once would slow it
+  ].map((name) => [`change:${name}`, () => playing || own.set(name, points.get(name))]);
   for (const [event, handler] of own.follow) points.on(event, handler);
   const leave = scatterModule.render({ model: own, el: holder });
   box.dispose = () => {
@@ -435,7 +544,7 @@ function showMethod(method, labels) {
   };
 }
 
-/** Labels as memberships of 100 %; noise belongs to nothing, and is grey. */
+/** Labels as memberships of 100 %; noise has no cluster and is grey. */
 function hard(model, labels) {
   const K = labels.reduce((most, label) => Math.max(most, label), 0) + 1;
   const memberships = new Uint8Array(labels.length * K);
@@ -445,26 +554,41 @@ function hard(model, labels) {
   model.set("ellipses", []);
 }
 
-// ---- taking it home -------------------------------------------------------------------------------------------------------------
+// ---- downloads ----------------------------------------------------------------------------------
 
-const FILES = { "export-memberships": "memberships.csv", "export-model": "model.safetensors", "export-python": "view.py" };
+const FILES = {
+  "export-memberships": "memberships.csv",
+  "export-model": "model.safetensors",
+  "export-python": "view.py",
+};
 
 async function save(what) {
-  const file = await askBlob(`/api/${what}`, { ...seen(), threshold: Number($("threshold").value) / 100 });
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: FILES[what] });
+  const file = await askBlob(`/api/${what}`, {
+    ...seen(),
+    threshold: Number($("threshold").value) / 100,
+  });
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(file),
+    download: FILES[what],
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-// ---- beginning -------------------------------------------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------------
 
 function options(select, entries, chosen) {
-  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)));
+  select.replaceChildren(
+    ...entries.map(([value, text]) => new Option(text, value, value === chosen, value === chosen)),
+  );
 }
 
 async function showColumns() {
-  const [x, y] = await Promise.all([state.x, state.y].map((column) => askBytes("/api/column", { column })));
-  for (const name of ["ellipses", "centres"]) points.set(name, []); // those of the former columns have no place here
+  const [x, y] = await Promise.all(
+    [state.x, state.y].map((column) => askBytes("/api/column", { column })),
+  );
+  // Remove the ellipses of the former columns.
+  for (const name of ["ellipses", "centres"]) points.set(name, []);
   points.set("x_axis", table.columns[state.x]);
   points.set("y_axis", table.columns[state.y]);
   points.set("x", new Float32Array(x));
@@ -485,7 +609,10 @@ function listen() {
   const on = (id, event, work) => $(id).addEventListener(event, () => trying(work));
   on("x", "change", () => chooseColumn("x"));
   on("y", "change", () => chooseColumn("y"));
-  $("components").addEventListener("input", () => ($("components-shown").textContent = $("components").value));
+  $("components").addEventListener(
+    "input",
+    () => ($("components-shown").textContent = $("components").value),
+  );
   on("components", "change", () => goTo(Number($("components").value)));
   on("family", "change", async () => {
     state.family = $("family").value;
@@ -514,7 +641,9 @@ function listen() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
-const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const isDark = () =>
+  (document.documentElement.dataset.theme ??
+    (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
 
 function changeTheme() {
   document.documentElement.dataset.theme = isDark() ? "light" : "dark";
@@ -547,13 +676,24 @@ async function begin() {
   options($("x"), names, "0");
   options($("y"), names, "1");
   $("x").disabled = $("y").disabled = table.features === 1;
-  if (!table.families.some((family) => family.name === state.family)) state.family = table.families.at(-1).name;
-  options($("family"), table.families.map(({ name, words }) => [name, `${name}: ${words}`]), state.family);
-  options($("start"), table.starts.map(({ name, words }) => [name, words]), table.starts[0].name);
+  if (!table.families.some((family) => family.name === state.family))
+    state.family = table.families.at(-1).name;
+  options(
+    $("family"),
+    table.families.map(({ name, words }) => [name, `${name}: ${words}`]),
+    state.family,
+  );
+  options(
+    $("start"),
+    table.starts.map(({ name, words }) => [name, words]),
+    table.starts[0].name,
+  );
   $("components").max = table.largest;
   const [inner, outer] = table.levels.map((level) => `${Math.round(100 * level)} %`);
   $("legend").textContent =
-    `${table.features === 1 ? "Frames" : "Ellipses"} hold ${inner} and ${outer} of each component in these columns. A point has the mixed colour of its clusters.`;
+    `${table.features === 1 ? "Boxes" : "Ellipses"} contain ${inner} and ${outer} of each ` +
+    "component in these columns. The colour of a point is the mean of its clusters' colours, " +
+    "weighted by its memberships.";
   redraw();
   listen();
   await showColumns();

@@ -1,11 +1,13 @@
-// Code cells: run, stop, reset; text as it comes, then figures, then how it ended.
+// Code cells: run, stop and reset; the output shows text as it arrives, then figures, then the end.
 
 import { askJson, askStream } from "/static/web/session.js";
 import { element } from "./elements.js";
 
 export function codeCell(cell, data) {
   const [code, output] = [cell.querySelector("textarea"), cell.querySelector(".output")];
-  const [runs, stops, resets] = ["run", "stop", "reset"].map((name) => cell.querySelector(`button.${name}`));
+  const [runs, stops, resets] = ["run", "stop", "reset"].map((name) =>
+    cell.querySelector(`button.${name}`),
+  );
   const [original, hint] = [code.defaultValue, output.firstElementChild.cloneNode(true)];
 
   async function run() {
@@ -29,17 +31,29 @@ export function codeCell(cell, data) {
       rest = lines.pop();
       for (const line of lines) event(JSON.parse(line), text, status);
     }
-    if (status.textContent === "Running …") ended(status, "Ended: the server is gone. Start it again and open its new link.", true);
+    if (status.textContent === "Running …")
+      ended(status, "Ended: the server has stopped. Start it again and open its new link.", true);
   }
 
   function event(document, text, status) {
     if (document.kind === "text") text.append(document.text);
-    if (document.kind === "figure") status.before(element("img", { src: `data:image/png;base64,${document.png}`, alt: "A figure drawn by main.py" }));
+    if (document.kind === "figure")
+      status.before(
+        element("img", {
+          src: `data:image/png;base64,${document.png}`,
+          alt: "A figure drawn by main.py",
+        }),
+      );
     if (document.kind === "started") isolation(document);
     if (document.kind === "ended") {
-      const left = document.left_behind ? ` ${document.left_behind} process${document.left_behind > 1 ? "es that it had" : " that it had"} started ended with it.` : "";
+      const n = document.left_behind;
+      const left = n ? ` ${n} process${n > 1 ? "es" : ""} that it had started ended with it.` : "";
       const detail = document.detail ? ` ${document.detail}` : "";
-      ended(status, `${document.sentence}${detail} ${document.seconds.toFixed(1)} s.${left}`, document.reason !== "finished");
+      ended(
+        status,
+        `${document.sentence}${detail} ${document.seconds.toFixed(1)} s.${left}`,
+        document.reason !== "finished",
+      );
     }
     text.scrollTop = text.scrollHeight;
   }
@@ -50,7 +64,11 @@ export function codeCell(cell, data) {
   }
 
   runs.addEventListener("click", run);
-  stops.addEventListener("click", () => askJson("/api/stop", {}).catch((error) => output.append(element("p", { class: "status bad" }, error.message))));
+  stops.addEventListener("click", () =>
+    askJson("/api/stop", {}).catch((error) =>
+      output.append(element("p", { class: "status bad" }, error.message)),
+    ),
+  );
   resets.addEventListener("click", () => {
     code.value = original;
     if (!runs.disabled) output.replaceChildren(hint.cloneNode(true));
@@ -68,13 +86,17 @@ function ended(status, words, bad) {
   status.classList.toggle("bad", bad);
 }
 
-/** The foot of the page says what keeps the programs in, as the server found it on this machine. */
+/** Show at the foot of the page how the code cells are isolated on this computer. */
 function isolation({ user, files, network, missing }) {
   const has = [
-    user === null ? "under your own user" : `under a user of its own without rights (number ${user})`,
-    files ? "with no files but Python's and its own empty folder" : "with all files that you may read",
+    user === null ? "under your own user" : `under a separate user without rights (number ${user})`,
+    files
+      ? "with access only to Python's files and its own empty folder"
+      : "with access to all files that you may read",
     network ? "without network" : "with network",
   ];
-  const lacks = missing.length ? ` Not to be had on this system: ${missing.join("; ")}.` : "";
-  document.querySelector("#isolation").textContent = `The last code cell ran in a process of its own ${has.join(", ")}, and with limits of time, memory and output.${lacks}`;
+  const lacks = missing.length ? ` Not available on this system: ${missing.join("; ")}.` : "";
+  document.querySelector("#isolation").textContent =
+    `The last code cell ran in a separate process ${has.join(", ")}, and with limits of time, ` +
+    `memory and output.${lacks}`;
 }

@@ -1,13 +1,16 @@
-// Small builders of elements. No markup is ever made from text, so nothing that comes from the data can become an element.
+// Functions that create elements. Text is never parsed as markup, so data cannot become an element.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (or listeners: a function under "click"), and its children: elements and text. */
+/**
+ * An element with attributes (or listeners: a function under "click"), and its children: elements
+ * and text.
+ */
 export function element(name, attributes = {}, ...children) {
   return filled(document.createElement(name), attributes, children);
 }
 
-/** The same within a drawing. */
+/** The same for SVG elements. */
 export function drawn(name, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, name), attributes, children);
 }
@@ -16,13 +19,14 @@ function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(key, value);
     else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value !== undefined && value !== null) made.setAttribute(key, value);
+    else if (value !== false && value !== undefined && value !== null)
+      made.setAttribute(key, value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;
 }
 
-/** A labelled slider that says its value; `changed` is called with the number. */
+/** A labelled slider with its value; `changed` is called with the number. */
 export function slider(label, { min, max, step, value, says = String }, changed) {
   const shown = element("output", {}, says(value));
   const input = element("input", { type: "range", min, max, step, value, "aria-label": label });
@@ -40,7 +44,13 @@ export function slider(label, { min, max, step, value, says = String }, changed)
 
 /** A labelled choice; `changed` is called with the value. */
 export function choice(label, options, value, changed) {
-  const select = element("select", { "aria-label": label }, ...options.map(([key, words]) => element("option", { value: key, selected: key === value }, words)));
+  const select = element(
+    "select",
+    { "aria-label": label },
+    ...options.map(([key, words]) =>
+      element("option", { value: key, selected: key === value }, words),
+    ),
+  );
   select.addEventListener("change", () => changed(select.value));
   return element("label", {}, label, select);
 }
@@ -49,43 +59,74 @@ export function button(words, clicked, attributes = {}) {
   return element("button", { type: "button", click: clicked, ...attributes }, words);
 }
 
-/** A table from its head and its rows; cells that begin with a number stand at the right. */
+/** A table from its header and its rows, with columns of numbers aligned right. */
 export function table(head, rows, caption) {
-  const numeric = head.map((_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+(\s%)?$|^$|^–$/.test(String(row[j]))));
+  const numeric = head.map(
+    (_, j) => j > 0 && rows.every((row) => /^[−-]?[\d.,]+(\s%)?$|^$|^–$/.test(String(row[j]))),
+  );
   const wordy = head.map((_, j) => rows.some((row) => String(row[j]).length > 24));
-  const kind = (j) => (numeric[j] ? { class: "number" } : wordy[j] && j > 0 ? { class: "words" } : {});
+  const kind = (j) =>
+    numeric[j] ? { class: "number" } : wordy[j] && j > 0 ? { class: "words" } : {};
   return element(
     "table",
     {},
     caption ? element("caption", {}, element("span", {}, caption)) : null,
-    element("thead", {}, element("tr", {}, ...head.map((text, j) => element("th", { scope: "col", ...kind(j) }, text)))),
-    element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, j) => element(j ? "td" : "th", { ...kind(j), ...(j ? {} : { scope: "row" }) }, cell instanceof Node ? cell : String(cell)))))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        ...head.map((text, j) => element("th", { scope: "col", ...kind(j) }, text)),
+      ),
+    ),
+    element(
+      "tbody",
+      {},
+      ...rows.map((row) =>
+        element(
+          "tr",
+          {},
+          ...row.map((cell, j) =>
+            element(
+              j ? "td" : "th",
+              { ...kind(j), ...(j ? {} : { scope: "row" }) },
+              cell instanceof Node ? cell : String(cell),
+            ),
+          ),
+        ),
+      ),
+    ),
   );
 }
 
-/** How a reader is told which cluster: by its label. */
+/** The name of a cluster: its label. */
 export const clusterName = (k) => `cluster ${k}`;
 
-/** How a reader is told which row: from 1, as in the file. */
+/** The name of a row, counted from 1 as in the file. */
 export const rowName = (i) => `row ${(i + 1).toLocaleString("en")}`;
 
-/** A name at the beginning of a sentence. */
-export const atTheBeginning = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+/** A text with a capital letter. */
+export const capitalised = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
-/** One bar for each cluster, with its share. */
+/** A bar for the membership in each cluster. */
 export function membershipBars(shares, colourOf) {
   return element(
     "div",
     { class: "bars" },
     ...shares.flatMap((share, k) => [
       element("span", {}, clusterName(k)),
-      drawn("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" }, drawn("rect", { width: Math.max(share * 100, 0.2), height: 10, fill: colourOf(k) })),
+      drawn(
+        "svg",
+        { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
+        drawn("rect", { width: Math.max(share * 100, 0.2), height: 10, fill: colourOf(k) }),
+      ),
       element("span", {}, percent(share)),
     ]),
   );
 }
 
-/** "70 % cluster 0, 30 % cluster 1": the shares in words, largest first, and none that rounds to nothing. */
+/** "70 % cluster 0, 30 % cluster 1": memberships, largest first, without those that round to 0. */
 export function inWords(shares) {
   return shares
     .map((share, k) => [share, k])
@@ -95,9 +136,9 @@ export function inWords(shares) {
     .join(", ");
 }
 
-const GLUE = "\u00a0"; // no line ends between a number and its sign
+const GLUE = "\u00a0"; // no line break between a number and its unit
 
-/** A share as per cent; never 0 or 100 where it is not. */
+/** A share in percent; 0 and 100 only where they are exact. */
 export function percent(share) {
   if (share > 0 && share < 0.0005) return `<${GLUE}0.1${GLUE}%`;
   if (share < 1 && share > 0.9995) return `>${GLUE}99.9${GLUE}%`;
@@ -105,9 +146,10 @@ export function percent(share) {
   return `${(100 * share).toFixed(Number.isInteger(share) ? 0 : digits)}${GLUE}%`;
 }
 
-/** A number for a person: four digits that matter. */
+/** A number with four significant digits. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
-  const shown = Math.abs(value) >= 1000 ? value.toFixed(1) : Number(value.toPrecision(digits)).toString();
+  const shown =
+    Math.abs(value) >= 1000 ? value.toFixed(1) : Number(value.toPrecision(digits)).toString();
   return shown.replace("-", "−");
 }

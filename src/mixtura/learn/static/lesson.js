@@ -1,4 +1,4 @@
-// Brings the page to life: the data picker, the live parts as they come into sight, the code cells.
+// Starts the page: the data picker, the live parts when they become visible, the code cells.
 
 import { Data, dataPicker } from "./data.js";
 import { codeCell } from "./cells.js";
@@ -9,13 +9,13 @@ import { comparison } from "./comparison.js";
 import { criteria } from "./criteria.js";
 import { em } from "./em.js";
 import { optima } from "./optima.js";
-import { race } from "./race.js";
 import { shapes } from "./shapes.js";
 import { soft } from "./soft.js";
+import { speed } from "./speed.js";
 
-const PARTS = { bells, certainty, comparison, criteria, em, optima, race, shapes, soft };
+const PARTS = { bells, certainty, comparison, criteria, em, optima, shapes, soft, speed };
 
-/** A live part: made when it is first seen, and refreshed when it is seen with other data than the last time. */
+/** A live part: created when it is first visible, and updated when it is visible with new data. */
 class Part {
   constructor(place, data) {
     [this.place, this.data, this.stale, this.visible, this.asked] = [place, data, true, false, 0];
@@ -38,7 +38,9 @@ class Part {
     this.place.classList.add("busy");
     const asked = ++this.asked;
     try {
-      this.renew ??= PARTS[this.place.dataset.live](this.place, this.data, (error) => this.complain(error));
+      this.renew ??= PARTS[this.place.dataset.live](this.place, this.data, (error) =>
+        this.complain(error),
+      );
       await this.renew();
       if (asked === this.asked) this.complain(null);
     } catch (error) {
@@ -47,7 +49,7 @@ class Part {
     if (asked === this.asked && !this.stale) this.place.classList.remove("busy");
   }
 
-  /** Say what went wrong, in the part where it did. */
+  /** Show an error in its part. */
   complain(error) {
     this.place.querySelector(":scope > .error")?.remove();
     if (error) this.place.prepend(element("p", { class: "error", role: "alert" }, error.message));
@@ -56,12 +58,21 @@ class Part {
 
 const data = new Data();
 const picker = document.querySelector("#data-picker");
-dataPicker(picker, data, (error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));
+dataPicker(picker, data, (error) =>
+  picker.prepend(element("p", { class: "error", role: "alert" }, error.message)),
+);
 
-const parts = new Map([...document.querySelectorAll("[data-live]")].map((place) => [place, new Part(place, data)]));
+const parts = new Map(
+  [...document.querySelectorAll("[data-live]")].map((place) => [place, new Part(place, data)]),
+);
 data.onChange(() => parts.forEach((part) => part.changed()));
-const watcher = new IntersectionObserver((entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)), { rootMargin: "100% 0px" });
+const watcher = new IntersectionObserver(
+  (entries) => entries.forEach((entry) => parts.get(entry.target).seen(entry.isIntersecting)),
+  { rootMargin: "100% 0px" },
+);
 parts.forEach((_, place) => watcher.observe(place));
 
 for (const cell of document.querySelectorAll(".cell")) codeCell(cell, data);
-data.change({}).catch((error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));
+data
+  .change({})
+  .catch((error) => picker.prepend(element("p", { class: "error", role: "alert" }, error.message)));

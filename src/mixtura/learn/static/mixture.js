@@ -1,6 +1,7 @@
-// Gaussians in two dimensions, for what must follow the hand at once: densities and shares. Fits are the server's.
+// Densities and memberships in two dimensions, for updates without the server. The server does all
+// fits.
 
-/** log(weight × density) of each component at a place: the height of each hill. */
+/** log(weight × density) of each component at a place. */
 export function logHeights({ weights, means, covariances }, [x, y]) {
   return weights.map((weight, k) => {
     const [[a, b], [, c]] = covariances[k];
@@ -12,12 +13,12 @@ export function logHeights({ weights, means, covariances }, [x, y]) {
   });
 }
 
-/** The share of each component. */
+/** The membership in each component. */
 export function sharesAt(mixture, place) {
   return softmax(logHeights(mixture, place));
 }
 
-/** Shares from logarithms of heights; the largest is taken out first, so that nothing becomes 0 / 0. */
+/** Memberships from log heights; the largest is subtracted first, so that nothing becomes 0 / 0. */
 export function softmax(logs) {
   const most = Math.max(...logs);
   const parts = logs.map((value) => Math.exp(value - most));
@@ -25,9 +26,10 @@ export function softmax(logs) {
   return parts.map((part) => part / sum);
 }
 
-/** The points of the ellipse that holds this probability of its component. */
+/** The points of the ellipse that contains this probability of its component. */
 export function ellipse(mean, [[a, b], [, c]], probability, steps = 72) {
-  const radius = Math.sqrt(-2 * Math.log(1 - probability)); // two dimensions: chi-square with two degrees of freedom
+  // In two dimensions, squared distances are chi-squared with two degrees of freedom.
+  const radius = Math.sqrt(-2 * Math.log(1 - probability));
   const l11 = Math.sqrt(a); // Cholesky factor
   const l21 = b / l11;
   const l22 = Math.sqrt(Math.max(c - l21 * l21, 0));

@@ -1,4 +1,4 @@
-// A picture of points in two dimensions on a canvas: axes, points, ellipses, one point that is marked. Our own small drawing code.
+// A scatter plot on a canvas: axes, points, ellipses, and one marked point.
 
 import { element } from "./elements.js";
 import { colourOf, themed } from "./colours.js";
@@ -9,9 +9,15 @@ const NEAR = 24; // pixels within which a click finds a point
 export const LEVELS = [0.5, 0.9];
 
 export class Plane {
-  /** Options: `label` for those who cannot see it, `pick(index, place)` for clicks and arrow keys. */
+  /**
+   * Options: `label` for screen readers, `pick(index, place)` for clicks and arrow keys.
+   */
   constructor({ label, pick }) {
-    this.canvas = element("canvas", { role: "img", "aria-label": label, tabindex: pick ? 0 : null });
+    this.canvas = element("canvas", {
+      role: "img",
+      "aria-label": label,
+      tabindex: pick ? 0 : null,
+    });
     this.pick = pick;
     this.picture = null;
     new ResizeObserver(() => this.draw()).observe(this.canvas);
@@ -67,12 +73,19 @@ export class Plane {
     pen.fillStyle = themed("--soft");
     pen.font = "12px system-ui, 'DejaVu Sans', sans-serif";
     pen.lineWidth = 1;
-    pen.strokeRect(MARGIN.left, MARGIN.top, width - MARGIN.left - MARGIN.right, height - MARGIN.top - MARGIN.bottom);
+    pen.strokeRect(
+      MARGIN.left,
+      MARGIN.top,
+      width - MARGIN.left - MARGIN.right,
+      height - MARGIN.top - MARGIN.bottom,
+    );
     pen.textAlign = "center";
-    for (const tick of ticks(left, right)) pen.fillText(shown(tick), this.toPixels([tick, low])[0], height - MARGIN.bottom + 15);
+    for (const tick of ticks(left, right))
+      pen.fillText(shown(tick), this.toPixels([tick, low])[0], height - MARGIN.bottom + 15);
     pen.fillText(this.picture.names[0], width / 2, height - 5);
     pen.textAlign = "right";
-    for (const tick of ticks(low, high)) pen.fillText(shown(tick), MARGIN.left - 5, this.toPixels([left, tick])[1] + 4);
+    for (const tick of ticks(low, high))
+      pen.fillText(shown(tick), MARGIN.left - 5, this.toPixels([left, tick])[1] + 4);
     pen.save();
     pen.translate(11, height / 2);
     pen.rotate(-Math.PI / 2);
@@ -106,14 +119,20 @@ export class Plane {
     const { means, covariances } = this.picture.mixture;
     pen.save();
     pen.beginPath();
-    pen.rect(MARGIN.left, MARGIN.top, (this.box[1] - this.box[0]) * this.sx, (this.box[3] - this.box[2]) * this.sy);
+    pen.rect(
+      MARGIN.left,
+      MARGIN.top,
+      (this.box[1] - this.box[0]) * this.sx,
+      (this.box[3] - this.box[2]) * this.sy,
+    );
     pen.clip();
     for (const [k, mean] of means.entries()) {
       pen.strokeStyle = colourOf(k);
       for (const [i, level] of LEVELS.entries()) {
         pen.lineWidth = i ? 1.4 : 2.4;
         pen.beginPath();
-        for (const point of ellipse(mean, covariances[k], level)) pen.lineTo(...this.toPixels(point));
+        for (const point of ellipse(mean, covariances[k], level))
+          pen.lineTo(...this.toPixels(point));
         pen.stroke();
       }
       this.#cross(pen, mean, k);
@@ -123,7 +142,10 @@ export class Plane {
 
   #cross(pen, place, k) {
     const [u, v] = this.toPixels(place);
-    for (const [width, colour] of [[5, themed("--card")], [2.5, colourOf(k)]]) {
+    for (const [width, colour] of [
+      [5, themed("--card")],
+      [2.5, colourOf(k)],
+    ]) {
       pen.lineWidth = width;
       pen.strokeStyle = colour;
       pen.beginPath();
@@ -139,7 +161,10 @@ export class Plane {
     const row = this.picture.rows[this.picture.marked];
     if (!row) return;
     const [u, v] = this.toPixels(row);
-    for (const [width, colour] of [[6, themed("--card")], [2.5, themed("--ink")]]) {
+    for (const [width, colour] of [
+      [6, themed("--card")],
+      [2.5, themed("--ink")],
+    ]) {
       pen.lineWidth = width;
       pen.strokeStyle = colour;
       pen.beginPath();
@@ -173,7 +198,7 @@ export class Plane {
   }
 }
 
-/** [left, right, low, high] with a little room around the rows. */
+/** [left, right, low, high] with a margin around the rows. */
 export function boxOf(rows) {
   const edges = [0, 1].flatMap((j) => {
     const values = rows.map((row) => row[j]);
@@ -191,7 +216,10 @@ export function ticks(low, high, wanted = 5) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
   const first = Math.ceil(low / step);
-  return Array.from({ length: Math.max(Math.floor(high / step) - first + 1, 0) }, (_, i) => (first + i) * step);
+  return Array.from(
+    { length: Math.max(Math.floor(high / step) - first + 1, 0) },
+    (_, i) => (first + i) * step,
+  );
 }
 
 export function shown(tick) {

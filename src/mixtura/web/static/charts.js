@@ -1,8 +1,15 @@
-// Charts by plotly.js's strict bundle, in the colours of the page. The bundle is a plain script that the page loads first.
+// Charts by plotly.js's strict bundle, in the colours of the page. The bundle is a plain script
+// that the page loads first.
 
 const Plotly = globalThis.Plotly;
 
-const QUIET = { displayModeBar: false, responsive: true, scrollZoom: false, doubleClick: false, showTips: false };
+const QUIET = {
+  displayModeBar: false,
+  responsive: true,
+  scrollZoom: false,
+  doubleClick: false,
+  showTips: false,
+};
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -20,7 +27,7 @@ function axis(title, more) {
   };
 }
 
-/** Draw or draw anew: lines are plotly's traces, x and y are options of the axes. */
+/** Draw or update a chart: lines are plotly's traces, x and y are the titles of the axes. */
 export function chart(el, lines, { x, y, xMore, yMore, more }) {
   const layout = {
     margin: { l: 60, r: 16, t: 12, b: 48 },

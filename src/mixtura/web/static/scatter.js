@@ -1,30 +1,37 @@
-// Points on a canvas, with the ellipses of a mixture: a module in anywidget's form, for a page, a report and a notebook alike.
+// A scatter plot on a canvas, with the ellipses of a mixture: a module in anywidget's form, for the
+// explorer, the report and a notebook.
 //
-// The model holds: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}), memberships (bytes, n x K, in
-// 255ths), certainty (bytes, n float32), colours (K+ triples, 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...])
-// in units of the axes, threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
-// keys), title (what a screen reader says), plain (true: a small picture without axes). Nothing is computed here but pixels.
+// The model has: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}),
+// memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (at least K triples,
+// 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes,
+// threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
+// keys), title (the text for screen readers), plain (true: a small picture without axes). The
+// module computes pixels only.
 //
-// With shares (bytes, n x K uint16, in 65535ths: memberships that can be read as numbers) there is a panel below the picture: a
-// slider for the threshold, and the bars of the selected row. Rows are counted from 1; it may have rows (bytes, n
-// uint32: what each row is called), in_python (true: X[0] beside row 1), word ("component" or "cluster") and row_words (more about the selected row).
+// With shares (bytes, n x K uint16, in 65535ths: memberships precise enough to be read as numbers)
+// a panel below the picture has a slider for the threshold and the bars of the selected row. Rows
+// are counted from 1. The model may then have rows (bytes, n uint32: the number of each row),
+// in_python (true: X[0] beside row 1), word ("component" or "cluster") and row_words (a text about
+// the selected row).
 
-const FEW = 400; // up to so many points in sight each one is large
-const MANY = 20000; // from so many on each one is small and see-through
-const FULL = [-0.05, 1.05]; // what is in sight at least at first, in shares of the data's range
-const REACH = 0.2; // so far beyond the data the first view goes for the sake of an ellipse,
-const ROOM = 0.02; // and so far beyond the ellipse
-const WIDEST = 2; // how much can be in sight
-const BUTTONS = 108; // CSS pixels at the lower right that belong to the buttons
-const CLOSEST = 1e-4; // beyond it 32 bits are not enough
-const GREY_LIGHT = 0.34; // of rows that are unsure, as linear light
-const STEPS = 4096;
+const FEW = 400; // up to this many visible points, points are large
+const MANY = 20000; // from this many visible points on, points are small and transparent
+const FULL = [-0.05, 1.05]; // the first view, as shares of the data's range,
+const REACH = 0.2; // is extended up to this far beyond the data to show the ellipses,
+const ROOM = 0.02; // with this margin
+const WIDEST = 2; // the largest view, in ranges of the data
+const BUTTONS = 108; // CSS pixels at the lower right that the buttons need
+const CLOSEST = 1e-4; // the smallest view, limited by 32-bit numbers
+const GREY_LIGHT = 0.34; // of unsure rows, as linear light
+const STEPS = 4096; // entries of the table from linear light to screen colours
 
-// ---- light: colours are mixed as light is, as in mixtura.plots --------------------------------------------------------
+// ---- light: colours are mixed as light is, as in mixtura.plots ----------------------------------
 
 const toLight = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const toScreen = (v) => (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
-const SCREEN = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, i) => Math.round(255 * toScreen(i / STEPS)));
+const SCREEN = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, i) =>
+  Math.round(255 * toScreen(i / STEPS)),
+);
 
 const floats = (value) => typed(value, Float32Array);
 const bytes = (value) => typed(value, Uint8Array);
@@ -33,14 +40,21 @@ function typed(value, Kind) {
   if (!value) return new Kind(0);
   if (value instanceof Kind) return value;
   if (value instanceof ArrayBuffer) return new Kind(value);
-  return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)); // a notebook sends a DataView
+  // A notebook sends a DataView.
+  return new Kind(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
 }
 
-/** The light of each point (3 n): the blend of its components, or grey. Written for speed: it runs while a slider moves. */
+/**
+ * The light of each point (3 n): the blend of its components, or grey. It must be fast, as it runs
+ * while a slider moves.
+ */
 function lights(memberships, certainty, colours, threshold, light) {
   const n = light.length / 3;
   const K = n ? memberships.length / n : 0;
-  const own = Float32Array.from({ length: 3 * K }, (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255);
+  const own = Float32Array.from(
+    { length: 3 * K },
+    (_, at) => toLight(colours[Math.floor(at / 3) % colours.length][at % 3] / 255) / 255,
+  );
   for (let i = 0; i < n; i++) {
     let r = 0;
     let g = 0;
@@ -53,7 +67,7 @@ function lights(memberships, certainty, colours, threshold, light) {
         b += share * own[3 * k + 2];
       }
     }
-    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which belongs to nothing
+    if (r + g + b === 0) r = g = b = GREY_LIGHT; // unsure, or noise, which has no component
     light[3 * i] = r;
     light[3 * i + 1] = g;
     light[3 * i + 2] = b;
@@ -61,7 +75,7 @@ function lights(memberships, certainty, colours, threshold, light) {
   return light;
 }
 
-// ---- discs: how much of each pixel a point covers ----------------------------------------------------------------------
+// ---- discs: how much of each pixel a point covers -----------------------------------------------
 
 function disc(radius) {
   const reach = Math.ceil(radius);
@@ -75,22 +89,29 @@ function disc(radius) {
   return { reach, cells };
 }
 
-/** A picture that is painted many times: its memory is kept, since asking for it anew takes longer than to paint. */
+/** An image of points that is painted many times; its memory is reused for speed. */
 class Painting {
-  /** Where points lie on top of each other, a pixel has the mean of their light, and is the less see-through the more there are. */
+  /**
+   * Where points overlap, a pixel has the mean of their light, and more points make it more
+   * opaque.
+   */
   paint(context, width, height, px, py, light, radius, opacity) {
     const { reach, cells } = disc(radius);
     this.fit(context, width, height, reach);
     this.gather(px, py, light, reach);
     this.spread(cells, reach);
-    this.develop(reach, opacity);
+    this.writePixels(reach, opacity);
     return this.image;
   }
 
-  /** Sums of light and cover, with a margin in which the discs of points at the edge end. */
+  /** Allocate the sums of light and cover, with a margin for the discs of points at the edge. */
   fit(context, width, height, reach) {
     const numbers = 4 * (width + 4 * reach) * (height + 4 * reach);
-    if (this.image?.width !== width || this.image.height !== height || this.sums.length !== numbers) {
+    if (
+      this.image?.width !== width ||
+      this.image.height !== height ||
+      this.sums.length !== numbers
+    ) {
       this.image = context.createImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
       this.centres = new Float32Array(numbers);
@@ -101,7 +122,10 @@ class Painting {
     }
   }
 
-  /** What the points of each pixel have together; discs come afterwards, once for each pixel and not for each point. */
+  /**
+   * Sum the light of the points in each pixel; discs are added afterwards, once for each pixel and
+   * not for each point.
+   */
   gather(px, py, light, reach) {
     const { width, height } = this.image;
     const row = width + 4 * reach;
@@ -140,7 +164,7 @@ class Painting {
     }
   }
 
-  develop(reach, opacity) {
+  writePixels(reach, opacity) {
     const { width, height } = this.image;
     const [sums, pixels] = [this.sums, this.pixels];
     const alpha = covering(opacity);
@@ -156,16 +180,19 @@ class Painting {
         const share = STEPS / total;
         const a = alpha[Math.min(LAST, (total * PER_DISC) | 0)];
         pixels[to] =
-          (a << 24) | (SCREEN[(sums[at + 2] * share + 0.5) | 0] << 16) | (SCREEN[(sums[at + 1] * share + 0.5) | 0] << 8) | SCREEN[(sums[at] * share + 0.5) | 0];
+          (a << 24) |
+          (SCREEN[(sums[at + 2] * share + 0.5) | 0] << 16) |
+          (SCREEN[(sums[at + 1] * share + 0.5) | 0] << 8) |
+          SCREEN[(sums[at] * share + 0.5) | 0];
       }
     }
   }
 }
 
-const PER_DISC = 64; // steps in which cover is told apart
+const PER_DISC = 64; // steps of cover for one disc
 const LAST = 64 * PER_DISC;
 
-/** How opaque (0 to 255) so many discs on top of each other are. */
+/** The opacity (0 to 255) of overlapping discs, by their number. */
 function covering(opacity) {
   const thin = Math.log(1 - opacity) / PER_DISC;
   const alpha = new Uint8Array(LAST + 1);
@@ -173,22 +200,26 @@ function covering(opacity) {
   return alpha;
 }
 
-/** Size and opacity of points of which so many are in sight: many are small and see-through. */
+/** Size and opacity of points by the number of visible ones: many are small and transparent. */
 function dots(count, small) {
   const crowd = Math.min(1, Math.max(0, Math.log((count + 1) / FEW) / Math.log(MANY / FEW)));
-  return { radius: (small ? 2.1 : 3.4) * (1 - crowd) + 0.8 * crowd, opacity: 0.85 * (1 - crowd) + 0.45 * crowd };
+  return {
+    radius: (small ? 2.1 : 3.4) * (1 - crowd) + 0.8 * crowd,
+    opacity: 0.85 * (1 - crowd) + 0.45 * crowd,
+  };
 }
 
-// ---- axes ----------------------------------------------------------------------------------------------------------------
+// ---- axes ---------------------------------------------------------------------------------------
 
-/** Round numbers between two others, about as many as asked for. */
+/** Round numbers in a range, about as many as requested. */
 export function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? rough;
   const first = Math.ceil(low / step);
   const found = [];
-  for (let i = first; i * step <= high * (1 + 1e-12) && found.length < 50; i++) found.push(i * step);
+  for (let i = first; i * step <= high * (1 + 1e-12) && found.length < 50; i++)
+    found.push(i * step);
   return { step, values: found };
 }
 
@@ -197,7 +228,7 @@ function tickLabel(value, step) {
   return value.toFixed(Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
 }
 
-// ---- the picture -----------------------------------------------------------------------------------------------------------
+// ---- the picture --------------------------------------------------------------------------------
 
 class Scatter {
   constructor(model, el) {
@@ -216,7 +247,7 @@ class Scatter {
     this.observer = new ResizeObserver(() => this.refresh("places"));
     this.observer.observe(el);
     this.listen();
-    if (!model.get("plain")) this.hand = new Hand(this);
+    if (!model.get("plain")) this.input = new PointerInput(this);
   }
 
   listen() {
@@ -236,35 +267,45 @@ class Scatter {
     for (const [event, handler] of this.handlers) this.model.off(event, handler);
     this.scheme.removeEventListener("change", this.rescheme);
     this.observer.disconnect();
-    this.hand?.remove();
+    this.input?.remove();
     this.canvas.remove();
   }
 
   // ---- what is drawn next ----
 
-  /** Show all; how much that is will be known when it is drawn, since data and ellipses come one after the other. */
+  /**
+   * Show all. The range is known only when it is drawn, since data and ellipses arrive one after
+   * the other.
+   */
   reset() {
     this.home = null;
     this.refresh("places");
   }
 
-  /** Other ellipses have come: they may widen the view of all, and never narrow it, so that it is still while EM plays. */
+  /**
+   * New ellipses may widen the view of all and never narrow it, so that the view does not move
+   * while EM plays.
+   */
   grow() {
     this.grown = true;
     this.refresh();
   }
 
-  settle() {
-    const atHome = !this.home || ["x", "y"].every((axis) => this.window[axis].every((edge, i) => Math.abs(edge - this.home[axis][i]) < 1e-9));
+  updateHome() {
+    const atHome =
+      !this.home ||
+      ["x", "y"].every((axis) =>
+        this.window[axis].every((edge, i) => Math.abs(edge - this.home[axis][i]) < 1e-9),
+      );
     if (!this.home || (this.grown && atHome)) {
       const before = this.home ?? { x: FULL, y: FULL };
       this.home = { x: this.around(before.x, "x"), y: this.around(before.y, "y") };
-      this.lookAt(this.home);
+      this.setView(this.home);
     }
     this.grown = false;
   }
 
-  /** A range, widened to hold the ellipses as far as is within reason. */
+  /** A range, widened to contain the ellipses, within limits. */
   around([low, high], which) {
     const axis = this.model.get(`${which}_axis`);
     for (const [x, y] of (this.model.get("ellipses") ?? []).flat(2)) {
@@ -275,27 +316,35 @@ class Scatter {
     return [low, high];
   }
 
-  /** Show another part of the data: not much more than all, not without any. */
-  lookAt(window) {
+  /** Show another part of the data. */
+  setView(window) {
     if (!this.home) return; // nothing was drawn yet
     this.window = { x: within(window.x), y: within(window.y) };
     const { x, y } = this.window;
-    this.canvas.dataset.sight = [...x, ...y].join(" "); // for whoever wants to know where a point is
-    this.isWhole = ["x", "y"].every((axis) => this.window[axis][0] < this.home[axis][0] + 1e-9 && this.window[axis][1] > this.home[axis][1] - 1e-9);
-    // A finger scrolls the page while all is in sight, and moves the picture once it is zoomed; two fingers always zoom.
+    this.canvas.dataset.view = [...x, ...y].join(" "); // read by tests
+    this.isWhole = ["x", "y"].every(
+      (axis) =>
+        this.window[axis][0] < this.home[axis][0] + 1e-9 &&
+        this.window[axis][1] > this.home[axis][1] - 1e-9,
+    );
+    // One finger scrolls the page while all is visible, and moves the picture once it is zoomed;
+    // two fingers always zoom.
     this.canvas.style.touchAction = this.isWhole ? "pan-x pan-y" : "none";
     this.refresh("places");
   }
 
-  /** Zoom about a point that stays where it is, in shares of the picture. */
+  /** Zoom about a fixed point, in shares of the picture. */
   zoom(u, v, factor) {
-    this.lookAt({ x: stretched(this.window.x, u, factor), y: stretched(this.window.y, v, factor) });
+    this.setView({
+      x: stretched(this.window.x, u, factor),
+      y: stretched(this.window.y, v, factor),
+    });
   }
 
   /** Move by shares of the picture. */
   pan(u, v) {
     const moved = ([low, high], share) => [low + share * (high - low), high + share * (high - low)];
-    this.lookAt({ x: moved(this.window.x, u), y: moved(this.window.y, v) });
+    this.setView({ x: moved(this.window.x, u), y: moved(this.window.y, v) });
   }
 
   refresh(what) {
@@ -316,7 +365,8 @@ class Scatter {
     this.size = { width: Math.max(60, width), height: Math.max(60, height) };
     for (const side of ["width", "height"]) {
       const pixels = Math.round(this.size[side] * ratio);
-      if (this.canvas[side] !== pixels) this.canvas[side] = pixels; // setting it takes time, even to what it was
+      // Setting the size takes time, even to the same value.
+      if (this.canvas[side] !== pixels) this.canvas[side] = pixels;
     }
     this.area = plain
       ? { left: 2, top: 2, right: this.size.width - 2, bottom: this.size.height - 2 }
@@ -333,11 +383,11 @@ class Scatter {
     if (this.px?.length !== n) [this.px, this.py] = [new Float32Array(n), new Float32Array(n)];
     const { x, y, px, py } = this;
     const [across, up] = [width / (x1 - x0), height / (y1 - y0)];
-    this.inSight = 0;
+    this.visible = 0;
     for (let i = 0; i < n; i++) {
       const u = (px[i] = (x[i] - x0) * across);
       const v = (py[i] = (y1 - y[i]) * up);
-      if (u >= 0 && v >= 0 && u <= width && v <= height) this.inSight++;
+      if (u >= 0 && v >= 0 && u <= width && v <= height) this.visible++;
     }
   }
 
@@ -353,18 +403,27 @@ class Scatter {
   }
 
   draw() {
-    this.settle();
+    this.updateHome();
     const before = this.size && [this.canvas.width, this.canvas.height];
     this.measure();
-    if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height) this.stale.places = true;
+    if (!before || before[0] !== this.canvas.width || before[1] !== this.canvas.height)
+      this.stale.places = true;
     if (this.stale.places) this.place();
     const get = (name) => this.model.get(name);
-    if (this.light?.length !== 3 * this.x.length) [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
-    if (this.stale.light) lights(bytes(get("memberships")), floats(get("certainty")), get("colours"), get("threshold"), this.light);
+    if (this.light?.length !== 3 * this.x.length)
+      [this.light, this.stale.light] = [new Float32Array(3 * this.x.length), true];
+    if (this.stale.light)
+      lights(
+        bytes(get("memberships")),
+        floats(get("certainty")),
+        get("colours"),
+        get("threshold"),
+        this.light,
+      );
     this.stale = { light: false, places: false };
     this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
     const context = this.canvas.getContext("2d");
-    this.look = this.colours();
+    this.style = this.colours();
     this.drawPoints(context);
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     if (!get("plain")) this.drawAxes(context);
@@ -375,14 +434,31 @@ class Scatter {
   colours() {
     const style = getComputedStyle(this.canvas);
     const given = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
-    return { ink: given("--ink", style.color), paper: given("--card", given("--jp-layout-color0", "#fff")), line: given("--line", "#888"), font: style.fontFamily };
+    return {
+      ink: given("--ink", style.color),
+      paper: given("--card", given("--jp-layout-color0", "#fff")),
+      line: given("--line", "#888"),
+      font: style.fontFamily,
+    };
   }
 
   drawPoints(context) {
     const { left, top, right, bottom } = this.area;
-    const [width, height] = [Math.round((right - left) * this.ratio), Math.round((bottom - top) * this.ratio)];
-    const { radius, opacity } = dots(this.inSight, this.model.get("plain"));
-    const image = this.painting.paint(context, width, height, this.px, this.py, this.light, radius * this.ratio, opacity);
+    const [width, height] = [
+      Math.round((right - left) * this.ratio),
+      Math.round((bottom - top) * this.ratio),
+    ];
+    const { radius, opacity } = dots(this.visible, this.model.get("plain"));
+    const image = this.painting.paint(
+      context,
+      width,
+      height,
+      this.px,
+      this.py,
+      this.light,
+      radius * this.ratio,
+      opacity,
+    );
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.putImageData(image, Math.round(left * this.ratio), Math.round(top * this.ratio));
@@ -390,25 +466,33 @@ class Scatter {
 
   drawAxes(context) {
     const { left, top, right, bottom } = this.area;
-    context.strokeStyle = this.look.line;
-    context.fillStyle = this.look.ink;
+    context.strokeStyle = this.style.line;
+    context.fillStyle = this.style.ink;
     context.lineWidth = 1;
     context.strokeRect(left + 0.5, top + 0.5, right - left - 1, bottom - top - 1);
-    context.font = `12px ${this.look.font}`;
+    context.font = `12px ${this.style.font}`;
     this.drawTicks(context, "x", (right - left) / 70);
     this.drawTicks(context, "y", (bottom - top) / 50);
-    context.font = `600 13px ${this.look.font}`;
+    context.font = `600 13px ${this.style.font}`;
     context.textAlign = "center";
     context.textBaseline = "bottom";
     const room = this.size.width - left - BUTTONS;
     const name = fitted(context, shortened(this.model.get("x_axis")?.name), room);
     const half = context.measureText(name).width / 2;
-    context.fillText(name, Math.max(left + half, Math.min((left + right) / 2, left + room - half)), this.size.height - 4);
+    context.fillText(
+      name,
+      Math.max(left + half, Math.min((left + right) / 2, left + room - half)),
+      this.size.height - 4,
+    );
     context.save();
     context.translate(4, (top + bottom) / 2);
     context.rotate(-Math.PI / 2);
     context.textBaseline = "top";
-    context.fillText(fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top), 0, 0);
+    context.fillText(
+      fitted(context, shortened(this.model.get("y_axis")?.name), bottom - top),
+      0,
+      0,
+    );
     context.restore();
   }
 
@@ -416,12 +500,18 @@ class Scatter {
     const axis = this.model.get(`${which}_axis`);
     if (!axis) return;
     const { left, bottom } = this.area;
-    const [low, high] = this.window[which].map((share) => axis.low + share * (axis.high - axis.low));
+    const [low, high] = this.window[which].map(
+      (share) => axis.low + share * (axis.high - axis.low),
+    );
     const { step, values } = ticks(low, high, Math.max(2, count));
     context.textAlign = which === "x" ? "center" : "right";
     context.textBaseline = which === "x" ? "top" : "middle";
     for (const value of values) {
-      const [x, y] = this.toPixels(which === "x" ? [value, this.model.get("y_axis").low] : [this.model.get("x_axis").low, value]);
+      const [x, y] = this.toPixels(
+        which === "x"
+          ? [value, this.model.get("y_axis").low]
+          : [this.model.get("x_axis").low, value],
+      );
       context.beginPath();
       if (which === "x") {
         context.moveTo(x, bottom);
@@ -443,8 +533,11 @@ class Scatter {
     context.beginPath();
     context.rect(left, top, right - left, bottom - top);
     context.clip();
-    levels.forEach((outlines, level) => outlines.forEach((outline, k) => this.drawOutline(context, outline, k, level)));
-    if (!this.model.get("plain")) (this.model.get("centres") ?? []).forEach((centre, k) => this.drawCentre(context, centre, k));
+    levels.forEach((outlines, level) =>
+      outlines.forEach((outline, k) => this.drawOutline(context, outline, k, level)),
+    );
+    if (!this.model.get("plain"))
+      (this.model.get("centres") ?? []).forEach((centre, k) => this.drawCentre(context, centre, k));
     context.restore();
   }
 
@@ -457,7 +550,7 @@ class Scatter {
     context.beginPath();
     outline.forEach((point, i) => context[i ? "lineTo" : "moveTo"](...this.toPixels(point)));
     for (const [colour, width] of [
-      [this.look.paper, 4.5 - level],
+      [this.style.paper, 4.5 - level],
       [this.colour(k), 2.5 - 0.8 * level],
     ]) {
       context.strokeStyle = colour;
@@ -474,10 +567,11 @@ class Scatter {
     context.fillStyle = this.colour(k);
     context.fill();
     context.lineWidth = 2;
-    context.strokeStyle = this.look.paper;
+    context.strokeStyle = this.style.paper;
     context.stroke();
-    context.fillStyle = 0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2] > 150 ? "#111" : "#fff";
-    context.font = `700 11px ${this.look.font}`;
+    context.fillStyle =
+      0.299 * light[0] + 0.587 * light[1] + 0.114 * light[2] > 150 ? "#111" : "#fff";
+    context.font = `700 11px ${this.style.font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.fillText(String(k), x, y + 0.5);
@@ -490,8 +584,8 @@ class Scatter {
     const [x, y] = [left + this.px[i] / this.ratio, top + this.py[i] / this.ratio];
     if (x < left || y < top || x > right || y > bottom) return;
     for (const [colour, width] of [
-      [this.look.paper, 5],
-      [this.look.ink, 2],
+      [this.style.paper, 5],
+      [this.style.ink, 2],
     ]) {
       context.beginPath();
       context.arc(x, y, 8, 0, 2 * Math.PI);
@@ -519,7 +613,7 @@ class Scatter {
     return best;
   }
 
-  /** Go on to the nearest point in a direction, and keep it in sight. */
+  /** Select the nearest point in a direction, and keep it visible. */
   step(beside) {
     const i = this.model.get("selected");
     if (i >= 0) this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
@@ -529,23 +623,31 @@ class Scatter {
 
   selectMiddle() {
     const { left, top, right, bottom } = this.area;
-    this.select(this.nearest(((right - left) * this.ratio) / 2, ((bottom - top) * this.ratio) / 2, () => true, Infinity));
+    this.select(
+      this.nearest(
+        ((right - left) * this.ratio) / 2,
+        ((bottom - top) * this.ratio) / 2,
+        () => true,
+        Infinity,
+      ),
+    );
   }
 
   follow() {
     const i = this.model.get("selected");
     if (!(i >= 0)) return;
     const share = { x: this.x[i], y: this.y[i] };
-    const shown = (axis) => share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
+    const shown = (axis) =>
+      share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
     if (shown("x") && shown("y")) return;
     const about = (axis) => {
       const half = (this.window[axis][1] - this.window[axis][0]) / 2;
       return [share[axis] - half, share[axis] + half];
     };
-    this.lookAt({ x: about("x"), y: about("y") });
+    this.setView({ x: about("x"), y: about("y") });
   }
 
-  /** Where an event is, in CSS pixels of the area, and in shares of it. */
+  /** The place of an event, in CSS pixels of the area and in shares of it. */
   locate({ clientX, clientY }) {
     const box = this.canvas.getBoundingClientRect();
     const { left, top, right, bottom } = this.area;
@@ -559,26 +661,28 @@ const stretched = ([low, high], share, factor) => {
   return [fixed + factor * (low - fixed), fixed + factor * (high - fixed)];
 };
 
-/** A range that is little wider than all, no narrower than can be drawn, and whose middle is among the data. */
+/** A range limited to CLOSEST and WIDEST, whose middle is among the data. */
 function within([low, high]) {
   const span = Math.min(Math.max(high - low, CLOSEST), WIDEST);
   const middle = Math.min(Math.max((low + high) / 2, 0), 1);
   return [middle - span / 2, middle + span / 2];
 }
 
-// ---- hands: mouse, fingers, keys -------------------------------------------------------------------------------------------
+// ---- input: mouse, fingers, keys ----------------------------------------------------------------
 
 const SLACK = 5; // CSS pixels that a click may move
-const SETTLE = 400; // milliseconds after a scroll of the page in which the wheel still belongs to it
+const SCROLL_PAUSE = 400; // milliseconds after a scroll of the page before the wheel zooms
 const KEYS = {
   ArrowRight: [0.1, 0, (dx, dy) => dx > 0 && Math.abs(dy) <= dx],
   ArrowLeft: [-0.1, 0, (dx, dy) => dx < 0 && Math.abs(dy) <= -dx],
   ArrowDown: [0, -0.1, (dx, dy) => dy > 0 && Math.abs(dx) <= dy],
   ArrowUp: [0, 0.1, (dx, dy) => dy < 0 && Math.abs(dx) <= -dy],
 };
-export const KEYS_IN_WORDS = "Arrow keys move the picture, plus and minus zoom, 0 shows all; Enter takes the point in the middle, Shift with an arrow the next one.";
+export const KEYS_IN_WORDS =
+  "Arrow keys move the picture, plus and minus zoom, 0 shows all. Enter selects the point in the " +
+  "middle, Shift with an arrow key the next one.";
 
-class Hand {
+class PointerInput {
   constructor(scatter) {
     this.scatter = scatter;
     this.fingers = new Map();
@@ -604,12 +708,24 @@ class Hand {
     this.box.remove();
   }
 
-  /** What a finger can press; keys do the same, so Tab passes them by. */
+  /** Buttons for touch screens; keys do the same, so they are not in the Tab order. */
   buttons() {
     const { scatter } = this;
-    this.box = make("div", { position: "absolute", bottom: "0", right: "10px", display: "flex", gap: "4px" });
+    this.box = make("div", {
+      position: "absolute",
+      bottom: "0",
+      right: "10px",
+      display: "flex",
+      gap: "4px",
+    });
     const button = (text, label, work) => {
-      const it = makeButton(text, { font: "15px/1 system-ui, sans-serif", width: "26px", minHeight: "24px", height: "24px", padding: "0" });
+      const it = makeButton(text, {
+        font: "15px/1 system-ui, sans-serif",
+        width: "26px",
+        minHeight: "24px",
+        height: "24px",
+        padding: "0",
+      });
       Object.assign(it, { title: label, tabIndex: -1 });
       it.setAttribute("aria-label", label);
       it.addEventListener("click", work);
@@ -630,19 +746,25 @@ class Hand {
   }
 
   move(event) {
-    if (event.pointerType === "mouse" && !event.buttons) this.fingers.clear(); // it was let go outside
+    // The button was released outside the picture.
+    if (event.pointerType === "mouse" && !event.buttons) this.fingers.clear();
     if (!this.fingers.has(event.pointerId)) return;
-    if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return; // the page scrolls
+    // One finger scrolls the page while all is visible.
+    if (event.pointerType === "touch" && this.fingers.size === 1 && this.scatter.isWhole) return;
     const before = [...this.fingers.values()];
     if (!this.dragged && before.length === 1) {
-      if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK) return;
+      if (Math.hypot(event.clientX - this.from.clientX, event.clientY - this.from.clientY) < SLACK)
+        return;
       this.begin();
     }
     this.fingers.set(event.pointerId, event);
-    this.drag(before.map((finger) => this.scatter.locate(finger)), [...this.fingers.values()].map((finger) => this.scatter.locate(finger)));
+    this.drag(
+      before.map((finger) => this.scatter.locate(finger)),
+      [...this.fingers.values()].map((finger) => this.scatter.locate(finger)),
+    );
   }
 
-  /** Once a press is a drag, the picture follows outside of itself, too. */
+  /** A drag goes on outside the picture. */
   begin() {
     this.dragged = true;
     this.scatter.canvas.style.cursor = "grabbing";
@@ -666,15 +788,26 @@ class Hand {
     if (this.dragged) return;
     const { scatter } = this;
     const { x, y } = scatter.locate(event);
-    scatter.select(scatter.nearest(x * scatter.ratio, y * scatter.ratio, () => true, 24 * scatter.ratio));
+    scatter.select(
+      scatter.nearest(x * scatter.ratio, y * scatter.ratio, () => true, 24 * scatter.ratio),
+    );
   }
 
-  /** The wheel zooms, unless there is nothing more to see or the page is being scrolled past the picture. */
+  /**
+   * The wheel zooms, unless all is visible already or the page is being scrolled past the picture.
+   */
   wheel(event) {
     const { scatter } = this;
-    const amount = (event.deltaY || event.deltaX) * (event.deltaMode === 1 ? 16 : 1) * (event.ctrlKey ? 0.01 : 0.0015);
+    const amount =
+      (event.deltaY || event.deltaX) *
+      (event.deltaMode === 1 ? 16 : 1) *
+      (event.ctrlKey ? 0.01 : 0.0015);
     const isPinch = event.ctrlKey;
-    if (!isPinch && (performance.now() - this.scrolled < SETTLE || (amount > 0 && scatter.isWhole))) return;
+    if (
+      !isPinch &&
+      (performance.now() - this.scrolled < SCROLL_PAUSE || (amount > 0 && scatter.isWhole))
+    )
+      return;
     event.preventDefault();
     const { u, v } = scatter.locate(event);
     scatter.zoom(u, v, Math.exp(Math.min(0.5, Math.max(-0.5, amount))));
@@ -691,7 +824,7 @@ class Hand {
     else if (event.key === "Enter") scatter.selectMiddle();
     else return;
     event.preventDefault();
-    event.stopPropagation(); // a notebook has keys of its own
+    event.stopPropagation(); // a notebook has its own keys
   }
 }
 
@@ -701,7 +834,7 @@ const middleOf = (fingers) => ({
 });
 const spread = ([a, b]) => Math.hypot(a.x - b.x, a.y - b.y);
 
-// ---- memberships as bars -----------------------------------------------------------------------------------------------------
+// ---- memberships as bars ------------------------------------------------------------------------
 
 function make(name, style = {}, text = "") {
   const element = document.createElement(name);
@@ -710,16 +843,23 @@ function make(name, style = {}, text = "") {
   return element;
 }
 
-/** A button that looks the same in a notebook, which has no style for it. */
+/** A button with its own style, since a notebook has none for it. */
 function makeButton(text, style) {
-  const look = { color: "inherit", background: "var(--card, var(--jp-layout-color1, Canvas))", cursor: "pointer" };
-  const edge = { border: "1px solid var(--line, var(--jp-border-color1, #999))", borderRadius: "6px" };
+  const look = {
+    color: "inherit",
+    background: "var(--card, var(--jp-layout-color1, Canvas))",
+    cursor: "pointer",
+  };
+  const edge = {
+    border: "1px solid var(--line, var(--jp-border-color1, #999))",
+    borderRadius: "6px",
+  };
   return Object.assign(make("button", { ...look, ...edge, ...style }, text), { type: "button" });
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-/** A bar for each component's share. */
+/** A bar for each component's membership. */
 export function membershipBars(shares, colours, word = "cluster") {
   const list = make("ul", { listStyle: "none", padding: "0", margin: "0.6rem 0" });
   list.append(...shares.map((share, k) => membershipBar(share, k, colours, word)));
@@ -727,20 +867,43 @@ export function membershipBars(shares, colours, word = "cluster") {
 }
 
 function membershipBar(share, k, colours, word) {
-  const item = make("li", { display: "grid", gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`, gap: "0.4rem", alignItems: "center", fontVariantNumeric: "tabular-nums" });
-  const track = make("div", { height: "0.9rem", borderRadius: "4px", overflow: "hidden", background: "var(--track, #8883)" });
-  const fill = make("div", { height: "100%", width: `${100 * share}%`, backgroundColor: `rgb(${colours[k % colours.length].join(" ")})` });
+  const item = make("li", {
+    display: "grid",
+    gridTemplateColumns: `${word.length > 8 ? 7.2 : 5.4}rem 1fr 4rem`,
+    gap: "0.4rem",
+    alignItems: "center",
+    fontVariantNumeric: "tabular-nums",
+  });
+  const track = make("div", {
+    height: "0.9rem",
+    borderRadius: "4px",
+    overflow: "hidden",
+    background: "var(--track, #8883)",
+  });
+  const fill = make("div", {
+    height: "100%",
+    width: `${100 * share}%`,
+    backgroundColor: `rgb(${colours[k % colours.length].join(" ")})`,
+  });
   fill.className = "fill";
   track.append(fill);
-  item.append(make("span", {}, `${word} ${k}`), track, make("span", { textAlign: "right" }, percent(share)));
+  item.append(
+    make("span", {}, `${word} ${k}`),
+    track,
+    make("span", { textAlign: "right" }, percent(share)),
+  );
   return item;
 }
 
-/** Below a picture that has no page about it: the threshold, and the memberships of the selected row. */
+/** The panel below a picture: the threshold and the memberships of the selected row. */
 class Panel {
   constructor(model, el) {
     this.model = model;
-    this.slider = Object.assign(make("input", { width: "100%", margin: "0" }), { type: "range", min: 0, max: 100 });
+    this.slider = Object.assign(make("input", { width: "100%", margin: "0" }), {
+      type: "range",
+      min: 0,
+      max: 100,
+    });
     this.label = make("label", { display: "block" });
     this.shown = make("span");
     this.label.append(this.shown, this.slider);
@@ -748,7 +911,11 @@ class Panel {
     this.button = makeButton("Show the most unsure row", { padding: "0.3rem 0.7rem" });
     this.row = make("div", { minHeight: "4.5rem" });
     this.row.setAttribute("aria-live", "polite");
-    this.el = make("div", { padding: "0.4rem 0 0", maxWidth: "40rem", color: "var(--ink, var(--jp-ui-font-color1, inherit))" });
+    this.el = make("div", {
+      padding: "0.4rem 0 0",
+      maxWidth: "40rem",
+      color: "var(--ink, var(--jp-ui-font-color1, inherit))",
+    });
     this.el.className = "mixtura-panel";
     this.el.append(this.label, this.count, this.button, this.row);
     el.append(this.el);
@@ -764,12 +931,18 @@ class Panel {
     });
     this.button.addEventListener("click", () => {
       const certainty = floats(this.model.get("certainty"));
-      this.model.set("selected", certainty.reduce((least, value, i) => (value < certainty[least] ? i : least), 0));
+      this.model.set(
+        "selected",
+        certainty.reduce((least, value, i) => (value < certainty[least] ? i : least), 0),
+      );
       this.model.save_changes();
     });
     this.handlers = [
       ...["threshold", "certainty"].map((name) => [`change:${name}`, () => this.showThreshold()]),
-      ...["selected", "shares", "row_words"].map((name) => [`change:${name}`, () => this.showRow()]),
+      ...["selected", "shares", "row_words"].map((name) => [
+        `change:${name}`,
+        () => this.showRow(),
+      ]),
     ];
     for (const [event, handler] of this.handlers) this.model.on(event, handler);
   }
@@ -785,20 +958,39 @@ class Panel {
     const unsure = certainty.reduce((count, value) => count + (value < threshold), 0);
     this.slider.value = Math.round(100 * threshold);
     this.shown.textContent = `Unsure below ${Math.round(100 * threshold)} %`;
-    this.count.textContent = `${unsure.toLocaleString("en")} of ${certainty.length.toLocaleString("en")} points are unsure (grey): their largest membership is below that.`;
+    const [some, all] = [unsure, certainty.length].map((count) => count.toLocaleString("en"));
+    this.count.textContent =
+      `${some} of ${all} points are unsure (grey): their largest membership is below ` +
+      "this threshold.";
   }
 
   showRow() {
     const i = this.model.get("selected");
     const n = floats(this.model.get("certainty")).length;
-    if (!(i >= 0 && i < n)) return this.row.replaceChildren(make("p", { opacity: 0.75 }, `Click a point to see its memberships. ${KEYS_IN_WORDS}`));
+    if (!(i >= 0 && i < n))
+      return this.row.replaceChildren(
+        make("p", { opacity: 0.75 }, `Click a point to see its memberships. ${KEYS_IN_WORDS}`),
+      );
     const all = typed(this.model.get("shares"), Uint16Array);
-    const shares = Array.from(all.subarray((i * all.length) / n, ((i + 1) * all.length) / n), (share) => share / 65535);
+    const shares = Array.from(
+      all.subarray((i * all.length) / n, ((i + 1) * all.length) / n),
+      (share) => share / 65535,
+    );
     const names = typed(this.model.get("rows"), Uint32Array);
-    const name = (names.length ? names[i] : i + 1).toLocaleString("en") + (this.model.get("in_python") ? `, X[${i}]` : "");
-    const words = make("p", { margin: "0.2rem 0", opacity: 0.75 }, this.model.get("row_words") ?? "");
+    const name =
+      (names.length ? names[i] : i + 1).toLocaleString("en") +
+      (this.model.get("in_python") ? `, X[${i}]` : "");
+    const words = make(
+      "p",
+      { margin: "0.2rem 0", opacity: 0.75 },
+      this.model.get("row_words") ?? "",
+    );
     const heading = make("p", { margin: "0.6rem 0 0", fontWeight: 600 }, `Row ${name}`);
-    this.row.replaceChildren(heading, words, membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"));
+    this.row.replaceChildren(
+      heading,
+      words,
+      membershipBars(shares, this.model.get("colours"), this.model.get("word") ?? "cluster"),
+    );
   }
 }
 
@@ -806,14 +998,15 @@ function shortened(name = "") {
   return name.length > 40 ? `${name.slice(0, 39)}…` : name;
 }
 
-/** As much of a name as there is room for. */
+/** A name, cut to the space there is. */
 function fitted(context, name, room) {
   let shown = name;
-  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--) shown = `${name.slice(0, n)}…`;
+  for (let n = name.length - 1; n > 0 && context.measureText(shown).width > room; n--)
+    shown = `${name.slice(0, n)}…`;
   return shown;
 }
 
-/** A model for pages that have none of a notebook's: the same five methods. */
+/** A model for pages without a notebook's: the same five methods. */
 export class LocalModel {
   constructor(values) {
     this.values = { ...values };

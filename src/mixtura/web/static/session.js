@@ -1,5 +1,6 @@
-// The page's way to its server. The key comes with the page that the token opened; it is kept for this origin (host and port),
-// so that reloading works, and leaves the address bar together with the token.
+// Requests of the page to its server. The page that the token opened contains the key. The key is
+// kept for this origin (host and port), so that reloading works. The token is removed from the
+// address bar.
 
 const place = document.querySelector('meta[name="mixtura-key"]');
 if (place.content) {
@@ -9,7 +10,7 @@ if (place.content) {
 }
 const key = localStorage.getItem("mixtura-key") ?? "";
 
-/** What the server answers; a refusal is an Error with the server's own words. */
+/** The answer of the server; a refusal is an Error with the server's message. */
 async function ask(path, body, signal) {
   const headers = { "X-Mixtura-Key": key };
   const options = { headers, signal };
@@ -47,12 +48,12 @@ export async function askBlob(path, body) {
   return (await ask(path, body)).blob();
 }
 
-/** A WebSocket that shows the key; the only way there is. */
+/** A WebSocket, which sends the key as its sub-protocol. */
 export function openSocket(path) {
   return new WebSocket(`ws://${location.host}${path}`, ["mixtura", key]);
 }
 
-/** What the server sends bit by bit, as text, as it comes; ends early when the signal is given. */
+/** The text that the server sends, as it arrives; it ends early when the signal is given. */
 export async function* askStream(path, body, signal) {
   const answer = await ask(path, body, signal);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,32 +1,30 @@
-"""What a fit says: everything about it as plain values, and for a person."""
+"""The summary of a fit: as plain values for JSON, and as printed text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mixtura.base.numbering import at_the_beginning, component_name
-from mixtura.cli.calling_off import said_about
-from mixtura.cli.console import Plain, grid
-from mixtura.cli.data import Data, with_names
+from mixtura.base.certainty import SURE
+from mixtura.base.numbering import capitalised, component_name
+from mixtura.cli.console import PlainConsole, grid
+from mixtura.cli.data import Data, with_column_names
+from mixtura.cli.formatting import counted, rounded_like, title, with_spread
+from mixtura.cli.interruption import interruption_sentence
 from mixtura.cli.result_files import ERRORS
-from mixtura.cli.selecting import Found, winner
-from mixtura.cli.words import counted, title, to_the_place_of, with_spread
+from mixtura.cli.selection import FitOutcome, chosen_mixture
 
-UNSURE = 0.9
-"""A row whose largest probability is smaller is called unsure."""
+CANDIDATES_SHOWN = 10
+"""Candidates that are printed; candidates.csv has all of them."""
 
-SHOWN = 10
-"""Candidates that are printed; all of them are in candidates.csv."""
-
-MOST_ERRORS = 40
-"""Rows of the table of standard errors that are printed; beyond them only weights and means."""
+ERRORS_SHOWN = 40
+"""Rows of the table of standard errors; of a longer table only weights and means are printed."""
 
 
 def fit_document(
-    found: Found, read: Data, settings: Mapping[str, Any], seed: int
+    found: FitOutcome, read: Data, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Everything that is known about a selection, as plain values."""
+    """A selection as plain values."""
     from mixtura.estimators.model_file import component_summaries, summary
 
     selection, probabilities = found.selection, found.probabilities
@@ -39,15 +37,17 @@ def fit_document(
         "lower_is_better": True,
         "settings": dict(settings),
         "random_state": seed,
-        "sentences": [with_names(sentence, read.names) for sentence in selection.sentences],
+        "sentences": [with_column_names(sentence, read.names) for sentence in selection.sentences],
         "best": summary(selection.best),
         "runner_up": summary(selection.runner_up) if selection.runner_up else None,
         "choices": {
             name: {"family": c.family, "n_components": c.n_components}
             for name, c in selection.choices().items()
         },
-        "components": component_summaries(winner(selection), probabilities, read.names, UNSURE),
-        "n_unsure": int((probabilities.max(axis=1) < UNSURE).sum()),
+        "components": component_summaries(
+            chosen_mixture(selection), probabilities, read.names, SURE
+        ),
+        "n_unsure": int((probabilities.max(axis=1) < SURE).sum()),
         "candidates": _named_columns(selection.rows(), "reason", read),
         "criteria": _named_columns(selection.criteria_rows(), "notes", read),
         "merging": None,
@@ -59,12 +59,12 @@ def fit_document(
 def _named_columns(
     rows: Sequence[Mapping[str, object]], key: str, read: Data
 ) -> list[dict[str, Any]]:
-    """Rows of a table, one of whose columns speaks of columns of the data."""
-    return [{**row, key: with_names(str(row[key]), read.names)} for row in rows]
+    """Rows of a table, with the names of the data's columns in the texts of one column."""
+    return [{**row, key: with_column_names(str(row[key]), read.names)} for row in rows]
 
 
-def report(out: Plain, document: Mapping[str, Any]) -> None:
-    """The whole story, for a person."""
+def report(out: PlainConsole, document: Mapping[str, Any]) -> None:
+    """Print the whole summary."""
     from mixtura.families import FAMILIES
 
     best = document["best"]
@@ -72,7 +72,9 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
         _candidate_table(out, document["criterion"], document["candidates"])
         out.say(f"\n{document['sentences'][0]}", style="bold")
     else:
-        out.say(f"\n{document['sentences'][0]} Kept, as the simplest: {title(best)}.", style="bold")
+        out.say(
+            f"\n{document['sentences'][0]} The simplest one is kept: {title(best)}.", style="bold"
+        )
     out.say(
         f"  {FAMILIES[best['family']].summary}; log-likelihood {best['log_likelihood']:.3f} with "
         f"{best['n_parameters']} parameters"
@@ -88,9 +90,9 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
     for sentence in document["sentences"][1:]:
         out.say(sentence)
     _say_choices(out, document)
-    _say_more_is_open(out, document)
+    _say_largest_k_won(out, document)
     if document["interrupted"]:
-        out.say(said_about(document), style="yellow")
+        out.say(interruption_sentence(document), style="yellow")
     if document["bootstrap"]:
         out.say(
             document["bootstrap"].get("sentence")
@@ -100,7 +102,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
         unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
         size = f"{100 * component['weight']:.1f} %, {counted(component['n_rows'], 'row')}"
         out.say(
-            f"\n{at_the_beginning(component_name(component['component']))}: {size}{unsure}",
+            f"\n{capitalised(component_name(component['component']))}: {size}{unsure}",
             style="bold",
         )
         out.say(
@@ -112,7 +114,7 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
         )
     out.say(
         f"\n{document['n_unsure']} of {document['n_rows']} rows are unsure: their largest "
-        f"probability is below {UNSURE:g}."
+        f"probability is below {SURE:g}."
     )
     if document["merging"]:
         out.say(f"\nMerged: {document['merging']['sentence']}")
@@ -121,11 +123,11 @@ def report(out: Plain, document: Mapping[str, Any]) -> None:
     out.say("\nWrote " + "\n      ".join(document["files"]))
 
 
-def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """The best few."""
+def _candidate_table(out: PlainConsole, criterion: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the best candidates."""
     from mixtura.model.selection import title_of
 
-    shown = [row for row in rows if row["eligible"]][:SHOWN]
+    shown = [row for row in rows if row["eligible"]][:CANDIDATES_SHOWN]
     title = (
         f"\nThe best of {counted(len(rows), 'candidate')} by {title_of(criterion)} (lower is "
         "better)"
@@ -134,17 +136,17 @@ def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any
         "family",
         "components",
         title_of(criterion),
-        "behind",
+        "difference",
         "log-likelihood",
         "parameters",
         "converged",
     )
     table = grid("", *heads, title=title)
     for place, row in enumerate(shown, start=1):
-        value, behind = row[criterion], row[criterion] - shown[0][criterion]
+        value, difference = row[criterion], row[criterion] - shown[0][criterion]
         numbers = (
             f"{value:.3f}",
-            f"{behind:.3f}" if behind else "",
+            f"{difference:.3f}" if difference else "",
             f"{row['log_likelihood']:.3f}",
             str(row["n_parameters"]),
         )
@@ -158,38 +160,38 @@ def _candidate_table(out: Plain, criterion: str, rows: Sequence[Mapping[str, Any
     out.print(table)
 
 
-def _say_choices(out: Plain, document: Mapping[str, Any]) -> None:
-    """What other criteria would choose, those of one mind together."""
+def _say_choices(out: PlainConsole, document: Mapping[str, Any]) -> None:
+    """Print what other criteria choose, grouped by the model they choose."""
     from mixtura.model.selection import title_of
 
-    minds: dict[str, list[str]] = {}
+    models: dict[str, list[str]] = {}
     for name, choice in document["choices"].items():
         if name != document["criterion"]:
-            minds.setdefault(f"{choice['family']} with {choice['n_components']}", []).append(
+            models.setdefault(f"{choice['family']} with {choice['n_components']}", []).append(
                 title_of(name)
             )
-    if minds:
+    if models:
         out.say(
-            "Others would choose: "
-            + "; ".join(f"{choice} by {', '.join(names)}" for choice, names in minds.items())
+            "Other criteria choose: "
+            + "; ".join(f"{choice} by {', '.join(names)}" for choice, names in models.items())
             + "."
         )
 
 
-def _say_more_is_open(out: Plain, document: Mapping[str, Any]) -> None:
-    """The best number is the largest one tried: a larger one may be better."""
+def _say_largest_k_won(out: PlainConsole, document: Mapping[str, Any]) -> None:
+    """Print a warning where the best K is the largest one tried."""
     tried = {row["n_components"] for row in document["candidates"]}
     best = document["best"]["n_components"]
     if len(tried) > 1 and best == max(tried) and not document["interrupted"]:
         out.say(
-            f"{best} is the largest number tried; a larger one may be better (--max-components "
-            f"{2 * best}).",
+            f"{best} is the largest number of components tried; more may be better "
+            f"(--max-components {2 * best}).",
             style="yellow",
         )
 
 
-def _say_errors(out: Plain, errors: Mapping[str, Any]) -> None:
-    """The table of standard errors, or why there is none."""
+def _say_errors(out: PlainConsole, errors: Mapping[str, Any]) -> None:
+    """Print the table of standard errors, or why there is none."""
     if "refused" in errors:
         reason = str(errors["refused"]).removeprefix("no standard errors: ")
         out.say(f"\nNo standard errors ({errors['method']}): {reason}", style="yellow")
@@ -197,20 +199,18 @@ def _say_errors(out: Plain, errors: Mapping[str, Any]) -> None:
     rows, percent = errors["parameters"], f"{100 * errors['level']:g} %"
     shown = (
         rows
-        if len(rows) <= MOST_ERRORS
+        if len(rows) <= ERRORS_SHOWN
         else [row for row in rows if "ariance" not in row["parameter"]]
     )
     title = f"\nStandard errors ({errors['method']}) and {percent} intervals"
     table = grid(
-        "component", "parameter", "estimate", "error", f"{percent} from", "to", title=title
+        "component", "parameter", "estimate", "std. error", f"{percent} from", "to", title=title
     )
     for row in shown:
-        numbers = (
-            to_the_place_of(row["se"], row[key]) for key in ("estimate", "se", "low", "high")
-        )
+        numbers = (rounded_like(row["se"], row[key]) for key in ("estimate", "se", "low", "high"))
         table.add_row(str(row["component"]), row["parameter"], *numbers)
     out.print(table)
     if len(shown) < len(rows):
-        out.say(f"{len(rows) - len(shown)} variances and covariances are in {ERRORS}.")
+        out.say(f"The other {len(rows) - len(shown)}, variances and covariances, are in {ERRORS}.")
     for note in errors["notes"]:
         out.say(note)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a time limit: the best so far is kept, and who ended the command is said."""
+"""Ctrl-C, SIGTERM and a time limit: the best so far is kept, and the cause is printed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from test_cli import FAITHFUL, table
 
-from mixtura.base.interrupts import Listener
+from mixtura.base.interrupts import SignalHandler
 from mixtura.cli import RESULT_FILES, main
 from mixtura.estimators.model_file import load_model
 from mixtura.selection.settings import selection_of
@@ -24,13 +24,13 @@ GRID = ("--components", "2:4", "--families", "EII,EEE", "--threads", "1")
 DATA_FILES = {"memberships.csv", "model.safetensors", "candidates.csv", "criteria.csv"}
 
 
-def time_is_over() -> None:
-    """The clock of the command in progress runs out now."""
-    listener = signal.getsignal(signal.SIGTERM)
-    assert isinstance(listener, Listener)
-    listener.stop_clock()
-    listener.start_clock(0.001)
-    while listener.cause is None:
+def let_time_limit_pass() -> None:
+    """The time limit of the running command passes now."""
+    handler = signal.getsignal(signal.SIGTERM)
+    assert isinstance(handler, SignalHandler)
+    handler.stop_timer()
+    handler.start_timer(0.001)
+    while handler.cause is None:
         time.sleep(0.001)
 
 
@@ -55,20 +55,20 @@ class Way(NamedTuple):
 WAYS = pytest.mark.parametrize(
     "way",
     [
-        Way(press, [], 130, "Ctrl-C", "Interrupted by Ctrl-C: what was done until then is kept."),
+        Way(press, [], 130, "Ctrl-C", "Interrupted by Ctrl-C; the results until then are kept."),
         Way(
             terminate,
             [],
             143,
             "SIGTERM",
-            "Interrupted by SIGTERM: what was done until then is kept.",
+            "Interrupted by SIGTERM; the results until then are kept.",
         ),
         Way(
-            time_is_over,
+            let_time_limit_pass,
             ["--time-limit", "1000"],
             0,
             "the time limit",
-            "Time limit of 1000 s reached: what was done until then is kept.",
+            "Time limit of 1000 s reached; the results until then are kept.",
         ),
     ],
     ids=lambda way: way.name,
@@ -137,13 +137,13 @@ def test_a_time_limit_that_is_not_reached_changes_nothing(here, capsys):
 
 
 def test_a_time_limit_before_any_result_is_an_error_that_says_what_to_do(here, capsys, monkeypatch):
-    monkeypatch.setattr("mixtura.selection.settings.selection_of", lambda *_: time_is_over())
+    monkeypatch.setattr("mixtura.selection.settings.selection_of", lambda *_: let_time_limit_pass())
     assert main(["fit", FAITHFUL, "--time-limit", "1000"]) == 1
     err = capsys.readouterr().err
     assert (
-        "the time limit of 1000 s was over before there was a result; nothing was written." in err
+        "the time limit of 1000 s passed before there was a result, so nothing was written. Give "
+        "more time, or reduce the work" in err
     )
-    assert "nothing was written. Give more time, or ask for less" in err
     assert list(here.iterdir()) == []
 
 
@@ -182,11 +182,13 @@ def test_a_signal_while_pictures_are_drawn_leaves_the_data(
     }
 
 
-def test_a_bootstrap_that_is_called_off_leaves_the_fit_whole(here, capsys, monkeypatch):
+def test_an_interrupted_bootstrap_leaves_the_fit_whole(here, capsys, monkeypatch):
     monkeypatch.setattr("mixtura.selection.settings.selected_again", lambda *_, **__: terminate())
     assert main(["fit", FAITHFUL, *GRID, "--bootstrap", "5", "--json"]) == 143
     document = json.loads(capsys.readouterr().out)
-    assert document["bootstrap"] == {"refused": "SIGTERM came before the first resample was done"}
+    assert document["bootstrap"] == {
+        "refused": "interrupted by SIGTERM before the first resample was done"
+    }
     assert len(document["candidates"]) == 6
     assert Path("old_faithful.mixtura/clusters.png").exists()
 
@@ -250,7 +252,7 @@ def test_comparisons_end_in_the_same_way(here, capsys, monkeypatch, way):
         "K-Means": "",
         "Gaussian mixture": "",
         "DBSCAN": "interrupted",
-        "HDBSCAN": "not begun",
+        "HDBSCAN": "not run",
     }
     assert Path("old_faithful.comparison/comparison.png").exists()
 
@@ -287,5 +289,5 @@ def test_a_real_signal_ends_a_long_fit_with_the_best_so_far(here, number, code):
         out, err = process.communicate(timeout=300)
     assert process.returncode == code, err
     assert "Traceback" not in err
-    assert "what was done until then is kept" in out
+    assert "the results until then are kept" in out
     assert {path.name for path in Path("big.mixtura").iterdir()} == set(RESULT_FILES)

@@ -1,4 +1,4 @@
-"""A selection with a progress bar, which ends with what is done when it is called off."""
+"""A selection with a progress bar, which keeps the candidates that are done when interrupted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from mixtura.cli.calling_off import Call
-from mixtura.cli.console import Plain, progress_bar
-from mixtura.cli.data import Data, in_the_words_of
+from mixtura.cli.console import PlainConsole, progress_bar
+from mixtura.cli.data import Data, errors_with_column_names
+from mixtura.cli.interruption import Interruption
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
@@ -19,8 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Found:
-    """The outcome of a fit that files and words are made of."""
+class FitOutcome:
+    """The selection of a fit command, with what its files and its summary need.
+
+    Attributes
+    ----------
+    selection : Selection
+    probabilities : (n,K)
+        Memberships under the chosen mixture.
+    tree : MergeTree, optional
+        How its components merge, where --merge was given.
+    """
 
     selection: Selection
     probabilities: Array
@@ -28,9 +37,13 @@ class Found:
 
 
 def select(
-    settings: SelectionSettings, read: Data, err: Plain, total: int, call: Call
+    settings: SelectionSettings,
+    read: Data,
+    err: PlainConsole,
+    total: int,
+    interruption: Interruption,
 ) -> tuple[Selection, bool]:
-    """The selection, and whether it was cut short."""
+    """The selection, and whether it was interrupted."""
     from mixtura.inputs.rows import check_range, dataset_of
     from mixtura.model.fit_result import StopReason
     from mixtura.model.selection import Selection, Stage
@@ -47,7 +60,7 @@ def select(
         "cross-validation" if folds else "fitting",
         folds or total,
         "folds" if folds else "candidates",
-    ) as move:
+    ) as progress:
 
         def keep(candidate: Candidate) -> None:
             key = (candidate.family, candidate.n_components)
@@ -58,30 +71,30 @@ def select(
                 if again and candidate.stage is Stage.SEARCHED:
                     searched.add(key)
                     left = len(may_win(settings.criterion, done.values()))
-                    move(len(searched), words, len(searched) + left, "searches")
+                    progress(len(searched), words, len(searched) + left, "searches")
                 elif not searched:
-                    move(len(done), words, total, "candidates")
+                    progress(len(done), words, total, "candidates")
             if candidate.fit is not None and candidate.fit.stop is StopReason.INTERRUPTED:
-                # one call ends the whole selection, not only the cell it came into
+                # One signal ends the whole selection, not only the candidate it came into.
                 raise KeyboardInterrupt
 
         try:
-            with in_the_words_of(read):
+            with errors_with_column_names(read):
                 candidates = candidates_of(settings)
                 check_range(read.X, read.names)
                 dataset = dataset_of(read.X, None, settings.backend, settings.n_threads)
                 selection = selection_of(
-                    settings, *candidates, dataset, keep, move if folds else None
+                    settings, *candidates, dataset, keep, progress if folds else None
                 )
                 warn_of(selection)
         except KeyboardInterrupt:
             selection, cut = Selection(settings.criterion, tuple(done.values())), True
             if not selection.ranking:
                 raise
-    return selection, cut or call.listener.cause is not None or selection.interrupted
+    return selection, cut or interruption.handler.cause is not None or selection.interrupted
 
 
-def winner(selection: Selection) -> Mixture:
+def chosen_mixture(selection: Selection) -> Mixture:
     """The mixture that was chosen."""
     assert selection.best.fit is not None
     return selection.best.fit.mixture

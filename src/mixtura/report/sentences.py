@@ -1,4 +1,4 @@
-"""Components and unsure rows in plain words."""
+"""Sentences about components and unsure rows."""
 
 from __future__ import annotations
 
@@ -7,48 +7,47 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtura.base.arrays import Array
+from mixtura.base.certainty import SURE
 from mixtura.base.numbering import component_name
 from mixtura.model.discriminating_columns import contrasts, spread_ratios
 from mixtura.model.mixture import Mixture
-from mixtura.report.study import SURE, Study
+from mixtura.report.study import Study
 
-TELLING = 0.5
-"""A column sets a component apart where the means differ by at least so many standard
-deviations.
-"""
+CLEAR_DIFFERENCE = 0.5
+"""A sentence names a column where the means differ by at least this many standard deviations."""
 
-WIDER = 1.5
-"""A component is called wider or narrower where its deviation is so many times that of the others,
-or the inverse.
-"""
+SPREAD_RATIO = 1.5
+"""A sentence calls a component more or less spread out from this ratio of deviations on."""
 
-MOST_COLUMNS = 4
-"""More columns in a sentence are not read; the table has them all."""
+COLUMNS_IN_SENTENCE = 4
+"""Columns that a sentence names; the table has all."""
 
 
 def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
-    """What sets a component apart: means against the rest, in pooled standard deviations, then
-    spreads.
+    """How a component differs from the rest: means in pooled standard deviations, then spreads.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [3.0, 1.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> component_sentence(two, 1, ["height", "weight"])
     'height higher than in the rest (3.0 sd).'
     """
     if mixture.n_components == 1:
-        return "The only component: all rows belong to it."
-    telling = [c for c in contrasts(mixture, k) if abs(c.difference) >= TELLING]
+        return "The only component; all rows belong to it."
+    clear = [c for c in contrasts(mixture, k) if abs(c.difference) >= CLEAR_DIFFERENCE]
     parts = [
         f"{names[c.column]} {'higher' if c.difference > 0 else 'lower'} than in the rest "
         f"({abs(c.difference):.1f} sd)"
-        for c in telling[:MOST_COLUMNS]
+        for c in clear[:COLUMNS_IN_SENTENCE]
     ]
-    if len(telling) > MOST_COLUMNS:
-        parts.append(_more(len(telling) - MOST_COLUMNS))
-    parts = parts or [f"No mean differs from the rest by {TELLING:g} standard deviations or more"]
+    if len(clear) > COLUMNS_IN_SENTENCE:
+        parts.append(_more(len(clear) - COLUMNS_IN_SENTENCE))
+    parts = parts or [
+        f"No mean differs from the rest by {CLEAR_DIFFERENCE:g} standard deviations or more"
+    ]
     return ", ".join([*parts, *_spreads(spread_ratios(mixture)[k], names)]) + "."
 
 
@@ -57,21 +56,19 @@ def _more(n: int) -> str:
 
 
 def _spreads(ratios: Array, names: Sequence[str]) -> list[str]:
-    """The columns in which a component is much wider or narrower than the others, the most unlike
-    first.
-    """
+    """The columns in which the spread of a component differs most from that of the others."""
     order = np.argsort(-np.abs(np.log(np.maximum(ratios, 1e-300))), kind="stable")
-    unlike = [j for j in order if not 1 / WIDER < ratios[j] < WIDER]
+    different = [j for j in order if not 1 / SPREAD_RATIO < ratios[j] < SPREAD_RATIO]
     said = [
         f"{names[j]} {'more' if ratios[j] > 1 else 'less'} spread out "
         f"({max(ratios[j], 1 / ratios[j]):.1f} times)"
-        for j in unlike[:2]
+        for j in different[:2]
     ]
-    return said + ([_more(len(unlike) - 2)] if len(unlike) > 2 else [])
+    return said + ([_more(len(different) - 2)] if len(different) > 2 else [])
 
 
 def neighbour_sentence(study: Study, k: int) -> str:
-    """With which other component its unsure rows are shared, or that it has none."""
+    """The other component that shares most unsure rows with this one."""
     mine = study.unsure[study.labels[study.unsure] == k]
     if not len(mine):
         return f"None of its rows is unsure (largest membership below {SURE:g})."
@@ -81,7 +78,7 @@ def neighbour_sentence(study: Study, k: int) -> str:
     are = "is" if len(mine) == 1 else "are"
     return (
         f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could "
-        f"also be of {component_name(most)}."
+        f"also belong to {component_name(most)}."
     )
 
 
@@ -92,9 +89,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def membership_words(memberships: Array) -> str:
-    """``70 % component 0, 30 % component 1``: the largest first, what rounds to nothing left
-    out.
-    """
+    """``70 % component 0, 30 % component 1``: the largest first, without those that round to 0."""
     order = np.argsort(-memberships, kind="stable")
     kept = [j for j in order if memberships[j] >= 0.005][:4]
     return ", ".join(f"{100 * memberships[j]:.0f} % {component_name(j)}" for j in kept)

@@ -1,4 +1,4 @@
-"""Numbers in sentences."""
+"""Numbers in sentences and tables."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def counted(n: int, word: str) -> str:
 
 def with_spread(mean: float, deviation: float) -> str:
     """``54.5 ± 5.9``: two significant digits of the deviation, and the mean to the same place."""
-    return f"{to_the_place_of(deviation, mean)} ± {to_the_place_of(deviation, deviation)}"
+    return f"{rounded_like(deviation, mean)} ± {rounded_like(deviation, deviation)}"
 
 
-def to_the_place_of(deviation: float, value: float) -> str:
-    """A number as far as two significant digits of its deviation reach."""
+def rounded_like(deviation: float, value: float) -> str:
+    """A number with as many decimals as two significant digits of its deviation have."""
     place = floor(log10(deviation)) if deviation > 0 and isfinite(deviation) else 0
     if place < -5 or place > 7:
         digits = max(2, floor(log10(abs(value) or 1.0)) - place + 2)

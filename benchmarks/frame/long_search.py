@@ -1,5 +1,5 @@
-"""The long search behind the table of best-known optima: every method that is at hand, with many
-times the usual budget.
+"""The long search for the table of best known optima: all available methods, with many times the
+usual budget.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from itertools import count
 from typing import TypeAlias
 
 import numpy as np
-from sklearn.mixture import GaussianMixture as TheirMixture
+from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from frame.best_known import Bench, BestKnown, bench
-from frame.contenders import THEIR_WORD
+from frame.best_known import BestKnown, Evaluator, evaluator
+from frame.contenders import SKLEARN_TYPES
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
 from mixtura.em.stopping import RemainingGain
@@ -28,30 +28,32 @@ from mixtura.search.subsampling import search_from
 
 SEEDS = 10
 RESTARTS = 500
-"""Plain starts at most, in calls of so many:"""
-AT_ONCE = 25
+"""Largest number of plain starts."""
 
-THEIR_STARTS = ("kmeans", "k-means++", "random_from_data")
-THEIR_RUNS = 45
+BATCH = 25
+"""Plain starts of one call."""
+
+SKLEARN_STARTS = ("kmeans", "k-means++", "random_from_data")
+SKLEARN_RUNS = 45
 THOROUGH = Budget(fits=15.0, least=1.5e9)
 MANY_STARTS = 60
-"""Ten times what a default search may spend, from five times the starts."""
+"""Ten times the budget of a default search, and five times its starts."""
 FIRST_THOROUGH = 100
-LONGEST = 20_000
+MAX_ITERATIONS = 20_000
 SHARES = {"first": 1.0, "restarts": 0.1, "scikit-learn": 0.1, "thorough": 1.0}
-"""Of the seconds of a cell; an attempt that has begun is not cut short."""
+"""Fractions of the seconds for an entry; an attempt that has started is completed."""
 
 Attempt: TypeAlias = tuple[str, Callable[[], Mixture]]
-"""What it is, and how to make it."""
+"""Its description, and the function that fits."""
 
 
-def hunt(
+def long_search(
     name: str, family: str, K: int, table: BestKnown, seconds: float
 ) -> list[tuple[str, float]]:
-    """Offer to the table whatever is found in about so many seconds of the processor; which
-    attempts raised it, and by how much.
+    """Search for about this many seconds of processor time and offer every fit to the table;
+    returns which attempts raised the entry, and by how much.
     """
-    own = bench(name)
+    own = evaluator(name)
     raised: list[tuple[str, float]] = []
     stages = (
         (_first(own, family, K), SHARES["first"] * seconds),
@@ -70,14 +72,14 @@ def hunt(
 
 
 def _tried(
-    own: Bench, family: str, K: int, table: BestKnown, words: str, make: Callable[[], Mixture]
+    own: Evaluator, family: str, K: int, table: BestKnown, words: str, make: Callable[[], Mixture]
 ) -> float | None:
-    """By how much one attempt raises the table; what fails does not."""
+    """By how much one attempt raises the entry; None if it does not or fails."""
     best = table.entries.get((own.data.name, family, K))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            fit = own.settled(make(), family, None if best is None else best.score)
+            fit = own.polished_if_near(make(), family, None if best is None else best.score)
         except (ValueError, CollapseError, np.linalg.LinAlgError):
             return None
     return table.offer(own.data.name, fit, words)
@@ -86,8 +88,8 @@ def _tried(
 # ---- attempts ------------------------------------------------------------------------------------
 
 
-def _first(own: Bench, family: str, K: int) -> Iterator[Attempt]:
-    """The end of the road from the true groups, and the default search of ten seeds."""
+def _first(own: Evaluator, family: str, K: int) -> Iterator[Attempt]:
+    """A fit started from the true groups, and the default search with ten seeds."""
     X, groups = own.data.rows, own.data.groups
     if groups is not None and len(np.unique(groups)) == K:
         yield "start from the true groups", lambda: _ours(X, family, K, init_params=groups)
@@ -98,28 +100,28 @@ def _first(own: Bench, family: str, K: int) -> Iterator[Attempt]:
         )
 
 
-def _restarts(own: Bench, family: str, K: int) -> Iterator[Attempt]:
-    """Plain starts of all our kinds, each to its end."""
-    for seed in range(RESTARTS // AT_ONCE):
-        words = f"{AT_ONCE} plain starts, seed {seed}"
+def _restarts(own: Evaluator, family: str, K: int) -> Iterator[Attempt]:
+    """Plain starts of all our kinds, each run to convergence."""
+    for seed in range(RESTARTS // BATCH):
+        words = f"{BATCH} plain starts, seed {seed}"
         yield (
             words,
-            lambda seed=seed: _ours(own.data.rows, family, K, n_init=AT_ONCE, random_state=seed),
+            lambda seed=seed: _ours(own.data.rows, family, K, n_init=BATCH, random_state=seed),
         )
 
 
-def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
-    """Single starts of scikit-learn's, of several kinds, for the families that it has."""
-    if family not in THEIR_WORD:
+def _scikit_learn(own: Evaluator, family: str, K: int) -> Iterator[Attempt]:
+    """Single starts of scikit-learn of several kinds, for the families that it has."""
+    if family not in SKLEARN_TYPES:
         return
     X = own.data.rows
-    for seed in range(THEIR_RUNS):
-        kind = THEIR_STARTS[seed % len(THEIR_STARTS)]
+    for seed in range(SKLEARN_RUNS):
+        kind = SKLEARN_STARTS[seed % len(SKLEARN_STARTS)]
 
         def run(kind: str = kind, seed: int = seed) -> Mixture:
-            fit = TheirMixture(
+            fit = SklearnMixture(
                 K,
-                covariance_type=THEIR_WORD[family],
+                covariance_type=SKLEARN_TYPES[family],
                 init_params=kind,
                 random_state=seed,
                 max_iter=500,
@@ -133,10 +135,10 @@ def _scikit_learn(own: Bench, family: str, K: int) -> Iterator[Attempt]:
         yield f"scikit-learn, {kind}, seed {seed}", run
 
 
-def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
-    """The search with ten times the effort of a default one and more."""
+def _thorough(own: Evaluator, family: str, K: int) -> Iterator[Attempt]:
+    """Our search with ten times the default budget, with ever new seeds."""
     dataset = own.dataset
-    plan = Plan(RemainingGain(), LONGEST, screened=True, accelerated=True, budget=THOROUGH)
+    plan = Plan(RemainingGain(), MAX_ITERATIONS, screened=True, accelerated=True, budget=THOROUGH)
     for seed in count(FIRST_THOROUGH):
 
         def run(seed: np.random.SeedSequence) -> Mixture:
@@ -150,6 +152,7 @@ def _thorough(own: Bench, family: str, K: int) -> Iterator[Attempt]:
 
 
 def _ours(X: np.ndarray, family: str, K: int, **settings: object) -> Mixture:
+    """A fit of ours with some settings."""
     mixture: Mixture = (
         GaussianMixture(K, covariance_type=family, n_threads=1, **settings).fit(X).result_.mixture
     )

@@ -1,4 +1,4 @@
-"""The look of all panels: inks, titles, legends, numbers. No word about mixtures."""
+"""The style of all panels: colours of text, titles, legends, numbers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LEGEND: dict[str, Any] = {
 
 
 def new_axes() -> Axes:
-    """One panel in a figure of its own."""
+    """One panel in a new figure."""
     return Figure(figsize=(7.6, 5.0), layout="constrained").add_subplot()
 
 
 def tidy(ax: Axes) -> None:
-    """Two spines, a faint grid behind everything, quiet ticks."""
+    """Two spines, a pale grid in the background, small ticks."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(colors=INK, labelsize=9)
@@ -41,7 +41,7 @@ def tidy(ax: Axes) -> None:
 
 
 def headline(ax: Axes, title: str | None, caption: str) -> None:
-    """A title at the left, and under it a small grey caption."""
+    """A title at the left, with a small grey caption below."""
     caption = fill(caption, 100) if "\n" not in caption else caption
     lines = caption.count("\n") + 1 if caption else 0
     if title:
@@ -58,14 +58,14 @@ def headline(ax: Axes, title: str | None, caption: str) -> None:
         )
 
 
-def whole_title(figure: Figure, title: str | None) -> None:
-    """A title over all panels of a figure."""
+def figure_title(figure: Figure, title: str | None) -> None:
+    """A title above all panels of a figure."""
     if title:
         figure.suptitle(plain(title), x=0.012, ha="left", fontsize=13, color=INK)
 
 
 def legend_beside(ax: Axes, handles: Sequence[Any], title: str) -> None:
-    """A legend to the right of the panel, where it covers no data; 16 entries to a column."""
+    """A legend to the right of the panel, where it hides no data, with 16 entries per column."""
     if handles:
         columns = ceil(len(handles) / 16)
         ax.legend(
@@ -79,20 +79,20 @@ def legend_beside(ax: Axes, handles: Sequence[Any], title: str) -> None:
 
 
 def ring(ax: Axes, x: float, y: float, label: str) -> Line2D:
-    """A ring about a point; the smaller handle for the legend."""
-    look: dict[str, Any] = {
+    """A ring around a point; a smaller one is the handle for the legend."""
+    style: dict[str, Any] = {
         "linestyle": "",
         "marker": "o",
         "markerfacecolor": "none",
         "markeredgecolor": INK,
         "markeredgewidth": 1.6,
     }
-    ax.plot(x, y, markersize=15, zorder=6, **look)
-    return Line2D([], [], markersize=9, label=label, **look)
+    ax.plot(x, y, markersize=15, zorder=6, **style)
+    return Line2D([], [], markersize=9, label=label, **style)
 
 
 def percent(share: float) -> str:
-    """A share for people: whole percents, and never ``0 %`` for something that is there."""
+    """A share in whole percent; never ``0 %`` for a positive share."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
@@ -101,12 +101,12 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-LONGEST = 32
-"""Letters of a column's name that an axis has room for."""
+LONGEST_NAME = 32
+"""Characters of a column's name that fit on an axis."""
 
 
-def axis_name(column: str, longest: int = LONGEST) -> str:
-    """The name of a column in one line, cut where it is too long."""
+def axis_name(column: str, longest: int = LONGEST_NAME) -> str:
+    """The name of a column in one line, cut if it is too long."""
     name = " ".join(column.split())
     return plain(
         name if len(name) <= longest else name[: longest - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
@@ -114,5 +114,5 @@ def axis_name(column: str, longest: int = LONGEST) -> str:
 
 
 def plain(text: str) -> str:
-    """Text as it is: a dollar sign in a column's name is no formula."""
+    """Text with escaped dollar signs, so that matplotlib reads no formula in it."""
     return text.replace("$", r"\$")

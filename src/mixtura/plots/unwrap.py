@@ -1,6 +1,4 @@
-"""What a picture can be made of: every result leads to its mixture, its fit, its selection or its
-tree.
-"""
+"""Access to the mixture, the fit, the selection or the merge tree inside any kind of result."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate, Selection
 from mixtura.selection.merging import MergeTree
 
-Kind = TypeVar("Kind")
+Part = TypeVar("Part")
 
 
 def mixture_of(result: Any) -> Mixture:
@@ -56,8 +54,8 @@ def tree_of(result: Any) -> MergeTree:
 
 
 def names_of(result: Any, X: ArrayLike, columns: Sequence[str] | None, d: int) -> list[str]:
-    """Names for the d columns: those given, those of the data frame, those the estimator was fitted
-    with, or ``column 0`` ...
+    """Names for the d columns: those given, else those of the data frame, else those that the
+    estimator was fitted with, else ``column 0`` ...
     """
     for known in (columns, getattr(X, "columns", None), getattr(result, "feature_names_in_", None)):
         if known is not None:
@@ -65,13 +63,11 @@ def names_of(result: Any, X: ArrayLike, columns: Sequence[str] | None, d: int) -
     return [f"column {j}" for j in range(d)]
 
 
-def _expect(found: Any, kind: type[Kind], came: Any) -> Kind:
-    """The thing, or an error that says what was expected."""
+def _expect(found: Any, kind: type[Part], given: Any) -> Part:
+    """The part, or an error that says what was expected."""
     if not isinstance(found, kind):
         raise TypeError(
-            f"this picture needs a result with a {kind.__name__} in it, but {type(came).__name__} "
-            "came. "
-            "Pass what fit() gave: a fitted GaussianMixture or GaussianMixtureSelector, or one of "
-            "their results."
+            f"this picture needs a result with a {kind.__name__}, but got {type(given).__name__}. "
+            "Pass a fitted GaussianMixture or GaussianMixtureSelector, or one of their results."
         )
     return found

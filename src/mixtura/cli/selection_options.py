@@ -1,4 +1,4 @@
-"""What a model of a table is chosen from, for every command that looks for one."""
+"""The options of every command that selects a model for a table."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be chosen from, as it was typed."""
+class SelectionOptions:
+    """The candidates and the criterion, as typed."""
 
     columns: Columns = None
 
     max_components: Count = None
-    """Try 1 up to this many components (10)."""
+    """Try 1 to this many components; 10 by default."""
 
     components: str | None = None
-    """Try exactly these: 3, or 1:10, or 2,4,6."""
+    """Try exactly these numbers: 3, or 1:10, or 2,4,6."""
 
     families: str = "all"
-    """all, or names with commas such as VVV,EEE."""
+    """all, or names separated by commas, such as VVV,EEE."""
 
     criterion: str = "bic"
-    """What decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc, awe, nec,
-    entropy, or cv (cross-validation).
+    """The criterion that decides, lower is better: bic, aic, icl, icl_entropy, aicc, sabic, clc,
+    awe, nec, entropy, or cv (cross-validation).
     """
 
     starts: Count = None
-    """Full runs from this many starts, and no more. By default starts of several kinds run shortly
-    and the best of them on; then a local search tries to leave the best optimum: one component is
-    taken out and another split; of ten or more, many are exchanged at once."""
+    """Only run EM to convergence from this many starts. By default there are short runs from starts
+    of several kinds, EM to convergence from the best of them, and a local search for a better
+    optimum, which removes one component and splits another; with ten components or more it moves
+    many at once."""
 
     seed: Seed = 0
 
@@ -53,16 +54,16 @@ class Wanted:
 
     @property
     def all_families(self) -> bool:
-        """Whether no family was left out."""
+        """Whether all families are candidates."""
         return self.families.strip().lower() == "all"
 
     def check(self) -> None:
-        """Refuse what makes no sense before a file is read."""
+        """Raise an error for wrong values, before a file is read."""
         component_numbers(self.components, self.max_components)
         family_names(self.families)
         criterion_name(self.criterion)
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The options that are not at their defaults, and the seed."""
         given = {
             "--columns": self.columns,
@@ -81,7 +82,7 @@ class Wanted:
         return [*named, "--seed", str(self.seed)]
 
     def n_candidates(self, n_columns: int) -> int:
-        """How many there are; with one column there are no shapes and axes to choose from."""
+        """The number of candidates; one column has no shapes and axes to choose from."""
         names = family_names(self.families)
         kept = (
             [name for name in names if name.endswith("II")]
@@ -90,8 +91,8 @@ class Wanted:
         )
         return len(component_numbers(self.components, self.max_components)) * len(kept)
 
-    def selection(self, **further: Any) -> SelectionSettings:
-        """What the selection is asked for."""
+    def settings(self, **further: Any) -> SelectionSettings:
+        """The settings of the selection."""
         from mixtura.selection.settings import SelectionSettings
 
         return SelectionSettings(
@@ -106,5 +107,5 @@ class Wanted:
         )
 
 
-USUAL = Wanted()
-"""What is chosen from when nothing is said."""
+DEFAULT_OPTIONS = SelectionOptions()
+"""All families with 1 to 10 components, by BIC."""

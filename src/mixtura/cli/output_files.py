@@ -1,4 +1,4 @@
-"""The files of a command: data first, all in one step, then the pictures of them."""
+"""Writing the files of a command: first all data files in one step, then the pictures."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from mixtura.cli.calling_off import Call
+from mixtura.cli.interruption import Interruption
 
 Writer = Callable[[Path], object]
 """Writes one file."""
 
 
 def write_files(
-    folder: Path, data: Mapping[str, Writer], pictures: Mapping[str, Writer], call: Call
+    folder: Path,
+    data: Mapping[str, Writer],
+    pictures: Mapping[str, Writer],
+    interruption: Interruption,
 ) -> list[str]:
-    """Write all files that nothing prevents, and return their names.
+    """Write the data files, then the pictures, and return the names of those written.
 
-    Data that cannot be written leave everything as it was. Pictures of earlier data go before the
-    new ones are drawn. A call to end leaves those out that are not done.
+    If a data file cannot be written, all files stay as they were. Pictures of earlier data are
+    removed before the new ones are drawn. A signal leaves out the pictures that are not done.
     """
     from mixtura.inputs.writing import replacing
 
@@ -27,10 +30,10 @@ def write_files(
             write(files.enter_context(replacing(folder / name)))
     for name in pictures:
         (folder / name).unlink(missing_ok=True)
-    call.listener.stop_clock()
+    interruption.handler.stop_timer()
     written = list(data)
     try:
-        with call.listener.may_be_cut_short():
+        with interruption.handler.interruptible():
             for name, draw in pictures.items():
                 with replacing(folder / name) as part:
                     draw(part)

@@ -1,5 +1,5 @@
-"""The files that may be served: listed once when the server starts, so that no request can name
-another one.
+"""The static files that may be served: listed when the server starts, so that no request can name
+another file.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-KINDS = {
+MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".woff2": "font/woff2",
 }
-"""What a page may load; a file with another ending is not served."""
+"""Media types by file ending; a file with another ending is not served."""
 
 
-def shelf(folders: Mapping[str, Path]) -> dict[str, Path]:
-    """Name in the address (``explore/page.js``) and file, for every file of these kinds in the
+def servable_files(folders: Mapping[str, Path]) -> dict[str, Path]:
+    """Name in the address (``explore/page.js``) and path, for every file of these types in the
     folders.
     """
     return dict(
@@ -31,12 +31,12 @@ def shelf(folders: Mapping[str, Path]) -> dict[str, Path]:
 
 def _files(prefix: str, folder: Path) -> Iterator[tuple[str, Path]]:
     for path in folder.rglob("*"):
-        if path.suffix in KINDS and path.is_file() and not path.is_symlink():
+        if path.suffix in MEDIA_TYPES and path.is_file() and not path.is_symlink():
             yield f"{prefix}/{path.relative_to(folder).as_posix()}", path
 
 
-class Files:
-    """The endpoint that gives out what is on the shelf, by exact name."""
+class StaticFileEndpoint:
+    """The endpoint of the static files, by exact name."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self.files = files
@@ -46,4 +46,4 @@ class Files:
         path = self.files.get(request.path_params["name"])
         if path is None:
             return PlainTextResponse("there is no such file.\n", 404)
-        return Response(path.read_bytes(), media_type=KINDS[path.suffix])
+        return Response(path.read_bytes(), media_type=MEDIA_TYPES[path.suffix])

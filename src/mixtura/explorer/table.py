@@ -1,4 +1,4 @@
-"""The table that is looked at, and its columns as a canvas wants them."""
+"""The table of the page, and its columns for the scatter plot."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from mixtura.plots import canvas
 
 
 @dataclass(frozen=True, eq=False)
-class Opened:
-    """The numbers of one file.
+class OpenedTable:
+    """The numeric columns of one file.
 
     Attributes
     ----------
     X : (n, d)
     names : tuple of d str
     source : str
-        The file as the user named it; only its last part goes to the page.
+        The path as the user typed it; only the file name is sent to the page.
     """
 
     X: Array
@@ -27,20 +27,20 @@ class Opened:
 
     @property
     def file_name(self) -> str:
-        """Without its folder, which is nobody's business."""
+        """The name without the folder, which stays private."""
         return PurePath(self.source).name
 
     @property
     def is_line(self) -> bool:
-        """Whether there is one column alone; a second axis then only keeps the points apart."""
+        """Whether there is a single column; the second axis then only separates the points."""
         return len(self.names) == 1
 
     def axis(self, column: int) -> tuple[bytes, canvas.Axis]:
-        """A column as the canvas wants it, with its name and limits."""
+        """A column for the scatter plot, with its name and limits."""
         if self.is_line and column == 1:
             return canvas.spread(len(self.X))
         return canvas.axis(self.names[column], self.X[:, column])
 
     def columns(self) -> list[canvas.Axis]:
-        """Name and limits of each axis there is."""
+        """Name and limits of each axis."""
         return [self.axis(column)[1] for column in range(max(2, len(self.names)))]
