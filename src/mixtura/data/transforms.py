@@ -4,16 +4,17 @@ gives them.
 For rows ``x``, their weighted mean ``m``, standard deviations ``s``, covariance ``C``, and
 correlations ``R = V L V'``:
 
-=========================  ======  ===============================================================================
+=========================  ======  ===================================================
 name                       mclust  coordinates
-=========================  ======  ===============================================================================
+=========================  ======  ===================================================
 ``original``               VARS    ``x - m``
 ``standardised``           STD     ``(x - m) / s``
-``sphered``                SPH     standardised, times ``V L^(-1/2)``: the whole data become round
-``principal``              PCS     ``(x - m)`` along the axes of ``C``
+``sphered``                SPH     standardised, times ``V L^(-1/2)``
+``principal``              PCS     ``x - m`` along the axes of ``C``
 ``principal_standardised`` PCR     standardised, times ``V``
-``scaled_svd``             SVD     standardised, times ``V D^(-1/2)`` with ``D`` its singular values: half way to a sphere
-=========================  ======  ===============================================================================
+``scaled_svd``             SVD     standardised, times ``V D^(-1/2)``, ``D`` its singular
+                                   values
+=========================  ======  ===================================================
 
 Fraley (1998) and Scrucca & Raftery (2015, "Improved initialisation of model-based clustering using
 Gaussian hierarchical partitions"). Criteria that follow rotations see no difference between

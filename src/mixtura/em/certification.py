@@ -5,9 +5,10 @@ there (Fisher's identity), so counts, means and scatter of one E-step are all it
 component's own frame, ``B Sigma B' = 1``, with ``n`` rows, first moment ``u`` about the mean and
 residual ``R = B W B' - n 1`` of the scatter,
 
-    along the log ratio of a weight   count_k - n pi_k
-    along the mean                    u
-    along the covariance, M           tr(M R) / 2        information of complete data    n tr(M M) / 2
+    along                     gradient            complete-data information
+    log ratio of a weight     count_k - n pi_k
+    mean                      u                   n
+    covariance, M             tr(M R) / 2         n tr(M M) / 2
 
 and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each
 other. So ``g' C^-1 g`` is a sum of squares, and what components share is a ratio of sums over them.

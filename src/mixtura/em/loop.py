@@ -1,7 +1,7 @@
 """The walk of EM from one start: step after step, until somebody has to decide.
 
-    E-step  Backend.moments(source, mixture)    how much of each row belongs to each component, summed up
-    M-step  Family.m_step(moments)              the mixture that explains these sums best
+    E-step  Backend.moments(source, mixture)    responsibilities, summed up
+    M-step  Family.m_step(moments)              the mixture that maximises the objective for them
 
 This is the loop as it reads in the paper, for every backend, source, family and regularisation.
 Where all of them have a form in C++, :mod:`mixtura.em.native_loop` does the same without Python

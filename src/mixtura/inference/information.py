@@ -7,8 +7,8 @@ identity is, row by row and in closed form,
 
     score               s_i = sum_k r_ik g_ik
     scores              J   = sum_i w_i s_i s_i'
-    observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)  -  sum_ik w_i r_ik g_ik g_ik'  +  J
-                              complete data                          missing data
+    observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)     complete data
+                              - sum_ik w_i r_ik g_ik g_ik'  +  J     missing data
 
 The first sum depends on the rows through counts, means and scatter alone; the other two are
 gathered in one pass over blocks of rows, so memory beyond the data is O(block x p + p^2). The

@@ -1,10 +1,13 @@
 """Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components
 matched to the fit.
 
-    bootstrap    n rows drawn with replacement: multinomial counts become row weights, no row is copied (Efron 1979)
-    weighted     exponential weights of the same total: no row is ever lost, so small components survive (Newton & Raftery 1994)
+    bootstrap    n rows drawn with replacement; multinomial counts are the weights of the
+                 rows, so no row is copied (Efron 1979)
+    weighted     exponential weights with the same sum: every row keeps a weight, so small
+                 components stay (Newton & Raftery 1994)
     parametric   n rows drawn from the fitted mixture
-    jackknife    each row left out once, or each of some groups of rows; nothing is random without groups (Quenouille; Tukey)
+    jackknife    each row left out once, or each of some groups of rows; only the groups are
+                 random (Quenouille; Tukey)
 
 Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by
 the rule of remaining gain: a looser rule would stop near the start and make the errors too small.

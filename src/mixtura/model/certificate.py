@@ -4,9 +4,11 @@ is an optimum.
 With ``g`` the gradient of the objective (the log-likelihood, or what a prior or a ridge makes of
 it) and ``C`` the information of complete data, in coordinates that have no units,
 
-    gradient         sqrt(g' C^-1 g)    the length of EM's next step, in standard errors of complete data
-    step gain        g' C^-1 g / 2      what that step gains of the complete-data objective, to second order
-    remaining gain   step gain / (1 - rate)
+    gradient         sqrt(g' C^-1 g)          length of the next EM step, in standard errors of
+                                              complete data
+    step gain        g' C^-1 g / 2            gain of that step in the complete-data objective,
+                                              to second order
+    remaining gain   step gain / (1 - rate)   upper bound of the gain of all further steps
 
 The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed
 information, so ``I >= (1 - rate) C`` for the largest of them, and the maximum of a quadratic with
@@ -183,12 +185,13 @@ class Certificate:
     @property
     def _remarks(self) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
-        said = [
-            f"The {bound} holds back "
-            f"{component_names([part.component for part in self.components if part.boundary == bound])}, "
-            "so the gradient leaves the covariances out."
-            for bound in bounds
-        ]
+        said = []
+        for bound in bounds:
+            held = [part.component for part in self.components if part.boundary == bound]
+            said.append(
+                f"The {bound} holds back {component_names(held)}, "
+                "so the gradient leaves the covariances out."
+            )
         kinds = dict.fromkeys(
             part.kind for part in self.components if part.kind not in ("", "copy", "empty")
         )

@@ -4,12 +4,12 @@ ICL).
 With ``log L`` the log-likelihood, p free parameters, n the sum of the weights and the entropy
 ``E = -sum w r log r``:
 
-    BIC    -2 log L + p log n                   which model predicts the data with fewest parameters
-    AIC    -2 log L + 2 p                       which model is nearest in Kullback-Leibler distance; chooses more components
-    CLC    -2 log L + 2 E                       which clusters are well separated; counts no parameters
-    ICL    BIC + 2 E                            both: parameters count, and so does every row between two clusters
-    NEC    E / (log L - log L_1)                needs the fit with one component
-    CV     -2 x log-likelihood of held-out rows needs refits
+    BIC    -2 log L + p log n            consistent for the number of components
+    AIC    -2 log L + 2 p                smallest Kullback-Leibler distance; more components
+    CLC    -2 log L + 2 E                well separated clusters; parameters do not count
+    ICL    BIC + 2 E                     parameters count, and rows between two clusters
+    NEC    E / (log L - log L_1)         needs the fit with one component
+    CV     -2 log L of held-out rows     needs refits
 
 Weights are frequencies. For dataset weights the sum of the weights is no number of rows; every
 criterion can then be taken at the effective size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965): the
@@ -143,8 +143,10 @@ def at_size(fit: Evaluation, size: float) -> Evaluation:
     Examples
     --------
     >>> from mixtura.model.fit_result import Evaluation
-    >>> counted_twice = Evaluation(log_likelihood=-200.0, entropy=4.0, certainty=-3.0, total=100.0, n_parameters=5)
-    >>> at_size(counted_twice, 50.0).log_likelihood
+    >>> twice = Evaluation(
+    ...     log_likelihood=-200.0, entropy=4.0, certainty=-3.0, total=100.0, n_parameters=5
+    ... )
+    >>> at_size(twice, 50.0).log_likelihood
     -100.0
     """
     share = size / fit.total

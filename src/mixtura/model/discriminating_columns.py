@@ -43,7 +43,8 @@ def differences(mixture: Mixture) -> Array:
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [3.0, 1.0]]), Spherical(np.ones(1), 2, 2))
+    >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
     >>> differences(two).tolist()
     [[-3.0, 0.0], [3.0, 0.0]]
     """

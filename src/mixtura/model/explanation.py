@@ -42,8 +42,11 @@ def explain(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     Examples
     --------
     >>> from mixtura import GaussianMixture
-    >>> known = GaussianMixture.from_parameters([0.7, 0.3], [[-1.0], [1.0]], [1.0, 1.0], covariance_type="spherical")
-    >>> [(round(share.probability, 9), share.distance) for share in explain(known.mixture_, np.array([0.0]))]
+    >>> known = GaussianMixture.from_parameters(
+    ...     [0.7, 0.3], [[-1.0], [1.0]], [1.0, 1.0], covariance_type="spherical"
+    ... )
+    >>> memberships = explain(known.mixture_, np.array([0.0]))
+    >>> [(round(each.probability, 9), each.distance) for each in memberships]
     [(0.7, 1.0), (0.3, 1.0)]
     """
     rows = np.asarray(row, dtype=np.float64)[None]

@@ -23,7 +23,9 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
     Examples
     --------
     >>> from mixtura import GaussianMixture
-    >>> known = GaussianMixture.from_parameters([1.0], [[0.0, 0.0, 5.0]], [1.0], covariance_type="spherical")
+    >>> known = GaussianMixture.from_parameters(
+    ...     [1.0], [[0.0, 0.0, 5.0]], [1.0], covariance_type="spherical"
+    ... )
     >>> radius = np.linalg.norm(outlines(known.mixture_, (0, 1), 0.5), axis=2)
     >>> bool(np.allclose(radius, np.sqrt(2 * np.log(2))))
     True

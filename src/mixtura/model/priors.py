@@ -103,16 +103,17 @@ class ConjugatePrior:
     ``rows`` of the M-step (:mod:`mixtura.model.priors`), with m = 1 where ``shrinkage`` is positive
     and 0 otherwise. For VVV and for a single column m is always 1, the limit of a weak shrinkage.
 
-    ==================  =======================  ====================================================
-    EII, VII            ``(nu + 2) / d + m``     EII: ``m K`` for ``m``; the scale counts once, not per column
+    ==================  =========================  ============================================
+    EII, VII            ``(nu + 2) / d + m``       EII: ``m K`` for ``m``; the scale counts
+                                                   once, not per column
     VEI                 ``(nu + 2 + m) / d``
-    EEI, VVI            ``nu + 2 + m``           EEI: ``m K`` for ``m``
-    EVI                 ``nu + 1 + m`` in all    over the K components, which share the volume
+    EEI, VVI            ``nu + 2 + m``             EEI: ``m K`` for ``m``
+    EVI                 ``nu + 1 + m`` in all      over the K components, which share the volume
     EEE                 ``nu + d + 1 + m K``
     EEV, EVE, EVV       ``nu + d + 1 + m`` in all
     VEE, VVE, VVV       ``nu + d + 1 + m``
-    VEV                 0                        flat in the volume
-    ==================  =======================  ====================================================
+    VEV                 0                          flat in the volume
+    ==================  =========================  ============================================
 
     With one component, a family's prior is that of VII, VVI or VVV, which it then equals. These are
     mclust's, who has no prior for VEE, EVE, VVE and EVV: theirs here is the penalty above. EII with

@@ -5,17 +5,21 @@ An M-step is the maximum-likelihood estimate from ``Evidence``: counts and avera
 covariance. What regularises it is in the evidence before the family sees it, so a family is its law
 and nothing else. With ``S = W / n``
 
-    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite. The eigenvalues of S in the metric
-               of the floor are lifted to at least one: exact where the estimate is S itself, so the
-               likelihood never falls, and nothing changes while S is above the floor. By default
-               the variance of rounding (:mod:`mixtura.data.recorded_step`)
-    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
-               the exact maximiser when a row's density is its average log density over the cloud,
-               that is with each component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so
-               the objective still never falls. It depends on the units by its nature
-    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.model.priors`); with a ridge,
+    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite.
+               The eigenvalues of S in the metric of the floor are raised to at least one. That
+               is exact where the estimate is S itself, so the likelihood never falls, and
+               nothing changes while S is above the floor. By default the floor is the variance
+               of rounding (:mod:`mixtura.data.recorded_step`)
+    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row stands for a
+               small Gaussian of that variance. It is the exact maximiser when a row's density is
+               its average log density over that Gaussian, that is with each component's weight
+               tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. A
+               ridge depends on the units of the data
+    prior      ``(W + scatter) / (n + rows)``, and means shrunk to the prior's mean
+               (:mod:`mixtura.model.priors`); with a ridge,
                ``(W + n ridge + scatter) / (n + rows)``
-    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
+    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times
+               the smallest, in the units of the data
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ it by 20 to 40. Nor is prediction, since such a component harms no forecast. So 
 the effective parameters p_k (:mod:`mixtura.em.effective_parameters`), the rows n_k, and the rows m
 that make a component's own part of the covariance non-singular (``Family.own_rows``),
 
-    score = log L - sum_k max(0, o_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k,      s_k = clip(4 - 2 n_k / m, 0, 1)
+    score = log L - sum_k max(0, o_k - n_k) - 1/2 log n sum over p_k > n_k of s_k p_k
+    s_k   = clip(4 - 2 n_k / m, 0, 1)
 
 A parameter beyond a component's rows costs one nat, which is what prediction loses by it: o_k is
 p_k. Where an equal share of the rows does not carry the q nominal parameters of a component
