@@ -104,7 +104,7 @@ def test_a_needle_is_charged_all_that_it_has():
     charged = support(judged.counts, 3)[2] * p
     assert judged.price == pytest.approx(p - n + 0.5 * np.log(160) * charged, rel=1e-9)
     assert fit.score == pytest.approx(fit.objective - judged.price)
-    assert fit.is_answer
+    assert fit.is_valid
     assert not fit.is_sound
 
 
@@ -138,7 +138,7 @@ def answer_and_none() -> tuple:
 def test_copies_and_empty_components_never_outrank_an_answer():
     fit, copies, empty = answer_and_none()
     for other in (copies, empty):
-        assert not other.is_answer
+        assert not other.is_valid
         assert other.score > fit.score
         assert fit.rank > other.rank
         assert best_of([other, fit], 0.01) is fit
@@ -151,7 +151,7 @@ def test_copies_and_empty_components_never_outrank_an_answer():
 def test_what_ended_badly_is_no_answer(stop):
     fit = answer_and_none()[0]
     other = replace(fit, stop=stop, trace=(fit.trace[-1] + 100.0,))
-    assert not other.is_answer
+    assert not other.is_valid
     assert best_of([other, fit], 0.01) is fit
 
 
@@ -291,4 +291,4 @@ def test_copies_are_found_by_their_parameters():
     moments = data.backend.moments(data.source, twins, family.needs)
     found = soundness_of(Problem(data, family, Regularisation(data.floor)), twins, moments)
     assert found.copies == ((0, 1),)
-    assert not found.is_answer
+    assert not found.is_valid

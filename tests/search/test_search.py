@@ -86,9 +86,9 @@ def test_no_answer_with_a_higher_score_was_seen(case, budget):
     make, K = CASES[case]
     found, _ = searched(make(), K, budget=budget)
     judged = [fit for fit in found.fits if isinstance(fit, FitResult) and fit.soundness is not None]
-    assert found.best.is_answer
+    assert found.best.is_valid
     # The earlier of two fits at the same optimum, within a hundredth, wins.
-    assert found.best.score >= max(fit.score for fit in judged if fit.is_answer) - 0.01
+    assert found.best.score >= max(fit.score for fit in judged if fit.is_valid) - 0.01
     assert any(fit.mixture is found.best.mixture for fit in judged)
 
 
@@ -117,7 +117,7 @@ def test_a_start_that_fails_never_loses_the_others():
     for starts in ([bad, good], [good, bad], [bad, bad, good]):
         for screened in (True, False):
             found, _ = searched(X, 2, floor=np.zeros(2), starts=starts, screened=screened)
-            assert found.best.is_answer
+            assert found.best.is_valid
             failed = [i for i, fit in enumerate(found.fits) if isinstance(fit, FailedStart)]
             assert failed == [i for i, start in enumerate(starts) if start is bad]
             assert all("singular" in found.fits[i].reason for i in failed)
@@ -171,7 +171,7 @@ def test_somebody_else_may_end_it_and_the_best_so_far_is_kept():
     assert found.best.stop is StopReason.INTERRUPTED
     fitted = [fit for fit in found.fits if isinstance(fit, FitResult)]
     assert all(fit.soundness is not None for fit in fitted)
-    assert found.best.score >= max(fit.score for fit in fitted if fit.is_answer) - 0.01
+    assert found.best.score >= max(fit.score for fit in fitted if fit.is_valid) - 0.01
     assert not any(run.moved for run in found.runs)
 
 

@@ -64,7 +64,7 @@ def run_view(run: Run) -> Json:
         "aic": aic(fit),
         "bic": bic(fit),
         "seconds": run.seconds,
-        "eligible": fit.is_answer,
+        "eligible": fit.is_valid,
         "sound": fit.is_sound,
         "sentence": _ending(run),
     }

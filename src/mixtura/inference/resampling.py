@@ -420,7 +420,7 @@ def _why_not(fit: FitResult) -> str:
     spurious = [item for item in fit.findings if item.kind == "spurious"]
     if spurious:
         return f"spurious: {spurious[0].reason}"
-    return "" if fit.is_answer else fit.stop.value
+    return "" if fit.is_valid else fit.stop.value
 
 
 def _gathered(

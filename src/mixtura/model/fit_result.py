@@ -180,7 +180,7 @@ class FitResult(Evaluation):
         return self.objective - (self.soundness.price if self.soundness else 0.0)
 
     @property
-    def is_answer(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether it may win: not collapsed, no saddle, no copies, no component without rows."""
         ended_badly = self.stop in (
             StopReason.COLLAPSED,
@@ -188,17 +188,17 @@ class FitResult(Evaluation):
             StopReason.COPIES,
             StopReason.EMPTY,
         )
-        return not ended_badly and (self.soundness is None or self.soundness.is_answer)
+        return not ended_badly and (self.soundness is None or self.soundness.is_valid)
 
     @property
     def is_sound(self) -> bool:
         """Whether no component is spurious, either."""
-        return self.is_answer and (self.soundness is None or self.soundness.is_sound)
+        return self.is_valid and (self.soundness is None or self.soundness.is_sound)
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Of two fits the one with the higher rank is the better one."""
-        return self.is_answer, self.score
+        return self.is_valid, self.score
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -76,14 +76,14 @@ class Candidate:
     @property
     def eligible(self) -> bool:
         """Whether it may win: an answer with a criterion that is a number."""
-        return self.is_answer and isfinite(self.criterion)
+        return self.is_valid and isfinite(self.criterion)
 
     @property
-    def is_answer(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether it is fitted, not collapsed, no saddle, and without copies or components that
         hold no rows.
         """
-        return self.fit is not None and self.fit.is_answer
+        return self.fit is not None and self.fit.is_valid
 
     @property
     def is_spurious(self) -> bool:
@@ -188,7 +188,7 @@ class Selection:
 
         The entropy is left out: it is 0 for one component and so chooses nothing.
         """
-        answers = [c for c in self.candidates if c.is_answer]
+        answers = [c for c in self.candidates if c.is_valid]
         names = dict.fromkeys(
             name for candidate in answers for name in candidate.criteria if name != "entropy"
         )

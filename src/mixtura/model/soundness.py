@@ -116,14 +116,14 @@ class Soundness:
         return tuple(np.flatnonzero(self.counts < EMPTY).tolist())
 
     @property
-    def is_answer(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether there are as many components as were asked for: none is empty or a copy."""
         return not self.copies and not self.empty
 
     @property
     def is_sound(self) -> bool:
         """Whether there is nothing to be charged, either."""
-        return self.is_answer and not self.spurious
+        return self.is_valid and not self.spurious
 
     @property
     def spurious(self) -> tuple[int, ...]:

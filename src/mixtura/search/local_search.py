@@ -116,7 +116,7 @@ class LocalSearch:
     def _origin(self, earlier: Sequence[float]) -> FitResult | None:
         """The best optimum that was no origin yet, if its score is near the best one."""
         level = self.best.score - NEAR * self.runs.dataset.row_weight
-        near = [fit for fit in (self.best, *self.found) if fit.score >= level and fit.is_answer]
+        near = [fit for fit in (self.best, *self.found) if fit.score >= level and fit.is_valid]
         same = self.runs.same
         new = [fit for fit in near if all(abs(fit.objective - old) > same for old in earlier)]
         return max(new, key=lambda fit: fit.score, default=None)
@@ -143,7 +143,7 @@ class LocalSearch:
     def _try(self, proposals: Sequence[NamedStart]) -> None:
         """EM from each proposal as long as it may reach a better score."""
         names, starts = [name for name, _ in proposals], [start for _, start in proposals]
-        level = self.best.score if self.best.is_answer else -inf
+        level = self.best.score if self.best.is_valid else -inf
         halving = successive_halving(self.runs, starts, level, told=False)
         self._pay(halving.fitted)
         self.log.extend(halving.log(names, self.runs, moved=True))
@@ -156,8 +156,8 @@ class LocalSearch:
     def _keep(self, fit: FitResult) -> None:
         """An end, perhaps the best one so far."""
         self.found.append(fit)
-        better = not self.best.is_answer or fit.score > self.best.score + self.runs.same
-        if fit.is_answer and better:
+        better = not self.best.is_valid or fit.score > self.best.score + self.runs.same
+        if fit.is_valid and better:
             self.best, self.times = fit, 0
 
     def _pay(self, fits: Sequence[FitResult]) -> None:

@@ -135,7 +135,7 @@ def _judged(
             going[i] = fit
         elif fit.objective > level - runs.same:
             fits[i] = fit = runs.judged(fit)
-            level = max(level, fit.score) if fit.is_answer else level
+            level = max(level, fit.score) if fit.is_valid else level
     if all_of_them:
         going = {i: runs.judged(fit) for i, fit in going.items()}
         for i, fit in going.items():
@@ -179,4 +179,4 @@ def _leaders(early: Sequence[float], same: float) -> list[int]:
 def agree(halving: Halving, best: FitResult, same: float) -> bool:
     """Whether enough starts have reached the best optimum that a better one is not expected."""
     found = sum(halving.reached(best.score, 2 * same))  # two runs to one optimum may both be short
-    return best.is_answer and found >= max(AGREED, AGREEMENT * len(halving.fits))
+    return best.is_valid and found >= max(AGREED, AGREEMENT * len(halving.fits))
