@@ -30,7 +30,7 @@ class Run:
     ----------
     kind : str
         The kind of start, or the move that led to it.
-    moved : bool
+    proposed : bool
         Whether a move from an optimum led to it; False for a start.
     level : float
         The objective where it ended; NaN where it gave no mixture.
@@ -42,7 +42,7 @@ class Run:
     """
 
     kind: str
-    moved: bool
+    proposed: bool
     level: float
     score: float
     n_iter: int
@@ -62,7 +62,7 @@ class Optimum:
         where chance can place a component.
     gap : float
         How much lower the score is than the best one.
-    n_starts, n_moves : int
+    n_starts, n_proposals : int
         How many starts, and how many moves from another optimum, led here.
     agreement : float
         Adjusted Rand index between its partition of the rows and that of the best optimum.
@@ -72,7 +72,7 @@ class Optimum:
     score: float
     gap: float
     n_starts: int
-    n_moves: int
+    n_proposals: int
     agreement: float
 
 
@@ -111,8 +111,8 @@ class StartReport:
                 level * size,
                 score * size,
                 (self.levels[0][1] - score) * size,
-                self._led_to(i, moved=False),
-                self._led_to(i, moved=True),
+                self._led_to(i, proposed=False),
+                self._led_to(i, proposed=True),
                 adjusted_rand_index(self.partitions[0], labels),
             )
             for i, ((level, score), labels) in enumerate(
@@ -120,33 +120,33 @@ class StartReport:
             )
         )
 
-    def _led_to(self, i: int, moved: bool) -> int:
+    def _led_to(self, i: int, proposed: bool) -> int:
         """Runs that came to rest at the i-th optimum."""
         nearest = [
             min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level))
-            for run in self._ended(moved)
+            for run in self._ended(proposed)
         ]
-        near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(moved)]
+        near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(proposed)]
         return sum(j == i and close for j, close in zip(nearest, near, strict=True))
 
-    def _ended(self, moved: bool) -> list[Run]:
+    def _ended(self, proposed: bool) -> list[Run]:
         """Runs that came to rest."""
-        return [run for run in self.runs if run.moved is moved and run.end is RunEnd.REACHED]
+        return [run for run in self.runs if run.proposed is proposed and run.end is RunEnd.REACHED]
 
     @property
     def n_starts(self) -> int:
         """How many starts there were."""
-        return sum(not run.moved for run in self.runs)
+        return sum(not run.proposed for run in self.runs)
 
     @property
-    def n_moves(self) -> int:
+    def n_proposals(self) -> int:
         """How many proposals from an optimum were tried."""
-        return sum(run.moved for run in self.runs)
+        return sum(run.proposed for run in self.runs)
 
     @property
     def ends(self) -> Counter[RunEnd]:
         """What became of the starts."""
-        return Counter(run.end for run in self.runs if not run.moved)
+        return Counter(run.end for run in self.runs if not run.proposed)
 
     @property
     def sentence(self) -> str:
@@ -159,10 +159,14 @@ class StartReport:
             if self.n_rows == self.n_all
             else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
         )
-        moves = f" and {best.n_moves} of {_count(self.n_moves, 'proposal')}" if self.n_moves else ""
+        proposals = (
+            f" and {best.n_proposals} of {_count(self.n_proposals, 'proposal')}"
+            if self.n_proposals
+            else ""
+        )
         reached = (
             f"{where or 'The '}best optimum was reached by {best.n_starts} of "
-            f"{_count(self.n_starts, 'start')}{moves}"
+            f"{_count(self.n_starts, 'start')}{proposals}"
         )
         if not others:
             return f"{reached}; no other optimum was found."
@@ -174,7 +178,7 @@ class StartReport:
     def document(self) -> dict[str, object]:
         """The report as plain values, for JSON."""
         left = {end.name.lower(): n for end, n in self.ends.items()}
-        sizes = {"n_starts": self.n_starts, "n_moves": self.n_moves, "n_rows": self.n_rows}
+        sizes = {"n_starts": self.n_starts, "n_proposals": self.n_proposals, "n_rows": self.n_rows}
         return {"sentence": self.sentence, **sizes, "starts": left, "optima": self.rows()}
 
     def rows(self) -> list[dict[str, object]]:
@@ -185,7 +189,7 @@ class StartReport:
                 "score": optimum.score,
                 "gap": optimum.gap,
                 "n_starts": optimum.n_starts,
-                "n_moves": optimum.n_moves,
+                "n_proposals": optimum.n_proposals,
                 "agreement": optimum.agreement,
             }
             for optimum in self.optima

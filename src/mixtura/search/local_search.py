@@ -146,7 +146,7 @@ class LocalSearch:
         level = self.best.score if self.best.is_valid else -inf
         halving = successive_halving(self.runs, starts, level, told=False)
         self._pay(halving.fitted)
-        self.log.extend(halving.log(names, self.runs, moved=True))
+        self.log.extend(halving.log(names, self.runs, proposed=True))
         for fit in halving.ended:
             self._keep(fit)
         reached = halving.reached(self.best.score, 2 * self.runs.same)

@@ -88,7 +88,7 @@ def _swapped(
     log = Halving.apart(fits).log(names, runs)
     best = best_of(fits, runs.same)
     new = swapped_on_a_sample(runs, best, _own_generator(seed))
-    log += Halving.apart(new).log(["swap"] * len(new), runs, moved=True)
+    log += Halving.apart(new).log(["swap"] * len(new), runs, proposed=True)
     end = runs.judged(new[-1] if new else best)
     return SearchResult(end, (*fits, end), tuple(log))
 
