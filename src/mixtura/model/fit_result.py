@@ -12,7 +12,7 @@ from mixtura.model.certificate import Certificate
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 from mixtura.model.soundness import Finding, Soundness
-from mixtura.model.start_report import Run, StartReport
+from mixtura.model.start_report import RunReport, StartReport
 
 
 class StopReason(Enum):
@@ -223,7 +223,7 @@ class SearchResult:
     best : FitResult
     fits : tuple of FitResult or FailedStart
         One for each start, in order, and then those ends of moves that are different optima.
-    runs : tuple of Run
+    runs : tuple of RunReport
         Every start in order, then every move.
     report : StartReport or None
         What the first part of the search saw, on all rows or on a sample.
@@ -231,7 +231,7 @@ class SearchResult:
 
     best: FitResult
     fits: tuple[FitResult | FailedStart, ...]
-    runs: tuple[Run, ...] = ()
+    runs: tuple[RunReport, ...] = ()
     report: StartReport | None = None
 
 

@@ -23,7 +23,7 @@ class RunEnd(Enum):
 
 
 @dataclass(frozen=True)
-class Run:
+class RunReport:
     """One run of EM in a search.
 
     Attributes
@@ -82,7 +82,7 @@ class StartReport:
 
     Attributes
     ----------
-    runs : tuple of Run
+    runs : tuple of RunReport
         Every start in order, then every move, with what became of it.
     n_rows, n_all : int
         Rows that the starts were run on, and all rows; fewer where rows are many.
@@ -95,7 +95,7 @@ class StartReport:
         Objectives that differ by less are of one optimum.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunReport, ...]
     n_rows: int
     n_all: int
     levels: tuple[tuple[float, float], ...]
@@ -129,7 +129,7 @@ class StartReport:
         near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(proposed)]
         return sum(j == i and close for j, close in zip(nearest, near, strict=True))
 
-    def _ended(self, proposed: bool) -> list[Run]:
+    def _ended(self, proposed: bool) -> list[RunReport]:
         """Runs that came to rest."""
         return [run for run in self.runs if run.proposed is proposed and run.end is RunEnd.REACHED]
 

@@ -18,7 +18,7 @@ from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.data.problem import Problem
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.start_report import Run
+from mixtura.model.start_report import RunReport
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.responsibilities import Responsibilities
 from mixtura.search.runs import SHORT, Runs, Task
@@ -74,7 +74,7 @@ class LocalSearch:
         Every end, in the order in which they were found.
     times : int
         Runs that ended at the best optimum.
-    log : list of Run
+    log : list of RunReport
         What became of every proposal.
     spent : float
         Units of work.
@@ -84,7 +84,7 @@ class LocalSearch:
     best: FitResult
     found: list[FitResult] = field(default_factory=list)
     times: int = 1
-    log: list[Run] = field(default_factory=list)
+    log: list[RunReport] = field(default_factory=list)
     spent: float = 0.0
 
     def run(self, budget: Budget, rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@ from math import nan
 
 from mixtura.em.em import Start
 from mixtura.model.fit_result import FailedStart, FitResult, StopReason
-from mixtura.model.start_report import Run
+from mixtura.model.start_report import RunReport
 from mixtura.search.runs import SHORT, Runs, Task
 
 AGREED, AGREEMENT = 5, 2 / 3
@@ -67,7 +67,7 @@ class Halving:
             if self.leaders[i] == i and isinstance(fit, FitResult)
         ]
 
-    def log(self, names: Sequence[str], runs: Runs, proposed: bool = False) -> list[Run]:
+    def log(self, names: Sequence[str], runs: Runs, proposed: bool = False) -> list[RunReport]:
         """What became of each start, or of the run that stands for it."""
         log = []
         for i, leader in enumerate(self.leaders):
@@ -76,7 +76,7 @@ class Halving:
             level = led.objective if isinstance(led, FitResult) else nan
             score = led.score if isinstance(led, FitResult) and led.soundness else nan
             n_iter = fit.n_iter if isinstance(fit, FitResult) else 0
-            log.append(Run(name, proposed, level, score, n_iter, runs.end_of(led)))
+            log.append(RunReport(name, proposed, level, score, n_iter, runs.end_of(led)))
         return log
 
 
