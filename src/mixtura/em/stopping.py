@@ -154,7 +154,7 @@ class RemainingGain:
         """The first test alone, for runs that are only compared: what it ends is not called
         converged.
         """
-        return replace(self, reason=StopReason.OUTRUN, certifies=False)
+        return replace(self, reason=StopReason.STOPPED_EARLY, certifies=False)
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
         """Whether the estimate from the last two steps is below the tolerance."""

@@ -55,7 +55,7 @@ class StopReason(Enum):
         "(reg_covar=0); "
         "the last valid step is kept"
     )
-    OUTRUN = "not followed to its end: another start was ahead"
+    STOPPED_EARLY = "not followed to its end: another start was ahead"
     INTERRUPTED = "interrupted: the best model so far is kept"
 
     @property

@@ -189,7 +189,10 @@ class Cells:
         value = criteria[grid.criterion]
         if rows is not None:
             reason = f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
-        elif stage is Stage.LOOKED_AT and fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN):
+        elif stage is Stage.LOOKED_AT and fit.stop in (
+            StopReason.MAX_ITER,
+            StopReason.STOPPED_EARLY,
+        ):
             reason = f"a look ended after {fit.n_iter} iterations"
         else:
             reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
