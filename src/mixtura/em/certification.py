@@ -40,7 +40,12 @@ from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_variances
+from mixtura.model.regularisation import (
+    NEAR_RATIO,
+    Regularisation,
+    SufficientStatistics,
+    scaled_variances,
+)
 from mixtura.model.soundness import Finding, Soundness
 
 ON_THE_FLOOR = 1.0 + 1e-6
@@ -329,8 +334,8 @@ def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixtur
         mixture.n_features if pulls.scatter.ndim == 1 else 1
     )
     average = np.divide(pulls.scatter, share, out=np.zeros_like(pulls.scatter), where=share > 0)
-    evidence = Evidence(pulls.rows, average, mixture.n_components, mixture.n_features)
-    return float(np.dot(pulls.weights[held], logs)) + float(evidence.fit(mixture.covariance))
+    statistics = SufficientStatistics(pulls.rows, average, mixture.n_components, mixture.n_features)
+    return float(np.dot(pulls.weights[held], logs)) + float(statistics.fit(mixture.covariance))
 
 
 # ---- the components ------------------------------------------------------------------------------

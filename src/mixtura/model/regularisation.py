@@ -1,9 +1,9 @@
 """What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal
 proportions.
 
-An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free
-covariance. What regularises it is in the evidence before the family sees it, so a family is its law
-and nothing else. With ``S = W / n``
+An M-step is the maximum-likelihood estimate from :class:`SufficientStatistics`: counts and average
+scatter per free covariance. Every constraint is in these statistics before the family sees them, so
+a family holds its covariance model and nothing else. With ``S = W / n``
 
     floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite.
                The eigenvalues of S in the metric of the floor are raised to at least one. That
@@ -52,7 +52,7 @@ nothing.
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class SufficientStatistics:
     """What an M-step estimates F free covariances from: F = K, or 1 where all components share
     theirs.
 
@@ -130,9 +130,9 @@ class Regularisation:
         pull = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
         return np.asarray(moments.means + pull[:, None] * (self.prior.mean - moments.means))
 
-    # ---- evidence for the covariances ------------------------------------------------------------
+    # ---- statistics of the covariances -----------------------------------------------------------
 
-    def evidence(self, moments: Moments, shared: bool) -> Evidence:
+    def statistics(self, moments: Moments, shared: bool) -> SufficientStatistics:
         """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one
         covariance serves all.
         """
@@ -155,46 +155,47 @@ class Regularisation:
                 shape
             )
             average = average + self.ridge * share * (1.0 if average.ndim < 3 else np.eye(d))
-        return self._lifted(Evidence(counts, average, K, d))
+        return self._lifted(SufficientStatistics(counts, average, K, d))
 
-    def _lifted(self, evidence: Evidence) -> Evidence:
-        """The evidence with no direction below the floor."""
-        if not self.has_floor or self._held_by_the_prior(evidence):
-            return evidence
-        average = evidence.average
+    def _lifted(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """The statistics with no direction below the floor."""
+        if not self.has_floor or self._held_by_the_prior(statistics):
+            return statistics
+        average = statistics.average
         if average.ndim == 3:
             raised = _eigenvalues_above(average, self.floor)
         else:
             raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
         return (
-            evidence
+            statistics
             if raised is average or np.array_equal(raised, average)
-            else replace(evidence, average=raised, lifted=True)
+            else replace(statistics, average=raised, lifted=True)
         )
 
-    def _held_by_the_prior(self, evidence: Evidence) -> bool:
+    def _held_by_the_prior(self, statistics: SufficientStatistics) -> bool:
         """Whether full scatter is above the floor by the prior alone, so that nobody needs to
         look.
         """
-        columns = None if self.prior is None or evidence.average.ndim < 3 else self.prior.columns
-        return columns is not None and bool((columns > evidence.counts.max() * self.floor).all())
+        columns = None if self.prior is None or statistics.average.ndim < 3 else self.prior.columns
+        return columns is not None and bool((columns > statistics.counts.max() * self.floor).all())
 
-    def bounded(self, evidence: Evidence) -> Evidence:
-        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate
-        is the average itself.
+    def bounded(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """The statistics with their eigenvalues truncated to the ratio.
+
+        The exact optimum where the estimate is the average itself.
         """
         if self.eigenvalue_ratio is None:
-            return evidence
-        if evidence.average.ndim < 3:
+            return statistics
+        if statistics.average.ndim < 3:
             spreads = truncated(
-                evidence.average.reshape(len(evidence.counts), -1),
-                evidence.counts,
+                statistics.average.reshape(len(statistics.counts), -1),
+                statistics.counts,
                 self.eigenvalue_ratio,
             )
-            return replace(evidence, average=spreads.reshape(evidence.average.shape))
-        values, vectors = np.linalg.eigh(evidence.average)
-        cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
-        return replace(evidence, average=along_axes(vectors, cut))
+            return replace(statistics, average=spreads.reshape(statistics.average.shape))
+        values, vectors = np.linalg.eigh(statistics.average)
+        cut = truncated(np.maximum(values, 0.0), statistics.counts, self.eigenvalue_ratio)
+        return replace(statistics, average=along_axes(vectors, cut))
 
     def allows(self, covariance: Covariance) -> bool:
         """Whether a covariance keeps the ratio; one that was given, or fitted without it, may
