@@ -102,8 +102,8 @@ class CovarianceFamily:
         """Covariances from moments; see :class:`mixtura.model.protocols.Family`.
 
         Where the estimate is the average itself, floor and bound are exact when put into the
-        statistics. Where components share part of it, the estimate without a floor is the maximum if
-        it lies above the floor. Otherwise they make a proposal, which is taken only if the
+        statistics. Where components share part of it, the estimate without a floor is the maximum
+        if it lies above the floor. Otherwise they make a proposal, which is taken only if the
         objective does not fall.
         """
         statistics = regularisation.statistics(moments, self.shares_all)
