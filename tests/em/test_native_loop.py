@@ -16,7 +16,7 @@ from mixtura.base.extension import extension
 from mixtura.data.problem import Problem
 from mixtura.em import em as em_module
 from mixtura.em.em import em
-from mixtura.em.loop import Event, python_loop
+from mixtura.em.loop import LoopEvent, python_loop
 from mixtura.em.native_loop import flat_mixture, flat_moments, flat_prior, mixture_from, native_loop
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
@@ -343,7 +343,7 @@ def test_after_a_check_both_loops_extrapolate_in_the_directions_that_were_seen(a
     )
     left = []
     for loop in (plain, *loops):
-        assert loop.iterate(1000, 0) is Event.CHECK
+        assert loop.iterate(1000, 0) is LoopEvent.CHECK
         assert 0.5 < loop.slowest_rate() < 1.0
         loop.iterate(1, 1000)
         left.append(optimum.trace[-1] - loop.objective)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.loop import Event, Loop, Start, Stopped, python_loop
+from mixtura.em.loop import Loop, LoopEvent, Start, Stopped, python_loop
 from mixtura.em.native_loop import native_loop
 from mixtura.em.stopping import (
     Check,
@@ -199,18 +199,18 @@ def _em(
                         start_number, loop.n_iter, loop.objective, loop.last_gain, loop.mixture
                     )
                 )
-            if event is Event.COLLAPSED:
+            if event is LoopEvent.COLLAPSED:
                 stop = StopReason.COLLAPSED
                 break
             if (
-                event is Event.FELL
+                event is LoopEvent.FELL
                 # an exact M-step cannot lower it: what fell is rounding, or the data are badly
                 # conditioned
             ):
                 large = loop.fall > LARGE_FALL * max(1.0, abs(loop.objective))
                 stop = StopReason.FELL if large else StopReason.CONVERGED
                 break
-            if event is not Event.CHECK:
+            if event is not LoopEvent.CHECK:
                 continue
             noise = rounding(loop.objective)
             gain = max(loop.last_gain, noise)

@@ -18,7 +18,7 @@ from mixtura.base.errors import CollapseError
 from mixtura.base.extension import extension
 from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import random_direction
-from mixtura.em.loop import PLAIN_KEPT, Event, Loop, Start, Stopped
+from mixtura.em.loop import PLAIN_KEPT, Loop, LoopEvent, Start, Stopped
 from mixtura.em.stopping import StoppingRule
 from mixtura.families import FAMILIES
 from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, Spherical
@@ -241,11 +241,11 @@ class _NativeLoop:
         log_likelihood, entropy, certainty, total = self._native.sums()
         return log_likelihood, entropy, certainty, total
 
-    def iterate(self, most: int, next_check: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> LoopEvent:
         if self._stopped():
             raise KeyboardInterrupt
         self._mixture = None
-        return Event(self._native.iterate(most, next_check, self._stopped))
+        return LoopEvent(self._native.iterate(most, next_check, self._stopped))
 
     def set_rule(self, rule: StoppingRule) -> None:
         assert rule.off_the_trace is not None
