@@ -67,7 +67,7 @@ def empty_loop(problem: Problem, K: int, stopping: StoppingRule, accelerated: bo
     has no form there.
     """
     dataset, regularisation = problem.dataset, problem.regularisation
-    block, criterion = _one_block(problem, K), stopping.off_the_trace
+    block, criterion = _one_block(problem, K), stopping.trace_test
     if block is None or criterion is None:
         return None
     assert isinstance(dataset.backend, NativeBackend)
@@ -248,8 +248,8 @@ class _NativeLoop:
         return LoopEvent(self._native.iterate(most, next_check, self._stopped))
 
     def set_rule(self, rule: StoppingRule) -> None:
-        assert rule.off_the_trace is not None
-        self._native.set_tolerance(rule.off_the_trace[1])
+        assert rule.trace_test is not None
+        self._native.set_tolerance(rule.trace_test[1])
 
     def slowest_rate(self) -> float:
         return float(

@@ -13,7 +13,7 @@ from mixtura.model.fit_result import StopReason
 
 EPSILON = sys.float_info.epsilon
 
-OffTheTrace: TypeAlias = tuple[str, float, float, int]
+TraceTest: TypeAlias = tuple[str, float, float, int]
 """A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the
 window.
 """
@@ -58,7 +58,7 @@ class StoppingRule(Protocol):
         ...
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """What ``satisfied`` and ``nearly_satisfied`` compute, for the loop in C++; None for a rule
         that only Python knows.
         """
@@ -146,7 +146,7 @@ class RemainingGain:
     certifies: bool = True
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The remaining gain."""
         return "remaining_gain", self.tolerance, self.safety, self.window
 
@@ -205,7 +205,7 @@ class _TraceAlone:
     certifies = False
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """Known to Python alone, unless a rule says otherwise."""
         return None
 
@@ -235,7 +235,7 @@ class SmallChange(_TraceAlone):
     tol: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The change per row."""
         return "change_per_row", self.tol, 1.0, 1
 
@@ -257,7 +257,7 @@ class SmallGain(_TraceAlone):
     gain: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The gain."""
         return "gain", self.gain, 1.0, 1
 
@@ -275,7 +275,7 @@ class RelativeGain(_TraceAlone):
     part: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The last gain, beside the objective."""
         return "relative_gain", self.part, 1.0, 1
 
