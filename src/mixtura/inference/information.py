@@ -63,7 +63,7 @@ rounding decides.
 NUMBERS_AT_ONCE = 2**21
 """Derivatives held at a time (16 MB): a constant, so that the sums are the same everywhere."""
 
-Kind: TypeAlias = Literal["information", "scores", "sandwich"]
+InformationMethod: TypeAlias = Literal["information", "scores", "sandwich"]
 
 
 # ---- the matrices --------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ class InformationErrors(Uncertainty):
 def errors_from_information(
     problem: Problem,
     mixture: Mixture,
-    kind: Kind = "information",
+    method: InformationMethod = "information",
     *,
     largest_whole: int = LARGEST_WHOLE,
 ) -> InformationErrors:
@@ -456,7 +456,7 @@ def errors_from_information(
     ----------
     problem, mixture, largest_whole
         See :func:`information`.
-    kind : {"information", "scores", "sandwich"}
+    method : {"information", "scores", "sandwich"}
         The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``,
         which holds where the family is not the truth.
 
@@ -481,16 +481,16 @@ def errors_from_information(
     distance = _length(found, inverses)
     _refuse_bound(distance, mixture, regularisation)
     refuse_far(distance)
-    if kind == "scores":
+    if method == "scores":
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
-    elif kind == "sandwich":
+    elif method == "sandwich":
         inverses = tuple(
             inverse @ scores @ inverse
             for inverse, scores in zip(inverses, found.scores, strict=True)
         )
     spread = Spread(found.coordinates, found.groups, inverses)
     return InformationErrors(
-        method=kind,
+        method=method,
         family=family.name,
         mixture=mixture,
         standard_errors=spread.errors(family.name),

@@ -66,7 +66,7 @@ standard errors.
 NUMBERS_AT_ONCE = 2**21
 """Posterior probabilities held at a time for quantiles (16 MB)."""
 
-Method: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
+ResamplingMethod: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +190,7 @@ class ResamplingErrors(Uncertainty):
 def errors_from_replicates(
     problem: Problem,
     mixture: Mixture,
-    method: Method,
+    method: ResamplingMethod,
     seed: np.random.SeedSequence,
     *,
     n_replicates: int | None = None,
@@ -277,7 +277,7 @@ class _Drawn:
     """
 
     dataset: Dataset
-    method: Method
+    method: ResamplingMethod
     frequencies: Array
     children: list[np.random.SeedSequence]
 
@@ -312,7 +312,10 @@ class _LeftOut:
 
 
 def _bootstrap(
-    dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence
+    dataset: Dataset,
+    method: ResamplingMethod,
+    n_replicates: int | None,
+    seed: np.random.SeedSequence,
 ) -> _Plan:
     """Random replicates."""
     size = REPLICATES if n_replicates is None else n_replicates
@@ -426,7 +429,7 @@ def _why_not(fit: FitResult) -> str:
 def _gathered(
     mixture: Mixture,
     family: Family,
-    method: Method,
+    method: ResamplingMethod,
     plan: _Plan,
     done: list[Replicate],
     interrupted: bool,
