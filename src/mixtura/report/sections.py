@@ -15,7 +15,7 @@ from mixtura import plots
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import at_the_beginning, component_name, number_of, row_number
 from mixtura.families import FAMILIES
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.selection import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
@@ -132,7 +132,7 @@ def look_around(study: Study) -> Markup:
 def pictures(study: Study) -> Markup:
     """The mixture over its data, and where it is unsure."""
     mixture, names = study.mixture, list(study.names)
-    chosen = [names[j] for j in telling_columns(mixture, PAIRS_SHOWN)]
+    chosen = [names[j] for j in discriminating_columns(mixture, PAIRS_SHOWN)]
     left = [name for name in names if name not in chosen]
     drawn = plots.plot_mixture(mixture, study.X, columns=names, shown=chosen)
     places = (
@@ -212,7 +212,9 @@ def _means(study: Study) -> Markup:
     """Means and standard deviations; of many columns the most telling ones."""
     mixture = study.mixture
     fits = mixture.n_components * mixture.n_features <= MOST_CELLS
-    columns = np.arange(mixture.n_features) if fits else telling_columns(mixture, VALUES_SHOWN)
+    columns = (
+        np.arange(mixture.n_features) if fits else discriminating_columns(mixture, VALUES_SHOWN)
+    )
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     order = range(mixture.n_components)
     rows = [
@@ -249,7 +251,7 @@ def unsure_rows(study: Study) -> Markup:
     if not count:
         return section("The least sure rows", tag("p", said))
     shown = study.unsure[:LEAST_SURE]
-    columns = telling_columns(study.mixture, VALUES_SHOWN)
+    columns = discriminating_columns(study.mixture, VALUES_SHOWN)
     heads = ["row", "memberships", "", *(study.names[j] for j in columns)]
     rows = [
         [
