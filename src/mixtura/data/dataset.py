@@ -222,7 +222,7 @@ class Dataset:
             return self.source
         return self.source.sample(PROBED, np.random.default_rng(0))
 
-    def holds(self, k: int) -> bool:
+    def has_distinct(self, k: int) -> bool:
         """Whether there are at least k distinct rows."""
         return self._at_least_distinct >= k or self.distinct.n_rows >= k
 

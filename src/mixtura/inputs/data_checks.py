@@ -93,7 +93,7 @@ def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePri
 
 def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
     """Whether some component could hold no more than one distinct row."""
-    if K == 1 or dataset.holds(K + 1):
+    if K == 1 or dataset.has_distinct(K + 1):
         return None
     distinct = dataset.distinct.n_rows
     return (

@@ -115,7 +115,7 @@ def _opening(
         K > 1
         and not grid.constraints.reg_covar
         and grid.constraints.prior is None
-        and not dataset.holds(K + 1)
+        and not dataset.has_distinct(K + 1)
     ):
         raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
     return initialised(grid.initialisers, dataset, K, seed, sampled, MICRO_CLUSTERS_OF_A_SELECTION)
