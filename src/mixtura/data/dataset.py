@@ -53,14 +53,14 @@ class Dataset:
     ----------
     source : Source
     backend : Backend
-    recorded : Dataset, optional
+    original : Dataset, optional
         The rows as they were recorded, where these are a resample or a part of them: scale, floor
         and effective size are theirs.
     """
 
     source: Source
     backend: Backend
-    recorded: Dataset | None = None
+    original: Dataset | None = None
 
     def source_for(self, K: int) -> Source:
         """The rows as a fit of K components reads them, over and over: in a compact order where
@@ -82,7 +82,7 @@ class Dataset:
     def reduced(self) -> Dataset | None:
         """The same data, read with fewer digits per product; None where that is not faster."""
         backend = self.backend.reduced(self.source)
-        return None if backend is None else Dataset(self.source, backend, recorded=self)
+        return None if backend is None else Dataset(self.source, backend, original=self)
 
     @cached_property
     def whole(self) -> Moments:
@@ -116,8 +116,8 @@ class Dataset:
         The weights of a resample are counts, and their spread is not that of the design of a
         survey: it has that of its original.
         """
-        if self.recorded is not None:
-            return self.recorded.effective_size
+        if self.original is not None:
+            return self.original.effective_size
         squares = 0.0
         for block in self.source.blocks():
             if block.weights is None:
@@ -152,8 +152,8 @@ class Dataset:
         """Positive variances to measure by (d,): a constant column borrows the largest of the
         others.
         """
-        if self.recorded is not None:
-            return self.recorded.scale
+        if self.original is not None:
+            return self.original.scale
         return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
 
     @cached_property
@@ -166,8 +166,8 @@ class Dataset:
         """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h,
         and a part of the scale.
         """
-        if self.recorded is not None:
-            return self.recorded.floor
+        if self.original is not None:
+            return self.original.floor
         robust = [
             robust_variance(column, weights, variance)
             for (column, weights), variance in zip(self._probe_columns, self.scale, strict=True)
@@ -234,7 +234,7 @@ class Dataset:
     def part(self, rows: Array, weights: Array) -> Dataset:
         """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
         return Dataset(
-            ArraySource(np.ascontiguousarray(rows), weights), self.backend, recorded=self
+            ArraySource(np.ascontiguousarray(rows), weights), self.backend, original=self
         )
 
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
