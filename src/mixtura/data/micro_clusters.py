@@ -30,7 +30,7 @@ class MicroClusters:
     counts: Array
     means: Array
     scatters: Array
-    of_row: Labels
+    labels: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +59,13 @@ def micro_clusters(Z: Array, weights: Array, most: int) -> MicroClusters:
             if _spread(made[j]) > 0:
                 heapq.heappush(heap, (-_spread(made[j]), j))
     made.sort(key=lambda cell: tuple(cell.mean))
-    of_row = np.empty(len(Z), dtype=np.intp)
+    labels = np.empty(len(Z), dtype=np.intp)
     for k, cell in enumerate(made):
-        of_row[rows[cell.begin : cell.end]] = k
+        labels[rows[cell.begin : cell.end]] = k
     counts, means, scatters = (
         np.array([getattr(cell, name) for cell in made]) for name in ("count", "mean", "scatter")
     )
-    return MicroClusters(counts, means, scatters, of_row)
+    return MicroClusters(counts, means, scatters, labels)
 
 
 def _cell(Z: Array, weights: Array, begin: int, end: int) -> _MicroCluster:
