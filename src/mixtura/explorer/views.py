@@ -11,7 +11,7 @@ from mixtura.explorer.opened import Opened
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, Run
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
-from mixtura.model.explanation import explain, in_words, why
+from mixtura.model.explanation import membership_reasons, membership_text, memberships_of
 from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.relabelling import relabelled
@@ -107,13 +107,13 @@ def column_bytes(opened: Opened, column: int) -> bytes:
 
 def row_view(opened: Opened, mixture: Mixture, row: int) -> Json:
     """One row's memberships and the reason for them."""
-    memberships = explain(mixture, opened.X[row])
+    memberships = memberships_of(mixture, opened.X[row])
     return {
         "row": row,
         "values": dict(zip(opened.names, opened.X[row].tolist(), strict=True)),
         "memberships": [asdict(share) for share in memberships],
-        "sentence": in_words(memberships),
-        "why": why(memberships),
+        "sentence": membership_text(memberships),
+        "why": membership_reasons(memberships),
     }
 
 
