@@ -215,7 +215,7 @@ def test_a_claim_without_a_rate_is_measured():
 
 
 def test_a_fit_that_was_stopped_reports_its_gradient():
-    with pytest.warns(ConvergenceWarning, match="max_iter ended it"):
+    with pytest.warns(ConvergenceWarning, match="max_iter was reached"):
         model = GaussianMixture(
             3, max_iter=3, init_params="random_from_data", n_init=1, random_state=0
         ).fit(three_clouds())

@@ -1,5 +1,5 @@
-"""What a search saw: the distinct optima, how many starts and moves led to each, and how far their
-partitions agree.
+"""Report of a search: the distinct optima, the starts and proposals that led to them, and the
+agreement of their partitions.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from mixtura.model.agreement import adjusted_rand_index
 
 
 class RunEnd(Enum):
-    """What became of one run of a search; the value is the sentence a person reads."""
+    """How one run of a search ended; the value is the sentence in reports."""
 
-    REACHED = "ran to its end"
+    REACHED = "reached an optimum"
     DROPPED = "dropped when it was too far behind"
     FAILED = "collapsed"
     UNFINISHED = "ended by max_iter or an interrupt"
@@ -29,14 +29,14 @@ class RunReport:
     Attributes
     ----------
     kind : str
-        The kind of start, or the move that led to it.
+        The kind of start or of proposal.
     proposed : bool
-        Whether a move from an optimum led to it; False for a start.
+        Whether it began at a proposal of the local search; False for a start.
     level : float
-        The objective where it ended; NaN where it gave no mixture.
+        The last objective; NaN where it gave no mixture.
     score : float
-        The score there (:mod:`mixtura.model.soundness`); NaN where it was dropped before that was
-        asked.
+        The last score (:mod:`mixtura.model.soundness`); NaN where it was dropped before the score
+        was computed.
     n_iter : int
     end : RunEnd
     """
@@ -51,19 +51,19 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Optimum:
-    """One place where runs of EM came to rest.
+    """One optimum to which runs of EM converged.
 
     Attributes
     ----------
     log_likelihood : float
-        The objective there: the total log-likelihood, less what a ridge or a prior takes off it.
+        The objective: the total log-likelihood with the penalty of a ridge or a prior.
     score : float
-        What optima are ranked by (:mod:`mixtura.model.soundness`); lower than the log-likelihood
-        where chance can place a component.
+        Key of the order of optima (:mod:`mixtura.model.soundness`); lower than the log-likelihood
+        where a component is spurious.
     gap : float
-        How much lower the score is than the best one.
+        Score of the best optimum minus its own.
     n_starts, n_proposals : int
-        How many starts, and how many moves from another optimum, led here.
+        Starts and proposals that led to it.
     agreement : float
         Adjusted Rand index between its partition of the rows and that of the best optimum.
     """
@@ -78,19 +78,18 @@ class Optimum:
 
 @dataclass(frozen=True, eq=False)
 class StartReport:
-    """The search behind a fit.
+    """The report of the search behind a fit.
 
     Attributes
     ----------
     runs : tuple of RunReport
-        Every start in order, then every move, with what became of it.
+        Every start in order, then every proposal.
     n_rows, n_all : int
-        Rows that the starts were run on, and all rows; fewer where rows are many.
+        Rows of the starts, perhaps a sample, and all rows.
     levels : tuple of (float, float)
-        Objectives and scores of the distinct optima, on the rows that the starts were run on, best
-        score first.
+        Objectives and scores of the distinct optima on the rows of the starts, best score first.
     partitions : tuple of (m,) arrays
-        What each optimum makes of some of the rows.
+        Labels of some rows under each optimum.
     same : float
         Objectives that differ by less are of one optimum.
     """
@@ -121,7 +120,7 @@ class StartReport:
         )
 
     def _led_to(self, i: int, proposed: bool) -> int:
-        """Runs that came to rest at the i-th optimum."""
+        """Number of runs that converged to the i-th optimum."""
         nearest = [
             min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level))
             for run in self._ended(proposed)
@@ -130,35 +129,32 @@ class StartReport:
         return sum(j == i and close for j, close in zip(nearest, near, strict=True))
 
     def _ended(self, proposed: bool) -> list[RunReport]:
-        """Runs that came to rest."""
+        """Runs that converged."""
         return [run for run in self.runs if run.proposed is proposed and run.end is RunEnd.REACHED]
 
     @property
     def n_starts(self) -> int:
-        """How many starts there were."""
+        """Number of starts."""
         return sum(not run.proposed for run in self.runs)
 
     @property
     def n_proposals(self) -> int:
-        """How many proposals from an optimum were tried."""
+        """Number of proposals of the local search."""
         return sum(run.proposed for run in self.runs)
 
     @property
     def ends(self) -> Counter[RunEnd]:
-        """What became of the starts."""
+        """How the starts ended, with counts."""
         return Counter(run.end for run in self.runs if not run.proposed)
 
     @property
     def sentence(self) -> str:
-        """The report in words."""
+        """The report in one sentence."""
         if not self.optima:
-            return f"None of {self.n_starts} starts came to rest."
+            return f"None of {self.n_starts} starts converged."
         best, *others = self.optima
-        where = (
-            ""
-            if self.n_rows == self.n_all
-            else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
-        )
+        rows = f"{self.n_rows:,} of {self.n_all:,} rows"
+        where = "" if self.n_rows == self.n_all else f"On a sample of {rows}, the "
         proposals = (
             f" and {best.n_proposals} of {_count(self.n_proposals, 'proposal')}"
             if self.n_proposals
