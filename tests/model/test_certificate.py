@@ -47,7 +47,7 @@ def three_clouds(seed: int = 1) -> np.ndarray:
 
 def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
     if kind == "prior":
-        prior = ConjugatePrior(shrinkage=0.5).worked_out(
+        prior = ConjugatePrior(shrinkage=0.5).for_family(
             name, K, data.mean, data.covariance, data.total
         )
         return Regularisation(data.floor, prior=prior)

@@ -48,20 +48,18 @@ def test_map_fits_are_mclusts(name):
         if case["status"] != "ok" or case["model"] in OURS_FOLLOW_THE_PAPER:
             continue
         K, prior = case["G"], ConjugatePrior(SHRINKAGE[case["variant"]])
-        worked_out = []
+        priors = []
 
-        def regularisation(data, family, prior=prior, K=K, worked_out=worked_out):
+        def regularisation(data, family, prior=prior, K=K, priors=priors):
             # mclust's univariate models have the scale of ellipsoids
-            worked_out.append(
-                prior.worked_out(family.name, K, data.mean, data.covariance, data.total)
-            )
-            return Regularisation(data.floor, prior=worked_out[0])
+            priors.append(prior.for_family(family.name, K, data.mean, data.covariance, data.total))
+            return Regularisation(data.floor, prior=priors[0])
 
         ours = from_partition(X, labels[K], case["model"], K, regularisation)
         where = (case["variant"], case["model"], K)
-        assert worked_out[0].mean == pytest.approx(
-            np.atleast_1d(case["prior"]["mean"]), rel=1e-12
-        ), where
+        assert priors[0].mean == pytest.approx(np.atleast_1d(case["prior"]["mean"]), rel=1e-12), (
+            where
+        )
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
         assert relative(ours.mixture.weights, case["pro"]) < 2e-5, where
         assert (
@@ -109,7 +107,7 @@ def test_equal_proportions_are_mclusts(name):
 
 
 def priors_of(family, K, data):
-    return ConjugatePrior(0.5).worked_out(family.name, K, data.mean, data.covariance, data.total)
+    return ConjugatePrior(0.5).for_family(family.name, K, data.mean, data.covariance, data.total)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -210,7 +208,7 @@ def test_pseudo_rows_are_a_prior():
 
 def test_every_family_has_a_prior():
     for name in FAMILIES:
-        assert ConjugatePrior().worked_out(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
+        assert ConjugatePrior().for_family(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
 
 
 def test_with_a_ridge_and_a_prior_the_objective_never_falls(family):

@@ -79,7 +79,7 @@ def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePri
         return False
     d = dataset.source.n_features
     check_prior(prior, d)
-    scatter = prior.worked_out(
+    scatter = prior.for_family(
         family.name, K, dataset.mean, dataset.covariance, dataset.total
     ).scatter
     variances = np.diag(scatter)

@@ -129,7 +129,7 @@ class ConjugatePrior:
     dof: float | None = None
     scale: Any = None
 
-    def worked_out(
+    def for_family(
         self, family: str, K: int, mean: Array, covariance: Array, total: float
     ) -> Prior:
         """The prior for a family and K.
