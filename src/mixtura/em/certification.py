@@ -41,6 +41,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import (
+    AT_THE_FLOOR,
     NEAR_RATIO,
     Regularisation,
     SufficientStatistics,
@@ -302,7 +303,7 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
             values >= values.max() * (1.0 - NEAR_RATIO)
         )
         words[ends.any(axis=1)] = "eigenvalue ratio"
-    words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = (
+    words[regularisation.floor_reached(covariance)] = (
         "reg_covar" if regularisation.ridge > 0 else "floor"
     )
     return [str(word) for word in words]
@@ -381,7 +382,7 @@ def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> 
         return []
     floor = problem.regularisation.floor
     spreads = np.einsum("kjj->kj", mixture.covariance.dense())
-    flat = {k: np.flatnonzero(spreads[k] <= ON_THE_FLOOR * floor) for k in held}
+    flat = {k: np.flatnonzero(spreads[k] <= AT_THE_FLOOR * floor) for k in held}
     rows = {k: 0 for k in held if len(flat[k])}
     for block in problem.dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):

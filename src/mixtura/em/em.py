@@ -30,7 +30,7 @@ from mixtura.model.fit_result import FitResult, Iteration, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.soundness import EMPTY
+from mixtura.model.soundness import EMPTY_BELOW
 
 __all__ = ["Callback", "Start", "em"]
 
@@ -250,7 +250,7 @@ def _standstill(mixture: Mixture, rate: float, regularisation: Regularisation) -
 
     A component on the floor has no derivative, so nothing is read from its rate.
     """
-    on_floor = regularisation.floor_reached(mixture.covariance, 1.0 + 1e-6).any()
+    on_floor = regularisation.floor_reached(mixture.covariance).any()
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
@@ -259,7 +259,7 @@ def _no_answer(fit: FitResult, dataset: Dataset) -> StopReason | None:
     without rows.
     """
     assert fit.moments is not None
-    if (fit.moments.counts < EMPTY * dataset.row_weight).any():
+    if (fit.moments.counts < EMPTY_BELOW * dataset.row_weight).any():
         return StopReason.EMPTY
     return StopReason.COPIES if copies_of(fit.mixture) else None
 
