@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 from conftest import dataset
-from mixtura.data.dataset import RESOLVED
+from mixtura.data.dataset import RELATIVE_FLOOR
 from mixtura.data.recorded_step import recorded_step, robust_variance
 
 
@@ -136,7 +136,7 @@ def test_one_value_of_a_million_millions_does_not_lift_the_robust_variance():
     plain, wild = (robust_variance(x, None, x.var()) for x in (column, np.r_[column, 1e12]))
     assert wild == pytest.approx(plain, rel=0.02)  # quartiles move by one row of 500
     data = dataset(np.r_[column, 1e12][:, None])
-    assert data.floor[0] == pytest.approx(RESOLVED * wild)
+    assert data.floor[0] == pytest.approx(RELATIVE_FLOOR * wild)
 
 
 def test_the_robust_variance_of_normal_rows_is_their_variance():
@@ -164,4 +164,6 @@ def test_a_weight_of_two_is_a_repeated_row_in_the_robust_variance():
 def test_the_floor_is_the_variance_of_rounding(iris):
     data = dataset(iris)
     robust = [robust_variance(column, None, 1.0) for column in iris.T]
-    np.testing.assert_allclose(data.floor, 0.1**2 / 12 + RESOLVED * np.array(robust), rtol=1e-9)
+    np.testing.assert_allclose(
+        data.floor, 0.1**2 / 12 + RELATIVE_FLOOR * np.array(robust), rtol=1e-9
+    )
