@@ -125,7 +125,7 @@ class LikeMclust:
     def satisfied(self, trace, total):
         return len(trace) > 2 and abs(trace[-1] - trace[-2]) < 1e-5 * (1 + abs(trace[-1]))
 
-    def confirmed(self, looks):
+    def confirmed(self, checks):
         return True
 
 
