@@ -220,7 +220,7 @@ class BestFit:
 
     def missing(self, fit: FitResult) -> float:
         """Score that a polished fit falls short; NaN where it is no answer."""
-        return self.score - fit.score if fit.is_answer else float("nan")
+        return self.score - fit.score if fit.is_valid else float("nan")
 
     def reached(self, fit: FitResult) -> bool:
         """Whether the fit is at this optimum, or above it."""
@@ -251,7 +251,7 @@ class BestKnown:
         found = BestFit.of(name, fit, found_by)
         old = self.entries.get(found.key)
         risen = np.inf if old is None else -old.missing(fit)
-        if not fit.is_answer or not risen > HIGHER:
+        if not fit.is_valid or not risen > HIGHER:
             return None
         self.entries[found.key] = found
         return float(risen)

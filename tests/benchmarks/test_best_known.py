@@ -133,7 +133,7 @@ def test_an_entry_has_its_log_likelihood_and_its_score_and_is_valid(best):
     assert mixture.log_density(own.data.rows).sum() == pytest.approx(best.log_likelihood, abs=1e-3)
     there = em(own.problem(best.family, best.n_components), mixture, max_iter=0)
     assert there.score == pytest.approx(best.score, abs=1e-3)
-    assert there.is_answer
+    assert there.is_valid
 
 
 def test_an_entry_is_reached_from_near_it_and_three_copies_do_not_reach_it(polished):

@@ -213,7 +213,7 @@ def test_they_agree_with_weights_and_under_a_high_floor(family):
 def test_they_agree_with_a_prior_and_equal_weights():
     X, labels = two_groups(3)
     data, mixture, moments, free = fitted(X, labels, "VVV")
-    prior = ConjugatePrior(0.5).worked_out("VVV", 2, data.mean, data.covariance, data.total)
+    prior = ConjugatePrior(0.5).for_family("VVV", 2, data.mean, data.covariance, data.total)
     held = replace(free, prior=prior, equal_weights=True)
     problem = Problem(dataset(X), FAMILIES["VVV"], held)
     native = effective_parameters(problem, mixture, moments)

@@ -15,7 +15,7 @@ from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
 from mixtura.em import em as em_module
 from mixtura.em.em import em
-from mixtura.em.loop import Event, python_loop
+from mixtura.em.loop import LoopEvent, python_loop
 from mixtura.em.native_loop import flat_mixture, flat_moments, mixture_from, native_loop, setting
 from mixtura.em.stopping import RemainingGain, SmallChange, SmallGain
 from mixtura.families import FAMILIES
@@ -124,10 +124,10 @@ def test_a_floor_that_is_reached_gives_the_m_step_of_numpy(family):
             "VEV",
         ):  # eigenvalues lifted to one value have no axes of their own
             assert_alike(ours, theirs, 1e-10)
-        evidence = regularisation.evidence(moments.summarised(family.needs), family.shares_all)
-        assert evidence.lifted
-        assert evidence.fit(ours.covariance) == pytest.approx(
-            evidence.fit(theirs.covariance), rel=1e-11
+        statistics = regularisation.statistics(moments.summarised(family.needs), family.shares_all)
+        assert statistics.lifted
+        assert statistics.fit(ours.covariance) == pytest.approx(
+            statistics.fit(theirs.covariance), rel=1e-11
         )
 
 
@@ -162,7 +162,7 @@ def test_a_floor_that_only_the_rows_of_one_component_reach_bends_nothing(name):
         Regularisation(np.full(3, 1e-3)),
         Regularisation(np.zeros(3)),
     )
-    assert floor.evidence(moments.summarised(family.needs), False).lifted
+    assert floor.statistics(moments.summarised(family.needs), False).lifted
     previous = in_numpy(family, moments_of(3, 1), floor)
     free = in_numpy(family, moments, none, previous)
     assert not floor.is_below_floor(free.covariance)
@@ -340,7 +340,7 @@ def test_after_a_check_both_loops_extrapolate_in_the_directions_that_were_seen(a
     )
     left = []
     for loop in (plain, *loops):
-        assert loop.iterate(1000, 0) is Event.CHECK
+        assert loop.iterate(1000, 0) is LoopEvent.CHECK
         assert 0.5 < loop.slowest_rate() < 1.0
         loop.iterate(1, 1000)
         left.append(optimum.trace[-1] - loop.objective)
@@ -440,8 +440,8 @@ def test_what_cpp_does_not_know_python_does(settings, faithful):
 
 def test_a_family_of_somebody_else_runs_on_its_own_m_step(faithful):
     class Swollen(VVI):
-        def estimate(self, evidence, previous):
-            form = super().estimate(evidence, previous)
+        def estimate(self, statistics, previous):
+            form = super().estimate(statistics, previous)
             return replace(form, values=form.values * 1.1)
 
     data = dataset(faithful)

@@ -484,7 +484,7 @@ def test_clone_copy_and_pickle_answer_the_same(faithful):
 
 
 def test_max_iter_is_said(faithful):
-    with pytest.warns(ConvergenceWarning, match=r"did not converge(?s:.*)max_iter ended it"):
+    with pytest.warns(ConvergenceWarning, match=r"did not converge(?s:.*)max_iter was reached"):
         g = GaussianMixture(3, max_iter=3, n_init=1, init_params="random", random_state=0).fit(
             faithful
         )

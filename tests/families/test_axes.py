@@ -12,7 +12,7 @@ from mixtura.families import FAMILIES, shapes
 from mixtura.families import axes as axes_module
 from mixtura.families.axes import along, common_axes, disorder
 from mixtura.kernels import built
-from mixtura.model.regularisation import Evidence
+from mixtura.model.regularisation import SufficientStatistics
 
 native = pytest.mark.skipif(not built, reason="built without a C++ compiler")
 
@@ -79,7 +79,7 @@ def test_the_first_m_step_seldom_ends_in_a_local_minimum_of_the_axes(name):
         roots = rng.standard_normal((4, 5, 11)) * np.exp(rng.standard_normal((4, 5, 1)))
         S, counts = roots @ np.swapaxes(roots, 1, 2) / 11, rng.uniform(20, 100, 4)
         equal_volumes = name == "EVE"
-        found = FAMILIES[name].estimate(Evidence(counts, S, 4, 5), None)
+        found = FAMILIES[name].estimate(SufficientStatistics(counts, S, 4, 5), None)
         best = min(
             disorder(
                 along(S, common_axes(S, counts, rotation(5, i), equal_volumes)),

@@ -120,12 +120,12 @@ class LikeMclust:
 
     reason: StopReason = StopReason.SMALL_CHANGE
     certifies: bool = False
-    off_the_trace: None = None
+    trace_test: None = None
 
     def satisfied(self, trace, total):
         return len(trace) > 2 and abs(trace[-1] - trace[-2]) < 1e-5 * (1 + abs(trace[-1]))
 
-    def confirmed(self, looks):
+    def confirmed(self, checks):
         return True
 
 

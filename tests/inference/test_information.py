@@ -124,7 +124,7 @@ def regularisation_named(settings, data, family, K):
     if settings.get("prior") == "pseudo-rows":
         return Regularisation(data.floor, prior=pseudo_rows(5.0, data.scale))
     if settings.get("prior") == "conjugate":
-        prior = ConjugatePrior(0.7, mean=np.full(d, 0.5)).worked_out(
+        prior = ConjugatePrior(0.7, mean=np.full(d, 0.5)).for_family(
             family, K, data.mean, data.covariance, data.total
         )
         return Regularisation(data.floor, prior=prior)

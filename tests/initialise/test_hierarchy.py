@@ -436,7 +436,7 @@ def test_cells_hold_every_row_and_all_of_the_scatter():
     Z, weights = rng.standard_normal((5000, 3)), rng.uniform(0.5, 2, 5000)
     made = micro_clusters(Z, weights, 200)
     assert len(made.counts) == 200
-    np.testing.assert_allclose(made.counts, np.bincount(made.of_row, weights))
+    np.testing.assert_allclose(made.counts, np.bincount(made.labels, weights))
     mean = weights @ Z / weights.sum()
     whole = (weights[:, None] * (Z - mean)).T @ (Z - mean)
     between = (made.counts[:, None] * (made.means - mean)).T @ (made.means - mean)
@@ -449,7 +449,7 @@ def test_a_rare_group_far_away_has_cells_of_its_own():
     Z = np.concatenate([rng.standard_normal((20000, 4)), 0.1 * rng.standard_normal((20, 4)) + 12])
     rare = np.arange(len(Z)) >= 20000
     made = micro_clusters(Z, np.ones(len(Z)), 500)
-    share = np.bincount(made.of_row, rare) / np.bincount(made.of_row)
+    share = np.bincount(made.labels, rare) / np.bincount(made.labels)
     assert set(share) == {0.0, 1.0}
     for name in ("EII", "VVV"):
         labels = hierarchical(Z, name, "STD").labels(12)

@@ -18,7 +18,7 @@ def test_it_is_the_index_of_scikit_learn(seed):
         first,
         rng.integers(rng.integers(1, 6), size=len(first)),
     )
-    # Sums of whole numbers, exact in doubles; one quotient is rounded.
+    # Sums of whole numbers are exact in doubles; the quotient is rounded.
     assert adjusted_rand_index(first, second) == pytest.approx(
         adjusted_rand_score(first, second), abs=1e-14
     )

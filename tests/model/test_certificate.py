@@ -1,4 +1,4 @@
-"""The certificate of convergence: true at an optimum, and nowhere else."""
+"""The certificate of convergence holds at an optimum, and nowhere else."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def three_clouds(seed: int = 1) -> np.ndarray:
 
 def regularised(kind: str, name: str, data: Dataset) -> Regularisation:
     if kind == "prior":
-        prior = ConjugatePrior(shrinkage=0.5).worked_out(
+        prior = ConjugatePrior(shrinkage=0.5).for_family(
             name, K, data.mean, data.covariance, data.total
         )
         return Regularisation(data.floor, prior=prior)
@@ -96,8 +96,8 @@ def test_the_gradient_is_that_of_finite_differences(family, kind):
 
 
 def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
-    """The complete-data objective is all but quadratic there; what is measured is the gain of the
-    observed one.
+    """The complete-data objective is nearly quadratic there; the measured gain is of the observed
+    one.
     """
     data = dataset(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
@@ -116,8 +116,8 @@ def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
 # ---- at the optimum, and before ------------------------------------------------------------------
 
 
-def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float]:
-    """All mixtures of a fit by plain EM with their log-likelihoods, and that of its limit."""
+def trajectory_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float]:
+    """All mixtures of a fit by plain EM with their log-likelihoods, and that of the limit."""
     mixtures: list[Mixture] = []
     values: list[float] = []
 
@@ -139,7 +139,7 @@ def path_of(data: Dataset, name: str) -> tuple[list[Mixture], list[float], float
 
 def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_tolerance_is_left(family):
     data = dataset(three_clouds())
-    mixtures, values, limit = path_of(data, family.name)
+    mixtures, values, limit = trajectory_of(data, family.name)
     tolerance = RemainingGain().tolerance
     regularisation = Regularisation(data.floor)
     last = certify(Problem(data, family, regularisation), mixtures[-1])
@@ -152,7 +152,7 @@ def test_the_certificate_holds_at_an_optimum_and_not_where_more_than_the_toleran
     assert SAFETY * before.remaining_gain >= limit - values[too_early]
 
 
-def test_one_iteration_before_its_end_a_fit_has_no_certificate_that_holds(family):
+def test_the_certificate_does_not_hold_one_iteration_before_convergence(family):
     data = dataset(three_clouds())
     regularisation = Regularisation(data.floor)
     end = certified(fitted(data, family.name, max_iter=4000), Problem(data, family, regularisation))
@@ -206,7 +206,7 @@ def test_a_claim_without_a_rate_is_measured():
     again = certified(
         replace(fit, rate=float("nan")), Problem(data, FAMILIES["VVV"], regularisation)
     ).certificate
-    # Arnoldi's method ends when its value stands still to a twentieth of the distance to one.
+    # Arnoldi's method ends when its value changes by less than a twentieth of its distance to one.
     assert again.rate == pytest.approx(fit.rate, abs=0.1 * (1.0 - fit.rate))
     assert again.holds
 
@@ -214,8 +214,8 @@ def test_a_claim_without_a_rate_is_measured():
 # ---- where it does not hold ----------------------------------------------------------------------
 
 
-def test_a_fit_that_was_stopped_says_that_it_has_a_gradient():
-    with pytest.warns(ConvergenceWarning, match="max_iter ended it"):
+def test_a_fit_that_was_stopped_reports_its_gradient():
+    with pytest.warns(ConvergenceWarning, match="max_iter was reached"):
         model = GaussianMixture(
             3, max_iter=3, init_params="random_from_data", n_init=1, random_state=0
         ).fit(three_clouds())
@@ -226,7 +226,7 @@ def test_a_fit_that_was_stopped_says_that_it_has_a_gradient():
     measured = model.certify(three_clouds())
     assert not measured.holds
     assert "the gradient is " in measured.verdict
-    assert "EM is still gathering speed" in measured.verdict
+    assert "the steps of EM still grow" in measured.verdict
 
 
 def test_copies_are_named():
@@ -255,9 +255,7 @@ def four_mirrored_clouds() -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["VVI", "VVV"])
 def test_a_saddle_is_named_though_it_has_no_gradient(name):
-    """Split along the short side, the symmetry keeps EM where a split along the long side would be
-    better.
-    """
+    """By symmetry EM keeps a split across the short side, where the other split would be better."""
     X = four_mirrored_clouds()
     data = dataset(X)
     start = Moments.of_labels(X, (X[:, 1] > 0).astype(int), None, np.zeros((2, 2)), Scatter.DENSE)
@@ -273,7 +271,7 @@ def test_a_saddle_is_named_though_it_has_no_gradient(name):
     assert certified(claim, Problem(data, family, regularisation)).stop is StopReason.SADDLE
 
 
-def test_rows_of_one_value_are_described_with_their_bound():
+def test_a_point_mass_is_reported_with_the_floor():
     X = np.concatenate([np.random.default_rng(0).standard_normal((100, 2)), np.full((10, 2), 5.0)])
     labels = np.repeat([0, 1], [100, 10])
     model = GaussianMixture(2, init_params=labels, random_state=0).fit(X)
@@ -307,7 +305,7 @@ def test_the_rows_of_a_spurious_component_are_numbered_as_they_came():
         )
 
 
-def test_a_bound_on_the_eigenvalues_is_named_and_no_obstacle():
+def test_a_fit_at_the_bound_on_the_eigenvalues_converges_and_names_it():
     X = two_groups(300) * [1.0, 6.0]
     model = GaussianMixture(2, eigenvalue_ratio=4.0, random_state=0).fit(X)
     assert model.converged_
@@ -321,7 +319,7 @@ def test_a_bound_on_the_eigenvalues_is_named_and_no_obstacle():
     assert free.gradient > 1.0
 
 
-def test_tol_of_scikit_learn_is_reported_and_can_be_certified_afterwards():
+def test_a_fit_that_ended_by_tol_can_be_certified_afterwards():
     X = two_groups(200)
     model = GaussianMixture(2, tol=1e-3, random_state=0).fit(X)
     assert model.converged_  # scikit-learn's meaning of the word
@@ -382,7 +380,7 @@ def test_float32_rows_are_certified(backend):
     assert model.certify(X).holds
 
 
-def test_both_backends_see_the_same(family):
+def test_both_backends_give_the_same_gradient(family):
     X = three_clouds()
     mixture = fitted(dataset(X, backend="reference"), family.name, max_iter=10).mixture
     found = [
@@ -392,7 +390,7 @@ def test_both_backends_see_the_same(family):
     assert found[0] == pytest.approx(found[1], rel=1e-10)
 
 
-# ---- its forms -----------------------------------------------------------------------------------
+# ---- reordered and as a document -----------------------------------------------------------------
 
 
 def test_components_keep_their_reports_in_another_order():
@@ -456,20 +454,14 @@ def test_the_chosen_model_and_its_runner_up_carry_certificates():
 
 
 def test_many_rows_are_certified_without_sorting_them(monkeypatch):
-    """A sample acquits healthy components, and to ask whether it is the whole must not look at the
-    whole.
-    """
+    """Distinct rows are counted among probe rows only."""
     X = np.round(two_groups(20_000), 1)
-    seen = dataset(X)
-    fit = em(
-        Problem(seen, FAMILIES["VII"], Regularisation(seen.floor)),
-        Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)),
-    )
+    data = dataset(X)
+    problem = Problem(data, FAMILIES["VII"], Regularisation(data.floor))
+    fit = em(problem, Mixture(np.ones(2) / 2, X[[0, -1]], Spherical(np.ones(2), 2, 2)))
     monkeypatch.setattr(
-        type(seen.source),
+        type(data.source),
         "distinct",
         lambda source: pytest.fail("sorted") if len(source.X) > 10_000 else source,
     )
-    assert certified(
-        fit, Problem(seen, FAMILIES["VII"], Regularisation(seen.floor))
-    ).certificate.holds
+    assert certified(fit, problem).certificate.holds

@@ -1,6 +1,4 @@
-"""Criteria: mclust's figures, the identities between them, and what holds for any mixture on any
-data.
-"""
+"""Criteria against mclust's, the identities between them, and laws for any mixture and data."""
 
 from __future__ import annotations
 
@@ -37,8 +35,8 @@ from mixtura.model.selection import title_of
 
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 SAME_SUM = 1e-11
-"""Two sums of the same few hundred terms in another order agree to n * eps of the sum of their
-sizes: 1e-13, times a margin.
+"""Relative difference of two sums of the same few hundred terms in another order: n * eps of the
+sum of their sizes, 1e-13, with a margin.
 """
 
 
@@ -97,12 +95,11 @@ def test_bic_and_icl_of_mclusts_own_parameters_are_mclusts(file):
 # ---- identities ----------------------------------------------------------------------------------
 
 
-def test_the_criteria_are_tied_to_each_other_by_their_definitions(seen):
+def test_the_criteria_differ_by_their_definitions(seen):
     p, n = seen.n_parameters, seen.total
     assert bic(seen) - aic(seen) == pytest.approx(p * (log(n) - 2), rel=SAME_SUM)
-    assert aicc(seen) - aic(seen) == pytest.approx(
-        2 * p * (p + 1) / (n - p - 1), rel=1e-9
-    )  # a difference of numbers 1e3 larger
+    # A difference of numbers 1e3 larger.
+    assert aicc(seen) - aic(seen) == pytest.approx(2 * p * (p + 1) / (n - p - 1), rel=1e-9)
     assert sabic(seen) - bic(seen) == pytest.approx(p * (log((n + 2) / 24) - log(n)), rel=SAME_SUM)
     assert icl_entropy(seen) == pytest.approx(bic(seen) + 2 * entropy(seen), rel=SAME_SUM)
     assert icl(seen) == pytest.approx(bic(seen) - 2 * seen.certainty, rel=SAME_SUM)
@@ -111,15 +108,14 @@ def test_the_criteria_are_tied_to_each_other_by_their_definitions(seen):
 
 
 @pytest.mark.parametrize("K", [2, 3, 5])
-def test_entropy_lies_between_nothing_and_everything_and_bounds_the_map_form(K):
+def test_entropy_lies_between_its_limits_and_bounds_the_map_form(K):
     seen = evaluation(overlapping(K), two_groups(apart=2.0))
     assert 0 < entropy(seen) < seen.total * log(K)
-    assert (
-        bic(seen) < icl(seen) < icl_entropy(seen)
-    )  # -log max r is the smallest of all Renyi entropies of a row
+    # -log max r is the smallest of all Renyi entropies of a row.
+    assert bic(seen) < icl(seen) < icl_entropy(seen)
 
 
-def test_one_component_has_no_entropy_and_all_classification_criteria_fall_back():
+def test_with_one_component_the_entropy_is_zero_and_the_criteria_without_it_remain():
     seen = evaluation(overlapping(1), two_groups())
     assert entropy(seen) == 0
     assert icl(seen) == icl_entropy(seen) == bic(seen)
@@ -131,7 +127,7 @@ def test_nec_is_the_entropy_per_gain_over_one_component(seen):
     fit = fit_result(seen, overlapping())
     assert nec(fit, seen.log_likelihood - 10.0) == pytest.approx(seen.entropy / 10.0, rel=1e-9)
     assert isnan(nec(fit, seen.log_likelihood))
-    assert "no likelier than one component" in why_undefined("nec", seen)
+    assert "no higher than that of one component" in why_undefined("nec", seen)
 
 
 # ---- laws ----------------------------------------------------------------------------------------
@@ -152,7 +148,7 @@ def test_the_order_of_the_components_does_not_matter(name, seen):
 
 
 @pytest.mark.parametrize("name", [name for name in CRITERIA if name != "entropy"])
-def test_lower_is_better_a_likelier_fit_is_preferred(name, seen):
+def test_a_higher_likelihood_lowers_the_criterion(name, seen):
     assert CRITERIA[name](replace(seen, log_likelihood=seen.log_likelihood + 1)) < CRITERIA[name](
         seen
     )
@@ -183,7 +179,7 @@ def test_equal_weights_at_their_effective_size_are_no_weights(name, seen):
 
 
 @pytest.mark.parametrize("n", [11.0, 12.0])
-def test_aicc_says_why_it_is_undefined(seen, n):
+def test_aicc_gives_the_reason_why_it_is_undefined(seen, n):
     few = replace(seen, total=n)
     assert isnan(aicc(few))
     assert f"more than p + 1 = 12 rows for p = 11 parameters, but n = {n:g}" in why_undefined(
@@ -198,7 +194,7 @@ def test_every_name_is_known_and_has_a_title():
     assert set(ALL_CRITERIA) - set(CRITERIA) == {"nec", "cv"}
 
 
-def test_an_unknown_name_is_answered_with_all_of_them():
+def test_an_unknown_name_raises_an_error_that_lists_all():
     with pytest.raises(
         ValueError,
         match=r"criterion='bicc' is not known\. Use one of: bic, .*nec, cv \(lower is better",

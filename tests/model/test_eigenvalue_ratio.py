@@ -1,6 +1,4 @@
-"""The bound on eigenvalues: kept by every family, optimal where that is known, and never at the
-cost of the likelihood.
-"""
+"""The bound on the eigenvalues: every family keeps it, and the likelihood never falls."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ def loss(variances, spreads, counts):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_truncation_is_the_best_interval(seed):
+def test_truncation_to_an_interval_is_optimal(seed):
     rng = np.random.default_rng(seed)
     spreads, counts = np.exp(3 * rng.standard_normal((4, 3))), rng.uniform(1, 50, 4)
     if seed % 2:
@@ -40,7 +38,7 @@ def test_truncation_is_the_best_interval(seed):
     assert loss(ours, spreads, counts) <= best.fun + 1e-9 * abs(best.fun)
 
 
-def test_spreads_within_the_ratio_stay():
+def test_variances_within_the_ratio_do_not_change():
     spreads = np.array([[1.0, 2.0], [3.0, 1.5]])
     np.testing.assert_array_equal(truncated(spreads, np.ones(2), 3.0), spreads)
     assert contracted(np.log(spreads), np.ones(2), 3.0) is not None
@@ -49,7 +47,7 @@ def test_spreads_within_the_ratio_stay():
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("letters", ["VE", "EV", "EE", "VV"])
-def test_variances_of_equal_volume_or_shape_are_the_best_within_the_ratio(letters, seed):
+def test_variances_of_equal_volume_or_shape_are_optimal_within_the_ratio(letters, seed):
     rng = np.random.default_rng(seed)
     spreads, counts, K, d = (
         np.exp(rng.standard_normal((3, 2))) * [1.0, 30.0],
@@ -91,10 +89,8 @@ def test_variances_of_equal_volume_or_shape_are_the_best_within_the_ratio(letter
         assert loss(np.exp(ours), spreads, counts) <= other.fun + 1e-7 * abs(other.fun)
 
 
-def test_the_bound_costs_no_more_than_what_a_stricter_family_pays():
-    """VVE contains VVI, and VEV and EVV contain EEV; steps that are merely accepted once fell short
-    of them by 5 and more.
-    """
+def test_under_the_bound_a_freer_family_fits_no_worse():
+    """VVE contains VVI, and VEV and EVV contain EEV."""
     rng = np.random.default_rng(3)
     wide, tall = (
         rng.normal(0, 1, (100, 2)) @ [[2.0, 0.5], [0.0, 0.4]],
@@ -137,16 +133,16 @@ def test_every_family_keeps_the_ratio_and_the_likelihood_never_falls(family):
     assert fit.log_likelihood > at_start.log_likelihood
 
 
-def test_a_ratio_of_one_makes_equal_balls(faithful):
+def test_with_a_ratio_of_one_all_components_are_equal_spheres(faithful):
     standard = (faithful - faithful.mean(axis=0)) / faithful.std(axis=0)
-    balls = GaussianMixture(2, covariance_type="EII", random_state=0).fit(standard)
+    spheres = GaussianMixture(2, covariance_type="EII", random_state=0).fit(standard)
     bounded = GaussianMixture(2, eigenvalue_ratio=1.0, random_state=0).fit(standard)
-    assert bounded.lower_bound_ == pytest.approx(balls.lower_bound_, abs=1e-4)
-    expected = np.repeat(balls.covariances_ * np.eye(2)[None], 2, axis=0)
+    assert bounded.lower_bound_ == pytest.approx(spheres.lower_bound_, abs=1e-4)
+    expected = np.repeat(spheres.covariances_ * np.eye(2)[None], 2, axis=0)
     np.testing.assert_allclose(bounded.covariances_, expected, rtol=0.01, atol=1e-6)
 
 
-def test_it_keeps_a_component_from_collapsing_on_one_value():
+def test_the_bound_keeps_a_component_from_collapsing_on_one_value():
     rng = np.random.default_rng(0)
     X = np.concatenate([rng.standard_normal((100, 2)), np.tile([[0.5, 0.5]], (30, 1))])
     fitted = GaussianMixture(2, eigenvalue_ratio=50.0, random_state=0).fit(X)
@@ -156,12 +152,12 @@ def test_it_keeps_a_component_from_collapsing_on_one_value():
 
 
 @pytest.mark.parametrize("ratio", [0.5, "10", True, float("inf"), float("nan")])
-def test_a_ratio_that_makes_no_sense_is_refused(ratio):
+def test_an_invalid_ratio_is_refused(ratio):
     with pytest.raises(ValueError, match="eigenvalue_ratio must be a number of at least 1 or None"):
         GaussianMixture(2, eigenvalue_ratio=ratio).fit(two_groups(50))
 
 
-def test_a_ratio_is_kept_where_the_start_breaks_it(family):
+def test_the_ratio_is_kept_where_the_start_violates_it(family):
     X = two_groups(200, 2) * [1.0, 3.0]
     fitted = GaussianMixture(2, covariance_type=family.name, warm_start=True, random_state=0).fit(X)
     values = np.linalg.eigvalsh(
@@ -174,7 +170,7 @@ def test_a_ratio_is_kept_where_the_start_breaks_it(family):
     "ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_columns_of_far_units_break_no_family(family, seed):
+def test_every_family_keeps_the_ratio_with_columns_of_very_different_units(family, seed):
     X = (
         two_groups(100, 3, seed=seed)
         @ np.array([[1.0, 0.4, 0.2], [0.0, 1.0, 0.1], [0.0, 0.0, 0.6]])

@@ -1,4 +1,4 @@
-"""Why a row belongs where it does, outlines of components, and cluster numbers that agree."""
+"""Memberships of a row, outlines of components, and matched cluster numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from mixtura import GaussianMixture
-from mixtura.model.explanation import explain, in_words, why
+from mixtura.model.explanation import membership_reasons, membership_text, memberships_of
 from mixtura.model.outlines import intervals, outlines
 from mixtura.model.relabelling import relabelled
 
@@ -19,7 +19,7 @@ def fitted(faithful):
 
 def test_memberships_are_weight_times_density_over_their_sum(fitted, faithful):
     row = faithful[10]
-    shares = explain(fitted.mixture_, row)
+    shares = memberships_of(fitted.mixture_, row)
     densities = [
         multivariate_normal(m, c).logpdf(row)
         for m, c in zip(fitted.means_, fitted.covariances_, strict=True)
@@ -32,27 +32,27 @@ def test_memberships_are_weight_times_density_over_their_sum(fitted, faithful):
 def test_distances_are_in_standard_deviations_of_the_component(fitted, faithful):
     row = faithful[10]
     for share, mean, covariance in zip(
-        explain(fitted.mixture_, row), fitted.means_, fitted.covariances_, strict=True
+        memberships_of(fitted.mixture_, row), fitted.means_, fitted.covariances_, strict=True
     ):
         assert share.distance == pytest.approx(
             np.sqrt((row - mean) @ np.linalg.solve(covariance, row - mean))
         )
 
 
-def test_the_words_hold_for_a_row_beyond_all_densities(fitted):
-    shares = explain(fitted.mixture_, np.array([1e9, 1e9]))
-    assert "more than 99 %" in in_words(shares)
-    assert "nan" not in why(shares)
+def test_a_row_beyond_all_densities_has_a_text_without_nan(fitted):
+    shares = memberships_of(fitted.mixture_, np.array([1e9, 1e9]))
+    assert "more than 99 %" in membership_text(shares)
+    assert "nan" not in membership_reasons(shares)
 
 
-def test_one_component_has_no_rival(faithful):
-    shares = explain(GaussianMixture(1).fit(faithful).mixture_, faithful[0])
-    assert in_words(shares) == "100 % cluster 0"
-    assert "no other cluster" in why(shares)
+def test_one_component_has_the_whole_membership(faithful):
+    shares = memberships_of(GaussianMixture(1).fit(faithful).mixture_, faithful[0])
+    assert membership_text(shares) == "100 % cluster 0"
+    assert "no other cluster" in membership_reasons(shares)
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
-def test_an_outline_holds_its_share_of_a_component(level):
+def test_an_outline_contains_its_share_of_a_component(level):
     known = GaussianMixture.from_parameters(
         [1.0], [[1.0, 2.0, 3.0]], [[[4.0, 1.0, 0.5], [1.0, 2.0, 0.0], [0.5, 0.0, 1.0]]]
     )
@@ -69,12 +69,12 @@ def test_an_outline_holds_its_share_of_a_component(level):
     assert ((column > low) & (column < high)).mean() == pytest.approx(level, abs=0.01)
 
 
-def test_clusters_get_the_numbers_they_share_most_rows_with():
+def test_clusters_get_the_numbers_of_the_clusters_they_share_most_rows_with():
     like = np.repeat([0, 1, 2], 10)
     assert relabelled(np.repeat([2, 0, 1], 10), like).tolist() == like.tolist()
 
 
-def test_noise_stays_noise_and_further_clusters_get_further_numbers():
+def test_noise_stays_noise_and_unmatched_clusters_get_unused_numbers():
     labels = np.array([-1, 0, 0, 1, 2, 3])
     like = np.array([0, 0, 0, 1, 1, 1])
     new = relabelled(labels, like)
@@ -83,5 +83,5 @@ def test_noise_stays_noise_and_further_clusters_get_further_numbers():
     assert sorted(new[3:].tolist()) == [1, 2, 3]
 
 
-def test_nothing_but_noise_is_left_alone():
+def test_labels_that_are_all_noise_do_not_change():
     assert relabelled(np.array([-1, -1]), np.array([0, 1])).tolist() == [-1, -1]

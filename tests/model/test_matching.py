@@ -1,4 +1,4 @@
-"""Two mixtures, one order of components."""
+"""Matching of components, and an order of components that no start decides."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ def test_a_permuted_mixture_is_put_back_in_order(seed):
     shuffled = np.random.default_rng(seed).permutation(5)
     found = match(a, a.select(shuffled))
     np.testing.assert_array_equal(a.select(shuffled).select(found.permutation).means, a.means)
-    # The distance of a Gaussian to itself is a difference of logarithms of about 1: nothing but
-    # rounding is left.
+    # The distance of a Gaussian to itself is a difference of equal logarithms of about 1: rounding.
     np.testing.assert_allclose(found.distances, 0.0, atol=1e-12)
     assert found.moved == (shuffled != np.arange(5)).any()
 
 
-def test_components_far_apart_are_still_told_apart():
+def test_components_far_apart_are_matched_by_their_distances():
     """The Hellinger distance of every pair would be 1 to the last digit."""
     line = Spherical(np.ones(1), 3, 1)
     a = Mixture(np.full(3, 1 / 3), np.array([[0.0], [100.0], [200.0]]), line)
@@ -92,7 +91,7 @@ def test_matching_is_symmetric(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_moving_stretching_and_turning_both_changes_nothing(seed):
+def test_a_common_affine_transform_changes_nothing(seed):
     a, b = scattered(5, 3, seed), scattered(5, 3, seed + 50)
     rng = np.random.default_rng(seed)
     A, shift = rng.standard_normal((3, 3)) + 3.0 * np.eye(3), 10.0 * rng.standard_normal(3)
@@ -106,13 +105,12 @@ def test_moving_stretching_and_turning_both_changes_nothing(seed):
 
     before, after = match(a, b), match(moved(a), moved(b))
     np.testing.assert_array_equal(after.permutation, before.permutation)
-    np.testing.assert_allclose(
-        after.distances, before.distances, rtol=1e-8
-    )  # rounding, times the condition of A
+    # Rounding, times the condition of A.
+    np.testing.assert_allclose(after.distances, before.distances, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kept", [[3], [4, 0], [2, 3, 1, 0]])
-def test_fewer_components_find_their_own_and_the_others_stay_alone(kept):
+def test_fewer_components_find_their_partners_and_the_others_have_none(kept):
     a = scattered(5, 2, 7)
     part = a.select(np.array(kept))
     found = match(a, part)
@@ -140,7 +138,7 @@ def test_weights_do_not_decide_where_gaussians_differ():
     assert match(a, b).permutation.tolist() == [0, 1]
 
 
-def test_estimators_selectors_results_and_models_are_matched_as_they_are(tmp_path):
+def test_estimators_selectors_results_and_models_can_be_matched(tmp_path):
     X = two_groups(200)
     a = GaussianMixture(2, random_state=0).fit(X)
     b = GaussianMixture(2, init_params=1 - a.predict(X)).fit(X)
@@ -154,7 +152,7 @@ def test_estimators_selectors_results_and_models_are_matched_as_they_are(tmp_pat
         match(a, X)
 
 
-def test_mixtures_over_different_columns_are_refused_in_words():
+def test_mixtures_over_different_columns_are_refused():
     with pytest.raises(ValueError, match="they have 2 and 3 of them"):
         match(scattered(3, 2), scattered(3, 3))
 
@@ -162,7 +160,7 @@ def test_mixtures_over_different_columns_are_refused_in_words():
 # ---- a stable order ------------------------------------------------------------------------------
 
 
-def test_components_come_by_weight_and_equal_ones_by_their_means():
+def test_components_are_ordered_by_weight_and_equal_weights_by_means():
     means = np.array([[1.0, 5.0], [0.0, 9.0], [0.0, 2.0], [7.0, 7.0]])
     mixture = Mixture(np.array([0.2, 0.2, 0.2, 0.4]), means, Spherical(np.ones(4), 4, 2))
     assert mixture.order_by_weight().tolist() == [3, 2, 1, 0]
@@ -173,7 +171,7 @@ def test_components_come_by_weight_and_equal_ones_by_their_means():
         )
 
 
-def test_rounding_of_equal_weights_decides_nothing():
+def test_rounding_of_equal_weights_does_not_decide_the_order():
     mixture = Mixture(
         np.array([0.5 - 1e-15, 0.5 + 1e-15]), np.array([[0.0], [1.0]]), Spherical(np.ones(2), 2, 1)
     )
@@ -181,13 +179,13 @@ def test_rounding_of_equal_weights_decides_nothing():
 
 
 @pytest.mark.parametrize("labels", list(itertools.permutations(range(3))))
-def test_an_ordered_fit_is_the_same_for_any_labels_of_its_start(labels):
+def test_an_ordered_fit_does_not_depend_on_the_labels_of_its_start(labels):
     X = np.concatenate([two_groups(300), two_groups(40) - 8.0])
     groups = np.repeat([0, 1, 2], [150, 150, 40])
     fit = GaussianMixture(3, init_params=np.array(labels)[groups], component_order="weight").fit(X)
     reference = GaussianMixture(3, init_params=groups, component_order="weight").fit(X)
     assert (np.diff(fit.weights_) <= 0).all()
-    # Sums over components in another order differ by rounding, and each iteration passes that on.
+    # Sums over components in another order differ by rounding, which each iteration carries on.
     np.testing.assert_allclose(fit.means_, reference.means_, atol=1e-8)
     np.testing.assert_array_equal(fit.predict(X), reference.predict(X))
     assert [part.weight for part in fit.certificate_.components] == fit.weights_.tolist()

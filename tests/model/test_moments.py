@@ -1,4 +1,4 @@
-"""Laws of the seam: moments add up, move about, and summarise."""
+"""Laws of moments: sums, other points, and less detail."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_moments_about_other_points_give_the_same_means_and_scatter(kind):
 @pytest.mark.parametrize(
     "kind", [Scatter.TRACE, Scatter.DIAGONAL, Scatter.TOTAL], ids=lambda kind: kind.value
 )
-def test_a_summary_equals_what_would_have_been_accumulated(kind):
+def test_moments_in_less_detail_are_those_accumulated_in_less_detail(kind):
     np.testing.assert_allclose(
         some(Scatter.DENSE)[2].summarised(kind).scatter, some(kind)[2].scatter, rtol=1e-12
     )
@@ -69,6 +69,6 @@ def test_labels_are_hard_responsibilities():
     )
 
 
-def test_an_empty_component_stays_where_it_was():
+def test_an_empty_component_keeps_its_mean():
     moments = Moments.zeros(np.array([[1.0, 2.0]]), Scatter.TRACE)
     np.testing.assert_array_equal(moments.means, [[1.0, 2.0]])

@@ -1,6 +1,4 @@
-"""Conjugate priors and equal proportions, held against mclust where it is right, and against their
-own law elsewhere.
-"""
+"""Conjugate priors and equal proportions, against mclust and against their own law."""
 
 from __future__ import annotations
 
@@ -20,10 +18,8 @@ from mixtura.model.priors import pseudo_rows
 from mixtura.model.regularisation import Regularisation
 
 SHRINKAGE = {"default": 0.01, "shrinkage0": 0.0, "shrinkage0.1": 0.1}
-OURS_FOLLOW_THE_PAPER = (
-    "EII",
-    "EEI",
-)  # mclust leaves out the scale of EII and does not draw the means of EEI
+OURS_FOLLOW_THE_PAPER = ("EII", "EEI")
+"""mclust leaves out the scale of EII and does not shrink the means of EEI."""
 
 
 def relative(ours, theirs) -> float:
@@ -52,21 +48,18 @@ def test_map_fits_are_mclusts(name):
         if case["status"] != "ok" or case["model"] in OURS_FOLLOW_THE_PAPER:
             continue
         K, prior = case["G"], ConjugatePrior(SHRINKAGE[case["variant"]])
-        worked_out = []
+        priors = []
 
-        def regularisation(data, family, prior=prior, K=K, worked_out=worked_out):
-            # mclust's univariate models have the scale of ellipsoids, which is the only variance
-            # there is
-            worked_out.append(
-                prior.worked_out(family.name, K, data.mean, data.covariance, data.total)
-            )
-            return Regularisation(data.floor, prior=worked_out[0])
+        def regularisation(data, family, prior=prior, K=K, priors=priors):
+            # mclust's univariate models have the scale of ellipsoids
+            priors.append(prior.for_family(family.name, K, data.mean, data.covariance, data.total))
+            return Regularisation(data.floor, prior=priors[0])
 
         ours = from_partition(X, labels[K], case["model"], K, regularisation)
         where = (case["variant"], case["model"], K)
-        assert worked_out[0].mean == pytest.approx(
-            np.atleast_1d(case["prior"]["mean"]), rel=1e-12
-        ), where
+        assert priors[0].mean == pytest.approx(np.atleast_1d(case["prior"]["mean"]), rel=1e-12), (
+            where
+        )
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
         assert relative(ours.mixture.weights, case["pro"]) < 2e-5, where
         assert (
@@ -105,7 +98,7 @@ def test_equal_proportions_are_mclusts(name):
             assert relative(ours.mixture.means, case["mean"]) < 2e-5
             assert relative(ours.mixture.covariance.dense(), case["cov"]) < 2e-5
             held += 1
-        elif case["model"] != "VVI":  # theirs is no likelihood of a density there
+        elif case["model"] != "VVI":  # mclust's value is not the likelihood of a density
             assert ours.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"]), (
                 case["model"],
                 K,
@@ -114,11 +107,11 @@ def test_equal_proportions_are_mclusts(name):
 
 
 def priors_of(family, K, data):
-    return ConjugatePrior(0.5).worked_out(family.name, K, data.mean, data.covariance, data.total)
+    return ConjugatePrior(0.5).for_family(family.name, K, data.mean, data.covariance, data.total)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, seed):
+def test_the_posterior_never_falls_and_the_penalty_is_that_of_the_prior(family, seed):
     X = two_groups(120, 3, apart=2.0, seed=seed)
     data = dataset(X)
     prior = priors_of(family, 3, data)
@@ -145,10 +138,8 @@ def test_the_posterior_never_falls_and_its_penalty_is_the_stated_one(family, see
     assert fit.trace[-1] - fit.log_likelihood == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_m_step_with_a_prior_is_its_maximum(family):
-    """No M-step from other responsibilities is better for these: the objective with the penalty is
-    maximised.
-    """
+def test_the_m_step_with_a_prior_maximises_the_objective_with_the_penalty(family):
+    """M-steps from other responsibilities are no better for the given ones."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((60, 2)) * [1.0, 3.0] + 1.0
     data = dataset(X)
@@ -180,7 +171,7 @@ def test_the_m_step_with_a_prior_is_its_maximum(family):
         assert value(covariance, means, moments) <= best + 1e-9
 
 
-def test_a_prior_keeps_a_component_on_two_rows_alive():
+def test_a_prior_keeps_a_component_on_two_rows_regular():
     X = np.concatenate([two_groups(60, 3)[:60], [[40.0, 40.0, 40.0], [41.0, 40.0, 40.0]]])
     labels = np.repeat([0, 1], [60, 2])
     fitted = GaussianMixture(2, prior="conjugate", init_params=labels).fit(X)
@@ -204,7 +195,7 @@ def test_a_prior_keeps_a_component_on_two_rows_alive():
         (ConjugatePrior(shrinkage=None), "shrinkage of the prior must be a number of at least 0"),
     ],
 )
-def test_a_prior_of_the_wrong_shape_is_refused_in_words(prior, message):
+def test_an_invalid_prior_is_refused(prior, message):
     with pytest.raises(ValueError, match=message):
         GaussianMixture(2, prior=prior).fit(two_groups(50, 3))
 
@@ -217,10 +208,10 @@ def test_pseudo_rows_are_a_prior():
 
 def test_every_family_has_a_prior():
     for name in FAMILIES:
-        assert ConjugatePrior().worked_out(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
+        assert ConjugatePrior().for_family(name, 3, np.zeros(2), np.eye(2), 10.0).rows >= 0
 
 
-def test_a_ridge_beside_a_prior_lowers_no_objective(family):
+def test_with_a_ridge_and_a_prior_the_objective_never_falls(family):
     X = two_groups(150, 2, apart=3.0)
     fitted = GaussianMixture(
         2, covariance_type=family.name, prior="conjugate", reg_covar=0.5, n_init=1, random_state=0
@@ -260,7 +251,7 @@ def test_a_penalty_loses_no_digits_to_units():
     "ignore::mixtura.base.errors.DegenerateWarning", "ignore::sklearn.exceptions.ConvergenceWarning"
 )
 @pytest.mark.parametrize("case", ["constant column", "combination", "K rows"])
-def test_a_prior_of_full_rank_carries_singular_data_and_says_so(case, family):
+def test_a_prior_of_full_rank_fits_singular_data_with_a_warning(case, family):
     X = two_groups(60, 2)
     X = {
         "constant column": np.c_[X, np.ones(60)],
@@ -281,7 +272,7 @@ def test_a_prior_of_full_rank_carries_singular_data_and_says_so(case, family):
         assert np.linalg.eigvalsh(fitted.result_.mixture.covariance.dense()).min() > 1e-6
 
 
-def test_the_usual_prior_of_singular_data_is_singular():
+def test_the_default_prior_of_singular_data_is_singular():
     X = np.c_[two_groups(60, 2), np.ones(60)]
     with pytest.raises(DataError, match="column 2 is constant"):
         GaussianMixture(2, prior="conjugate").fit(X)

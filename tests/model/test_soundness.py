@@ -1,6 +1,4 @@
-"""What a sound fit is: no covariance below the variance of rounding, and a score that no few rows
-in line can win.
-"""
+"""The floor of the covariances, spurious components, and the score that ranks optima."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ def fitted(X, labels, name="VVV", weights=None, backend="auto"):
 
 
 def smallest_over_floor(covariances, floor) -> float:
-    """The smallest eigenvalue of the covariances in the metric of the floor: at least one where
-    none is below it.
-    """
+    """The smallest eigenvalue of the covariances in the metric of the floor."""
     root = np.sqrt(floor)
     return float(np.linalg.eigvalsh(covariances / np.outer(root, root)).min())
 
@@ -54,22 +50,19 @@ def test_no_covariance_of_recorded_data_is_below_the_floor(name, columns, backen
     regularisation = Regularisation(data.floor)
     lifted = False
     for seed in range(4):
-        start = RandomRows()(
-            data, 20, np.random.default_rng(seed)
-        )  # so many that some sit on one value
+        # so many that some have rows of one value only
+        start = RandomRows()(data, 20, np.random.default_rng(seed))
         fit = em(Problem(data, FAMILIES[name], regularisation), start, max_iter=60)
         # Eigenvalues of a matrix in units of the floor are right to a few times 1e-16 of its
         # largest, which is below 1e4.
         assert smallest_over_floor(fit.mixture.covariance.dense(), data.floor) >= 1.0 - 1e-10
-        lifted = lifted or bool(
-            regularisation.floor_reached(fit.mixture.covariance, 1.0 + 1e-6).any()
-        )
+        lifted = lifted or bool(regularisation.floor_reached(fit.mixture.covariance).any())
         assert (np.diff(fit.trace) >= 0).all()
     assert lifted or name in ("EEE", "EEI", "EII")
 
 
 def test_the_likelihood_of_recorded_data_is_bounded():
-    """A component on one value has the density of the step, and no more."""
+    """A component on one value has the variance of the recorded step, not less."""
     X = np.repeat([[0.0], [1.0], [2.0], [3.0]], [100, 30, 20, 10], axis=0)
     fit = fitted(X, np.minimum(X[:, 0], 1).astype(int))
     held = int(np.argmin(fit.mixture.covariance.dense()[:, 0, 0]))
@@ -80,10 +73,8 @@ def test_the_likelihood_of_recorded_data_is_bounded():
 # ---- the score -----------------------------------------------------------------------------------
 
 
-def with_a_needle(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Three groups, and four rows of the first that happen to lie in line; labels with the needle
-    in the place of a group.
-    """
+def with_collinear_rows(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Two groups, and labels that make a component of four nearly collinear rows of the first."""
     rng = np.random.default_rng(seed)
     X = np.concatenate(
         [rng.standard_normal((100, 2)), rng.standard_normal((60, 2)) + np.array([5.0, 0.0])]
@@ -94,35 +85,35 @@ def with_a_needle(seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     return X, labels
 
 
-def test_a_needle_is_charged_all_that_it_has():
-    X, labels = with_a_needle()
+def test_the_price_of_a_spurious_component_counts_all_its_effective_parameters():
+    X, labels = with_collinear_rows()
     fit = fitted(X, labels)
     judged = fit.soundness
     assert judged.counts[2] == pytest.approx(4.0, abs=0.1)
     assert judged.spurious == (2,)
     p, n = judged.effective[2], judged.counts[2]
-    charged = support(judged.counts, 3)[2] * p
-    assert judged.price == pytest.approx(p - n + 0.5 * np.log(160) * charged, rel=1e-9)
+    penalised = support(judged.counts, 3)[2] * p
+    assert judged.price == pytest.approx(p - n + 0.5 * np.log(160) * penalised, rel=1e-9)
     assert fit.score == pytest.approx(fit.objective - judged.price)
-    assert fit.is_answer
+    assert fit.is_valid
     assert not fit.is_sound
 
 
-def test_a_needle_loses_against_the_sound_optimum():
-    X, labels = with_a_needle()
-    needle = fitted(X, labels)
+def test_a_sound_optimum_ranks_above_a_spurious_one_of_higher_likelihood():
+    X, labels = with_collinear_rows()
+    spurious = fitted(X, labels)
     halves = np.repeat([0, 1], [100, 60])
     halves[:100][X[:100, 1] > 0.0] = 2
     sound = fitted(X, halves)
     assert sound.is_sound
-    assert needle.log_likelihood > sound.log_likelihood + 5.0
-    assert sound.score > needle.score
-    assert best_of([needle, sound], 0.01) is sound
+    assert spurious.log_likelihood > sound.log_likelihood + 5.0
+    assert sound.score > spurious.score
+    assert best_of([spurious, sound], 0.01) is sound
     assert GaussianMixture(3, random_state=0).fit(X).result_.score >= sound.score - 0.01
 
 
-def answer_and_none() -> tuple:
-    """A fit, and the same with a copy or a component without rows, each of higher likelihood."""
+def valid_and_invalid_fits() -> tuple:
+    """A fit, and the same with a copy or an empty component, each with a higher likelihood."""
     X = two_groups(200)
     fit = fitted(X, np.repeat([0, 1], 100))
     copies = replace(fit.soundness, copies=((0, 1),))
@@ -135,27 +126,27 @@ def answer_and_none() -> tuple:
     )
 
 
-def test_copies_and_empty_components_never_outrank_an_answer():
-    fit, copies, empty = answer_and_none()
+def test_fits_with_copies_or_empty_components_never_rank_above_valid_ones():
+    fit, copies, empty = valid_and_invalid_fits()
     for other in (copies, empty):
-        assert not other.is_answer
+        assert not other.is_valid
         assert other.score > fit.score
         assert fit.rank > other.rank
         assert best_of([other, fit], 0.01) is fit
-        assert best_of([other], 0.01) is other  # where there is nothing else
+        assert best_of([other], 0.01) is other  # the only fit
 
 
 @pytest.mark.parametrize(
     "stop", [StopReason.SADDLE, StopReason.COPIES, StopReason.EMPTY, StopReason.COLLAPSED]
 )
-def test_what_ended_badly_is_no_answer(stop):
-    fit = answer_and_none()[0]
+def test_a_degenerate_fit_is_not_valid(stop):
+    fit = valid_and_invalid_fits()[0]
     other = replace(fit, stop=stop, trace=(fit.trace[-1] + 100.0,))
-    assert not other.is_answer
+    assert not other.is_valid
     assert best_of([other, fit], 0.01) is fit
 
 
-def test_a_true_cluster_of_few_rows_is_an_answer():
+def test_a_true_cluster_of_few_rows_is_sound():
     rng = np.random.default_rng(5)
     X = np.concatenate(
         [rng.standard_normal((200, 2)), 0.3 * rng.standard_normal((12, 2)) + [6.0, 6.0]]
@@ -166,10 +157,8 @@ def test_a_true_cluster_of_few_rows_is_an_answer():
 
 
 @pytest.mark.parametrize(("d", "apart"), [(20, 9.0), (32, 11.0), (32, 22.0)])
-def test_groups_far_apart_are_found_where_rows_are_few_for_their_columns(d, apart):
-    """A hundred rows have fewer entries than a covariance in 32 columns: groups so far apart are
-    found all the same.
-    """
+def test_well_separated_groups_are_found_where_rows_are_few_for_their_columns(d, apart):
+    """Well separated groups with fewer rows than a covariance in 32 columns has parameters."""
     rng = np.random.default_rng(7)
     truth = np.repeat([0, 1, 2], 100)
     X = rng.standard_normal((3, d))[truth] * apart / np.sqrt(2 * d) * 1.4 + rng.standard_normal(
@@ -179,7 +168,7 @@ def test_groups_far_apart_are_found_where_rows_are_few_for_their_columns(d, apar
     assert adjusted_rand_index(truth, found) == 1.0
 
 
-# ---- in words ------------------------------------------------------------------------------------
+# ---- findings ------------------------------------------------------------------------------------
 
 
 def judged(effective, counts, own_rows=3, copies=()):
@@ -188,7 +177,7 @@ def judged(effective, counts, own_rows=3, copies=()):
     )
 
 
-def test_findings_say_what_and_why():
+def test_findings_have_a_kind_and_a_reason():
     found = judged(
         [5.0, 14.0, 43.0, 3.0, 1.0], [80.0, 4.0, 16.0, 20.0, 0.2], 3, copies=((0, 3),)
     ).findings
@@ -207,12 +196,12 @@ def test_findings_say_what_and_why():
     assert found[3].reason == "it holds 0.2 rows"
 
 
-def test_nothing_is_said_of_components_that_their_rows_determine():
+def test_well_determined_components_have_no_findings():
     assert judged([5.0, 5.1], [80.0, 90.0]).findings == ()
     assert judged([5.0, 5.1], [80.0, 90.0]).price == 0.0
 
 
-def test_another_order_says_the_same_of_the_same_components():
+def test_reordered_components_keep_their_findings():
     one = judged([14.0, 5.0, 5.0], [4.0, 80.0, 80.0], copies=((1, 2),))
     other = one.in_order([2, 0, 1])
     assert [(item.component, item.kind) for item in other.findings] == [
@@ -226,7 +215,7 @@ def test_another_order_says_the_same_of_the_same_components():
 
 
 def judged_as(fit, X, weights=None, backend="auto") -> Soundness:
-    """The components of a fit on other rows or by another backend."""
+    """The assessment of the components of a fit on other rows or by another backend."""
     data, family = dataset(X, weights, backend), FAMILIES[fit.family]
     moments = data.backend.moments(data.source, fit.mixture, family.needs)
     return soundness_of(Problem(data, family, Regularisation(data.floor)), fit.mixture, moments)
@@ -234,7 +223,7 @@ def judged_as(fit, X, weights=None, backend="auto") -> Soundness:
 
 @pytest.mark.parametrize("unit", [1e-3, 5e-2])
 def test_the_price_is_in_units_of_small_weights(unit):
-    X, labels = with_a_needle()
+    X, labels = with_collinear_rows()
     fit = fitted(X, labels)
     small = judged_as(fit, X, np.full(len(X), unit))
     np.testing.assert_allclose(small.effective, fit.soundness.effective, rtol=1e-9)
@@ -242,17 +231,15 @@ def test_the_price_is_in_units_of_small_weights(unit):
     assert small.price == pytest.approx(unit * fit.soundness.price, rel=1e-9)
     assert [item.reason for item in small.findings] == [item.reason for item in fit.findings]
     cheaper = fitted(X, labels, weights=np.full(len(X), unit))
-    # Each of the two ends within a hundredth of a row's unit of the optimum.
+    # Each of the two converges to within a hundredth of a row's weight.
     assert cheaper.score == pytest.approx(unit * fit.score, abs=0.1 * unit)
 
 
 def test_a_weight_of_two_is_a_repeated_row():
     X, labels = two_groups(60), np.repeat([0, 1], 30)
     mixture = fitted(X, labels).mixture
-    family, floor = (
-        FAMILIES["VVV"],
-        np.full(2, 1e-12),
-    )  # the same for both: rows that repeat have a step
+    # The floor is the same for both: repeated rows would have a recorded step.
+    family, floor = FAMILIES["VVV"], np.full(2, 1e-12)
     both = []
     for data in (dataset(X, np.full(60, 2.0)), dataset(np.repeat(X, 2, axis=0))):
         moments = data.backend.moments(data.source, mixture, family.needs)
@@ -261,21 +248,21 @@ def test_a_weight_of_two_is_a_repeated_row():
     assert both[0].price == pytest.approx(both[1].price, rel=1e-9, abs=1e-9)
 
 
-def test_both_backends_judge_alike():
-    X, labels = with_a_needle()
+def test_both_backends_give_the_same_assessment():
+    X, labels = with_collinear_rows()
     fit = fitted(X, labels)
     one, other = (judged_as(fit, X, backend=name) for name in ("reference", "auto"))
-    # The needle's smallest eigenvalue is 1e-10 of its entries, so it is right to 1e-6; a factor for
-    # safety.
+    # The smallest eigenvalue of the spurious component is 1e-10 of its entries, so it is accurate
+    # to 1e-6; the tolerance is ten times that.
     np.testing.assert_allclose(one.effective, other.effective, rtol=1e-5)
     assert one.price == pytest.approx(other.price, rel=1e-5)
 
 
 def test_units_of_the_columns_do_not_change_the_price():
-    X, labels = with_a_needle()
+    X, labels = with_collinear_rows()
     units = np.array([1e-6, 1e5])
     one, other = fitted(X, labels), fitted(X * units, labels)
-    # The needle's smallest eigenvalue is right to 1e-6, see above; so is what its rows lose.
+    # The smallest eigenvalue of the spurious component is accurate to 1e-6, see above.
     assert one.soundness.price == pytest.approx(other.soundness.price, rel=1e-5)
 
 
@@ -291,4 +278,4 @@ def test_copies_are_found_by_their_parameters():
     moments = data.backend.moments(data.source, twins, family.needs)
     found = soundness_of(Problem(data, family, Regularisation(data.floor)), twins, moments)
     assert found.copies == ((0, 1),)
-    assert not found.is_answer
+    assert not found.is_valid

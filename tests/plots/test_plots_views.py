@@ -12,7 +12,7 @@ from mixtura import GaussianMixture, GaussianMixtureSelector, plots
 from mixtura.model.covariance import Diagonal, Spherical
 from mixtura.model.fit_result import SearchResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.start_report import Run, RunEnd, StartReport
+from mixtura.model.start_report import RunEnd, RunReport, StartReport
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.curves import overlap_share
 from mixtura.plots.density import SHARES, contour_heights
@@ -362,13 +362,13 @@ def report_of_levels(*levels, starts=(), proposals=()):
     """A report of optima with these log-likelihoods and scores, and so many starts and proposals
     that ended there; one start more was left."""
     runs = [
-        Run("kmeans", False, *level, 9, RunEnd.REACHED)
+        RunReport("kmeans", False, *level, 9, RunEnd.REACHED)
         for level, n in zip(levels, starts, strict=True)
         for _ in range(n)
     ]
-    runs += [Run("kmeans", False, -999.0, float("nan"), 9, RunEnd.DROPPED)]
+    runs += [RunReport("kmeans", False, -999.0, float("nan"), 9, RunEnd.DROPPED)]
     runs += [
-        Run("split", True, *level, 9, RunEnd.REACHED)
+        RunReport("split", True, *level, 9, RunEnd.REACHED)
         for level, n in zip(levels, proposals, strict=False)
         for _ in range(n)
     ]

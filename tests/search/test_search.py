@@ -86,9 +86,9 @@ def test_no_answer_with_a_higher_score_was_seen(case, budget):
     make, K = CASES[case]
     found, _ = searched(make(), K, budget=budget)
     judged = [fit for fit in found.fits if isinstance(fit, FitResult) and fit.soundness is not None]
-    assert found.best.is_answer
+    assert found.best.is_valid
     # The earlier of two fits at the same optimum, within a hundredth, wins.
-    assert found.best.score >= max(fit.score for fit in judged if fit.is_answer) - 0.01
+    assert found.best.score >= max(fit.score for fit in judged if fit.is_valid) - 0.01
     assert any(fit.mixture is found.best.mixture for fit in judged)
 
 
@@ -117,7 +117,7 @@ def test_a_start_that_fails_never_loses_the_others():
     for starts in ([bad, good], [good, bad], [bad, bad, good]):
         for screened in (True, False):
             found, _ = searched(X, 2, floor=np.zeros(2), starts=starts, screened=screened)
-            assert found.best.is_answer
+            assert found.best.is_valid
             failed = [i for i, fit in enumerate(found.fits) if isinstance(fit, FailedStart)]
             assert failed == [i for i, start in enumerate(starts) if start is bad]
             assert all("singular" in found.fits[i].reason for i in failed)
@@ -171,8 +171,8 @@ def test_somebody_else_may_end_it_and_the_best_so_far_is_kept():
     assert found.best.stop is StopReason.INTERRUPTED
     fitted = [fit for fit in found.fits if isinstance(fit, FitResult)]
     assert all(fit.soundness is not None for fit in fitted)
-    assert found.best.score >= max(fit.score for fit in fitted if fit.is_answer) - 0.01
-    assert not any(run.moved for run in found.runs)
+    assert found.best.score >= max(fit.score for fit in fitted if fit.is_valid) - 0.01
+    assert not any(run.proposed for run in found.runs)
 
 
 def test_an_interrupt_keeps_the_best_so_far_and_one_before_the_first_mixture_is_passed_on():
@@ -207,14 +207,14 @@ def test_runs_are_no_more_than_starts_and_the_proposals_of_all_rounds(case):
     make, K = CASES[case]
     X = make()
     found, data = searched(X, K, budget=Budget(least=np.inf))
-    n_starts = sum(not run.moved for run in found.runs)
+    n_starts = sum(not run.proposed for run in found.runs)
     assert n_starts == len(named_starts(usual_starts(), data, K, seed()))
     assert n_starts < len(found.runs) <= most_runs(n_starts, K, X.shape[1])
 
 
 def test_a_time_limit_of_nothing_leaves_the_starts():
     found, _ = searched(groups(), 4, budget=Budget(seconds=0.0))
-    assert not any(run.moved for run in found.runs)
+    assert not any(run.proposed for run in found.runs)
     assert found.best.stop is StopReason.CONVERGED
 
 
@@ -226,7 +226,12 @@ def test_a_time_limit_ends_the_local_search_of_a_fit(monkeypatch):
     limited = GaussianMixture(7, random_state=0, time_limit=3.0).fit(X)
     monkeypatch.undo()
     free = GaussianMixture(7, random_state=0).fit(X)
-    assert 0 < limited.start_report_.n_moves <= 3 * PROPOSALS_AT_ONCE < free.start_report_.n_moves
+    assert (
+        0
+        < limited.start_report_.n_proposals
+        <= 3 * PROPOSALS_AT_ONCE
+        < free.start_report_.n_proposals
+    )
     assert limited.converged_
     assert limited.result_.score <= free.result_.score + 0.01
 
@@ -237,9 +242,9 @@ def test_a_time_limit_ends_the_local_search_of_a_fit(monkeypatch):
 def test_the_report_counts_what_its_runs_say():
     found, data = searched(groups(), 4, budget=Budget())
     report = start_report(found, data, 200)
-    starts = [run for run in found.runs if not run.moved]
+    starts = [run for run in found.runs if not run.proposed]
     assert report.n_starts == len(starts)
-    assert report.n_starts + report.n_moves == len(found.runs)
+    assert report.n_starts + report.n_proposals == len(found.runs)
     assert sum(report.ends.values()) == report.n_starts
     best = report.optima[0]
     assert best.score == pytest.approx(found.best.score)
@@ -250,7 +255,7 @@ def test_the_report_counts_what_its_runs_say():
         for run in found.runs
         if run.end is RunEnd.REACHED and abs(run.level - best.log_likelihood) <= report.same
     ]
-    assert best.n_starts + best.n_moves == len(near)
+    assert best.n_starts + best.n_proposals == len(near)
     assert [optimum.score for optimum in report.optima] == sorted(
         (o.score for o in report.optima), reverse=True
     )
@@ -260,9 +265,9 @@ def test_the_report_counts_what_its_runs_say():
 def test_a_move_is_told_from_a_start():
     found, data = searched(groups(), 4, budget=Budget())
     report = start_report(found, data, 200)
-    kinds = {run.kind for run in found.runs if run.moved}
+    kinds = {run.kind for run in found.runs if run.proposed}
     assert kinds <= {"perturbed", "halves", "group", "value", "swap"}
-    assert f"of {report.n_moves} proposals" in report.sentence
+    assert f"of {report.n_proposals} proposals" in report.sentence
     assert start_report(replace(found, runs=()), data, 200).n_starts == 0
 
 

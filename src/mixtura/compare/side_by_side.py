@@ -16,7 +16,7 @@ from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
 from mixtura.compare.comparison import Comparison, Method
 from mixtura.compare.contenders import MIXTURE, NOISE, NOT_LABELLED
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import GREY, LEVELS, MOST_POINTS, component_colours, covariance_ellipse
 from mixtura.plots.colours import to_light, to_screen
@@ -127,7 +127,7 @@ def _chosen(comparison: Comparison, names: Sequence[str], shown: Sequence[str] |
         return [names.index(name) for name in shown]
     if len(names) <= 2 or comparison.mixture is None or comparison.mixture.n_components == 1:
         return list(range(min(2, len(names))))
-    return [int(j) for j in telling_columns(comparison.mixture.mixture_, 2)]
+    return [int(j) for j in discriminating_columns(comparison.mixture.mixture_, 2)]
 
 
 def _heights(n: int) -> Array:

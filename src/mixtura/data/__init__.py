@@ -1,1 +1,1 @@
-"""The rows as fits see them: scales, the recorded step, transforms, micro-clusters."""
+"""Datasets and problems of fits: scales, recorded steps, transforms and micro-clusters."""

@@ -1,6 +1,4 @@
-"""What is known about the data before any fit: centre, scale, resolution, distinct rows. Made once,
-shared by all fits.
-"""
+"""The rows of a fit with their scale, floor and distinct rows, computed once for all fits."""
 
 from __future__ import annotations
 
@@ -19,53 +17,44 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Backend, Source
 from mixtura.sources import ArraySource
 
-COMPACT_FROM = 32
-"""Components from which on it pays to bring rows that are near each other together, so that a block
-is out of reach of most.
+COMPACT_FROM, COMPACT_ROWS, COMPACT_BYTES = 32, 20_000, 2**28
+"""From so many components on, the rows are copied into an order in which neighbours are together,
+so that the kernels can skip components that are far from a block (docs/decisions/0012). Only where
+there are at least so many rows, and at most so many bytes.
 """
 
-COMPACT_ROWS = 20_000
-COMPACT_BYTES = 2**28
-"""Rows and bytes between which a copy in another order is made."""
-
-SHARED_BY, SHARED_PART, SHARED_TIMES = 8.0, 0.05, 5.0
-MOST_SHARED = 3
-"""A value that so many rows share, this part of all rows, and so many times the usual number, may
-be that of a group; so many are looked at."""
-
-PROBED = 10_000
-"""Draws of the rows from which the steps of recording and the scales of the floor are read, so that
-not all rows are sorted.
+SHARED_ROWS, SHARED_PART, SHARED_TIMES, MOST_SHARED = 8.0, 0.05, 5.0, 3
+"""A value of a column may be that of a group where at least so many rows have it, this part of all
+rows, and this many times the median number of rows per value. Groups are at most so many.
 """
 
-RESOLVED = 1e-12
-"""Part of a column's robust variance below which a variance is rounding: a millionth of the
-standard deviation.
+PROBE_ROWS = 10_000
+"""Rows from which the recorded steps and the scale of the floor are computed, so that not all rows
+are sorted.
 """
+
+RELATIVE_FLOOR = 1e-12
+"""Floor as a part of a column's robust variance: a millionth of the standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A source, the backend that reads it, and the facts that starts, floors and degeneracy rules
-    need.
+    """A source of rows with a backend, and the statistics of the rows that all fits use.
 
     Attributes
     ----------
     source : Source
     backend : Backend
-    recorded : Dataset, optional
-        The rows as they were recorded, where these are a resample or a part of them: scale, floor
-        and effective size are theirs.
+    original : Dataset, optional
+        The dataset of which this is a resample or a part; scale, floor and effective size are its.
     """
 
     source: Source
     backend: Backend
-    recorded: Dataset | None = None
+    original: Dataset | None = None
 
     def source_for(self, K: int) -> Source:
-        """The rows as a fit of K components reads them, over and over: in a compact order where
-        that pays, else as they come.
-        """
+        """The rows for fits of K components: with neighbours together where that is faster."""
         n = self.source.n_rows
         if K < COMPACT_FROM or not COMPACT_ROWS <= n <= COMPACT_BYTES // (
             8 * self.source.n_features
@@ -75,14 +64,14 @@ class Dataset:
 
     @cached_property
     def _compact(self) -> Source:
-        """The rows in a compact order."""
+        """The rows with neighbours together."""
         return self.source.compact(np.sqrt(self.scale))
 
     @cached_property
     def reduced(self) -> Dataset | None:
-        """The same data, read with fewer digits per product; None where that is not faster."""
+        """The same data with float32 products; None where that is not faster."""
         backend = self.backend.reduced(self.source)
-        return None if backend is None else Dataset(self.source, backend, recorded=self)
+        return None if backend is None else Dataset(self.source, backend, original=self)
 
     @cached_property
     def whole(self) -> Moments:
@@ -92,9 +81,7 @@ class Dataset:
         return self._about(mean, Scatter.DENSE)
 
     def _about(self, point: Array, kind: Scatter) -> Moments:
-        """Moments of all rows about one point (1,d): an E-step with a single component has no
-        choice.
-        """
+        """Moments of all rows about one point (1,d): the E-step of a single component."""
         unit = Spherical(np.ones(1), 1, self.source.n_features)
         return self.backend.moments(self.source, Mixture(np.ones(1), point, unit), kind)
 
@@ -110,14 +97,12 @@ class Dataset:
 
     @cached_property
     def effective_size(self) -> float:
-        """``(sum w)^2 / sum w^2``: how many equally weighted rows tell as much as these (Kish
-        1965); n without weights.
+        """Effective sample size ``(sum w)^2 / sum w^2`` (Kish 1965); n without weights.
 
-        The weights of a resample are counts, and their spread is not that of the design of a
-        survey: it has that of its original.
+        A resample has that of its original, since its weights are counts of draws.
         """
-        if self.recorded is not None:
-            return self.recorded.effective_size
+        if self.original is not None:
+            return self.original.effective_size
         squares = 0.0
         for block in self.source.blocks():
             if block.weights is None:
@@ -127,14 +112,12 @@ class Dataset:
 
     @cached_property
     def row_weight(self) -> float:
-        """Mean weight of a row where it is below one, else one: the unit of tolerances on the total
-        log-likelihood.
-        """
+        """Mean weight of a row, at most one: the unit of tolerances on the log-likelihood."""
         return min(1.0, self.total / self.source.n_rows)
 
     @cached_property
     def mean(self) -> Array:
-        """(d,)."""
+        """Mean of all rows (d,)."""
         return np.asarray(self.whole.means[0])
 
     @cached_property
@@ -149,35 +132,35 @@ class Dataset:
 
     @cached_property
     def scale(self) -> Array:
-        """Positive variances to measure by (d,): a constant column borrows the largest of the
-        others.
-        """
-        if self.recorded is not None:
-            return self.recorded.scale
+        """Variances as units (d,), all positive: a constant column has that of the widest one."""
+        if self.original is not None:
+            return self.original.scale
         return np.where(self.variances > 0, self.variances, self.variances.max() or 1.0)
 
     @cached_property
     def steps(self) -> Array:
-        """The step in which each column was recorded (d,); 0 where values do not repeat."""
+        """The recorded step of each column (d,); 0 where values do not repeat."""
         return np.array([recorded_step(column, weights) for column, weights in self._probe_columns])
 
     @cached_property
     def floor(self) -> Array:
-        """Variances (d,) below which a component would describe rounding: ``h^2 / 12`` of a step h,
-        and a part of the scale.
+        """Lower bounds of the variances (d,), the variances of rounding.
+
+        ``h^2 / 12`` of a recorded step h, plus a small part of the robust variance.
         """
-        if self.recorded is not None:
-            return self.recorded.floor
+        if self.original is not None:
+            return self.original.floor
         robust = [
             robust_variance(column, weights, variance)
             for (column, weights), variance in zip(self._probe_columns, self.scale, strict=True)
         ]
-        return np.asarray(self.steps**2 / 12.0 + RESOLVED * np.array(robust))
+        return np.asarray(self.steps**2 / 12.0 + RELATIVE_FLOOR * np.array(robust))
 
     @cached_property
     def shared_values(self) -> tuple[Flags, ...]:
-        """Rows (n,) that share one value of a column exactly, where far more do than share a usual
-        one; largest group first.
+        """Groups of rows (n,) with one value of a column that is unusually frequent.
+
+        The largest group comes first.
         """
         blocks = list(self.source.blocks())
         rows = np.concatenate([block.rows for block in blocks])
@@ -188,20 +171,18 @@ class Dataset:
             _, places = np.unique(column, return_inverse=True)
             counts = np.bincount(places, weights)
             many = max(
-                SHARED_BY, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts))
+                SHARED_ROWS, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts))
             )
             for value in np.flatnonzero(counts >= many):
-                held = places == value
-                if not held.all():
-                    groups.setdefault(held.tobytes(), (float(counts[value]), held))
+                group = places == value
+                if not group.all():
+                    groups.setdefault(group.tobytes(), (float(counts[value]), group))
         ranked = sorted(groups.values(), key=lambda group: -group[0])
-        return tuple(held for _, held in ranked[:MOST_SHARED])
+        return tuple(group for _, group in ranked[:MOST_SHARED])
 
     @property
     def _probe_columns(self) -> list[tuple[Array, Array | None]]:
-        """Columns of the probe rows (m,) with their weights, a row that counts once weighing
-        one.
-        """
+        """Columns (m,) of the probe rows with their weights in units of a row's weight."""
         blocks = list(self.probe.blocks())
         rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
         given = [block.weights for block in blocks if block.weights is not None]
@@ -217,28 +198,28 @@ class Dataset:
 
     @cached_property
     def probe(self) -> Source:
-        """Some of the rows, drawn by weight; all of them where they are few."""
-        if self.source.n_rows <= PROBED:
+        """Probe rows, drawn by weight; all rows where they are few."""
+        if self.source.n_rows <= PROBE_ROWS:
             return self.source
-        return self.source.sample(PROBED, np.random.default_rng(0))
+        return self.source.sample(PROBE_ROWS, np.random.default_rng(0))
 
-    def holds(self, k: int) -> bool:
+    def has_distinct(self, k: int) -> bool:
         """Whether there are at least k distinct rows."""
         return self._at_least_distinct >= k or self.distinct.n_rows >= k
 
     @cached_property
     def _at_least_distinct(self) -> int:
-        """Distinct rows among those of the probe."""
+        """Number of distinct probe rows."""
         return self.probe.distinct().n_rows
 
     def part(self, rows: Array, weights: Array) -> Dataset:
-        """Rows (m,d) with weights (m,) as data of their own, measured by the scale of these."""
+        """Some rows (m,d) with weights (m,) as a dataset, in the units of this one."""
         return Dataset(
-            ArraySource(np.ascontiguousarray(rows), weights), self.backend, recorded=self
+            ArraySource(np.ascontiguousarray(rows), weights), self.backend, original=self
         )
 
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
-        """m draws of the rows by weight as data of their own, made once for each seed."""
+        """m rows drawn by weight as a dataset, drawn once for each seed."""
         return _sampled(self, m, seed.entropy, seed.spawn_key)
 
 

@@ -1,14 +1,13 @@
-"""Micro-clusters: all rows in a few thousand cells, without a draw, so that a tree can be grown
-over any number of rows.
+"""Micro-clusters: all rows in a few thousand groups, so that a tree of any number of rows can grow.
 
-The cell with the largest scatter is cut in two, at its mean and across the direction it extends in
-most, until there are enough cells (principal direction divisive partitioning: Boley 1998, Data
-Mining and Knowledge Discovery 2:325-344). What lies far from the rest scatters much, so a small
-group far away gets cells of its own early. The cut depends on the rows, not on their order; no row
-is left out; a cell keeps count, mean and scatter, so that nothing of its inner spread is lost.
+The micro-cluster with the largest scatter is divided at its mean, across its first principal axis,
+until there are enough (principal direction divisive partitioning: Boley 1998, Data Mining and
+Knowledge Discovery 2:325-344). Distant rows have a large scatter, so a small group far away has
+micro-clusters of its own early. The result does not depend on the order of the rows, no row is left
+out, and a micro-cluster keeps count, mean and scatter.
 
-Time is O(n d^2 log cells); memory is one copy of the rows, ``8 n (d + 4)`` bytes, and about as much
-again for a moment.
+Time is O(n d^2 log m) for m micro-clusters. Memory is a copy of the rows, ``8 n (d + 4)`` bytes,
+and about as much again during a division.
 """
 
 from __future__ import annotations
@@ -23,14 +22,12 @@ from mixtura.base.arrays import Array, Labels
 
 @dataclass(frozen=True, eq=False)
 class MicroClusters:
-    """Items for a tree: counts (m,), means (m,d), scatters (m,d,d) about the means, and the cell of
-    each row (n,).
-    """
+    """Counts (m,), means (m,d), scatters (m,d,d) about the means, and labels of the rows (n,)."""
 
     counts: Array
     means: Array
     scatters: Array
-    of_row: Labels
+    labels: Labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,32 +40,33 @@ class _MicroCluster:
 
 
 def micro_clusters(Z: Array, weights: Array, most: int) -> MicroClusters:
-    """At most ``most`` cells of rows (n,d) with positive weights (n,), in the lexicographic order
-    of their means.
+    """At most ``most`` micro-clusters of rows (n,d) with positive weights (n,).
+
+    They are in the lexicographic order of their means.
     """
     Z, weights, rows = Z.copy(), weights.copy(), np.arange(len(Z))
-    made = [_cell(Z, weights, 0, len(Z))]
-    heap = [(-_spread(made[0]), 0)]
+    made = [_micro_cluster(Z, weights, 0, len(Z))]
+    heap = [(-_total_scatter(made[0]), 0)]
     while heap and len(made) < most:
         _, k = heapq.heappop(heap)
-        cell = made[k]
-        middle = _cut(cell, Z, weights, rows)
-        made[k] = _cell(Z, weights, cell.begin, middle)
-        made.append(_cell(Z, weights, middle, cell.end))
+        whole = made[k]
+        middle = _divide(whole, Z, weights, rows)
+        made[k] = _micro_cluster(Z, weights, whole.begin, middle)
+        made.append(_micro_cluster(Z, weights, middle, whole.end))
         for j in (k, len(made) - 1):
-            if _spread(made[j]) > 0:
-                heapq.heappush(heap, (-_spread(made[j]), j))
-    made.sort(key=lambda cell: tuple(cell.mean))
-    of_row = np.empty(len(Z), dtype=np.intp)
-    for k, cell in enumerate(made):
-        of_row[rows[cell.begin : cell.end]] = k
+            if _total_scatter(made[j]) > 0:
+                heapq.heappush(heap, (-_total_scatter(made[j]), j))
+    made.sort(key=lambda part: tuple(part.mean))
+    labels = np.empty(len(Z), dtype=np.intp)
+    for k, part in enumerate(made):
+        labels[rows[part.begin : part.end]] = k
     counts, means, scatters = (
-        np.array([getattr(cell, name) for cell in made]) for name in ("count", "mean", "scatter")
+        np.array([getattr(part, name) for part in made]) for name in ("count", "mean", "scatter")
     )
-    return MicroClusters(counts, means, scatters, of_row)
+    return MicroClusters(counts, means, scatters, labels)
 
 
-def _cell(Z: Array, weights: Array, begin: int, end: int) -> _MicroCluster:
+def _micro_cluster(Z: Array, weights: Array, begin: int, end: int) -> _MicroCluster:
     """Count, mean and scatter of consecutive rows."""
     z, w = Z[begin:end], weights[begin:end]
     count = float(w.sum())
@@ -79,22 +77,23 @@ def _cell(Z: Array, weights: Array, begin: int, end: int) -> _MicroCluster:
     return _MicroCluster(begin, end, count, mean, (w[:, None] * centred).T @ centred)
 
 
-def _spread(cell: _MicroCluster) -> float:
-    return float(np.trace(cell.scatter))
+def _total_scatter(cluster: _MicroCluster) -> float:
+    return float(np.trace(cluster.scatter))
 
 
-def _cut(cell: _MicroCluster, Z: Array, weights: Array, rows: Labels) -> int:
-    """Bring the rows below the mean along the main direction to the front; where the second part
-    begins.
+def _divide(cluster: _MicroCluster, Z: Array, weights: Array, rows: Labels) -> int:
+    """Move the rows below the mean along the first principal axis to the front.
+
+    Returns where the second part begins.
     """
-    part = slice(cell.begin, cell.end)
-    along = (Z[part] - cell.mean) @ np.linalg.eigh(cell.scatter)[1][:, -1]
+    part = slice(cluster.begin, cluster.end)
+    along = (Z[part] - cluster.mean) @ np.linalg.eigh(cluster.scatter)[1][:, -1]
     below = along < 0
-    if not 0 < below.sum() < len(below):  # only rounding: the rows all but coincide
+    if not 0 < below.sum() < len(below):  # the rows are equal to rounding
         below = along < along.max()
         if not below.any():
             below = np.arange(len(along)) < len(along) // 2
     order = np.concatenate([np.flatnonzero(below), np.flatnonzero(~below)])
     for array in (Z, weights, rows):
         array[part] = array[part][order]
-    return cell.begin + int(below.sum())
+    return cluster.begin + int(below.sum())

@@ -1,6 +1,4 @@
-"""What is fitted: the data, a covariance family, and what holds its parameters back. The two steps
-of EM are its methods.
-"""
+"""The problem of a fit: a dataset, a covariance family and a regularisation, with both EM steps."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from mixtura.model.regularisation import Regularisation
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A likelihood to be maximised, perhaps with a penalty.
+    """A likelihood to be maximised, with a penalty where there is one.
 
     Attributes
     ----------
@@ -23,7 +21,7 @@ class Problem:
         The rows, and the backend that reads them.
     family : Family
     regularisation : Regularisation
-        Floor, ridge, prior, bound of the eigenvalues and equal weights.
+        Floor, ridge, prior, bound on the eigenvalues and equal weights.
     """
 
     dataset: Dataset
@@ -31,17 +29,16 @@ class Problem:
     regularisation: Regularisation
 
     def e_step(self, mixture: Mixture) -> Moments:
-        """Responsibilities, summed up; with a ridge, under the tilted weights that its M-step is
-        exact for.
-        """
+        """The moments of the responsibilities; with a ridge, under its tilted weights."""
         tilted = self.regularisation.tilted(mixture)
         return self.dataset.backend.moments(
             self.dataset.source_for(mixture.n_components), tilted, self.family.needs
         )
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
-        """The best mixture for these responsibilities; ``previous`` is where an iterated M-step
-        begins.
+        """The best mixture for these responsibilities.
+
+        An iterated M-step begins at ``previous``.
 
         Raises
         ------
@@ -56,8 +53,9 @@ class Problem:
         )
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
-        """Log-likelihood plus penalty: what EM raises. ``moments`` are of the E-step at the
-        mixture.
+        """Log-likelihood plus penalty, the objective of EM.
+
+        ``moments`` are of the E-step at the mixture.
         """
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
@@ -67,5 +65,5 @@ class Problem:
         return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
 
     def with_data(self, dataset: Dataset) -> Problem:
-        """The same model of other rows."""
+        """The same model for other rows."""
         return Problem(dataset, self.family, self.regularisation)

@@ -1,10 +1,9 @@
-"""The step in which a column was recorded, and a robust scale of it: what the floor of the
-likelihood is made of.
+"""The recorded step of a column, and its robust variance, which bound variances from below.
 
-A length that is given as 5.1 stands for all lengths that round to it, so a column in steps of h
-carries a variance of ``h^2 / 12`` that nobody measured. One odd value must not change the step:
-neither a single 30.5 among whole ages, nor rows of another source, nor the noise of float
-arithmetic. So only values that repeat are asked, and a few of them may lie off the grid.
+A length of 5.1 stands for all lengths that round to it, so a column recorded in steps of h has a
+rounding variance of ``h^2 / 12``. Single values must not change the step: neither a 30.5 among
+whole ages, nor rows of another source, nor the rounding of float arithmetic. So only repeated
+values count, and a few of them may be off the grid.
 """
 
 from __future__ import annotations
@@ -14,45 +13,46 @@ import numpy as np
 from mixtura.base.arrays import Array, Rows
 
 SAME_VALUE = 1e-9
-"""Values closer than this part of the column's spread are one value: 0.1 + 0.2 and 0.3."""
+"""Part of the column's interquartile range within which two values are equal: 0.1 + 0.2 and 0.3."""
 
-SINGLE = 2.0**-22
-"""Decimal numbers that were once written in float32 miss their grid by less than this part of the
-largest.
-"""
+FLOAT32_ROUNDING = 2.0**-22
+"""Rounding of decimal numbers that were once stored in float32, as a part of the largest one."""
 
 ON_GRID = 0.98
-"""Part of the rows whose value repeats that lie on the step."""
+"""Part of the rows with repeated values that must be multiples of the step."""
 
-FEWEST_VALUES, MOST_OF_ALL = 3, 0.9
-"""Repeated values that tell a step, or two that make up so much of all rows."""
+FEWEST_VALUES, MOST_ROWS = 3, 0.9
+"""Repeated values that determine a step; two do so if they make up this part of all rows."""
 
-MOST_PARTS, MOST_GAPS = 10, 10
-"""A step is looked for among the ten commonest gaps between repeated values, their differences, and
-parts of both to a tenth.
+MOST_GAPS, MOST_DIVISORS = 10, 10
+"""Candidates for the step are the most frequent gaps between repeated values, at most so many,
+their differences, and both divided by 1, 2, ... up to so much.
 """
 
-ASKED_FIRST, LIKELY = 50, 0.8
-"""Values that a candidate is tried on first, and the part of them that must lie on it."""
+TRIED_FIRST, LIKELY = 50, 0.8
+"""Most frequent values on which a candidate is tried first, and the part of them that must be
+multiples of it.
+"""
 
 COARSER, MANY_VALUES = 5.0, 20
-"""A step that was rounded to a finer one is at least so many times as long, and is told from so
-many repeated values: any of them lies on it by chance in two cases of five."""
+"""A coarser step that was rounded to a finer one is at least so many times as long, and needs so
+many repeated values, since two of five values fit it by chance.
+"""
 
-FINEST = 20.0
-"""A step is told from its noise where it is so many times as long."""
+STEP_OVER_ROUNDING = 20.0
+"""Least ratio of a step to the rounding of the values."""
 
-SIGMAS = 1.349
-"""The interquartile range of a normal distribution, in standard deviations."""
+NORMAL_IQR = 1.349
+"""Interquartile range of a normal distribution, in standard deviations."""
 
 
 def recorded_step(column: Rows, weights: Array | None = None) -> float:
     """The step in which a column (n,) was recorded; 0 where no value repeats.
 
-    The largest step on which at least 98 % of the rows whose value repeats lie, counted from the
-    commonest value. Where there are fewer than three repeated values (or two that make up nine
-    tenths of the rows), or no such step, the smallest gap between distinct values. Where that was
-    only what a coarser step was rounded to when it was written, the coarser one.
+    The largest step of which at least 98 % of the rows with repeated values are multiples, counted
+    from the most frequent value. With fewer than three repeated values (or two in nine tenths of
+    the rows), or without such a step, it is the smallest gap between distinct values. Where the
+    values were multiples of a coarser step, rounded to the finer one, it is the coarser step.
 
     Parameters
     ----------
@@ -71,17 +71,18 @@ def recorded_step(column: Rows, weights: Array | None = None) -> float:
     if len(values) < 2 or not repeats.any():
         return 0.0
     grid, rows = values[repeats], counts[repeats]
-    tells = len(grid) >= FEWEST_VALUES or (
-        len(grid) == 2 and rows.sum() >= MOST_OF_ALL * counts.sum()
+    enough = len(grid) >= FEWEST_VALUES or (
+        len(grid) == 2 and rows.sum() >= MOST_ROWS * counts.sum()
     )
-    step = _largest_step(grid, rows) if tells else 0.0
+    step = _largest_step(grid, rows) if enough else 0.0
     step = step or float(np.diff(values).min())
     return _coarser_step(grid, rows, step) or step
 
 
 def robust_variance(column: Rows, weights: Array | None, variance: float) -> float:
-    """The variance of a normal column (n,) with this interquartile range; ``variance`` where that
-    is nought.
+    """The variance of a normal column with the interquartile range of a column (n,).
+
+    ``variance`` where that range is 0.
     """
     values = np.asarray(column, dtype=np.float64)
     if weights is None:
@@ -94,12 +95,12 @@ def robust_variance(column: Rows, weights: Array | None, variance: float) -> flo
                 running.searchsorted((0.25 * running[-1], 0.75 * running[-1])), len(values) - 1
             )
         ]
-    spread = float(high - low) / SIGMAS
+    spread = float(high - low) / NORMAL_IQR
     return spread**2 if spread > 0 else variance
 
 
 def _distinct(column: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Distinct values in order, and how often each occurs."""
+    """Distinct values in order, and their frequencies."""
     order = np.argsort(column, kind="stable")
     ordered = column[order]
     occurs = np.ones(len(column)) if weights is None else weights[order]
@@ -110,8 +111,9 @@ def _distinct(column: Array, weights: Array | None) -> tuple[Array, Array]:
 
 
 def _spread(ordered: Array, occurs: Array) -> float:
-    """The interquartile range of the rows, or of their distinct values: one of 1e12 must not make
-    one value of all others.
+    """The larger interquartile range of the rows and of their distinct values.
+
+    A single value of 1e12 does not change it.
     """
     running = np.cumsum(occurs)
     low, high = ordered[running.searchsorted((0.25 * running[-1], 0.75 * running[-1]))]
@@ -120,29 +122,27 @@ def _spread(ordered: Array, occurs: Array) -> float:
 
 
 def _largest_step(grid: Array, rows: Array) -> float:
-    """The largest step on which nearly all rows lie; 0 where there is none."""
-    noise = max(SAME_VALUE * (grid[-1] - grid[0]), SINGLE * float(np.abs(grid).max()))
-    commonest = np.argsort(-rows, kind="stable")
-    away = (grid - grid[commonest[0]])[commonest]
-    steps = _candidates(grid, noise)
-    first = away[None, 1 : 1 + ASKED_FIRST]  # most candidates fail on the commonest values already
-    likely = (np.abs(first - np.round(first / steps[:, None]) * steps[:, None]) <= noise).mean(
-        axis=1
-    ) >= LIKELY
+    """The largest step of which nearly all rows are multiples; 0 where there is none."""
+    rounding = max(SAME_VALUE * (grid[-1] - grid[0]), FLOAT32_ROUNDING * float(np.abs(grid).max()))
+    frequent = np.argsort(-rows, kind="stable")
+    away = (grid - grid[frequent[0]])[frequent]
+    steps = _candidates(grid, rounding)
+    first = away[None, 1 : 1 + TRIED_FIRST]
+    off_grid = np.abs(first - np.round(first / steps[:, None]) * steps[:, None])
+    likely = (off_grid <= rounding).mean(axis=1) >= LIKELY
     enough = ON_GRID * rows.sum()
     for step in steps[likely]:
         count = np.round(away / step)
-        if rows[commonest][np.abs(away - count * step) <= noise].sum() >= enough:
+        if rows[frequent][np.abs(away - count * step) <= rounding].sum() >= enough:
             far = np.abs(count).argmax()
             return float(away[far] / count[far])
     return 0.0
 
 
 def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
-    """A step that was rounded to a finer one when it was written: sixtieths of an hour in three
-    digits; 0 where there is none.
+    """A coarser step, rounded to the finer one, such as sixtieths in three digits; 0 for none.
 
-    It is found from the usual gap, and refined on values further and further away.
+    The first estimate is the usual gap; values further and further away refine it.
     """
     if len(grid) < MANY_VALUES:
         return 0.0
@@ -160,15 +160,13 @@ def _coarser_step(grid: Array, rows: Array, fine: float) -> float:
     return step if rows[on_grid].sum() >= ON_GRID * rows.sum() else 0.0
 
 
-def _candidates(grid: Array, noise: float) -> Array:
-    """The commonest gaps between neighbours, their differences, and parts of both, the largest
-    first.
-    """
+def _candidates(grid: Array, rounding: float) -> Array:
+    """The most frequent gaps, their differences, and fractions of both, the largest first."""
     gaps = np.sort(np.diff(grid))
-    first = np.flatnonzero(np.concatenate([[True], np.diff(gaps) > 2.0 * noise]))
+    first = np.flatnonzero(np.concatenate([[True], np.diff(gaps) > 2.0 * rounding]))
     often = np.diff(np.append(first, len(gaps)))
     common = gaps[first][np.argsort(-often, kind="stable")[:MOST_GAPS]]
     apart = np.abs(common[:, None] - common[None])[np.triu_indices(len(common), 1)]
     whole = np.concatenate([common, apart])
-    steps = np.unique(whole[:, None] / np.arange(1, MOST_PARTS + 1))[::-1]
-    return np.asarray(steps[steps > FINEST * noise])
+    steps = np.unique(whole[:, None] / np.arange(1, MOST_DIVISORS + 1))[::-1]
+    return np.asarray(steps[steps > STEP_OVER_ROUNDING * rounding])

@@ -1,24 +1,23 @@
-"""Spaces in which distances mean something: six linear maps of the data, and the names that mclust
-gives them.
+"""Linear transforms of the data before hierarchical clustering, with mclust's names.
 
-For rows ``x``, their weighted mean ``m``, standard deviations ``s``, covariance ``C``, and
+For rows ``x``, their weighted mean ``m``, standard deviations ``s``, covariance ``C`` and
 correlations ``R = V L V'``:
 
-=========================  ======  ===============================================================================
+=========================  ======  ===================================================
 name                       mclust  coordinates
-=========================  ======  ===============================================================================
+=========================  ======  ===================================================
 ``original``               VARS    ``x - m``
 ``standardised``           STD     ``(x - m) / s``
-``sphered``                SPH     standardised, times ``V L^(-1/2)``: the whole data become round
-``principal``              PCS     ``(x - m)`` along the axes of ``C``
+``sphered``                SPH     standardised, times ``V L^(-1/2)``
+``principal``              PCS     ``x - m`` along the axes of ``C``
 ``principal_standardised`` PCR     standardised, times ``V``
-``scaled_svd``             SVD     standardised, times ``V D^(-1/2)`` with ``D`` its singular values: half way to a sphere
-=========================  ======  ===============================================================================
+``scaled_svd``             SVD     standardised, times ``V D^(-1/2)``, ``D`` its singular
+                                   values
+=========================  ======  ===================================================
 
 Fraley (1998) and Scrucca & Raftery (2015, "Improved initialisation of model-based clustering using
-Gaussian hierarchical partitions"). Criteria that follow rotations see no difference between
-``original`` and ``principal``, nor between ``standardised`` and ``principal_standardised``, nor
-between two square roots of a covariance.
+Gaussian hierarchical partitions"). A criterion that does not change under rotations is the same for
+``original`` and ``principal``, and for ``standardised`` and ``principal_standardised``.
 """
 
 from __future__ import annotations
@@ -38,16 +37,19 @@ MCLUST_NAMES = {
 }
 TRANSFORMS = tuple(MCLUST_NAMES.values())
 
-FLAT = 1e-12
-"""Directions with less than this share of the largest variance of standardised columns carry
+LEAST_VARIANCE = 1e-12
+"""Principal axes of the standardised columns with less than this part of the largest variance are
 rounding, and are left out.
 """
 
-ROWS_AT_ONCE = 16384
+ROWS_PER_SUM = 16384
+"""Rows that are centred, summed or transformed at a time; a constant, as it decides the rounding of
+the sums.
+"""
 
 
 def transform_named(name: str) -> str:
-    """The full name of a space, from it or from mclust's."""
+    """The name of a transform, from this name or from mclust's."""
     full = MCLUST_NAMES.get(name, name)
     if full not in TRANSFORMS:
         raise ValueError(
@@ -58,13 +60,12 @@ def transform_named(name: str) -> str:
 
 
 def transformed(name: str, X: Rows, weights: Array) -> Array:
-    """Coordinates (n,r) of rows (n,d) with positive weights (n,); r < d where columns are constant
-    or combinations.
+    """Coordinates (n,r) of rows (n,d) with positive weights (n,).
 
-    Variances are divided by ``sum(weights) - 1``, as mclust does. The sign of an axis is fixed, and
-    matters to nobody.
+    r is less than d where columns are constant or linear combinations of others. Variances are
+    divided by ``sum(weights) - 1``, as in mclust. The largest entry of an axis is positive.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # said in words below
+    with np.errstate(over="ignore", invalid="ignore"):  # a DataError below
         mean, covariance = _centre_and_covariance(X, weights)
     map_ = _map(
         transform_named(name),
@@ -96,7 +97,7 @@ def _centre_and_covariance(X: Rows, weights: Array) -> tuple[Array, Array]:
 
 
 def _map(name: str, covariance: Array, varies: Array, freedom: float) -> Array:
-    """The matrix (d,r) that takes centred rows into a space; constant columns map to nothing."""
+    """The matrix (d,r) of a transform of centred rows; constant columns are left out."""
     d, used = len(varies), np.flatnonzero(varies)
     C = covariance[np.ix_(used, used)]
     if not (np.isfinite(np.diag(C)) & (np.diag(C) > 0)).all():
@@ -114,7 +115,7 @@ def _map(name: str, covariance: Array, varies: Array, freedom: float) -> Array:
         inner = _axes(C)[1]
     else:
         values, vectors = _axes(C * np.outer(inverse, inverse))
-        kept = values > FLAT * values.max(initial=0.0)
+        kept = values > LEAST_VARIANCE * values.max(initial=0.0)
         power = {"principal_standardised": 0.0, "sphered": -0.5, "scaled_svd": -0.25}[name]
         singular = values[kept] * freedom if name == "scaled_svd" else values[kept]
         inner = inverse[:, None] * vectors[:, kept] * singular**power
@@ -135,4 +136,4 @@ def _axes(C: Array) -> tuple[Array, Array]:
 
 
 def _parts(n: int) -> list[slice]:
-    return [slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE)]
+    return [slice(begin, begin + ROWS_PER_SUM) for begin in range(0, n, ROWS_PER_SUM)]

@@ -5,9 +5,10 @@ there (Fisher's identity), so counts, means and scatter of one E-step are all it
 component's own frame, ``B Sigma B' = 1``, with ``n`` rows, first moment ``u`` about the mean and
 residual ``R = B W B' - n 1`` of the scatter,
 
-    along the log ratio of a weight   count_k - n pi_k
-    along the mean                    u
-    along the covariance, M           tr(M R) / 2        information of complete data    n tr(M M) / 2
+    along                     gradient            complete-data information
+    log ratio of a weight     count_k - n pi_k
+    mean                      u                   n
+    covariance, M             tr(M R) / 2         n tr(M M) / 2
 
 and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each
 other. So ``g' C^-1 g`` is a sum of squares, and what components share is a ratio of sums over them.
@@ -39,7 +40,13 @@ from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.regularisation import NEAR_RATIO, Evidence, Regularisation, scaled_variances
+from mixtura.model.regularisation import (
+    AT_THE_FLOOR,
+    NEAR_RATIO,
+    Regularisation,
+    SufficientStatistics,
+    scaled_variances,
+)
 from mixtura.model.soundness import Finding, Soundness
 
 ON_THE_FLOOR = 1.0 + 1e-6
@@ -296,7 +303,7 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
             values >= values.max() * (1.0 - NEAR_RATIO)
         )
         words[ends.any(axis=1)] = "eigenvalue ratio"
-    words[regularisation.floor_reached(covariance, ON_THE_FLOOR)] = (
+    words[regularisation.floor_reached(covariance)] = (
         "reg_covar" if regularisation.ridge > 0 else "floor"
     )
     return [str(word) for word in words]
@@ -328,8 +335,8 @@ def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixtur
         mixture.n_features if pulls.scatter.ndim == 1 else 1
     )
     average = np.divide(pulls.scatter, share, out=np.zeros_like(pulls.scatter), where=share > 0)
-    evidence = Evidence(pulls.rows, average, mixture.n_components, mixture.n_features)
-    return float(np.dot(pulls.weights[held], logs)) + float(evidence.fit(mixture.covariance))
+    statistics = SufficientStatistics(pulls.rows, average, mixture.n_components, mixture.n_features)
+    return float(np.dot(pulls.weights[held], logs)) + float(statistics.fit(mixture.covariance))
 
 
 # ---- the components ------------------------------------------------------------------------------
@@ -375,7 +382,7 @@ def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> 
         return []
     floor = problem.regularisation.floor
     spreads = np.einsum("kjj->kj", mixture.covariance.dense())
-    flat = {k: np.flatnonzero(spreads[k] <= ON_THE_FLOOR * floor) for k in held}
+    flat = {k: np.flatnonzero(spreads[k] <= AT_THE_FLOOR * floor) for k in held}
     rows = {k: 0 for k in held if len(flat[k])}
     for block in problem.dataset.source.blocks():
         for part in block.cut(ROWS_AT_ONCE):

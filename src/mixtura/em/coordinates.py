@@ -216,8 +216,9 @@ class Coordinates:
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> chart = coordinates_around(Mixture(np.array([0.5, 0.5]), np.zeros((2, 3)), Spherical(np.ones(2), 2, 3)), "VII")
-    >>> chart.dimension, chart.at(np.zeros(9)).weights.tolist()
+    >>> two = Mixture(np.array([0.5, 0.5]), np.zeros((2, 3)), Spherical(np.ones(2), 2, 3))
+    >>> coordinates = coordinates_around(two, "VII")
+    >>> coordinates.dimension, coordinates.at(np.zeros(9)).weights.tolist()
     (9, [0.5, 0.5])
     """
 

@@ -43,7 +43,7 @@ from mixtura.model.covariance import Covariance, Dense
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
-from mixtura.model.regularisation import below
+from mixtura.model.regularisation import AT_THE_FLOOR, below
 from mixtura.model.soundness import Soundness, support
 
 ROWS_AT_ONCE = 8192
@@ -60,8 +60,6 @@ HELD_UP = 1e-9
 """A row that is all but this part of a component's spread in some direction holds it up: without
 the row it has no density.
 """
-
-AT_THE_FLOOR = 1.0 + 1e-6
 
 LEVERAGE = 0.05
 """Rows of less leverage turn a component's axes to first order; no more than d / 0.05 rows of a
@@ -428,7 +426,7 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
     counts, own_rows = moments.counts / unit, 1 if held else family.own_rows(mixture.n_features)
     few = support(counts, own_rows)
     if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
-        few = np.where(regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR), few, 0.0)
+        few = np.where(regularisation.floor_reached(mixture.covariance), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(
                 dataset, mixture, np.flatnonzero(few), unit

@@ -1,21 +1,21 @@
-"""EM from one start: when the walk ends, and what is known about where it ended.
+"""EM from one start: iterations, checks of convergence, and the result.
 
-The steps are in :mod:`mixtura.em.loop` and, in C++, in :mod:`mixtura.em.native_loop`; what is
-decided between them is here, once for both. The walk ends on an E-step, so the reported
+The iterations are in :mod:`mixtura.em.loop` and, in C++, in :mod:`mixtura.em.native_loop`; the
+decisions between them are here, for both loops. EM ends on an E-step, so the reported
 log-likelihood belongs to the reported mixture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
-from mixtura.em.loop import Event, Loop, Start, Stopped, python_loop
+from mixtura.em.loop import Loop, LoopEvent, Start, Stopped, python_loop
 from mixtura.em.native_loop import native_loop
 from mixtura.em.stopping import (
     Check,
@@ -30,7 +30,7 @@ from mixtura.model.fit_result import FitResult, Iteration, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.regularisation import Regularisation
-from mixtura.model.soundness import EMPTY
+from mixtura.model.soundness import EMPTY_BELOW
 
 __all__ = ["Callback", "Start", "em"]
 
@@ -40,18 +40,16 @@ Callback: TypeAlias = Callable[[Iteration], None]
 DEFAULT_RULE = RemainingGain()
 
 LARGE_FALL = 1e-8
-"""In parts of the objective; the sums of ill-conditioned data lose digits to this."""
+"""Part of the objective by which it may fall by the rounding of ill-conditioned data."""
 
-RESOLVED = 1e-9
-"""In parts of the objective: what float32 products err by differs by less from one iteration to the
-next. Where it does not, the objective falls some time soon, and that ends the hurry, too."""
+FLOAT32_GAIN = 1e-9
+"""Gain of an iteration, as a part of the objective, below which float32 products are too coarse and
+float64 takes over (docs/decisions/0012). A fall of the objective has the same effect.
+"""
 
-FEWEST_BETWEEN_CHECKS = 3
-"""Iterations before the rate of the slowest direction is measured again."""
-
-PATIENCE = 2
-"""By the known rate a look may be too early; but it is taken after so many times the iterations of
-the last one.
+FEWEST_BETWEEN_CHECKS, PATIENCE = 3, 2
+"""Iterations between two checks, at least. After so many times the iterations of the last check the
+next one is made even where it could not confirm the rule by the known rate.
 """
 
 
@@ -69,9 +67,8 @@ def em(
 ) -> FitResult:
     """EM from one start: one E-step and one M-step per iteration.
 
-    Rows in float32 are hurried through in products of that precision while the gains can be told
-    from their rounding; the rest of the way, its certificate and all that is reported are in
-    float64.
+    With many rows it is in mixed precision: products are in float32 while the gains are well above
+    their rounding. The last iterations, the certificate and all reported numbers are in float64.
 
     Parameters
     ----------
@@ -84,15 +81,15 @@ def em(
         Called with an :class:`~mixtura.model.fit_result.Iteration` after each; raising
         KeyboardInterrupt there, or Ctrl-C anywhere, ends the fit with the best model so far.
     start_number : int
-        What the callback is told.
+        Passed on to the callback.
     judge : bool
-        Whether components are judged (:mod:`mixtura.model.soundness`); a short run that goes on
-        later need not be.
+        Whether to assess the components (:mod:`mixtura.model.soundness`); a short run that goes on
+        later does not need it.
     accelerated : bool
-        Whether every third iteration may be a leap (:mod:`mixtura.em.squarem`); False is EM as in
-        the textbooks.
+        Whether every third iteration may be an extrapolation (:mod:`mixtura.em.squarem`); False is
+        plain EM.
     stopped : callable, optional
-        Asked again and again; once it says True, the fit ends as with Ctrl-C.
+        Called repeatedly; once it returns True, the fit ends as with Ctrl-C.
 
     Returns
     -------
@@ -101,13 +98,13 @@ def em(
     Raises
     ------
     CollapseError
-        Only when the start itself is singular and nothing keeps it from zero; later collapses are a
-        StopReason.
+        Only when the start itself is singular and the regularisation has no floor; later collapses
+        are a StopReason.
 
     References
     ----------
     Dempster, Laird & Rubin 1977; Boehning, Dietz, Schaub, Schlattmann & Lindsay 1994 for the
-    estimate of what remains.
+    estimate of the remaining gain.
     """
     run = partial(
         _em,
@@ -117,44 +114,47 @@ def em(
     )
     reduced = (
         problem.dataset.reduced
-        if max_iter > 0 and stopping.certifies and not _near_its_end(start)
+        if max_iter > 0 and stopping.certifies and not _is_past_float32(start)
         else None
     )
     if reduced is None:
         return run(
             problem, start, stopping=stopping, max_iter=max_iter, callback=callback, judge=judge
         )
-    way = run(
+    single = run(
         problem.with_data(reduced),
         start,
-        stopping=RelativeGain(RESOLVED),
+        stopping=RelativeGain(FLOAT32_GAIN),
         max_iter=max_iter,
         callback=callback,
         judge=False,
     )
-    left = 0 if way.stop is StopReason.INTERRUPTED else max_iter - way.n_iter
-    end = run(
+    left = 0 if single.stop is StopReason.INTERRUPTED else max_iter - single.n_iter
+    double = run(
         problem,
-        way.mixture,
+        single.mixture,
         stopping=stopping,
         max_iter=left,
-        callback=_counting_on(callback, way.n_iter),
+        callback=_counting_from(single.n_iter, callback),
         judge=judge,
     )
-    return _joined(way, end)
+    return _joined(single, double)
 
 
-def _near_its_end(start: Start) -> bool:
-    """Whether a fit that goes on has come so far that float32 would not see what it gains."""
+# ---- mixed precision -----------------------------------------------------------------------------
+
+
+def _is_past_float32(start: Start) -> bool:
+    """Whether the gains of a fit that goes on are too small for float32 products."""
     return (
         isinstance(start, FitResult)
         and len(start.trace) > 1
-        and start.trace[-1] - start.trace[-2] < RESOLVED * abs(start.trace[-1])
+        and start.trace[-1] - start.trace[-2] < FLOAT32_GAIN * abs(start.trace[-1])
     )
 
 
-def _counting_on(callback: Callback | None, before: int) -> Callback | None:
-    """A callback that is told iterations after those of the way."""
+def _counting_from(before: int, callback: Callback | None) -> Callback | None:
+    """A callback whose iterations are numbered after those in float32."""
     return (
         None
         if callback is None
@@ -162,14 +162,18 @@ def _counting_on(callback: Callback | None, before: int) -> Callback | None:
     )
 
 
-def _joined(way: FitResult, end: FitResult) -> FitResult:
-    """One fit of two parts; the objectives of the first are moved by what float32 made of its last
-    one.
+def _joined(single: FitResult, double: FitResult) -> FitResult:
+    """One fit from the parts in float32 and float64.
+
+    Objectives in float32 are shifted by the rounding of the last one.
     """
-    off = end.trace[0] - way.trace[-1]
-    trace = (*(value + off for value in way.trace[:-1]), *end.trace)
-    stop = way.stop if way.stop is StopReason.INTERRUPTED else end.stop
-    return replace(end, trace=trace, n_iter=way.n_iter + end.n_iter, stop=stop)
+    shift = double.trace[0] - single.trace[-1]
+    trace = (*(value + shift for value in single.trace[:-1]), *double.trace)
+    stop = single.stop if single.stop is StopReason.INTERRUPTED else double.stop
+    return replace(double, trace=trace, n_iter=single.n_iter + double.n_iter, stop=stop)
+
+
+# ---- one precision -------------------------------------------------------------------------------
 
 
 def _em(
@@ -185,96 +189,126 @@ def _em(
     stopped: Stopped,
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
-    first = stopping.further([]) if stopping.certifies else stopping
+    first = stopping.until_next_check([]) if stopping.certifies else stopping
     settings = (problem, start, first, accelerated, stopped)
     loop = native_loop(*settings) or python_loop(*settings)
-    stop, next_check, checks, last_check = StopReason.MAX_ITER, 0, list[Check](), -1
+    checks = _Checks(loop, stopping, problem.regularisation)
     try:
-        while loop.n_iter < max_iter:
-            before = loop.n_iter
-            event = loop.iterate(1 if callback is not None else max_iter - before, next_check)
-            if callback is not None and loop.n_iter > before:
-                callback(
-                    Iteration(
-                        start_number, loop.n_iter, loop.objective, loop.last_gain, loop.mixture
-                    )
-                )
-            if event is Event.COLLAPSED:
-                stop = StopReason.COLLAPSED
-                break
-            if (
-                event is Event.FELL
-                # an exact M-step cannot lower it: what fell is rounding, or the data are badly
-                # conditioned
-            ):
-                large = loop.fall > LARGE_FALL * max(1.0, abs(loop.objective))
-                stop = StopReason.FELL if large else StopReason.CONVERGED
-                break
-            if event is not Event.CHECK:
-                continue
-            noise = rounding(loop.objective)
-            gain = max(loop.last_gain, noise)
-            if stopping.certifies:
-                if (
-                    gain > noise
-                    and loop.n_iter < PATIENCE * last_check
-                    and not stopping.worth_a_check(checks, gain)
-                ):
-                    next_check = loop.n_iter + 1
-                    continue
-                checks.append(Check(loop.objective, gain, loop.slowest_rate()))
-                last_check = loop.n_iter
-                loop.set_rule(stopping.further(checks))
-                next_check = loop.n_iter + max(FEWEST_BETWEEN_CHECKS, loop.n_iter // 8)
-            if stopping.confirmed(checks):
-                stop = stopping.reason
-                break
-            if loop.last_gain <= noise:
-                stop = _standstill(loop.mixture, checks[-1].rate, problem.regularisation)
-                break
+        stop = _iterate(loop, checks, max_iter, callback, start_number)
     except KeyboardInterrupt:
         stop = StopReason.INTERRUPTED
     found = _result(loop, problem, stop, judge)
     if stop.converged or stop is StopReason.SADDLE:
-        found = replace(found, stop=_no_answer(found, problem.dataset) or stop)
-    return replace(found, rate=checks[-1].rate) if last_check == loop.n_iter else found
+        found = replace(found, stop=_degenerate(found, problem.dataset) or stop)
+    return replace(found, rate=checks.done[-1].rate) if checks.last == loop.n_iter else found
 
 
 def _never() -> bool:
     return False
 
 
-def _standstill(mixture: Mixture, rate: float, regularisation: Regularisation) -> StopReason:
-    """What it means that EM gains nothing: a saddle if some direction grows, else the end of the
-    road.
+def _iterate(
+    loop: Loop, checks: _Checks, max_iter: int, callback: Callback | None, start_number: int
+) -> StopReason:
+    """Iterations until there is a reason to stop."""
+    while loop.n_iter < max_iter:
+        before = loop.n_iter
+        event = loop.iterate(1 if callback is not None else max_iter - before, checks.next)
+        if callback is not None and loop.n_iter > before:
+            callback(
+                Iteration(start_number, loop.n_iter, loop.objective, loop.last_gain, loop.mixture)
+            )
+        if event is LoopEvent.COLLAPSED:
+            return StopReason.COLLAPSED
+        if event is LoopEvent.FELL:
+            # an exact M-step cannot lower it: this is rounding, or the data are ill-conditioned
+            large = loop.fall > LARGE_FALL * max(1.0, abs(loop.objective))
+            return StopReason.FELL if large else StopReason.CONVERGED
+        if event is LoopEvent.CHECK:
+            stop = checks.stop_reason()
+            if stop is not None:
+                return stop
+    return StopReason.MAX_ITER
 
-    A component on the floor has no derivative, so nothing is read from its rate.
+
+@dataclass(eq=False)
+class _Checks:
+    """The checks of convergence of one loop.
+
+    Attributes
+    ----------
+    done : list of Check
+    next, last : int
+        Iterations of the earliest next check and of the last one; -1 for none.
     """
-    on_floor = regularisation.floor_reached(mixture.covariance, 1.0 + 1e-6).any()
+
+    loop: Loop
+    stopping: StoppingRule
+    regularisation: Regularisation
+    done: list[Check] = field(default_factory=list)
+    next: int = 0
+    last: int = -1
+
+    def stop_reason(self) -> StopReason | None:
+        """The reason to stop after a test of the trace that holds; None where EM goes on."""
+        noise = rounding(self.loop.objective)
+        gain = max(self.loop.last_gain, noise)
+        if self.stopping.certifies and not self._check(gain, noise):
+            return None
+        if self.stopping.confirmed(self.done):
+            return self.stopping.reason
+        if self.loop.last_gain <= noise:
+            return _at_a_fixed_point(self.loop.mixture, self.done[-1].rate, self.regularisation)
+        return None
+
+    def _check(self, gain: float, noise: float) -> bool:
+        """Make a check; False where it could not confirm the rule by the known rate."""
+        loop = self.loop
+        if (
+            gain > noise
+            and loop.n_iter < PATIENCE * self.last
+            and not self.stopping.may_confirm(self.done, gain)
+        ):
+            self.next = loop.n_iter + 1
+            return False
+        self.done.append(Check(loop.objective, gain, loop.slowest_rate()))
+        self.last = loop.n_iter
+        loop.set_rule(self.stopping.until_next_check(self.done))
+        self.next = loop.n_iter + max(FEWEST_BETWEEN_CHECKS, loop.n_iter // 8)
+        return True
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+
+def _at_a_fixed_point(mixture: Mixture, rate: float, regularisation: Regularisation) -> StopReason:
+    """Whether a fixed point of EM is a saddle, where a deviation grows, or an optimum.
+
+    At the floor EM has no derivative, so the rate does not tell.
+    """
+    on_floor = regularisation.floor_reached(mixture.covariance).any()
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
-def _no_answer(fit: FitResult, dataset: Dataset) -> StopReason | None:
-    """Where EM cannot leave though it is no optimum of so many components: copies, and components
-    without rows.
-    """
+def _degenerate(fit: FitResult, dataset: Dataset) -> StopReason | None:
+    """Fixed points of EM with fewer than K components: copies and empty components."""
     assert fit.moments is not None
-    if (fit.moments.counts < EMPTY * dataset.row_weight).any():
+    if (fit.moments.counts < EMPTY_BELOW * dataset.row_weight).any():
         return StopReason.EMPTY
     return StopReason.COPIES if copies_of(fit.mixture) else None
 
 
 def _result(loop: Loop, problem: Problem, stop: StopReason, judge: bool) -> FitResult:
-    """Everything that is known about the last mixture."""
+    """The result of the last mixture."""
     mixture, moments = loop.mixture, loop.moments
     log_likelihood, entropy, certainty, total = loop.sums
-    if problem.regularisation.ridge > 0:
-        seen = problem.dataset.backend.moments(problem.dataset.source, mixture, Scatter.TRACE)
+    if problem.regularisation.ridge > 0:  # the sums of the loop are under tilted weights
+        plain = problem.dataset.backend.moments(problem.dataset.source, mixture, Scatter.TRACE)
         log_likelihood, entropy, certainty, total = (
-            seen.log_likelihood,
-            seen.entropy,
-            seen.certainty,
-            seen.total,
+            plain.log_likelihood,
+            plain.entropy,
+            plain.certainty,
+            plain.total,
         )
     return FitResult(
         family=problem.family.name,

@@ -1,7 +1,7 @@
 """The walk of EM from one start: step after step, until somebody has to decide.
 
-    E-step  Backend.moments(source, mixture)    how much of each row belongs to each component, summed up
-    M-step  Family.m_step(moments)              the mixture that explains these sums best
+    E-step  Backend.moments(source, mixture)    responsibilities, summed up
+    M-step  Family.m_step(moments)              the mixture that maximises the objective for them
 
 This is the loop as it reads in the paper, for every backend, source, family and regularisation.
 Where all of them have a form in C++, :mod:`mixtura.em.native_loop` does the same without Python
@@ -45,7 +45,7 @@ PLAIN_KEPT = 8
 """Objectives that a fit which goes on may read from the trace it goes on from."""
 
 
-class Event(Enum):
+class LoopEvent(Enum):
     """Why a walk has come to a halt."""
 
     SPENT = "spent"
@@ -108,7 +108,7 @@ class Loop(Protocol):
         """Log-likelihood, entropy, certainty and total of its E-step."""
         ...
 
-    def iterate(self, most: int, next_check: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> LoopEvent:
         """At most so many iterations; no look before iteration ``next_check``.
 
         Raises
@@ -284,7 +284,7 @@ class _PythonLoop:
         seen = self.path.moments
         return seen.log_likelihood, seen.entropy, seen.certainty, seen.total
 
-    def iterate(self, most: int, next_check: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> LoopEvent:
         for _ in range(most):
             if self.stopped():
                 raise KeyboardInterrupt
@@ -295,12 +295,12 @@ class _PythonLoop:
                 candidate = self.problem.m_step(path.moments, path.mixture)
                 seen = self.problem.e_step(candidate)
             except CollapseError:
-                return Event.COLLAPSED
+                return LoopEvent.COLLAPSED
             objective = self.problem.objective(seen, candidate)
             if objective < path.trace[-1] - rounding(objective):
                 if not (self.given and self.n_iter == 0):
                     self.fall = path.trace[-1] - objective
-                    return Event.FELL
+                    return LoopEvent.FELL
                 self.path = _Path(
                     candidate, seen, [objective]
                 )  # the given parameters lie above what the regularisation allows
@@ -309,8 +309,8 @@ class _PythonLoop:
             path.stepped(candidate, seen, objective)
             self.n_iter += 1
             if self.n_iter >= next_check and self.stopping.satisfied(path.plain, seen.total):
-                return Event.CHECK
-        return Event.SPENT
+                return LoopEvent.CHECK
+        return LoopEvent.SPENT
 
     def _extrapolate(self) -> bool:
         """A leap where one is due; False where a plain step is."""

@@ -19,8 +19,8 @@ from mixtura.em import convergence_rate, squarem
 from mixtura.em.loop import (
     PLAIN_BEFORE_EXTRAPOLATION,
     PLAIN_KEPT,
-    Event,
     Loop,
+    LoopEvent,
     Start,
     Stopped,
 )
@@ -75,7 +75,7 @@ def empty_loop(
     has no form there.
     """
     dataset, regularisation = problem.dataset, problem.regularisation
-    block, criterion = _one_block(problem, K), stopping.off_the_trace
+    block, criterion = _one_block(problem, K), stopping.trace_test
     if block is None or criterion is None:
         return None
     assert isinstance(dataset.backend, NativeBackend)
@@ -282,15 +282,15 @@ class _NativeLoop:
     def sums(self) -> tuple[float, float, float, float]:
         return self._native.sums()
 
-    def iterate(self, most: int, next_check: int) -> Event:
+    def iterate(self, most: int, next_check: int) -> LoopEvent:
         if self._stopped():
             raise KeyboardInterrupt
         self._mixture = None
-        return Event(self._native.iterate(most, next_check, self._stopped))
+        return LoopEvent(self._native.iterate(most, next_check, self._stopped))
 
     def set_rule(self, rule: StoppingRule) -> None:
-        assert rule.off_the_trace is not None
-        self._native.set_tolerance(rule.off_the_trace[1])
+        assert rule.trace_test is not None
+        self._native.set_tolerance(rule.trace_test[1])
 
     def slowest_rate(self) -> float:
         random = convergence_rate.random_direction(self._native.vector_size)

@@ -1,4 +1,4 @@
-"""When EM may stop: rules that read the trace of the objective."""
+"""Stopping rules of EM, which read the trace of the objective."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from itertools import pairwise
 from math import isnan
 from typing import Protocol, Self, TypeAlias
 
+from mixtura.model.certificate import SAFETY
 from mixtura.model.fit_result import StopReason
 
 ROUNDING = 16 * sys.float_info.epsilon
 """The part of an objective that two sums of it may differ by."""
 
-OffTheTrace: TypeAlias = tuple[str, float, float, int]
-"""A rule in the words of the loop in C++: what it measures, the tolerance, the safety factor, the
-window.
-"""
+TraceTest: TypeAlias = tuple[str, float, float, int]
+"""A test of the trace for the loop in C++: its quantity, tolerance, safety factor and window."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was seen where the trace looked as if EM may stop: the objective, the last step's gain,
-    the slowest direction's rate.
-    """
+    """A check of convergence: the objective, the last gain, and the measured convergence rate."""
 
     objective: float
     gain: float
@@ -32,130 +29,115 @@ class Check:
 
     @property
     def bound(self) -> float:
-        """What is left to gain at most, where the objective is a quadratic; infinite where a
-        direction grows.
-        """
+        """Upper bound of the remaining gain of a quadratic; infinite for a rate of one or more."""
         return self.gain / (1.0 - self.rate**2) if self.rate < 1.0 else float("inf")
 
     def confirms(self, earlier: Check) -> bool:
-        """Whether the rate is that of an earlier look, and what was gained since and is left now is
-        no more than was left then.
+        """Whether the rate and the bound of an earlier check still hold.
+
+        The gain since then and the bound now must not exceed the bound then.
         """
         steady = abs(self.rate - earlier.rate) < STEADY * (1.0 - self.rate)
         return steady and self.objective - earlier.objective + self.bound <= SLACK * earlier.bound
 
 
 class StoppingRule(Protocol):
-    """Decides from the objective's trace, and may ask for the rate of the slowest direction."""
+    """Decides from the trace of the objective, and may ask for the convergence rate."""
 
     @property
     def reason(self) -> StopReason:
-        """What to say when it holds."""
+        """The reason of a fit that it ends."""
         ...
 
     @property
     def certifies(self) -> bool:
-        """Whether the rate of the slowest direction is asked for."""
+        """Whether it needs checks with the convergence rate."""
         ...
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
-        """What ``satisfied`` and ``nearly_satisfied`` compute, for the loop in C++; None for a rule
-        that only Python knows.
-        """
+    def trace_test(self) -> TraceTest | None:
+        """``satisfied`` and ``nearly_satisfied`` for the loop in C++; None for Python alone."""
         ...
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
-        """Whether plain steps should follow, without leaps between them, so that ``satisfied`` can
-        be asked.
-        """
+        """Whether plain iterations, without extrapolations, should follow for ``satisfied``."""
         ...
 
     def satisfied(self, trace: list[float], total: float) -> bool:
-        """Whether EM looks as if it may stop, from a trace of plain steps; ``total`` is the sum of
-        the weights.
+        """Whether a trace of plain iterations calls for a check, or ends EM without one.
+
+        ``total`` is the sum of the weights.
         """
         ...
 
     def confirmed(self, checks: list[Check]) -> bool:
-        """Whether it may indeed, given all looks at the slowest direction; asked only of a rule
-        that certifies.
-        """
+        """Whether EM has converged by all checks so far."""
         ...
 
-    def further(self, checks: list[Check]) -> StoppingRule:
-        """The rule that says when to look again; asked only of a rule that certifies."""
+    def until_next_check(self, checks: list[Check]) -> StoppingRule:
+        """The rule whose test of the trace leads to the next check; of rules that certify."""
         ...
 
-    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
-        """Whether a look after a step of this gain may confirm it, if the rate is as it was; asked
-        of a rule that certifies.
-        """
+    def may_confirm(self, checks: list[Check], gain: float) -> bool:
+        """Whether a check after this gain may confirm the rule if the rate does not change."""
         ...
 
 
 REMAINING = 0.01
-"""Log-likelihood that may be left to gain (total; for rows that weigh less than one, in
-proportion).
+"""Tolerance of the remaining gain, in units of the total log-likelihood. Where the mean weight of a
+row is below one, it is multiplied by that weight (docs/decisions/0002).
 """
 
-STEADY = 0.1
-"""The distance of the rate from one may change by this part between two looks."""
-
-SLACK = 1.05
-"""The rate is known to a part of its distance from one, and so is a promise; this much more may be
-gained than was promised.
+STEADY, SLACK = 0.1, 1.05
+"""Between two checks the distance of the rate from one may change by this part, and the gain may
+exceed the bound by this factor, since the bound is as uncertain as the rate.
 """
 
-EARLY = 10.0
-"""The first look is taken where so many times the tolerance may be left."""
-
-FURTHER, DEEP = 10.0, 30.0
-"""A promise must be kept until it has fallen to a tenth, and to a tenth of what may be left, or to
-a thirtieth of that.
+EARLY, FURTHER, DEEP = 10.0, 10.0, 30.0
+"""The first check is made where so many times the tolerance may remain. A later check confirms it
+when its bound is below the smaller one of the first bound and the tolerance, divided by the second
+factor, or below the tolerance divided by the third; the tolerance is without the safety factor
+(docs/decisions/0013; benchmarks/stopping.py measures the remaining gain of such fits).
 """
 
 
 @dataclass(frozen=True)
 class RemainingGain:
-    """Stop when the remaining gain, times a safety factor, is below ``tolerance`` (total
-    log-likelihood units).
+    """Stop when the remaining gain, times a safety factor, is below ``tolerance``.
 
-    Two tests, the second only when the first holds, and that twice:
+    The tolerance is in units of the total log-likelihood. There are two tests; the second is made
+    when the first holds, and must hold twice:
 
-    1. *Trace.* The gains of EM fall geometrically near an optimum, so what remains after gain g is
-       about ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et al. 1994).
-       The largest of the last ``window`` ratios is used, and gains that do not fall give no
+    1. *Trace.* The gains of EM fall geometrically near an optimum, so the remaining gain after a
+       gain g is about ``g rho / (1 - rho)`` with the ratio rho of two gains (Aitken; Boehning et
+       al. 1994). The largest of the last ``window`` ratios is used; gains that do not fall give no
        estimate.
-    2. *Rate.* On a plateau the fast directions die out first and the trace looks settled while a
-       slow or even growing direction has hardly begun. So the rate lambda of the slowest direction
-       is measured (:func:`mixtura.em.convergence_rate.slowest_rate`). With ``a_i`` the gain left in
-       direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence
-       ``sum a_i <= g / (1 - lambda^2)``: a bound, not an extrapolation. A rate of one or more is a
-       saddle, and EM goes on.
+    2. *Rate.* On a plateau the fast directions converge first, and the trace is flat while a slow
+       or even growing direction has hardly begun. So the rate lambda of the slowest direction is
+       measured (:func:`mixtura.em.convergence_rate.slowest_rate`). With the remaining gain ``a_i``
+       of direction i, one step gains ``g = sum a_i (1 - lambda_i^2)``, hence the upper bound
+       ``sum a_i <= g / (1 - lambda^2)``. At a rate of one or more EM is near a saddle and goes on.
 
-    The bound is a promise that holds where the objective is a quadratic. A curved plateau looks
-    like one, and a slow direction may hide behind a faster one. So a second look follows further
-    on, when the bound has fallen to a tenth: if the rate has moved, or what was gained and what is
-    left now are more than was promised, EM goes on from there.
+    The bound holds for a quadratic objective. A curved plateau resembles one, and a faster
+    direction may hide a slow one. So a second check follows when the bound has fallen to a tenth:
+    if the rate has changed, or the gain since the first check and the bound now exceed the first
+    bound, EM goes on from there.
     """
 
     tolerance: float = REMAINING
-    safety: float = 3.0
+    safety: float = SAFETY
     window: int = 3
     reason: StopReason = StopReason.CONVERGED
     certifies: bool = True
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The remaining gain."""
         return "remaining_gain", self.tolerance, self.safety, self.window
 
     def without_certificate(self) -> RemainingGain:
-        """The first test alone, for runs that are only compared: what it ends is not called
-        converged.
-        """
-        return replace(self, reason=StopReason.OUTRUN, certifies=False)
+        """The first test alone, for runs that are only compared and not called converged."""
+        return replace(self, reason=StopReason.STOPPED_EARLY, certifies=False)
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
         """Whether the estimate from the last two steps is below the tolerance."""
@@ -166,32 +148,34 @@ class RemainingGain:
         return remaining_gain(trace, self.window) * self.safety < self.tolerance
 
     def confirmed(self, checks: list[Check]) -> bool:
-        """Whether a promise was kept until it had fallen far, and below the tolerance."""
+        """Whether a bound has held until the last check, where it is small enough."""
         if not self.certifies:
             return True
-        first, now = self._bounded(checks), checks[-1]
-        return first is not None and first is not now and now.bound <= self._aim(first)
+        first, last = self._first_confirmed(checks), checks[-1]
+        return first is not None and first is not last and last.bound <= self._target(first)
 
-    def further(self, checks: list[Check]) -> RemainingGain:
-        """With the tolerance for the first look, or that to which its promise must be kept."""
-        first = self._bounded(checks)
+    def until_next_check(self, checks: list[Check]) -> RemainingGain:
+        """The rule with the tolerance of the first check, or of one that confirms it."""
+        first = self._first_confirmed(checks)
         return replace(
             self,
-            tolerance=EARLY * self.tolerance if first is None else self.safety * self._aim(first),
+            tolerance=EARLY * self.tolerance
+            if first is None
+            else self.safety * self._target(first),
         )
 
-    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
-        """Whether the promise would be small enough, with the rate of the last look."""
-        first = self._bounded(checks)
-        return first is None or replace(checks[-1], gain=gain).bound <= self._aim(first)
+    def may_confirm(self, checks: list[Check], gain: float) -> bool:
+        """Whether the bound would be small enough with the rate of the last check."""
+        first = self._first_confirmed(checks)
+        return first is None or replace(checks[-1], gain=gain).bound <= self._target(first)
 
-    def _aim(self, first: Check) -> float:
-        """What a promise must have fallen to."""
-        least = self.tolerance / self.safety
-        return max(min(first.bound, least) / FURTHER, least / DEEP)
+    def _target(self, first: Check) -> float:
+        """The bound of a check that confirms the first one."""
+        allowed = self.tolerance / self.safety
+        return max(min(first.bound, allowed) / FURTHER, allowed / DEEP)
 
-    def _bounded(self, checks: list[Check]) -> Check | None:
-        """The look whose promise was kept at all looks since; None where a direction grows."""
+    def _first_confirmed(self, checks: list[Check]) -> Check | None:
+        """The check whose bound has held at all checks since; None at a rate of one or more."""
         first: Check | None = None
         for check in checks:
             if first is None or not check.confirms(first):
@@ -199,66 +183,60 @@ class RemainingGain:
         return first
 
 
-class _TraceAlone:
-    """A rule that looks no further than the trace."""
+class _TraceRule:
+    """A rule that reads the trace alone, without checks."""
 
     reason = StopReason.SMALL_CHANGE
     certifies = False
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
-        """Known to Python alone, unless a rule says otherwise."""
+    def trace_test(self) -> TraceTest | None:
+        """None: for Python alone."""
         return None
 
     def nearly_satisfied(self, trace: list[float]) -> bool:
-        """Two plain steps are all it needs."""
+        """Never: two plain iterations after an extrapolation are enough."""
         return False
 
-    def further(self, checks: list[Check]) -> Self:
-        """The same."""
+    def until_next_check(self, checks: list[Check]) -> Self:
+        """The rule itself."""
         return self
 
     def confirmed(self, checks: list[Check]) -> bool:
-        """No rate was measured, and none is needed."""
+        """Always, without a rate."""
         return True
 
-    def worth_a_check(self, checks: list[Check], gain: float) -> bool:
-        """No look decides."""
+    def may_confirm(self, checks: list[Check], gain: float) -> bool:
+        """Always."""
         return True
 
 
 @dataclass(frozen=True)
-class SmallChange(_TraceAlone):
-    """Stop when the objective per row changes by less than ``tol`` in one iteration: scikit-learn's
-    rule.
-    """
+class SmallChange(_TraceRule):
+    """scikit-learn's rule: stop when the objective per row changes by less than ``tol``."""
 
     tol: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The change per row."""
         return "change_per_row", self.tol, 1.0, 1
 
     def satisfied(self, trace: list[float], total: float) -> bool:
-        """Whether the last change per row is below ``tol``, or no change can be told from
-        rounding.
-        """
+        """Whether the last change per row is below ``tol``, or is rounding."""
         if len(trace) < 2:
             return False
         return abs(trace[-1] - trace[-2]) / total < self.tol or remaining_gain(trace, 1) == 0.0
 
 
 @dataclass(frozen=True)
-class SmallGain(_TraceAlone):
-    """Stop when one iteration gains less than ``gain`` (total log-likelihood units): good enough to
-    rank short runs.
-    """
+class SmallGain(_TraceRule):
+    """Stop when an iteration gains less than ``gain`` (total log-likelihood), for short runs."""
 
     gain: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
+    def trace_test(self) -> TraceTest | None:
         """The gain."""
         return "gain", self.gain, 1.0, 1
 
@@ -268,16 +246,14 @@ class SmallGain(_TraceAlone):
 
 
 @dataclass(frozen=True)
-class RelativeGain(_TraceAlone):
-    """Stop when one iteration gains less than ``part`` of the objective: where products of few
-    digits see no more.
-    """
+class RelativeGain(_TraceRule):
+    """Stop when an iteration gains less than ``part`` of the objective, for float32 products."""
 
     part: float
 
     @property
-    def off_the_trace(self) -> OffTheTrace | None:
-        """The last gain, beside the objective."""
+    def trace_test(self) -> TraceTest | None:
+        """The last gain as a part of the objective."""
         return "relative_gain", self.part, 1.0, 1
 
     def satisfied(self, trace: list[float], total: float) -> bool:
@@ -286,9 +262,7 @@ class RelativeGain(_TraceAlone):
 
 
 def remaining_gain(trace: Sequence[float], window: int = 5) -> float:
-    """Estimated gain still to come from a trace; 0 at the limit of rounding, NaN while it cannot be
-    told.
-    """
+    """Estimated remaining gain from a trace; 0 where the last gain is rounding, NaN if unknown."""
     if len(trace) < 2:
         return float("nan")
     last = trace[-(window + 2) :]
@@ -302,11 +276,11 @@ def remaining_gain(trace: Sequence[float], window: int = 5) -> float:
 
 
 LATER_GAINS = 5.0
-"""Last gains that are left to a run whose trace is too short for a rate."""
+"""Remaining gain of a run whose trace is too short for an estimate, in units of its last gain."""
 
 
 def predicted_gain(trace: Sequence[float]) -> float:
-    """The remaining gain by a trace that may be short; infinite before the first iteration."""
+    """The remaining gain from a trace that may be short; infinite before the first iteration."""
     if len(trace) < 2:
         return float("inf")
     left = remaining_gain(trace)
@@ -314,5 +288,5 @@ def predicted_gain(trace: Sequence[float]) -> float:
 
 
 def rounding(objective: float) -> float:
-    """What two sums of the same objective may differ by."""
+    """Rounding of the objective: the difference that two orders of its sum may have."""
     return ROUNDING * max(1.0, abs(objective))

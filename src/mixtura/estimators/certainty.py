@@ -10,8 +10,8 @@ from mixtura.base.underflow import ignore_underflow
 from mixtura.em.certification import certify
 from mixtura.estimators.fitted import FittedMixture
 from mixtura.families import family_named
-from mixtura.inference.information import Kind, errors_from_information
-from mixtura.inference.resampling import Method, OnReplicate, errors_from_replicates
+from mixtura.inference.information import InformationMethod, errors_from_information
+from mixtura.inference.resampling import OnReplicate, ResamplingMethod, errors_from_replicates
 from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.parameters import (
@@ -73,7 +73,7 @@ class Certainty(FittedMixture):
         X: Any,
         sample_weight: Any = None,
         *,
-        method: Kind | Method = "information",
+        method: InformationMethod | ResamplingMethod = "information",
         n_replicates: int | None = None,
         random_state: Any = None,
         on_replicate: OnReplicate | None = None,

@@ -11,7 +11,7 @@ from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RecordedRun
 from mixtura.explorer.table import OpenedTable
 from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
-from mixtura.model.explanation import explain, in_words, why
+from mixtura.model.explanation import membership_reasons, membership_text, memberships_of
 from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.relabelling import relabelled
@@ -65,7 +65,7 @@ def run_view(run: RecordedRun) -> Json:
         "aic": aic(fit),
         "bic": bic(fit),
         "seconds": run.seconds,
-        "eligible": fit.is_answer,
+        "eligible": fit.is_valid,
         "sound": fit.is_sound,
         "sentence": _ending(run),
     }
@@ -108,13 +108,13 @@ def column_bytes(table: OpenedTable, column: int) -> bytes:
 
 def row_view(table: OpenedTable, mixture: Mixture, row: int) -> Json:
     """The memberships of a row and the reasons for them."""
-    memberships = explain(mixture, table.X[row])
+    memberships = memberships_of(mixture, table.X[row])
     return {
         "row": row,
         "values": dict(zip(table.names, table.X[row].tolist(), strict=True)),
         "memberships": [asdict(share) for share in memberships],
-        "sentence": in_words(memberships),
-        "why": why(memberships),
+        "sentence": membership_text(memberships),
+        "why": membership_reasons(memberships),
     }
 
 

@@ -6,7 +6,7 @@ from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import own_shapes, own_volumes
 from mixtura.model.covariance import Covariance, Diagonal
 from mixtura.model.moments import Scatter
-from mixtura.model.regularisation import Evidence
+from mixtura.model.regularisation import SufficientStatistics
 
 
 class EEI(CovarianceFamily):
@@ -19,9 +19,9 @@ class EEI(CovarianceFamily):
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, all alike"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Diagonal(evidence.average, evidence.n_components)
+        return Diagonal(statistics.average, statistics.n_components)
 
 
 class VEI(CovarianceFamily):
@@ -36,9 +36,9 @@ class VEI(CovarianceFamily):
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, one shape, own sizes"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Iterated; the problem is convex, so no start is better than another."""
-        return Diagonal(own_volumes(evidence.average, evidence.counts), evidence.n_components)
+        return Diagonal(own_volumes(statistics.average, statistics.counts), statistics.n_components)
 
 
 class EVI(CovarianceFamily):
@@ -52,9 +52,9 @@ class EVI(CovarianceFamily):
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, one size, own shapes"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Diagonal(own_shapes(evidence.average, evidence.counts), evidence.n_components)
+        return Diagonal(own_shapes(statistics.average, statistics.counts), statistics.n_components)
 
 
 class VVI(CovarianceFamily):
@@ -67,6 +67,6 @@ class VVI(CovarianceFamily):
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, each of its own"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Diagonal(evidence.average, evidence.n_components)
+        return Diagonal(statistics.average, statistics.n_components)

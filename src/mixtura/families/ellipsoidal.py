@@ -12,7 +12,7 @@ from mixtura.families.family import CovarianceFamily
 from mixtura.families.shapes import equal, own_shapes, own_volumes, volumes
 from mixtura.model.covariance import Covariance, Dense, along_axes
 from mixtura.model.moments import Scatter
-from mixtura.model.regularisation import Evidence
+from mixtura.model.regularisation import SufficientStatistics
 
 
 class EEE(CovarianceFamily):
@@ -23,9 +23,9 @@ class EEE(CovarianceFamily):
     needs = Scatter.TOTAL
     summary = "ellipsoids, all alike"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Dense(evidence.average, evidence.n_components)
+        return Dense(statistics.average, statistics.n_components)
 
 
 # ---- one orientation for all ---------------------------------------------------------------------
@@ -43,12 +43,12 @@ class VEE(CovarianceFamily):
     needs = Scatter.DENSE
     summary = "ellipsoids alike but for their size"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Iterated; the problem is convex, so no start is better than another."""
-        lambdas = volumes(evidence.average, evidence.counts)
-        pooled = np.tensordot(evidence.counts / lambdas, evidence.average, axes=1)
-        shared = pooled / np.exp(np.linalg.slogdet(pooled)[1] / evidence.n_features)
-        return Dense(lambdas[:, None, None] * shared, evidence.n_components)
+        lambdas = volumes(statistics.average, statistics.counts)
+        pooled = np.tensordot(statistics.counts / lambdas, statistics.average, axes=1)
+        shared = pooled / np.exp(np.linalg.slogdet(pooled)[1] / statistics.n_features)
+        return Dense(lambdas[:, None, None] * shared, statistics.n_components)
 
 
 class _CommonAxes(CovarianceFamily, ABC):
@@ -63,12 +63,12 @@ class _CommonAxes(CovarianceFamily, ABC):
     def spreads(self, S: Array, counts: Array) -> Array:
         """Variances along the axes."""
 
-    def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
+    def starts(self, statistics: SufficientStatistics, previous: Covariance | None) -> list[Array]:
         """Where the axes may start: those of the stricter families, the previous ones, and without
         these each component's own.
         """
-        S, counts = evidence.average, evidence.counts
-        starts = [np.eye(evidence.n_features), np.linalg.eigh(np.tensordot(counts, S, axes=1))[1]]
+        S, counts = statistics.average, statistics.counts
+        starts = [np.eye(statistics.n_features), np.linalg.eigh(np.tensordot(counts, S, axes=1))[1]]
         if previous is None:
             starts.extend(np.linalg.eigh(S)[1])
         if isinstance(previous, Dense):
@@ -78,25 +78,25 @@ class _CommonAxes(CovarianceFamily, ABC):
                 starts.append(np.linalg.eigh(np.tensordot(counts, previous.dense(), axes=1))[1])
         return starts
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Iterated, so never below the stricter families or the previous answer.
 
         From previous axes the best start goes on. Without them the best few run for some sweeps
         before one is chosen, because the objective has local minima, and EM stays near the first
         one.
         """
-        S, counts = evidence.average, evidence.counts
+        S, counts = statistics.average, statistics.counts
 
         def level(axes: Array) -> float:
             return disorder(along(S, axes), counts, self.equal_volumes)
 
-        starts, go = self.starts(evidence, previous), pace(evidence.n_features)
+        starts, go = self.starts(statistics, previous), pace(statistics.n_features)
         if previous is None:
             best = sorted(starts, key=level)[:TRIED]
             starts = [common_axes(S, counts, start, self.equal_volumes, go.brief) for start in best]
         sweeps = go.first if previous is None else go.warm
         axes = common_axes(S, counts, min(starts, key=level), self.equal_volumes, sweeps)
-        return _turned(axes, self.spreads(along(S, axes), counts), evidence.n_components)
+        return _turned(axes, self.spreads(along(S, axes), counts), statistics.n_components)
 
 
 class EVE(_CommonAxes):
@@ -135,13 +135,13 @@ class VVE(_CommonAxes):
         """VVI's law."""
         return S
 
-    def starts(self, evidence: Evidence, previous: Covariance | None) -> list[Array]:
+    def starts(self, statistics: SufficientStatistics, previous: Covariance | None) -> list[Array]:
         """Those of both stricter families with common axes, too."""
-        starts = super().starts(evidence, previous)
+        starts = super().starts(statistics, previous)
         if previous is None:
-            S, counts = evidence.average, evidence.counts
+            S, counts = statistics.average, statistics.counts
             starts.append(np.linalg.eigh(np.tensordot(counts / volumes(S, counts), S, axes=1))[1])
-            eve = EVE().estimate(evidence, None)
+            eve = EVE().estimate(statistics, None)
             starts.extend([eve.axes] if isinstance(eve, Dense) and eve.axes is not None else [])
         return starts
 
@@ -161,13 +161,13 @@ class EEV(CovarianceFamily):
     needs = Scatter.DENSE
     summary = "ellipsoids alike but for their direction"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        spreads, axes = _principal(evidence.average)
+        spreads, axes = _principal(statistics.average)
         return _turned(
             axes,
-            np.repeat(equal(spreads, evidence.counts), len(axes), axis=0),
-            evidence.n_components,
+            np.repeat(equal(spreads, statistics.counts), len(axes), axis=0),
+            statistics.n_components,
         )
 
 
@@ -183,10 +183,10 @@ class VEV(CovarianceFamily):
     needs = Scatter.DENSE
     summary = "ellipsoids of one shape"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Iterated in the volumes alone."""
-        spreads, axes = _principal(evidence.average)
-        return _turned(axes, own_volumes(spreads, evidence.counts), evidence.n_components)
+        spreads, axes = _principal(statistics.average)
+        return _turned(axes, own_volumes(spreads, statistics.counts), statistics.n_components)
 
 
 class EVV(CovarianceFamily):
@@ -200,11 +200,11 @@ class EVV(CovarianceFamily):
     needs = Scatter.DENSE
     summary = "ellipsoids of one size"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        sizes = np.exp(np.linalg.slogdet(evidence.average)[1] / evidence.n_features)
-        size = evidence.counts @ sizes / evidence.counts.sum()
-        return Dense(evidence.average * (size / sizes)[:, None, None], evidence.n_components)
+        sizes = np.exp(np.linalg.slogdet(statistics.average)[1] / statistics.n_features)
+        size = statistics.counts @ sizes / statistics.counts.sum()
+        return Dense(statistics.average * (size / sizes)[:, None, None], statistics.n_components)
 
 
 class VVV(CovarianceFamily):
@@ -217,9 +217,9 @@ class VVV(CovarianceFamily):
     needs = Scatter.DENSE
     summary = "ellipsoids, each of its own"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Dense(evidence.average, evidence.n_components)
+        return Dense(statistics.average, statistics.n_components)
 
 
 def _principal(S: Array) -> tuple[Array, Array]:

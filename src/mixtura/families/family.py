@@ -18,7 +18,7 @@ from mixtura.base.errors import CollapseError
 from mixtura.model.covariance import Covariance, Dense, Diagonal, along_axes
 from mixtura.model.eigenvalue_ratio import within
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.regularisation import Evidence, Regularisation
+from mixtura.model.regularisation import Regularisation, SufficientStatistics
 
 ROUNDING = float(np.finfo(np.float64).eps)
 """Eigenvalues below this share of the largest have no digits of their own, and may come out
@@ -90,7 +90,7 @@ class CovarianceFamily:
 
     # ---- the M-step ------------------------------------------------------------------------------
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """The law: the family's maximum-likelihood covariances; ``previous`` warm-starts an
         iterated one.
         """
@@ -102,16 +102,16 @@ class CovarianceFamily:
         """Covariances from moments; see :class:`mixtura.model.protocols.Family`.
 
         Where the estimate is the average itself, floor and bound are exact when put into the
-        evidence. Where components share part of it, the estimate without a floor is the maximum if
-        it lies above the floor. Otherwise they make a proposal, which is taken only if the
+        statistics. Where components share part of it, the estimate without a floor is the maximum
+        if it lies above the floor. Otherwise they make a proposal, which is taken only if the
         objective does not fall.
         """
-        evidence = regularisation.evidence(moments, self.shares_all)
+        statistics = regularisation.statistics(moments, self.shares_all)
         if not self.shares_some:
-            return regularisation.check(self.estimate(regularisation.bounded(evidence), previous))
-        seen = evidence
-        if evidence.lifted:
-            seen = replace(regularisation, floor=np.zeros_like(regularisation.floor)).evidence(
+            return regularisation.check(self.estimate(regularisation.bounded(statistics), previous))
+        seen = statistics
+        if statistics.lifted:
+            seen = replace(regularisation, floor=np.zeros_like(regularisation.floor)).statistics(
                 moments, self.shares_all
             )
             try:
@@ -120,9 +120,9 @@ class CovarianceFamily:
                     return free
             except CollapseError:  # the floor is what holds it up
                 pass
-        proposal, bent = self._proposal(evidence, previous, regularisation)
+        proposal, bent = self._proposal(statistics, previous, regularisation)
         if (
-            not (bent or evidence.lifted)
+            not (bent or statistics.lifted)
             or previous is None
             or previous.values.shape != proposal.values.shape
         ):
@@ -134,19 +134,22 @@ class CovarianceFamily:
         )
 
     def _proposal(
-        self, evidence: Evidence, previous: Covariance | None, regularisation: Regularisation
+        self,
+        statistics: SufficientStatistics,
+        previous: Covariance | None,
+        regularisation: Regularisation,
     ) -> tuple[Covariance, bool]:
-        """The estimate from evidence, and whether the bound on the eigenvalues changed it."""
+        """The estimate from the statistics, and whether the bound on the eigenvalues changed it."""
         try:
             with np.errstate(
                 divide="ignore", over="ignore", invalid="ignore"
-            ):  # singular evidence: the check says so
-                proposal = regularisation.check(self.estimate(evidence, previous))
+            ):  # singular scatter: the check says so
+                proposal = regularisation.check(self.estimate(statistics, previous))
         except np.linalg.LinAlgError:
             raise CollapseError(0) from None  # what all components share is singular
         if regularisation.eigenvalue_ratio is None:
             return proposal, False
-        drawn = _drawn_together(proposal, evidence, regularisation.eigenvalue_ratio, self.name)
+        drawn = _drawn_together(proposal, statistics, regularisation.eigenvalue_ratio, self.name)
         return drawn, drawn is not proposal
 
     def __repr__(self) -> str:
@@ -154,7 +157,7 @@ class CovarianceFamily:
 
 
 def _drawn_together(
-    covariance: Covariance, evidence: Evidence, ratio: float, family: str
+    covariance: Covariance, statistics: SufficientStatistics, ratio: float, family: str
 ) -> Covariance:
     """Along the same axes, the most likely covariances of the same volume and shape whose
     eigenvalues keep the ratio.
@@ -163,25 +166,30 @@ def _drawn_together(
         axes = _axes(covariance, family)
         values, own = (
             np.einsum("kij,kil,klj->kj", axes, S, axes, optimize=True)
-            for S in (covariance.values, evidence.average)
+            for S in (covariance.values, statistics.average)
         )
     else:
         axes, values, own = (
             None,
-            covariance.values.reshape(len(evidence.counts), -1),
-            evidence.average,
+            covariance.values.reshape(len(statistics.counts), -1),
+            statistics.average,
         )
     logs = np.log(np.maximum(values, ROUNDING * values.max()))
     near = within(
-        logs, np.maximum(own.reshape(logs.shape), 0.0), evidence.counts, ratio, family[0], family[1]
+        logs,
+        np.maximum(own.reshape(logs.shape), 0.0),
+        statistics.counts,
+        ratio,
+        family[0],
+        family[1],
     )
     if near is logs:
         return covariance
     spreads = np.exp(near)
     if axes is None:
-        return Diagonal(spreads, evidence.n_components)
+        return Diagonal(spreads, statistics.n_components)
     return Dense(
-        along_axes(axes, spreads), evidence.n_components, getattr(covariance, "axes", None)
+        along_axes(axes, spreads), statistics.n_components, getattr(covariance, "axes", None)
     )
 
 

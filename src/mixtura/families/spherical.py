@@ -5,7 +5,7 @@ from __future__ import annotations
 from mixtura.families.family import CovarianceFamily
 from mixtura.model.covariance import Covariance, Spherical
 from mixtura.model.moments import Scatter
-from mixtura.model.regularisation import Evidence
+from mixtura.model.regularisation import SufficientStatistics
 
 
 class EII(CovarianceFamily):
@@ -18,9 +18,9 @@ class EII(CovarianceFamily):
     needs = Scatter.TRACE
     summary = "balls of one size"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Spherical(evidence.average, evidence.n_components, evidence.n_features)
+        return Spherical(statistics.average, statistics.n_components, statistics.n_features)
 
 
 class VII(CovarianceFamily):
@@ -33,6 +33,6 @@ class VII(CovarianceFamily):
     needs = Scatter.TRACE
     summary = "balls, each of its own size"
 
-    def estimate(self, evidence: Evidence, previous: Covariance | None) -> Covariance:
+    def estimate(self, statistics: SufficientStatistics, previous: Covariance | None) -> Covariance:
         """Closed form."""
-        return Spherical(evidence.average, evidence.n_components, evidence.n_features)
+        return Spherical(statistics.average, statistics.n_components, statistics.n_features)

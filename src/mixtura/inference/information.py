@@ -7,8 +7,8 @@ identity is, row by row and in closed form,
 
     score               s_i = sum_k r_ik g_ik
     scores              J   = sum_i w_i s_i s_i'
-    observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)  -  sum_ik w_i r_ik g_ik g_ik'  +  J
-                              complete data                          missing data
+    observed            I   = - sum_ik w_i r_ik d2 log(pi_k N_k)     complete data
+                              - sum_ik w_i r_ik g_ik g_ik'  +  J     missing data
 
 The first sum depends on the rows through counts, means and scatter alone; the other two are
 gathered in one pass over blocks of rows, so memory beyond the data is O(block x p + p^2). The
@@ -63,7 +63,7 @@ rounding decides.
 NUMBERS_AT_ONCE = 2**21
 """Derivatives held at a time (16 MB): a constant, so that the sums are the same everywhere."""
 
-Kind: TypeAlias = Literal["information", "scores", "sandwich"]
+InformationMethod: TypeAlias = Literal["information", "scores", "sandwich"]
 
 
 # ---- the matrices --------------------------------------------------------------------------------
@@ -446,7 +446,7 @@ class InformationErrors(Uncertainty):
 def errors_from_information(
     problem: Problem,
     mixture: Mixture,
-    kind: Kind = "information",
+    method: InformationMethod = "information",
     *,
     largest_whole: int = LARGEST_WHOLE,
 ) -> InformationErrors:
@@ -456,7 +456,7 @@ def errors_from_information(
     ----------
     problem, mixture, largest_whole
         See :func:`information`.
-    kind : {"information", "scores", "sandwich"}
+    method : {"information", "scores", "sandwich"}
         The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``,
         which holds where the family is not the truth.
 
@@ -481,16 +481,16 @@ def errors_from_information(
     distance = _length(found, inverses)
     _refuse_bound(distance, mixture, regularisation)
     refuse_far(distance)
-    if kind == "scores":
+    if method == "scores":
         inverses = tuple(_inverse_of_scores(found, i) for i in range(len(found.groups)))
-    elif kind == "sandwich":
+    elif method == "sandwich":
         inverses = tuple(
             inverse @ scores @ inverse
             for inverse, scores in zip(inverses, found.scores, strict=True)
         )
     spread = Spread(found.coordinates, found.groups, inverses)
     return InformationErrors(
-        method=kind,
+        method=method,
         family=family.name,
         mixture=mixture,
         standard_errors=spread.errors(family.name),

@@ -65,12 +65,12 @@ def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
         total = weights.sum()
         draws = int(total) if are_counts(weights) else len(weights)
         counts = rng.multinomial(draws, weights / total) * (total / draws)
-    return Dataset(_some_rows(dataset, counts > 0, counts), dataset.backend, recorded=dataset)
+    return Dataset(_some_rows(dataset, counts > 0, counts), dataset.backend, original=dataset)
 
 
 def reweighted(dataset: Dataset, weights: Array) -> Dataset:
     """The same rows with other weights (n,), and without a copy."""
-    return Dataset(Reweighted(dataset.source, weights), dataset.backend, recorded=dataset)
+    return Dataset(Reweighted(dataset.source, weights), dataset.backend, original=dataset)
 
 
 def are_counts(weights: Array | None) -> bool:

@@ -1,10 +1,13 @@
 """Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components
 matched to the fit.
 
-    bootstrap    n rows drawn with replacement: multinomial counts become row weights, no row is copied (Efron 1979)
-    weighted     exponential weights of the same total: no row is ever lost, so small components survive (Newton & Raftery 1994)
+    bootstrap    n rows drawn with replacement; multinomial counts are the weights of the
+                 rows, so no row is copied (Efron 1979)
+    weighted     exponential weights with the same sum: every row keeps a weight, so small
+                 components stay (Newton & Raftery 1994)
     parametric   n rows drawn from the fitted mixture
-    jackknife    each row left out once, or each of some groups of rows; nothing is random without groups (Quenouille; Tukey)
+    jackknife    each row left out once, or each of some groups of rows; only the groups are
+                 random (Quenouille; Tukey)
 
 Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by
 the rule of remaining gain: a looser rule would stop near the start and make the errors too small.
@@ -63,7 +66,7 @@ standard errors.
 NUMBERS_AT_ONCE = 2**21
 """Posterior probabilities held at a time for quantiles (16 MB)."""
 
-Method: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
+ResamplingMethod: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +190,7 @@ class ResamplingErrors(Uncertainty):
 def errors_from_replicates(
     problem: Problem,
     mixture: Mixture,
-    method: Method,
+    method: ResamplingMethod,
     seed: np.random.SeedSequence,
     *,
     n_replicates: int | None = None,
@@ -274,7 +277,7 @@ class _Drawn:
     """
 
     dataset: Dataset
-    method: Method
+    method: ResamplingMethod
     frequencies: Array
     children: list[np.random.SeedSequence]
 
@@ -309,7 +312,10 @@ class _LeftOut:
 
 
 def _bootstrap(
-    dataset: Dataset, method: Method, n_replicates: int | None, seed: np.random.SeedSequence
+    dataset: Dataset,
+    method: ResamplingMethod,
+    n_replicates: int | None,
+    seed: np.random.SeedSequence,
 ) -> _Plan:
     """Random replicates."""
     size = REPLICATES if n_replicates is None else n_replicates
@@ -417,13 +423,13 @@ def _why_not(fit: FitResult) -> str:
     spurious = [item for item in fit.findings if item.kind == "spurious"]
     if spurious:
         return f"spurious: {spurious[0].reason}"
-    return "" if fit.is_answer else fit.stop.value
+    return "" if fit.is_valid else fit.stop.value
 
 
 def _gathered(
     mixture: Mixture,
     family: Family,
-    method: Method,
+    method: ResamplingMethod,
     plan: _Plan,
     done: list[Replicate],
     interrupted: bool,

@@ -21,8 +21,6 @@ from mixtura.inference.parametrisation import public_covariances
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Scatter
 
-AT_THE_FLOOR = 1.0 + 1e-6
-
 FARTHEST = 0.5
 """Standard errors that a fit may lie away from the maximum of the likelihood and still be given
 standard errors.
@@ -257,9 +255,7 @@ def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
         for item in judged.findings
         if item.kind in ("spurious", "empty")
     ]
-    at_floor = np.flatnonzero(
-        problem.regularisation.floor_reached(mixture.covariance, AT_THE_FLOOR)
-    )
+    at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance))
     said += [
         (int(k), "its covariance is at the floor")
         for k in at_floor

@@ -86,7 +86,7 @@ def shrinkage_for(dataset: Dataset, family: Family, K: int) -> Shrinkage | None:
     """
     free = full_covariances(family, K)
     d = dataset.source.n_features
-    if free == 0 or d == 1 or dataset.holds(int(np.ceil(ENOUGH * free * (d + 1)))):
+    if free == 0 or d == 1 or dataset.has_distinct(int(np.ceil(ENOUGH * free * (d + 1)))):
         return None
     shrinkage = _strongest_prediction(dataset, K, free)
     return (

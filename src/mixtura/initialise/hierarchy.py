@@ -205,7 +205,7 @@ def tree_of(
         return Tree(merges, costs, item_of_row, criterion, space)
     made = micro_clusters(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
     merges, costs = merged(made.counts, made.means, made.scatters, criterion)
-    return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
+    return Tree(merges, costs, made.labels[item_of_row], criterion, space, exact=False)
 
 
 def _without_weightless(

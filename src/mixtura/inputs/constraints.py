@@ -107,7 +107,7 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
     prior: Prior | None = None
     if constraints.prior is not None:
         check_prior(constraints.prior, d)
-        prior = constraints.prior.worked_out(
+        prior = constraints.prior.for_family(
             family.name, K, dataset.mean, dataset.covariance, dataset.total
         )
     else:

@@ -79,7 +79,7 @@ def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePri
         return False
     d = dataset.source.n_features
     check_prior(prior, d)
-    scatter = prior.worked_out(
+    scatter = prior.for_family(
         family.name, K, dataset.mean, dataset.covariance, dataset.total
     ).scatter
     variances = np.diag(scatter)
@@ -93,7 +93,7 @@ def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePri
 
 def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
     """Whether some component could hold no more than one distinct row."""
-    if K == 1 or dataset.holds(K + 1):
+    if K == 1 or dataset.has_distinct(K + 1):
         return None
     distinct = dataset.distinct.n_rows
     return (

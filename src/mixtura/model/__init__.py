@@ -1,3 +1,1 @@
-"""The mixture and all that is known of one: covariances, moments, constraints, results, what a
-sound fit is.
-"""
+"""The mixture model: covariances, moments, constraints, criteria and results."""

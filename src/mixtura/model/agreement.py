@@ -1,4 +1,4 @@
-"""How far two partitions of the same rows agree."""
+"""Agreement of two partitions of the same rows."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mixtura.base.arrays import Labels
 
 
 def adjusted_rand_index(first: Labels, second: Labels) -> float:
-    """1 for the same partition, 0 on average for two that have nothing to do with each other
-    (Hubert & Arabie 1985).
+    """1 for the same partition, 0 on average for two independent ones (Hubert & Arabie 1985).
 
-    What ``sklearn.metrics.adjusted_rand_score`` gives, without a second of imports.
+    The same as ``sklearn.metrics.adjusted_rand_score``, without the import of
+    ``sklearn.metrics``.
 
     Parameters
     ----------

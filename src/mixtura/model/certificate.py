@@ -1,16 +1,17 @@
-"""The certificate of convergence: what is known about the place where a fit ended, and whether it
-is an optimum.
+"""The certificate of convergence: whether a fit is at an optimum, and the numbers that tell.
 
-With ``g`` the gradient of the objective (the log-likelihood, or what a prior or a ridge makes of
-it) and ``C`` the information of complete data, in coordinates that have no units,
+With ``g`` the gradient of the objective (the log-likelihood with the penalty of a prior or a ridge)
+and ``C`` the complete-data information, in coordinates without units,
 
-    gradient         sqrt(g' C^-1 g)    the length of EM's next step, in standard errors of complete data
-    step gain        g' C^-1 g / 2      what that step gains of the complete-data objective, to second order
-    remaining gain   step gain / (1 - rate)
+    gradient         sqrt(g' C^-1 g)          length of the next EM step, in standard errors of
+                                              complete data
+    step gain        g' C^-1 g / 2            gain of that step in the complete-data objective,
+                                              to second order
+    remaining gain   step gain / (1 - rate)   upper bound of the gain of all further steps
 
-The last is a bound: EM's rates are the eigenvalues of ``1 - C^-1 I`` with ``I`` the observed
-information, so ``I >= (1 - rate) C`` for the largest of them, and the maximum of a quadratic with
-curvature I lies ``g' I^-1 g / 2`` higher. These are values; how they are found is in
+The bound holds for a quadratic: the convergence rates of EM are the eigenvalues of ``1 - C^-1 I``
+with ``I`` the observed information, so ``I >= (1 - rate) C`` for the largest of them, and the
+maximum of a quadratic with curvature I lies ``g' I^-1 g / 2`` higher. The computation is in
 :mod:`mixtura.em.certification`.
 """
 
@@ -29,7 +30,7 @@ SAFETY = 3.0
 
 @dataclass(frozen=True)
 class ComponentReport:
-    """One component where the fit ended.
+    """One component of the mixture at which a fit ended.
 
     Attributes
     ----------
@@ -37,9 +38,9 @@ class ComponentReport:
     weight : float
         Mixing proportion.
     count : float
-        The weight times the total weight of the rows.
+        The mixing proportion times the total weight of the rows.
     effective_parameters : float
-        What its rows lose when they are left out of its fit
+        Log-likelihood that its rows lose when each is left out of the fit
         (:mod:`mixtura.em.effective_parameters`).
     smallest_variance : float
         Smallest eigenvalue of the covariance, in units of the columns' variances.
@@ -49,9 +50,9 @@ class ComponentReport:
         Smallest over largest eigenvalue, in the units of the data.
     kind : str
         "spurious", "poorly determined", "empty", "copy" or "point mass"
-        (:mod:`mixtura.model.soundness`); empty where there is nothing special.
+        (:mod:`mixtura.model.soundness`); empty for a sound component.
     reason : str
-        The same in words.
+        A sentence with the numbers behind the kind.
     boundary : str
         "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else
         empty.
@@ -74,25 +75,25 @@ class ComponentReport:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Whether a fit stands at an optimum, and how that is known.
+    """Whether a fit is at an optimum, with the numbers that tell.
 
     Attributes
     ----------
     gradient : float
-        ``sqrt(g' C^-1 g)``; without the covariances where a bound holds one of them back.
+        ``sqrt(g' C^-1 g)``; without the covariances where a bound is active.
     step_gain : float
-        What the next M-step gains of the complete-data objective, or ``g' C^-1 g / 2`` where that
-        is more and no bound is reached.
+        Gain of the next M-step in the complete-data objective, or ``g' C^-1 g / 2`` where that is
+        more and no bound is active.
     rate : float
-        The factor by which EM shrinks a deviation in its slowest direction; NaN where it was not
-        measured, or has no meaning.
+        Convergence rate: the factor by which EM shrinks a deviation in its slowest direction; NaN
+        where it was not measured or is not defined.
     remaining_gain : float
-        Estimated objective left to gain, in total; NaN where it cannot be told.
+        Estimated gain of the objective up to the optimum, in total; NaN where it is unknown.
     basis : str
-        What the remaining gain is estimated from: "rate", "trace" (at a bound, where EM has no
-        derivative) or "unknown".
+        Source of that estimate: "rate", "trace" (at a bound, where EM has no derivative) or
+        "unknown".
     tolerance : float
-        The remaining gain that is allowed.
+        Largest remaining gain of an optimum.
     components : tuple of ComponentReport
     safety : float
     """
@@ -108,7 +109,7 @@ class Certificate:
 
     @property
     def saddle(self) -> bool:
-        """Whether there is no slope to speak of, but some direction grows under EM."""
+        """Whether the gradient is negligible, but a deviation grows under EM."""
         return self.rate >= 1.0 and self.safety * self.step_gain < self.tolerance
 
     @property
@@ -125,26 +126,28 @@ class Certificate:
 
     @property
     def holds(self) -> bool:
-        """Whether the fit is at an optimum: no copies, no empty component, no saddle, and
-        ``safety * remaining_gain`` below the tolerance."""
-        near = (
-            isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance
-        )  # False for NaN
+        """Whether the fit is at an optimum.
+
+        That is: no copies, no empty component, no saddle, and ``safety * remaining_gain`` below the
+        tolerance.
+        """
+        # the comparison is False for NaN
+        near = isfinite(self.gradient) and self.safety * self.remaining_gain < self.tolerance
         return near and not self.rate >= 1.0 and not self.copies and not self.empty
 
     @property
     def verdict(self) -> str:
-        """The certificate in words."""
-        return " ".join([self._judgement, *self._remarks])
+        """The certificate in sentences."""
+        return " ".join([self._decision, *self._remarks])
 
     @property
-    def _judgement(self) -> str:
+    def _decision(self) -> str:
         if self.holds:
             return f"The certificate of convergence holds: {self._slope}, and {self._left}."
-        return f"The certificate of convergence does not hold: {self._refusal}."
+        return f"The certificate of convergence does not hold: {self._reason}."
 
     @property
-    def _refusal(self) -> str:
+    def _reason(self) -> str:
         if self.copies:
             one, other = self.copies[0]
             return (
@@ -159,12 +162,12 @@ class Certificate:
                 f"{self.rate:.6g})"
             )
         if self.rate >= 1.0:
-            return f"{self._slope}, and EM is still gathering speed (rate {self.rate:.6g})"
+            return f"{self._slope}, and the steps of EM still grow (rate {self.rate:.6g})"
         if isfinite(self.remaining_gain):
             return f"{self._slope}, and {self._left}"
         return (
-            f"{self._slope}, and what is left to gain is not known: the rate of EM's slowest "
-            "direction was not measured here"
+            f"{self._slope}, and the remaining gain is not known: the convergence rate of EM was "
+            "not measured here"
         )
 
     @property
@@ -175,20 +178,20 @@ class Certificate:
     def _left(self) -> str:
         source = f"from EM's rate {self.rate:.6g}" if self.basis == "rate" else "from the trace"
         return (
-            f"an estimated {self.remaining_gain:.2g} is left to gain ({source}; times "
-            f"{self.safety:g} for safety, "
-            f"against a tolerance of {self.tolerance:g})"
+            f"the estimated remaining gain is {self.remaining_gain:.2g} ({source}; times "
+            f"{self.safety:g} for safety, against a tolerance of {self.tolerance:g})"
         )
 
     @property
     def _remarks(self) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
-        said = [
-            f"The {bound} holds back "
-            f"{component_names([part.component for part in self.components if part.boundary == bound])}, "
-            "so the gradient leaves the covariances out."
-            for bound in bounds
-        ]
+        said = []
+        for bound in bounds:
+            held = [part.component for part in self.components if part.boundary == bound]
+            said.append(
+                f"The {bound} holds back {component_names(held)}, "
+                "so the gradient leaves the covariances out."
+            )
         kinds = dict.fromkeys(
             part.kind for part in self.components if part.kind not in ("", "copy", "empty")
         )
@@ -200,9 +203,7 @@ class Certificate:
     # ---- other forms -----------------------------------------------------------------------------
 
     def in_order(self, permutation: Sequence[int]) -> Certificate:
-        """The same with its components in another order: ``permutation[i]`` is the old number of
-        the new component i.
-        """
+        """The same, reordered; ``permutation[i]`` is the old number of the new component i."""
         new = {int(old): i for i, old in enumerate(permutation)}
         pairs = {max(new[a], new[b]): min(new[a], new[b]) for a, b in self.copies}
         parts = [self.components[int(old)] for old in permutation]
@@ -214,7 +215,7 @@ class Certificate:
         )
 
     def document(self) -> dict[str, Any]:
-        """Everything in plain values, with ``holds`` and ``verdict``, for people and files."""
+        """All values with ``holds`` and ``verdict`` as plain values, for JSON."""
         said = {"holds": self.holds, "verdict": self.verdict, "saddle": self.saddle}
         return said | asdict(self) | {"components": self.rows()}
 
@@ -224,7 +225,7 @@ class Certificate:
 
 
 def _first_of(parts: Sequence[ComponentReport]) -> str:
-    """The first component by name, and how many more there are."""
+    """The name of the first component, and the number of others."""
     return component_name(parts[0].component) + (
         f" (and {len(parts) - 1} more)" if len(parts) > 1 else ""
     )

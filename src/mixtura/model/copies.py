@@ -1,6 +1,4 @@
-"""Components that are exact copies of each other: EM gives both the same responsibilities for
-ever.
-"""
+"""Components that are exact copies of each other, which EM cannot separate."""
 
 from __future__ import annotations
 
@@ -12,11 +10,13 @@ from mixtura.base.arrays import Labels
 from mixtura.model.mixture import Mixture
 
 COPY_DISTANCE = 1e-6
-"""Two components closer than this, in standard deviations and in relative variance, are copies."""
+"""Two components are copies where their means, in standard deviations, and their covariances, in
+products of standard deviations, differ by less.
+"""
 
 
 def copies_of(mixture: Mixture) -> dict[int, int]:
-    """The components that are exact copies of an earlier one, and which one that is."""
+    """Exact copies of an earlier component, each with the number of that one."""
     values = mixture.covariance.values
     spreads = np.einsum("kjj->kj", values) if values.ndim == 3 else values.reshape(len(values), -1)
     deviations = np.sqrt(np.broadcast_to(spreads, mixture.means.shape))

@@ -1,9 +1,8 @@
-"""The three stored forms of K covariance matrices. Fourteen families, three forms: backends see
-only these.
+"""The three stored forms of K covariance matrices: spherical, diagonal and dense.
 
-Each form holds one array whose first axis is K long, or 1 long when all components share the
-covariance. The common interface is ``log_det (K)``, ``squared_distances``, ``dense() (K,d,d)``,
-``select`` and ``marginal``.
+Fourteen families use three forms, and backends read only these. Each form holds one array whose
+first axis is K long, or 1 long when all components share the covariance. The common interface is
+``log_det (K)``, ``whitener``, ``whiten``, ``dense() (K,d,d)``, ``select`` and ``marginal``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from mixtura.base.errors import CollapseError
 from mixtura.kernels import either, native
 
 MANY_COLUMNS = 200
-"""From here on LAPACK's blocked factors are several times as fast as the plain loops in C++."""
+"""Columns from which on LAPACK's blocked factors are several times as fast as the loops in C++."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +46,7 @@ class Spherical:
         return np.asarray(1.0 / np.sqrt(self.values))
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the
-        identity.
-        """
+        """Whiten rows (m,d) that are centred at the mean of component k."""
         return np.asarray(centred * self.whitener[k if not self.shared else 0])
 
     def dense(self) -> Array:
@@ -95,9 +92,7 @@ class Diagonal:
         return np.asarray(1.0 / np.sqrt(self.values))
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the
-        identity.
-        """
+        """Whiten rows (m,d) that are centred at the mean of component k."""
         return np.asarray(centred * self.whitener[k if not self.shared else 0])
 
     def dense(self) -> Array:
@@ -130,8 +125,9 @@ class Dense:
 
     @classmethod
     def from_whitener(cls, whitener: Array, n_components: int) -> Dense:
-        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``, kept bit
-        for bit.
+        """From lower-triangular ``W (K or 1, d, d)`` with ``inverse covariance = W' W``.
+
+        The whitener is kept bit for bit.
         """
         inverses = np.stack([triangular_inverse(w) for w in whitener])
         values = inverses @ np.swapaxes(inverses, -1, -2)
@@ -149,8 +145,9 @@ class Dense:
 
     @cached_property
     def whitener(self) -> Array:
-        """Inverse Cholesky factors (K or 1, d, d), lower triangular: ``|W (x - mu)|`` is the
-        Mahalanobis distance.
+        """Inverse Cholesky factors W (K or 1, d, d), lower triangular.
+
+        ``|W (x - mu)|`` is the Mahalanobis distance.
 
         Raises
         ------
@@ -166,9 +163,7 @@ class Dense:
         return own if len(own) == self.n_components else np.repeat(own, self.n_components)
 
     def whiten(self, k: int, centred: Array) -> Array:
-        """Rows (m,d) about the mean of component k, in units where its covariance is the
-        identity.
-        """
+        """Whiten rows (m,d) that are centred at the mean of component k."""
         return np.asarray(centred @ self.whitener[k if not self.shared else 0].T)
 
     def dense(self) -> Array:
@@ -191,8 +186,9 @@ Covariance: TypeAlias = Spherical | Diagonal | Dense
 
 
 def along_axes(axes: Array, spreads: Array) -> Array:
-    """``D_k diag(spreads_k) D_k'`` (K,d,d), for axes (K,d,d), or (d,d) that all share, as columns,
-    and variances (K,d).
+    """``D_k diag(spreads_k) D_k'`` (K,d,d) from axes and variances (K,d).
+
+    Axes (K,d,d), or (d,d) that all components share, are columns.
     """
     return symmetric((axes * spreads[:, None, :]) @ np.swapaxes(axes, -1, -2))
 
@@ -219,9 +215,7 @@ _whiteners = either(_whiteners_in_cpp, _whiteners_in_numpy)
 
 
 def _cholesky(matrices: Array) -> Array:
-    """Lower Cholesky factors (K,d,d), or :class:`CollapseError` that names the first singular
-    matrix.
-    """
+    """Lower Cholesky factors (K,d,d), or a :class:`CollapseError` for the first singular matrix."""
     try:
         return np.asarray(np.linalg.cholesky(matrices))
     except np.linalg.LinAlgError:
@@ -236,6 +230,6 @@ def _cholesky(matrices: Array) -> Array:
 
 
 def triangular_inverse(factor: Array) -> Array:
-    """Inverse of a lower-triangular matrix; LAPACK leaves the zeros above the diagonal alone."""
+    """Inverse of a lower-triangular matrix; LAPACK keeps the zeros above the diagonal."""
     inverse, _ = dtrtri(factor, lower=1)
     return np.asarray(inverse)

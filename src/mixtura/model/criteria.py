@@ -1,19 +1,18 @@
-"""Criteria: functions of a fit. Lower is better, everywhere (mclust prints the negative of BIC and
-ICL).
+"""Model selection criteria as functions of a fit; lower is better for all.
 
-With ``log L`` the log-likelihood, p free parameters, n the sum of the weights and the entropy
-``E = -sum w r log r``:
+(mclust prints the negative of BIC and ICL.) With the log-likelihood ``log L``, p free parameters,
+the sum n of the weights and the entropy ``E = -sum w r log r``:
 
-    BIC    -2 log L + p log n                   which model predicts the data with fewest parameters
-    AIC    -2 log L + 2 p                       which model is nearest in Kullback-Leibler distance; chooses more components
-    CLC    -2 log L + 2 E                       which clusters are well separated; counts no parameters
-    ICL    BIC + 2 E                            both: parameters count, and so does every row between two clusters
-    NEC    E / (log L - log L_1)                needs the fit with one component
-    CV     -2 x log-likelihood of held-out rows needs refits
+    BIC    -2 log L + p log n            consistent for the number of components
+    AIC    -2 log L + 2 p                smallest Kullback-Leibler distance; more components
+    CLC    -2 log L + 2 E                well separated clusters; parameters do not count
+    ICL    BIC + 2 E                     parameters count, and rows between two clusters
+    NEC    E / (log L - log L_1)         needs the fit with one component
+    CV     -2 log L of held-out rows     needs refits
 
-Weights are frequencies. For dataset weights the sum of the weights is no number of rows; every
-criterion can then be taken at the effective size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965): the
-fit as if the weights were scaled to that sum.
+Weights are frequencies. The sum of survey weights is no number of rows; every criterion can then be
+computed at the effective sample size ``n_eff = (sum w)^2 / sum w^2`` (Kish 1965), as if the weights
+were scaled to that sum.
 """
 
 from __future__ import annotations
@@ -38,17 +37,16 @@ def aic(fit: Evaluation) -> float:
 
 
 def aicc(fit: Evaluation) -> float:
-    """``aic + 2 p (p + 1) / (n - p - 1)`` (Hurvich & Tsai 1989); NaN unless ``n > p + 1``. Lower is
-    better.
+    """``aic + 2 p (p + 1) / (n - p - 1)`` (Hurvich & Tsai 1989). Lower is better.
+
+    NaN unless ``n > p + 1``.
     """
     p, spare = fit.n_parameters, fit.total - fit.n_parameters - 1.0
     return aic(fit) + 2.0 * p * (p + 1.0) / spare if spare > 0 else nan
 
 
 def sabic(fit: Evaluation) -> float:
-    """Sample-size-adjusted BIC, ``-2 log L + p log((n + 2) / 24)`` (Sclove 1987). Lower is
-    better.
-    """
+    """Adjusted BIC, ``-2 log L + p log((n + 2) / 24)`` (Sclove 1987). Lower is better."""
     return -2.0 * fit.log_likelihood + fit.n_parameters * log((fit.total + 2.0) / 24.0)
 
 
@@ -56,47 +54,45 @@ def sabic(fit: Evaluation) -> float:
 
 
 def icl(fit: Evaluation) -> float:
-    """BIC at the hard partition: ``bic - 2 sum_i w_i log max_k r_ik`` (Biernacki, Celeux & Govaert
-    2000, as in mclust).
+    """ICL with the MAP partition, as in mclust: ``bic - 2 sum_i w_i log max_k r_ik``.
 
-    Every row that is unsure of its component costs, so overlapping components count as one cluster.
-    Lower is better.
+    Uncertain rows are penalised, so overlapping components count as one cluster (Biernacki, Celeux
+    & Govaert 2000). Lower is better.
     """
     return bic(fit) - 2.0 * fit.certainty
 
 
 def icl_entropy(fit: Evaluation) -> float:
-    """ICL with the soft partition: ``bic + 2 entropy`` (McLachlan & Peel 2000, 6.10.2). Lower is
-    better.
+    """ICL with the entropy: ``bic + 2 entropy`` (McLachlan & Peel 2000, 6.10.2).
 
-    Never below the MAP form :func:`icl`: the entropy of a row is at least ``-log max_k r_k``.
+    Never below the MAP form :func:`icl`, since the entropy of a row is at least
+    ``-log max_k r_k``. Lower is better.
     """
     return bic(fit) + 2.0 * fit.entropy
 
 
 def clc(fit: Evaluation) -> float:
-    """Classification likelihood criterion, ``-2 log L + 2 entropy`` (Biernacki & Govaert 1997).
-    Lower is better.
+    """Classification likelihood criterion, ``-2 log L + 2 entropy``. Lower is better.
+
+    Biernacki & Govaert 1997.
     """
     return -2.0 * fit.log_likelihood + 2.0 * fit.entropy
 
 
 def awe(fit: Evaluation) -> float:
-    """Approximate weight of evidence, ``-2 (log L - entropy) + 2 p (3/2 + log n)`` (Banfield &
-    Raftery 1993).
+    """Approximate weight of evidence, ``-2 (log L - entropy) + 2 p (3/2 + log n)``.
 
-    With the soft complete-data log-likelihood ``log L - entropy`` (McLachlan & Peel 2000, 6.10.3).
-    Lower is better.
+    Banfield & Raftery 1993, with the expected complete-data log-likelihood ``log L - entropy``
+    (McLachlan & Peel 2000, 6.10.3). Lower is better.
     """
     return clc(fit) + 2.0 * fit.n_parameters * (1.5 + log(fit.total))
 
 
 def entropy(fit: Evaluation) -> float:
-    """Entropy of the memberships, ``-sum_i w_i sum_k r_ik log r_ik`` in nats: 0 for sure rows,
-    ``n log K`` for lost ones.
+    """Entropy of the memberships, ``-sum_i w_i sum_k r_ik log r_ik``, in nats.
 
-    Lower means better separated. It is 0 for one component, so alone it always chooses one: read
-    it, do not choose by it.
+    It lies between 0 and ``n log K``; lower means better separated. It is 0 for one component, so
+    by itself it always chooses one, and is no criterion for K.
     """
     return fit.entropy
 
@@ -105,8 +101,9 @@ def entropy(fit: Evaluation) -> float:
 
 
 def nec(fit: FitResult, one_component: float) -> float:
-    """Normalised entropy criterion, ``entropy / (log L - log L_1)``, and 1 for one component. Lower
-    is better.
+    """Normalised entropy criterion, ``entropy / (log L - log L_1)``. Lower is better.
+
+    It is 1 for one component, so more components are preferred where it is below 1.
 
     Parameters
     ----------
@@ -117,12 +114,11 @@ def nec(fit: FitResult, one_component: float) -> float:
     Returns
     -------
     float
-        NaN when the fit is no likelier than one component.
+        NaN where the likelihood is no higher than that of one component.
 
     References
     ----------
-    Celeux & Soromenho 1996; Biernacki, Celeux & Govaert 1999 for K = 1: more than one component is
-    worth it below 1.
+    Celeux & Soromenho 1996; Biernacki, Celeux & Govaert 1999 for K = 1.
     """
     if fit.n_components == 1:
         return 1.0
@@ -134,17 +130,18 @@ def nec(fit: FitResult, one_component: float) -> float:
 
 
 def at_size(fit: Evaluation, size: float) -> Evaluation:
-    """What the fit would say if its weights were scaled to another sum, such as the effective size
-    of dataset weights.
+    """A fit as if its weights were scaled to another sum, such as the effective sample size.
 
-    Log-likelihood, entropy and certainty are sums over weighted rows, so all scale with
+    Log-likelihood, entropy and certainty are sums over weighted rows, so all are multiplied by
     ``size / n``.
 
     Examples
     --------
     >>> from mixtura.model.fit_result import Evaluation
-    >>> counted_twice = Evaluation(log_likelihood=-200.0, entropy=4.0, certainty=-3.0, total=100.0, n_parameters=5)
-    >>> at_size(counted_twice, 50.0).log_likelihood
+    >>> twice = Evaluation(
+    ...     log_likelihood=-200.0, entropy=4.0, certainty=-3.0, total=100.0, n_parameters=5
+    ... )
+    >>> at_size(twice, 50.0).log_likelihood
     -100.0
     """
     share = size / fit.total
@@ -175,7 +172,7 @@ CRITERIA: dict[str, Callable[[Evaluation], float]] = {
 NEC, CV = "nec", "cv"
 
 ALL_CRITERIA = (*CRITERIA, NEC, CV)
-"""Whatever a selection can choose by; NEC also needs the fit with one component, CV refits."""
+"""Criteria of a selection; NEC also needs the fit with one component, CV needs refits."""
 
 
 def criterion_named(name: str) -> Callable[[Evaluation], float]:
@@ -189,7 +186,7 @@ def criterion_named(name: str) -> Callable[[Evaluation], float]:
 
 
 def check_criterion(name: str) -> None:
-    """A :class:`ValueError` that lists all names, unless a selection can choose by this one."""
+    """Raise a :class:`ValueError` that lists all names, unless this is one of them."""
     if name not in ALL_CRITERIA:
         raise ValueError(
             f"criterion={name!r} is not known. Use one of: {', '.join(ALL_CRITERIA)} (lower is "
@@ -198,7 +195,7 @@ def check_criterion(name: str) -> None:
 
 
 def why_undefined(name: str, fit: Evaluation) -> str:
-    """In words, why a criterion has no value for a fit."""
+    """The reason why a criterion has no value for a fit."""
     if name == "aicc":
         p = fit.n_parameters
         return (
@@ -206,7 +203,7 @@ def why_undefined(name: str, fit: Evaluation) -> str:
             f"parameters, but n = {fit.total:g}"
         )
     if name == NEC:
-        return "NEC is undefined: the fit is no likelier than one component"
+        return "NEC is undefined: the likelihood is no higher than that of one component"
     finite = isfinite(fit.log_likelihood)
     return f"{title_of(name)} is undefined" + (
         "" if finite else ": the log-likelihood is not finite"

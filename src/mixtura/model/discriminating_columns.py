@@ -1,6 +1,4 @@
-"""Which columns set the components of a mixture apart: exact for the mixture, without looking at
-rows.
-"""
+"""Columns that discriminate between components, from the parameters of a mixture alone."""
 
 from __future__ import annotations
 
@@ -13,15 +11,15 @@ from mixtura.model.mixture import Mixture
 
 
 @dataclass(frozen=True)
-class Discrimination:
+class ColumnDifference:
     """One column of one component against all other components together.
 
     Attributes
     ----------
     component, column : int
     difference : float
-        Mean of the component minus the mean of the rest, in standard deviations pooled over the
-        two; NaN without a rest.
+        Mean of the component minus the mean of the others, in standard deviations pooled over the
+        two; NaN where there are no others.
     """
 
     component: int
@@ -29,29 +27,29 @@ class Discrimination:
     difference: float
 
 
-def differences(mixture: Mixture) -> Array:
-    """Standardised mean differences of every component against the rest (K,d).
+def standardised_differences(mixture: Mixture) -> Array:
+    """Standardised mean difference of every component to the others (K,d).
 
     With weight ``w``, mean ``m`` and variance ``v`` of a component, and ``m'``, ``v'`` of all the
     others as one distribution,
 
         (m - m') / sqrt(w v + (1 - w) v')
 
-    NaN where there is no rest.
+    NaN for a single component.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mixtura.model.covariance import Spherical
-    >>> two = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 1.0], [3.0, 1.0]]), Spherical(np.ones(1), 2, 2))
-    >>> differences(two).tolist()
+    >>> means = np.array([[0.0, 1.0], [3.0, 1.0]])
+    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
+    >>> standardised_differences(two).tolist()
     [[-3.0, 0.0], [3.0, 0.0]]
     """
     w = mixture.weights[:, None]
     variances = np.einsum("kjj->kj", mixture.covariance.dense())
-    centred = (
-        mixture.means - mixture.weights @ mixture.means
-    )  # about the overall mean, so that squares lose no digits
+    # about the overall mean, so that squares lose no digits
+    centred = mixture.means - mixture.weights @ mixture.means
     first, second = w * centred, w * (variances + centred**2)
     rest = 1.0 - w
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,32 +59,31 @@ def differences(mixture: Mixture) -> Array:
     return np.where(rest > 0, found, np.nan)
 
 
-def contrasts(mixture: Mixture, component: int) -> list[Discrimination]:
-    """The columns of one component, the most telling first."""
-    row = differences(mixture)[component]
+def ranked_columns(mixture: Mixture, component: int) -> list[ColumnDifference]:
+    """The columns of one component, the largest difference first."""
+    row = standardised_differences(mixture)[component]
     order = np.argsort(-np.abs(np.nan_to_num(row)), kind="stable")
-    return [Discrimination(component, int(j), float(row[j])) for j in order]
+    return [ColumnDifference(component, int(j), float(row[j])) for j in order]
 
 
 def separations(mixture: Mixture) -> Array:
-    """The share of each column's variance that lies between the components (d,), from 0 to 1."""
+    """Between-component share of each column's variance (d,), from 0 to 1."""
     centred = mixture.means - mixture.weights @ mixture.means
     between = mixture.weights @ centred**2
     within = mixture.weights @ np.einsum("kjj->kj", mixture.covariance.dense())
     return np.asarray(between / (between + within))
 
 
-def telling_columns(mixture: Mixture, n: int) -> Labels:
-    """Numbers of the ``n`` columns that set the components apart most, in the order of the
-    columns.
-    """
+def discriminating_columns(mixture: Mixture, n: int) -> Labels:
+    """Numbers of the ``n`` columns with the largest separation, in the order of the columns."""
     order = np.argsort(-separations(mixture), kind="stable")[:n]
     return np.sort(order)
 
 
-def spread_ratios(mixture: Mixture) -> Array:
-    """Standard deviation of every component over that within the other components (K,d); NaN where
-    there is no other.
+def deviation_ratios(mixture: Mixture) -> Array:
+    """Standard deviation of every component over that within the others (K,d).
+
+    NaN for a single component.
     """
     w = mixture.weights[:, None]
     variances = np.einsum("kjj->kj", mixture.covariance.dense())

@@ -1,6 +1,6 @@
 """A bound on the ratio of the largest to the smallest eigenvalue over all components.
 
-It makes the likelihood bounded, so that no component can collapse (Hathaway 1985; Garcia-Escudero
+With it the likelihood is bounded, so that no component can collapse (Hathaway 1985; Garcia-Escudero
 et al. 2008).
 """
 
@@ -13,26 +13,31 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 
-LEAST_BARRIER = 1e-12
-"""Loss per row that a barrier may cost for each of its walls."""
+BARRIER_FACTOR, LEAST_BARRIER = 0.05, 1e-12
+"""Each weight of the barriers is this part of the one before, down to the least one (loss per row).
+"""
 
-BARRIER_FACTOR = 0.05
-MOST_STEPS = 30
+MOST_NEWTON_STEPS = 30
+"""Newton steps for one weight of the barriers."""
+
 SHORTEST_STEP = 1e-6
-SETTLED = 0.01
+"""Part of a Newton step at which halving ends: the loss then differs by rounding only."""
+
+NEWTON_TOLERANCE = 0.01
+"""A Newton step that gains less than this part of the barrier's weight is the last one."""
 
 INSIDE = 0.95
-"""Where the method begins, in parts of the interval."""
+"""Part of the interval that the first logarithms take up."""
 
-SMALLEST_SPAN = 1e-6
-"""Below this logarithm of the ratio all variances are as good as equal."""
+LEAST_LOG_RATIO = 1e-6
+"""Logarithm of the bound below which all variances are made equal."""
 
 
 def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
-    """The maximum-likelihood variances (F,d) with ``max <= ratio * min``, given unrestricted ones
-    and counts (F,).
+    """Maximum-likelihood variances (F,d) with ``max <= ratio * min``.
 
-    The optimum cuts all variances to an interval ``[m, ratio m]``; the best m minimises
+    They are computed from unrestricted variances (F,d) and counts (F,). The optimum truncates all
+    variances to an interval ``[m, ratio m]``; the best m minimises
     ``sum_k n_k sum_j (log v_kj + s_kj / v_kj)``, a function whose pieces between the points s_kj
     and s_kj / ratio have closed minima (Fritz, Garcia-Escudero & Mayo-Iscar 2013).
     """
@@ -54,19 +59,19 @@ def truncated(spreads: Array, counts: Array, ratio: float) -> Array:
 def within(
     log_variances: Array, spreads: Array, counts: Array, ratio: float, volume: str, shape: str
 ) -> Array:
-    """Logarithms of the maximum-likelihood variances (K,d) along given axes, for a volume and a
-    shape, with ``max <= ratio * min``.
+    """Logarithms of maximum-likelihood variances (K,d) along given axes, within the ratio.
 
-    In the logarithms ``l`` the letters are linear: ``VE`` is ``l_kj = v_k + a_j``, ``EV`` is
-    ``sum_j l_kj`` alike for all k. The loss ``sum_k n_k sum_j (l_kj + s_kj exp(-l_kj))`` is convex
-    and the ratio an interval of unknown place, so there is one minimum. Where nothing or everything
-    is shared it is that of :func:`truncated`; else it is approached from within by Newton's method
-    on the loss with logarithmic barriers (Boyd & Vandenberghe 2004, 11.3).
+    The letters for volume and shape are linear constraints on the logarithms ``l``: ``VE`` is
+    ``l_kj = v_k + a_j``, ``EV`` is an equal ``sum_j l_kj`` for all k. The loss
+    ``sum_k n_k sum_j (l_kj + s_kj exp(-l_kj))`` is convex, and so is the constraint that all
+    logarithms lie in an interval of length ``log ratio``, so there is one minimum. Where nothing or
+    everything is shared it is that of :func:`truncated`; else the interior-point method with
+    logarithmic barriers finds it (Boyd & Vandenberghe 2004, 11.3).
 
     Parameters
     ----------
     log_variances : (K, d)
-        Without the bound; they are given back where they keep it.
+        The estimate without the bound, returned where it is within the ratio.
     spreads : (K, d)
         Average scatter along the axes.
     counts : (K,)
@@ -82,11 +87,9 @@ def within(
         return np.broadcast_to(np.log(truncated(free, own, ratio)), spreads.shape)
     shares = np.broadcast_to((counts / counts.sum())[:, None], spreads.shape)
     near = contracted(log_variances, counts, ratio)
-    level = float(
-        np.log((shares * spreads * np.exp(-near)).sum() / spreads.shape[1])
-    )  # the best common volume
-    if np.log(ratio) < SMALLEST_SPAN:
-        return np.asarray(near + level)
+    best_volume = float(np.log((shares * spreads * np.exp(-near)).sum() / spreads.shape[1]))
+    if np.log(ratio) < LEAST_LOG_RATIO:
+        return np.asarray(near + best_volume)
     middle = 0.5 * (near.max() + near.min())
     barrier = _Barrier(
         spreads,
@@ -94,7 +97,8 @@ def within(
         float(np.log(ratio)),
         _step_of_one_shape if volume == "V" else _step_of_one_volume,
     )
-    logs, low = level + middle + INSIDE * (near - middle), level + middle - 0.5 * barrier.room
+    centre = best_volume + middle
+    logs, low = centre + INSIDE * (near - middle), centre - 0.5 * barrier.room
     weight = 1.0
     while weight > LEAST_BARRIER:
         weight *= BARRIER_FACTOR
@@ -103,8 +107,11 @@ def within(
 
 
 _Step = Callable[[Array, Array, float, Array, float], tuple[Array, float]]
-"""Newton's step in the logarithms (K,d) and the lower end of their interval, from the curvature
-along each logarithm, between it and the end, and along the end, and from both gradients."""
+"""Newton's step in the logarithms (K,d) and in the lower end of their interval.
+
+Arguments are the second derivatives by each logarithm, by it and the end, and by the end, and both
+gradients: of the logarithms and of the end.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +124,7 @@ class _Barrier:
     step: _Step
 
     def value(self, logs: Array, low: float, weight: float) -> float:
-        """Infinite outside."""
+        """Loss with the barriers; infinite outside the interval."""
         depth = logs - low
         if not (depth.min() > 0 and depth.max() < self.room):
             return float("inf")
@@ -126,11 +133,12 @@ class _Barrier:
         return loss - weight * float((np.log(depth) + np.log(self.room - depth)).sum())
 
     def minimum(self, logs: Array, low: float, weight: float) -> tuple[Array, float]:
-        """Newton's method with halved steps; where units are so far apart that it has no step, the
-        point it is at.
+        """Newton's method with halved steps.
+
+        It ends early where the system of equations is singular to rounding.
         """
         here = self.value(logs, low, weight)
-        for _ in range(MOST_STEPS):
+        for _ in range(MOST_NEWTON_STEPS):
             try:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     move, drop, gain = self._newton(logs, low, weight)
@@ -145,26 +153,26 @@ class _Barrier:
             if length <= SHORTEST_STEP:
                 break  # rounding
             logs, low, here = logs + length * move, low + length * drop, there
-            if gain < SETTLED * weight:
+            if gain < NEWTON_TOLERANCE * weight:
                 break
         return logs, low
 
     def _newton(self, logs: Array, low: float, weight: float) -> tuple[Array, float, float]:
-        """The step, and twice what it gains."""
-        pull, depth = self.spreads * np.exp(-logs), logs - low
-        push = weight * (1.0 / (self.room - depth) - 1.0 / depth)
-        stiff = weight * (1.0 / (self.room - depth) ** 2 + 1.0 / depth**2)
-        slope = self.shares * (1.0 - pull) + push
+        """The step, and twice its gain to second order."""
+        scaled, depth = self.spreads * np.exp(-logs), logs - low
+        first = weight * (1.0 / (self.room - depth) - 1.0 / depth)
+        second = weight * (1.0 / (self.room - depth) ** 2 + 1.0 / depth**2)
+        slope = self.shares * (1.0 - scaled) + first
         move, drop = self.step(
-            self.shares * pull + stiff, -stiff, float(stiff.sum()), slope, -float(push.sum())
+            self.shares * scaled + second, -second, float(second.sum()), slope, -float(first.sum())
         )
-        return move, drop, -float((slope * move).sum() - push.sum() * drop)
+        return move, drop, -float((slope * move).sum() - first.sum() * drop)
 
 
 def _step_of_one_shape(
     own: Array, between: Array, end: float, slope: Array, slope_of_end: float
 ) -> tuple[Array, float]:
-    """VE: moves ``v_k + a_j``, with ``a_1 = 0``."""
+    """Newton's step for VE: ``v_k + a_j``, with ``a_1 = 0``."""
     K, cross = len(own), own[:, 1:]
     hessian = np.block(
         [
@@ -182,10 +190,10 @@ def _step_of_one_shape(
 def _step_of_one_volume(
     own: Array, between: Array, end: float, slope: Array, slope_of_end: float
 ) -> tuple[Array, float]:
-    """EV: moves whose sums over the axes are alike for all components.
+    """Newton's step for EV, with equal sums over the axes for all components.
 
-    With multipliers ``nu_k`` (of sum 0) the move is ``-(slope + between drop + nu) / own``, so all
-    but two unknowns drop out: the ``drop`` of the end and the common ``sum``.
+    With multipliers ``nu_k`` of sum 0 the step is ``-(slope + between drop + nu) / own``. Two
+    unknowns are left: the ``drop`` of the end and the common ``sum``.
     """
     P, Q, G = (1.0 / own).sum(axis=1), (between / own).sum(axis=1), (slope / own).sum(axis=1)
     # nu_k = -(sum + G_k + Q_k drop) / P_k;  sum_k nu_k = 0;  sum(between move) + end drop =
@@ -205,10 +213,9 @@ def _step_of_one_volume(
 
 
 def contracted(log_values: Array, counts: Array, ratio: float) -> Array:
-    """Logarithms of variances (F,d) drawn together until they lie within the ratio.
+    """Logarithms of variances (F,d), contracted to their weighted mean until within the ratio.
 
-    All move by one factor to their weighted mean, so equal volumes, equal shapes and equal
-    orientations stay equal.
+    One factor for all keeps equal volumes, shapes and orientations equal.
     """
     span = float(log_values.max() - log_values.min())
     if span <= np.log(ratio):

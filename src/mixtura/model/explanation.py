@@ -1,4 +1,4 @@
-"""Why a row belongs to which component: weights, distances and densities behind its memberships."""
+"""Memberships of a row with their reasons: weights, distances and densities."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from mixtura.model.mixture import Mixture
 
 @dataclass(frozen=True)
 class Membership:
-    """One component's share in one row: ``probability`` is ``weight * density``, divided by the sum
-    of that over components.
+    """The membership of a row in one component.
+
+    ``probability`` is ``weight * density``, divided by its sum over the components.
 
     Attributes
     ----------
@@ -24,9 +25,9 @@ class Membership:
     probability : float
     weight : float
     distance : float
-        Mahalanobis distance to the mean, which is in the component's own standard deviations.
+        Mahalanobis distance to the mean, in standard deviations of the component.
     log_density : float
-        Of the component alone, without its weight.
+        Log density of the component, without its weight.
     """
 
     component: int
@@ -36,14 +37,17 @@ class Membership:
     log_density: float
 
 
-def explain(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
-    """What each component says about one row (d,), in the order of the components.
+def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
+    """The memberships of one row (d,), in the order of the components.
 
     Examples
     --------
     >>> from mixtura import GaussianMixture
-    >>> known = GaussianMixture.from_parameters([0.7, 0.3], [[-1.0], [1.0]], [1.0, 1.0], covariance_type="spherical")
-    >>> [(round(share.probability, 9), share.distance) for share in explain(known.mixture_, np.array([0.0]))]
+    >>> known = GaussianMixture.from_parameters(
+    ...     [0.7, 0.3], [[-1.0], [1.0]], [1.0, 1.0], covariance_type="spherical"
+    ... )
+    >>> memberships = memberships_of(known.mixture_, np.array([0.0]))
+    >>> [(round(each.probability, 9), each.distance) for each in memberships]
     [(0.7, 1.0), (0.3, 1.0)]
     """
     rows = np.asarray(row, dtype=np.float64)[None]
@@ -63,17 +67,16 @@ def explain(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     )
 
 
-def in_words(memberships: Sequence[Membership]) -> str:
-    """Memberships as people say them: ``70 % cluster 0, 30 % cluster 1``, the largest first, down
-    to one percent.
+def membership_text(memberships: Sequence[Membership]) -> str:
+    """Memberships as text, the largest first: ``70 % cluster 0, 30 % cluster 1``.
 
-    What is left of a hundred percent is rounding and the shares too small to name.
+    Memberships below half a percent are left out.
 
     Examples
     --------
-    >>> in_words([Membership(0, 0.3, 0.5, 1.0, -1.0), Membership(1, 0.7, 0.5, 0.5, -0.5)])
+    >>> membership_text([Membership(0, 0.3, 0.5, 1.0, -1.0), Membership(1, 0.7, 0.5, 0.5, -0.5)])
     '70 % cluster 1, 30 % cluster 0'
-    >>> in_words([Membership(0, 0.999, 0.5, 1.0, -1.0), Membership(1, 0.001, 0.5, 4.0, -9.0)])
+    >>> membership_text([Membership(0, 0.999, 0.5, 1.0, -1.0), Membership(1, 0.001, 0.5, 4.0, -9)])
     'more than 99 % cluster 0'
     """
     largest = sorted(memberships, key=lambda share: (-share.probability, share.component))
@@ -85,48 +88,45 @@ def in_words(memberships: Sequence[Membership]) -> str:
     )
 
 
-def why(memberships: Sequence[Membership]) -> str:
-    """What decided between the two largest memberships: how near the row lies, how wide and how
-    heavy the components are.
-    """
+def membership_reasons(memberships: Sequence[Membership]) -> str:
+    """The distances, weights and densities behind the two largest memberships, as text."""
     first, *others = sorted(memberships, key=lambda share: (-share.probability, share.component))
-    here = (
-        f"It lies {first.distance:.2f} standard deviations of {cluster_name(first.component)} "
-        "from the centre of that cluster"
-    )
+    own = cluster_name(first.component)
     if not others:
-        return f"{here}. There is no other cluster."
+        return (
+            f"It lies {first.distance:.2f} standard deviations from the centre of {own}. There is "
+            "no other cluster."
+        )
     second = others[0]
-    there = f"and {second.distance:.2f} of {cluster_name(second.component)} from that one's"
     return (
-        f"{here}, {there}. Weight times density is {_ratio(first, second)} for "
-        f"{cluster_name(first.component)}: "
+        f"It lies {first.distance:.2f} standard deviations from the centre of {own} and "
+        f"{second.distance:.2f} from that of {cluster_name(second.component)}, each in the "
+        f"standard deviations of that cluster. For {own} weight times density is "
+        f"{_ratio(first, second)}: "
         f"the weights are {first.weight:.2f} and {second.weight:.2f}, {_density(first, second)}."
     )
 
 
 def _ratio(first: Membership, second: Membership) -> str:
-    """By how much the first product is larger."""
+    """Ratio of the two products, as text."""
     if not second.probability > 0.0:
-        return "larger beyond any number"
+        return "infinitely larger"
     times = first.probability / second.probability
-    return "about as large" if times < 1.05 else f"{_read(times)} times as large"
+    return "about as large" if times < 1.05 else f"{_factor(times)} times as large"
 
 
 def _density(first: Membership, second: Membership) -> str:
-    """By how much the first density is larger, whatever the weights are."""
+    """Ratio of the two densities, as text."""
     gap = first.log_density - second.log_density
     if not np.isfinite(gap) or abs(gap) > 700.0:
         return "and the densities are too far apart for a number"
     times = float(np.exp(abs(gap)))
     if times < 1.05:
-        return "and the densities about equal"
-    higher = first if gap > 0 else second
-    return (
-        f"and the density of {cluster_name(higher.component)} is {_read(times)} times as high there"
-    )
+        return "and the densities are about equal"
+    higher = cluster_name((first if gap > 0 else second).component)
+    return f"and the density of {higher} is {_factor(times)} times as high"
 
 
-def _read(times: float) -> str:
-    """A factor as people read it: no powers of ten while there are few digits."""
+def _factor(times: float) -> str:
+    """A factor in three digits, without a power of ten below a million."""
     return f"{times:,.0f}" if 100.0 <= times < 1e6 else f"{times:.3g}"

@@ -1,6 +1,4 @@
-"""Which component of one mixture is which of another: labels have no meaning of their own, so two
-fits are matched.
-"""
+"""Matching of the components of two mixtures, whose labels have no meaning of their own."""
 
 from __future__ import annotations
 
@@ -16,26 +14,27 @@ from mixtura.model.covariance import Covariance
 from mixtura.model.mixture import Mixture
 
 TIE_BREAK = 1e-9
-"""How much weights count against distances: above what rounding does to a distance (1e-12), below
-any difference that matters.
+"""Weight of a difference in mixing proportions beside a Bhattacharyya distance.
+
+It is above the rounding of a distance (1e-12) and below any distance that matters.
 """
 
 
-class Fitted(Protocol):
-    """Whatever has a mixture: a fitted estimator or selector."""
+class FittedEstimator(Protocol):
+    """A fitted estimator or selector."""
 
     @property
     def mixture_(self) -> Mixture:
-        """Its mixture."""
+        """The fitted mixture."""
         ...
 
 
-class Found(Protocol):
-    """Whatever holds a mixture: a result of a fit, a loaded model."""
+class HasMixture(Protocol):
+    """The result of a fit or a loaded model."""
 
     @property
     def mixture(self) -> Mixture:
-        """Its mixture."""
+        """The mixture."""
         ...
 
 
@@ -46,13 +45,13 @@ class Match:
     Attributes
     ----------
     permutation : (K_a,)
-        The component of b for each of a; -1 where b has too few. With equally many,
+        The component of b for each of a; -1 where b has too few. With equal numbers,
         ``b.select(permutation)`` has the components of b in the order of a.
     distances : (K_a,)
         Bhattacharyya distance of each pair, 0 for equal Gaussians, free of units; NaN without a
         partner.
     unmatched : (K_b - K_a,)
-        The components of b that are left over, in rising order; empty where b has no more than a.
+        The components of b without a partner, in rising order; empty where b has no more than a.
     """
 
     permutation: Labels
@@ -76,20 +75,21 @@ class Match:
 
 
 @ignore_underflow
-def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
-    """Which component of b is which of a: the pairs with the smallest sum of Bhattacharyya
-    distances (the Hungarian method).
+def match(
+    a: Mixture | FittedEstimator | HasMixture, b: Mixture | FittedEstimator | HasMixture
+) -> Match:
+    """Pair the components of two mixtures by the smallest sum of Bhattacharyya distances.
 
-    The Hellinger distance saturates at 1 for components that are well apart, where any pairing
-    would then be as good as any other; the Bhattacharyya distance goes on growing. It does not
-    change when both mixtures are moved, stretched and turned together. The mixing proportions
-    decide between pairings that are equally near.
+    The pairing is that of the Hungarian method. For well separated components the Hellinger
+    distance saturates at 1, and any pairing would be as good as any other; the Bhattacharyya
+    distance goes on growing. It is invariant under a common affine transform of both mixtures. The
+    mixing proportions decide between pairings with equal distances.
 
     Parameters
     ----------
     a, b : Mixture, fitted estimator or selector, result of a fit, or loaded model
-        Over the same columns. With different numbers of components as many are paired as can be,
-        and the others stay alone.
+        Over the same columns. With different numbers of components every component of the smaller
+        mixture gets a partner.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
         raise ValueError(
             f"two mixtures are matched over the same columns, but they have {one.n_features} and "
             f"{other.n_features} of them. "
-            "Pass mixtures of the same data, or their marginals (Mixture.marginal)."
+            "Pass mixtures of the same columns, or their marginals (Mixture.marginal)."
         )
     distances = bhattacharyya_distances(one, other)
     unlike = (np.sqrt(one.weights)[:, None] - np.sqrt(other.weights)[None]) ** 2
@@ -134,8 +134,8 @@ def match(a: Mixture | Fitted | Found, b: Mixture | Fitted | Found) -> Match:
     return Match(permutation, lengths, np.setdiff1d(np.arange(other.n_components), columns))
 
 
-def _mixture_of(fitted: Mixture | Fitted | Found) -> Mixture:
-    """The mixture itself, or that of whatever has one."""
+def _mixture_of(fitted: Mixture | FittedEstimator | HasMixture) -> Mixture:
+    """The mixture of an estimator, a result or a model, or the mixture itself."""
     for name in ("mixture_", "mixture"):
         found = getattr(fitted, name, None)
         if isinstance(found, Mixture):
@@ -150,7 +150,7 @@ def _mixture_of(fitted: Mixture | Fitted | Found) -> Mixture:
 
 
 def bhattacharyya_distances(a: Mixture, b: Mixture) -> Array:
-    """Between each component of a and each of b, (K_a, K_b).
+    """Distances between each component of a and each of b, (K_a, K_b).
 
     ``(mu_a - mu_b)' S^-1 (mu_a - mu_b) / 8 + log(det S / sqrt(det Sigma_a det Sigma_b)) / 2`` with
     ``S = (Sigma_a + Sigma_b) / 2``.
@@ -162,16 +162,17 @@ def bhattacharyya_distances(a: Mixture, b: Mixture) -> Array:
 
 
 def _pooled(a: Covariance, b: Covariance, apart: Array) -> tuple[Array, Array]:
-    """Squared distances and log-determinants (K_a, K_b) under ``(Sigma_a + Sigma_b) / 2``, in units
-    of Sigma_a.
+    """Squared distances and log-determinants (K_a, K_b) under ``(Sigma_a + Sigma_b) / 2``.
+
+    Both are computed where Sigma_a is the identity.
     """
     distances, log_dets = np.empty(apart.shape[:2]), np.empty(apart.shape[:2])
     theirs = b.dense()
     identity = np.eye(apart.shape[2])
     for k in range(len(apart)):
         for j, matrix in enumerate(theirs):
-            seen = a.whiten(k, a.whiten(k, matrix).T)
-            values, axes = np.linalg.eigh(0.5 * (0.5 * (seen + seen.T) + identity))
+            white = a.whiten(k, a.whiten(k, matrix).T)
+            values, axes = np.linalg.eigh(0.5 * (0.5 * (white + white.T) + identity))
             whitened = a.whiten(k, apart[k, j][None])[0] @ axes
             distances[k, j] = (whitened**2 / values).sum()
             log_dets[k, j] = a.log_det[k] + np.log(values).sum()

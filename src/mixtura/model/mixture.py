@@ -1,7 +1,6 @@
-"""The mixture: K weights, K means, K covariances, frozen. Densities, posteriors, samples,
-marginals.
+"""The mixture: K weights, means and covariances, with densities, posteriors, samples, marginals.
 
-The formulas here are the reference that every backend must agree with.
+Every backend must agree with the formulas here.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from mixtura.model.covariance import Covariance
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
-TIED_DECIMALS = 9
-"""Weights that agree to so many decimals are equal: ten rows in a hundred million tell no order."""
+EQUAL_DECIMALS = 9
+"""Mixing proportions that agree to so many decimals count as equal in :meth:`order_by_weight`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +48,7 @@ class Mixture:
 
     @property
     def log_scale(self) -> Array:
-        """``log weights_k - (d log 2 pi + log det Sigma_k) / 2``: the log density at each mean
-        (K,).
-        """
+        """``log weights_k - (d log 2 pi + log det Sigma_k) / 2`` (K,): log density at each mean."""
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         return np.asarray(log_weights - 0.5 * (self.n_features * LOG_2PI + self.covariance.log_det))
@@ -80,22 +77,19 @@ class Mixture:
     # ---- other mixtures from this one ------------------------------------------------------------
 
     def select(self, components: Labels) -> Mixture:
-        """Some components in the order given (a permutation gives the same density), weights
-        renormalised.
-        """
+        """Some components in the order given; fewer than K have renormalised weights."""
         weights = self.weights[components]
         if len(components) < self.n_components:
             weights = weights / weights.sum()
         return Mixture(weights, self.means[components], self.covariance.select(components))
 
     def order_by_weight(self) -> Labels:
-        """The permutation (K,) that sorts components by falling weight; equal weights by their
-        means, first column first.
+        """The permutation (K,) that sorts components by decreasing weight.
 
-        Weights are compared to ``TIED_DECIMALS`` decimals, so that rounding decides nothing.
+        Equal weights are sorted by their means, first column first.
         """
         columns = [self.means[:, j] for j in reversed(range(self.n_features))]
-        return np.lexsort([*columns, -np.round(self.weights, TIED_DECIMALS)])
+        return np.lexsort([*columns, -np.round(self.weights, EQUAL_DECIMALS)])
 
     def marginal(self, columns: Labels) -> Mixture:
         """The mixture of some columns: marginals of Gaussians are Gaussian."""
@@ -131,11 +125,11 @@ def log_density(log_joint: Array) -> Array:
 
 @ignore_underflow
 def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
-    """Soft-max over the components, with its limit where every density has underflowed.
+    """Soft-max over the components, with its limit where every density underflows.
 
-    Where a row is so far out that all log densities overflow to -inf, the distances grow like
-    ``|t|^2`` along the ray through the row, and the component with the smallest growth takes all:
-    its limit is returned, never NaN.
+    Where all log densities of a distant row overflow to -inf, the distances grow like ``|t|^2``
+    along the ray through the row, and the limit is 1 for the component with the smallest growth.
+    The result is never NaN.
     """
     with np.errstate(invalid="ignore"):
         shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))

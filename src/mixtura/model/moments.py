@@ -1,4 +1,4 @@
-"""Moments: the one seam between an E-step and an M-step. They add up.
+"""Moments: the sums that an E-step returns and an M-step reads.
 
 For responsibilities ``r (m,K)``, row weights ``w (m)`` and rows ``x (m,d)`` the moments about fixed
 points ``a (K,d)`` are
@@ -7,8 +7,8 @@ points ``a (K,d)`` are
     first_k  = sum_i w_i r_ik (x_i - a_k)
     second_k = sum_i w_i r_ik (x_i - a_k)(x_i - a_k)'
 
-Taken about the current means (and not about zero) they lose no digits to an offset of the data, and
-because every block of rows uses the same points, the moments of a union are the sum of the moments
+About the current means (and not about zero) they lose no digits to an offset of the data. Every
+block of rows uses the same points, so the moments of a union are the sum of the moments
 (docs/decisions/0001).
 """
 
@@ -25,7 +25,7 @@ from mixtura.base.errors import CollapseError
 
 
 class Scatter(Enum):
-    """How much of the second moments a family needs; each is a summary of every finer one."""
+    """Detail of the second moments that a family needs; DENSE contains all others."""
 
     TRACE = "trace"  # (K,)      sum over the columns
     DIAGONAL = "diagonal"  # (K,d)     one number per column
@@ -37,7 +37,7 @@ class Scatter(Enum):
         return {"trace": (K,), "diagonal": (K, d), "total": (d, d), "dense": (K, d, d)}[self.value]
 
     def of_vectors(self, weights: Array, vectors: Array) -> Array:
-        """``weights_k v_k v_k'`` for vectors (K,d), in this much detail."""
+        """``weights_k v_k v_k'`` for vectors (K,d), in this detail."""
         if self in (Scatter.TRACE, Scatter.DIAGONAL):
             squares = weights[:, None] * vectors**2
             return np.asarray(squares.sum(axis=1) if self is Scatter.TRACE else squares)
@@ -45,7 +45,7 @@ class Scatter(Enum):
         return np.asarray(outer.sum(axis=0) if self is Scatter.TOTAL else outer)
 
     def of_matrix(self, matrix: Array) -> Array:
-        """What of a matrix (d,d) one component keeps."""
+        """A matrix (d,d) of one component, in this detail."""
         return np.asarray(
             {"trace": np.trace(matrix), "diagonal": np.diag(matrix)}.get(self.value, matrix)
         )
@@ -53,13 +53,12 @@ class Scatter(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Weighted sums over rows, about fixed points, with the log-likelihood of the mixture that made
-    them.
+    """Weighted sums over rows about fixed points, with the log-likelihood of the E-step's mixture.
 
     Attributes
     ----------
     about : (K, d)
-        The points the sums are taken about: the means of the E-step's mixture.
+        The fixed points: the means of the E-step's mixture.
     counts : (K,)
         Sum of weighted responsibilities.
     first : (K, d)
@@ -92,9 +91,7 @@ class Moments:
 
     @classmethod
     def of(cls, rows: Rows, responsibilities: Array, about: Array, kind: Scatter) -> Moments:
-        """Moments of a block of rows; ``responsibilities (m,K)`` have the row weights multiplied
-        in.
-        """
+        """Moments of a block of rows; responsibilities (m,K) are times the row weights."""
         moments = cls.zeros(about, kind)
         for k, r in enumerate(responsibilities.T):
             moments._observe(k, rows, r)
@@ -114,9 +111,7 @@ class Moments:
         return moments
 
     def _observe(self, k: int, rows: Rows, r: Array) -> None:
-        """Add rows with weights ``r (m)`` to component k in place; only a constructor may call
-        it.
-        """
+        """Add rows with weights ``r (m)`` to component k in place; for constructors only."""
         centred = rows.astype(np.float64) - self.about[k]
         weighted = r[:, None] * centred
         self.counts[k] += r.sum()
@@ -147,7 +142,7 @@ class Moments:
         )
 
     def __mul__(self, rate: float) -> Moments:
-        """All sums times a number, as if every row weighed that much."""
+        """All sums times a number, as if every row had this weight."""
         return replace(
             self,
             counts=self.counts * rate,
@@ -159,9 +154,7 @@ class Moments:
         )
 
     def taken_about(self, about: Array) -> Moments:
-        """The same rows' moments about other points ``(K,d)``, near enough that the shift costs no
-        digits.
-        """
+        """Moments of the same rows about other points (K,d), near enough to lose no digits."""
         s = self.about - about
         first = self.first + self.counts[:, None] * s
         if self.kind in _MATRICES:
@@ -183,8 +176,7 @@ class Moments:
         Raises
         ------
         CollapseError
-            Where a count is negative: a component that is all but empty has no deviation to either
-            side.
+            Where a count is negative.
         """
         if (counts < 0).any():
             raise CollapseError(int(counts.argmin()))
@@ -196,7 +188,7 @@ class Moments:
         )
 
     def summarised(self, kind: Scatter) -> Moments:
-        """The same moments with coarser second moments, so that one start serves every family."""
+        """The same moments with second moments in less detail, as another family needs them."""
         if kind is self.kind:
             return self
         if self.kind is Scatter.DENSE:
@@ -213,7 +205,7 @@ class Moments:
             f"second moments of kind {self.kind.value!r} do not contain {kind.value!r}"
         )
 
-    # ---- what an M-step reads --------------------------------------------------------------------
+    # ---- estimates -------------------------------------------------------------------------------
 
     @property
     def n_components(self) -> int:
@@ -237,32 +229,33 @@ class Moments:
 
     @cached_property
     def shift(self) -> Array:
-        """From the old means to the new ones (K,d); zero for an empty component."""
+        """New means minus old ones (K,d); zero for an empty component."""
         filled = np.where(self.counts > 0, self.counts, 1.0)
         return np.asarray(self.first / filled[:, None])
 
     @cached_property
     def means(self) -> Array:
-        """Weighted means (K,d); an empty component stays where it was."""
+        """Weighted means (K,d); an empty component keeps its mean."""
         return np.asarray(self.about + self.shift)
 
     @cached_property
     def scatter(self) -> Array:
-        """Second moments about the new means, shaped as ``second``: diagonals never negative,
-        matrices symmetric.
+        """Second moments about the new means, in the shape of ``second``.
+
+        Diagonals are never negative, matrices are symmetric.
         """
-        moved = (
+        correction = (
             self.first[:, :, None] * self.shift[:, None, :]
             if self.kind in _MATRICES
             else self.first * self.shift
         )
         if self.kind is Scatter.DENSE:
-            return symmetric(self.second - moved)
+            return symmetric(self.second - correction)
         if self.kind is Scatter.TOTAL:
-            return symmetric(self.second - moved.sum(axis=0))
+            return symmetric(self.second - correction.sum(axis=0))
         if self.kind is Scatter.TRACE:
-            moved = moved.sum(axis=1)
-        return np.maximum(self.second - moved, 0.0)
+            correction = correction.sum(axis=1)
+        return np.maximum(self.second - correction, 0.0)
 
 
 _MATRICES = (Scatter.DENSE, Scatter.TOTAL)

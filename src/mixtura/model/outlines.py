@@ -1,4 +1,4 @@
-"""Outlines of components in two of the columns: curves that hold a stated share of a component."""
+"""Ellipses in two columns and intervals in one that contain a given share of a component."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture
 
 CORNERS = 64
-"""Points of an outline; on a screen no eye sees the corners."""
+"""Points of an outline, enough for a smooth curve on a screen."""
 
 
 def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
-    """For each component the ellipse that holds ``level`` of it in two columns, whatever the others
-    are: (K, CORNERS, 2).
+    """For each component the ellipse in two columns that contains ``level`` of it: (K, CORNERS, 2).
 
-    In these columns a component is a Gaussian, too (its marginal), and its squared Mahalanobis
-    distance follows the chi-squared distribution with two degrees of freedom: the ellipse is where
-    that reaches ``level``.
+    The marginal of a component in two columns is a Gaussian, and its squared Mahalanobis distance
+    has the chi-squared distribution with two degrees of freedom; the ellipse is its quantile.
 
     Examples
     --------
     >>> from mixtura import GaussianMixture
-    >>> known = GaussianMixture.from_parameters([1.0], [[0.0, 0.0, 5.0]], [1.0], covariance_type="spherical")
+    >>> known = GaussianMixture.from_parameters(
+    ...     [1.0], [[0.0, 0.0, 5.0]], [1.0], covariance_type="spherical"
+    ... )
     >>> radius = np.linalg.norm(outlines(known.mixture_, (0, 1), 0.5), axis=2)
     >>> bool(np.allclose(radius, np.sqrt(2 * np.log(2))))
     True
@@ -34,30 +34,27 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
 
 
 def radius(level: float) -> float:
-    """How far from the centre, in standard deviations of a plane, the circle is that holds
-    ``level``.
-    """
+    """Radius of the circle that contains ``level`` of a standard Gaussian in two columns."""
     return float(np.sqrt(chi2.ppf(level, 2)))
 
 
 def roots(mixture: Mixture, columns: tuple[int, int]) -> Array:
-    """What makes a unit circle the one-sigma ellipse of each component in two columns: symmetric
-    (K, 2, 2).
+    """Symmetric square roots (K, 2, 2) of the covariances in two columns.
+
+    They map the unit circle to the one-sigma ellipse of each component.
     """
     return _roots(mixture.marginal(np.array(columns)).covariance.dense())
 
 
 def intervals(mixture: Mixture, column: int, level: float) -> Array:
-    """For each component the central interval that holds ``level`` of it in one column: (K, 2)."""
+    """For each component the central interval in one column with ``level`` of it: (K, 2)."""
     line = mixture.marginal(np.array([column]))
     half = np.sqrt(chi2.ppf(level, 1) * line.covariance.dense()[:, 0, 0])
     return np.asarray(line.means + half[:, None] * np.array([-1.0, 1.0]))
 
 
 def _roots(matrices: Array) -> Array:
-    """Symmetric square roots (K,2,2), also of matrices that rounding left without a Cholesky
-    factor.
-    """
+    """Symmetric square roots (K,2,2), also of matrices that are singular to rounding."""
     values, vectors = np.linalg.eigh(matrices)
     return np.asarray(
         (vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]) @ vectors.transpose(0, 2, 1)

@@ -1,16 +1,15 @@
-"""Conjugate priors: what is believed about means and covariances before the rows are seen (Fraley &
-Raftery 2007).
+"""Conjugate priors for means and covariances (Fraley & Raftery 2007).
 
 Given its covariance a mean is normal about ``mean`` with covariance ``Sigma_k / shrinkage``; a
 covariance is inverse Wishart (a variance is inverse gamma). Together they add to the
 log-likelihood, up to a constant,
 
-    -1/2 sum_k [ rows log det Sigma_k + tr(Sigma_k^-1 scatter) + shrinkage (mu_k - mean)' Sigma_k^-1
-    (mu_k - mean) ]
+    -1/2 sum_k [ rows log det Sigma_k + tr(Sigma_k^-1 scatter)
+                 + shrinkage (mu_k - mean)' Sigma_k^-1 (mu_k - mean) ]
 
-with the first two terms taken once where all components share the covariance. So a prior is some
-``rows`` that were seen before, and their ``scatter``; how many they are follows from the degrees of
-freedom, and differs between the families.
+where the first two terms count once if all components share the covariance. So a prior acts like a
+number of pseudo-rows with a ``scatter``. The number follows from the degrees of freedom, and
+differs between the families.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from mixtura.model.covariance import Covariance, Dense
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """A prior worked out for one family, K and data set.
+    """A prior for one family, K and dataset.
 
     Attributes
     ----------
     rows : float
-        What is added to the count of each free covariance.
+        Pseudo-rows that are added to the count of each free covariance.
     scatter : (d, d)
-        What is added to its scatter.
+        Their scatter, which is added to that of the rows.
     shrinkage : float
-        Rows at ``mean`` that each component's mean is drawn by; 0 leaves means alone.
+        Pseudo-rows at ``mean`` for each component's mean; 0 does not shrink means.
     mean : (d,)
     best : float
-        What is taken off for each free covariance, as a constant: with that at its optimum the
-        penalty is in no units.
+        A constant that is subtracted for each free covariance. With the least value of the first
+        two terms the penalty does not depend on the units of the data.
     """
 
     rows: float
@@ -50,16 +49,16 @@ class Prior:
     best: float = 0.0
 
     def penalty(self, means: Array, covariance: Covariance) -> float:
-        """What is added to the log-likelihood, up to a constant."""
+        """The term that is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
-        taken: float = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
-        taken += sum(self._trace(covariance, k) for k in range(free))
+        terms: float = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
+        terms += sum(self._trace(covariance, k) for k in range(free))
         if self.shrinkage > 0:
-            apart = means - self.mean
-            taken += self.shrinkage * sum(
-                float((covariance.whiten(k, apart[[k]]) ** 2).sum()) for k in range(len(means))
+            centred = means - self.mean
+            terms += self.shrinkage * sum(
+                float((covariance.whiten(k, centred[[k]]) ** 2).sum()) for k in range(len(means))
             )
-        return -0.5 * taken
+        return -0.5 * terms
 
     def _trace(self, covariance: Covariance, k: int) -> float:
         """``tr(Sigma_k^-1 scatter)``."""
@@ -69,7 +68,7 @@ class Prior:
 
     @cached_property
     def columns(self) -> Array | None:
-        """The diagonal of the scatter (d,) where there is nothing beside it, else None."""
+        """The diagonal of the scatter (d,) where the scatter is diagonal, else None."""
         own = np.diag(self.scatter)
         return own if np.count_nonzero(self.scatter) == np.count_nonzero(own) else None
 
@@ -81,14 +80,13 @@ class Prior:
 
 @dataclass(frozen=True)
 class ConjugatePrior:
-    """The prior of Fraley & Raftery 2007 with mclust's defaults; what is None is taken from the
-    data.
+    """The prior of Fraley & Raftery 2007 with mclust's defaults.
 
     Parameters
     ----------
     shrinkage : float, default=0.01
-        The mean of each component is drawn to ``mean`` as if by this many rows; 0 leaves means
-        alone.
+        The mean of each component is shrunk to ``mean`` by this many pseudo-rows; 0 does not
+        shrink means.
     mean : (d,) or None
         None: the mean of the data.
     dof : float or None
@@ -100,8 +98,9 @@ class ConjugatePrior:
 
     Notes
     -----
-    ``rows`` of the M-step (:mod:`mixtura.model.priors`), with m = 1 where ``shrinkage`` is positive
-    and 0 otherwise. For VVV and for a single column m is always 1, the limit of a weak shrinkage.
+    Pseudo-rows of the M-step (:mod:`mixtura.model.priors`), with m = 1 where ``shrinkage`` is
+    positive and 0 otherwise. For VVV and for a single column m is always 1, the limit of a weak
+    shrinkage.
 
     ==================  =========================  ============================================
     EII, VII            ``(nu + 2) / d + m``       EII: ``m K`` for ``m``; the scale counts
@@ -112,12 +111,13 @@ class ConjugatePrior:
     EEE                 ``nu + d + 1 + m K``
     EEV, EVE, EVV       ``nu + d + 1 + m`` in all
     VEE, VVE, VVV       ``nu + d + 1 + m``
-    VEV                 0                          flat in the volume
+    VEV                 0                          uniform in the volume
     ==================  =========================  ============================================
 
-    With one component, a family's prior is that of VII, VVI or VVV, which it then equals. These are
-    mclust's, who has no prior for VEE, EVE, VVE and EVV: theirs here is the penalty above. EII with
-    its scale and EEI with its means drawn follow the paper, where mclust leaves both out.
+    With one component a family has the prior of VII, VVI or VVV, to which it is then equal. These
+    numbers are those of mclust, except for VEE, EVE, VVE and EVV, for which mclust has no prior.
+    For EII the scale, and for EEI the shrinkage of the means, follow the paper; mclust leaves them
+    out.
 
     References
     ----------
@@ -129,11 +129,13 @@ class ConjugatePrior:
     dof: float | None = None
     scale: Any = None
 
-    def worked_out(
+    def for_family(
         self, family: str, K: int, mean: Array, covariance: Array, total: float
     ) -> Prior:
-        """For a family and K, with the mean (d,), maximum-likelihood covariance (d,d) and total
-        weight of the data.
+        """The prior for a family and K.
+
+        ``mean (d,)``, the maximum-likelihood ``covariance (d,d)`` and the ``total`` weight are of
+        the data.
         """
         d = len(mean)
         centre = mean if self.mean is None else self.mean
@@ -158,12 +160,12 @@ class ConjugatePrior:
 
 
 def _alone(family: str) -> str:
-    """What a family is when it has one component."""
+    """The family to which a family is equal when it has one component."""
     return {"II": "VII", "EI": "VVI", "VI": "VVI"}.get(family[1:], "VVV")
 
 
 def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
-    """Prior rows per free covariance; see :class:`ConjugatePrior`."""
+    """Pseudo-rows per free covariance; see :class:`ConjugatePrior`."""
     in_all = {"EVI": nu + 1, "EVE": nu + d + 1, "EEV": nu + d + 1, "EVV": nu + d + 1}
     shared = {"EII": (nu + 2) / d, "EEI": nu + 2, "EEE": nu + d + 1}
     if family in in_all:
@@ -180,8 +182,9 @@ def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
 
 
 def _root(scatter: Array) -> Array:
-    """``R (d,d)`` with ``R'R`` the scatter, which may be singular; columns of very different units
-    cost no digits.
+    """``R (d,d)`` with ``R'R`` the scatter, which may be singular.
+
+    Columns are scaled to unit diagonal, so that very different units lose no digits.
     """
     deviations = np.sqrt(np.diag(scatter))
     units = np.where(deviations > 0, deviations, 1.0)
@@ -190,10 +193,8 @@ def _root(scatter: Array) -> Array:
 
 
 def pseudo_rows(rows: float, scale: Array) -> Prior:
-    """As if each free covariance had seen some more rows that spread by ``scale`` (d,) with
-    independent columns.
+    """The prior of some pseudo-rows with independent columns of variances ``scale`` (d,).
 
-    The penalty is 0 where every covariance is that of these rows, and below elsewhere: a search
-    compares it in any units.
+    The penalty is 0 where every covariance is that of the pseudo-rows, and negative elsewhere.
     """
     return Prior(rows, rows * np.diag(scale), best=rows * float((np.log(scale) + 1.0).sum()))

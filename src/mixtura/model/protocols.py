@@ -1,10 +1,10 @@
-"""The protocols Source, Backend and Family; the fourth, Initialiser, stands with the initialisers.
+"""The protocols Source, Backend and Family; the fourth, Initialiser, is with the initialisers.
 
-A family never hears of backends, a backend never hears of families; they meet in ``Moments``.
+Families do not use backends, nor backends families; both use ``Moments``.
 
 To add a family: one class, one line in ``families/__init__.py``. To add a backend: one file, one
-line in ``backends/__init__.py``. A new source or initialiser likewise. The law and agreement tests
-pick each of them up.
+line in ``backends/__init__.py``. The same holds for a source or an initialiser. The tests of laws
+and of agreement run for each of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Block:
     weights : (m,) or None
         Frequencies; None when every row counts once.
     offset : int
-        Number of rows before this block, so that random or given responsibilities can be cut to it.
+        Number of rows before this block, by which given responsibilities are sliced.
     """
 
     rows: Rows
@@ -41,7 +41,7 @@ class Block:
     offset: int
 
     def cut(self, size: int) -> Iterator[Block]:
-        """The same rows in smaller blocks."""
+        """The same rows in blocks of at most ``size``."""
         for begin in range(0, len(self.rows), size):
             part = slice(begin, begin + size)
             yield Block(
@@ -51,16 +51,14 @@ class Block:
             )
 
     def weighted(self, responsibilities: Array) -> Array:
-        """Responsibilities (m,K) with the row weights multiplied in."""
+        """Responsibilities (m,K) times the row weights."""
         return (
             responsibilities if self.weights is None else responsibilities * self.weights[:, None]
         )
 
 
 class Source(Protocol):
-    """Where rows come from. Anything that can give blocks of rows, again and again in the same
-    order.
-    """
+    """A source of blocks of rows, which can be read any number of times in the same order."""
 
     @property
     def n_features(self) -> int:
@@ -69,7 +67,7 @@ class Source(Protocol):
 
     @property
     def n_rows(self) -> int:
-        """Number of rows, whatever they weigh."""
+        """Number of rows, whatever their weights."""
         ...
 
     def blocks(self) -> Iterator[Block]:
@@ -77,40 +75,37 @@ class Source(Protocol):
         ...
 
     def sample(self, m: int, rng: np.random.Generator) -> Source:
-        """m draws of rows by weight; row i comes ``m w_i / sum w`` times in expectation."""
+        """m rows drawn by weight; row i occurs ``m w_i / sum w`` times in expectation."""
         ...
 
     def distinct(self) -> Source:
-        """Each distinct row once, whatever it weighs."""
+        """Each distinct row once, whatever its weight."""
         ...
 
     def compact(self, units: Array) -> Source:
-        """The same rows, neighbours together, in units (d,) of the columns; itself where that is
-        not to be had.
+        """The same rows with neighbours next to each other, or the source itself.
+
+        Distances are in units (d,) of the columns.
         """
         ...
 
 
 class Backend(Protocol):
-    """How an E-step is computed. Must agree with ``reference`` to rounding."""
+    """Computes E-steps, which must agree with those of ``reference`` to rounding."""
 
     name: str
 
     @property
     def threads(self) -> int:
-        """Threads that it may use, or whoever works on several things side by side."""
+        """Threads that it may use, or that several computations side by side may share."""
         ...
 
     def moments(self, source: Source, mixture: Mixture, needs: Scatter) -> Moments:
-        """One pass over the data: responsibilities under the mixture, summed into moments about its
-        means.
-        """
+        """One E-step: responsibilities under the mixture, summed into moments about its means."""
         ...
 
     def reduced(self, source: Source) -> Backend | None:
-        """The same backend with fewer digits per product, where that is faster for this source;
-        None where it is not.
-        """
+        """The same backend in float32 products; None where that is not faster for this source."""
         ...
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
@@ -121,9 +116,9 @@ class Backend(Protocol):
 class Family(Protocol):
     """A covariance model: the M-step and the number of free parameters.
 
-    Law: for fixed moments, the M-step maximises
-    ``sum_k -n_k/2 (log det Sigma_k + tr(Sigma_k^-1 S_k))`` (plus the penalty of the regularisation)
-    over the family's covariances, or at least never lowers it below ``previous``.
+    For fixed moments the M-step maximises
+    ``sum_k -n_k/2 (log det Sigma_k + tr(Sigma_k^-1 S_k))``, plus the penalty of the regularisation,
+    over the family's covariances, or at least does not lower it below ``previous``.
     """
 
     @property
@@ -138,7 +133,7 @@ class Family(Protocol):
 
     @property
     def needs(self) -> Scatter:
-        """What the E-step must accumulate."""
+        """Detail of the second moments that the E-step must sum up."""
         ...
 
     @property
@@ -163,13 +158,13 @@ class Family(Protocol):
         ...
 
     def own_rows(self, d: int) -> int:
-        """Rows that make the part of a covariance which is a component's own non-singular."""
+        """Rows that determine the part of a covariance that is not shared."""
         ...
 
     def own_parameters(self, d: int) -> int:
-        """Free parameters that each component has of its own."""
+        """Free parameters of each component that are not shared."""
         ...
 
     def rows_needed(self, d: int) -> int:
-        """Distinct rows that a component needs before its covariance means anything."""
+        """Distinct rows that a component needs for a non-singular covariance."""
         ...

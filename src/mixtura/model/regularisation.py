@@ -1,21 +1,24 @@
-"""What holds an estimate back: a floor, a ridge, a prior, a bound on the eigenvalues, equal
-proportions.
+"""Constraints and penalties: floor, ridge, prior, eigenvalue bound and equal proportions.
 
-An M-step is the maximum-likelihood estimate from ``Evidence``: counts and average scatter per free
-covariance. What regularises it is in the evidence before the family sees it, so a family is its law
-and nothing else. With ``S = W / n``
+An M-step is the maximum-likelihood estimate from :class:`SufficientStatistics`: counts and average
+scatter per free covariance. Every constraint is in these statistics before the family sees them, so
+a family holds its covariance model and nothing else. With ``S = W / n``
 
-    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite. The eigenvalues of S in the metric
-               of the floor are lifted to at least one: exact where the estimate is S itself, so the
-               likelihood never falls, and nothing changes while S is above the floor. By default
-               the variance of rounding (:mod:`mixtura.data.recorded_step`)
-    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row is a small cloud of that variance. It is
-               the exact maximiser when a row's density is its average log density over the cloud,
-               that is with each component's weight tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so
-               the objective still never falls. It depends on the units by its nature
-    prior      ``(W + scatter) / (n + rows)``, and means drawn to the prior's (:mod:`mixtura.model.priors`); with a ridge,
+    floor      the maximiser over all Sigma with ``Sigma - diag(floor)`` positive semi-definite.
+               The eigenvalues of S in the metric of the floor are raised to at least one. That
+               is exact where the estimate is S itself, so the likelihood never falls, and
+               nothing changes while S is above the floor. By default the floor is the variance
+               of rounding (:mod:`mixtura.data.recorded_step`)
+    ridge      ``S + ridge * identity``, scikit-learn's ``reg_covar``: every row stands for a
+               small Gaussian of that variance. It is the exact maximiser when a row's density is
+               its average log density over that Gaussian, that is with each component's weight
+               tilted by ``exp(-ridge/2 tr Sigma_k^-1)``; so the objective still never falls. A
+               ridge depends on the units of the data
+    prior      ``(W + scatter) / (n + rows)``, and means shrunk to the prior's mean
+               (:mod:`mixtura.model.priors`); with a ridge,
                ``(W + n ridge + scatter) / (n + rows)``
-    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times the smallest, in the units of the data
+    ratio      the largest eigenvalue of all components is at most ``eigenvalue_ratio`` times
+               the smallest, in the units of the data
 """
 
 from __future__ import annotations
@@ -33,34 +36,33 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.priors import Prior
 
-RATIO_ROUNDING = 1e-9
-"""What rounding may add to a ratio of eigenvalues."""
+RATIO_ROUNDING, FLOOR_ROUNDING = 1e-9, 1e-9
+"""Relative rounding of a ratio of eigenvalues, and of an eigenvalue at the floor."""
 
-NEAR_RATIO = 1e-6
-
-FLOOR_ROUNDING = 1e-9
-"""What rounding may take off an eigenvalue that is held at the floor."""
+NEAR_RATIO, AT_THE_FLOOR = 1e-6, 1.0 + 1e-6
+"""The bound on the ratio is active where the ratio is short of it by no more than this part; the
+floor is active where an eigenvalue is at most this many times the floor.
+"""
 
 UNRESOLVED = 1e-15
-"""Relative to a component's own scale, an eigenvalue below this is rounding, and its sign means
-nothing.
-"""
+"""Part of a component's own scale below which an eigenvalue is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
-    """What an M-step estimates F free covariances from: F = K, or 1 where all components share
-    theirs.
+class SufficientStatistics:
+    """Statistics from which an M-step estimates F free covariances.
+
+    F is K, or 1 where all components share the covariance.
 
     Attributes
     ----------
     counts : (F,)
-        Rows, with those of a prior.
+        Rows, with the pseudo-rows of a prior.
     average : (F,), (F, d) or (F, d, d)
-        Scatter per row: the maximum-likelihood variances, were every covariance free.
+        Scatter per row: the maximum-likelihood estimates of unconstrained covariances.
     n_components, n_features : int
     lifted : bool
-        Whether the floor was reached.
+        Whether the floor raised an eigenvalue.
     """
 
     counts: Array
@@ -83,12 +85,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Regularisation:
-    """Everything that an M-step respects beside the rows, for one data set.
+    """The constraints and penalties of an M-step, for one dataset.
 
     Attributes
     ----------
     floor : (d,)
-        Variances of the columns below which no covariance falls in any direction; 0 for none.
+        Variances of the columns; no covariance is below them in any direction; 0 for none.
     ridge : float
         Added to every variance, in squared units of the data; 0 for none.
     prior : Prior or None
@@ -106,7 +108,7 @@ class Regularisation:
 
     @property
     def has_floor(self) -> bool:
-        """Whether anything keeps a covariance from zero in every direction."""
+        """Whether every direction has a floor above zero."""
         return bool((self.floor > 0).all())
 
     # ---- weights and means -----------------------------------------------------------------------
@@ -120,122 +122,121 @@ class Regularisation:
         )
 
     def means(self, moments: Moments) -> Array:
-        """Means (K,d), drawn to the prior's."""
+        """Means (K,d), shrunk to the prior's mean."""
         if self.prior is None or self.prior.shrinkage == 0:
             return moments.means
-        pull = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
-        return np.asarray(moments.means + pull[:, None] * (self.prior.mean - moments.means))
+        share = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
+        return np.asarray(moments.means + share[:, None] * (self.prior.mean - moments.means))
 
-    # ---- evidence for the covariances ------------------------------------------------------------
+    # ---- statistics of the covariances -----------------------------------------------------------
 
-    def evidence(self, moments: Moments, shared: bool) -> Evidence:
-        """Counts and average scatter with ridge and prior, lifted to the floor; pooled where one
-        covariance serves all.
+    def statistics(self, moments: Moments, shared: bool) -> SufficientStatistics:
+        """Counts and average scatter with ridge and prior, raised to the floor.
+
+        They are pooled where all components share the covariance.
         """
         kind, K, d = moments.kind, moments.n_components, moments.n_features
         scatter, counts = moments.scatter, moments.counts
         if self.prior is not None and self.prior.shrinkage > 0:
-            pull = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
-            scatter = scatter + kind.of_vectors(pull, moments.means - self.prior.mean)
+            weight = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
+            scatter = scatter + kind.of_vectors(weight, moments.means - self.prior.mean)
         if shared:
             scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
             counts = np.array([moments.total])
-        seen = counts
+        own = counts
         if self.prior is not None:
             scatter = scatter + kind.of_matrix(self.prior.scatter)
             counts = counts + self.prior.rows
         shape = (-1, *[1] * (scatter.ndim - 1))
         average = _ratio(scatter, counts.reshape(shape) * (d if kind is Scatter.TRACE else 1))
-        if self.ridge:  # rows are small clouds, those of a prior are not
-            share = np.divide(seen, counts, out=np.ones_like(counts), where=counts > 0).reshape(
+        if self.ridge:  # of the rows, not of a prior's pseudo-rows
+            share = np.divide(own, counts, out=np.ones_like(counts), where=counts > 0).reshape(
                 shape
             )
             average = average + self.ridge * share * (1.0 if average.ndim < 3 else np.eye(d))
-        return self._lifted(Evidence(counts, average, K, d))
+        return self._lifted(SufficientStatistics(counts, average, K, d))
 
-    def _lifted(self, evidence: Evidence) -> Evidence:
-        """The evidence with no direction below the floor."""
-        if not self.has_floor or self._held_by_the_prior(evidence):
-            return evidence
-        average = evidence.average
+    def _lifted(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """The statistics with no eigenvalue below the floor."""
+        if not self.has_floor or self._prior_is_above_the_floor(statistics):
+            return statistics
+        average = statistics.average
         if average.ndim == 3:
             raised = _eigenvalues_above(average, self.floor)
         else:
             raised = np.maximum(average, self.floor.max() if average.ndim == 1 else self.floor)
         return (
-            evidence
+            statistics
             if raised is average or np.array_equal(raised, average)
-            else replace(evidence, average=raised, lifted=True)
+            else replace(statistics, average=raised, lifted=True)
         )
 
-    def _held_by_the_prior(self, evidence: Evidence) -> bool:
-        """Whether full scatter is above the floor by the prior alone, so that nobody needs to
-        look.
-        """
-        columns = None if self.prior is None or evidence.average.ndim < 3 else self.prior.columns
-        return columns is not None and bool((columns > evidence.counts.max() * self.floor).all())
+    def _prior_is_above_the_floor(self, statistics: SufficientStatistics) -> bool:
+        """Whether the prior alone raises full scatter above the floor."""
+        columns = None if self.prior is None or statistics.average.ndim < 3 else self.prior.columns
+        return columns is not None and bool((columns > statistics.counts.max() * self.floor).all())
 
-    def bounded(self, evidence: Evidence) -> Evidence:
-        """The evidence with its eigenvalues cut to the ratio: the exact optimum where the estimate
-        is the average itself.
+    def bounded(self, statistics: SufficientStatistics) -> SufficientStatistics:
+        """The statistics with their eigenvalues truncated to the ratio.
+
+        The exact optimum where the estimate is the average itself.
         """
         if self.eigenvalue_ratio is None:
-            return evidence
-        if evidence.average.ndim < 3:
+            return statistics
+        if statistics.average.ndim < 3:
             spreads = truncated(
-                evidence.average.reshape(len(evidence.counts), -1),
-                evidence.counts,
+                statistics.average.reshape(len(statistics.counts), -1),
+                statistics.counts,
                 self.eigenvalue_ratio,
             )
-            return replace(evidence, average=spreads.reshape(evidence.average.shape))
-        values, vectors = np.linalg.eigh(evidence.average)
-        cut = truncated(np.maximum(values, 0.0), evidence.counts, self.eigenvalue_ratio)
-        return replace(evidence, average=along_axes(vectors, cut))
+            return replace(statistics, average=spreads.reshape(statistics.average.shape))
+        values, vectors = np.linalg.eigh(statistics.average)
+        cut = truncated(np.maximum(values, 0.0), statistics.counts, self.eigenvalue_ratio)
+        return replace(statistics, average=along_axes(vectors, cut))
 
     def allows(self, covariance: Covariance) -> bool:
-        """Whether a covariance keeps the ratio; one that was given, or fitted without it, may
-        not.
-        """
+        """Whether a covariance is within the ratio; a given one may not be."""
         return (
             self.eigenvalue_ratio is None
             or _ratio_of(covariance) <= (1.0 + RATIO_ROUNDING) * self.eigenvalue_ratio
         )
 
     def at_the_ratio(self, covariance: Covariance) -> bool:
-        """Whether the bound on the ratio holds the covariance back."""
+        """Whether the bound on the ratio is active."""
         return (
             self.eigenvalue_ratio is not None
             and _ratio_of(covariance) >= (1.0 - NEAR_RATIO) * self.eigenvalue_ratio
         )
 
     def check(self, covariance: Covariance) -> Covariance:
-        """The covariance as it is, or a collapse where nothing kept it from zero.
+        """The covariance itself, if it is regular.
 
         Raises
         ------
         CollapseError
-            Names the first component whose covariance is singular or not a number.
+            Names the first component whose covariance is singular or not finite.
         """
         values = covariance.values
-        sound = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        regular = np.isfinite(values).reshape(len(values), -1).all(axis=1)
         if isinstance(covariance, Dense):
-            if not self.has_floor or not sound.all():
-                sound &= np.array([_resolved(matrix) for matrix in values])
+            if not self.has_floor or not regular.all():
+                regular &= np.array([_resolved(matrix) for matrix in values])
         else:
-            sound &= (values > 0).reshape(len(values), -1).all(axis=1)
-        if not sound.all():
-            raise CollapseError(int(np.argmin(sound)))
+            regular &= (values > 0).reshape(len(values), -1).all(axis=1)
+        if not regular.all():
+            raise CollapseError(int(np.argmin(regular)))
         return covariance
 
-    # ---- the objective that an M-step with this regularisation raises ----------------------------
+    # ---- the objective of an M-step with this regularisation -------------------------------------
 
     def penalty(self, mixture: Mixture) -> float:
-        """What is added to the log-likelihood: 0 without a prior."""
+        """The term that is added to the log-likelihood: 0 without a prior."""
         return 0.0 if self.prior is None else self.prior.penalty(mixture.means, mixture.covariance)
 
     def tilted(self, mixture: Mixture) -> Mixture:
-        """The mixture whose E-step belongs to a ridge; the same one without a ridge. Its weights do
-        not sum to one.
+        """The mixture of the E-step under a ridge, with tilted weights that do not sum to one.
+
+        Without a ridge it is the mixture itself.
         """
         if self.ridge == 0:
             return mixture
@@ -249,20 +250,20 @@ class Regularisation:
         return Mixture(weights, mixture.means, covariance)
 
     def is_below_floor(self, covariance: Covariance) -> bool:
-        """Whether some direction of a covariance lies below the floor, beyond rounding."""
+        """Whether an eigenvalue of a covariance is below the floor by more than rounding."""
         return self.has_floor and bool(
             below(
                 covariance, np.full(len(covariance.values), 1.0 - FLOOR_ROUNDING), self.floor
             ).any()
         )
 
-    # ---- the smallest directions, in units of the data -------------------------------------------
+    # ---- the smallest eigenvalues, in units of the floor -----------------------------------------
 
-    def floor_reached(self, covariance: Covariance, margin: float) -> Flags:
-        """Per component (K,), whether an eigenvalue lies within ``margin`` times the floor.
+    def floor_reached(self, covariance: Covariance, margin: float = AT_THE_FLOOR) -> Flags:
+        """For each component (K,), whether an eigenvalue is at most ``margin`` times the floor.
 
-        A ridge is no floor but a summand: with one, whether the data's own part is below
-        ``1 / margin`` of it.
+        With a ridge, also whether the part of the data in an eigenvalue is below ``1 / margin`` of
+        the ridge.
         """
         forms = len(covariance.values)
         near = below(covariance, np.full(forms, margin), self.floor)
@@ -283,8 +284,9 @@ def _ratio_of(covariance: Covariance) -> float:
 
 
 def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
-    """Per component (K,), whether an eigenvalue in units of ``scale`` is at most the bound of its
-    free covariance.
+    """For each component (K,), whether an eigenvalue in units of ``scale`` is at most its bound.
+
+    ``bounds (F,)`` belong to the free covariances.
     """
     if isinstance(covariance, Dense):
         low = np.zeros(len(bounds), dtype=bool)
@@ -294,7 +296,7 @@ def below(covariance: Covariance, bounds: Array, scale: Array) -> Flags:
             rest = _first_below(covariance.values[at + 1 :], scale, bounds[at + 1 :])
             at = at + 1 + rest if rest >= 0 else -1
     else:
-        with np.errstate(divide="ignore"):  # where there is no floor, nothing is on it
+        with np.errstate(divide="ignore"):  # a floor of 0 is never reached
             variances = covariance.values.reshape(len(covariance.values), -1) / scale
         low = np.asarray((variances <= bounds[:, None]).any(axis=1))
     return np.asarray(np.broadcast_to(low, covariance.n_components))
@@ -331,8 +333,9 @@ def _resolved(matrix: Array) -> bool:
 
 
 def _exceeds(floor: float, matrix: Array, scale: Array) -> bool:
-    """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor: one Cholesky,
-    no eigenvalues.
+    """Whether all eigenvalues of a matrix in units of ``scale`` are above the floor.
+
+    One Cholesky decomposition tells.
     """
     return _first_below(matrix[None], scale, np.array([floor])) < 0
 
@@ -360,8 +363,9 @@ _first_below = either(_first_below_in_cpp, _first_below_in_numpy)
 
 
 def _eigenvalues_above(matrices: Array, floor: Array) -> Array:
-    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` lifted to one;
-    untouched when above it.
+    """Matrices (K,d,d) with their eigenvalues in the metric of ``diag(floor)`` raised to one.
+
+    Where all are above one, the same array is returned.
     """
     if _first_below(matrices, floor, np.ones(len(matrices))) < 0:
         return matrices

@@ -1,6 +1,4 @@
-"""Cluster numbers of one method in those of another, so that pictures beside each other have the
-same colours.
-"""
+"""Renumbering of clusters to match those of another method, for equal colours in plots."""
 
 from __future__ import annotations
 
@@ -11,10 +9,10 @@ from mixtura.base.arrays import Labels
 
 
 def relabelled(labels: Labels, like: Labels) -> Labels:
-    """The same clusters with the numbers under which they share most rows with ``like``; below 0,
-    as -1 for noise, they stay.
+    """The same clusters, renumbered to share the most rows with those of ``like``.
 
-    Clusters that are left over get numbers that ``like`` does not use, the largest cluster first.
+    Clusters without a partner get numbers that ``like`` does not use, the largest cluster first.
+    Labels below 0, such as -1 for noise, do not change.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every candidate of a selection, and its verdict."""
+"""The result of a model selection: its candidates, the best one, and the reasons."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
 
-from mixtura.model.fit_result import ALIKE_DECIMALS, TITLES, FitResult
+from mixtura.model.fit_result import FitResult
 from mixtura.model.start_report import StartReport
 
-SAME_MODEL = 0.01
-"""Two fits of equally many components and parameters whose log-likelihoods differ by less are one
-model under two names.
+SAME_MODEL, SAME_DECIMALS = 0.01, 6
+"""Two fits with equal numbers of components and parameters whose log-likelihoods differ by less are
+one model under two names. Criteria that agree to so many decimals keep the order of the grid.
 """
 
-STRENGTHS = ((2.0, "weak"), (6.0, "positive"), (10.0, "strong"), (float("inf"), "very strong"))
-"""How much a difference in BIC says (Kass & Raftery 1995, section 3.2): each word holds below its
-number.
+BIC_STRENGTHS = ((2.0, "weak"), (6.0, "positive"), (10.0, "strong"), (float("inf"), "very strong"))
+"""Strength of evidence of a difference in BIC (Kass & Raftery 1995, section 3.2): each word holds
+below its number.
 """
+
+TITLES = {
+    "icl": "ICL (MAP)",
+    "icl_entropy": "ICL (entropy)",
+    "aicc": "AICc",
+    "sabic": "adjusted BIC",
+    "entropy": "entropy",
+    "cv": "cross-validated -2 log-likelihood",
+}
+"""Titles of the criteria whose title is not the name in capitals."""
 
 
 class Stage(Enum):
-    """How far a cell of a selection was taken; the value is the word in tables."""
+    """How far a candidate of a selection was fitted; the value is the word in tables."""
 
     NOT_LOOKED_AT = "not looked at"
     LOOKED_AT = "looked at"
@@ -31,29 +41,27 @@ class Stage(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One cell of a selection: a family and a K, fitted or not.
+    """One candidate of a selection: a family and a number of components, fitted or not.
 
     Attributes
     ----------
     criterion : float
-        What the selection judges by; NaN for a failed cell, and where the criterion is undefined.
+        Value of the criterion of the selection; NaN without a fit or where it is undefined.
     reason : str
-        Why the cell may not win, that it did not converge, or what is special about it; empty when
-        all is well.
+        Why the candidate may not be selected, that it did not converge, or a finding; else empty.
     criteria : mapping of str to float
         Every criterion that was computed, by name.
     notes : tuple of str
         Why some of them are NaN.
     starts : StartReport or None
-        What the search behind the fit saw.
+        Report of the search behind the fit.
     remark : str
-        What the data made of the model: too few rows for its covariances, which are shrunk, and the
-        like.
+        Changes of the model for these data, such as shrunk covariances where rows are too few.
     stage : Stage
-        Whether it was searched, or only looked at from a few starts since it was too far behind.
+        Whether it was searched, or fitted from a few starts only since it was too far behind.
     rows : int or None
-        Rows of the sample from which it is estimated what all of them would say; None for a fit of
-        all rows.
+        Rows of the sample from which the value for all rows is estimated; None for a fit to all
+        rows.
     """
 
     family: str
@@ -70,33 +78,33 @@ class Candidate:
 
     @property
     def is_estimate(self) -> bool:
-        """Whether it was fitted to a sample of the rows, and no further."""
+        """Whether it was fitted to a sample of the rows only."""
         return self.rows is not None
 
     @property
     def eligible(self) -> bool:
-        """Whether it may win: an answer with a criterion that is a number."""
-        return self.is_answer and isfinite(self.criterion)
+        """Whether it may be selected: a valid fit with a finite criterion."""
+        return self.is_valid and isfinite(self.criterion)
 
     @property
-    def is_answer(self) -> bool:
-        """Whether it is fitted, not collapsed, no saddle, and without copies or components that
-        hold no rows.
+    def is_valid(self) -> bool:
+        """Whether it has a fit that is not collapsed, no saddle, and without copies or empty
+        components.
         """
-        return self.fit is not None and self.fit.is_answer
+        return self.fit is not None and self.fit.is_valid
 
     @property
     def is_spurious(self) -> bool:
-        """Whether chance can place one of its components."""
+        """Whether one of its components is spurious."""
         return self.fit is not None and any(item.kind == "spurious" for item in self.fit.findings)
 
     @property
     def title(self) -> str:
-        """The cell in words."""
+        """Family and number of components as text."""
         return f"{self.family} with {self.n_components} component{'s' * (self.n_components > 1)}"
 
     def is_same_model(self, other: Candidate) -> bool:
-        """Whether both are one model under two names, as EEE and VVV with one component are."""
+        """Whether both are one model under two names, such as EEE and VVV with one component."""
         if self.fit is None or other.fit is None or self.fit.n_parameters != other.fit.n_parameters:
             return False
         near = abs(self.fit.log_likelihood - other.fit.log_likelihood) < SAME_MODEL
@@ -105,8 +113,9 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """All candidates of a selection, the winner and the runner-up; ``interrupted`` when it was
-    ended before all were done.
+    """All candidates of a selection, with the best one and the runner-up.
+
+    ``interrupted`` says that it ended before all candidates were fitted.
     """
 
     criterion: str
@@ -115,22 +124,19 @@ class Selection:
 
     @property
     def ranking(self) -> tuple[Candidate, ...]:
-        """Eligible candidates, best first; models that are the same but for rounding stay in the
-        order of the grid.
-        """
+        """Eligible candidates, best first; equal ones (to rounding) in the order of the grid."""
         return tuple(
             sorted(
                 (c for c in self.candidates if c.eligible),
-                key=lambda c: round(c.criterion, ALIKE_DECIMALS),
+                key=lambda c: round(c.criterion, SAME_DECIMALS),
             )
         )
 
     @property
     def best(self) -> Candidate:
-        """The winner: the lowest criterion among the fits that are an answer.
+        """The eligible candidate with the lowest criterion.
 
-        Where there is no such fit, the simplest one: the fewest components, then the lowest
-        criterion.
+        Where none is eligible, the fit with the fewest components, then the lowest criterion.
         """
         fitted = [candidate for candidate in self.candidates if candidate.fit is not None]
         return next(iter(self.ranking), None) or min(
@@ -139,76 +145,67 @@ class Selection:
 
     @property
     def runner_up(self) -> Candidate | None:
-        """The second best model, if there is one; the winner itself under another family's name
-        does not count.
-        """
+        """The second best model, if there is one; the best one under another name is left out."""
         ranking = self.ranking
         return next((c for c in ranking[1:] if not c.is_same_model(ranking[0])), None)
 
     @property
     def gap(self) -> float:
-        """By how much the runner-up is worse; NaN without one."""
+        """Criterion of the runner-up minus that of the best; NaN without a runner-up."""
         return self.runner_up.criterion - self.best.criterion if self.runner_up else float("nan")
 
     @property
     def strength(self) -> str:
-        """What the gap in BIC says in one word (Kass & Raftery 1995), or nothing for another
-        criterion.
-        """
+        """Strength of evidence of the gap in BIC; empty for other criteria."""
         if self.criterion != "bic" or self.runner_up is None:
             return ""
         return strength_of(self.gap)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The outcome in words: the winner, how far ahead it is, and which cells may not win and
-        why.
-        """
+        """The outcome in sentences: the best model, the gap, and exclusions with their reasons."""
         return (*_verdict(self), *_exclusions(self.candidates))
 
     def rows(self) -> list[dict[str, object]]:
-        """The table: one row per candidate, eligible ones first, best first; lower is better in
-        every criterion.
-        """
+        """The table, one row per candidate: eligible ones, best first, then the others."""
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
         return [_row(candidate, self.criterion) for candidate in ranked]
 
     def criteria_rows(self) -> list[dict[str, object]]:
-        """All criteria of all candidates, in the order of :meth:`rows`; lower is better in every
-        one.
+        """All criteria of all candidates, in the order of :meth:`rows`; lower is better.
 
-        A criterion that is undefined for a cell is NaN there, and ``notes`` says why.
+        An undefined criterion is NaN, and ``notes`` gives the reason.
         """
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
         names = list(dict.fromkeys(name for candidate in ranked for name in candidate.criteria))
         return [_criteria_row(candidate, names) for candidate in ranked]
 
     def choices(self) -> dict[str, Candidate]:
-        """What each criterion would choose among the cells that are an answer.
+        """The choice of each criterion among the valid candidates.
 
-        The entropy is left out: it is 0 for one component and so chooses nothing.
+        The entropy is left out: it is 0 for one component.
         """
-        answers = [c for c in self.candidates if c.is_answer]
+        valid = [c for c in self.candidates if c.is_valid]
         names = dict.fromkeys(
-            name for candidate in answers for name in candidate.criteria if name != "entropy"
+            name for candidate in valid for name in candidate.criteria if name != "entropy"
         )
         chosen = {}
         for name in names:
-            defined = [c for c in answers if isfinite(c.criteria.get(name, float("nan")))]
+            defined = [c for c in valid if isfinite(c.criteria.get(name, float("nan")))]
             if defined:
                 chosen[name] = min(defined, key=lambda c: c.criteria[name])
         return chosen
 
 
 def strength_of(gap: float) -> str:
-    """Kass and Raftery's word for a difference in BIC.
+    """Strength of evidence of a difference in BIC.
 
     Examples
     --------
     >>> [strength_of(gap) for gap in (0.5, 2.0, 7.0, 10.5)]
     ['weak', 'positive', 'strong', 'very strong']
     """
-    return next(word for bound, word in STRENGTHS if gap < bound)
+    return next(word for bound, word in BIC_STRENGTHS if gap < bound)
 
 
 def _row(candidate: Candidate, criterion: str) -> dict[str, object]:
@@ -241,12 +238,12 @@ def _criteria_row(candidate: Candidate, names: Iterable[str]) -> dict[str, objec
 
 
 def title_of(name: str) -> str:
-    """The name of a criterion in a sentence or over a column."""
+    """The title of a criterion in a sentence or over a column."""
     return TITLES.get(name, name.upper())
 
 
 def _verdict(selection: Selection) -> list[str]:
-    """The winner, and what the distance to the runner-up says."""
+    """The best model, and the strength of evidence against the runner-up."""
     if not selection.ranking:
         return ["No candidate may win."]
     best, runner_up, name = selection.best, selection.runner_up, title_of(selection.criterion)
@@ -260,7 +257,7 @@ def _verdict(selection: Selection) -> list[str]:
 
 
 def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
-    """One sentence for each kind of cell that may not win or is not finished."""
+    """One sentence for each kind of candidate that may not be selected or is not finished."""
     kinds = {
         "could not be fitted": [
             c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT
@@ -307,7 +304,7 @@ def _ranges(ks: list[int]) -> str:
 
 
 def _reasons(cells: list[Candidate]) -> str:
-    """The first reason, and how many others there are."""
+    """The first reason, and the number of others."""
     reasons = list(dict.fromkeys(c.reason for c in cells))
     more = (
         f" (and {len(reasons) - 1} other reason{'s' * (len(reasons) > 2)} in the table)"

@@ -1,5 +1,5 @@
-"""What a search saw: the distinct optima, how many starts and moves led to each, and how far their
-partitions agree.
+"""Report of a search: the distinct optima, the starts and proposals that led to them, and the
+agreement of their partitions.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from mixtura.model.agreement import adjusted_rand_index
 
 
 class RunEnd(Enum):
-    """What became of one run of a search; the value is the sentence a person reads."""
+    """How one run of a search ended; the value is the sentence in reports."""
 
-    REACHED = "ran to its end"
+    REACHED = "reached an optimum"
     DROPPED = "dropped when it was too far behind"
     FAILED = "collapsed"
     UNFINISHED = "ended by max_iter or an interrupt"
 
 
 @dataclass(frozen=True)
-class Run:
+class RunReport:
     """One run of EM in a search.
 
     Attributes
     ----------
     kind : str
-        The kind of start, or the move that led to it.
-    moved : bool
-        Whether a move from an optimum led to it; False for a start.
+        The kind of start or of proposal.
+    proposed : bool
+        Whether it began at a proposal of the local search; False for a start.
     level : float
-        The objective where it ended; NaN where it gave no mixture.
+        The last objective; NaN where it gave no mixture.
     score : float
-        The score there (:mod:`mixtura.model.soundness`); NaN where it was dropped before that was
-        asked.
+        The last score (:mod:`mixtura.model.soundness`); NaN where it was dropped before the score
+        was computed.
     n_iter : int
     end : RunEnd
     """
 
     kind: str
-    moved: bool
+    proposed: bool
     level: float
     score: float
     n_iter: int
@@ -51,19 +51,19 @@ class Run:
 
 @dataclass(frozen=True)
 class Optimum:
-    """One place where runs of EM came to rest.
+    """One optimum to which runs of EM converged.
 
     Attributes
     ----------
     log_likelihood : float
-        The objective there: the total log-likelihood, less what a ridge or a prior takes off it.
+        The objective: the total log-likelihood with the penalty of a ridge or a prior.
     score : float
-        What optima are ranked by (:mod:`mixtura.model.soundness`); lower than the log-likelihood
-        where chance can place a component.
+        Key of the order of optima (:mod:`mixtura.model.soundness`); lower than the log-likelihood
+        where a component is spurious.
     gap : float
-        How much lower the score is than the best one.
-    n_starts, n_moves : int
-        How many starts, and how many moves from another optimum, led here.
+        Score of the best optimum minus its own.
+    n_starts, n_proposals : int
+        Starts and proposals that led to it.
     agreement : float
         Adjusted Rand index between its partition of the rows and that of the best optimum.
     """
@@ -72,30 +72,29 @@ class Optimum:
     score: float
     gap: float
     n_starts: int
-    n_moves: int
+    n_proposals: int
     agreement: float
 
 
 @dataclass(frozen=True, eq=False)
 class StartReport:
-    """The search behind a fit.
+    """The report of the search behind a fit.
 
     Attributes
     ----------
-    runs : tuple of Run
-        Every start in order, then every move, with what became of it.
+    runs : tuple of RunReport
+        Every start in order, then every proposal.
     n_rows, n_all : int
-        Rows that the starts were run on, and all rows; fewer where rows are many.
+        Rows of the starts, perhaps a sample, and all rows.
     levels : tuple of (float, float)
-        Objectives and scores of the distinct optima, on the rows that the starts were run on, best
-        score first.
+        Objectives and scores of the distinct optima on the rows of the starts, best score first.
     partitions : tuple of (m,) arrays
-        What each optimum makes of some of the rows.
+        Labels of some rows under each optimum.
     same : float
         Objectives that differ by less are of one optimum.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunReport, ...]
     n_rows: int
     n_all: int
     levels: tuple[tuple[float, float], ...]
@@ -111,8 +110,8 @@ class StartReport:
                 level * size,
                 score * size,
                 (self.levels[0][1] - score) * size,
-                self._led_to(i, moved=False),
-                self._led_to(i, moved=True),
+                self._led_to(i, proposed=False),
+                self._led_to(i, proposed=True),
                 adjusted_rand_index(self.partitions[0], labels),
             )
             for i, ((level, score), labels) in enumerate(
@@ -120,49 +119,50 @@ class StartReport:
             )
         )
 
-    def _led_to(self, i: int, moved: bool) -> int:
-        """Runs that came to rest at the i-th optimum."""
+    def _led_to(self, i: int, proposed: bool) -> int:
+        """Number of runs that converged to the i-th optimum."""
         nearest = [
             min(range(len(self.levels)), key=lambda j: abs(self.levels[j][0] - run.level))
-            for run in self._ended(moved)
+            for run in self._ended(proposed)
         ]
-        near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(moved)]
+        near = [abs(self.levels[i][0] - run.level) <= self.same for run in self._ended(proposed)]
         return sum(j == i and close for j, close in zip(nearest, near, strict=True))
 
-    def _ended(self, moved: bool) -> list[Run]:
-        """Runs that came to rest."""
-        return [run for run in self.runs if run.moved is moved and run.end is RunEnd.REACHED]
+    def _ended(self, proposed: bool) -> list[RunReport]:
+        """Runs that converged."""
+        return [run for run in self.runs if run.proposed is proposed and run.end is RunEnd.REACHED]
 
     @property
     def n_starts(self) -> int:
-        """How many starts there were."""
-        return sum(not run.moved for run in self.runs)
+        """Number of starts."""
+        return sum(not run.proposed for run in self.runs)
 
     @property
-    def n_moves(self) -> int:
-        """How many proposals from an optimum were tried."""
-        return sum(run.moved for run in self.runs)
+    def n_proposals(self) -> int:
+        """Number of proposals of the local search."""
+        return sum(run.proposed for run in self.runs)
 
     @property
     def ends(self) -> Counter[RunEnd]:
-        """What became of the starts."""
-        return Counter(run.end for run in self.runs if not run.moved)
+        """How the starts ended, with counts."""
+        return Counter(run.end for run in self.runs if not run.proposed)
 
     @property
     def sentence(self) -> str:
-        """The report in words."""
+        """The report in one sentence."""
         if not self.optima:
-            return f"None of {self.n_starts} starts came to rest."
+            return f"None of {self.n_starts} starts converged."
         best, *others = self.optima
-        where = (
-            ""
-            if self.n_rows == self.n_all
-            else f"On a sample of {self.n_rows:,} of {self.n_all:,} rows, the "
+        rows = f"{self.n_rows:,} of {self.n_all:,} rows"
+        where = "" if self.n_rows == self.n_all else f"On a sample of {rows}, the "
+        proposals = (
+            f" and {best.n_proposals} of {_count(self.n_proposals, 'proposal')}"
+            if self.n_proposals
+            else ""
         )
-        moves = f" and {best.n_moves} of {_count(self.n_moves, 'proposal')}" if self.n_moves else ""
         reached = (
             f"{where or 'The '}best optimum was reached by {best.n_starts} of "
-            f"{_count(self.n_starts, 'start')}{moves}"
+            f"{_count(self.n_starts, 'start')}{proposals}"
         )
         if not others:
             return f"{reached}; no other optimum was found."
@@ -174,7 +174,7 @@ class StartReport:
     def document(self) -> dict[str, object]:
         """The report as plain values, for JSON."""
         left = {end.name.lower(): n for end, n in self.ends.items()}
-        sizes = {"n_starts": self.n_starts, "n_moves": self.n_moves, "n_rows": self.n_rows}
+        sizes = {"n_starts": self.n_starts, "n_proposals": self.n_proposals, "n_rows": self.n_rows}
         return {"sentence": self.sentence, **sizes, "starts": left, "optima": self.rows()}
 
     def rows(self) -> list[dict[str, object]]:
@@ -185,7 +185,7 @@ class StartReport:
                 "score": optimum.score,
                 "gap": optimum.gap,
                 "n_starts": optimum.n_starts,
-                "n_moves": optimum.n_moves,
+                "n_proposals": optimum.n_proposals,
                 "agreement": optimum.agreement,
             }
             for optimum in self.optima

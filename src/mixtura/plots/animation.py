@@ -25,7 +25,7 @@ from mixtura.em.em import em
 from mixtura.families import family_named
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.fit_result import Iteration, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
@@ -217,7 +217,9 @@ class _Frames:
         self.steps = steps
         self.numbers = steps.shown()
         self.chosen = (
-            telling_columns(steps.mixtures[-1], 2) if shown is None else numbered(names, shown)
+            discriminating_columns(steps.mixtures[-1], 2)
+            if shown is None
+            else numbered(names, shown)
         )
         if len(self.chosen) > 2:
             raise ValueError(

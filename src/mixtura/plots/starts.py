@@ -41,7 +41,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     places, colours = range(len(shown)), [_colour(optimum) for optimum in shown]
     starts, proposals = (
         [optimum.n_starts for optimum in shown],
-        [optimum.n_moves for optimum in shown],
+        [optimum.n_proposals for optimum in shown],
     )
     ax.barh(places, starts, color=colours, height=0.62, label="starts")
     style: dict[str, Any] = {
@@ -56,7 +56,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     )
     ax.set_yticks(places, [_place(optimum) for optimum in shown])
     longest = max((a + b for a, b in zip(starts, proposals, strict=True)), default=1)
-    what = "starts (solid) and proposals (hatched)" if report.n_moves else "starts"
+    what = "starts (solid) and proposals (hatched)" if report.n_proposals else "starts"
     ax.set(
         xlabel=f"{what} that ended there",
         xlim=(0, 1.28 * max(longest, 1)),
@@ -64,7 +64,7 @@ def plot_starts(result: Any, ax: Axes | None = None) -> Axes:
     )
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     tried = counted(report.n_starts, "start") + (
-        f" and {counted(report.n_moves, 'proposal')}" if report.n_moves else ""
+        f" and {counted(report.n_proposals, 'proposal')}" if report.n_proposals else ""
     )
     headline(
         ax,

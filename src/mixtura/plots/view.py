@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import component_colours, to_light, to_screen
 from mixtura.plots.style import DASHES, INK, new_axes, percent
@@ -125,7 +125,7 @@ def view_of(
     mixture = mixture_of(result)
     names = names_of(result, X, columns, mixture.n_features)
     rows = checked_rows(mixture, X, names)
-    chosen = telling_columns(mixture, most) if shown is None else numbered(names, shown)
+    chosen = discriminating_columns(mixture, most) if shown is None else numbered(names, shown)
     return _view(mixture, rows, chosen, names)
 
 

@@ -21,7 +21,7 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.base.certainty import SURE
 from mixtura.base.markup import Markup, tag
 from mixtura.base.numbering import row_numbers
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.outlines import CORNERS, radius, roots
 from mixtura.plots import LEVELS, canvas
 from mixtura.report.study import Study
@@ -81,7 +81,7 @@ def _caption(study: Study, rows: Labels, columns: Sequence[int]) -> str:
 
 def _columns(study: Study) -> list[int]:
     """The columns that best separate the components, in the order of the data."""
-    return [int(j) for j in telling_columns(study.mixture, COLUMNS_IN_PAGE)]
+    return [int(j) for j in discriminating_columns(study.mixture, COLUMNS_IN_PAGE)]
 
 
 def _first(study: Study, columns: Sequence[int]) -> list[int]:
@@ -89,7 +89,7 @@ def _first(study: Study, columns: Sequence[int]) -> list[int]:
     return (
         [0, 1]
         if len(columns) == 1
-        else [columns.index(int(j)) for j in telling_columns(study.mixture, 2)]
+        else [columns.index(int(j)) for j in discriminating_columns(study.mixture, 2)]
     )
 
 

@@ -14,7 +14,7 @@ from mixtura.base.certainty import SURE
 from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import capitalised, component_name, number_of, row_number
 from mixtura.families import FAMILIES
-from mixtura.model.discriminating_columns import telling_columns
+from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.selection import title_of
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
@@ -129,7 +129,7 @@ def interactive_picture(study: Study) -> Markup:
 def pictures(study: Study) -> Markup:
     """The mixture over its data, its uncertainty and its density."""
     mixture, names = study.mixture, list(study.names)
-    chosen = [names[j] for j in telling_columns(mixture, PAIRS_SHOWN)]
+    chosen = [names[j] for j in discriminating_columns(mixture, PAIRS_SHOWN)]
     left = [name for name in names if name not in chosen]
     drawn = plots.plot_mixture(mixture, study.X, columns=names, shown=chosen)
     places = (
@@ -214,7 +214,9 @@ def _means(study: Study) -> Markup:
     """A table of means and standard deviations, of all columns or of those that separate best."""
     mixture = study.mixture
     fits = mixture.n_components * mixture.n_features <= MEANS_SHOWN
-    columns = np.arange(mixture.n_features) if fits else telling_columns(mixture, VALUES_SHOWN)
+    columns = (
+        np.arange(mixture.n_features) if fits else discriminating_columns(mixture, VALUES_SHOWN)
+    )
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     order = range(mixture.n_components)
     rows = [
@@ -251,7 +253,7 @@ def unsure_rows(study: Study) -> Markup:
     if not count:
         return section("The least sure rows", tag("p", said))
     shown = study.unsure[:UNSURE_ROWS]
-    columns = telling_columns(study.mixture, VALUES_SHOWN)
+    columns = discriminating_columns(study.mixture, VALUES_SHOWN)
     heads = ["row", "memberships", "", *(study.names[j] for j in columns)]
     rows = [
         [

@@ -9,7 +9,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import component_name
-from mixtura.model.discriminating_columns import contrasts, spread_ratios
+from mixtura.model.discriminating_columns import deviation_ratios, ranked_columns
 from mixtura.model.mixture import Mixture
 from mixtura.report.study import Study
 
@@ -37,7 +37,7 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
     """
     if mixture.n_components == 1:
         return "The only component; all rows belong to it."
-    clear = [c for c in contrasts(mixture, k) if abs(c.difference) >= CLEAR_DIFFERENCE]
+    clear = [c for c in ranked_columns(mixture, k) if abs(c.difference) >= CLEAR_DIFFERENCE]
     parts = [
         f"{names[c.column]} {'higher' if c.difference > 0 else 'lower'} than in the rest "
         f"({abs(c.difference):.1f} sd)"
@@ -48,7 +48,7 @@ def component_sentence(mixture: Mixture, k: int, names: Sequence[str]) -> str:
     parts = parts or [
         f"No mean differs from the rest by {CLEAR_DIFFERENCE:g} standard deviations or more"
     ]
-    return ", ".join([*parts, *_spreads(spread_ratios(mixture)[k], names)]) + "."
+    return ", ".join([*parts, *_spreads(deviation_ratios(mixture)[k], names)]) + "."
 
 
 def _more(n: int) -> str:

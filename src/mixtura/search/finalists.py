@@ -65,7 +65,7 @@ def _indistinguishable(found: SearchResult, sample: Dataset) -> list[Mixture]:
     densities = [log_densities(sample, best.mixture)]
     chosen = [best.mixture]
     fits = [fit for fit in found.fits if isinstance(fit, FitResult) and fit is not best]
-    ended = [fit for fit in fits if fit.soundness and fit.is_answer]
+    ended = [fit for fit in fits if fit.soundness and fit.is_valid]
     for fit in sorted(ended, key=lambda fit: -fit.score):
         if len(chosen) == MOST_COMPARED:
             break

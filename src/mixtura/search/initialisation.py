@@ -121,7 +121,7 @@ def initialised(
     rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
     if rows is dataset and are_many(K) and n * K >= LARGE:
         return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed), seed)
-    if rows is dataset or not rows.holds(K + 1):
+    if rows is dataset or not rows.has_distinct(K + 1):
         first, more = starts_in_turn(initialisers, dataset, K, seed)
         return Initialisation(dataset, first, seed, more=more)
     on_all = cache(lambda: named_starts(initialisers, dataset, K, seed))

@@ -18,7 +18,7 @@ from mixtura.backends import ROWS_WORTH_A_THREAD
 from mixtura.data.problem import Problem
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
-from mixtura.model.start_report import Run
+from mixtura.model.start_report import RunReport
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.responsibilities import Responsibilities
 from mixtura.search.runs import SHORT, Runs, Task
@@ -74,7 +74,7 @@ class LocalSearch:
         Every end, in the order in which they were found.
     times : int
         Runs that ended at the best optimum.
-    log : list of Run
+    log : list of RunReport
         What became of every proposal.
     spent : float
         Units of work.
@@ -84,7 +84,7 @@ class LocalSearch:
     best: FitResult
     found: list[FitResult] = field(default_factory=list)
     times: int = 1
-    log: list[Run] = field(default_factory=list)
+    log: list[RunReport] = field(default_factory=list)
     spent: float = 0.0
 
     def run(self, budget: Budget, rng: np.random.Generator) -> None:
@@ -116,7 +116,7 @@ class LocalSearch:
     def _origin(self, earlier: Sequence[float]) -> FitResult | None:
         """The best optimum that was no origin yet, if its score is near the best one."""
         level = self.best.score - NEAR * self.runs.dataset.row_weight
-        near = [fit for fit in (self.best, *self.found) if fit.score >= level and fit.is_answer]
+        near = [fit for fit in (self.best, *self.found) if fit.score >= level and fit.is_valid]
         same = self.runs.same
         new = [fit for fit in near if all(abs(fit.objective - old) > same for old in earlier)]
         return max(new, key=lambda fit: fit.score, default=None)
@@ -143,10 +143,10 @@ class LocalSearch:
     def _try(self, proposals: Sequence[NamedStart]) -> None:
         """EM from each proposal as long as it may reach a better score."""
         names, starts = [name for name, _ in proposals], [start for _, start in proposals]
-        level = self.best.score if self.best.is_answer else -inf
+        level = self.best.score if self.best.is_valid else -inf
         halving = successive_halving(self.runs, starts, level, told=False)
         self._pay(halving.fitted)
-        self.log.extend(halving.log(names, self.runs, moved=True))
+        self.log.extend(halving.log(names, self.runs, proposed=True))
         for fit in halving.ended:
             self._keep(fit)
         reached = halving.reached(self.best.score, 2 * self.runs.same)
@@ -156,8 +156,8 @@ class LocalSearch:
     def _keep(self, fit: FitResult) -> None:
         """An end, perhaps the best one so far."""
         self.found.append(fit)
-        better = not self.best.is_answer or fit.score > self.best.score + self.runs.same
-        if fit.is_answer and better:
+        better = not self.best.is_valid or fit.score > self.best.score + self.runs.same
+        if fit.is_valid and better:
             self.best, self.times = fit, 0
 
     def _pay(self, fits: Sequence[FitResult]) -> None:

@@ -41,7 +41,7 @@ def best_of(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:
             raise KeyboardInterrupt
         raise CollapseError(0)
     ended = [fit for fit in fitted if fit.soundness is not None] or fitted
-    answers = [fit for fit in ended if fit.is_answer] or ended
+    answers = [fit for fit in ended if fit.is_valid] or ended
     highest = max(fit.score for fit in answers)
     return next(fit for fit in answers if fit.score >= highest - same)
 
@@ -52,7 +52,7 @@ def start_report(found: SearchResult, rows: Dataset, n_all: int) -> StartReport:
     fits = [fit for fit in found.fits if isinstance(fit, FitResult) and fit.soundness]
     # A run that was dropped, or that max_iter ended, is not at an optimum.
     at_optima = [fit for fit in fits if fit.stop is not StopReason.MAX_ITER]
-    ended = [fit for fit in (found.best, *at_optima) if fit.soundness and fit.is_answer]
+    ended = [fit for fit in (found.best, *at_optima) if fit.soundness and fit.is_valid]
     different: list[FitResult] = []
     for fit in sorted(ended, key=lambda fit: -fit.score):
         if all(abs(fit.objective - other.objective) > same for other in different):

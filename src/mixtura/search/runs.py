@@ -138,12 +138,13 @@ class Runs:
     def unfinished(self, fit: FitResult) -> bool:
         """Whether a round or the search ended it, and more iterations are allowed."""
         return (
-            fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN) and fit.n_iter < self.plan.max_iter
+            fit.stop in (StopReason.MAX_ITER, StopReason.STOPPED_EARLY)
+            and fit.n_iter < self.plan.max_iter
         )
 
     def cannot_reach(self, fit: FitResult, level: float) -> bool:
         """Whether a run will not reach a score: with its own one, or its likelihood, so far."""
-        ended = fit.stop not in (StopReason.MAX_ITER, StopReason.OUTRUN)
+        ended = fit.stop not in (StopReason.MAX_ITER, StopReason.STOPPED_EARLY)
         gain = 0.0 if ended else POSSIBLE_GAIN * predicted_gain(fit.trace)
         return fit.score + gain < level - MARGIN * self.dataset.row_weight
 

@@ -88,7 +88,7 @@ def _swapped(
     log = Halving.apart(fits).log(names, runs)
     best = best_of(fits, runs.same)
     new = swapped_on_a_sample(runs, best, _own_generator(seed))
-    log += Halving.apart(new).log(["swap"] * len(new), runs, moved=True)
+    log += Halving.apart(new).log(["swap"] * len(new), runs, proposed=True)
     end = runs.judged(new[-1] if new else best)
     return SearchResult(end, (*fits, end), tuple(log))
 
@@ -105,7 +105,7 @@ def _screened(
     best = runs.judged(best_of(halving.fits, runs.same))
     if not agree(halving, best, runs.same) and not runs.stopped.is_set() and (drawn := more()):
         names += [name for name, _ in drawn]
-        level = best.score if best.is_answer else -inf
+        level = best.score if best.is_valid else -inf
         halving = successive_halving(runs, [start for _, start in drawn], level, known=halving)
         best = runs.judged(best_of(halving.fits, runs.same))
     log, fits = halving.log(names, runs), list[FitResult | FailedStart](halving.fits)

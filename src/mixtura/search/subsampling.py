@@ -108,7 +108,7 @@ class _Ladder:
             found = self._on(rows, starts, self._plan_on(rows, plan), more)
             more = tuple
             self.best = found.best.mixture
-            if not found.best.is_answer and not self.stopped.is_set():
+            if not found.best.is_valid and not self.stopped.is_set():
                 return begin.on_all()
             if self.stopped.is_set() or rows is dataset:
                 return [(BEST_OF_A_SAMPLE, self.best)]
@@ -128,7 +128,7 @@ class _Ladder:
         plan = replace(plan, max_iter=min(self.plan.max_iter, FIRST_ITERATIONS))
         best = self._searched(begin.rows, begin.starts, plan).best
         self.best = best.mixture
-        return [(begin.starts[0][0], best.mixture)] if best.is_answer else begin.starts
+        return [(begin.starts[0][0], best.mixture)] if best.is_valid else begin.starts
 
     def _plan_on(self, rows: Dataset, plan: Plan) -> Plan:
         """How a sample is searched: nothing is certified, and a callback is told likelihoods at the

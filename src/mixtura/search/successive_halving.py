@@ -8,7 +8,7 @@ from math import nan
 
 from mixtura.em.em import Start
 from mixtura.model.fit_result import FailedStart, FitResult, StopReason
-from mixtura.model.start_report import Run
+from mixtura.model.start_report import RunReport
 from mixtura.search.runs import SHORT, Runs, Task
 
 AGREED, AGREEMENT = 5, 2 / 3
@@ -67,7 +67,7 @@ class Halving:
             if self.leaders[i] == i and isinstance(fit, FitResult)
         ]
 
-    def log(self, names: Sequence[str], runs: Runs, moved: bool = False) -> list[Run]:
+    def log(self, names: Sequence[str], runs: Runs, proposed: bool = False) -> list[RunReport]:
         """What became of each start, or of the run that stands for it."""
         log = []
         for i, leader in enumerate(self.leaders):
@@ -76,7 +76,7 @@ class Halving:
             level = led.objective if isinstance(led, FitResult) else nan
             score = led.score if isinstance(led, FitResult) and led.soundness else nan
             n_iter = fit.n_iter if isinstance(fit, FitResult) else 0
-            log.append(Run(name, moved, level, score, n_iter, runs.end_of(led)))
+            log.append(RunReport(name, proposed, level, score, n_iter, runs.end_of(led)))
         return log
 
 
@@ -135,7 +135,7 @@ def _judged(
             going[i] = fit
         elif fit.objective > level - runs.same:
             fits[i] = fit = runs.judged(fit)
-            level = max(level, fit.score) if fit.is_answer else level
+            level = max(level, fit.score) if fit.is_valid else level
     if all_of_them:
         going = {i: runs.judged(fit) for i, fit in going.items()}
         for i, fit in going.items():
@@ -179,4 +179,4 @@ def _leaders(early: Sequence[float], same: float) -> list[int]:
 def agree(halving: Halving, best: FitResult, same: float) -> bool:
     """Whether enough starts have reached the best optimum that a better one is not expected."""
     found = sum(halving.reached(best.score, 2 * same))  # two runs to one optimum may both be short
-    return best.is_answer and found >= max(AGREED, AGREEMENT * len(halving.fits))
+    return best.is_valid and found >= max(AGREED, AGREEMENT * len(halving.fits))

@@ -115,7 +115,7 @@ def _opening(
         K > 1
         and not grid.constraints.reg_covar
         and grid.constraints.prior is None
-        and not dataset.holds(K + 1)
+        and not dataset.has_distinct(K + 1)
     ):
         raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
     return initialised(grid.initialisers, dataset, K, seed, sampled, MICRO_CLUSTERS_OF_A_SELECTION)
@@ -189,7 +189,10 @@ class Cells:
         value = criteria[grid.criterion]
         if rows is not None:
             reason = f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
-        elif stage is Stage.LOOKED_AT and fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN):
+        elif stage is Stage.LOOKED_AT and fit.stop in (
+            StopReason.MAX_ITER,
+            StopReason.STOPPED_EARLY,
+        ):
             reason = f"a look ended after {fit.n_iter} iterations"
         else:
             reason = reason_of(fit) or notes.get(grid.criterion, "") or remark

@@ -84,7 +84,7 @@ class Looks:
         lost = [
             key
             for key in self.grid.keys
-            if (cell := self.found.get((key[0].name, key[1]))) and not cell.is_answer
+            if (cell := self.found.get((key[0].name, key[1]))) and not cell.is_valid
         ]
         self.keep(lost, self._each(self._look_again, lost))
 
@@ -122,7 +122,7 @@ class Looks:
 
     def _leader(self, K: int) -> Candidate | None:
         """The best answer of one K, where it is not far behind the best of all."""
-        answers = [cell for cell in self.found.values() if cell.is_answer]
+        answers = [cell for cell in self.found.values() if cell.is_valid]
         leader = min(
             (cell for cell in answers if cell.n_components == K), key=value_of, default=None
         )
@@ -186,7 +186,7 @@ def _better(new: Candidate, old: Candidate) -> bool:
     at_its_optimum = (
         new.stage is Stage.SEARCHED and abs(new.fit.score - old.fit.score) <= SAME_OPTIMUM
     )
-    return old.is_estimate or new.fit.rank > old.fit.rank or (at_its_optimum and new.is_answer)
+    return old.is_estimate or new.fit.rank > old.fit.rank or (at_its_optimum and new.is_valid)
 
 
 def _child(seed: np.random.SeedSequence) -> np.random.SeedSequence:

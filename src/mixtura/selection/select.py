@@ -245,7 +245,7 @@ def _score_fold(
 
 
 def _held_out(cell: Candidate, fold: Fold) -> float | str:
-    if cell.fit is None or not cell.is_answer:
+    if cell.fit is None or not cell.is_valid:
         return cell.reason
     return fold.training.backend.moments(
         fold.held_out, cell.fit.mixture, Scatter.TRACE
