@@ -274,4 +274,4 @@ def test_a_move_is_told_from_a_start():
 def test_every_optimum_of_a_report_but_the_best_was_reached_by_a_run(faithful):
     report = GaussianMixture(4, random_state=0).fit(faithful).start_report_
     assert len(report.optima) > 1
-    assert all(optimum.n_starts + optimum.n_moves > 0 for optimum in report.optima[1:])
+    assert all(optimum.n_starts + optimum.n_proposals > 0 for optimum in report.optima[1:])
