@@ -1,5 +1,5 @@
-"""A headless Chromium that tells on its pages: any request to elsewhere and any complaint in the
-console fails a test.
+"""A headless Chromium for tests of pages: a request to another origin or an error in the console
+fails the test.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import pytest
 from serving import Running
 
 PATIENCE = 120_000
-"""Milliseconds that a page may take to show what it is asked for: processors may have other work,
-and no speed is tested here.
+"""Milliseconds that a page may take to respond: long, because processors may be busy and speed is
+not tested here.
 """
 
 
 def chromium() -> str:
-    """Where it is; without it a test is skipped, but in CI it fails."""
+    """The path of Chromium. Without it a test is skipped, but in CI it fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         words = (
@@ -59,7 +59,7 @@ def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
 
 @contextmanager
 def tab_of(context: Any, server: Running) -> Iterator[Any]:
-    """A tab that is watched; one of a context that used the link needs no other."""
+    """A tab whose requests and console are checked; a context that used the link can open more."""
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     complaints: list[str] = []

@@ -1,6 +1,4 @@
-"""The axes of the tests: every family, every backend. Add one to its table and all laws apply to
-it.
-"""
+"""What tests share: the data, and the parameters that run a test for every family and backend."""
 
 from __future__ import annotations
 

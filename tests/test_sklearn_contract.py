@@ -1,4 +1,4 @@
-"""scikit-learn as the judge: its estimator checks, and its own mixture tests run against our
+"""scikit-learn as the reference: its estimator checks, and its own mixture tests run against our
 class.
 """
 

@@ -97,7 +97,7 @@ def test_a_timer_that_is_stopped_ends_nothing():
     assert done
 
 
-def test_a_call_waits_for_a_part_that_interruptible():
+def test_a_call_waits_for_an_interruptible_part():
     with handled_signals() as handler, handler.deferring():
         press()
         with pytest.raises(KeyboardInterrupt), handler.interruptible():

@@ -113,7 +113,7 @@ def test_candidates_are_written_best_first_with_reasons(old_faithful):
     assert all(row["reason"] for row in rows if row["eligible"] == "False")
 
 
-def test_components_are_told_in_json(old_faithful):
+def test_json_describes_the_components(old_faithful):
     _, document = old_faithful
     components = document["components"]
     assert sum(component["weight"] for component in components) == pytest.approx(1)
@@ -131,7 +131,7 @@ def test_components_come_by_falling_weight_in_every_output(old_faithful):
         assert cell["weight"] == weights[cell["component"]]
 
 
-def test_the_certificate_of_convergence_is_told_and_kept_in_the_model(old_faithful):
+def test_the_certificate_of_convergence_is_printed_and_kept_in_the_model(old_faithful):
     folder, document = old_faithful
     certificate = document["best"]["certificate"]
     assert certificate["holds"]
@@ -191,7 +191,7 @@ def test_a_point_mass_is_a_group_and_described(here, capsys):
     assert "30 rows have exactly the value 5; its density is limited by the recorded step." in out
 
 
-def test_a_spurious_component_is_told(here, capsys):
+def test_a_spurious_component_is_reported(here, capsys):
     rows = [*np.random.default_rng(0).standard_normal(60).tolist(), 20.0, 20.5, 21.0]
     Path("data.csv").write_text("x\n" + "".join(f"{x}\n" for x in rows))
     assert main(["fit", "data.csv", "--components", "2", "--families", "VII"]) == 0
@@ -319,7 +319,7 @@ def test_folds_add_the_cross_validation_whatever_decides(here, capsys):
     assert json.loads(capsys.readouterr().out)["criteria"][0]["cv"] > 2000
 
 
-def test_what_holds_the_fit_back_comes_into_the_fit_and_its_document(here, capsys):
+def test_restrictions_of_the_fit_are_used_and_written_to_its_json(here, capsys):
     options = ("--prior", "conjugate", "--equal-weights", "--eigenvalue-ratio", "1000")
     assert main(["fit", FAITHFUL, *QUICK, *options, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -429,7 +429,7 @@ def test_merged_clusters_come_into_report_memberships_and_model(here, capsys, me
     assert capsys.readouterr().out == (folder / "memberships.csv").read_text()
 
 
-def test_a_column_of_few_values_is_remarked_upon(here, capsys):
+def test_a_column_of_few_values_is_reported(here, capsys):
     Path("data.csv").write_text(
         "x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40))
     )
@@ -586,17 +586,17 @@ def test_a_fit_of_few_rows_does_without_scikit_learn(here):
     assert done.returncode == 0, done.stderr
 
 
-def test_progress_counts_looks_and_then_searches(here, capsys, monkeypatch):
-    told: list[tuple[float, float, str]] = []
+def test_progress_counts_candidates_and_then_searches(here, capsys, monkeypatch):
+    events: list[tuple[float, float, str]] = []
 
     def follow(self, done, words=None, total=None, of=None):
-        told.append((done, total, of))
+        events.append((done, total, of))
 
     monkeypatch.setattr("mixtura.cli.console.Progress.__call__", follow)
     assert main(["fit", FAITHFUL, "--max-components", "4"]) == 0
-    looks = [(done, total) for done, total, of in told if of == "candidates"]
-    searches = [(done, total) for done, total, of in told if of == "searches"]
-    assert looks == [(n, 56) for n in range(1, 57)]
+    candidates = [(done, total) for done, total, of in events if of == "candidates"]
+    searches = [(done, total) for done, total, of in events if of == "searches"]
+    assert candidates == [(n, 56) for n in range(1, 57)]
     assert [done for done, _ in searches] == list(range(1, len(searches) + 1))
     assert all(done <= total for done, total in searches)
     assert searches[-1][0] == searches[-1][1]
@@ -644,7 +644,7 @@ def test_ctrl_c_before_any_result_writes_nothing(here, capsys, monkeypatch):
 # ---- pipes ---------------------------------------------------------------------------------------
 
 
-def test_data_come_from_a_pipe_and_words_go_into_one(here):
+def test_data_come_from_a_pipe_and_output_goes_into_one(here):
     with mixtura("fit", "-", *QUICK) as process:
         out, err = process.communicate(Path(FAITHFUL).read_bytes(), timeout=120)
     assert process.returncode == 0
@@ -693,7 +693,7 @@ def test_predict_names_the_missing_columns(fitted, capsys):
     assert "The model needs the columns 'eruptions', 'waiting'." in err
 
 
-def test_predict_takes_a_single_row_and_speaks_json(fitted, capsys):
+def test_predict_takes_a_single_row_and_prints_json(fitted, capsys):
     Path("one.csv").write_text("eruptions,waiting\n2,50\n")
     assert main(["predict", str(fitted / "model.safetensors"), "one.csv", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -710,7 +710,7 @@ def test_predict_does_not_overwrite_without_force(fitted, capsys):
     assert main([*arguments, "--force"]) == 0
 
 
-def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
+def test_predict_refuses_a_model_file_that_was_edited(fitted, capsys):
     path = fitted / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     assert main(["predict", str(path), FAITHFUL]) == 1
@@ -771,7 +771,7 @@ def test_predict_refuses_a_model_that_was_touched(fitted, capsys):
         (["fit", FAITHFUL, "--output", FAITHFUL], "File exists"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_ends_with_2(here, capsys, arguments, words):
+def test_an_invalid_command_line_ends_with_2(here, capsys, arguments, words):
     assert main(arguments) == 2
     assert_one_clean_paragraph(capsys, words)
 

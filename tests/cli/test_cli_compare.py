@@ -116,7 +116,7 @@ def test_known_groups_may_be_numbers(here, capsys):
         (["--components", "0"], 2, "Must be >= 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_one_paragraph(moons, capsys, arguments, code, words):
+def test_invalid_options_are_refused_in_one_paragraph(moons, capsys, arguments, code, words):
     assert main(["compare", "moons.csv", *arguments]) == code
     err = capsys.readouterr().err
     assert words in err
@@ -153,7 +153,7 @@ def test_a_real_sigint_keeps_the_methods_that_are_done(here):
     X = np.random.default_rng(0).normal(size=(150_000, 4))
     X[:, 0] += np.repeat([0.0, 2.0, 4.0], 50_000)  # the mixture takes long over groups that overlap
     np.savetxt("big.csv", X, delimiter=",", header="a,b,c,d", comments="", fmt="%.6g")
-    told = """
+    script = """
 import sys
 from mixtura.compare import compare
 from mixtura.cli import main
@@ -165,7 +165,7 @@ compare._tried = telling
 sys.exit(main(["compare", "big.csv", "--family", "all"]))
 """
     with subprocess.Popen(
-        [sys.executable, "-c", told], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         while "begun Gaussian mixture" not in process.stderr.readline():

@@ -194,7 +194,7 @@ def test_a_method_that_fails_is_a_row_with_its_reason(monkeypatch):
     assert "HDBSCAN failed: not enough memory" in comparison.sentences
 
 
-def test_more_components_than_rows_fail_in_words_and_the_others_go_on():
+def test_more_components_than_rows_fail_with_a_reason_and_the_others_go_on():
     comparison = compare(clouds(n=6), n_components=13)
     methods = by_name(comparison)
     assert "13" in methods["Gaussian mixture"].reason
@@ -230,7 +230,7 @@ def test_internal_indices_know_clusters_far_apart_from_one_cut_in_two(apart):
     assert sound.davies_bouldin < cut.davies_bouldin
 
 
-def test_a_data_frame_is_welcome():
+def test_a_data_frame_is_accepted():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(clouds(), columns=["a", "b"])
     np.testing.assert_array_equal(
@@ -288,7 +288,7 @@ def test_ctrl_c_before_the_first_method_is_done_is_raised():
         compare(np.random.default_rng(0).normal(size=(50, 2)), on_method=at("K-Means"))
 
 
-def test_ctrl_c_while_the_verdict_is_read_keeps_the_methods(monkeypatch):
+def test_ctrl_c_during_the_check_of_suitability_keeps_the_methods(monkeypatch):
     def press(*arguments):
         raise KeyboardInterrupt
 

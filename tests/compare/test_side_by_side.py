@@ -67,7 +67,7 @@ def test_the_mixture_has_an_ellipse_for_each_component_about_its_rows(found):
     assert sorted(round(patch.center[0]) for patch in ax.patches)[0] in (0, 1, -1)
 
 
-def test_all_panels_have_the_same_limits_and_the_columns_that_tell_most(found):
+def test_all_panels_have_the_same_limits_and_the_most_separating_columns(found):
     axes = panels(plot_comparison(found, clouds(), columns=["a", "b", "c"]))
     assert len({ax.get_xlim() for ax in axes}) == len({ax.get_ylim() for ax in axes}) == 1
     assert {axes[2].get_xlabel(), axes[2].get_ylabel()} == {"a", "c"}

@@ -43,7 +43,7 @@ def near_ones(distance):
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("n", "noise"), [(200, 0.05), (500, 0.05), (1000, 0.07), (500, 0.1)])
-def test_moons_are_for_the_density_methods_and_the_mixture_is_not_praised(n, noise, seed):
+def test_moons_are_for_the_density_methods_and_the_mixture_is_not_recommended(n, noise, seed):
     found = compare(make_moons(n, noise=noise, random_state=seed)[0])
     assert found.suits[0] == "HDBSCAN"
     assert "Gaussian mixture" not in found.suits
@@ -118,7 +118,7 @@ def test_components_that_overlap_are_not_called_groups():
     assert "read them as a description of the density and not as groups" in found.sentences[1]
 
 
-def test_nothing_bends_on_a_line():
+def test_one_column_has_no_bent_clusters():
     rng = np.random.default_rng(0)
     found = compare(np.concatenate([rng.normal(m, 1, 100) for m in (0, 6, 12)])[:, None])
     assert found.evidence.bent_clusters == 0

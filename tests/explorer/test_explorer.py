@@ -103,10 +103,10 @@ def test_the_curve_in_the_background_does_not_block_other_runs(opened):
 
 def test_the_page_learns_the_name_of_the_file_but_not_its_folder(server, opened):
     _, text = ask(server, "table")
-    told = json.loads(text)
-    assert told["file"] == "old_faithful.csv"
+    answer = json.loads(text)
+    assert answer["file"] == "old_faithful.csv"
     assert str(FAITHFUL.parent) not in text.decode()
-    assert [column["name"] for column in told["columns"]] == list(opened.names)
+    assert [column["name"] for column in answer["columns"]] == list(opened.names)
 
 
 def test_points_come_as_32_bit_numbers_from_zero_to_one(server, opened):
@@ -133,12 +133,16 @@ def test_memberships_come_as_certainties_and_255ths(server, opened):
 
 def test_a_row_is_explained_by_its_memberships(server, opened):
     _, text = ask(server, "row", **MODEL, frame=0, row=243)
-    told = json.loads(text)
-    products = [share["weight"] * np.exp(share["log_density"]) for share in told["memberships"]]
+    answer = json.loads(text)
+    products = [
+        component["weight"] * np.exp(component["log_density"])
+        for component in answer["memberships"]
+    ]
     np.testing.assert_allclose(
-        [share["probability"] for share in told["memberships"]], np.array(products) / sum(products)
+        [component["probability"] for component in answer["memberships"]],
+        np.array(products) / sum(products),
     )
-    assert told["values"] == dict(zip(opened.names, opened.X[243].tolist(), strict=True))
+    assert answer["values"] == dict(zip(opened.names, opened.X[243].tolist(), strict=True))
 
 
 def test_other_methods_have_the_numbers_of_the_mixtures_clusters(server, opened):
@@ -230,7 +234,7 @@ def test_the_exported_python_reproduces_the_view(opened, tmp_path, settings, fra
     assert "would be overwritten" in again.stderr
 
 
-def test_names_cannot_smuggle_code_into_the_exported_python(opened):
+def test_names_cannot_put_code_into_the_exported_python(opened):
     evil = "'''\"\"\"\n__import__('os').abort()\n{}\\"
     other = OpenedTable(opened.X, (evil, "waiting"), f"/folder/{evil}.csv")
     text = exports.python_text(other, RunCache(other).run(RunSettings(1, "VVV", 0)), 0, (0, 1), 0.9)

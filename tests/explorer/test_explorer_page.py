@@ -225,7 +225,7 @@ PAINTED = """() => new Promise((done) => requestAnimationFrame(() => requestAnim
   done(canvas.toDataURL());
 })))"""
 
-SETTLED = """() => new Promise((done) =>
+AFTER_SCROLL = """() => new Promise((done) =>
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 450))))"""
 """After a scroll of the page, the wheel zooms only after 0.4 seconds and a frame."""
 
@@ -234,7 +234,7 @@ SETTLED = """() => new Promise((done) =>
 def canvas(page) -> Any:
     it = page.locator("#scatter canvas")
     it.scroll_into_view_if_needed()
-    page.evaluate(SETTLED)
+    page.evaluate(AFTER_SCROLL)
     return it
 
 
@@ -411,7 +411,7 @@ def test_other_methods_are_shown_side_by_side(page):
     )  # small, as they are four
 
 
-def test_the_verdict_of_compare_stands_above_them(page):
+def test_the_conclusion_of_compare_stands_above_them(page):
     known = compare(faithful().X, n_components=2, random_state=0)
     assert page.inner_text("#verdict h3") == f"What suits these rows: {', '.join(known.suits)}"
     assert page.locator("#verdict p").all_inner_texts() == list(known.sentences)

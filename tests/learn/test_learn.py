@@ -163,7 +163,7 @@ def test_a_wrong_description_is_refused_with_a_message(described):
         data_set_of(described)
 
 
-def test_the_least_sure_row_is_found_in_the_data_and_the_hard_methods_cannot_tell_it():
+def test_the_least_sure_row_is_found_in_the_data_and_hard_methods_cannot_show_it():
     found = live.soft(BLOBS, 2)
     memberships = np.array(found["memberships"])
     least = found["least_sure"][0]
@@ -322,7 +322,7 @@ def test_stop_ends_the_program_that_runs(client):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("loop", ["while True: pass", "while True: print('.'); time.sleep(0.05)"])
-def test_a_page_that_is_closed_ends_its_program(client, loop):
+def test_closing_the_page_ends_its_program(client, loop):
     question = {
         "code": f"import os, time\nprint(f'<{{os.getcwd()}}>')\n{loop}",
         "data": {"kind": "faithful"},
@@ -340,7 +340,7 @@ def test_a_page_that_is_closed_ends_its_program(client, loop):
 
 
 @pytest.mark.parametrize("missing", ["Cookie", KEY_HEADER, "Origin"])
-def test_no_program_runs_for_who_is_not_the_page(client, missing):
+def test_no_program_runs_for_a_client_without_cookie_or_key(client, missing):
     headers = {name: value for name, value in client.inside.items() if name != missing}
     assert (
         client.ask("/api/run", {"code": "print(1)", "data": {"kind": "faithful"}}, headers)[0]

@@ -122,7 +122,7 @@ def test_no_row_of_the_criteria_is_taller_than_the_others(page):
     assert max(heights) - min(heights) <= 1
 
 
-def test_a_curve_follows_the_hand_and_the_arrow_keys(page):
+def test_a_curve_follows_the_pointer_and_the_arrow_keys(page):
     bells = part(page, "bells")
     handle = bells.locator('[data-handle="1"]')
     handle.scroll_into_view_if_needed()

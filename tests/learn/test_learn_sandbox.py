@@ -266,7 +266,7 @@ def test_files_outside_its_folder_cannot_be_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_crash_is_told_from_an_error():
+def test_a_crash_is_reported_differently_from_an_error():
     _, _, _, end = ran("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
     assert (end.reason, end.detail) == (Reason.SIGNAL, "SIGSEGV")
 
@@ -357,7 +357,7 @@ def test_it_has_no_network():
 
 @linux
 @pytest.mark.skipif(not AS_ROOT, reason="only root has rights to give up")
-def test_as_root_it_runs_as_somebody_without_rights():
+def test_as_root_it_runs_as_a_user_without_rights():
     text, _, started, _ = ran(
         "import os\nprint(os.getresuid(), os.getresgid(), os.getgroups())\nos.setuid(0)"
     )

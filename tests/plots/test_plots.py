@@ -140,7 +140,7 @@ def test_every_component_has_a_colour_of_its_own(K):
 def test_a_sure_row_has_the_colour_of_its_component_and_an_unsure_row_the_blend():
     colours = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     blends = blended_colours(np.array([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]]), colours)
-    # a quarter and three quarters of the light, as an sRGB screen is told to show them
+    # a quarter and three quarters of the light, as an sRGB screen shows them
     np.testing.assert_allclose(blends, [[1, 0, 0], [0, 0, 1], [0.537099, 0, 0.880825]], atol=1e-6)
 
 
@@ -249,8 +249,8 @@ def test_a_very_narrow_component_is_drawn_but_does_not_hide_the_data():
         np.array([0.9, 0.1]), np.array([[0.0], [0.12345]]), Diagonal(np.array([[1.0], [1e-12]]), 2)
     )
     ax = plot_mixture(mixture, rows_of(mixture_of(1, 1), 500), columns=["x"])
-    needle = ax.get_lines()[1].get_ydata()
-    assert needle.max() == pytest.approx(0.1 / np.sqrt(2 * np.pi) * 1e6)
+    narrow = ax.get_lines()[1].get_ydata()
+    assert narrow.max() == pytest.approx(0.1 / np.sqrt(2 * np.pi) * 1e6)
     assert ax.get_ylim()[1] < 5
 
 

@@ -11,7 +11,7 @@ Array: TypeAlias = NDArray[np.float64]
 """Parameters and sums: always float64."""
 
 Rows: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
-"""Data (m,d), in the precision they came in."""
+"""Data (m,d), in their own precision."""
 
 Flags: TypeAlias = NDArray[np.bool_]
 """A boolean per row or component."""
