@@ -7,12 +7,12 @@ Journal on Scientific Computing 20:270-281) shows how to merge greedily. For clu
 variance of all rows averaged over the d coordinates, each criterion falls from one tree to the
 next-coarser one as little as possible:
 
-=====  ================================================================  =================================
-EII    ``tr W`` (Ward's)                                                 round clusters of one size
-VII    ``sum n_k log((tr W_k + t) / n_k)``                               round clusters
-EEE    ``det(W / N) + tr(W / N)``                                        ellipsoids of one shape
-VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``              ellipsoids
-=====  ================================================================  =================================
+=====  ====================================================  ==========================
+EII    ``tr W`` (Ward's)                                     round clusters of one size
+VII    ``sum n_k log((tr W_k + t) / n_k)``                   round clusters
+EEE    ``det(W / N) + tr(W / N)``                            ellipsoids of one shape
+VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``  ellipsoids
+=====  ====================================================  ==========================
 
 The traces beside the determinants and the ``t`` stand in for what a cluster too small or too flat
 to have a volume lacks; docs/decisions/0005 tells how they were found, and which merges are ties. In

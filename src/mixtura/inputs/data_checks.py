@@ -1,4 +1,4 @@
-"""Whether data can carry a model: enough distinct rows, spread, no outlier that hides the others."""
+"""Whether data can carry a model: enough distinct rows, variance, and no extreme outlier."""
 
 from __future__ import annotations
 
@@ -124,10 +124,9 @@ def _hidden_by_outliers(dataset: Dataset, names: Sequence[str] | None) -> str | 
     values = np.concatenate([block.rows[:, j] for block in dataset.source.blocks()])
     farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
     return (
-        f"{column_name(j, names)} lies between {usual[:, j].min():.4g} and {usual[:, j].max():.4g} in "
-        "nearly all rows, but reaches "
-        f"{farthest:.4g}: beside that the other rows are one point in double precision. Correct "
-        "this entry, or leave its row out."
+        f"{column_name(j, names)} lies between {usual[:, j].min():.4g} and "
+        f"{usual[:, j].max():.4g} in nearly all rows, but reaches {farthest:.4g}: beside that the "
+        "other rows are one point in double precision. Correct this entry, or leave its row out."
     )
 
 
@@ -225,4 +224,5 @@ def _shrunk(dataset: Dataset, family: Family, K: int, constraints: Constraints) 
 
 
 def column_name(j: int, names: Sequence[str] | None) -> str:
+    """A column in a message: by its name, or by its number from 0."""
     return f"column {j}" if names is None else f"column {str(names[j])!r}"

@@ -71,6 +71,7 @@ def is_positive_definite(matrix: Array) -> bool:
 
 
 def shaped(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    """Finite numbers in this shape, as an array of its own."""
     refuse_masked(name, values)
     try:
         array = np.array(values, dtype=np.float64)

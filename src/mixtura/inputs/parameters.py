@@ -70,6 +70,7 @@ def accelerated(estimator: Any) -> bool:
 
 
 def is_bool(value: object) -> bool:
+    """Whether a value is a bool of Python or NumPy."""
     return isinstance(value, bool | np.bool_)
 
 

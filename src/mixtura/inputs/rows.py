@@ -247,9 +247,8 @@ def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> No
         j = int(bad[0])
         weighed = "" if weight == 1.0 else f", times weights of about {weight:.0e},"
         raise DataError(
-            f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the range "
-            "of double precision "
-            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / "
-            f"{np.abs(X[:, j]).max():.0e}"
+            f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the "
+            "range of double precision (1e-290 to 1e306). Divide it by a suitable unit, for "
+            f"example X[:, {j}] / {np.abs(X[:, j]).max():.0e}"
             f"{'' if weight == 1.0 else ', and sample_weight by its mean'}."
         )

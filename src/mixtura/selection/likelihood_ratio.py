@@ -269,7 +269,8 @@ def likelihood_ratio_test(
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, n_threads=1, random_state=0).p_value
+    >>> test = likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, random_state=0)
+    >>> test.p_value
     0.05
     """
     tests = sequential_likelihood_ratio_test(
@@ -323,7 +324,8 @@ def sequential_likelihood_ratio_test(
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_starts=1, n_threads=1, random_state=0).n_components
+    >>> settings = {"n_replicates": 19, "n_starts": 1, "random_state": 0}
+    >>> sequential_likelihood_ratio_test(X, 3, "EII", **settings).n_components
     2
     """
     check_count("n_components", first, 1)

@@ -63,8 +63,8 @@ def select(
     plan : Plan
         How each cell is searched; its workers share the cells.
     on_candidate : callable, optional
-        Called with each :class:`~mixtura.model.selection.Candidate` when it was looked at, and again
-        when it was searched.
+        Called with each :class:`~mixtura.model.selection.Candidate` when it was looked at, and
+        again when it was searched.
     n_threads : int, optional
         Workers that share the folds; None takes all processors.
     on_fold : callable, optional
