@@ -505,7 +505,7 @@ def test_the_selector_keeps_every_cell_and_names_the_runner_up(faithful):
     assert {(cell.family, cell.n_components) for cell in seen} == {
         (c.family, c.n_components) for c in s.selection_.candidates
     }
-    assert [cell.stage for cell in seen[:6] if cell.n_components > 1] == [Stage.LOOKED_AT] * 4
+    assert [cell.stage for cell in seen[:6] if cell.n_components > 1] == [Stage.SHORT_FIT] * 4
     assert all(
         cell.stage is Stage.SEARCHED
         for cell in (*seen[6:], s.selection_.best, s.selection_.runner_up)
@@ -572,7 +572,7 @@ def test_an_interrupted_selection_stops_soon_and_keeps_what_is_done(n_threads):
     s.fit(X, callback=stop_after_three)
     assert s.selection_.interrupted
     assert 3 <= sum(cell.stage is Stage.SEARCHED for cell in s.selection_.candidates) <= 4
-    assert sum(cell.stage is Stage.NOT_LOOKED_AT for cell in s.selection_.candidates) >= 6
+    assert sum(cell.stage is Stage.NOT_FITTED for cell in s.selection_.candidates) >= 6
     assert s.best_estimator_.predict(X).shape == (25_000,)
 
 

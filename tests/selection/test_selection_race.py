@@ -57,8 +57,8 @@ def test_every_cell_keeps_its_row_and_most_are_only_looked_at(iris):
     assert {(c.family, c.n_components) for c in cells} == {
         (name, K) for name in FAMILIES for K in range(1, 11)
     }
-    assert sum(c.stage is Stage.LOOKED_AT for c in cells) > len(cells) / 2
-    assert set(iris.table_["stage"]) == {"looked at", "searched"}
+    assert sum(c.stage is Stage.SHORT_FIT for c in cells) > len(cells) / 2
+    assert set(iris.table_["stage"]) == {"short fit", "searched"}
 
 
 def test_the_winner_tells_of_its_search_and_not_of_its_look(iris):
@@ -117,7 +117,7 @@ def test_many_rows_drop_out_with_estimates_that_say_so(many):
         cell.rows < 60_000 and f"estimated from {cell.rows:,} of 60,000 rows" in cell.reason
         for cell in estimated
     )
-    assert all(cell.stage is Stage.LOOKED_AT for cell in estimated)
+    assert all(cell.stage is Stage.SHORT_FIT for cell in estimated)
     assert (many.best.family, many.best.n_components) == ("EII", 4)
     assert not many.best.is_estimate
     assert not many.runner_up.is_estimate

@@ -22,10 +22,10 @@ number.
 
 
 class Stage(Enum):
-    """How far a cell of a selection was taken; the value is the word in tables."""
+    """How far a candidate of a selection was fitted; the value is the word in tables."""
 
-    NOT_LOOKED_AT = "not looked at"
-    LOOKED_AT = "looked at"
+    NOT_FITTED = "not fitted"
+    SHORT_FIT = "short fit"
     SEARCHED = "searched"
 
 
@@ -50,7 +50,7 @@ class Candidate:
         What the data made of the model: too few rows for its covariances, which are shrunk, and the
         like.
     stage : Stage
-        Whether it was searched, or only looked at from a few starts since it was too far behind.
+        Whether it was searched, or fitted from a few starts only since it was too far behind.
     rows : int or None
         Rows of the sample from which it is estimated what all of them would say; None for a fit of
         all rows.
@@ -263,9 +263,9 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of cell that may not win or is not finished."""
     kinds = {
         "could not be fitted": [
-            c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT
+            c for c in candidates if c.fit is None and c.stage is not Stage.NOT_FITTED
         ],
-        "were not looked at": [c for c in candidates if c.stage is Stage.NOT_LOOKED_AT],
+        "were not fitted": [c for c in candidates if c.stage is Stage.NOT_FITTED],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
         "did not converge": [
             c

@@ -184,12 +184,12 @@ class Cells:
             self.stopped.set()
         rows = None
         if dataset is not self.whole:
-            fit, rows, stage = _estimated(fit, self.whole), dataset.source.n_rows, Stage.LOOKED_AT
+            fit, rows, stage = _estimated(fit, self.whole), dataset.source.n_rows, Stage.SHORT_FIT
         criteria, notes = self.judge.criteria(fit, family)
         value = criteria[grid.criterion]
         if rows is not None:
             reason = f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
-        elif stage is Stage.LOOKED_AT and fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN):
+        elif stage is Stage.SHORT_FIT and fit.stop in (StopReason.MAX_ITER, StopReason.OUTRUN):
             reason = f"a look ended after {fit.n_iter} iterations"
         else:
             reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
@@ -273,7 +273,7 @@ def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
 def not_looked_at(family: Family, K: int) -> Candidate:
     """What stands in the table for a cell that was not begun before a stop."""
     return Candidate(
-        family.name, K, None, nan, Stage.NOT_LOOKED_AT.value, stage=Stage.NOT_LOOKED_AT
+        family.name, K, None, nan, Stage.NOT_FITTED.value, stage=Stage.NOT_FITTED
     )
 
 

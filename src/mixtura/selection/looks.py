@@ -90,12 +90,12 @@ class Looks:
 
     def _look(self, family: Family, K: int) -> Candidate:
         """A cell from the starts of a look; one component needs no more than that."""
-        stage = Stage.LOOKED_AT if K > 1 else Stage.SEARCHED
+        stage = Stage.SHORT_FIT if K > 1 else Stage.SEARCHED
         return self.cells.fit(family, K, self._looks[K], looking(self.plan), stage)
 
     def _look_again(self, family: Family, K: int) -> Candidate:
         """A cell of which a look gave no answer, from the starts of a search."""
-        return self.cells.fit(family, K, self._searches[K], looking(self.plan), Stage.LOOKED_AT)
+        return self.cells.fit(family, K, self._searches[K], looking(self.plan), Stage.SHORT_FIT)
 
     def share(self, K: int) -> None:
         """The best answer of one K as a start for its other families."""
@@ -141,7 +141,7 @@ class Looks:
         start = begin.with_starts([("fit of another candidate", moments)])
 
         def fit(family: Family, K: int) -> Candidate:
-            return self.cells.fit(family, K, lambda: start, looking(self.plan), Stage.LOOKED_AT)
+            return self.cells.fit(family, K, lambda: start, looking(self.plan), Stage.SHORT_FIT)
 
         keys = [(family, K) for family in families]
         self.keep(keys, self._each(fit, keys))

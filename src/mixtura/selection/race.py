@@ -50,7 +50,7 @@ def may_win(criterion: str, cells: Iterable[Candidate], gained: float = 0.0) -> 
     waiting = [
         cell
         for cell in cells
-        if cell.stage is Stage.LOOKED_AT and (value_of(cell) <= reach or cell in leaders)
+        if cell.stage is Stage.SHORT_FIT and (value_of(cell) <= reach or cell in leaders)
     ]
     return sorted(waiting, key=value_of)
 

@@ -65,7 +65,7 @@ def looked_at_on_samples(
             fit = found[family.name, K].fit
             assert fit is not None
             start = Initialisation(cells.dataset, [("fit of a sample", fit.mixture)])
-            return cells.fit(family, K, lambda: start, looking(quick), Stage.LOOKED_AT)
+            return cells.fit(family, K, lambda: start, looking(quick), Stage.SHORT_FIT)
 
         new = cells.each(again, alive, plan.workers, None)
         before = found[leader[0].name, leader[1]]

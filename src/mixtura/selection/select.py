@@ -109,7 +109,7 @@ def _select(
         if plan.budget is not None
         else _all_alike(cells, plan, on_candidate)
     )
-    if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
+    if not any(cell.stage is not Stage.NOT_FITTED for cell in done):
         raise KeyboardInterrupt
     selection = Selection(grid.criterion, done, stopped.is_set())
     return (
