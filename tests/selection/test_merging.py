@@ -203,7 +203,7 @@ def test_rounding_makes_no_elbow(weight):
     nearly = np.abs(certain - 1e-9 * np.random.default_rng(0).random(certain.shape))
     for t in (certain, nearly / nearly.sum(axis=1, keepdims=True)):
         tree = merge_tree(t, np.full(40, weight))
-        assert tree.is_decided
+        assert tree.is_separated
         assert tree.elbow() == tree.elbow(normalised=True) == 4
 
 
@@ -211,7 +211,7 @@ def test_components_that_share_one_row_in_ten_are_merged():
     t = np.eye(4)[np.arange(40) % 4]
     t[::10] = [0.5, 0.5, 0.0, 0.0]
     tree = merge_tree(t)
-    assert not tree.is_decided
+    assert not tree.is_separated
     assert tree.groups(tree.elbow()) == ((0, 1), (2,), (3,))
 
 

@@ -175,7 +175,7 @@ def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
     ax.set(xlabel="clusters", ylabel="entropy (nats)")
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07, y=0.08)
-    if tree.is_decided:  # a scale of its own would make mountains of rounding
+    if tree.is_separated:  # a scale of its own would make mountains of rounding
         ax.set_ylim(-0.08, 1.08)
     tidy(ax)
     legend_beside(ax, handles, "")
@@ -183,6 +183,6 @@ def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
 
 def _said_of(tree: MergeTree, elbow: int, n_clusters: int) -> str:
     """What the headline says of the chosen number."""
-    if tree.is_decided:
+    if tree.is_separated:
         return "nothing to merge"
     return "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"

@@ -123,7 +123,7 @@ class MergeTree:
         return np.concatenate([np.cumsum([merge.rows for merge in self.merges])[::-1], [0.0]])
 
     @cached_property
-    def is_decided(self) -> bool:
+    def is_separated(self) -> bool:
         """Whether the components are so well separated that there is nothing to merge."""
         return not self.merges or float(self.entropies[-1]) <= SEPARATED * self.merges[-1].rows
 
@@ -144,7 +144,7 @@ class MergeTree:
         int
             K itself where there are fewer than three components or nothing to merge.
         """
-        if self.n_components < 3 or self.is_decided:
+        if self.n_components < 3 or self.is_separated:
             return self.n_components
         x = self.merged_rows if normalised else np.arange(1.0, self.n_components + 1)
         return 1 + _change_point(x, self.entropies)
@@ -172,7 +172,7 @@ class MergeTree:
             f"{_counted(n_clusters, 'cluster')} ({named})"
         )
         before, after = float(self.entropies[-1]), float(self.entropies[n_clusters - 1])
-        if n_clusters == self.n_components and self.is_decided:
+        if n_clusters == self.n_components and self.is_separated:
             return (
                 f"There is nothing to merge: {made}; the entropy of the memberships is "
                 f"{_nats(before, before)}, next to none."
