@@ -56,7 +56,7 @@ def test_every_candidate_keeps_its_row_and_most_get_a_short_fit_only(iris):
         (name, K) for name in FAMILIES for K in range(1, 11)
     }
     assert sum(c.stage is Stage.SHORT_FIT for c in candidates) > len(candidates) / 2
-    assert set(iris.table_["stage"]) == {"short fit", "searched"}
+    assert set(iris.table_["stage"]) == {"looked at", "searched"}
 
 
 def test_the_winner_reports_the_starts_of_its_search(iris):

@@ -25,7 +25,7 @@ class Stage(Enum):
     """How far a candidate of a selection was fitted; the value is the word in tables."""
 
     NOT_FITTED = "not fitted"
-    SHORT_FIT = "short fit"
+    SHORT_FIT = "looked at"
     SEARCHED = "searched"
 
 
