@@ -48,7 +48,7 @@ from mixtura.initialise.initialisers import (
 )
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
-from mixtura.inputs.given_parameters import check_means, check_spread, check_weights
+from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
 from mixtura.inputs.parameters import (
     accelerated,
     check_count,
@@ -351,7 +351,7 @@ class GaussianMixture(ShowsResult, Certainty):
         precisions = None
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
-            precisions = check_spread(
+            precisions = check_matrices(
                 f"{self.covariance_type} precision", family, self.precisions_init, shape
             )
         return weights, means, precisions
@@ -514,7 +514,7 @@ class GaussianMixture(ShowsResult, Certainty):
             )
         K, d = means.shape
         weights = check_weights(weights, K)
-        values = check_spread(
+        values = check_matrices(
             f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
         )
         mixture = Mixture(
