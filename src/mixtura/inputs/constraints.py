@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
-from mixtura.initialise.few_rows import Shrinkage, shrinkage_for
+from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.model.priors import ConjugatePrior, Prior
@@ -100,7 +100,7 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
     """The likelihood of K components with its regularisation.
 
     By default covariances have a floor, and full covariances of few rows are shrunk
-    (:mod:`mixtura.initialise.few_rows`). A given ``reg_covar`` is scikit-learn's ridge in place of
+    (:mod:`mixtura.initialise.shrinkage`). A given ``reg_covar`` is scikit-learn's ridge in place of
     both; a given ``prior`` takes the place of the shrinkage.
     """
     d = dataset.source.n_features

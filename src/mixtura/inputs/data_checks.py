@@ -92,7 +92,7 @@ def _prior_suffices(dataset: Dataset, family: Family, K: int, prior: ConjugatePr
 
 
 def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
-    """No more distinct rows than components, so that one could hold a single distinct row."""
+    """A message where distinct rows are no more than components, else None."""
     if K == 1 or dataset.holds(K + 1):
         return None
     distinct = dataset.distinct.n_rows
@@ -109,7 +109,7 @@ def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
 
 
 def _outlier(dataset: Dataset, names: Sequence[str] | None) -> str | None:
-    """An outlier so far out that all other rows are one point in double precision."""
+    """A message about an outlier beside which all other rows are one point, else None."""
     usual = _usual_rows(dataset)
     if len(usual) < FEWEST_USUAL_ROWS:
         return None
@@ -140,7 +140,7 @@ def _usual_rows(dataset: Dataset) -> Array:
 
 
 def _without_variance(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
-    """Equal rows, constant columns or linear combinations: every covariance is singular."""
+    """A message where equal rows or columns make every covariance singular, else None."""
     variances, d = dataset.variances, dataset.source.n_features
     constant = np.flatnonzero(variances == 0)
     if len(constant) == d:
@@ -162,7 +162,7 @@ def _without_variance(dataset: Dataset, family: Family, names: Sequence[str] | N
 
 @once_for_each
 def _combination(dataset: Dataset, names: tuple[str, ...] | None) -> str | None:
-    """Columns that are linear combinations of others, by the smallest eigenvalue."""
+    """A message about columns that are linear combinations of others, else None."""
     deviations = np.sqrt(dataset.scale)
     values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
     if values[0] > SINGULAR or not _are_combinations(_usual_rows(dataset)):

@@ -18,7 +18,7 @@ from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
-from mixtura.initialise.few_rows import ENOUGH, _Part, full_covariances, shrinkage_for
+from mixtura.initialise.shrinkage import ENOUGH, _Part, full_covariances, shrinkage_for
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.inputs import constraints
 from mixtura.model.regularisation import Regularisation
