@@ -461,7 +461,7 @@ def test_many_rows_in_any_order_give_one_partition(name):
     X = two_groups(6000, 2, apart=8.0)
     tree = hierarchical(X, name, "STD")
     assert not tree.exact
-    assert tree.n_items == hierarchy.cells_for(2, name)
+    assert tree.n_items == hierarchy.micro_clusters_for(2, name)
     truth = np.arange(6000) // 3000
     # VII may give a cell of two or three outlying rows to the other group: a merge gains it more
     # than the distance costs
@@ -502,8 +502,8 @@ def test_the_same_tree_without_a_compiler(monkeypatch, rows):
 
 def test_many_dimensions_have_fewer_items():
     if "native" in ALL_BACKENDS:
-        assert [hierarchy.exact_for(d, "VVV") for d in (2, 10, 20)] == [3000, 3000, 3000]
-        assert [hierarchy.cells_for(d, "VVV") for d in (2, 10, 500)] == [2000, 2000, 300]
+        assert [hierarchy.exact_rows_for(d, "VVV") for d in (2, 10, 20)] == [3000, 3000, 3000]
+        assert [hierarchy.micro_clusters_for(d, "VVV") for d in (2, 10, 500)] == [2000, 2000, 300]
     X = two_groups(700, 80)
     tree = hierarchical(X, "VVV", "STD")
     assert tree.exact == (tree.n_items == 700)

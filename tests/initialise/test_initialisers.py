@@ -18,14 +18,14 @@ from mixtura.initialise import initialisers
 from mixtura.initialise.initialisers import (
     BY_NAME,
     DiscriminantKMeans,
-    FromCentres,
+    FromMeans,
     KMeansPlusPlus,
     KMeansStart,
     RandomMeans,
     RandomRows,
     SharedValues,
     SmallGroup,
-    View,
+    TransformedRows,
     discriminated,
 )
 from mixtura.search.starts import DEFAULT_STARTS
@@ -108,7 +108,7 @@ def test_random_means_are_rows_under_one_covariance():
 
 def test_given_centres_attract_the_nearest_rows_and_an_empty_one_keeps_its_place():
     X = two_groups(100)
-    moments = draw(FromCentres(np.array([[0.0, 0.0], [6.0, 6.0], [500.0, 500.0]])), X)
+    moments = draw(FromMeans(np.array([[0.0, 0.0], [6.0, 6.0], [500.0, 500.0]])), X)
     assert moments.counts.tolist() == [50, 50, 1]
     np.testing.assert_allclose(moments.means[2], [500, 500])
 
@@ -127,7 +127,7 @@ def test_float32_rows_are_read_in_place(faithful):
 # ---- block by block ------------------------------------------------------------------------------
 
 NEAREST = [
-    FromCentres(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
+    FromMeans(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
     RandomRows(),
     RandomRows("whitened"),
     KMeansPlusPlus(),
@@ -139,7 +139,7 @@ def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
     """Columns first, so that the source copies it piece by piece; and short cuts within the
     pieces.
     """
-    monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(initialisers, "ROWS_OF_A_BLOCK", rows_at_once)
     monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
     return Dataset(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
 
@@ -166,7 +166,7 @@ def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful)
     once.
     """
     seen = dataset(faithful)
-    view = View(seen, getattr(start, "space", "standardised"))
+    view = TransformedRows(seen, getattr(start, "space", "standardised"))
     Z = view.all()
     labels = np.concatenate([view.nearest(Z[[0, 1, 2]])(block) for block in seen.source.blocks()])
     expected = pairwise_distances_argmin(Z, Z[[0, 1, 2]])
@@ -194,7 +194,7 @@ def test_given_centres_need_no_memory_in_proportion_to_the_rows():
         seen = dataset(two_groups(n, d=4))
         assert seen.total == n  # what is known about the data anyway
         tracemalloc.start()
-        FromCentres(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))
+        FromMeans(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]

@@ -37,8 +37,8 @@ from mixtura.inference.parametrisation import (
     stored_precisions,
 )
 from mixtura.initialise.initialisers import (
-    FromCentres,
     FromLabels,
+    FromMeans,
     FromResponsibilities,
     Hierarchical,
     Initialiser,
@@ -394,7 +394,7 @@ class GaussianMixture(ShowsResult, Certainty):
         """One initialiser per start."""
         chosen = initialiser_of(self.init_params, rows, K, kept)
         if given[1] is not None and isinstance(self.init_params, str):
-            return [FromCentres(given[1])]
+            return [FromMeans(given[1])]
         if chosen is None:
             return usual_starts(self.n_init)
         kinds = _in_both_spaces(chosen)

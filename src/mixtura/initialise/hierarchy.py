@@ -44,7 +44,7 @@ CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", 
 EXACT = 3000
 """Distinct rows up to which every row is an item of its own."""
 
-MOST_CELLS = 2000
+MOST_MICRO_CLUSTERS = 2000
 """Micro-clusters for more rows than that."""
 
 EXACT_WORK, CELLS_WORK, FEWEST = 4e10, 4e9, 300
@@ -178,7 +178,11 @@ def hierarchical(
 
 
 def tree_of(
-    X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS
+    X: Rows,
+    weights: Array | None,
+    criterion: str,
+    space: str,
+    most_micro_clusters: int = MOST_MICRO_CLUSTERS,
 ) -> Tree:
     """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where
     told so.
@@ -187,8 +191,8 @@ def tree_of(
         raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
     criterion, space = CRITERIA[criterion], transform_named(space)
     if weights is not None and not weights.all():
-        return _without_weightless(X, weights, criterion, space, most_cells)
-    most = min(exact_for(X.shape[1], criterion), 2 * most_cells)
+        return _without_weightless(X, weights, criterion, space, most_micro_clusters)
+    most = min(exact_rows_for(X.shape[1], criterion), 2 * most_micro_clusters)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
     counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]
@@ -196,36 +200,38 @@ def tree_of(
     if len(first) <= most:
         merges, costs = merged(counts, Z, None, criterion)
         return Tree(merges, costs, item_of_row, criterion, space)
-    made = micro_clusters(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
+    made = micro_clusters(
+        Z, counts, min(most_micro_clusters, micro_clusters_for(Z.shape[1], criterion))
+    )
     merges, costs = merged(made.counts, made.means, made.scatters, criterion)
     return Tree(merges, costs, made.of_row[item_of_row], criterion, space, exact=False)
 
 
 def _without_weightless(
-    X: Rows, weights: Array, criterion: str, space: str, most_cells: int
+    X: Rows, weights: Array, criterion: str, space: str, most_micro_clusters: int
 ) -> Tree:
     """The tree of the rows that weigh something; the others belong to no item."""
     present: Flags = weights > 0
     if not present.any():
         raise DataError("every row has weight 0. Give at least one row a positive sample_weight.")
-    tree = tree_of(X[present], weights[present], criterion, space, most_cells)
+    tree = tree_of(X[present], weights[present], criterion, space, most_micro_clusters)
     items = np.full(len(X), -1, dtype=np.intp)
     items[present] = tree.items
     return Tree(tree.merges, tree.costs, items, criterion, space, tree.exact)
 
 
-def exact_for(d: int, criterion: str) -> int:
+def exact_rows_for(d: int, criterion: str) -> int:
     """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d
     = 22, fewer above.
     """
     return _affordable(EXACT_WORK, EXACT, d, criterion)
 
 
-def cells_for(d: int, criterion: str) -> int:
-    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer
+def micro_clusters_for(d: int, criterion: str) -> int:
+    """How many micro-clusters to make in d dimensions: ``MOST_MICRO_CLUSTERS`` for VVV up to d = 13, fewer
     above.
     """
-    return _affordable(CELLS_WORK, MOST_CELLS, d, criterion)
+    return _affordable(CELLS_WORK, MOST_MICRO_CLUSTERS, d, criterion)
 
 
 def _affordable(work: float, most: int, d: int, criterion: str) -> int:

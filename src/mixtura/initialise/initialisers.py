@@ -27,7 +27,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
-from mixtura.initialise.hierarchy import MOST_CELLS, Tree, tree_of
+from mixtura.initialise.hierarchy import MOST_MICRO_CLUSTERS, Tree, tree_of
 from mixtura.model.covariance import Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
@@ -35,7 +35,7 @@ from mixtura.model.protocols import Block
 
 Space: TypeAlias = Literal["standardised", "whitened"]
 
-ROWS_AT_ONCE = 16384
+ROWS_OF_A_BLOCK = 16384
 """Rows whose responsibilities exist at one time."""
 
 FIRST_LOOK, LONGER = 4, 4
@@ -103,7 +103,11 @@ class RandomRows:
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Rows are drawn by weight, no value twice where that is possible."""
-        view, n, weights = View(dataset, self.space), dataset.source.n_rows, _weights(dataset)
+        view, n, weights = (
+            TransformedRows(dataset, self.space),
+            dataset.source.n_rows,
+            _weights(dataset),
+        )
         chance = None if weights is None else weights / weights.sum()
         order = rng.choice(
             n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
@@ -121,7 +125,11 @@ class RandomMeans:
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Rows are drawn by weight, no value twice where that is possible."""
-        view, weights, n = View(dataset, "standardised"), _weights(dataset), dataset.source.n_rows
+        view, weights, n = (
+            TransformedRows(dataset, "standardised"),
+            _weights(dataset),
+            dataset.source.n_rows,
+        )
         chance = None if weights is None else weights / weights.sum()
         order = rng.choice(
             n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
@@ -147,7 +155,11 @@ class SmallGroup:
         """The group has from twice the rows that a covariance needs to half of what a component has
         on average.
         """
-        view, n, d = View(dataset, self.space), dataset.source.n_rows, dataset.source.n_features
+        view, n, d = (
+            TransformedRows(dataset, self.space),
+            dataset.source.n_rows,
+            dataset.source.n_features,
+        )
         Z, weights = view.all(), _weights(dataset)
         fewest = min(2 * (d + 1), max(n // K, 1))
         size = round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest)))))
@@ -172,7 +184,7 @@ class SharedValues:
         groups = dataset.shared_values
         if not groups:
             raise DataError("no value is shared by far more rows than any other")
-        Z, weights = View(dataset, "standardised").all(), _weights(dataset)
+        Z, weights = TransformedRows(dataset, "standardised").all(), _weights(dataset)
         return _with_group(dataset, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
@@ -208,7 +220,7 @@ class KMeansPlusPlus:
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """scikit-learn's greedy k-means++ on weighted rows; on few, SciPy's."""
-        view = View(dataset, self.space)
+        view = TransformedRows(dataset, self.space)
         if (labels := _k_means_of_few(view.all(), _weights(dataset), K, rng, most=1)) is not None:
             return moments_of_labels(dataset, K, labels)
         from sklearn.cluster import (
@@ -233,7 +245,13 @@ class KMeansStart:
         return moments_of_labels(
             dataset,
             K,
-            _k_means(View(dataset, self.space).all(), _weights(dataset), K, rng, LLOYD_TO_THE_END),
+            _k_means(
+                TransformedRows(dataset, self.space).all(),
+                _weights(dataset),
+                K,
+                rng,
+                LLOYD_TO_THE_END,
+            ),
         )
 
 
@@ -252,7 +270,7 @@ class DiscriminantKMeans:
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """One k-means start in each round, on weighted rows."""
-        Z, weights = View(dataset, self.space).all(), _weights(dataset)
+        Z, weights = TransformedRows(dataset, self.space).all(), _weights(dataset)
         seen, labels = Z, _k_means(Z, weights, K, rng)
         for _ in range(self.rounds):
             seen = discriminated(Z, labels, weights)
@@ -328,7 +346,7 @@ class Hierarchical:
 
     criterion: str = "VVV"
     space: str = "SVD"
-    most_cells: int = MOST_CELLS
+    most_micro_clusters: int = MOST_MICRO_CLUSTERS
     name: str = "hierarchical"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
@@ -337,14 +355,14 @@ class Hierarchical:
 
     def tree(self, dataset: Dataset) -> Tree:
         """The tree of a dataset, grown at the first call."""
-        return _tree(dataset, self.criterion, self.space, self.most_cells)
+        return _tree(dataset, self.criterion, self.space, self.most_micro_clusters)
 
 
 @once_for_each
-def _tree(dataset: Dataset, criterion: str, space: str, most_cells: int) -> Tree:
+def _tree(dataset: Dataset, criterion: str, space: str, most_micro_clusters: int) -> Tree:
     """See :meth:`Hierarchical.tree`."""
     X, weights = _all_rows(dataset)
-    return tree_of(X, weights, criterion, space, most_cells)
+    return tree_of(X, weights, criterion, space, most_micro_clusters)
 
 
 def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
@@ -398,7 +416,7 @@ class FromResponsibilities:
 
 
 @dataclass(frozen=True, eq=False)
-class FromCentres:
+class FromMeans:
     """Means ``(K,d)`` in the units of the data; every row goes to the nearest of them."""
 
     centres: Array
@@ -408,7 +426,7 @@ class FromCentres:
         """A centre that attracts no row keeps its place and is given the spread of the whole
         data.
         """
-        view = View(dataset, "standardised")
+        view = TransformedRows(dataset, "standardised")
         moments = moments_of_partition(dataset, K, view.nearest(view.of(self.centres)))
         empty = moments.counts == 0
         return replace(
@@ -439,7 +457,7 @@ def moments_of_partition(dataset: Dataset, K: int, labels_of: Callable[[Block], 
     for kind in (Scatter.TRACE, Scatter.DENSE):
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 moments = moments + Moments.of_labels(
                     part.rows, labels_of(part), part.weights, about, kind
                 )
@@ -458,7 +476,7 @@ def _moments_of_responsibilities(
         following = read()
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 moments = moments + Moments.of(
                     part.rows, part.weighted(following(len(part.rows))), about, kind
                 )
@@ -470,7 +488,7 @@ def _moments_of_responsibilities(
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class TransformedRows:
     """The rows of a dataset in a space without units, in the precision of the data: those of a
     block, some, or all.
     """
@@ -514,7 +532,7 @@ class View:
             (self.dataset.source.n_rows, self.dataset.source.n_features), dtype=self._precision
         )
         for block in self.dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 Z[part.offset : part.offset + len(part.rows)] = self.of(part.rows)
         return np.asarray(Z)
 
@@ -557,7 +575,7 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31 - 1))
 
 
-def _first_distinct(view: View, order: Labels, K: int) -> Rows:
+def _first_distinct(view: TransformedRows, order: Labels, K: int) -> Rows:
     """The first K rows in an order, skipping repeats of earlier ones while other rows are left."""
     chosen: dict[bytes, int] = {}
     begin, size = 0, FIRST_LOOK * K
@@ -567,7 +585,7 @@ def _first_distinct(view: View, order: Labels, K: int) -> Rows:
         numbers = order[begin : begin + size]
         for number, row in zip(numbers, view.some(numbers), strict=True):
             chosen.setdefault(row.tobytes(), int(number))
-        begin, size = begin + size, min(LONGER * size, ROWS_AT_ONCE)
+        begin, size = begin + size, min(LONGER * size, ROWS_OF_A_BLOCK)
     first = list(islice(chosen.values(), K))
     taken = set(first)
     others = (int(i) for i in order if int(i) not in taken)

@@ -12,7 +12,7 @@ from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.initialise.initialisers import (
     BY_NAME,
-    ROWS_AT_ONCE,
+    ROWS_OF_A_BLOCK,
     FromLabels,
     FromResponsibilities,
     Initialiser,
@@ -79,7 +79,9 @@ def _given_start(given: Any, n: int, K: int) -> Initialiser:
 
 def _pieces(array: Any) -> Iterator[Any]:
     """Consecutive parts along the first axis, so that a check makes no copy of the whole."""
-    return (array[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(array), ROWS_AT_ONCE))
+    return (
+        array[begin : begin + ROWS_OF_A_BLOCK] for begin in range(0, len(array), ROWS_OF_A_BLOCK)
+    )
 
 
 def _responsibilities(array: Any) -> Array:
