@@ -31,10 +31,10 @@ SHARED_WITHIN = 50.0
 above the best of all (decision 0021: the same winners on 51 data sets, in two thirds of the time).
 """
 
-MOST_ITERATIONS = 200
+SHORT_FIT_ITERATIONS = 200
 """Iterations of a short fit at most: the gain after that seldom reaches the margin of a search."""
 
-STARTS: tuple[Initialiser, ...] = DEFAULT_STARTS[:2]
+SHORT_FIT_STARTS: tuple[Initialiser, ...] = DEFAULT_STARTS[:2]
 """Starts of a short fit."""
 
 _SHORT_FITS = 2**31 + 4
@@ -64,7 +64,7 @@ class ShortFits:
     def __post_init__(self) -> None:
         grid, dataset = self.grid, self.fitter.dataset
         self._of_searches = grid.initialisations(dataset, True)
-        short = replace(grid, initialisers=STARTS, seed=_child(grid.seed))
+        short = replace(grid, initialisers=SHORT_FIT_STARTS, seed=_child(grid.seed))
         self._of_short_fits = short.initialisations(dataset, True)
 
     @property
@@ -163,7 +163,7 @@ class ShortFits:
 
 def short_plan(plan: Plan) -> Plan:
     """The plan of a short fit: few iterations, and no local search."""
-    return replace(plan, workers=1, budget=None, max_iter=min(plan.max_iter, MOST_ITERATIONS))
+    return replace(plan, workers=1, budget=None, max_iter=min(plan.max_iter, SHORT_FIT_ITERATIONS))
 
 
 def value_of(candidate: Candidate) -> float:
