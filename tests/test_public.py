@@ -32,7 +32,7 @@ def test_every_public_name_is_there_and_has_a_docstring():
 
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nothing"):
-        mixtura.nothing  # noqa: B018
+        mixtura.nothing
 
 
 def test_the_types_have_the_words_of_the_tables():

@@ -625,7 +625,7 @@ def test_ctrl_c_keeps_the_best_so_far(here, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "The best of 6 candidates" in out
     assert re.search(
-        r"[123] of 6 candidates were not looked at", out
+        r"[123] of 6 candidates were not fitted", out
     )  # cells that run beside the third are kept, too
     assert "Interrupted by Ctrl-C; the results until then are kept." in out
     assert load_model("old_faithful.mixtura/model.safetensors").metadata["interrupted"] is True

@@ -1,4 +1,4 @@
-"""Model files: what goes in comes out, bit for bit; what was touched does not come out at all."""
+"""Model files: a round trip keeps every bit, and changed files are refused."""
 
 from __future__ import annotations
 
@@ -92,10 +92,10 @@ def test_names_must_be_one_per_column_and_different(tmp_path, names):
     assert not (tmp_path / "m").exists()
 
 
-# ---- files that were touched ---------------------------------------------------------------------
+# ---- changed files -------------------------------------------------------------------------------
 
 
-def test_one_changed_byte_anywhere_is_noticed(saved):
+def test_any_changed_byte_is_detected(saved):
     data = saved.read_bytes()
     for place in range(0, len(data), 3):
         for change in (1, 0x80, 0x2A):
@@ -104,7 +104,7 @@ def test_one_changed_byte_anywhere_is_noticed(saved):
                 load_model(saved)
 
 
-def test_white_space_in_the_header_is_sealed_too(saved):
+def test_white_space_in_the_header_is_part_of_the_checksum(saved):
     data = saved.read_bytes()
     place = data.index(b"}   ") + 1 if b"}   " in data else data.index(b"{")
     saved.write_bytes(data[:place] + b"\n" + data[place + 1 :])
@@ -113,13 +113,13 @@ def test_white_space_in_the_header_is_sealed_too(saved):
 
 
 @pytest.mark.parametrize("kept", [0, 5, 8, 9, 40, 500, -300, -8, -1])
-def test_a_file_that_was_cut_is_noticed(saved, kept):
+def test_a_truncated_file_is_detected(saved, kept):
     saved.write_bytes(saved.read_bytes()[:kept])
     with pytest.raises(ModelFileError, match="cut or"):
         load_model(saved)
 
 
-def test_bytes_at_the_end_are_noticed(saved):
+def test_bytes_at_the_end_are_detected(saved):
     saved.write_bytes(saved.read_bytes() + b"\0")
     with pytest.raises(ModelFileError, match="SHA-256"):
         load_model(saved)
@@ -136,13 +136,13 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
-def test_another_kind_of_file_is_named_as_such(tmp_path, content):
+def test_a_file_of_another_format_is_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(ModelFileError, match="written by mixtura"):
         load_model(tmp_path / "m")
 
 
-def test_a_safetensors_file_of_others_is_named_as_such(tmp_path):
+def test_a_safetensors_file_of_another_program_is_refused(tmp_path):
     (tmp_path / "m").write_bytes(save({"weights": np.ones(1)}, {"format": "pt"}))
     with pytest.raises(ModelFileError, match="of another kind"):
         load_model(tmp_path / "m")
@@ -153,11 +153,11 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         load_model(tmp_path / "m")
 
 
-# ---- files that are sealed and still impossible --------------------------------------------------
+# ---- invalid files with a valid checksum ---------------------------------------------------------
 
 
-def forge(path, change):
-    """Seal whatever ``change(header, document, tensors)`` made of a good file."""
+def rewrite(path, change):
+    """Apply ``change(header, document, tensors)`` to a valid file, with a valid checksum."""
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     document, tensors = (
@@ -178,13 +178,13 @@ def forge(path, change):
     )
 
 
-def test_a_forged_file_without_a_fault_is_loaded(saved):
-    forge(saved, lambda header, document, tensors: None)
+def test_a_rewritten_valid_file_is_loaded(saved):
+    rewrite(saved, lambda header, document, tensors: None)
     assert load_model(saved).family == "VVV"
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved):
-    forge(saved, lambda header, document, tensors: header.update(format_version="2"))
+    rewrite(saved, lambda header, document, tensors: header.update(format_version="2"))
     with pytest.raises(
         ModelFileError, match=re.escape("version 1 or older, but this file has version 2")
     ):
@@ -192,7 +192,7 @@ def test_a_newer_format_asks_for_an_upgrade(saved):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "cause"),
     [
         (lambda doc, t: t.pop("means"), "the entry 'means' is missing"),
         (lambda doc, t: t.pop("whitener"), "the entry 'whitener' is missing"),
@@ -225,15 +225,15 @@ def test_a_newer_format_asks_for_an_upgrade(saved):
         (lambda doc, t: t.update(whitener=t["whitener"][:1]), "differ in shape"),
     ],
 )
-def test_an_impossible_mixture_is_refused_in_words(saved, change, words):
-    forge(saved, lambda header, document, tensors: change(document, tensors))
-    with pytest.raises(ModelFileError, match=words):
+def test_an_invalid_mixture_is_refused_with_the_cause(saved, change, cause):
+    rewrite(saved, lambda header, document, tensors: change(document, tensors))
+    with pytest.raises(ModelFileError, match=cause):
         load_model(saved)
 
 
 def test_a_variance_that_is_not_positive_is_refused(tmp_path):
     save_model(tmp_path / "m", mixture("diagonal"), family="VVI", feature_names=NAMES)
-    forge(
+    rewrite(
         tmp_path / "m",
         lambda header, document, tensors: tensors.update(covariance=tensors["covariance"] * 0),
     )
@@ -249,13 +249,13 @@ def test_a_file_of_a_version_without_certificates_is_loaded_without_one(tmp_path
     assert load_model(tmp_path / "m").certificate is None
 
 
-def test_a_certificate_is_found_where_the_fit_left_it(tmp_path):
+def test_a_certificate_is_read_from_the_metadata(tmp_path):
     metadata = {"best": {"certificate": {"holds": True, "gradient": 1e-3}}}
     save_model(tmp_path / "m", mixture(), family="VVV", feature_names=NAMES, metadata=metadata)
     assert load_model(tmp_path / "m").certificate == {"holds": True, "gradient": 1e-3}
 
 
-def test_nothing_but_numbers_and_text_becomes_json():
+def test_values_become_those_of_json():
     values = {
         "array": np.array([1.0, np.nan]),
         "number": np.float64(2),
@@ -272,8 +272,8 @@ def test_nothing_but_numbers_and_text_becomes_json():
     }
 
 
-def test_arrays_in_any_memory_order_are_saved_as_they_are(tmp_path):
+def test_arrays_in_any_memory_order_are_saved(tmp_path):
     before = mixture()
-    turned = Mixture(before.weights, np.asfortranarray(before.means), before.covariance)
-    save_model(tmp_path / "m", turned, family="VVV", feature_names=NAMES)
+    fortran = Mixture(before.weights, np.asfortranarray(before.means), before.covariance)
+    save_model(tmp_path / "m", fortran, family="VVV", feature_names=NAMES)
     assert np.array_equal(load_model(tmp_path / "m").mixture.means, before.means)

@@ -22,7 +22,7 @@ FAITHFUL = pd.read_csv(Path(__file__).parents[2] / "examples" / "old_faithful.cs
 
 
 class Reader(HTMLParser):
-    """Tags that are open, tags that were seen, and the text."""
+    """Open tags, all tags, and the text."""
 
     def __init__(self):
         super().__init__()
@@ -47,7 +47,7 @@ def read(html):
 
 
 def result_of(estimator):
-    """What stands below scikit-learn's diagram."""
+    """The HTML below scikit-learn's diagram."""
     html = estimator._repr_html_()
     return html[html.index('<div class="mixtura-result"') :]
 
@@ -60,7 +60,7 @@ def fitted():
 
 
 @pytest.mark.parametrize("estimator", [GaussianMixture(2), GaussianMixtureSelector((1, 2))])
-def test_before_a_fit_all_is_as_in_scikit_learn(estimator):
+def test_before_a_fit_the_html_is_that_of_scikit_learn(estimator):
     def without_ids(html):
         return re.sub(r"sk-[a-z-]*-?id-\d+", "", html)
 
@@ -69,12 +69,12 @@ def test_before_a_fit_all_is_as_in_scikit_learn(estimator):
 
 def test_a_fit_shows_family_k_bic_and_its_certificate(fitted):
     text = read(result_of(fitted)).text
-    for words in (
+    for shown in (
         "EEE, 3 components",
         f"BIC {fitted.bic(FAITHFUL):,.2f} (lower is better)",
         fitted.stop_reason_,
     ):
-        assert words in text
+        assert shown in text
     assert fitted.certificate_.verdict in text
 
 
@@ -82,11 +82,11 @@ def test_a_row_for_each_component_has_its_weight_mean_and_deviation(fitted):
     result = read(result_of(fitted))
     assert sum(tag == "tr" for tag, _ in result.seen) == 4
     for k, weight in enumerate(fitted.weights_):
-        mean, spread = fitted.means_[k, 0], np.sqrt(fitted.covariances_[0, 0])
-        assert f"{k}{100 * weight:.0f} %{mean:.4g} ± {spread:.2g}" in result.text
+        mean, deviation = fitted.means_[k, 0], np.sqrt(fitted.covariances_[0, 0])
+        assert f"{k}{100 * weight:.0f} %{mean:.4g} ± {deviation:.2g}" in result.text
 
 
-def test_the_bar_is_as_long_as_the_weights_are_large(fitted):
+def test_the_parts_of_the_bar_are_proportional_to_the_weights(fitted):
     parts = [attrs for tag, attrs in read(result_of(fitted)).seen if tag == "rect"]
     assert [float(part["width"]) for part in parts] == pytest.approx(
         (100 * fitted.weights_).tolist(), abs=0.001
@@ -100,22 +100,22 @@ def test_scikit_learns_diagram_stays_above(fitted):
     assert "mixtura-result" in fitted._repr_mimebundle_()["text/html"]
 
 
-def test_the_display_setting_of_scikit_learn_is_obeyed(fitted):
+def test_the_display_setting_of_scikit_learn_is_respected(fitted):
     with sklearn.config_context(display="text"):
         assert not hasattr(fitted, "_repr_html_")
         assert list(fitted._repr_mimebundle_()) == ["text/plain"]
 
 
 def test_names_of_columns_are_text_and_never_markup():
-    evil = '<img src=x onerror="alert(1)">&'
-    frame = FAITHFUL.rename(columns={"waiting": evil})
+    name = '<img src=x onerror="alert(1)">&'
+    frame = FAITHFUL.rename(columns={"waiting": name})
     for estimator in (
         GaussianMixture(2, random_state=0),
         GaussianMixtureSelector(2, families=["EEE"], random_state=0),
     ):
         result = read(result_of(estimator.fit(frame)))
         assert not {"img", "script"} & {tag for tag, _ in result.seen}
-        assert evil in result.text
+        assert name in result.text
 
 
 def test_a_selection_shows_its_sentences_and_the_winner():
@@ -134,7 +134,7 @@ def test_a_spurious_component_is_named_once():
     assert read(result_of(model)).text.count("chance can place such a component") == 1
 
 
-def test_a_fit_without_a_certificate_tells_of_its_components_too():
+def test_a_fit_without_a_certificate_shows_its_findings():
     copies = Soundness(
         np.full(2, 3.0),
         np.full(2, 50.0),
@@ -149,13 +149,13 @@ def test_a_fit_without_a_certificate_tells_of_its_components_too():
     assert "Component 1 (copy): it is an exact copy of component 0." in text
 
 
-def test_rows_of_one_value_are_described():
+def test_equal_rows_are_described():
     X = np.array([0.0, 1.0, 5.0] * 30)[:, None]
     model = GaussianMixture(2, covariance_type="VII", random_state=0).fit(X)
     assert "30 rows have exactly the value 5" in read(result_of(model)).text
 
 
-def test_many_columns_and_components_are_cut_and_counted():
+def test_the_table_is_limited_and_counts_the_rest():
     X = np.random.default_rng(0).normal(size=(500, 12)) + 9 * np.arange(25).repeat(20)[:, None]
     text = read(
         result_of(GaussianMixture(25, covariance_type="EII", n_init=1, random_state=0).fit(X))

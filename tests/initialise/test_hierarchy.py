@@ -1,4 +1,4 @@
-"""The tree: mclust's partitions, the criterion's own definition, and what must change nothing."""
+"""Hierarchical clustering: against mclust, against its definition, invariances, small data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixtura.data.micro_clusters import micro_clusters
 from mixtura.data.transforms import MCLUST_NAMES, transformed
 from mixtura.initialise import hierarchy
 from mixtura.initialise.hierarchy import (
-    CRITERIA,
+    MERGE_CRITERIA,
     Tree,
     _distinct,
     _mean_variance,
@@ -50,12 +50,10 @@ def same_partition(a, b):
 # ---- outside truth -------------------------------------------------------------------------------
 
 
-def as_mclust_begins(truth, run, X):
-    """Items as mclust has them: equal rows together for EII, EEE and one column; every row by
-    itself for VII and VVV.
-    """
+def items_of_mclust(truth, run, X):
+    """The items of mclust: distinct rows for EII, EEE and one column, all rows for VII and VVV."""
     Z = transformed(run["use"], X, np.ones(len(X)))
-    if CRITERIA[run["model"]] in ("VII", "VVV") and X.shape[1] > 1:
+    if MERGE_CRITERIA[run["model"]] in ("VII", "VVV") and X.shape[1] > 1:
         return np.ones(len(X)), Z, np.arange(len(X))
     place = np.array(truth["dup_partition"])
     first = np.unique(place, return_index=True)[1]
@@ -63,16 +61,19 @@ def as_mclust_begins(truth, run, X):
 
 
 def shrink_of(run, counts, means):
-    """In one column mclust's V has, instead of the t of VII, the machine's epsilon."""
+    """In one column mclust's V has the machine epsilon in place of t."""
     return 2.0**-52 / _mean_variance(counts, means, None) if run["model"] == "V" else 1.0
 
 
 DIFFERENT = {
-    # Some recorded merges are not the cheapest. VARS and PCS are rotations of each other, and yet
-    # differ (see below).
-    **{("eurounemp", "VVV", use): "dearer merges" for use in ("VARS", "PCS")},
-    **{("diabetes", "VVV", use): "dearer merges" for use in ("VARS", "SPH", "PCS")},
-    **{("faithful", "VVV", use): "ties, and a dearer merge" for use in ("VARS", "SPH", "PCS")},
+    # Some recorded merges are not the cheapest. VARS and PCS are rotations of each other and
+    # differ all the same (see below).
+    **{("eurounemp", "VVV", use): "not the cheapest merges" for use in ("VARS", "PCS")},
+    **{("diabetes", "VVV", use): "not the cheapest merges" for use in ("VARS", "SPH", "PCS")},
+    **{
+        ("faithful", "VVV", use): "ties, and a merge that is not the cheapest"
+        for use in ("VARS", "SPH", "PCS")
+    },
     # Old Faithful's times are whole minutes: 16 pairs of equal rows cost the same to the last bit
     # at the first stage.
     **{("faithful", "VVV", use): "ties" for use in ("STD", "PCR")},
@@ -83,7 +84,7 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(
     ("name", "backend"),
-    # The reference compares itself on the small sets; the native merges are compared with it below.
+    # The reference takes the small sets; the native merges are compared with it below.
     [
         (name, backend)
         for backend in ALL_BACKENDS
@@ -97,8 +98,8 @@ def test_partitions_are_those_of_mclust(name, backend):
     for run in truth["runs"]:
         if run["status"] != "ok" or (name, run["model"], run["use"]) in DIFFERENT:
             continue
-        counts, means, place = as_mclust_begins(truth, run, X)
-        criterion = CRITERIA[run["model"]]
+        counts, means, place = items_of_mclust(truth, run, X)
+        criterion = MERGE_CRITERIA[run["model"]]
         shrink = shrink_of(run, counts, means)
         form = hierarchy.in_cpp if backend == "native" else hierarchy.in_numpy
         tree = Tree(
@@ -121,17 +122,15 @@ def test_partitions_are_those_of_mclust(name, backend):
 
 
 def replayed(truth, run, X):
-    """For each recorded merge: its cost and the least cost of all pairs at that stage, with equal
-    rows merged as recorded.
-    """
-    counts, means, place = as_mclust_begins(truth, run, X)
+    """The cost of each recorded merge, and the least cost of all pairs at that stage."""
+    counts, means, place = items_of_mclust(truth, run, X)
     t = _mean_variance(counts, means, None)
     d = means.shape[1]
     state = _Reference(
         counts,
         means / np.sqrt(t),
         None,
-        CRITERIA[run["model"]],
+        MERGE_CRITERIA[run["model"]],
         shrink_of(run, counts, means),
         t ** (d - 1),
     )
@@ -163,9 +162,7 @@ def test_where_ties_decide_every_merge_of_mclust_is_one_of_the_cheapest(model, u
 
 @pytest.mark.parametrize("name", ["eurounemp", "diabetes"])
 def test_the_partitions_of_mclust_that_differ_contradict_each_other(name):
-    """VARS and PCS are one configuration of points, turned: every criterion sees the same. mclust's
-    VVV does not.
-    """
+    """VARS and PCS are rotations of each other, so the criteria agree; mclust's VVV does not."""
     runs = {(r["model"], r["use"]): r["partitions"] for r in read_truth(f"hc_{name}.json")["runs"]}
     for model in NAMES:
         equal = [
@@ -185,11 +182,11 @@ def test_some_merges_of_mclust_in_those_runs_are_not_the_cheapest(use):
     )
 
 
-# ---- what a merge costs --------------------------------------------------------------------------
+# ---- the cost of a merge -------------------------------------------------------------------------
 
 
 def criterion_of(name, X, labels, weights, t):
-    """The criterion of a partition, written as in the books."""
+    """The criterion of a partition by its definition."""
     N, d = weights.sum(), X.shape[1]
     pooled, total = np.zeros((d, d)), 0.0
     for k in np.unique(labels):
@@ -220,9 +217,8 @@ def test_the_cost_of_a_merge_is_the_rise_of_the_criterion(name):
 @pytest.mark.parametrize("name", ["EII", "EEE"])
 def test_costs_of_sums_of_squares_never_fall(name):
     tree = hierarchical(two_groups(200, 3), name, "STD")
-    assert (
-        np.diff(tree.costs) >= -1e-10 * tree.costs[1:]
-    ).all()  # merges within rounding of each other count as equal
+    # merges within rounding of each other are ties
+    assert (np.diff(tree.costs) >= -1e-10 * tree.costs[1:]).all()
 
 
 @pytest.mark.parametrize("with_scatters", [False, True])
@@ -252,7 +248,7 @@ def test_native_breaks_ties_as_the_reference_does(name):
     np.testing.assert_array_equal(a, b)
 
 
-def test_items_that_are_clusters_already_merge_as_their_rows_would():
+def test_clusters_as_items_merge_like_their_rows():
     X = np.random.default_rng(5).standard_normal((60, 2)) * [1, 3]
     for name in NAMES:
         tree = hierarchical(X, name, "VARS")
@@ -280,7 +276,7 @@ def test_determinant_and_adjugate():
     )
 
 
-# ---- what changes nothing ------------------------------------------------------------------------
+# ---- invariances ---------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +305,9 @@ def test_a_shift_and_the_order_of_rows_change_nothing(name, space, rows):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rotation_changes_nothing_where_columns_are_not_rescaled(name, rows):
-    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
+    rotation = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
     for space in ("VARS", "PCS", "SPH"):
-        assert_same(hierarchical(rows, name, space), hierarchical(rows @ turn, name, space))
+        assert_same(hierarchical(rows, name, space), hierarchical(rows @ rotation, name, space))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -331,7 +327,7 @@ def test_linear_maps_change_nothing_in_the_sphered_space(name, rows):
 
 
 @pytest.mark.parametrize("name", ["EII", "VII"])
-def test_round_criteria_follow_a_common_scale(name, rows):
+def test_a_common_scale_changes_nothing_for_round_clusters(name, rows):
     assert_same(hierarchical(rows, name, "VARS"), hierarchical(rows * 1000.0, name, "VARS"))
 
 
@@ -352,7 +348,7 @@ def test_weights_are_repeated_rows_and_their_unit_does_not_matter(name, space, r
     )
 
 
-def test_rows_without_weight_belong_nowhere_and_decide_nothing(rows):
+def test_rows_of_weight_zero_have_no_label_and_change_nothing(rows):
     X, weights = np.concatenate([rows, np.full((3, 3), 1e3)]), np.r_[np.ones(120), np.zeros(3)]
     tree = hierarchical(X, sample_weight=weights)
     assert tree.labels(4)[120:].tolist() == [-1, -1, -1]
@@ -363,19 +359,19 @@ def test_rows_without_weight_belong_nowhere_and_decide_nothing(rows):
         hierarchical(rows, sample_weight=np.zeros(120))
 
 
-def test_criteria_collapse_in_one_dimension():
+def test_criteria_are_equal_in_one_dimension():
     x = np.random.default_rng(0).standard_normal((50, 1))
     assert_same(hierarchical(x, "EEE"), hierarchical(x, "E"))
     assert_same(hierarchical(x, "VVV"), hierarchical(x, "V"))
     assert_same(hierarchical(x, "VII", "SVD"), hierarchical(x, "VII", "VARS"))
 
 
-# ---- input that has little to give ---------------------------------------------------------------
+# ---- degenerate input ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("space", MCLUST_NAMES)
 @pytest.mark.parametrize("name", NAMES)
-def test_constant_and_dependent_columns_are_no_obstacle(name, space, rows):
+def test_constant_and_linearly_dependent_columns_are_allowed(name, space, rows):
     X = np.column_stack([rows[:, :2], np.full(120, 7.0), rows[:, 0] - rows[:, 1]])
     labels = hierarchical(X, name, space).labels(2)
     assert sorted(np.unique(labels)) == [0, 1]
@@ -395,7 +391,7 @@ def test_equal_rows_and_single_rows():
         tree.labels(0)
 
 
-def test_misuse_is_named():
+def test_invalid_arguments_are_refused_by_name():
     X = two_groups(20)
     with pytest.raises(ValueError, match="criterion='EVE' is not known"):
         hierarchical(X, "EVE")
@@ -415,7 +411,7 @@ def test_float32_rows_give_the_same_tree(rows):
 
 
 @pytest.mark.parametrize("factor", [1e-60, 1e60])
-def test_units_far_from_one_do_no_harm(factor, rows):
+def test_extreme_units_are_allowed(factor, rows):
     for name in NAMES:
         labels = hierarchical(rows * factor, name, "VARS").labels(2)
         assert np.bincount(labels).min() >= 1
@@ -431,7 +427,7 @@ def test_rows_are_found_distinct_in_the_order_of_their_values():
 # ---- micro-clusters ------------------------------------------------------------------------------
 
 
-def test_cells_hold_every_row_and_all_of_the_scatter():
+def test_micro_clusters_hold_every_row_and_all_of_the_scatter():
     rng = np.random.default_rng(0)
     Z, weights = rng.standard_normal((5000, 3)), rng.uniform(0.5, 2, 5000)
     made = micro_clusters(Z, weights, 200)
@@ -444,7 +440,7 @@ def test_cells_hold_every_row_and_all_of_the_scatter():
     np.testing.assert_allclose(made.scatters.sum(axis=0) + between, whole, rtol=1e-10, atol=1e-9)
 
 
-def test_a_rare_group_far_away_has_cells_of_its_own():
+def test_a_rare_group_far_away_has_micro_clusters_of_its_own():
     rng = np.random.default_rng(1)
     Z = np.concatenate([rng.standard_normal((20000, 4)), 0.1 * rng.standard_normal((20, 4)) + 12])
     rare = np.arange(len(Z)) >= 20000
@@ -463,10 +459,10 @@ def test_many_rows_in_any_order_give_one_partition(name):
     X = two_groups(6000, 2, apart=8.0)
     tree = hierarchical(X, name, "STD")
     assert not tree.exact
-    assert tree.n_items == hierarchy.cells_for(2, name)
+    assert tree.n_items == hierarchy.micro_clusters_for(2, name)
     truth = np.arange(6000) // 3000
-    # VII may give a cell of two or three outlying rows to the other group: a merge gains it more
-    # than the distance costs
+    # VII may give a micro-cluster of two or three outliers to the other group: the larger count
+    # lowers the criterion by more than the distance raises it
     assert (
         np.mean(tree.labels(2) == truth) >= 0.998
         if name == "VII"
@@ -485,7 +481,7 @@ def test_few_distinct_values_are_exact_however_many_rows_there_are():
     assert len(tree.labels(25)) == 20000
 
 
-def test_cells_of_equal_rows_are_not_cut():
+def test_micro_clusters_of_equal_rows_are_not_split():
     Z = np.repeat([[0.0, 0.0], [1.0, 1.0], [1.0, 1.0 + 1e-15]], 50, axis=0)
     made = micro_clusters(Z, np.ones(150), 100)
     assert len(made.counts) == 3
@@ -505,8 +501,8 @@ def test_the_same_tree_without_a_compiler(monkeypatch, rows):
 
 def test_many_dimensions_have_fewer_items():
     if "native" in ALL_BACKENDS:
-        assert [hierarchy.exact_for(d, "VVV") for d in (2, 10, 20)] == [3000, 3000, 3000]
-        assert [hierarchy.cells_for(d, "VVV") for d in (2, 10, 500)] == [2000, 2000, 300]
+        assert [hierarchy.exact_rows_for(d, "VVV") for d in (2, 10, 20)] == [3000, 3000, 3000]
+        assert [hierarchy.micro_clusters_for(d, "VVV") for d in (2, 10, 500)] == [2000, 2000, 300]
     X = two_groups(700, 80)
     tree = hierarchical(X, "VVV", "STD")
     assert tree.exact == (tree.n_items == 700)
@@ -517,30 +513,30 @@ def test_many_dimensions_have_fewer_items():
 
 
 def test_one_tree_serves_every_size_and_every_thread(monkeypatch, faithful):
-    grown = []
+    computed = []
 
     def slowly(*arguments):
-        grown.append(arguments)
+        computed.append(arguments)
         time.sleep(0.05)
-        return grow(*arguments)
+        return tree_of(*arguments)
 
-    grow = hierarchy.tree_of
+    tree_of = hierarchy.tree_of
     monkeypatch.setattr("mixtura.initialise.initialisers.tree_of", slowly)
     data, start = dataset(faithful), Hierarchical()
     counts = {}
 
-    def begin(K):
+    def start_of(K):
         counts[K] = start(data, K, np.random.default_rng(K)).counts
 
-    threads = [threading.Thread(target=begin, args=(K,)) for K in range(1, 6)]
+    threads = [threading.Thread(target=start_of, args=(K,)) for K in range(1, 6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(grown) == 1
+    assert len(computed) == 1
     assert [len(counts[K]) for K in range(1, 6)] == [1, 2, 3, 4, 5]
     Hierarchical(space="STD")(data, 2, np.random.default_rng(0))
-    assert len(grown) == 2
+    assert len(computed) == 2
 
 
 def test_the_start_has_the_moments_of_the_partition(faithful):
@@ -552,7 +548,7 @@ def test_the_start_has_the_moments_of_the_partition(faithful):
     )
 
 
-def test_more_components_than_distinct_rows_are_refused_in_words():
+def test_more_components_than_distinct_rows_are_refused():
     with pytest.raises(DataError, match="2 distinct rows, but 3 clusters"):
         Hierarchical()(
             dataset(np.repeat([[0.0, 1.0], [2.0, 3.0]], 5, axis=0)), 3, np.random.default_rng(0)

@@ -1,6 +1,4 @@
-"""Starts: valid, reproducible, free of units, and equal for weights and repeated rows where they do
-not draw.
-"""
+"""Starts: valid, reproducible, independent of units, of blocks and of threads."""
 
 from __future__ import annotations
 
@@ -18,14 +16,14 @@ from mixtura.initialise import initialisers
 from mixtura.initialise.initialisers import (
     BY_NAME,
     DiscriminantKMeans,
-    FromCentres,
+    FromMeans,
     KMeansPlusPlus,
     KMeansStart,
     RandomMeans,
     RandomRows,
     SharedValues,
     SmallGroup,
-    View,
+    TransformedRows,
     discriminated,
 )
 from mixtura.search.starts import DEFAULT_STARTS
@@ -37,7 +35,7 @@ def draw(start, X, K=3, seed=0, weights=None):
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_every_start_shares_all_rows_among_filled_components(name, faithful):
+def test_every_start_uses_all_rows_and_leaves_no_component_empty(name, faithful):
     moments = draw(BY_NAME[name], faithful)
     assert moments.counts.sum() == pytest.approx(len(faithful))
     assert (moments.counts > 0).all()
@@ -60,7 +58,7 @@ def test_the_same_seed_gives_the_same_start_in_any_units(start, faithful):
 
 
 @pytest.mark.parametrize("kind", [KMeansStart, KMeansPlusPlus, RandomRows])
-def test_a_whitened_space_sees_stretched_clusters(kind):
+def test_whitening_separates_stretched_clusters(kind):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 2)) * [40, 1]
     X[150:, 1] += 30
@@ -69,7 +67,7 @@ def test_a_whitened_space_sees_stretched_clusters(kind):
     assert draw(kind("whitened"), X, K=2).counts.sum() == pytest.approx(300)
 
 
-def test_rows_of_weight_zero_attract_no_start():
+def test_rows_of_weight_zero_are_in_no_start():
     X = np.concatenate([two_groups(100), np.full((5, 2), 1e3)])
     weights = np.r_[np.ones(100), np.zeros(5)]
     for start in DEFAULT_STARTS:
@@ -88,7 +86,7 @@ def test_rows_that_share_a_value_exactly_are_a_group_in_any_units():
         draw(SharedValues(), two_groups(100))
 
 
-def test_a_small_group_has_the_rows_of_a_rare_cluster():
+def test_a_small_group_has_the_size_of_a_rare_cluster():
     X = two_groups(200)
     sizes = [draw(SmallGroup(), X, K=4, seed=seed).counts[-1] for seed in range(20)]
     assert min(sizes) >= 2 * (2 + 1)
@@ -100,20 +98,20 @@ def test_random_means_are_rows_under_one_covariance():
     X = two_groups(200)
     moments = draw(RandomMeans(), X, K=5)
     assert np.abs(X[None] - moments.means[:, None]).sum(axis=2).min(axis=1).max() < 1e-12
-    spreads = moments.scatter / moments.counts[:, None, None]
+    covariances = moments.scatter / moments.counts[:, None, None]
     np.testing.assert_allclose(
-        spreads, np.broadcast_to(np.cov(X.T, bias=True) / 5, spreads.shape), rtol=1e-10
+        covariances, np.broadcast_to(np.cov(X.T, bias=True) / 5, covariances.shape), rtol=1e-10
     )
 
 
-def test_given_centres_attract_the_nearest_rows_and_an_empty_one_keeps_its_place():
+def test_given_means_take_the_nearest_rows_and_one_without_rows_is_kept():
     X = two_groups(100)
-    moments = draw(FromCentres(np.array([[0.0, 0.0], [6.0, 6.0], [500.0, 500.0]])), X)
+    moments = draw(FromMeans(np.array([[0.0, 0.0], [6.0, 6.0], [500.0, 500.0]])), X)
     assert moments.counts.tolist() == [50, 50, 1]
     np.testing.assert_allclose(moments.means[2], [500, 500])
 
 
-def test_random_rows_repeat_a_value_only_when_there_are_no_others():
+def test_random_rows_are_distinct_where_possible():
     X = np.repeat([[0.0], [1.0], [2.0]], 20, axis=0)
     for seed in range(10):
         assert sorted(draw(RandomRows(), X, K=3, seed=seed).means.ravel()) == [0, 1, 2]
@@ -127,7 +125,7 @@ def test_float32_rows_are_read_in_place(faithful):
 # ---- block by block ------------------------------------------------------------------------------
 
 NEAREST = [
-    FromCentres(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
+    FromMeans(np.array([[2.0, 55.0], [4.0, 80.0], [4.5, 70.0]])),
     RandomRows(),
     RandomRows("whitened"),
     KMeansPlusPlus(),
@@ -136,10 +134,8 @@ NEAREST = [
 
 
 def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
-    """Columns first, so that the source copies it piece by piece; and short cuts within the
-    pieces.
-    """
-    monkeypatch.setattr(initialisers, "ROWS_AT_ONCE", rows_at_once)
+    """A dataset in column-major order, which is copied piece by piece, with small blocks."""
+    monkeypatch.setattr(initialisers, "ROWS_OF_A_BLOCK", rows_at_once)
     monkeypatch.setattr(array, "ROWS_PER_COPY", 3 * rows_at_once)
     return Dataset(ArraySource(np.asfortranarray(X), weights), backend_named("auto", n_threads))
 
@@ -150,7 +146,7 @@ def in_pieces(X, weights, n_threads, monkeypatch, rows_at_once=100):
     ids=lambda s: s.name,
 )
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithful, monkeypatch):
+def test_a_start_does_not_depend_on_the_blocks(start, weighted, faithful, monkeypatch):
     weights = (
         np.random.default_rng(1).integers(1, 4, len(faithful)).astype(float) if weighted else None
     )
@@ -161,17 +157,15 @@ def test_a_start_does_not_depend_on_how_the_rows_are_cut(start, weighted, faithf
 
 
 @pytest.mark.parametrize("start", NEAREST, ids=lambda s: s.name)
-def test_rows_go_to_the_nearest_centre_as_scikit_learn_measures(start, faithful):
-    """The partition is drawn again by hand: all rows in the space at once, all distances at
-    once.
-    """
-    seen = dataset(faithful)
-    view = View(seen, getattr(start, "space", "standardised"))
-    Z = view.all()
-    labels = np.concatenate([view.nearest(Z[[0, 1, 2]])(block) for block in seen.source.blocks()])
+def test_rows_go_to_the_nearest_centre_by_scikit_learn(start, faithful):
+    """Compared with all distances of all transformed rows at once."""
+    data = dataset(faithful)
+    rows = TransformedRows(data, getattr(start, "space", "standardised"))
+    Z = rows.all()
+    labels = np.concatenate([rows.nearest(Z[[0, 1, 2]])(block) for block in data.source.blocks()])
     expected = pairwise_distances_argmin(Z, Z[[0, 1, 2]])
     assert (labels == expected).all()
-    np.testing.assert_array_equal(view.some(np.array([7, 3, 7])), Z[[7, 3, 7]])
+    np.testing.assert_array_equal(rows.some(np.array([7, 3, 7])), Z[[7, 3, 7]])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -185,32 +179,27 @@ def test_the_bits_of_a_start_do_not_depend_on_the_number_of_threads(start, dtype
         np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
 
 
-def test_given_centres_need_no_memory_in_proportion_to_the_rows():
-    """Ten times as many rows, and no more memory than for a tenth of them: the copy of a block is
-    all there is.
-    """
+def test_memory_for_given_means_does_not_grow_with_the_rows():
+    """Ten times as many rows take no more memory, which is that of one block."""
     peaks = []
     for n in (40_000, 400_000):
-        seen = dataset(two_groups(n, d=4))
-        assert seen.total == n  # what is known about the data anyway
+        data = dataset(two_groups(n, d=4))
+        assert data.total == n  # computed beforehand
         tracemalloc.start()
-        FromCentres(np.array([[0.0] * 4, [6.0] * 4]))(seen, 2, np.random.default_rng(0))
+        FromMeans(np.array([[0.0] * 4, [6.0] * 4]))(data, 2, np.random.default_rng(0))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
 
 
-def test_far_more_repeats_than_components_do_not_hide_the_other_rows():
+def test_other_rows_are_found_among_many_equal_ones():
     X = np.repeat([[0.0], [1.0], [2.0]], [5000, 1, 1], axis=0)
     assert sorted(draw(RandomRows(), X, K=3).means.ravel()) == [0, 1, 2]
-    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [
-        0,
-        1,
-        5000,
-    ]  # the third can only repeat one of two
+    # with two distinct values the third row repeats one of them
+    assert sorted(draw(RandomRows(), X[:5001], K=3).counts) == [0, 1, 5000]
 
 
-# ---- where clusters lie apart --------------------------------------------------------------------
+# ---- discriminant k-means ------------------------------------------------------------------------
 
 
 def groups_in_two_of_twelve_columns(n=3_000):
@@ -222,25 +211,24 @@ def groups_in_two_of_twelve_columns(n=3_000):
     return X, labels
 
 
-def test_directions_that_tell_nothing_are_shrunk_and_the_scatter_within_clusters_is_round():
+def test_directions_without_variance_between_clusters_are_shrunk():
     X, labels = groups_in_two_of_twelve_columns()
     variances = np.sort(np.var(discriminated(X, labels), axis=0))
-    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; a variance of 3,000
-    # rows errs by 3 %
+    # 32/3 between and 1 within, times 1 - 1/11.7; the others keep 0.4 of 1; the standard error of a
+    # variance of 3,000 rows is 3 %
     assert variances[:10] == pytest.approx(0.4, rel=0.1)
     assert variances[10:] == pytest.approx(32 / 3, rel=0.1)
 
 
-def test_a_weight_of_two_is_a_repeated_row_where_clusters_lie_apart():
+def test_a_weight_of_two_is_a_repeated_row_in_discriminant_coordinates():
     X, labels = groups_in_two_of_twelve_columns()
     twice = discriminated(np.repeat(X, 2, axis=0), np.repeat(labels, 2))[::2][:50]
     weighted = discriminated(X, labels, np.full(len(X), 2.0))[:50]
-    np.testing.assert_allclose(
-        weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6
-    )  # axes of one length may turn
+    # axes of equal length may be rotated
+    np.testing.assert_allclose(weighted @ weighted.T, twice @ twice.T, rtol=1e-6, atol=1e-6)
 
 
-def test_k_means_finds_groups_that_few_of_many_columns_tell_apart():
+def test_discriminant_k_means_finds_groups_that_few_of_many_columns_separate():
     X, _ = groups_in_two_of_twelve_columns()
     found = draw(DiscriminantKMeans(), X, 9).means[:, :2]
     centres = np.stack(np.meshgrid([0.0, 4.0, 8.0], [0.0, 4.0, 8.0]), -1).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""Tables: what is read, what is left out, and what is said when a file is not as expected."""
+"""Tables: reading, columns that are left out, messages about unusable files, and writing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_any_delimiter_and_newline_gives_the_same_numbers(table_of, delimiter, n
     assert X.flags.c_contiguous
 
 
-def test_quotes_and_a_byte_order_mark_are_understood(table_of):
+def test_quotes_and_a_byte_order_mark_are_read(table_of):
     text = '"a, ""first""","größe"\n"1","2"\n3,4\n'
     X, names, _ = table_of(b"\xef\xbb\xbf" + text.encode()).numeric()
     assert names == ('a, "first"', "größe")
@@ -52,13 +52,13 @@ def test_a_quoted_cell_may_hold_a_newline_and_lines_are_still_counted(table_of):
         table_of('a,text\n1,"two\nlines"\n2,x\n3\n').numeric()
 
 
-def test_the_fast_and_the_careful_way_give_the_same_bits(table_of, monkeypatch):
+def test_both_readers_of_csv_give_the_same_bits(table_of, monkeypatch):
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(300, 3)) * 10.0 ** rng.integers(-300, 300, (300, 3))
     text = "a,b,c\n" + "\n".join(",".join(map(repr, row)) for row in numbers.tolist())
     fast = table_of(text).numeric()[0]
     monkeypatch.setattr(reading, "_plain_numbers", lambda *_: None)
-    monkeypatch.setattr(reading, "CHUNK", 7)
+    monkeypatch.setattr(reading, "ROWS_OF_TEXT", 7)
     assert np.array_equal(fast, numbers)
     assert np.array_equal(table_of(text).numeric()[0], numbers)
 
@@ -127,7 +127,7 @@ def test_every_column_that_is_left_out_has_a_reason(table_of):
 
 @pytest.mark.parametrize("header", ["", "id", "Index", "Unnamed: 0", "rownames"])
 @pytest.mark.parametrize("first", [0, 1])
-def test_row_numbers_under_a_telling_header_are_left_out(table_of, header, first):
+def test_row_numbers_under_the_header_of_an_identifier_are_left_out(table_of, header, first):
     text = f'"{header}",a\n' + "".join(f'"{first + i}",{i * i}\n' for i in range(4))
     assert table_of(text).numeric()[1] == ("a",)
 
@@ -136,7 +136,7 @@ def test_counting_values_under_another_header_are_data(table_of):
     assert table_of("year,a\n1,3\n2,5\n3,1\n").numeric()[1] == ("year", "a")
 
 
-def test_an_id_that_does_not_count_is_data(table_of):
+def test_an_id_that_is_no_row_number_is_data(table_of):
     assert table_of("id,a\n3,3\n4,5\n5,1\n").numeric()[1] == ("id", "a")
 
 
@@ -159,12 +159,12 @@ def test_no_column_named_is_refused(table_of):
         table_of("a\n1\n").numeric([])
 
 
-def test_a_text_column_cannot_be_forced(table_of):
+def test_a_named_text_column_is_refused(table_of):
     with pytest.raises(DataError, match="'b' must hold numbers, but it is not numeric"):
         table_of("a,b\n1,x\n2,y\n").numeric(["b"])
 
 
-def test_headers_that_repeat_or_are_empty_become_different_names(table_of):
+def test_repeated_and_empty_headers_become_different_names(table_of):
     assert table_of("a,a,,a.2,a\n1,2,3,4,5\n").names == ("a", "a.3", "column_3", "a.2", "a.4")
 
 
@@ -174,11 +174,11 @@ def test_underscores_do_not_make_a_number(table_of):
     ]
 
 
-# ---- what is refused -----------------------------------------------------------------------------
+# ---- unusable files ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "cause"),
     [
         (b"", "file is empty"),
         (b"\n\n", "file is empty"),
@@ -203,20 +203,20 @@ def test_underscores_do_not_make_a_number(table_of):
         (b"a,b\n1,2\n3,nan\n5,6\n", "'b' 1 empty, first in row 2"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_in_words(table_of, content, words):
-    with pytest.raises(DataError, match=words) as refusal:
+def test_an_unusable_file_is_refused_with_its_name_and_the_cause(table_of, content, cause):
+    with pytest.raises(DataError, match=cause) as refusal:
         table_of(content).numeric()
     assert "data.csv" in str(refusal.value)
 
 
-def test_gaps_in_columns_that_are_not_used_do_not_matter(table_of):
+def test_missing_values_in_columns_that_are_not_used_do_not_matter(table_of):
     assert table_of("a,b\n1,\n2,3\n").numeric(["a"])[0].tolist() == [[1], [2]]
 
 
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def test_what_is_written_reads_back_bit_for_bit(tmp_path):
+def test_written_numbers_read_back_bit_for_bit(tmp_path):
     numbers = np.random.default_rng(0).normal(size=100) * 1e-7
     write_csv(tmp_path / "out.csv", {"row": np.arange(100) + 5, "größe, x": numbers})
     X, names, _ = read_table(tmp_path / "out.csv").numeric()
@@ -228,13 +228,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
 
-    def fail_half_way():
+    def fail():
         with replacing(path) as part:
             part.write_text("new")
-            raise RuntimeError("half way")
+            raise RuntimeError("disk full")
 
-    with pytest.raises(RuntimeError, match="half way"):
-        fail_half_way()
+    with pytest.raises(RuntimeError, match="disk full"):
+        fail()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.csv"]
 

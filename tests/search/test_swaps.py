@@ -158,7 +158,7 @@ def test_no_swap_where_nothing_gains_and_an_unsure_one_where_it_may():
     assert (bare.group, bare.components, split) == ((0,), (), cut)
 
 
-# ---- responsibilities --------------------------------------------------------------------------------
+# ---- responsibilities ----------------------------------------------------------------------------
 
 
 def test_responsibilities_by_component_are_those_of_the_whole_matrix(planted):

@@ -1,6 +1,4 @@
-"""The bootstrap likelihood ratio test: mclust's statistics reached or beaten, what holds for any
-data, what a person is told.
-"""
+"""The bootstrap likelihood ratio test: against mclust, laws for any data, and messages."""
 
 from __future__ import annotations
 
@@ -39,13 +37,13 @@ def chosen(X, K=1, family="EII", B=9, **keywords):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRUTH)
-def test_our_optima_reach_mclusts_or_lie_above(name):
+def test_optima_are_at_least_those_of_mclust(name):
     truth = read_truth(f"lrt_{name}.json")
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     theirs = np.cumsum(truth["observed_lrts"])
     ours = np.cumsum([chosen(X, K, TRUTH[name], B=1, n_starts=8).statistic for K in truth["G"]])
-    # Both begin at the one exact fit of one component; mclust stops at a relative change of 1e-5,
-    # we within 0.01 of the optimum.
+    # The fit of one component is exact in both; mclust stops at a relative change of 1e-5, mixtura
+    # within 0.01 of the optimum.
     assert ours[0] == pytest.approx(theirs[0], abs=0.03)
     assert (ours > theirs - 0.03).all()
 
@@ -59,9 +57,8 @@ def test_one_component_is_rejected_with_the_smallest_p_value_as_by_mclust(name):
     test = likelihood_ratio_test(X, 1, TRUTH[name], n_replicates=B, random_state=0)
     theirs = truth["p_value"][0]
     assert test.p_value == 1 / (1 + B)
-    assert abs(test.p_value - theirs) < 3 * np.sqrt(theirs * (1 - theirs) / B) + 1 / (
-        1 + B
-    )  # and the least p-value of B
+    least = 1 / (1 + B)
+    assert abs(test.p_value - theirs) < 3 * np.sqrt(theirs * (1 - theirs) / B) + least
 
 
 @pytest.mark.slow
@@ -74,8 +71,8 @@ def test_p_values_of_data_without_a_second_component_are_uniform():
                 X, 1, "EII", n_replicates=19, n_starts=2, random_state=seed, n_threads=1
             ).p_value
         )
-    # Uniform on 1/20 .. 1: mean 0.525, standard deviation 0.288, and 0.064 for the mean of 20; four
-    # of them.
+    # Uniform on 1/20 .. 1: mean 0.525, standard deviation 0.288, and 0.064 for the mean of 20; the
+    # tolerance is four of these.
     assert np.mean(found) == pytest.approx(0.525, abs=0.26)
     assert len(set(found)) > 8
 
@@ -105,7 +102,7 @@ def test_the_halves_of_a_component_have_its_mean_and_covariance_together(family,
     assert (np.linalg.eigvalsh(fitted.dense()) > 0).all()
 
 
-def test_no_statistic_is_negative_and_p_values_count_themselves():
+def test_no_statistic_is_negative_and_the_p_value_counts_the_data():
     test = chosen(np.random.default_rng(3).standard_normal((80, 2)), 2, "VVI")
     assert test.statistic >= 0
     assert (test.replicates >= 0).all()
@@ -129,12 +126,11 @@ def test_workers_change_nothing(monkeypatch):
 def test_whole_weights_are_repeated_rows():
     X, w = two_groups(80, 1, apart=8.0), np.random.default_rng(0).integers(1, 3, 80)
     weighted, repeated = chosen(X, sample_weight=w, B=1), chosen(np.repeat(X, w, axis=0), B=1)
-    assert weighted.statistic == pytest.approx(
-        repeated.statistic, abs=0.04
-    )  # four fits, each within 0.01 of one optimum
+    # four fits, each within 0.01 of its optimum
+    assert weighted.statistic == pytest.approx(repeated.statistic, abs=0.04)
 
 
-def test_data_sets_are_drawn_as_the_data_were_recorded():
+def test_simulated_values_are_rounded_like_the_data():
     X = np.c_[np.round(two_groups(100), 1), np.random.default_rng(0).standard_normal(100)]
     recording = _Recording.of(dataset(X, np.full(100, 2.0)))
     mixture = Mixture(np.ones(1), np.zeros((1, 3)), Dense(np.eye(3)[None], 1))
@@ -194,9 +190,7 @@ def test_an_interrupt_keeps_the_replicates_that_are_done():
 def test_spurious_fits_never_count():
     X = np.r_[np.random.default_rng(0).standard_normal(40), 1e4][:, None]
     against_two = chosen(X, 1, "VVV", B=4)
-    assert (
-        against_two.statistic == 0.0
-    )  # two components only by sitting on one row: nothing sound is likelier than one
+    assert against_two.statistic == 0.0  # the second component would hold one row
     assert against_two.p_value == 1.0
     assert (
         "no sound fit with 2 components was found that is likelier than 1; more starts"
@@ -223,7 +217,7 @@ def test_bad_parameters_are_refused_by_name(bad):
         likelihood_ratio_test(**{"X": two_groups(40, 1), "n_components": 1, **bad})
 
 
-def test_failed_replicates_are_counted_in_words():
+def test_failed_replicates_are_counted_in_the_sentence():
     test = LikelihoodRatioTest("VVV", 2, 3.0, np.array([1.0, 4.0, 2.0]), n_failed=2)
     assert test.p_value == 0.5
     assert "3 replicates, 2 without a sound fit left out" in test.sentence
@@ -261,7 +255,7 @@ def test_a_signal_to_all_processes_keeps_the_replicates_that_are_done(tmp_path):
     assert run.stdout.strip() == "True True", run.stderr
 
 
-def test_the_test_keeps_what_a_fit_respects():
+def test_the_constraints_of_a_fit_hold_in_the_test():
     X = two_groups(120, apart=3.0)
 
     def statistic(**constraints):

@@ -1,6 +1,4 @@
-"""Merging components into clusters: mclust's merges, what holds for any memberships, and what a
-person gets.
-"""
+"""Merging components into clusters: mclust's merges, laws for any memberships, and results."""
 
 from __future__ import annotations
 
@@ -35,10 +33,10 @@ def entropy(t, w=None) -> float:
     CASES,
     ids=[f"{file[6:-5]}-{case['case'].replace(' ', '_')}" for file, case in CASES],
 )
-def test_the_merges_their_entropies_and_the_elbow_are_mclusts(file, case):
+def test_merges_entropies_and_the_elbow_are_those_of_mclust(file, case):
     z = np.array(case["z"])
     tree = merge_tree(z)
-    # The same sums of n K terms t log t <= 1/e in another order.
+    # The sums of n K terms t log t <= 1/e are in another order.
     rounding = z.size * np.finfo(float).eps * z.size / np.e
     np.testing.assert_allclose(
         tree.entropies[::-1], case["entropy"]["value"], atol=rounding, rtol=0
@@ -104,7 +102,7 @@ def test_the_order_of_the_components_does_not_matter():
 def test_rows_in_blocks_give_the_same_tree(monkeypatch):
     t = memberships()
     whole = merge_tree(t)
-    monkeypatch.setattr(merging, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(merging, "ROWS_OF_MEMBERSHIPS", 7)
     blocks = merge_tree(t)
     assert [merge.pair for merge in whole.merges] == [merge.pair for merge in blocks.merges]
     assert [merge.rows for merge in whole.merges] == [merge.rows for merge in blocks.merges]
@@ -130,8 +128,8 @@ def test_scipy_can_draw_the_tree():
 # ---- behaviour -----------------------------------------------------------------------------------
 
 
-def bent(n=600, seed=0) -> np.ndarray:
-    """Half a ring of radius 5 and a ball: two clusters, of which one is not Gaussian."""
+def curved(n=600, seed=0) -> np.ndarray:
+    """Half a ring of radius 5, which is not Gaussian, and a round cluster."""
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, np.pi, n)
     ring = np.c_[5 * np.cos(angle), 5 * np.sin(angle)]
@@ -141,10 +139,10 @@ def bent(n=600, seed=0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("normalised", [False, True])
-def test_a_bent_cluster_becomes_one_and_new_rows_find_it(normalised):
-    model = GaussianMixture(6, random_state=0).fit(bent())
-    merged = model.merged(bent(), normalised=normalised)
-    assert merged.with_clusters(2).predict(bent(seed=1)).tolist() in (
+def test_the_components_of_a_curved_cluster_are_merged_and_predict_new_rows(normalised):
+    model = GaussianMixture(6, random_state=0).fit(curved())
+    merged = model.merged(curved(), normalised=normalised)
+    assert merged.with_clusters(2).predict(curved(seed=1)).tolist() in (
         [0] * 600 + [1] * 300,
         [1] * 600 + [0] * 300,
     )
@@ -152,7 +150,7 @@ def test_a_bent_cluster_becomes_one_and_new_rows_find_it(normalised):
     assert merged.n_clusters < 6
 
 
-def test_the_sentence_counts_and_names():
+def test_the_sentence_names_the_components_of_each_cluster():
     merged = GaussianMixture(3, random_state=0).fit(two_groups()).merged(two_groups(), 2)
     assert merged.sentence.startswith("3 components make 2 clusters (")
     assert "entropy" in merged.sentence
@@ -171,7 +169,7 @@ def test_more_clusters_than_components_are_refused():
         model.merged(two_groups(), 3)
 
 
-def test_sure_rows_tie_and_merge_without_an_error():
+def test_rows_with_certain_memberships_tie_and_merge_without_an_error():
     tree = merge_tree(np.eye(4)[np.arange(40) % 4])
     assert tree.groups(1) == ((0, 1, 2, 3),)
     assert tree.entropies.max() == 0.0
@@ -188,7 +186,7 @@ def far_apart(n: int, K: int = 3, distance: float = 20.0, seed: int = 0) -> np.n
 
 @pytest.mark.parametrize("normalised", [False, True])
 @pytest.mark.parametrize(("K", "distance"), [(3, 20.0), (5, 20.0), (4, 8.0)])
-def test_clusters_that_do_not_overlap_stay_as_they_are(K, distance, normalised):
+def test_clusters_that_do_not_overlap_are_not_merged(K, distance, normalised):
     X = far_apart(60, K, distance)
     merged = GaussianMixture(K, random_state=0).fit(X).merged(X, normalised=normalised)
     assert merged.n_clusters == K
@@ -200,24 +198,24 @@ def test_clusters_that_do_not_overlap_stay_as_they_are(K, distance, normalised):
 
 
 @pytest.mark.parametrize("weight", [1.0, 1e-6, 1e6])
-def test_no_elbow_is_read_into_rounding(weight):
-    sure = np.eye(4)[np.arange(40) % 4]
-    shaken = np.abs(sure - 1e-9 * np.random.default_rng(0).random(sure.shape))
-    for t in (sure, shaken / shaken.sum(axis=1, keepdims=True)):
+def test_rounding_makes_no_elbow(weight):
+    certain = np.eye(4)[np.arange(40) % 4]
+    nearly = np.abs(certain - 1e-9 * np.random.default_rng(0).random(certain.shape))
+    for t in (certain, nearly / nearly.sum(axis=1, keepdims=True)):
         tree = merge_tree(t, np.full(40, weight))
-        assert tree.is_decided
+        assert tree.is_separated
         assert tree.elbow() == tree.elbow(normalised=True) == 4
 
 
-def test_one_row_in_ten_that_is_undecided_is_merged():
+def test_components_that_share_one_row_in_ten_are_merged():
     t = np.eye(4)[np.arange(40) % 4]
     t[::10] = [0.5, 0.5, 0.0, 0.0]
     tree = merge_tree(t)
-    assert not tree.is_decided
+    assert not tree.is_separated
     assert tree.groups(tree.elbow()) == ((0, 1), (2,), (3,))
 
 
-def test_a_small_entropy_is_not_said_to_be_nought_instead_of_nought():
+def test_a_small_entropy_is_not_rounded_to_zero_in_the_sentence():
     t = np.eye(3)[np.arange(90) % 3]
     t[0] = [0.97, 0.03, 0.0]
     sentence = merge_tree(t).sentence(2)
@@ -225,7 +223,7 @@ def test_a_small_entropy_is_not_said_to_be_nought_instead_of_nought():
     assert "0.0 instead of 0.13" in sentence
 
 
-def test_the_picture_says_that_there_is_nothing_to_merge_and_draws_no_elbow():
+def test_the_plot_says_that_there_is_nothing_to_merge_and_draws_no_elbow():
     tree = merge_tree(np.eye(4)[np.arange(40) % 4])
     forks, path = plots.plot_merging(tree).axes
     assert forks.get_title(loc="left") == "4 components, 4 clusters"

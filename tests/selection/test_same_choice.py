@@ -1,6 +1,4 @@
-"""One family, one seed: the plain loop, the selector, the explorer and the command choose the same
-number of components.
-"""
+"""The plain loop, the selector, the explorer and the command choose the same K."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ KS = range(1, 11)
 
 
 def three_long_clusters() -> np.ndarray:
-    """100 rows in each of three parallel bands, fifteen times as long as they are wide."""
+    """100 rows in each of three parallel groups, fifteen times as long as they are wide."""
     rng = np.random.default_rng(0)
     return np.concatenate(
         [rng.standard_normal((100, 2)) * [6.0, 0.4] + [0.0, 3.0 * i] for i in range(3)]
@@ -32,7 +30,7 @@ def old_faithful() -> np.ndarray:
 
 
 def the_loop(X: np.ndarray) -> int:
-    """The K with the lowest BIC, as everybody writes it."""
+    """The K with the lowest BIC over fits of each K."""
     return min(KS, key=lambda K: GaussianMixture(K, random_state=0).fit(X).bic(X))
 
 
@@ -45,7 +43,7 @@ def the_selector(X: np.ndarray) -> int:
 
 
 def the_explorer(X: np.ndarray) -> int:
-    """What the page goes to: the lowest BIC of its curve among the fits that are an answer."""
+    """The lowest BIC of the page's curve among the fits that are an answer."""
     pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
     from mixtura.explorer import views
     from mixtura.explorer.runs import RunCache, RunSettings
@@ -60,14 +58,14 @@ def the_explorer(X: np.ndarray) -> int:
     ]
 
 
-# The warning is right, far above the true K.
+# Far above the true K the warning is expected.
 @pytest.mark.filterwarnings("ignore:The best of all fits has:mixtura.base.errors.DegenerateWarning")
 @pytest.mark.parametrize(
     ("rows", "K"),
     [(three_round_clusters, 3), (three_long_clusters, 3), (old_faithful, 2)],
     ids=lambda it: getattr(it, "__name__", ""),
 )
-def test_all_choose_the_same_number(rows, K, tmp_path, capsys):
+def test_all_choose_the_same_number_of_components(rows, K, tmp_path, capsys):
     X = rows()
     np.savetxt(tmp_path / "x.csv", X, delimiter=",", header="a,b", comments="", fmt="%.17g")
     assert (

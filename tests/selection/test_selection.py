@@ -1,6 +1,4 @@
-"""The choice: any criterion decides, one table holds all of them, words say how sure it is, and
-resamples how much is chance.
-"""
+"""The selection: any criterion decides, one table holds them all, resamples show uncertainty."""
 
 from __future__ import annotations
 
@@ -45,21 +43,21 @@ def cross_validated():
 # ---- what may win --------------------------------------------------------------------------------
 
 
-def test_the_lowest_criterion_of_an_answer_wins_whatever_is_said_of_its_components():
-    needle = cell("VVV", 2, -80.0, 9, SPURIOUS)
+def test_the_lowest_criterion_of_an_answer_wins_also_with_a_spurious_component():
+    spurious = candidate("VVV", 2, -80.0, 9, SPURIOUS)
     selection = Selection(
-        "bic", (cell("EEE", 2, -100.0, 5), needle, cell("VVV", 3, 500.0, 9, COPIES))
+        "bic", (candidate("EEE", 2, -100.0, 5), spurious, candidate("VVV", 3, 500.0, 9, COPIES))
     )
-    assert [item.kind for item in needle.fit.findings] == ["spurious"]
-    assert selection.best is needle
+    assert [item.kind for item in spurious.fit.findings] == ["spurious"]
+    assert selection.best is spurious
     assert selection.runner_up is selection.candidates[0]
     assert not selection.candidates[2].eligible
 
 
-def test_the_winner_and_the_runner_up_carry_certificates_and_no_other_cell():
+def test_the_winner_and_the_runner_up_alone_have_certificates():
     selection = choose(two_groups(120), "aic").selection_
-    looked_at = [cell for cell in selection.candidates if cell.fit.certificate is not None]
-    assert sorted(map(id, looked_at)) == sorted(map(id, (selection.best, selection.runner_up)))
+    certified = [c for c in selection.candidates if c.fit.certificate is not None]
+    assert sorted(map(id, certified)) == sorted(map(id, (selection.best, selection.runner_up)))
 
 
 # ---- one table -----------------------------------------------------------------------------------
@@ -78,8 +76,8 @@ def test_one_table_holds_every_criterion_of_every_candidate(cross_validated):
 
 @pytest.mark.parametrize("name", CRITERIA)
 def test_the_table_holds_the_functions_of_the_fit(cross_validated, name):
-    for candidate in cross_validated.selection_.candidates:
-        assert candidate.criteria[name] == CRITERIA[name](candidate.fit)
+    for c in cross_validated.selection_.candidates:
+        assert c.criteria[name] == CRITERIA[name](c.fit)
 
 
 @pytest.mark.parametrize("criterion", [*CRITERIA, "nec"])
@@ -91,14 +89,14 @@ def test_any_criterion_decides(criterion):
 
 
 @pytest.mark.filterwarnings("ignore:X has 14 rows:mixtura.base.errors.DataWarning")
-def test_an_undefined_cell_is_a_row_that_says_so_and_cannot_win():
+def test_an_undefined_criterion_is_a_row_that_says_so_and_cannot_win():
     selection = choose(two_groups(14, 2), "aicc").selection_
     undefined = [c for c in selection.candidates if c.fit and isnan(c.criteria["aicc"])]
     assert undefined
-    for candidate in undefined:
-        assert not candidate.eligible
-        assert candidate.fit.findings or candidate.reason.startswith("AICc is undefined")
-        assert any("AICc is undefined" in note for note in candidate.notes)
+    for c in undefined:
+        assert not c.eligible
+        assert c.fit.findings or c.reason.startswith("AICc is undefined")
+        assert any("AICc is undefined" in note for note in c.notes)
     assert isfinite(selection.best.criterion)
 
 
@@ -109,22 +107,22 @@ def test_nec_compares_with_one_component_of_the_same_family_also_where_it_is_no_
     for c in without:
         one = with_one[c.family, 1].fit.log_likelihood
         assert c.criterion == pytest.approx(c.fit.entropy / (c.fit.log_likelihood - one), rel=1e-12)
-    assert all(cell.criterion == 1.0 for (_, K), cell in with_one.items() if K == 1)
+    assert all(c.criterion == 1.0 for (_, K), c in with_one.items() if K == 1)
 
 
 @pytest.mark.slow
-def test_dataset_weights_are_taken_at_their_effective_size():
+def test_survey_weights_are_taken_at_their_effective_size():
     X, w = two_groups(120), np.random.default_rng(0).uniform(0.5, 4, 120)
-    # No more components than groups: above that optima are many and alike, and a search may end at
-    # either.
-    cells = choose(
+    # No more components than groups: with more, several optima are nearly equal, and a search may
+    # end at any of them.
+    ones = choose(
         X, ks=(1, 2), sample_weight=w, sample_size="effective", folds=3
     ).selection_.candidates
     again = choose(
         X, ks=(1, 2), sample_weight=w * 1e5, sample_size="effective", folds=3
     ).selection_.candidates
     size = w.sum() ** 2 / (w**2).sum()
-    for c, d in zip(cells, again, strict=True):
+    for c, d in zip(ones, again, strict=True):
         expected = -2 * c.fit.log_likelihood * size / w.sum() + c.fit.n_parameters * np.log(size)
         assert c.criteria["bic"] == pytest.approx(expected, rel=1e-12)
         assert c.criteria["bic"] == pytest.approx(
@@ -162,9 +160,8 @@ def test_too_few_or_many_folds_are_refused(n_folds):
 
 def test_one_component_is_cross_validated_as_by_hand():
     X = two_groups(60, apart=1.0)
-    selector = choose(
-        X, "cv", ks=[1], families=["VVV"], folds=60
-    )  # leave one out: the folds are known whatever the seed
+    # leave-one-out, so the folds do not depend on the seed
+    selector = choose(X, "cv", ks=[1], families=["VVV"], folds=60)
     by_hand = 0.0
     for i in range(60):
         rest = np.delete(X, i, axis=0)
@@ -197,10 +194,9 @@ def test_workers_change_no_cross_validation(cross_validated, monkeypatch):
         assert one.criteria["cv"] == other.criteria["cv"]
 
 
-def test_a_cell_without_a_fit_in_some_fold_says_so():
-    X = np.repeat([0.0, 1.0, 2.0, 9.0], [20, 20, 20, 1])[
-        :, None
-    ]  # without the nine there are too few values for three components
+def test_a_candidate_without_a_fit_in_some_fold_says_so():
+    # without the 9 there are too few distinct values for three components
+    X = np.repeat([0.0, 1.0, 2.0, 9.0], [20, 20, 20, 1])[:, None]
     selection = choose(X, "cv", families=["VVV"], folds=3).selection_
     assert selection.best.n_components < 3
     lost = next(c for c in selection.candidates if c.n_components == 3)
@@ -212,14 +208,14 @@ def test_a_cell_without_a_fit_in_some_fold_says_so():
     )
 
 
-# ---- in words ------------------------------------------------------------------------------------
+# ---- sentences -----------------------------------------------------------------------------------
 
 
 COPIES = Soundness(np.array([2.0, 2.0]), np.array([50.0, 50.0]), 3, 6, 2, 100.0, copies=((0, 1),))
 SPURIOUS = Soundness(np.array([14.0, 5.0]), np.array([4.0, 96.0]), 3, 6, 2, 100.0)
 
 
-def cell(
+def candidate(
     family, K, log_likelihood, n_parameters, soundness=None, stop=StopReason.CONVERGED, reason=""
 ):
     mixture = Mixture(np.full(K, 1 / K), np.zeros((K, 1)), Spherical(np.ones(1), K, 1))
@@ -240,32 +236,34 @@ def cell(
         (1e9, "very strong"),
     ],
 )
-def test_kass_and_rafterys_words(gap, word):
+def test_the_words_of_kass_and_raftery(gap, word):
     assert strength_of(gap) == word
 
 
 def test_the_runner_up_is_another_model_not_another_name():
-    same = (cell("EEE", 1, -100.0, 5), cell("VVV", 1, -100.001, 5))
+    same = (candidate("EEE", 1, -100.0, 5), candidate("VVV", 1, -100.001, 5))
     assert Selection("bic", same).runner_up is None
-    other = cell("VVI", 2, -99.0, 7)
+    other = candidate("VVI", 2, -99.0, 7)
     selection = Selection("bic", (*same, other))
     assert selection.runner_up is other
     assert selection.gap == pytest.approx(2 * np.log(100) - 2)
     assert selection.strength == "strong"
 
 
-def test_a_selection_tells_its_outcome_and_every_exclusion():
+def test_sentences_give_the_outcome_and_every_exclusion():
     selection = Selection(
         "bic",
         (
-            cell("EEE", 2, -100.0, 5),
-            cell("EEE", 3, -97.0, 7),
+            candidate("EEE", 2, -100.0, 5),
+            candidate("EEE", 3, -97.0, 7),
             *(
-                cell("VVV", K, 500.0, 9, COPIES, reason="copy: component 1: it is a copy")
+                candidate("VVV", K, 500.0, 9, COPIES, reason="copy: component 1: it is a copy")
                 for K in (3, 5, 6, 7)
             ),
             Candidate("VVI", 4, None, float("nan"), "12 distinct rows are too few."),
-            cell("VII", 2, -300.0, 5, stop=StopReason.MAX_ITER, reason=StopReason.MAX_ITER.value),
+            candidate(
+                "VII", 2, -300.0, 5, stop=StopReason.MAX_ITER, reason=StopReason.MAX_ITER.value
+            ),
         ),
     )
     best, runner_up, *others = selection.sentences
@@ -284,22 +282,22 @@ def test_a_selection_tells_its_outcome_and_every_exclusion():
     assert others[2].startswith("1 of 8 candidates did not converge: VII with 2.")
 
 
-def test_other_criteria_get_no_word_from_kass_and_raftery():
+def test_other_criteria_than_bic_have_no_word_of_kass_and_raftery():
     selection = choose(two_groups(120), "aic").selection_
     assert selection.strength == ""
     assert "Kass" not in " ".join(selection.sentences)
 
 
-def test_nobody_may_win_is_said():
-    lost = Selection("bic", (cell("VVV", 2, 500.0, 9, COPIES),))
+def test_a_selection_without_an_answer_says_so():
+    lost = Selection("bic", (candidate("VVV", 2, 500.0, 9, COPIES),))
     assert lost.sentences[0] == "No candidate may win."
     assert isnan(lost.gap)
 
 
-# ---- the uncertainty of the choice ---------------------------------------------------------------
+# ---- the bootstrap of a selection ----------------------------------------------------------------
 
 
-def test_a_resample_weighs_what_the_data_weigh():
+def test_a_resample_has_the_total_weight_of_the_data():
     X, rng = two_groups(150), np.random.default_rng(0)
     plain = resampled(dataset(X), rng)
     assert plain.total == 150
@@ -352,11 +350,11 @@ def test_workers_change_no_resample(monkeypatch):
     assert selector.bootstrap(X, n_resamples=6).winners == alone
 
 
-@pytest.mark.parametrize("way", ["here", "processes", "threads"])
-def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, way):
-    if way == "processes":
+@pytest.mark.parametrize("workers", ["none", "processes", "threads"])
+def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, workers):
+    if workers == "processes":
         monkeypatch.setattr(loop, "SECONDS_WORTH_PROCESSES", 0.0)
-    if way == "threads":
+    if workers == "threads":
         monkeypatch.setattr(loop, "ROWS_WORTH_A_THREAD", 0)
 
     def stop(done):
@@ -365,14 +363,14 @@ def test_an_interrupt_keeps_the_resamples_that_are_done(monkeypatch, way):
 
     X = two_groups(100)
     selector = choose(X)
-    selector.n_threads = 1 if way == "here" else 2
+    selector.n_threads = 1 if workers == "none" else 2
     uncertainty = selector.bootstrap(X, n_resamples=12, on_resample=stop)
     assert uncertainty.interrupted
     assert 3 <= len(uncertainty.winners) <= 5
     assert "interrupted" in uncertainty.sentence
 
 
-def test_the_grid_is_restricted_to_what_may_win():
+def test_the_grid_is_restricted_to_the_best_families_and_numbers():
     selection = choose(two_groups(120), ks=(1, 2, 3, 4), families=ALL_FAMILIES[:4]).selection_
     settings = SelectionSettings((1, 2, 3, 4), families=ALL_FAMILIES[:4])
     grid = grid_of(settings, *candidates_of(settings))
@@ -383,7 +381,7 @@ def test_the_grid_is_restricted_to_what_may_win():
         for name in ALL_FAMILIES
         if name in list(dict.fromkeys(c.family for c in selection.ranking))[:2]
     ]
-    assert restricted(grid, selection, None, None).n_cells == 16
+    assert restricted(grid, selection, None, None).n_candidates == 16
 
 
 def test_an_error_of_a_replicate_is_not_swallowed():

@@ -1,1 +1,1 @@
-"""The classes in scikit-learn's manner, and the file of a model."""
+"""The estimators with scikit-learn's interface, and model files."""

@@ -1,4 +1,4 @@
-"""What a fitted mixture answers: labels, probabilities, densities, draws and criteria."""
+"""Methods of a fitted mixture: labels, probabilities, densities, random rows and criteria."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from mixtura.inference.parametrisation import (
     stored_covariances,
     stored_whitener,
 )
-from mixtura.inputs.parameters import (
-    seed_of,
-)
+from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
@@ -32,14 +30,15 @@ from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 
-ROWS_AT_ONCE = 65536
+ROWS_OF_DENSITIES = 65536
 """Rows whose log joint densities exist at one time."""
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
-    """Answers of a mixture in scikit-learn's attributes, which a user may have set.
+    """The methods of a mixture that is given by scikit-learn's attributes.
 
-    A subclass has the parameters that are annotated here without a trailing underscore.
+    A subclass has the parameters that are annotated here without a trailing underscore. Users may
+    set the attributes, as in scikit-learn.
     """
 
     covariance_type: CovarianceType
@@ -60,9 +59,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _mixture(self) -> Mixture:
-        """The mixture in the public attributes, which a user may have set (scikit-learn's
-        habit).
-        """
+        """The mixture of the public attributes."""
         family = family_named(self.covariance_type).name
         means = np.asarray(self.means_, dtype=np.float64)
         K, d = means.shape
@@ -78,9 +75,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def mixture_(self) -> Mixture:
-        """The fit before its attributes were rounded to the precision of the data, unless they were
-        set since.
-        """
+        """The mixture in double precision; that of the attributes where these were set since."""
         check_is_fitted(self)
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
@@ -92,8 +87,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 return fitted
         return self._mixture
 
-    def _show(self, mixture: Mixture, family: str, dtype: Any) -> None:
-        """The parameters as public attributes."""
+    def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
+        """Set the public attributes."""
         self.weights_ = mixture.weights.astype(dtype)
         self.means_ = mixture.means.astype(dtype)
         self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
@@ -103,20 +98,18 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- rows ------------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _by_block(self, X: Any, answer: Callable[[Array, Rows, Mixture], Any]) -> Any:
-        """What is asked of the log joint densities ``(m, K)`` of a block of rows, for all rows; one
-        block's exist at a time.
-        """
+    def _by_block(self, X: Any, function: Callable[[Array, Rows, Mixture], Any]) -> Any:
+        """A function of the log joint densities ``(m, K)``, computed block by block."""
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        first = answer(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
-        answers = np.empty((len(rows), *first.shape[1:]), dtype=first.dtype)
+        empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
         for block in ArraySource(rows).blocks():
-            for part in block.cut(ROWS_AT_ONCE):
-                values = answer(backend.log_joint(part, mixture), part.rows, mixture)
-                answers[part.offset : part.offset + len(part.rows)] = values
-        return answers
+            for part in block.cut(ROWS_OF_DENSITIES):
+                own = function(backend.log_joint(part, mixture), part.rows, mixture)
+                values[part.offset : part.offset + len(part.rows)] = own
+        return values
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
@@ -126,13 +119,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def predict_proba(self, X: Any) -> Rows:
-        """The probability of each component for each row (n, K); rows sum to one, however far out
-        they are.
-        """
-        shares: Rows = self._by_block(
+        """The posterior probabilities (n, K); rows sum to one, however far out they are."""
+        probabilities: Rows = self._by_block(
             X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
         )
-        return shares
+        return probabilities
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
@@ -148,18 +139,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 "score needs at least one row, but X has none. score_samples accepts an empty X."
             )
         weights = checked_weights(sample_weight, len(values))
-        if weights is not None:
-            values, weights = (
-                values[weights > 0],
-                weights[weights > 0],
-            )  # an absent row may be infinitely unlikely
+        if weights is not None:  # a row of weight 0 may have density 0
+            values, weights = values[weights > 0], weights[weights > 0]
         return float(np.average(values, weights=weights))
 
     @ignore_underflow
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
-        """Random rows (n_samples, d) and the components (n_samples,) they were drawn from, ordered
-        by component.
-        """
+        """Random rows (n_samples, d) and their components (n_samples,), ordered by component."""
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(
@@ -209,14 +195,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _like(rows: Rows, values: Array) -> Rows:
-    """Answers in the precision of the question."""
+    """Values in the precision of the rows."""
     return values.astype(np.float32) if rows.dtype == np.float32 else values
 
 
 def _cast(values: Array, dtype: Any) -> Rows:
-    """Values in the precision of the data; in float64 where squares of the units leave the range of
-    that precision.
-    """
+    """Values in the precision of the data, or in float64 where they would leave its range."""
     with np.errstate(over="ignore"):
         cast: Rows = values.astype(dtype)
     lost = not np.isfinite(cast).all() or bool(

@@ -1,4 +1,4 @@
-"""GaussianMixture: parameters in, attributes out, no algebra."""
+"""GaussianMixture: the estimator; parameters are checked, and results become attributes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
-from mixtura.estimators.certainty import Certainty
-from mixtura.estimators.fitted import ROWS_AT_ONCE
-from mixtura.estimators.html import ShowsResult, fit_html
+from mixtura.estimators.fitted import ROWS_OF_DENSITIES
+from mixtura.estimators.html import ResultHtmlMixin, fit_html
+from mixtura.estimators.inference import MixtureInference
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
     public_shape,
@@ -37,8 +37,8 @@ from mixtura.inference.parametrisation import (
     stored_precisions,
 )
 from mixtura.initialise.initialisers import (
-    FromCentres,
     FromLabels,
+    FromMeans,
     FromResponsibilities,
     Hierarchical,
     Initialiser,
@@ -48,7 +48,7 @@ from mixtura.initialise.initialisers import (
 )
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
-from mixtura.inputs.given_parameters import check_means, check_spread, check_weights
+from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
 from mixtura.inputs.parameters import (
     accelerated,
     check_count,
@@ -63,6 +63,7 @@ from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
+from mixtura.model.soundness import Finding
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import Initialisation, initialised
 from mixtura.search.starts import DEFAULT_STARTS, usual_starts
@@ -78,9 +79,8 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ShowsResult, Certainty):
-    """Gaussian mixture fitted by EM: scikit-learn's estimator with better defaults, weights, and
-    all families.
+class GaussianMixture(ResultHtmlMixin, MixtureInference):
+    """Gaussian mixture fitted by EM, with scikit-learn's interface and mclust's families.
 
     Parameters
     ----------
@@ -91,47 +91,47 @@ class GaussianMixture(ShowsResult, Certainty):
         EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied
         (EEE), diag (VVI), spherical (VII); tied_diag (EEI), tied_spherical (EII).
     tol : float or None, default=None
-        None: stop when the log-likelihood that is left to gain is below 0.01 in total, with a
-        safety factor. A number keeps scikit-learn's meaning: stop when the log-likelihood per row
-        changes by less in one iteration.
+        None: stop when the total log-likelihood that is left to gain is estimated to be below 0.01,
+        with a safety factor. A number has scikit-learn's meaning: stop when the log-likelihood per
+        row changes by less in one iteration.
     reg_covar : float or None, default=None
-        None: no covariance falls below the variance of rounding, h^2 / 12 of the step h in which a
-        column was recorded (nor 1e-12 of the column's robust variance), and stated shrinkage where
-        rows are no more than columns. A number, in squared units of the data, is added to the
-        diagonal, as in scikit-learn: every row is a small cloud of that variance. The E-step of the
-        fit takes that into account, so the objective never falls; where the number is not small
-        against the variances, answers differ from scikit-learn's.
+        None: no variance falls below that of rounding, h^2 / 12 of the step h in which a column was
+        recorded (nor 1e-12 of the column's robust variance), and full covariances are shrunk, with
+        a warning, where rows are fewer than 2.5 (d + 1) for each. A number, in squared units of the
+        data, is added to the diagonal, as in scikit-learn: every row is a Gaussian of that
+        variance. The E-step of the fit takes that into account, so the objective never falls; where
+        the number is not small against the variances, results differ from scikit-learn's.
     prior : None, "conjugate" or ConjugatePrior, default=None
         Maximum a posteriori instead of maximum likelihood: :class:`mixtura.ConjugatePrior` (Fraley
         & Raftery 2007).
     eigenvalue_ratio : float or None, default=None
         The largest eigenvalue of all covariances is at most this many times the smallest, in the
-        units of the data. Exact for families whose estimate is free or shared altogether; elsewhere
-        exact along the axes of the unbounded estimate, and a step is taken only if the likelihood
-        does not fall.
+        units of the data. The M-step is exact for families whose covariances are free or all equal;
+        for others it is exact along the axes of the unbounded estimate, and accepted only if the
+        likelihood does not fall.
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
     acceleration : {"auto", "squarem", None}, default="auto"
-        "squarem" lets every third iteration extrapolate the last two, which counts only if the
-        likelihood does not fall; None is EM as in the textbooks. "auto": squarem, and None where
-        ``tol`` is a number.
+        "squarem": every third iteration extrapolates the last two, and is accepted only if the
+        likelihood does not fall. None: plain EM. "auto": squarem, and None where ``tol`` is a
+        number.
     max_iter : int, default=2000
         Iterations of EM at most; 0 returns the start.
     n_init : int or None, default=None
-        None: up to twelve starts of several kinds run shortly, and those that may reach the best
-        score run on. Then a local search tries to leave the best optimum, within a budget: one
-        component is removed and another split; of ten or more, many are swapped at once. Many rows
-        are searched on a sample first. A number: that many full runs from starts of these kinds,
-        and no local search.
+        None: up to twelve starts of several kinds run for a few iterations, and those that may
+        reach the best score run on. Then a local search within a budget tries to improve the best
+        optimum: one component is removed and another split; of ten or more components, many are
+        swapped at once. Many rows are searched on a sample first. A number: that many full runs
+        from starts of these kinds, and no local search.
     time_limit : float or None, default=None
-        Seconds by the clock after which no further proposal of the local search is tried. With one,
-        the same seed need not give the same bits.
+        Seconds by the clock after which the local search tries nothing more. With a limit, the same
+        seed need not give the same bits.
     init_params : str, array or callable, default="auto"
         "auto", "hierarchical", "kmeans", "k-means++", "random", "random_from_data"; labels (n,);
         responsibilities (n, K) for the first M-step; or ``f(X, n_components, rng)`` returning
-        either. All distances are free of units.
+        either. Distances do not depend on the units of the columns.
     weights_init : (K,) array or None, default=None
-        Proportions to start from, as in scikit-learn.
+        Mixing proportions to start from, as in scikit-learn.
     means_init : (K, d) array or None, default=None
         Means to start from. Alone, rows go to the nearest mean first.
     precisions_init : array or None, default=None
@@ -139,23 +139,23 @@ class GaussianMixture(ShowsResult, Certainty):
     random_state : int, RandomState or None, default=None
         The seed of all starts and proposals.
     warm_start : bool, default=False
-        Go on from the last fit, where it has the same shape and family. Where it has not, new
-        starts are made, and the components come in the order of those of the last fit that they
-        match (:func:`mixtura.match`), new ones last.
+        Continue the last fit if it has the same shape and family. If not, new starts are drawn, and
+        components have the order of those of the last fit that they match (:func:`mixtura.match`),
+        new ones last.
     component_order : {"weight", None}, default=None
-        "weight": components by falling weight, equal ones by their means, so that labels are the
-        same however a fit was found. None leaves them in the order of the start.
+        "weight": components by falling weight, equal weights by means, so that labels do not depend
+        on the start. None: the order of the start.
     verbose : int, default=0
-        1 prints the log-likelihood every ``verbose_interval`` iterations, 2 its gain as well.
+        1 prints the log-likelihood every ``verbose_interval`` iterations, 2 also its gain.
     verbose_interval : int, default=10
-        Iterations between two lines.
+        Iterations between two printed lines.
     n_threads : int or None, default=None
         None uses every processor. It never changes a result.
     backend : {"auto", "native", "reference"}, default="auto"
-        The E-step in C++, or in NumPy where there is no compiler or it is asked for.
+        The E-step in C++ ("native") or in NumPy; "auto" is C++ where it was compiled.
     callback : callable or None, default=None
-        Called with a :class:`mixtura.Iteration` after each iteration of each start; starts of large
-        data run side by side, so it may be called from several threads at once. On a sample,
+        Called with a :class:`mixtura.Iteration` after each iteration of each start. Starts of large
+        data run in parallel, so calls may come from several threads at once. On a sample,
         likelihoods are scaled to all rows.
 
     Attributes
@@ -172,26 +172,26 @@ class GaussianMixture(ShowsResult, Certainty):
     precisions_cholesky_ : array
         Factors of the precisions, as in scikit-learn.
     converged_ : bool
-        Whether the fit stands at an optimum, by its certificate. With a number for ``tol``, whether
-        the change fell below it: that is scikit-learn's meaning, and says nothing of an optimum.
+        Whether the fit is at an optimum, by its certificate. With a number for ``tol``, whether the
+        change fell below it: that is scikit-learn's meaning, and no evidence of an optimum.
     certificate_ : Certificate
-        Gradient, remaining gain, rate and condition of the fit, component by component, with a
-        verdict.
+        Gradient, remaining gain and convergence rate of the fit, the condition of each component,
+        and a verdict.
     start_report_ : StartReport
         The distinct optima that the search found, and how many starts and proposals led to each.
     n_iter_ : int
         Iterations of the best run.
     lower_bound_ : float
-        Objective per row at the end: the log-likelihood, less what ``reg_covar`` or shrinkage takes
-        off it.
+        Objective per row at the end: the log-likelihood with the penalty of ``reg_covar``, a prior
+        or shrinkage.
     lower_bounds_ : list of float
         The same after each iteration; it never falls.
     stop_reason_ : str
-        Why EM ended, in a sentence.
+        The reason why EM ended.
     result_ : FitResult
-        All of this in one frozen value.
+        The fit as one immutable value.
     n_features_in_ : int
-        d.
+        d, the number of columns.
     feature_names_in_ : (d,) array of str
         Only where the data were a data frame.
 
@@ -261,7 +261,7 @@ class GaussianMixture(ShowsResult, Certainty):
         self.callback = callback
 
     def _result_html(self) -> str:
-        """The fit, under the diagram of scikit-learn."""
+        """The fit, below the diagram of scikit-learn."""
         return (
             fit_html(self.result_, getattr(self, "feature_names_in_", None))
             if hasattr(self, "result_")
@@ -277,7 +277,7 @@ class GaussianMixture(ShowsResult, Certainty):
         Parameters
         ----------
         X : (n, d)
-            Array, data frame, memory map; float32 and float64 are read without a copy.
+            Array, data frame or memory map; float32 and float64 are not copied.
         y : ignored
         sample_weight : (n,), optional
             Frequencies: a weight of 2 is a repeated row, 0 an absent one.
@@ -285,14 +285,14 @@ class GaussianMixture(ShowsResult, Certainty):
         Raises
         ------
         ValueError, TypeError
-            Parameters or data that cannot be used, in words.
+            For parameters or data that cannot be used.
 
         Warns
         -----
         ConvergenceWarning, DegenerateWarning, DataWarning
         """
         family = self._check_parameters()
-        rows, dataset, kept = read_data(self, X, sample_weight)
+        rows, dataset, present = read_data(self, X, sample_weight)
         d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         constraints = constraints_of(self)
@@ -303,24 +303,22 @@ class GaussianMixture(ShowsResult, Certainty):
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = problem_of(dataset, family, K, constraints)
         with limited_threads(len(rows)):
-            begin = self._opening(rows, dataset, family, kept, given)
-            if any(part is not None for part in given):
-                begin = begin.with_starts(
-                    [(name, _with_given(start, problem, given)) for name, start in begin.starts]
+            drawn = self._initialisation(rows, dataset, family, present, given)
+            if any(value is not None for value in given):
+                drawn = drawn.with_starts(
+                    [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
-            searches = self._chooses_starts(given) and not self._goes_on(dataset, family)
-            plan = self._plan(dataset, len(begin.starts), searches)
-            found = search_from(begin, problem, plan)
-            best = self._in_order(certified(found.best, problem, plan.stopping))
+            local_search = self._has_default_starts(given) and not self._continues(dataset, family)
+            plan = self._plan(dataset, len(drawn.starts), local_search)
+            found = search_from(drawn, problem, plan)
+            best = self._ordered(certified(found.best, problem, plan.stopping))
         self.start_report_ = found.report
-        self._adopt(best, rows.dtype)
-        self._warn(best, rows, kept)
+        self._set_result(best, rows.dtype)
+        self._warn(best, rows, present)
         return self
 
-    def _in_order(self, fit: FitResult) -> FitResult:
-        """Components by weight, or after a warm start in the order of the last fit, or as they
-        came.
-        """
+    def _ordered(self, fit: FitResult) -> FitResult:
+        """Components by ``component_order``; after a warm start in the order of the last fit."""
         if ordered_by_weight(self):
             return fit.in_order(fit.mixture.order_by_weight())
         if (
@@ -336,78 +334,69 @@ class GaussianMixture(ShowsResult, Certainty):
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
     def _check_parameters(self) -> Family:
-        """Refuse bad parameters before the data are touched."""
+        """Refuse invalid parameters before the data are read."""
         check_count("n_components", self.n_components, 1)
         check_count("verbose_interval", self.verbose_interval, 1)
         check_settings(self)
         return family_named(self.covariance_type)
 
     def _given_parameters(self, K: int, d: int, family: Family) -> _Given:
-        """``weights_init``, ``means_init`` and ``precisions_init``, checked; None where not
-        given.
-        """
+        """Checked ``weights_init``, ``means_init`` and ``precisions_init``, or None for each."""
         weights = None if self.weights_init is None else check_weights(self.weights_init, K)
         means = None if self.means_init is None else check_means(self.means_init, K, d)
         precisions = None
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
-            precisions = check_spread(
+            precisions = check_matrices(
                 f"{self.covariance_type} precision", family, self.precisions_init, shape
             )
         return weights, means, precisions
 
-    def _opening(
-        self, rows: Rows, dataset: Dataset, family: Family, kept: Flags | None, given: _Given
+    def _initialisation(
+        self, rows: Rows, dataset: Dataset, family: Family, present: Flags | None, given: _Given
     ) -> Initialisation:
-        """Where EM begins: starts of our own choice may be drawn from a sample, those that were
-        asked for are of all rows.
-        """
+        """The starts; the default ones may be drawn from a sample of the rows."""
         K = self.n_components
-        if self._goes_on(dataset, family):
+        if self._continues(dataset, family):
             return Initialisation(dataset, [("last fit", self.result_)])
-        kinds = self._initialisers(rows, K, kept, given)
+        kinds = self._initialisers(rows, K, present, given)
         return initialised(
-            kinds, dataset, K, seed_of(self.random_state), self._chooses_starts(given)
+            kinds, dataset, K, seed_of(self.random_state), self._has_default_starts(given)
         )
 
-    def _chooses_starts(self, given: _Given) -> bool:
-        """Whether the search is ours to make, since no start was asked for."""
-        asked = (
-            not isinstance(self.init_params, str)
-            or self.init_params != "auto"
-            or self.n_init is not None
-        )
-        return not asked and all(part is None for part in given)
+    def _has_default_starts(self, given: _Given) -> bool:
+        """Whether the user set neither starts nor their number."""
+        is_auto = isinstance(self.init_params, str) and self.init_params == "auto"
+        return is_auto and self.n_init is None and all(value is None for value in given)
 
-    def _goes_on(self, dataset: Dataset, family: Family) -> bool:
-        """Whether EM goes on from the last result: it has the shape and family that are asked for
-        now.
-        """
+    def _continues(self, dataset: Dataset, family: Family) -> bool:
+        """Whether a warm start continues the last fit, which has the same shape and family."""
         if not self.warm_start or not hasattr(self, "result_"):
             return False
         last, shape = self.result_, (self.n_components, dataset.source.n_features)
         return last.mixture.means.shape == shape and last.family == family.name
 
     def _initialisers(
-        self, rows: Rows, K: int, kept: Flags | None, given: _Given
+        self, rows: Rows, K: int, present: Flags | None, given: _Given
     ) -> Sequence[Initialiser]:
         """One initialiser per start."""
-        chosen = initialiser_of(self.init_params, rows, K, kept)
+        chosen = initialiser_of(self.init_params, rows, K, present)
         if given[1] is not None and isinstance(self.init_params, str):
-            return [FromCentres(given[1])]
+            return [FromMeans(given[1])]
         if chosen is None:
             return usual_starts(self.n_init)
-        kinds = _in_both_spaces(chosen)
+        kinds = _also_whitened(chosen)
         fixed = isinstance(chosen, Hierarchical | FromLabels | FromResponsibilities)
         n = 1 if fixed else self.n_init or len(DEFAULT_STARTS)
         return [kinds[i % len(kinds)] for i in range(n)]
 
-    def _plan(self, dataset: Dataset, n_starts: int, searches: bool) -> Plan:
+    def _plan(self, dataset: Dataset, n_starts: int, local_search: bool) -> Plan:
         stopping: StoppingRule = (
             RemainingGain(REMAINING * dataset.row_weight)
             if self.tol is None
             else SmallChange(float(self.tol))
         )
+        seconds = inf if self.time_limit is None else self.time_limit
         return Plan(
             stopping=stopping,
             max_iter=self.max_iter,
@@ -415,13 +404,11 @@ class GaussianMixture(ShowsResult, Certainty):
             workers=workers_for(dataset, n_starts, self.n_threads),
             callback=self._report if self.verbose or self.callback else None,
             accelerated=accelerated(self),
-            budget=Budget(seconds=inf if self.time_limit is None else self.time_limit)
-            if searches
-            else None,
+            budget=Budget(seconds=seconds) if local_search else None,
         )
 
     def _report(self, iteration: Iteration) -> None:
-        """Verbose output and the user's callback."""
+        """Print if verbose, and call the user's callback."""
         if self.verbose and iteration.number % self.verbose_interval == 0:
             change = f"  gain {iteration.gain:.3g}" if self.verbose > 1 else ""
             print(
@@ -431,10 +418,10 @@ class GaussianMixture(ShowsResult, Certainty):
         if self.callback is not None:
             self.callback(iteration)
 
-    def _adopt(self, result: FitResult, dtype: np.dtype[Any]) -> None:
-        """Attributes in scikit-learn's shapes and in the precision of the data."""
+    def _set_result(self, result: FitResult, dtype: np.dtype[Any]) -> None:
+        """Set the attributes of a fit, in the precision of the data."""
         self.result_ = result
-        self._show(result.mixture, result.family, dtype)
+        self._set_parameters(result.mixture, result.family, dtype)
         self.converged_ = result.converged
         self.certificate_ = result.certificate
         self.stop_reason_ = result.stop.value
@@ -444,33 +431,26 @@ class GaussianMixture(ShowsResult, Certainty):
         ]
         self.lower_bound_ = result.trace[-1] / result.total
 
-    def _warn(self, result: FitResult, rows: Rows, kept: Flags | None) -> None:
-        """Say what a person must know before using the fit; ``kept`` marks those of the rows that
-        came which are in ``rows``.
+    def _warn(self, result: FitResult, rows: Rows, present: Flags | None) -> None:
+        """Warn of spurious components and of a fit that did not converge.
+
+        ``present`` is a mask of the user's rows that are in ``rows``; None for all.
         """
         spurious = [item for item in result.findings if item.kind == "spurious"]
         if spurious:
-            held = _rows_of_components(
-                result.mixture, rows, [item.component for item in spurious[:5]]
-            )
-            numbers = None if kept is None else np.flatnonzero(kept)
-            listed = "; ".join(
-                f"{component_name(item.component)}: {item.reason} "
-                f"({_row_numbers(own if numbers is None else numbers[own])})"
-                for item, own in zip(spurious[:5], held, strict=True)
-            )
+            listed = _listed(spurious[:5], result.mixture, rows, present)
             warnings.warn(
                 f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its "
-                "likelihood says little. "
-                "Reduce n_components, choose a stricter covariance_type, or pass more rows.",
+                "likelihood says little. Reduce n_components, choose a stricter covariance_type, "
+                "or pass more rows.",
                 DegenerateWarning,
                 stacklevel=4,
             )
         if not result.converged and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, "
-                "or increase max_iter, tol, "
-                f"or check for degenerate data. In detail: {result.stop.value}.",
+                "or increase max_iter, tol, or check for degenerate data. In detail: "
+                f"{result.stop.value}.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -488,7 +468,7 @@ class GaussianMixture(ShowsResult, Certainty):
         covariance_type: CovarianceType = "full",
         random_state: int | np.random.RandomState | None = None,
     ) -> GaussianMixture:
-        """A mixture with known parameters, ready to score, predict and sample.
+        """A mixture with given parameters, ready to score, predict and sample.
 
         Parameters
         ----------
@@ -514,18 +494,18 @@ class GaussianMixture(ShowsResult, Certainty):
             )
         K, d = means.shape
         weights = check_weights(weights, K)
-        values = check_spread(
+        values = check_matrices(
             f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
         )
         mixture = Mixture(
             weights, check_means(means, K, d), stored_covariances(family.name, values, K, d)
         )
         self = cls(K, covariance_type=covariance_type, random_state=random_state)
-        self._show(mixture, family.name, np.float64)
+        self._set_parameters(mixture, family.name, np.float64)
         self.n_features_in_ = d
         return self
 
-    # ---- clusters of several components ----------------------------------------------------------
+    # ---- merged components -----------------------------------------------------------------------
 
     @ignore_underflow
     def merged(
@@ -536,25 +516,24 @@ class GaussianMixture(ShowsResult, Certainty):
         sample_weight: Any = None,
         normalised: bool = False,
     ) -> MergedMixture:
-        """Components merged into clusters of any shape, with soft memberships; see
-        :mod:`mixtura.selection.merging`.
+        """Merge components into clusters of any shape (:mod:`mixtura.selection.merging`).
 
         Parameters
         ----------
         X : (n, d)
-            The rows whose memberships decide what overlaps, usually those of the fit.
+            Rows, usually those of the fit: components that overlap there are merged.
         n_clusters : int, optional
-            By default where the entropy of the memberships has its elbow.
+            By default the elbow of the entropy of the memberships.
         sample_weight : (n,), optional
             Frequencies.
         normalised : bool
-            Whether the elbow is sought over rows merged instead of numbers of clusters.
+            Whether the elbow is over merged rows in place of numbers of clusters.
 
         Returns
         -------
         mixtura.selection.merging.MergedMixture
-            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and a
-            sentence.
+            With ``predict`` and ``predict_proba`` for new rows, the tree of all merges, and the
+            outcome as a sentence.
 
         Examples
         --------
@@ -572,14 +551,27 @@ class GaussianMixture(ShowsResult, Certainty):
         return merged if n_clusters is None else merged.with_clusters(n_clusters)
 
 
-# ---- small pieces --------------------------------------------------------------------------------
+# ---- helpers -------------------------------------------------------------------------------------
+
+
+def _listed(
+    spurious: Sequence[Finding], mixture: Mixture, rows: Rows, present: Flags | None
+) -> str:
+    """The spurious components with their reasons and rows."""
+    own = _rows_of_components(mixture, rows, [item.component for item in spurious])
+    if present is not None:
+        own = [np.flatnonzero(present)[numbers] for numbers in own]
+    return "; ".join(
+        f"{component_name(item.component)}: {item.reason} ({_row_numbers(numbers)})"
+        for item, numbers in zip(spurious, own, strict=True)
+    )
 
 
 def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
-    """The numbers of the rows (m,) that each of some components is the most probable one for."""
+    """The numbers of the rows (m,) whose most probable component is each of some components."""
     found: list[list[Labels]] = [[] for _ in components]
     for block in ArraySource(rows).blocks():
-        for part in block.cut(ROWS_AT_ONCE):
+        for part in block.cut(ROWS_OF_DENSITIES):
             labels = mixture.log_joint(part.rows).argmax(axis=1)
             for numbers, k in zip(found, components, strict=True):
                 numbers.append(part.offset + np.flatnonzero(labels == k))
@@ -594,8 +586,8 @@ def _row_numbers(numbers: Labels) -> str:
     return f"row{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers[:5]))}{more}"
 
 
-def _in_both_spaces(kind: Initialiser) -> list[Initialiser]:
-    """A drawing start in the standardised and the whitened space; any other as it is."""
+def _also_whitened(kind: Initialiser) -> list[Initialiser]:
+    """A random start of standardised and of whitened rows; any other kind alone."""
     if isinstance(kind, KMeansStart | KMeansPlusPlus | RandomRows):
         return [kind, type(kind)("whitened")]
     return [kind]

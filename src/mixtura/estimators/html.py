@@ -1,8 +1,7 @@
-"""A fit and a selection as pieces of HTML, for notebooks: under scikit-learn's diagram of the
-estimator stands its result.
+"""HTML of a fit and of a selection, for notebooks, below scikit-learn's diagram.
 
-Everything that comes from the data, such as names of columns, is escaped; there is no script, and
-nothing is fetched.
+Everything from the data, such as names of columns, is escaped; there is no script, and nothing is
+fetched.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ BOX = "margin:.6em 0;font-size:13px;line-height:1.5;overflow-x:auto"
 CELL = "padding:.1em .8em;text-align:right;white-space:nowrap"
 
 
-class ShowsResult:
-    """An estimator whose HTML is scikit-learn's, with its result below once it is fitted.
+class ResultHtmlMixin:
+    """HTML of an estimator: that of scikit-learn, and its result once it is fitted.
 
     scikit-learn's setting ``display="text"`` turns both off.
     """
 
     def _result_html(self) -> str:
-        """The result, or nothing before there is one."""
+        """The result; empty before the fit."""
         raise NotImplementedError
 
     def _repr_html_inner(self) -> str:
@@ -50,8 +49,7 @@ class ShowsResult:
 
 
 def fit_html(fit: FitResult, names: Sequence[str] | None = None) -> str:
-    """A fit as one ``div``: family, K, BIC, whether it converged and its certificate, and the
-    components.
+    """A fit as one ``div``: family, K, BIC, convergence, certificate and components.
 
     Parameters
     ----------
@@ -62,10 +60,10 @@ def fit_html(fit: FitResult, names: Sequence[str] | None = None) -> str:
 
 
 def selection_html(selection: Selection, names: Sequence[str] | None = None) -> str:
-    """A selection as one ``div``: its sentences, and its winner as :func:`fit_html` shows it."""
+    """A selection as one ``div``: its sentences, and the :func:`fit_html` of its winner."""
     fit = selection.best.fit
-    said = [_paragraph(sentence, bold=i == 0) for i, sentence in enumerate(selection.sentences)]
-    return _box(*said) + (fit_html(fit, names) if fit is not None else "")
+    sentences = [_paragraph(text, bold=i == 0) for i, text in enumerate(selection.sentences)]
+    return _box(*sentences) + (fit_html(fit, names) if fit is not None else "")
 
 
 def _box(*parts: object) -> str:
@@ -73,29 +71,26 @@ def _box(*parts: object) -> str:
 
 
 def _paragraph(text: str, bold: bool = False) -> Markup:
-    """Text as it is."""
+    """A paragraph of text, escaped."""
     return tag("p", tag("b", text) if bold else text, style="margin:.2em 0;max-width:60em")
 
 
 def _facts(fit: FitResult) -> Markup:
-    """What was fitted, how well, whether EM ended where it should, and what is to be said of
-    components.
-    """
+    """Family, criteria and convergence of a fit, and the verdict or the findings."""
     K = fit.n_components
     title = f"{fit.family}, {K} component{'s' * (K != 1)}: {FAMILIES[fit.family].summary}"
     numbers = (
         f"BIC {bic(fit):,.2f} (lower is better) · log-likelihood {fit.log_likelihood:,.2f} with "
-        f"{fit.n_parameters} parameters on "
-        f"{fit.total:,.6g} rows"
+        f"{fit.n_parameters} parameters on {fit.total:,.6g} rows"
     )
-    ended = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
+    stop = f"{fit.n_iter} iteration{'s' * (fit.n_iter != 1)}; {fit.stop.value}"
     verdict = [fit.certificate.verdict] if fit.certificate else []
-    found = [
+    findings = [
         f"{capitalised(component_name(item.component))} ({item.kind}): {item.reason}."
         for item in fit.findings
     ]
     return joined(
-        [_paragraph(title, bold=True), *map(_paragraph, [numbers, ended, *(verdict or found)])]
+        [_paragraph(title, bold=True), *map(_paragraph, [numbers, stop, *(verdict or findings)])]
     )
 
 
@@ -114,38 +109,38 @@ def _weights_bar(mixture: Mixture) -> Markup:
         )
         for k, (start, weight) in enumerate(zip(starts, mixture.weights, strict=True))
     ]
-    look = {"width": "100%", "height": 14, "viewBox": "0 0 100 10", "preserveAspectRatio": "none"}
+    size = {"width": "100%", "height": 14, "viewBox": "0 0 100 10", "preserveAspectRatio": "none"}
     style = "display:block;margin:.4em 0;max-width:40em"
     return tag(
-        "svg", *parts, role="img", aria_label="Weights of the components", style=style, **look
+        "svg", *parts, role="img", aria_label="Weights of the components", style=style, **size
     )
 
 
 def _components(mixture: Mixture, names: Sequence[str] | None) -> Markup:
-    """A row for each component: weight, and mean ± standard deviation of each column."""
+    """The table of components: weight, and mean ± standard deviation of each column."""
     K, d = mixture.n_components, mixture.n_features
     rows, columns = min(K, MOST_COMPONENTS), min(d, MOST_COLUMNS)
     shown = mixture.marginal(np.arange(columns))
-    spreads = np.sqrt(
+    deviations = np.sqrt(
         np.einsum("kjj->kj", np.broadcast_to(shown.covariance.dense(), (K, columns, columns)))
     )
     head = _cells("th", ["component", "weight", *_heads(names, d, columns)])
-    body = [_row(k, shown, spreads[k]) for k in range(rows)]
+    body = [_row(k, shown, deviations[k]) for k in range(rows)]
     more = [f"{K - rows} more components"] * (rows < K) + [f"{d - columns} more columns"] * (
         columns < d
     )
-    said = [
+    notes = [
         "Mean ± standard deviation of each column; the numbers of the components are the labels of "
         "predict."
     ]
-    said += [f"And {' and '.join(more)}."] if more else []
-    whole = tag(
+    notes += [f"And {' and '.join(more)}."] if more else []
+    table = tag(
         "table",
         tag("thead", head),
         tag("tbody", *body),
         style="border-collapse:collapse;font-size:inherit",
     )
-    return joined([whole, *map(_paragraph, said)])
+    return joined([table, *map(_paragraph, notes)])
 
 
 def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
@@ -154,7 +149,7 @@ def _heads(names: Sequence[str] | None, d: int, columns: int) -> list[str]:
     return known[:columns]
 
 
-def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> Markup:
+def _row(k: int, mixture: Mixture, deviations: Iterable[float]) -> Markup:
     """One component, with its colour."""
     dot = joined(
         [
@@ -163,7 +158,8 @@ def _row(k: int, mixture: Mixture, spreads: Iterable[float]) -> Markup:
         ]
     )
     values = [
-        f"{mean:.4g} ± {spread:.2g}" for mean, spread in zip(mixture.means[k], spreads, strict=True)
+        f"{mean:.4g} ± {deviation:.2g}"
+        for mean, deviation in zip(mixture.means[k], deviations, strict=True)
     ]
     return _cells("td", [dot, _percent(mixture.weights[k]), *values])
 
@@ -178,5 +174,5 @@ def _colour(k: int) -> str:
 
 
 def _percent(weight: float) -> str:
-    """``36 %``; never 0 for a component that is there."""
+    """``36 %``; never 0 for a positive weight."""
     return "below 1 %" if 0 < weight < 0.005 else f"{100 * weight:.0f} %"

@@ -1,9 +1,8 @@
-"""Model files: safetensors with a JSON document and a seal. Loading executes nothing and believes
-nothing.
+"""Model files: safetensors with a JSON document and a checksum.
 
-The file holds the arrays of a mixture bit for bit. Its header carries ``format``,
-``format_version``, ``document`` (JSON) and ``sha256``: the digest of the whole file with 64 zeros
-in place of the digest, so that no byte can change unseen.
+The file holds the arrays of a mixture bit for bit. Its header has ``format``, ``format_version``,
+``document`` (JSON) and ``sha256``: the digest of the whole file with 64 zeros in place of the
+digest, so that any changed byte is detected. Loading executes nothing and checks everything.
 """
 
 from __future__ import annotations
@@ -32,13 +31,15 @@ from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"
 FORMAT_VERSION = 1
-UNSEALED = "0" * 64
-LONGEST_HEADER = 100_000_000
-"""The limit that safetensors sets itself."""
+NO_DIGEST = "0" * 64
+"""In place of the digest while it is computed."""
 
-AGREEMENT = 1e-4
-"""A whitener and its covariance may differ by rounding, in units of the standard deviations, not by
-more.
+LONGEST_HEADER = 100_000_000
+"""Bytes of a header at most: the limit of safetensors."""
+
+WHITENER_ROUNDING = 1e-4
+"""Difference of a covariance from that of its whitener, in units of the standard deviations, that
+may be rounding.
 """
 
 _FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
@@ -46,7 +47,7 @@ _FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A mixture as it was saved.
+    """A mixture from a file.
 
     Attributes
     ----------
@@ -58,7 +59,7 @@ class Model:
     created_by : str
         Name and version of the program that wrote the file.
     metadata : dict
-        Whatever else was said about the fit: criteria, seeds, number of rows.
+        Further facts about the fit: criteria, seeds, number of rows.
     """
 
     mixture: Mixture
@@ -69,9 +70,7 @@ class Model:
 
     @property
     def clusters(self) -> list[list[int]] | None:
-        """The components of each cluster where components were merged; else None. Early files count
-        them from 1.
-        """
+        """The components of each merged cluster, or None; early files count them from 1."""
         clusters, K = self.metadata.get("clusters"), self.mixture.n_components
         if _is_partition(clusters, range(1, K + 1)):
             return [[k - 1 for k in cluster] for cluster in clusters or ()]
@@ -79,9 +78,7 @@ class Model:
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
-        """What :meth:`mixtura.model.certificate.Certificate.document` said of the fit; None in
-        files of versions that made none.
-        """
+        """The certificate as plain values; None in files of versions without certificates."""
         best = self.metadata.get("best")
         certificate = best.get("certificate") if isinstance(best, Mapping) else None
         return certificate if isinstance(certificate, Mapping) else None
@@ -108,7 +105,7 @@ def save_model(
     feature_names : sequence of d str
         Any Unicode; every name once.
     metadata : mapping, optional
-        Anything that JSON can say; NaN and infinity it cannot.
+        Values of JSON, which has neither NaN nor infinity.
 
     Raises
     ------
@@ -119,8 +116,8 @@ def save_model(
     if len(names) != mixture.n_features or len(set(names)) != len(names):
         raise ValueError(
             f"feature_names must hold {mixture.n_features} different names, one per column of the "
-            f"mixture, but came as {names!r}. "
-            "Give the names of the columns the mixture was fitted to, in their order."
+            f"mixture, but came as {names!r}. Give the names of the columns the mixture was fitted "
+            "to, in their order."
         )
     data = _to_bytes(mixture, family, names, metadata or {})
     with replacing(path) as part:
@@ -130,7 +127,7 @@ def save_model(
 def _to_bytes(
     mixture: Mixture, family: str, names: Sequence[str], metadata: Mapping[str, Any]
 ) -> bytes:
-    """The sealed file."""
+    """The contents of the file."""
     covariance = mixture.covariance
     document = {
         "family": family,
@@ -143,26 +140,24 @@ def _to_bytes(
     }
     tensors = {"weights": mixture.weights, "means": mixture.means, "covariance": covariance.values}
     if isinstance(covariance, Dense):
-        tensors["whitener"] = (
-            covariance.whitener
-        )  # densities are computed with it: they survive bit for bit
+        tensors["whitener"] = covariance.whitener  # so that densities keep their bits
     header = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
         "document": json.dumps(document, allow_nan=False),
-        "sha256": UNSEALED,
+        "sha256": NO_DIGEST,
     }
     data = save(
         {name: np.ascontiguousarray(array, dtype=np.float64) for name, array in tensors.items()},
         header,
     )
-    return data.replace(_sha256_entry(UNSEALED), _sha256_entry(hashlib.sha256(data).hexdigest()), 1)
+    return data.replace(
+        _sha256_entry(NO_DIGEST), _sha256_entry(hashlib.sha256(data).hexdigest()), 1
+    )
 
 
 def _sha256_entry(digest: str) -> bytes:
-    """The digest as it stands in the header; quotes inside the JSON document are escaped, so this
-    is found nowhere else.
-    """
+    """The digest as an entry of the header; the JSON document escapes quotes, so it is unique."""
     return f'"sha256":"{digest}"'.encode()
 
 
@@ -170,40 +165,38 @@ def _sha256_entry(digest: str) -> bytes:
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model file and check everything in it.
+    """Read and check a model file.
 
     Raises
     ------
     ModelFileError
-        When the file is no model, was cut or changed, was written by a newer version, or holds no
-        valid mixture.
+        When the file is no model, was truncated or changed, was written by a newer version, or
+        holds no valid mixture.
     OSError
         When the file cannot be read.
     """
     source = str(path)
     data = _read(path, source)
-    document = _opened(data, source)
+    document = _document(data, source)
     try:
         tensors = {name: np.array(array) for name, array in load(data).items()}
         return _model(document, tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"{source}: expected a valid mixture, but {_words(error)}. Fit again, or ask whoever "
+            f"{source}: expected a valid mixture, but {_cause(error)}. Fit again, or ask whoever "
             "made this file."
         ) from None
 
 
-def _words(error: Exception) -> str:
-    """A clause that says what is wrong."""
+def _cause(error: Exception) -> str:
+    """An error as a clause of a message."""
     return (
         f"the entry {error} is missing" if isinstance(error, KeyError) else str(error).rstrip(".")
     )
 
 
 def _read(path: str | os.PathLike[str], source: str) -> bytes:
-    """All bytes of a file that begins like safetensors; a large file of another kind is not read to
-    its end.
-    """
+    """The bytes of a file that begins like safetensors; another file is not read further."""
     with Path(path).open("rb") as stream:
         start = stream.read(9)
         if (
@@ -219,13 +212,13 @@ def _no_model(source: str) -> ModelFileError:
     """The error for a file of another kind."""
     return ModelFileError(
         f"{source}: expected a model file written by mixtura (model.safetensors), but this file is "
-        "of another kind or was cut or "
-        "changed at its beginning. Give the model file that 'mixtura fit' or save_model wrote."
+        "of another kind or was cut or changed at its beginning. Give the model file that 'mixtura "
+        "fit' or save_model wrote."
     )
 
 
-def _opened(data: bytes, source: str) -> dict[str, Any]:
-    """The JSON document of a file whose seal is unbroken."""
+def _document(data: bytes, source: str) -> dict[str, Any]:
+    """The JSON document of a file with the right checksum."""
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
         kind, number, document, digest = (
@@ -239,19 +232,13 @@ def _opened(data: bytes, source: str) -> dict[str, Any]:
     if newer:
         raise ModelFileError(
             f"{source}: expected format version {FORMAT_VERSION} or older, but this file has "
-            f"version {number}: "
-            "a newer mixtura wrote it. Run: pip install --upgrade mixtura"
+            f"version {number}: a newer mixtura wrote it. Run: pip install --upgrade mixtura"
         )
-    if (
-        hashlib.sha256(
-            data.replace(_sha256_entry(str(digest)), _sha256_entry(UNSEALED), 1)
-        ).hexdigest()
-        != digest
-    ):
+    undigested = data.replace(_sha256_entry(str(digest)), _sha256_entry(NO_DIGEST), 1)
+    if hashlib.sha256(undigested).hexdigest() != digest:
         raise ModelFileError(
             f"{source}: expected the file exactly as mixtura wrote it, but its SHA-256 does not "
-            "match: "
-            "it was cut or changed since. Copy it again from its source, or fit again."
+            "match: it was cut or changed since. Copy it again from its source, or fit again."
         )
     try:
         return dict(json.loads(document))
@@ -260,31 +247,31 @@ def _opened(data: bytes, source: str) -> dict[str, Any]:
 
 
 def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
-    """The model, or an error that says which part of it is impossible."""
+    """The model; ValueError names the first part that is not valid."""
     K, d = document["n_components"], document["n_features"]
     names, metadata = document["feature_names"], document["metadata"]
-    _demand(
+    _require(
         isinstance(K, int) and isinstance(d, int) and K > 0 and d > 0,
         "n_components and n_features are not positive integers",
     )
-    _demand(
+    _require(
         isinstance(names, list) and all(isinstance(name, str) for name in names),
         "the feature names are not a list of text",
     )
-    _demand(len(set(names)) == len(names) == d, f"there are not {d} different feature names")
-    _demand(
+    _require(len(set(names)) == len(names) == d, f"there are not {d} different feature names")
+    _require(
         isinstance(document["family"], str) and isinstance(metadata, dict),
         "the family or the metadata are of the wrong type",
     )
     for name, array in tensors.items():
-        _demand(array.dtype == np.float64, f"{name} is not float64")
-        _demand(bool(np.isfinite(array).all()), f"{name} has entries that are not finite")
+        _require(array.dtype == np.float64, f"{name} is not float64")
+        _require(bool(np.isfinite(array).all()), f"{name} has entries that are not finite")
     weights, means = tensors["weights"], tensors["means"]
-    _demand(
+    _require(
         weights.shape == (K,) and means.shape == (K, d),
         f"weights {weights.shape} and means {means.shape} are not for K={K}, d={d}",
     )
-    _demand(
+    _require(
         bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6,
         "the weights are negative or do not sum to one",
     )
@@ -293,7 +280,7 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
 
 
 def _is_partition(clusters: Any, components: range) -> bool:
-    """Whether lists of numbers hold each of the components once."""
+    """Whether lists of numbers are a partition of the components."""
     if not isinstance(clusters, list) or not all(
         isinstance(cluster, list) and cluster for cluster in clusters
     ):
@@ -303,53 +290,51 @@ def _is_partition(clusters: Any, components: range) -> bool:
 
 
 def _covariance(form: object, tensors: Mapping[str, Array], K: int, d: int) -> Covariance:
-    """The covariance in its stored form, positive definite."""
+    """The covariance in its stored form, checked to be positive definite."""
     values = tensors["covariance"]
     shapes = {"spherical": (), "diagonal": (d,), "dense": (d, d)}
-    _demand(form in shapes, f"the covariance form {form!r} is not known")
+    _require(form in shapes, f"the covariance form {form!r} is not known")
     shape = shapes[str(form)]
-    _demand(
+    _require(
         values.shape in ((K, *shape), (1, *shape)),
         f"the covariance has shape {values.shape}, not {(K, *shape)} or {(1, *shape)}",
     )
     if form == "dense":
         return _dense(values, tensors["whitener"], K)
-    _demand(bool((values > 0).all()), "a variance is not positive")
+    _require(bool((values > 0).all()), "a variance is not positive")
     return Spherical(values, K, d) if form == "spherical" else Diagonal(values, K)
 
 
 def _dense(values: Array, whitener: Array, K: int) -> Dense:
-    """Dense covariances with the whitener they were saved with, after a check that both say the
-    same.
-    """
-    _demand(whitener.shape == values.shape, "the whitener and the covariance differ in shape")
+    """Dense covariances with their stored whitener, after a check that both agree."""
+    _require(whitener.shape == values.shape, "the whitener and the covariance differ in shape")
     diagonals = np.einsum("kjj->kj", whitener)
-    _demand(
+    _require(
         bool((diagonals > 0).all()) and np.array_equal(whitener, np.tril(whitener)),
         "the whitener is not lower triangular and positive",
     )
     variances = np.einsum("kjj->kj", values)
-    _demand(bool((variances > 0).all()), "a covariance is not positive definite")
+    _require(bool((variances > 0).all()), "a covariance is not positive definite")
     unit = np.sqrt(variances[:, :, None] * variances[:, None, :])
     implied = Dense.from_whitener(whitener, K).values
-    _demand(
-        bool((np.abs(implied - values) <= AGREEMENT * unit).all()),
+    _require(
+        bool((np.abs(implied - values) <= WHITENER_ROUNDING * unit).all()),
         "the covariance and its whitener do not belong together",
     )
     return Dense(values, K, known_whitener=whitener)
 
 
-def _demand(held: bool, what: str) -> None:
-    """Stop at the first thing that cannot be."""
-    if not held:
-        raise ValueError(what)
+def _require(valid: bool, problem: str) -> None:
+    """Raise a ValueError about the problem unless valid."""
+    if not valid:
+        raise ValueError(problem)
 
 
-# ---- in plain values -----------------------------------------------------------------------------
+# ---- plain values --------------------------------------------------------------------------------
 
 
 def summary(candidate: Candidate) -> dict[str, Any]:
-    """One fitted candidate in numbers."""
+    """A fitted candidate as plain values."""
     fit = candidate.fit
     assert fit is not None
     return {
@@ -370,9 +355,7 @@ def summary(candidate: Candidate) -> dict[str, Any]:
 def component_summaries(
     mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float
 ) -> list[dict[str, Any]]:
-    """Weight, means, standard deviations, rows, and rows whose largest probability is below
-    ``sure``, of each component.
-    """
+    """The components as plain values; unsure rows have a largest probability below ``sure``."""
     labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < sure
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     return [
@@ -389,7 +372,7 @@ def component_summaries(
 
 
 def jsonable(value: Any) -> Any:
-    """The same value in what JSON can say: arrays become lists, NaN and infinity null."""
+    """The value as JSON: arrays become lists, NaN and infinity null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Estimators to files and back; the file format is in :mod:`mixtura.estimators.model_file`."""
+"""Saving and loading of estimators in the format of :mod:`mixtura.estimators.model_file`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from mixtura.estimators.model_file import load_model, save_model
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.families import family_named
 
-_NUMBERED = "columns_have_no_names"
-"""A word of the file's metadata: the data were an array, so the names are ours."""
+_UNNAMED = "columns_have_no_names"
+"""Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
 
 
 def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLike[str]) -> None:
-    """Write a fitted mixture to a file; of a selector, the chosen one.
+    """Write a fitted mixture, or the best one of a selector, to a file.
 
     The file holds arrays and JSON (safetensors): loading executes nothing. The parameters of the
-    mixture come back bit for bit; what EM did on the way is not kept.
+    mixture are kept bit for bit; the report of EM is not.
 
     Parameters
     ----------
     model : GaussianMixture or GaussianMixtureSelector
         Fitted.
     path : path
-        A file of that name is replaced, whole or not at all.
+        An existing file is replaced atomically.
 
     Raises
     ------
@@ -51,14 +51,17 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     check_is_fitted(chosen)
     mixture = chosen.mixture_
     names = getattr(chosen, "feature_names_in_", None)
-    shown = [f"x{j}" for j in range(mixture.n_features)] if names is None else list(map(str, names))
+    if names is None:
+        feature_names = [f"x{j}" for j in range(mixture.n_features)]
+    else:
+        feature_names = list(map(str, names))
     family = family_named(chosen.covariance_type).name
-    metadata = {_NUMBERED: names is None}
-    save_model(path, mixture, family=family, feature_names=shown, metadata=metadata)
+    metadata = {_UNNAMED: names is None}
+    save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
 
 
 def load(path: str | os.PathLike[str]) -> GaussianMixture:
-    """A mixture from a file of :func:`save` or of ``mixtura fit``, ready to predict and to score.
+    """Read a mixture from a file of :func:`save` or of ``mixtura fit``.
 
     Parameters
     ----------
@@ -67,7 +70,8 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     Returns
     -------
     GaussianMixture
-        With ``weights_``, ``means_``, ``covariances_`` and the names of the columns.
+        With ``weights_``, ``means_``, ``covariances_`` and the names of the columns, ready to
+        predict and to score.
 
     Raises
     ------
@@ -77,8 +81,8 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     model = load_model(path)
     family = cast("CovarianceType", model.family)
     loaded = GaussianMixture(model.mixture.n_components, covariance_type=family)
-    loaded._show(model.mixture, model.family, np.float64)
+    loaded._set_parameters(model.mixture, model.family, np.float64)
     loaded.n_features_in_ = model.mixture.n_features
-    if not model.metadata.get(_NUMBERED):
+    if not model.metadata.get(_UNNAMED):
         loaded.feature_names_in_ = np.array(model.feature_names, dtype=object)
     return loaded

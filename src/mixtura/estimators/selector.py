@@ -1,4 +1,4 @@
-"""GaussianMixtureSelector: which family and how many components, in scikit-learn's manner."""
+"""GaussianMixtureSelector: the family and the number of components, as an estimator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mixtura.base.arrays import Labels, Rows
 from mixtura.base.choices import CovarianceType
 from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
-from mixtura.estimators.html import ShowsResult, selection_html
+from mixtura.estimators.html import ResultHtmlMixin, selection_html
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
 from mixtura.model.mixture import Mixture
@@ -31,9 +31,8 @@ from mixtura.selection.settings import (
 )
 
 
-class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
-    """The number of components and the covariance family in one call: K x families x starts, judged
-    by a criterion.
+class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, BaseEstimator):  # type: ignore[misc]
+    """Selection of the number of components and of the covariance family by a criterion.
 
     Parameters
     ----------
@@ -42,37 +41,36 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
     families : "all" or list of str, default="all"
         The covariance types to try, by any name of :class:`GaussianMixture`.
     criterion : str, default="bic"
-        What decides; lower is better for each. "bic", "aic", "icl" (at the hard partition, as in
-        mclust), "icl_entropy", "aicc", "sabic", "clc", "awe", "nec", "entropy", or "cv"
-        (cross-validation).
+        The criterion, lower is better: "bic", "aic", "icl" (at the hard partition, as in mclust),
+        "icl_entropy", "aicc", "sabic", "clc", "awe", "nec", "entropy", or "cv" (cross-validation).
     folds : int or None, default=None
-        Folds of the cross-validation: -2 x log-likelihood of held-out rows becomes one more column
-        of ``criteria_``. None: ten where ``criterion="cv"`` asks for them, else none. It takes as
-        long as that many selections.
+        Folds of the cross-validation: -2 x log-likelihood of held-out rows is one more column of
+        ``criteria_``. None: ten with ``criterion="cv"``, else no cross-validation. It takes as long
+        as that many selections.
     sample_size : {"total", "effective"}, default="total"
         The n of the criteria. "total": the sum of the weights, which are frequencies. "effective":
         ``(sum w)^2 / sum w^2`` for the weights of a survey, which are scaled to that sum.
     tol : float or None, default=None
-        As in :class:`GaussianMixture`, and so are all that follow.
+        As in :class:`GaussianMixture`, like all parameters that follow.
     reg_covar : float or None, default=None
         A floor of rounding, or a number that is added to every variance.
     prior : None, "conjugate" or ConjugatePrior, default=None
         Maximum a posteriori.
     eigenvalue_ratio : float or None, default=None
-        A bound of the ratio of eigenvalues.
+        A bound of the ratio of eigenvalues of the covariances.
     equal_weights : bool, default=False
         Whether all proportions are equal.
     acceleration : {"auto", "squarem", None}, default="auto"
-        Extrapolation of EM.
+        SQUAREM, or plain EM.
     max_iter : int, default=2000
         Iterations of EM at most.
     n_init : int or None, default=None
-        None: only candidates that can win are searched. A number: so many full runs each. The
-        starts of one K are shared by all families.
+        None: candidates get a short fit, and those that can still win are searched. A number: so
+        many full runs of every candidate. All families of one K share their starts.
     random_state : int, RandomState or None, default=None
         The seed.
     component_order : {"weight", None}, default=None
-        "weight": the components of every candidate by falling weight, equal ones by their means.
+        "weight": the components of every candidate by falling weight, equal weights by means.
     n_threads : int or None, default=None
         None uses every processor. It never changes a result.
     backend : {"auto", "native", "reference"}, default="auto"
@@ -81,8 +79,9 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
     Attributes
     ----------
     selection_ : mixtura.model.selection.Selection
-        Every candidate, also the failed ones with their reasons; winner and runner-up.
+        Every candidate, also the failed ones with their reasons; the winner and the runner-up.
     best_estimator_ : GaussianMixture
+        The winner.
 
     Examples
     --------
@@ -121,11 +120,11 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         sample_weight : (n,), optional
             Frequencies.
         callback : callable, optional
-            Called with each :class:`mixtura.model.selection.Candidate` when it was looked at, and
-            again when it was searched.
+            Called with each :class:`mixtura.model.selection.Candidate` after its short fit, and
+            again after its search.
         on_fold : callable, optional
-            Called with the number of folds of the cross-validation that are done; they come before
-            the candidates.
+            Called with the number of folds of the cross-validation that are done, all of them
+            before the first candidate.
         """
         candidates = candidates_of(self)
         rows, dataset, _ = read_data(self, X, sample_weight)
@@ -148,13 +147,12 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
         top_ks: int | None = TOP_KS,
         on_resample: Callable[[int], None] | None = None,
     ) -> ChoiceUncertainty:
-        """How often each K and each family would win if the rows were drawn again: the uncertainty
-        of the choice.
+        """The selection on bootstrap resamples: how often each K and each family wins.
 
         Parameters
         ----------
         X : (n, d)
-            The data that were selected on.
+            The rows of the fit.
         sample_weight : (n,), optional
             Their frequencies.
         n_resamples : int, default=100
@@ -187,21 +185,19 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
 
     @property
     def table_(self) -> Any:
-        """All candidates as a data frame of the first installed of pandas, polars and pyarrow, best
-        first.
-        """
+        """All candidates, best first, as a data frame of pandas, polars or pyarrow."""
         check_is_fitted(self)
         return candidates_frame(self.selection_)
 
     @property
     def criteria_(self) -> Any:
-        """All criteria of all candidates as such a data frame; lower is better in every column."""
+        """All criteria of all candidates as a data frame; lower is better in every column."""
         check_is_fitted(self)
         return criteria_frame(self.selection_)
 
     @property
     def mixture_(self) -> Mixture:
-        """The mixture that was chosen."""
+        """The mixture of the winner."""
         check_is_fitted(self)
         return self.best_estimator_.mixture_
 
@@ -233,7 +229,7 @@ class GaussianMixtureSelector(ShowsResult, DensityMixin, SelectionSettings, Base
 def estimator_of(
     settings: SelectionSettings, selection: Selection, dtype: np.dtype[Any]
 ) -> GaussianMixture:
-    """The model that was chosen, with the settings it was chosen by."""
+    """The winner as an estimator, with the settings of the selection."""
     winner = selection.best
     assert winner.fit is not None
     shared = {field.name for field in fields(SelectionSettings)} & set(
@@ -243,25 +239,22 @@ def estimator_of(
         covariance_type=cast("CovarianceType", winner.family),
         **{name: getattr(settings, name) for name in shared},
     )
-    best.set_params(n_components=winner.n_components)._adopt(winner.fit, dtype)
+    best.set_params(n_components=winner.n_components)._set_result(winner.fit, dtype)
     return best
 
 
 def candidates_frame(selection: Selection) -> Any:
-    """All candidates as a data frame of the first installed of pandas, polars and pyarrow; eligible
-    ones first, best first.
-    """
+    """All candidates as a data frame: eligible ones first, best first."""
     return _frame(selection.rows())
 
 
 def criteria_frame(selection: Selection) -> Any:
-    """All criteria of all candidates as such a data frame; see
-    :meth:`mixtura.model.selection.Selection.criteria_rows`.
-    """
+    """All criteria of all candidates as a data frame, in the order of the candidates."""
     return _frame(selection.criteria_rows())
 
 
 def _frame(rows: Sequence[Mapping[str, object]]) -> Any:
+    """A data frame of the first installed of pandas, polars and pyarrow."""
     columns = {name: [row[name] for row in rows] for name in rows[0]}
     for backend in ("pandas", "polars", "pyarrow"):
         try:
@@ -270,6 +263,5 @@ def _frame(rows: Sequence[Mapping[str, object]]) -> Any:
             continue
     raise ImportError(
         "A data frame needs pandas, polars or pyarrow: pip install pandas. selection_.rows() and "
-        "selection_.criteria_rows() "
-        "give the same as lists."
+        "selection_.criteria_rows() give the same as lists."
     )

@@ -1,11 +1,10 @@
-"""Axes that all components share: the orthogonal matrix that best makes K matrices diagonal at
-once.
+"""Common axes: the orthogonal matrix that makes K matrices as nearly diagonal as possible.
 
 For average scatter ``S_k`` and counts the families EVE and VVE minimise over orthogonal ``D``, with
 ``s_kj = (D' S_k D)_jj``,
 
-    VVE   sum_k n_k sum_j log s_kj             (Flury & Gautschi 1986: each axis has its own variance)
-    EVE   sum_k n_k (prod_j s_kj)^(1/d)        (one volume for all)
+    VVE   sum_k n_k sum_j log s_kj         (Flury & Gautschi 1986: each axis has its own variance)
+    EVE   sum_k n_k (prod_j s_kj)^(1/d)    (one volume for all)
 
 Both are concave in the ``s_kj``, so their tangents at the current D lie above them (Browne &
 McNicholas 2014). The tangents' weights ``g_kj`` make a problem that has a closed answer in every

@@ -1,1 +1,1 @@
-"""Starts, the hierarchical tree, and what few rows need."""
+"""Starts of EM, hierarchical clustering, and the shrinkage of few rows."""

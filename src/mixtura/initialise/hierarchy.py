@@ -1,26 +1,25 @@
-"""Model-based hierarchical clustering: the tree that merges rows, cheapest pair first, under a
-Gaussian criterion.
+"""Model-based hierarchical clustering: rows are merged greedily under a Gaussian criterion.
 
-Banfield & Raftery (1993, Biometrics 49:803-821) classify by maximum likelihood; Fraley (1998, SIAM
-Journal on Scientific Computing 20:270-281) shows how to merge greedily. For clusters with counts
-``n_k`` and scatters ``W_k`` about their means, ``N = sum n_k``, ``W = sum W_k``, and ``t`` the
-variance of all rows averaged over the d coordinates, each criterion falls from one tree to the
-next-coarser one as little as possible:
+Banfield & Raftery (1993, Biometrics 49:803-821) cluster by the classification likelihood; Fraley
+(1998, SIAM Journal on Scientific Computing 20:270-281) gives the greedy algorithms. For clusters
+with counts ``n_k`` and scatters ``W_k`` about their means, ``N = sum n_k``, ``W = sum W_k``, and
+``t`` the variance of all rows averaged over the d coordinates, each step is the merge that raises
+the criterion least:
 
-=====  ================================================================  =================================
-EII    ``tr W`` (Ward's)                                                 round clusters of one size
-VII    ``sum n_k log((tr W_k + t) / n_k)``                               round clusters
-EEE    ``det(W / N) + tr(W / N)``                                        ellipsoids of one shape
-VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``              ellipsoids
-=====  ================================================================  =================================
+=====  ====================================================  ==========================
+EII    ``tr W`` (Ward's)                                     round clusters of one size
+VII    ``sum n_k log((tr W_k + t) / n_k)``                   round clusters
+EEE    ``det(W / N) + tr(W / N)``                            ellipsoids of one shape
+VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``  ellipsoids
+=====  ====================================================  ==========================
 
-The traces beside the determinants and the ``t`` stand in for what a cluster too small or too flat
-to have a volume lacks; docs/decisions/0005 tells how they were found, and which merges are ties. In
-one dimension EEE is EII, and VVV is VII.
+The traces beside the determinants, and ``t``, keep the criteria finite for clusters whose scatter
+is singular; docs/decisions/0005 tells how they were found, and which merges are ties. In one
+dimension EEE is EII, and VVV is VII.
 
-One tree serves every number of clusters. Rows that are equal are put together first. Up to
-``EXACT`` distinct rows are merged one by one (fewer in many dimensions); more are first gathered in
-:mod:`mixtura.data.micro_clusters`. Nothing is drawn, and the order of the rows does not matter.
+One tree serves every number of clusters. Equal rows are merged first. Up to ``EXACT_ROWS`` distinct
+rows are merged one by one (fewer in many dimensions); more are first gathered in
+:mod:`mixtura.data.micro_clusters`. Nothing is random, and the order of the rows does not matter.
 """
 
 from __future__ import annotations
@@ -41,21 +40,22 @@ from mixtura.data.micro_clusters import micro_clusters
 from mixtura.data.transforms import transform_named, transformed
 from mixtura.kernels import built, either, native
 
-CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
+MERGE_CRITERIA = {"EII": "EII", "VII": "VII", "EEE": "EEE", "VVV": "VVV", "E": "EII", "V": "VII"}
+"""Criteria by name; E and V are mclust's names of EII and VII in one dimension."""
 
-EXACT = 3000
-"""Distinct rows up to which every row is an item of its own."""
+EXACT_ROWS = 3000
+"""Distinct rows up to which every distinct row is an item."""
 
-MOST_CELLS = 2000
-"""Micro-clusters for more rows than that."""
+MOST_MICRO_CLUSTERS = 2000
+"""Micro-clusters that are the items of more rows."""
 
-EXACT_WORK, CELLS_WORK, FEWEST = 4e10, 4e9, 300
-"""Where a pair costs many multiplications (VVV: d^3/3), items are as few as leave about so many in
-all, but no fewer than that.
+EXACT_WORK, MICRO_CLUSTER_WORK, FEWEST_ITEMS = 4e10, 4e9, 300
+"""Bounds of the multiplications of all pairs, for rows and for micro-clusters as items. Where a
+pair costs many (VVV: d^3/3), there are fewer items, but at least 300.
 """
 
 ITEMS_WITHOUT_COMPILER = 500
-"""Items, instead of both, where NumPy has to merge them."""
+"""Bound of the items of both kinds where NumPy merges them."""
 
 FLAT_PIVOT = 1.4e-14
 """A pivot below this share of its diagonal is rounding: the determinant is 0."""
@@ -65,7 +65,8 @@ TIE, TIE_OF_LOGS = 1e-10, 1e-14
 logarithms that they are differences of.
 """
 
-LARGEST_UNITS = 1e150
+LARGEST_UNIT = 1e150
+"""Bound of ``t^(d-1)``, the unit of the determinant, far from overflow."""
 
 
 # ---- the tree ------------------------------------------------------------------------------------
@@ -73,17 +74,17 @@ LARGEST_UNITS = 1e150
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A sequence of merges, from every item alone to one cluster.
+    """The merges from single items to one cluster.
 
     Attributes
     ----------
     merges : (m - 1, 2)
         The two clusters merged at each stage, each named by its lowest item; the lower first.
     costs : (m - 1,)
-        By how much each merge raises the criterion, in the units of the space (squared for EII).
+        The rise of the criterion by each merge, in the units of the space (squared for EII).
     items : (n,)
-        The item of each row: distinct rows, or micro-clusters where there are more of them than
-        ``EXACT``; -1 for a row without weight.
+        The item of each row: a distinct row, or a micro-cluster where there are more than
+        ``EXACT_ROWS`` of them; -1 for a row of weight 0.
     criterion, space : str
         Full names.
     exact : bool
@@ -103,13 +104,11 @@ class Tree:
         return len(self.costs) + 1
 
     def labels(self, K: int) -> Labels:
-        """The partition into K clusters (n,), numbered 0 .. K-1 by first appearance; -1 for a row
-        without weight.
-        """
+        """The partition into K clusters (n,), numbered by first appearance; -1 for weight 0."""
         if not 1 <= K <= self.n_items:
-            what = "distinct rows" if self.exact else "micro-clusters"
+            items = "distinct rows" if self.exact else "micro-clusters"
             raise DataError(
-                f"the tree has {self.n_items} {what}, but {K} clusters were asked for. Ask for 1 "
+                f"the tree has {self.n_items} {items}, but {K} clusters were asked for. Ask for 1 "
                 f"to {self.n_items}."
             )
         root = np.arange(self.n_items)
@@ -132,20 +131,19 @@ class Tree:
 def hierarchical(
     X: Any, criterion: str = "VVV", space: str = "SVD", sample_weight: Any = None
 ) -> Tree:
-    """Cluster rows hierarchically under a Gaussian model; the tree holds a partition for every
-    number of clusters.
+    """Model-based hierarchical clustering: one tree for every number of clusters.
 
     Parameters
     ----------
     X : array-like (n, d)
         Rows.
     criterion : {"EII", "VII", "EEE", "VVV"}
-        What merges try to keep low: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and ``"V"``
-        are EII and VII.
+        The criterion that merges raise least: see :mod:`mixtura.initialise.hierarchy`. ``"E"`` and
+        ``"V"`` are EII and VII.
     space : {"VARS", "STD", "SPH", "PCS", "PCR", "SVD"}
-        Where distances are taken: see :mod:`mixtura.data.transforms`, also for readable names.
+        The transform of the rows: see :mod:`mixtura.data.transforms`, also for full names.
     sample_weight : array-like (n,) or None
-        Frequencies: a weight of 2 acts like a repeated row. A common factor of all weights changes
+        Frequencies: a weight of 2 is a repeated row. A common factor of all weights changes
         nothing.
 
     Returns
@@ -185,17 +183,20 @@ def hierarchical(
 
 
 def tree_of(
-    X: Rows, weights: Array | None, criterion: str, space: str, most_cells: int = MOST_CELLS
+    X: Rows,
+    weights: Array | None,
+    criterion: str,
+    space: str,
+    most_micro_clusters: int = MOST_MICRO_CLUSTERS,
 ) -> Tree:
-    """The tree of checked rows (n,d) with weights (n,) or None; of fewer items than usual where
-    told so.
-    """
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion={criterion!r} is not known. Use one of {', '.join(CRITERIA)}.")
-    criterion, space = CRITERIA[criterion], transform_named(space)
+    """The tree of checked rows (n,d) with weights (n,) or None."""
+    if criterion not in MERGE_CRITERIA:
+        known = ", ".join(MERGE_CRITERIA)
+        raise ValueError(f"criterion={criterion!r} is not known. Use one of {known}.")
+    criterion, space = MERGE_CRITERIA[criterion], transform_named(space)
     if weights is not None and not weights.all():
-        return _without_weightless(X, weights, criterion, space, most_cells)
-    most = min(exact_for(X.shape[1], criterion), 2 * most_cells)
+        return _of_positive_weight(X, weights, criterion, space, most_micro_clusters)
+    most = min(exact_rows_for(X.shape[1], criterion), 2 * most_micro_clusters)
     first, item_of_row = _distinct(X, most)
     counts = np.bincount(item_of_row, weights, minlength=len(first)).astype(np.float64)
     counts /= np.partition(counts, (len(counts) - 1) // 2)[(len(counts) - 1) // 2]
@@ -203,51 +204,47 @@ def tree_of(
     if len(first) <= most:
         merges, costs = merged(counts, Z, None, criterion)
         return Tree(merges, costs, item_of_row, criterion, space)
-    made = micro_clusters(Z, counts, min(most_cells, cells_for(Z.shape[1], criterion)))
+    made = micro_clusters(
+        Z, counts, min(most_micro_clusters, micro_clusters_for(Z.shape[1], criterion))
+    )
     merges, costs = merged(made.counts, made.means, made.scatters, criterion)
     return Tree(merges, costs, made.labels[item_of_row], criterion, space, exact=False)
 
 
-def _without_weightless(
-    X: Rows, weights: Array, criterion: str, space: str, most_cells: int
+def _of_positive_weight(
+    X: Rows, weights: Array, criterion: str, space: str, most_micro_clusters: int
 ) -> Tree:
-    """The tree of the rows that weigh something; the others belong to no item."""
+    """The tree of the rows with positive weight; the others belong to no item."""
     present: Flags = weights > 0
     if not present.any():
         raise DataError("every row has weight 0. Give at least one row a positive sample_weight.")
-    tree = tree_of(X[present], weights[present], criterion, space, most_cells)
+    tree = tree_of(X[present], weights[present], criterion, space, most_micro_clusters)
     items = np.full(len(X), -1, dtype=np.intp)
     items[present] = tree.items
     return Tree(tree.merges, tree.costs, items, criterion, space, tree.exact)
 
 
-def exact_for(d: int, criterion: str) -> int:
-    """Up to how many distinct rows in d dimensions every row is an item: ``EXACT`` for VVV up to d
-    = 22, fewer above.
-    """
-    return _affordable(EXACT_WORK, EXACT, d, criterion)
+def exact_rows_for(d: int, criterion: str) -> int:
+    """Most distinct rows that are items: for VVV ``EXACT_ROWS`` up to d = 22, then fewer."""
+    return _most_items(EXACT_WORK, EXACT_ROWS, d, criterion)
 
 
-def cells_for(d: int, criterion: str) -> int:
-    """How many micro-clusters to make in d dimensions: ``MOST_CELLS`` for VVV up to d = 13, fewer
-    above.
-    """
-    return _affordable(CELLS_WORK, MOST_CELLS, d, criterion)
+def micro_clusters_for(d: int, criterion: str) -> int:
+    """Most micro-clusters: for VVV ``MOST_MICRO_CLUSTERS`` up to d = 13, then fewer."""
+    return _most_items(MICRO_CLUSTER_WORK, MOST_MICRO_CLUSTERS, d, criterion)
 
 
-def _affordable(work: float, most: int, d: int, criterion: str) -> int:
+def _most_items(work: float, most: int, d: int, criterion: str) -> int:
     if not built:
         return ITEMS_WITHOUT_COMPILER
     per_pair = d**3 / 3 + d**2 if criterion == "VVV" else 2 * d**2
-    return int(np.clip(np.sqrt(work / per_pair), FEWEST, most))
+    return int(np.clip(np.sqrt(work / per_pair), FEWEST_ITEMS, most))
 
 
 def _distinct(X: Rows, most: int) -> tuple[Labels, Labels]:
-    """A row for each distinct one, in lexicographic order of their values, and the place of each
-    row (n,) among them.
+    """The first of each distinct row, in lexicographic order, and the index of each row (n,) there.
 
-    More than ``most`` rows that are known to differ (some column never repeats) are left as they
-    are.
+    More than ``most`` rows with a column that never repeats a value are left in their order.
     """
     n = len(X)
     if n > most and any((np.diff(np.sort(column)) > 0).all() for column in X.T):
@@ -275,11 +272,10 @@ def merged(
     shrink: float = 1.0,
     agglomerate: Agglomeration | None = None,
 ) -> tuple[Labels, Array]:
-    """Merges (m-1,2) and costs (m-1,) of items with counts (m,), means (m,d) and scatters (m,d,d),
-    None for points.
+    """Merges (m-1,2) and costs (m-1,) of items: counts (m,), means (m,d), scatters (m,d,d) or None.
 
-    ``shrink`` is Fraley's alpha, the factor of ``t``. The items are measured so that ``t`` is one;
-    ``units = t^(d-1)`` then keeps the determinant's part in the criterion.
+    ``shrink`` is Fraley's alpha, the factor of ``t``. Items are scaled so that ``t`` is one;
+    ``units = t^(d-1)`` then keeps the weight of the determinant in the criterion.
     """
     m, d = means.shape
     if m == 1 or d == 0:
@@ -291,7 +287,7 @@ def merged(
     t = _mean_variance(counts, means, scatters)
     scaled = np.ascontiguousarray((means - counts @ means / counts.sum()) / np.sqrt(t))
     inner = None if scatters is None else np.ascontiguousarray(scatters / t)
-    units = float(np.exp(min((d - 1) * np.log(t), np.log(LARGEST_UNITS))))
+    units = float(np.exp(min((d - 1) * np.log(t), np.log(LARGEST_UNIT))))
     merges, costs = (agglomerate or _agglomerate)(counts, scaled, inner, criterion, shrink, units)
     return merges.astype(np.intp, copy=False), costs * t if criterion in ("EII", "EEE") else costs
 
@@ -352,7 +348,7 @@ _agglomerate = either(in_cpp, in_numpy)
 
 
 class _Reference:
-    """All costs of all pairs in a matrix, the smallest merged first: slow and obvious."""
+    """The reference implementation: a matrix of the costs of all pairs."""
 
     def __init__(
         self,
@@ -378,7 +374,7 @@ class _Reference:
             cost[i, :i] = self.costs(i, np.arange(i))
         merges, costs = np.empty((m - 1, 2), dtype=np.int64), np.empty(m - 1)
         for stage in range(m - 1):
-            i, j = self._first_of_the_cheapest(cost)
+            i, j = self._cheapest(cost)
             merges[stage], costs[stage] = (j, i), cost[i, j]
             self._merge(j, i)
             alive[i] = False
@@ -389,7 +385,7 @@ class _Reference:
         return merges, costs
 
     def costs(self, i: int, others: Labels) -> Array:
-        """By how much the criterion rises when cluster i is merged with each of the others."""
+        """The rise of the criterion when cluster i is merged with each of the others."""
         n = self.n[i] + self.n[others]
         v = self.means[others] - self.means[i]
         gain = (self.n[i] * self.n[others] / n)[:, None, None] * v[:, :, None] * v[:, None, :]
@@ -405,9 +401,7 @@ class _Reference:
         return np.asarray(after - before[0] - before[1])
 
     def part(self, n: Array, W: Array, rank: Labels) -> Array:
-        """What clusters contribute to the criterion VII or VVV (k,); a scatter of too small a rank
-        has no volume.
-        """
+        """The terms of clusters in VII or VVV (k,); the determinant of a deficient rank is 0."""
         det = (
             np.where(rank < W.shape[1], 0.0, determinant(W / n[:, None, None]))
             if self.criterion == "VVV"
@@ -416,7 +410,7 @@ class _Reference:
         return np.asarray(n * np.log(self.units * det + (_trace(W) + self.shrink) / n))
 
     def _merge(self, a: int, b: int) -> None:
-        """Cluster b into a."""
+        """Merge cluster b into a."""
         n = self.n[a] + self.n[b]
         v = self.means[b] - self.means[a]
         self.W[a] += self.W[b] + self.n[a] * self.n[b] / n * np.outer(v, v)
@@ -425,10 +419,8 @@ class _Reference:
         self.rank[a] = min(self.rank[a] + self.rank[b] + 1, len(v))
         self.n[a] = n
 
-    def _first_of_the_cheapest(self, cost: Array) -> tuple[int, int]:
-        """Of all pairs that cost no more than rounding above the least, the one with the highest
-        items.
-        """
+    def _cheapest(self, cost: Array) -> tuple[int, int]:
+        """The pair with the least cost; of ties up to rounding, the one with the highest items."""
         i, j = np.unravel_index(cost.argmin(), cost.shape)
         rows, columns = np.nonzero(
             cost <= cost[i, j] + self._rounding(int(i), int(j), float(cost[i, j]))
@@ -449,9 +441,7 @@ def _trace(W: Array) -> Array:
 
 
 def determinant(S: Array) -> Array:
-    """Determinants (k,) of positive semi-definite matrices (k,d,d) by elimination; 0 where a pivot
-    is no more than rounding.
-    """
+    """Determinants (k,) of positive semi-definite matrices (k,d,d); 0 where a pivot is rounding."""
     S, det, diagonal = S.copy(), np.ones(len(S)), np.einsum("kii->ki", S).copy()
     for i in range(S.shape[1]):
         pivot = np.where(S[:, i, i] > FLAT_PIVOT * diagonal[:, i], S[:, i, i], 0.0)

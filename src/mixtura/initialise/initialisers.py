@@ -1,13 +1,10 @@
-"""Starts for EM. Each returns moments, because EM begins with an M-step; none looks at the units of
-the columns.
+"""Starts of EM. Each gives moments, because EM begins with an M-step.
 
-Distances are taken in a standardised space (every column in its standard deviations) or a whitened
-one (the whole data made round), so that metres against millimetres never decide a start.
+Distances are taken between standardised rows (every column in its standard deviations) or whitened
+rows (the covariance of the data is the identity), so the units of the columns change nothing.
 
-Rows are seen block by block, and what a start makes of a block is gone before the next one comes,
-so a start needs no memory to speak of however many rows there are. Two draw from all rows at once:
-k-means has them in its space in one piece, and a draw of K rows is the beginning of an order of all
-of them, one number each.
+Rows are read block by block, so memory does not grow with the number of rows, with two exceptions:
+k-means needs all transformed rows in one array, and a draw of K rows permutes all row numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
-from mixtura.initialise.hierarchy import MOST_CELLS, Tree, tree_of
+from mixtura.initialise.hierarchy import MOST_MICRO_CLUSTERS, Tree, tree_of
 from mixtura.model.covariance import Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
@@ -35,61 +32,59 @@ from mixtura.model.protocols import Block
 
 Space: TypeAlias = Literal["standardised", "whitened"]
 
-ROWS_AT_ONCE = 16384
+ROWS_OF_A_BLOCK = 16384
 """Rows whose responsibilities exist at one time."""
 
-FIRST_LOOK, LONGER = 4, 4
-"""Rows per component that are looked at first where K different ones are sought, and by how much
-each further look is longer.
+ROWS_PER_COMPONENT, GROWTH = 4, 4
+"""K different rows are sought among 4 K drawn ones, then among 4 times as many, and so on."""
+
+SMALLEST_EIGENVALUE = 1e-10
+"""Eigenvalues of the correlation matrix below this are left out of the whitening; discriminant
+k-means adds it to the scatter within clusters, relative to the trace.
 """
 
-FLAT = 1e-10
-"""Directions with less than this share of a column's variance are left out of a whitened space."""
-
-
-LEFT_BY_NONE = 0.4
-"""Part of its variance that a direction keeps at least, or one that a round overlooks would be
-lost: of 0, 0.2, 0.4 and 1 this left the fewest groups undivided on the corners of a cube."""
-
-LLOYD = 30
-LLOYD_TO_THE_END = 300
-"""Iterations of k-means in a round at most, since the next one begins anew; and of one that is a
-start itself.
+LEAST_VARIANCE_KEPT = 0.4
+"""Part of its variance that a direction keeps at least in discriminant k-means, or a direction that
+one round misses would be lost. Of 0, 0.2, 0.4 and 1 it left the fewest groups undivided on the
+corners of a cube (decision 0016).
 """
 
-FEW = 10_000
-"""Rows times clusters up to which SciPy's k-means is the faster one."""
+ROUND_ITERATIONS, START_ITERATIONS = 30, 300
+"""Iterations of k-means at most: in a round of discriminant k-means, and for a start itself."""
+
+SCIPY_SIZE = 10_000
+"""Rows times clusters up to which SciPy's k-means is faster than scikit-learn's."""
 
 
 class Initialiser(Protocol):
-    """A way to start EM; see the classes below."""
+    """A start of EM; see the classes below."""
 
     @property
     def name(self) -> str:
-        """What ``init_params`` calls it."""
+        """The name in ``init_params`` and in reports."""
         ...
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Moments of kind DENSE under some first responsibilities."""
+        """Moments of kind DENSE under the first responsibilities."""
         ...
 
 
-# ---- starts that draw ----------------------------------------------------------------------------
+# ---- random starts -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class RandomResponsibilities:
-    """The lesson's start: every row belongs to the components in random parts."""
+    """Random responsibilities."""
 
     name: str = "random"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Uniform random parts, normalised per row."""
+        """Uniform random numbers, normalised per row."""
         seed = int(rng.integers(2**63))
 
         def draw() -> Callable[[int], Array]:
-            again = np.random.default_rng(seed)
-            return lambda m: _normalised(again.random((m, K)))
+            generator = np.random.default_rng(seed)
+            return lambda m: _normalised(generator.random((m, K)))
 
         return _moments_of_responsibilities(dataset, K, draw)
 
@@ -102,31 +97,24 @@ class RandomRows:
     name: str = "random_from_data"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Rows are drawn by weight, no value twice where that is possible."""
-        view, n, weights = View(dataset, self.space), dataset.source.n_rows, _weights(dataset)
-        chance = None if weights is None else weights / weights.sum()
-        order = rng.choice(
-            n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
-        )
-        return moments_of_partition(dataset, K, view.nearest(_first_distinct(view, order, K)))
+        """Rows are drawn by weight, and with different values as far as possible."""
+        rows = TransformedRows(dataset, self.space)
+        return moments_of_partition(dataset, K, rows.nearest(_drawn_rows(rows, K, rng)))
 
 
 @dataclass(frozen=True)
 class RandomMeans:
-    """K rows drawn at random are the means; all components have one covariance, that of the data in
-    K parts of their volume.
+    """K rows drawn at random are the means, with one covariance for all components.
+
+    The covariance is that of the data with a volume K times smaller.
     """
 
     name: str = "random means"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Rows are drawn by weight, no value twice where that is possible."""
-        view, weights, n = View(dataset, "standardised"), _weights(dataset), dataset.source.n_rows
-        chance = None if weights is None else weights / weights.sum()
-        order = rng.choice(
-            n, size=n if chance is None else int((chance > 0).sum()), replace=False, p=chance
-        )
-        means = dataset.mean + _first_distinct(view, order, K) * np.sqrt(dataset.scale)
+        """Rows are drawn by weight, and with different values as far as possible."""
+        drawn = _drawn_rows(TransformedRows(dataset, "standardised"), K, rng)
+        means = dataset.mean + drawn * np.sqrt(dataset.scale)
         counts = np.full(K, dataset.total / K)
         own = dataset.covariance * K ** (-2.0 / dataset.source.n_features)
         return Moments(
@@ -134,21 +122,28 @@ class RandomMeans:
         )
 
 
+def _drawn_rows(rows: TransformedRows, K: int, rng: np.random.Generator) -> Rows:
+    """K rows (K,d) drawn by weight, and with different values as far as possible."""
+    n, weights = rows.dataset.source.n_rows, _weights(rows.dataset)
+    chance = None if weights is None else weights / weights.sum()
+    size = n if chance is None else int((chance > 0).sum())
+    return _first_distinct(rows, rng.choice(n, size=size, replace=False, p=chance), K)
+
+
 @dataclass(frozen=True)
 class SmallGroup:
-    """K - 1 clusters of k-means, and a small group of rows around a drawn one: where a rare cluster
-    may be.
+    """A small group of rows around a drawn one, and K - 1 clusters of k-means of the others.
+
+    It finds rare clusters.
     """
 
     space: Space = "standardised"
     name: str = "small group"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """The group has from twice the rows that a covariance needs to half of what a component has
-        on average.
-        """
-        view, n, d = View(dataset, self.space), dataset.source.n_rows, dataset.source.n_features
-        Z, weights = view.all(), _weights(dataset)
+        """The size is log-uniform between 2 (d + 1) and n / (2 K) rows."""
+        n, d = dataset.source.n_rows, dataset.source.n_features
+        Z, weights = TransformedRows(dataset, self.space).all(), _weights(dataset)
         fewest = min(2 * (d + 1), max(n // K, 1))
         size = round(np.exp(rng.uniform(np.log(fewest), np.log(max(n / (2 * K), fewest)))))
         seed = Z[rng.choice(n, p=None if weights is None else weights / weights.sum())]
@@ -158,21 +153,19 @@ class SmallGroup:
 
 @dataclass(frozen=True)
 class SharedValues:
-    """The rows that share one value of a column exactly, and K - 1 clusters of k-means of the
-    others.
+    """The rows that share one value of a column, and K - 1 clusters of k-means of the others.
 
-    Zeros, detection limits, a column that is constant in one group: k-means, drawn rows and trees
-    miss a plane of them.
+    Zeros, detection limits, a column that is constant in one group: other starts miss such rows.
     """
 
     name: str = "shared values"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """The largest such group; DataError where there is none."""
+        """The largest such group; DataError if there is none."""
         groups = dataset.shared_values
         if not groups:
             raise DataError("no value is shared by far more rows than any other")
-        Z, weights = View(dataset, "standardised").all(), _weights(dataset)
+        Z, weights = TransformedRows(dataset, "standardised").all(), _weights(dataset)
         return _with_group(dataset, Z, weights, K, np.flatnonzero(groups[0]), rng)
 
 
@@ -199,51 +192,43 @@ def _with_group(
 
 @dataclass(frozen=True)
 class KMeansPlusPlus:
-    """K rows drawn far from each other (Arthur & Vassilvitskii 2007); every row goes to the nearest
-    of them.
-    """
+    """The seeds of k-means++ (Arthur & Vassilvitskii 2007); every row goes to the nearest seed."""
 
     space: Space = "standardised"
     name: str = "k-means++"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """scikit-learn's greedy k-means++ on weighted rows; on few, SciPy's."""
-        view = View(dataset, self.space)
-        if (labels := _k_means_of_few(view.all(), _weights(dataset), K, rng, most=1)) is not None:
+        """scikit-learn's greedy k-means++ on weighted rows; SciPy's k-means++ on few rows."""
+        rows = TransformedRows(dataset, self.space)
+        if (labels := _scipy_k_means(rows.all(), _weights(dataset), K, rng, most=1)) is not None:
             return moments_of_labels(dataset, K, labels)
-        from sklearn.cluster import (
-            kmeans_plusplus,
-        )  # takes long to import, and few rows seldom need it
+        from sklearn.cluster import kmeans_plusplus  # takes long to import
 
         seeds, _ = kmeans_plusplus(
-            view.all(), K, sample_weight=_weights(dataset), random_state=_seed(rng)
+            rows.all(), K, sample_weight=_weights(dataset), random_state=_seed(rng)
         )
-        return moments_of_partition(dataset, K, view.nearest(seeds))
+        return moments_of_partition(dataset, K, rows.nearest(seeds))
 
 
 @dataclass(frozen=True)
 class KMeansStart:
-    """The clusters that k-means ends with."""
+    """The clusters of k-means."""
 
     space: Space = "standardised"
     name: str = "kmeans"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """K-means, one start, on weighted rows."""
-        return moments_of_labels(
-            dataset,
-            K,
-            _k_means(View(dataset, self.space).all(), _weights(dataset), K, rng, LLOYD_TO_THE_END),
-        )
+        """One run of k-means on weighted rows."""
+        Z, weights = TransformedRows(dataset, self.space).all(), _weights(dataset)
+        return moments_of_labels(dataset, K, _k_means(Z, weights, K, rng, START_ITERATIONS))
 
 
 @dataclass(frozen=True)
 class DiscriminantKMeans:
-    """K-means, and again in the directions in which its clusters lie apart (Ding & Li 2007,
-    Proceedings of ICML, 521-528).
+    """K-means in turns with discriminant analysis (Ding & Li 2007, Proceedings of ICML, 521-528).
 
-    Among many columns of which a few tell the groups apart, k-means cuts groups along the others.
-    Its clusters are further apart in those few all the same, so each round finds them more clearly.
+    Where only a few of many columns separate the groups, k-means splits groups along the others.
+    Its clusters are still further apart in those few, so each round separates them better.
     """
 
     space: Space = "standardised"
@@ -251,22 +236,20 @@ class DiscriminantKMeans:
     name: str = "discriminant k-means"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """One k-means start in each round, on weighted rows."""
-        Z, weights = View(dataset, self.space).all(), _weights(dataset)
-        seen, labels = Z, _k_means(Z, weights, K, rng)
+        """One run of k-means in each round, on weighted rows."""
+        Z, weights = TransformedRows(dataset, self.space).all(), _weights(dataset)
+        labels = _k_means(Z, weights, K, rng)
         for _ in range(self.rounds):
-            seen = discriminated(Z, labels, weights)
-            labels = _k_means(seen, weights, K, rng)
+            labels = _k_means(discriminated(Z, labels, weights), weights, K, rng)
         return moments_of_labels(dataset, K, labels)
 
 
 def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows:
-    """Rows in which the scatter within clusters is round, each direction shrunk to the part of its
-    variance between them.
+    """Discriminant coordinates, each scaled by the part of its variance between clusters.
 
-    With the total covariance T and that within clusters W, ``T v = s W v``: along v the variance is
-    s within a unit of scatter, of which s - 1 are between clusters, so rows are multiplied by
-    ``sqrt((s - 1) / s)``, or ``sqrt(LEFT_BY_NONE)`` where that is more.
+    With the total covariance T and the covariance W within clusters, ``T v = s W v``: the variance
+    along v is s in units of W, and s - 1 of it are between clusters. So rows are multiplied by
+    ``sqrt((s - 1) / s)``, or by ``sqrt(LEAST_VARIANCE_KEPT)`` where that is more.
     """
     z = Z.astype(np.float64)
     own = np.ones(len(z)) if weights is None else weights
@@ -274,21 +257,20 @@ def discriminated(Z: Rows, labels: Labels, weights: Array | None = None) -> Rows
     counts = np.bincount(labels, own)
     centred = z - (sums / np.maximum(counts, np.finfo(np.float64).tiny)[:, None])[labels]
     total = np.cov(z.T, aweights=own, bias=True).reshape(z.shape[1], -1)
-    within = (own[:, None] * centred).T @ centred / own.sum() + FLAT * max(
-        float(np.trace(total)), 1.0
-    ) * np.eye(z.shape[1])
+    ridge = SMALLEST_EIGENVALUE * max(float(np.trace(total)), 1.0)
+    within = (own[:, None] * centred).T @ centred / own.sum() + ridge * np.eye(z.shape[1])
     ratios, directions = eigh(total, within)
-    shrunk = directions * np.sqrt(np.maximum((ratios - 1.0) / ratios, LEFT_BY_NONE))
+    shrunk = directions * np.sqrt(np.maximum((ratios - 1.0) / ratios, LEAST_VARIANCE_KEPT))
     return np.asarray((z @ shrunk).astype(Z.dtype, copy=False))
 
 
 def _k_means(
-    Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int = LLOYD
+    Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int = ROUND_ITERATIONS
 ) -> Labels:
-    """The clusters that k-means ends with from one start, drawn by k-means++."""
-    if (labels := _k_means_of_few(Z, weights, K, rng, LLOYD)) is not None:
+    """The clusters of one run of k-means, seeded by k-means++."""
+    if (labels := _scipy_k_means(Z, weights, K, rng, ROUND_ITERATIONS)) is not None:
         return labels
-    from sklearn.cluster import KMeans  # takes long to import, and few rows seldom need it
+    from sklearn.cluster import KMeans  # takes long to import
 
     return np.asarray(
         KMeans(K, n_init=1, max_iter=most, random_state=_seed(rng))
@@ -297,16 +279,14 @@ def _k_means(
     )
 
 
-def _k_means_of_few(
+def _scipy_k_means(
     Z: Rows, weights: Array | None, K: int, rng: np.random.Generator, most: int
 ) -> Labels | None:
-    """The nearest centres (n,) after so many iterations of Lloyd's, the first of which has the
-    centres of k-means++.
+    """SciPy's k-means, seeded by k-means++, where it takes a quarter of scikit-learn's time.
 
-    SciPy's, where scikit-learn's takes four times as long; it knows no weights, and where it leaves
-    a cluster empty there is none.
+    None where rows are many or have weights, and where a cluster is empty.
     """
-    if weights is not None or len(Z) * K > FEW:
+    if weights is not None or len(Z) * K > SCIPY_SIZE:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster
@@ -314,43 +294,40 @@ def _k_means_of_few(
     return np.asarray(labels, dtype=np.intp) if np.bincount(labels, minlength=K).all() else None
 
 
-# ---- a start that neither draws nor is given -----------------------------------------------------
+# ---- hierarchical clustering ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Hierarchical:
-    """The partition that model-based hierarchical clustering ends with at K clusters; no random
-    number is read.
+    """The partition into K clusters by model-based hierarchical clustering; nothing is random.
 
-    One tree is grown per dataset, criterion and space, and serves every K and every family. See
+    One tree per dataset, criterion and space serves every K and every family. See
     :mod:`mixtura.initialise.hierarchy`.
     """
 
     criterion: str = "VVV"
     space: str = "SVD"
-    most_cells: int = MOST_CELLS
+    most_micro_clusters: int = MOST_MICRO_CLUSTERS
     name: str = "hierarchical"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Moments of the tree's partition; DataError when K exceeds the number of distinct rows."""
+        """Moments of the tree's partition; DataError if K exceeds the number of distinct rows."""
         return moments_of_labels(dataset, K, self.tree(dataset).labels(K))
 
     def tree(self, dataset: Dataset) -> Tree:
-        """The tree of a dataset, grown at the first call."""
-        return _tree(dataset, self.criterion, self.space, self.most_cells)
+        """The tree of a dataset, computed at the first call."""
+        return _tree(dataset, self.criterion, self.space, self.most_micro_clusters)
 
 
 @once_for_each
-def _tree(dataset: Dataset, criterion: str, space: str, most_cells: int) -> Tree:
+def _tree(dataset: Dataset, criterion: str, space: str, most_micro_clusters: int) -> Tree:
     """See :meth:`Hierarchical.tree`."""
     X, weights = _all_rows(dataset)
-    return tree_of(X, weights, criterion, space, most_cells)
+    return tree_of(X, weights, criterion, space, most_micro_clusters)
 
 
 def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
-    """The rows of a source and their weights in one piece, without a copy where they are one
-    block.
-    """
+    """All rows and their weights as arrays, not copied if they are one block."""
     blocks = list(dataset.source.blocks())
     if len(blocks) == 1:
         return blocks[0].rows, blocks[0].weights
@@ -359,7 +336,7 @@ def _all_rows(dataset: Dataset) -> tuple[Rows, Array | None]:
     return rows, np.concatenate(weights) if weights else None
 
 
-# ---- starts that are given -----------------------------------------------------------------------
+# ---- given starts --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -370,7 +347,7 @@ class FromLabels:
     name: str = "labels"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Moments of exactly this partition."""
+        """Moments of this partition."""
         return moments_of_labels(dataset, K, self.labels)
 
 
@@ -382,7 +359,7 @@ class FromResponsibilities:
     name: str = "responsibilities"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """Moments of exactly these responsibilities."""
+        """Moments of these responsibilities."""
 
         def read() -> Callable[[int], Array]:
             offset = 0
@@ -398,22 +375,20 @@ class FromResponsibilities:
 
 
 @dataclass(frozen=True, eq=False)
-class FromCentres:
+class FromMeans:
     """Means ``(K,d)`` in the units of the data; every row goes to the nearest of them."""
 
-    centres: Array
+    means: Array
     name: str = "means"
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
-        """A centre that attracts no row keeps its place and is given the spread of the whole
-        data.
-        """
-        view = View(dataset, "standardised")
-        moments = moments_of_partition(dataset, K, view.nearest(view.of(self.centres)))
+        """A mean to which no row is nearest is kept, with the covariance of the whole data."""
+        rows = TransformedRows(dataset, "standardised")
+        moments = moments_of_partition(dataset, K, rows.nearest(rows.of(self.means)))
         empty = moments.counts == 0
         return replace(
             moments,
-            about=np.where(empty[:, None], self.centres, moments.about),
+            about=np.where(empty[:, None], self.means, moments.about),
             counts=np.where(empty, 1.0, moments.counts),
             second=np.where(empty[:, None, None], dataset.covariance, moments.second),
         )
@@ -423,23 +398,22 @@ class FromCentres:
 
 
 def moments_of_labels(dataset: Dataset, K: int, labels: Labels) -> Moments:
-    """Moments of a partition that is given, one label per row; a label below zero leaves its row
-    out.
-    """
+    """Moments of a partition by its labels (n,); rows with a label below zero are left out."""
     return moments_of_partition(
         dataset, K, lambda part: labels[part.offset : part.offset + len(part.rows)]
     )
 
 
 def moments_of_partition(dataset: Dataset, K: int, labels_of: Callable[[Block], Labels]) -> Moments:
-    """Moments of a partition, about the means of its parts (two passes, so an offset of the data
-    costs no digits).
+    """Moments of a partition about the means of its clusters.
+
+    There are two passes, so that an offset of the data costs no digits.
     """
     about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 moments = moments + Moments.of_labels(
                     part.rows, labels_of(part), part.weights, about, kind
                 )
@@ -450,15 +424,16 @@ def moments_of_partition(dataset: Dataset, K: int, labels_of: Callable[[Block], 
 def _moments_of_responsibilities(
     dataset: Dataset, K: int, read: Callable[[], Callable[[int], Array]]
 ) -> Moments:
-    """Moments of soft memberships in two passes; ``read()`` gives a reader of the next m rows'
-    memberships.
+    """Moments of responsibilities in two passes.
+
+    ``read()`` gives a function that reads the responsibilities of the next m rows.
     """
     about = np.repeat(dataset.mean[None], K, axis=0)
     for kind in (Scatter.TRACE, Scatter.DENSE):
         following = read()
         moments = Moments.zeros(about, kind)
         for block in dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 moments = moments + Moments.of(
                     part.rows, part.weighted(following(len(part.rows))), about, kind
                 )
@@ -466,42 +441,38 @@ def _moments_of_responsibilities(
     return moments
 
 
-# ---- spaces --------------------------------------------------------------------------------------
+# ---- transformed rows ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """The rows of a dataset in a space without units, in the precision of the data: those of a
-    block, some, or all.
-    """
+class TransformedRows:
+    """Standardised or whitened rows of a dataset, in the precision of the data."""
 
     dataset: Dataset
     space: Space
 
     def of(self, rows: Rows) -> Rows:
-        """Rows (m,d), or points in the units of the data, in the space."""
+        """The transform of rows (m,d) in the units of the data."""
         z: Any = (rows - self.dataset.mean) / np.sqrt(self.dataset.scale)
         if self.space == "whitened":
             z = z @ self._whitening
         return np.asarray(z.astype(self._precision, copy=False))
 
     def nearest(self, centres: Rows) -> Callable[[Block], Labels]:
-        """What says of each row of a block which of some centres (K,d) in the space is the nearest:
-        the first of several.
-        """
+        """A function that gives the nearest of some transformed centres (K,d) for a block."""
         K, d = centres.shape
-        round_ones = Mixture(
+        spherical = Mixture(
             np.full(K, 1.0 / K), centres.astype(np.float64), Spherical(np.ones(1), K, d)
         )
 
         def labels_of(part: Block) -> Labels:
-            seen = Block(self.of(part.rows), None, 0)
-            return np.asarray(self.dataset.backend.log_joint(seen, round_ones).argmax(axis=1))
+            transformed = Block(self.of(part.rows), None, 0)
+            return np.asarray(self.dataset.backend.log_joint(transformed, spherical).argmax(axis=1))
 
         return labels_of
 
     def some(self, numbers: Labels) -> Rows:
-        """The rows with these numbers (m,), in the space and in this order."""
+        """The transformed rows with these numbers (m,), in this order."""
         found = np.empty((len(numbers), self.dataset.source.n_features), dtype=self._precision)
         for block in self.dataset.source.blocks():
             here = (numbers >= block.offset) & (numbers < block.offset + len(block.rows))
@@ -509,12 +480,12 @@ class View:
         return found
 
     def all(self) -> Rows:
-        """All rows (n,d) in one piece, as scikit-learn wants them."""
+        """All transformed rows (n,d) as one array, for scikit-learn."""
         Z: Any = np.empty(
             (self.dataset.source.n_rows, self.dataset.source.n_features), dtype=self._precision
         )
         for block in self.dataset.source.blocks():
-            for part in block.cut(ROWS_AT_ONCE):
+            for part in block.cut(ROWS_OF_A_BLOCK):
                 Z[part.offset : part.offset + len(part.rows)] = self.of(part.rows)
         return np.asarray(Z)
 
@@ -534,22 +505,19 @@ def _weights(dataset: Dataset) -> Array | None:
 
 
 def _whitening(dataset: Dataset) -> Array:
-    """From standardised columns to directions of unit variance (d,d); flat directions are left
-    out.
-    """
+    """The whitening of standardised columns (d,d), without directions of variance near zero."""
     deviations = np.sqrt(dataset.scale)
     values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
-    return np.asarray(
-        vectors * np.where(values > FLAT, 1.0 / np.sqrt(np.maximum(values, FLAT)), 0.0)
-    )
+    positive = 1.0 / np.sqrt(np.maximum(values, SMALLEST_EIGENVALUE))
+    return np.asarray(vectors * np.where(values > SMALLEST_EIGENVALUE, positive, 0.0))
 
 
 # ---- small pieces --------------------------------------------------------------------------------
 
 
-def _normalised(parts: Array) -> Array:
+def _normalised(responsibilities: Array) -> Array:
     """Rows that sum to one."""
-    return np.asarray(parts / parts.sum(axis=1, keepdims=True))
+    return np.asarray(responsibilities / responsibilities.sum(axis=1, keepdims=True))
 
 
 def _seed(rng: np.random.Generator) -> int:
@@ -557,21 +525,19 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31 - 1))
 
 
-def _first_distinct(view: View, order: Labels, K: int) -> Rows:
-    """The first K rows in an order, skipping repeats of earlier ones while other rows are left."""
+def _first_distinct(rows: TransformedRows, order: Labels, K: int) -> Rows:
+    """The first K distinct rows in an order, and repeated ones where there are no more."""
     chosen: dict[bytes, int] = {}
-    begin, size = 0, FIRST_LOOK * K
-    while (
-        begin < len(order) and len(chosen) < K
-    ):  # rows that repeat are many or none, so each look is longer than the last
+    begin, size = 0, ROWS_PER_COMPONENT * K
+    while begin < len(order) and len(chosen) < K:
         numbers = order[begin : begin + size]
-        for number, row in zip(numbers, view.some(numbers), strict=True):
+        for number, row in zip(numbers, rows.some(numbers), strict=True):
             chosen.setdefault(row.tobytes(), int(number))
-        begin, size = begin + size, min(LONGER * size, ROWS_AT_ONCE)
+        begin, size = begin + size, min(GROWTH * size, ROWS_OF_A_BLOCK)
     first = list(islice(chosen.values(), K))
     taken = set(first)
     others = (int(i) for i in order if int(i) not in taken)
-    return view.some(np.array([*first, *islice(others, K - len(first))]))
+    return rows.some(np.array([*first, *islice(others, K - len(first))]))
 
 
 BY_NAME: dict[str, Initialiser] = {
@@ -584,4 +550,4 @@ BY_NAME: dict[str, Initialiser] = {
         Hierarchical(),
     )
 }
-"""scikit-learn's names, and one of our own."""
+"""Initialisers by their name in ``init_params``: scikit-learn's, and ``hierarchical``."""

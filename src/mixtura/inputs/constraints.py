@@ -1,4 +1,4 @@
-"""What holds the parameters of a fit: a floor, ``reg_covar``, a prior, a bound of eigenvalues."""
+"""Constraints and regularisation: floor, ``reg_covar``, prior, bound of eigenvalues, weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
-from mixtura.initialise.few_rows import Shrinkage, shrinkage_for
+from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.model.priors import ConjugatePrior, Prior
@@ -20,7 +20,7 @@ from mixtura.model.regularisation import Regularisation
 
 @dataclass(frozen=True)
 class Constraints:
-    """What the user asked an estimate to respect, before the data are known."""
+    """Constraints that the user set, before the data are known."""
 
     reg_covar: float | None = None
     prior: ConjugatePrior | None = None
@@ -50,7 +50,7 @@ def constraints_of(estimator: Any) -> Constraints:
 
 
 def _prior_of(prior: Any) -> ConjugatePrior | None:
-    """``None``, ``"conjugate"`` or a :class:`ConjugatePrior` with sensible numbers."""
+    """The prior of the user, its numbers checked."""
     if prior is None:
         return None
     if isinstance(prior, str) and prior == "conjugate":
@@ -58,7 +58,7 @@ def _prior_of(prior: Any) -> ConjugatePrior | None:
     if not isinstance(prior, ConjugatePrior):
         raise ValueError(
             f"prior must be None, 'conjugate' or a mixtura.ConjugatePrior, but {prior!r} came. "
-            "'conjugate' is the prior of Fraley & Raftery 2007 with its usual numbers."
+            "'conjugate' is the prior of Fraley & Raftery 2007 with its default numbers."
         )
     if prior.shrinkage is None:
         raise ValueError(
@@ -71,7 +71,7 @@ def _prior_of(prior: Any) -> ConjugatePrior | None:
 
 
 def check_prior(prior: ConjugatePrior, d: int) -> None:
-    """A prior's arrays against the number of columns."""
+    """Check the arrays of a prior against the number of columns."""
     if prior.mean is not None:
         shaped("mean of the prior", prior.mean, (d,))
     if prior.dof is not None and prior.dof <= d - 1:
@@ -97,11 +97,11 @@ def check_prior(prior: ConjugatePrior, d: int) -> None:
 
 
 def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> Problem:
-    """What K components are fitted to, and what holds them: the floor by default; an explicit
-    ``reg_covar`` is scikit-learn's ridge; shrinkage where rows are too few.
+    """The likelihood of K components with its regularisation.
 
-    Unless ``reg_covar`` or ``prior`` was given, the full covariances of few rows are shrunk
-    (:mod:`mixtura.initialise.few_rows`).
+    By default covariances have a floor, and full covariances of few rows are shrunk
+    (:mod:`mixtura.initialise.shrinkage`). A given ``reg_covar`` is scikit-learn's ridge in place of
+    both; a given ``prior`` takes the place of the shrinkage.
     """
     d = dataset.source.n_features
     prior: Prior | None = None
@@ -127,7 +127,7 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
 def shrinkage_of(
     family: Family, dataset: Dataset, K: int, constraints: Constraints
 ) -> Shrinkage | None:
-    """What few rows ask for, where the user did not say what holds the covariances."""
+    """The shrinkage of few rows; None where ``reg_covar`` or ``prior`` was given."""
     if constraints.prior is not None or constraints.reg_covar is not None:
         return None
     return shrinkage_for(dataset, family, K)

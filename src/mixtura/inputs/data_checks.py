@@ -1,4 +1,4 @@
-"""Whether data can carry a model: enough distinct rows, spread, no outlier that hides the others."""
+"""Whether data can carry a model: enough distinct rows, variance, and no extreme outlier."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 
 SINGULAR = 1e-11
-"""Smallest eigenvalue of correlations at which columns are combinations of each other."""
-
-FEW_ROWS = 100
-"""One row in so many may be an outlier that hides the others, where at least ``ROWS_HIDDEN`` of
-them are left.
+"""Columns are linear combinations of each other where the smallest eigenvalue of their correlation
+matrix is no more than this.
 """
 
-ROWS_HIDDEN = 10
+ROWS_PER_OUTLIER, FEWEST_USUAL_ROWS = 100, 10
+"""One row in 100, and at least one, is set aside as a possible outlier. With fewer than 10 rows
+left nothing is called an outlier.
+"""
 
-HIDDEN = 1e16
-"""Times the variance of all other rows at which those are one point beside an outlier, in double
-precision.
+HIDING_RATIO = 1e16
+"""Variance of a column over that without its outliers, from which on the other rows are one point
+in double precision.
 """
 
 
@@ -38,11 +38,11 @@ def check_data(
     constraints: Constraints,
     names: Sequence[str] | None = None,
 ) -> str:
-    """Refuse data that cannot carry this family with K components; what a person must know of
-    others, empty where there is nothing.
+    """Refuse data to which this family with K components cannot be fitted, or return a warning.
 
     Without ``reg_covar`` such data are refused. With a positive one, or with a prior whose scale is
-    not singular itself, they are fitted, and that then decides the answer.
+    not singular itself, they are fitted, and the warning says that this decides the answer. The
+    text is empty where there is nothing to warn of.
     """
     n = dataset.source.n_rows
     if n < K:
@@ -52,28 +52,28 @@ def check_data(
         )
     cause = (
         _too_few_distinct(dataset, K)
-        or _hidden_by_outliers(dataset, names)
-        or _without_spread(dataset, family, names)
+        or _outlier(dataset, names)
+        or _without_variance(dataset, family, names)
     )
     if cause is None:
-        return _shrunk(dataset, family, K, constraints)
+        return _shrinkage_warning(dataset, family, K, constraints)
     reg_covar = constraints.reg_covar
     if reg_covar:
-        what = (
+        consequence = (
             f"With reg_covar={reg_covar:g} it is fitted all the same, and that number decides "
             "the answer."
         )
-    elif _prior_carries(dataset, family, K, constraints.prior):
-        what = "With this prior it is fitted all the same, and the prior decides the answer."
+    elif _prior_suffices(dataset, family, K, constraints.prior):
+        consequence = "With this prior it is fitted all the same, and the prior decides the answer."
     else:
         raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
-    return f"{cause} {what}"
+    return f"{cause} {consequence}"
 
 
-def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
-    """Whether a prior alone gives every covariance of the family a spread in every direction.
+def _prior_suffices(dataset: Dataset, family: Family, K: int, prior: ConjugatePrior | None) -> bool:
+    """Whether a prior alone makes every covariance of the family non-singular.
 
-    The usual scale is taken from the data, so what is singular there is singular here.
+    The default scale is taken from the data, and is singular where these are.
     """
     if prior is None:
         return False
@@ -92,137 +92,118 @@ def _prior_carries(dataset: Dataset, family: Family, K: int, prior: ConjugatePri
 
 
 def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
-    """Whether some component could hold no more than one distinct row."""
+    """A message where distinct rows are no more than components, else None."""
     if K == 1 or dataset.has_distinct(K + 1):
         return None
     distinct = dataset.distinct.n_rows
+    if distinct > 2:
+        return (
+            f"X has {distinct} distinct rows but n_components={K}: each component would sit on a "
+            "single point, where the likelihood has no bound. Use fewer than "
+            f"{distinct} components."
+        )
     return (
-        f"X has {distinct} distinct rows but n_components={K}: each component would sit on a "
-        "single point, "
-        f"where the likelihood has no "
-        f"bound. Use fewer than {distinct} components."
-        if distinct > 2
-        else f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and "
-        f"n_components={K} needs more "
-        f"than that. Look at how X was made."
+        f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} "
+        "needs more than that. Look at how X was made."
     )
 
 
-def _hidden_by_outliers(dataset: Dataset, names: Sequence[str] | None) -> str | None:
-    """A row so far out that the others are one point beside it: covariances of both cannot be had
-    in one precision.
-    """
+def _outlier(dataset: Dataset, names: Sequence[str] | None) -> str | None:
+    """A message about an outlier beside which all other rows are one point, else None."""
     usual = _usual_rows(dataset)
-    if len(usual) < ROWS_HIDDEN:
+    if len(usual) < FEWEST_USUAL_ROWS:
         return None
     variances = usual.var(axis=0)
     with np.errstate(over="ignore"):
-        hidden = np.flatnonzero((variances > 0) & (dataset.variances > HIDDEN * variances))
+        hidden = np.flatnonzero((variances > 0) & (dataset.variances > HIDING_RATIO * variances))
     if not len(hidden):
         return None
     j = int(hidden[0])
     values = np.concatenate([block.rows[:, j] for block in dataset.source.blocks()])
     farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
     return (
-        f"{column_name(j, names)} lies between {usual[:, j].min():.4g} and {usual[:, j].max():.4g} in "
-        "nearly all rows, but reaches "
-        f"{farthest:.4g}: beside that the other rows are one point in double precision. Correct "
-        "this entry, or leave its row out."
+        f"{column_name(j, names)} lies between {usual[:, j].min():.4g} and "
+        f"{usual[:, j].max():.4g} in nearly all rows, but reaches {farthest:.4g}: beside that the "
+        "other rows are one point in double precision. Correct this entry, or leave its row out."
     )
 
 
 @once_for_each
 def _usual_rows(dataset: Dataset) -> Array:
-    """Rows of the probe without those farthest from the medians, one in ``FEW_ROWS`` and at least
-    one.
-    """
+    """Rows of the probe without those farthest from the medians (``ROWS_PER_OUTLIER``)."""
     rows = np.concatenate([block.rows for block in dataset.probe.blocks()]).astype(np.float64)
     away = np.abs(rows - np.median(rows, axis=0))
     units = np.median(away, axis=0)
     away = (away / np.where(units > 0, units, np.sqrt(dataset.scale))).max(axis=1)
-    kept = len(rows) - max(1, len(rows) // FEW_ROWS)
+    kept = len(rows) - max(1, len(rows) // ROWS_PER_OUTLIER)
     return np.asarray(rows[np.argsort(away, kind="stable")[:kept]])
 
 
-def _without_spread(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
-    """Constant columns, equal rows, columns that are combinations of others: whatever makes every
-    covariance singular.
-    """
+def _without_variance(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
+    """A message where equal rows or columns make every covariance singular, else None."""
     variances, d = dataset.variances, dataset.source.n_features
     constant = np.flatnonzero(variances == 0)
     if len(constant) == d:
         return "All rows of X are equal: there is no spread to model. Pass rows that differ."
-    form = family.rows_needed(d)
     spherical = family.name in ("EII", "VII")
     if len(constant) and not spherical:
         listed = ", ".join(column_name(int(j), names) for j in constant[:8])
         keep = [int(j) for j in np.flatnonzero(variances > 0)][:8]
+        are, them = ("is", "it") if len(constant) == 1 else ("are", "them")
         return (
-            f"{listed} {'is' if len(constant) == 1 else 'are'} constant: a Gaussian has no density "
-            "there, and "
-            f"any score would only be the "
-            f"floor talking. Leave {'it' if len(constant) == 1 else 'them'} out, for example X[:, "
-            f"{keep}]."
+            f"{listed} {are} constant: a Gaussian has no density there, and the floor of the "
+            f"variances alone would decide the likelihood. Leave {them} out, for example "
+            f"X[:, {keep}]."
         )
-    if form == d + 1 and d > 1 and dataset.source.n_rows > d:
+    if family.rows_needed(d) == d + 1 and d > 1 and dataset.source.n_rows > d:
         return _combination(dataset, None if names is None else tuple(names))
     return None
 
 
 @once_for_each
 def _combination(dataset: Dataset, names: tuple[str, ...] | None) -> str | None:
-    """Columns that are exact combinations of others, from the smallest eigenvector of the
-    correlations.
-    """
+    """A message about columns that are linear combinations of others, else None."""
     deviations = np.sqrt(dataset.scale)
     values, vectors = np.linalg.eigh(dataset.covariance / np.outer(deviations, deviations))
     if values[0] > SINGULAR or not _are_combinations(_usual_rows(dataset)):
         return None
     involved = np.flatnonzero(np.abs(vectors[:, 0]) > 0.05)
     listed = ", ".join(column_name(int(j), names) for j in involved[:8])
-    what = (
-        "carry the same values up to a factor"
-        if len(involved) == 2
-        else "are combinations of each other"
-    )
+    are_equal = "carry the same values up to a factor"
+    relation = are_equal if len(involved) == 2 else "are combinations of each other"
     return (
-        f"{listed} {what}: a full covariance of them is singular. Leave one of them out, use "
-        "covariance_type='diag' (VVI) or "
-        "'spherical' (VII), or set reg_covar to the variance of your measurement error."
+        f"{listed} {relation}: a full covariance of them is singular. Leave one of them out, use "
+        "covariance_type='diag' (VVI) or 'spherical' (VII), or set reg_covar to the variance of "
+        "your measurement error."
     )
 
 
 def _are_combinations(rows: Array) -> bool:
-    """Whether the columns are combinations without the farthest rows, too: two that share one
-    outlier are none.
-    """
+    """Whether columns are combinations also without the outliers, which may be all they share."""
     deviations = rows.std(axis=0)
     if len(rows) <= rows.shape[1] or not (deviations > 0).all():
         return True
     return bool(np.linalg.eigvalsh(np.cov((rows / deviations).T, ddof=0))[0] <= SINGULAR)
 
 
-def _shrunk(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> str:
-    """How far full covariances are shrunk, in words."""
+def _shrinkage_warning(dataset: Dataset, family: Family, K: int, constraints: Constraints) -> str:
+    """How far full covariances are shrunk; empty where they are not."""
     shrinkage = shrinkage_of(family, dataset, K, constraints)
     if shrinkage is None:
         return ""
     n, d = dataset.source.n_rows, dataset.source.n_features
-    parts, each = (
-        ("", "covariance")
-        if K == 1
-        else (f" for {K} components", "covariance" if family.shares_all else "component")
-    )
+    components = "" if K == 1 else f" for {K} components"
+    each = "covariance" if K == 1 or family.shares_all else "component"
     return (
-        f"X has {n} rows{parts} and {d} columns: too few for full covariances ({family.name}), "
-        f"which need {d + 1} rows each to be "
-        "non-singular and some times as many to be reliable. They are shrunk, as if "
-        f"{shrinkage.rows:,.3g} more rows per {each} "
-        "had been seen, spread like the rows within groups with independent columns. Consider "
-        "covariance_type='diag' (VVI), "
-        "fewer columns or components, or more rows; reg_covar=0 switches this off."
+        f"X has {n} rows{components} and {d} columns: too few for full covariances "
+        f"({family.name}), which need {d + 1} rows each to be non-singular and some times as many "
+        f"to be reliable. They are shrunk, as if {shrinkage.rows:,.3g} more rows per {each} had "
+        "been seen, with the variances within groups and independent columns. Consider "
+        "covariance_type='diag' (VVI), fewer columns or components, or more rows; reg_covar=0 "
+        "switches this off."
     )
 
 
 def column_name(j: int, names: Sequence[str] | None) -> str:
+    """A column in a message: by its name, or by its number from 0."""
     return f"column {j}" if names is None else f"column {str(names[j])!r}"

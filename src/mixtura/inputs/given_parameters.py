@@ -1,4 +1,4 @@
-"""``weights_init``, ``means_init`` and ``precisions_init``, checked."""
+"""Checks of given weights, means, precisions and covariances."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ def check_weights(given: Any, K: int) -> Array:
     if (weights < 0).any() or (weights > 1).any():
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got max value "
-            f"{weights.min():.5f}, min "
-            f"value {weights.max():.5f}"
+            f"{weights.min():.5f}, min value {weights.max():.5f}"
         )
     if abs(weights.sum() - 1.0) > 1e-6:
         raise ValueError(
@@ -31,9 +30,9 @@ def check_weights(given: Any, K: int) -> Array:
         )
     if not (weights > 0).all():
         raise ValueError(
-            f"The parameter 'weights' has a zero at {component_name(np.argmin(weights))}: such a "
-            "component can never come back. "
-            "Give it a small positive weight or reduce n_components."
+            f"The parameter 'weights' has a zero at {component_name(np.argmin(weights))}: EM can "
+            "never bring such a component back. Give it a small positive weight or reduce "
+            "n_components."
         )
     return weights
 
@@ -43,10 +42,8 @@ def check_means(means: Any, K: int, d: int) -> Array:
     return shaped("means", means, (K, d))
 
 
-def check_spread(name: str, family: Family, given: Any, shape: tuple[int, ...]) -> Array:
-    """Precisions or covariances in their public shape: positive, or symmetric and positive
-    definite.
-    """
+def check_matrices(name: str, family: Family, given: Any, shape: tuple[int, ...]) -> Array:
+    """Precisions or covariances in their public shape: positive (definite) and symmetric."""
     values = shaped(name, given, shape)
     if family.needs in (Scatter.TRACE, Scatter.DIAGONAL):
         if not (values > 0).all():
@@ -59,7 +56,7 @@ def check_spread(name: str, family: Family, given: Any, shape: tuple[int, ...]) 
 
 
 def is_positive_definite(matrix: Array) -> bool:
-    """Whether a matrix is a covariance, judged in the units of its own diagonal."""
+    """Whether a matrix is symmetric and positive definite, in the units of its own diagonal."""
     variances = np.diag(matrix)
     if not (variances > 0).all():
         return False
@@ -71,6 +68,7 @@ def is_positive_definite(matrix: Array) -> bool:
 
 
 def shaped(name: str, values: Any, shape: tuple[int, ...]) -> Array:
+    """A copy of finite numbers in this shape."""
     refuse_masked(name, values)
     try:
         array = np.array(values, dtype=np.float64)

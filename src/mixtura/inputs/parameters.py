@@ -1,6 +1,6 @@
-"""Parameters of an estimator, checked one by one.
+"""Checks of the parameters of an estimator.
 
-Every message has three parts: what was expected, what came, what to do.
+Every message has three parts: the expected value, the given one, and the remedy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def check_count(name: str, value: Any, least: int, optional: bool = False) -> None:
-    """An integer of at least ``least`` (not a bool), or None where that means a choice of ours."""
+    """Check for an integer of at least ``least``, or for None where that is ``optional``."""
     if optional and value is None:
         return
     if is_bool(value) or not isinstance(value, Integral) or int(value) < least:
@@ -24,7 +24,7 @@ def check_count(name: str, value: Any, least: int, optional: bool = False) -> No
 
 
 def check_size(name: str, value: Any) -> None:
-    """A finite number of at least zero, or None where that means a choice of ours."""
+    """Check for a finite number of at least zero, or for None, the default."""
     if value is None:
         return
     if is_bool(value) or not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
@@ -35,7 +35,7 @@ def check_size(name: str, value: Any) -> None:
 
 
 def check_settings(estimator: Any) -> None:
-    """The parameters that every estimator has, before the data are touched."""
+    """Check the parameters that all estimators share, before the data are read."""
     check_count("max_iter", estimator.max_iter, 0)
     check_count("n_init", estimator.n_init, 1, optional=True)
     check_count("n_threads", estimator.n_threads, 1, optional=True)
@@ -47,7 +47,7 @@ def check_settings(estimator: Any) -> None:
 
 
 def ordered_by_weight(estimator: Any) -> bool:
-    """Whether components are to come by falling weight."""
+    """Whether components are to be ordered by falling weight."""
     if estimator.component_order not in (None, "weight"):
         raise ValueError(
             f"component_order must be 'weight' or None, but {estimator.component_order!r} came."
@@ -56,9 +56,7 @@ def ordered_by_weight(estimator: Any) -> bool:
 
 
 def accelerated(estimator: Any) -> bool:
-    """Whether EM may leap: a number for ``tol`` keeps scikit-learn's meaning, which is about plain
-    iterations.
-    """
+    """Whether EM is accelerated by SQUAREM; scikit-learn's ``tol`` is for plain iterations."""
     if estimator.acceleration not in ("auto", "squarem", None):
         raise ValueError(
             f"acceleration must be 'auto', 'squarem' or None, but {estimator.acceleration!r} came."
@@ -70,19 +68,16 @@ def accelerated(estimator: Any) -> bool:
 
 
 def is_bool(value: object) -> bool:
+    """Whether a value is a bool of Python or NumPy."""
     return isinstance(value, bool | np.bool_)
 
 
 def seed_of(random_state: Any) -> np.random.SeedSequence:
-    """A seed sequence from scikit-learn's ``random_state``; the global generator is read only when
-    it is None.
-    """
+    """A seed from scikit-learn's ``random_state``; only None reads the global generator."""
     if isinstance(random_state, Integral) and not is_bool(random_state):
         generator: Any = np.random.RandomState(int(random_state))
     else:
-        from sklearn.utils import (
-            check_random_state,
-        )  # takes long to import, and a number needs none of it
+        from sklearn.utils import check_random_state  # takes long to import
 
         generator = check_random_state(random_state)
     return np.random.SeedSequence(int(generator.randint(2**31 - 1)))

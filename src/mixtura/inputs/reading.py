@@ -1,4 +1,4 @@
-"""Files become tables: CSV with any usual delimiter, and Parquet."""
+"""Reads tables from files: CSV with any usual delimiter, and Parquet."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError, MissingExtraError
-from mixtura.inputs.tables import MISSING, Column, Table
+from mixtura.inputs.tables import MISSING, ROWS_OF_TEXT, Column, Table
 
 DELIMITERS = ",;\t|"
+
 SNIFFED_ROWS = 20
-CHUNK = 50_000
-"""Rows that are held as text at a time."""
+"""Rows by which the delimiter is found."""
 
 STANDARD_INPUT = ("-", "<standard input>")
 
-FOREIGN = {
+OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive, perhaps an Excel workbook. Save the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook. Save the sheet as CSV",
     b"\x1f\x8b": "compressed with gzip. Unpack it first",
 }
-"""First bytes of files that people take for tables, and what to do about them."""
+"""First bytes of files of other formats, and how to convert them."""
 
 
 def read_table(path: str | os.PathLike[str], groups: str | None = None) -> Table:
-    """Read CSV or Parquet (known by its first bytes); ``"-"`` (or ``"<standard input>"``) reads
-    standard input.
+    """Read CSV, or Parquet, which is known by its first bytes.
 
-    The column called ``groups`` is kept as text, too, for :meth:`Table.groups`.
+    The path ``"-"`` (or ``"<standard input>"``) reads standard input. The column called ``groups``
+    is kept as text, too, for :meth:`Table.groups`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def _parse(raw: bytes, source: str, groups: str | None = None) -> Table:
     """A table from the bytes of a file."""
     if raw.startswith(b"PAR1"):
         return _from_parquet(raw, source, groups)
-    for magic, advice in FOREIGN.items():
+    for magic, advice in OTHER_FORMATS.items():
         if raw.startswith(magic):
             raise DataError(f"{source}: expected CSV text or Parquet, but this file is {advice}.")
     try:
@@ -65,8 +65,7 @@ def _parse(raw: bytes, source: str, groups: str | None = None) -> Table:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{source}: expected text in UTF-8, but byte {error.start + 1} is not. Save the file "
-            "as 'CSV UTF-8', or convert it "
-            "with iconv -f latin1 -t utf-8."
+            "as 'CSV UTF-8', or convert it with iconv -f latin1 -t utf-8."
         ) from None
     try:
         return _from_csv(
@@ -131,8 +130,8 @@ def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
         example = ",".join(f"x{j + 1}" for j in range(min(len(header), 4)))
         raise DataError(
             f"{source}: expected column names in the first line, but it holds only numbers "
-            f"({', '.join(header[:4])}{dots}). "
-            f"Put a line of names above it, such as {example}{dots}."
+            f"({', '.join(header[:4])}{dots}). Put a line of names above it, such as "
+            f"{example}{dots}."
         )
     names = _unique_names(header)
     kept = names.index(groups) if groups in names else None
@@ -153,7 +152,7 @@ def _from_csv(text: str, source: str, groups: str | None = None) -> Table:
 
 @dataclass
 class _Cells:
-    """The cells of one column while it is read: numbers, or the first cell that is none."""
+    """The cells of one column while it is read: numbers, or the first cell that is not one."""
 
     parts: list[Array] = field(default_factory=list)
     problem: str = ""
@@ -179,7 +178,7 @@ class _Cells:
             self._take_one_by_one(cells, lines)
 
     def _take_one_by_one(self, cells: Sequence[str], lines: Sequence[int]) -> None:
-        """Cells of which some are missing or text."""
+        """More cells, some of them missing or text."""
         numbers = np.full(len(cells), np.nan)
         for i, cell in enumerate(cells):
             if _is_number(cell):
@@ -191,9 +190,7 @@ class _Cells:
 
 
 def _plain_numbers(text: str, delimiter: str, width: int) -> tuple[int, list[_Cells]] | None:
-    """The fast way, for a body of nothing but numbers; None sends everything else the careful
-    way.
-    """
+    """A body of nothing but numbers, read fast; None where there is anything else."""
     head, _, body = text.partition("\n")
     if not head.strip() or not body or '"' in body or "\n\n" in body:
         return None
@@ -209,18 +206,17 @@ def _plain_numbers(text: str, delimiter: str, width: int) -> tuple[int, list[_Ce
 def _mixed_cells(
     records: Iterator[tuple[int, list[str]]], width: int, source: str, kept: int | None = None
 ) -> tuple[int, list[_Cells]]:
-    """The careful way: rows cell by cell, a chunk at a time."""
+    """A body with missing values or text, read cell by cell."""
     columns = [_Cells(is_kept=j == kept) for j in range(width)]
     n_rows = 0
-    while chunk := list(islice(records, CHUNK)):
+    while chunk := list(islice(records, ROWS_OF_TEXT)):
         lines = [line for line, _ in chunk]
         for line, cells in chunk:
             if len(cells) != width:
                 raise DataError(
                     f"{source}: every line needs as many cells as the header ({width}), but line "
-                    f"{line} has {len(cells)}. "
-                    "Look there for a missing or extra separator, or for text with a separator "
-                    "that needs quotes."
+                    f"{line} has {len(cells)}. Look there for a missing or extra separator, or for "
+                    "text with a separator that needs quotes."
                 )
         for column, column_cells in zip(
             columns, zip(*(cells for _, cells in chunk), strict=True), strict=True
@@ -231,8 +227,9 @@ def _mixed_cells(
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and cells of every line that is not blank; in a table of one column a blank line
-    is a missing cell.
+    """Number and cells of every line that is not blank.
+
+    In a table of one column a blank line is a missing value.
     """
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
@@ -246,13 +243,11 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _sniff(text: str) -> str:
-    """The separator that cuts the first lines into most cells, and into equally many if one
-    does.
-    """
+    """The separator by which the first lines have most cells, preferably equally many."""
 
     def score(delimiter: str) -> tuple[bool, int]:
         widths: list[int] = []
-        with suppress(csv.Error):  # the reader that comes next words it
+        with suppress(csv.Error):  # the reader raises it again
             widths.extend(
                 len(cells) for _, cells in islice(_records(text, delimiter), SNIFFED_ROWS)
             )
@@ -277,9 +272,7 @@ def _shortened(cell: str) -> str:
 
 
 def _unique_names(header: Sequence[str]) -> list[str]:
-    """Names for all columns: an empty header becomes ``column_3``, a second ``a`` becomes
-    ``a.2``.
-    """
+    """Different names: an empty header becomes ``column_3``, a second ``a`` becomes ``a.2``."""
     names: list[str] = []
     for position, head in enumerate(header, start=1):
         name = wanted = head or f"column_{position}"

@@ -1,4 +1,4 @@
-"""Rows and weights of the user become a dataset, or are refused in words."""
+"""Rows and weights of the user are checked and become a dataset."""
 
 from __future__ import annotations
 
@@ -16,21 +16,17 @@ from mixtura.data.dataset import Dataset
 from mixtura.inputs.data_checks import column_name
 from mixtura.sources import ArraySource
 
-LARGEST_SPAN = 1e153
-
-SMALLEST_SPAN = 1e-145
-"""Squares of the span of a column, summed over the rows and measured against the floor, must be
-normal numbers.
+SMALLEST_SPAN, LARGEST_SPAN = 1e-145, 1e153
+"""Bounds of the span of a column: sums of its squares, also in units of the floor, must be normal
+numbers.
 """
 
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-150, 1e150
-"""What weights may be on average: products of a few of them, and of them with squares, must be
-normal numbers.
-"""
+"""Bounds of the mean weight: products of a few weights and of squares must be normal numbers."""
 
 
 def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset, Flags | None]:
-    """Checked rows, their dataset, and which rows (n,) are present where some weigh nothing."""
+    """Checked rows, their dataset, and a mask (n,) of the rows with weight where some have none."""
     refuse_masked("sample_weight", sample_weight)
     sample_weight = None if sample_weight is None else np.asarray(sample_weight)
     if (
@@ -56,15 +52,11 @@ def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset
 
 
 def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
-    """``X`` as a float array (n,d) without a copy where it is one already; column names are checked
-    and kept.
-    """
-    from sklearn.utils.validation import (
-        validate_data,
-    )  # takes long to import, and a command has its rows from a table
+    """``X`` as a float array (n,d), not copied if it is one; column names are checked and kept."""
+    from sklearn.utils.validation import validate_data  # takes long to import
 
     refuse_masked("X", X)
-    _refuse_text_and_gaps(X)
+    _refuse_text_and_missing(X)
     rows: Rows = validate_data(
         estimator,
         X,
@@ -79,7 +71,7 @@ def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
 
 
 def _frame_of(X: Any) -> Any:
-    """A data frame behind narwhals' door, or None for anything else."""
+    """``X`` as a data frame of narwhals; None if it is no data frame."""
     if hasattr(X, "collect") and not hasattr(X, "shape"):
         raise TypeError(f"X must be in memory, but {type(X).__name__} is lazy. Pass X.collect().")
     try:
@@ -92,30 +84,33 @@ def _frame_of(X: Any) -> Any:
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def _refuse_text_and_gaps(X: Any) -> None:
-    """Numbers are never guessed from text, and a missing entry of a data frame is named by its
-    column.
-    """
+def _refuse_text_and_missing(X: Any) -> None:
+    """Refuse text, and missing entries of a data frame."""
     frame = _frame_of(X)
-    if frame is not None:
-        text = [
-            name
-            for name, dtype in frame.schema.items()
-            if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object))
-        ]
-        if text:
-            raise ValueError(
-                f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
-                f"Leave such columns out, for example X.drop(columns={text!r})."
-            )
-        gaps = {
-            str(column.name): count
-            for column in frame.iter_columns()
-            if (count := int(column.is_null().sum()))
-        }
-        if gaps:
-            raise ValueError(_gaps_message("NaN", gaps))
+    if frame is None:
+        _refuse_text(X)
         return
+    text = [
+        name
+        for name, dtype in frame.schema.items()
+        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object))
+    ]
+    if text:
+        raise ValueError(
+            f"X must hold numbers, but column {text[0]!r} holds {frame.schema[text[0]]}. "
+            f"Leave such columns out, for example X.drop(columns={text!r})."
+        )
+    missing = {
+        str(column.name): count
+        for column in frame.iter_columns()
+        if (count := int(column.is_null().sum()))
+    }
+    if missing:
+        raise ValueError(_non_finite_message("NaN", missing))
+
+
+def _refuse_text(X: Any) -> None:
+    """Refuse text in an array or a list, also text that looks like a number."""
     kind = getattr(getattr(X, "dtype", None), "kind", None)
     array = np.asarray(X) if kind in ("O", "U", "S") else None
     if array is None and isinstance(X, list | tuple):
@@ -130,15 +125,13 @@ def _refuse_text_and_gaps(X: Any) -> None:
             if isinstance(value, str | bytes):
                 raise ValueError(
                     f"X must hold numbers, but the entry at {tuple(map(int, index))} is the text "
-                    f"{str(value)!r}. "
-                    f"Text cannot be converted to "
-                    "float without guessing: convert it yourself, for example X.astype(float), or "
-                    "leave the column out."
+                    f"{str(value)!r}. Text cannot be converted to float without guessing: convert "
+                    "it yourself, for example X.astype(float), or leave the column out."
                 )
 
 
 def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
-    """NaN and infinity, by column and count."""
+    """Refuse NaN and infinity, by column and count."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(rows.sum()):
             return
@@ -148,7 +141,7 @@ def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
             label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
             first = int(np.flatnonzero(found.any(axis=1))[0])
             raise ValueError(
-                _gaps_message(
+                _non_finite_message(
                     word,
                     {str(label[int(j)]): int(counts[j]) for j in np.flatnonzero(counts)},
                     first,
@@ -156,7 +149,7 @@ def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
             )
 
 
-def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
+def _non_finite_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
     where = ", ".join(
         f"{name!r} ({count} row{'s' if count > 1 else ''})"
         for name, count in list(counts.items())[:8]
@@ -164,9 +157,8 @@ def _gaps_message(word: str, counts: dict[str, int], first: int | None = None) -
     at = "" if first is None else f" The first is in X[{first}]."
     return (
         f"Input X contains {word}: every entry must be a finite number, but there is {word} in "
-        f"{where}.{at} "
-        "Drop or fill these rows first; GaussianMixture does not accept missing values encoded as "
-        "NaN natively."
+        f"{where}.{at} Drop or fill these rows first; GaussianMixture does not accept missing "
+        "values encoded as NaN natively."
     )
 
 
@@ -196,16 +188,15 @@ def checked_weights(sample_weight: Any, n: int) -> Array | None:
     if not SMALLEST_WEIGHT <= mean <= LARGEST_WEIGHT:
         raise ValueError(
             f"sample_weight must be between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g} on average, "
-            f"but its mean is {mean:.3g}: "
-            "sums and products of such weights leave the range of double precision. A common "
-            "factor changes no estimate, so pass "
+            f"but its mean is {mean:.3g}: sums and products of such weights leave the range of "
+            "double precision. A common factor changes no estimate, so pass "
             "sample_weight / sample_weight.max()."
         )
     return weights
 
 
 def _mean_weight(weights: Array) -> float:
-    """The mean of the weights of rows that are present, also where their sum overflows."""
+    """The mean of the positive weights, also where their sum overflows."""
     largest = float(weights.max())
     with np.errstate(under="ignore"):
         return largest * float(np.mean(weights[weights > 0] / largest))
@@ -214,16 +205,14 @@ def _mean_weight(weights: Array) -> float:
 def dataset_of(
     X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None
 ) -> Dataset:
-    """The data as all fits see them; rows of weight 0 are absent."""
+    """The dataset of checked rows; those of weight 0 are left out."""
     if sample_weight is not None and (sample_weight == 0).any():
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
     return Dataset(ArraySource(X, sample_weight), backend_named(backend, n_threads))
 
 
 def _take(X: Any, present: Flags) -> Any:
-    """Some rows of an array, a list or a data frame: an absent row may hold anything, also NaN or a
-    mask.
-    """
+    """Some rows of an array, a list or a data frame; the others are not read."""
     if isinstance(X, list | tuple):
         return [row for row, here in zip(X, present, strict=True) if here]
     if isinstance(X, np.ma.MaskedArray):
@@ -233,7 +222,7 @@ def _take(X: Any, present: Flags) -> Any:
 
 
 def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> None:
-    """Squares must neither overflow nor underflow, also where rows weigh so much on average."""
+    """Refuse columns whose squares, times the mean ``weight``, overflow or underflow."""
     with np.errstate(over="ignore", under="ignore"):
         span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
         least, most = (
@@ -247,9 +236,8 @@ def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> No
         j = int(bad[0])
         weighed = "" if weight == 1.0 else f", times weights of about {weight:.0e},"
         raise DataError(
-            f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the range "
-            "of double precision "
-            f"(1e-290 to 1e306). Divide it by a suitable unit, for example X[:, {j}] / "
-            f"{np.abs(X[:, j]).max():.0e}"
+            f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the "
+            "range of double precision (1e-290 to 1e306). Divide it by a suitable unit, for "
+            f"example X[:, {j}] / {np.abs(X[:, j]).max():.0e}"
             f"{'' if weight == 1.0 else ', and sample_weight by its mean'}."
         )

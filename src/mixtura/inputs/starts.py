@@ -1,4 +1,4 @@
-"""``init_params`` of the user becomes an initialiser."""
+"""Initialisers from ``init_params``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.initialise.initialisers import (
     BY_NAME,
-    ROWS_AT_ONCE,
+    ROWS_OF_A_BLOCK,
     FromLabels,
     FromResponsibilities,
     Initialiser,
@@ -22,8 +22,8 @@ from mixtura.initialise.initialisers import (
 def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialiser | None:
     """The initialiser behind ``init_params``; None for ``"auto"``.
 
-    ``present`` says which rows of the user's X are left in ``X``, or is None for all: given arrays
-    have the user's length.
+    ``present`` is a mask of the user's rows that are left in ``X``, or None for all: given arrays
+    have an entry for each of the user's rows.
     """
     if isinstance(init_params, str):
         if init_params == "auto":
@@ -32,8 +32,8 @@ def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialis
             return BY_NAME[init_params]
         raise ValueError(
             f"init_params={init_params!r} is not known. Use 'auto', "
-            f"{', '.join(map(repr, BY_NAME))}, an array of labels (n,), "
-            "an array of responsibilities (n, K), or a callable."
+            f"{', '.join(map(repr, BY_NAME))}, an array of labels (n,), an array of "
+            "responsibilities (n, K), or a callable."
         )
     if callable(init_params):
         return _FromCallable(init_params, X)
@@ -63,7 +63,7 @@ class _FromCallable:
 
 
 def _given_start(given: Any, n: int, K: int) -> Initialiser:
-    """Labels or responsibilities, checked."""
+    """The initialiser of given labels or responsibilities, which are checked."""
     refuse_masked("init_params", given)
     array = np.asarray(given)
     if array.shape == (n,):
@@ -72,22 +72,20 @@ def _given_start(given: Any, n: int, K: int) -> Initialiser:
         return FromResponsibilities(_responsibilities(array))
     raise ValueError(
         f"init_params must be labels of shape ({n},) or responsibilities of shape ({n}, {K}), but "
-        f"has shape {array.shape}. "
-        "Pass one label per row in 0 .. n_components - 1, or one column per component."
+        f"has shape {array.shape}. Pass one label per row in 0 .. n_components - 1, or one column "
+        "per component."
     )
 
 
 def _pieces(array: Any) -> Iterator[Any]:
-    """Consecutive entries along the first axis: what is checked piece by piece needs no copy of the
-    whole.
-    """
-    return (array[begin : begin + ROWS_AT_ONCE] for begin in range(0, len(array), ROWS_AT_ONCE))
+    """Consecutive parts along the first axis, so that a check makes no copy of the whole."""
+    return (
+        array[begin : begin + ROWS_OF_A_BLOCK] for begin in range(0, len(array), ROWS_OF_A_BLOCK)
+    )
 
 
 def _responsibilities(array: Any) -> Array:
-    """Responsibilities (n,K) that sum to one, where they are numbers as they came; a start reads
-    them piece by piece.
-    """
+    """Checked responsibilities (n,K), not copied if they are numbers."""
     array = array if array.dtype.kind in "fiu" else array.astype(np.float64)
     total: Any = 0.0
     for piece in _pieces(array):
@@ -107,12 +105,12 @@ def _responsibilities(array: Any) -> Array:
             "responsibilities in init_params leave a component without any row, and EM can never "
             "bring it back."
         )
-    parts_of_rows: Array = array
-    return parts_of_rows
+    checked: Array = array
+    return checked
 
 
 def _labels(array: Any, K: int) -> Labels:
-    """Labels 0 .. K-1, each of them used; integers stay as they came."""
+    """Checked labels 0 .. K-1, each of them used; not copied if they are integers."""
     labels: Labels = array if array.dtype.kind in "iu" else array.astype(np.intp)
     whole = array is labels or all(
         np.array_equal(*pieces) for pieces in zip(_pieces(labels), _pieces(array), strict=True)
@@ -121,7 +119,7 @@ def _labels(array: Any, K: int) -> Labels:
     if not whole or not np.array_equal(used, np.arange(K)):
         raise ValueError(
             f"labels in init_params must be the integers 0 .. {K - 1}, each at least once, but "
-            f"{np.unique(array)[:10].tolist()} came. "
-            "np.unique(labels, return_inverse=True)[1] renumbers them."
+            f"{np.unique(array)[:10].tolist()} came. np.unique(labels, return_inverse=True)[1] "
+            "renumbers them."
         )
     return labels

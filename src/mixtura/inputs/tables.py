@@ -1,8 +1,7 @@
-"""Tables from files: which columns can be clustered, which cannot, and why.
+"""Tables: which columns can be clustered, and the reasons why others cannot.
 
-CSV needs nothing but the standard library and NumPy; Parquet needs pyarrow. A :class:`Table` keeps
-every column by name, so that a later table can be matched with a model whatever the order of its
-columns.
+A :class:`Table` keeps every column by name, so that a later table can be matched with a model
+whatever the order of its columns.
 """
 
 from __future__ import annotations
@@ -18,8 +17,11 @@ from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError
 from mixtura.base.numbering import row_name
 
+ROWS_OF_TEXT = 50_000
+"""Rows that are held as text at a time, in reading and in writing."""
+
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "nil", "?", "."})
-"""What people write into a cell that has no value (lower case)."""
+"""Cells that stand for a missing value (lower case)."""
 
 IDENTIFIERS = frozenset(
     {
@@ -37,29 +39,27 @@ IDENTIFIERS = frozenset(
         "unnamed: 0",
     }
 )
-"""Headers (lower case) under which 0, 1, 2 ... or 1, 2, 3 ... counts the rows and measures
-nothing.
-"""
+"""Headers (lower case) under which 0, 1, 2 ... or 1, 2, 3 ... are row numbers."""
 
-GROUPS = frozenset({"label", "labels", "class", "cluster", "group", "target"})
-"""Headers (lower case) under which repeated whole numbers are names of groups."""
+LABELS = frozenset({"label", "labels", "class", "cluster", "group", "target"})
+"""Headers (lower case) under which repeated whole numbers are labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column: its name, its header as written, and its numbers, or why it has none."""
+    """One column: its name, its header as written, and its numbers, or the reason without."""
 
     name: str
     header: str
     values: Array | None
     problem: str = ""
     cells: tuple[str, ...] = ()
-    """As text, where they were asked for."""
+    """As text, for the column of the groups."""
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length and where they came from."""
+    """Columns of equal length, and the name of their source."""
 
     source: str
     columns: tuple[Column, ...]
@@ -78,8 +78,8 @@ class Table:
         Parameters
         ----------
         columns : sequence of str, optional
-            Take exactly these, in this order. By default every numeric column is taken that is not
-            constant, not equal to an earlier one and not a mere row number.
+            Exactly these, in this order. By default every numeric column that is not constant, not
+            equal to an earlier one and not a row number.
 
         Returns
         -------
@@ -94,8 +94,8 @@ class Table:
             When a column is not known or not numeric, when none is left, or when a cell taken is
             missing or infinite.
         """
-        chosen, left_out = self._pick() if columns is None else self._named(columns)
-        self._refuse_gaps(chosen)
+        chosen, left_out = self._default() if columns is None else self._named(columns)
+        self._refuse_missing(chosen)
         X = np.empty((self.n_rows, len(chosen)))
         for j, values in enumerate(chosen.values()):
             X[:, j] = values
@@ -121,8 +121,7 @@ class Table:
         if empty:
             raise DataError(
                 f"{self.source}: every row needs a group, but column {name!r} has {len(empty)} "
-                "empty cells, first in "
-                f"{row_name(empty[0])}. Drop or fill these rows first."
+                f"empty cells, first in {row_name(empty[0])}. Drop or fill these rows first."
             )
         return [cell.strip() for cell in cells]
 
@@ -132,8 +131,8 @@ class Table:
             self, columns=tuple(column for column in self.columns if column.name != name)
         )
 
-    def _pick(self) -> tuple[dict[str, Array], list[tuple[str, str]]]:
-        """Every column that says something new, and the reason why each other one does not."""
+    def _default(self) -> tuple[dict[str, Array], list[tuple[str, str]]]:
+        """The columns to cluster by default, and the reason why each other one is left out."""
         chosen: dict[str, Array] = {}
         left_out: list[tuple[str, str]] = []
         seen: dict[bytes, str] = {}
@@ -148,8 +147,8 @@ class Table:
             reasons = "; ".join(f"{name!r} is {reason}" for name, reason in left_out)
             raise DataError(
                 f"{self.source}: expected at least one column of numbers to cluster, but there is "
-                f"none: {reasons}. "
-                "Numbers need a decimal point, cells a comma, semicolon, tab or | between them."
+                f"none: {reasons}. Numbers need a decimal point, cells a comma, semicolon, tab or "
+                "| between them."
             )
         return chosen, left_out
 
@@ -171,7 +170,7 @@ class Table:
         return chosen, [(name, "not asked for") for name in known if name not in chosen]
 
     def _unknown(self, unknown: Sequence[str]) -> str:
-        """What to say about columns that are not there."""
+        """The message about columns that do not exist."""
         have = ", ".join(map(repr, self.names))
         if not unknown:
             return (
@@ -189,14 +188,14 @@ class Table:
             "Correct the name or rename the column."
         )
 
-    def _refuse_gaps(self, chosen: Mapping[str, Array]) -> None:
-        """Every cell that is used must be a finite number."""
-        gaps = np.zeros(self.n_rows, dtype=bool)
+    def _refuse_missing(self, chosen: Mapping[str, Array]) -> None:
+        """Refuse missing and infinite values in columns that are used."""
+        missing = np.zeros(self.n_rows, dtype=bool)
         words = []
         for name, values in chosen.items():
             finite = np.isfinite(values)
             if not finite.all():
-                gaps |= ~finite
+                missing |= ~finite
                 kind = "infinite" if np.isinf(values).any() else "empty"
                 words.append(
                     f"{name!r} {np.count_nonzero(~finite)} {kind}, first in "
@@ -205,23 +204,23 @@ class Table:
         if words:
             raise DataError(
                 f"{self.source}: every cell must hold a finite number, but "
-                f"{np.count_nonzero(gaps)} of {self.n_rows} rows have an "
-                f"empty or infinite cell ({'; '.join(words)}). Drop or fill these rows first, or "
-                "choose columns without gaps."
+                f"{np.count_nonzero(missing)} of {self.n_rows} rows have an empty or infinite "
+                f"cell ({'; '.join(words)}). Drop or fill these rows first, or choose columns "
+                "without missing values."
             )
 
 
 def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
-    """Why a column is not worth clustering, or the empty string."""
+    """The reason to leave a column out, or the empty string."""
     values = column.values
     if values is None:
         return column.problem
     known = values[~np.isnan(values)]
     if not known.size:
         return "empty"
-    if _counts_rows(column.header, values):
+    if _are_row_numbers(column.header, values):
         return "a row number"
-    if _names_groups(column.header, known):
+    if _are_labels(column.header, known):
         return (
             "a label by its name and its whole numbers (to use it all the same, name it among "
             "the columns)"
@@ -232,24 +231,22 @@ def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
     return f"equal to {twin!r} in every row" if twin else ""
 
 
-def _counts_rows(header: str, values: Array) -> bool:
-    """Whether a column with an identifier's header counts 0, 1, 2 ... or 1, 2, 3 ..."""
+def _are_row_numbers(header: str, values: Array) -> bool:
+    """Whether a column with an identifier's header holds 0, 1, 2 ... or 1, 2, 3 ..."""
     if header.lower() not in IDENTIFIERS or values[0] not in (0, 1):
         return False
     return bool((values == np.arange(len(values)) + values[0]).all())
 
 
-def _names_groups(header: str, known: Array) -> bool:
-    """Whether a column's header says that its few whole numbers are names of groups, not
-    measurements.
-    """
+def _are_labels(header: str, known: Array) -> bool:
+    """Whether a column with a label's header holds repeated whole numbers."""
     return (
-        header.strip().lower() in GROUPS
+        header.strip().lower() in LABELS
         and bool((known == np.round(known)).all())
         and len(np.unique(known)) < len(known)
     )
 
 
 def _fingerprint(values: Array) -> bytes:
-    """Equal columns, equal fingerprints."""
+    """A hash that is equal for equal columns."""
     return hashlib.sha256(values.tobytes()).digest()

@@ -1,4 +1,4 @@
-"""Results become files, and none of the user's is overwritten in silence."""
+"""Writes results to files; no file of the user is overwritten without a warning."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import column_name, row_numbers
-
-ROWS_AT_ONCE = 50_000
-"""Rows that are held as text at a time."""
+from mixtura.inputs.tables import ROWS_OF_TEXT
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path to write to; on success it takes the place of ``path`` in one step, on failure nothing
-    has changed.
-    """
+    """A temporary path that replaces ``path`` in one step on success, and never on failure."""
     target = Path(path)
     if target.exists() and not target.is_file():  # a device or a pipe is written to, never replaced
         yield target
@@ -38,21 +34,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_csv(path: str | os.PathLike[str], columns: Mapping[str, ArrayLike]) -> None:
-    """Columns of equal length as CSV, atomically; numbers are written so that they read back bit
-    for bit.
-    """
+    """Write columns of equal length as CSV, atomically; numbers read back bit for bit."""
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         write_rows(stream, columns)
 
 
 def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
-    """Columns of equal length as CSV into an open stream."""
+    """Write columns of equal length as CSV to an open stream."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     values = [np.asarray(column) for column in columns.values()]
     numbers = all(column.dtype.kind in "iuf" for column in values)
-    for start in range(0, len(values[0]), ROWS_AT_ONCE):
-        chunk = [column[start : start + ROWS_AT_ONCE].tolist() for column in values]
+    for start in range(0, len(values[0]), ROWS_OF_TEXT):
+        chunk = [column[start : start + ROWS_OF_TEXT].tolist() for column in values]
         if numbers:  # nothing to quote, and half the time
             stream.writelines(
                 f"{line}\n"
@@ -65,7 +59,7 @@ def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
 
 
 def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
-    """The columns of memberships.csv: rows count from 1, labels are those of ``predict``."""
+    """The columns of memberships.csv: rows from 1, labels as in ``predict``."""
     columns: dict[str, np.ndarray] = {
         "row": np.array(row_numbers(len(probabilities))),
         "label": probabilities.argmax(axis=1),
@@ -80,9 +74,7 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
 def cluster_columns(
     probabilities: Array, clusters: Sequence[Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """Further columns where components were merged into clusters: the most probable one, and each
-    probability.
-    """
+    """The columns of merged clusters: the most probable cluster, and each probability."""
     merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
     columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
     columns.update(
@@ -92,7 +84,7 @@ def cluster_columns(
 
 
 def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
-    """Stop before any work is done if a result would be overwritten."""
+    """Refuse to overwrite results, before any work is done."""
     existing = [str(path) for path in paths if path.is_file()]
     if existing and not force:
         raise FileExistsError(
@@ -103,9 +95,7 @@ def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:
 
 @contextmanager
 def folder_for_results(path: Path) -> Iterator[None]:
-    """A folder that can be written to, made before the long work; taken back if nothing came into
-    it.
-    """
+    """Make a writable folder for results, and remove it if it stays empty."""
     made = not path.exists()
     try:
         path.mkdir(parents=True, exist_ok=True)

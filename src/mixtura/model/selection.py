@@ -34,8 +34,8 @@ TITLES = {
 class Stage(Enum):
     """How far a candidate of a selection was fitted; the value is the word in tables."""
 
-    NOT_LOOKED_AT = "not looked at"
-    LOOKED_AT = "looked at"
+    NOT_FITTED = "not fitted"
+    SHORT_FIT = "looked at"
     SEARCHED = "searched"
 
 
@@ -260,9 +260,9 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
     """One sentence for each kind of candidate that may not be selected or is not finished."""
     kinds = {
         "could not be fitted": [
-            c for c in candidates if c.fit is None and c.stage is not Stage.NOT_LOOKED_AT
+            c for c in candidates if c.fit is None and c.stage is not Stage.NOT_FITTED
         ],
-        "were not looked at": [c for c in candidates if c.stage is Stage.NOT_LOOKED_AT],
+        "were not fitted": [c for c in candidates if c.stage is Stage.NOT_FITTED],
         "may not win": [c for c in candidates if c.fit and not c.eligible],
         "did not converge": [
             c

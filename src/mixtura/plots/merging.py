@@ -175,7 +175,7 @@ def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
     ax.set(xlabel="clusters", ylabel="entropy (nats)")
     ax.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     ax.margins(x=0.07, y=0.08)
-    if tree.is_decided:  # an automatic scale would magnify rounding errors
+    if tree.is_separated:  # an automatic scale would magnify rounding errors
         ax.set_ylim(-0.08, 1.08)
     tidy(ax)
     legend_beside(ax, handles, "")
@@ -183,6 +183,6 @@ def _draw_entropies(ax: Axes, tree: MergeTree, n_clusters: int) -> None:
 
 def _elbow_words(tree: MergeTree, elbow: int, n_clusters: int) -> str:
     """What the headline says about the elbow."""
-    if tree.is_decided:
+    if tree.is_separated:
         return "nothing to merge"
     return "the elbow" if elbow == n_clusters else f"the elbow is at {elbow}"

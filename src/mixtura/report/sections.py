@@ -436,7 +436,7 @@ def merging(study: Study) -> Markup:
         "does not change the density."
     )
     sentence = tree.sentence(tree.elbow())
-    outcome = sentence if tree.is_decided else f"At the elbow, {sentence}"
+    outcome = sentence if tree.is_separated else f"At the elbow, {sentence}"
     return section("Components as clusters", tag("p", note), tag("p", outcome), drawn)
 
 

@@ -114,7 +114,7 @@ def initialised(
     n, d = dataset.source.n_rows, dataset.source.n_features
     leaves = max(leaves, MICRO_CLUSTERS_PER_COMPONENT * K)
     initialisers = [
-        replace(kind, most_cells=leaves) if isinstance(kind, Hierarchical) else kind
+        replace(kind, most_micro_clusters=leaves) if isinstance(kind, Hierarchical) else kind
         for kind in initialisers
     ]
     m = sample_size(n, d, K) if K > 1 else n

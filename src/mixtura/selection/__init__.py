@@ -1,1 +1,1 @@
-"""Which family and how many components: the race, criteria over a grid, merging, tests."""
+"""Which family and how many components: criteria over a grid, merging, tests."""

@@ -1,20 +1,18 @@
-"""Is one more component worth it? The likelihood ratio of K against K + 1 components, with its
-distribution simulated.
+"""The likelihood ratio test of K against K + 1 components by the parametric bootstrap.
 
 The usual chi-squared distribution does not hold here, because under K components the parameters of
-the one that is too many are not determined. So data sets are drawn from the fit with K components,
-and each is treated exactly as the data were (McLachlan 1987):
+the further one are not identified. So data sets are drawn from the fit with K components, and each
+is treated exactly as the data were (McLachlan 1987):
 
     T   = 2 (log L_{K+1} - log L_K)                     on the data
     T_b = the same on data set b, b = 1 .. B
     p   = (1 + #{b : T_b >= T}) / (1 + B)
 
-Treated exactly as the data were means: the same starts, the same stopping rule, the same verdict on
-spurious components, which never count; and drawn values are rounded to the resolution of the column
-they stand for, because on recorded data a component can sit on repeated values. A mixture with K
-components is one with K + 1, of which two are copies; so no T is negative. With equal proportions,
-a prior or a ridge that does not hold, and a T below 0 counts as 0, on the data and on the draws
-alike.
+Treated exactly as the data were means: the same starts, the same stopping rule, the same exclusion
+of spurious components; and simulated values are rounded to the recorded step of their column,
+because on recorded data a component can describe repeated values. A mixture with K components is
+one with K + 1, two of them copies, so T is not negative. With equal proportions, a prior or a ridge
+that need not hold, and a T below 0 counts as 0, on the data and on the replicates alike.
 """
 
 from __future__ import annotations
@@ -54,13 +52,16 @@ from mixtura.search.search import search
 from mixtura.search.starts import draw_starts, usual_starts
 from mixtura.sources import ArraySource
 
-HALF_APART = 0.7
-"""The two halves of a split component stand this many standard deviations from its mean along its
-longest axis.
+SPLIT_DISTANCE = 0.7
+"""Standard deviations along the longest axis between the mean of a component and the means of its
+two halves, in the starts of K + 1 components.
 """
 
 USUAL_REPLICATES = 199
+"""Simulated data sets by default; the smallest p-value is then 0.005."""
+
 USUAL_STARTS = 4
+"""Starts of each fit by default, beside the warm ones."""
 
 
 # ---- results -------------------------------------------------------------------------------------
@@ -106,25 +107,24 @@ class LikelihoodRatioTest:
 
     @property
     def standard_error(self) -> float:
-        """Of the p-value, from the number of replicates."""
+        """The Monte Carlo standard error of the p-value."""
         p = self.p_value
         return float(np.sqrt(p * (1 - p) / len(self.replicates))) if isfinite(p) else nan
 
     @property
     def caveat(self) -> str:
-        """Why the statistic is 0, where it is; else empty."""
+        """The meaning of a statistic of 0; empty for any other."""
         K = self.n_components
         if self.statistic != 0.0:
             return ""
         return (
             f"The ratio of 0 means that from the starts of this test no sound fit with {K + 1} "
-            "components was found that is "
-            f"likelier than {K}; more starts may find one."
+            f"components was found that is likelier than {K}; more starts may find one."
         )
 
     @property
     def sentence(self) -> str:
-        """The outcome for a person."""
+        """The outcome in one sentence."""
         K = self.n_components
         name = f"{self.family}, {K} against {K + 1} components"
         if not isfinite(self.p_value):
@@ -162,7 +162,7 @@ class SequentialTest:
 
     @property
     def sentence(self) -> str:
-        """The outcome for a person."""
+        """The outcome in one sentence."""
         last = self.tests[-1]
         if last.interrupted or not isfinite(last.p_value):
             return (
@@ -207,7 +207,7 @@ OnReplicate = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How one data set is treated: the data and every replicate alike."""
+    """How a data set is fitted: the data and every replicate alike."""
 
     family: Family
     initialisers: Sequence[Initialiser]
@@ -263,13 +263,14 @@ def likelihood_ratio_test(
     Raises
     ------
     ValueError, DataError
-        Parameters or data that cannot be used, in words; weights that are not whole numbers.
+        For parameters or data that cannot be used, and weights that are not whole numbers.
 
     Examples
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, n_threads=1, random_state=0).p_value
+    >>> test = likelihood_ratio_test(X, 1, n_replicates=19, n_starts=1, random_state=0)
+    >>> test.p_value
     0.05
     """
     tests = sequential_likelihood_ratio_test(
@@ -313,17 +314,17 @@ def sequential_likelihood_ratio_test(
     on_replicate: OnReplicate | None = None,
     on_test: Callable[[LikelihoodRatioTest], None] | None = None,
 ) -> SequentialTest:
-    """Test 1 against 2 components, 2 against 3, and so on, until a test does not reject at
-    ``level`` or K reaches ``most``.
+    """Test 1 against 2 components, 2 against 3, and so on, until a test does not reject.
 
-    Parameters are those of :func:`likelihood_ratio_test`; ``on_test`` is called with each test when
-    it is done.
+    The tests are at ``level``, and for K up to ``most``. Other parameters are those of
+    :func:`likelihood_ratio_test`; ``on_test`` is called with each test when it is done.
 
     Examples
     --------
     >>> import numpy as np
     >>> X = np.concatenate([np.random.default_rng(0).normal(m, 1, (60, 1)) for m in (0, 8)])
-    >>> sequential_likelihood_ratio_test(X, 3, "EII", n_replicates=19, n_starts=1, n_threads=1, random_state=0).n_components
+    >>> settings = {"n_replicates": 19, "n_starts": 1, "random_state": 0}
+    >>> sequential_likelihood_ratio_test(X, 3, "EII", **settings).n_components
     2
     """
     check_count("n_components", first, 1)
@@ -333,15 +334,7 @@ def sequential_likelihood_ratio_test(
     check_count("n_threads", n_threads, 1, optional=True)
     check_size("reg_covar", reg_covar)
     family = family_named(covariance_type)
-    rows = rows_of(BaseEstimator(), X, fitting=True)
-    dataset = dataset_of(rows, checked_weights(sample_weight, len(rows)), backend, n_threads)
-    if not are_counts(weights_of(dataset)):
-        raise ValueError(
-            "sample_weight must be whole numbers here (copies of rows), but fractions came: "
-            "drawing data sets from a fit says "
-            "nothing about a dataset's design. Leave the weights out, or choose K with a criterion "
-            "and sample_size='effective'."
-        )
+    dataset = _counted_rows(X, sample_weight, backend, n_threads)
     constraints = constraints_of(
         SimpleNamespace(
             reg_covar=reg_covar,
@@ -368,6 +361,19 @@ def sequential_likelihood_ratio_test(
     )
 
 
+def _counted_rows(X: Any, sample_weight: Any, backend: str, n_threads: int | None) -> Dataset:
+    """The data, with counts as weights."""
+    rows = rows_of(BaseEstimator(), X, fitting=True)
+    dataset = dataset_of(rows, checked_weights(sample_weight, len(rows)), backend, n_threads)
+    if are_counts(weights_of(dataset)):
+        return dataset
+    raise ValueError(
+        "sample_weight must be whole numbers here (copies of rows), but fractions came: "
+        "simulated data sets say nothing about a survey's design. Leave the weights out, or choose "
+        "K with a criterion and sample_size='effective'."
+    )
+
+
 def run_tests(
     dataset: Dataset,
     protocol: Protocol,
@@ -379,16 +385,16 @@ def run_tests(
     on_replicate: OnReplicate | None = None,
     on_test: Callable[[LikelihoodRatioTest], None] | None = None,
 ) -> SequentialTest:
-    """The tests for consecutive K; the larger fit of one is the smaller fit of the next."""
+    """The tests for consecutive K; the larger fit of one is a start of the smaller of the next."""
     tests: list[LikelihoodRatioTest] = []
-    known: FitResult | None = None
+    previous: FitResult | None = None
     for K, (own, *seeds) in zip(
         ks, (child.spawn(1 + n_replicates) for child in seed.spawn(len(ks))), strict=True
     ):
-        pair = _fit_pair(dataset, protocol, K, None, own, threading.Event(), known)
+        pair = _fit_pair(dataset, protocol, K, None, own, threading.Event(), previous)
         report = None if on_replicate is None else partial(on_replicate, K)
         tests.append(_test(dataset, protocol, K, pair, seeds, n_threads, report))
-        known = pair.larger
+        previous = pair.larger
         if on_test is not None:
             on_test(tests[-1])
         if tests[-1].interrupted or not tests[-1].p_value <= level:
@@ -405,7 +411,7 @@ def _test(
     n_threads: int | None,
     report: Callable[[int], None] | None,
 ) -> LikelihoodRatioTest:
-    """One test, from the fits to the data."""
+    """One test, given the fits to the data."""
     name = protocol.family.name
     if pair.smaller is None:
         return LikelihoodRatioTest(name, K, nan, np.empty(0), reason=pair.reason)
@@ -427,7 +433,7 @@ def _test(
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """How data sets are recorded: how many rows, in which steps, in which precision."""
+    """The number of rows of the data, their recorded steps and their precision."""
 
     n_rows: int
     steps: Array
@@ -438,7 +444,7 @@ class _Recording:
         return cls(round(dataset.total), dataset.steps, next(dataset.source.blocks()).rows.dtype)
 
     def draw(self, mixture: Mixture, rng: np.random.Generator) -> Any:
-        """Rows from a mixture, recorded like the data."""
+        """Rows from a mixture, rounded like the data."""
         rows, _ = mixture.sample(self.n_rows, rng)
         grid = np.where(self.steps > 0, self.steps, 1.0)
         return np.ascontiguousarray(
@@ -454,9 +460,7 @@ def _replicate(
     seed: np.random.SeedSequence,
     stopped: threading.Event,
 ) -> float:
-    """The statistic of one data set drawn from the fit with K components; NaN where K cannot be
-    fitted soundly.
-    """
+    """The statistic of one simulated data set; NaN without a sound fit with K components."""
     drawing, fitting = seed.spawn(2)
     drawn = Dataset(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
     with warnings.catch_warnings():
@@ -477,9 +481,7 @@ class _Pair:
 
     @property
     def statistic(self) -> float:
-        """``2 (log L_{K+1} - log L_K)``; 0 where nothing sound is likelier than the K components
-        with one of them twice.
-        """
+        """``2 (log L_{K+1} - log L_K)``; 0 where no sound fit with K + 1 is likelier."""
         if self.smaller is None:
             return nan
         return (
@@ -496,13 +498,11 @@ def _fit_pair(
     truth: Mixture | None,
     seed: np.random.SeedSequence,
     stopped: threading.Event,
-    known: FitResult | None = None,
+    previous: FitResult | None = None,
 ) -> _Pair:
-    """K and K + 1 components fitted to one data set; ``truth`` and ``known`` are further starts of
-    K.
-    """
+    """K and K + 1 components fitted to one data set; ``truth`` and ``previous`` are starts of K."""
     for_smaller, for_larger = seed.spawn(2)
-    warm = [start for start in (truth, known) if start is not None]
+    warm = [start for start in (truth, previous) if start is not None]
     smaller, reason = _sound_fit(dataset, protocol, K, warm, for_smaller, stopped)
     if smaller is None:
         return _Pair(None, None, reason)
@@ -518,7 +518,7 @@ def _sound_fit(
     seed: np.random.SeedSequence,
     stopped: threading.Event,
 ) -> tuple[FitResult | None, str]:
-    """The best sound fit, or None and why."""
+    """The best sound fit, or None and the reason."""
     try:
         starts = [*warm, *draw_starts(protocol.initialisers, dataset, K, seed)]
         problem = problem_of(dataset, protocol.family, K, protocol.constraints)
@@ -533,11 +533,10 @@ def _sound_fit(
 
 
 def split(mixture: Mixture, k: int, total: float) -> Moments:
-    """A start with one component more: component k cut in two along its longest axis, all else as
-    it is.
+    """A start with one component more: component k split in two along its longest axis.
 
-    Both halves together have the mean and the covariance of component k. They are moments, so EM
-    begins with the M-step of any family and needs no covariances of that family from us.
+    Both halves together have the mean and the covariance of component k. The start is moments, so
+    EM begins with an M-step of any family.
 
     Parameters
     ----------
@@ -554,7 +553,7 @@ def split(mixture: Mixture, k: int, total: float) -> Moments:
     """
     dense = mixture.covariance.dense()
     values, vectors = np.linalg.eigh(dense[k])
-    step = HALF_APART * np.sqrt(values[-1]) * vectors[:, -1]
+    step = SPLIT_DISTANCE * np.sqrt(values[-1]) * vectors[:, -1]
     means = np.concatenate([mixture.means, mixture.means[k][None] + step])
     means[k] = means[k] - step
     half = dense[k] - np.outer(step, step)

@@ -1,8 +1,7 @@
-"""Components merged into clusters: an answer for clusters that are not Gaussian (Baudry, Raftery,
-Celeux, Lo & Gottardo 2010).
+"""Components merged into clusters that need not be Gaussian (Baudry et al. 2010).
 
-A cluster that is bent or has a heavy tail takes several Gaussians. They overlap, and the entropy of
-the memberships shows it:
+A cluster that is curved or has heavy tails takes several Gaussians. They overlap, and the entropy
+of the memberships shows it:
 
     E = -sum_i w_i sum_k t_ik log t_ik
 
@@ -11,9 +10,9 @@ Merging components k and l adds their columns, ``t_ik + t_il``, and lowers E by
     D(k, l) = sum_i w_i [h(t_ik + t_il) - h(t_ik) - h(t_il)],    h(t) = t log t
 
 At each step the pair with the largest D is merged, down to one cluster. The density does not
-change; only which components are called one cluster. Where the entropy stops falling steeply, its
-path over the number of clusters has an elbow. Where hardly a row is undecided there is nothing to
-merge, and no elbow is read into what is left.
+change; only which components are one cluster. Where the entropy stops falling steeply, its path
+over the number of clusters has an elbow. Components that hardly overlap are not merged, and then
+there is no elbow.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.numbering import number_of
 from mixtura.base.underflow import ignore_underflow
 
-ROWS_AT_ONCE = 8192
-"""Rows whose products with all components exist at one time."""
+ROWS_OF_MEMBERSHIPS = 8192
+"""Rows whose merged memberships exist at one time."""
 
 TIE = 1e-6
-"""Entropies gained that differ by less (in nats, over all rows) are ties: then the first pair is
+"""Two falls of the entropy (nats, over all rows) that differ by less are a tie: the first pair is
 merged.
 """
 
-DECIDED = 1e-3 * float(np.log(2.0))
-"""Entropy per row below which there is nothing to merge: less than one row in a thousand is
-undecided between two components.
+SEPARATED = 1e-3 * float(np.log(2.0))
+"""Entropy per row (nats) up to which components are well separated: that of one row in a thousand
+with probability one half in two components.
 """
 
 
@@ -99,9 +98,7 @@ class MergeTree:
         return tuple(groups)
 
     def memberships(self, posteriors: Array, n_clusters: int) -> Array:
-        """Soft memberships of the clusters (m,G), from those of the components (m,K), of any
-        rows.
-        """
+        """Soft memberships of the clusters (m,G), from those of the components (m,K)."""
         return np.stack(
             [posteriors[:, list(group)].sum(axis=1) for group in self.groups(n_clusters)], axis=1
         )
@@ -114,29 +111,26 @@ class MergeTree:
         if not 1 <= n_clusters <= self.n_components:
             raise ValueError(
                 f"n_clusters must be between 1 and the number of components ({self.n_components}), "
-                f"but {n_clusters} came. "
-                "Merging makes fewer clusters; fit more components for more."
+                f"but {n_clusters} came. Merging makes fewer clusters; fit more components for "
+                "more."
             )
 
     # ---- how many --------------------------------------------------------------------------------
 
     @cached_property
     def merged_rows(self) -> Array:
-        """With 1, 2, ..., K clusters, the rows merged to come there from K, summed over the steps
-        (K,).
-        """
+        """Rows merged from K to 1, 2, ..., K clusters (K,), summed over the steps."""
         return np.concatenate([np.cumsum([merge.rows for merge in self.merges])[::-1], [0.0]])
 
     @cached_property
-    def is_decided(self) -> bool:
-        """Whether the components overlap so little that there is nothing to merge: no more than
-        :data:`DECIDED` per row.
-        """
-        return not self.merges or float(self.entropies[-1]) <= DECIDED * self.merges[-1].rows
+    def is_separated(self) -> bool:
+        """Whether the components are so well separated that there is nothing to merge."""
+        return not self.merges or float(self.entropies[-1]) <= SEPARATED * self.merges[-1].rows
 
     def elbow(self, *, normalised: bool = False) -> int:
-        """The number of clusters where the entropy stops falling steeply: the kink of two straight
-        lines.
+        """The number of clusters where the entropy stops falling steeply.
+
+        Two straight lines that meet are fitted to the path; the elbow is where they meet.
 
         Parameters
         ----------
@@ -148,18 +142,15 @@ class MergeTree:
         Returns
         -------
         int
-            K itself where there are fewer than three components, and so no elbow, or where there is
-            nothing to merge.
+            K itself where there are fewer than three components or nothing to merge.
         """
-        if self.n_components < 3 or self.is_decided:
+        if self.n_components < 3 or self.is_separated:
             return self.n_components
         x = self.merged_rows if normalised else np.arange(1.0, self.n_components + 1)
-        return 1 + _kink(x, self.entropies)
+        return 1 + _change_point(x, self.entropies)
 
     def linkage(self) -> Array:
-        """The tree as SciPy's ``dendrogram`` reads it (K-1,4); the height of a merge is the entropy
-        it has taken away.
-        """
+        """The tree for SciPy's ``dendrogram`` (K-1,4); heights are the falls of the entropy."""
         names, sizes = list(range(self.n_components)), [1] * self.n_components
         steps, height = [], 0.0
         for number, merge in enumerate(self.merges, start=self.n_components):
@@ -172,7 +163,7 @@ class MergeTree:
         return np.array(steps, dtype=np.float64).reshape(-1, 4)
 
     def sentence(self, n_clusters: int) -> str:
-        """The outcome for a person."""
+        """The outcome in one sentence."""
         groups = self.groups(n_clusters)
         named = ", ".join("+".join(map(number_of, group)) for group in groups)
         verb = "makes" if self.n_components == 1 else "make"
@@ -181,7 +172,7 @@ class MergeTree:
             f"{_counted(n_clusters, 'cluster')} ({named})"
         )
         before, after = float(self.entropies[-1]), float(self.entropies[n_clusters - 1])
-        if n_clusters == self.n_components and self.is_decided:
+        if n_clusters == self.n_components and self.is_separated:
             return (
                 f"There is nothing to merge: {made}; the entropy of the memberships is "
                 f"{_nats(before, before)}, next to none."
@@ -266,11 +257,11 @@ def _h(t: Array) -> Array:
 
 
 def _blocks(n: int) -> Iterator[slice]:
-    return (slice(begin, begin + ROWS_AT_ONCE) for begin in range(0, n, ROWS_AT_ONCE))
+    return (slice(begin, begin + ROWS_OF_MEMBERSHIPS) for begin in range(0, n, ROWS_OF_MEMBERSHIPS))
 
 
 def _first_largest(joint: Array) -> tuple[int, int]:
-    """The first pair that is no worse than a tie with the best."""
+    """The first pair within a tie of the best one."""
     k, el = np.unravel_index(int(np.argmax(joint >= joint.max() - TIE)), joint.shape)
     return int(k), int(el)
 
@@ -287,10 +278,8 @@ def _rows_of(columns: Sequence[Array], pair: tuple[int, int], w: Array) -> float
 # ---- the elbow -----------------------------------------------------------------------------------
 
 
-def _kink(x: Array, y: Array) -> int:
-    """The index at which two least-squares lines, one through the points up to it and one through
-    those from it, fit best.
-    """
+def _change_point(x: Array, y: Array) -> int:
+    """The index at which two least-squares lines, one up to it and one from it on, fit best."""
     errors = [
         _squared_error(x[: c + 1], y[: c + 1]) + _squared_error(x[c:], y[c:])
         for c in range(1, len(x) - 1)
@@ -301,7 +290,7 @@ def _kink(x: Array, y: Array) -> int:
 
 
 def _squared_error(x: Array, y: Array) -> float:
-    """What a least-squares line leaves."""
+    """The sum of squared residuals of a least-squares line."""
     dx, dy = x - x.mean(), y - y.mean()
     spread = float(dx @ dx)
     slope = float(dx @ dy) / spread if spread > 0 else 0.0
@@ -309,9 +298,7 @@ def _squared_error(x: Array, y: Array) -> float:
 
 
 def _nats(entropy: float, largest: float) -> str:
-    """An entropy beside the largest one, so that neither is rounded to nothing; 0.0 for what is
-    nought to rounding.
-    """
+    """An entropy in digits that show it beside the largest one; 0.0 where it is rounding."""
     if largest >= 1 or entropy < TIE:
         return f"{max(0.0, entropy):.1f}"
     return f"{entropy:.2g}"
@@ -325,7 +312,7 @@ def _counted(n: int, noun: str) -> str:
 
 
 class HasPosteriors(Protocol):
-    """A fitted mixture, as far as merging needs it."""
+    """A fitted mixture with posterior probabilities."""
 
     def predict_proba(self, X: Any) -> Rows:
         """The probability of each component for each row (n,K)."""
@@ -356,16 +343,16 @@ class MergedMixture:
 
     @property
     def sentence(self) -> str:
-        """The outcome for a person."""
+        """The outcome in one sentence."""
         return self.tree.sentence(self.n_clusters)
 
     def with_clusters(self, n_clusters: int) -> MergedMixture:
-        """The same tree cut elsewhere."""
+        """The same tree with another number of clusters."""
         self.tree.groups(n_clusters)
         return MergedMixture(self.model, self.tree, n_clusters)
 
     def predict_proba(self, X: Any) -> Array:
-        """The probability of each cluster for each row, also of new ones (n, n_clusters)."""
+        """The probability of each cluster for each row (n, n_clusters), also of new rows."""
         return self.tree.memberships(
             np.asarray(self.model.predict_proba(X), dtype=np.float64), self.n_clusters
         )

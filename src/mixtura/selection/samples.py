@@ -1,12 +1,12 @@
-"""Looks at the cells of a selection of many rows, on samples that grow while cells drop out.
+"""Short fits of many rows: on samples that grow while candidates drop out.
 
-All cells are looked at on a small sample. What a cell would say of all rows is estimated: ``n / m``
-times the log-likelihood of m rows, less half a parameter for each of the ``n / m - 1`` further
-samples, since a fit of m rows is that much too good on them. Samples differ by more than cells do,
-so an estimate is only held against others of the same rows. The estimate of a difference between
-two cells has a standard error (Vuong 1989, Econometrica 57:307-333), ``n / m`` times that of the
-sum of the differences of their log densities row by row. A cell that is behind by more than three
-of them, and by 50, drops out, and its estimate is what the table shows. The others go on to four
+All candidates are fitted to a small sample. The criterion on all rows is estimated: ``n / m`` times
+the log-likelihood of m rows, less half a parameter for each of the ``n / m - 1`` further samples,
+since a fit of m rows is that much too good on them. Samples differ by more than candidates do, so
+an estimate is compared with others of the same rows only. The estimate of a difference between two
+candidates has a standard error (Vuong 1989, Econometrica 57:307-333), ``n / m`` times that of the
+sum of the differences of their log densities row by row. A candidate that is behind by more than
+three of them, and by 50, drops out, and the table shows its estimate. The others are fitted to four
 times the rows, at last to all of them.
 """
 
@@ -26,111 +26,116 @@ from mixtura.search.budget import Plan
 from mixtura.search.finalists import TOLD_APART, log_densities, summed
 from mixtura.search.initialisation import Initialisation, sample_seed, sample_size
 from mixtura.search.subsampling import larger_sample, stopping_on_sample
-from mixtura.selection.cells import Cells, Key, OnCandidate
-from mixtura.selection.looks import Looks, looking, value_of
+from mixtura.selection.candidates import CandidateFitter, Key, OnCandidate
+from mixtura.selection.short_fits import ShortFits, short_plan, value_of
 
-BEHIND = 50.0
-"""A cell is not dropped before its criterion is so far behind, however sure that is."""
-
-
-def worth_a_sample(cells: Cells) -> bool:
-    """Whether rows are so many that cells are looked at on a sample of them."""
-    return _first_size(cells) < cells.dataset.source.n_rows
+DROPPED_BEHIND = 50.0
+"""A candidate whose criterion is less than this behind is not dropped, however small the standard
+error (decision 0021).
+"""
 
 
-def _first_size(cells: Cells) -> int:
-    source = cells.dataset.source
-    return sample_size(source.n_rows, source.n_features, max(cells.grid.ks))
+def worth_a_sample(fitter: CandidateFitter) -> bool:
+    """Whether rows are so many that short fits are made on a sample of them."""
+    return _first_size(fitter) < fitter.dataset.source.n_rows
 
 
-def looked_at_on_samples(
-    cells: Cells, plan: Plan, on_candidate: OnCandidate | None
+def _first_size(fitter: CandidateFitter) -> int:
+    source = fitter.dataset.source
+    return sample_size(source.n_rows, source.n_features, max(fitter.grid.ks))
+
+
+def short_fits_on_samples(
+    fitter: CandidateFitter, plan: Plan, on_candidate: OnCandidate | None
 ) -> Mapping[tuple[str, int], Candidate]:
-    """Every cell: fitted to all rows, or estimated from as many as it took to see that it is
-    behind.
-    """
-    whole, seed = cells.dataset, sample_seed(cells.grid.seed)
-    rows = whole.sampled(_first_size(cells), seed)
+    """Every candidate, fitted to all rows, or estimated from the sample on which it dropped out."""
+    whole, seed = fitter.dataset, sample_seed(fitter.grid.seed)
+    rows = whole.sampled(_first_size(fitter), seed)
     quick = replace(plan, stopping=stopping_on_sample(plan.stopping))
-    looks = Looks(cells.on(rows), quick, on_candidate)
-    looks.run()
-    found = looks.found
-    while not cells.stopped.is_set() and any(cell.fit for cell in found.values()):
-        leader, alive = _not_behind(cells, rows, found)
+    short = ShortFits(fitter.on(rows), quick, on_candidate)
+    short.run()
+    found = short.found
+    while not fitter.stopped.is_set() and any(one.fit for one in found.values()):
+        (family, K), alive = _not_behind(fitter, rows, found)
         rows = larger_sample(rows, whole, seed)
-        on_rows = cells if rows is whole else cells.on(rows)
-
-        def again(family: Family, K: int, cells: Cells = on_rows) -> Candidate:
-            """A cell on more rows, from where it was left."""
-            fit = found[family.name, K].fit
-            assert fit is not None
-            start = Initialisation(cells.dataset, [("fit of a sample", fit.mixture)])
-            return cells.fit(family, K, lambda: start, looking(quick), Stage.LOOKED_AT)
-
-        new = cells.each(again, alive, plan.workers, None)
-        before = found[leader[0].name, leader[1]]
-        found.update(
-            {
-                (key[0].name, key[1]): cell
-                for key, cell in zip(alive, new, strict=True)
-                if cell is not None and cell.fit
-            }
-        )
-        _follow(cells, found, before, found[leader[0].name, leader[1]], alive)
+        before = found[family.name, K]
+        found.update(_refitted(fitter if rows is whole else fitter.on(rows), found, alive, quick))
+        _follow(fitter, found, before, found[family.name, K], alive)
         if rows is whole:
             break
     return found
 
 
+def _refitted(
+    fitter: CandidateFitter,
+    found: Mapping[tuple[str, int], Candidate],
+    alive: Sequence[Key],
+    plan: Plan,
+) -> dict[tuple[str, int], Candidate]:
+    """Some candidates fitted to more rows, each from its last fit."""
+
+    def again(family: Family, K: int) -> Candidate:
+        fit = found[family.name, K].fit
+        assert fit is not None
+        start = Initialisation(fitter.dataset, [("fit of a sample", fit.mixture)])
+        return fitter.fit(family, K, lambda: start, short_plan(plan), Stage.SHORT_FIT)
+
+    new = fitter.each(again, alive, plan.workers, None)
+    return {
+        (family.name, K): candidate
+        for (family, K), candidate in zip(alive, new, strict=True)
+        if candidate is not None and candidate.fit
+    }
+
+
 def _follow(
-    cells: Cells,
+    fitter: CandidateFitter,
     found: dict[tuple[str, int], Candidate],
     before: Candidate,
     after: Candidate,
     alive: Sequence[Key],
 ) -> None:
-    """Estimates of cells that have dropped out move with the cell that they were behind: only the
-    difference is known well.
+    """Shift the estimates of dropped candidates with the best one.
+
+    Their difference from it is estimated well, their level is not.
     """
     if before.fit is None or after.fit is None or after is before:
         return
     by = after.fit.log_likelihood - before.fit.log_likelihood
-    for family, K in set(cells.grid.keys) - set(alive):
-        cell = found.get((family.name, K))
-        if cell is not None and cell.fit is not None:
-            found[family.name, K] = cells.moved(cell, family, by)
+    for family, K in set(fitter.grid.keys) - set(alive):
+        candidate = found.get((family.name, K))
+        if candidate is not None and candidate.fit is not None:
+            found[family.name, K] = fitter.shifted(candidate, family, by)
 
 
 def _not_behind(
-    cells: Cells, rows: Dataset, found: Mapping[tuple[str, int], Candidate]
+    fitter: CandidateFitter, rows: Dataset, found: Mapping[tuple[str, int], Candidate]
 ) -> tuple[Key, list[Key]]:
-    """The best of the cells that were fitted to these rows, and those that may yet be the best of
-    all rows.
-    """
+    """The best candidate on these rows, and all that may be the best on all rows."""
     own = {
-        key: cell
-        for key in cells.grid.keys
-        if (cell := found.get((key[0].name, key[1])))
-        and cell.fit is not None
-        and cell.rows == rows.source.n_rows
+        key: candidate
+        for key in fitter.grid.keys
+        if (candidate := found.get((key[0].name, key[1])))
+        and candidate.fit is not None
+        and candidate.rows == rows.source.n_rows
     }
-    answers = {key: cell for key, cell in own.items() if cell.eligible} or own
+    answers = {key: candidate for key, candidate in own.items() if candidate.eligible} or own
     leader = min(answers, key=lambda key: value_of(answers[key]))
     best = answers[leader]
     densities = _densities(rows, best)
-    size = cells.dataset.total / rows.total
+    size = fitter.dataset.total / rows.total
 
-    def is_behind(cell: Candidate) -> bool:
-        difference = value_of(cell) - value_of(best)
-        if difference <= BEHIND:
+    def is_behind(candidate: Candidate) -> bool:
+        difference = value_of(candidate) - value_of(best)
+        if difference <= DROPPED_BEHIND:
             return False
-        apart = densities - _densities(rows, cell)
+        apart = densities - _densities(rows, candidate)
         error = 2.0 * size * sqrt(summed(rows, (apart - summed(rows, apart) / rows.total) ** 2))
-        return difference > BEHIND + TOLD_APART * error
+        return difference > DROPPED_BEHIND + TOLD_APART * error
 
-    return leader, [key for key, cell in own.items() if not is_behind(cell)]
+    return leader, [key for key, candidate in own.items() if not is_behind(candidate)]
 
 
-def _densities(rows: Dataset, cell: Candidate) -> Array:
-    assert cell.fit is not None
-    return np.asarray(log_densities(rows, cell.fit.mixture))
+def _densities(rows: Dataset, candidate: Candidate) -> Array:
+    assert candidate.fit is not None
+    return np.asarray(log_densities(rows, candidate.fit.mixture))

@@ -1,10 +1,9 @@
-"""Which K, which family: one row per cell, the winner, the runner-up. A cell that fails is a row
-with a reason.
+"""Which family and how many components: every candidate, the winner and the runner-up.
 
-Every criterion of one fit is computed for every cell. NEC compares with one component of the same
-family, which costs one more M-step. Cross-validation is a selection within a selection: for each
-fold the same grid is fitted to the other rows, from starts that are drawn from those rows alone,
-and scored on the fold.
+Every criterion of one fit is computed for every candidate; a candidate that fails is kept with its
+reason. NEC compares with one component of the same family, which costs one more M-step.
+Cross-validation is a selection within a selection: for each fold the same grid is fitted to the
+other rows, from starts that are drawn from those rows alone, and evaluated on the fold.
 """
 
 from __future__ import annotations
@@ -26,22 +25,27 @@ from mixtura.inference.resamples import Fold, folds_of
 from mixtura.inputs.constraints import problem_of
 from mixtura.model.criteria import CV, check_criterion
 from mixtura.model.moments import Scatter
+from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.search.budget import Plan
-from mixtura.selection.cells import (
-    Cells,
+from mixtura.selection.candidates import (
+    CandidateFitter,
+    Evaluator,
     Grid,
     HeldOut,
-    Judge,
     OnCandidate,
-    not_looked_at,
+    not_fitted,
     reason_of,
 )
-from mixtura.selection.race import Race
+from mixtura.selection.two_stages import TwoStageSelection
 
 __all__ = ["Grid", "OnCandidate", "select"]
 
 DEFAULT_FOLDS = 10
+"""Folds of the cross-validation where it decides and no number was given."""
+
+_CROSS_VALIDATION = 2**31
+"""A child of the grid's seed that no K uses: starts do not change with the cross-validation."""
 
 
 def select(
@@ -54,17 +58,17 @@ def select(
     on_fold: Callable[[int], None] | None = None,
     stopped: threading.Event | None = None,
 ) -> Selection:
-    """Fit every cell of the grid; the starts of one K serve all its families.
+    """Fit every candidate of the grid; the starts of one K serve all its families.
 
     Parameters
     ----------
     dataset : Dataset
     grid : Grid
     plan : Plan
-        How each cell is searched; its workers share the cells.
+        How each candidate is searched; its workers share the candidates.
     on_candidate : callable, optional
-        Called with each :class:`~mixtura.model.selection.Candidate` when it was looked at, and again
-        when it was searched.
+        Called with each :class:`~mixtura.model.selection.Candidate` after its short fit, and again
+        after its search.
     n_threads : int, optional
         Workers that share the folds; None takes all processors.
     on_fold : callable, optional
@@ -75,12 +79,12 @@ def select(
     Returns
     -------
     Selection
-        One candidate per cell, in the order K by K. Ctrl-C keeps the cells that are done.
+        The candidates K by K. Ctrl-C keeps those that are done.
 
     Raises
     ------
     KeyboardInterrupt
-        When Ctrl-C came before the first cell was done.
+        When Ctrl-C came before the first candidate was done.
     """
     check_criterion(grid.criterion)
     stopped = stopped or threading.Event()
@@ -92,24 +96,22 @@ def _select(
     dataset: Dataset,
     grid: Grid,
     plan: Plan,
-    on_candidate: Callable[[Candidate], None] | None,
+    on_candidate: OnCandidate | None,
     on_fold: Callable[[int], None] | None,
     n_threads: int | None,
     stopped: threading.Event,
 ) -> Selection:
-    """:func:`select` once signals are handled."""
-    held_out = (
-        _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped)
-        if grid.folds or grid.criterion == CV
-        else None
-    )
-    cells = Cells(dataset, grid, Judge(dataset, grid, plan, held_out), stopped, dataset)
-    done = (
-        Race(cells, plan, on_candidate).run()
-        if plan.budget is not None
-        else _all_alike(cells, plan, on_candidate)
-    )
-    if not any(cell.stage is not Stage.NOT_LOOKED_AT for cell in done):
+    """:func:`select`, while Ctrl-C sets ``stopped``."""
+    held_out = None
+    if grid.folds or grid.criterion == CV:
+        held_out = _cross_validate(dataset, grid, plan, n_threads, on_fold, stopped)
+    evaluator = Evaluator(dataset, grid, plan, held_out)
+    fitter = CandidateFitter(dataset, grid, evaluator, stopped, dataset)
+    if plan.budget is not None:
+        done = TwoStageSelection(fitter, plan, on_candidate).run()
+    else:
+        done = _all_searched(fitter, plan, on_candidate)
+    if all(candidate.stage is Stage.NOT_FITTED for candidate in done):
         raise KeyboardInterrupt
     selection = Selection(grid.criterion, done, stopped.is_set())
     return (
@@ -117,67 +119,67 @@ def _select(
     )
 
 
-def _all_alike(cells: Cells, plan: Plan, on_candidate: OnCandidate | None) -> tuple[Candidate, ...]:
-    """Every cell from all its starts, as who asks for a number of them expects."""
-    begins, alone = cells.grid.begins(cells.dataset, plan.screened), replace(plan, workers=1)
-    keys = cells.grid.keys
-    done = cells.each(
-        lambda family, K: cells.fit(family, K, begins[K], alone), keys, plan.workers, on_candidate
-    )
-    return tuple(cell or not_looked_at(*key) for key, cell in zip(keys, done, strict=True))
+def _all_searched(
+    fitter: CandidateFitter, plan: Plan, on_candidate: OnCandidate | None
+) -> tuple[Candidate, ...]:
+    """Every candidate from all its starts: the meaning of a given number of starts."""
+    keys, alone = fitter.grid.keys, replace(plan, workers=1)
+    initialisations = fitter.grid.initialisations(fitter.dataset, plan.screened)
+
+    def fit(family: Family, K: int) -> Candidate:
+        return fitter.fit(family, K, initialisations[K], alone)
+
+    done = fitter.each(fit, keys, plan.workers, on_candidate)
+    return tuple(one or not_fitted(*key) for key, one in zip(keys, done, strict=True))
 
 
 def _with_certificates(selection: Selection, dataset: Dataset, grid: Grid, plan: Plan) -> Selection:
-    """The winner and the runner-up, which people look at, with their certificates; the other cells
-    go without.
-    """
+    """The selection with certificates of the winner and of the runner-up."""
 
-    def seen(cell: Candidate | None) -> Selection:
-        """The selection with the certificate of a cell."""
-        if cell is None or cell.fit is None or cell.fit.certificate is not None:
+    def with_certificate(candidate: Candidate | None) -> Selection:
+        if candidate is None or candidate.fit is None or candidate.fit.certificate is not None:
             return selection
-        return _with(selection, cell, _certified(cell, dataset, grid, plan))
+        return _with(selection, candidate, _certified(candidate, dataset, grid, plan))
 
-    if not any(cell.fit for cell in selection.candidates):
+    if not any(candidate.fit for candidate in selection.candidates):
         return selection
-    selection = seen(selection.best)
-    return seen(selection.runner_up)
+    selection = with_certificate(selection.best)
+    return with_certificate(selection.runner_up)
 
 
-def _with(selection: Selection, cell: Candidate, new: Candidate) -> Selection:
-    """A selection with something else in the place of a cell."""
+def _with(selection: Selection, old: Candidate, new: Candidate) -> Selection:
+    """The selection with one candidate replaced."""
     return replace(
-        selection, candidates=tuple(new if one is cell else one for one in selection.candidates)
+        selection, candidates=tuple(new if one is old else one for one in selection.candidates)
     )
 
 
-def _certified(cell: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Candidate:
-    """A cell with its certificate."""
-    assert cell.fit is not None
-    family = next(family for family in grid.families if family.name == cell.family)
-    problem = problem_of(dataset, family, cell.n_components, grid.constraints)
-    fit = certified(cell.fit, problem, plan.stopping)
-    return replace(
-        cell, fit=fit, reason=cell.reason if fit.stop is cell.fit.stop else reason_of(fit)
-    )
+def _certified(candidate: Candidate, dataset: Dataset, grid: Grid, plan: Plan) -> Candidate:
+    """The candidate with a certificate."""
+    assert candidate.fit is not None
+    family = next(family for family in grid.families if family.name == candidate.family)
+    problem = problem_of(dataset, family, candidate.n_components, grid.constraints)
+    fit = certified(candidate.fit, problem, plan.stopping)
+    reason = candidate.reason if fit.stop is candidate.fit.stop else reason_of(fit)
+    return replace(candidate, fit=fit, reason=reason)
 
 
 # ---- cross-validation ----------------------------------------------------------------------------
 
 _Scores = dict[tuple[str, int], float | str]
-"""Per cell, the log-likelihood of the rows of one fold, or why there is none."""
+"""Per candidate, the log-likelihood of the rows of one fold, or why there is none."""
 
 
 def _summed(folds: Sequence[_Scores]) -> HeldOut:
-    """Per cell over the folds."""
+    """The sums over the folds."""
     values: dict[tuple[str, int], float] = {}
     reasons: dict[tuple[str, int], str] = {}
-    for cell in folds[0]:
-        scores = [fold[cell] for fold in folds]
+    for key in folds[0]:
+        scores = [fold[key] for fold in folds]
         lost = [(v, score) for v, score in enumerate(scores, start=1) if isinstance(score, str)]
-        values[cell] = nan if lost else sum(score for score in scores if not isinstance(score, str))
+        values[key] = nan if lost else sum(score for score in scores if not isinstance(score, str))
         if lost:
-            reasons[cell] = (
+            reasons[key] = (
                 f"not cross-validated: without fold {lost[0][0]} of {len(scores)}, {lost[0][1]}"
             )
     return HeldOut(values, reasons)
@@ -191,16 +193,16 @@ def _cross_validate(
     on_fold: Callable[[int], None] | None,
     stopped: threading.Event,
 ) -> HeldOut:
-    """The grid fitted without each fold, from starts that are drawn without it, and scored on it.
+    """The grid fitted without each fold, from starts drawn without it, and evaluated on it.
 
-    A fit of all rows is no start here: it would carry the place of held-out rows into the fit, most
-    of all where a component sits on few of them, and so favour many components.
+    A fit of all rows is no start here: it would carry the position of held-out rows into the fit,
+    most of all where a component has few rows, and so favour many components.
     """
     own = np.random.SeedSequence(
         grid.seed.entropy, spawn_key=(*grid.seed.spawn_key, _CROSS_VALIDATION)
     )
-    dealing, *seeds = own.spawn(1 + (grid.folds or DEFAULT_FOLDS))
-    folds = folds_of(dataset, len(seeds), dealing)
+    splitting, *seeds = own.spawn(1 + (grid.folds or DEFAULT_FOLDS))
+    folds = folds_of(dataset, len(seeds), splitting)
     done: list[_Scores] = []
 
     def count(scores: _Scores) -> None:
@@ -221,32 +223,22 @@ def _cross_validate(
     return _summed(scores)
 
 
-_CROSS_VALIDATION = 2**31
-"""A child of the grid's seed that no K uses, so that the starts are the same with and without
-cross-validation.
-"""
-
-
 def _score_fold(
     grid: Grid, plan: Plan, item: tuple[Fold, np.random.SeedSequence], stopped: threading.Event
 ) -> _Scores:
-    """One fold: the log-likelihood of its rows under every cell fitted to the others."""
+    """The log-likelihood of the rows of one fold under every candidate fitted to the others."""
     fold, seed = item
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # whatever there is to say about the data is said about all of them
+        warnings.simplefilter("ignore")  # the fit of all rows warns about the data
         selection = select(fold.training, replace(grid, seed=seed), plan, stopped=stopped)
     if selection.interrupted:
         raise KeyboardInterrupt
-    return {
-        (cell.family, cell.n_components): _held_out(cell, fold) for cell in selection.candidates
-    }
+    return {(one.family, one.n_components): _held_out(one, fold) for one in selection.candidates}
 
 
-def _held_out(cell: Candidate, fold: Fold) -> float | str:
-    if cell.fit is None or not cell.is_valid:
-        return cell.reason
+def _held_out(candidate: Candidate, fold: Fold) -> float | str:
+    if candidate.fit is None or not candidate.is_valid:
+        return candidate.reason
     return fold.training.backend.moments(
-        fold.held_out, cell.fit.mixture, Scatter.TRACE
+        fold.held_out, candidate.fit.mixture, Scatter.TRACE
     ).log_likelihood

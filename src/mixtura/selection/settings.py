@@ -1,4 +1,4 @@
-"""What a selection is asked for: one value, which the estimator and the command line fill in."""
+"""The settings of a selection, which the estimator and the command line fill in."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ from mixtura.selection.bootstrap import (
 )
 from mixtura.selection.select import Grid, OnCandidate, select
 
-SEARCHED = Budget(least=1.5e8)
-"""What the local search of a candidate that can win may cost: more than that of a single fit, since
-there are few of them.
+SEARCH_BUDGET = Budget(least=1.5e8)
+"""Budget of the local search of a candidate: larger than that of a single fit, since few candidates
+are searched.
 """
 
 _BOOTSTRAP = (2**31 + 1,)
@@ -60,8 +60,7 @@ _BOOTSTRAP = (2**31 + 1,)
 class SelectionSettings:
     """The parameters of :class:`mixtura.GaussianMixtureSelector`, which says what they mean.
 
-    scikit-learn is not imported here: it takes a second, which a command on few rows need not wait
-    for.
+    scikit-learn is not imported here: that takes a second, and a command on few rows does without.
     """
 
     n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
@@ -92,7 +91,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     if settings.sample_size not in ("total", "effective"):
         raise ValueError(
             f"sample_size must be 'total' or 'effective', but {settings.sample_size!r} came. "
-            "Effective is for dataset weights."
+            "Effective is for survey weights."
         )
     ks = (
         list(settings.n_components)
@@ -120,25 +119,20 @@ def selection_of(
     callback: OnCandidate | None = None,
     on_fold: Callable[[int], None] | None = None,
 ) -> Selection:
-    """Every candidate; ``callback`` and ``on_fold`` as in
-    :meth:`mixtura.GaussianMixtureSelector.fit`.
-    """
-    if (
-        settings.families == "all" and dataset.source.n_features == 1
-    ):  # with one column E and V are all there is
+    """The selection; ``callback`` and ``on_fold`` as in ``GaussianMixtureSelector.fit``."""
+    if settings.families == "all" and dataset.source.n_features == 1:  # only E and V differ
         families = [family for family in families if family.name.endswith("II")]
     grid = grid_of(settings, ks, families)
-    plan = _plan(settings, dataset, grid.n_cells)
+    plan = _plan(settings, dataset, grid.n_candidates)
     if plan.workers > 1 and dataset.source.n_rows < ROWS_WORTH_A_THREAD:
-        dataset = Dataset(
-            dataset.source, backend_named(settings.backend, 1)
-        )  # the cells share the processors, so rows need not
+        # candidates share the processors, so rows need not
+        dataset = Dataset(dataset.source, backend_named(settings.backend, 1))
     with limited_threads(dataset.source.n_rows):
         return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
 
 
 def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
-    """What is to be fitted."""
+    """The grid of the candidates."""
     return Grid(
         ks,
         families,
@@ -153,7 +147,7 @@ def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[F
 
 
 def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
-    """How each cell is searched."""
+    """How each candidate is searched."""
     stopping: StoppingRule = (
         RemainingGain(REMAINING * dataset.row_weight)
         if settings.tol is None
@@ -165,7 +159,7 @@ def _plan(settings: SelectionSettings, dataset: Dataset, n_jobs: int) -> Plan:
         screened=settings.n_init is None,
         workers=workers_for(dataset, n_jobs, settings.n_threads, short=False),
         accelerated=accelerated(settings),
-        budget=SEARCHED if settings.n_init is None else None,
+        budget=SEARCH_BUDGET if settings.n_init is None else None,
     )
 
 
@@ -180,21 +174,17 @@ def selected_again(
     top_ks: int | None = TOP_KS,
     on_resample: Callable[[int], None] | None = None,
 ) -> ChoiceUncertainty:
-    """How often each candidate would win if the rows were drawn again; see
-    :meth:`mixtura.GaussianMixtureSelector.bootstrap`.
-    """
-    ks = list(dict.fromkeys(cell.n_components for cell in selection.candidates))
-    families = [
-        family_named(name) for name in dict.fromkeys(cell.family for cell in selection.candidates)
-    ]
-    grid = grid_of(settings, ks, families)
+    """The bootstrap of a selection; see :meth:`mixtura.GaussianMixtureSelector.bootstrap`."""
+    ks = list(dict.fromkeys(one.n_components for one in selection.candidates))
+    names = dict.fromkeys(one.family for one in selection.candidates)
+    grid = grid_of(settings, ks, [family_named(name) for name in names])
+    # no local search: each resample starts from the fit of all rows
+    plan = replace(_plan(settings, dataset, 1), budget=None)
     return bootstrap_selection(
         dataset,
         selection,
         grid,
-        replace(
-            _plan(settings, dataset, 1), budget=None
-        ),  # each resample starts where all rows led to
+        plan,
         n_resamples=n_resamples,
         seed=np.random.SeedSequence(grid.seed.entropy, spawn_key=_BOOTSTRAP),
         top_families=top_families,
@@ -205,8 +195,12 @@ def selected_again(
 
 
 def warn_of(selection: Selection, stacklevel: int = 2) -> None:
-    """Say what a person must know before using the model that was chosen; ValueError where no
-    candidate could be fitted.
+    """Warn about the chosen model.
+
+    Raises
+    ------
+    ValueError
+        When no candidate could be fitted.
     """
     reasons = " | ".join(sorted({candidate.reason for candidate in selection.candidates})[:3])
     if not any(candidate.fit for candidate in selection.candidates):
@@ -220,8 +214,8 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
     if not selection.ranking:
         warn(
             "No candidate is an answer: components collapsed, are copies, or hold no rows. The "
-            "simplest one is kept and says "
-            f"little; try fewer components and stricter families. Reasons: {reasons}",
+            "simplest one is kept and says little; try fewer components and stricter families. "
+            f"Reasons: {reasons}",
             DegenerateWarning,
         )
     winner = selection.best

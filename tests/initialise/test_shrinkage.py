@@ -1,6 +1,4 @@
-"""Full covariances of few rows are shrunk as far as left-out rows say; those of enough rows are
-plain maximum likelihood.
-"""
+"""Full covariances of few rows are shrunk; those of enough rows are maximum likelihood."""
 
 from __future__ import annotations
 
@@ -18,8 +16,13 @@ from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
-from mixtura.initialise.few_rows import ENOUGH, _Part, full_covariances, shrinkage_for
 from mixtura.initialise.initialisers import FromLabels
+from mixtura.initialise.shrinkage import (
+    ENOUGH_ROWS,
+    _SharedCovariance,
+    full_covariances,
+    shrinkage_for,
+)
 from mixtura.inputs import constraints
 from mixtura.model.regularisation import Regularisation
 
@@ -34,23 +37,23 @@ def white(n: int, d: int = 40, seed: int = 0) -> np.ndarray:
 
 def correlated(n: int, d: int, seed: int) -> np.ndarray:
     """Neighbouring columns correlate by 0.9."""
-    law = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     return (
-        law.normal(size=(n, d))
+        rng.normal(size=(n, d))
         @ np.linalg.cholesky(0.9 ** np.abs(np.subtract.outer(np.arange(d), np.arange(d)))).T
     )
 
 
-def two_lumps(n: int, d: int, seed: int = 0) -> np.ndarray:
+def two_correlated_groups(n: int, d: int, seed: int = 0) -> np.ndarray:
     X = correlated(n, d, seed)
     X[n // 2 :] += 3.0
     return X
 
 
-def rare_clusters() -> np.ndarray:
+def rare_cluster() -> np.ndarray:
     """16 rows in 6 columns among 246."""
-    law = np.random.default_rng(3)
-    return np.concatenate([law.normal(size=(230, 6)), 6.0 + law.normal(size=(16, 6))])
+    rng = np.random.default_rng(3)
+    return np.concatenate([rng.normal(size=(230, 6)), 6.0 + rng.normal(size=(16, 6))])
 
 
 def quiet_fit(X, K, **settings) -> GaussianMixture:
@@ -59,39 +62,40 @@ def quiet_fit(X, K, **settings) -> GaussianMixture:
         return GaussianMixture(K, random_state=0, **settings).fit(X)
 
 
-def said(X, K, **settings) -> list[str]:
-    """What data warnings say."""
+def data_warnings(X, K, **settings) -> list[str]:
+    """The messages of a fit's data warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         GaussianMixture(K, random_state=0, max_iter=5, n_init=1, **settings).fit(X)
     return [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
 
 
-def best_of_scikit_learn(X, K, fresh) -> float:
+def best_ridge(X, K, fresh) -> float:
+    """The best score of fresh rows over the ridges of scikit-learn's fits."""
     fits = (ScikitLearn(K, reg_covar=ridge, random_state=0).fit(X) for ridge in RIDGES)
     return max(fit.score(fresh) for fit in fits)
 
 
-# ---- where rows are enough -----------------------------------------------------------------------
+# ---- enough rows ---------------------------------------------------------------------------------
 
-ENOUGH_ROWS = {
+DATA_SETS = {
     "iris": (lambda: load_iris().data, 3),
     "wine": (lambda: load_wine().data, 3),
     "breast cancer": (lambda: load_breast_cancer().data, 2),
     "diabetes": (lambda: read_data("diabetes.csv", 3), 9),
-    "rare clusters": (rare_clusters, 3),
+    "rare cluster": (rare_cluster, 3),
     "one column": (lambda: white(6, 1), 3),
 }
 
 
-@pytest.mark.parametrize("name", ENOUGH_ROWS)
+@pytest.mark.parametrize("name", DATA_SETS)
 @pytest.mark.parametrize("family", FULL)
-def test_nothing_is_shrunk_where_rows_are_enough(name, family):
-    rows, K = ENOUGH_ROWS[name]
+def test_nothing_is_shrunk_with_enough_rows(name, family):
+    rows, K = DATA_SETS[name]
     assert shrinkage_for(dataset(rows()), FAMILIES[family], K) is None
 
 
-def test_a_fit_of_enough_rows_has_the_bits_of_maximum_likelihood(monkeypatch):
+def test_a_fit_of_enough_rows_is_maximum_likelihood_to_the_bit(monkeypatch):
     X = load_iris().data
     ours = quiet_fit(X, 3)
     monkeypatch.setattr(constraints, "shrinkage_for", lambda *_: None)
@@ -102,10 +106,10 @@ def test_a_fit_of_enough_rows_has_the_bits_of_maximum_likelihood(monkeypatch):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("K", [1, 3])
-def test_the_bound_is_told_by_the_covariances_that_can_turn(family, K):
+def test_the_bound_depends_on_the_number_of_free_orientations(family, K):
     d, free = 4, full_covariances(FAMILIES[family], K)
     assert free == (0 if family.endswith("I") else 1 if family.endswith("E") else K)
-    enough = int(np.ceil(ENOUGH * free * (d + 1)))
+    enough = int(np.ceil(ENOUGH_ROWS * free * (d + 1)))
     assert shrinkage_for(dataset(white(max(enough, K + 1), d)), FAMILIES[family], K) is None
     if free:
         assert shrinkage_for(dataset(white(enough - 1, d)), FAMILIES[family], K) is not None
@@ -116,7 +120,7 @@ def test_the_bound_is_told_by_the_covariances_that_can_turn(family, K):
 
 @pytest.mark.parametrize("m", [7, 30])
 @pytest.mark.parametrize("r", [0.5, 20.0])
-def test_rows_left_out_in_closed_form_are_rows_left_out(m, r):
+def test_the_closed_form_of_leave_one_out_is_leave_one_out(m, r):
     X, d = white(m, 12, seed=4), 12
     by_hand = 0.0
     for i in range(m):
@@ -125,13 +129,13 @@ def test_rows_left_out_in_closed_form_are_rows_left_out(m, r):
         covariance = ((rest - mean).T @ (rest - mean) + r * np.eye(d)) / (m - 1 + r)
         v = X[i] - mean
         by_hand -= 0.5 * (np.linalg.slogdet(covariance)[1] + v @ np.linalg.solve(covariance, v))
-    part = _Part(X - X.mean(axis=0), np.ones(m), np.full(m, float(m)))
-    assert part.left_out(r) == pytest.approx(by_hand, rel=1e-10)
+    shared = _SharedCovariance(X - X.mean(axis=0), np.ones(m), np.full(m, float(m)))
+    assert shared.leave_one_out(r) == pytest.approx(by_hand, rel=1e-10)
 
 
 @pytest.mark.parametrize("family", ["VVV", "EEE", "VVE"])
 def test_the_strength_does_not_depend_on_units_or_order(family):
-    X, units = two_lumps(24, 10), 10.0 ** np.random.default_rng(1).uniform(-6, 6, 10)
+    X, units = two_correlated_groups(24, 10), 10.0 ** np.random.default_rng(1).uniform(-6, 6, 10)
     plain = shrinkage_for(dataset(X), FAMILIES[family], 2)
     other = shrinkage_for(dataset(X[::-1] * units + 3.0 * units), FAMILIES[family], 2)
     assert other.rows == pytest.approx(plain.rows, rel=1e-6)
@@ -139,7 +143,7 @@ def test_the_strength_does_not_depend_on_units_or_order(family):
 
 
 def test_a_weight_of_two_is_a_repeated_row_and_a_common_factor_changes_no_covariance():
-    X = two_lumps(24, 10)
+    X = two_correlated_groups(24, 10)
     weights = np.where(np.arange(24) % 3 == 0, 2.0, 1.0)
     weighted = shrinkage_for(dataset(X, weights), FAMILIES["VVV"], 2).prior
     repeated = shrinkage_for(
@@ -151,7 +155,7 @@ def test_a_weight_of_two_is_a_repeated_row_and_a_common_factor_changes_no_covari
     assert half.rows == pytest.approx(0.5 * weighted.rows, rel=1e-9)
 
 
-def test_correlated_rows_are_shrunk_less_as_they_grow_and_less_than_white_ones():
+def test_correlated_columns_are_shrunk_less_than_white_noise_and_less_with_more_rows():
     def part(n, make):
         return shrinkage_for(dataset(make(n, 20, seed=0)), FAMILIES["VVV"], 1).rows / n
 
@@ -160,7 +164,7 @@ def test_correlated_rows_are_shrunk_less_as_they_grow_and_less_than_white_ones()
     assert more < 0.15
 
 
-def test_rows_that_are_all_groups_of_their_own_are_fitted():
+def test_as_many_groups_as_rows_are_fitted():
     X = white(5, 8)
     assert shrinkage_for(dataset(X), FAMILIES["VVV"], 5).rows == 10.0
     assert np.isfinite(quiet_fit(X, 4).score(white(50, 8, seed=1)))
@@ -172,7 +176,7 @@ def test_rows_that_are_all_groups_of_their_own_are_fitted():
 @pytest.mark.parametrize("family", FULL)
 @pytest.mark.parametrize("n", [9, 24])
 def test_the_objective_never_falls(family, n):
-    data, kind = dataset(two_lumps(n, 10)), FAMILIES[family]
+    data, kind = dataset(two_correlated_groups(n, 10)), FAMILIES[family]
     shrinkage = shrinkage_for(data, kind, 2)
     assert shrinkage is not None
     regularisation = Regularisation(data.floor, prior=shrinkage.prior)
@@ -188,7 +192,7 @@ def test_white_noise_is_predicted_as_well_as_with_the_best_ridge(seed):
     fresh = white(2000, seed=seed + 100)
     for n in (30, 45, 60, 84, 120, 200):
         X = white(n, seed=seed)
-        best = best_of_scikit_learn(X, 2, fresh)
+        best = best_ridge(X, 2, fresh)
         assert quiet_fit(X, 2).score(fresh) > best - 0.1 * abs(best), n
 
 
@@ -196,41 +200,37 @@ def test_white_noise_is_predicted_as_well_as_with_the_best_ridge(seed):
 @pytest.mark.parametrize("make", [white, correlated], ids=["white", "correlated"])
 def test_one_component_is_predicted_as_well_as_with_the_best_ridge(make, n):
     X, fresh = make(n, 40, seed=5), make(2000, 40, seed=6)
-    best = best_of_scikit_learn(X, 1, fresh)
+    best = best_ridge(X, 1, fresh)
     assert quiet_fit(X, 1).score(fresh) > best - 0.1 * abs(best)
 
 
 @pytest.mark.parametrize("family", FULL)
-def test_units_change_no_step(family):
+def test_units_change_no_iteration(family):
     def fit(units):
-        data, kind = dataset(two_lumps(24, 10) * units), FAMILIES[family]
+        data, kind = dataset(two_correlated_groups(24, 10) * units), FAMILIES[family]
         regularisation = Regularisation(data.floor, prior=shrinkage_for(data, kind, 2).prior)
         start = FromLabels(np.arange(24) % 2)(data, 2, np.random.default_rng(0))
         return em(
             Problem(data, kind, regularisation), start, stopping=RemainingGain(1e-6), max_iter=30
         )
 
-    follows = family in (
-        "EEE",
-        "VEE",
-        "EVV",
-        "VVV",
-    )  # the others have axes of their own kind, which no unit of one column keeps
+    # a unit of one column changes the axes of the other families
+    equivariant = family in ("EEE", "VEE", "EVV", "VVV")
     units = 2.0 ** (
-        np.random.default_rng(2).integers(-30, 30, 10) if follows else np.full(10, 12.0)
+        np.random.default_rng(2).integers(-30, 30, 10) if equivariant else np.full(10, 12.0)
     )
     plain, other = fit(np.ones(10)), fit(units)
     assert other.objective == pytest.approx(plain.objective - 24 * np.log(units).sum(), rel=1e-8)
     np.testing.assert_allclose(other.mixture.means, plain.mixture.means * units, rtol=1e-6)
 
 
-# ---- what is said --------------------------------------------------------------------------------
+# ---- the warning ---------------------------------------------------------------------------------
 
 
-def test_shrinking_is_said_with_its_strength():
-    X = two_lumps(30, 10)
+def test_the_warning_of_shrinkage_gives_its_strength():
+    X = two_correlated_groups(30, 10)
     rows = shrinkage_for(dataset(X), FAMILIES["VVV"], 2).rows
-    (text,) = said(X, 2)
+    (text,) = data_warnings(X, 2)
     assert text.startswith("X has 30 rows for 2 components and 10 columns: ")
     assert f"as if {rows:,.3g} more rows per component had been seen" in text
     assert "reg_covar=0" in text
@@ -239,10 +239,10 @@ def test_shrinking_is_said_with_its_strength():
 @pytest.mark.parametrize(
     "settings", [{"covariance_type": "diag"}, {"reg_covar": 1e-3}, {"prior": "conjugate"}], ids=str
 )
-def test_nothing_is_said_where_nothing_is_shrunk(settings):
-    assert said(two_lumps(30, 10), 2, **settings) == []
+def test_without_shrinkage_there_is_no_warning(settings):
+    assert data_warnings(two_correlated_groups(30, 10), 2, **settings) == []
 
 
-def test_nothing_is_said_of_enough_rows():
-    assert said(two_lumps(55, 10), 2) == []
-    assert len(said(two_lumps(54, 10), 2)) == 1
+def test_enough_rows_give_no_warning():
+    assert data_warnings(two_correlated_groups(55, 10), 2) == []
+    assert len(data_warnings(two_correlated_groups(54, 10), 2)) == 1

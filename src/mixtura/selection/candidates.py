@@ -1,4 +1,4 @@
-"""One cell of a selection: a family and a K, fitted and judged by every criterion."""
+"""The candidates of a selection: a family and a K, fitted and compared by every criterion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mixtura.initialise.initialisers import Initialiser
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
-from mixtura.model.fit_result import FitResult, StopReason
+from mixtura.model.fit_result import FitResult, SearchResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Stage
@@ -31,22 +31,22 @@ from mixtura.search.subsampling import search_from
 OnCandidate = Callable[[Candidate], None]
 
 Key = tuple[Family, int]
-"""What a cell is: a family and a K."""
+"""What identifies a candidate: its family and its K."""
 
 STARTS_OF_FEW_ROWS = 3
-"""Starts of a cell whose covariances are shrunk: with all of them 31 rows took 43 s, for the same
-winner.
+"""Starts of a candidate whose covariances are shrunk: with all of them a selection on 31 rows took
+43 s, for the same winner.
 """
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What is to be fitted: families x K, from these kinds of start, judged by this criterion.
+    """The candidates of a selection: families x K, their starts, and the criterion.
 
     ``folds`` above 0 adds cross-validation, whatever criterion decides; ``effective`` takes the
-    criteria at the effective size of dataset weights; ``by_weight`` orders the components of each
-    fit by falling weight; ``warm`` holds a mixture for some cells ``(family name, K)`` that is one
-    more start there.
+    criteria at the effective size of survey weights; ``by_weight`` orders the components of each
+    fit by falling weight; ``warm`` holds a further start, a mixture, for some candidates
+    ``(family name, K)``.
     """
 
     ks: Sequence[int]
@@ -61,42 +61,44 @@ class Grid:
     warm: Mapping[tuple[str, int], Mixture] = field(default_factory=dict)
 
     @property
-    def n_cells(self) -> int:
+    def n_candidates(self) -> int:
         """Number of candidates."""
         return len(self.ks) * len(self.families)
 
     @property
     def keys(self) -> list[Key]:
-        """The cells, K by K."""
+        """The candidates, K by K."""
         return [(family, K) for K in self.ks for family in self.families]
 
-    def begins(self, dataset: Dataset, sampled: bool) -> dict[int, Begin]:
-        """The openings of every K."""
+    def initialisations(self, dataset: Dataset, sampled: bool) -> dict[int, SharedInitialisation]:
+        """The initialisation of every K."""
         return {
-            K: Begin(dataset, self, K, seed, sampled)
+            K: SharedInitialisation(dataset, self, K, seed, sampled)
             for K, seed in zip(self.ks, self.seed.spawn(len(self.ks)), strict=True)
         }
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Log-likelihoods of held-out rows, summed over the folds, per cell; NaN where a fold has no
-    sound fit, and why.
+    """Log-likelihoods of held-out rows per candidate, summed over the folds.
+
+    A value is NaN where a fold has no sound fit; ``reasons`` say why.
     """
 
     values: Mapping[tuple[str, int], float]
     reasons: Mapping[tuple[str, int], str]
 
 
-class Begin:
-    """The opening of one K, drawn when the first family asks for it; its other families, in
-    whatever thread, get the same.
+class SharedInitialisation:
+    """The initialisation of one K, shared by its families.
+
+    It is drawn when the first family asks for it, in whatever thread.
     """
 
     def __init__(
         self, dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool
     ) -> None:
-        self._draw = partial(_opening, dataset, grid, K, seed, sampled)
+        self._draw = partial(_initialisation, dataset, grid, K, seed, sampled)
         self._drawing = threading.Lock()
         self._drawn: Initialisation | None = None
 
@@ -108,7 +110,7 @@ class Begin:
             return self._drawn
 
 
-def _opening(
+def _initialisation(
     dataset: Dataset, grid: Grid, K: int, seed: np.random.SeedSequence, sampled: bool
 ) -> Initialisation:
     if dataset.source.n_rows < K or (
@@ -122,28 +124,28 @@ def _opening(
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
-    """What fits the cells of a grid, to all rows or to a sample of them.
+class CandidateFitter:
+    """Fits the candidates of a grid, to all rows or to a sample of them.
 
     Attributes
     ----------
     dataset : Dataset
         The rows that are fitted.
     grid : Grid
-    judge : Judge
+    evaluator : Evaluator
     stopped : threading.Event
     whole : Dataset
-        All rows, which decide what may be fitted, and of which every criterion speaks.
+        All rows: the data checks, the regularisation and every criterion are of these.
     """
 
     dataset: Dataset
     grid: Grid
-    judge: Judge
+    evaluator: Evaluator
     stopped: threading.Event
     whole: Dataset
     _known: dict[tuple[str, int], tuple[str, Problem]] = field(default_factory=dict)
 
-    def on(self, rows: Dataset) -> Cells:
+    def on(self, rows: Dataset) -> CandidateFitter:
         """The same on a sample of the rows."""
         return replace(self, dataset=rows)
 
@@ -151,57 +153,34 @@ class Cells:
         self,
         family: Family,
         K: int,
-        begin: Callable[[], Initialisation],
+        initialisation: Callable[[], Initialisation],
         plan: Plan,
         stage: Stage = Stage.SEARCHED,
     ) -> Candidate:
-        """One cell; an interrupted one is kept, and asks the others to stop."""
-        dataset, grid = self.dataset, self.grid
+        """One candidate; an interrupted one is kept, and stops the others."""
         try:
-            drawn = begin()
-            warm = grid.warm.get((family.name, K))
-            remark, problem = self.terms(family, K)
-            if (
-                remark and plan.screened
-                # what holds such covariances up has no loop in C++, and a choice hardly falls on
-                # them
-            ):
-                drawn, plan = (
-                    drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS]),
-                    replace(plan, budget=None),
-                )
-            drawn = (
-                drawn
-                if warm is None
-                else drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
-            )
-            found = search_from(drawn, problem.with_data(dataset), plan, self.stopped)
-            fit = found.best
-            fit = fit.in_order(fit.mixture.order_by_weight()) if grid.by_weight else fit
+            drawn = initialisation()
+            remark, problem = self.checked_problem(family, K)
+            warm = self.grid.warm.get((family.name, K))
+            found = self._searched(problem, drawn, plan, warm, few_rows=bool(remark))
         except (CollapseError, DataError) as refusal:
             return Candidate(family.name, K, None, nan, str(refusal), stage=stage)
+        fit = found.best
+        if self.grid.by_weight:
+            fit = fit.in_order(fit.mixture.order_by_weight())
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         rows = None
-        if dataset is not self.whole:
-            fit, rows, stage = _estimated(fit, self.whole), dataset.source.n_rows, Stage.LOOKED_AT
-        criteria, notes = self.judge.criteria(fit, family)
-        value = criteria[grid.criterion]
-        if rows is not None:
-            reason = f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
-        elif stage is Stage.LOOKED_AT and fit.stop in (
-            StopReason.MAX_ITER,
-            StopReason.STOPPED_EARLY,
-        ):
-            reason = f"a look ended after {fit.n_iter} iterations"
-        else:
-            reason = reason_of(fit) or notes.get(grid.criterion, "") or remark
+        if self.dataset is not self.whole:
+            rows, stage = self.dataset.source.n_rows, Stage.SHORT_FIT
+            fit = _estimated(fit, self.whole)
+        criteria, notes = self.evaluator.criteria(fit, family)
         return Candidate(
             family.name,
             K,
             fit,
-            value,
-            reason,
+            criteria[self.grid.criterion],
+            self._reason(fit, stage, rows) or notes.get(self.grid.criterion, "") or remark,
             criteria,
             tuple(notes.values()),
             found.report,
@@ -210,52 +189,75 @@ class Cells:
             rows=rows,
         )
 
-    def moved(self, cell: Candidate, family: Family, by: float) -> Candidate:
-        """An estimate of a cell whose log-likelihood is moved."""
-        assert cell.fit is not None
-        level = cell.fit.log_likelihood + by
-        fit = replace(cell.fit, log_likelihood=level, trace=(level,))
-        criteria, _ = self.judge.criteria(fit, family)
-        return replace(cell, fit=fit, criterion=criteria[self.grid.criterion], criteria=criteria)
+    def _searched(
+        self,
+        problem: Problem,
+        drawn: Initialisation,
+        plan: Plan,
+        warm: Mixture | None,
+        few_rows: bool,
+    ) -> SearchResult:
+        """The search from the starts of a K, and from the warm start of the candidate."""
+        if few_rows and plan.screened:  # EM with shrinkage is not in C++, and seldom wins
+            drawn = drawn.with_starts(drawn.starts[:STARTS_OF_FEW_ROWS])
+            plan = replace(plan, budget=None)
+        if warm is not None:
+            drawn = drawn.with_starts([*drawn.starts, ("fit of all rows", warm)])
+        return search_from(drawn, problem.with_data(self.dataset), plan, self.stopped)
 
-    def terms(self, family: Family, K: int) -> tuple[str, Problem]:
-        """What is to be said of a cell's data, and the problem of all rows, whose regularisation
-        serves all fits of a cell.
-        """
+    def _reason(self, fit: FitResult, stage: Stage, rows: int | None) -> str:
+        """What to know about a candidate; empty when there is nothing."""
+        if rows is not None:
+            return f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
+        if stage is Stage.SHORT_FIT and fit.stop in (StopReason.MAX_ITER, StopReason.STOPPED_EARLY):
+            return f"a short fit ended after {fit.n_iter} iterations"
+        return reason_of(fit)
+
+    def shifted(self, candidate: Candidate, family: Family, by: float) -> Candidate:
+        """An estimate with ``by`` added to its log-likelihood."""
+        assert candidate.fit is not None
+        level = candidate.fit.log_likelihood + by
+        fit = replace(candidate.fit, log_likelihood=level, trace=(level,))
+        criteria, _ = self.evaluator.criteria(fit, family)
+        value = criteria[self.grid.criterion]
+        return replace(candidate, fit=fit, criterion=value, criteria=criteria)
+
+    def checked_problem(self, family: Family, K: int) -> tuple[str, Problem]:
+        """The problem of all rows, and a remark on the data; its regularisation serves all fits."""
         if (family.name, K) not in self._known:
             constraints = self.grid.constraints
-            said = check_data(self.whole, family, K, constraints)
-            self._known[family.name, K] = said, problem_of(self.whole, family, K, constraints)
+            remark = check_data(self.whole, family, K, constraints)
+            self._known[family.name, K] = remark, problem_of(self.whole, family, K, constraints)
         return self._known[family.name, K]
 
     def each(
         self,
-        work: Callable[[Family, int], Candidate],
+        fit: Callable[[Family, int], Candidate],
         keys: Sequence[Key],
         workers: int,
         on_candidate: OnCandidate | None,
     ) -> list[Candidate | None]:
-        """Cells side by side, in order; None for those that were not begun before a stop."""
+        """Candidates side by side, in order; None for those that were not begun before a stop."""
 
         def one(key: Key) -> Candidate | None:
-            cell = None
+            candidate = None
             if not self.stopped.is_set():
                 try:
-                    cell = work(*key)
+                    candidate = fit(*key)
                     if on_candidate is not None:
-                        on_candidate(cell)
+                        on_candidate(candidate)
                 except KeyboardInterrupt:
                     self.stopped.set()
-            return cell
+            return candidate
 
         return in_parallel(one, keys, workers, self.stopped)
 
 
 def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
-    """What a fit of a sample would be on all rows: as good a row, less what it gains by the chance
-    of its sample.
+    """A fit of a sample with its criteria estimated for all rows.
 
-    A fit of m rows is half a parameter too good on them, and as much too bad on others.
+    The log-likelihood of m rows at their own optimum is on average ``p / 2`` too high for p
+    parameters, and that of other rows as much too low.
     """
     share = whole.total / fit.total
     level = (
@@ -273,55 +275,52 @@ def _estimated(fit: FitResult, whole: Dataset) -> FitResult:
     )
 
 
-def not_looked_at(family: Family, K: int) -> Candidate:
-    """What stands in the table for a cell that was not begun before a stop."""
-    return Candidate(
-        family.name, K, None, nan, Stage.NOT_LOOKED_AT.value, stage=Stage.NOT_LOOKED_AT
-    )
+def not_fitted(family: Family, K: int) -> Candidate:
+    """The row of the table for a candidate that was not begun before a stop."""
+    return Candidate(family.name, K, None, nan, Stage.NOT_FITTED.value, stage=Stage.NOT_FITTED)
 
 
 def reason_of(fit: FitResult) -> str:
-    """What to know about a fitted cell; empty when all is well."""
+    """What to know about a fit; empty when there is nothing."""
     if not fit.converged:
         return fit.stop.value
-    said = [item for item in fit.findings if item.kind != "poorly determined"]
-    if not said:
+    findings = [item for item in fit.findings if item.kind != "poorly determined"]
+    if not findings:
         return ""
-    more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-    return f"{said[0].kind}: {component_name(said[0].component)}{more}: {said[0].reason}"
+    first = findings[0]
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return f"{first.kind}: {component_name(first.component)}{more}: {first.reason}"
 
 
-class Judge:
-    """Every criterion of a fit, with what some of them need beyond it."""
+class Evaluator:
+    """Computes every criterion of a fit, with what some of them need beyond it."""
 
     def __init__(self, dataset: Dataset, grid: Grid, plan: Plan, held_out: HeldOut | None) -> None:
         self.dataset, self.grid, self.plan, self.held_out = dataset, grid, plan, held_out
         self._one: dict[str, float] = {}
 
     def criteria(self, fit: FitResult, family: Family) -> tuple[dict[str, float], dict[str, str]]:
-        """Values by name, and in words why some are NaN."""
+        """Values by name, and for those that are NaN the reason."""
         size = self.dataset.effective_size if self.grid.effective else fit.total
-        seen = at_size(fit, size) if self.grid.effective else fit
-        values = {name: criterion(seen) for name, criterion in CRITERIA.items()}
+        at_n = at_size(fit, size) if self.grid.effective else fit
+        values = {name: criterion(at_n) for name, criterion in CRITERIA.items()}
         if fit.n_components == 1 and fit.moments is not None:
             self._one[family.name] = fit.log_likelihood
         values[NEC] = nec(fit, self._one_component(family))
         notes = {
-            name: why_undefined(name, seen) for name, value in values.items() if not isfinite(value)
+            name: why_undefined(name, at_n) for name, value in values.items() if not isfinite(value)
         }
         if self.held_out is not None:
-            cell = (family.name, fit.n_components)
-            values[CV] = -2.0 * self.held_out.values[cell] * size / fit.total
+            key = (family.name, fit.n_components)
+            values[CV] = -2.0 * self.held_out.values[key] * size / fit.total
             if not isfinite(values[CV]):
                 notes[CV] = self.held_out.reasons.get(
-                    cell, "not cross-validated: a held-out row has density zero"
+                    key, "not cross-validated: a held-out row has density zero"
                 )
         return values, notes
 
     def _one_component(self, family: Family) -> float:
-        """``log L_1``: the family's one component on all rows, fitted once; NaN where it cannot
-        be.
-        """
+        """``log L_1`` of the family on all rows, fitted once; NaN where the fit fails."""
         if family.name not in self._one:
             try:
                 problem = problem_of(self.dataset, family, 1, self.grid.constraints)

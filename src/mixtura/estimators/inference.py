@@ -1,4 +1,4 @@
-"""How certain a fit is: its certificate, standard errors, and intervals of probabilities."""
+"""Inference for a fitted mixture: certificate, standard errors, intervals of memberships."""
 
 from __future__ import annotations
 
@@ -14,27 +14,24 @@ from mixtura.inference.information import InformationMethod, errors_from_informa
 from mixtura.inference.resampling import OnReplicate, ResamplingMethod, errors_from_replicates
 from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
 from mixtura.inputs.constraints import constraints_of, problem_of
-from mixtura.inputs.parameters import (
-    check_count,
-    seed_of,
-)
+from mixtura.inputs.parameters import check_count, seed_of
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.certificate import Certificate
 
 
-class Certainty(FittedMixture):
-    """Methods of a fitted mixture that look at the rows of its fit once more."""
+class MixtureInference(FittedMixture):
+    """Methods of a fitted mixture that need the rows of its fit again."""
 
     n_components: int
     max_iter: int
 
     @ignore_underflow
     def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
-        """Whether these parameters are an optimum of the likelihood on X, and how that is known.
+        """Certify whether these parameters are an optimum of the likelihood on X.
 
-        Unlike ``certificate_`` it measures the rate of EM's slowest direction in any case, which
-        takes up to 26 passes over the rows: for a fit with a number for ``tol``, for parameters
-        from elsewhere, or for other rows.
+        Unlike ``certificate_`` it always measures the convergence rate of EM's slowest direction,
+        which takes up to 26 passes over the rows: for a fit with a number for ``tol``, for given
+        parameters, or for other rows.
 
         Parameters
         ----------
@@ -45,8 +42,8 @@ class Certainty(FittedMixture):
         Returns
         -------
         mixtura.model.certificate.Certificate
-            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report on each
-            component.
+            ``holds``, ``verdict``, ``gradient``, ``remaining_gain``, ``rate``, and a report for
+            each component.
 
         Examples
         --------
@@ -87,7 +84,7 @@ class Certainty(FittedMixture):
         method : str
             "information": inverse of the observed information
             (:mod:`mixtura.inference.information`), one pass over the rows. "scores": outer product
-            of scores. "sandwich": both, for families that are not the truth. "bootstrap" (rows),
+            of the scores. "sandwich": both, for misspecified families. "bootstrap" (of rows),
             "weighted" (likelihood), "parametric": refits of resamples
             (:mod:`mixtura.inference.resampling`). "jackknife": refits without each row.
         n_replicates : int, optional
@@ -101,14 +98,14 @@ class Certainty(FittedMixture):
         -------
         mixtura.inference.uncertainty.Uncertainty
             ``weights``, ``means``, ``covariances`` (standard errors), ``interval(level)``,
-            ``rows(level)`` (a table), ``memberships(X, level)``, and ``notes``: what was left out
-            or failed.
+            ``rows(level)`` (a table), ``memberships(X, level)``, and ``notes`` on parameters left
+            out and failed refits.
 
         Raises
         ------
         mixtura.base.errors.InferenceError
-            Where there are none, with the reason: a spurious component, copies, a saddle, a flat
-            direction, no maximum.
+            Where there are no standard errors, with the reason: a spurious component, copies, a
+            saddle, a flat direction, no maximum.
 
         Examples
         --------
@@ -150,16 +147,14 @@ class Certainty(FittedMixture):
             )
         raise ValueError(
             f"method={method!r} is not known. Use 'information', 'scores', 'sandwich', "
-            "'bootstrap', 'weighted', 'parametric' or "
-            "'jackknife'."
+            "'bootstrap', 'weighted', 'parametric' or 'jackknife'."
         )
 
     @ignore_underflow
     def membership_intervals(
         self, X: Any, errors: Uncertainty, level: float = 0.95
     ) -> MembershipIntervals:
-        """Intervals on ``predict_proba(X)``, which carry the uncertainty of the fit over to each
-        row.
+        """Intervals for ``predict_proba(X)`` from the standard errors of the fit.
 
         Parameters
         ----------

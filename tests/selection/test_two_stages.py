@@ -1,6 +1,4 @@
-"""A selection as a race: what is searched, what is looked at, what is estimated from samples; and
-the winner is the same.
-"""
+"""A selection in two stages: short fits, searches, estimates from samples; the same winner."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from mixtura import GaussianMixtureSelector
 from mixtura.families import FAMILIES
 from mixtura.model.selection import Stage
 from mixtura.search.budget import Budget
-from mixtura.selection.race import MARGIN
+from mixtura.selection.two_stages import MARGIN
 
 FAMILIES_TRIED = ["EII", "VVI", "EEE", "VVV"]
 
@@ -26,7 +24,7 @@ def spheres(n, K=4, d=2, apart=6.0, seed=0):
 
 
 def table_of(selector):
-    """What a selection says, without the objects."""
+    """The candidates of a selection as plain values."""
     return [
         (
             c.family,
@@ -49,23 +47,23 @@ def test_the_winner_the_runner_up_and_all_within_the_margin_are_searched(iris):
     selection = iris.selection_
     assert selection.best.stage is selection.runner_up.stage is Stage.SEARCHED
     near = [c for c in selection.ranking if c.criterion <= selection.best.criterion + MARGIN]
-    assert all(cell.stage is Stage.SEARCHED for cell in near)
+    assert all(c.stage is Stage.SEARCHED for c in near)
 
 
-def test_every_cell_keeps_its_row_and_most_are_only_looked_at(iris):
-    cells = iris.selection_.candidates
-    assert {(c.family, c.n_components) for c in cells} == {
+def test_every_candidate_keeps_its_row_and_most_get_a_short_fit_only(iris):
+    candidates = iris.selection_.candidates
+    assert {(c.family, c.n_components) for c in candidates} == {
         (name, K) for name in FAMILIES for K in range(1, 11)
     }
-    assert sum(c.stage is Stage.LOOKED_AT for c in cells) > len(cells) / 2
+    assert sum(c.stage is Stage.SHORT_FIT for c in candidates) > len(candidates) / 2
     assert set(iris.table_["stage"]) == {"looked at", "searched"}
 
 
-def test_the_winner_tells_of_its_search_and_not_of_its_look(iris):
+def test_the_winner_reports_the_starts_of_its_search(iris):
     assert iris.selection_.best.starts.n_starts > 2
 
 
-def test_iris_is_what_a_search_of_all_cells_finds(iris):
+def test_iris_has_the_winner_of_a_search_of_all_candidates(iris):
     """VEV with two components: mclust's choice, 561.7."""
     best = iris.selection_.best
     assert (best.family, best.n_components) == ("VEV", 2)
@@ -74,9 +72,7 @@ def test_iris_is_what_a_search_of_all_cells_finds(iris):
 
 @pytest.mark.parametrize("n", [400, 12_000])
 def test_the_number_of_workers_changes_no_bit(n):
-    """Cells are searched four at a time, whatever there is to do it with; on few rows and on
-    samples.
-    """
+    """Four candidates are searched at a time whatever the number of workers; also on samples."""
     X = spheres(n)
     tables = [
         table_of(
@@ -89,13 +85,13 @@ def test_the_number_of_workers_changes_no_bit(n):
     assert tables[0] == tables[1]
 
 
-def test_a_number_of_starts_searches_every_cell_from_them():
+def test_a_number_of_starts_searches_every_candidate_from_them():
     selection = (
         GaussianMixtureSelector(range(1, 4), families=["EII"], n_init=2, random_state=0)
         .fit(spheres(200))
         .selection_
     )
-    assert all(cell.stage is Stage.SEARCHED for cell in selection.candidates)
+    assert all(c.stage is Stage.SEARCHED for c in selection.candidates)
 
 
 # ---- many rows -----------------------------------------------------------------------------------
@@ -110,42 +106,37 @@ def many():
     )
 
 
-def test_many_rows_drop_out_with_estimates_that_say_so(many):
-    estimated = [cell for cell in many.candidates if cell.is_estimate]
+def test_candidates_of_many_rows_drop_out_with_estimates_that_say_so(many):
+    estimated = [c for c in many.candidates if c.is_estimate]
     assert estimated
     assert all(
-        cell.rows < 60_000 and f"estimated from {cell.rows:,} of 60,000 rows" in cell.reason
-        for cell in estimated
+        c.rows < 60_000 and f"estimated from {c.rows:,} of 60,000 rows" in c.reason
+        for c in estimated
     )
-    assert all(cell.stage is Stage.LOOKED_AT for cell in estimated)
+    assert all(c.stage is Stage.SHORT_FIT for c in estimated)
     assert (many.best.family, many.best.n_components) == ("EII", 4)
     assert not many.best.is_estimate
     assert not many.runner_up.is_estimate
 
 
-def test_estimates_are_near_what_all_rows_say(many):
-    """Within five of the standard errors by which cells are told apart; those of 2,500 of 60,000
-    rows are some hundreds.
-    """
+def test_estimates_are_near_the_criteria_of_all_rows(many):
+    """Within five standard errors of the comparison; those of 2,500 of 60,000 rows are hundreds."""
     X = spheres(60_000)
     full = (
         GaussianMixtureSelector([1, 2], families=["EII"], n_init=1, random_state=0)
         .fit(X)
         .selection_
     )
-    for cell in full.candidates:
-        seen = next(
-            c
-            for c in many.candidates
-            if (c.family, c.n_components) == (cell.family, cell.n_components)
-        )
-        assert seen.is_estimate
-        best = many.best.fit.mixture.log_density(X) - cell.fit.mixture.log_density(X)
-        error = 2.0 * np.sqrt(len(X) * len(X) / seen.rows) * best.std()
-        assert abs(seen.criterion - cell.criterion) < 5.0 * error
+    estimates = {(c.family, c.n_components): c for c in many.candidates}
+    for candidate in full.candidates:
+        estimate = estimates[candidate.family, candidate.n_components]
+        assert estimate.is_estimate
+        apart = many.best.fit.mixture.log_density(X) - candidate.fit.mixture.log_density(X)
+        error = 2.0 * np.sqrt(len(X) * len(X) / estimate.rows) * apart.std()
+        assert abs(estimate.criterion - candidate.criterion) < 5.0 * error
 
 
-def test_one_cloud_of_many_rows_is_one_component():
+def test_one_gaussian_of_many_rows_is_one_component():
     X = np.random.default_rng(0).standard_normal((30_000, 3))
     best = (
         GaussianMixtureSelector(range(1, 5), families=FAMILIES_TRIED, random_state=0)
@@ -155,7 +146,7 @@ def test_one_cloud_of_many_rows_is_one_component():
     assert (best.family, best.n_components) == ("EII", 1)
 
 
-def test_many_rows_that_no_candidate_can_carry_are_refused_as_few_are():
+def test_many_rows_that_no_candidate_can_model_are_refused_as_few_are():
     refusals = []
     for n in (300, 60_000):
         X = spheres(n)
@@ -169,7 +160,7 @@ def test_many_rows_that_no_candidate_can_carry_are_refused_as_few_are():
 # ---- the work of a search ------------------------------------------------------------------------
 
 
-def test_a_search_may_cost_some_fits_but_on_few_rows_not_less_than_a_least():
+def test_the_budget_of_a_search_is_some_fits_and_on_few_rows_a_minimum():
     budget = Budget(fits=1.5, least=1e6)
     assert budget.work(10**6, 1e8) == 1.5e8
     assert budget.work(10, 1e3) == pytest.approx(1e6, rel=1e-2)
