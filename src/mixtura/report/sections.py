@@ -409,7 +409,7 @@ def _starts(study: Study) -> Markup:
         "A bar for each distinct optimum: how many starts (solid) and proposals of the local "
         "search (hatched) ended there, how far its score is below the best, and how well its "
         "labels agree with those of the best (adjusted Rand index). The score is the "
-        "log-likelihood minus a penalty for components that chance can place.",
+        "log-likelihood minus a penalty for components that can arise by chance.",
     )
     return joined([tag("h3", "Where the starts ended"), tag("p", study.starts.sentence), drawn])
 
