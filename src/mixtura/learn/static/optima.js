@@ -56,8 +56,8 @@ export function optima(place, data, complain) {
       ` ended at ${number(search.log_likelihood, 7)}, ${rank} found.`,
     );
     const lost = unsound
-      ? ` ${unsound} more ended with a spurious component, which can arise by chance, and are not ` +
-        "counted."
+      ? ` ${unsound} more ended with a spurious component, which can arise by chance, and ` +
+        "are not counted."
       : "";
     said.textContent =
       `${stuck} of ${ends.length} random starts got stuck below the best optimum found ` +
