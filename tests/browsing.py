@@ -1,6 +1,4 @@
-"""A headless Chromium that tells on its pages: any request to elsewhere and any complaint in the
-console fails a test.
-"""
+"""A headless Chromium: a request to another host or an error in the console fails a test."""
 
 from __future__ import annotations
 
@@ -14,21 +12,19 @@ import pytest
 
 from serving import Running
 
-PATIENCE = 120_000
-"""Milliseconds that a page may take to show what it is asked for: processors may have other work,
-and no speed is tested here.
-"""
+TIMEOUT = 120_000
+"""Milliseconds for a page to show its content; long, since no speed is tested here."""
 
 
 def chromium() -> str:
-    """Where it is; without it a test is skipped, but in CI it fails."""
+    """The path of Chromium; without it a test is skipped, and in CI it fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        words = (
+        reason = (
             "Chromium is not installed (on Debian: apt-get install chromium), so no page can "
             "be tested"
         )
-        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     return path
 
 
@@ -59,27 +55,27 @@ def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
 
 @contextmanager
 def tab_of(context: Any, server: Running) -> Iterator[Any]:
-    """A tab that is watched; one of a context that used the link needs no other."""
+    """A tab whose requests and errors are checked at the end."""
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
+    page.set_default_timeout(TIMEOUT)
+    errors: list[str] = []
     home = f"http://{server.host}/"
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "request",
         lambda request: (
-            request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url)
+            request.url.startswith((home, "blob:", "data:")) or errors.append(request.url)
         ),
     )
     page.on(
         "websocket",
         lambda socket: (
-            socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url)
+            socket.url.startswith(home.replace("http", "ws")) or errors.append(socket.url)
         ),
     )
     try:
         yield page
-        assert complaints == []
+        assert errors == []
     finally:
         page.close()

@@ -1,6 +1,4 @@
-"""The axes of the tests: every family, every backend. Add one to its table and all laws apply to
-it.
-"""
+"""Fixtures and data of the tests: every family, every backend, samples of Gaussian groups."""
 
 from __future__ import annotations
 

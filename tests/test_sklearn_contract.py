@@ -1,6 +1,4 @@
-"""scikit-learn as the judge: its estimator checks, and its own mixture tests run against our
-class.
-"""
+"""scikit-learn's estimator checks, and its own tests of mixtures with our class."""
 
 from __future__ import annotations
 
@@ -81,7 +79,7 @@ def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_suite_notices_a_wrong_class(tmp_path):
+def test_the_suite_detects_a_wrong_class(tmp_path):
     report = tmp_path / "report.json"
     command = [
         sys.executable,
