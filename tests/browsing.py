@@ -24,11 +24,11 @@ def chromium() -> str:
     """The path of Chromium. Without it a test is skipped, but in CI it fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        words = (
+        reason = (
             "Chromium is not installed (on Debian: apt-get install chromium), so no page can "
             "be tested"
         )
-        pytest.fail(words) if os.environ.get("CI") else pytest.skip(words)
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     return path
 
 
@@ -61,25 +61,25 @@ def page_of(chrome: Any, server: Running, **settings: Any) -> Iterator[Any]:
 def tab_of(context: Any, server: Running) -> Iterator[Any]:
     """A tab whose requests and console are checked; a context that used the link can open more."""
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    complaints: list[str] = []
+    page.set_default_timeout(TIMEOUT)
+    errors: list[str] = []
     home = f"http://{server.host}/"
-    page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.on(
         "request",
         lambda request: (
-            request.url.startswith((home, "blob:", "data:")) or complaints.append(request.url)
+            request.url.startswith((home, "blob:", "data:")) or errors.append(request.url)
         ),
     )
     page.on(
         "websocket",
         lambda socket: (
-            socket.url.startswith(home.replace("http", "ws")) or complaints.append(socket.url)
+            socket.url.startswith(home.replace("http", "ws")) or errors.append(socket.url)
         ),
     )
     try:
         yield page
-        assert complaints == []
+        assert errors == []
     finally:
         page.close()

@@ -1,4 +1,4 @@
-"""A server in a thread, and requests to it byte by byte."""
+"""A server in a thread, and requests to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mixtura.web.server import LocalApp, _config, _listening
 
 @dataclass
 class Running:
-    """A server in a thread, and requests to it as a page or an attacker would send them."""
+    """A running server, and requests to it with any headers."""
 
     app: LocalApp
 
@@ -35,7 +35,7 @@ class Running:
 
     @property
     def inside(self) -> dict[str, str]:
-        """What the page itself sends."""
+        """The headers that the page itself sends."""
         return {**self.cookie, KEY_HEADER: self.app.access.key, "Origin": f"http://{self.host}"}
 
     def ask(

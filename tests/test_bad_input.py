@@ -1,6 +1,4 @@
-"""Input that breaks mixtures: each has a sane answer or a refusal in words, never an exception of
-NumPy.
-"""
+"""Unusual input has a finite result or a clear error, never an exception of NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ def fitted(K, X, sample_weight=None, **settings) -> GaussianMixture:
         return GaussianMixture(K, random_state=0, **settings).fit(X, sample_weight=sample_weight)
 
 
-def in_order(model: GaussianMixture) -> np.ndarray:
+def sorted_means(model: GaussianMixture) -> np.ndarray:
     return model.means_[np.lexsort(model.means_.T)]
 
 
@@ -36,7 +34,7 @@ def masked():
     return np.ma.array(X, mask=X == -999.0)
 
 
-DOORS = {
+METHODS = {
     "fit": lambda model, X: model.fit(X),
     "fit_predict": lambda model, X: model.fit_predict(X),
     "predict": lambda model, X: model.predict(X),
@@ -55,15 +53,15 @@ DOORS = {
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", [np.ma.asarray, list, tuple])
-def test_a_masked_array_is_refused_in_three_parts_also_in_a_list(masked, door, shape):
+def test_a_masked_array_is_refused_also_in_a_list(masked, method, shape):
     with pytest.raises(
         ValueError,
         match=r"X must have a value in every entry, but 20 entries are masked, .* leave these "
         r"rows out",
     ):
-        DOORS[door](fitted(2, two_groups(100)), shape(masked))
+        METHODS[method](fitted(2, two_groups(100)), shape(masked))
 
 
 def test_one_masked_row_among_plain_ones_is_seen(masked):
@@ -76,7 +74,7 @@ def test_a_list_of_masked_rows_is_told_how_to_become_an_array(masked):
         GaussianMixture(2).fit(list(masked))
 
 
-def test_where_nothing_is_masked_the_array_is_its_data():
+def test_a_masked_array_without_masked_entries_is_its_data():
     X = two_groups(100)
     plain = GaussianMixture(2, random_state=0).fit(X)
     for same in (
@@ -90,12 +88,12 @@ def test_where_nothing_is_masked_the_array_is_its_data():
 
 
 def test_masked_weights_starts_and_groups_are_refused_by_name():
-    X, one_hidden = two_groups(100), np.ma.array(np.ones(100), mask=np.arange(100) == 3)
+    X, one_masked = two_groups(100), np.ma.array(np.ones(100), mask=np.arange(100) == 3)
     for refused in (
-        lambda: GaussianMixture(2).fit(X, sample_weight=one_hidden),
-        lambda: fitted(2, X).score(X, sample_weight=one_hidden),
-        lambda: GaussianMixtureSelector([2]).fit(X, sample_weight=one_hidden),
-        lambda: hierarchical(X, sample_weight=one_hidden),
+        lambda: GaussianMixture(2).fit(X, sample_weight=one_masked),
+        lambda: fitted(2, X).score(X, sample_weight=one_masked),
+        lambda: GaussianMixtureSelector([2]).fit(X, sample_weight=one_masked),
+        lambda: hierarchical(X, sample_weight=one_masked),
     ):
         with pytest.raises(
             ValueError,
@@ -110,7 +108,7 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
         compare(X, truth=one_hidden)
 
 
-def test_a_row_that_weighs_nothing_may_be_masked(masked):
+def test_a_row_of_weight_zero_may_be_masked(masked):
     weights = np.where(np.arange(100) < 20, 0.0, 1.0)
     model = GaussianMixture(2, random_state=0).fit(masked, sample_weight=weights)
     np.testing.assert_array_equal(
@@ -129,7 +127,7 @@ def far_apart():
 
 
 @pytest.mark.parametrize("state", [{"under": "raise"}, {"all": "raise"}])
-def test_what_numpy_was_told_to_raise_changes_no_answer(far_apart, state):
+def test_the_error_state_of_numpy_changes_no_result(far_apart, state):
     far = np.array([[1e4, 1e4], [1e150, 0.0]])
     usual = GaussianMixture(3, random_state=0).fit(far_apart)
     with np.errstate(**state):
@@ -149,7 +147,7 @@ def test_what_numpy_was_told_to_raise_changes_no_answer(far_apart, state):
         GaussianMixtureSelector([1, 2], families=["VVV", "EII"], random_state=0).fit(
             far_apart
         ).predict_proba(far)
-        with pytest.raises(FloatingPointError):  # the state of the caller is as it was
+        with pytest.raises(FloatingPointError):  # the state of the caller is restored
             np.exp(np.array([-800.0]))
 
 
@@ -157,15 +155,15 @@ def test_what_numpy_was_told_to_raise_changes_no_answer(far_apart, state):
 
 
 @pytest.mark.parametrize("weight", [1e-150, 1e-100, 1e-10, 1e10, 1e100, 1e150])
-def test_weights_of_one_size_give_the_answer_of_weights_one(weight):
+def test_equal_weights_of_any_size_give_the_means_of_weights_one(weight):
     X = two_groups(120)
     np.testing.assert_allclose(
-        in_order(fitted(2, X, np.full(120, weight))), in_order(fitted(2, X)), rtol=1e-4
+        sorted_means(fitted(2, X, np.full(120, weight))), sorted_means(fitted(2, X)), rtol=1e-4
     )
 
 
 @pytest.mark.parametrize("weight", [5e-324, 1e-300, 1e-200, 1e160, 1e300, 1.7e308])
-def test_weights_out_of_range_are_refused_in_words(weight):
+def test_weights_out_of_range_are_refused(weight):
     X = two_groups(120)
     model = fitted(2, X)
     for refused in (
@@ -181,11 +179,11 @@ def test_weights_out_of_range_are_refused_in_words(weight):
             refused()
 
 
-def test_a_row_of_next_to_no_weight_is_absent():
+def test_a_row_of_nearly_no_weight_is_absent():
     X, weights = two_groups(120), np.ones(120)
     weights[:20] = 1e-300
     np.testing.assert_allclose(
-        in_order(fitted(2, X, weights)), in_order(fitted(2, X[20:])), rtol=1e-4
+        sorted_means(fitted(2, X, weights)), sorted_means(fitted(2, X[20:])), rtol=1e-4
     )
 
 
@@ -194,7 +192,7 @@ def test_weights_and_units_that_are_small_together_are_refused():
         GaussianMixture(2).fit(two_groups(120) * 1e-120, sample_weight=np.full(120, 1e-100))
 
 
-# ---- too little in the data ----------------------------------------------------------------------
+# ---- few distinct values -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("K", [1, 2])
@@ -204,7 +202,7 @@ def test_equal_rows_are_refused(K):
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "tied_spherical"])
-def test_two_distinct_rows_make_no_two_components(covariance_type):
+def test_two_components_of_two_distinct_rows_are_refused(covariance_type):
     with pytest.raises(DataError, match="only 2 distinct rows, and n_components=2"):
         GaussianMixture(2, covariance_type=covariance_type).fit(
             np.repeat([[0.0, 0.0], [1.0, 1.0]], 20, axis=0)
@@ -216,7 +214,7 @@ def test_more_components_than_distinct_rows_are_refused_with_both_numbers():
         GaussianMixture(5).fit(np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 30, axis=0))
 
 
-def test_a_constant_column_is_named_and_does_no_harm_to_spheres():
+def test_a_constant_column_is_refused_by_name_and_allowed_for_spherical_covariances():
     X = np.c_[two_groups(200), np.full(200, 5.0)]
     with pytest.raises(
         DataError, match=r"column 2 is constant.*Leave it out, for example X\[:, \[0, 1\]\]"
@@ -226,7 +224,7 @@ def test_a_constant_column_is_named_and_does_no_harm_to_spheres():
 
 
 @pytest.mark.parametrize("covariance_type", ALL_FAMILIES)
-def test_a_column_that_is_constant_in_one_group_leaves_the_groups(covariance_type):
+def test_groups_are_found_with_a_column_that_is_constant_in_one(covariance_type):
     X, y = two_groups(300), np.repeat([0, 1], 150)
     X[:150, 0] = 0.0
     labels = fitted(2, X, covariance_type=covariance_type).predict(X)
@@ -234,7 +232,7 @@ def test_a_column_that_is_constant_in_one_group_leaves_the_groups(covariance_typ
     assert min(wrong, 300 - wrong) <= 2
 
 
-def test_integers_with_three_levels_have_an_answer():
+def test_integers_with_three_levels_are_fitted():
     X = np.random.default_rng(0).integers(0, 3, (150, 2))
     for covariance_type in ("full", "diag", "tied", "spherical"):
         model = fitted(2, X, covariance_type=covariance_type)
@@ -249,7 +247,7 @@ def test_integers_with_three_levels_have_an_answer():
 def test_every_row_twice_is_every_row_with_weight_two(K):
     X = two_groups(200)
     twice, weighted = fitted(K, np.repeat(X, 2, axis=0)), fitted(K, X, np.full(200, 2.0))
-    np.testing.assert_allclose(in_order(twice), in_order(weighted), atol=1e-6)
+    np.testing.assert_allclose(sorted_means(twice), sorted_means(weighted), atol=1e-6)
     np.testing.assert_allclose(np.sort(twice.weights_), np.sort(weighted.weights_), atol=1e-6)
     assert twice.score(X) == pytest.approx(weighted.score(X), abs=1e-8)
     assert twice.bic(np.repeat(X, 2, axis=0)) == pytest.approx(
@@ -257,12 +255,12 @@ def test_every_row_twice_is_every_row_with_weight_two(K):
     )
 
 
-# ---- one entry that is far out -------------------------------------------------------------------
+# ---- outliers ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row", [[1e12, 1e12], [0.0, 1e12], [-1e12, 0.0]])
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "tied", "spherical"])
-def test_a_value_beside_which_all_others_are_one_point_is_named(row, covariance_type):
+def test_an_outlier_that_makes_all_other_rows_one_point_is_refused_by_name(row, covariance_type):
     X = np.vstack([two_groups(200), [row]])
     with pytest.raises(
         DataError,
@@ -278,42 +276,42 @@ def test_columns_that_share_an_outlier_are_not_called_combinations(far):
     assert np.isfinite(fitted(2, X).score(X))
 
 
-def test_columns_that_are_combinations_are_still_named():
+def test_columns_that_are_combinations_are_refused_by_name():
     X = two_groups(200)
     with pytest.raises(DataError, match="carry the same values up to a factor"):
         GaussianMixture(2).fit(np.c_[X[:, 0], 3.0 * X[:, 0]])
 
 
-# ---- small tables of numbers ---------------------------------------------------------------------
+# ---- small tables --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("covariance_type", ALL_FAMILIES)
-def test_small_tables_with_many_zeros_have_an_answer_or_a_refusal(covariance_type):
+def test_small_tables_with_many_zeros_are_fitted_or_refused(covariance_type):
     rng = np.random.default_rng(7)
     for _ in range(8):
         X = np.where(rng.random((7, 5)) < 0.6, 0, rng.integers(0, 4, (7, 5))).astype(float)
         for K in (1, 2, 3, 4):
             with np.errstate(all="raise"):
                 model = None
-                with contextlib.suppress(DataError):  # in words, and no other exception
+                with contextlib.suppress(DataError):  # and no other exception
                     model = fitted(K, X, covariance_type=covariance_type)
             assert model is None or np.isfinite(model.score(X))
             assert model is None or np.isfinite(model.predict_proba(X)).all()
 
 
-# ---- what does not move --------------------------------------------------------------------------
+# ---- starts at which EM does not move ------------------------------------------------------------
 
 
 def test_a_warm_start_that_leaves_a_component_without_rows_is_not_called_converged():
     X = two_groups(200)
     model = GaussianMixture(2, warm_start=True, random_state=0).fit(X)
-    with pytest.warns(UserWarning, match="did not converge") as said:
+    with pytest.warns(UserWarning, match="did not converge") as caught:
         model.fit(X + 100.0)
     assert not model.converged_
-    assert said[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
-def test_no_iteration_gives_back_the_start():
+def test_without_an_iteration_the_start_is_returned():
     X = two_groups(200)
     model = GaussianMixture(2, max_iter=0, random_state=0).fit(X)
     assert model.n_iter_ == 0

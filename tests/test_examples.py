@@ -1,4 +1,4 @@
-"""The examples run as a student runs them."""
+"""The examples run as scripts."""
 
 import re
 import subprocess
@@ -42,7 +42,7 @@ def test_em_ends_near_the_truth(run):
     assert found == pytest.approx([0.0, 3.0], abs=0.3)
 
 
-def test_a_point_between_the_curves_is_hard_for_k_means_and_open_for_the_mixture(run):
+def test_a_point_between_the_curves_is_in_one_cluster_of_k_means_and_in_both_components(run):
     unsure, *sure = re.findall(
         r"x = +(\S+) +k-means: cluster [01] +mixture: ([\d.]+)% left, ([\d.]+)% right", run[1]
     )
@@ -51,7 +51,7 @@ def test_a_point_between_the_curves_is_hard_for_k_means_and_open_for_the_mixture
     assert sorted(float(row[1]) for row in sure) == pytest.approx([0, 100], abs=1)
 
 
-def test_bic_stars_two_components(run):
+def test_bic_marks_two_components(run):
     line = next(line for line in run[1].splitlines() if line.startswith("  BIC"))
     marked = [value.endswith("*") for value in line.partition("(")[0].split()[1:]]
     assert marked == [False, True] + [False] * 8
@@ -73,7 +73,7 @@ def test_the_lesson_is_the_same_every_time(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_readme_keeps_its_word():
+def test_the_program_of_the_readme_prints_its_stated_results():
     root = EXAMPLE.parents[1]
     (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
     assert len(code.splitlines()) <= 12
@@ -85,9 +85,9 @@ def test_the_readme_keeps_its_word():
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    for words in (
+    for sentence in (
         "Best by BIC: EEE with 3 components, 2314.",
         "Runner-up: EEE with 4 components",
         "3 components make 2 clusters (",
     ):
-        assert words in done.stdout
+        assert sentence in done.stdout

@@ -1,6 +1,4 @@
-"""Held against mclust and against optima certified in 80-bit arithmetic; see tests/truth/README.md
-for the sources.
-"""
+"""Comparison with mclust and with optima in 80-bit arithmetic (sources: tests/truth/README.md)."""
 
 from __future__ import annotations
 
@@ -25,16 +23,13 @@ MAXIMISES = {name: name not in ("EVE", "VVE") for name in FAMILIES}
 """
 
 ITERATED = ("VEI", "VEE", "VEV")
-"""mclust iterates these M-steps to a tolerance; its answers leave a residual of up to 2e-8 in their
-own equations.
-"""
+"""mclust iterates these M-steps to a tolerance; the residuals of its equations are up to 2e-8."""
+
 FILES = sorted(path.name for path in TRUTH.glob("em_*.json"))
 
 
-def plain(data) -> np.ndarray:
-    """Variances that are rounding: the truth is maximum likelihood without a floor, so the step of
-    recording stays out of it.
-    """
+def tiny_floor(data) -> np.ndarray:
+    """A floor of rounding alone: the references have no floor of the recorded step."""
     return 1e-12 * data.scale
 
 
@@ -45,7 +40,7 @@ def family_of(model: str):
 def fit(X, start, model, K, weights=None, **keywords):
     data = dataset(X, weights)
     return em(
-        Problem(data, family_of(model), Regularisation(plain(data))),
+        Problem(data, family_of(model), Regularisation(tiny_floor(data))),
         start(data, K, np.random.default_rng(0)),
         **keywords,
     )
@@ -56,8 +51,8 @@ def relative(ours, theirs) -> float:
     return float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
 
 
-def stands_still(X, case) -> None:
-    """mclust's answer has the likelihood it claims, and one EM step from it moves nothing."""
+def assert_fixed_point(X, case) -> None:
+    """mclust's optimum has its stated likelihood, and one EM iteration does not move it."""
     K = case["G"]
     covariance = np.array(case["cov"], dtype=float).reshape(K, X.shape[1], X.shape[1])
     theirs = Mixture(
@@ -66,13 +61,12 @@ def stands_still(X, case) -> None:
     data = dataset(X)
     moments = data.backend.moments(data.source, theirs, Scatter.DENSE)
     assert moments.log_likelihood == pytest.approx(case["loglik"], rel=1e-9)
-    assert (
-        relative(moments.means, theirs.means) < 1e-4
-    )  # mclust ended on a plateau, where its own steps had become this small
+    # mclust ended on a plateau, where its own steps had become this small
+    assert relative(moments.means, theirs.means) < 1e-4
 
 
-def continues_above(X, case) -> None:
-    """From mclust's answer, which full M-steps on the way did not lead to, EM does not fall."""
+def assert_em_from_mclust_does_not_fall(X, case) -> None:
+    """EM from mclust's optimum, which exact M-steps did not reach, does not fall."""
     K = case["G"]
     theirs = Mixture(
         np.array(case["pro"]),
@@ -80,18 +74,18 @@ def continues_above(X, case) -> None:
         Dense(np.array(case["cov"], dtype=float), K),
     )
     data = dataset(X)
-    on = em(
-        Problem(data, family_of(case["model"]), Regularisation(plain(data))),
+    continued = em(
+        Problem(data, family_of(case["model"]), Regularisation(tiny_floor(data))),
         theirs,
         stopping=RemainingGain(1e-9),
         max_iter=40_000,
     )
-    assert on.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
+    assert continued.log_likelihood >= case["loglik"] - 1e-7 * abs(case["loglik"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES)
-def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
+def test_em_from_the_same_partition_reaches_the_optimum_of_mclust(file):
     truth = read_truth(file)
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     labels = {start["G"]: np.array(start["labels"]) for start in truth["inits"]}
@@ -112,18 +106,17 @@ def test_em_from_the_same_partition_reaches_mclusts_optimum(file):
             relative(ours.mixture.means, case["mean"]), relative(ours.mixture.weights, case["pro"])
         )
         if ours.log_likelihood > case["loglik"] - 1e-10 * abs(case["loglik"]) and apart > 2e-5:
-            # We ended higher, or elsewhere on a flat ridge: then theirs must be a point where EM
-            # stands still for us, too.
-            stands_still(X, case)
+            # Ours is higher, or elsewhere on a plateau: then theirs must be a fixed point of EM.
+            assert_fixed_point(X, case)
             continue
         if (
             not MAXIMISES.get(case["model"], True)
             and relative(ours.mixture.means, case["mean"]) > 2e-5
         ):
-            continues_above(X, case)
+            assert_em_from_mclust_does_not_fall(X, case)
             continue
-        # The truth is stationary to 2e-5 in the parameters and 1e-7 in the log-likelihood (its
-        # README).
+        # The references are stationary to 2e-5 in the parameters and 1e-7 in the log-likelihood
+        # (tests/truth/README.md).
         assert ours.log_likelihood == pytest.approx(case["loglik"], rel=1e-7), where
         assert relative(ours.mixture.weights, case["pro"]) < 2e-5, where
         assert relative(ours.mixture.means, case["mean"]) < 2e-5, where
@@ -151,10 +144,9 @@ def test_a_certified_optimum_is_a_fixed_point_with_the_certified_likelihood(case
     data = dataset(X, backend=backend)
     moments = data.backend.moments(data.source, optimum, family_of(case["model"]).needs)
     assert moments.log_likelihood == pytest.approx(float(case["loglik"]), rel=1e-13)
-    # One more step from certified digits moves nothing beyond the rounding of the step, magnified
-    # by the condition of X.
+    # One more iteration moves nothing beyond its rounding, times the condition number of X.
     assert relative(moments.means, means) < 1e-10
-    covariance = family_of(case["model"]).m_step(moments, None, Regularisation(plain(data)))
+    covariance = family_of(case["model"]).m_step(moments, None, Regularisation(tiny_floor(data)))
     assert relative(covariance.dense(), optimum.covariance.dense()) < 1e-8
 
 
@@ -216,7 +208,7 @@ STEPS = ["acidity", "faithful", "diabetes"]
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_single_steps_and_the_path_of_the_likelihood_are_mclusts(name):
+def test_single_iterations_and_the_likelihood_path_are_those_of_mclust(name):
     truth = read_truth(f"steps_{name}.json")
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     held = 0
@@ -259,7 +251,7 @@ def test_single_steps_and_the_path_of_the_likelihood_are_mclusts(name):
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_weighted_fits_are_mclusts_fits_of_repeated_rows(name):
+def test_weighted_fits_are_fits_of_repeated_rows_by_mclust(name):
     truth = read_truth(f"weights_{name}.json")
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     weights = np.array(truth["weights_integer"], dtype=float)
@@ -295,13 +287,13 @@ def test_weighted_fits_are_mclusts_fits_of_repeated_rows(name):
     assert held >= 2
 
 
-def test_old_faithful_reaches_the_published_answer(faithful):
+def test_old_faithful_has_the_published_selection(faithful):
     from mixtura import GaussianMixtureSelector
 
     selection = GaussianMixtureSelector(random_state=0).fit(faithful).selection_
     best = selection.best.fit
     assert (best.family, best.n_components, best.n_parameters) == ("EEE", 3, 11)
-    # mclust's default run stops at a relative change of 1e-5: -1126.326 and BIC 2314.316. Run on
+    # mclust's default stops at a relative change of 1e-5: -1126.326 and BIC 2314.316. Continued
     # from its partition (em_faithful.json) it ends at -1126.3159278 and 2314.2956784.
     assert best.log_likelihood == pytest.approx(-1126.3159278, abs=0.01)
     assert bic(best) == pytest.approx(2314.2956784, abs=0.02)
@@ -309,7 +301,7 @@ def test_old_faithful_reaches_the_published_answer(faithful):
 
 
 SOUND_CHOICE = {"eurounemp": ("VEE", 2)}
-"""Where mclust chooses a fit with a degenerate component, the best cell of its table without one
+"""Where mclust chooses a fit with a degenerate component, the best model of its table without one
 (benchmarks/selection.py).
 """
 
@@ -329,10 +321,8 @@ SOUND_CHOICE = {"eurounemp": ("VEE", 2)}
         "chevron",
     ],
 )
-def test_the_default_selection_finds_a_bic_at_least_as_good_as_mclusts_choice(name):
-    """Own starts, no help; the Ks beside mclust's choice, and for the larger sets its two best
-    families, to save time.
-    """
+def test_the_default_selection_has_a_bic_at_least_as_good_as_that_of_mclust(name):
+    """For the Ks next to mclust's choice, and on larger data its two best families only."""
     from mixtura import GaussianMixtureSelector
 
     truth = read_truth(f"bic_{name}.json")
@@ -347,12 +337,11 @@ def test_the_default_selection_finds_a_bic_at_least_as_good_as_mclusts_choice(na
         .selection_.best
     )
     assert best.eligible
-    assert (
-        best.criterion <= theirs + 1e-3
-    )  # mclust's table was made with its loose stop: ours lies below by what that left
+    # ours is lower by the gain that mclust's stopping rule left
+    assert best.criterion <= theirs + 1e-3
 
 
-def test_our_optima_are_at_least_mclusts_on_its_default_run(faithful):
+def test_optima_are_at_least_those_of_a_default_run_of_mclust(faithful):
     truth = read_truth("bic_faithful.json")["bic"]
     from mixtura import GaussianMixtureSelector
 

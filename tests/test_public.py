@@ -1,4 +1,4 @@
-"""What is public: one list, types that a checker uses, and files that bring a model back."""
+"""The public names, the types of parameters, and saved models."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mixtura.model.criteria import ALL_CRITERIA
 
 
 def words(alias: object) -> set[str]:
-    """The words of a Literal, or of a union of some."""
+    """The strings of a Literal, or of a union of some."""
     return {word for part in get_args(alias) for word in (get_args(part) or (part,))}
 
 
-def test_every_public_name_is_there_and_has_a_docstring():
+def test_every_public_name_exists_and_has_a_docstring():
     for name in mixtura.__all__:
         found = getattr(mixtura, name)
         if name != "__version__":
@@ -35,7 +35,7 @@ def test_a_name_that_is_not_public_is_an_attribute_error():
         mixtura.nothing
 
 
-def test_the_types_have_the_words_of_the_tables():
+def test_the_types_have_the_names_of_the_tables():
     assert words(choices.FamilyName) == set(FAMILIES)
     aliases = {alias for family in FAMILIES.values() for alias in family.aliases}
     assert words(choices.CovarianceType) == set(FAMILIES) | aliases
@@ -45,7 +45,7 @@ def test_the_types_have_the_words_of_the_tables():
         assert backend_named(word)
 
 
-def test_a_type_checker_finds_a_wrong_word(tmp_path):
+def test_a_type_checker_finds_a_wrong_name(tmp_path):
     script = tmp_path / "wrong.py"
     script.write_text(
         "from mixtura import GaussianMixture\n"
@@ -60,7 +60,7 @@ def test_a_type_checker_finds_a_wrong_word(tmp_path):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_saved_model_comes_back_bit_for_bit(family, tmp_path, faithful):
+def test_a_saved_model_is_loaded_bit_for_bit(family, tmp_path, faithful):
     path = tmp_path / "model.safetensors"
     model = mixtura.GaussianMixture(2, covariance_type=family, n_init=1, random_state=0)
     model.fit(faithful)

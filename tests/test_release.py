@@ -1,4 +1,4 @@
-"""What a release says of itself is said in one place, and the places agree."""
+"""The version, the changelog, the extras and the licences agree."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_scikit_learns_own_tests_pass_but_for_the_listed_exceptions(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_suite_notices_a_wrong_class(tmp_path):
+def test_the_suite_detects_a_wrong_class(tmp_path):
     report = tmp_path / "report.json"
     command = [
         sys.executable,
