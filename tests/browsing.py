@@ -14,7 +14,7 @@ import pytest
 
 from serving import Running
 
-PATIENCE = 120_000
+TIMEOUT = 120_000
 """Milliseconds that a page may take to respond: long, because processors may be busy and speed is
 not tested here.
 """

@@ -105,7 +105,7 @@ def test_masked_weights_starts_and_groups_are_refused_by_name():
             1, init_params=np.ma.array(np.zeros(100, int), mask=np.arange(100) == 3)
         ).fit(X)
     with pytest.raises(ValueError, match="truth must have"):
-        compare(X, truth=one_hidden)
+        compare(X, truth=one_masked)
 
 
 def test_a_row_of_weight_zero_may_be_masked(masked):

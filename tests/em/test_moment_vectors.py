@@ -1,6 +1,4 @@
-"""Vectors of moments in the components' own frames: there and back, and EM's Jacobian is symmetric
-in them.
-"""
+"""Vectors of whitened moments: the inverse, and the symmetric Jacobian of EM."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from mixtura.model.regularisation import Regularisation
 
 
 def fitted(X, name, K=2):
-    """The steps of EM, and a fit that they leave where it is."""
+    """The problem, and a fixed point of EM."""
     data = dataset(X)
     regularisation = Regularisation(data.floor)
     start = KMeansStart()(data, K, np.random.default_rng(0))
@@ -38,12 +36,12 @@ def fitted(X, name, K=2):
 
 
 def jacobian(problem: Problem, mixture: Mixture) -> np.ndarray:
-    """By central differences, column by column."""
-    frames = WhitenedMoments(problem.e_step(mixture), mixture)
-    origin = frames.vector(frames.origin)
+    """The Jacobian of EM by central differences, column by column."""
+    whitened = WhitenedMoments(problem.e_step(mixture), mixture)
+    origin = whitened.vector(whitened.origin)
 
     def image(point):
-        return frames.vector(em_map(problem, mixture, frames.moments(point)))
+        return whitened.vector(em_map(problem, mixture, whitened.moments(point)))
 
     directions = DEVIATION * np.eye(len(origin))
     return np.column_stack(
@@ -51,13 +49,12 @@ def jacobian(problem: Problem, mixture: Mixture) -> np.ndarray:
     )
 
 
-def test_there_and_back(family):
+def test_moments_of_a_vector_are_the_moments_it_was_made_of(family):
     problem, mixture = fitted(two_groups(200, 3, apart=3.0), family.name)
-    frames = WhitenedMoments(problem.e_step(mixture), mixture)
-    other = problem.e_step(
-        Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance)
-    )  # about other points
-    back = frames.moments(frames.vector(other))
+    whitened = WhitenedMoments(problem.e_step(mixture), mixture)
+    # moments about other points
+    other = problem.e_step(Mixture(mixture.weights, mixture.means + 0.1, mixture.covariance))
+    back = whitened.moments(whitened.vector(other))
     same = other.taken_about(back.about)
     for mine, theirs in zip(
         (back.counts, back.first, back.second), (same.counts, same.first, same.second), strict=True
@@ -66,16 +63,15 @@ def test_there_and_back(family):
 
 
 @pytest.mark.parametrize("name", ["EII", "VII", "EEI", "VVI", "EEE", "VVV"])
-def test_the_jacobian_of_em_is_symmetric_where_the_sums_are_no_finer_than_the_family(name):
+def test_the_jacobian_of_em_is_symmetric_where_the_family_estimates_all_sums(name):
     problem, mixture = fitted(two_groups(200, 2, apart=2.0), name)
     J = jacobian(problem, mixture)
     eigenvalues = np.linalg.eigvals(J)
-    assert (
-        np.abs(eigenvalues.imag).max() < 1e-6
-    )  # central differences err by their deviation squared and by 1e-13 over it
+    # Central differences have an error of the deviation squared, and of 1e-13 over it.
+    assert np.abs(eigenvalues.imag).max() < 1e-6
     eigenvalues = eigenvalues.real
     assert eigenvalues.min() > -1e-6
-    if name not in ("EII", "EEI"):  # these pool what is summed up component by component
+    if name not in ("EII", "EEI"):  # these pool the sums of the components
         assert np.abs(J - J.T).max() < 1e-6
     now = problem.e_step(mixture)
     rate = slowest_rate(
@@ -88,20 +84,20 @@ def test_the_jacobian_of_em_is_symmetric_where_the_sums_are_no_finer_than_the_fa
 
 
 def fitted_short(problem: Problem, mixture: Mixture) -> Mixture:
-    """A mixture near by."""
+    """A mixture near a fixed point."""
     return problem.m_step(
         problem.e_step(Mixture(mixture.weights, mixture.means * 1.001, mixture.covariance)), mixture
     )
 
 
-def test_a_needle_is_no_saddle():
-    """Eight rows in line to 1e-5 of the columns' spread: a deviation in units of the data is lost
-    in rounding, or bends it.
+def test_an_optimum_with_a_nearly_singular_component_is_no_saddle():
+    """Eight rows are collinear to 1e-5 of the columns' deviations, too small for a deviation in
+    units of the data.
     """
     rng = np.random.default_rng(3)
     along = rng.uniform(-1, 1, 8)
-    needle = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]
-    X = np.concatenate([rng.standard_normal((300, 2)), needle])
+    line = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]
+    X = np.concatenate([rng.standard_normal((300, 2)), line])
     data = dataset(X)
     groups = np.repeat([0, 1], [300, 8])
     parts = [X[groups == k] for k in (0, 1)]
@@ -128,6 +124,6 @@ def jacobian_rate(fit, data) -> float:
 
 def test_a_negative_count_has_no_moments():
     problem, mixture = fitted(two_groups(200, 2, apart=3.0), "VVV")
-    frames = WhitenedMoments(problem.e_step(mixture), mixture)
+    whitened = WhitenedMoments(problem.e_step(mixture), mixture)
     with pytest.raises(CollapseError):
-        frames.moments(-frames.vector(frames.origin))
+        whitened.moments(-whitened.vector(whitened.origin))

@@ -1,6 +1,4 @@
-"""SQUAREM in the chart of moments: it never falls, keeps every family valid, ends at the same
-optimum, and sooner.
-"""
+"""SQUAREM in moments: the objective never falls, and the optimum of plain EM is reached sooner."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ def test_the_objective_never_falls_and_covariances_stay_valid(family, seed, fait
     assert again.values.shape == fit.mixture.covariance.values.shape
 
 
-def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
+def test_extrapolations_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     X = two_groups(400, 2, apart=2.5, seed=3)
     data = dataset(X)
     start = KMeansStart()(data, 2, np.random.default_rng(0))
@@ -54,13 +52,12 @@ def test_leaps_reach_the_optimum_of_plain_em_in_fewer_iterations(family):
     ]
     assert fits[0].converged
     assert fits[1].converged
-    # Both leave less than 1e-6; nothing in SQUAREM's favour is assumed on problems that plain EM
-    # solves at once.
+    # Both are within 1e-6 of the optimum; plain EM may need fewer iterations on easy problems.
     assert fits[1].log_likelihood == pytest.approx(fits[0].log_likelihood, abs=2e-6)
     assert fits[1].n_iter <= max(fits[0].n_iter, 40)
 
 
-def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
+def test_with_overlap_there_are_less_than_half_as_many_iterations():
     rng = np.random.default_rng(2)
     X = np.concatenate(
         [rng.standard_normal((1000, 2)), rng.standard_normal((1000, 2)) + np.array([1.5, 0.0])]
@@ -81,8 +78,8 @@ def test_on_overlap_the_iterations_are_a_small_part_of_plain_ems():
     assert fast.n_iter < plain.n_iter / 2
 
 
-def test_a_leap_on_a_linear_map_lands_on_its_limit():
-    """Moments that move by a factor of 0.9 along one direction: the limit is known."""
+def test_the_extrapolation_of_a_linear_map_is_its_limit():
+    """Moments that shrink by a factor of 0.9 along one direction have a known limit."""
     about, direction = np.zeros((2, 1)), np.array([[1.0], [-0.5]])
 
     def at(t: float) -> Moments:
@@ -91,25 +88,25 @@ def test_a_leap_on_a_linear_map_lands_on_its_limit():
         )
 
     squarem = Squarem(np.ones(1))
-    squarem.longest = 1e6
+    squarem.max_length = 1e6
     extrapolate = squarem.extrapolate([at(1.0), at(0.9), at(0.81)])
     assert extrapolate is not None
     np.testing.assert_allclose(extrapolate.first, 0.0, atol=1e-12)
 
 
-def test_refused_leaps_shorten_the_next_ones_and_taken_ones_lengthen_them():
+def test_the_bound_of_the_step_length_grows_with_accepted_steps_and_shrinks_with_rejected_ones():
     squarem = Squarem(np.ones(1))
-    first = squarem.longest
+    first = squarem.max_length
     squarem._length = first
     squarem.adapt(True)
-    assert squarem.longest > first
+    assert squarem.max_length > first
     squarem.adapt(False)
     squarem.adapt(False)
-    assert squarem.longest < first
+    assert squarem.max_length < first
 
 
-def test_leaps_come_back_after_many_refusals():
-    """A bound of one allows no leap, so nothing but the plain steps can raise it again."""
+def test_the_bound_grows_again_after_many_rejected_steps():
+    """At a bound of one there is no extrapolation, so plain iterations must raise it."""
     about = np.zeros((1, 1))
     steps = [
         Moments(

@@ -1,7 +1,7 @@
-"""How fast EM converges: the largest eigenvalue of its Jacobian at a point.
+"""The convergence rate of EM: the largest eigenvalue of its Jacobian at a point.
 
-Moments are the chart: EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as
-a map of parameters, and a small deviation of moments is valid for every family.
+EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of parameters,
+and a small deviation of moments is valid for every family.
 """
 
 from __future__ import annotations
@@ -18,22 +18,30 @@ from mixtura.em.moment_vectors import WhitenedMoments
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
-LOOKS = 24
-SETTLED, STEADY = 4, 0.05
-"""So many rates after one another must agree to this part of their distance from one."""
-DEVIATION = 1e-5
-"""In parts of the rows: far above rounding (1e-16), and small enough that EM is linear (error
-1e-5).
+MOST_MAPS, WINDOW, RITZ_TOLERANCE = 24, 4, 0.05
+"""Arnoldi's method takes so many maps of EM at most. It ends earlier when so many Ritz values after
+each other agree to this part of their distance from one.
 """
+
+DEVIATION = 1e-5
+"""Length of a deviation of the moments, as a part of the rows: far above rounding (1e-16), and
+small enough that EM is linear to 1e-5.
+"""
+
 NEGLIGIBLE = 1e-8
-NEAR = 1e-10
-TINY = 1e-300
+"""Length of an Arnoldi vector, as a part of the deviation, below which the directions are complete.
+"""
+
+SHIFT = 1e-10
+"""Shift of the inverse iteration, so that its matrix is regular."""
+
+LEAST_LENGTH = 1e-300
+"""Replaces a length of 0 in a division."""
 
 
 @dataclass(frozen=True, eq=False)
 class ConvergenceRate:
-    """What was seen around a point: how fast EM is there, and how what it does slowly can be done
-    at once.
+    """The convergence rate at a point, with the slowest direction and the limit of EM.
 
     Attributes
     ----------
@@ -41,15 +49,15 @@ class ConvergenceRate:
         The factor by which EM shrinks a deviation in its slowest direction; infinite where it has
         no derivative.
     direction : array or None
-        That direction, in the components' frames: where the next measurement may begin.
-    ahead : Moments or None
-        The end of all steps of EM in the directions that were seen, if it is linear there; None for
-        a rate of one or more.
+        That direction in whitened moments, from which the next measurement may begin.
+    limit : Moments or None
+        The limit of EM in the measured directions, as if it were linear; None for a rate of one or
+        more.
     """
 
     rate: float
     direction: Array | None = None
-    ahead: Moments | None = None
+    limit: Moments | None = None
 
 
 def slowest_rate(
@@ -59,83 +67,81 @@ def slowest_rate(
     mixture: Mixture,
     known: Array | None = None,
 ) -> ConvergenceRate:
-    """The factor by which EM shrinks a deviation in its slowest direction: the largest eigenvalue
-    of its Jacobian.
+    """The largest eigenvalue of the Jacobian of EM, by Arnoldi's method on finite differences.
 
-    EM as a map of moments, ``F(s) = E(M(s))``, has the same eigenvalues as EM as a map of
-    parameters, and a small deviation of moments is valid for every family. It is taken in the
-    frames of the ``mixture`` of which ``now`` is the E-step. Arnoldi's method on finite differences
-    of F, from a fixed random direction plus the slowest one as it was ``known`` before, or else the
-    last step; it ends when its largest Ritz value settles, or after ``LOOKS`` maps.
+    The moments are whitened by the ``mixture`` of which ``now`` is the E-step. The first direction
+    is a fixed random one plus the slowest one as ``known`` from before, or else the last step.
 
-    In the directions V that it has seen, EM is ``V H V'`` with a small matrix H, so the end of its
-    steps there is known: for the next step r, ``s + r + V ((I - H)^-1 - I) V' r``, Newton's step in
-    these directions and EM's own in all others (the recursive projection method: Shroff & Keller
-    1993, SIAM Journal on Numerical Analysis 30:1099-1120).
+    In the measured directions V the Jacobian is ``V H V'`` with a small matrix H. So the limit of
+    EM in them is, for the next step r, ``s + r + V ((I - H)^-1 - I) V' r``: Newton's step in these
+    directions and an EM step in all others (the recursive projection method: Shroff & Keller 1993,
+    SIAM Journal on Numerical Analysis 30:1099-1120).
     """
-    frames = WhitenedMoments(now, mixture)
-    origin = frames.vector(now)
-    toward = origin - frames.vector(before) if known is None else known
+    whitened = WhitenedMoments(now, mixture)
+    origin = whitened.vector(now)
+    toward = origin - whitened.vector(before) if known is None else known
 
     try:
         return _arnoldi(
-            lambda point: frames.vector(step(frames.moments(point))), origin, frames, toward
+            lambda point: whitened.vector(step(whitened.moments(point))), origin, whitened, toward
         )
-    except (
-        CollapseError
-    ):  # a deviation made a covariance singular that no floor holds up: no derivative to speak of
+    except CollapseError:  # without a floor a deviation made a covariance singular
         return ConvergenceRate(float("inf"))
 
 
 def _arnoldi(
-    image: Callable[[Array], Array], origin: Array, frames: WhitenedMoments, toward: Array
+    image: Callable[[Array], Array], origin: Array, whitened: WhitenedMoments, toward: Array
 ) -> ConvergenceRate:
     """Arnoldi's method; see :func:`slowest_rate`."""
     at = image(origin)
     first = random_direction(len(origin))
-    first = first / np.linalg.norm(first) + toward / max(float(np.linalg.norm(toward)), TINY)
+    first = first / np.linalg.norm(first) + toward / max(
+        float(np.linalg.norm(toward)), LEAST_LENGTH
+    )
     basis = [first / np.linalg.norm(first)]
-    hessenberg = np.zeros((LOOKS + 1, LOOKS))
+    hessenberg = np.zeros((MOST_MAPS + 1, MOST_MAPS))
     rates: list[float] = []
-    for check in range(min(LOOKS, len(origin))):
-        moved = (image(origin + DEVIATION * basis[check]) - at) / DEVIATION
+    for m in range(min(MOST_MAPS, len(origin))):
+        derivative = (image(origin + DEVIATION * basis[m]) - at) / DEVIATION
         for i, direction in enumerate(basis):
-            hessenberg[i, check] = direction @ moved
-            moved = moved - hessenberg[i, check] * direction
-        rates.append(float(np.linalg.eigvals(hessenberg[: check + 1, : check + 1]).real.max()))
-        left = float(np.linalg.norm(moved))
-        if left < NEGLIGIBLE or (
-            check >= SETTLED
-            and max(rates[-SETTLED:]) - min(rates[-SETTLED:]) < STEADY * abs(1.0 - rates[-1])
-        ):
+            hessenberg[i, m] = direction @ derivative
+            derivative = derivative - hessenberg[i, m] * direction
+        rates.append(float(np.linalg.eigvals(hessenberg[: m + 1, : m + 1]).real.max()))
+        length = float(np.linalg.norm(derivative))
+        if length < NEGLIGIBLE or (m >= WINDOW and _agree(rates[-WINDOW:])):
             break
-        hessenberg[check + 1, check] = left
-        basis.append(moved / left)
-    seen = len(rates)
-    V, H, rate = np.array(basis[:seen]), hessenberg[:seen, :seen], rates[-1]
+        hessenberg[m + 1, m] = length
+        basis.append(derivative / length)
+    size = len(rates)
+    V, H, rate = np.array(basis[:size]), hessenberg[:size, :size], rates[-1]
     return ConvergenceRate(
         rate,
         _slowest(H, rate) @ V,
-        _ahead(frames, origin, at - origin, V, H) if rate < 1.0 else None,
+        _limit(whitened, origin, at - origin, V, H) if rate < 1.0 else None,
     )
+
+
+def _agree(rates: list[float]) -> bool:
+    """Whether the last rates differ by a small part of their distance from one."""
+    return max(rates) - min(rates) < RITZ_TOLERANCE * abs(1.0 - rates[-1])
 
 
 def _slowest(H: Array, rate: float) -> Array:
     """The eigenvector of the largest eigenvalue (m,), by inverse iteration from ones."""
     vector: Array = np.ones(len(H))
     for _ in range(2):
-        further = np.linalg.solve((rate + NEAR) * np.eye(len(H)) - H, vector)
+        further = np.linalg.solve((rate + SHIFT) * np.eye(len(H)) - H, vector)
         vector = np.asarray(further / np.linalg.norm(further))
     return vector
 
 
-def _ahead(
-    frames: WhitenedMoments, origin: Array, step: Array, V: Array, H: Array
+def _limit(
+    whitened: WhitenedMoments, origin: Array, step: Array, V: Array, H: Array
 ) -> Moments | None:
-    """Where all steps lead, as far as directions V are concerned; see :func:`slowest_rate`."""
+    """The limit of EM in directions V; see :func:`slowest_rate`."""
     inside = V @ step
     try:
-        return frames.moments(
+        return whitened.moments(
             origin + step + (np.linalg.solve(np.eye(len(H)) - H, inside) - inside) @ V
         )
     except CollapseError:
@@ -144,7 +150,7 @@ def _ahead(
 
 @lru_cache(maxsize=64)
 def random_direction(size: int) -> Array:
-    """The fixed direction that every measurement adds to its first (size,); read only."""
+    """The fixed random part (size,) of the first direction of every measurement; read only."""
     direction = np.random.default_rng(0).standard_normal(size)
     direction.flags.writeable = False
     return direction

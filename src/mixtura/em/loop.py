@@ -1,11 +1,10 @@
-"""The walk of EM from one start: step after step, until somebody has to decide.
+"""The loop of EM from one start, which runs until a decision is needed.
 
     E-step  Backend.moments(source, mixture)    responsibilities, summed up
     M-step  Family.m_step(moments)              the mixture that maximises the objective for them
 
-This is the loop as it reads in the paper, for every backend, source, family and regularisation.
-Where all of them have a form in C++, :mod:`mixtura.em.native_loop` does the same without Python
-between the steps.
+This loop takes every backend, source, family and regularisation. Where all of them have a form in
+C++, :mod:`mixtura.em.native_loop` does the same without Python between the steps.
 """
 
 from __future__ import annotations
@@ -27,43 +26,39 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 
 Start: TypeAlias = Moments | Mixture | FitResult
-"""EM begins with an M-step (moments), an E-step (a mixture), or goes on where a fit of the same
-data ended.
-"""
+"""EM begins with an M-step (moments) or an E-step (a mixture), or goes on from a fit."""
 
 Stopped: TypeAlias = Callable[[], bool]
-"""Whether somebody, perhaps in another thread, wants the walk to end; it then ends as with
-Ctrl-C.
-"""
+"""Whether another thread wants EM to end, which then ends as with Ctrl-C."""
 
 PLAIN_BEFORE_EXTRAPOLATION = 5
-"""Objectives on the trace before the first leap: the first steps of EM are long, and where they
-lead is not yet clear.
+"""Objectives of plain iterations before the first extrapolation, since the first steps of EM are
+far from linear (docs/decisions/0009).
 """
 
 PLAIN_KEPT = 8
-"""Objectives that a fit which goes on may read from the trace it goes on from."""
+"""Objectives of a fit that the stopping rule may read when EM goes on from it."""
 
 
 class LoopEvent(Enum):
-    """Why a walk has come to a halt."""
+    """The reason why a batch of iterations ended."""
 
     SPENT = "spent"
-    """The iterations it was given are over."""
+    """The number of iterations is reached."""
     CHECK = "check"
-    """The trace looks as if EM may stop."""
+    """The stopping rule's test of the trace holds."""
     FELL = "fell"
-    """The objective would have fallen by more than rounding; the step was not taken."""
+    """The objective would have fallen by more than rounding; the last mixture is kept."""
     COLLAPSED = "collapsed"
-    """The next mixture has a singular covariance; the step was not taken."""
+    """The next mixture has a singular covariance; the last mixture is kept."""
 
 
 class Loop(Protocol):
-    """EM on its way, with the last mixture and what led to it."""
+    """A run of EM: the last mixture and the trace."""
 
     @property
     def n_iter(self) -> int:
-        """Iterations so far; a leap is one, also where it was refused."""
+        """Iterations so far; an extrapolation counts as one, also if it was rejected."""
         ...
 
     @property
@@ -73,9 +68,7 @@ class Loop(Protocol):
 
     @property
     def plain(self) -> list[float]:
-        """The objective since the last leap, or since the start: what a rule about the gains of EM
-        may read.
-        """
+        """The objective since the last extrapolation, or since the start: plain iterations only."""
         ...
 
     @property
@@ -85,12 +78,12 @@ class Loop(Protocol):
 
     @property
     def last_gain(self) -> float:
-        """What the last iteration gained; NaN before the first."""
+        """Gain of the last iteration; NaN before the first."""
         ...
 
     @property
     def fall(self) -> float:
-        """By how much the objective would have fallen, after FELL."""
+        """The fall of the objective that was rejected, after FELL."""
         ...
 
     @property
@@ -109,26 +102,23 @@ class Loop(Protocol):
         ...
 
     def iterate(self, most: int, next_check: int) -> LoopEvent:
-        """At most so many iterations; no look before iteration ``next_check``.
+        """At most ``most`` iterations; no CHECK before iteration ``next_check``.
 
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C or when ``stopped`` says so; the walk is then at its last whole step.
+            After Ctrl-C, or when ``stopped`` is true; the last complete iteration is kept.
         """
         ...
 
     def set_rule(self, rule: StoppingRule) -> None:
-        """Check from now on when this rule says so: one of the same kind, with another
-        tolerance.
-        """
+        """Replace the stopping rule by one of the same kind with another tolerance."""
         ...
 
     def slowest_rate(self) -> float:
-        """The rate of EM's slowest direction, measured around the last plain step.
+        """The convergence rate of EM, measured around the last plain iteration.
 
-        Where leaps are allowed, one in the directions that were seen comes next, and others may
-        follow though the end looks near.
+        With acceleration, the next iteration is an extrapolation in the measured directions.
         """
         ...
 
@@ -140,27 +130,28 @@ def python_loop(
     accelerated: bool,
     stopped: Stopped,
 ) -> Loop:
-    """A walk in Python, after its first E-step."""
-    path = _begin(problem, start, accelerated)
+    """A loop in Python, after its first E-step."""
+    state = _begin(problem, start, accelerated)
     squarem = Squarem(problem.dataset.scale) if accelerated else None
     return _PythonLoop(
-        problem, stopping, squarem, stopped, path, given=not isinstance(start, Moments)
+        problem, stopping, squarem, stopped, state, given=not isinstance(start, Moments)
     )
 
 
 def em_map(problem: Problem, near: Mixture, moments: Moments) -> Moments:
-    """One step of EM as a map of moments; ``near`` is where an iterated M-step begins, so that the
-    map is smooth.
+    """One EM iteration as a map of moments.
+
+    An iterated M-step always begins at ``near``, so that the map is smooth.
     """
     return problem.e_step(problem.m_step(moments, near))
 
 
-# ---- where EM is, and how it came there ----------------------------------------------------------
+# ---- the state -----------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
-class _Path:
-    """Where EM is, and how it came there.
+class _State:
+    """The last mixture, and the iterations that led to it.
 
     Attributes
     ----------
@@ -168,13 +159,12 @@ class _Path:
         The last mixture and its E-step.
     trace, plain : list of float
     steps : list of Moments
-        Up to three consecutive E-steps, from which a leap can be made.
-    overdue : bool
-        Whether plain steps have shown that the end is not reached, so that a leap is worth while
-        though it looks near.
-    known, ahead
-        The slowest direction, and where a leap in the directions that were seen lands, after the
-        rate was measured.
+        The E-steps of up to three consecutive plain iterations, for an extrapolation.
+    unfinished : bool
+        Whether a check has found that EM has not converged, so that extrapolations go on though the
+        trace is flat.
+    slowest, limit
+        After a check: the slowest direction, and the limit of EM in the measured directions.
     """
 
     mixture: Mixture
@@ -183,38 +173,34 @@ class _Path:
     plain: list[float] = field(default_factory=list)
     steps: list[Moments] = field(default_factory=list)
     unfinished: bool = False
-    known: Array | None = None
-    ahead: Moments | None = None
+    slowest: Array | None = None
+    limit: Moments | None = None
 
     def __post_init__(self) -> None:
         self.plain, self.steps = self.plain or self.trace[-1:], [self.moments]
 
     def may_extrapolate(self, stopping: StoppingRule) -> bool:
-        """Whether two plain steps lie behind, and it is not time to see whether EM is at its
-        end.
-        """
+        """Whether there were two plain iterations, and the stopping rule needs no more of them."""
         return (
             len(self.steps) == 3
             and len(self.trace) > PLAIN_BEFORE_EXTRAPOLATION
             and (self.unfinished or not stopping.nearly_satisfied(self.plain))
         )
 
-    def stepped(self, mixture: Mixture, moments: Moments, objective: float) -> None:
-        """A plain step."""
+    def accept(self, mixture: Mixture, moments: Moments, objective: float) -> None:
+        """Accept a plain iteration."""
         self.mixture, self.moments = mixture, moments
         self.trace.append(max(objective, self.trace[-1]))
         self.plain.append(self.trace[-1])
         self.steps = [*self.steps[-2:], moments]
 
-    def extrapolated(self, evaluated: tuple[Mixture, Moments, float] | None) -> bool:
-        """A leap: taken where the objective did not fall; otherwise all stays as it was, and the
-        iteration is spent.
-        """
+    def accept_extrapolation(self, evaluated: tuple[Mixture, Moments, float] | None) -> bool:
+        """Accept an extrapolation where the objective does not fall; it counts in any case."""
         higher = evaluated is not None and evaluated[2] >= self.trace[-1]
         if evaluated is not None and higher:
             self.mixture, self.moments = evaluated[:2]
         self.trace.append(evaluated[2] if evaluated is not None and higher else self.trace[-1])
-        self.plain, self.steps, self.unfinished, self.ahead = (
+        self.plain, self.steps, self.unfinished, self.limit = (
             self.trace[-1:],
             [self.moments],
             False,
@@ -223,8 +209,8 @@ class _Path:
         return higher
 
 
-def _begin(problem: Problem, start: Start, accelerated: bool) -> _Path:
-    """The first mixture with its E-step, and the trace that led to it."""
+def _begin(problem: Problem, start: Start, accelerated: bool) -> _State:
+    """The first mixture with its E-step, and the trace of the fit that it goes on from."""
     trace: list[float] = []
     if isinstance(start, Moments):
         mixture = problem.m_step(start.summarised(problem.family.needs), None)
@@ -234,55 +220,56 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _Path:
         mixture = start
     moments = problem.e_step(mixture)
     objective = problem.objective(moments, mixture)
-    if (
-        trace and trace[-1] == objective
-    ):  # it goes on where that fit ended, with what its last iterations told
-        return _Path(mixture, moments, trace, trace[-1:] if accelerated else trace[-PLAIN_KEPT:])
-    return _Path(mixture, moments, [objective])
+    if trace and trace[-1] == objective:
+        return _State(mixture, moments, trace, trace[-1:] if accelerated else trace[-PLAIN_KEPT:])
+    return _State(mixture, moments, [objective])
+
+
+# ---- the loop ------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
 class _PythonLoop:
-    """The walk in Python; see :class:`Loop`."""
+    """The loop in Python; see :class:`Loop`."""
 
     problem: Problem
     stopping: StoppingRule
     squarem: Squarem | None
     stopped: Stopped
-    path: _Path
+    state: _State
     given: bool
     n_iter: int = 0
     fall: float = 0.0
 
     @property
     def trace(self) -> list[float]:
-        return self.path.trace
+        return self.state.trace
 
     @property
     def plain(self) -> list[float]:
-        return self.path.plain
+        return self.state.plain
 
     @property
     def objective(self) -> float:
-        return self.path.trace[-1]
+        return self.state.trace[-1]
 
     @property
     def last_gain(self) -> float:
-        trace = self.path.trace
+        trace = self.state.trace
         return trace[-1] - trace[-2] if len(trace) > 1 else float("nan")
 
     @property
     def mixture(self) -> Mixture:
-        return self.path.mixture
+        return self.state.mixture
 
     @property
     def moments(self) -> Moments:
-        return self.path.moments
+        return self.state.moments
 
     @property
     def sums(self) -> tuple[float, float, float, float]:
-        seen = self.path.moments
-        return seen.log_likelihood, seen.entropy, seen.certainty, seen.total
+        moments = self.state.moments
+        return moments.log_likelihood, moments.entropy, moments.certainty, moments.total
 
     def iterate(self, most: int, next_check: int) -> LoopEvent:
         for _ in range(most):
@@ -290,51 +277,51 @@ class _PythonLoop:
                 raise KeyboardInterrupt
             if self._extrapolate():
                 continue
-            path = self.path
+            state = self.state
             try:
-                candidate = self.problem.m_step(path.moments, path.mixture)
-                seen = self.problem.e_step(candidate)
+                mixture = self.problem.m_step(state.moments, state.mixture)
+                moments = self.problem.e_step(mixture)
             except CollapseError:
                 return LoopEvent.COLLAPSED
-            objective = self.problem.objective(seen, candidate)
-            if objective < path.trace[-1] - rounding(objective):
+            objective = self.problem.objective(moments, mixture)
+            if objective < state.trace[-1] - rounding(objective):
                 if not (self.given and self.n_iter == 0):
-                    self.fall = path.trace[-1] - objective
+                    self.fall = state.trace[-1] - objective
                     return LoopEvent.FELL
-                self.path = _Path(
-                    candidate, seen, [objective]
-                )  # the given parameters lie above what the regularisation allows
+                # the given mixture was outside the constraints of the regularisation
+                self.state = _State(mixture, moments, [objective])
                 self.n_iter += 1
                 continue
-            path.stepped(candidate, seen, objective)
+            state.accept(mixture, moments, objective)
             self.n_iter += 1
-            if self.n_iter >= next_check and self.stopping.satisfied(path.plain, seen.total):
+            if self.n_iter >= next_check and self.stopping.satisfied(state.plain, moments.total):
                 return LoopEvent.CHECK
         return LoopEvent.SPENT
 
     def _extrapolate(self) -> bool:
-        """A leap where one is due; False where a plain step is."""
-        if self.path.ahead is not None:
-            self.path.extrapolated(self._evaluated(self.path.ahead))
+        """Extrapolate if it is time to; False for a plain iteration."""
+        if self.state.limit is not None:
+            self.state.accept_extrapolation(self._evaluated(self.state.limit))
             self.n_iter += 1
             return True
-        extrapolate = (
-            self.squarem.extrapolate(self.path.steps)
-            if self.squarem is not None and self.path.may_extrapolate(self.stopping)
+        extrapolated = (
+            self.squarem.extrapolate(self.state.steps)
+            if self.squarem is not None and self.state.may_extrapolate(self.stopping)
             else None
         )
-        if self.squarem is None or extrapolate is None:
+        if self.squarem is None or extrapolated is None:
             return False
-        self.squarem.adapt(self.path.extrapolated(self._evaluated(extrapolate)))
+        self.squarem.adapt(self.state.accept_extrapolation(self._evaluated(extrapolated)))
         self.n_iter += 1
         return True
 
-    def _evaluated(self, far: Moments) -> tuple[Mixture, Moments, float] | None:
-        """The mixture of extrapolated moments with its E-step and objective; None where there is
-        none.
+    def _evaluated(self, extrapolated: Moments) -> tuple[Mixture, Moments, float] | None:
+        """The mixture of extrapolated moments with its E-step and objective.
+
+        None where a covariance is singular.
         """
         try:
-            mixture = self.problem.m_step(far, self.path.mixture)
+            mixture = self.problem.m_step(extrapolated, self.state.mixture)
             moments = self.problem.e_step(mixture)
         except CollapseError:
             return None
@@ -344,17 +331,14 @@ class _PythonLoop:
         self.stopping = rule
 
     def slowest_rate(self) -> float:
-        path = self.path
+        state = self.state
         found = slowest_rate(
-            partial(em_map, self.problem, path.mixture),
-            path.steps[-2],
-            path.moments,
-            path.mixture,
-            path.known,
+            partial(em_map, self.problem, state.mixture),
+            state.steps[-2],
+            state.moments,
+            state.mixture,
+            state.slowest,
         )
-        path.unfinished, path.known, path.ahead = (
-            True,
-            found.direction,
-            found.ahead if self.squarem is not None else None,
-        )
+        state.unfinished, state.slowest = True, found.direction
+        state.limit = found.limit if self.squarem is not None else None
         return found.rate

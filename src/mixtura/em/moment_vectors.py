@@ -1,4 +1,4 @@
-"""Moments as vectors and back: the vectors that leaps and deviations of EM are made of."""
+"""Moments as vectors and back, for extrapolations and for deviations of EM."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
 Sums: TypeAlias = tuple[Array, Array, Array]
-"""Counts, first and second moments, or what they are measured in."""
+"""Counts, first and second moments, or their units."""
 
 
-def _one_after_the_other(sums: Sums, units: Sums) -> Array:
+def _joined(sums: Sums, units: Sums) -> Array:
+    """All sums in their units, one after the other."""
     return np.concatenate([(part / unit).ravel() for part, unit in zip(sums, units, strict=True)])
 
 
-def _apart(vector: Array, origin: Moments, units: Sums) -> Sums:
-    """The sums again, in the shapes of those of the origin."""
+def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
+    """The sums of a vector, in the shapes of those of the origin."""
     K, n_first = origin.counts.size, origin.first.size
     counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first :]
     return (
@@ -35,9 +36,7 @@ def _apart(vector: Array, origin: Moments, units: Sums) -> Sums:
 
 @dataclass(frozen=True, eq=False)
 class ScaledMoments:
-    """All components measured alike: per row, about fixed points, in units of the data's standard
-    deviations.
-    """
+    """Moments per row about fixed points, in units of the data's standard deviations."""
 
     origin: Moments
     scale: Array
@@ -52,44 +51,39 @@ class ScaledMoments:
         return np.ones_like(self.origin.counts), deviations, second
 
     def vector(self, moments: Moments) -> Array:
-        """All sums, one after the other."""
+        """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        return (
-            _one_after_the_other((same.counts, same.first, same.second), self._units)
-            / self.origin.total
-        )
+        sums = (same.counts, same.first, same.second)
+        return _joined(sums, self._units) / self.origin.total
 
     def moments(self, vector: Array) -> Moments:
-        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what
-        it raises.
-        """
-        counts, first, second = _apart(vector, self.origin, self._units)
+        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+        counts, first, second = _split(vector, self.origin, self._units)
         total = self.origin.total
         return self.origin.with_sums(counts * total, first * total, second * total)
 
 
 @dataclass(frozen=True, eq=False)
 class WhitenedMoments:
-    """Each component in its own frame, where its mean is 0 and its covariance, of the family's
-    form, the identity.
+    """Moments in whitened coordinates, where each component has mean 0 and identity covariance.
 
     There the count, the coordinates and the second Hermite polynomials of a component's rows are
-    uncorrelated, so with unit lengths
+    uncorrelated. So for a component of n rows among N, with counts c and moments f and S, the
+    vector
 
         c / sqrt(n N),      f / sqrt(n N),      (S - c I) / sqrt(2 n N)
 
-    of a component of n rows among N, the length of a vector is that of the information in complete
-    data. EM's Jacobian is symmetric in it, where the family fits these very sums (Dempster, Laird &
-    Rubin 1977, section 4), and a deviation is as small beside a component of few rows or little
-    spread as beside any.
+    has the norm of the complete-data information. The Jacobian of EM is symmetric in it where the
+    family estimates exactly these sums (Dempster, Laird & Rubin 1977, section 4), and a deviation
+    is equally small for components of any size and scale.
     """
 
     origin: Moments
     mixture: Mixture
 
     @cached_property
-    def _lengths(self) -> Sums:
-        """Of a count, of first and of second moments."""
+    def _units(self) -> Sums:
+        """Units of a count, of first and of second moments."""
         counts, total, d = (
             np.maximum(self.origin.counts, 1e-300),
             self.origin.total,
@@ -115,40 +109,37 @@ class WhitenedMoments:
         )
 
     def vector(self, moments: Moments) -> Array:
-        """All sums, one after the other."""
+        """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        first, second = self._turned(same.first, same.second, self.mixture.covariance.whitener)
-        return _one_after_the_other(
-            (same.counts, first, second - self._of_counts(same.counts)), self._lengths
-        )
+        first, second = self._transformed(same.first, same.second, self.mixture.covariance.whitener)
+        return _joined((same.counts, first, second - self._expected(same.counts)), self._units)
 
     def moments(self, vector: Array) -> Moments:
-        """The moments with these sums; see :meth:`mixtura.model.moments.Moments.with_sums` for what
-        it raises.
-        """
-        counts, first, second = _apart(vector, self.origin, self._lengths)
+        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+        counts, first, second = _split(vector, self.origin, self._units)
         return self.origin.with_sums(
-            counts, *self._turned(first, second + self._of_counts(counts), self._inverse)
+            counts, *self._transformed(first, second + self._expected(counts), self._inverse)
         )
 
-    def _turned(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
-        """First and second moments of rows that are turned by a matrix, or stretched by numbers,
-        for each component or for all.
+    def _transformed(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
+        """First and second moments of rows after a linear transform.
+
+        ``by`` has lower triangles or scale factors, for each component or for all.
         """
         if by.ndim == 3:
             own = [
                 (by[k % len(by)], S)
                 for k, S in enumerate(second if second.ndim == 3 else second[None])
             ]
-            turned = np.stack([_both_sides(L, S) for L, S in own])
-            return (by @ first[:, :, None])[:, :, 0], turned if second.ndim == 3 else turned[0]
+            outer = np.stack([_both_sides(L, S) for L, S in own])
+            return (by @ first[:, :, None])[:, :, 0], outer if second.ndim == 3 else outer[0]
         squared = by**2
         return first * by.reshape(len(by), -1), second * (
             squared.reshape(-1) if self.origin.kind is Scatter.TRACE else squared
         )
 
-    def _of_counts(self, counts: Array) -> Array:
-        """The second moments that so many rows have in their own frame."""
+    def _expected(self, counts: Array) -> Array:
+        """The expected second moments of so many rows in whitened coordinates."""
         d = self.mixture.means.shape[1]
         own: dict[Scatter, Array] = {
             Scatter.TRACE: d * counts,
@@ -160,5 +151,5 @@ class WhitenedMoments:
 
 
 def _both_sides(L: Array, S: Array) -> Array:
-    """``L S L'`` (d,d) of a lower triangle: half the products of a full matrix."""
+    """``L S L'`` (d,d) for a lower triangle L, with half the products of a full matrix."""
     return np.asarray(dtrmm(1.0, L.T, dtrmm(1.0, L.T, S.T, side=1), trans_a=1, overwrite_b=1).T)

@@ -161,13 +161,13 @@ def _squarem() -> native.Squarem:
 def _arnoldi() -> native.Arnoldi:
     """How the rate of the slowest direction is measured."""
     return native.Arnoldi(
-        most_maps=convergence_rate.LOOKS,
-        window=convergence_rate.SETTLED,
-        steady=convergence_rate.STEADY,
+        most_maps=convergence_rate.MOST_MAPS,
+        window=convergence_rate.WINDOW,
+        steady=convergence_rate.RITZ_TOLERANCE,
         deviation=convergence_rate.DEVIATION,
         negligible=convergence_rate.NEGLIGIBLE,
-        near=convergence_rate.NEAR,
-        tiny=convergence_rate.TINY,
+        near=convergence_rate.SHIFT,
+        tiny=convergence_rate.LEAST_LENGTH,
     )
 
 
