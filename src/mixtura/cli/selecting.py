@@ -33,9 +33,9 @@ def select(
     from mixtura.inputs.rows import check_range, dataset_of
     from mixtura.model.fit_result import StopReason
     from mixtura.model.selection import Selection, Stage
-    from mixtura.selection.two_stages import may_win
     from mixtura.selection.select import DEFAULT_FOLDS
     from mixtura.selection.settings import candidates_of, selection_of, warn_of
+    from mixtura.selection.two_stages import may_win
 
     done: dict[tuple[str, int], Candidate] = {}
     searched: set[tuple[str, int]] = set()
