@@ -31,7 +31,7 @@ from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 
 ROWS_OF_DENSITIES = 65536
-"""Rows whose log joint densities exist at one time."""
+"""Rows whose log joint densities are in memory at a time."""
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]

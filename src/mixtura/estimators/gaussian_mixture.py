@@ -88,7 +88,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         K, the number of components.
     covariance_type : str, default="full"
         A family by mclust's letters (volume, shape, orientation; Equal, Varying, Identity): EII VII
-        EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV; or scikit-learn's word: full (VVV), tied
+        EEI VEI EVI VVI EEE VEE EVE VVE EEV VEV EVV VVV; or scikit-learn's name: full (VVV), tied
         (EEE), diag (VVI), spherical (VII); tied_diag (EEI), tied_spherical (EII).
     tol : float or None, default=None
         None: stop when the total log-likelihood that is left to gain is estimated to be below 0.01,

@@ -22,7 +22,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
 
 MOST_COMPONENTS, MOST_COLUMNS = 20, 8
-"""Rows and columns of the table of components; it says how many more there are."""
+"""Rows and columns of the table of components at most; it counts the others."""
 
 BOX = "margin:.6em 0;font-size:13px;line-height:1.5;overflow-x:auto"
 CELL = "padding:.1em .8em;text-align:right;white-space:nowrap"

@@ -14,8 +14,7 @@ VVV    ``sum n_k log(det(W_k / n_k) + (tr W_k + t) / n_k)``  ellipsoids
 =====  ====================================================  ==========================
 
 The traces beside the determinants, and ``t``, keep the criteria finite for clusters whose scatter
-is singular; docs/decisions/0005 tells how they were found, and which merges are ties. In one
-dimension EEE is EII, and VVV is VII.
+is singular (decision 0005, also on ties). In one dimension EEE is EII, and VVV is VII.
 
 One tree serves every number of clusters. Equal rows are merged first. Up to ``EXACT_ROWS`` distinct
 rows are merged one by one (fewer in many dimensions); more are first gathered in
@@ -154,8 +153,7 @@ def hierarchical(
     Raises
     ------
     DataError
-        When no row has a weight, or ``labels`` is asked for more clusters than there are distinct
-        rows.
+        When every row has weight 0; by ``labels``, for more clusters than distinct rows.
 
     Examples
     --------

@@ -33,7 +33,7 @@ from mixtura.model.protocols import Block
 Space: TypeAlias = Literal["standardised", "whitened"]
 
 ROWS_OF_A_BLOCK = 16384
-"""Rows whose responsibilities exist at one time."""
+"""Rows whose responsibilities are in memory at a time."""
 
 ROWS_PER_COMPONENT, GROWTH = 4, 4
 """K different rows are sought among 4 K drawn ones, then among 4 times as many, and so on."""

@@ -1,1 +1,1 @@
-"""What comes from a user, checked: arrays, parameters, tables."""
+"""Checks of the user's arrays, parameters and tables."""

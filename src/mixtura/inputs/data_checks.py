@@ -1,4 +1,4 @@
-"""Whether data can carry a model: enough distinct rows, variance, and no extreme outlier."""
+"""Checks of data for a model: enough distinct rows, variance, and no extreme outlier."""
 
 from __future__ import annotations
 

@@ -135,28 +135,28 @@ def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(rows.sum()):
             return
-    for word, found in (("NaN", np.isnan(rows)), ("infinity", np.isinf(rows))):
+    for value, found in (("NaN", np.isnan(rows)), ("infinity", np.isinf(rows))):
         counts = found.sum(axis=0)
         if counts.any():
             label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
             first = int(np.flatnonzero(found.any(axis=1))[0])
             raise ValueError(
                 _non_finite_message(
-                    word,
+                    value,
                     {str(label[int(j)]): int(counts[j]) for j in np.flatnonzero(counts)},
                     first,
                 )
             )
 
 
-def _non_finite_message(word: str, counts: dict[str, int], first: int | None = None) -> str:
+def _non_finite_message(value: str, counts: dict[str, int], first: int | None = None) -> str:
     where = ", ".join(
         f"{name!r} ({count} row{'s' if count > 1 else ''})"
         for name, count in list(counts.items())[:8]
     )
     at = "" if first is None else f" The first is in X[{first}]."
     return (
-        f"Input X contains {word}: every entry must be a finite number, but there is {word} in "
+        f"Input X contains {value}: every entry must be a finite number, but there is {value} in "
         f"{where}.{at} Drop or fill these rows first; GaussianMixture does not accept missing "
         "values encoded as NaN natively."
     )

@@ -58,7 +58,7 @@ class _FromCallable:
         self.function, self.X = function, X
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Any:
-        """Moments of what the callable returns."""
+        """Moments of the labels or responsibilities that the callable returns."""
         return _given_start(self.function(self.X, K, rng), len(self.X), K)(dataset, K, rng)
 
 

@@ -135,14 +135,14 @@ class Table:
         """The columns to cluster by default, and the reason why each other one is left out."""
         chosen: dict[str, Array] = {}
         left_out: list[tuple[str, str]] = []
-        seen: dict[bytes, str] = {}
+        earlier: dict[bytes, str] = {}
         for column in self.columns:
-            reason = _why_not(column, seen)
+            reason = _reason_to_leave_out(column, earlier)
             if reason or column.values is None:
                 left_out.append((column.name, reason))
             else:
                 chosen[column.name] = column.values
-                seen[_fingerprint(column.values)] = column.name
+                earlier[_fingerprint(column.values)] = column.name
         if not chosen:
             reasons = "; ".join(f"{name!r} is {reason}" for name, reason in left_out)
             raise DataError(
@@ -153,7 +153,7 @@ class Table:
         return chosen, left_out
 
     def _named(self, columns: Sequence[str]) -> tuple[dict[str, Array], list[tuple[str, str]]]:
-        """The columns asked for, in the order asked for."""
+        """The named columns, in the given order."""
         known = {column.name: column for column in self.columns}
         unknown = [name for name in columns if name not in known]
         if unknown or not columns:
@@ -179,38 +179,38 @@ class Table:
             )
         lower = {name.lower(): name for name in self.names}
         near = {name: difflib.get_close_matches(name.lower(), lower, n=1) for name in unknown}
-        words = [
+        listed = [
             f"{name!r}" + (f" (did you mean {lower[near[name][0]]!r}?)" if near[name] else "")
             for name in unknown
         ]
         return (
-            f"{self.source}: no column is called {' or '.join(words)}. The columns are {have}. "
+            f"{self.source}: no column is called {' or '.join(listed)}. The columns are {have}. "
             "Correct the name or rename the column."
         )
 
     def _refuse_missing(self, chosen: Mapping[str, Array]) -> None:
         """Refuse missing and infinite values in columns that are used."""
         missing = np.zeros(self.n_rows, dtype=bool)
-        words = []
+        listed = []
         for name, values in chosen.items():
             finite = np.isfinite(values)
             if not finite.all():
                 missing |= ~finite
                 kind = "infinite" if np.isinf(values).any() else "empty"
-                words.append(
+                listed.append(
                     f"{name!r} {np.count_nonzero(~finite)} {kind}, first in "
                     f"{row_name(int(np.argmin(finite)))}"
                 )
-        if words:
+        if listed:
             raise DataError(
                 f"{self.source}: every cell must hold a finite number, but "
                 f"{np.count_nonzero(missing)} of {self.n_rows} rows have an empty or infinite "
-                f"cell ({'; '.join(words)}). Drop or fill these rows first, or choose columns "
+                f"cell ({'; '.join(listed)}). Drop or fill these rows first, or choose columns "
                 "without missing values."
             )
 
 
-def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
+def _reason_to_leave_out(column: Column, earlier: Mapping[bytes, str]) -> str:
     """The reason to leave a column out, or the empty string."""
     values = column.values
     if values is None:
@@ -227,8 +227,8 @@ def _why_not(column: Column, seen: Mapping[bytes, str]) -> str:
         )
     if len(values) > 1 and known.size == values.size and known.min() == known.max():
         return f"constant ({known[0]:g} in every row)"
-    twin = seen.get(_fingerprint(values))
-    return f"equal to {twin!r} in every row" if twin else ""
+    equal = earlier.get(_fingerprint(values))
+    return f"equal to {equal!r} in every row" if equal else ""
 
 
 def _are_row_numbers(header: str, values: Array) -> bool:

@@ -1,8 +1,8 @@
 """The uncertainty of a selection: the same selection on bootstrap resamples of the rows.
 
-The shares of resamples on which each K and each family wins say how much the choice depends on the
-sample. A resample is the data with multinomial weights, so no row is copied; every candidate starts
-from the fit to all rows and from a few new starts of the resample.
+The shares of resamples on which each K and each family wins measure how much the choice depends on
+the sample. A resample is the data with multinomial weights, so no row is copied; every candidate
+starts from the fit to all rows and from a few new starts of the resample.
 
 A resample holds about 63 % of the rows, some of them several times, and several equal rows resemble
 a small cluster. So resamples choose somewhat more components than new data would: the shares show
@@ -64,7 +64,7 @@ class ChoiceUncertainty:
     candidates : tuple of (str, int)
         Family and K of the candidates that took part.
     interrupted : bool
-        Whether Ctrl-C ended it with fewer resamples than asked for.
+        Whether Ctrl-C ended it before all resamples were done.
     """
 
     chosen: Candidate

@@ -31,7 +31,7 @@ from mixtura.search.subsampling import search_from
 OnCandidate = Callable[[Candidate], None]
 
 Key = tuple[Family, int]
-"""What identifies a candidate: its family and its K."""
+"""The identity of a candidate: its family and its K."""
 
 STARTS_OF_FEW_ROWS = 3
 """Starts of a candidate whose covariances are shrunk: with all of them a selection on 31 rows took
@@ -82,7 +82,7 @@ class Grid:
 class HeldOut:
     """Log-likelihoods of held-out rows per candidate, summed over the folds.
 
-    A value is NaN where a fold has no sound fit; ``reasons`` say why.
+    A value is NaN where a fold has no sound fit; ``reasons`` has the cause.
     """
 
     values: Mapping[tuple[str, int], float]
@@ -92,7 +92,7 @@ class HeldOut:
 class SharedInitialisation:
     """The initialisation of one K, shared by its families.
 
-    It is drawn when the first family asks for it, in whatever thread.
+    It is drawn when the first family needs it, in the thread of that family.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class CandidateFitter:
         return search_from(drawn, problem.with_data(self.dataset), plan, self.stopped)
 
     def _reason(self, fit: FitResult, stage: Stage, rows: int | None) -> str:
-        """What to know about a candidate; empty when there is nothing."""
+        """A remark on a candidate for the table; empty when all is well."""
         if rows is not None:
             return f"estimated from {rows:,} of {self.whole.source.n_rows:,} rows"
         if stage is Stage.SHORT_FIT and fit.stop in (StopReason.MAX_ITER, StopReason.STOPPED_EARLY):
@@ -281,7 +281,7 @@ def not_fitted(family: Family, K: int) -> Candidate:
 
 
 def reason_of(fit: FitResult) -> str:
-    """What to know about a fit; empty when there is nothing."""
+    """A remark on a fit for the table; empty when all is well."""
     if not fit.converged:
         return fit.stop.value
     findings = [item for item in fit.findings if item.kind != "poorly determined"]
@@ -293,7 +293,7 @@ def reason_of(fit: FitResult) -> str:
 
 
 class Evaluator:
-    """Computes every criterion of a fit, with what some of them need beyond it."""
+    """Computes every criterion of a fit, also those that need other fits."""
 
     def __init__(self, dataset: Dataset, grid: Grid, plan: Plan, held_out: HeldOut | None) -> None:
         self.dataset, self.grid, self.plan, self.held_out = dataset, grid, plan, held_out

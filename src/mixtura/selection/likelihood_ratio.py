@@ -83,7 +83,7 @@ class LikelihoodRatioTest:
     n_failed : int
         Simulated data sets on which no sound fit with K components was found; they do not count.
     interrupted : bool
-        Whether Ctrl-C ended it with fewer replicates than asked for.
+        Whether Ctrl-C ended it before all replicates were done.
     reason : str
         Why there is no statistic; else empty.
     """
@@ -251,7 +251,7 @@ def likelihood_ratio_test(
         K + 1 where each component of the K fitted is split in two.
     reg_covar, prior, eigenvalue_ratio, equal_weights, random_state, n_threads, backend
         As in :class:`mixtura.GaussianMixture`. Neither workers nor threads change the result. The
-        statistic is of log-likelihoods, without what a prior adds.
+        statistic is of log-likelihoods, without the penalty of a prior.
     on_replicate : callable, optional
         Called with K and the number of replicates done, for a progress bar.
 

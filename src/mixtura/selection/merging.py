@@ -30,7 +30,7 @@ from mixtura.base.numbering import number_of
 from mixtura.base.underflow import ignore_underflow
 
 ROWS_OF_MEMBERSHIPS = 8192
-"""Rows whose merged memberships exist at one time."""
+"""Rows whose merged memberships are in memory at a time."""
 
 TIE = 1e-6
 """Two falls of the entropy (nats, over all rows) that differ by less are a tie: the first pair is

@@ -120,8 +120,8 @@ def _not_behind(
         and candidate.rows == rows.source.n_rows
     }
     answers = {key: candidate for key, candidate in own.items() if candidate.eligible} or own
-    leader = min(answers, key=lambda key: value_of(answers[key]))
-    best = answers[leader]
+    best_key = min(answers, key=lambda key: value_of(answers[key]))
+    best = answers[best_key]
     densities = _densities(rows, best)
     size = fitter.dataset.total / rows.total
 
@@ -133,7 +133,7 @@ def _not_behind(
         error = 2.0 * size * sqrt(summed(rows, (apart - summed(rows, apart) / rows.total) ** 2))
         return difference > DROPPED_BEHIND + TOLD_APART * error
 
-    return leader, [key for key, candidate in own.items() if not is_behind(candidate)]
+    return best_key, [key for key, candidate in own.items() if not is_behind(candidate)]
 
 
 def _densities(rows: Dataset, candidate: Candidate) -> Array:

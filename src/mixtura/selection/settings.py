@@ -58,7 +58,7 @@ _BOOTSTRAP = (2**31 + 1,)
 
 @dataclass(eq=False, repr=False)
 class SelectionSettings:
-    """The parameters of :class:`mixtura.GaussianMixtureSelector`, which says what they mean.
+    """The parameters of :class:`mixtura.GaussianMixtureSelector`, described there.
 
     scikit-learn is not imported here: that takes a second, and a command on few rows does without.
     """
@@ -221,7 +221,7 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
     winner = selection.best
     assert winner.fit is not None
     if not winner.fit.converged:
-        from sklearn.exceptions import ConvergenceWarning  # takes long to import, and seldom comes
+        from sklearn.exceptions import ConvergenceWarning  # takes long to import
 
         warn(f"The chosen model is {winner.fit.stop.value}.", ConvergenceWarning)
     if winner.remark:

@@ -69,7 +69,7 @@ class ShortFits:
 
     @property
     def grid(self) -> Grid:
-        """What is to be fitted."""
+        """The candidates."""
         return self.fitter.grid
 
     def run(self) -> None:
