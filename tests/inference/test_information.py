@@ -370,8 +370,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
     X = stretched(150, 3)
     found = errors(X, name, 2)
-    coordinates = found.spread.coordinates
-    covariance = found.spread.blocks[0]
+    coordinates = found.coordinate_covariance.coordinates
+    covariance = found.coordinate_covariance.blocks[0]
     rows = np.array([[1.0, 1.5], [0.0, 4.0]])
 
     def logit(point):
