@@ -419,7 +419,7 @@ class _Refit:
             number,
             fit.mixture.select(found.permutation),
             _failure_of(fit),
-            found.moved,
+            found.reordered,
             fit.stop,
         )
 
