@@ -65,11 +65,11 @@ def covariance_without(family, sigma, S, S_new, axes):
         return axes @ np.diag(shape * (np.linalg.det(sigma) / shape.prod()) ** (1 / d)) @ axes.T
     values = np.linalg.eigvalsh(sigma)[::-1]
     own, vectors = np.linalg.eigh(S_new)
-    turned = (vectors[:, ::-1] * values) @ vectors[:, ::-1].T
+    rotated = (vectors[:, ::-1] * values) @ vectors[:, ::-1].T
     if family == "EEV":
-        return turned
+        return rotated
     before = np.linalg.eigvalsh(S)[::-1]
-    return turned * (own[::-1] / values).sum() / (before / values).sum()
+    return rotated * (own[::-1] / values).sum() / (before / values).sum()
 
 
 def brute_force(X, mixture, family):

@@ -249,23 +249,23 @@ def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
     """Refuse spurious and empty components, components at the floor, and copies."""
     moments = problem.dataset.backend.moments(problem.dataset.source, mixture, problem.family.needs)
     judged = soundness_of(problem, mixture, moments)
-    said = [
+    reasons = [
         (item.component, item.reason)
         for item in judged.findings
         if item.kind in ("spurious", "empty")
     ]
     at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance))
-    said += [
+    reasons += [
         (int(k), "its covariance is at the floor")
         for k in at_floor
-        if k not in {known for known, _ in said}
+        if k not in {known for known, _ in reasons}
     ]
-    if said:
-        listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in said[:3])
+    if reasons:
+        listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in reasons[:3])
         raise InferenceError(
-            f"no standard errors: the rows do not determine {len(said)} component(s) ({listed}), "
-            "so the likelihood has no regular maximum. Reduce n_components or choose a stricter "
-            "covariance_type."
+            f"no standard errors: the rows do not determine {len(reasons)} component(s) "
+            f"({listed}), so the likelihood has no regular maximum. Reduce n_components or choose "
+            "a stricter covariance_type."
         )
     if judged.copies:
         raise InferenceError(
