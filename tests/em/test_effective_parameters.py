@@ -1,6 +1,4 @@
-"""Effective parameters against brute force: every row taken out, one at a time, and every own part
-estimated anew.
-"""
+"""Effective parameters against brute force: each row left out, and own parameters refitted."""
 
 from dataclasses import replace
 
@@ -12,7 +10,7 @@ from conftest import ALL_BACKENDS, ALL_FAMILIES
 from mixtura.backends import backend_named
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
-from mixtura.em.effective_parameters import LARGEST_GAP, effective_parameters
+from mixtura.em.effective_parameters import LARGEST_LOSS, effective_parameters
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
@@ -48,8 +46,8 @@ def effective(X, labels, family, **settings):
     return effective_parameters(Problem(data, FAMILIES[family], regularisation), mixture, moments)
 
 
-def own_part(family, sigma, S, S_new, axes):
-    """The covariance after the own scatter per row went from S to S_new, what is shared held."""
+def covariance_without(family, sigma, S, S_new, axes):
+    """The covariance for an own scatter per row of S_new after S, with fixed shared parameters."""
     d = len(S)
     if family in ("EII", "EEI", "EEE"):
         return sigma
@@ -67,15 +65,15 @@ def own_part(family, sigma, S, S_new, axes):
         return axes @ np.diag(shape * (np.linalg.det(sigma) / shape.prod()) ** (1 / d)) @ axes.T
     values = np.linalg.eigvalsh(sigma)[::-1]
     own, vectors = np.linalg.eigh(S_new)
-    turned = (vectors[:, ::-1] * values) @ vectors[:, ::-1].T
+    rotated = (vectors[:, ::-1] * values) @ vectors[:, ::-1].T
     if family == "EEV":
-        return turned
+        return rotated
     before = np.linalg.eigvalsh(S)[::-1]
-    return turned * (own[::-1] / values).sum() / (before / values).sum()
+    return rotated * (own[::-1] / values).sum() / (before / values).sum()
 
 
 def brute_force(X, mixture, family):
-    """p_k from n x K refits."""
+    """p_k (K,) from n x K estimates of the components."""
     n, K = len(X), mixture.n_components
     joint = mixture.log_joint(X)
     whole = np.logaddexp.reduce(joint, axis=1)
@@ -94,7 +92,7 @@ def brute_force(X, mixture, family):
             centred, before = X - mean, X - mixture.means[k]
             S = (r[:, k, None] * before).T @ before / counts[k]
             S_new = (others[:, None] * centred).T @ centred / others.sum()
-            sigma = own_part(family, covariances[k], S, S_new, axes)
+            sigma = covariance_without(family, covariances[k], S, S_new, axes)
             left[k] = np.log(others.sum() / (n - 1)) + multivariate_normal(mean, sigma).logpdf(X[i])
         gaps[i] = whole[i] - np.logaddexp.reduce(left)
     return gaps @ r
@@ -114,8 +112,8 @@ def test_they_agree_with_brute_force(family, backend):
     X, labels = two_groups(3)
     data, mixture, moments, regularisation = fitted(X, labels, family, backend=backend)
     found = effective_parameters(Problem(data, FAMILIES[family], regularisation), mixture, moments)
-    # rows below TOUCHED, of EEV and VEV also the second order of rows of small leverage, and what
-    # EM left to gain
+    # The difference is from negligible shares, the remaining gain of EM, and, for EEV and VEV, the
+    # second order of rows of small leverage.
     assert found == pytest.approx(brute_force(X, mixture, family), rel=5e-3)
 
 
@@ -130,17 +128,17 @@ def test_a_weight_of_two_is_a_repeated_row(family):
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)
-def test_one_size_of_all_weights_changes_nothing(family):
+def test_one_factor_on_all_weights_changes_nothing(family):
     X, labels = two_groups(6)
     small = effective(X, labels, family, weights=np.full(len(X), 1e-3))
     assert small == pytest.approx(effective(X, labels, family), rel=1e-6)
 
 
-# ---- the kernels against the same in NumPy -------------------------------------------------------
+# ---- the kernels against NumPy -------------------------------------------------------------------
 
 
-def with_needle(X, labels):
-    """The rows, and d + 2 more of a component of their own that lie almost in line."""
+def with_collinear_rows(X, labels):
+    """The rows, and a component of d + 2 nearly collinear rows."""
     d = X.shape[1]
     line = np.linspace(3, 6, d + 2)[:, None] * np.ones(d) + 1e-3 * np.random.default_rng(
         0
@@ -149,7 +147,7 @@ def with_needle(X, labels):
 
 
 def with_point_mass(X, labels):
-    """One group with one value of the first column, so that the floor holds it there."""
+    """One group with a single value in the first column, so that it is at the floor."""
     X = X.copy()
     X[labels == 1, 0] = 0.5
     return X, labels
@@ -158,7 +156,7 @@ def with_point_mass(X, labels):
 RECORDS = {
     "plain": lambda X, labels: (X, labels),
     "float32": lambda X, labels: (X.astype(np.float32), labels),
-    "needle": with_needle,
+    "collinear rows": with_collinear_rows,
     "point mass": with_point_mass,
     "alone": lambda X, labels: (np.vstack([X, np.full((1, X.shape[1]), 40.0)]), np.r_[labels, 2]),
 }
@@ -189,9 +187,7 @@ def test_the_kernels_agree_with_numpy(family, records):
 @needs_kernels
 @pytest.mark.parametrize("family", ["EEV", "VEV"])
 def test_they_agree_where_components_have_no_rows_along_some_axes(family):
-    """Constant columns, a column that only one group fills, and fewer rows than columns: such axes
-    are not turned.
-    """
+    """Constant columns, columns constant in one group, and fewer rows than columns."""
     X, labels = two_groups(3, 120, 24)
     X[:, 3], X[labels == 1, 5] = 1.0, 0.0
     for rows in (slice(None), np.r_[40:78]):
@@ -214,8 +210,8 @@ def test_they_agree_with_a_prior_and_equal_weights():
     X, labels = two_groups(3)
     data, mixture, moments, free = fitted(X, labels, "VVV")
     prior = ConjugatePrior(0.5).for_family("VVV", 2, data.mean, data.covariance, data.total)
-    held = replace(free, prior=prior, equal_weights=True)
-    problem = Problem(dataset(X), FAMILIES["VVV"], held)
+    regularised = replace(free, prior=prior, equal_weights=True)
+    problem = Problem(dataset(X), FAMILIES["VVV"], regularised)
     native = effective_parameters(problem, mixture, moments)
     reference = effective_parameters(
         problem.with_data(dataset(X, backend="reference")), mixture, moments
@@ -240,32 +236,31 @@ def test_threads_change_no_bit(family):
 
 
 @pytest.mark.parametrize("backend", ALL_BACKENDS)
-def test_a_row_out_of_reach_is_shared_evenly(backend):
-    """Its distance overflows: it has no density with itself, nor without."""
+def test_a_row_whose_distances_overflow_has_equal_shares(backend):
+    """It has density 0 with and without itself."""
     X, labels = two_groups(3)
     _, mixture, moments, regularisation = fitted(X, labels, "VVV")
-    with np.errstate(over="ignore"):  # of what is known about the data
+    with np.errstate(over="ignore"):  # of the dataset's variances
         data = dataset(np.vstack([X, np.full((1, 3), 1e200)]), backend=backend)
         p = effective_parameters(Problem(data, FAMILIES["VVV"], regularisation), mixture, moments)
     near = effective_parameters(
         Problem(dataset(X, backend=backend), FAMILIES["VVV"], regularisation), mixture, moments
     )
-    assert p - near == pytest.approx([LARGEST_GAP / 2] * 2)
+    assert p - near == pytest.approx([LARGEST_LOSS / 2] * 2)
 
 
-# ---- what they are -------------------------------------------------------------------------------
+# ---- their values --------------------------------------------------------------------------------
 
 
-def test_a_component_that_its_rows_determine_takes_its_nominal_parameters():
+def test_a_well_determined_component_has_its_nominal_number_of_parameters():
     X = np.random.default_rng(0).standard_normal((4000, 2))
     labels = np.r_[np.zeros(2000, dtype=int), np.ones(2000, dtype=int)]
     X[labels == 1] += 12
-    assert effective(X, labels, "VVV") == pytest.approx(
-        [5.0, 5.0], rel=0.15
-    )  # means and covariances; the weight is n-th small
+    # Means and covariances have five; the weight adds a term of order 1 / n.
+    assert effective(X, labels, "VVV") == pytest.approx([5.0, 5.0], rel=0.15)
 
 
-def test_a_component_through_few_rows_takes_more_than_it_has():
+def test_a_component_of_few_collinear_rows_has_more_than_its_nominal_parameters():
     rng = np.random.default_rng(1)
     X = np.vstack(
         [
@@ -279,10 +274,10 @@ def test_a_component_through_few_rows_takes_more_than_it_has():
     assert p[0] < 10
 
 
-def test_a_row_alone_has_only_the_density_of_the_others_without_itself():
+def test_a_component_of_one_row_has_the_largest_loss():
     X = np.vstack([np.random.default_rng(2).standard_normal((50, 2)), [[400.0, 400.0]]])
     assert effective(X, np.repeat([0, 1], [50, 1]), "VVV")[1] == pytest.approx(
-        LARGEST_GAP, rel=1e-6
+        LARGEST_LOSS, rel=1e-6
     )
 
 
@@ -290,11 +285,7 @@ def test_a_point_mass_is_well_determined():
     rng = np.random.default_rng(3)
     X = np.c_[np.r_[np.zeros(100), rng.normal(2, 0.4, 100)], rng.standard_normal(200)]
     p = effective(X, np.repeat([0, 1], 100), "VVV")
-    assert (
-        p[0] < 8
-        # the floor holds one direction, so it takes fewer than the five of a free component, and no
-        # more
-    )
+    assert p[0] < 8  # one direction is at the floor
 
 
 def soundness(effective, counts, own_rows, own_parameters, total):
@@ -303,7 +294,7 @@ def soundness(effective, counts, own_rows, own_parameters, total):
     )
 
 
-def test_the_price_falls_to_nought_with_the_rows():
+def test_the_price_falls_to_zero_with_the_rows():
     assert soundness([9.0] * 5, [3.0, 4.5, 5.25, 6.0, 60.0], 3, 6, 100.0).support.tolist() == [
         1.0,
         1.0,
@@ -312,24 +303,23 @@ def test_the_price_falls_to_nought_with_the_rows():
         0.0,
     ]
     assert soundness([5.0, 6.0], [100.0, 80.0], 3, 6, 180.0).price == 0.0
-    needle = soundness([14.0, 6.0], [4.0, 80.0], 3, 6, 100.0)
-    assert needle.price == pytest.approx(10.0 + 0.5 * np.log(100.0) * 14.0)
-    assert needle.spurious == (0,)
-    assert "14.0 effective parameters on 4.0 rows" in needle.findings[0].reason
+    spurious = soundness([14.0, 6.0], [4.0, 80.0], 3, 6, 100.0)
+    assert spurious.price == pytest.approx(10.0 + 0.5 * np.log(100.0) * 14.0)
+    assert spurious.spurious == (0,)
+    assert "14.0 effective parameters on 4.0 rows" in spurious.findings[0].reason
     rare = soundness([43.0, 6.0], [16.0, 80.0], 7, 28, 100.0)
     assert rare.price == pytest.approx(27.0)
     assert rare.spurious == ()
     assert rare.findings[0].kind == "poorly determined"
 
 
-def test_components_upon_each_other_are_no_cheaper_than_groups():
-    """Each forecasts the rows that are left out of the other, which takes nothing off its price."""
+def test_overlapping_components_have_no_lower_price_than_separate_groups():
+    """Each predicts the rows that are left out of the other, which must not lower its price."""
     groups = soundness([858.0, 920.0, 816.0], [99.0, 92.0, 109.0], 33, 561, 300.0)
     others = soundness([858.0, 643.0, 746.0], [99.0, 67.0, 134.0], 33, 561, 300.0)
-    assert groups.price == pytest.approx(
-        858.0 + 920.0 + 816.0 - 300.0
-    )  # AIC's price, 561 n / (n - 34), is 854, 890 and 815
-    assert others.price == pytest.approx(
-        858.0 + 561.0 * 68.0 / 34.0 + 561.0 * 134.0 / 100.0 - 300.0
-    )  # on fewer than 68 rows as on 68
+    # 561 n / (n - 34), the penalty of the corrected AIC, is 854, 890 and 815.
+    assert groups.price == pytest.approx(858.0 + 920.0 + 816.0 - 300.0)
+    # It is that of 68 rows for fewer rows.
+    penalties = 858.0 + 561.0 * 68.0 / 34.0 + 561.0 * 134.0 / 100.0
+    assert others.price == pytest.approx(penalties - 300.0)
     assert others.price > groups.price

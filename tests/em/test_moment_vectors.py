@@ -91,9 +91,7 @@ def fitted_short(problem: Problem, mixture: Mixture) -> Mixture:
 
 
 def test_an_optimum_with_a_nearly_singular_component_is_no_saddle():
-    """Eight rows are collinear to 1e-5 of the columns' deviations, too small for a deviation in
-    units of the data.
-    """
+    """Eight rows are collinear to 1e-5 of the columns' deviations."""
     rng = np.random.default_rng(3)
     along = rng.uniform(-1, 1, 8)
     line = np.column_stack([along, 0.5 * along]) + 1e-5 * rng.standard_normal((8, 2)) + [0.3, 4.0]

@@ -1,4 +1,4 @@
-"""Refits of resamples: standard errors, percentiles, the jackknife."""
+"""Standard errors from refits of resamples: bootstraps, percentiles and the jackknife."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ THEIRS = {"bootstrap": "bs", "weighted": "wlbs", "parametric": "pb", "jackknife"
 
 
 def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
-    """Two groups whose axes differ in length, so that families with an orientation of their own
-    have one.
-    """
+    """Two groups with axes of different lengths, so that their orientations are determined."""
     return two_groups(n, 2, apart, seed) * [1.0, 3.0] @ np.array([[0.8, 0.6], [-0.6, 0.8]])
 
 
@@ -105,18 +103,16 @@ def test_bootstrap_errors_are_mclusts_within_monte_carlo_error(file, name, metho
         np.random.SeedSequence(0),
         n_replicates=300,
     )
-    # The deviation of B normal numbers is known to 1 / sqrt(2 B): 4.1% for our 300, 2.2% for their
-    # 999, 4.7% together; five such, as up to eight are compared and tails are heavier than normal.
-    # The 13 rows of precip's small component leave tails so heavy that a few replicates, which we
-    # leave out as degenerate, make the number.
+    # The deviation of B normal numbers has a relative error of 1 / sqrt(2 B): 4.1% for our 300,
+    # 2.2% for their 999, 4.7% together; five such, as up to eight are compared and tails are
+    # heavier than normal. The small component of precip has 13 rows and such heavy tails that a few
+    # replicates, which are left out here as spurious, determine mclust's errors.
     compare(found.standard_errors, theirs[THEIRS[method]], 0.45 if "precip" in file else 0.235)
 
 
 @dataclass(frozen=True)
 class LikeMclust:
-    """Relative change of the log-likelihood below 1e-5, at least two iterations: the default of the
-    reference program.
-    """
+    """mclust's default: a relative change of the log-likelihood below 1e-5 after two iterations."""
 
     reason: StopReason = StopReason.SMALL_CHANGE
     certifies: bool = False
@@ -133,8 +129,9 @@ class LikeMclust:
     ("file", "name", "rtol"), [(*FILES[0], 1e-9), (*FILES[1], 0.005), (*FILES[2], 0.02)]
 )
 def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
-    """To 1e-13 for faithful. The one-dimensional fits were stored half an iteration before the
-    labels the refits began with, and these refits end after two steps."""
+    """To 1e-13 for faithful. The stored one-dimensional fits are half an iteration older than the
+    labels from which the refits began, and these refits end after two iterations.
+    """
     X, mixture, theirs = truth_of(file, name)
     regularisation = Regularisation(dataset(X).floor)
     refits = []
@@ -161,9 +158,7 @@ def test_a_jackknife_that_stops_as_early_is_mclusts(file, name, rtol):
     ("file", "name", "rtol"), [(*FILES[0], 0.04), (*FILES[1], 0.07), (*FILES[2], 0.12)]
 )
 def test_the_exact_jackknife_is_near_mclusts_and_never_far_below(file, name, rtol):
-    """Refits that stop after two steps stay near the fit, so mclust's errors are a few per cent too
-    small.
-    """
+    """mclust's refits stop after two iterations, so its errors are a few per cent too small."""
     X, mixture, theirs = truth_of(file, name)
     data = dataset(X)
     problem = Problem(data, FAMILIES[name], Regularisation(data.floor))
@@ -180,8 +175,8 @@ def test_the_jackknife_of_a_mean_is_the_textbooks():
     """``sqrt(sum (x - mean)^2 / (n (n - 1)))`` exactly, whatever the distribution."""
     X = np.random.default_rng(0).exponential(size=(40, 2))
     found = resampled(X, "VVV", 1, "jackknife")
-    # One M-step from any start is the answer; the deviations of 40 means differ in the 14th digit,
-    # their spread in the 12th.
+    # One M-step from any start is exact; 40 means differ in the 14th digit, their deviation in the
+    # 12th.
     np.testing.assert_allclose(found.means[0], X.std(axis=0, ddof=1) / np.sqrt(40), rtol=1e-10)
 
 
@@ -198,7 +193,7 @@ def test_the_jackknife_counts_a_weight_as_so_many_rows():
         labels=np.repeat(labels, w.astype(int)),
     )
     assert a.multiplicity.sum() == b.n_used
-    # Replicates are exact to a thousandth of their move.
+    # The change of each replicate has a relative error of a thousandth.
     compare(a.standard_errors, b.standard_errors, 5e-3)
 
 
@@ -209,7 +204,7 @@ def test_a_jackknife_of_groups_is_near_that_of_rows():
         resampled(X, "EEE", 1, "jackknife", n_replicates=100),
     )
     assert groups.n_used == 100
-    # A deviation from 100 numbers is known to 7%; three of these.
+    # A deviation from 100 numbers has a relative error of 7%; three of these.
     np.testing.assert_allclose(groups.means, rows.means, rtol=0.21)
 
 
@@ -217,7 +212,7 @@ def test_a_jackknife_of_groups_is_near_that_of_rows():
 def test_the_bootstraps_of_a_mean_are_the_textbooks(method):
     X = np.random.default_rng(2).standard_normal((200, 2)) * [1.0, 20.0]
     found = resampled(X, "VVI", 1, method, n_replicates=400)
-    # A deviation from 400 numbers is known to 3.5%; four of these.
+    # A deviation from 400 numbers has a relative error of 3.5%; four of these.
     np.testing.assert_allclose(found.means[0], X.std(axis=0) / np.sqrt(200), rtol=0.14)
 
 
@@ -236,8 +231,8 @@ def test_the_parametric_bootstrap_agrees_with_the_information(name):
         np.random.SeedSequence(0),
         n_replicates=150,
     )
-    # A deviation from 150 numbers is known to 5.8%; four of these cover the largest of up to a
-    # dozen, and the 1/n of the limit.
+    # A deviation from 150 numbers has a relative error of 5.8%; four of these cover the largest of
+    # up to a dozen, and terms of order 1/n.
     compare(found.standard_errors, curvature.standard_errors, 0.24)
 
 
@@ -269,7 +264,7 @@ def test_a_reweighted_source_is_the_repeated_rows():
     assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-13)
 
 
-def test_a_resample_keeps_the_scale_and_the_floor_of_the_rows_as_they_were_recorded():
+def test_a_resample_keeps_the_scale_and_the_floor_of_its_original():
     original = dataset(np.repeat(np.arange(6.0)[:, None], 3, axis=0))
     resample = reweighted(original, np.arange(18.0))
     assert resample.floor is original.floor
@@ -278,7 +273,7 @@ def test_a_resample_keeps_the_scale_and_the_floor_of_the_rows_as_they_were_recor
     assert original.floor[0] == pytest.approx(1 / 12)
 
 
-def test_weights_that_add_up_to_no_row_are_refused():
+def test_weights_that_are_no_frequencies_are_refused():
     with pytest.raises(InferenceError, match="Divide the weights by their mean"):
         resampled(two_groups(100), "EII", 2, "bootstrap", weights=np.full(100, 0.01))
     with pytest.raises(InferenceError, match="whole observations"):
@@ -290,7 +285,7 @@ def test_weights_that_add_up_to_no_row_are_refused():
 # ---- refits --------------------------------------------------------------------------------------
 
 
-def test_components_are_brought_back_into_the_fits_order(monkeypatch):
+def test_components_are_reordered_to_match_the_fit(monkeypatch):
     X = np.concatenate(
         [two_groups(200, 1, apart=20), np.full((100, 1), 60.0) + two_groups(100, 1, apart=0)]
     )
@@ -314,10 +309,8 @@ def test_components_are_brought_back_into_the_fits_order(monkeypatch):
     np.testing.assert_array_equal(plain.replicates.means, mixed.replicates.means)
 
 
-def test_replicates_that_fail_are_counted_and_named():
-    """Five rows hold the second component: some resamples keep fewer distinct ones than it
-    needs.
-    """
+def test_replicates_that_fail_are_reported_with_their_reasons():
+    """The second component has five rows, and some resamples have fewer than it needs."""
     X = np.concatenate(
         [np.random.default_rng(0).standard_normal((60, 1)), np.linspace(9, 12, 5)[:, None]]
     )
@@ -335,7 +328,7 @@ def test_a_fit_that_is_not_the_maximum_is_refused():
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
+def test_an_interrupt_keeps_the_replicates_that_are_done(workers):
     seen, lock = [], threading.Lock()
 
     def interrupt(replicate: Replicate) -> None:
@@ -371,7 +364,7 @@ def test_ctrl_c_keeps_the_replicates_that_are_done(workers):
         )
 
 
-# ---- what comes out ------------------------------------------------------------------------------
+# ---- intervals and tables ------------------------------------------------------------------------
 
 
 def test_intervals_are_percentiles_and_the_table_has_them(faithful):
@@ -409,9 +402,9 @@ def test_membership_intervals_from_replicates_are_near_those_from_the_informatio
     b = resampled(X, name, 2, "parametric", n_replicates=100).memberships(rows, 0.9)
     # Soft-max and the logistic function of the same logarithms differ in the last digits.
     np.testing.assert_allclose(a.probability, mixture.posterior(rows), rtol=1e-13)
-    # On the logit scale, where both are nearly normal: quantiles at 5% of 100 replicates are known
-    # to 0.21 deviations, of which the interval has 3.3; three such of each end, and as much again
-    # for what holds in the limit only.
+    # Logits are nearly normal. The 5% quantiles of 100 replicates have an error of 0.21 deviations,
+    # and the interval is 3.3 deviations wide; three errors at each end, and as much again for
+    # terms of order 1/n.
     width = logit(a.high) - logit(a.low)
     for ours, theirs in ((a.low, b.low), (a.high, b.high)):
         assert (np.abs(logit(ours) - logit(theirs)) < 0.4 * width).all()

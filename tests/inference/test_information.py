@@ -1,4 +1,4 @@
-"""Scores, information and the standard errors they give."""
+"""Scores, observed information, and standard errors from them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ LETTERS = [
 
 
 class Letters(CovarianceFamily):
-    """A family that is no more than its name: coordinates need nothing else."""
+    """A family with a name only, which is enough for coordinates."""
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]
 
 
 def any_mixture(name: str, K: int, d: int, seed: int = 0) -> Mixture:
-    """Some member of a family, built from its letters."""
+    """A random mixture of a family, built from its letters."""
     rng = np.random.default_rng(seed)
 
     def sets(letter, draw, fixed):
@@ -76,9 +76,7 @@ def any_mixture(name: str, K: int, d: int, seed: int = 0) -> Mixture:
 
 
 def stretched(n: int, apart: float, seed: int = 0) -> np.ndarray:
-    """Two groups whose axes differ in length, so that families with an orientation of their own
-    have one.
-    """
+    """Two groups with axes of different lengths, so that their orientations are determined."""
     return two_groups(n, 2, apart, seed) * [1.0, 3.0] @ np.array([[0.8, 0.6], [-0.6, 0.8]])
 
 
@@ -86,7 +84,7 @@ def polished(X, name, K, labels=None, weights=None):
     data = dataset(X, weights)
     labels = np.arange(len(X)) * K // len(X) if labels is None else labels
     start = FromLabels(labels)(data, K, np.random.default_rng(0))
-    # A gain of 1e-11 is a move of 5e-6 standard errors.
+    # A gain of 1e-11 is a change of 5e-6 standard errors.
     return data, em(
         Problem(data, FAMILIES[name], Regularisation(data.floor)),
         start,
@@ -119,7 +117,7 @@ SETTINGS = {
 
 
 def regularisation_named(settings, data, family, K):
-    """The settings with their prior worked out for the data."""
+    """The settings with their prior for the data."""
     d = data.source.n_features
     if settings.get("prior") == "pseudo-rows":
         return Regularisation(data.floor, prior=pseudo_rows(5.0, data.scale))
@@ -135,9 +133,7 @@ def regularisation_named(settings, data, family, K):
 @pytest.mark.parametrize("d", [1, 3])
 @pytest.mark.parametrize("name", LETTERS)
 def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, settings):
-    """Anywhere, not only at a maximum, against differences of the objective along random
-    directions.
-    """
+    """At a random mixture, against differences of the objective along random directions."""
     rng = np.random.default_rng(1)
     K, n = 3, 30
     X, w = 2.0 * rng.standard_normal((n, d)), rng.integers(1, 4, n).astype(float)
@@ -166,8 +162,8 @@ def test_gradient_and_information_are_the_derivatives_of_the_objective(name, d, 
             up, middle, down = objective(h * v), objective(0 * v), objective(-h * v)
             first.append((up - down) / (2 * h))
             second.append((up - 2 * middle + down) / h**2)
-        # Richardson leaves h^4 = 3e-10 times a sixth derivative (up to 1e4 times the second), and
-        # rounding 1e-13 / h^2 = 1e-8.
+        # The error after Richardson extrapolation is h^4 = 3e-10 times a sixth derivative (up to
+        # 1e4 times the second), and that of rounding is 1e-13 / h^2 = 1e-8.
         assert found.gradient @ v == pytest.approx((4 * first[1] - first[0]) / 3, abs=1e-5 * scale)
         assert -v @ found.observed[0] @ v == pytest.approx(
             (4 * second[1] - second[0]) / 3, abs=1e-5 * scale
@@ -191,7 +187,7 @@ def test_there_are_as_many_coordinates_as_the_family_has_parameters(name, d):
 
 
 @pytest.mark.parametrize("name", ALL_FAMILIES)
-def test_the_gradient_vanishes_at_the_fit_and_the_scores_add_up_to_it(name, faithful):
+def test_the_gradient_vanishes_at_the_fit_and_the_matrices_are_positive_definite(name, faithful):
     data, mixture = polished(faithful, name, 2, labels=(faithful[:, 0] > 3).astype(int))
     found = information(Problem(data, FAMILIES[name], Regularisation(data.floor)), mixture)
     # The objective is within 1e-11 of its maximum, and its curvature is at most about n per
@@ -263,7 +259,7 @@ def test_errors_follow_shift_and_units(name):
     np.testing.assert_allclose(b.covariances, 1e6 * a.covariances, rtol=1e-4)
 
 
-def test_a_round_component_is_no_obstacle_for_a_family_whose_covariance_is_free():
+def test_a_spherical_component_of_a_family_with_free_covariances_has_errors():
     corners = np.concatenate([s * np.eye(2) for s in (1, -1)])
     square = np.concatenate([corners, corners * 2])
     found = errors(square, "VVV", 1)
@@ -294,7 +290,7 @@ def test_correlations_are_those_of_the_public_parameters(faithful):
     assert correlations[7, 8] == pytest.approx(1.0)  # an entry and its mirror image
 
 
-def test_blocks_say_what_they_leave_out_and_agree_where_nothing_is(faithful):
+def test_blocks_report_what_is_left_out_and_agree_where_it_is_zero(faithful):
     X = two_groups(400, 2, apart=30.0)
     whole, cut = errors(X, "VVV", 2), errors(X, "VVV", 2, largest_whole=3)
     assert "left out" in cut.notes[0]
@@ -313,9 +309,7 @@ def test_blocks_say_what_they_leave_out_and_agree_where_nothing_is(faithful):
     [("boot_faithful.json", "VVV"), ("boot_acidity.json", "EEE"), ("boot_precip.json", "VVV")],
 )
 def test_the_sandwich_is_near_mclusts_jackknife(file, name):
-    """The sandwich is the jackknife's limit: equal up to 1/n of relative order one, and mclust's
-    refits stop early.
-    """
+    """They are equal up to terms of order 1/n, and mclust's refits stop early."""
     truth = read_truth(file)
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     fit = truth["fit"]
@@ -335,8 +329,8 @@ def test_the_sandwich_is_near_mclusts_jackknife(file, name):
 
 
 @pytest.mark.slow
-def test_intervals_cover_the_truth_as_often_as_they_say():
-    """Over 200 samples of 400 rows."""
+def test_intervals_have_their_nominal_coverage():
+    """In 200 samples of 400 rows."""
     true = Mixture(
         np.array([0.4, 0.6]), np.array([[0.0], [3.0]]), Dense(np.array([[[1.0]], [[0.5]]]), 2)
     )
@@ -357,8 +351,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
         hits += np.concatenate([inside[0][:1], inside[1].ravel(), inside[2].ravel()])
         probability = found.memberships(at, 0.9)
         members += bool(probability.low[0, 0] <= true.posterior(at)[0, 0] <= probability.high[0, 0])
-    # A binomial of 200 at 0.9 has a deviation of 0.021; four of them, and 0.02 for intervals that
-    # hold in the limit only.
+    # A binomial share of 200 at 0.9 has a deviation of 0.021; four of them, and 0.02 for terms of
+    # order 1/n.
     assert (np.abs(hits / samples - 0.9) < 4 * 0.0212 + 0.02).all()
     assert abs(members / samples - 0.9) < 4 * 0.0212 + 0.02
 
@@ -370,8 +364,8 @@ def test_intervals_cover_the_truth_as_often_as_they_say():
 def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
     X = stretched(150, 3)
     found = errors(X, name, 2)
-    coordinates = found.spread.coordinates
-    covariance = found.spread.blocks[0]
+    coordinates = found.coordinate_covariance.coordinates
+    covariance = found.coordinate_covariance.blocks[0]
     rows = np.array([[1.0, 1.5], [0.0, 4.0]])
 
     def logit(point):
@@ -395,7 +389,7 @@ def test_membership_intervals_are_the_delta_method_on_the_logit_scale(name):
         )
 
 
-def test_membership_intervals_stay_between_zero_and_one_and_hold_the_estimate():
+def test_membership_intervals_are_within_zero_and_one_and_contain_the_estimate():
     X = two_groups(300, 2, apart=3)
     fit = GaussianMixture(3, covariance_type="diag", random_state=0, tol=None).fit(X)
     intervals = fit.membership_intervals(
@@ -413,7 +407,7 @@ def test_membership_intervals_stay_between_zero_and_one_and_hold_the_estimate():
     assert one.membership_intervals(X[:2], one.standard_errors(X)).low.tolist() == [[1.0], [1.0]]
 
 
-def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
+def test_rows_whose_distances_overflow_have_intervals_without_a_warning():
     X = two_groups(300, 2, apart=3) * [1.0, 0.5]
     fit = GaussianMixture(2, random_state=0).fit(X)
     for method in ("information", "weighted"):
@@ -424,7 +418,7 @@ def test_rows_beyond_the_range_of_doubles_have_intervals_without_a_warning():
         assert ((intervals.low >= 0) & (intervals.high <= 1)).all()
 
 
-def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
+def test_fixed_proportions_do_not_change_the_other_coordinates(faithful):
     data, regularisation = dataset(faithful), Regularisation(dataset(faithful).floor)
     mixture = any_mixture("VEV", 3, 2)
     free = information(Problem(data, Letters("VEV"), regularisation), mixture)
@@ -443,13 +437,13 @@ def test_fixed_proportions_leave_the_other_coordinates_as_they_are(faithful):
 # ---- refusals ------------------------------------------------------------------------------------
 
 
-def test_another_data_set_than_the_fits_is_refused_in_words():
+def test_rows_other_than_those_of_the_fit_are_refused():
     fit = GaussianMixture(2, random_state=0).fit(two_groups(200))
     with pytest.raises(InferenceError, match=r"standard errors away from the maximum.*Pass the X"):
         fit.standard_errors(two_groups(200, apart=7.0, seed=1))
 
 
-def test_a_fit_at_the_bound_of_eigenvalues_is_told_from_one_that_stopped_early():
+def test_a_fit_at_the_bound_on_the_eigenvalues_is_refused_with_that_reason():
     X = two_groups(200) * [1.0, 4.0]
     bounded = GaussianMixture(2, eigenvalue_ratio=2.0, random_state=0).fit(X)
     with pytest.raises(InferenceError, match="eigenvalue_ratio=2 is reached"):
@@ -462,10 +456,8 @@ def test_a_fit_at_the_bound_of_eigenvalues_is_told_from_one_that_stopped_early()
     ).all()
 
 
-def test_a_saddle_is_refused_in_words():
-    """Two balls a ten-thousandth of a deviation apart, on two groups: EM hardly moves, and would
-    leave for good.
-    """
+def test_a_saddle_is_refused():
+    """Two spheres a ten-thousandth of a deviation apart, for two groups."""
     X = two_groups(200, 2, apart=6) * [1.0, 0.1]
     data, variance = dataset(X), X.var(axis=0).mean()
     means = X.mean(axis=0) + 1e-4 * np.sqrt(variance) * np.array([[-1.0, 0.0], [1.0, 0.0]])
@@ -477,7 +469,7 @@ def test_a_saddle_is_refused_in_words():
         errors_from_information(Problem(data, FAMILIES["EII"], Regularisation(data.floor)), saddle)
 
 
-def test_copies_are_refused_in_words():
+def test_copies_are_refused():
     X = two_groups(200, 1, apart=2)
     data = dataset(X)
     copies = Mixture(
@@ -487,7 +479,7 @@ def test_copies_are_refused_in_words():
         errors_from_information(Problem(data, FAMILIES["EEE"], Regularisation(data.floor)), copies)
 
 
-def test_a_spurious_component_is_refused_in_words():
+def test_a_spurious_component_is_refused():
     X = np.concatenate([np.random.default_rng(0).standard_normal((50, 1)), [[9.0], [9.0]]])
     data = dataset(X)
     tiny = Mixture(
@@ -499,7 +491,7 @@ def test_a_spurious_component_is_refused_in_words():
         errors_from_information(Problem(data, FAMILIES["VVV"], Regularisation(data.floor)), tiny)
 
 
-def test_scores_of_too_few_rows_are_refused_in_words():
+def test_scores_of_too_few_rows_are_refused():
     X = np.random.default_rng(0).standard_normal((12, 4))
     with pytest.raises(
         InferenceError,
@@ -508,20 +500,18 @@ def test_scores_of_too_few_rows_are_refused_in_words():
         errors(X, "VVV", 1, "scores")
 
 
-def test_axes_of_equal_length_are_refused_in_words():
+def test_axes_of_equal_length_are_refused():
     data = dataset(two_groups(100, 2))
-    round_ones = Mixture(
+    spheres = Mixture(
         np.array([0.5, 0.5]),
         np.array([[0.0, 0.0], [6.0, 6.0]]),
         Dense(np.stack([np.eye(2)] * 2), 2),
     )
     with pytest.raises(InferenceError, match="equally long"):
-        errors_from_information(
-            Problem(data, FAMILIES["VEV"], Regularisation(data.floor)), round_ones
-        )
+        errors_from_information(Problem(data, FAMILIES["VEV"], Regularisation(data.floor)), spheres)
 
 
-def test_a_component_without_rows_is_refused_in_words():
+def test_an_empty_component_is_refused():
     data = dataset(two_groups(100, 2))
     empty = Mixture(
         np.array([0.5, 0.5, 1e-300]),
@@ -534,19 +524,19 @@ def test_a_component_without_rows_is_refused_in_words():
         errors_from_information(Problem(data, FAMILIES["EEE"], Regularisation(data.floor)), empty)
 
 
-def test_a_matrix_that_does_not_fit_is_refused_in_words(monkeypatch):
+def test_a_block_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr("mixtura.inference.information.LARGEST_BLOCK", 4)
     with pytest.raises(InferenceError, match="largest allowed is 4"):
         errors(two_groups(100), "VVV", 2, largest_whole=3)
 
 
-# ---- the estimator's face ------------------------------------------------------------------------
+# ---- the estimator -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "kind", ["full", "tied", "diag", "spherical", "tied_diag", "tied_spherical"]
 )
-def test_errors_have_the_shapes_of_the_attributes_and_a_table(kind, faithful):
+def test_errors_have_the_shapes_of_the_parameters_and_a_table(kind, faithful):
     fit = GaussianMixture(2, covariance_type=kind, random_state=0).fit(faithful)
     found = fit.standard_errors(faithful)
     assert found.covariances.shape == fit.covariances_.shape
@@ -571,7 +561,7 @@ def test_errors_have_the_shapes_of_the_attributes_and_a_table(kind, faithful):
     assert (low.weights > 0).all()
 
 
-def test_misuse_is_answered_in_words(faithful):
+def test_an_unknown_method_and_an_invalid_level_are_refused(faithful):
     fit = GaussianMixture(2, random_state=0).fit(faithful)
     with pytest.raises(ValueError, match="method='exact' is not known"):
         fit.standard_errors(faithful, method="exact")
@@ -585,5 +575,5 @@ def test_float32_data_have_the_errors_of_float64(faithful):
     single = X.astype(np.float32)
     b = GaussianMixture(2, random_state=0).fit(single).standard_errors(single)
     order = np.argsort(a.estimate.means[:, 0]), np.argsort(b.estimate.means[:, 0])
-    # Single precision at an offset of 1e3 keeps 1e-4 of the smallest standard deviation.
+    # float32 at an offset of 1e3 has a rounding of 1e-4 of the smallest standard deviation.
     np.testing.assert_allclose(a.means[order[0]], b.means[order[1]], rtol=1e-2)

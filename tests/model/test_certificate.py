@@ -96,9 +96,7 @@ def test_the_gradient_is_that_of_finite_differences(family, kind):
 
 
 def test_a_gradient_near_the_optimum_is_twice_the_gain_of_a_step(family):
-    """The complete-data objective is nearly quadratic there; the measured gain is of the observed
-    one.
-    """
+    """The gain is that of the observed objective; the complete-data one is nearly quadratic."""
     data = dataset(three_clouds())
     fit = fitted(data, family.name, max_iter=25)
     regularisation = Regularisation(data.floor)

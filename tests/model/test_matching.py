@@ -32,7 +32,7 @@ def test_a_permuted_mixture_is_put_back_in_order(seed):
     np.testing.assert_array_equal(a.select(shuffled).select(found.permutation).means, a.means)
     # The distance of a Gaussian to itself is a difference of equal logarithms of about 1: rounding.
     np.testing.assert_allclose(found.distances, 0.0, atol=1e-12)
-    assert found.moved == (shuffled != np.arange(5)).any()
+    assert found.reordered == (shuffled != np.arange(5)).any()
 
 
 def test_components_far_apart_are_matched_by_their_distances():

@@ -46,7 +46,8 @@ class Dataset:
     source : Source
     backend : Backend
     original : Dataset, optional
-        The dataset of which this is a resample or a part; scale, floor and effective size are its.
+        The dataset of which this is a resample or a part, with the same scale, floor and effective
+        size.
     """
 
     source: Source

@@ -35,7 +35,10 @@ MCLUST_NAMES = {
     "PCR": "principal_standardised",
     "SVD": "scaled_svd",
 }
+"""Names of the transforms by mclust's names."""
+
 TRANSFORMS = tuple(MCLUST_NAMES.values())
+"""Names of the transforms."""
 
 LEAST_VARIANCE = 1e-12
 """Principal axes of the standardised columns with less than this part of the largest variance are

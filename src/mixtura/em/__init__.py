@@ -1,3 +1,1 @@
-"""The EM algorithm: iterations, acceleration, when it stops, and the certificate of what it ended
-with.
-"""
+"""The EM algorithm: iterations, acceleration, stopping rules, and the certificate."""

@@ -1,20 +1,20 @@
-"""How a certificate of convergence is found: one pass over the rows after the last step of EM.
+"""Computation of the certificate of convergence, in one E-step after the last iteration.
 
-The gradient of the observed log-likelihood at a mixture is that of the complete-data expectation
-there (Fisher's identity), so counts, means and scatter of one E-step are all it takes. In each
-component's own frame, ``B Sigma B' = 1``, with ``n`` rows, first moment ``u`` about the mean and
-residual ``R = B W B' - n 1`` of the scatter,
+The gradient of the observed log-likelihood at a mixture is that of the expected complete-data
+log-likelihood there (Fisher's identity), so the moments of one E-step are enough. In the whitened
+coordinates of each component, ``B Sigma B' = 1``, with ``n`` rows, first moment ``u`` about the
+mean and residual ``R = B W B' - n 1`` of the scatter,
 
     along                     gradient            complete-data information
     log ratio of a weight     count_k - n pi_k
     mean                      u                   n
     covariance, M             tr(M R) / 2         n tr(M M) / 2
 
-and the M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are orthogonal to each
-other. So ``g' C^-1 g`` is a sum of squares, and what components share is a ratio of sums over them.
-Where a family cannot follow the scatter of its rows, the curvature of the complete data differs
-from what is expected of them, C, so what the next M-step gains is computed as well, and the larger
-of the two counts.
+and the tangents M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are
+orthogonal to each other. So ``g' C^-1 g`` is a sum of squares, and a shared parameter contributes a
+ratio of sums over the components. Where the constraints of a family do not fit the scatter, the
+curvature of the complete data differs from its expectation C. So the gain of the next M-step is
+computed, too, and the larger one counts.
 
 References: Fisher 1925; Louis 1982; Dempster, Laird & Rubin 1977 on the rates.
 """
@@ -30,7 +30,7 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
-from mixtura.em.coordinates import frames_of
+from mixtura.em.coordinates import whiteners_of
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
@@ -49,31 +49,29 @@ from mixtura.model.regularisation import (
 )
 from mixtura.model.soundness import Finding, Soundness
 
-ON_THE_FLOOR = 1.0 + 1e-6
-"""An eigenvalue within this factor of the floor is held there."""
+ROWS_COUNTED_AT_ONCE = 65536
+"""Rows whose densities are held at a time while the rows of point masses are counted."""
 
-ROWS_AT_ONCE = 65536
-
-NO_TURN = 1e-8
-"""Two axes whose lengths differ by less, relatively, are equally long: a turn between them changes
-nothing.
+EQUAL_LENGTHS = 1e-8
+"""Relative difference of two axes below which they are equally long, so that a rotation between
+them changes nothing.
 """
 
 
 def certified(fit: FitResult, problem: Problem, stopping: StoppingRule | None = None) -> FitResult:
-    """A fit with its certificate; it is called converged only where that holds.
+    """A fit with its certificate; it is called converged only if that holds.
 
-    One pass over the rows. The rate is the one that EM measured at its end; where it claims to have
-    converged without one (all steps left were rounding), it is measured here.
+    It takes one E-step. The convergence rate is that of the last check of EM; where EM converged
+    without one (by gains that are rounding), it is measured here.
 
     Parameters
     ----------
     fit : FitResult
         The winner of a search.
     problem : Problem
-        That was searched.
+        Of the search.
     stopping : StoppingRule, optional
-        Whose tolerance the certificate takes.
+        The certificate has its tolerance.
     """
     claimed = fit.stop is StopReason.CONVERGED
     certificate = certify(
@@ -107,7 +105,7 @@ def certify(
     trace_gain: float = float("nan"),
     soundness: Soundness | None = None,
 ) -> Certificate:
-    """The certificate of a mixture on the rows of a dataset.
+    """The certificate of a mixture for the rows of a dataset.
 
     Parameters
     ----------
@@ -115,32 +113,31 @@ def certify(
     mixture : Mixture
         Any mixture of the family.
     rate : float, optional
-        Of EM's slowest direction; None measures it, which takes up to 26 maps of EM, NaN does
-        without.
+        Convergence rate; None measures it, which takes up to 26 maps of EM; NaN for unknown.
     tolerance : float, optional
-        The remaining gain that is allowed, unless rounding of the objective allows more; None is
-        that of the stopping rule.
+        Largest remaining gain of an optimum, if it is above the rounding of the objective; None for
+        that of the default stopping rule.
     trace_gain : float
-        The remaining gain by the trace of EM, for mixtures that a bound holds back.
+        The remaining gain by the trace of EM, for mixtures at a bound.
     soundness : Soundness, optional
-        What is known of its components; None judges them.
+        The assessment of the components; None computes it.
     """
     moments = problem.e_step(mixture)
-    at_a_bound = _boundaries(mixture, problem.regularisation)
-    bound = any(at_a_bound)
+    boundaries = _boundaries(mixture, problem.regularisation)
+    at_a_bound = any(boundaries)
     rate = _rate(problem, mixture, moments) if rate is None else rate
     if mixture.n_components == 1:
-        rate = 0.0  # nothing is missing
-    if bound and not rate < 1.0:
-        rate = float("nan")  # no derivative at the bound, so nothing is read from it
+        rate = 0.0  # no data are missing
+    if at_a_bound and not rate < 1.0:
+        rate = float("nan")  # EM has no derivative at a bound
     gradient = float(
-        np.sqrt(squared_gradient(problem, mixture, moments, with_covariances=not bound))
+        np.sqrt(squared_gradient(problem, mixture, moments, with_covariances=not at_a_bound))
     )
     gain = _gain_of_the_m_step(problem, mixture, moments)
-    if not bound:
+    if not at_a_bound:
         gain = max(gain, 0.5 * gradient**2)
     remaining, basis = (gain / (1.0 - rate), "rate") if rate < 1.0 else (float("nan"), "unknown")
-    if basis == "unknown" and bound and np.isfinite(trace_gain):
+    if basis == "unknown" and at_a_bound and np.isfinite(trace_gain):
         remaining, basis = trace_gain, "trace"
     if soundness is None:
         soundness = soundness_of(problem, mixture, moments)
@@ -152,13 +149,13 @@ def certify(
         remaining_gain=remaining,
         basis=basis,
         tolerance=max(allowed, rounding(problem.objective(moments, mixture))),
-        components=_reports(problem, mixture, moments, at_a_bound, soundness),
+        components=_reports(problem, mixture, moments, boundaries, soundness),
         safety=SAFETY,
     )
 
 
 def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
-    """The rate of the slowest direction around the next step."""
+    """The convergence rate around the next iteration."""
     if mixture.n_components == 1:
         return 0.0
     try:
@@ -174,18 +171,17 @@ def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pulls:
-    """An E-step about the means of a mixture, with ridge and prior: what its complete-data
-    objective depends on.
+class _Statistics:
+    """Sufficient statistics of the complete-data objective, about the means, with ridge and prior.
 
     Attributes
     ----------
     weights : (K,)
-        Counts that pull the weights.
+        Counts for the weights.
     counts : (K,), first : (K, d)
-        Rows that pull the means, and their first moments about them.
+        Counts for the means, and first moments about them.
     rows : (F,), scatter : (F,), (F, d) or (F, d, d)
-        Of each free covariance.
+        Count and scatter of each free covariance.
     """
 
     weights: Array
@@ -195,8 +191,8 @@ class _Pulls:
     scatter: Array
 
 
-def _pulls(moments: Moments, shared: bool, regularisation: Regularisation) -> _Pulls:
-    """See :mod:`mixtura.model.regularisation` for what ridge and prior do."""
+def _statistics(moments: Moments, shared: bool, regularisation: Regularisation) -> _Statistics:
+    """The statistics of an E-step; ridge and prior as in :mod:`mixtura.model.regularisation`."""
     kind, d, prior = moments.kind, moments.n_features, regularisation.prior
     counts, first, scatter, rows = moments.counts, moments.first, moments.second, moments.counts
     if regularisation.ridge > 0:
@@ -205,88 +201,89 @@ def _pulls(moments: Moments, shared: bool, regularisation: Regularisation) -> _P
             each, kind.of_matrix(np.eye(d))
         )
     if prior is not None and prior.shrinkage > 0:
-        apart, pull = prior.mean - moments.about, np.full(len(counts), prior.shrinkage)
-        scatter = scatter + kind.of_vectors(pull, apart)
-        counts, first = counts + pull, first + prior.shrinkage * apart
+        apart, pseudo_rows = prior.mean - moments.about, np.full(len(counts), prior.shrinkage)
+        scatter = scatter + kind.of_vectors(pseudo_rows, apart)
+        counts, first = counts + pseudo_rows, first + prior.shrinkage * apart
     if shared:
         scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
         rows = np.array([moments.total])
     if prior is not None:
         scatter, rows = scatter + kind.of_matrix(prior.scatter), rows + prior.rows
-    return _Pulls(moments.counts, counts, first, rows, scatter)
+    return _Statistics(moments.counts, counts, first, rows, scatter)
 
 
 def squared_gradient(
     problem: Problem, mixture: Mixture, moments: Moments, *, with_covariances: bool = True
 ) -> float:
-    """``g' C^-1 g``, free of units: ``moments`` of the E-step at the mixture, with its ridge, about
-    its means.
+    """``g' C^-1 g``, which has no units.
 
-    Twice what a step of EM gains of the complete-data objective, to second order.
+    It is twice the gain of an EM step in the complete-data objective, to second order.
+    ``moments`` are of the E-step at the mixture, with its ridge, about its means.
     """
-    pulls = _pulls(moments, problem.family.shares_all, problem.regularisation)
+    sums = _statistics(moments, problem.family.shares_all, problem.regularisation)
     total = 0.0
     if not problem.regularisation.equal_weights:
         expected = moments.total * mixture.weights
-        total += _sum_of_ratios((pulls.weights - expected) ** 2, expected)
+        total += _sum_of_ratios((sums.weights - expected) ** 2, expected)
     whitened = np.stack(
-        [mixture.covariance.whiten(k, pulls.first[[k]])[0] for k in range(mixture.n_components)]
+        [mixture.covariance.whiten(k, sums.first[[k]])[0] for k in range(mixture.n_components)]
     )
-    total += _sum_of_ratios((whitened**2).sum(axis=1), pulls.counts)
-    return total + _of_covariances(pulls, mixture, problem.family) if with_covariances else total
+    total += _sum_of_ratios((whitened**2).sum(axis=1), sums.counts)
+    return total + _of_covariances(sums, mixture, problem.family) if with_covariances else total
 
 
-def _of_covariances(pulls: _Pulls, mixture: Mixture, family: Family) -> float:
-    """The part of the covariances: volumes, shapes, orientations, each shared (E) or each
-    component's own (V).
-    """
+def _of_covariances(sums: _Statistics, mixture: Mixture, family: Family) -> float:
+    """The part of the covariances: volumes, shapes and orientations, shared (E) or own (V)."""
     volume, shape, orientation = tuple(family.name)
     covariance, d = mixture.covariance, mixture.n_features
-    if pulls.scatter.ndim == 1:
-        residual = pulls.scatter / covariance.values[: len(pulls.rows)] - d * pulls.rows
-        return _pulled(residual[:, None], pulls.rows, volume) / (2.0 * d)
+    if sums.scatter.ndim == 1:
+        residual = sums.scatter / covariance.values[: len(sums.rows)] - d * sums.rows
+        return _squared_scores(residual[:, None], sums.rows, volume) / (2.0 * d)
     if not isinstance(covariance, Dense):
-        residual = pulls.scatter / covariance.values[: len(pulls.rows)] - pulls.rows[:, None]
-        return _of_diagonals(residual, pulls.rows, volume, shape)
-    frames, axes = frames_of(covariance, family.name)
-    B = np.stack(frames[: len(pulls.rows)])
-    residuals = B @ pulls.scatter @ np.swapaxes(B, 1, 2) - pulls.rows[:, None, None] * np.eye(d)
-    total = _of_diagonals(np.einsum("kjj->kj", residuals), pulls.rows, volume, shape)
+        residual = sums.scatter / covariance.values[: len(sums.rows)] - sums.rows[:, None]
+        return _of_diagonals(residual, sums.rows, volume, shape)
+    whiteners, axes = whiteners_of(covariance, family.name)
+    B = np.stack(whiteners[: len(sums.rows)])
+    residuals = B @ sums.scatter @ np.swapaxes(B, 1, 2) - sums.rows[:, None, None] * np.eye(d)
+    total = _of_diagonals(np.einsum("kjj->kj", residuals), sums.rows, volume, shape)
     above, beside = np.triu_indices(d, 1)
-    turns = residuals[:, above, beside]
+    rotations = residuals[:, above, beside]
     if axes is None:
-        return total + _pulled(turns, pulls.rows, orientation)
-    lengths = np.stack(axes[: len(pulls.rows)])
+        return total + _squared_scores(rotations, sums.rows, orientation)
+    lengths = np.stack(axes[: len(sums.rows)])
     arms = (lengths[:, beside] - lengths[:, above]) / np.sqrt(
         lengths[:, above] * lengths[:, beside]
     )
-    return total + _pulled(
-        turns, pulls.rows, orientation, np.where(np.abs(arms) > NO_TURN, arms, 0.0)
+    return total + _squared_scores(
+        rotations, sums.rows, orientation, np.where(np.abs(arms) > EQUAL_LENGTHS, arms, 0.0)
     )
 
 
 def _of_diagonals(residual: Array, rows: Array, volume: str, shape: str) -> float:
-    """Volumes along ``1`` and shapes orthogonal to it, from the diagonals (F,d) of the
-    residuals.
-    """
+    """Volumes along ``1`` and shapes orthogonal to it, from diagonals (F,d) of residuals."""
     d = int(residual.shape[1])
     sums: Array = residual.sum(axis=1, keepdims=True)
-    return _pulled(sums, rows, volume) / (2.0 * d) + _pulled(residual - sums / d, rows, shape) / 2.0
+    return (
+        _squared_scores(sums, rows, volume) / (2.0 * d)
+        + _squared_scores(residual - sums / d, rows, shape) / 2.0
+    )
 
 
-def _pulled(residual: Array, rows: Array, letter: str, arms: Array | None = None) -> float:
-    """Squares of residuals (F,m) over rows (F,); where the components share, their sums; ``arms``
-    (F,m) are what a turn moves.
+def _squared_scores(residual: Array, rows: Array, letter: str, arms: Array | None = None) -> float:
+    """Squared scores of residuals (F,m) over their information, with rows (F,).
+
+    Shared parameters (E) have sums over the components. ``arms (F,m)`` are the lever arms of
+    rotations.
     """
     arms = np.ones_like(residual) if arms is None else arms
-    forces, resistance = arms * residual, rows[:, None] * arms**2
+    scores, information = arms * residual, rows[:, None] * arms**2
     if letter == "E":
-        forces, resistance = forces.sum(axis=0), resistance.sum(axis=0)
-    return _sum_of_ratios(forces**2, resistance)
+        scores, information = scores.sum(axis=0), information.sum(axis=0)
+    return _sum_of_ratios(scores**2, information)
 
 
 def _sum_of_ratios(squares: Array, by: Array) -> float:
-    """The sum of ratios; what has no rows has no say."""
+    """The sum of ratios with positive denominators."""
     return float(np.divide(squares, by, out=np.zeros_like(squares), where=by > 0).sum())
 
 
@@ -294,26 +291,26 @@ def _sum_of_ratios(squares: Array, by: Array) -> float:
 
 
 def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
-    """Per component, the bound that holds its covariance back; empty where there is none."""
+    """For each component the name of its active bound; empty where there is none."""
     covariance, K = mixture.covariance, mixture.n_components
-    words = np.full(K, "", dtype=object)
+    names = np.full(K, "", dtype=object)
     if regularisation.at_the_ratio(covariance):
         values = scaled_variances(covariance, np.ones(mixture.n_features))
         ends = (values <= values.min() * (1.0 + NEAR_RATIO)) | (
             values >= values.max() * (1.0 - NEAR_RATIO)
         )
-        words[ends.any(axis=1)] = "eigenvalue ratio"
-    words[regularisation.floor_reached(covariance)] = (
+        names[ends.any(axis=1)] = "eigenvalue ratio"
+    names[regularisation.floor_reached(covariance)] = (
         "reg_covar" if regularisation.ridge > 0 else "floor"
     )
-    return [str(word) for word in words]
+    return [str(name) for name in names]
 
 
 def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) -> float:
-    """What the next M-step gains of the complete-data objective, bounds respected: 0 at a fixed
-    point of EM, never negative.
+    """Gain of the next M-step in the complete-data objective, within the bounds.
 
-    A difference of two large sums: what cannot be told from their rounding counts as 0.
+    It is never negative, and 0 at a fixed point of EM. As a difference of two large sums it counts
+    as 0 below their rounding.
     """
     try:
         after = problem.m_step(moments, mixture)
@@ -325,18 +322,18 @@ def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) ->
 
 
 def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixture) -> float:
-    """The expectation that an M-step raises, up to a constant."""
-    pulls = _pulls(
+    """The expected complete-data objective, which an M-step maximises, up to a constant."""
+    sums = _statistics(
         moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation
     )
-    held = pulls.weights > 0
-    logs = np.log(mixture.weights[held])
-    share = pulls.rows.reshape(-1, *[1] * (pulls.scatter.ndim - 1)) * (
-        mixture.n_features if pulls.scatter.ndim == 1 else 1
+    filled = sums.weights > 0
+    logs = np.log(mixture.weights[filled])
+    share = sums.rows.reshape(-1, *[1] * (sums.scatter.ndim - 1)) * (
+        mixture.n_features if sums.scatter.ndim == 1 else 1
     )
-    average = np.divide(pulls.scatter, share, out=np.zeros_like(pulls.scatter), where=share > 0)
-    statistics = SufficientStatistics(pulls.rows, average, mixture.n_components, mixture.n_features)
-    return float(np.dot(pulls.weights[held], logs)) + float(statistics.fit(mixture.covariance))
+    average = np.divide(sums.scatter, share, out=np.zeros_like(sums.scatter), where=share > 0)
+    statistics = SufficientStatistics(sums.rows, average, mixture.n_components, mixture.n_features)
+    return float(np.dot(sums.weights[filled], logs)) + float(statistics.fit(mixture.covariance))
 
 
 # ---- the components ------------------------------------------------------------------------------
@@ -349,14 +346,14 @@ def _reports(
     boundaries: list[str],
     soundness: Soundness,
 ) -> tuple[ComponentReport, ...]:
-    """What there is to say of each component."""
+    """The reports of all components."""
     dataset = problem.dataset
     scaled = scaled_variances(mixture.covariance, dataset.scale)
     own = scaled_variances(mixture.covariance, np.ones(mixture.n_features))
     findings = {item.component: item for item in _point_masses(problem, mixture, boundaries)}
     findings |= {item.component: item for item in soundness.findings}
     copies = {copy: original for original, copy in soundness.copies}
-    nothing = Finding(0, "", "")
+    none = Finding(0, "", "")
     return tuple(
         ComponentReport(
             component=k,
@@ -366,8 +363,8 @@ def _reports(
             smallest_variance=float(scaled[k, 0]),
             condition=float(scaled[k, -1] / scaled[k, 0]) if scaled[k, 0] > 0 else float("inf"),
             eigenvalue_ratio=float(own[k, 0] / own[k, -1]),
-            kind=findings.get(k, nothing).kind,
-            reason=findings.get(k, nothing).reason,
+            kind=findings.get(k, none).kind,
+            reason=findings.get(k, none).reason,
             boundary=boundaries[k],
             copy_of=copies.get(k),
         )
@@ -376,35 +373,35 @@ def _reports(
 
 
 def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> list[Finding]:
-    """Components that the floor holds because their rows have one value of a column exactly."""
-    held = [k for k, bound in enumerate(boundaries) if bound == "floor"]
-    if not held:
+    """Components at the floor whose rows have exactly one value in some columns."""
+    at_floor = [k for k, bound in enumerate(boundaries) if bound == "floor"]
+    if not at_floor:
         return []
     floor = problem.regularisation.floor
-    spreads = np.einsum("kjj->kj", mixture.covariance.dense())
-    flat = {k: np.flatnonzero(spreads[k] <= AT_THE_FLOOR * floor) for k in held}
-    rows = {k: 0 for k in held if len(flat[k])}
+    variances = np.einsum("kjj->kj", mixture.covariance.dense())
+    columns = {k: np.flatnonzero(variances[k] <= AT_THE_FLOOR * floor) for k in at_floor}
+    rows = {k: 0 for k in at_floor if len(columns[k])}
     for block in problem.dataset.source.blocks():
-        for part in block.cut(ROWS_AT_ONCE):
+        for part in block.cut(ROWS_COUNTED_AT_ONCE):
             labels = problem.dataset.backend.log_joint(part, mixture).argmax(axis=1)
             for k in rows:
                 near = np.abs(
-                    part.rows[labels == k][:, flat[k]] - mixture.means[k, flat[k]]
-                ) <= np.sqrt(floor[flat[k]])
+                    part.rows[labels == k][:, columns[k]] - mixture.means[k, columns[k]]
+                ) <= np.sqrt(floor[columns[k]])
                 rows[k] += int(near.all(axis=1).sum())
     return [
         Finding(
             k,
             "point mass",
-            f"{n} rows have exactly the value {_values(mixture.means[k], flat[k])}; its density is "
-            "limited by the recorded step",
+            f"{n} rows have exactly the value {_values(mixture.means[k], columns[k])}; its density "
+            "is limited by the recorded step",
         )
         for k, n in rows.items()
     ]
 
 
 def _values(mean: Array, columns: Labels) -> str:
-    """``0 in column 1 and 3.5 in column 2``; the column is left out where there is but one."""
+    """``0 in column 1 and 3.5 in column 2``; a single column has no number."""
     if len(mean) == 1:
         return f"{mean[0]:.6g}"
     return " and ".join(f"{mean[j]:.6g} in column {j}" for j in columns.tolist())

@@ -1,1 +1,1 @@
-"""How sure the estimates are: information, resampling, standard errors."""
+"""Standard errors of the parameters by information and resampling."""

@@ -1,7 +1,6 @@
-"""Standard errors from the curvature of the log-likelihood: observed information, scores, and both
-(the sandwich).
+"""Standard errors from the observed information, the scores, or both (the sandwich).
 
-With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in the coordinates of a chart
+With ``g_ik`` the derivatives of ``log(pi_k N(x_i | k))`` in local coordinates
 (:mod:`mixtura.em.coordinates`), ``r_ik`` the responsibilities and ``w_i`` the frequencies, Louis'
 identity is, row by row and in closed form,
 
@@ -11,9 +10,10 @@ identity is, row by row and in closed form,
                               - sum_ik w_i r_ik g_ik g_ik'  +  J     missing data
 
 The first sum depends on the rows through counts, means and scatter alone; the other two are
-gathered in one pass over blocks of rows, so memory beyond the data is O(block x p + p^2). The
-eigenvalues of I in units of the complete-data information are one minus the rates of EM: all of
-them positive at a maximum, one negative at a saddle, one zero where the data say nothing.
+computed in one pass over blocks of rows, so memory beyond the data is O(block x p + p^2). The
+eigenvalues of I in units of the complete-data information are one minus the rates of EM. All are
+positive at a maximum, some are negative at a saddle, and some are zero where a direction is not
+identified.
 
 References: Louis 1982; Boldea & Magnus 2009 (the same matrices for unrestricted covariances); White
 1982 (the sandwich).
@@ -35,7 +35,8 @@ from mixtura.base.numbering import component_name
 from mixtura.data.problem import Problem
 from mixtura.em.coordinates import ComponentCoordinates, Coordinates, coordinates_around
 from mixtura.inference.uncertainty import (
-    FARTHEST,
+    LARGEST_DISTANCE,
+    NUMBERS_AT_ONCE,
     MembershipIntervals,
     Parameters,
     Uncertainty,
@@ -49,19 +50,15 @@ from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import Regularisation
 
-LARGEST_WHOLE = 2000
-"""Parameters up to which the whole matrix is held (32 MB); above, one block for each component."""
-
-LARGEST_BLOCK = 6000
-"""Parameters that one block may have (300 MB)."""
-
-SMALLEST_SHARE = 1e-8
-"""Part of the complete-data information that must be observed in every direction; below it,
-rounding decides.
+LARGEST_WHOLE, LARGEST_BLOCK = 2000, 6000
+"""Parameters up to which the matrix is one block (32 MB); with more there is a block for each
+component, which may have so many parameters (300 MB).
 """
 
-NUMBERS_AT_ONCE = 2**21
-"""Derivatives held at a time (16 MB): a constant, so that the sums are the same everywhere."""
+LEAST_OBSERVED = 1e-8
+"""Part of the complete-data information in any direction below which the observed information is
+rounding.
+"""
 
 InformationMethod: TypeAlias = Literal["information", "scores", "sandwich"]
 
@@ -71,17 +68,16 @@ InformationMethod: TypeAlias = Literal["information", "scores", "sandwich"]
 
 @dataclass(frozen=True, eq=False)
 class Information:
-    """First and second derivatives of the objective around a mixture, in the coordinates of a
-    chart.
+    """First and second derivatives of the objective at a mixture, in local coordinates.
 
     Attributes
     ----------
-    chart : Coordinates
+    coordinates : Coordinates
     gradient : (p,)
         0 at a maximum.
     groups : tuple of (q,)
-        Coordinates of each block: one block with all of them, or one per component and others for
-        what is shared.
+        Coordinates of each block: one block with all, or one for each component, one for the
+        weights and one for the shared coordinates.
     observed, scores, complete : tuples of (q, q)
         Negative second derivatives, outer product of the scores, and complete-data information of
         each block.
@@ -105,9 +101,9 @@ def information(
     *,
     largest_whole: int = LARGEST_WHOLE,
 ) -> Information:
-    """Gradient, observed information and outer product of scores of the objective that EM raised.
+    """Gradient, observed information and outer product of scores of the objective of EM.
 
-    The objective is the log-likelihood, with what a ridge or shrinkage does to it
+    The objective is the log-likelihood with the penalty of a ridge or a prior
     (:mod:`mixtura.model.regularisation`).
 
     Parameters
@@ -116,12 +112,12 @@ def information(
     mixture : Mixture
         Any mixture of the family; it need not be a maximum.
     largest_whole : int
-        With more parameters than this the matrices are cut into one block for each component.
+        With more parameters than this the matrices have one block for each component.
 
     Raises
     ------
     InferenceError
-        When even one block would be too large.
+        When one block would be too large.
     """
     dataset, regularisation = problem.dataset, problem.regularisation
     coordinates = coordinates_around(mixture, problem.family.name, regularisation.equal_weights)
@@ -148,13 +144,11 @@ def information(
 
 
 def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
-    """All coordinates, or blocks: the weights, then each component's own, then what components
-    share.
-    """
+    """The blocks: all coordinates, or weights, each component's own, and shared coordinates."""
     if coordinates.dimension <= largest_whole:
         return (np.arange(coordinates.dimension),)
     shared = coordinates.shared_columns()
-    own = [np.setdiff1d(piece.columns, shared) for piece in coordinates.pieces]
+    own = [np.setdiff1d(component.columns, shared) for component in coordinates.components]
     groups = tuple(group for group in (coordinates.weight_columns, *own, shared) if len(group))
     largest = max(map(len, groups))
     if largest > LARGEST_BLOCK:
@@ -168,12 +162,14 @@ def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
 
 
 def _rows_at_once(coordinates: Coordinates) -> int:
-    widest = max(len(piece.columns) + len(piece.mean) ** 2 for piece in coordinates.pieces)
+    widest = max(
+        len(component.columns) + len(component.mean) ** 2 for component in coordinates.components
+    )
     return max(64, NUMBERS_AT_ONCE // (coordinates.dimension + widest))
 
 
 class _Sums:
-    """What one pass over the rows gathers."""
+    """The sums of one pass over the rows."""
 
     def __init__(
         self, coordinates: Coordinates, groups: tuple[Labels, ...], regularisation: Regularisation
@@ -183,10 +179,12 @@ class _Sums:
         self.scores = [np.zeros((len(group), len(group))) for group in groups]
         self.missing = [np.zeros((len(group), len(group))) for group in groups]
         self.counts = np.zeros(K)
-        self.first = [np.zeros(len(piece.mean)) for piece in coordinates.pieces]
-        self.second = [np.zeros_like(piece.identity()) for piece in coordinates.pieces]
+        self.first = [np.zeros(len(component.mean)) for component in coordinates.components]
+        self.second = [np.zeros_like(component.identity()) for component in coordinates.components]
         self.log_likelihood = 0.0
-        self.offsets = [_ridge_offset(piece, regularisation) for piece in coordinates.pieces]
+        self.offsets = [
+            _ridge_offset(component, regularisation) for component in coordinates.components
+        ]
 
     def observe(self, block: Block, tilted: Mixture) -> None:
         """Add a block of rows."""
@@ -203,7 +201,7 @@ class _Sums:
             whitened = g[:, self._mean_part(k)]
             self.counts[k] += share.sum()
             self.first[k] += share @ whitened
-            self.second[k] += self.coordinates.pieces[k].second(whitened, share)
+            self.second[k] += self.coordinates.components[k].second(whitened, share)
             for group, missing in zip(self.groups, self.missing, strict=True):
                 inside, at = _places(columns, group)
                 missing[np.ix_(at, at)] += _gram(g, inside, share)
@@ -212,12 +210,10 @@ class _Sums:
 
     def _mean_part(self, k: int) -> slice:
         before = len(self.coordinates.weight_columns)
-        return slice(before, before + len(self.coordinates.pieces[k].mean))
+        return slice(before, before + len(self.coordinates.components[k].mean))
 
     def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
-        """Gradient, curvature and complete-data information from counts, first and second
-        moments.
-        """
+        """Gradient, curvature and complete-data information from the moments."""
         coordinates, weights = self.coordinates, self.coordinates.mixture.weights
         gradient = np.zeros(coordinates.dimension)
         curvature = [np.zeros((len(group), len(group))) for group in self.groups]
@@ -227,44 +223,52 @@ class _Sums:
         between = self.counts.sum() * coordinates.weight_tangents[: len(ratios)]
         self._add(curvature, ratios, between)
         self._add(complete, ratios, between)
-        for k, piece in enumerate(coordinates.pieces):
-            count, first, second, pulled = self._regularised(k)
-            gradient[piece.mean_columns] = first
-            gradient[piece.covariance_columns] += 0.5 * (
-                piece.along(second) - pulled * piece.traces
+        for k, component in enumerate(coordinates.components):
+            count, first, second, log_det_count = self._regularised(k)
+            gradient[component.mean_columns] = first
+            gradient[component.covariance_columns] += 0.5 * (
+                component.along(second) - log_det_count * component.traces
             )
-            self._add(curvature, piece.columns, piece.curvature(count, first, second, pulled))
-            self._add(complete, piece.columns, piece.complete(count, pulled))
+            self._add(
+                curvature,
+                component.columns,
+                component.curvature(count, first, second, log_det_count),
+            )
+            self._add(
+                complete, component.columns, component.complete_information(count, log_det_count)
+            )
         return gradient, curvature, tuple(complete)
 
     def _regularised(self, k: int) -> tuple[float, Array, Array, float]:
-        """Count, first and second moments of a component, and the count of its log-determinant,
-        with ridge and prior.
+        """Count, first and second moments of a component with ridge and prior.
 
-        A prior is rows at its mean for the component's mean, and scatter for each free covariance
-        (:mod:`mixtura.model.priors`).
+        The last number is the count of the log-determinant. A prior adds pseudo-rows at its mean,
+        and scatter to each free covariance (:mod:`mixtura.model.priors`).
         """
-        piece, regularisation, prior = (
-            self.coordinates.pieces[k],
+        component, regularisation, prior = (
+            self.coordinates.components[k],
             self.regularisation,
             self.regularisation.prior,
         )
         count, first, second = float(self.counts[k]), self.first[k], self.second[k]
         if regularisation.ridge > 0:
-            second = second + count * regularisation.ridge * piece.of_matrix(
-                np.eye(len(piece.mean))
+            second = second + count * regularisation.ridge * component.whitened_matrix(
+                np.eye(len(component.mean))
             )
-        pulled = count
+        log_det_count = count
         if prior is not None and prior.shrinkage > 0:
-            u = piece.whiten((prior.mean - piece.mean)[None])
+            u = component.whiten((prior.mean - component.mean)[None])
             count, first = count + prior.shrinkage, first + prior.shrinkage * u[0]
-            second = second + piece.second(u, np.array([prior.shrinkage]))
+            second = second + component.second(u, np.array([prior.shrinkage]))
         if prior is not None and k < len(self.coordinates.mixture.covariance.values):
-            second, pulled = second + piece.of_matrix(prior.scatter), pulled + prior.rows
-        return count, first, second, pulled
+            second, log_det_count = (
+                second + component.whitened_matrix(prior.scatter),
+                log_det_count + prior.rows,
+            )
+        return count, first, second, log_det_count
 
     def _add(self, matrices: list[Array], columns: Labels, part: Array) -> None:
-        """A matrix over some columns, into the blocks that hold them."""
+        """Add a matrix over some columns to the blocks of these columns."""
         for group, matrix in zip(self.groups, matrices, strict=True):
             inside, at = _places(columns, group)
             matrix[np.ix_(at, at)] += part[np.ix_(inside, inside)]
@@ -273,36 +277,39 @@ class _Sums:
 def _component_scores(
     coordinates: Coordinates, rows: Rows, offsets: list[Array]
 ) -> Iterator[tuple[Labels, Array]]:
-    """For each component the columns of its coordinates and ``g_ik`` (m, columns): log ratios,
-    mean, covariance.
+    """For each component the columns of its coordinates and ``g_ik`` (m, columns).
+
+    The columns are log ratios, mean and covariance.
     """
     ratios = coordinates.weight_columns
-    for k, piece in enumerate(coordinates.pieces):
+    for k, component in enumerate(coordinates.components):
         belongs = np.zeros(len(ratios))
         belongs[k : k + 1] = 1.0
         constant = np.broadcast_to(
             belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios))
         )
-        g = piece.scores(piece.whiten(rows - piece.mean), offsets[k])
-        yield np.concatenate([ratios, piece.columns]), np.concatenate([constant, g], axis=1)
+        g = component.scores(component.whiten(rows - component.mean), offsets[k])
+        yield np.concatenate([ratios, component.columns]), np.concatenate([constant, g], axis=1)
 
 
-def _ridge_offset(piece: ComponentCoordinates, regularisation: Regularisation) -> Array:
-    """With a ridge every row is a small cloud, which adds ``ridge tr(B B' M_a)`` to ``u'M_a u``."""
+def _ridge_offset(component: ComponentCoordinates, regularisation: Regularisation) -> Array:
+    """A ridge adds ``ridge tr(B B' M_a)`` to ``u'M_a u``, as each row is a small Gaussian."""
     if regularisation.ridge == 0:
-        return np.zeros(len(piece.tangents))
-    return piece.along(regularisation.ridge * piece.of_matrix(np.eye(len(piece.mean))))
+        return np.zeros(len(component.tangents))
+    return component.along(
+        regularisation.ridge * component.whitened_matrix(np.eye(len(component.mean)))
+    )
 
 
 def _gram(g: Array, columns: Labels, weights: Array) -> Array:
-    """``sum_i w_i g_i g_i'`` over some columns, without a copy of them where they are all."""
+    """``sum_i w_i g_i g_i'`` over some columns; without a copy for all columns."""
     mine = g if len(columns) == g.shape[1] else np.take(g, columns, axis=1)
     scaled = mine * np.sqrt(weights)[:, None]
     return np.asarray(scaled.T @ scaled)
 
 
 def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
-    """Which of the columns are in a sorted group, and where."""
+    """Columns that are in a sorted group, and their positions in it."""
     at = np.searchsorted(group, columns)
     inside = np.flatnonzero(group[np.minimum(at, len(group) - 1)] == columns)
     return inside, at[inside]
@@ -312,19 +319,15 @@ def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """The covariance matrix of the estimated coordinates, in blocks; what lies outside the blocks
-    counts as 0.
-    """
+class CoordinateCovariance:
+    """The covariance matrix of the estimated coordinates, in blocks; other entries are 0."""
 
     coordinates: Coordinates
     groups: tuple[Labels, ...]
     blocks: tuple[Array, ...]
 
     def variance(self, gradient: Array, columns: Labels) -> Array:
-        """Delta method: variances (m,) of m functions with derivatives
-        ``gradient (m, columns)``.
-        """
+        """Delta method: variances (m,) of functions with derivatives ``gradient (m, columns)``."""
         total = np.zeros(len(gradient))
         for group, block in zip(self.groups, self.blocks, strict=True):
             inside, at = _places(columns, group)
@@ -338,10 +341,12 @@ class Spread:
         K, d = coordinates.mixture.n_components, coordinates.mixture.n_features
         weights = self.variance(coordinates.weight_tangents, coordinates.weight_columns)
         means, matrices = np.empty((K, d)), np.zeros((K, d, d))
-        for k, piece in enumerate(coordinates.pieces):
-            means[k] = self.variance(piece.unwhiten(np.eye(d)).T, piece.mean_columns)
-            slopes = piece.spread()
-            variances = self.variance(slopes.reshape(len(slopes), -1).T, piece.covariance_columns)
+        for k, component in enumerate(coordinates.components):
+            means[k] = self.variance(component.unwhiten(np.eye(d)).T, component.mean_columns)
+            slopes = component.covariance_derivatives()
+            variances = self.variance(
+                slopes.reshape(len(slopes), -1).T, component.covariance_columns
+            )
             if slopes.ndim == 3:
                 matrices[k] = variances.reshape(d, d)
             else:
@@ -357,19 +362,20 @@ class InformationErrors(Uncertainty):
 
     Attributes
     ----------
-    spread : Spread
+    coordinate_covariance : CoordinateCovariance
         Covariance matrix of the estimated coordinates.
     distance : float
-        How far the fit is from the maximum, in standard errors: ``sqrt(g' I^-1 g)``.
+        Distance of the fit from the maximum, in standard errors: ``sqrt(g' I^-1 g)``.
     """
 
-    spread: Spread
+    coordinate_covariance: CoordinateCovariance
     distance: float
 
     @cached_property
     def correlations(self) -> Array:
-        """Correlations of all weights (K), means (K d) and public covariances, in this order,
-        flattened; NaN where fixed.
+        """Correlations of the flattened weights, means and ``covariances_``, in this order.
+
+        NaN for fixed parameters.
         """
         joint = self._joint()
         deviations = np.sqrt(np.diag(joint))
@@ -377,8 +383,8 @@ class InformationErrors(Uncertainty):
             return np.asarray(joint / np.outer(deviations, deviations))
 
     def _joint(self) -> Array:
-        """Covariance matrix of the public parameters."""
-        coordinates = self.spread.coordinates
+        """Covariance matrix of weights, means and ``covariances_``."""
+        coordinates = self.coordinate_covariance.coordinates
         K, d, p = (
             coordinates.mixture.n_components,
             coordinates.mixture.n_features,
@@ -386,46 +392,45 @@ class InformationErrors(Uncertainty):
         )
         weights, means, matrices = np.zeros((K, p)), np.zeros((K, d, p)), np.zeros((K, d, d, p))
         weights[:, coordinates.weight_columns] = coordinates.weight_tangents
-        for k, piece in enumerate(coordinates.pieces):
-            means[k][:, piece.mean_columns] = piece.unwhiten(np.eye(d)).T
-            slopes = piece.spread()
+        for k, component in enumerate(coordinates.components):
+            means[k][:, component.mean_columns] = component.unwhiten(np.eye(d)).T
+            slopes = component.covariance_derivatives()
             slopes = slopes if slopes.ndim == 3 else slopes[:, :, None] * np.eye(d)
-            matrices[k][:, :, piece.covariance_columns] = np.moveaxis(slopes, 0, -1)
+            matrices[k][:, :, component.covariance_columns] = np.moveaxis(slopes, 0, -1)
         public = np.stack(
             [public_of_dense(self.family, matrices[..., j]) for j in range(p)], axis=-1
         )
         slope = np.concatenate([weights, means.reshape(K * d, p), public.reshape(-1, p)])
         whole = np.zeros((p, p))
-        for group, block in zip(self.spread.groups, self.spread.blocks, strict=True):
+        for group, block in zip(
+            self.coordinate_covariance.groups, self.coordinate_covariance.blocks, strict=True
+        ):
             whole[np.ix_(group, group)] = block
         return np.asarray(slope @ whole @ slope.T)
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Intervals on the probability that a row (n,d) belongs to a component: delta method on the
-        logit scale.
-        """
-        coordinates = self.spread.coordinates
-        offsets = [np.zeros(len(piece.tangents)) for piece in coordinates.pieces]
+        """Intervals of the posterior probabilities of rows (n,d): delta method of their logits."""
+        coordinates = self.coordinate_covariance.coordinates
+        offsets = [np.zeros(len(component.tangents)) for component in coordinates.components]
         centres, deviations = (
-            np.empty((len(rows), len(coordinates.pieces))),
-            np.empty((len(rows), len(coordinates.pieces))),
+            np.empty((len(rows), len(coordinates.components))),
+            np.empty((len(rows), len(coordinates.components))),
         )
         size = _rows_at_once(coordinates)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
             centres[begin : begin + size] = logits(log_joint, part, self.mixture)
-            with np.errstate(
-                over="ignore", invalid="ignore"
-            ):  # a row so far out that its distances overflow has no slope
+            with np.errstate(over="ignore", invalid="ignore"):  # distances that overflow
                 deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
         return logit_intervals(centres, deviations, level)
 
     def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
-        """Standard errors (m,K) of ``logit r_k``, whose gradient is
-        ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``.
+        """Standard errors (m,K) of ``logit r_k``.
+
+        Its gradient is ``g_k - sum_{j != k} r_j / (1 - r_k) g_j``.
         """
-        coordinates = self.spread.coordinates
+        coordinates = self.coordinate_covariance.coordinates
         everything = np.arange(coordinates.dimension)
         parts = list(_component_scores(coordinates, rows, offsets))
         deviations = np.zeros(log_joint.shape)
@@ -439,7 +444,7 @@ class InformationErrors(Uncertainty):
             gradient = np.zeros((len(rows), coordinates.dimension))
             for j, (columns, g) in enumerate(parts):
                 gradient[:, columns] += shares[:, j, None] * g
-            deviations[:, k] = np.sqrt(self.spread.variance(gradient, everything))
+            deviations[:, k] = np.sqrt(self.coordinate_covariance.variance(gradient, everything))
         return deviations
 
 
@@ -458,23 +463,22 @@ def errors_from_information(
         See :func:`information`.
     method : {"information", "scores", "sandwich"}
         The inverse of the observed information; of the outer product of scores; or ``I^-1 J I^-1``,
-        which holds where the family is not the truth.
+        which is consistent for a misspecified family, too.
 
     Raises
     ------
     InferenceError
         Where there are no standard errors: a spurious component, copies, a saddle, a direction that
-        the data say nothing about, or a fit too far from the maximum. The message says which and
-        what to do.
+        is not identified, or a fit too far from the maximum. The message says which, and what to
+        do.
     """
     family, regularisation = problem.family, problem.regularisation
     refuse_unsound(problem, mixture)
     found = information(problem, mixture, largest_whole=largest_whole)
     for i in range(len(found.groups)):
         _refuse_incomplete(found, i)
-    step = _length(
-        found, tuple(map(_inverted, found.complete))
-    )  # of one EM step: below the distance to a maximum
+    # the length of an EM step is below the distance to a maximum
+    step = _length(found, tuple(map(_inverted, found.complete)))
     _refuse_bound(step, mixture, regularisation)
     refuse_far(step)
     inverses = tuple(_inverse(found, i) for i in range(len(found.groups)))
@@ -488,44 +492,38 @@ def errors_from_information(
             inverse @ scores @ inverse
             for inverse, scores in zip(inverses, found.scores, strict=True)
         )
-    spread = Spread(found.coordinates, found.groups, inverses)
+    coordinate_covariance = CoordinateCovariance(found.coordinates, found.groups, inverses)
     return InformationErrors(
         method=method,
         family=family.name,
         mixture=mixture,
-        standard_errors=spread.errors(family.name),
+        standard_errors=coordinate_covariance.errors(family.name),
         notes=_notes(found, regularisation),
-        spread=spread,
+        coordinate_covariance=coordinate_covariance,
         distance=distance,
     )
 
 
 def _length(found: Information, inverses: tuple[Array, ...]) -> float:
-    """``sqrt(g' I^-1 g)``: how far a step of Newton's method would go, in standard errors."""
+    """``sqrt(g' I^-1 g)``: the length of a step of Newton's method, in standard errors."""
     everything = np.arange(found.coordinates.dimension)
-    return float(
-        np.sqrt(
-            Spread(found.coordinates, found.groups, inverses).variance(
-                found.gradient[None], everything
-            )[0]
-        )
-    )
+    covariance = CoordinateCovariance(found.coordinates, found.groups, inverses)
+    return float(np.sqrt(covariance.variance(found.gradient[None], everything)[0]))
 
 
 def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...]:
-    """What the numbers leave out."""
+    """The limitations of the numbers."""
     notes = []
     if len(found.groups) > 1:
         notes.append(
-            f"{found.coordinates.dimension} parameters: the matrix is cut into one block for each "
-            "component, and the terms between "
-            "weights, components and what they share are left out, so errors are too small where "
-            "components overlap."
+            f"With {found.coordinates.dimension} parameters the matrix has one block for each "
+            "component. The terms between weights, components and shared parameters are left out, "
+            "so errors are too small where components overlap."
         )
     if regularisation.ridge > 0 or regularisation.prior is not None:
         notes.append(
-            "The curvature is that of the regularised objective, so errors do not include what "
-            "regularisation shifts."
+            "The curvature is that of the regularised objective, so errors do not include the bias "
+            "of the regularisation."
         )
     return tuple(notes)
 
@@ -534,82 +532,75 @@ def _notes(found: Information, regularisation: Regularisation) -> tuple[str, ...
 
 
 def _refuse_bound(distance: float, mixture: Mixture, regularisation: Regularisation) -> None:
-    """At a bound on the eigenvalues the likelihood has a slope, and no fitting goes on to where it
-    has none.
-    """
+    """At an active bound on the eigenvalues the likelihood has a gradient, whatever the fit."""
     if (
-        distance <= FARTHEST
+        distance <= LARGEST_DISTANCE
         or regularisation.eigenvalue_ratio is None
         or not regularisation.at_the_ratio(mixture.covariance)
     ):
         return
     raise InferenceError(
         "no standard errors from derivatives: the bound "
-        f"eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where "
-        "the likelihood is not at a maximum of its own. Use method='bootstrap', whose refits keep "
-        "the bound, or raise the ratio."
+        f"eigenvalue_ratio={regularisation.eigenvalue_ratio:g} is reached, where the likelihood "
+        "has a gradient. Use method='bootstrap', whose refits keep the bound, or raise the ratio."
     )
 
 
 def _inverse(found: Information, i: int) -> Array:
-    """Inverse of a block of the observed information, or the reason why there is none."""
+    """Inverse of a block of the observed information, or an error that says why there is none."""
     share, direction = _lowest(found.observed[i], found.complete[i])
     where = _describe(found, i, direction)
-    if share < -SMALLEST_SHARE:
+    if share < -LEAST_OBSERVED:
         raise InferenceError(
-            f"no standard errors: the likelihood curves upwards along {where} (its information "
-            f"there is {share:.2g} of what "
-            "complete data would give): this is a saddle, not a maximum. Use other starts (n_init, "
-            "init_params), or go on fitting "
-            "with warm_start=True and tol=None."
+            f"no standard errors: the likelihood curves upwards along {where} (the observed "
+            f"information is {share:.2g} times that of complete data): this is a saddle, not a "
+            "maximum. Use other starts (n_init, init_params), or go on fitting with "
+            "warm_start=True and tol=None."
         )
-    if share < SMALLEST_SHARE:
+    if share < LEAST_OBSERVED:
         raise InferenceError(
-            f"no standard errors: the information is singular, the data say nothing about {where}. "
-            "Reduce n_components or choose a stricter covariance_type; method='bootstrap' shows "
-            "how the estimates scatter."
+            f"no standard errors: the information is singular, and the data do not determine "
+            f"{where}. Reduce n_components or choose a stricter covariance_type; "
+            "method='bootstrap' gives the spread of the estimates."
         )
     return _inverted(found.observed[i])
 
 
 def _inverse_of_scores(found: Information, i: int) -> Array:
-    """Inverse of a block of the outer product of scores, or the reason why there is none."""
+    """Inverse of a block of the outer product of scores, or an error that says why not."""
     share, direction = _lowest(found.scores[i], found.complete[i])
-    if share < SMALLEST_SHARE:
+    if share < LEAST_OBSERVED:
         raise InferenceError(
             f"no standard errors from scores: the scores of {found.n_rows} rows do not span the "
-            f"{len(found.groups[i])} parameters, "
-            f"least of all {_describe(found, i, direction)}. Use method='information', or more "
-            "rows."
+            f"{len(found.groups[i])} parameters, least of all {_describe(found, i, direction)}. "
+            "Use method='information', or more rows."
         )
     return _inverted(found.scores[i])
 
 
 def _refuse_incomplete(found: Information, i: int) -> None:
-    """Even with known labels some coordinates may mean nothing: an empty component, or a rotation
-    between equal axes.
+    """Refuse coordinates that are not identified even with known labels.
+
+    These belong to an empty component, or to a rotation between equal axes.
     """
     complete = found.complete[i]
     diagonal = np.diag(complete)
     most = max(float(np.max(other.diagonal(), initial=0.0)) for other in found.complete)
-    if diagonal.min() > SMALLEST_SHARE**2 * most:
+    if diagonal.min() > LEAST_OBSERVED**2 * most:
         return
     empty = int(np.argmin(diagonal))
     direction = np.zeros(len(diagonal))
     direction[empty] = 1.0
     raise InferenceError(
-        f"no standard errors: the data say nothing about {_describe(found, i, direction)}, even if "
-        "it were known which row belongs "
-        "where: a component holds no rows, or two of its axes are equally long, so that turning "
-        "them changes nothing. Reduce "
-        "n_components or choose a covariance_type without free axes."
+        f"no standard errors: the data do not determine {_describe(found, i, direction)}, even "
+        "with known components of the rows: a component has no rows, or two of its axes are "
+        "equally long, so that a rotation changes nothing. Reduce n_components or choose a "
+        "covariance_type without free axes."
     )
 
 
 def _lowest(matrix: Array, complete: Array) -> tuple[float, Array]:
-    """The smallest eigenvalue in units of the complete-data information, and its direction in those
-    units.
-    """
+    """The smallest eigenvalue in units of the complete-data information, and its eigenvector."""
     root = np.sqrt(np.diag(complete))
     scaled = np.outer(root, root)
     values, vectors = eigh(matrix / scaled, complete / scaled, subset_by_index=[0, 0])
@@ -625,7 +616,7 @@ def _inverted(matrix: Array) -> Array:
 
 
 def _describe(found: Information, i: int, direction: Array) -> str:
-    """The part of the parameters that a direction mostly moves."""
+    """The group of parameters with the largest part of a direction."""
     group = found.groups[i]
     size = direction**2
     shared = found.coordinates.shared_columns()
@@ -633,9 +624,9 @@ def _describe(found: Information, i: int, direction: Array) -> str:
         "the weights": found.coordinates.weight_columns,
         "the shared part of the covariances": shared,
     }
-    for k, piece in enumerate(found.coordinates.pieces):
-        parts[f"the mean of {component_name(k)}"] = piece.mean_columns
+    for k, component in enumerate(found.coordinates.components):
+        parts[f"the mean of {component_name(k)}"] = component.mean_columns
         parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(
-            piece.covariance_columns, shared
+            component.covariance_columns, shared
         )
     return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))

@@ -1,4 +1,4 @@
-"""Between the three stored forms and scikit-learn's array shapes: the one place that knows both.
+"""Conversion between the three stored forms of covariances and scikit-learn's array shapes.
 
 full, any ellipsoid    (K, d, d)        diag        (K, d)        spherical        (K,)
 tied                   (d, d)           tied_diag   (d,)          tied_spherical   ()
@@ -38,8 +38,9 @@ def public_precisions(family: str, covariance: Covariance) -> Array:
 
 
 def public_whitener(family: str, covariance: Covariance) -> Array:
-    """``precisions_cholesky_``: upper triangular P with ``precision = P P'`` for ellipsoids, else
-    reciprocal deviations.
+    """``precisions_cholesky_``, such that ``precision = P P'``.
+
+    P is upper triangular for ellipsoids, and the reciprocal standard deviations otherwise.
     """
     whitener = covariance.whitener
     return _public(
@@ -48,7 +49,7 @@ def public_whitener(family: str, covariance: Covariance) -> Array:
 
 
 def stored_covariances(family: str, values: Array, K: int, d: int) -> Covariance:
-    """From the shape of ``covariances_``."""
+    """The stored form of ``covariances_``."""
     values = values[None] if _is_shared(family) else values
     needs = FAMILIES[family].needs
     if needs is Scatter.TRACE:
@@ -57,7 +58,7 @@ def stored_covariances(family: str, values: Array, K: int, d: int) -> Covariance
 
 
 def stored_precisions(family: str, values: Array, K: int, d: int) -> Covariance:
-    """From the shape of ``precisions_``."""
+    """The stored form of ``precisions_``."""
     inverse = (
         1.0 / values
         if len(public_shape(family, K, d)) < 2 or FAMILIES[family].needs is Scatter.DIAGONAL
@@ -67,7 +68,7 @@ def stored_precisions(family: str, values: Array, K: int, d: int) -> Covariance:
 
 
 def stored_whitener(family: str, values: Array, K: int, d: int) -> Covariance:
-    """From the shape of ``precisions_cholesky_``, kept bit for bit for ellipsoids."""
+    """The stored form of ``precisions_cholesky_``, which is kept bit for bit for ellipsoids."""
     if FAMILIES[family].needs in (Scatter.TRACE, Scatter.DIAGONAL):
         return stored_covariances(family, 1.0 / values**2, K, d)
     lower = np.ascontiguousarray(np.swapaxes(values, -1, -2))

@@ -1,8 +1,8 @@
-"""One answer from each of many resamples of the data.
+"""Replicates: the same computation on many resamples of the data, by several workers.
 
-Every replicate has a seed of its own, so answers do not depend on how many workers share them.
-Small data go to worker processes, because there Python's own share of an iteration is the larger
-one and threads would wait for each other; large data, which should not be copied, go to threads.
+Every replicate has a seed of its own, so the results do not depend on the number of workers. With
+few rows the workers are processes, because most of an iteration is Python and threads would wait
+for each other; many rows should not be copied, and the workers are threads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import joblib
@@ -21,7 +22,7 @@ from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 
 SECONDS_WORTH_PROCESSES = 4.0
-"""Less work than this is done before worker processes have started."""
+"""Expected time of all replicates, above which worker processes are started."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -35,51 +36,33 @@ def replicates(
     on_answer: Callable[[Answer], None] | None = None,
     stopped: threading.Event | None = None,
 ) -> tuple[list[Answer], bool]:
-    """One answer per item, in their order, and whether Ctrl-C cut them short.
+    """One answer for each item, in their order, and whether Ctrl-C ended the loop.
 
     Parameters
     ----------
     work : callable
-        From an item (a seed, or data and a seed) and an event to an answer. Where the event is set
-        it ends early and raises KeyboardInterrupt. It must be picklable.
+        Takes an item (a seed, or data and a seed) and an event, and returns an answer. When the
+        event is set it raises KeyboardInterrupt. It must be picklable.
     items : sequence
     dataset : Dataset
-        The data that every replicate is made from: its size says whether threads or processes share
-        the work.
+        The data of every replicate; its size decides between threads and processes.
     n_threads : int, optional
         Workers; all processors by default. They change no answer.
     on_answer : callable, optional
-        Called with each answer when it is known, for a progress bar; raising KeyboardInterrupt
-        there ends the loop. With threads it is called from them.
+        Called with each answer as it comes, for a progress bar; raising KeyboardInterrupt there
+        ends the loop. With threads it is called from them.
     stopped : threading.Event, optional
         Setting it from another thread ends the loop.
     """
     stopped = stopped or threading.Event()
     workers = min(len(items), n_threads or processors())
-
-    def one(item: Item) -> list[Answer]:
-        if stopped.is_set():
-            return []
-        try:
-            answer = work(item, stopped)
-        except KeyboardInterrupt:
-            stopped.set()
-            return []
-        try:
-            if on_answer is not None:
-                on_answer(answer)
-        except KeyboardInterrupt:
-            stopped.set()
-        return [answer]
-
+    one = partial(_answer, work, on_answer, stopped)
     if dataset.source.n_rows >= ROWS_WORTH_A_THREAD and dataset.backend.name != "reference":
         found = in_parallel(one, items, workers, stopped)
         return [answer for answers in found for answer in answers], stopped.is_set()
-    with threadpool_limits(
-        1
-    ):  # k-means on few rows loses more time to waiting threads than it gains
+    with threadpool_limits(1):  # k-means on few rows is slower with several threads
         begin = time.perf_counter()
-        answers = one(items[0])  # a first one here tells how long all of them will take
+        answers = one(items[0])  # the first one tells the time of all
         expected = (time.perf_counter() - begin) * (len(items) - 1)
         here = workers == 1 or expected < SECONDS_WORTH_PROCESSES or stopped.is_set()
         for item in items[1:] if here else ():
@@ -87,6 +70,28 @@ def replicates(
     if not here:
         _in_processes(work, items[1:], workers, answers, on_answer, stopped)
     return answers, stopped.is_set()
+
+
+def _answer(
+    work: Callable[[Item, threading.Event], Answer],
+    on_answer: Callable[[Answer], None] | None,
+    stopped: threading.Event,
+    item: Item,
+) -> list[Answer]:
+    """One replicate in this process; no answer after Ctrl-C, which stops all others."""
+    if stopped.is_set():
+        return []
+    try:
+        answer = work(item, stopped)
+    except KeyboardInterrupt:
+        stopped.set()
+        return []
+    try:
+        if on_answer is not None:
+            on_answer(answer)
+    except KeyboardInterrupt:
+        stopped.set()
+    return [answer]
 
 
 def _in_processes(
@@ -97,7 +102,7 @@ def _in_processes(
     on_answer: Callable[[Answer], None] | None,
     stopped: threading.Event,
 ) -> None:
-    """The rest of the answers from worker processes, in order, added to ``answers``."""
+    """Append the other answers to ``answers``, in order, from worker processes."""
     pool = joblib.Parallel(n_jobs=workers, backend="loky", return_as="generator", batch_size=1)
     coming = pool(joblib.delayed(_alone)(work, item) for item in items)
     try:
@@ -111,16 +116,14 @@ def _in_processes(
         stopped.set()
     finally:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # replicates that were on their way are dropped on purpose
+            warnings.simplefilter("ignore")  # unfinished replicates are dropped on purpose
             coming.close()
     if len(answers) <= len(items):
         stopped.set()
 
 
 def _alone(work: Callable[[Item, threading.Event], Answer], item: Item) -> list[Answer]:
-    """One replicate in a process of its own; nothing when Ctrl-C reached it."""
+    """One replicate in a worker process; no answer after Ctrl-C."""
     try:
         with threadpool_limits(1):
             return [work(item, threading.Event())]

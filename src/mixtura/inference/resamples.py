@@ -1,4 +1,4 @@
-"""Data made from data: folds, bootstrap resamples, and the same rows with other weights."""
+"""Datasets from a dataset: folds, bootstrap resamples, and the same rows with other weights."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource, Reweighted
 
 MOST_COPIES = 2.0**31
-"""Weights that are whole numbers with a sum up to this are counts of rows; others only say how much
-a row stands for.
-"""
-
-# ---- data from data ------------------------------------------------------------------------------
+"""Largest sum of whole-number weights that are frequencies of rows; other weights are relative."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Some rows to be scored, and all others to fit."""
+    """Held-out rows, and all others for the fit."""
 
     training: Dataset
     held_out: Source
 
 
 def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tuple[Fold, ...]:
-    """The rows dealt into folds at random, as even as possible; all copies of a weighted row are in
-    the same fold.
+    """A random partition of the rows into folds of sizes that differ by at most one.
+
+    All copies of a weighted row are in the same fold.
 
     Raises
     ------
@@ -42,9 +39,9 @@ def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tu
             f"folds must be between 2 and the number of rows ({n}), but {n_folds} came. Ten is "
             "usual."
         )
-    dealt = np.random.default_rng(seed).permutation(n) % n_folds
+    fold = np.random.default_rng(seed).permutation(n) % n_folds
     return tuple(
-        Fold(_dataset_of(dataset, dealt != v), _some_rows(dataset, dealt == v))
+        Fold(_dataset_of(dataset, fold != v), _some_rows(dataset, fold == v))
         for v in range(n_folds)
     )
 
@@ -52,9 +49,8 @@ def folds_of(dataset: Dataset, n_folds: int, seed: np.random.SeedSequence) -> tu
 def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
     """A bootstrap resample: multinomial counts as weights, so that no row is copied.
 
-    Whole-number weights are copies of rows, and as many rows are drawn as they add up to. Any other
-    weights only say how much each row stands for: then ``n_rows`` draws are made by weight, and
-    scaled to the same sum.
+    With whole-number weights, which are frequencies, the number of draws is their sum. With other
+    weights it is ``n_rows``, by weight, and the counts are scaled to the same sum.
     """
     weights = weights_of(dataset)
     if weights is None:
@@ -74,7 +70,7 @@ def reweighted(dataset: Dataset, weights: Array) -> Dataset:
 
 
 def are_counts(weights: Array | None) -> bool:
-    """Whether weights are whole numbers, that is, copies of rows."""
+    """Whether weights are whole numbers, that is, frequencies of rows."""
     return weights is None or bool(
         (weights == np.round(weights)).all() and weights.sum() <= MOST_COPIES
     )
@@ -89,7 +85,7 @@ def weights_of(dataset: Dataset) -> Array | None:
 
 
 def _some_rows(dataset: Dataset, keep: Flags, weights: Array | None = None) -> ArraySource:
-    """The rows that are kept, with new weights (n,) or their own."""
+    """The given rows, with new weights (n,) or their own."""
     own = weights_of(dataset) if weights is None else weights
     rows = np.concatenate(
         [

@@ -1,5 +1,4 @@
-"""Standard errors from refits: bootstrap (rows, weights, parametric) and jackknife, with components
-matched to the fit.
+"""Standard errors from refits of resamples: bootstraps and the jackknife.
 
     bootstrap    n rows drawn with replacement; multinomial counts are the weights of the
                  rows, so no row is copied (Efron 1979)
@@ -9,11 +8,11 @@ matched to the fit.
     jackknife    each row left out once, or each of some groups of rows; only the groups are
                  random (Quenouille; Tukey)
 
-Every replicate starts EM at the fit's own maximum, keeps its family and regularisation, and ends by
-the rule of remaining gain: a looser rule would stop near the start and make the errors too small.
-Its components are matched to the fit's. Replicates that collapse or have a spurious component are
-left out, counted and named, never dropped in silence. Each has a generator of its own, so the
-answer is the same for any number of workers.
+EM starts every replicate at the maximum of the fit, with its family and regularisation, and stops
+by the rule of remaining gain, since a looser rule would stop near the start and make the errors too
+small. The components are matched to those of the fit. Replicates that collapse or have a spurious
+component are left out, and reported with their reasons. Each has a generator of its own, so the
+result is the same for any number of workers.
 """
 
 from __future__ import annotations
@@ -37,6 +36,7 @@ from mixtura.inference.parametrisation import stored_covariances
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import reweighted, weights_of
 from mixtura.inference.uncertainty import (
+    NUMBERS_AT_ONCE,
     Interval,
     MembershipIntervals,
     Parameters,
@@ -54,17 +54,17 @@ from mixtura.model.protocols import Family
 from mixtura.sources import ArraySource
 
 REPLICATES = 999
+"""Replicates of the bootstraps by default, as in mclust."""
 
 MOST_LEFT_OUT = 2000
-"""Rows up to which the jackknife leaves out each by itself; with more, groups are asked for."""
-
-JACKKNIFE_EXACTNESS = 1e-3
-"""Part of a jackknife replicate's move that may be missing: the move is about ``1 / sqrt(n)``
-standard errors.
+"""Rows up to which the jackknife leaves out each row by default; with more the number of groups
+must be given.
 """
 
-NUMBERS_AT_ONCE = 2**21
-"""Posterior probabilities held at a time for quantiles (16 MB)."""
+JACKKNIFE_ERROR = 1e-3
+"""Relative error of the change of the estimates in a jackknife replicate, which is about
+``1 / sqrt(n)`` standard errors.
+"""
 
 ResamplingMethod: TypeAlias = Literal["bootstrap", "weighted", "parametric", "jackknife"]
 
@@ -79,9 +79,9 @@ class Replicate:
     mixture : Mixture or None
         In the order of the fit's components; None where the refit failed.
     reason : str
-        Why it is left out; empty when it is used.
+        Why it is left out; empty if it is used.
     relabelled : bool
-        Whether its components had to be put into another order.
+        Whether its components were reordered.
     stop : StopReason or None
     """
 
@@ -105,12 +105,12 @@ class ResamplingErrors(Uncertainty):
         (B, ...) each: parameters of the replicates that are used, in the order of the fit's
         components.
     multiplicity : (B,)
-        How often each counts: the weight of the row that a jackknife replicate left out, else 1.
+        Frequency of each: the weight of the row that a jackknife replicate left out, else 1.
     failures : tuple of Replicate
         Those left out, each with its reason.
     n_asked : int
     n_relabelled : int
-        Replicates whose components came out in another order.
+        Replicates whose components were reordered.
     """
 
     replicates: Parameters
@@ -121,13 +121,11 @@ class ResamplingErrors(Uncertainty):
 
     @property
     def n_used(self) -> int:
-        """Replicates behind the numbers."""
+        """Number of replicates that are used."""
         return len(self.multiplicity)
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Percentiles of the replicates; for the jackknife, whose replicates are no sample, normal
-        intervals.
-        """
+        """Percentiles of the replicates; normal intervals for the jackknife."""
         if self.method == "jackknife":
             return super().interval(level)
         normal_quantile(level)
@@ -139,8 +137,9 @@ class ResamplingErrors(Uncertainty):
         )
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Quantiles of each row's (n,d) posterior probabilities over the replicates; on the logit
-        scale for the jackknife.
+        """Percentiles of the posterior probabilities of rows (n,d) over the replicates.
+
+        For the jackknife, normal intervals of their logits.
         """
         normal_quantile(level)
         mixtures = self._mixtures
@@ -198,7 +197,7 @@ def errors_from_replicates(
     n_threads: int | None = 1,
     on_replicate: OnReplicate | None = None,
 ) -> ResamplingErrors:
-    """Refit resamples of the data, and look how the parameters scatter.
+    """Standard errors from the parameters of refitted resamples.
 
     Parameters
     ----------
@@ -210,25 +209,24 @@ def errors_from_replicates(
     seed : SeedSequence
         The same seed gives the same replicates for any number of workers.
     n_replicates : int, optional
-        None: 999 for the bootstraps, every row for the jackknife. A number for the jackknife leaves
-        out that many groups of rows.
+        None: 999 for the bootstraps, every row for the jackknife. For the jackknife it is the
+        number of groups of rows.
     max_iter : int
         Of each refit.
     n_threads : int or None
         Workers; None is all processors.
     on_replicate : callable, optional
-        Called with each :class:`Replicate` when it is done (for a progress bar), possibly from
-        several threads.
+        Called with each :class:`Replicate`, possibly from several threads, for a progress bar.
 
     Returns
     -------
     ResamplingErrors
-        After Ctrl-C, of the replicates that were done.
+        After Ctrl-C, from the replicates that were done.
 
     Raises
     ------
     InferenceError
-        When the fit has a spurious component, is a saddle or not a maximum of these rows, or fewer
+        When the fit has a spurious component, is a saddle or not a maximum for these rows, or fewer
         than two replicates can be used.
     KeyboardInterrupt
         When Ctrl-C came before two replicates were done.
@@ -256,7 +254,7 @@ def errors_from_replicates(
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """How many replicates, how each is drawn, and how exactly it is fitted."""
+    """The number of replicates, how each is drawn, and its stopping rule."""
 
     size: int
     draw: Callable[[int, Mixture], Dataset]
@@ -272,9 +270,7 @@ def _frequencies(dataset: Dataset) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """Random rows for each replicate; the original rows with other weights, or new rows from the
-    fit.
-    """
+    """Random replicates: the rows with other weights, or new rows from the fit."""
 
     dataset: Dataset
     method: ResamplingMethod
@@ -334,6 +330,24 @@ def _bootstrap(
 def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequence) -> _Plan:
     """One replicate without each row, or without each group of rows."""
     frequencies = _frequencies(dataset)
+    _check_jackknife(frequencies, groups)
+    n = len(frequencies)
+    size = n if groups is None else groups
+    group = (
+        np.arange(n)
+        if groups is None
+        else np.random.default_rng(seed).permutation(np.arange(n) % groups)
+    )
+    multiplicity = frequencies if groups is None else np.ones(groups)
+    # A change of 1 / sqrt(n) standard errors gains about 1 / (2 n); the gain is quadratic in it.
+    tolerance = JACKKNIFE_ERROR**2 / (2.0 * float(multiplicity.sum()))
+    return _Plan(
+        size, _LeftOut(dataset, frequencies, group), RemainingGain(tolerance), multiplicity
+    )
+
+
+def _check_jackknife(frequencies: Array, groups: int | None) -> None:
+    """Raise an error unless the rows, or so many groups of them, can be left out in turn."""
     n = len(frequencies)
     whole = bool((frequencies == np.round(frequencies)).all())
     if not whole or (groups is not None and (frequencies != 1).any()):
@@ -345,51 +359,39 @@ def _jackknife(dataset: Dataset, groups: int | None, seed: np.random.SeedSequenc
         )
     if groups is None and n > MOST_LEFT_OUT:
         raise InferenceError(
-            f"the jackknife would need {n} fits, one for each row, and {MOST_LEFT_OUT} are the "
-            "most it does unasked. Pass "
-            "n_replicates=100 to leave out 100 groups of rows in turn, or use method='bootstrap'."
+            f"the jackknife would need {n} fits, one for each row, and by default it does at most "
+            f"{MOST_LEFT_OUT}. Pass n_replicates=100 to leave out 100 groups of rows in turn, or "
+            "use method='bootstrap'."
         )
     if groups is not None and not 2 <= groups <= n:
         raise InferenceError(
             f"the jackknife of {n} rows can leave out 2 to {n} groups, but n_replicates={groups} "
             "came."
         )
-    size = n if groups is None else groups
-    group = (
-        np.arange(n)
-        if groups is None
-        else np.random.default_rng(seed).permutation(np.arange(n) % groups)
-    )
-    multiplicity = frequencies if groups is None else np.ones(groups)
-    # The gain is quadratic in the move, and a move of 1 / sqrt(n) standard errors gains about 1 /
-    # (2 n).
-    tolerance = JACKKNIFE_EXACTNESS**2 / (2.0 * float(multiplicity.sum()))
-    return _Plan(
-        size, _LeftOut(dataset, frequencies, group), RemainingGain(tolerance), multiplicity
-    )
 
 
 # ---- refits --------------------------------------------------------------------------------------
 
 
 def _maximum(problem: Problem, mixture: Mixture, stopping: StoppingRule, max_iter: int) -> Mixture:
-    """The maximum that the fit is at, as exactly as the replicates will be; refused when the fit is
-    not there.
+    """The maximum near the fit, by the stopping rule of the replicates.
+
+    A fit that is not near a maximum is refused.
     """
-    polished = em(problem, mixture, stopping=stopping, max_iter=max_iter)
-    if polished.stop is StopReason.INTERRUPTED:
+    found = em(problem, mixture, stopping=stopping, max_iter=max_iter)
+    if found.stop is StopReason.INTERRUPTED:
         raise KeyboardInterrupt
-    if polished.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
+    if found.stop in (StopReason.SADDLE, StopReason.COPIES, StopReason.COLLAPSED):
         raise InferenceError(
-            f"no standard errors: going on from the fit, EM says: {polished.stop.value}."
+            f"no standard errors: EM went on from the fit and ended so: {found.stop.value}."
         )
-    refuse_far(float(np.sqrt(2.0 * max(polished.trace[-1] - polished.trace[0], 0.0))))
-    return polished.mixture
+    refuse_far(float(np.sqrt(2.0 * max(found.trace[-1] - found.trace[0], 0.0))))
+    return found.mixture
 
 
 @dataclass(frozen=True, eq=False)
 class _Refit:
-    """How a replicate is fitted: as the fit was, from its maximum."""
+    """Fits a replicate as the fit was fitted, from its maximum."""
 
     problem: Problem
     draw: Callable[[int, Mixture], Dataset]
@@ -398,7 +400,7 @@ class _Refit:
     max_iter: int
 
     def __call__(self, number: int, stopped: threading.Event) -> Replicate:
-        """One refit, matched and judged."""
+        """One refit, matched to the fit and assessed."""
         problem = self.problem.with_data(self.draw(number, self.start))
         try:
             fit = em(
@@ -414,12 +416,16 @@ class _Refit:
             raise KeyboardInterrupt
         found = match(self.start, fit.mixture)
         return Replicate(
-            number, fit.mixture.select(found.permutation), _why_not(fit), found.moved, fit.stop
+            number,
+            fit.mixture.select(found.permutation),
+            _failure_of(fit),
+            found.reordered,
+            fit.stop,
         )
 
 
-def _why_not(fit: FitResult) -> str:
-    """Why a replicate is left out; empty when it is not."""
+def _failure_of(fit: FitResult) -> str:
+    """Why a replicate is left out; empty if it is used."""
     spurious = [item for item in fit.findings if item.kind == "spurious"]
     if spurious:
         return f"spurious: {spurious[0].reason}"
@@ -434,7 +440,7 @@ def _gathered(
     done: list[Replicate],
     interrupted: bool,
 ) -> ResamplingErrors:
-    """Standard errors of those replicates that can be used."""
+    """Standard errors from the replicates that can be used."""
     used = [
         replicate for replicate in done if replicate.mixture is not None and not replicate.reason
     ]
@@ -442,15 +448,7 @@ def _gathered(
     if len(used) < 2:
         if interrupted:
             raise KeyboardInterrupt
-        causes = "; ".join(
-            reason
-            for reason, _ in Counter(replicate.reason for replicate in failures).most_common(2)
-        )
-        raise InferenceError(
-            f"no standard errors: of {plan.size} replicates, {len(used)} could be used "
-            f"({causes or 'none was asked for'}). "
-            "Ask for more replicates, reduce n_components or choose a stricter covariance_type."
-        )
+        raise _too_few(plan.size, len(used), failures)
     replicates = Parameters.stacked(
         [Parameters.of(replicate.mixture, family.name) for replicate in used if replicate.mixture]
     )
@@ -473,10 +471,21 @@ def _gathered(
     )
 
 
+def _too_few(size: int, n_used: int, failures: tuple[Replicate, ...]) -> InferenceError:
+    """The error for fewer than two usable replicates, with the two most frequent reasons."""
+    reasons = Counter(replicate.reason for replicate in failures).most_common(2)
+    causes = "; ".join(reason for reason, _ in reasons)
+    return InferenceError(
+        f"no standard errors: of {size} replicates, {n_used} could be used "
+        f"({causes or 'none was asked for'}). "
+        "Ask for more replicates, reduce n_components or choose a stricter covariance_type."
+    )
+
+
 def _notes(
     plan: _Plan, done: list[Replicate], failures: tuple[Replicate, ...], interrupted: bool
 ) -> tuple[str, ...]:
-    """What became of the replicates that were asked for."""
+    """Interrupted, failed and unfinished replicates."""
     notes = []
     if interrupted:
         notes.append(f"Interrupted: {len(done)} of {plan.size} replicates were done.")
@@ -487,23 +496,20 @@ def _notes(
         )
         notes.append(
             f"{len(failures)} of {len(done)} replicates are left out, "
-            f"so errors hold for data on which the fit does not fail: {causes}."
+            f"so the errors hold for data on which the fit does not fail: {causes}."
         )
     unfinished = sum(
         replicate.stop is StopReason.MAX_ITER and not replicate.reason for replicate in done
     )
     if unfinished:
         notes.append(
-            f"{unfinished} of {len(done)} replicates ended at max_iter and may lie too near the "
-            "fit."
+            f"{unfinished} of {len(done)} replicates ended at max_iter and may be too near the fit."
         )
     return tuple(notes)
 
 
 def _jackknife_deviation(values: Array, multiplicity: Array) -> Array:
-    """``sqrt((n - 1) / n sum_i m_i (theta_i - mean)^2)`` with ``n = sum m_i``, along the first
-    axis.
-    """
+    """``sqrt((n - 1) / n sum_i m_i (theta_i - mean)^2)`` along the first axis, ``n = sum m_i``."""
     n = float(multiplicity.sum())
     mean = np.tensordot(multiplicity, values, 1) / n
     return np.sqrt((n - 1.0) / n * np.tensordot(multiplicity, (values - mean) ** 2, 1))

@@ -1,6 +1,4 @@
-"""How sure an estimate is: parameters with standard errors and intervals, wherever these come
-from.
-"""
+"""Standard errors and intervals of the parameters, common to all methods."""
 
 from __future__ import annotations
 
@@ -21,9 +19,14 @@ from mixtura.inference.parametrisation import public_covariances
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Scatter
 
-FARTHEST = 0.5
-"""Standard errors that a fit may lie away from the maximum of the likelihood and still be given
-standard errors.
+LARGEST_DISTANCE = 0.5
+"""Distance from the maximum of the likelihood, in standard errors, up to which a fit has standard
+errors.
+"""
+
+NUMBERS_AT_ONCE = 2**21
+"""Numbers held at a time (16 MB), derivatives or probabilities; a constant, so that sums have the
+same rounding everywhere.
 """
 
 _Entry = tuple[str, int | None, tuple[int, ...]]
@@ -55,13 +58,13 @@ class Parameters:
 
     @classmethod
     def stacked(cls, parts: Sequence[Parameters]) -> Parameters:
-        """Many, along a new first axis."""
+        """Several sets of parameters along a new first axis."""
         return cls(
             *(np.stack([part.__dict__[name] for part in parts]) for name in cls.__annotations__)
         )
 
     def each(self, function: Callable[..., Array], *others: Parameters) -> Parameters:
-        """A function of the three arrays, and of those of others."""
+        """A function of each of the three arrays, and of those of others."""
         own = (self.weights, self.means, self.covariances)
         theirs = (
             zip(*((other.weights, other.means, other.covariances) for other in others), strict=True)
@@ -84,7 +87,7 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class MembershipIntervals:
-    """How sure the probabilities of belonging are.
+    """Posterior probabilities with intervals.
 
     Attributes
     ----------
@@ -112,7 +115,7 @@ class Uncertainty(ABC):
         The fit itself.
     standard_errors : Parameters
     notes : tuple of str
-        What to know before using the numbers: what was left out, what failed.
+        Limitations of the numbers: terms or replicates that were left out.
     """
 
     method: str
@@ -142,8 +145,7 @@ class Uncertainty(ABC):
         return self.standard_errors.covariances
 
     def interval(self, level: float = 0.95) -> Interval:
-        """Intervals around the estimates: normal for the logit of a weight, the logarithm of a
-        variance, and all else as it is.
+        """Normal intervals: of the logits of weights, the logarithms of variances, and the others.
 
         So weights stay between 0 and 1 and variances above 0.
         """
@@ -159,15 +161,14 @@ class Uncertainty(ABC):
 
     @abstractmethod
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Intervals on the probability that a row (n,d) belongs to a component."""
+        """Intervals of the posterior probabilities of rows (n,d)."""
 
     def rows(
         self, level: float = 0.95, columns: Sequence[str] | None = None
     ) -> list[dict[str, object]]:
-        """The table: one row per free-standing number (matrices above the diagonal are left out).
+        """The table, one row per parameter; entries above the diagonal of a matrix are left out.
 
-        ``component`` is None where all components share the number. ``columns`` names the columns
-        of X.
+        ``component`` is None for a shared parameter. ``columns`` names the columns of X.
         """
         interval = self.interval(level)
         names = (
@@ -204,10 +205,10 @@ def normal_quantile(level: float) -> float:
 
 
 def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
-    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities; the others are summed, not
-    subtracted from one.
+    """``log r_k - log(1 - r_k)`` (m,K) from log joint densities.
 
-    Where all densities underflow, the logits of the posterior's limit: infinite.
+    ``1 - r_k`` is the sum of the others, which loses no digits. Where all densities underflow, the
+    logits of the posterior's limit are infinite.
     """
     K = log_joint.shape[1]
     if K == 1:
@@ -223,7 +224,7 @@ def logits(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
 
 
 def logit_intervals(centre: Array, deviations: Array, level: float) -> MembershipIntervals:
-    """Normal intervals on the logit scale, brought back to probabilities."""
+    """Normal intervals of logits, transformed to probabilities."""
     z = normal_quantile(level)
     with np.errstate(invalid="ignore"):
         reach = np.where(np.isfinite(centre), z * deviations, 0.0)
@@ -232,7 +233,7 @@ def logit_intervals(centre: Array, deviations: Array, level: float) -> Membershi
 
 
 def public_of_dense(family: str, values: Array) -> Array:
-    """From one number per entry of K dense covariances (K,d,d) to the shape of ``covariances_``."""
+    """Numbers for the entries of K dense covariances (K,d,d) in the shape of ``covariances_``."""
     kind = FAMILIES[family]
     if kind.needs is Scatter.TRACE:
         values = values[:, 0, 0]
@@ -245,54 +246,50 @@ def public_of_dense(family: str, values: Array) -> Array:
 
 
 def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
-    """No errors for components that chance can place, that the floor holds, that are copies or that
-    hold no rows.
-    """
+    """Refuse spurious and empty components, components at the floor, and copies."""
     moments = problem.dataset.backend.moments(problem.dataset.source, mixture, problem.family.needs)
     judged = soundness_of(problem, mixture, moments)
-    said = [
+    reasons = [
         (item.component, item.reason)
         for item in judged.findings
         if item.kind in ("spurious", "empty")
     ]
     at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance))
-    said += [
+    reasons += [
         (int(k), "its covariance is at the floor")
         for k in at_floor
-        if k not in {known for known, _ in said}
+        if k not in {known for known, _ in reasons}
     ]
-    if said:
-        listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in said[:3])
+    if reasons:
+        listed = "; ".join(f"{component_name(k)}: {reason}" for k, reason in reasons[:3])
         raise InferenceError(
-            f"no standard errors: the rows do not determine {len(said)} component(s) ({listed}), "
-            "so the likelihood has no regular "
-            "maximum here. Reduce n_components or choose a stricter covariance_type."
+            f"no standard errors: the rows do not determine {len(reasons)} component(s) "
+            f"({listed}), so the likelihood has no regular maximum. Reduce n_components or choose "
+            "a stricter covariance_type."
         )
     if judged.copies:
         raise InferenceError(
-            "no standard errors: two components are exact copies of each other, so their shares "
-            "are not determined. "
-            "Reduce n_components or start from different means."
+            "no standard errors: two components are exact copies of each other, so their weights "
+            "are not determined. Reduce n_components or start from different means."
         )
 
 
 def refuse_far(distance: float) -> None:
-    """No errors around a point that is not the maximum."""
-    if not distance <= FARTHEST:
+    """Refuse a fit that is not at the maximum."""
+    if not distance <= LARGEST_DISTANCE:
         raise InferenceError(
             f"no standard errors: the parameters are {distance:.2g} standard errors away from the "
-            "maximum of the likelihood of "
-            f"these rows, and {FARTHEST} is the most allowed. Pass the X and sample_weight of the "
-            "fit, or go on fitting with "
-            "warm_start=True, tol=None and a larger max_iter."
+            f"maximum of the likelihood of these rows, and at most {LARGEST_DISTANCE} is allowed. "
+            "Pass the X and sample_weight of the fit, or go on fitting with warm_start=True, "
+            "tol=None and a larger max_iter."
         )
 
 
-# ---- intervals that respect the range ------------------------------------------------------------
+# ---- intervals within the range of a parameter ---------------------------------------------------
 
 
 def _on_logit_scale(weights: Array, errors: Array, z: float) -> tuple[Array, Array]:
-    """Ends for proportions; a proportion of one has no error."""
+    """Ends of the intervals of proportions; a proportion of one has no error."""
     free = (weights > 0) & (weights < 1)
     spread = np.divide(errors, weights * (1.0 - weights), out=np.zeros_like(weights), where=free)
     with np.errstate(divide="ignore"):
@@ -303,7 +300,7 @@ def _on_logit_scale(weights: Array, errors: Array, z: float) -> tuple[Array, Arr
 def _covariance_interval(
     family: str, values: Array, errors: Array, z: float
 ) -> tuple[Array, Array]:
-    """Ends for covariances; variances on the logarithmic scale."""
+    """Ends of the intervals of covariances; of variances on the logarithmic scale."""
     low, high = values - z * errors, values + z * errors
     variance = _is_variance(family, values)
     factor = np.exp(z * errors[variance] / values[variance])
@@ -323,7 +320,7 @@ def _is_variance(family: str, values: Array) -> Array:
 
 
 def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:
-    """Every number that stands for itself, in the order weights, means, covariances."""
+    """Every parameter, in the order weights, means, covariances."""
     shared = FAMILIES[family].shares_all
     for k in range(len(estimate.weights)):
         yield "weights", k, (k,)
@@ -337,7 +334,7 @@ def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:
 
 
 def _label(array: str, index: tuple[int, ...], shared: bool, names: list[str]) -> str:
-    """What a number is called."""
+    """The name of a parameter."""
     if array == "weights":
         return "weight"
     if array == "means":

@@ -54,8 +54,7 @@ class ComponentReport:
     reason : str
         A sentence with the numbers behind the kind.
     boundary : str
-        "floor", "reg_covar" or "eigenvalue ratio" where a bound holds the covariance back; else
-        empty.
+        "floor", "reg_covar" or "eigenvalue ratio" where this bound is active; else empty.
     copy_of : int or None
         The earlier component that this one is an exact copy of.
     """
@@ -155,7 +154,7 @@ class Certificate:
                 "cannot separate them"
             )
         if self.empty:
-            return f"{component_name(self.empty[0])} holds no rows, and EM cannot bring it back"
+            return f"{component_name(self.empty[0])} has no rows, and EM cannot recover it"
         if self.saddle:
             return (
                 f"this is a saddle; {self._slope}, but EM's slowest direction grows (rate "
@@ -185,10 +184,10 @@ class Certificate:
     @property
     def _remarks(self) -> list[str]:
         bounds = dict.fromkeys(part.boundary for part in self.components if part.boundary)
-        said = []
+        remarks = []
         for bound in bounds:
             held = [part.component for part in self.components if part.boundary == bound]
-            said.append(
+            remarks.append(
                 f"The {bound} holds back {component_names(held)}, "
                 "so the gradient leaves the covariances out."
             )
@@ -197,8 +196,8 @@ class Certificate:
         )
         for kind in kinds:
             parts = [part for part in self.components if part.kind == kind]
-            said.append(f"{capitalised(kind)}: {_first_of(parts)}: {parts[0].reason}.")
-        return said
+            remarks.append(f"{capitalised(kind)}: {_first_of(parts)}: {parts[0].reason}.")
+        return remarks
 
     # ---- other forms -----------------------------------------------------------------------------
 
@@ -216,8 +215,8 @@ class Certificate:
 
     def document(self) -> dict[str, Any]:
         """All values with ``holds`` and ``verdict`` as plain values, for JSON."""
-        said = {"holds": self.holds, "verdict": self.verdict, "saddle": self.saddle}
-        return said | asdict(self) | {"components": self.rows()}
+        judgement = {"holds": self.holds, "verdict": self.verdict, "saddle": self.saddle}
+        return judgement | asdict(self) | {"components": self.rows()}
 
     def rows(self) -> list[dict[str, Any]]:
         """A table: one row per component."""

@@ -64,7 +64,7 @@ class Match:
         return np.sqrt(-np.expm1(-self.distances))
 
     @property
-    def moved(self) -> bool:
+    def reordered(self) -> bool:
         """Whether the order of the two mixtures differs."""
         return bool((self.permutation != np.arange(len(self.permutation))).any())
 

@@ -154,8 +154,8 @@ class ConjugatePrior:
             family = _alone(family)
         if family in ("EII", "VII"):
             scatter = scatter / d
-        drawn = 1.0 if self.shrinkage > 0 or d == 1 or family == "VVV" else 0.0
-        rows = _rows(family, K, d, nu, drawn)
+        m = 1.0 if self.shrinkage > 0 or d == 1 or family == "VVV" else 0.0
+        rows = _rows(family, K, d, nu, m)
         return Prior(rows, scatter, float(self.shrinkage), np.asarray(centre, dtype=np.float64))
 
 
@@ -164,21 +164,21 @@ def _alone(family: str) -> str:
     return {"II": "VII", "EI": "VVI", "VI": "VVI"}.get(family[1:], "VVV")
 
 
-def _rows(family: str, K: int, d: int, nu: float, drawn: float) -> float:
+def _rows(family: str, K: int, d: int, nu: float, m: float) -> float:
     """Pseudo-rows per free covariance; see :class:`ConjugatePrior`."""
     in_all = {"EVI": nu + 1, "EVE": nu + d + 1, "EEV": nu + d + 1, "EVV": nu + d + 1}
     shared = {"EII": (nu + 2) / d, "EEI": nu + 2, "EEE": nu + d + 1}
     if family in in_all:
-        return (in_all[family] + drawn) / K
+        return (in_all[family] + m) / K
     if family in shared:
-        return shared[family] + drawn * K
+        return shared[family] + m * K
     each = {
-        "VII": (nu + 2) / d + drawn,
-        "VEI": (nu + 2 + drawn) / d,
-        "VVI": nu + 2 + drawn,
+        "VII": (nu + 2) / d + m,
+        "VEI": (nu + 2 + m) / d,
+        "VVI": nu + 2 + m,
         "VEV": 0.0,
     }
-    return each.get(family, nu + d + 1 + drawn)
+    return each.get(family, nu + d + 1 + m)
 
 
 def _root(scatter: Array) -> Array:

@@ -88,9 +88,7 @@ class Candidate:
 
     @property
     def is_valid(self) -> bool:
-        """Whether it has a fit that is not collapsed, no saddle, and without copies or empty
-        components.
-        """
+        """Whether it has a fit that is not collapsed, no saddle, and has K distinct components."""
         return self.fit is not None and self.fit.is_valid
 
     @property

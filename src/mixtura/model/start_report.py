@@ -1,6 +1,4 @@
-"""Report of a search: the distinct optima, the starts and proposals that led to them, and the
-agreement of their partitions.
-"""
+"""Report of a search: runs, distinct optima, and the agreement of their partitions."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def _reading(study: Study) -> list[str]:
     if not study.origin.path:
         return ["", f"X = ...  # your rows: {n} x {d}, in the order of this report"]
     return [
-        "from mixtura.inputs.tables import read_table",
+        "from mixtura.inputs.reading import read_table",
         "",
         f"X, names, _ = read_table({study.origin.path!r}).numeric({list(study.names)!r})",
     ]

@@ -41,9 +41,9 @@ def best_of(fits: Sequence[FitResult | FailedStart], same: float) -> FitResult:
             raise KeyboardInterrupt
         raise CollapseError(0)
     ended = [fit for fit in fitted if fit.soundness is not None] or fitted
-    answers = [fit for fit in ended if fit.is_valid] or ended
-    highest = max(fit.score for fit in answers)
-    return next(fit for fit in answers if fit.score >= highest - same)
+    valid = [fit for fit in ended if fit.is_valid] or ended
+    highest = max(fit.score for fit in valid)
+    return next(fit for fit in valid if fit.score >= highest - same)
 
 
 def start_report(found: SearchResult, rows: Dataset, n_all: int) -> StartReport:

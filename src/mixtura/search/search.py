@@ -33,7 +33,7 @@ def search(
     names: Sequence[str] = (),
     more: Callable[[], Sequence[NamedStart]] = tuple,
 ) -> SearchResult:
-    """The best answer over all starts, by its score (:mod:`mixtura.model.soundness`).
+    """The best valid fit of all starts, by its score (:mod:`mixtura.model.soundness`).
 
     Fits at the same optimum (within 0.01) count as equal, and then the earlier start wins, so that
     rounding never decides. Setting ``stopped`` from another thread ends every run after its current
@@ -127,7 +127,7 @@ def _own_generator(seed: np.random.SeedSequence) -> np.random.Generator:
 def _polished(runs: Runs, fits: list[FitResult | FailedStart]) -> FitResult:
     """The best fit, run on until the stopping rule holds with its certificate.
 
-    The next best takes its place where it turns out to be no answer.
+    The next best takes its place where it turns out not to be valid.
     """
     while True:
         best = best_of(fits, runs.same)

@@ -58,7 +58,7 @@ def search_from(
 ) -> SearchResult:
     """The best fit to all rows; :func:`mixtura.search.search.search` is all of it without a sample.
 
-    A sample on which no end is an answer decides nothing, and all rows are searched. An interrupt
+    A sample without a valid fit decides nothing, and all rows are searched. An interrupt
     on a sample keeps the best mixture so far, evaluated on all rows.
     """
     ladder = _Ladder(initialisation, problem, plan, stopped or threading.Event())
