@@ -1,8 +1,8 @@
 """Exceptions and warnings.
 
 Misuse raises an exception in three parts: what was expected, what was given, what to do. A
-numerical outcome is a value (:class:`mixtura.model.fit_result.StopReason`). The one exception to that
-is :class:`CollapseError`: an M-step raises it where no variance floor is allowed, and a search
+numerical outcome is a value (:class:`mixtura.model.fit_result.StopReason`). The one exception to
+that is :class:`CollapseError`: an M-step raises it where no variance floor is allowed, and a search
 records it as a failed start.
 """
 

@@ -116,7 +116,9 @@ def _by_the_kernels(
             total=components.total,
             unit=components.unit,
             own_weights=components.own_weights,
-            limits=native.Limits(TOUCHED, LARGEST_GAP, HELD_UP, LEVERAGE, NO_ROWS),
+            limits=native.Limits(
+                NEGLIGIBLE_SHARE, LARGEST_LOSS, LEAST_REST, SMALL_LEVERAGE, NO_SPREAD
+            ),
             out=found,
             threads=threads,
         )
