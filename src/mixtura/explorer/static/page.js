@@ -448,8 +448,7 @@ function reasons(memberships) {
   const words = document.createElement("p");
   words.className = "soft";
   words.textContent =
-    "The distance is in standard deviations of the cluster (Mahalanobis distance). A membership " +
-    "is weight times density, divided by the sum of these products over all clusters.";
+    "A membership is weight times density, divided by the sum of these products over all clusters.";
   box.append(grid, words);
   return box;
 }
