@@ -155,7 +155,7 @@ def test_a_real_sigint_keeps_the_methods_that_are_done(here):
     np.savetxt("big.csv", X, delimiter=",", header="a,b,c,d", comments="", fmt="%.6g")
     script = """
 import sys
-from mixtura.compare import compare
+from mixtura.compare import comparison as compare
 from mixtura.cli import main
 tried = compare._tried
 def telling(name, run, on_method):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixtura.compare import compare, contenders
-from mixtura.compare import compare as module
+from mixtura.compare import comparison as module
 
 NAMES = ["K-Means", "Gaussian mixture", "DBSCAN", "HDBSCAN"]
 

@@ -481,7 +481,7 @@ def test_copy_and_pickle_predict_the_same_and_a_clone_is_not_fitted(faithful):
 
 
 def test_max_iter_is_the_stop_reason(faithful):
-    with pytest.warns(ConvergenceWarning, match=r"did not converge(?s:.*)max_iter ended it"):
+    with pytest.warns(ConvergenceWarning, match=r"did not converge(?s:.*)max_iter was reached"):
         g = GaussianMixture(3, max_iter=3, n_init=1, init_params="random", random_state=0).fit(
             faithful
         )
