@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -52,8 +54,12 @@ def test_a_type_checker_finds_a_wrong_name(tmp_path):
         'GaussianMixture(2, covariance_type="full")\n'
         'GaussianMixture(2, covariance_type="fulll")\n'
     )
-    run = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), str(script)]
-    found = subprocess.run(run, capture_output=True, text=True, check=False)
+    run = [sys.executable, "-m", "mypy", "--follow-imports", "silent", str(script)]
+    package = Path(mixtura.__file__).parent.parent  # an editable install is not found by itself
+    environment = os.environ if package.name == "site-packages" else {"MYPYPATH": str(package)}
+    found = subprocess.run(
+        run, capture_output=True, text=True, check=False, cwd=tmp_path, env={**environment}
+    )
     errors = [line for line in found.stdout.splitlines() if "error:" in line]
     assert len(errors) == 1, found.stdout + found.stderr
     assert "wrong.py:3" in errors[0]
