@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import mixtura
 from mixtura.backends import backend_named
@@ -89,3 +90,14 @@ def test_a_selector_is_saved_as_its_winner_with_the_names_of_the_columns(tmp_pat
     assert list(again.feature_names_in_) == ["height", "weight"]
     assert again.n_components == choice.selection_.best.n_components
     np.testing.assert_array_equal(again.predict(frame), choice.predict(frame))
+
+
+def test_a_selector_that_is_not_fitted_is_refused(tmp_path):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        mixtura.save(mixtura.GaussianMixtureSelector(2), tmp_path / "model.safetensors")
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path, faithful):
+    model = mixtura.GaussianMixture().fit(faithful)
+    with pytest.raises(FileNotFoundError, match=r"(?s)nowhere.*Make it first"):
+        mixtura.save(model, tmp_path / "nowhere" / "model.safetensors")

@@ -47,8 +47,8 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     >>> bool((mixtura.load(path).means_ == model.means_).all())
     True
     """
+    check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
-    check_is_fitted(chosen)
     mixture = chosen.mixture_
     names = getattr(chosen, "feature_names_in_", None)
     if names is None:

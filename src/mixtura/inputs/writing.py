@@ -25,6 +25,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield target
         return
     target = Path(os.path.realpath(target))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"expected a folder to write {target.name!r} into, but {str(target.parent)!r} does not "
+            "exist. Make it first, or choose another path."
+        )
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield part
