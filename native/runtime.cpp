@@ -6,18 +6,15 @@
 #include "runtime.hpp"
 
 #include "shortcuts.hpp"
+#include "workers.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <mutex>
-#include <new>
 #include <stdexcept>
-#include <thread>
 
 namespace mixtura {
 
@@ -84,18 +81,6 @@ const Kernels* choose() {
     }
     return best;
 }
-
-class Aligned {
-public:
-    explicit Aligned(std::size_t bytes) : memory(::operator new(bytes, std::align_val_t{64})) {}
-    ~Aligned() { ::operator delete(memory, std::align_val_t{64}); }
-    operator void*() const { return memory; }
-    Aligned(const Aligned&) = delete;
-    Aligned& operator=(const Aligned&) = delete;
-
-private:
-    void* memory;
-};
 
 using Pieces = std::vector<std::unique_ptr<Aligned>>;
 
@@ -169,20 +154,6 @@ bool too_few_digits(const EStep& p, const Sums& total) {
     return false;
 }
 
-// Workers 0 .. count-1 run `work(worker)`; all memory exists before the first thread starts, so
-// none can fail inside.
-template <class Work>
-void in_parallel(std::size_t count, Work work) {
-    std::vector<std::thread> others;
-    others.reserve(count);
-    try {
-        for (std::size_t t = 1; t < count; ++t) others.emplace_back(work, t);
-    } catch (const std::system_error&) { // fewer threads than wished for: the answer is the same
-    }
-    work(0);
-    for (std::thread& thread : others) thread.join();
-}
-
 // Slabs, one after the other, to whichever worker is free; each worker has a workspace of so many
 // bytes of its own.
 template <class Work>
@@ -197,24 +168,6 @@ void over_slabs(const EStep& p, std::size_t workers, std::size_t bytes, Work wor
                  static_cast<void*>(*workspaces[t]));
     });
 }
-
-// Who may merge: the worker of the next slab in order.
-class Turns {
-public:
-    template <class Merge>
-    void take(std::size_t slab, Merge merge) {
-        std::unique_lock<std::mutex> lock(turn);
-        moved.wait(lock, [&] { return merged == slab; });
-        merge();
-        ++merged;
-        moved.notify_all();
-    }
-
-private:
-    std::size_t merged = 0;
-    std::mutex turn;
-    std::condition_variable moved;
-};
 
 // As many threads as have a slab each and work enough to be worth starting, which takes about as
 // long as a few million products.

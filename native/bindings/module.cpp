@@ -14,6 +14,7 @@ namespace nb = nanobind;
 namespace mixtura {
 
 void bind_e_step(nb::module_&);
+void bind_observation(nb::module_&);
 void bind_effective_parameters(nb::module_&);
 void bind_families(nb::module_&);
 void bind_matrices(nb::module_&);
@@ -36,6 +37,7 @@ NB_MODULE(_native, m) {
     m.doc() = "C++ kernels of mixtura; use mixtura.backends.NativeBackend.";
     kernels(); // a wrong MIXTURA_ISA is said at import, not in the middle of a fit
     bind_e_step(m);
+    bind_observation(m);
     bind_effective_parameters(m);
     bind_families(m);
     bind_matrices(m);

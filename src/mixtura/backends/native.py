@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Flags, Labels
+from mixtura.base.errors import CollapseError
 from mixtura.kernels import native
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
@@ -49,7 +51,7 @@ class NativeBackend:
         """See :class:`mixtura.model.protocols.Backend`."""
         return (
             None
-            if self.single or source.n_rows < ROWS_WORTH_A_THREAD
+            if self.single or source.n_rows < ROWS_WORTH_A_THREAD or not source.is_complete
             else replace(self, single=True)
         )
 
@@ -62,39 +64,72 @@ class NativeBackend:
         """Responsibilities and sums in one pass; see :class:`mixtura.model.protocols.Backend`."""
         total: Moments | None = None
         for block in source.blocks():
-            part = Moments.zeros(mixture.means, needs)
-            likelihoods = np.zeros(3)
-            native.e_step(
+            part = (self._moments if block.observation is None else self._observed_moments)(
+                block, mixture, needs
+            )
+            total = part if total is None else total + part
+        return Moments.zeros(mixture.means, needs) if total is None else total
+
+    def _moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
+        """Those of a block of complete rows."""
+        part = Moments.zeros(mixture.means, needs)
+        likelihoods = np.zeros(3)
+        native.e_step(
+            block.rows,
+            block.weights,
+            *described(mixture),
+            needs.value,
+            part.counts,
+            part.first,
+            part.second.reshape(-1),
+            likelihoods,
+            self.threads,
+            *_savings(mixture),
+            self.single,
+        )
+        return part.with_likelihoods(*likelihoods.tolist())
+
+    def _observed_moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
+        """Those of a block of incomplete rows."""
+        assert block.observation is not None
+        seen = observed(block.observation, mixture, needs)
+        kind = Scatter.DIAGONAL if seen.diagonal else Scatter.DENSE
+        part = Moments.zeros(mixture.means, kind)
+        likelihoods = np.zeros(3)
+        seen.check(
+            native.observed_moments(
                 block.rows,
                 block.weights,
-                *described(mixture),
-                needs.value,
+                *seen.arguments,
                 part.counts,
                 part.first,
                 part.second.reshape(-1),
                 likelihoods,
                 self.threads,
-                *_savings(mixture),
-                self.single,
             )
-            log_likelihood, entropy, certainty = map(float, likelihoods)
-            part = Moments(
-                part.about,
-                part.counts,
-                part.first,
-                part.second,
-                needs,
-                log_likelihood,
-                entropy,
-                certainty,
-            )
-            total = part if total is None else total + part
-        return Moments.zeros(mixture.means, needs) if total is None else total
+        )
+        return part.with_likelihoods(*likelihoods.tolist()).summarised(needs)
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
-        native.log_joint(block.rows, *described(mixture), out, self.threads)
+        if block.observation is None:
+            native.log_joint(block.rows, *described(mixture), out, self.threads)
+        else:
+            seen = observed(block.observation, mixture)
+            seen.check(native.observed_log_joint(block.rows, *seen.arguments, out, self.threads))
+        return out
+
+    def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
+        """Expected complete rows (m,d); see :class:`mixtura.model.protocols.Backend`."""
+        if block.observation is None:
+            return block.rows.astype(np.float64)
+        seen, out = observed(block.observation, mixture), np.empty(block.rows.shape)
+        seen.check(
+            native.completed_rows(
+                block.rows, *seen.arguments, np.ascontiguousarray(shares), out, self.threads
+            )
+        )
         return out
 
     def shortcuts(self, block: Block, mixture: Mixture, needs: Scatter) -> dict[str, int]:
@@ -116,6 +151,48 @@ def described(mixture: Mixture) -> tuple[Array, Array, Array]:
         mixture.log_scale,
         np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1)),
     )
+
+
+@dataclass(frozen=True)
+class _Observed:
+    """A mixture and an observation as the kernels of incomplete rows read them."""
+
+    arguments: tuple[Labels, Labels, Flags, Array | None, Array, Array, Array]
+    diagonal: bool
+
+    def check(self, singular: int) -> None:
+        """A :class:`CollapseError` where a covariance was singular."""
+        if singular >= 0:
+            raise CollapseError(singular)
+
+
+def observed(
+    observation: Observation, mixture: Mixture, needs: Scatter = Scatter.DIAGONAL
+) -> _Observed:
+    """How incomplete rows of a mixture were observed: the groups, weights, means, covariances.
+
+    Diagonal covariances (K or 1, d) stay so where there are no errors, and where their moments
+    need no more.
+    """
+    covariance, d = mixture.covariance, mixture.n_features
+    diagonal = observation.errors is None and needs in (Scatter.DIAGONAL, Scatter.TRACE)
+    if diagonal and not isinstance(covariance, Dense):
+        values = covariance.values
+        values = np.repeat(values[:, None], d, axis=1) if values.ndim == 1 else values
+    else:
+        diagonal, values = False, covariance.dense()[: len(covariance.values)]
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(mixture.weights)
+    arguments = (
+        observation.order,
+        observation.ends,
+        observation.columns,
+        observation.errors,
+        log_weights,
+        np.ascontiguousarray(mixture.means),
+        np.ascontiguousarray(values.reshape(len(values), -1)),
+    )
+    return _Observed(arguments, diagonal)
 
 
 def _savings(mixture: Mixture) -> tuple[Array, Array | None]:

@@ -4,13 +4,12 @@ backend.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.observation import completed, log_joint_of, moments_of
 from mixtura.model.protocols import Block, Source
 
 ROWS_AT_ONCE = 4096
@@ -37,14 +36,26 @@ class ReferenceBackend:
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
+        return _log_joint(block, mixture)
+
+    def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
+        """Expected complete rows (m,d); see :class:`mixtura.model.protocols.Backend`."""
+        if block.observation is None:
+            return block.rows.astype(np.float64)
+        return completed(block.rows, block.observation, mixture, shares)
+
+
+def _log_joint(block: Block, mixture: Mixture) -> Array:
+    if block.observation is None:
         return mixture.log_joint(block.rows)
+    return log_joint_of(block.rows, block.observation, mixture)
 
 
 def _moments_of(block: Block, mixture: Mixture, needs: Scatter) -> Moments:
     """The lesson's E-step on one block. A row that is out of every component's reach is shared
     evenly.
     """
-    log_joint = mixture.log_joint(block.rows)
+    log_joint = _log_joint(block, mixture)
     log_p = log_density(log_joint)
     lost = ~np.isfinite(log_p)
     with np.errstate(invalid="ignore"):
@@ -53,9 +64,14 @@ def _moments_of(block: Block, mixture: Mixture, needs: Scatter) -> Moments:
     w = np.ones(len(r)) if block.weights is None else block.weights
     with np.errstate(divide="ignore"):
         log_r = np.where(r > 0, np.log(r), 0.0)
-    return replace(
-        Moments.of(block.rows, r * w[:, None], mixture.means, needs),
-        log_likelihood=float(w @ log_p),
-        entropy=float(-w @ (r * log_r).sum(axis=1)),
-        certainty=float(w @ np.log(r.max(axis=1))),
+    weighted = r * w[:, None]
+    moments = (
+        Moments.of(block.rows, weighted, mixture.means, needs)
+        if block.observation is None
+        else moments_of(block.rows, block.observation, mixture, weighted).summarised(needs)
+    )
+    return moments.with_likelihoods(
+        float(w @ log_p),
+        float(-w @ (r * log_r).sum(axis=1)),
+        float(w @ np.log(r.max(axis=1))),
     )

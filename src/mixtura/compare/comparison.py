@@ -383,7 +383,7 @@ def _with_the_truth(methods: tuple[Method, ...]) -> list[str]:
 
 def _standardised(X: Any) -> Array:
     """The standardised columns as float64 (n,d); a constant column becomes 0."""
-    rows = rows_of(GaussianMixture(), X, fitting=True).astype(np.float64)
+    rows = rows_of(GaussianMixture(), X, fitting=True, allow_missing=False).astype(np.float64)
     spread = rows.std(axis=0)
     return np.asarray((rows - rows.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 

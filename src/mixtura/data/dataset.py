@@ -10,8 +10,9 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.memory import once_for_each
+from mixtura.data.incomplete import LEAST_VARIANCE, completed_under, moments_of_all
 from mixtura.data.recorded_step import recorded_step, robust_variance
-from mixtura.model.covariance import Spherical
+from mixtura.model.covariance import Dense, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Backend, Source
@@ -77,9 +78,27 @@ class Dataset:
     @cached_property
     def whole(self) -> Moments:
         """All rows as one component, about their mean, with the full scatter matrix."""
+        if not self.source.is_complete:
+            return moments_of_all(self.source, self.backend)
         first_row = next(self.source.blocks()).rows[:1].astype(np.float64)
         mean = self._about(first_row, Scatter.TRACE).means
         return self._about(mean, Scatter.DENSE)
+
+    @cached_property
+    def completed(self) -> Dataset:
+        """The expected rows under one Gaussian, for starts; itself where rows are complete."""
+        if self.source.is_complete:
+            return self
+        covariance = self.covariance + np.diag(self.floor + LEAST_VARIANCE * self.scale)
+        gaussian = Mixture(np.ones(1), self.mean[None], Dense(covariance[None], 1))
+        return self.completed_under(gaussian)
+
+    def completed_under(self, mixture: Mixture) -> Dataset:
+        """The expected rows under a mixture; itself where rows are complete."""
+        if self.source.is_complete:
+            return self
+        source = completed_under(self.source, self.backend, mixture)
+        return Dataset(source, self.backend, original=self)
 
     def _about(self, point: Array, kind: Scatter) -> Moments:
         """Moments of all rows about one point (1,d): the E-step of a single component."""
@@ -170,7 +189,7 @@ class Dataset:
         groups: dict[bytes, tuple[float, Flags]] = {}
         for column in rows.T:
             _, places = np.unique(column, return_inverse=True)
-            counts = np.bincount(places, weights)
+            counts = np.bincount(places, np.where(np.isnan(column), 0.0, weights))
             many = max(
                 SHARED_ROWS, SHARED_PART * counts.sum(), SHARED_TIMES * float(np.median(counts))
             )
@@ -183,12 +202,16 @@ class Dataset:
 
     @property
     def _probe_columns(self) -> list[tuple[Array, Array | None]]:
-        """Columns (m,) of the probe rows with their weights in units of a row's weight."""
+        """Observed entries (m,) of the probe rows with their weights in units of a row's weight."""
         blocks = list(self.probe.blocks())
         rows = np.concatenate([block.rows for block in blocks]).astype(np.float64)
         given = [block.weights for block in blocks if block.weights is not None]
-        weights = np.concatenate(given) / self.row_weight if given else None
-        return [(column, weights) for column in rows.T]
+        weights = np.concatenate(given) / self.row_weight if given else np.ones(len(rows))
+        seen = ~np.isnan(rows)
+        return [
+            (column[own], weights[own] if given else None)
+            for column, own in zip(rows.T, seen.T, strict=True)
+        ]
 
     @cached_property
     def distinct(self) -> Source:

@@ -26,6 +26,7 @@ one of the two is left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -83,12 +84,13 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     """
     dataset = problem.dataset
     components = _components(problem, mixture, moments)
-    if isinstance(dataset.backend, NativeBackend):
+    if isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete:
         return _by_the_kernels(dataset, dataset.backend.threads, mixture, components)
     found = np.zeros(mixture.n_components)
     for block in dataset.source.blocks():
         for part in block.cut(ROWS_LEFT_OUT_AT_ONCE):
-            found += _of_block(part, dataset.backend.log_joint(part, mixture), components)
+            log_joint = dataset.backend.log_joint(part, mixture)
+            found += _of_block(part, log_joint, components, _rows_in_each(dataset, part, mixture))
     return found
 
 
@@ -125,7 +127,25 @@ def _by_the_kernels(
     return found
 
 
-def _of_block(block: Block, log_joint: Array, components: _Components) -> Array:
+def _rows_in_each(dataset: Dataset, block: Block, mixture: Mixture) -> Callable[[int], Rows]:
+    """The rows of a block in component k, with expected values where entries are missing.
+
+    The Mahalanobis distance of the expected row is that of the observed entries.
+    """
+    if block.observation is None:
+        return lambda _: block.rows
+
+    def expected(k: int) -> Rows:
+        shares = np.zeros((len(block.rows), mixture.n_components))
+        shares[:, k] = 1.0
+        return dataset.backend.completed(block, mixture, shares)
+
+    return expected
+
+
+def _of_block(
+    block: Block, log_joint: Array, components: _Components, rows_in: Callable[[int], Rows]
+) -> Array:
     """The part of each p_k (K,) from the rows of a block."""
     whole = log_density(log_joint)
     with np.errstate(invalid="ignore"):  # equal shares for a row with density 0
@@ -141,7 +161,7 @@ def _of_block(block: Block, log_joint: Array, components: _Components) -> Array:
         for k in range(log_joint.shape[1]):
             rows = np.flatnonzero(shares[:, k] > NEGLIGIBLE_SHARE)
             if len(rows):
-                left[rows, k] += components.change(k, block.rows[rows], shares[rows, k] * out[rows])
+                left[rows, k] += components.change(k, rows_in(k)[rows], shares[rows, k] * out[rows])
         if components.own_weights:
             left -= np.log1p(-np.minimum(out / components.total, 1.0 - LEAST_REST))[:, None]
         losses = np.minimum(whole - log_density(left), LARGEST_LOSS)

@@ -128,7 +128,7 @@ def _one_block(problem: Problem, K: int) -> Block | None:
     ):
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
-    return blocks[0] if len(blocks) == 1 else None
+    return blocks[0] if len(blocks) == 1 and blocks[0].observation is None else None
 
 
 def setting(family: Family, regularisation: Regularisation) -> native.Setting:

@@ -27,6 +27,7 @@ from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.moments import Scatter
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 
@@ -105,7 +106,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
         empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
         values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
-        for block in ArraySource(rows).blocks():
+        for block in ArraySource(rows, observation=Observation.of(rows)).blocks():
             for part in block.cut(ROWS_OF_DENSITIES):
                 own = function(backend.log_joint(part, mixture), part.rows, mixture)
                 values[part.offset : part.offset + len(part.rows)] = own

@@ -70,7 +70,6 @@ from mixtura.search.starts import DEFAULT_STARTS, usual_starts
 from mixtura.search.subsampling import search_from
 from mixtura.search.threads import limited_threads, workers_for
 from mixtura.selection.merging import MergedMixture, merge_tree
-from mixtura.sources import ArraySource
 
 InitCallable: TypeAlias = Callable[[Any, int, np.random.Generator], ArrayLike]
 """``f(X, n_components, rng)``: labels (n,) or responsibilities (n, K)."""
@@ -277,7 +276,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         Parameters
         ----------
         X : (n, d)
-            Array, data frame or memory map; float32 and float64 are not copied.
+            Array, data frame or memory map; float32 and float64 are not copied. Missing entries are
+            NaN, NA, null or masked: they are taken as missing at random, and their expected values
+            enter the fit (Ghahramani & Jordan 1994).
         y : ignored
         sample_weight : (n,), optional
             Frequencies: a weight of 2 is a repeated row, 0 an absent one.
@@ -314,7 +315,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             best = self._ordered(certified(found.best, problem, plan.stopping))
         self.start_report_ = found.report
         self._set_result(best, rows.dtype)
-        self._warn(best, rows, present)
+        self._warn(best, dataset, present)
         return self
 
     def _ordered(self, fit: FitResult) -> FitResult:
@@ -431,14 +432,14 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         ]
         self.lower_bound_ = result.trace[-1] / result.total
 
-    def _warn(self, result: FitResult, rows: Rows, present: Flags | None) -> None:
+    def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.
 
-        ``present`` is a mask of the user's rows that are in ``rows``; None for all.
+        ``present`` is a mask of the user's rows that are in the dataset; None for all.
         """
         spurious = [item for item in result.findings if item.kind == "spurious"]
         if spurious:
-            listed = _listed(spurious[:5], result.mixture, rows, present)
+            listed = _listed(spurious[:5], result.mixture, dataset, present)
             warnings.warn(
                 f"The best of all fits has {len(spurious)} spurious component(s): {listed}. Its "
                 "likelihood says little. Reduce n_components, choose a stricter covariance_type, "
@@ -555,10 +556,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
 
 
 def _listed(
-    spurious: Sequence[Finding], mixture: Mixture, rows: Rows, present: Flags | None
+    spurious: Sequence[Finding], mixture: Mixture, dataset: Dataset, present: Flags | None
 ) -> str:
     """The spurious components with their reasons and rows."""
-    own = _rows_of_components(mixture, rows, [item.component for item in spurious])
+    own = _rows_of_components(mixture, dataset, [item.component for item in spurious])
     if present is not None:
         own = [np.flatnonzero(present)[numbers] for numbers in own]
     return "; ".join(
@@ -567,12 +568,12 @@ def _listed(
     )
 
 
-def _rows_of_components(mixture: Mixture, rows: Rows, components: list[int]) -> list[Labels]:
+def _rows_of_components(mixture: Mixture, dataset: Dataset, components: list[int]) -> list[Labels]:
     """The numbers of the rows (m,) whose most probable component is each of some components."""
     found: list[list[Labels]] = [[] for _ in components]
-    for block in ArraySource(rows).blocks():
+    for block in dataset.source.blocks():
         for part in block.cut(ROWS_OF_DENSITIES):
-            labels = mixture.log_joint(part.rows).argmax(axis=1)
+            labels = dataset.backend.log_joint(part, mixture).argmax(axis=1)
             for numbers, k in zip(found, components, strict=True):
                 numbers.append(part.offset + np.flatnonzero(labels == k))
     return [np.concatenate(numbers) for numbers in found]

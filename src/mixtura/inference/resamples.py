@@ -8,6 +8,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.data.dataset import Dataset
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource, Reweighted
 
@@ -87,13 +88,13 @@ def weights_of(dataset: Dataset) -> Array | None:
 def _some_rows(dataset: Dataset, keep: Flags, weights: Array | None = None) -> ArraySource:
     """The given rows, with new weights (n,) or their own."""
     own = weights_of(dataset) if weights is None else weights
-    rows = np.concatenate(
-        [
-            block.rows[keep[block.offset : block.offset + len(block.rows)]]
-            for block in dataset.source.blocks()
-        ]
-    )
-    return ArraySource(np.ascontiguousarray(rows), None if own is None else own[keep])
+    kept = [
+        block.take(np.flatnonzero(keep[block.offset : block.offset + len(block.rows)]))
+        for block in dataset.source.blocks()
+    ]
+    rows = np.ascontiguousarray(np.concatenate([block.rows for block in kept]))
+    observation = Observation.joined([block.observation for block in kept])
+    return ArraySource(rows, None if own is None else own[keep], observation)
 
 
 def _dataset_of(dataset: Dataset, keep: Flags, weights: Array | None = None) -> Dataset:

@@ -75,7 +75,7 @@ class Shrinkage:
 
 def shrinkage_for(dataset: Dataset, family: Family, K: int) -> Shrinkage | None:
     """The shrinkage; None where rows are enough or the family has no full covariances."""
-    free = full_covariances(family, K)
+    dataset, free = dataset.completed, full_covariances(family, K)
     d = dataset.source.n_features
     if free == 0 or d == 1 or dataset.has_distinct(int(np.ceil(ENOUGH_ROWS * free * (d + 1)))):
         return None

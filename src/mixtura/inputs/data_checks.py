@@ -119,7 +119,7 @@ def _outlier(dataset: Dataset, names: Sequence[str] | None) -> str | None:
     if not len(hidden):
         return None
     j = int(hidden[0])
-    values = np.concatenate([block.rows[:, j] for block in dataset.source.blocks()])
+    values = np.concatenate([block.rows[:, j] for block in dataset.completed.source.blocks()])
     farthest = values[np.abs(values - np.median(usual[:, j])).argmax()]
     return (
         f"{column_name(j, names)} lies between {usual[:, j].min():.4g} and "
@@ -131,7 +131,9 @@ def _outlier(dataset: Dataset, names: Sequence[str] | None) -> str | None:
 @once_for_each
 def _usual_rows(dataset: Dataset) -> Array:
     """Rows of the probe without those farthest from the medians (``ROWS_PER_OUTLIER``)."""
-    rows = np.concatenate([block.rows for block in dataset.probe.blocks()]).astype(np.float64)
+    rows = np.concatenate([block.rows for block in dataset.completed.probe.blocks()]).astype(
+        np.float64
+    )
     away = np.abs(rows - np.median(rows, axis=0))
     units = np.median(away, axis=0)
     away = (away / np.where(units > 0, units, np.sqrt(dataset.scale))).max(axis=1)

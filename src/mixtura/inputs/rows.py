@@ -14,6 +14,7 @@ from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.inputs.data_checks import column_name
+from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 
 SMALLEST_SPAN, LARGEST_SPAN = 1e-145, 1e153
@@ -51,12 +52,14 @@ def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset
     return rows, dataset_of(rows, weights, estimator.backend, estimator.n_threads), None
 
 
-def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
-    """``X`` as a float array (n,d), not copied if it is one; column names are checked and kept."""
+def rows_of(estimator: Any, X: Any, *, fitting: bool, allow_missing: bool = True) -> Rows:
+    """``X`` as a float array (n,d), not copied if it is one; column names are checked and kept.
+
+    Missing entries (NaN, NA, null, masked) are NaN in the array, or refused.
+    """
     from sklearn.utils.validation import validate_data  # takes long to import
 
-    refuse_masked("X", X)
-    _refuse_text_and_missing(X)
+    X = _with_nan(X, allow_missing)
     rows: Rows = validate_data(
         estimator,
         X,
@@ -66,7 +69,7 @@ def rows_of(estimator: Any, X: Any, *, fitting: bool) -> Rows:
         ensure_min_samples=2 if fitting else 0,
     )
     names = getattr(estimator, "feature_names_in_", None)
-    _refuse_non_finite(rows, names)
+    _refuse_non_finite(rows, names, allow_missing)
     return rows
 
 
@@ -84,12 +87,16 @@ def _frame_of(X: Any) -> Any:
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def _refuse_text_and_missing(X: Any) -> None:
-    """Refuse text, and missing entries of a data frame."""
+def _with_nan(X: Any, allow_missing: bool) -> Any:
+    """``X`` with NaN for the missing entries of a data frame or a masked array; text is refused."""
+    if allow_missing and isinstance(X, np.ma.MaskedArray):
+        as_float: Any = X.astype(np.promote_types(X.dtype, np.float32))
+        return as_float.filled(np.nan)
+    refuse_masked("X", X)
     frame = _frame_of(X)
     if frame is None:
         _refuse_text(X)
-        return
+        return X
     text = [
         name
         for name, dtype in frame.schema.items()
@@ -105,8 +112,9 @@ def _refuse_text_and_missing(X: Any) -> None:
         for column in frame.iter_columns()
         if (count := int(column.is_null().sum()))
     }
-    if missing:
+    if missing and not allow_missing:
         raise ValueError(_non_finite_message("NaN", missing))
+    return frame.with_columns(nw.all().cast(nw.Float64)).to_native() if missing else X
 
 
 def _refuse_text(X: Any) -> None:
@@ -130,12 +138,13 @@ def _refuse_text(X: Any) -> None:
                 )
 
 
-def _refuse_non_finite(rows: Rows, names: Sequence[str] | None) -> None:
-    """Refuse NaN and infinity, by column and count."""
+def _refuse_non_finite(rows: Rows, names: Sequence[str] | None, allow_missing: bool) -> None:
+    """Refuse infinity, and NaN where it is not allowed, by column and count."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(rows.sum()):
             return
-    for value, found in (("NaN", np.isnan(rows)), ("infinity", np.isinf(rows))):
+    kinds = (("infinity", np.isinf), ("NaN", np.isnan))[: 1 if allow_missing else 2]
+    for value, found in ((value, test(rows)) for value, test in kinds):
         counts = found.sum(axis=0)
         if counts.any():
             label = names if names is not None else [f"column {j}" for j in range(rows.shape[1])]
@@ -157,8 +166,7 @@ def _non_finite_message(value: str, counts: dict[str, int], first: int | None = 
     at = "" if first is None else f" The first is in X[{first}]."
     return (
         f"Input X contains {value}: every entry must be a finite number, but there is {value} in "
-        f"{where}.{at} Drop or fill these rows first; GaussianMixture does not accept missing "
-        "values encoded as NaN natively."
+        f"{where}.{at} Drop or fill these rows first."
     )
 
 
@@ -208,7 +216,8 @@ def dataset_of(
     """The dataset of checked rows; those of weight 0 are left out."""
     if sample_weight is not None and (sample_weight == 0).any():
         X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
-    return Dataset(ArraySource(X, sample_weight), backend_named(backend, n_threads))
+    source = ArraySource(X, sample_weight, Observation.of(X))
+    return Dataset(source, backend_named(backend, n_threads))
 
 
 def _take(X: Any, present: Flags) -> Any:
@@ -222,9 +231,18 @@ def _take(X: Any, present: Flags) -> Any:
 
 
 def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> None:
-    """Refuse columns whose squares, times the mean ``weight``, overflow or underflow."""
+    """Refuse columns without any value, and those whose squares overflow or underflow.
+
+    ``weight`` is the mean weight of a row.
+    """
+    empty = np.flatnonzero(np.isnan(X).all(axis=0))
+    if len(empty):
+        raise DataError(
+            f"{column_name(int(empty[0]), names)} has no value in any row: nothing can be learned "
+            "of it. Leave the column out."
+        )
     with np.errstate(over="ignore", under="ignore"):
-        span = X.max(axis=0).astype(np.float64) - X.min(axis=0)
+        span = np.fmax.reduce(X).astype(np.float64) - np.fmin.reduce(X)
         least, most = (
             span * min(1.0, np.sqrt(weight)),
             span * np.sqrt(len(X)) * max(1.0, np.sqrt(weight)),
@@ -238,6 +256,6 @@ def check_range(X: Rows, names: Sequence[str] | None, weight: float = 1.0) -> No
         raise DataError(
             f"{column_name(j, names)} spans about {span[j]:.0e}: its squares{weighed} leave the "
             "range of double precision (1e-290 to 1e306). Divide it by a suitable unit, for "
-            f"example X[:, {j}] / {np.abs(X[:, j]).max():.0e}"
+            f"example X[:, {j}] / {np.nanmax(np.abs(X[:, j])):.0e}"
             f"{'' if weight == 1.0 else ', and sample_weight by its mean'}."
         )

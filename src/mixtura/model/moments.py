@@ -170,6 +170,10 @@ class Moments:
             second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
         return replace(self, about=about, first=first, second=second)
 
+    def with_likelihoods(self, log_likelihood: float, entropy: float, certainty: float) -> Moments:
+        """The same moments with other sums over the rows' densities and responsibilities."""
+        return replace(self, log_likelihood=log_likelihood, entropy=entropy, certainty=certainty)
+
     def with_sums(self, counts: Array, first: Array, second: Array) -> Moments:
         """Moments about the same points with other sums; matrices are made symmetric.
 

@@ -15,10 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from mixtura.base.arrays import Array, Rows
+from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.model.covariance import Covariance
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.observation import Observation
 from mixtura.model.regularisation import Regularisation
 
 
@@ -34,11 +35,14 @@ class Block:
         Frequencies; None when every row counts once.
     offset : int
         Number of rows before this block, by which given responsibilities are sliced.
+    observation : Observation, optional
+        Where entries are missing (NaN) or have errors; None where all is observed exactly.
     """
 
     rows: Rows
     weights: Array | None
     offset: int
+    observation: Observation | None = None
 
     def cut(self, size: int) -> Iterator[Block]:
         """The same rows in blocks of at most ``size``."""
@@ -48,7 +52,17 @@ class Block:
                 self.rows[part],
                 None if self.weights is None else self.weights[part],
                 self.offset + begin,
+                None if self.observation is None else self.observation.take(part),
             )
+
+    def take(self, rows: Labels) -> Block:
+        """Some of the rows, by their places (m,)."""
+        return Block(
+            self.rows[rows],
+            None if self.weights is None else self.weights[rows],
+            0,
+            None if self.observation is None else self.observation.take(rows),
+        )
 
     def weighted(self, responsibilities: Array) -> Array:
         """Responsibilities (m,K) times the row weights."""
@@ -72,6 +86,11 @@ class Source(Protocol):
 
     def blocks(self) -> Iterator[Block]:
         """All rows, once, in order."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every entry of every row is observed, and without error."""
         ...
 
     def sample(self, m: int, rng: np.random.Generator) -> Source:
@@ -110,6 +129,13 @@ class Backend(Protocol):
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K), for predicting, scoring and plotting."""
+        ...
+
+    def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
+        """Expected complete rows ``sum_k shares_ik E[y_i | x_i, k]`` (m,d).
+
+        ``shares`` (m,K) sum to one in each row; complete rows are returned as they are.
+        """
         ...
 
 

@@ -96,6 +96,11 @@ class Responsibilities:
         return components_of(self.mixture, self.dataset.total)
 
     @cached_property
+    def _expected(self) -> Dataset:
+        """The rows, with expected values under the mixture where entries are missing."""
+        return self.dataset.completed_under(self.mixture)
+
+    @cached_property
     def pooled(self) -> Array:
         """The mean covariance of the components (d, d)."""
         return mean_covariance(self.mixture)
@@ -113,7 +118,7 @@ class Responsibilities:
     def read(self, numbers: Labels) -> Array:
         """The rows (m,d) with these numbers (m,), which are in order."""
         found = []
-        for block in self.dataset.source.blocks():
+        for block in self._expected.source.blocks():
             first, last = np.searchsorted(numbers, [block.offset, block.offset + len(block.rows)])
             found.append(block.rows[numbers[first:last] - block.offset].astype(np.float64))
         return np.concatenate(found)

@@ -98,7 +98,11 @@ def starts_in_turn(
 def _drawn(
     kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], dataset: Dataset, K: int
 ) -> list[NamedStart]:
-    """The starts of those kinds that can start K components; DataError where none can."""
+    """The starts of those kinds that can start K components; DataError where none can.
+
+    They are drawn from the expected rows where rows are incomplete.
+    """
+    dataset = dataset.completed
     starts: list[NamedStart] = []
     refusal: DataError | None = None
     for draw, seed in kinds:

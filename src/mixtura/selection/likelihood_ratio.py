@@ -363,7 +363,7 @@ def sequential_likelihood_ratio_test(
 
 def _counted_rows(X: Any, sample_weight: Any, backend: str, n_threads: int | None) -> Dataset:
     """The data, with counts as weights."""
-    rows = rows_of(BaseEstimator(), X, fitting=True)
+    rows = rows_of(BaseEstimator(), X, fitting=True, allow_missing=False)
     dataset = dataset_of(rows, checked_weights(sample_weight, len(rows)), backend, n_threads)
     if are_counts(weights_of(dataset)):
         return dataset

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mixtura.base.arrays import Array, Rows
 from mixtura.kernels import built, native
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block
 from mixtura.sources.drawn import drawn
 
@@ -23,12 +25,16 @@ class ArraySource:
     """An array ``X (n,d)`` of float64 or float32 with optional frequencies ``weights (n,)``.
 
     A C-contiguous array in native byte order is one block without a copy; any other layout is
-    copied piece by piece.
+    copied piece by piece. Where entries are missing or have errors, there is an ``observation`` of
+    the rows.
     """
 
-    def __init__(self, X: Rows, weights: Array | None = None) -> None:
+    def __init__(
+        self, X: Rows, weights: Array | None = None, observation: Observation | None = None
+    ) -> None:
         self.X = X
         self.weights = weights
+        self.observation = observation
 
     @property
     def n_features(self) -> int:
@@ -40,16 +46,21 @@ class ArraySource:
         """Number of rows, whatever they weigh."""
         return int(self.X.shape[0])
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every entry is observed, and without error."""
+        return self.observation is None
+
     def blocks(self) -> Iterator[Block]:
         """All rows, once, in order."""
         native = self.X.dtype.newbyteorder("=")
-        whole = Block(self.X, self.weights, 0)
+        whole = Block(self.X, self.weights, 0, self.observation)
         if self.X.flags.c_contiguous and self.X.dtype.isnative:
             yield whole
             return
         for part in whole.cut(ROWS_PER_COPY):
             rows: Any = np.ascontiguousarray(part.rows, dtype=native)
-            yield Block(rows, part.weights, part.offset)
+            yield replace(part, rows=rows)
 
     def sample(self, m: int, rng: np.random.Generator) -> ArraySource:
         """m draws of rows by weight; see :func:`mixtura.sources.drawn.drawn`."""
@@ -72,7 +83,12 @@ class ArraySource:
         """A copy in the order of a k-d tree's leaves; itself without the native kernels, which
         alone know what to do with it.
         """
-        if not built or not self.X.flags.c_contiguous or not self.X.dtype.isnative:
+        if (
+            not built
+            or not self.is_complete
+            or not self.X.flags.c_contiguous
+            or not self.X.dtype.isnative
+        ):
             return self
         order = np.empty(len(self.X), dtype=np.int64)
         native.compact_order(

@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block, Source
 
 WEIGHTS_AT_ONCE = 65536
 """Weights whose running sums exist at one time."""
 
 
-def drawn(source: Source, m: int, rng: np.random.Generator) -> tuple[Rows, Array | None]:
-    """m draws of rows by weight, one from each m-th part of the total weight; and how often each
-    row came, None where always once.
+def drawn(
+    source: Source, m: int, rng: np.random.Generator
+) -> tuple[Rows, Array | None, Observation | None]:
+    """m draws of rows by weight, one from each m-th part of the total weight; how often each row
+    came, None where always once; and how the rows were observed.
 
     Law: row i comes ``m w_i / sum w`` times in expectation, so a weight of 2 is a repeated row.
     Because each draw has a part of the file to itself, sorted rows are represented better than by
@@ -27,18 +30,19 @@ def drawn(source: Source, m: int, rng: np.random.Generator) -> tuple[Rows, Array
     points = (np.arange(m) + rng.random(m)) * (ends[-1] / m)
     cuts = np.searchsorted(points, ends)
     cuts[-1] = m
-    rows: list[Rows] = []
+    taken: list[Block] = []
     copies: list[Labels] = []
     first, begin = 0, 0.0
     for part, last, end in zip(_parts(source), cuts, ends, strict=True):
         if last > first:
             places, times = np.unique(_places(part, points[first:last] - begin), return_counts=True)
-            rows.append(part.rows[places])
+            taken.append(part.take(places))
             copies.append(times)
         first, begin = last, end
     counts = np.concatenate(copies)
-    together: Any = np.concatenate(rows)
-    return together, counts.astype(np.float64) if (counts > 1).any() else None
+    together: Any = np.concatenate([part.rows for part in taken])
+    often = counts.astype(np.float64) if (counts > 1).any() else None
+    return together, often, Observation.joined([part.observation for part in taken])
 
 
 def _parts(source: Source) -> Iterator[Block]:

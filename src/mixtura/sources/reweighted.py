@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,14 +35,16 @@ class Reweighted:
         """Number of rows, whatever they weigh."""
         return self.source.n_rows
 
+    @property
+    def is_complete(self) -> bool:
+        """That of the source."""
+        return self.source.is_complete
+
     def blocks(self) -> Iterator[Block]:
         """All rows, once, in order."""
         for block in self.source.blocks():
-            yield Block(
-                block.rows,
-                self.weights[block.offset : block.offset + len(block.rows)],
-                block.offset,
-            )
+            weights = self.weights[block.offset : block.offset + len(block.rows)]
+            yield replace(block, weights=weights)
 
     def sample(self, m: int, rng: np.random.Generator) -> Source:
         """m draws of rows by these weights; see :func:`mixtura.sources.drawn.drawn`."""

@@ -1,0 +1,83 @@
+"""Rows with missing entries or errors: one Gaussian for all of them, and their expected values.
+
+Starts and proposals need rows without holes. They get the expected rows under a mixture; EM itself
+never does (:mod:`mixtura.model.observation`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixtura.base.arrays import Array
+from mixtura.model.covariance import Dense, Diagonal
+from mixtura.model.mixture import Mixture, posterior
+from mixtura.model.moments import Moments, Scatter
+from mixtura.model.protocols import Backend, Source
+from mixtura.sources import ArraySource
+
+MOST_STEPS, SETTLED = 200, 1e-10
+"""Steps of EM for one Gaussian at most, and the relative gain of the last one."""
+
+LEAST_VARIANCE = 1e-8
+"""Part of the observed variances that is added to the covariance in each E-step, so that it is not
+singular where rows are few.
+"""
+
+ROWS_AT_ONCE = 65536
+"""Rows of a part whose shares exist at one time."""
+
+
+def moments_of_all(source: Source, backend: Backend) -> Moments:
+    """The moments of incomplete rows as one Gaussian, about its mean, by EM.
+
+    A column whose observed entries are all equal has no variance.
+    """
+    mean, variances = _observed_columns(source)
+    constant = variances == 0
+    ridge = np.diag(LEAST_VARIANCE * np.where(constant, variances.max() or 1.0, variances))
+    moments = backend.moments(
+        source,
+        Mixture(np.ones(1), mean[None], Diagonal((variances + np.diag(ridge))[None], 1)),
+        Scatter.DENSE,
+    )
+    for _ in range(MOST_STEPS):
+        before = moments.log_likelihood
+        covariance = moments.scatter[0] / moments.total
+        covariance[constant] = covariance[:, constant] = 0.0
+        gaussian = Mixture(np.ones(1), moments.means, Dense((covariance + ridge)[None], 1))
+        moments = backend.moments(source, gaussian, Scatter.DENSE)
+        if moments.log_likelihood - before <= SETTLED * abs(before):
+            break
+    moments = moments.taken_about(moments.means)
+    second = moments.second.copy()
+    second[:, constant] = second[:, :, constant] = 0.0
+    return moments.with_sums(moments.counts, moments.first, second)
+
+
+def _observed_columns(source: Source) -> tuple[Array, Array]:
+    """Means and variances (d,) of the observed entries, by weight."""
+    sums, counts = np.zeros(source.n_features), np.zeros(source.n_features)
+    mean = np.zeros(source.n_features)
+    for power in (1, 2):
+        sums[:], counts[:] = 0.0, 0.0
+        for block in source.blocks():
+            seen = ~np.isnan(block.rows)
+            weights = np.ones(len(seen)) if block.weights is None else block.weights
+            apart = np.where(seen, block.rows - mean, 0.0)
+            sums += weights @ apart**power
+            counts += weights @ seen
+        if power == 1:
+            mean = sums / counts
+    return mean, sums / counts
+
+
+def completed_under(source: Source, backend: Backend, mixture: Mixture) -> ArraySource:
+    """The expected rows ``E[y | x]`` under a mixture, with the weights of the source."""
+    rows, weights = [], []
+    for block in source.blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            shares = posterior(backend.log_joint(part, mixture), part.rows, mixture)
+            rows.append(backend.completed(part, mixture, shares))
+            weights.append(part.weights)
+    given = [own for own in weights if own is not None]
+    return ArraySource(np.concatenate(rows), np.concatenate(given) if given else None)

@@ -1,0 +1,194 @@
+"""How rows were observed: which columns, and with which error.
+
+A row y of the mixture is seen in its observed columns o, with an error of known covariance,
+
+    x = y_o + e,    e ~ N(0, E).
+
+A missing entry is one with infinite error: its column is not in o. Rows that were observed alike
+are a group. In component k the rows of a group are ``N(mean_o, T)`` with ``T = Sigma_oo + E``, and
+
+    y | x  ~  N(mean + A (x - mean_o), C),    A = Sigma_:o T^-1,    C = Sigma - A Sigma_o:
+
+(Ghahramani & Jordan 1994, Advances in Neural Information Processing Systems 6:120-127, for missing
+entries; Bovy, Hogg & Roweis 2011, Annals of Applied Statistics 5:1657-1677, for errors). So the
+moments of the completed rows are a linear map of those of the observed ones, plus ``counts C``:
+see :func:`completed_moments`. Families never see that a row was incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixtura.base.arrays import Array, Flags, Labels, Rows
+from mixtura.model.covariance import Dense
+from mixtura.model.mixture import Mixture
+from mixtura.model.moments import Moments, Scatter
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """How each of m rows was observed.
+
+    Attributes
+    ----------
+    numbers : (m,)
+        The group of each row.
+    columns : (G, d)
+        The observed columns of each group.
+    errors : (G, d, d), optional
+        Covariance of the error of each group, zero in the missing columns; None for no error.
+    """
+
+    numbers: Labels
+    columns: Flags
+    errors: Array | None = None
+
+    @classmethod
+    def of(cls, rows: Rows, errors: Array | None = None) -> Observation | None:
+        """The groups of rows (m,d), where NaN is missing; None where all is observed exactly.
+
+        ``errors`` are variances (m,) or (m,d), or covariances (m,d,d).
+        """
+        columns = ~np.isnan(rows)
+        if errors is None:
+            if columns.all():
+                return None
+            keys: Rows | Flags = columns
+        else:
+            errors = _matrices(errors, columns)
+            keys = np.hstack([columns, errors.reshape(len(errors), -1) + 0.0])
+        _, first, numbers = np.unique(_as_one(keys), return_index=True, return_inverse=True)
+        return cls(
+            numbers.astype(np.int64), columns[first], None if errors is None else errors[first]
+        )
+
+    def take(self, rows: Labels | slice | Flags) -> Observation:
+        """That of some of the rows."""
+        return replace(self, numbers=self.numbers[rows])
+
+    @staticmethod
+    def joined(parts: Sequence[Observation | None]) -> Observation | None:
+        """That of parts of one source together."""
+        known = [part for part in parts if part is not None]
+        if not known:
+            return None
+        return replace(known[0], numbers=np.concatenate([part.numbers for part in known]))
+
+    # ---- groups ----------------------------------------------------------------------------------
+
+    @cached_property
+    def order(self) -> Labels:
+        """The rows, group after group (m,)."""
+        return np.argsort(self.numbers, kind="stable")
+
+    @cached_property
+    def ends(self) -> Labels:
+        """Where each group ends in ``order`` (G,)."""
+        counts = np.bincount(self.numbers, minlength=len(self.columns))
+        return np.cumsum(counts).astype(np.int64)
+
+    @property
+    def groups(self) -> Iterator[Group]:
+        """The groups that have rows."""
+        begin = 0
+        for g, end in enumerate(self.ends.tolist()):
+            if end > begin:
+                error = None if self.errors is None else self.errors[g]
+                yield Group(self.order[begin:end], self.columns[g], error)
+            begin = end
+
+
+class Group(NamedTuple):
+    """Rows that were observed alike: their numbers (m,), columns (d,) and error (d,d)."""
+
+    rows: Labels
+    columns: Flags
+    error: Array | None
+
+    def seen(self, mixture: Mixture) -> tuple[Mixture, Array, Array]:
+        """The mixture of the observed columns, the maps A (K,d,o) and covariances C (K,d,d)."""
+        o = np.flatnonzero(self.columns)
+        sigma = mixture.covariance.dense()
+        own = sigma[:, o[:, None], o]
+        if self.error is not None:
+            own = own + self.error[o[:, None], o]
+        to_observed = sigma[:, :, o]
+        maps = np.swapaxes(np.linalg.solve(own, np.swapaxes(to_observed, 1, 2)), 1, 2)
+        left = sigma - maps @ np.swapaxes(to_observed, 1, 2)
+        seen = Mixture(mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components))
+        return seen, maps, left
+
+
+def _as_one(keys: Rows | Flags) -> Rows:
+    """Each row (m,j) as one value, by its bytes."""
+    whole: Any = np.ascontiguousarray(keys)
+    width = whole.dtype.itemsize * whole.shape[1]
+    return np.asarray(whole.view(np.dtype((np.void, width))).ravel())
+
+
+def _matrices(errors: Array, columns: Flags) -> Array:
+    """Error covariances (m,d,d), zero where a column is missing."""
+    d = columns.shape[1]
+    if errors.ndim < 3:
+        errors = errors.reshape(len(errors), -1, 1) * np.eye(d)
+    return np.asarray(errors * (columns[:, :, None] & columns[:, None, :]))
+
+
+# ---- in NumPy: slow and obvious ------------------------------------------------------------------
+
+
+def completed_moments(seen: Moments, maps: Array, left: Array, about: Array) -> Moments:
+    """Moments of completed rows from the moments of kind DENSE of their observed columns."""
+    counts = seen.counts
+    second = maps @ seen.second @ np.swapaxes(maps, 1, 2) + counts[:, None, None] * left
+    return replace(
+        seen, about=about, first=np.einsum("kdo,ko->kd", maps, seen.first), second=second
+    )
+
+
+def moments_of(
+    rows: Rows, observation: Observation, mixture: Mixture, responsibilities: Array
+) -> Moments:
+    """Moments of kind DENSE of completed rows; responsibilities (m,K) are times the weights."""
+    total = Moments.zeros(mixture.means, Scatter.DENSE)
+    for group in observation.groups:
+        seen, maps, left = group.seen(mixture)
+        own = Moments.of(
+            rows[np.ix_(group.rows, group.columns)],
+            responsibilities[group.rows],
+            seen.means,
+            Scatter.DENSE,
+        )
+        total = total + completed_moments(own, maps, left, mixture.means)
+    return total
+
+
+def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
+    """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K)."""
+    out = np.empty((len(rows), mixture.n_components))
+    for group in observation.groups:
+        if not group.columns.any():
+            with np.errstate(divide="ignore"):
+                out[group.rows] = np.log(mixture.weights)
+            continue
+        seen, _, _ = group.seen(mixture)
+        out[group.rows] = seen.log_joint(rows[np.ix_(group.rows, group.columns)])
+    return out
+
+
+def completed(rows: Rows, observation: Observation, mixture: Mixture, shares: Array) -> Array:
+    """``sum_k shares_ik E[y_i | x_i, k]`` (m,d), for shares (m,K) that sum to one in a row."""
+    out = np.empty(rows.shape)
+    for group in observation.groups:
+        _, maps, _ = group.seen(mixture)
+        apart = (
+            rows[np.ix_(group.rows, group.columns)][:, None, :] - mixture.means[:, group.columns]
+        )
+        expected = mixture.means + np.einsum("kdo,mko->mkd", maps, apart)
+        out[group.rows] = np.einsum("mk,mkd->md", shares[group.rows], expected)
+    return out
