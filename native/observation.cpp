@@ -180,6 +180,7 @@ struct Worker {
         e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
         e.form = p.diagonal ? Form::diagonal : Form::dense;
         e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
+        if (p.log_noise) e.log_noise = p.log_noise[piece.group];
         const std::size_t need = kernels().model(e), room = kernels().workspace(e);
         if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
         if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
@@ -199,6 +200,7 @@ struct Worker {
         to.log_likelihood += own.log_likelihood;
         to.entropy += own.entropy;
         to.certainty += own.certainty;
+        to.noise += own.noise;
         for (std::size_t k = 0; k < p.K; ++k) {
             to.counts[k] += counts[k];
             p.diagonal ? carry_over_columns(k, to) : carry_over(k, to);
@@ -207,18 +209,24 @@ struct Worker {
 
     // Rows without any value: their posteriors are the weights.
     void add_unseen(const Piece& piece, Sums& to) {
-        double rows_here = 0.0, sum = 0.0, highest = -HUGE_VAL;
+        const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
+        double rows_here = 0.0, highest = log_noise;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
         for (std::size_t k = 0; k < p.K; ++k) highest = std::max(highest, p.log_weights[k]);
+        double sum = std::exp(log_noise - highest);
         for (std::size_t k = 0; k < p.K; ++k) sum += std::exp(p.log_weights[k] - highest);
         to.log_likelihood += rows_here * (highest + std::log(sum));
         to.certainty -= rows_here * std::log(sum);
         const std::size_t d = p.d;
-        for (std::size_t k = 0; k < p.K; ++k) {
-            const double log_r = p.log_weights[k] - highest - std::log(sum), r = std::exp(log_r),
-                         count = rows_here * r;
+        const auto count_of = [&](double level) {
+            const double log_r = level - highest - std::log(sum), r = std::exp(log_r);
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
+            return rows_here * r;
+        };
+        to.noise += count_of(log_noise);
+        for (std::size_t k = 0; k < p.K; ++k) {
+            const double count = count_of(p.log_weights[k]);
             to.counts[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
             const double* sigma = p.covariance + k * p.step;
@@ -356,6 +364,7 @@ std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Sums
             total.log_likelihood += mine.log_likelihood;
             total.entropy += mine.entropy;
             total.certainty += mine.certainty;
+            total.noise += mine.noise;
         });
     });
 }

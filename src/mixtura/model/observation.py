@@ -120,7 +120,10 @@ class Group(NamedTuple):
         to_observed = sigma[:, :, o]
         maps = np.swapaxes(np.linalg.solve(own, np.swapaxes(to_observed, 1, 2)), 1, 2)
         left = sigma - maps @ np.swapaxes(to_observed, 1, 2)
-        seen = Mixture(mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components))
+        noise = None if mixture.noise is None else mixture.noise.marginal(o)
+        seen = Mixture(
+            mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components), noise
+        )
         return seen, maps, left
 
 
@@ -169,12 +172,13 @@ def moments_of(
 
 
 def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
-    """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K)."""
-    out = np.empty((len(rows), mixture.n_components))
+    """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K), and that of the noise."""
+    noise = [] if mixture.noise is None else [mixture.noise.log_weight]
+    out = np.empty((len(rows), mixture.n_components + len(noise)))
     for group in observation.groups:
         if not group.columns.any():
             with np.errstate(divide="ignore"):
-                out[group.rows] = np.log(mixture.weights)
+                out[group.rows] = [*np.log(mixture.weights), *noise]
             continue
         seen, _, _ = group.seen(mixture)
         out[group.rows] = seen.log_joint(rows[np.ix_(group.rows, group.columns)])
