@@ -165,7 +165,11 @@ double soft_max(const Model<Real>& model, Block<Real>& b, double log_noise) {
             store(b.sum + here, sum[s]);
             store(b.exponent + here, mean_exponent[s] * inverse);
             top[s] = load(b.weight + here) * inverse;
-            if constexpr (noisy) in_noise += top[s] * noise[s];
+            if constexpr (noisy) {
+                const Lanes<Real> own = top[s] * noise[s];
+                in_noise += own;
+                store(b.kept + here, load(b.weight + here) - own);
+            }
         });
         for (std::size_t i = 0; i < near; ++i) {
             Real* r = level + b.near[i] * b.stride;
@@ -249,7 +253,7 @@ void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& 
         b.everywhere[v] = static_cast<std::uint16_t>(v * WIDTH<Real>);
     const Target to{b.nowhere, b.nowhere + 1, sums.second};
     with_columns(p.d, [&](auto D) {
-        dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.weight, model.origin, p.d,
+        dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.kept, model.origin, p.d,
                                b.weighted, to);
     });
 }

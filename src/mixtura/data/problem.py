@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mixtura.data.dataset import Dataset
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 from mixtura.model.noise import Noise
@@ -59,6 +60,14 @@ class Problem:
             covariance,
             noise,
         )
+
+    def continued(self, fit: FitResult) -> FitResult:
+        """A fit of other rows as a start of this problem: its noise is over this box."""
+        noise = fit.mixture.noise
+        if self.noise is None or noise is None:
+            return fit
+        mixture = replace(fit.mixture, noise=self.noise.with_weight(noise.weight))
+        return replace(fit, mixture=mixture)
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty, the objective of EM.

@@ -448,7 +448,8 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
     own_rows = 1 if has_prior else family.own_rows(mixture.n_features)
     counts = moments.counts / unit
     few = support(counts, own_rows)
-    if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
+    others = mixture.n_components > 1 or mixture.noise is not None
+    if own_rows > 1 and others and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(

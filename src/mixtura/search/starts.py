@@ -9,10 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mixtura.base.arrays import Flags
 from mixtura.base.errors import DataError
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import Start
 from mixtura.initialise.initialisers import (
+    GivenForRows,
     Hierarchical,
     Initialiser,
     KMeansPlusPlus,
@@ -22,6 +24,7 @@ from mixtura.initialise.initialisers import (
     SharedValues,
     SmallGroup,
 )
+from mixtura.initialise.noise_rows import NoiseStart
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
     KMeansStart("standardised"),
@@ -60,10 +63,14 @@ def usual_starts(n: int | None = None) -> list[Initialiser]:
 
 
 def named_starts(
-    initialisers: Sequence[Initialiser], dataset: Dataset, K: int, seed: np.random.SeedSequence
+    initialisers: Sequence[Initialiser],
+    dataset: Dataset,
+    K: int,
+    seed: np.random.SeedSequence,
+    noise: NoiseStart | None = None,
 ) -> list[NamedStart]:
     """One start from each initialiser, each with a generator of its own; one component needs no
-    start but the whole data.
+    start but the whole data. With ``noise`` the components start from the rows that are not noise.
 
     Raises
     ------
@@ -72,47 +79,81 @@ def named_starts(
         is left out.
     """
     if K == 1:
+        return _of_one_component(dataset, noise)
+    kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
+    return _drawn(kinds, dataset, K, noise)
+
+
+def _of_one_component(dataset: Dataset, noise: NoiseStart | None) -> list[NamedStart]:
+    """The starts of one component: all rows, or the rows that are not noise."""
+    if noise is None:
         return [("all rows", dataset.whole)]
-    return _drawn(list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), dataset, K)
+    rows = dataset.completed
+    groups = noise.groups(rows)
+    weight = noise.weight(groups, dataset.row_weight)
+    starts: list[NamedStart] = [("all rows", dataset.whole.with_noise(weight))]
+    if groups.dataset.has_distinct(2):
+        starts.insert(0, ("rows beside noise", groups.dataset.whole.with_noise(weight)))
+    return starts
 
 
 def starts_in_turn(
-    initialisers: Sequence[Initialiser], dataset: Dataset, K: int, seed: np.random.SeedSequence
+    initialisers: Sequence[Initialiser],
+    dataset: Dataset,
+    K: int,
+    seed: np.random.SeedSequence,
+    noise: NoiseStart | None = None,
 ) -> tuple[list[NamedStart], Callable[[], list[NamedStart]]]:
     """The first few of :func:`named_starts`, and what draws the others."""
     if K == 1:
-        return [("all rows", dataset.whole)], list
+        return _of_one_component(dataset, noise), list
     kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
 
     def others() -> list[NamedStart]:
         with suppress(DataError):
-            return _drawn(kinds[FIRST_STARTS:], dataset, K)
+            return _drawn(kinds[FIRST_STARTS:], dataset, K, noise)
         return []
 
     try:
-        return _drawn(kinds[:FIRST_STARTS], dataset, K), cache(others)
+        return _drawn(kinds[:FIRST_STARTS], dataset, K, noise), cache(others)
     except DataError:
-        return _drawn(kinds, dataset, K), list
+        return _drawn(kinds, dataset, K, noise), list
 
 
 def _drawn(
-    kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]], dataset: Dataset, K: int
+    kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]],
+    dataset: Dataset,
+    K: int,
+    noise: NoiseStart | None,
 ) -> list[NamedStart]:
     """The starts of those kinds that can start K components; DataError where none can.
 
-    They are drawn from the expected rows where rows are incomplete.
+    They are drawn from the expected rows where rows are incomplete, and with noise from the rows
+    that are not noise, where these are enough.
     """
-    dataset = dataset.completed
+    dataset, weight = dataset.completed, 0.0
+    if noise is not None:
+        groups = noise.groups(dataset)
+        weight = noise.weight(groups, dataset.row_weight)
+        if groups.dataset.has_distinct(K + 1):
+            dataset = groups.dataset
+            kinds = [(_taken(draw, groups.kept), seed) for draw, seed in kinds]
     starts: list[NamedStart] = []
     refusal: DataError | None = None
     for draw, seed in kinds:
         try:
-            starts.append((draw.name, draw(dataset, K, np.random.default_rng(seed))))
+            start = draw(dataset, K, np.random.default_rng(seed))
+            starts.append((draw.name, start.with_noise(weight)))
         except DataError as error:
             refusal = error
     if refusal is not None and not starts:
         raise refusal
     return starts
+
+
+def _taken(draw: Initialiser, rows: Flags) -> Initialiser:
+    """A start for some of the rows (n,)."""
+    return draw.take(rows) if isinstance(draw, GivenForRows) else draw
 
 
 def draw_starts(
