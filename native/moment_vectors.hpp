@@ -9,6 +9,10 @@
 
 namespace mixtura {
 
+// The part of the rows in the noise term from which on its weight may deviate, as in
+// src/mixtura/em/moment_vectors.py.
+constexpr double LEAST_NOISE = 1e-9;
+
 // The sum of a_i b_i.
 inline double dot(const Numbers& a, const Numbers& b) {
     double sum = 0.0;
@@ -214,7 +218,10 @@ private:
         }
         for (std::size_t i = 0; pooled && i < origin_.second.size(); ++i)
             by(v[K + K * d + i], std::sqrt(2.0) * total_);
-        if (origin_.noisy) by(v.back(), std::sqrt(std::max(origin_.noise, 1e-300) * total_));
+        if (!origin_.noisy) return;
+        // A noise term that vanishes stays where it is: a deviation would make it negative.
+        if (origin_.noise > LEAST_NOISE * total_) by(v.back(), std::sqrt(origin_.noise * total_));
+        else v.back() = back ? origin_.noise : 0.0;
     }
 
     const Moments& origin_;

@@ -20,6 +20,12 @@ units.
 """
 
 
+LEAST_NOISE = 1e-9
+"""Part of the rows in the noise from which on a deviation of its weight is measured. Below, it is at
+the bound of 0, and a deviation would make it negative.
+"""
+
+
 def _sums(moments: Moments, noisy: bool) -> Sums:
     """The sums of moments."""
     noise = np.array([moments.noise] if noisy else [])
@@ -128,13 +134,20 @@ class WhitenedMoments:
         same = moments.taken_about(self.origin.about)
         counts, first, second, noise = _sums(same, self.mixture.noise is not None)
         first, second = self._transformed(first, second, self.mixture.covariance.whitener)
+        noise = noise if self._noise_deviates else 0.0 * noise
         return _joined((counts, first, second - self._expected(counts), noise), self._units)
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
         counts, first, second, noise = _split(vector, self.origin, self._units)
         first, second = self._transformed(first, second + self._expected(counts), self._inverse)
+        if not self._noise_deviates:
+            noise = noise[:0]  # that of the origin
         return _with_sums(self.origin, (counts, first, second, noise))
+
+    @property
+    def _noise_deviates(self) -> bool:
+        return self.origin.noise > LEAST_NOISE * self.origin.total
 
     def _transformed(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows after a linear transform.

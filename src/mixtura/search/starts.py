@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
@@ -48,6 +49,9 @@ FIRST_STARTS = 7
 """Kinds of start that are drawn first, one of each kind: the others only where these do not
 agree.
 """
+
+ALSO_EVERYWHERE = 2
+"""Kinds of start that are drawn from all rows, too, where rows beside the noise were found."""
 
 NamedStart: TypeAlias = tuple[str, Start]
 """A start, and what it is called."""
@@ -120,6 +124,20 @@ def starts_in_turn(
         return _drawn(kinds, dataset, K, noise), list
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Rows that starts are drawn from: which of all (n,), or all, and the weight of the noise."""
+
+    dataset: Dataset
+    kept: Flags | None = None
+    noise: float = 0.0
+
+    def taken(self, draw: Initialiser) -> Initialiser:
+        """A start for these rows."""
+        given = self.kept is not None and isinstance(draw, GivenForRows)
+        return draw.take(self.kept) if given else draw
+
+
 def _drawn(
     kinds: Sequence[tuple[Initialiser, np.random.SeedSequence]],
     dataset: Dataset,
@@ -131,29 +149,29 @@ def _drawn(
     They are drawn from the expected rows where rows are incomplete, and with noise from the rows
     that are not noise, where these are enough.
     """
-    dataset, weight = dataset.completed, 0.0
+    everywhere = _Rows(dataset.completed)
+    drawn_from = [(draw, seed, everywhere) for draw, seed in kinds]
     if noise is not None:
-        groups = noise.groups(dataset)
-        weight = noise.weight(groups, dataset.row_weight)
+        groups = noise.groups(everywhere.dataset)
+        everywhere = _Rows(dataset.completed, noise=dataset.row_weight)
         if groups.dataset.has_distinct(K + 1):
-            dataset = groups.dataset
-            kinds = [(_taken(draw, groups.kept), seed) for draw, seed in kinds]
+            beside = _Rows(groups.dataset, groups.kept, noise.weight(groups, dataset.row_weight))
+            drawn_from = [(draw, seed, beside) for draw, seed in kinds]
+            if noise.given is None:  # a sparse group may have been taken for noise
+                drawn_from += [(draw, seed, everywhere) for draw, seed in kinds[:ALSO_EVERYWHERE]]
+        else:
+            drawn_from = [(draw, seed, everywhere) for draw, seed in kinds]
     starts: list[NamedStart] = []
     refusal: DataError | None = None
-    for draw, seed in kinds:
+    for draw, seed, rows in drawn_from:
         try:
-            start = draw(dataset, K, np.random.default_rng(seed))
-            starts.append((draw.name, start.with_noise(weight)))
+            start = rows.taken(draw)(rows.dataset, K, np.random.default_rng(seed))
+            starts.append((draw.name, start.with_noise(rows.noise) if rows.noise else start))
         except DataError as error:
             refusal = error
     if refusal is not None and not starts:
         raise refusal
     return starts
-
-
-def _taken(draw: Initialiser, rows: Flags) -> Initialiser:
-    """A start for some of the rows (n,)."""
-    return draw.take(rows) if isinstance(draw, GivenForRows) else draw
 
 
 def draw_starts(
