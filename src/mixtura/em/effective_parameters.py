@@ -369,9 +369,19 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
     rows, pulled = (0.0, 0.0) if prior is None else (prior.rows, prior.shrinkage)
     in_rows = (counts / unit, (counts + pulled) / unit, (counts + rows) / unit)
     in_noise = max(moments.noise, LEAST_COUNT) / unit
-    totals = (moments.total / unit, unit, in_noise, not regularisation.equal_weights)
+    totals = (moments.total / unit, unit, in_noise)
+    own_weights = not regularisation.equal_weights
     return _Components(
-        kind, mixture.means, frames, free, *in_rows, ratios, spreads, variances, *totals
+        kind,
+        mixture.means,
+        frames,
+        free,
+        *in_rows,
+        ratios,
+        spreads,
+        variances,
+        *totals,
+        own_weights,
     )
 
 

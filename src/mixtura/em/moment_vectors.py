@@ -21,8 +21,8 @@ units.
 
 
 LEAST_NOISE = 1e-9
-"""Part of the rows in the noise from which on a deviation of its weight is measured. Below, it is at
-the bound of 0, and a deviation would make it negative.
+"""Part of the rows in the noise from which on a deviation of its weight is measured. Below that it
+is at the bound of 0, and a deviation would make it negative.
 """
 
 

@@ -566,6 +566,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     ) -> MergedMixture:
         """Merge components into clusters of any shape (:mod:`mixtura.selection.merging`).
 
+        Noise stays noise.
+
         Parameters
         ----------
         X : (n, d)
@@ -594,7 +596,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         ((0, 1), (2,))
         """
         posteriors = np.asarray(self.predict_proba(X), dtype=np.float64)
-        tree = merge_tree(posteriors, checked_weights(sample_weight, len(posteriors)))
+        of_components = posteriors[:, : len(self.weights_)]
+        tree = merge_tree(of_components, checked_weights(sample_weight, len(posteriors)))
         merged = MergedMixture(self, tree, tree.elbow(normalised=normalised))
         return merged if n_clusters is None else merged.with_clusters(n_clusters)
 

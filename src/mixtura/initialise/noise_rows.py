@@ -54,7 +54,7 @@ def noise_rows(rows: Rows, k: int = NEIGHBOURS) -> Flags:
     m, d = rows.shape
     if m <= k:
         return np.zeros(m, dtype=bool)
-    distances = cKDTree(rows).query(rows, k=k + 1)[0][:, k]
+    distances: Array = np.asarray(cKDTree(rows).query(rows, k=[k + 1])[0])[:, 0]
     with np.errstate(divide="ignore"):
         logs = d * np.log(distances)
     return _lowest_rate(logs, k)
@@ -99,9 +99,8 @@ def groups_given(dataset: Dataset, noise: Flags) -> Groups:
 
 
 def _groups(dataset: Dataset, rows: Rows, weights: Array | None, kept: Flags) -> Groups:
-    source = ArraySource(
-        np.ascontiguousarray(rows[kept]), None if weights is None else weights[kept]
-    )
+    own: Rows = rows[kept]
+    source = ArraySource(own, None if weights is None else weights[kept])
     noise = float((~kept).sum() if weights is None else weights[~kept].sum())
     return Groups(Dataset(source, dataset.backend), kept, noise)
 

@@ -27,7 +27,7 @@ NOISE_LABEL = -1
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, plus a noise term where there is one.
+    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
 
     With noise, log joint densities and posteriors have K + 1 columns, the noise last.
 

@@ -20,6 +20,9 @@ from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
 from mixtura.search.components import Component, blocks_of, components_of, mean_covariance
 
+_NO_ROWS: Labels = np.zeros(0, dtype=np.intp)
+_NO_WEIGHTS: Array = np.zeros(0)
+
 LEAST_OTHERS = 1e-16
 """Least posterior of all other components together: what is left of it is rounding."""
 
@@ -87,9 +90,9 @@ class Responsibilities:
             tuple(np.concatenate([one.weights[k] for one in seen]) for k in each),
             losses,
             products / np.outer(lengths, lengths),
-            np.concatenate([own for one in seen for own in one.rows[mixture.n_components :]] or [[]]),
+            np.concatenate([_NO_ROWS, *(own for one in seen for own in one.rows[len(each) :])]),
             np.concatenate(
-                [own for one in seen for own in one.weights[mixture.n_components :]] or [[]]
+                [_NO_WEIGHTS, *(own for one in seen for own in one.weights[len(each) :])]
             ),
         )
 

@@ -83,12 +83,12 @@ def named_starts(
         is left out.
     """
     if K == 1:
-        return _of_one_component(dataset, noise)
+        return of_one_component(dataset, noise)
     kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
     return _drawn(kinds, dataset, K, noise)
 
 
-def _of_one_component(dataset: Dataset, noise: NoiseStart | None) -> list[NamedStart]:
+def of_one_component(dataset: Dataset, noise: NoiseStart | None) -> list[NamedStart]:
     """The starts of one component: all rows, or the rows that are not noise."""
     if noise is None:
         return [("all rows", dataset.whole)]
@@ -110,7 +110,7 @@ def starts_in_turn(
 ) -> tuple[list[NamedStart], Callable[[], list[NamedStart]]]:
     """The first few of :func:`named_starts`, and what draws the others."""
     if K == 1:
-        return _of_one_component(dataset, noise), list
+        return of_one_component(dataset, noise), list
     kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
 
     def others() -> list[NamedStart]:
@@ -134,8 +134,9 @@ class _Rows:
 
     def taken(self, draw: Initialiser) -> Initialiser:
         """A start for these rows."""
-        given = self.kept is not None and isinstance(draw, GivenForRows)
-        return draw.take(self.kept) if given else draw
+        if self.kept is None or not isinstance(draw, GivenForRows):
+            return draw
+        return draw.take(self.kept)
 
 
 def _drawn(
