@@ -327,6 +327,7 @@ def test_restrictions_of_the_fit_are_used_and_written_to_its_json(here, capsys):
         "folds": None,
         "prior": "conjugate",
         "equal_weights": True,
+        "noise": None,
         "eigenvalue_ratio": 1000.0,
         "n_init": None,
     }
