@@ -58,8 +58,9 @@ struct Plan {
 class Seen {
 public:
     std::vector<std::size_t> observed, following;
-    Numbers means, whiteners, log_scale; // K x o; F x o x o or F x o; K
-    Numbers maps, left;                  // F x t x o and F x t x t, where covariances are full
+    Numbers means, whiteners;       // K x o; F x o x o or F x o
+    Numbers log_weights, log_scale; // K, of the rows of this group
+    Numbers maps, left;             // F x t x o and F x t x t, where covariances are full
     std::ptrdiff_t singular = -1;
 
     explicit Seen(const Observed& problem) : p(problem), F(p.step ? p.K : 1) {}
@@ -75,7 +76,7 @@ public:
             for (std::size_t j = 0; j < p.d; ++j) following[j] = j;
         }
         const std::size_t o = observed.size();
-        means.resize(p.K * o), log_scale.resize(p.K), log_det.resize(F);
+        means.resize(p.K * o), log_weights.resize(p.K), log_scale.resize(p.K), log_det.resize(F);
         whiteners.resize(F * (p.diagonal ? o : o * o));
         for (std::size_t f = 0; f < F; ++f)
             if (!(p.diagonal ? along_columns(f) : in_full(f)) && singular < 0)
@@ -83,7 +84,8 @@ public:
         constexpr double log_2pi = 1.8378770664093454836;
         for (std::size_t k = 0; k < p.K; ++k) {
             for (std::size_t j = 0; j < o; ++j) means[k * o + j] = p.means[k * p.d + observed[j]];
-            log_scale[k] = p.log_weights[k] -
+            log_weights[k] = p.log_weights[k] + (p.log_classes ? p.log_classes[g * p.K + k] : 0.0);
+            log_scale[k] = log_weights[k] -
                            0.5 * (static_cast<double>(o) * log_2pi + log_det[p.step ? k : 0]);
         }
     }
@@ -210,13 +212,14 @@ struct Worker {
         double rows_here = 0.0, sum = 0.0, highest = -HUGE_VAL;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
-        for (std::size_t k = 0; k < p.K; ++k) highest = std::max(highest, p.log_weights[k]);
-        for (std::size_t k = 0; k < p.K; ++k) sum += std::exp(p.log_weights[k] - highest);
+        const Numbers& log_weights = seen.log_weights;
+        for (const double one : log_weights) highest = std::max(highest, one);
+        for (const double one : log_weights) sum += std::exp(one - highest);
         to.log_likelihood += rows_here * (highest + std::log(sum));
         to.certainty -= rows_here * std::log(sum);
         const std::size_t d = p.d;
         for (std::size_t k = 0; k < p.K; ++k) {
-            const double log_r = p.log_weights[k] - highest - std::log(sum), r = std::exp(log_r),
+            const double log_r = log_weights[k] - highest - std::log(sum), r = std::exp(log_r),
                          count = rows_here * r;
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
             to.counts[k] += count;
@@ -279,7 +282,7 @@ struct Worker {
         joint.resize(m * p.K);
         if (seen.observed.empty())
             for (std::size_t i = 0; i < m; ++i)
-                std::copy_n(p.log_weights, p.K, joint.data() + i * p.K);
+                std::copy_n(seen.log_weights.data(), p.K, joint.data() + i * p.K);
         else {
             const EStep e = e_step_of(piece);
             kernels().log_joint(e, *model, 0, m, *workspace, joint.data());
