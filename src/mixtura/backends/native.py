@@ -156,7 +156,7 @@ def _with_noise(log_joint: Array, noise: Noise, observation: Observation | None)
     own[:, 0] = (
         noise.log_joint
         if observation is None
-        else noise.log_joint_of(observation.columns)[observation.numbers]
+        else observation.log_noise(noise)[observation.numbers]
     )
     return np.hstack([log_joint, own])
 
@@ -182,7 +182,17 @@ def described(mixture: Mixture) -> tuple[Array, Array, Array]:
 class _Observed:
     """A mixture and an observation as the kernels of incomplete rows read them."""
 
-    arguments: tuple[Labels, Labels, Flags, Array | None, Array, Array | None, Array, Array]
+    arguments: tuple[
+        Labels,
+        Labels,
+        Flags,
+        Array | None,
+        Array | None,
+        Array,
+        Array | None,
+        Array,
+        Array,
+    ]
     diagonal: bool
 
     def check(self, singular: int) -> None:
@@ -213,8 +223,9 @@ def observed(
         observation.ends,
         observation.columns,
         observation.errors,
+        observation.log_classes(mixture.n_components),
         log_weights,
-        None if mixture.noise is None else mixture.noise.log_joint_of(observation.columns),
+        None if mixture.noise is None else observation.log_noise(mixture.noise),
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),
     )

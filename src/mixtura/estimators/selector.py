@@ -17,7 +17,7 @@ from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ResultHtmlMixin, selection_html
 from mixtura.inputs.parameters import check_count
-from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
+from mixtura.inputs.rows import dataset_for, read_data
 from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
@@ -96,6 +96,12 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
     2
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Missing entries are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def _result_html(self) -> str:
         """The winner and the runner-up, under the diagram of scikit-learn."""
         return (
@@ -112,6 +118,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         sample_weight: Any = None,
         callback: OnCandidate | None = None,
         on_fold: Callable[[int], None] | None = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
     ) -> Self:
         """Fit every candidate and keep the best one.
 
@@ -127,12 +135,16 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         on_fold : callable, optional
             Called with the number of folds of the cross-validation that are done, all of them
             before the first candidate.
+        labels, measurement_covariance : optional
+            As in :meth:`GaussianMixture.fit`. Candidates have at least as many components as there
+            are classes.
         """
         candidates = candidates_of(self)
-        rows, dataset, _ = read_data(self, X, sample_weight)
-        self.selection_ = selection_of(self, *candidates, dataset, callback, on_fold)
+        data = read_data(self, X, sample_weight, labels, measurement_covariance)
+        self.selection_ = selection_of(self, *candidates, data.dataset, callback, on_fold)
         warn_of(self.selection_, stacklevel=3)
-        self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
+        self.best_estimator_ = estimator_of(self, self.selection_, data.rows.dtype)
+        self.best_estimator_._set_classes(data.classes)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self, name):
                 setattr(self.best_estimator_, name, getattr(self, name))
@@ -148,6 +160,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         top_families: int | None = TOP_FAMILIES,
         top_ks: int | None = TOP_KS,
         on_resample: Callable[[int], None] | None = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
     ) -> ChoiceUncertainty:
         """The selection on bootstrap resamples: how often each K and each family wins.
 
@@ -162,6 +176,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
             Only the best few families and Ks take part; None for all.
         on_resample : callable, optional
             Called with the number of resamples that are done. Ctrl-C keeps those.
+        labels, measurement_covariance : optional
+            What the fit knew of the rows.
 
         Returns
         -------
@@ -171,10 +187,7 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         check_count("n_resamples", n_resamples, 1)
         check_count("top_families", top_families, 1, optional=True)
         check_count("top_ks", top_ks, 1, optional=True)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
+        dataset = dataset_for(self, X, sample_weight, labels, measurement_covariance)
         return selected_again(
             self,
             dataset,
@@ -203,29 +216,56 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         check_is_fitted(self)
         return self.best_estimator_.mixture_
 
-    def predict(self, X: Any) -> Labels:
+    def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
         """The most probable component of each row (n,); -1 for rows of the noise."""
         check_is_fitted(self)
-        return self.best_estimator_.predict(X)
+        return self.best_estimator_.predict(X, measurement_covariance)
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
+    ) -> Labels:
         """Fit, then the most probable component of each row (n,)."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
+        self.fit(
+            X,
+            sample_weight=sample_weight,
+            labels=labels,
+            measurement_covariance=measurement_covariance,
+        )
+        return self.predict(X, measurement_covariance)
 
-    def predict_proba(self, X: Any) -> Rows:
+    def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """The probability of each component for each row (n, K), and last that of the noise."""
         check_is_fitted(self)
-        return self.best_estimator_.predict_proba(X)
+        return self.best_estimator_.predict_proba(X, measurement_covariance)
 
-    def score_samples(self, X: Any) -> Rows:
+    def impute(
+        self,
+        X: Any,
+        measurement_covariance: Any = None,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Rows:
+        """The rows (n, d) with expected values; see :meth:`GaussianMixture.impute`."""
+        check_is_fitted(self)
+        return self.best_estimator_.impute(
+            X, measurement_covariance, draw=draw, random_state=random_state
+        )
+
+    def score_samples(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """Log density of each row (n,)."""
         check_is_fitted(self)
-        return self.best_estimator_.score_samples(X)
+        return self.best_estimator_.score_samples(X, measurement_covariance)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, measurement_covariance: Any = None) -> float:
         """Mean log density of the rows."""
         check_is_fitted(self)
-        return self.best_estimator_.score(X)
+        return self.best_estimator_.score(X, measurement_covariance=measurement_covariance)
 
 
 def estimator_of(

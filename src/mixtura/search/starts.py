@@ -24,6 +24,7 @@ from mixtura.initialise.initialisers import (
     RandomRows,
     SharedValues,
     SmallGroup,
+    moments_of_labels,
 )
 from mixtura.initialise.noise_rows import NoiseStart
 
@@ -85,7 +86,7 @@ def named_starts(
     if K == 1:
         return of_one_component(dataset, noise)
     kinds = list(zip(initialisers, seed.spawn(len(initialisers)), strict=True))
-    return _drawn(kinds, dataset, K, noise)
+    return _of_known_classes(dataset, K, noise) + _drawn(kinds, dataset, K, noise)
 
 
 def of_one_component(dataset: Dataset, noise: NoiseStart | None) -> list[NamedStart]:
@@ -118,10 +119,24 @@ def starts_in_turn(
             return _drawn(kinds[FIRST_STARTS:], dataset, K, noise)
         return []
 
+    known = _of_known_classes(dataset, K, noise)
     try:
-        return _drawn(kinds[:FIRST_STARTS], dataset, K, noise), cache(others)
+        return known + _drawn(kinds[:FIRST_STARTS], dataset, K, noise), cache(others)
     except DataError:
-        return _drawn(kinds, dataset, K, noise), list
+        return known + _drawn(kinds, dataset, K, noise), list
+
+
+def _of_known_classes(dataset: Dataset, K: int, noise: NoiseStart | None) -> list[NamedStart]:
+    """The moments of the labelled rows alone, where each component is a class."""
+    if dataset.n_classes != K:
+        return []
+    labels = np.full(dataset.source.n_rows, -1, dtype=np.intp)
+    for rows in dataset.labelled:
+        labels[rows.numbers] = rows.classes.argmax(axis=1)
+    start = moments_of_labels(dataset.completed, K, labels)
+    if noise is not None:
+        start = start.with_noise(noise.weight(noise.groups(dataset.completed), dataset.row_weight))
+    return [("known classes", start)]
 
 
 @dataclass(frozen=True, eq=False)
