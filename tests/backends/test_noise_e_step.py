@@ -159,3 +159,36 @@ def test_a_component_far_from_all_rows_is_not_lost_in_the_noise():
     )
     assert slow.counts[1] < 1e-20
     np.testing.assert_allclose(fast.counts, slow.counts, rtol=1e-9)
+
+
+@native
+def test_rows_that_are_completed_one_by_one_agree_with_reference():
+    """Many patterns with a few rows each."""
+    X = rows_of(200, 7, missing=True)
+    source = ArraySource(X, None, Observation.of(X))
+    assert len(Observation.of(X).columns) > 50
+    mixture = mixtures(7, 3)[2]
+    slow, fast = (
+        backend.moments(source, mixture, Scatter.DENSE)
+        for backend in (ReferenceBackend(), NativeBackend(2))
+    )
+    assert differences(slow, fast) < 1e-10
+    assert slow.noise > 10.0
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_a_row_of_a_known_class_is_not_noise(backend):
+    X = np.full((4, 2), 9.0)
+    X[2, 1] = X[3] = np.nan
+    classes = np.ones((4, 2))
+    classes[[0, 2, 3], 1] = 0.0
+    observation = Observation.of(X, classes=classes)
+    mixture = mixtures(2, 2)[2]
+    source = ArraySource(X, observation=observation)
+    own = backend_named(backend, 1)
+    joint = own.log_joint(next(source.blocks()), mixture)
+    assert (joint[[0, 2, 3], 2] == -np.inf).all()
+    assert joint[1, 2] == pytest.approx(mixture.noise.log_joint)
+    moments = own.moments(source, mixture, Scatter.DENSE)
+    assert 0.9 < moments.noise < 1.0
+    assert moments.counts.sum() == pytest.approx(4.0 - moments.noise)

@@ -1,4 +1,4 @@
-"""EM with a noise term: laws of the likelihood, both loops, certificates and effective parameters."""
+"""EM with a noise term: laws, both loops, certificates and effective parameters."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def test_the_likelihood_never_falls_and_the_certificate_holds(family, backend):
     fit = fitted(data, labels, family)
     steps = np.diff(fit.trace)
     assert (steps >= -1e-12 * abs(fit.trace[-1])).all()
-    assert len(steps) > 3 and fit.trace[-1] - fit.trace[0] > 1.0
+    assert len(steps) > 3
+    assert fit.trace[-1] - fit.trace[0] > 1.0
     mixture = fit.mixture
     assert mixture.weights.sum() + mixture.noise.weight == pytest.approx(1.0, abs=1e-12)
     assert fit.total == pytest.approx(len(X))
@@ -172,7 +173,8 @@ def test_rows_without_noise_end_at_a_weight_of_zero_and_at_the_plain_optimum():
     )
     assert fit.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-4)
     certificate = certify(problem(data), fit.mixture)
-    assert certificate.holds and certificate.rate < 1.0
+    assert certificate.holds
+    assert certificate.rate < 1.0
 
 
 def test_one_component_beside_noise_has_a_convergence_rate():
@@ -181,7 +183,8 @@ def test_one_component_beside_noise_has_a_convergence_rate():
     start = moments_of_labels(data, 1, np.minimum(labels, 0)).with_noise(float((labels < 0).sum()))
     fit = em(problem(data), start, stopping=RemainingGain(1e-6))
     certificate = certify(problem(data), fit.mixture)
-    assert 0.1 < certificate.rate < 1.0 and certificate.holds
+    assert 0.1 < certificate.rate < 1.0
+    assert certificate.holds
 
 
 @pytest.mark.parametrize("family", ALL_FAMILIES)

@@ -55,7 +55,7 @@ def model(rows) -> GaussianMixture:
 @pytest.mark.parametrize("file", TRUTH)
 @pytest.mark.parametrize("family", ALL_FAMILIES)
 def test_the_optimum_of_mclust_from_the_same_rows_of_noise(file, family):
-    """Plain EM, as mclust's: SQUAREM may end at another optimum. VVE is not at its maximum there."""
+    """By plain EM, as in mclust, whose VVE stops below its maximum."""
     truth = read_truth(file)
     X = read_data(truth["csv"].split("/")[-1], truth["d"])
     labels = {start["G"]: np.array(start["labels"]) for start in truth["inits"]}
@@ -152,13 +152,15 @@ def test_the_selector_finds_the_number_of_groups(rows):
 
 def test_attributes_keep_the_shapes_of_the_components(model, rows):
     X, _ = rows
-    assert model.weights_.shape == (3,) and model.means_.shape == (3, 2)
+    assert model.weights_.shape == (3,)
+    assert model.means_.shape == (3, 2)
     assert model.weights_.sum() + model.noise_weight_ == pytest.approx(1.0)
     shares, labels = model.predict_proba(X), model.predict(X)
     assert shares.shape == (len(X), 4)
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)
     np.testing.assert_array_equal(labels == -1, shares.argmax(axis=1) == 3)
-    assert isinstance(model.certificate_, Certificate) and model.certificate_.holds
+    assert isinstance(model.certificate_, Certificate)
+    assert model.certificate_.holds
     assert model.score(X) * len(X) == pytest.approx(model.result_.log_likelihood)
     assert model.bic(X) == pytest.approx(
         -2 * model.result_.log_likelihood + (3 * 5 + 3) * np.log(len(X))
@@ -177,7 +179,8 @@ def test_random_rows_of_the_noise_have_the_label_minus_one(model, rows):
 
 def test_a_plain_fit_has_no_noise(rows):
     plain = GaussianMixture(2, random_state=0).fit(rows[0])
-    assert plain.noise_weight_ == 0.0 and plain.noise_volume_ == np.inf
+    assert plain.noise_weight_ == 0.0
+    assert plain.noise_volume_ == np.inf
     assert plain.predict_proba(rows[0]).shape[1] == 2
 
 
@@ -236,7 +239,8 @@ def test_volumes(rows):
     assert box == pytest.approx(np.ptp(X, axis=0).prod())
     axes = np.linalg.eigh(np.cov(X.T))[1]
     assert principal == pytest.approx(np.ptp(X @ axes, axis=0).prod())
-    assert auto == min(box, principal) and given == pytest.approx(700.0)
+    assert auto == min(box, principal)
+    assert given == pytest.approx(700.0)
 
 
 def test_given_rows_of_noise_are_those_of_the_start(rows):
@@ -300,3 +304,35 @@ def test_a_constant_column_has_no_box(rows):
     X = np.column_stack([rows[0], np.ones(len(rows[0]))])
     with pytest.raises(DataError, match="column 2 is constant"):
         noise_box(dataset(X), "box")
+
+
+# ---- composition ---------------------------------------------------------------------------------
+
+
+def test_labels_missing_entries_and_noise_compose(rows):
+    X, truth = rows
+    holes = X.copy()
+    holes[np.random.default_rng(0).random(X.shape) < 0.1] = np.nan
+    known = np.full(len(X), -1)
+    for k in range(3):
+        known[np.flatnonzero(truth == k)[:5]] = k
+    fit = GaussianMixture(3, noise="box", random_state=0).fit(holes, labels=known)
+    assert fit.converged_
+    assert abs(fit.noise_weight_ - 0.2) < 0.06
+    found, own = fit.predict(X), truth >= 0
+    # class c is component c, so labels need no matching
+    assert (found == truth)[own].mean() > 0.9
+    assert np.isfinite(fit.impute(holes)).all()
+
+
+def test_zeros_and_noise_compose():
+    """A value that many rows share is a group, not noise, and the certificate names it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(5.0, 1.0, (400, 2))
+    X[:120] = 0.0
+    X[120:160] = rng.uniform(-5.0, 12.0, (40, 2))
+    fit = GaussianMixture(2, noise="box", random_state=0).fit(X)
+    (point,) = [part for part in fit.certificate_.components if part.kind == "point mass"]
+    assert (fit.predict(X)[:120] == point.component).all()
+    assert "120 rows have exactly the value 0 in column 0 and 0 in column 1" in point.reason
+    assert abs(fit.noise_weight_ - 0.1) < 0.05
