@@ -7,7 +7,13 @@ import pytest
 
 from conftest import dataset, read_data, read_truth
 from mixtura.initialise.initialisers import FromLabels, FromResponsibilities, KMeansStart
-from mixtura.initialise.noise_rows import NoiseStart, groups_found, groups_given, noise_rows
+from mixtura.initialise.noise_rows import (
+    MOST_ROWS,
+    NoiseStart,
+    groups_found,
+    groups_given,
+    noise_rows,
+)
 from mixtura.search.starts import named_starts
 
 
@@ -91,3 +97,18 @@ def test_starts_are_also_drawn_from_all_rows_where_the_noise_was_found():
     beside, everywhere = (start for _, start in starts)
     assert beside.total == everywhere.total - 1.0 == pytest.approx(len(X))
     assert everywhere.noise == 1.0 < beside.noise
+
+
+def test_the_noise_of_many_rows_is_that_of_a_sample():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.standard_normal((16_000, 2)), rng.uniform(-9, 9, (4_000, 2))])
+    data = dataset(X)
+    groups = groups_found(data)
+    assert groups.kept is None
+    assert groups.dataset.source.n_rows + groups.noise / groups.size == MOST_ROWS
+    assert 0.1 < groups.noise / len(X) < 0.25
+    labels = (X[:, 0] > 0).astype(int)
+    kinds = [KMeansStart(), FromLabels(labels)]
+    starts = dict(named_starts(kinds, data, 2, np.random.SeedSequence(0), NoiseStart())[:2])
+    assert starts["kmeans"].total == pytest.approx(len(X))
+    np.testing.assert_array_equal(starts["labels"].counts, np.bincount(labels))

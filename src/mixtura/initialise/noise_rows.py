@@ -36,14 +36,21 @@ MOST_STEPS, SETTLED = 300, 1e-6
 """Steps of EM for the rates at most, and the gain per row of the last one."""
 
 
+MOST_ROWS = 5_000
+"""Noise is found among so many drawn rows at most: in many columns neighbours cost the square."""
+
+
 class Groups(NamedTuple):
-    """The rows of a dataset that are not noise, as a dataset, which they are (n,), and the weight
-    of the noise.
+    """The rows of a dataset, or of a sample of it, that are not noise.
+
+    ``kept`` (n,) tells which they are, None for a sample; ``noise`` is the weight of the others,
+    and ``size`` how many times as many all rows are.
     """
 
     dataset: Dataset
-    kept: Flags
+    kept: Flags | None
     noise: float
+    size: float = 1.0
 
 
 def noise_rows(rows: Rows, k: int = NEIGHBOURS) -> Flags:
@@ -87,8 +94,12 @@ def _lowest_rate(logs: Array, k: int) -> Flags:
 def groups_found(dataset: Dataset) -> Groups:
     """The rows without those that are noise by their neighbours, in standardised columns.
 
-    Weights of rows do not count for the distances.
+    Weights of rows do not count for the distances. Of many rows it is a sample.
     """
+    if dataset.source.n_rows > MOST_ROWS:
+        sample = dataset.sampled(MOST_ROWS, np.random.SeedSequence(0))
+        found, size = groups_found(sample), dataset.total / sample.total
+        return found._replace(kept=None, noise=size * found.noise, size=size)
     rows, weights = _all_of(dataset)
     return _groups(dataset, rows, weights, ~noise_rows(rows / np.sqrt(dataset.scale)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeAlias
 
@@ -27,6 +27,7 @@ from mixtura.initialise.initialisers import (
     moments_of_labels,
 )
 from mixtura.initialise.noise_rows import NoiseStart
+from mixtura.model.moments import Moments
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
     KMeansStart("standardised"),
@@ -98,7 +99,8 @@ def of_one_component(dataset: Dataset, noise: NoiseStart | None) -> list[NamedSt
     weight = noise.weight(groups, dataset.row_weight)
     starts: list[NamedStart] = [("all rows", dataset.whole.with_noise(weight))]
     if groups.dataset.has_distinct(2):
-        starts.insert(0, ("rows beside noise", groups.dataset.whole.with_noise(weight)))
+        beside = groups.dataset.whole * groups.size
+        starts.insert(0, ("rows beside noise", beside.with_noise(weight)))
     return starts
 
 
@@ -141,17 +143,22 @@ def _of_known_classes(dataset: Dataset, K: int, noise: NoiseStart | None) -> lis
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Rows that starts are drawn from: which of all (n,), or all, and the weight of the noise."""
+    """Rows that starts are drawn from: which of all (n,), or all; the weight of the noise, and how
+    many times as many all rows are.
+    """
 
     dataset: Dataset
     kept: Flags | None = None
     noise: float = 0.0
+    size: float = 1.0
 
-    def taken(self, draw: Initialiser) -> Initialiser:
+    def start(self, draw: Initialiser, K: int, seed: np.random.SeedSequence) -> Moments:
         """A start for these rows."""
-        if self.kept is None or not isinstance(draw, GivenForRows):
-            return draw
-        return draw.take(self.kept)
+        if self.kept is not None and isinstance(draw, GivenForRows):
+            draw = draw.take(self.kept)
+        start = draw(self.dataset, K, np.random.default_rng(seed))
+        start = start if self.size == 1.0 else start * self.size
+        return start.with_noise(self.noise) if self.noise else start
 
 
 def _drawn(
@@ -171,8 +178,13 @@ def _drawn(
         groups = noise.groups(everywhere.dataset)
         everywhere = _Rows(dataset.completed, noise=dataset.row_weight)
         if groups.dataset.has_distinct(K + 1):
-            beside = _Rows(groups.dataset, groups.kept, noise.weight(groups, dataset.row_weight))
-            drawn_from = [(draw, seed, beside) for draw, seed in kinds]
+            weight = noise.weight(groups, dataset.row_weight)
+            beside = _Rows(groups.dataset, groups.kept, weight, groups.size)
+            given = replace(everywhere, noise=weight) if groups.kept is None else beside
+            drawn_from = [
+                (draw, seed, given if isinstance(draw, GivenForRows) else beside)
+                for draw, seed in kinds
+            ]
             if noise.given is None:  # a sparse group may have been taken for noise
                 drawn_from += [(draw, seed, everywhere) for draw, seed in kinds[:ALSO_EVERYWHERE]]
         else:
@@ -181,8 +193,7 @@ def _drawn(
     refusal: DataError | None = None
     for draw, seed, rows in drawn_from:
         try:
-            start = rows.taken(draw)(rows.dataset, K, np.random.default_rng(seed))
-            starts.append((draw.name, start.with_noise(rows.noise) if rows.noise else start))
+            starts.append((draw.name, rows.start(draw, K, seed)))
         except DataError as error:
             refusal = error
     if refusal is not None and not starts:
