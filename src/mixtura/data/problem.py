@@ -1,12 +1,19 @@
-"""The problem of a fit: a dataset, a covariance family and a regularisation, with both EM steps."""
+"""The problem of a fit, with both EM steps: a dataset, a covariance family, a regularisation, and
+fixed parameters.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from mixtura.base.arrays import Labels
 from mixtura.data.dataset import Dataset
+from mixtura.data.fixed_step import fixed_m_step
+from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments
+from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 
@@ -22,11 +29,14 @@ class Problem:
     family : Family
     regularisation : Regularisation
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
+    fixed : Fixed, optional
+        Parameters that are held at given values.
     """
 
     dataset: Dataset
     family: Family
     regularisation: Regularisation
+    fixed: Fixed | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
         """The moments of the responsibilities; with a ridge, under its tilted weights."""
@@ -45,6 +55,9 @@ class Problem:
         CollapseError
             When a covariance is singular and the regularisation has no floor.
         """
+        fixed = self.fixed_of(moments.n_components)
+        if fixed is not None:
+            return fixed_m_step(fixed, self.family, self.regularisation, moments, previous)
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
@@ -59,11 +72,71 @@ class Problem:
         """
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
+    # ---- fixed parameters ------------------------------------------------------------------------
+
+    @property
+    def fewest_components(self) -> int:
+        """The least number of components that the fixed parameters allow."""
+        return 1 if self.fixed is None else self.fixed.fewest
+
+    def fixed_of(self, K: int) -> Fixed | None:
+        """The fixed parameters of K components, which may be some free ones less."""
+        return None if self.fixed is None else self.fixed.of_size(K)
+
+    def matched(self, moments: Moments) -> Moments:
+        """A start whose components are in the places of the fixed ones that they resemble."""
+        fixed, dataset = self.fixed_of(moments.n_components), self.dataset
+        if fixed is None:
+            return moments
+        return moments.select(fixed.matched(moments, dataset.row_weight, dataset.scale))
+
+    def imposed(self, mixture: Mixture) -> Mixture:
+        """A start with the fixed values; a mixture that has them already is returned as it is."""
+        fixed = self.fixed_of(mixture.n_components)
+        if fixed is None or fixed.holds_in(mixture):
+            return mixture
+        dataset = self.dataset
+        moments = _expected_moments(mixture, dataset.total)
+        places = fixed.matched(moments, dataset.row_weight, dataset.scale)
+        return self.with_fixed_values(mixture.select(places))
+
+    def with_fixed_values(self, mixture: Mixture) -> Mixture:
+        """A mixture with the fixed values of the same components in place of its own."""
+        if self.fixed is None:
+            return mixture
+        moments = _expected_moments(mixture, self.dataset.total)
+        return self.m_step(moments.summarised(self.family.needs), mixture)
+
+    def ordered_by_weight(self, mixture: Mixture) -> Labels:
+        """The components (K,) by falling weight; constrained ones keep their places."""
+        order, fixed = mixture.order_by_weight(), self.fixed_of(mixture.n_components)
+        return order if fixed is None else fixed.in_place(order)
+
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components."""
-        fixed_weights = K - 1 if self.regularisation.equal_weights else 0
-        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+        d = self.dataset.source.n_features
+        equal = self.regularisation.equal_weights
+        return n_free_parameters(self.family, K, d, equal, self.fixed_of(K))
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
-        return Problem(dataset, self.family, self.regularisation)
+        return replace(self, dataset=dataset)
+
+
+def _expected_moments(mixture: Mixture, total: float) -> Moments:
+    """The moments of so many rows that are distributed like the mixture."""
+    counts, centred = total * mixture.weights, np.zeros_like(mixture.means)
+    scatter = counts[:, None, None] * mixture.covariance.dense()
+    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE)
+
+
+def n_free_parameters(
+    family: Family, K: int, d: int, equal_weights: bool = False, fixed: Fixed | None = None
+) -> int:
+    """Free parameters of K components: weights, means and covariances that are not fixed."""
+    if fixed is None:
+        return family.n_parameters(K, d) - (K - 1 if equal_weights else 0)
+    free = int(fixed.free_covariances.sum())
+    of_covariances = family.n_parameters(free, d) - (free - 1) - free * d if free else 0
+    of_weights = 0 if equal_weights else max(fixed.n_parts - 1, 0)
+    return of_weights + int(fixed.free_means.sum()) + of_covariances

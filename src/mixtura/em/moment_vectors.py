@@ -14,6 +14,11 @@ from mixtura.model.covariance import triangular_inverse
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
+NO_ROWS = 1e-10
+"""Part of the rows below which a component is without rows, and a deviation of its count, of 1e-5
+standard deviations, could be below 0.
+"""
+
 Sums: TypeAlias = tuple[Array, Array, Array]
 """Counts, first and second moments, or their units."""
 
@@ -115,8 +120,13 @@ class WhitenedMoments:
         return _joined((same.counts, first, second - self._expected(same.counts)), self._units)
 
     def moments(self, vector: Array) -> Moments:
-        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`.
+
+        The count of a component without rows, which only one of a fixed density may be, ends at 0.
+        """
         counts, first, second = _split(vector, self.origin, self._units)
+        without_rows = self.origin.counts < NO_ROWS * self.origin.total
+        counts = np.where(without_rows, np.maximum(counts, 0.0), counts)
         return self.origin.with_sums(
             counts, *self._transformed(first, second + self._expected(counts), self._inverse)
         )

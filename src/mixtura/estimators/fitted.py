@@ -13,6 +13,7 @@ from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import ignore_underflow
+from mixtura.data.problem import n_free_parameters
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
     public_covariances,
@@ -21,6 +22,7 @@ from mixtura.inference.parametrisation import (
     stored_covariances,
     stored_whitener,
 )
+from mixtura.inputs.fixed_parameters import fixed_parameters_of
 from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
@@ -178,9 +180,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
-        return family_named(self.covariance_type).n_parameters(K, d) - (
-            K - 1 if self.equal_weights else 0
-        )
+        family, given = family_named(self.covariance_type), fixed_parameters_of(self)
+        fixed = None if given is None else given.of(family, K, d)
+        return n_free_parameters(family, K, d, self.equal_weights, fixed)
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""

@@ -60,6 +60,10 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         A bound of the ratio of eigenvalues of the covariances.
     equal_weights : bool, default=False
         Whether all proportions are equal.
+    fixed_weights, fixed_means, fixed_covariances, fixed_mixture : default=None
+        Fixed parameters of the first components; the others of each K are free.
+        ``fixed_covariances`` are (K, d, d) matrices where families differ in their form; a family
+        that they do not belong to is listed with the reason.
     acceleration : {"auto", "squarem", None}, default="auto"
         SQUAREM, or plain EM.
     max_iter : int, default=2000
