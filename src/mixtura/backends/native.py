@@ -157,7 +157,7 @@ def described(mixture: Mixture) -> tuple[Array, Array, Array]:
 class _Observed:
     """A mixture and an observation as the kernels of incomplete rows read them."""
 
-    arguments: tuple[Labels, Labels, Flags, Array | None, Array, Array, Array]
+    arguments: tuple[Labels, Labels, Flags, Array | None, Array | None, Array, Array, Array]
     diagonal: bool
 
     def check(self, singular: int) -> None:
@@ -188,6 +188,7 @@ def observed(
         observation.ends,
         observation.columns,
         observation.errors,
+        observation.log_classes(mixture.n_components),
         log_weights,
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),

@@ -24,12 +24,11 @@ from mixtura.inference.parametrisation import (
 )
 from mixtura.inputs.fixed_parameters import fixed_parameters_of
 from mixtura.inputs.parameters import seed_of
-from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
+from mixtura.inputs.rows import checked_weights, dataset_of, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.moments import Scatter
-from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 
@@ -101,42 +100,63 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- rows ------------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _by_block(self, X: Any, function: Callable[[Array, Rows, Mixture], Any]) -> Any:
+    def _by_block(
+        self, X: Any, errors: Any, function: Callable[[Array, Rows, Mixture], Any]
+    ) -> Any:
         """A function of the log joint densities ``(m, K)``, computed block by block."""
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
         empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
         values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
-        for block in ArraySource(rows, observation=Observation.of(rows)).blocks():
+        for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
             for part in block.cut(ROWS_OF_DENSITIES):
                 own = function(backend.log_joint(part, mixture), part.rows, mixture)
                 values[part.offset : part.offset + len(part.rows)] = own
         return values
 
-    def predict(self, X: Any) -> Labels:
-        """The most probable component of each row (n,)."""
+    def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
+        """The most probable component of each row (n,).
+
+        Missing entries of X are NaN; a row without any value has the weights as its posterior.
+        ``measurement_covariance`` is as in ``fit``.
+        """
         labels: Labels = self._by_block(
-            X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)
+            X,
+            measurement_covariance,
+            lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1),
         )
         return labels
 
-    def predict_proba(self, X: Any) -> Rows:
+    def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """The posterior probabilities (n, K); rows sum to one, however far out they are."""
         probabilities: Rows = self._by_block(
-            X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
+            X,
+            measurement_covariance,
+            lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)),
         )
         return probabilities
 
-    def score_samples(self, X: Any) -> Rows:
-        """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+    def score_samples(self, X: Any, measurement_covariance: Any = None) -> Rows:
+        """Log density of the observed entries of each row (n,).
+
+        It is -inf where it underflows the range of doubles.
+        """
+        densities: Rows = self._by_block(
+            X, measurement_covariance, lambda joint, rows, _: _like(rows, log_density(joint))
+        )
         return densities
 
     @ignore_underflow
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+    ) -> float:
         """Mean log density of the rows, weighted by ``sample_weight`` (n,)."""
-        values = self.score_samples(X)
+        values = self.score_samples(X, measurement_covariance)
         if not len(values):
             raise ValueError(
                 "score needs at least one row, but X has none. score_samples accepts an empty X."

@@ -50,6 +50,11 @@ def check_data(
             f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
             "A mixture needs at least one row per component: reduce n_components or pass more rows."
         )
+    if dataset.n_classes > K:
+        raise DataError(
+            f"labels have {dataset.n_classes} classes, but n_components is {K}: each class is a "
+            f"component of its own. Use n_components of at least {dataset.n_classes}."
+        )
     cause = (
         _too_few_distinct(dataset, K)
         or _outlier(dataset, names)

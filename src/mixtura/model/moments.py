@@ -202,6 +202,16 @@ class Moments:
             second=symmetric(second) if self.kind in _MATRICES else second,
         )
 
+    def select(self, components: Labels) -> Moments:
+        """The moments of some components, in the order given; pooled ones stay as they are."""
+        return replace(
+            self,
+            about=self.about[components],
+            counts=self.counts[components],
+            first=self.first[components],
+            second=self.second if self.kind is Scatter.TOTAL else self.second[components],
+        )
+
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with second moments in less detail, as another family needs them."""
         if kind is self.kind:
