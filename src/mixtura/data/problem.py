@@ -85,20 +85,23 @@ class Problem:
 
     def matched(self, moments: Moments) -> Moments:
         """A start whose components are in the places of the fixed ones that they resemble."""
-        fixed, dataset = self.fixed_of(moments.n_components), self.dataset
+        fixed = self.fixed_of(moments.n_components)
         if fixed is None:
             return moments
-        return moments.select(fixed.matched(moments, dataset.row_weight, dataset.scale))
+        return moments.select(self._places(fixed, moments))
+
+    def _places(self, fixed: Fixed, moments: Moments) -> Labels:
+        """Where the components of a start belong; those of known classes are in their places."""
+        dataset = self.dataset
+        return fixed.matched(moments, dataset.row_weight, dataset.scale, dataset.n_classes)
 
     def imposed(self, mixture: Mixture) -> Mixture:
         """A start with the fixed values; a mixture that has them already is returned as it is."""
         fixed = self.fixed_of(mixture.n_components)
         if fixed is None or fixed.holds_in(mixture):
             return mixture
-        dataset = self.dataset
-        moments = _expected_moments(mixture, dataset.total)
-        places = fixed.matched(moments, dataset.row_weight, dataset.scale)
-        return self.with_fixed_values(mixture.select(places))
+        moments = _expected_moments(mixture, self.dataset.total)
+        return self.with_fixed_values(mixture.select(self._places(fixed, moments)))
 
     def with_fixed_values(self, mixture: Mixture) -> Mixture:
         """A mixture with the fixed values of the same components in place of its own."""

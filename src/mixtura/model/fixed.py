@@ -222,18 +222,20 @@ class Fixed:
         places[~self.constrained] = [k for k in order if not self.constrained[k]]
         return places
 
-    def matched(self, moments: Moments, row_weight: float, units: Array) -> Labels:
+    def matched(
+        self, moments: Moments, row_weight: float, units: Array, in_place: int = 0
+    ) -> Labels:
         """For each component (K,) the component of a start that takes its place.
 
         The sum of the losses of complete-data log-likelihood that the fixed values mean for the
         rows of the start's components is the smallest: the Hungarian method. A covariance is drawn
         to the mean of all by d + 1 rows' worth, so that few rows are not singular; ``units`` are
-        variances of the columns (d,).
+        variances of the columns (d,). The first ``in_place`` components stay where they are.
         """
-        known, scatter = (moments.n_features + 1) * row_weight, _dense(moments)
+        few, scatter = (moments.n_features + 1) * row_weight, _dense(moments)
         pooled = scatter.sum(axis=0) / moments.total + LEAST_SPREAD * np.diag(units)
-        scatter = scatter + known * pooled
-        spreads = scatter / (moments.counts + known)[:, None, None]
+        scatter = scatter + few * pooled
+        spreads = scatter / (moments.counts + few)[:, None, None]
         losses = np.zeros((self.n_components, moments.n_components))
         for k in np.flatnonzero(self.constrained).tolist():
             loss = self._loss_at(k)
@@ -243,7 +245,9 @@ class Fixed:
                     moments.counts, moments.weights, moments.means, spreads, strict=True
                 )
             ]
-        return np.asarray(linear_sum_assignment(losses)[1])
+        known = np.arange(min(in_place, self.n_components))
+        _, others = linear_sum_assignment(losses[len(known) :, len(known) :])
+        return np.concatenate([known, len(known) + others]).astype(np.intp)
 
     def _loss_at(self, k: int) -> Callable[[float, float, Array, Array], float]:
         """The loss of rows with a count, a share, a mean and a covariance at component k."""

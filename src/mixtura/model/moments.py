@@ -170,17 +170,6 @@ class Moments:
             second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
         return replace(self, about=about, first=first, second=second)
 
-    def select(self, components: Labels) -> Moments:
-        """The sums of some components, in the order given; all second moments where pooled."""
-        second = self.second if self.kind is Scatter.TOTAL else self.second[components]
-        return replace(
-            self,
-            about=self.about[components],
-            counts=self.counts[components],
-            first=self.first[components],
-            second=second,
-        )
-
     def with_likelihoods(self, log_likelihood: float, entropy: float, certainty: float) -> Moments:
         """The same moments with other sums over the rows' densities and responsibilities."""
         return replace(self, log_likelihood=log_likelihood, entropy=entropy, certainty=certainty)

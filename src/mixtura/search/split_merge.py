@@ -84,9 +84,11 @@ def exchanges(problem: Problem, mixture: Mixture) -> list[Proposal]:
     if fixed is None:
         return []
     proposals: list[Proposal] = []
-    for i, j in zip(*np.triu_indices(mixture.n_components, 1), strict=True):
+    first, K = problem.dataset.n_classes, mixture.n_components  # classes have their places
+    for i, j in zip(*np.triu_indices(K - first, 1), strict=True):
+        i, j = i + first, j + first
         if fixed.constrained[i] or fixed.constrained[j]:
-            places = np.arange(mixture.n_components)
+            places = np.arange(K)
             places[[i, j]] = j, i
             swapped = mixture.select(places)
             proposals.append(("exchanged", partial(problem.with_fixed_values, swapped)))
