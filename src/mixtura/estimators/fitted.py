@@ -105,15 +105,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Any:
         """A function of the log joint densities ``(m, K)``, computed block by block."""
         check_is_fitted(self)
-        rows = rows_of(self, X, fitting=False)
-        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
-        values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
-        for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
-            for part in block.cut(ROWS_OF_DENSITIES):
-                own = function(backend.log_joint(part, mixture), part.rows, mixture)
-                values[part.offset : part.offset + len(part.rows)] = own
-        return values
+        return values_by_block(self, X, errors, self._mixture, function)
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
         """The most probable component of each row (n,).
@@ -215,6 +207,25 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def icl(self, X: Any, sample_weight: Any = None) -> float:
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight))
+
+
+def values_by_block(
+    estimator: Any,
+    X: Any,
+    errors: Any,
+    mixture: Mixture,
+    function: Callable[[Array, Rows, Mixture], Any],
+) -> Any:
+    """A function of the log joint densities ``(m, K)`` of rows, computed block by block."""
+    rows = rows_of(estimator, X, fitting=False)
+    backend = backend_named(estimator.backend, estimator.n_threads)
+    empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+    values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
+    for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
+        for part in block.cut(ROWS_OF_DENSITIES):
+            own = function(backend.log_joint(part, mixture), part.rows, mixture)
+            values[part.offset : part.offset + len(part.rows)] = own
+    return values
 
 
 def _like(rows: Rows, values: Array) -> Rows:
