@@ -31,6 +31,11 @@ constexpr double COST_OF_A_PART = 4e6;  // in products
 constexpr std::size_t FEW_ROWS = 16;    // of a piece whose rows are completed one by one
 constexpr double LOG_2PI = 1.8378770664093454836;
 
+double value_at(const Observed& p, std::size_t at) {
+    return p.single ? static_cast<double>(static_cast<const float*>(p.rows)[at])
+                    : static_cast<const double*>(p.rows)[at];
+}
+
 struct Piece {
     std::size_t group, begin, end; // in the order
 };
@@ -232,10 +237,7 @@ public:
             const double *mean = p.means + k * d, *map = maps.data() + (p.step ? k : 0) * t * o;
             for (const std::size_t j : missing) own[j] = 0.0;
             for (std::size_t j = 0; j < o; ++j) {
-                const std::size_t at = row * d + observed[j];
-                const double x = p.single ? static_cast<double>(static_cast<const float*>(p.rows)[at])
-                                          : static_cast<const double*>(p.rows)[at];
-                own[observed[j]] = x - mean[observed[j]];
+                own[observed[j]] = value_at(p, row * d + observed[j]) - mean[observed[j]];
             }
             for (std::size_t a = 0; a < t; ++a) {
                 double value = 0.0;
@@ -283,12 +285,8 @@ struct Worker {
         rows.resize(m * o), weights.resize(m);
         for (std::size_t i = 0; i < m; ++i) {
             const auto row = static_cast<std::size_t>(p.order[piece.begin + i]);
-            for (std::size_t j = 0; j < o; ++j) {
-                const std::size_t at = row * p.d + seen.observed[j];
-                rows[i * o + j] = p.single
-                                      ? static_cast<double>(static_cast<const float*>(p.rows)[at])
-                                      : static_cast<const double*>(p.rows)[at];
-            }
+            for (std::size_t j = 0; j < o; ++j)
+                rows[i * o + j] = value_at(p, row * p.d + seen.observed[j]);
             weights[i] = p.weights ? p.weights[row] : 1.0;
         }
         EStep e{};
@@ -462,8 +460,10 @@ struct Worker {
             double* y = out + row * p.d;
             one.read(static_cast<std::size_t>(row));
             std::fill_n(y, p.d, 0.0);
+            for (const std::size_t j : one.observed)
+                y[j] = value_at(p, static_cast<std::size_t>(row) * p.d + j);
             for (std::size_t k = 0; k < p.K; ++k)
-                for (std::size_t j = 0; j < p.d; ++j)
+                for (const std::size_t j : one.missing)
                     y[j] += shares[row * p.K + k] * (p.means[k * p.d + j] + one.y[k * p.d + j]);
         }
     }
