@@ -9,11 +9,13 @@ from scipy.stats import multivariate_normal
 
 from conftest import ALL_FAMILIES, dataset, two_groups
 from mixtura import ConjugatePrior, GaussianMixture
+from mixtura.base.errors import InferenceError
 from mixtura.data.problem import Problem
 from mixtura.em.certification import certify
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES
+from mixtura.inference.information import information
 from mixtura.inference.parametrisation import public_covariances
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.inputs.constraints import Constraints, problem_of
@@ -290,3 +292,80 @@ def test_a_fixed_component_may_be_without_rows():
     assert fit.converged_
     plain = GaussianMixture(2, random_state=0).fit(X)
     assert fit.result_.log_likelihood == pytest.approx(plain.result_.log_likelihood, abs=0.01)
+
+
+# ---- standard errors -----------------------------------------------------------------------------
+
+WITH_COVARIANCES = {
+    "weights": {"weights": [0.3]},
+    "means": {"means": [[0.0, NAN], [6.0, 2.0]]},
+    "covariances": {"covariances": [np.eye(2)]},
+    "some of each": {
+        "weights": [NAN, 0.4],
+        "means": [[NAN, 0.1]],
+        "covariances": [[[NAN, NAN], [NAN, NAN]], [[1.2, 0.4], [0.4, 0.8]]],
+    },
+}
+
+
+@pytest.mark.parametrize("setting", WITH_COVARIANCES)
+@pytest.mark.parametrize("name", ["VVV", "VEE", "EEV", "VVE"])
+def test_the_information_is_the_curvature_along_free_parameters(name, setting):
+    problem = fixed_problem(name, **WITH_COVARIANCES[setting])
+    mixture = from_labels(problem).mixture
+    found = information(problem, mixture)
+    p = found.coordinates.dimension
+    assert p == problem.n_parameters(3)
+    assert np.abs(found.gradient).max() < 0.05
+
+    def level(coordinates) -> float:
+        near = found.coordinates.at(coordinates)
+        return problem.dataset.backend.moments(
+            problem.dataset.source, near, problem.family.needs
+        ).log_likelihood
+
+    scale = 1.0 / np.sqrt(np.diag(found.complete[0]))
+    for direction in np.random.default_rng(0).standard_normal((4, p)) * scale:
+        step = 0.02
+        levels = [level(t * step * direction) for t in (-1, 0, 1)]
+        curvature = (2 * levels[1] - levels[0] - levels[2]) / step**2
+        assert direction @ found.observed[0] @ direction == pytest.approx(curvature, rel=5e-3)
+    near = found.coordinates.at(0.1 * np.ones(p))
+    fixed = problem.fixed
+    assert near.means[~fixed.free_means] == pytest.approx(fixed.means[~fixed.free_means])
+    assert near.weights[~fixed.free_weights] == pytest.approx(fixed.weights[~fixed.free_weights])
+    assert near.weights.sum() == pytest.approx(1.0)
+
+
+def test_standard_errors_of_known_form():
+    """A variance about a known mean has the error ``sqrt(2 / n)`` of itself, and the mean none."""
+    rows = np.random.default_rng(0).standard_normal((500, 1))
+    fit = GaussianMixture(fixed_means=[[0.0]]).fit(rows)
+    errors = fit.standard_errors(rows)
+    assert errors.means.tolist() == [[0.0]]
+    expected = fit.covariances_[0, 0, 0] * np.sqrt(2 / 500)
+    assert errors.covariances[0, 0, 0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_standard_errors_agree_with_the_bootstrap():
+    fit = GaussianMixture(
+        3, fixed_means=[[0.0, NAN]], fixed_weights=[NAN, 0.3], random_state=0
+    ).fit(X)
+    ours = fit.standard_errors(X)
+    refits = fit.standard_errors(X, method="bootstrap", n_replicates=60)
+    assert ours.means[0, 0] == 0.0
+    assert ours.weights[1] == 0.0
+    np.testing.assert_allclose(ours.means, refits.means, rtol=0.4)
+    np.testing.assert_allclose(ours.weights, refits.weights, rtol=0.4, atol=1e-12)
+
+
+def test_nothing_free_has_no_errors():
+    known = from_labels(problem_of(dataset(X), FAMILIES["VVV"], 3, Constraints())).mixture
+    problem = fixed_problem(
+        "VVV",
+        weights=known.weights,
+        means=known.means,
+        covariances=known.covariance.values,
+    )
+    with pytest.raises(InferenceError, match="all parameters are fixed"):
+        information(problem, from_labels(problem).mixture)

@@ -30,7 +30,7 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
-from mixtura.em.coordinates import whiteners_of
+from mixtura.em.coordinates import mean_basis, whiteners_of
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
@@ -249,10 +249,10 @@ def _along_free_entries(whitened: Array, mixture: Mixture, fixed: Fixed) -> Arra
 
     Such a change is in the space of the free columns of the whitener.
     """
-    along, d = np.zeros_like(whitened), mixture.n_features
-    for k, free in enumerate(fixed.free_means):
-        basis = np.linalg.qr(mixture.covariance.whiten(k, np.eye(d)[free]).T)[0]
-        along[k] = basis @ (basis.T @ whitened[k])
+    along, identity = np.empty_like(whitened), np.eye(mixture.n_features)
+    for k, vector in enumerate(whitened):
+        basis = mean_basis(mixture.covariance.whiten(k, identity).T, fixed.free_means[k])
+        along[k] = basis @ (basis.T @ vector)
     return along
 
 
