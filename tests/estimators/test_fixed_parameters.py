@@ -177,3 +177,50 @@ def test_what_is_impossible_is_refused(case, faithful):
     error = TypeError if case == "no mixture" else ValueError
     with pytest.raises(error, match=message):
         GaussianMixture(2, random_state=0, **given).fit(faithful)
+
+
+# ---- together with what is known of rows ---------------------------------------------------------
+
+
+def test_known_classes_and_fixed_parameters_name_the_same_components(faithful):
+    labels = np.full(len(faithful), -1)
+    labels[:20] = (faithful[:20, 1] < 68).astype(int)
+    fit = GaussianMixture(3, fixed_means=[[NAN, NAN], [2.0, 54.0]], random_state=0)
+    fit.fit(faithful, labels=labels)
+    assert fit.means_[1].tolist() == [2.0, 54.0]
+    assert fit.means_[0, 1] > 70
+    contradicted = GaussianMixture(2, fixed_means=[[2.0, 54.0]], random_state=0)
+    contradicted.fit(faithful, labels=labels)
+    assert contradicted.means_[0].tolist() == [2.0, 54.0]  # though its class is elsewhere
+    assert contradicted.means_[1, 1] < 70
+
+
+def test_missing_entries_and_weights_and_errors_of_measurement(faithful):
+    rng = np.random.default_rng(0)
+    X = faithful.copy()
+    X[rng.random(X.shape) < 0.2] = NAN
+    fit = GaussianMixture(2, fixed_weights=[0.64], random_state=0).fit(
+        X, sample_weight=rng.uniform(0.5, 1.5, len(X)), measurement_covariance=[0.01] * len(X)
+    )
+    assert fit.weights_[0] == 0.64
+    assert min(np.diff(fit.lower_bounds_)) >= 0
+    assert fit.converged_
+
+
+def test_float32_rows_keep_fixed_values_in_double(faithful):
+    means = [[2.03, 54.47], [4.29, 79.97]]
+    fit = GaussianMixture(2, fixed_means=means, random_state=0).fit(faithful.astype(np.float32))
+    assert fit.mixture_.means.tolist() == means
+    assert fit.means_.dtype == np.float32
+
+
+def test_many_components_are_searched_around_the_fixed_ones():
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(-40, 40, (12, 2))
+    X = (centres[:, None] + rng.standard_normal((12, 60, 2))).reshape(-1, 2)
+    fit = GaussianMixture(12, covariance_type="tied", fixed_means=centres[:3], random_state=0)
+    fit.fit(X)
+    plain = GaussianMixture(12, covariance_type="tied", random_state=0).fit(X)
+    assert (fit.means_[:3] == centres[:3]).all()
+    lost = plain.result_.log_likelihood - fit.result_.log_likelihood
+    assert 0.0 <= lost < 10.0  # half of chi-squared with six degrees of freedom
