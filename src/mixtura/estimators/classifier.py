@@ -25,7 +25,7 @@ from mixtura.model.protocols import Family
 from mixtura.model.selection import Selection
 from mixtura.search.threads import limited_threads
 from mixtura.selection.class_models import ClassModels, gaussian_classes, mixture_classes
-from mixtura.selection.settings import SelectionSettings
+from mixtura.selection.settings import SelectionSettings, warn_of
 
 ClassModel = Literal["EDDA", "MclustDA"]
 
@@ -161,6 +161,10 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
+
+        Warns
+        -----
+        ConvergenceWarning, DegenerateWarning, DataWarning
         """
         self._check_parameters()
         data = read_data(self, X, sample_weight)
@@ -184,6 +188,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 models = mixture_classes(dataset, classes, self._settings(), self.max_iter)
         self.classes_ = classes.names
         self._set_models(models)
+        for selection in {id(one): one for one in models.selections}.values():
+            warn_of(selection, stacklevel=3)
         return self
 
     def _check_parameters(self) -> None:

@@ -161,7 +161,7 @@ def _gaussian_candidate(
     criteria = {name: criterion(fit) for name, criterion in CRITERIA.items()}
     reached = np.flatnonzero(problem.regularisation.floor_reached(fit.mixture.covariance))
     if len(reached) and not constraints.reg_covar:
-        name = classes.names[reached[0]]
+        name = classes.names.tolist()[reached[0]]
         reason = f"the rows of class {name!r} do not determine its covariance"
         return Candidate(family.name, C, fit, nan, reason, criteria, remark=remark)
     reason = "" if fit.converged else fit.stop.value
