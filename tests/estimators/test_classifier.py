@@ -283,8 +283,20 @@ def test_a_class_without_a_mixture_has_the_gaussian_of_all():
     X = np.concatenate([rng.standard_normal((60, 2)), np.full((6, 2), 3.0)])
     y = np.repeat([0, 1], [60, 6])
     fit = MixtureClassifier(model="MclustDA", families=["EII", "VVV"], random_state=0).fit(X, y)
-    assert fit.families_[1] == "EII"
-    assert np.isfinite(fit.predict_proba(X)).all()
+    assert fit.n_components_[1] == 1
+    np.testing.assert_allclose(fit.mixtures_[1].means, [[3.0, 3.0]])
+    assert fit.score(X, y) == 1.0
+
+
+def test_a_class_in_a_plane_has_no_full_covariance():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 3))
+    X[:60, 2] = X[:60, 0] + X[:60, 1]
+    y = np.repeat(["flat", "round"], 60)
+    fit = MixtureClassifier(families=["EEE", "VVI", "VVV"]).fit(X, y)
+    reasons = {one.family: one.reason for one in fit.selections_[0].candidates}
+    assert "class 'flat'" in reasons["VVV"]
+    assert fit.families_[0] in ("EEE", "VVI")
 
 
 # ---- refusals ------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@
                 Tibshirani 1996, J. R. Statist. Soc. B 58:155-176; Fraley & Raftery 2002, J. Amer.
                 Statist. Assoc. 97:611-631)
 
-Families, and numbers of components, are chosen by BIC. Its likelihood is that of the rows together
-with their classes, ``sum_i log(share_c f_c(x_i))`` for a row of class c, and for a row of unknown
-class ``log sum_c share_c f_c(x_i)`` (O'Neill 1978, J. Amer. Statist. Assoc. 73:821-826). Unknown
-classes are estimated by EM: a row belongs to each class in proportion to its probability.
+Families, and numbers of components, are chosen by BIC; a family whose covariances the rows of some
+class do not determine is left out. The likelihood is that of the rows together with their classes,
+``sum_i log(share_c f_c(x_i))`` for a row of class c, and for a row of unknown class
+``log sum_c share_c f_c(x_i)`` (O'Neill 1978, J. Amer. Statist. Assoc. 73:821-826). Unknown classes
+are estimated by EM: a row belongs to each class in proportion to its probability.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.errors import CollapseError, DataError
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, remaining_gain
 from mixtura.families import family_named
@@ -41,7 +43,9 @@ from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
+from mixtura.model.regularisation import AT_THE_FLOOR, below
 from mixtura.model.selection import Candidate, Selection
+from mixtura.model.soundness import support
 from mixtura.selection.settings import SelectionSettings, candidates_of, selection_of
 from mixtura.sources import ArraySource
 
@@ -147,7 +151,7 @@ def _gaussian_candidate(
         remark = check_data(dataset, family, C, constraints)
         problem = problem_of(dataset, family, C, constraints)
         if dataset.source.is_complete and classes.are_known:
-            fit = _of_known_classes(problem, moments)
+            fit = _judged(_of_known_classes(problem, moments), problem, classes, moments)
         else:
             fit = em(
                 problem.with_data(_labelled(dataset, classes)),
@@ -159,9 +163,9 @@ def _gaussian_candidate(
     except (CollapseError, DataError) as refusal:
         return Candidate(family.name, C, None, nan, str(refusal))
     criteria = {name: criterion(fit) for name, criterion in CRITERIA.items()}
-    reached = np.flatnonzero(problem.regularisation.floor_reached(fit.mixture.covariance))
-    if len(reached) and not constraints.reg_covar:
-        name = classes.names.tolist()[reached[0]]
+    undetermined = _undetermined(fit, dataset, constraints)
+    if undetermined:
+        name = classes.names.tolist()[undetermined[0]]
         reason = f"the rows of class {name!r} do not determine its covariance"
         return Candidate(family.name, C, fit, nan, reason, criteria, remark=remark)
     reason = "" if fit.converged else fit.stop.value
@@ -198,6 +202,32 @@ def _of_known_classes(problem: Problem, moments: Moments) -> FitResult:
         stop=StopReason.CONVERGED,
         remaining_gain=0.0,
     )
+
+
+def _judged(fit: FitResult, problem: Problem, classes: Classes, moments: Moments) -> FitResult:
+    """The fit with its classes judged where one has so few rows that it may be spurious."""
+    mixture, dataset = fit.mixture, problem.dataset
+    own_rows = problem.family.own_rows(mixture.n_features)
+    if not support(moments.counts / dataset.row_weight, own_rows).any():
+        return fit
+    seen = moments.summarised(problem.family.needs).taken_about(mixture.means)
+    labelled = problem.with_data(_labelled(dataset, classes))
+    return replace(fit, soundness=soundness_of(labelled, mixture, seen))
+
+
+def _undetermined(fit: FitResult, dataset: Dataset, constraints: Constraints) -> list[int]:
+    """Classes that are spurious, or without variance in a direction of no recorded step.
+
+    The floor of a recorded step is the variance of rounding, and a class may have that. Any other
+    floor only keeps a covariance from being singular.
+    """
+    bare = np.zeros(fit.n_components, dtype=bool)
+    if not constraints.reg_covar:
+        floor = dataset.floor - dataset.steps**2 / 12.0
+        covariance = fit.mixture.covariance
+        bare = below(covariance, np.full(len(covariance.values), AT_THE_FLOOR), floor)
+    spurious = [item.component for item in fit.findings if item.kind == "spurious"]
+    return sorted({*spurious, *np.flatnonzero(bare).tolist()})
 
 
 def _log_likelihood(moments: Moments, mixture: Mixture) -> float:
