@@ -43,7 +43,7 @@ from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
-from mixtura.model.regularisation import AT_THE_FLOOR, below
+from mixtura.model.regularisation import below
 from mixtura.model.selection import Candidate, Selection
 from mixtura.model.soundness import support
 from mixtura.selection.settings import SelectionSettings, candidates_of, selection_of
@@ -51,6 +51,11 @@ from mixtura.sources import ArraySource
 
 SETTLED = 1e-12
 """Part of the log-likelihood that a further M-step of an iterated family may gain at its end."""
+
+NEAR_FLOOR = 2.0
+"""A variance of no more than this many times the floor is the floor: it is 1e-12 of the variances of
+the columns, and the rounding of a matrix is 1e-4 of that.
+"""
 
 ROWS_AT_ONCE = 65536
 """Rows whose densities are held at a time."""
@@ -225,7 +230,7 @@ def _undetermined(fit: FitResult, dataset: Dataset, constraints: Constraints) ->
     if not constraints.reg_covar:
         floor = dataset.floor - dataset.steps**2 / 12.0
         covariance = fit.mixture.covariance
-        bare = below(covariance, np.full(len(covariance.values), AT_THE_FLOOR), floor)
+        bare = below(covariance, np.full(len(covariance.values), NEAR_FLOOR), floor)
     spurious = [item.component for item in fit.findings if item.kind == "spurious"]
     return sorted({*spurious, *np.flatnonzero(bare).tolist()})
 
