@@ -53,8 +53,8 @@ SETTLED = 1e-12
 """Part of the log-likelihood that a further M-step of an iterated family may gain at its end."""
 
 NEAR_FLOOR = 2.0
-"""A variance of no more than this many times the floor is the floor, which is 1e-12 of the variances
-of the columns: the rounding of a matrix is 1e-4 of that.
+"""A variance of no more than this many times the floor is the floor, which is 1e-12 of the
+variances of the columns: the rounding of a matrix is 1e-4 of that.
 """
 
 ROWS_AT_ONCE = 65536
