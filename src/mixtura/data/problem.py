@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from mixtura.data.dataset import Dataset
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +25,14 @@ class Problem:
     family : Family
     regularisation : Regularisation
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
+    tails : TailRule, optional
+        How the degrees of freedom of t components are chosen; None for Gaussians.
     """
 
     dataset: Dataset
     family: Family
     regularisation: Regularisation
+    tails: TailRule | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
         """The moments of the responsibilities; with a ridge, under its tilted weights."""
@@ -49,8 +55,23 @@ class Problem:
             moments, previous.covariance if previous else None, self.regularisation
         )
         return Mixture(
-            self.regularisation.weights(moments), self.regularisation.means(moments), covariance
+            self.regularisation.weights(moments),
+            self.regularisation.means(moments),
+            covariance,
+            None if self.tails is None else self.tails.m_step(moments),
         )
+
+    def cautious(self, moments: Moments, previous: Mixture, proposed: Mixture) -> Mixture | None:
+        """The mixture of an M-step with the degrees of freedom of EM, which never lower the
+        objective; None where they are what was proposed.
+
+        ``moments`` are of the E-step at ``previous``.
+        """
+        if self.tails is None or previous.tails is None:
+            return None
+        tails = self.tails.cautious(moments, previous.tails)
+        unchanged = np.array_equal(tails, proposed.tails)
+        return None if unchanged else replace(proposed, tails=tails)
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty, the objective of EM.
@@ -62,8 +83,9 @@ class Problem:
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components."""
         fixed_weights = K - 1 if self.regularisation.equal_weights else 0
-        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+        tails = 0 if self.tails is None else self.tails.n_parameters(K)
+        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights + tails
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
-        return Problem(dataset, self.family, self.regularisation)
+        return replace(self, dataset=dataset)

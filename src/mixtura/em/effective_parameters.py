@@ -20,7 +20,9 @@ scatter as in the M-step of its family:
     orientation (EEV), and volume (VEV) the eigenvectors of the remaining scatter; to first order
                                         for rows of small leverage
 
-Directions at the floor do not follow the rows. Weights are frequencies: of a row with weight two
+Directions at the floor do not follow the rows. A t component keeps its degrees of freedom; row i
+contributes ``r u`` to its mean and scatter, and its log density falls with the logarithm of the
+distance (:mod:`mixtura.model.tails`). Weights are frequencies: of a row with weight two
 one of the two is left out.
 """
 
@@ -45,6 +47,7 @@ from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import AT_THE_FLOOR, below
 from mixtura.model.soundness import Soundness, support
+from mixtura.model.tails import log_fall, pulls
 
 ROWS_LEFT_OUT_AT_ONCE = 8192
 """Rows whose leave-one-out densities are held at a time without the C++ kernels."""
@@ -84,7 +87,8 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     """
     dataset = problem.dataset
     components = _components(problem, mixture, moments)
-    if isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete:
+    is_native = isinstance(dataset.backend, NativeBackend)
+    if is_native and dataset.source.is_complete and mixture.tails is None:
         return _by_the_kernels(dataset, dataset.backend.threads, mixture, components)
     found = np.zeros(mixture.n_components)
     for block in dataset.source.blocks():
@@ -157,16 +161,26 @@ def _of_block(
     weights = np.ones(len(shares)) if block.weights is None else block.weights / components.unit
     out = np.minimum(weights, 1.0)  # of each row
     left = log_joint.copy()
+    seen = _observed_columns(block)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for k in range(log_joint.shape[1]):
             rows = np.flatnonzero(shares[:, k] > NEGLIGIBLE_SHARE)
             if len(rows):
-                left[rows, k] += components.change(k, rows_in(k)[rows], shares[rows, k] * out[rows])
+                left[rows, k] += components.change(
+                    k, rows_in(k)[rows], shares[rows, k] * out[rows], seen[rows]
+                )
         if components.own_weights:
             left -= np.log1p(-np.minimum(out / components.total, 1.0 - LEAST_REST))[:, None]
         losses = np.minimum(whole - log_density(left), LARGEST_LOSS)
     losses[~np.isfinite(losses)] = LARGEST_LOSS
     return np.asarray((weights * losses) @ shares)
+
+
+def _observed_columns(block: Block) -> Labels:
+    """The number of observed columns of each row (m,)."""
+    if block.observation is None:
+        return np.full(len(block.rows), block.rows.shape[1])
+    return np.asarray(block.observation.columns.sum(axis=1)[block.observation.numbers])
 
 
 # ---- components and their own parameters of the covariance ---------------------------------------
@@ -188,7 +202,7 @@ class _Components:
     counts : (K,)
         N, in rows.
     pulled : (K,)
-        Rows of the mean: N, and the pseudo-rows of a prior.
+        Rows of the mean: N, or the pulls of a t component, and the pseudo-rows of a prior.
     rows : (K,)
         Rows of the covariance: N, and the pseudo-rows of a prior.
     ratios : (K,)
@@ -202,6 +216,8 @@ class _Components:
         Weight of a row.
     own_weights : bool
         Whether the mixing proportions are estimated.
+    tails : (K,), optional
+        Degrees of freedom of t components.
     """
 
     kind: str
@@ -217,6 +233,7 @@ class _Components:
     total: float
     unit: float
     own_weights: bool
+    tails: Array | None = None
 
     @cached_property
     def slopes(self) -> Array:
@@ -228,10 +245,11 @@ class _Components:
             steep[:, None, :] - steep[:, :, None], apart, out=np.zeros_like(apart), where=distinct
         )
 
-    def change(self, k: int, rows: Rows, r: Array) -> Array:
+    def change(self, k: int, rows: Rows, r: Array, seen: Labels) -> Array:
         """Change of a component's log density, with its weight, at rows (m,d) without themselves.
 
-        ``r (m)`` are the contributions of the rows to the component.
+        ``r (m)`` are the contributions of the rows to the component, and ``seen (m)`` their
+        observed columns.
         """
         frame, count, pulled, held_by = (
             self.frames[k % len(self.frames)],
@@ -240,11 +258,16 @@ class _Components:
             self.rows[k],
         )
         z = (rows - self.means[k]) @ frame.T if frame.ndim == 2 else (rows - self.means[k]) * frame
-        left = count - r
-        stretch = pulled / (pulled - r)
-        growth, lost = held_by / (held_by - r), r * stretch / held_by
+        left, square = count - r, (z**2).sum(axis=1)
+        weight = r if self.tails is None else r * pulls(square, self.tails[k], seen)
+        stretch = pulled / (pulled - weight)
+        growth, lost = held_by / (held_by - r), weight * stretch / held_by
         distance, log_det = getattr(self, f"_{self.kind}")(k, z, growth, lost)
-        change = -0.5 * (log_det + stretch**2 * distance - (z**2).sum(axis=1))
+        if self.tails is None:
+            change = -0.5 * (log_det + stretch**2 * distance - square)
+        else:
+            falls = [log_fall(D, self.tails[k], seen) for D in (stretch**2 * distance, square)]
+            change = falls[0] - falls[1] - 0.5 * log_det
         change = change + np.log(left / count) if self.own_weights else change
         return np.where((left > LEAST_REST * count) & np.isfinite(change), change, -np.inf)
 
@@ -359,10 +382,20 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
         )
         ratios, spreads = np.maximum(in_units.mean(axis=1), LEAST_REST), in_units * variances
     rows, pulled = (0.0, 0.0) if prior is None else (prior.rows, prior.shrinkage)
-    in_rows = (counts / unit, (counts + pulled) / unit, (counts + rows) / unit)
+    of_means = np.maximum(moments.pulled, LEAST_COUNT)
+    in_rows = (counts / unit, (of_means + pulled) / unit, (counts + rows) / unit)
     totals = (moments.total / unit, unit, not regularisation.equal_weights)
     return _Components(
-        kind, mixture.means, frames, free, *in_rows, ratios, spreads, variances, *totals
+        kind,
+        mixture.means,
+        frames,
+        free,
+        *in_rows,
+        ratios,
+        spreads,
+        variances,
+        *totals,
+        mixture.tails,
     )
 
 

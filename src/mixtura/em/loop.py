@@ -285,6 +285,11 @@ class _PythonLoop:
                 return LoopEvent.COLLAPSED
             objective = self.problem.objective(moments, mixture)
             if objective < state.trace[-1] - rounding(objective):
+                safe = self.problem.cautious(state.moments, state.mixture, mixture)
+                if safe is not None:
+                    mixture, moments = safe, self.problem.e_step(safe)
+                    objective = self.problem.objective(moments, mixture)
+            if objective < state.trace[-1] - rounding(objective):
                 if not (self.given and self.n_iter == 0):
                     self.fall = state.trace[-1] - objective
                     return LoopEvent.FELL

@@ -14,8 +14,8 @@ from mixtura.model.covariance import triangular_inverse
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
-Sums: TypeAlias = tuple[Array, Array, Array]
-"""Counts, first and second moments, or their units."""
+Sums: TypeAlias = tuple[Array, ...]
+"""Counts, first and second moments, and the sums of t components where there are any; or units."""
 
 
 def _joined(sums: Sums, units: Sums) -> Array:
@@ -25,13 +25,26 @@ def _joined(sums: Sums, units: Sums) -> Array:
 
 def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
     """The sums of a vector, in the shapes of those of the origin."""
-    K, n_first = origin.counts.size, origin.first.size
-    counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first :]
-    return (
-        counts * units[0],
-        first.reshape(origin.first.shape) * units[1],
-        second.reshape(origin.second.shape) * units[2],
+    like = (origin.counts, origin.first, origin.second, *_of_tails(origin))
+    ends = np.cumsum([part.size for part in like])
+    parts = np.split(vector, ends[:-1])
+    return tuple(
+        part.reshape(shaped.shape) * unit
+        for part, shaped, unit in zip(parts, like, units, strict=True)
     )
+
+
+def _of_tails(moments: Moments) -> Sums:
+    """The sums of t components: pulls, and those of the degrees of freedom; none of Gaussians."""
+    if moments.pulls is None or moments.tail_sums is None or moments.tail_information is None:
+        return ()
+    return moments.pulls, moments.tail_sums, moments.tail_information
+
+
+def _with(origin: Moments, counts: Array, first: Array, second: Array, tails: Sums) -> Moments:
+    """Moments about the origin's points with other sums."""
+    moments = origin.with_sums(counts, first, second)
+    return moments.with_tails(*tails) if tails else moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +61,20 @@ class ScaledMoments:
         second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(
             self.origin.kind, outer
         )
-        return np.ones_like(self.origin.counts), deviations, second
+        one = np.ones_like(self.origin.counts)
+        return one, deviations, second, *(one for _ in _of_tails(self.origin))
 
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        sums = (same.counts, same.first, same.second)
+        sums = (same.counts, same.first, same.second, *_of_tails(same))
         return _joined(sums, self._units) / self.origin.total
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-        counts, first, second = _split(vector, self.origin, self._units)
         total = self.origin.total
-        return self.origin.with_sums(counts * total, first * total, second * total)
+        counts, first, second, *tails = _split(vector * total, self.origin, self._units)
+        return _with(self.origin, counts, first, second, tuple(tails))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +89,8 @@ class WhitenedMoments:
 
     has the norm of the complete-data information. The Jacobian of EM is symmetric in it where the
     family estimates exactly these sums (Dempster, Laird & Rubin 1977, section 4), and a deviation
-    is equally small for components of any size and scale.
+    is equally small for components of any size and scale. Of t components, pulls and the sums of
+    the degrees of freedom have the unit of a count.
     """
 
     origin: Moments
@@ -96,7 +111,7 @@ class WhitenedMoments:
             Scatter.TOTAL: np.asarray(np.sqrt(2) * total),
             Scatter.DENSE: np.sqrt(2) * own[:, None, None],
         }[self.origin.kind]
-        return own, own[:, None], second
+        return own, own[:, None], second, *(own for _ in _of_tails(self.origin))
 
     @cached_property
     def _inverse(self) -> Array:
@@ -112,14 +127,14 @@ class WhitenedMoments:
         """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
         first, second = self._transformed(same.first, same.second, self.mixture.covariance.whitener)
-        return _joined((same.counts, first, second - self._expected(same.counts)), self._units)
+        sums = (same.counts, first, second - self._expected(same.counts), *_of_tails(same))
+        return _joined(sums, self._units)
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-        counts, first, second = _split(vector, self.origin, self._units)
-        return self.origin.with_sums(
-            counts, *self._transformed(first, second + self._expected(counts), self._inverse)
-        )
+        counts, first, second, *tails = _split(vector, self.origin, self._units)
+        back = self._transformed(first, second + self._expected(counts), self._inverse)
+        return _with(self.origin, counts, *back, tuple(tails))
 
     def _transformed(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows after a linear transform.

@@ -12,6 +12,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
+from mixtura.model.tails import log_fall, log_peak, pulls
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -21,7 +22,7 @@ EQUAL_DECIMALS = 9
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``.
+    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, or with t components.
 
     Attributes
     ----------
@@ -29,12 +30,15 @@ class Mixture:
         Mixing proportions, summing to one.
     means : (K, d)
     covariance : Spherical, Diagonal or Dense
-        K covariance matrices in one of the three stored forms.
+        K covariance matrices in one of the three stored forms; scale matrices of t components.
+    tails : (K,), optional
+        Degrees of freedom of t components (:mod:`mixtura.model.tails`); None for Gaussians.
     """
 
     weights: Array
     means: Array
     covariance: Covariance
+    tails: Array | None = None
 
     @property
     def n_components(self) -> int:
@@ -51,6 +55,9 @@ class Mixture:
         """``log weights_k - (d log 2 pi + log det Sigma_k) / 2`` (K,): log density at each mean."""
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
+        if self.tails is not None:
+            peak = log_peak(self.tails, self.n_features)
+            return np.asarray(log_weights + peak - 0.5 * self.covariance.log_det)
         return np.asarray(log_weights - 0.5 * (self.n_features * LOG_2PI + self.covariance.log_det))
 
     # ---- densities -------------------------------------------------------------------------------
@@ -58,13 +65,28 @@ class Mixture:
     @ignore_underflow
     def log_joint(self, rows: Rows) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows."""
+        squared = self.squared_distances(rows)
+        if self.tails is None:
+            return np.asarray(self.log_scale - 0.5 * squared)
+        return np.asarray(self.log_scale + log_fall(squared, self.tails, self.n_features))
+
+    @ignore_underflow
+    def squared_distances(self, rows: Rows) -> Array:
+        """Squared Mahalanobis distances of rows from every mean (m,K)."""
         x = rows.astype(np.float64)
         with np.errstate(over="ignore"):
             columns = [
-                scale - 0.5 * (self.covariance.whiten(k, x - self.means[k]) ** 2).sum(axis=1)
-                for k, scale in enumerate(self.log_scale)
+                (self.covariance.whiten(k, x - mean) ** 2).sum(axis=1)
+                for k, mean in enumerate(self.means)
             ]
         return np.stack(columns, axis=1)
+
+    @ignore_underflow
+    def pulls(self, rows: Rows) -> Array | None:
+        """Expected weights u of rows in every t component (m,K); None for Gaussians."""
+        if self.tails is None:
+            return None
+        return pulls(self.squared_distances(rows), self.tails, self.n_features)
 
     def log_density(self, rows: Rows) -> Array:
         """``log p(x_i)`` as (m,)."""
@@ -81,7 +103,8 @@ class Mixture:
         weights = self.weights[components]
         if len(components) < self.n_components:
             weights = weights / weights.sum()
-        return Mixture(weights, self.means[components], self.covariance.select(components))
+        tails = None if self.tails is None else self.tails[components]
+        return Mixture(weights, self.means[components], self.covariance.select(components), tails)
 
     def order_by_weight(self) -> Labels:
         """The permutation (K,) that sorts components by decreasing weight.
@@ -92,8 +115,9 @@ class Mixture:
         return np.lexsort([*columns, -np.round(self.weights, EQUAL_DECIMALS)])
 
     def marginal(self, columns: Labels) -> Mixture:
-        """The mixture of some columns: marginals of Gaussians are Gaussian."""
-        return Mixture(self.weights, self.means[:, columns], self.covariance.marginal(columns))
+        """The mixture of some columns: marginals of Gaussians are Gaussian, those of t are t."""
+        covariance = self.covariance.marginal(columns)
+        return Mixture(self.weights, self.means[:, columns], covariance, self.tails)
 
     # ---- sampling --------------------------------------------------------------------------------
 
@@ -103,6 +127,9 @@ class Mixture:
         labels = np.repeat(np.arange(self.n_components), counts)
         factors = np.linalg.cholesky(self.covariance.dense())
         normal = rng.standard_normal((n, self.n_features))
+        if self.tails is not None:  # x = mean + L z / sqrt(U), nu U ~ chi-squared
+            own = self.tails[labels]
+            normal /= np.sqrt(rng.chisquare(own) / own)[:, None]
         rows = np.concatenate(
             [
                 normal[labels == k] @ factor.T + mean

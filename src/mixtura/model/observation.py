@@ -13,6 +13,10 @@ are a group. In component k the rows of a group are ``N(mean_o, T)`` with ``T = 
 entries; Bovy, Hogg & Roweis 2011, Annals of Applied Statistics 5:1657-1677, for errors). So the
 moments of the completed rows are a linear map of those of the observed ones, plus ``counts C``:
 see :func:`completed_moments`. Families never see that a row was incomplete.
+
+In a t component the observed columns have the same degrees of freedom and the scale matrix
+``Sigma_oo``, and ``y | x, U ~ N(., C / U)`` with the same A and C: what is weighed by ``r u`` is
+``y``, and by ``r`` alone C. A sum of a t row and a Gaussian error has no such form.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.tails import information, pulls, score_constant, with_tail_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +125,12 @@ class Group(NamedTuple):
         to_observed = sigma[:, :, o]
         maps = np.swapaxes(np.linalg.solve(own, np.swapaxes(to_observed, 1, 2)), 1, 2)
         left = sigma - maps @ np.swapaxes(to_observed, 1, 2)
-        seen = Mixture(mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components))
-        return seen, maps, left
+        covariance = Dense(own, mixture.n_components)
+        return (
+            Mixture(mixture.weights, mixture.means[:, o], covariance, mixture.tails),
+            maps,
+            left,
+        )
 
 
 def _as_one(keys: Rows | Flags) -> Rows:
@@ -142,6 +151,40 @@ def _matrices(errors: Array, columns: Flags) -> Array:
 # ---- in NumPy: slow and obvious ------------------------------------------------------------------
 
 
+def moments_of_complete(
+    rows: Rows, mixture: Mixture, responsibilities: Array, kind: Scatter
+) -> Moments:
+    """Moments of complete rows; responsibilities (m,K) are times the weights."""
+    if mixture.tails is None:
+        return Moments.of(rows, responsibilities, mixture.means, kind)
+    tails, d = mixture.tails, mixture.n_features
+    squared = mixture.squared_distances(rows) if d else np.zeros(responsibilities.shape)
+    u = pulls(squared, tails, d)
+    moments = Moments.of(rows, responsibilities, mixture.means, kind, u)
+    assert moments.pulls is not None
+    varying = np.log((tails + d) / tails) - np.log(u) + u  # log(1 + D / nu) + u
+    scores = 0.5 * (
+        moments.counts * score_constant(tails, d) - (responsibilities * varying).sum(axis=0)
+    )
+    known = moments.counts * information(tails, d)
+    return with_tail_sums(moments, moments.pulls, scores, known, tails)
+
+
+def check_tails(mixture: Mixture, observation: Observation) -> None:
+    """Refuse t components of rows with measurement errors.
+
+    Raises
+    ------
+    ValueError
+    """
+    if mixture.tails is not None and observation.errors is not None:
+        raise ValueError(
+            "t components need rows without measurement errors, but errors came: the sum of a t "
+            "distributed row and a Gaussian error has no density in closed form. Leave the errors "
+            "out, or fit a GaussianMixture."
+        )
+
+
 def completed_moments(seen: Moments, maps: Array, left: Array, about: Array) -> Moments:
     """Moments of completed rows from the moments of kind DENSE of their observed columns."""
     counts = seen.counts
@@ -155,13 +198,14 @@ def moments_of(
     rows: Rows, observation: Observation, mixture: Mixture, responsibilities: Array
 ) -> Moments:
     """Moments of kind DENSE of completed rows; responsibilities (m,K) are times the weights."""
+    check_tails(mixture, observation)
     total = Moments.zeros(mixture.means, Scatter.DENSE)
     for group in observation.groups:
         seen, maps, left = group.seen(mixture)
-        own = Moments.of(
+        own = moments_of_complete(
             rows[np.ix_(group.rows, group.columns)],
+            seen,
             responsibilities[group.rows],
-            seen.means,
             Scatter.DENSE,
         )
         total = total + completed_moments(own, maps, left, mixture.means)
@@ -170,6 +214,7 @@ def moments_of(
 
 def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
     """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K)."""
+    check_tails(mixture, observation)
     out = np.empty((len(rows), mixture.n_components))
     for group in observation.groups:
         if not group.columns.any():

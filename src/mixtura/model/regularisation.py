@@ -125,7 +125,7 @@ class Regularisation:
         """Means (K,d), shrunk to the prior's mean."""
         if self.prior is None or self.prior.shrinkage == 0:
             return moments.means
-        share = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
+        share = self.prior.shrinkage / (moments.pulled + self.prior.shrinkage)
         return np.asarray(moments.means + share[:, None] * (self.prior.mean - moments.means))
 
     # ---- statistics of the covariances -----------------------------------------------------------
@@ -138,7 +138,8 @@ class Regularisation:
         kind, K, d = moments.kind, moments.n_components, moments.n_features
         scatter, counts = moments.scatter, moments.counts
         if self.prior is not None and self.prior.shrinkage > 0:
-            weight = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
+            pulled = moments.pulled
+            weight = self.prior.shrinkage * pulled / (pulled + self.prior.shrinkage)
             scatter = scatter + kind.of_vectors(weight, moments.means - self.prior.mean)
         if shared:
             scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
@@ -247,7 +248,7 @@ class Regularisation:
         weights = mixture.weights * np.maximum(
             np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny
         )
-        return Mixture(weights, mixture.means, covariance)
+        return Mixture(weights, mixture.means, covariance, mixture.tails)
 
     def is_below_floor(self, covariance: Covariance) -> bool:
         """Whether an eigenvalue of a covariance is below the floor by more than rounding."""
