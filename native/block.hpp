@@ -20,7 +20,8 @@ struct Block {
     Real *x, *turned;   // d x stride: the rows, transposed; the rows, turned
     // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
     Real* level;
-    Real* weight; // per row; 0 past the last row
+    Real *pull, *fall; // the same of t components: u, and log(1 + D / nu) + u
+    Real* weight;      // per row; 0 past the last row
     // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *highest, *sum, *exponent;
     Real* weighted; // TILE x stride, for the scatter
@@ -43,6 +44,8 @@ struct Block {
         x = pieces.take<Real>(p.d * stride);
         turned = p.turn ? pieces.take<Real>(p.d * stride) : x;
         level = pieces.take<Real>(p.K * stride);
+        pull = pieces.take<Real>(p.tails ? p.K * stride : 0);
+        fall = pieces.take<Real>(p.tails ? p.K * stride : 0);
         weight = pieces.take<Real>(most);
         highest = pieces.take<Real>(most);
         sum = pieces.take<Real>(most);

@@ -37,6 +37,9 @@ struct EStep {
     std::size_t whitener_step;
     Form form;
     Scatter scatter;
+    // K: degrees of freedom of t components, whose log_scale is their log density at the mean; null
+    // for Gaussians. In double only.
+    const double* tails = nullptr;
 
     // The caller says which short cuts may be taken; shortcuts.cpp, which of them are.
 
@@ -65,6 +68,9 @@ struct Sums {
     double* first;  // K x d
     double* second;
     double log_likelihood, entropy, certainty;
+    // Of t components, K each: responsibilities r times pulls u, which weigh first and second
+    // moments, and r (log(1 + D / nu) + u), where D is the squared distance.
+    double *pulls = nullptr, *falls = nullptr;
 };
 
 struct WithoutRows; // effective.hpp

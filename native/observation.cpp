@@ -83,8 +83,9 @@ public:
         constexpr double log_2pi = 1.8378770664093454836;
         for (std::size_t k = 0; k < p.K; ++k) {
             for (std::size_t j = 0; j < o; ++j) means[k * o + j] = p.means[k * p.d + observed[j]];
-            log_scale[k] = p.log_weights[k] -
-                           0.5 * (static_cast<double>(o) * log_2pi + log_det[p.step ? k : 0]);
+            const double peak = p.tails ? p.peaks[k * (p.d + 1) + o]
+                                        : -0.5 * static_cast<double>(o) * log_2pi;
+            log_scale[k] = p.log_weights[k] + peak - 0.5 * log_det[p.step ? k : 0];
         }
     }
 
@@ -152,7 +153,7 @@ private:
 struct Worker {
     const Observed& p;
     Seen seen;
-    Numbers rows, weights, joint, first, second, counts, mapped;
+    Numbers rows, weights, joint, first, second, counts, pulls, falls, mapped;
     std::unique_ptr<Aligned> model, workspace;
     std::size_t model_size = 0, workspace_size = 0;
 
@@ -180,6 +181,7 @@ struct Worker {
         e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
         e.form = p.diagonal ? Form::diagonal : Form::dense;
         e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
+        e.tails = p.tails;
         const std::size_t need = kernels().model(e), room = kernels().workspace(e);
         if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
         if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
@@ -187,7 +189,7 @@ struct Worker {
         return e;
     }
 
-    void add_moments(const Piece& piece, Sums& to) {
+    void add_moments(const Piece& piece, ObservedSums& to) {
         seen.look_at(piece.group);
         if (seen.singular >= 0) return;
         if (seen.observed.empty()) return add_unseen(piece, to);
@@ -195,18 +197,29 @@ struct Worker {
         counts.assign(p.K, 0.0), first.assign(p.K * e.d, 0.0);
         second.assign(second_size(e.scatter, p.K, e.d), 0.0);
         Sums own{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+        if (p.tails) {
+            pulls.assign(p.K, 0.0), falls.assign(p.K, 0.0);
+            own.pulls = pulls.data(), own.falls = falls.data();
+        }
         kernels().moments(e, *model, 0, e.n, *workspace, own);
         to.log_likelihood += own.log_likelihood;
         to.entropy += own.entropy;
         to.certainty += own.certainty;
         for (std::size_t k = 0; k < p.K; ++k) {
             to.counts[k] += counts[k];
+            if (p.tails) {
+                const std::size_t at = k * (p.d + 1) + e.d;
+                to.pulls[k] += pulls[k];
+                to.scores[k] += counts[k] * p.constants[at] - falls[k];
+                to.known[k] += counts[k] * p.information[at];
+            }
             p.diagonal ? carry_over_columns(k, to) : carry_over(k, to);
         }
     }
 
-    // Rows without any value: their posteriors are the weights.
-    void add_unseen(const Piece& piece, Sums& to) {
+    // Rows without any value: their posteriors are the weights, their pulls 1, and they know
+    // nothing of degrees of freedom.
+    void add_unseen(const Piece& piece, ObservedSums& to) {
         double rows_here = 0.0, sum = 0.0, highest = -HUGE_VAL;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
@@ -220,13 +233,14 @@ struct Worker {
                          count = rows_here * r;
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
             to.counts[k] += count;
+            if (p.tails) to.pulls[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
             const double* sigma = p.covariance + k * p.step;
             for (std::size_t i = 0; i < size; ++i) to.second[k * size + i] += count * sigma[i];
         }
     }
 
-    void carry_over_columns(std::size_t k, Sums& to) {
+    void carry_over_columns(std::size_t k, ObservedSums& to) {
         const std::size_t o = seen.observed.size(), d = p.d;
         for (std::size_t j = 0; j < o; ++j) {
             to.first[k * d + seen.observed[j]] += first[k * o + j];
@@ -238,7 +252,7 @@ struct Worker {
 
     // Moments of completed rows: of observed columns as they are (without errors), of the others
     // through the maps. Kernels fill the lower triangle only.
-    void carry_over(std::size_t k, Sums& to) {
+    void carry_over(std::size_t k, ObservedSums& to) {
         const std::size_t o = seen.observed.size(), t = seen.following.size(), d = p.d;
         double *f = first.data() + k * o, *S = second.data() + k * o * o;
         double *to_first = to.first + k * d, *to_second = to.second + k * d * d;
@@ -339,20 +353,28 @@ std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
 
 } // namespace
 
-std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Sums& total) {
+std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, ObservedSums& total) {
     const std::size_t second = second_size(p.diagonal ? Scatter::diagonal : Scatter::dense, p.K, p.d),
-                      size = p.K + p.K * p.d + second;
+                      of_gaussians = p.K + p.K * p.d + second,
+                      size = of_gaussians + (p.tails ? 3 * p.K : 0);
     std::vector<Numbers> partial(std::max<std::size_t>(1, threads), Numbers(size));
     Turns turns;
     return over_parts(p, threads, [&](std::size_t t, Worker& worker, std::size_t part, auto pieces) {
         double* memory = partial[t].data();
         std::fill_n(memory, size, 0.0);
-        Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
+        ObservedSums mine{{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0}};
+        mine.pulls = memory + of_gaussians;
+        mine.scores = mine.pulls + p.K, mine.known = mine.scores + p.K;
         pieces([&](const Piece& piece) { worker.add_moments(piece, mine); });
         turns.take(part, [&] {
             for (std::size_t i = 0; i < p.K; ++i) total.counts[i] += mine.counts[i];
             for (std::size_t i = 0; i < p.K * p.d; ++i) total.first[i] += mine.first[i];
             for (std::size_t i = 0; i < second; ++i) total.second[i] += mine.second[i];
+            for (std::size_t i = 0; p.tails && i < p.K; ++i) {
+                total.pulls[i] += mine.pulls[i];
+                total.scores[i] += mine.scores[i];
+                total.known[i] += mine.known[i];
+            }
             total.log_likelihood += mine.log_likelihood;
             total.entropy += mine.entropy;
             total.certainty += mine.certainty;

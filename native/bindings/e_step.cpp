@@ -29,6 +29,11 @@ void allow(EStep& p, const std::optional<Vector>& shares, const std::optional<Ma
     p.single_products = single_products;
 }
 
+void give_tails(EStep& p, const std::optional<Vector>& tails) {
+    demand(!tails || tails->shape(0) == p.K, "tails must have one value per component");
+    p.tails = tails ? tails->data() : nullptr;
+}
+
 // Which short cuts would be taken, by name, with the number of components that float32 does not
 // carry.
 std::map<std::string, std::size_t> shortcuts(const Rows& rows, const Matrix& means,
@@ -53,9 +58,10 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
             const Vector& log_scale, const Matrix& whitener, const std::string& scatter,
             VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
             std::size_t threads, std::optional<Vector> shares, std::optional<Matrix> axes,
-            bool single_products) {
+            bool single_products, std::optional<Vector> tails, std::optional<MatrixOut> pulled) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     allow(p, shares, axes, single_products);
+    give_tails(p, tails);
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
@@ -63,6 +69,10 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
                second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 3,
            "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+    if (p.tails) {
+        demand(pulled && pulled->shape(0) == 2 && pulled->shape(1) == p.K, "pulled must be 2 x K");
+        total.pulls = pulled->data(), total.falls = pulled->data() + p.K;
+    }
     {
         nb::gil_scoped_release released;
         run_moments(p, threads, total);
@@ -72,8 +82,10 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
 }
 
 void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale,
-               const Matrix& whitener, MatrixOut out, std::size_t threads) {
-    const EStep p = e_step_of(rows, means, log_scale, whitener);
+               const Matrix& whitener, std::optional<Vector> tails, MatrixOut out,
+               std::size_t threads) {
+    EStep p = e_step_of(rows, means, log_scale, whitener);
+    give_tails(p, tails);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     run_log_joint(p, threads, out.data());
@@ -110,12 +122,15 @@ void bind_e_step(nb::module_& m) {
     m.def("e_step", &e_step, array("rows"), array_or_none("weights"), array("means"),
           array("log_scale"), array("whitener"), "scatter"_a, array("counts"), array("first"),
           array("second"), array("likelihoods"), "threads"_a, array_or_none("shares"),
-          array_or_none("axes"), "single_products"_a, "The moments of the rows under a mixture.");
+          array_or_none("axes"), "single_products"_a, array_or_none("tails"),
+          array_or_none("pulled"),
+          "The moments of the rows under a mixture; of t components also the sums of pulls and of "
+          "falls, 2 x K.");
     m.def("shortcuts", &shortcuts, array("rows"), array("means"), array("log_scale"),
           array("whitener"), "scatter"_a, array_or_none("shares"), array_or_none("axes"),
           "single_products"_a, "The short cuts e_step would take.");
     m.def("log_joint", &log_joint, array("rows"), array("means"), array("log_scale"),
-          array("whitener"), array("out"), "threads"_a,
+          array("whitener"), array_or_none("tails"), array("out"), "threads"_a,
           "Log joint densities of rows and components.");
     m.def("exponential", &elementwise<double, &Kernels::exponential>, array("x"), array("out"),
           "exp(x) for -708 <= x <= 0.");

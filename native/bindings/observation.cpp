@@ -11,7 +11,8 @@ using Whole = Taken<const std::int64_t, nb::ndim<1>>;
 
 Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, const Flags& columns,
                      const std::optional<Cube>& errors, const Vector& log_weights,
-                     const Matrix& means, const Matrix& covariance) {
+                     const Matrix& means, const Matrix& covariance,
+                     const std::optional<Vector>& tails, const std::optional<Cube>& tables) {
     Observed p{};
     p.rows = rows.data(), p.single = is_single(rows);
     p.n = rows.shape(0), p.d = rows.shape(1), p.K = means.shape(0), p.G = ends.shape(0);
@@ -36,22 +37,36 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
     p.log_weights = log_weights.data(), p.means = means.data(), p.covariance = covariance.data();
     p.step = covariance.shape(0) == 1 ? 0 : width;
     p.diagonal = width == p.d && !(p.d == 1 && errors);
+    if (!tails) return p;
+    demand(tails->shape(0) == p.K && !errors, "tails: one per component, and no errors");
+    demand(tables && tables->shape(0) == 3 && tables->shape(1) == p.K && tables->shape(2) == p.d + 1,
+           "tables must be 3 x K x (d + 1)");
+    const std::size_t size = p.K * (p.d + 1);
+    p.tails = tails->data(), p.peaks = tables->data();
+    p.constants = p.peaks + size, p.information = p.constants + size;
     return p;
 }
 
 std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Whole& order,
                        const Whole& ends, const Flags& columns, std::optional<Cube> errors,
                        const Vector& log_weights, const Matrix& means, const Matrix& covariance,
-                       VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
-                       std::size_t threads) {
-    Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means, covariance);
+                       std::optional<Vector> tails, std::optional<Cube> tables, VectorOut counts,
+                       MatrixOut first, VectorOut second, VectorOut likelihoods,
+                       std::size_t threads, std::optional<MatrixOut> pulled) {
+    Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means, covariance,
+                             tails, tables);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     const Scatter kind = p.diagonal ? Scatter::diagonal : Scatter::dense;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d &&
                second.shape(0) == second_size(kind, p.K, p.d) && likelihoods.shape(0) == 3,
            "outputs have the wrong shape");
-    Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+    ObservedSums total{{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0}};
+    if (p.tails) {
+        demand(pulled && pulled->shape(0) == 3 && pulled->shape(1) == p.K, "pulled must be 3 x K");
+        total.pulls = pulled->data();
+        total.scores = total.pulls + p.K, total.known = total.scores + p.K;
+    }
     nb::gil_scoped_release released;
     const std::ptrdiff_t singular = run_observed_moments(p, threads, total);
     double* out = likelihoods.data();
@@ -62,9 +77,10 @@ std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Wh
 std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
                          const Vector& log_weights, const Matrix& means, const Matrix& covariance,
-                         MatrixOut out, std::size_t threads) {
-    const Observed p =
-        observed_of(rows, order, ends, columns, errors, log_weights, means, covariance);
+                         std::optional<Vector> tails, std::optional<Cube> tables, MatrixOut out,
+                         std::size_t threads) {
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means,
+                                   covariance, tails, tables);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     return run_observed_log_joint(p, threads, out.data());
@@ -73,9 +89,10 @@ std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends
 std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
                          const Vector& log_weights, const Matrix& means, const Matrix& covariance,
+                         std::optional<Vector> tails, std::optional<Cube> tables,
                          const Matrix& shares, MatrixOut out, std::size_t threads) {
-    const Observed p =
-        observed_of(rows, order, ends, columns, errors, log_weights, means, covariance);
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means,
+                                   covariance, tails, tables);
     demand(shares.shape(0) == p.n && shares.shape(1) == p.K, "shares must be n x K");
     demand(out.shape(0) == p.n && out.shape(1) == p.d, "out must be n x d");
     nb::gil_scoped_release released;
@@ -87,16 +104,20 @@ std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends
 void bind_observation(nb::module_& m) {
     m.def("observed_moments", &moments, array("rows"), array_or_none("weights"), array("order"),
           array("ends"), array("columns"), array_or_none("errors"), array("log_weights"),
-          array("means"), array("covariance"), array("counts"), array("first"), array("second"),
-          array("likelihoods"), "threads"_a,
-          "Moments of incomplete rows; the first singular component, or -1.");
+          array("means"), array("covariance"), array_or_none("tails"), array_or_none("tables"),
+          array("counts"), array("first"), array("second"), array("likelihoods"), "threads"_a,
+          array_or_none("pulled"),
+          "Moments of incomplete rows; the first singular component, or -1. Of t components also the "
+          "sums of pulls, of twice the scores and of the information, 3 x K.");
     m.def("observed_log_joint", &log_joint, array("rows"), array("order"), array("ends"),
           array("columns"), array_or_none("errors"), array("log_weights"), array("means"),
-          array("covariance"), array("out"), "threads"_a,
+          array("covariance"), array_or_none("tails"), array_or_none("tables"),
+          array("out"), "threads"_a,
           "Log joint densities of incomplete rows; the first singular component, or -1.");
     m.def("completed_rows", &completed, array("rows"), array("order"), array("ends"),
           array("columns"), array_or_none("errors"), array("log_weights"), array("means"),
-          array("covariance"), array("shares"), array("out"), "threads"_a,
+          array("covariance"), array_or_none("tails"), array_or_none("tables"),
+          array("shares"), array("out"), "threads"_a,
           "Expected complete rows; the first singular component, or -1.");
 }
 

@@ -14,6 +14,7 @@ from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
 from .estimators.selector import GaussianMixtureSelector as GaussianMixtureSelector
+from .estimators.student_t_mixture import StudentTMixture as StudentTMixture
 from .inference.uncertainty import Interval as Interval
 from .inference.uncertainty import MembershipIntervals as MembershipIntervals
 from .inference.uncertainty import Uncertainty as Uncertainty

@@ -15,8 +15,9 @@ from mixtura.kernels import native
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.observation import Observation
+from mixtura.model.observation import Observation, check_tails
 from mixtura.model.protocols import Block, Source
+from mixtura.model.tails import information, log_peak, score_constant, with_tail_sums
 
 ROWS_WORTH_A_THREAD = 20_000
 """Below this, fits that run side by side use the processors better than threads that share the rows
@@ -72,8 +73,9 @@ class NativeBackend:
 
     def _moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of complete rows."""
-        part = Moments.zeros(mixture.means, needs)
+        part, tails = Moments.zeros(mixture.means, needs), mixture.tails
         likelihoods = np.zeros(3)
+        pulled = None if tails is None else np.zeros((2, len(tails)))
         native.e_step(
             block.rows,
             block.weights,
@@ -86,16 +88,24 @@ class NativeBackend:
             self.threads,
             *_savings(mixture),
             self.single,
+            tails,
+            pulled,
         )
-        return part.with_likelihoods(*likelihoods.tolist())
+        part = part.with_likelihoods(*likelihoods.tolist())
+        if tails is None or pulled is None:
+            return part
+        d = mixture.n_features
+        scores = 0.5 * (part.counts * score_constant(tails, d) - pulled[1])
+        return with_tail_sums(part, pulled[0], scores, part.counts * information(tails, d), tails)
 
     def _observed_moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of incomplete rows."""
         assert block.observation is not None
         seen = observed(block.observation, mixture, needs)
         kind = Scatter.DIAGONAL if seen.diagonal else Scatter.DENSE
-        part = Moments.zeros(mixture.means, kind)
+        part, tails = Moments.zeros(mixture.means, kind), mixture.tails
         likelihoods = np.zeros(3)
+        pulled = None if tails is None else np.zeros((3, len(tails)))
         seen.check(
             native.observed_moments(
                 block.rows,
@@ -106,15 +116,18 @@ class NativeBackend:
                 part.second.reshape(-1),
                 likelihoods,
                 self.threads,
+                pulled,
             )
         )
+        if tails is not None and pulled is not None:
+            part = with_tail_sums(part, pulled[0], 0.5 * pulled[1], pulled[2], tails)
         return part.with_likelihoods(*likelihoods.tolist()).summarised(needs)
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K)."""
         out = np.empty((len(block.rows), mixture.n_components))
         if block.observation is None:
-            native.log_joint(block.rows, *described(mixture), out, self.threads)
+            native.log_joint(block.rows, *described(mixture), mixture.tails, out, self.threads)
         else:
             seen = observed(block.observation, mixture)
             seen.check(native.observed_log_joint(block.rows, *seen.arguments, out, self.threads))
@@ -157,7 +170,17 @@ def described(mixture: Mixture) -> tuple[Array, Array, Array]:
 class _Observed:
     """A mixture and an observation as the kernels of incomplete rows read them."""
 
-    arguments: tuple[Labels, Labels, Flags, Array | None, Array, Array, Array]
+    arguments: tuple[
+        Labels,
+        Labels,
+        Flags,
+        Array | None,
+        Array,
+        Array,
+        Array,
+        Array | None,
+        Array | None,
+    ]
     diagonal: bool
 
     def check(self, singular: int) -> None:
@@ -174,6 +197,7 @@ def observed(
     Diagonal covariances (K or 1, d) stay so where there are no errors, and where their moments
     need no more.
     """
+    check_tails(mixture, observation)
     covariance, d = mixture.covariance, mixture.n_features
     diagonal = observation.errors is None and needs in (Scatter.DIAGONAL, Scatter.TRACE)
     if diagonal and not isinstance(covariance, Dense):
@@ -191,8 +215,16 @@ def observed(
         log_weights,
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),
+        mixture.tails,
+        None if mixture.tails is None else _tables(mixture.tails, d),
     )
     return _Observed(arguments, diagonal)
+
+
+def _tables(tails: Array, d: int) -> Array:
+    """For 0 to d observed columns, what the kernels need of t components (3,K,d+1)."""
+    each = (log_peak, score_constant, information)
+    return np.stack([np.stack([of(tails, o) for o in range(d + 1)], axis=1) for of in each])
 
 
 def _savings(mixture: Mixture) -> tuple[Array, Array | None]:

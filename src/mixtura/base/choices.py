@@ -42,6 +42,9 @@ InitParams: TypeAlias = Literal[
 ]
 """A kind of start by name."""
 
+DegreesOfFreedom: TypeAlias = Literal["free", "equal"]
+"""Estimated degrees of freedom: one for each component, or one for all."""
+
 BackendName: TypeAlias = Literal["auto", "native", "reference"]
 Acceleration: TypeAlias = Literal["auto", "squarem"]
 ComponentOrder: TypeAlias = Literal["weight"]

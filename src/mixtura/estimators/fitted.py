@@ -72,7 +72,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             covariance = stored_covariances(
                 family, np.asarray(self.covariances_, dtype=np.float64), K, d
             )
-        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return Mixture(weights, means, covariance, self._tails)
+
+    @property
+    def _tails(self) -> Array | None:
+        """Degrees of freedom of the public attributes; None for Gaussian components."""
+        return None
 
     @property
     def mixture_(self) -> Mixture:
@@ -80,7 +86,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
-            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
+            shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]
+            if fitted.tails is not None:
+                shown.append((fitted.tails, self._tails))
             if all(
                 np.array_equal(own.astype(np.asarray(public).dtype), public)
                 for own, public in shown
@@ -99,36 +107,39 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- rows ------------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _by_block(self, X: Any, function: Callable[[Array, Rows, Mixture], Any]) -> Any:
+    def _by_block(self, X: Any, function: Callable[[Array, Block, Mixture], Any]) -> Any:
         """A function of the log joint densities ``(m, K)``, computed block by block."""
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+        none = Block(rows[:0], None, 0)
+        empty = function(backend.log_joint(none, mixture), none, mixture)
         values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
         for block in ArraySource(rows, observation=Observation.of(rows)).blocks():
             for part in block.cut(ROWS_OF_DENSITIES):
-                own = function(backend.log_joint(part, mixture), part.rows, mixture)
+                own = function(backend.log_joint(part, mixture), part, mixture)
                 values[part.offset : part.offset + len(part.rows)] = own
         return values
 
     def predict(self, X: Any) -> Labels:
         """The most probable component of each row (n,)."""
         labels: Labels = self._by_block(
-            X, lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1)
+            X, lambda joint, part, mixture: posterior(joint, part.rows, mixture).argmax(axis=1)
         )
         return labels
 
     def predict_proba(self, X: Any) -> Rows:
         """The posterior probabilities (n, K); rows sum to one, however far out they are."""
         probabilities: Rows = self._by_block(
-            X, lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture))
+            X, lambda joint, part, mixture: _like(part.rows, posterior(joint, part.rows, mixture))
         )
         return probabilities
 
     def score_samples(self, X: Any) -> Rows:
         """Log density of each row (n,); -inf where it underflows the range of doubles."""
-        densities: Rows = self._by_block(X, lambda joint, rows, _: _like(rows, log_density(joint)))
+        densities: Rows = self._by_block(
+            X, lambda joint, part, _: _like(part.rows, log_density(joint))
+        )
         return densities
 
     @ignore_underflow

@@ -309,7 +309,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
                 drawn = drawn.with_starts(
                     [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
-            local_search = self._has_default_starts(given) and not self._continues(dataset, family)
+            named = problem.tails is not None and problem.tails.names_components
+            continued = named or self._continues(dataset, family)
+            local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping))
@@ -614,4 +616,5 @@ def _with_given(start: Start, problem: Problem, given: _Given) -> Mixture:
         mixture.weights if weights is None else weights,
         mixture.means if means is None else means,
         covariance,
+        mixture.tails,
     )

@@ -30,7 +30,9 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION, OF_GAUSSIANS = 2, 1
+"""The newest version, and the one of files without degrees of freedom, which older readers take."""
+
 NO_DIGEST = "0" * 64
 """In place of the digest while it is computed."""
 
@@ -141,9 +143,11 @@ def _to_bytes(
     tensors = {"weights": mixture.weights, "means": mixture.means, "covariance": covariance.values}
     if isinstance(covariance, Dense):
         tensors["whitener"] = covariance.whitener  # so that densities keep their bits
+    if mixture.tails is not None:
+        tensors["tails"] = mixture.tails
     header = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": str(OF_GAUSSIANS if mixture.tails is None else FORMAT_VERSION),
         "document": json.dumps(document, allow_nan=False),
         "sha256": NO_DIGEST,
     }
@@ -275,7 +279,12 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
         bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6,
         "the weights are negative or do not sum to one",
     )
-    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d))
+    tails = tensors.get("tails")
+    _require(
+        tails is None or (tails.shape == (K,) and bool((tails > 0).all())),
+        f"the degrees of freedom are not {K} positive numbers",
+    )
+    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d), tails)
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
 
 

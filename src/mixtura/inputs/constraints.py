@@ -1,4 +1,4 @@
-"""Constraints and regularisation: floor, ``reg_covar``, prior, bound of eigenvalues, weights."""
+"""Constraints: floor, ``reg_covar``, prior, bound of eigenvalues, weights, degrees of freedom."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import numpy as np
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
+from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Constraints that the user set, before the data are known."""
+    """Constraints that the user set, before the data are known; ``tails`` of t components."""
 
     reg_covar: float | None = None
     prior: ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+    tails: TailRule | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -46,6 +49,7 @@ def constraints_of(estimator: Any) -> Constraints:
         _prior_of(estimator.prior),
         None if ratio is None else float(ratio),
         bool(equal),
+        tail_rule_of(estimator),
     )
 
 
@@ -121,7 +125,8 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         eigenvalue_ratio=constraints.eigenvalue_ratio,
         equal_weights=constraints.equal_weights,
     )
-    return Problem(dataset, family, regularisation)
+    tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
+    return Problem(dataset, family, regularisation, tails)
 
 
 def shrinkage_of(

@@ -12,7 +12,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
-from mixtura.model.tails import log_fall, log_peak, pulls
+from mixtura.model.tails import log_fall, log_peak
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -80,13 +80,6 @@ class Mixture:
                 for k, mean in enumerate(self.means)
             ]
         return np.stack(columns, axis=1)
-
-    @ignore_underflow
-    def pulls(self, rows: Rows) -> Array | None:
-        """Expected weights u of rows in every t component (m,K); None for Gaussians."""
-        if self.tails is None:
-            return None
-        return pulls(self.squared_distances(rows), self.tails, self.n_features)
 
     def log_density(self, rows: Rows) -> Array:
         """``log p(x_i)`` as (m,)."""

@@ -226,6 +226,20 @@ def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Arra
     return out
 
 
+def pulls_of(rows: Rows, observation: Observation | None, mixture: Mixture) -> Array:
+    """Expected weights u of rows in each t component (m,K); 1 for a row without any value."""
+    assert mixture.tails is not None
+    if observation is None:
+        return pulls(mixture.squared_distances(rows), mixture.tails, mixture.n_features)
+    check_tails(mixture, observation)
+    out = np.ones((len(rows), mixture.n_components))
+    for group in observation.groups:
+        if group.columns.any():
+            seen, _, _ = group.seen(mixture)
+            out[group.rows] = pulls_of(rows[np.ix_(group.rows, group.columns)], None, seen)
+    return out
+
+
 def completed(rows: Rows, observation: Observation, mixture: Mixture, shares: Array) -> Array:
     """``sum_k shares_ik E[y_i | x_i, k]`` (m,d), for shares (m,K) that sum to one in a row."""
     out = np.empty(rows.shape)

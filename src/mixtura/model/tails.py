@@ -36,7 +36,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import betaln, digamma, gammaln, polygamma
+from scipy.special import betaln, digamma, gammaln, zeta
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.model.moments import Moments
@@ -90,7 +90,7 @@ def score_constant(tails: Array, d: int) -> Array:
 def information(tails: Array, d: int) -> Array:
     """Expected information (K,) of a row about ``e = 1 / nu``."""
     nu = np.minimum(tails, LAST_RESOLVED)
-    own = 0.25 * (polygamma(1, 0.5 * nu) - polygamma(1, 0.5 * (nu + d)))
+    own = 0.25 * (zeta(2.0, 0.5 * nu) - zeta(2.0, 0.5 * (nu + d)))  # psi'(z) = zeta(2, z)
     return np.asarray(nu**4 * (own - 0.5 * d * (nu + d + 4.0) / (nu * (nu + d) * (nu + d + 2.0))))
 
 
@@ -124,6 +124,11 @@ class TailRule:
     kind: TailKind = "free"
     given: Array | None = None
     bounds: tuple[float, float] = USUAL_BOUNDS
+
+    @property
+    def names_components(self) -> bool:
+        """Whether components have different given numbers, so that none can take another's place."""
+        return self.given is not None and bool((self.given != self.given.flat[0]).any())
 
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components."""
