@@ -37,9 +37,12 @@ class Problem:
     def e_step(self, mixture: Mixture) -> Moments:
         """The moments of the responsibilities; with a ridge, under its tilted weights."""
         tilted = self.regularisation.tilted(mixture)
-        return self.dataset.backend.moments(
+        moments = self.dataset.backend.moments(
             self.dataset.source_for(mixture.n_components), tilted, self.family.needs
         )
+        if self.tails is not None and self.tails.given is not None:  # these sums tell nothing
+            return replace(moments, tail_sums=None, tail_information=None)
+        return moments
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities.
@@ -67,7 +70,7 @@ class Problem:
 
         ``moments`` are of the E-step at ``previous``.
         """
-        if self.tails is None or previous.tails is None:
+        if self.tails is None or previous.tails is None or proposed.tails is None:
             return None
         tails = self.tails.cautious(moments, previous.tails)
         unchanged = np.array_equal(tails, proposed.tails)

@@ -35,10 +35,9 @@ def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
 
 
 def _of_tails(moments: Moments) -> Sums:
-    """The sums of t components: pulls, and those of the degrees of freedom; none of Gaussians."""
-    if moments.pulls is None or moments.tail_sums is None or moments.tail_information is None:
-        return ()
-    return moments.pulls, moments.tail_sums, moments.tail_information
+    """The sums of t components: pulls, and those of estimated degrees of freedom."""
+    sums = (moments.pulls, moments.tail_sums, moments.tail_information)
+    return tuple(part for part in sums if part is not None)
 
 
 def _with(origin: Moments, counts: Array, first: Array, second: Array, tails: Sums) -> Moments:

@@ -87,7 +87,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]
-            if fitted.tails is not None:
+            if fitted.tails is not None and self._tails is not None:
                 shown.append((fitted.tails, self._tails))
             if all(
                 np.array_equal(own.astype(np.asarray(public).dtype), public)

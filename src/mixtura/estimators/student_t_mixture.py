@@ -26,11 +26,12 @@ from mixtura.inputs.given_parameters import check_matrices, check_means, check_w
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.observation import pulls_of
 from mixtura.model.priors import ConjugatePrior
+from mixtura.model.protocols import Block
 from mixtura.model.tails import USUAL_BOUNDS, TailRule
 
 
 class StudentTMixture(GaussianMixture):
-    """Mixture of multivariate t distributions, fitted by EM, with the families of Gaussian mixtures.
+    """Mixture of multivariate t distributions fitted by EM, with the families of scale matrices.
 
     A component has a mean, a scale matrix and degrees of freedom nu: with few of them it has heavy
     tails, with many it is Gaussian. A row that is far from all components hardly moves them
@@ -174,15 +175,7 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         most rows of a component, up to ``1 + d / nu`` at its mean, and nearly 0 for a distant row.
         Of a row with missing entries, d and D are those of the observed columns.
         """
-        weights: Rows = self._by_block(
-            X,
-            lambda joint, part, mixture: (
-                posterior(joint, part.rows, mixture)
-                * pulls_of(part.rows, part.observation, mixture)
-            )
-            .sum(axis=1)
-            .astype(part.rows.dtype),
-        )
+        weights: Rows = self._by_block(X, _robustness_weights)
         return weights
 
     # ---- from parameters -------------------------------------------------------------------------
@@ -245,3 +238,10 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         self._set_parameters(mixture, family.name, np.float64)
         self.n_features_in_ = d
         return self
+
+
+def _robustness_weights(log_joint: Array, block: Block, mixture: Mixture) -> Rows:
+    """See :meth:`StudentTMixture.robustness_weights`."""
+    own = pulls_of(block.rows, block.observation, mixture)
+    mean = np.asarray((posterior(log_joint, block.rows, mixture) * own).sum(axis=1))
+    return mean.astype(np.float32) if block.rows.dtype == np.float32 else mean

@@ -30,8 +30,8 @@ same rounding everywhere.
 """
 
 _Entry = tuple[str, int | None, tuple[int, ...]]
-"""``weights``, ``means``, ``covariances`` or ``tails``; the component, or None where it is shared; the index
-in that array.
+"""``weights``, ``means``, ``covariances`` or ``tails``; the component, or None where it is shared;
+the index in that array.
 """
 
 
@@ -163,13 +163,11 @@ class Uncertainty(ABC):
         estimate, errors = self.estimate, self.standard_errors
         low_weights, high_weights = _on_logit_scale(estimate.weights, errors.weights, z)
         low, high = _covariance_interval(self.family, estimate.covariances, errors.covariances, z)
-        factor = np.exp(z * errors.tails / estimate.tails)
+        reach, factor = z * errors.means, np.exp(z * errors.tails / estimate.tails)
         return Interval(
             level,
-            Parameters(low_weights, estimate.means - z * errors.means, low, estimate.tails / factor),
-            Parameters(
-                high_weights, estimate.means + z * errors.means, high, estimate.tails * factor
-            ),
+            Parameters(low_weights, estimate.means - reach, low, estimate.tails / factor),
+            Parameters(high_weights, estimate.means + reach, high, estimate.tails * factor),
         )
 
     @abstractmethod

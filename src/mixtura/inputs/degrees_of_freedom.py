@@ -13,6 +13,10 @@ from mixtura.inputs.parameters import is_bool
 from mixtura.model.tails import TailRule
 
 
+MOST_DEGREES = 10_000
+"""Largest estimate: above, the score of the degrees of freedom is lost to rounding."""
+
+
 def tail_rule_of(estimator: Any) -> TailRule | None:
     """How an estimator chooses the degrees of freedom of its t components; None for Gaussians."""
     if not hasattr(estimator, "degrees_of_freedom_bounds"):
@@ -58,9 +62,9 @@ def _bounds(asked: Any) -> tuple[float, float]:
             f"but {asked!r} came. The default is (2, 200)."
         )
     low, high = float(asked[0]), float(asked[1])
-    if not 0.0 < low < high < np.inf:
+    if not 0.0 < low < high <= MOST_DEGREES:
         raise ValueError(
-            "degrees_of_freedom_bounds must rise from a number above 0 to a finite one, but "
-            f"{asked!r} came. The default is (2, 200)."
+            f"degrees_of_freedom_bounds must rise from a number above 0 to at most {MOST_DEGREES:,}, "
+            f"but {asked!r} came. The default is (2, 200)."
         )
     return low, high

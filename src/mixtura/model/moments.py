@@ -77,7 +77,7 @@ class Moments:
         Sum of weighted responsibilities times u, of t components; None for Gaussians.
     tail_sums, tail_information : (K,), optional
         Of t components: the information about ``e = 1 / nu``, and the sum of which it is the
-        divisor in the next e (:mod:`mixtura.model.tails`).
+        divisor in the next e (:mod:`mixtura.model.tails`); None where nu is given.
     """
 
     about: Array
@@ -178,9 +178,9 @@ class Moments:
             log_likelihood=self.log_likelihood * rate,
             entropy=self.entropy * rate,
             certainty=self.certainty * rate,
-            pulls=None if self.pulls is None else self.pulls * rate,
-            tail_sums=None if self.tail_sums is None else self.tail_sums * rate,
-            tail_information=None if self.tail_information is None else self.tail_information * rate,
+            pulls=_product(self.pulls, rate),
+            tail_sums=_product(self.tail_sums, rate),
+            tail_information=_product(self.tail_information, rate),
         )
 
     def taken_about(self, about: Array) -> Moments:
@@ -204,7 +204,12 @@ class Moments:
         """The same moments with other sums over the rows' densities and responsibilities."""
         return replace(self, log_likelihood=log_likelihood, entropy=entropy, certainty=certainty)
 
-    def with_tails(self, pulls: Array, tail_sums: Array, tail_information: Array) -> Moments:
+    def with_tails(
+        self,
+        pulls: Array,
+        tail_sums: Array | None = None,
+        tail_information: Array | None = None,
+    ) -> Moments:
         """The same moments with the sums (K,) of t components.
 
         Raises
@@ -213,7 +218,7 @@ class Moments:
             Where a sum of pulls or of information is negative.
         """
         for sums in (pulls, tail_information):
-            if (sums < 0).any():
+            if sums is not None and (sums < 0).any():
                 raise CollapseError(int(sums.argmin()))
         return replace(self, pulls=pulls, tail_sums=tail_sums, tail_information=tail_information)
 
@@ -318,3 +323,8 @@ def _sum(one: Array | None, other: Array | None) -> Array | None:
     if one is None or other is None:
         return other if one is None else one
     return one + other
+
+
+def _product(sums: Array | None, rate: float) -> Array | None:
+    """Sums times a number, where there are any."""
+    return None if sums is None else sums * rate
