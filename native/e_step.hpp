@@ -11,6 +11,9 @@ namespace mixtura {
 // less than 1e-15 of its scatter.
 constexpr double LEFT_OUT = 1e-17;
 
+// Squared distances from t components are at most this: their logarithms are finite.
+constexpr double FARTHEST = 1e290;
+
 enum class Form { spherical, diagonal, dense };
 enum class Scatter { trace, diagonal, total, dense };
 

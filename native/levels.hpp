@@ -23,8 +23,6 @@ void levels_of(const EStep& p, const Parameters<Real>& own, std::size_t k, Colum
                           out);
 }
 
-constexpr double FARTHEST = 1e290; // squared distances are at most this: their logarithm is finite
-
 // What dense_levels and axis_levels give for a scale of 0, minus half the squared distance D,
 // becomes scale - (nu + d) / 2 log(1 + D / nu), beside the pull and the fall of each row
 // (src/mixtura/model/tails.py).

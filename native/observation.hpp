@@ -18,6 +18,7 @@ struct Observed {
     const std::int64_t *order, *ends; // n; G: where a group ends in the order
     const bool* columns;              // G x d
     const double* errors;             // G x d x d, or null
+    const double* log_classes;        // G x K, added to the log weights, or null
     const double* log_weights;        // K
     const double* means;              // K x d
     const double* covariance;

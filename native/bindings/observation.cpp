@@ -10,8 +10,8 @@ namespace {
 using Whole = Taken<const std::int64_t, nb::ndim<1>>;
 
 Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, const Flags& columns,
-                     const std::optional<Cube>& errors, const Vector& log_weights,
-                     const Matrix& means, const Matrix& covariance,
+                     const std::optional<Cube>& errors, const std::optional<Matrix>& log_classes,
+                     const Vector& log_weights, const Matrix& means, const Matrix& covariance,
                      const std::optional<Vector>& tails, const std::optional<Cube>& tables) {
     Observed p{};
     p.rows = rows.data(), p.single = is_single(rows);
@@ -21,6 +21,8 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
     demand(columns.shape(0) == p.G && columns.shape(1) == p.d, "columns must be G x d");
     demand(!errors || (errors->shape(0) == p.G && errors->shape(1) == p.d && errors->shape(2) == p.d),
            "errors must be G x d x d");
+    demand(!log_classes || (log_classes->shape(0) == p.G && log_classes->shape(1) == p.K),
+           "log_classes must be G x K");
     demand(log_weights.shape(0) == p.K, "log_weights must have one value per component");
     const std::size_t width = covariance.shape(1);
     demand(covariance.shape(0) == p.K || covariance.shape(0) == 1, "covariance: K rows or one");
@@ -34,6 +36,7 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
                "order must be numbers of rows");
     p.order = order.data(), p.ends = ends.data(), p.columns = columns.data();
     p.errors = errors ? errors->data() : nullptr;
+    p.log_classes = log_classes ? log_classes->data() : nullptr;
     p.log_weights = log_weights.data(), p.means = means.data(), p.covariance = covariance.data();
     p.step = covariance.shape(0) == 1 ? 0 : width;
     p.diagonal = width == p.d && !(p.d == 1 && errors);
@@ -49,12 +52,13 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
 
 std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Whole& order,
                        const Whole& ends, const Flags& columns, std::optional<Cube> errors,
+                       std::optional<Matrix> log_classes,
                        const Vector& log_weights, const Matrix& means, const Matrix& covariance,
                        std::optional<Vector> tails, std::optional<Cube> tables, VectorOut counts,
                        MatrixOut first, VectorOut second, VectorOut likelihoods,
                        std::size_t threads, std::optional<MatrixOut> pulled) {
-    Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means, covariance,
-                             tails, tables);
+    Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights, means,
+                             covariance, tails, tables);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     const Scatter kind = p.diagonal ? Scatter::diagonal : Scatter::dense;
@@ -76,11 +80,12 @@ std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Wh
 
 std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
+                       std::optional<Matrix> log_classes,
                          const Vector& log_weights, const Matrix& means, const Matrix& covariance,
                          std::optional<Vector> tails, std::optional<Cube> tables, MatrixOut out,
                          std::size_t threads) {
-    const Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means,
-                                   covariance, tails, tables);
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
+                                   means, covariance, tails, tables);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     return run_observed_log_joint(p, threads, out.data());
@@ -88,11 +93,12 @@ std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends
 
 std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
+                       std::optional<Matrix> log_classes,
                          const Vector& log_weights, const Matrix& means, const Matrix& covariance,
                          std::optional<Vector> tails, std::optional<Cube> tables,
                          const Matrix& shares, MatrixOut out, std::size_t threads) {
-    const Observed p = observed_of(rows, order, ends, columns, errors, log_weights, means,
-                                   covariance, tails, tables);
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
+                                   means, covariance, tails, tables);
     demand(shares.shape(0) == p.n && shares.shape(1) == p.K, "shares must be n x K");
     demand(out.shape(0) == p.n && out.shape(1) == p.d, "out must be n x d");
     nb::gil_scoped_release released;
@@ -103,21 +109,21 @@ std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends
 
 void bind_observation(nb::module_& m) {
     m.def("observed_moments", &moments, array("rows"), array_or_none("weights"), array("order"),
-          array("ends"), array("columns"), array_or_none("errors"), array("log_weights"),
-          array("means"), array("covariance"), array_or_none("tails"), array_or_none("tables"),
-          array("counts"), array("first"), array("second"), array("likelihoods"), "threads"_a,
-          array_or_none("pulled"),
+          array("ends"), array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array("means"), array("covariance"), array_or_none("tails"),
+          array_or_none("tables"), array("counts"), array("first"), array("second"),
+          array("likelihoods"), "threads"_a, array_or_none("pulled"),
           "Moments of incomplete rows; the first singular component, or -1. Of t components also the "
           "sums of pulls, of twice the scores and of the information, 3 x K.");
     m.def("observed_log_joint", &log_joint, array("rows"), array("order"), array("ends"),
-          array("columns"), array_or_none("errors"), array("log_weights"), array("means"),
-          array("covariance"), array_or_none("tails"), array_or_none("tables"),
-          array("out"), "threads"_a,
+          array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array("means"), array("covariance"), array_or_none("tails"),
+          array_or_none("tables"), array("out"), "threads"_a,
           "Log joint densities of incomplete rows; the first singular component, or -1.");
     m.def("completed_rows", &completed, array("rows"), array("order"), array("ends"),
-          array("columns"), array_or_none("errors"), array("log_weights"), array("means"),
-          array("covariance"), array_or_none("tails"), array_or_none("tables"),
-          array("shares"), array("out"), "threads"_a,
+          array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array("means"), array("covariance"), array_or_none("tails"),
+          array_or_none("tables"), array("shares"), array("out"), "threads"_a,
           "Expected complete rows; the first singular component, or -1.");
 }
 

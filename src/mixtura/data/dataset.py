@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtura.base.arrays import Array, Flags
+from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.memory import once_for_each
 from mixtura.data.incomplete import LEAST_VARIANCE, completed_under, moments_of_all
 from mixtura.data.recorded_step import recorded_step, robust_variance
 from mixtura.model.covariance import Dense, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.protocols import Backend, Source
+from mixtura.model.protocols import Backend, Block, Source
 from mixtura.sources import ArraySource
 
 COMPACT_FROM, COMPACT_ROWS, COMPACT_BYTES = 32, 20_000, 2**28
@@ -200,6 +200,30 @@ class Dataset:
         ranked = sorted(groups.values(), key=lambda group: -group[0])
         return tuple(group for _, group in ranked[:MOST_SHARED])
 
+    # ---- known classes ---------------------------------------------------------------------------
+
+    @cached_property
+    def n_classes(self) -> int:
+        """Number of classes of which rows are known; 0 without labels."""
+        observation = next(self.source.blocks()).observation
+        return 0 if observation is None else observation.n_classes
+
+    @cached_property
+    def labelled(self) -> tuple[LabelledRows, ...]:
+        """The rows of which a class is known."""
+        found = []
+        for block in self.source.blocks():
+            observation = block.observation
+            if observation is None or observation.classes is None:
+                continue
+            places = np.flatnonzero(observation.is_labelled)
+            own = block.take(places)
+            assert own.observation is not None
+            classes = observation.classes[own.observation.numbers]
+            plain = replace(own, observation=own.observation.without_classes())
+            found.append(LabelledRows(plain, classes, block.offset + places))
+        return tuple(found)
+
     @property
     def _probe_columns(self) -> list[tuple[Array, Array | None]]:
         """Observed entries (m,) of the probe rows with their weights in units of a row's weight."""
@@ -245,6 +269,14 @@ class Dataset:
     def sampled(self, m: int, seed: np.random.SeedSequence) -> Dataset:
         """m rows drawn by weight as a dataset, drawn once for each seed."""
         return _sampled(self, m, seed.entropy, seed.spawn_key)
+
+
+class LabelledRows(NamedTuple):
+    """Rows without their labels, the probabilities of their classes (m,C), their numbers (m,)."""
+
+    block: Block
+    classes: Array
+    numbers: Labels
 
 
 @once_for_each

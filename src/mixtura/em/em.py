@@ -15,6 +15,7 @@ from typing import TypeAlias
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
+from mixtura.em.known_classes import in_order_of_classes
 from mixtura.em.loop import Loop, LoopEvent, Start, Stopped, python_loop
 from mixtura.em.native_loop import native_loop
 from mixtura.em.stopping import (
@@ -192,6 +193,8 @@ def _em(
     stopped: Stopped,
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
+    if not isinstance(start, FitResult):
+        start = in_order_of_classes(problem, start)
     first = stopping.until_next_check([]) if stopping.certifies else stopping
     settings = (problem, start, first, accelerated, stopped)
     loop = native_loop(*settings) or python_loop(*settings)

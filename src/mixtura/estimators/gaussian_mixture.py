@@ -176,6 +176,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     certificate_ : Certificate
         Gradient, remaining gain and convergence rate of the fit, the condition of each component,
         and a verdict.
+    classes_ : (C,) array
+        The names of the first C components, where the fit had labels.
     start_report_ : StartReport
         The distinct optima that the search found, and how many starts and proposals led to each.
     n_iter_ : int
@@ -270,7 +272,14 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     # ---- fitting ---------------------------------------------------------------------------------
 
     @ignore_underflow
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
+    ) -> Self:
         """Fit by EM.
 
         Parameters
@@ -282,6 +291,13 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         y : ignored
         sample_weight : (n,), optional
             Frequencies: a weight of 2 is a repeated row, 0 an absent one.
+        labels : (n,) or (n, C), optional
+            Known classes; -1, NaN or None where unknown. Each class is one component, in the order
+            of ``classes_``, and its rows belong to no other. Or probabilities of C classes, which
+            are the first C components; a row of NaN is unknown.
+        measurement_covariance : (n,), (n, d) or (n, d, d), optional
+            Variances or covariances of the errors of the rows. The mixture is that of the values
+            without errors (extreme deconvolution; Bovy, Hogg & Roweis 2011).
 
         Raises
         ------
@@ -293,7 +309,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         ConvergenceWarning, DegenerateWarning, DataWarning
         """
         family = self._check_parameters()
-        rows, dataset, present = read_data(self, X, sample_weight)
+        data = read_data(self, X, sample_weight, labels, measurement_covariance)
+        rows, dataset, present = data.rows, data.dataset, data.present
         d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
         constraints = constraints_of(self)
@@ -317,6 +334,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             best = self._ordered(certified(found.best, problem, plan.stopping))
         self.start_report_ = found.report
         self._set_result(best, rows.dtype)
+        self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
 
@@ -332,9 +350,17 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             return fit.in_order(match(self.result_.mixture, fit.mixture).order)
         return fit
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
+    ) -> Labels:
         """Fit, then the most probable component of each row (n,)."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
+        self.fit(X, y, sample_weight, labels, measurement_covariance)
+        return self.predict(X, measurement_covariance)
 
     def _check_parameters(self) -> Family:
         """Refuse invalid parameters before the data are read."""
@@ -433,6 +459,13 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             value / result.total for value in result.trace[len(result.trace) - result.n_iter :]
         ]
         self.lower_bound_ = result.trace[-1] / result.total
+
+    def _set_classes(self, classes: Labels | None) -> None:
+        """The names of known classes; none where the fit had no labels."""
+        if classes is not None:
+            self.classes_ = classes
+        elif hasattr(self, "classes_"):
+            del self.classes_
 
     def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.

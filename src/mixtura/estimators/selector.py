@@ -99,6 +99,12 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
     2
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Missing entries are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def _result_html(self) -> str:
         """The winner and the runner-up, under the diagram of scikit-learn."""
         return (
@@ -115,6 +121,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         sample_weight: Any = None,
         callback: OnCandidate | None = None,
         on_fold: Callable[[int], None] | None = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
     ) -> Self:
         """Fit every candidate and keep the best one.
 
@@ -130,12 +138,16 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         on_fold : callable, optional
             Called with the number of folds of the cross-validation that are done, all of them
             before the first candidate.
+        labels, measurement_covariance : optional
+            As in :meth:`GaussianMixture.fit`. Candidates have at least as many components as there
+            are classes.
         """
         candidates = candidates_of(self)
-        rows, dataset, _ = read_data(self, X, sample_weight)
-        self.selection_ = selection_of(self, *candidates, dataset, callback, on_fold)
+        data = read_data(self, X, sample_weight, labels, measurement_covariance)
+        self.selection_ = selection_of(self, *candidates, data.dataset, callback, on_fold)
         warn_of(self.selection_, stacklevel=3)
-        self.best_estimator_ = estimator_of(self, self.selection_, rows.dtype)
+        self.best_estimator_ = estimator_of(self, self.selection_, data.rows.dtype)
+        self.best_estimator_._set_classes(data.classes)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self, name):
                 setattr(self.best_estimator_, name, getattr(self, name))
@@ -206,29 +218,56 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         check_is_fitted(self)
         return self.best_estimator_.mixture_
 
-    def predict(self, X: Any) -> Labels:
+    def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
         """The most probable component of each row (n,)."""
         check_is_fitted(self)
-        return self.best_estimator_.predict(X)
+        return self.best_estimator_.predict(X, measurement_covariance)
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> Labels:
+    def fit_predict(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
+    ) -> Labels:
         """Fit, then the most probable component of each row (n,)."""
-        return self.fit(X, sample_weight=sample_weight).predict(X)
+        self.fit(
+            X,
+            sample_weight=sample_weight,
+            labels=labels,
+            measurement_covariance=measurement_covariance,
+        )
+        return self.predict(X, measurement_covariance)
 
-    def predict_proba(self, X: Any) -> Rows:
+    def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """The probability of each component for each row (n, K)."""
         check_is_fitted(self)
-        return self.best_estimator_.predict_proba(X)
+        return self.best_estimator_.predict_proba(X, measurement_covariance)
 
-    def score_samples(self, X: Any) -> Rows:
+    def impute(
+        self,
+        X: Any,
+        measurement_covariance: Any = None,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Rows:
+        """The rows (n, d) with expected values; see :meth:`GaussianMixture.impute`."""
+        check_is_fitted(self)
+        return self.best_estimator_.impute(
+            X, measurement_covariance, draw=draw, random_state=random_state
+        )
+
+    def score_samples(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """Log density of each row (n,)."""
         check_is_fitted(self)
-        return self.best_estimator_.score_samples(X)
+        return self.best_estimator_.score_samples(X, measurement_covariance)
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, measurement_covariance: Any = None) -> float:
         """Mean log density of the rows."""
         check_is_fitted(self)
-        return self.best_estimator_.score(X)
+        return self.best_estimator_.score(X, measurement_covariance=measurement_covariance)
 
 
 def estimator_of(

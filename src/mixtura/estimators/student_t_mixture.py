@@ -175,7 +175,7 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         most rows of a component, up to ``1 + d / nu`` at its mean, and nearly 0 for a distant row.
         Of a row with missing entries, d and D are those of the observed columns.
         """
-        weights: Rows = self._by_block(X, _robustness_weights)
+        weights: Rows = self._by_block(X, None, _robustness_weights)
         return weights
 
     # ---- from parameters -------------------------------------------------------------------------

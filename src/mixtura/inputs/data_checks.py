@@ -50,8 +50,14 @@ def check_data(
             f"Expected n_samples >= n_components but got n_components = {K}, n_samples = {n}. "
             "A mixture needs at least one row per component: reduce n_components or pass more rows."
         )
+    if dataset.n_classes > K:
+        raise DataError(
+            f"labels have {dataset.n_classes} classes, but n_components is {K}: each class is a "
+            f"component of its own. Use n_components of at least {dataset.n_classes}."
+        )
     cause = (
         _too_few_distinct(dataset, K)
+        or _never_together(dataset, family, names)
         or _outlier(dataset, names)
         or _without_variance(dataset, family, names)
     )
@@ -105,6 +111,27 @@ def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
     return (
         f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} "
         "needs more than that. Look at how X was made."
+    )
+
+
+def _never_together(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
+    """A message where no row has a value in both of two columns, else None."""
+    if family.needs not in (Scatter.DENSE, Scatter.TOTAL):
+        return None
+    together: Array | None = None
+    for block in dataset.source.blocks():
+        if block.observation is None:
+            return None
+        columns = block.observation.columns[np.unique(block.observation.numbers)].astype(float)
+        own = columns.T @ columns
+        together = own if together is None else together + own
+    if together is None or together.all():
+        return None
+    i, j = (int(place) for place in np.argwhere(together == 0)[0])
+    return (
+        f"no row has a value in both {column_name(i, names)} and {column_name(j, names)}: their "
+        "covariance within a component cannot be learned. Leave one of them out, or use "
+        "covariance_type='diag' (VVI) or 'spherical' (VII)."
     )
 
 

@@ -12,7 +12,6 @@ from mixtura.inputs.given_parameters import shaped
 from mixtura.inputs.parameters import is_bool
 from mixtura.model.tails import TailRule
 
-
 MOST_DEGREES = 10_000
 """Largest estimate: above, the score of the degrees of freedom is lost to rounding."""
 
@@ -64,7 +63,7 @@ def _bounds(asked: Any) -> tuple[float, float]:
     low, high = float(asked[0]), float(asked[1])
     if not 0.0 < low < high <= MOST_DEGREES:
         raise ValueError(
-            f"degrees_of_freedom_bounds must rise from a number above 0 to at most {MOST_DEGREES:,}, "
-            f"but {asked!r} came. The default is (2, 200)."
+            "degrees_of_freedom_bounds must rise from a number above 0 to at most "
+            f"{MOST_DEGREES:,}, but {asked!r} came. The default is (2, 200)."
         )
     return low, high

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
 from mixtura.backends import backend_named
-from mixtura.base.arrays import Array, Flags, Rows
+from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.inputs.data_checks import column_name
+from mixtura.inputs.row_knowledge import KnownClasses, known_classes, measurement_errors
 from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 
@@ -26,8 +28,33 @@ SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-150, 1e150
 """Bounds of the mean weight: products of a few weights and of squares must be normal numbers."""
 
 
-def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset, Flags | None]:
-    """Checked rows, their dataset, and a mask (n,) of the rows with weight where some have none."""
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Checked rows.
+
+    Attributes
+    ----------
+    rows : (n, d)
+    dataset : Dataset
+    present : (m,) flags, optional
+        Which of the user's m rows have weight; None for all.
+    classes : (C,), optional
+        The names of the classes of known labels.
+    """
+
+    rows: Rows
+    dataset: Dataset
+    present: Flags | None = None
+    classes: Labels | None = None
+
+
+def read_data(
+    estimator: Any, X: Any, sample_weight: Any, labels: Any = None, errors: Any = None
+) -> Data:
+    """Rows, weights, labels and errors of measurement of the user, checked.
+
+    Rows of weight 0 are left out unread.
+    """
     refuse_masked("sample_weight", sample_weight)
     sample_weight = None if sample_weight is None else np.asarray(sample_weight)
     if (
@@ -40,8 +67,9 @@ def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset
             checked_weights(sample_weight, np.shape(X)[0])  # refuses
         present = sample_weight != 0
         X, sample_weight = _take(X, present), sample_weight[present]
-        rows, dataset, _ = read_data(estimator, X, sample_weight)
-        return rows, dataset, present
+        labels = None if labels is None else _take(labels, present)
+        errors = None if errors is None else np.asarray(errors)[present]
+        return replace(read_data(estimator, X, sample_weight, labels, errors), present=present)
     rows = rows_of(estimator, X, fitting=True)
     weights = checked_weights(sample_weight, len(rows))
     check_range(
@@ -49,7 +77,9 @@ def read_data(estimator: Any, X: Any, sample_weight: Any) -> tuple[Rows, Dataset
         getattr(estimator, "feature_names_in_", None),
         1.0 if weights is None else _mean_weight(weights),
     )
-    return rows, dataset_of(rows, weights, estimator.backend, estimator.n_threads), None
+    known = known_classes(labels, len(rows))
+    dataset = dataset_of(rows, weights, estimator.backend, estimator.n_threads, known, errors)
+    return Data(rows, dataset, None, None if known is None else known.names)
 
 
 def rows_of(estimator: Any, X: Any, *, fitting: bool, allow_missing: bool = True) -> Rows:
@@ -211,13 +241,29 @@ def _mean_weight(weights: Array) -> float:
 
 
 def dataset_of(
-    X: Rows, sample_weight: Array | None, backend: str, n_threads: int | None
+    X: Rows,
+    sample_weight: Array | None,
+    backend: str,
+    n_threads: int | None,
+    known: KnownClasses | None = None,
+    errors: Any = None,
 ) -> Dataset:
     """The dataset of checked rows; those of weight 0 are left out."""
+    observation = observation_of(X, errors, known)
     if sample_weight is not None and (sample_weight == 0).any():
-        X, sample_weight = X[sample_weight > 0], sample_weight[sample_weight > 0]
-    source = ArraySource(X, sample_weight, Observation.of(X))
+        present = sample_weight > 0
+        X, sample_weight = X[present], sample_weight[present]
+        observation = None if observation is None else observation.take(present)
+    source = ArraySource(X, sample_weight, observation)
     return Dataset(source, backend_named(backend, n_threads))
+
+
+def observation_of(
+    X: Rows, errors: Any = None, known: KnownClasses | None = None
+) -> Observation | None:
+    """How rows were observed: missing entries, errors of measurement, known classes."""
+    classes = None if known is None else known.probabilities
+    return Observation.of(X, measurement_errors(errors, X), classes)
 
 
 def _take(X: Any, present: Flags) -> Any:

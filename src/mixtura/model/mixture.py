@@ -64,7 +64,12 @@ class Mixture:
 
     @ignore_underflow
     def log_joint(self, rows: Rows) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows."""
+        """``log weights_k + log p(x_i | k)`` as (m,K); -inf where a distance overflows.
+
+        Missing entries are NaN: the density is that of the observed columns of a row.
+        """
+        if np.isnan(rows).any():
+            return self._log_joint_of_observed(rows.astype(np.float64))
         squared = self.squared_distances(rows)
         if self.tails is None:
             return np.asarray(self.log_scale - 0.5 * squared)
@@ -72,7 +77,7 @@ class Mixture:
 
     @ignore_underflow
     def squared_distances(self, rows: Rows) -> Array:
-        """Squared Mahalanobis distances of rows from every mean (m,K)."""
+        """Squared Mahalanobis distances of complete rows from every mean (m,K)."""
         x = rows.astype(np.float64)
         with np.errstate(over="ignore"):
             columns = [
@@ -80,6 +85,18 @@ class Mixture:
                 for k, mean in enumerate(self.means)
             ]
         return np.stack(columns, axis=1)
+
+    def _log_joint_of_observed(self, x: Array) -> Array:
+        """The same of rows with missing entries, by the marginal mixture of what was observed."""
+        patterns, numbers = np.unique(~np.isnan(x), axis=0, return_inverse=True)
+        out = np.empty((len(x), self.n_components))
+        with np.errstate(divide="ignore"):
+            out[:] = np.log(self.weights)
+        for pattern, observed in enumerate(patterns):
+            rows, columns = np.flatnonzero(numbers.ravel() == pattern), np.flatnonzero(observed)
+            if len(columns):
+                out[rows] = self.marginal(columns).log_joint(x[np.ix_(rows, columns)])
+        return out
 
     def log_density(self, rows: Rows) -> Array:
         """``log p(x_i)`` as (m,)."""
@@ -156,7 +173,7 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
         r = shares / shares.sum(axis=1, keepdims=True)
     lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
     if len(lost):
-        far = rows[lost].astype(np.float64)
+        far = np.nan_to_num(rows[lost].astype(np.float64))
         direction = far / np.abs(far).max(axis=1, keepdims=True)
         growth = np.stack(
             [

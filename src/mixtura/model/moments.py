@@ -239,6 +239,21 @@ class Moments:
             second=symmetric(second) if self.kind in _MATRICES else second,
         )
 
+    def select(self, components: Labels) -> Moments:
+        """The moments of some components, in the order given; pooled ones stay as they are."""
+        return replace(
+            self,
+            about=self.about[components],
+            counts=self.counts[components],
+            first=self.first[components],
+            second=self.second if self.kind is Scatter.TOTAL else self.second[components],
+            pulls=None if self.pulls is None else self.pulls[components],
+            tail_sums=None if self.tail_sums is None else self.tail_sums[components],
+            tail_information=None
+            if self.tail_information is None
+            else self.tail_information[components],
+        )
+
     def summarised(self, kind: Scatter) -> Moments:
         """The same moments with second moments in less detail, as another family needs them."""
         if kind is self.kind:

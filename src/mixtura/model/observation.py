@@ -1,4 +1,4 @@
-"""How rows were observed: which columns, and with which error.
+"""How rows were observed: which columns, with which error, and what is known of their class.
 
 A row y of the mixture is seen in its observed columns o, with an error of known covariance,
 
@@ -17,6 +17,9 @@ see :func:`completed_moments`. Families never see that a row was incomplete.
 In a t component the observed columns have the same degrees of freedom and the scale matrix
 ``Sigma_oo``, and ``y | x, U ~ N(., C / U)`` with the same A and C: what is weighed by ``r u`` is
 ``y``, and by ``r`` alone C. A sum of a t row and a Gaussian error has no such form.
+
+Of some rows the class is known, or probable: its probability given component k is one more factor
+of the joint density, 0 or 1 for a known label.
 """
 
 from __future__ import annotations
@@ -47,30 +50,69 @@ class Observation:
         The observed columns of each group.
     errors : (G, d, d), optional
         Covariance of the error of each group, zero in the missing columns; None for no error.
+    classes : (G, C), optional
+        Probability of what is known of a row's class, given each of the first C components: 0 and 1
+        for a known label, ones where nothing is known. None for no labels.
     """
 
     numbers: Labels
     columns: Flags
     errors: Array | None = None
+    classes: Array | None = None
 
     @classmethod
-    def of(cls, rows: Rows, errors: Array | None = None) -> Observation | None:
-        """The groups of rows (m,d), where NaN is missing; None where all is observed exactly.
+    def of(
+        cls, rows: Rows, errors: Array | None = None, classes: Array | None = None
+    ) -> Observation | None:
+        """The groups of rows (m,d), where NaN is missing; None where rows are complete.
 
-        ``errors`` are variances (m,) or (m,d), or covariances (m,d,d).
+        ``errors`` are variances (m,) or (m,d), or covariances (m,d,d); ``classes`` are (m,C).
         """
         columns = ~np.isnan(rows)
-        if errors is None:
-            if columns.all():
-                return None
-            keys: Rows | Flags = columns
-        else:
+        if errors is None and classes is None and columns.all():
+            return None
+        keys: Any = columns
+        if errors is not None:
             errors = _matrices(errors, columns)
-            keys = np.hstack([columns, errors.reshape(len(errors), -1) + 0.0])
+            keys = np.hstack([keys, errors.reshape(len(errors), -1) + 0.0])
+        if classes is not None:
+            keys = np.hstack([keys, classes + 0.0])
         _, first, numbers = np.unique(_as_one(keys), return_index=True, return_inverse=True)
         return cls(
-            numbers.astype(np.int64), columns[first], None if errors is None else errors[first]
+            numbers.astype(np.int64),
+            columns[first],
+            None if errors is None else errors[first],
+            None if classes is None else classes[first],
         )
+
+    @property
+    def n_classes(self) -> int:
+        """C; 0 without labels."""
+        return 0 if self.classes is None else int(self.classes.shape[1])
+
+    def without_classes(self) -> Observation:
+        """The same without labels."""
+        return replace(self, classes=None)
+
+    @cached_property
+    def is_labelled(self) -> Flags:
+        """The rows of whose class something is known (m,)."""
+        if self.classes is None:
+            return np.zeros(len(self.numbers), dtype=bool)
+        known: Any = (self.classes < 1.0).any(axis=1)
+        return np.asarray(known[self.numbers])
+
+    def log_classes(self, K: int) -> Array | None:
+        """Logarithms of ``classes`` for K components (G,K).
+
+        A row of whose class something is known is in none of the components after the first C.
+        """
+        if self.classes is None:
+            return None
+        known = (self.classes < 1.0).any(axis=1)
+        others = np.repeat(np.where(known, 0.0, 1.0)[:, None], max(0, K - self.n_classes), axis=1)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.hstack([self.classes, others])[:, :K]))
 
     def take(self, rows: Labels | slice | Flags) -> Observation:
         """That of some of the rows."""
@@ -104,13 +146,14 @@ class Observation:
         for g, end in enumerate(self.ends.tolist()):
             if end > begin:
                 error = None if self.errors is None else self.errors[g]
-                yield Group(self.order[begin:end], self.columns[g], error)
+                yield Group(g, self.order[begin:end], self.columns[g], error)
             begin = end
 
 
 class Group(NamedTuple):
     """Rows that were observed alike: their numbers (m,), columns (d,) and error (d,d)."""
 
+    number: int
     rows: Labels
     columns: Flags
     error: Array | None
@@ -216,13 +259,16 @@ def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Arra
     """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K)."""
     check_tails(mixture, observation)
     out = np.empty((len(rows), mixture.n_components))
+    log_classes = observation.log_classes(mixture.n_components)
     for group in observation.groups:
-        if not group.columns.any():
+        if group.columns.any():
+            seen, _, _ = group.seen(mixture)
+            out[group.rows] = seen.log_joint(rows[np.ix_(group.rows, group.columns)])
+        else:
             with np.errstate(divide="ignore"):
                 out[group.rows] = np.log(mixture.weights)
-            continue
-        seen, _, _ = group.seen(mixture)
-        out[group.rows] = seen.log_joint(rows[np.ix_(group.rows, group.columns)])
+        if log_classes is not None:
+            out[group.rows] += log_classes[group.number]
     return out
 
 

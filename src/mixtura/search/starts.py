@@ -21,6 +21,7 @@ from mixtura.initialise.initialisers import (
     RandomRows,
     SharedValues,
     SmallGroup,
+    moments_of_labels,
 )
 
 DEFAULT_STARTS: tuple[Initialiser, ...] = (
@@ -73,7 +74,10 @@ def named_starts(
     """
     if K == 1:
         return [("all rows", dataset.whole)]
-    return _drawn(list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), dataset, K)
+    known = _of_known_classes(dataset, K)
+    return known + _drawn(
+        list(zip(initialisers, seed.spawn(len(initialisers)), strict=True)), dataset, K
+    )
 
 
 def starts_in_turn(
@@ -89,10 +93,21 @@ def starts_in_turn(
             return _drawn(kinds[FIRST_STARTS:], dataset, K)
         return []
 
+    known = _of_known_classes(dataset, K)
     try:
-        return _drawn(kinds[:FIRST_STARTS], dataset, K), cache(others)
+        return known + _drawn(kinds[:FIRST_STARTS], dataset, K), cache(others)
     except DataError:
-        return _drawn(kinds, dataset, K), list
+        return known + _drawn(kinds, dataset, K), list
+
+
+def _of_known_classes(dataset: Dataset, K: int) -> list[NamedStart]:
+    """The moments of the labelled rows alone, where each component is a class."""
+    if dataset.n_classes != K:
+        return []
+    labels = np.full(dataset.source.n_rows, -1, dtype=np.intp)
+    for rows in dataset.labelled:
+        labels[rows.numbers] = rows.classes.argmax(axis=1)
+    return [("known classes", moments_of_labels(dataset.completed, K, labels))]
 
 
 def _drawn(
