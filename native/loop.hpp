@@ -66,11 +66,10 @@ public:
     // The tolerance that the rule takes from now on.
     void set_tolerance(double tolerance) { rule_.tolerance = tolerance; }
     bool after_a_plain_step() const { return steps_.size() > 1; }
-    std::size_t vector_size() const {
-        return moments_.K * (1 + moments_.d) + moments_.second.size();
-    }
+    std::size_t vector_size() const { return size_of(moments_); }
 
     const Law& law() const { return *setting_.law; }
+    bool has_tails() const { return setting_.tails.has_value(); }
     const Mixture& mixture() const { return mixture_; }
     const Moments& moments() const { return moments_; }
     const Numbers& trace() const { return trace_; }
@@ -88,6 +87,7 @@ private:
     bool may_extrapolate() const;
     bool extrapolate();
     bool accept(const Moments& far);
+    bool mend(Mixture&, Moments&) const;
     void adapt(bool higher);
 
     Data data_;

@@ -98,17 +98,27 @@ void bind_m_step(nb::module_& m) {
                       double, double, double, double>(),
              "newton"_a, "first"_a, "warm"_a, "brief"_a, "turns"_a, "tried"_a, "still"_a,
              "still_in_all"_a, "negligible"_a, "farthest"_a, "trusted"_a);
+    nb::class_<TailRule>(m, "TailRule", "How degrees of freedom are chosen.")
+        .def(
+            "__init__",
+            [](TailRule* self, bool equal, const std::optional<Vector>& given, double first,
+               double low, double high, double most_resolved) {
+                new (self) TailRule{equal, given ? numbers_of(*given) : Numbers(), first, low, high,
+                                    most_resolved};
+            },
+            "equal"_a, array_or_none("given"), "first"_a, "low"_a, "high"_a, "most_resolved"_a);
     nb::class_<Setting>(m, "Setting", "What every M-step of a fit respects.")
         .def(
             "__init__",
             [](Setting* self, const std::string& family, const Vector& floor, bool equal_weights,
                const Prior& prior, const VolumeSearch& volumes, const AxisSearch& axes,
-               double unresolved, double floor_rounding) {
+               double unresolved, double floor_rounding, const std::optional<TailRule>& tails) {
                 new (self) Setting(setting_of(family, floor, equal_weights, prior, volumes, axes,
                                               unresolved, floor_rounding));
+                self->tails = tails;
             },
             "family"_a, array("floor"), "equal_weights"_a, array_or_none("prior"), "volumes"_a,
-            "axes"_a, "unresolved"_a, "floor_rounding"_a);
+            "axes"_a, "unresolved"_a, "floor_rounding"_a, "tails"_a.none() = nb::none());
     m.def("m_step", &one_m_step, "setting"_a, array("about"), array("counts"), array("first"),
           array("second"), array_or_none("previous"),
           "Weights, means, values, whiteners and common axes (as rows), or the component that "

@@ -64,6 +64,14 @@ class Problem:
             None if self.tails is None else self.tails.m_step(moments),
         )
 
+    def adapted(self, mixture: Mixture) -> Mixture:
+        """A given mixture with components of the law that is fitted."""
+        if self.tails is None:
+            return mixture if mixture.tails is None else replace(mixture, tails=None)
+        if mixture.tails is None or self.tails.given is not None:
+            return replace(mixture, tails=self.tails.first(mixture.n_components))
+        return mixture
+
     def cautious(self, moments: Moments, previous: Mixture, proposed: Mixture) -> Mixture | None:
         """The mixture of an M-step with the degrees of freedom of EM, which never lower the
         objective; None where they are what was proposed.

@@ -215,9 +215,9 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _State:
     if isinstance(start, Moments):
         mixture = problem.m_step(start.summarised(problem.family.needs), None)
     elif isinstance(start, FitResult):
-        mixture, trace = start.mixture, list(start.trace)
+        mixture, trace = problem.adapted(start.mixture), list(start.trace)
     else:
-        mixture = start
+        mixture = problem.adapted(start)
     moments = problem.e_step(mixture)
     objective = problem.objective(moments, mixture)
     if trace and trace[-1] == objective:
