@@ -85,6 +85,18 @@ std::variant<std::ptrdiff_t, Components> one_m_step(const Setting& setting, cons
     return components_of(out);
 }
 
+// The degrees of freedom of EM, as the loop takes them where a step of scoring lowers the objective.
+Array cautious(const TailRule& rule, const Vector& counts, const Vector& tail_sums,
+               const Vector& tail_information, const Vector& tails) {
+    Moments m;
+    m.K = counts.shape(0);
+    demand(tail_sums.shape(0) == m.K && tail_information.shape(0) == m.K && tails.shape(0) == m.K,
+           "all must have one value per component");
+    m.counts = numbers_of(counts), m.tail_sums = numbers_of(tail_sums);
+    m.tail_information = numbers_of(tail_information);
+    return array_of(cautious_tails(rule, m, numbers_of(tails)), {m.K});
+}
+
 bool has_law(const std::string& family) { return law_named(family) != nullptr; }
 
 } // namespace
@@ -107,6 +119,8 @@ void bind_m_step(nb::module_& m) {
                                     most_resolved};
             },
             "equal"_a, array_or_none("given"), "first"_a, "low"_a, "high"_a, "most_resolved"_a);
+    m.def("cautious_tails", &cautious, "rule"_a, array("counts"), array("tail_sums"),
+          array("tail_information"), array("tails"), "Degrees of freedom by the M-step of EM.");
     nb::class_<Setting>(m, "Setting", "What every M-step of a fit respects.")
         .def(
             "__init__",

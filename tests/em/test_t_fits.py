@@ -13,13 +13,17 @@ from mixtura.data.problem import Problem
 from mixtura.em.certification import certify, squared_gradient
 from mixtura.em.effective_parameters import effective_parameters
 from mixtura.em.em import em
+from mixtura.em.loop import python_loop
+from mixtura.em.native_loop import flat_tail_rule, native_loop
+from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import Hierarchical
 from mixtura.inputs.constraints import Constraints, problem_of
+from mixtura.kernels import built, native
 from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture, log_density
-from mixtura.model.moments import Moments
+from mixtura.model.moments import Moments, Scatter
 from mixtura.model.observation import Observation, moments_of_complete
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.tails import TailRule
@@ -70,6 +74,46 @@ def test_scoring_is_fast_where_em_is_slow(faithful):
     assert fit.n_iter < 40  # EM with U as missing data takes above 2,000
 
 
+@pytest.mark.skipif(not built, reason="no C++ compiler")
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_the_loop_in_cpp_takes_the_steps_of_the_one_in_python(family, rule, accelerated):
+    model = problem(heavy_rows(60), family.name, RULES[rule], "native")
+    start = start_of(model)
+    arguments = (model, start, RemainingGain(), accelerated, lambda: False)
+    cpp, python = native_loop(*arguments), python_loop(*arguments)
+    assert cpp is not None
+    for _ in range(3):
+        for loop in (cpp, python):
+            loop.iterate(4, 10**6)
+        np.testing.assert_allclose(cpp.trace, python.trace, rtol=1e-10)
+    np.testing.assert_allclose(cpp.mixture.tails, python.mixture.tails, rtol=1e-6)
+    np.testing.assert_allclose(cpp.mixture.means, python.mixture.means, atol=1e-6)
+    seen = model.e_step(cpp.mixture)
+    for name in ("counts", "pulls", "first", "second", "tail_sums", "tail_information"):
+        expected, found = getattr(seen, name), getattr(cpp.moments, name)
+        if expected is None:
+            assert found is None
+        else:
+            np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
+    if len(cpp.plain) > 1:
+        assert cpp.slowest_rate() == pytest.approx(python.slowest_rate(), rel=0.02)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_a_start_of_another_law_is_adapted(backend):
+    model = problem(heavy_rows(60), backend=backend)
+    gaussian = replace(model, tails=None)
+    of_t = em(model, start_of(model), max_iter=5)
+    of_gaussians = em(gaussian, start_of(model), max_iter=5)
+    for start in (of_t, of_t.mixture, of_t.moments):
+        assert em(gaussian, start, accelerated=True).mixture.tails is None
+    for start in (of_gaussians, of_gaussians.mixture, of_gaussians.moments):
+        fit = em(model, start, accelerated=True)
+        assert fit.mixture.tails is not None
+        assert fit.converged
+
+
 class Overshooting(TailRule):
     """Proposes the heaviest tails, whatever the rows say."""
 
@@ -80,13 +124,33 @@ class Overshooting(TailRule):
 def test_where_the_proposed_degrees_of_freedom_lower_the_objective_those_of_em_follow():
     rows = np.random.default_rng(0).standard_t(8, (300, 3))
     rows[:150] += 6.0
-    model, wild = problem(rows), problem(rows, tails=Overshooting())
+    model = problem(rows, backend="reference")
+    wild = replace(model, tails=Overshooting())
     start = em(model, start_of(model), max_iter=0).mixture
     fit = em(wild, start, max_iter=200)
     assert (np.diff(fit.trace) >= 0.0).all()
     assert (fit.mixture.tails > 2.5).all()
     best = em(model, start, max_iter=200)
     assert fit.log_likelihood == pytest.approx(best.log_likelihood, abs=0.05)
+
+
+@pytest.mark.skipif(not built, reason="no C++ compiler")
+@pytest.mark.parametrize("rule", RULES)
+def test_the_cautious_step_in_cpp_is_that_of_python(rule):
+    model = problem(heavy_rows(), tails=RULES[rule])
+    rng, mixture = np.random.default_rng(0), em(model, start_of(model), max_iter=2).mixture
+    for _ in range(20):
+        tails = 10.0 ** rng.uniform(0.31, 2.3, 2)
+        data = model.dataset
+        moments = data.backend.moments(data.source, replace(mixture, tails=tails), Scatter.DENSE)
+        found = native.cautious_tails(
+            flat_tail_rule(model.tails),
+            moments.counts,
+            moments.tail_sums,
+            moments.tail_information,
+            tails,
+        )
+        np.testing.assert_allclose(found, model.tails.cautious(moments, tails), rtol=1e-9)
 
 
 def log_likelihood(model: Problem, mixture: Mixture) -> float:

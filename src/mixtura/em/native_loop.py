@@ -158,11 +158,11 @@ def setting(
         ),
         UNRESOLVED,
         FLOOR_ROUNDING,
-        None if tails is None else _tail_rule(tails),
+        None if tails is None else flat_tail_rule(tails),
     )
 
 
-def _tail_rule(tails: TailRule) -> native.TailRule:
+def flat_tail_rule(tails: TailRule) -> native.TailRule:
     """How the degrees of freedom are chosen."""
     given = None if tails.given is None else np.atleast_1d(tails.given)
     first = float(np.clip(FIRST_DEGREES, *tails.bounds))
