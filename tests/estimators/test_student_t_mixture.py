@@ -158,7 +158,11 @@ def test_an_outlier_moves_a_gaussian_mean_but_hardly_a_t_mean(heavy):
 
 def test_sampled_rows_are_fitted_back():
     known = StudentTMixture.from_parameters(
-        [0.6, 0.4], [[0.0, 0.0], [9.0, 3.0]], np.array([np.eye(2), 2 * np.eye(2)]), [3.0, 12.0]
+        [0.6, 0.4],
+        [[0.0, 0.0], [9.0, 3.0]],
+        np.array([np.eye(2), 2 * np.eye(2)]),
+        [3.0, 12.0],
+        random_state=0,
     )
     X, labels = known.sample(4000)
     assert set(labels) == {0, 1}

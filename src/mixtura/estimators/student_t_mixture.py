@@ -74,12 +74,12 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
     >>> X = np.concatenate([rng.standard_t(3, (200, 2)), rng.standard_normal((200, 2)) + 6])
     >>> model = StudentTMixture(2, component_order="weight", random_state=0).fit(X)
     >>> model.degrees_of_freedom_.round(1).tolist()
-    [200.0, 3.0]
+    [200.0, 3.8]
 
     A far row has little weight in all estimates.
 
-    >>> model.robustness_weights([[6.0, 6.0], [0.0, 40.0]]).round(2).tolist()
-    [1.01, 0.01]
+    >>> model.robustness_weights([[6.0, 6.0], [0.0, 40.0]]).round(3).tolist()
+    [1.01, 0.004]
 
     References
     ----------

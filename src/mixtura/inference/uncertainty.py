@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
@@ -52,7 +52,7 @@ class Parameters:
     weights: Array
     means: Array
     covariances: Array
-    tails: Array
+    tails: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(cls, mixture: Mixture, family: str) -> Parameters:
@@ -72,9 +72,10 @@ class Parameters:
         )
 
     def each(self, function: Callable[..., Array], *others: Parameters) -> Parameters:
-        """A function of each of the four arrays, and of those of others."""
+        """A function of each of the four arrays, and of those of others; Gaussians have three."""
         of_all = [part._arrays for part in (self, *others)]
-        return Parameters(*(np.asarray(function(*arrays)) for arrays in zip(*of_all, strict=True)))
+        used = [arrays for arrays in zip(*of_all, strict=True) if arrays[0].size]
+        return Parameters(*(np.asarray(function(*arrays)) for arrays in used))
 
     @property
     def _arrays(self) -> tuple[Array, Array, Array, Array]:
