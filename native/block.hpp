@@ -22,6 +22,7 @@ struct Block {
     Real* level;
     Real *pull, *fall; // the same of t components: u, and log(1 + D / nu) + u
     Real* weight;      // per row; 0 past the last row
+    Real* kept;        // the same without what the noise term has of it
     // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *highest, *sum, *exponent;
     Real* weighted; // TILE x stride, for the scatter
@@ -47,6 +48,7 @@ struct Block {
         pull = pieces.take<Real>(p.tails ? p.K * stride : 0);
         fall = pieces.take<Real>(p.tails ? p.K * stride : 0);
         weight = pieces.take<Real>(most);
+        kept = p.noisy() ? pieces.take<Real>(most) : weight;
         highest = pieces.take<Real>(most);
         sum = pieces.take<Real>(most);
         exponent = pieces.take<Real>(most);

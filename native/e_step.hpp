@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 namespace mixtura {
 
@@ -43,6 +44,11 @@ struct EStep {
     // K: degrees of freedom of t components, whose log_scale is their log density at the mean; null
     // for Gaussians. In double only.
     const double* tails = nullptr;
+    // Log weight + log density of the noise term, which is the same at every row; -infinity for
+    // none.
+    double log_noise = -std::numeric_limits<double>::infinity();
+
+    bool noisy() const { return log_noise > -std::numeric_limits<double>::infinity(); }
 
     // The caller says which short cuts may be taken; shortcuts.cpp, which of them are.
 
@@ -71,6 +77,7 @@ struct Sums {
     double* first;  // K x d
     double* second;
     double log_likelihood, entropy, certainty;
+    double noise = 0.0; // weight of the rows in the noise term
     // Of t components, K each: responsibilities r times pulls u, which weigh first and second
     // moments, and r (log(1 + D / nu) + u), where D is the squared distance.
     double *pulls = nullptr, *falls = nullptr;

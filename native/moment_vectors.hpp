@@ -9,6 +9,10 @@
 
 namespace mixtura {
 
+// The part of the rows in the noise term from which on its weight may deviate, as in
+// src/mixtura/em/moment_vectors.py.
+constexpr double LEAST_NOISE = 1e-9;
+
 // The sum of a_i b_i.
 inline double dot(const Numbers& a, const Numbers& b) {
     double sum = 0.0;
@@ -24,19 +28,19 @@ void each_of_tails(Of& moments, const Each& each) {
     for (auto* sums : {&moments.pulls, &moments.tail_sums, &moments.tail_information}) each(*sums);
 }
 
-// Numbers of a vector of moments.
-inline std::size_t size_of(const Moments& m) {
-    std::size_t size = m.K * (1 + m.d) + m.second.size();
+inline std::size_t vector_size(const Moments& m) {
+    std::size_t size = m.K * (1 + m.d) + m.second.size() + (m.noisy ? 1 : 0);
     each_of_tails(m, [&](const Numbers& sums) { size += sums.size(); });
     return size;
 }
 
 // Counts, first and second moments, and the sums of t components, one after the other, about other
-// points.
+// points; last, the weight of a noise term's rows where there is one.
 inline Numbers sums_about(const Moments& m, const Numbers& about) {
     const std::size_t K = m.K, d = m.d, width = m.second.size() / K;
     const bool pooled = m.kind == Scatter::total;
-    Numbers v(size_of(m)), s(d);
+    Numbers v(vector_size(m)), s(d);
+    if (m.noisy) v.back() = m.noise;
     double *first = &v[K], *second = &v[K + K * d];
     std::copy(m.second.begin(), m.second.end(), second);
     for (std::size_t k = 0; k < K; ++k) {
@@ -68,7 +72,9 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     const std::size_t K = origin.K, d = origin.d;
     for (std::size_t k = 0; k < K; ++k)
         if (sums[k] < 0.0) return false;
+    if (origin.noisy && sums.back() < 0.0) return false;
     out = origin;
+    if (origin.noisy) out.noise = sums.back();
     const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K),
                second = first + static_cast<std::ptrdiff_t>(K * d);
     auto end = second + static_cast<std::ptrdiff_t>(origin.second.size());
@@ -98,7 +104,7 @@ public:
     ScaledMoments(const Moments& origin, const Numbers& scale)
         : origin_(origin), total_(origin.total()) {
         const std::size_t K = origin.K, d = origin.d, first = K, second = K + K * d;
-        unit_.assign(size_of(origin), 1.0);
+        unit_.assign(vector_size(origin), 1.0);
         double traces = 0.0;
         for (const double s : scale) traces += s;
         const bool pooled = origin.kind == Scatter::total;
@@ -146,7 +152,7 @@ public:
                     inverse_[j] = 1.0 / mixture.whitener[j];
     }
 
-    std::size_t size() const { return size_of(origin_); }
+    std::size_t size() const { return vector_size(origin_); }
 
     Numbers vector(const Moments& m) const {
         Numbers v = sums_about(m, origin_.about);
@@ -229,10 +235,15 @@ private:
             for (std::size_t i = 0; !pooled && i < width; ++i)
                 by(v[K + K * d + k * width + i], length);
         }
-        const std::size_t end = K + K * d + origin_.second.size();
+        const std::size_t end = K + K * d + origin_.second.size(),
+                          last = v.size() - (origin_.noisy ? 1 : 0);
         for (std::size_t i = K + K * d; pooled && i < end; ++i) by(v[i], std::sqrt(2.0) * total_);
-        for (std::size_t i = end; i < v.size(); ++i)
+        for (std::size_t i = end; i < last; ++i)
             by(v[i], std::sqrt(std::max(origin_.counts[(i - end) % K], 1e-300) * total_));
+        if (!origin_.noisy) return;
+        // A noise term that vanishes stays where it is: a deviation would make it negative.
+        if (origin_.noise > LEAST_NOISE * total_) by(v.back(), std::sqrt(origin_.noise * total_));
+        else v.back() = back ? origin_.noise : 0.0;
     }
 
     const Moments& origin_;

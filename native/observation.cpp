@@ -13,6 +13,7 @@
 
 #include "dense.hpp"
 #include "runtime.hpp"
+#include "tails.hpp"
 #include "workers.hpp"
 
 #include <algorithm>
@@ -69,8 +70,22 @@ struct Plan {
 
 // Log density of o observed columns at the mean of a component with the identity as its matrix.
 double peak_of(const Observed& p, std::size_t k, std::size_t o) {
-    return p.tails ? p.peaks[k * (p.d + 1) + o] : -0.5 * static_cast<double>(o) * LOG_2PI;
+    return p.tails ? log_peak(p.tails[k], o) : -0.5 * static_cast<double>(o) * LOG_2PI;
 }
+
+// Of t components, for some number of observed columns (K each): the constant of twice a score by
+// nu, and the information of a row.
+struct TailConstants {
+    Numbers scores, known;
+
+    void look_at(const Observed& p, std::size_t o) {
+        scores.clear(), known.clear();
+        for (std::size_t k = 0; p.tails && k < p.K; ++k) {
+            scores.push_back(score_constant(p.tails[k], o));
+            known.push_back(information(p.tails[k], o));
+        }
+    }
+};
 
 // The mixture of the observed columns of a group, and how the other columns follow from them. With
 // errors all columns follow.
@@ -79,6 +94,7 @@ public:
     std::vector<std::size_t> observed, following;
     Numbers means, whiteners;       // K x o; F x o x o or F x o
     Numbers log_weights, log_scale; // K, of the rows of this group
+    TailConstants constants;
     Numbers maps, left;             // F x t x o and F x t x t, where covariances are full
     std::ptrdiff_t singular = -1;
 
@@ -95,6 +111,7 @@ public:
             for (std::size_t j = 0; j < p.d; ++j) following[j] = j;
         }
         const std::size_t o = observed.size();
+        constants.look_at(p, o);
         means.resize(p.K * o), log_weights.resize(p.K), log_scale.resize(p.K), log_det.resize(F);
         whiteners.resize(F * (p.diagonal ? o : o * o));
         for (std::size_t f = 0; f < F; ++f)
@@ -197,6 +214,7 @@ public:
     std::vector<std::size_t> observed, missing;
     Numbers y, level, left; // K x d, about the means; K: log joint densities; F x t x t
     Numbers logs, pulls;    // K, of t components: log(1 + D / nu), and u
+    TailConstants constants;
 
     Completed(const Observed& problem, const Whole& all)
         : y(problem.K * problem.d), level(problem.K), logs(problem.K), pulls(problem.K), p(problem),
@@ -210,6 +228,9 @@ public:
         for (std::size_t j = 0; j < p.d; ++j)
             (p.columns[g * p.d + j] ? observed : missing).push_back(j);
         const std::size_t t = missing.size(), o = observed.size(), d = p.d;
+        constants.look_at(p, o);
+        peaks.clear();
+        for (std::size_t k = 0; k < p.K; ++k) peaks.push_back(peak_of(p, k, o));
         maps.resize(F * t * o), left.resize(F * t * t), log_det.resize(F);
         factor.resize(t * t), inverse.resize(t * t);
         for (std::size_t f = 0; f < F; ++f) {
@@ -257,7 +278,7 @@ public:
                 distance += one * one;
             }
             level[k] = p.log_weights[k] + (p.log_classes ? p.log_classes[group * p.K + k] : 0.0) +
-                       peak_of(p, k, o) - 0.5 * log_det[p.step ? k : 0];
+                       peaks[k] - 0.5 * log_det[p.step ? k : 0];
             if (!p.tails) {
                 level[k] -= 0.5 * distance;
                 continue;
@@ -275,7 +296,7 @@ private:
     const Whole& whole;
     const std::size_t F;
     std::size_t group = static_cast<std::size_t>(-1);
-    Numbers maps, log_det, factor, inverse;
+    Numbers maps, log_det, factor, inverse, peaks;
 };
 
 // What a worker has of its own.
@@ -313,6 +334,7 @@ struct Worker {
         e.form = p.diagonal ? Form::diagonal : Form::dense;
         e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
         e.tails = p.tails;
+        if (p.log_noise) e.log_noise = p.log_noise[piece.group];
         const std::size_t need = kernels().model(e), room = kernels().workspace(e);
         if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
         if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
@@ -337,13 +359,13 @@ struct Worker {
         to.log_likelihood += own.log_likelihood;
         to.entropy += own.entropy;
         to.certainty += own.certainty;
+        to.noise += own.noise;
         for (std::size_t k = 0; k < p.K; ++k) {
             to.counts[k] += counts[k];
             if (p.tails) {
-                const std::size_t at = k * (p.d + 1) + e.d;
                 to.pulls[k] += pulls[k];
-                to.scores[k] += counts[k] * p.constants[at] - falls[k];
-                to.known[k] += counts[k] * p.information[at];
+                to.scores[k] += counts[k] * seen.constants.scores[k] - falls[k];
+                to.known[k] += counts[k] * seen.constants.known[k];
             }
             p.diagonal ? carry_over_columns(k, to) : carry_over(k, to);
         }
@@ -356,9 +378,12 @@ struct Worker {
             const auto row = static_cast<std::size_t>(p.order[i]);
             const double weight = p.weights ? p.weights[row] : 1.0;
             one.read(row);
-            const double highest = *std::max_element(one.level.begin(), one.level.end());
+            const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
+            const double highest =
+                std::max(log_noise, *std::max_element(one.level.begin(), one.level.end()));
             const bool lost = !(highest > -HUGE_VAL);
-            double sum = 0.0, exponent = 0.0;
+            const double noise = lost ? 0.0 : std::exp(log_noise - highest);
+            double sum = noise, exponent = noise > 0.0 ? noise * (log_noise - highest) : 0.0;
             for (double& level : one.level) {
                 const double apart = lost ? 0.0 : level - highest;
                 level = std::exp(apart);
@@ -368,6 +393,7 @@ struct Worker {
             to.log_likelihood += weight * (highest + std::log(sum));
             to.entropy += weight * (std::log(sum) - exponent / sum);
             to.certainty -= weight * std::log(sum);
+            to.noise += weight * noise / sum;
             for (std::size_t k = 0; k < p.K; ++k) {
                 const double r = weight * one.level[k] / sum;
                 if (!(r > 0.0)) continue;
@@ -377,12 +403,11 @@ struct Worker {
                 to.counts[k] += r;
                 double weighed = r;
                 if (p.tails) {
-                    const std::size_t at = k * (d + 1) + one.observed.size();
                     const double u = one.pulls[k];
                     weighed = r * u;
                     to.pulls[k] += weighed;
-                    to.scores[k] += r * (p.constants[at] - one.logs[k] - u);
-                    to.known[k] += r * p.information[at];
+                    to.scores[k] += r * (one.constants.scores[k] - one.logs[k] - u);
+                    to.known[k] += r * one.constants.known[k];
                 }
                 for (std::size_t a = 0; a < d; ++a) {
                     const double share = weighed * y[a];
@@ -399,19 +424,25 @@ struct Worker {
     // Rows without any value: their posteriors are the weights, their pulls 1, and they know
     // nothing of degrees of freedom.
     void add_unseen(const Piece& piece, ObservedSums& to) {
-        double rows_here = 0.0, sum = 0.0, highest = -HUGE_VAL;
+        const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
+        double rows_here = 0.0, highest = log_noise;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
         const Numbers& log_weights = seen.log_weights;
         for (const double one : log_weights) highest = std::max(highest, one);
+        double sum = std::exp(log_noise - highest);
         for (const double one : log_weights) sum += std::exp(one - highest);
         to.log_likelihood += rows_here * (highest + std::log(sum));
         to.certainty -= rows_here * std::log(sum);
         const std::size_t d = p.d;
-        for (std::size_t k = 0; k < p.K; ++k) {
-            const double log_r = log_weights[k] - highest - std::log(sum), r = std::exp(log_r),
-                         count = rows_here * r;
+        const auto count_of = [&](double level) {
+            const double log_r = level - highest - std::log(sum), r = std::exp(log_r);
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
+            return rows_here * r;
+        };
+        to.noise += count_of(log_noise);
+        for (std::size_t k = 0; k < p.K; ++k) {
+            const double count = count_of(log_weights[k]);
             to.counts[k] += count;
             if (p.tails) to.pulls[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
@@ -584,6 +615,7 @@ std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Obse
             total.log_likelihood += mine.log_likelihood;
             total.entropy += mine.entropy;
             total.certainty += mine.certainty;
+            total.noise += mine.noise;
         });
     });
 }

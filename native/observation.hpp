@@ -20,14 +20,13 @@ struct Observed {
     const double* errors;             // G x d x d, or null
     const double* log_classes;        // G x K, added to the log weights, or null
     const double* log_weights;        // K
+    const double* log_noise;          // G: of the noise term in the observed columns, or null
     const double* means;              // K x d
     const double* covariance;
     std::size_t step; // between covariances; 0 where components share one
     bool diagonal;
-    // Of t components: K degrees of freedom, and for 0 to d observed columns, K x (d + 1) each, the
-    // log density at the mean, the constant of twice a score, and the information of a row
-    // (src/mixtura/model/tails.py). There are no errors. Null for Gaussians.
-    const double *tails = nullptr, *peaks = nullptr, *constants = nullptr, *information = nullptr;
+    // K degrees of freedom of t components, where there are no errors; null for Gaussians.
+    const double* tails = nullptr;
 };
 
 // Sums of rows, and of t components, K each, twice the scores by nu and the information.

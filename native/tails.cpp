@@ -9,6 +9,9 @@ namespace {
 // Asymptotic series hold from here on to the last place; below, recurrences lead there.
 constexpr double LARGE = 12.0;
 
+// The information hardly changes above these degrees of freedom, where its digits cancel.
+constexpr double LAST_RESOLVED = 1e3;
+
 double digamma(double x) {
     double before = 0.0;
     for (; x < LARGE; x += 1.0) before -= 1.0 / x;
@@ -80,6 +83,7 @@ double score_constant(double nu, std::size_t d) {
 }
 
 double information(double nu, std::size_t columns) {
+    nu = std::min(nu, LAST_RESOLVED);
     const double d = static_cast<double>(columns), squared = nu * nu;
     const double own = 0.25 * (trigamma(0.5 * nu) - trigamma(0.5 * (nu + d)));
     return squared * squared * (own - 0.5 * d * (nu + d + 4.0) / (nu * (nu + d) * (nu + d + 2.0)));
@@ -122,10 +126,9 @@ void add_tail_sums(const TailRule& rule, const Numbers& tails, const Numbers& fa
     m.tail_sums.clear(), m.tail_information.clear();
     if (!rule.given.empty()) return;
     for (std::size_t k = 0; k < m.K; ++k) {
-        const double nu = tails[k],
-                     score = 0.5 * (m.counts[k] * score_constant(nu, m.d) - falls[k]),
-                     known = m.counts[k] * information(std::min(nu, rule.most_resolved), m.d);
-        m.tail_sums.push_back(known / nu - nu * nu * score);
+        const double nu = tails[k], twice = m.counts[k] * score_constant(nu, m.d) - falls[k],
+                     known = m.counts[k] * information(nu, m.d);
+        m.tail_sums.push_back(tail_sum(nu, twice, known));
         m.tail_information.push_back(known);
     }
 }

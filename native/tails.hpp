@@ -12,12 +12,16 @@ struct TailRule {
     bool equal = false;
     Numbers given; // one or K that are not estimated, or empty
     double first = 0.0, low = 0.0, high = 0.0;
-    double most_resolved = 0.0; // the information by 1 / nu hardly changes above
 };
 
 double log_peak(double nu, std::size_t d);       // log density at the mean for Sigma = I
 double score_constant(double nu, std::size_t d); // of twice a score by nu
-double information(double nu, std::size_t d);    // of a row about 1 / nu; nu is resolved
+double information(double nu, std::size_t d);    // of a row about 1 / nu
+
+// The sum of which the information is the divisor in the next 1 / nu.
+inline double tail_sum(double nu, double twice_score, double information) {
+    return information / nu - 0.5 * nu * nu * twice_score;
+}
 
 // Degrees of freedom (K) of the next mixture: before the first E-step, by a step of scoring, and by
 // EM from those of the E-step.

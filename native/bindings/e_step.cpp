@@ -8,6 +8,7 @@
 
 #include "../runtime.hpp"
 #include "../shortcuts.hpp"
+#include "../tails.hpp"
 
 namespace mixtura {
 namespace {
@@ -58,27 +59,37 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
             const Vector& log_scale, const Matrix& whitener, const std::string& scatter,
             VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
             std::size_t threads, std::optional<Vector> shares, std::optional<Matrix> axes,
-            bool single_products, std::optional<Vector> tails, std::optional<MatrixOut> pulled) {
+            bool single_products, double log_noise, std::optional<Vector> tails,
+            std::optional<MatrixOut> pulled) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     allow(p, shares, axes, single_products);
     give_tails(p, tails);
+    p.log_noise = log_noise;
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d &&
-               second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 3,
+               second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 4,
            "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
     if (p.tails) {
-        demand(pulled && pulled->shape(0) == 2 && pulled->shape(1) == p.K, "pulled must be 2 x K");
+        demand(pulled && pulled->shape(0) == 3 && pulled->shape(1) == p.K, "pulled must be 3 x K");
         total.pulls = pulled->data(), total.falls = pulled->data() + p.K;
     }
     {
         nb::gil_scoped_release released;
         run_moments(p, threads, total);
     }
+    for (std::size_t k = 0; p.tails && k < p.K; ++k) {
+        const double nu = p.tails[k], count = counts.data()[k],
+                     twice = count * score_constant(nu, p.d) - total.falls[k],
+                     known = count * information(nu, p.d);
+        total.falls[k] = tail_sum(nu, twice, known);
+        total.falls[p.K + k] = known;
+    }
     double* out = likelihoods.data();
     out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
+    out[3] = total.noise;
 }
 
 void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale,
@@ -122,10 +133,10 @@ void bind_e_step(nb::module_& m) {
     m.def("e_step", &e_step, array("rows"), array_or_none("weights"), array("means"),
           array("log_scale"), array("whitener"), "scatter"_a, array("counts"), array("first"),
           array("second"), array("likelihoods"), "threads"_a, array_or_none("shares"),
-          array_or_none("axes"), "single_products"_a, array_or_none("tails"),
+          array_or_none("axes"), "single_products"_a, "log_noise"_a, array_or_none("tails"),
           array_or_none("pulled"),
-          "The moments of the rows under a mixture; of t components also the sums of pulls and of "
-          "falls, 2 x K.");
+          "The moments of the rows under a mixture; of t components also pulls, tail sums and tail "
+          "information, 3 x K.");
     m.def("shortcuts", &shortcuts, array("rows"), array("means"), array("log_scale"),
           array("whitener"), "scatter"_a, array_or_none("shares"), array_or_none("axes"),
           "single_products"_a, "The short cuts e_step would take.");

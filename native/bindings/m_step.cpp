@@ -114,11 +114,11 @@ void bind_m_step(nb::module_& m) {
         .def(
             "__init__",
             [](TailRule* self, bool equal, const std::optional<Vector>& given, double first,
-               double low, double high, double most_resolved) {
-                new (self) TailRule{equal, given ? numbers_of(*given) : Numbers(), first, low, high,
-                                    most_resolved};
+               double low, double high) {
+                new (self)
+                    TailRule{equal, given ? numbers_of(*given) : Numbers(), first, low, high};
             },
-            "equal"_a, array_or_none("given"), "first"_a, "low"_a, "high"_a, "most_resolved"_a);
+            "equal"_a, array_or_none("given"), "first"_a, "low"_a, "high"_a);
     m.def("cautious_tails", &cautious, "rule"_a, array("counts"), array("tail_sums"),
           array("tail_information"), array("tails"), "Degrees of freedom by the M-step of EM.");
     nb::class_<Setting>(m, "Setting", "What every M-step of a fit respects.")

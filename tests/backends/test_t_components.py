@@ -40,7 +40,7 @@ def mixture_of(K: int, d: int, kind: Scatter, seed: int = 0) -> Mixture:
         Scatter.TRACE: Spherical(rng.uniform(0.5, 2.0, K), K, d),
     }[kind]
     weights = rng.dirichlet(np.full(K, 5.0))
-    return Mixture(weights, rng.normal(0, 2, (K, d)), covariance, rng.uniform(2.0, 60.0, K))
+    return Mixture(weights, rng.normal(0, 2, (K, d)), covariance, tails=rng.uniform(2.0, 60.0, K))
 
 
 def source_of(rows, weights=None) -> ArraySource:

@@ -25,7 +25,7 @@ def random_mixture(K: int, d: int, seed: int = 0) -> Mixture:
         rng.dirichlet(np.full(K, 5.0)),
         2.0 * rng.standard_normal((K, d)),
         Dense(A @ A.transpose(0, 2, 1) + np.eye(d), K),
-        rng.uniform(2.0, 40.0, K),
+        tails=rng.uniform(2.0, 40.0, K),
     )
 
 
@@ -111,7 +111,7 @@ def test_the_posterior_of_an_overflowing_distance_is_of_the_heaviest_tail():
         np.array([0.5, 0.5]),
         np.zeros((2, 1)),
         Diagonal(np.ones((2, 1)), 2),
-        np.array([9.0, 3.0]),
+        tails=np.array([9.0, 3.0]),
     )
     rows = np.array([[1e200], [1e160]])
     found = posterior(mixture.log_joint(rows), rows, mixture)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -15,9 +16,9 @@ from mixtura.kernels import native
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.observation import Observation, check_tails
 from mixtura.model.protocols import Block, Source
-from mixtura.model.tails import information, log_peak, score_constant, with_tail_sums
 
 ROWS_WORTH_A_THREAD = 20_000
 """Below this, fits that run side by side use the processors better than threads that share the rows
@@ -73,9 +74,7 @@ class NativeBackend:
 
     def _moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of complete rows."""
-        part, tails = Moments.zeros(mixture.means, needs), mixture.tails
-        likelihoods = np.zeros(3)
-        pulled = None if tails is None else np.zeros((2, len(tails)))
+        part, sums, pulled = Moments.zeros(mixture.means, needs), np.zeros(4), _pulled(mixture)
         native.e_step(
             block.rows,
             block.weights,
@@ -84,28 +83,22 @@ class NativeBackend:
             part.counts,
             part.first,
             part.second.reshape(-1),
-            likelihoods,
+            sums,
             self.threads,
             *_savings(mixture),
             self.single,
-            tails,
+            log_noise(mixture),
+            mixture.tails,
             pulled,
         )
-        part = part.with_likelihoods(*likelihoods.tolist())
-        if tails is None or pulled is None:
-            return part
-        d = mixture.n_features
-        scores = 0.5 * (part.counts * score_constant(tails, d) - pulled[1])
-        return with_tail_sums(part, pulled[0], scores, part.counts * information(tails, d), tails)
+        return _with_sums(part, sums, pulled)
 
     def _observed_moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of incomplete rows."""
         assert block.observation is not None
         seen = observed(block.observation, mixture, needs)
         kind = Scatter.DIAGONAL if seen.diagonal else Scatter.DENSE
-        part, tails = Moments.zeros(mixture.means, kind), mixture.tails
-        likelihoods = np.zeros(3)
-        pulled = None if tails is None else np.zeros((3, len(tails)))
+        part, sums, pulled = Moments.zeros(mixture.means, kind), np.zeros(4), _pulled(mixture)
         seen.check(
             native.observed_moments(
                 block.rows,
@@ -114,24 +107,22 @@ class NativeBackend:
                 part.counts,
                 part.first,
                 part.second.reshape(-1),
-                likelihoods,
+                sums,
                 self.threads,
                 pulled,
             )
         )
-        if tails is not None and pulled is not None:
-            part = with_tail_sums(part, pulled[0], 0.5 * pulled[1], pulled[2], tails)
-        return part.with_likelihoods(*likelihoods.tolist()).summarised(needs)
+        return _with_sums(part, sums, pulled).summarised(needs)
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K)."""
+        """``log weights_k + log N(x_i | k)`` as (m,K), and that of the noise."""
         out = np.empty((len(block.rows), mixture.n_components))
         if block.observation is None:
             native.log_joint(block.rows, *described(mixture), mixture.tails, out, self.threads)
         else:
             seen = observed(block.observation, mixture)
             seen.check(native.observed_log_joint(block.rows, *seen.arguments, out, self.threads))
-        return out
+        return out if mixture.noise is None else _with_noise(out, mixture.noise, block.observation)
 
     def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
         """Expected complete rows (m,d); see :class:`mixtura.model.protocols.Backend`."""
@@ -152,6 +143,37 @@ class NativeBackend:
         return native.shortcuts(
             block.rows, *described(mixture), needs.value, *_savings(mixture), self.single
         )
+
+
+def _pulled(mixture: Mixture) -> Array | None:
+    """Room for the sums of t components (3,K); None for Gaussians."""
+    return None if mixture.tails is None else np.zeros((3, mixture.n_components))
+
+
+def _with_sums(part: Moments, sums: Array, pulled: Array | None) -> Moments:
+    """Moments with log-likelihood, entropy, certainty and the rows in the noise (4,).
+
+    ``pulled`` (3,K) are the sums of t components.
+    """
+    log_likelihood, entropy, certainty, noise = sums.tolist()
+    part = part.with_noise(noise).with_likelihoods(log_likelihood, entropy, certainty)
+    return part if pulled is None else part.with_tails(*pulled)
+
+
+def _with_noise(log_joint: Array, noise: Noise, observation: Observation | None) -> Array:
+    """Log joint densities (m,K) with those of the noise as one more column."""
+    own = np.empty((len(log_joint), 1))
+    own[:, 0] = (
+        noise.log_joint
+        if observation is None
+        else observation.log_noise(noise)[observation.numbers]
+    )
+    return np.hstack([log_joint, own])
+
+
+def log_noise(mixture: Mixture) -> float:
+    """Log joint density of the noise at every complete row; -inf where there is none."""
+    return -inf if mixture.noise is None else mixture.noise.log_joint
 
 
 def described(mixture: Mixture) -> tuple[Array, Array, Array]:
@@ -177,9 +199,9 @@ class _Observed:
         Array | None,
         Array | None,
         Array,
-        Array,
-        Array,
         Array | None,
+        Array,
+        Array,
         Array | None,
     ]
     diagonal: bool
@@ -215,18 +237,12 @@ def observed(
         observation.errors,
         observation.log_classes(mixture.n_components),
         log_weights,
+        None if mixture.noise is None else observation.log_noise(mixture.noise),
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),
         mixture.tails,
-        None if mixture.tails is None else _tables(mixture.tails, d),
     )
     return _Observed(arguments, diagonal)
-
-
-def _tables(tails: Array, d: int) -> Array:
-    """For 0 to d observed columns, what the kernels need of t components (3,K,d+1)."""
-    each = (log_peak, score_constant, information)
-    return np.stack([np.stack([of(tails, o) for o in range(d + 1)], axis=1) for of in each])
 
 
 def _savings(mixture: Mixture) -> tuple[Array, Array | None]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixtura.data.dataset import Dataset
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
+from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 from mixtura.model.tails import TailRule
@@ -25,6 +27,8 @@ class Problem:
     family : Family
     regularisation : Regularisation
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
+    noise : Noise, optional
+        The box of a noise term; every M-step estimates its weight.
     tails : TailRule, optional
         How the degrees of freedom of t components are chosen; None for Gaussians.
     """
@@ -32,6 +36,7 @@ class Problem:
     dataset: Dataset
     family: Family
     regularisation: Regularisation
+    noise: Noise | None = None
     tails: TailRule | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
@@ -57,10 +62,12 @@ class Problem:
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
+        noise = self.noise and self.noise.with_weight(moments.noise / moments.total)
         return Mixture(
             self.regularisation.weights(moments),
             self.regularisation.means(moments),
             covariance,
+            noise,
             None if self.tails is None else self.tails.m_step(moments),
         )
 
@@ -84,6 +91,14 @@ class Problem:
         unchanged = np.array_equal(tails, proposed.tails)
         return None if unchanged else replace(proposed, tails=tails)
 
+    def continued(self, fit: FitResult) -> FitResult:
+        """A fit of other rows as a start of this problem: its noise is over this box."""
+        noise = fit.mixture.noise
+        if self.noise is None or noise is None:
+            return fit
+        mixture = replace(fit.mixture, noise=self.noise.with_weight(noise.weight))
+        return replace(fit, mixture=mixture)
+
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty, the objective of EM.
 
@@ -92,10 +107,14 @@ class Problem:
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
     def n_parameters(self, K: int) -> int:
-        """Free parameters of K components."""
+        """Free parameters of K components, and one for the weight of a noise term.
+
+        (mclust also counts the volume, which is not estimated by the likelihood.)
+        """
         fixed_weights = K - 1 if self.regularisation.equal_weights else 0
+        own = self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
         tails = 0 if self.tails is None else self.tails.n_parameters(K)
-        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights + tails
+        return own + tails + (self.noise is not None)
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""

@@ -15,7 +15,34 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
 Sums: TypeAlias = tuple[Array, ...]
-"""Counts, first and second moments, and the sums of t components where there are any; or units."""
+"""Counts, first and second moments, the sums of t components where there are any, and the rows in
+the noise, (1,) or (0,) without noise; or their units.
+"""
+
+
+LEAST_NOISE = 1e-9
+"""Part of the rows in the noise from which on a deviation of its weight is measured. Below that it
+is at the bound of 0, and a deviation would make it negative.
+"""
+
+
+def _of_tails(moments: Moments) -> Sums:
+    """The sums of t components: pulls, and those of estimated degrees of freedom."""
+    sums = (moments.pulls, moments.tail_sums, moments.tail_information)
+    return tuple(part for part in sums if part is not None)
+
+
+def _sums(moments: Moments, noisy: bool) -> Sums:
+    """The sums of moments."""
+    noise = np.array([moments.noise] if noisy else [])
+    return moments.counts, moments.first, moments.second, *_of_tails(moments), noise
+
+
+def _with_sums(origin: Moments, sums: Sums) -> Moments:
+    """Moments with these sums; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+    counts, first, second, *tails, noise = sums
+    moments = origin.with_sums(counts, first, second, float(noise[0]) if len(noise) else None)
+    return moments.with_tails(*tails) if tails else moments
 
 
 def _joined(sums: Sums, units: Sums) -> Array:
@@ -26,24 +53,14 @@ def _joined(sums: Sums, units: Sums) -> Array:
 def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
     """The sums of a vector, in the shapes of those of the origin."""
     like = (origin.counts, origin.first, origin.second, *_of_tails(origin))
-    ends = np.cumsum([part.size for part in like])
-    parts = np.split(vector, ends[:-1])
-    return tuple(
-        part.reshape(shaped.shape) * unit
-        for part, shaped, unit in zip(parts, like, units, strict=True)
+    *parts, noise = np.split(vector, np.cumsum([part.size for part in like]))
+    return (
+        *(
+            part.reshape(shaped.shape) * unit
+            for part, shaped, unit in zip(parts, like, units[:-1], strict=True)
+        ),
+        noise * units[-1],
     )
-
-
-def _of_tails(moments: Moments) -> Sums:
-    """The sums of t components: pulls, and those of estimated degrees of freedom."""
-    sums = (moments.pulls, moments.tail_sums, moments.tail_information)
-    return tuple(part for part in sums if part is not None)
-
-
-def _with(origin: Moments, counts: Array, first: Array, second: Array, tails: Sums) -> Moments:
-    """Moments about the origin's points with other sums."""
-    moments = origin.with_sums(counts, first, second)
-    return moments.with_tails(*tails) if tails else moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +78,17 @@ class ScaledMoments:
             self.origin.kind, outer
         )
         one = np.ones_like(self.origin.counts)
-        return one, deviations, second, *(one for _ in _of_tails(self.origin))
+        return one, deviations, second, *(one for _ in _of_tails(self.origin)), np.ones(1)
 
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
-        same = moments.taken_about(self.origin.about)
-        sums = (same.counts, same.first, same.second, *_of_tails(same))
+        sums = _sums(moments.taken_about(self.origin.about), self.origin.noise > 0)
         return _joined(sums, self._units) / self.origin.total
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-        total = self.origin.total
-        counts, first, second, *tails = _split(vector * total, self.origin, self._units)
-        return _with(self.origin, counts, first, second, tuple(tails))
+        sums = _split(vector * self.origin.total, self.origin, self._units)
+        return _with_sums(self.origin, sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +104,7 @@ class WhitenedMoments:
     has the norm of the complete-data information. The Jacobian of EM is symmetric in it where the
     family estimates exactly these sums (Dempster, Laird & Rubin 1977, section 4), and a deviation
     is equally small for components of any size and scale. Of t components, pulls and the sums of
-    the degrees of freedom have the unit of a count.
+    the degrees of freedom have the unit of a count. The noise has a count alone.
     """
 
     origin: Moments
@@ -97,7 +112,7 @@ class WhitenedMoments:
 
     @cached_property
     def _units(self) -> Sums:
-        """Units of a count, of first and of second moments."""
+        """Units of a count, of first and of second moments, and of the rows in the noise."""
         counts, total, d = (
             np.maximum(self.origin.counts, 1e-300),
             self.origin.total,
@@ -110,7 +125,8 @@ class WhitenedMoments:
             Scatter.TOTAL: np.asarray(np.sqrt(2) * total),
             Scatter.DENSE: np.sqrt(2) * own[:, None, None],
         }[self.origin.kind]
-        return own, own[:, None], second, *(own for _ in _of_tails(self.origin))
+        noise = np.sqrt(np.maximum([self.origin.noise], 1e-300) * total)
+        return own, own[:, None], second, *(own for _ in _of_tails(self.origin)), noise
 
     @cached_property
     def _inverse(self) -> Array:
@@ -125,15 +141,23 @@ class WhitenedMoments:
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        first, second = self._transformed(same.first, same.second, self.mixture.covariance.whitener)
-        sums = (same.counts, first, second - self._expected(same.counts), *_of_tails(same))
+        counts, first, second, *tails, noise = _sums(same, self.mixture.noise is not None)
+        first, second = self._transformed(first, second, self.mixture.covariance.whitener)
+        noise = noise if self._noise_deviates else 0.0 * noise
+        sums = (counts, first, second - self._expected(counts), *tails, noise)
         return _joined(sums, self._units)
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-        counts, first, second, *tails = _split(vector, self.origin, self._units)
-        back = self._transformed(first, second + self._expected(counts), self._inverse)
-        return _with(self.origin, counts, *back, tuple(tails))
+        counts, first, second, *tails, noise = _split(vector, self.origin, self._units)
+        first, second = self._transformed(first, second + self._expected(counts), self._inverse)
+        if not self._noise_deviates:
+            noise = noise[:0]  # that of the origin
+        return _with_sums(self.origin, (counts, first, second, *tails, noise))
+
+    @property
+    def _noise_deviates(self) -> bool:
+        return self.origin.noise > LEAST_NOISE * self.origin.total
 
     def _transformed(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows after a linear transform.

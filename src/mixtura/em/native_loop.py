@@ -33,10 +33,11 @@ from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, 
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
-from mixtura.model.tails import FIRST_DEGREES, LAST_RESOLVED, TailRule
+from mixtura.model.tails import FIRST_DEGREES, TailRule
 
 
 def native_loop(
@@ -58,8 +59,9 @@ def native_loop(
     if loop is None:
         return None
     if isinstance(start, Moments):
+        moments = start.summarised(family.needs)
         collapsed = loop.begin_with_moments(
-            *flat_moments(start.summarised(family.needs)), _flat_pulled(start)
+            *flat_moments(moments), moments.noise, _flat_pulled(moments)
         )
     else:
         mixture = problem.adapted(start.mixture if isinstance(start, FitResult) else start)
@@ -67,11 +69,13 @@ def native_loop(
         if parts is None:
             return None
         trace = list(start.trace) if isinstance(start, FitResult) else []
-        kept = 1 if accelerated else PLAIN_KEPT
-        collapsed = loop.begin_with_mixture(*parts, trace, kept, mixture.tails)
+        kept, noise = 1 if accelerated else PLAIN_KEPT, mixture.noise
+        collapsed = loop.begin_with_mixture(
+            *parts, trace, kept, noise.weight if noise else 0.0, mixture.tails
+        )
     if collapsed >= 0:
         raise CollapseError(collapsed)
-    return _NativeLoop(loop, family.needs, stopped)
+    return _NativeLoop(loop, family.needs, problem.noise, stopped)
 
 
 def empty_loop(
@@ -95,6 +99,7 @@ def empty_loop(
         _arnoldi(),
         dataset.backend.threads,
         dataset.backend.single,
+        None if problem.noise is None else -problem.noise.log_volume,
     )
 
 
@@ -166,7 +171,7 @@ def flat_tail_rule(tails: TailRule) -> native.TailRule:
     """How the degrees of freedom are chosen."""
     given = None if tails.given is None else np.atleast_1d(tails.given)
     first = float(np.clip(FIRST_DEGREES, *tails.bounds))
-    return native.TailRule(tails.kind == "equal", given, first, *tails.bounds, LAST_RESOLVED)
+    return native.TailRule(tails.kind == "equal", given, first, *tails.bounds)
 
 
 def _squarem() -> native.Squarem:
@@ -237,7 +242,9 @@ def flat_mixture(
     )
 
 
-def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixture:
+def mixture_from(
+    parts: tuple[Array, Array, Array, Array, Array | None], noise: Noise | None = None
+) -> Mixture:
     """The mixture that C++ made, with its whiteners as they are."""
     weights, means, values, whitener, axes = parts
     K, d = means.shape
@@ -248,14 +255,16 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
         covariance = Diagonal(values, K)
     else:
         covariance = Dense(values, K, None if axes is None else axes.T, whitener)
-    return Mixture(weights, means, covariance)
+    return Mixture(weights, means, covariance, noise)
 
 
 class _NativeLoop:
     """The loop in C++; see :class:`mixtura.em.loop.Loop`."""
 
-    def __init__(self, loop: native.Loop, kind: Scatter, stopped: Stopped) -> None:
-        self._native, self._kind, self._stopped = loop, kind, stopped
+    def __init__(
+        self, loop: native.Loop, kind: Scatter, noise: Noise | None, stopped: Stopped
+    ) -> None:
+        self._native, self._kind, self._noise, self._stopped = loop, kind, noise, stopped
         self._mixture: Mixture | None = None
 
     @property
@@ -285,7 +294,8 @@ class _NativeLoop:
     @property
     def mixture(self) -> Mixture:
         if self._mixture is None:
-            found = mixture_from(self._native.mixture())
+            noise = self._noise and self._noise.with_weight(self._native.noise_weight)
+            found = mixture_from(self._native.mixture(), noise)
             self._mixture = replace(found, tails=self._native.tails())
         return self._mixture
 
@@ -302,6 +312,7 @@ class _NativeLoop:
             log_likelihood,
             entropy,
             certainty,
+            self._native.noise_rows,
         )
         pulled = self._native.pulled()
         return moments if pulled is None else moments.with_tails(*pulled)

@@ -88,13 +88,14 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     model = load_model(path)
     family = cast("CovarianceType", model.family)
     K, tails = model.mixture.n_components, model.mixture.tails
+    noise = None if model.mixture.noise is None else model.mixture.noise.volume
     loaded: GaussianMixture
     if tails is None:
-        loaded = GaussianMixture(K, covariance_type=family)
+        loaded = GaussianMixture(K, covariance_type=family, noise=noise)
     else:
         asked = cast("DegreesOfFreedom | None", model.metadata.get(_ESTIMATED))
         given = tails if asked is None else asked
-        loaded = StudentTMixture(K, covariance_type=family, degrees_of_freedom=given)
+        loaded = StudentTMixture(K, covariance_type=family, degrees_of_freedom=given, noise=noise)
     loaded._set_parameters(model.mixture, model.family, np.float64)
     loaded.n_features_in_ = model.mixture.n_features
     if not model.metadata.get(_UNNAMED):

@@ -17,6 +17,7 @@ from mixtura.base.choices import (
     InitParams,
 )
 from mixtura.base.underflow import ignore_underflow
+from mixtura.data.noise_box import NoiseVolume
 from mixtura.em.em import Callback
 from mixtura.estimators.gaussian_mixture import GaussianMixture, InitCallable
 from mixtura.families import family_named
@@ -53,9 +54,9 @@ class StudentTMixture(GaussianMixture):
     degrees_of_freedom_bounds : (float, float), default=(2.0, 200.0)
         The least and the largest estimate. An estimate at the upper bound says that a Gaussian
         component would do.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, acceleration, max_iter, n_init, \
-time_limit, init_params, weights_init, means_init, precisions_init, random_state, warm_start, \
-component_order, verbose, verbose_interval, n_threads, backend, callback
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, noise, noise_init, acceleration, \
+max_iter, n_init, time_limit, init_params, weights_init, means_init, precisions_init, \
+random_state, warm_start, component_order, verbose, verbose_interval, n_threads, backend, callback
         As in :class:`GaussianMixture`. ``reg_covar``, ``prior`` and ``eigenvalue_ratio`` are of the
         scale matrices.
 
@@ -99,6 +100,8 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         prior: Literal["conjugate"] | ConjugatePrior | None = None,
         eigenvalue_ratio: float | None = None,
         equal_weights: bool = False,
+        noise: NoiseVolume | None = None,
+        noise_init: ArrayLike | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -124,6 +127,8 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
             prior=prior,
             eigenvalue_ratio=eigenvalue_ratio,
             equal_weights=equal_weights,
+            noise=noise,
+            noise_init=noise_init,
             acceleration=acceleration,
             max_iter=max_iter,
             n_init=n_init,
@@ -173,7 +178,8 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
 
         ``sum_k P(k | x) (nu_k + d) / (nu_k + D_k)`` with the squared distance ``D_k``: about 1 for
         most rows of a component, up to ``1 + d / nu`` at its mean, and nearly 0 for a distant row.
-        Of a row with missing entries, d and D are those of the observed columns.
+        Of a row with missing entries, d and D are those of the observed columns. The probability of
+        the noise counts nothing.
         """
         weights: Rows = self._by_block(X, None, _robustness_weights)
         return weights
@@ -232,7 +238,7 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
             check_weights(weights, K),
             check_means(means, K, d),
             stored_covariances(family.name, values, K, d),
-            rule.first(K),
+            tails=rule.first(K),
         )
         self.n_components = K
         self._set_parameters(mixture, family.name, np.float64)
@@ -243,5 +249,6 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
 def _robustness_weights(log_joint: Array, block: Block, mixture: Mixture) -> Rows:
     """See :meth:`StudentTMixture.robustness_weights`."""
     own = pulls_of(block.rows, block.observation, mixture)
-    mean = np.asarray((posterior(log_joint, block.rows, mixture) * own).sum(axis=1))
+    shares = posterior(log_joint, block.rows, mixture)[:, : mixture.n_components]
+    mean = np.asarray((shares * own).sum(axis=1))
     return mean.astype(np.float32) if block.rows.dtype == np.float32 else mean

@@ -171,7 +171,7 @@ class ResamplingErrors(Uncertainty):
                 weights,
                 means,
                 stored_covariances(self.family, values, K, d),
-                None if gaussian else tails,
+                tails=None if gaussian else tails,
             )
             for weights, means, values, tails in each
         ]
