@@ -491,8 +491,11 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
                 dataset, mixture, np.flatnonzero(few), unit
             )
     d = mixture.n_features
+    own_parameters = family.own_parameters(d)
+    if problem.tails is not None:
+        own_parameters += problem.tails.n_parameters(2) - problem.tails.n_parameters(1)
     return Soundness(
-        effective, counts, own_rows, family.own_parameters(d), d, moments.total / unit, unit, copies
+        effective, counts, own_rows, own_parameters, d, moments.total / unit, unit, copies
     )
 
 
