@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from conftest import read_data, read_truth
+from conftest import ALL_BACKENDS, read_data, read_truth
 from mixtura import GaussianMixtureSelector, Mixture, StudentTMixture, load, match, save
 from mixtura.base.errors import InferenceError
 from mixtura.families import FAMILIES
@@ -280,3 +280,35 @@ def test_the_estimator_checks_of_scikit_learn_pass():
     failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
     assert failed == []
     assert len(results) > 40
+
+
+# ---- beside noise and labels ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_noise_and_t_components_are_fitted_together(heavy, holes):
+    rng = np.random.default_rng(2)
+    rows = np.concatenate([heavy, rng.uniform(-40, 40, (60, 2))])
+    if holes:
+        rows[::9, 1] = np.nan
+    fits = [
+        StudentTMixture(2, noise="box", backend=name, random_state=0).fit(rows)
+        for name in ALL_BACKENDS
+    ]
+    for model in fits:
+        assert model.converged_
+        assert (np.diff(model.lower_bounds_) >= 0.0).all()
+        assert 0.05 < model.noise_weight_ < 0.25
+        assert model.result_.n_parameters == FAMILIES["VVV"].n_parameters(2, 2) + 2 + 1
+        assert model.robustness_weights(rows).shape == (len(rows),)
+        assert model.robustness_weights(rows[-60:]).mean() < 0.2
+    levels = [model.result_.log_likelihood for model in fits]
+    assert levels == pytest.approx([levels[0]] * len(levels), abs=1e-3)
+
+
+def test_labelled_rows_stay_in_their_component(heavy):
+    labels = np.full(300, -1)
+    labels[:10], labels[150:160] = 1, 0
+    model = StudentTMixture(2, random_state=0).fit(heavy, labels=labels)
+    assert model.means_[1].sum() < model.means_[0].sum()
+    assert model.converged_

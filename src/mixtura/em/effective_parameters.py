@@ -507,9 +507,12 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
                 dataset, mixture, np.flatnonzero(few), unit
             )
     d, located = mixture.n_features, None
-    own: int | Array = family.own_parameters(d)
+    nominal = family.own_parameters(d)
+    if problem.tails is not None:
+        nominal += problem.tails.n_parameters(2) - problem.tails.n_parameters(1)
+    own: int | Array = nominal
     if (fixed := problem.fixed_of(mixture.n_components)) is not None:
-        own = fixed.free_parameters_of_each(family.own_parameters(d))
+        own = fixed.free_parameters_of_each(nominal)
         located = fixed.located(family.shares_all)
     total = moments.total / unit
     return Soundness(effective, counts, own_rows, own, d, total, unit, copies, located)
