@@ -16,16 +16,18 @@ from mixtura.cli.analyses import (
     standard_errors,
 )
 from mixtura.cli.console import PlainConsole, consoles, notes, print_json
-from mixtura.cli.data import Data, read_data
+from mixtura.cli.data import read_data
 from mixtura.cli.fit_summary import fit_document, report
 from mixtura.cli.interruption import Interruption, interruptible_command
 from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit
 from mixtura.cli.output_path import default_output
+from mixtura.cli.reading_options import NO_LABELS, LabelOptions
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selection import FitOutcome, chosen_mixture, select
 from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
+    from mixtura.inputs.table_data import TableData
     from mixtura.selection.settings import SelectionSettings
 
 
@@ -57,6 +59,7 @@ def run(
     data: str,
     /,
     *,
+    reading: LabelOptions = NO_LABELS,
     options: SelectionOptions = DEFAULT_OPTIONS,
     fit_options: FitOptions = DEFAULT_FIT,
     analyses: AnalysisOptions = NO_ANALYSES,
@@ -77,7 +80,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     output
         Folder for the results; by default NAME.mixtura in the current folder.
     """
@@ -89,8 +92,8 @@ def run(
     refuse_to_overwrite([folder / name for name in (*RESULT_FILES, *FURTHER_FILES)], force)
     out, err, bars = consoles(quiet=quiet, json=json)
     with interruptible_command(time_limit) as interruption:
-        read = read_data(data, options.columns, out)
-        asked = options.settings(**asdict(fit_options))
+        read = read_data(data, reading, out, err)
+        asked = options.settings(labelled=read.labels is not None, **asdict(fit_options))
         with folder_for_results(folder), notes(err):
             selection, interrupted = select(
                 asked, read, bars, options.n_candidates(len(read.names)), interruption
@@ -114,7 +117,7 @@ def run(
 def _analyse(
     asked: SelectionSettings,
     found: FitOutcome,
-    read: Data,
+    read: TableData,
     analyses: AnalysisOptions,
     document: dict[str, Any],
     bars: PlainConsole,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import capitalised, component_name
 from mixtura.cli.console import PlainConsole, grid
-from mixtura.cli.data import Data, with_column_names
+from mixtura.cli.data import with_column_names
 from mixtura.cli.formatting import counted, rounded_like, title, with_spread
 from mixtura.cli.interruption import interruption_sentence
 from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selection import FitOutcome, chosen_mixture
+
+if TYPE_CHECKING:
+    from mixtura.inputs.table_data import TableData
 
 CANDIDATES_SHOWN = 10
 """Candidates that are printed; candidates.csv has all of them."""
@@ -22,17 +25,14 @@ ERRORS_SHOWN = 40
 
 
 def fit_document(
-    found: FitOutcome, read: Data, settings: Mapping[str, Any], seed: int
+    found: FitOutcome, read: TableData, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """A selection as plain values."""
     from mixtura.estimators.model_file import component_summaries, summary
 
     selection, probabilities = found.selection, found.probabilities
     return {
-        "source": read.table.source,
-        "n_rows": len(read.X),
-        "columns": list(read.names),
-        "left_out": [{"column": name, "reason": reason} for name, reason in read.left_out],
+        **read.document(),
         "criterion": selection.criterion,
         "lower_is_better": True,
         "settings": dict(settings),
@@ -57,7 +57,7 @@ def fit_document(
 
 
 def _named_columns(
-    rows: Sequence[Mapping[str, object]], key: str, read: Data
+    rows: Sequence[Mapping[str, object]], key: str, read: TableData
 ) -> list[dict[str, Any]]:
     """Rows of a table, with the names of the data's columns in the texts of one column."""
     return [{**row, key: with_column_names(str(row[key]), read.names)} for row in rows]

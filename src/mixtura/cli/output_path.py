@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mixtura.cli.data import STANDARD_INPUT_NAME
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 from mixtura.cli.exit_codes import UsageError
 
 

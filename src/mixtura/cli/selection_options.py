@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from cyclopts import Parameter
 
 from mixtura.cli.options import (
-    Columns,
     Count,
     Seed,
     Threads,
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SelectionOptions:
     """The candidates and the criterion, as typed."""
-
-    columns: Columns = None
 
     max_components: Count = None
     """Try 1 to this many components; 10 by default."""
@@ -66,7 +63,6 @@ class SelectionOptions:
     def arguments(self) -> list[str]:
         """The options that are not at their defaults, and the seed."""
         given = {
-            "--columns": self.columns,
             "--max-components": self.max_components,
             "--components": self.components,
             "--families": None if self.all_families else self.families,
@@ -91,8 +87,8 @@ class SelectionOptions:
         )
         return len(component_numbers(self.components, self.max_components)) * len(kept)
 
-    def settings(self, **further: Any) -> SelectionSettings:
-        """The settings of the selection."""
+    def settings(self, *, labelled: bool = False, **further: Any) -> SelectionSettings:
+        """The settings of the selection; with labels the components keep the order of classes."""
         from mixtura.selection.settings import SelectionSettings
 
         return SelectionSettings(
@@ -101,7 +97,7 @@ class SelectionOptions:
             criterion=cast(Any, criterion_name(self.criterion)),
             n_init=self.starts,
             random_state=self.seed,
-            component_order="weight",
+            component_order=None if labelled else "weight",
             n_threads=self.threads,
             **further,
         )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -86,6 +86,18 @@ def cluster_columns(
         (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
     )
     return columns
+
+
+def without_answer(columns: Mapping[str, ArrayLike], probabilities: Array) -> dict[str, Any]:
+    """The columns with empty cells, but the row number, where the probabilities are NaN."""
+    lost = np.isnan(probabilities).any(axis=1)
+    made: dict[str, Any] = {}
+    for name, values in columns.items():
+        cells = np.array(values, dtype=object)
+        if name != "row":
+            cells[lost] = ""
+        made[name] = cells
+    return made
 
 
 def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:

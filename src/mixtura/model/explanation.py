@@ -40,6 +40,8 @@ class Membership:
 def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     """The memberships of one row (d,), in the order of the components.
 
+    Distances and densities are those of the columns that are not missing (NaN).
+
     Examples
     --------
     >>> from mixtura import GaussianMixture
@@ -51,6 +53,8 @@ def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     [(0.7, 1.0), (0.3, 1.0)]
     """
     rows = np.asarray(row, dtype=np.float64)[None]
+    seen = np.flatnonzero(~np.isnan(rows[0]))
+    rows, mixture = rows[:, seen], mixture.marginal(seen)
     joint, shares = mixture.log_joint(rows)[0], mixture.posterior(rows)[0]
     centred = [mixture.covariance.whiten(k, rows - mean)[0] for k, mean in enumerate(mixture.means)]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -5,6 +5,7 @@ Every backend must agree with the formulas here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,12 @@ class Mixture:
 
     @ignore_underflow
     def log_joint(self, rows: Rows) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows."""
+        """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows.
+
+        A missing entry is NaN: the density is that of the observed columns.
+        """
+        if np.isnan(rows).any():
+            return self._log_joint_of_observed(rows)
         x = rows.astype(np.float64)
         with np.errstate(over="ignore"):
             columns = [
@@ -65,6 +71,13 @@ class Mixture:
                 for k, scale in enumerate(self.log_scale)
             ]
         return np.stack(columns, axis=1)
+
+    def _log_joint_of_observed(self, rows: Rows) -> Array:
+        """The same for rows with missing entries, by the marginal mixtures."""
+        parts = list(alike(rows))
+        joint = [self.marginal(seen).log_joint(rows[np.ix_(own, seen)]) for own, seen in parts]
+        order = np.concatenate([own for own, _ in parts])
+        return np.concatenate(joint)[np.argsort(order)]
 
     def log_density(self, rows: Rows) -> Array:
         """``log p(x_i)`` as (m,)."""
@@ -112,6 +125,14 @@ class Mixture:
         return rows, labels
 
 
+def alike(rows: Rows) -> Iterator[tuple[Labels, Labels]]:
+    """The rows with the same observed columns, and these columns; NaN is missing."""
+    patterns, numbers = np.unique(~np.isnan(rows), axis=0, return_inverse=True)
+    numbers = numbers.ravel()
+    for number, columns in enumerate(patterns):
+        yield np.flatnonzero(numbers == number), np.flatnonzero(columns)
+
+
 @ignore_underflow
 def log_density(log_joint: Array) -> Array:
     """log-sum-exp over the components: ``log p(x_i)`` from ``(m,K)``."""
@@ -135,17 +156,23 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
         shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
         r = shares / shares.sum(axis=1, keepdims=True)
     lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
-    if len(lost):
-        far = rows[lost].astype(np.float64)
-        direction = far / np.abs(far).max(axis=1, keepdims=True)
-        growth = np.stack(
-            [
-                (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)
-                for k in range(mixture.n_components)
-            ],
-            1,
-        )
-        growth[:, mixture.weights == 0] = np.inf
+    far = rows[lost].astype(np.float64)
+    for own, seen in alike(far):
+        growth = _growth(mixture.marginal(seen), far[np.ix_(own, seen)])
         nearest = growth <= growth.min(axis=1, keepdims=True) * (1 + 1e-12)
-        r[lost] = nearest / nearest.sum(axis=1, keepdims=True)
+        r[lost[own]] = nearest / nearest.sum(axis=1, keepdims=True)
     return np.asarray(r)
+
+
+def _growth(mixture: Mixture, far: Array) -> Array:
+    """How the squared distances (m,K) grow along the rays through rows (m,d)."""
+    direction = far / np.abs(far).max(axis=1, keepdims=True)
+    growth = np.stack(
+        [
+            (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)
+            for k in range(mixture.n_components)
+        ],
+        1,
+    )
+    growth[:, mixture.weights == 0] = np.inf
+    return growth

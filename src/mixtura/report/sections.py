@@ -114,8 +114,7 @@ def data(study: Study) -> Markup:
         f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
         f"{_listed(study.names, NAMES_SHOWN)}."
     )
-    left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
-    return section("The data", paragraphs([used, *left]))
+    return section("The data", paragraphs([used, *(f"{capitalised(s)}." for s in study.said)]))
 
 
 # ---- pictures ------------------------------------------------------------------------------------
