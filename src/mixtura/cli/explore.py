@@ -51,6 +51,6 @@ def run(
 
     out = PlainConsole()
     read = read_data(data, reading, out, PlainConsole(stderr=True))
-    opened = OpenedTable(read.X, read.names, read.table.source)
+    opened = OpenedTable(read.X, read.names, read.table.source, reading.reading)
     serve(explorer_app(opened), open_browser=not no_browser, port=port, say=out.say)
     return DONE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,22 @@ class Reading:
 
 USUAL = Reading()
 """What every option is by default."""
+
+
+def reading_code(reading: Reading) -> str:
+    """The options as a further argument in code; empty where all are as usual.
+
+    Examples
+    --------
+    >>> reading_code(Reading(na=("-999",)))
+    ", Reading(na=('-999',))"
+    """
+    options = [
+        f"{field.name}={value!r}"
+        for field in fields(Reading)
+        if (value := getattr(reading, field.name)) != getattr(USUAL, field.name)
+    ]
+    return f", Reading({', '.join(options)})" if options else ""
 
 
 def read_table(

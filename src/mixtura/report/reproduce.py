@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import platform
 import shlex
-from dataclasses import fields
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from mixtura import __version__
 from mixtura.backends import build_info
-from mixtura.inputs.reading import USUAL, Reading
+from mixtura.inputs.reading import reading_code
 from mixtura.report.study import Study
 
 NO_EFFECT = ("n_threads", "verbose", "verbose_interval", "callback")
@@ -50,16 +49,11 @@ def _reading(study: Study) -> list[str]:
     if not study.origin.path:
         return ["", f"X = ...  # your rows: {n} x {d}, in the order of this report"]
     origin = study.origin
-    options = [
-        f"{field.name}={value!r}"
-        for field in fields(Reading)
-        if (value := getattr(origin.reading, field.name)) != getattr(USUAL, field.name)
-    ]
-    how = f", Reading({', '.join(options)})" if options else ""
+    how = reading_code(origin.reading)
     kept = f", keep=[{origin.labels!r}]" if origin.labels else ""
     lines = [
         *["import numpy as np", ""] * _has_empty_rows(study),
-        f"from mixtura.inputs.reading import {'Reading, ' * bool(options)}read_table",
+        f"from mixtura.inputs.reading import {'Reading, ' * bool(how)}read_table",
         "",
         f"table = read_table({origin.path!r}{how}{kept})",
         f"X, names, _ = table.numeric({list(study.names)!r})",
