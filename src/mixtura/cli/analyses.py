@@ -157,7 +157,9 @@ def standard_errors(
             "method": analyses.errors,
             "refused": f"not computed after {interruption.cause.value}",
         }
-    total = analyses.replicates or (int(read.fitted.sum()) if analyses.errors == "jackknife" else 999)
+    total = analyses.replicates or (
+        int(read.fitted.sum()) if analyses.errors == "jackknife" else 999
+    )
     words = "refits for the standard errors" if analyses.refits else "standard errors"
     done = iter(range(1, 2**62))
     try:

@@ -146,7 +146,9 @@ def _document(found: Comparison, read: TableData, truth: str | None, seed: int) 
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, found: Comparison, read: TableData, interruption: Interruption) -> list[str]:
+def _write(
+    folder: Path, found: Comparison, read: TableData, interruption: Interruption
+) -> list[str]:
     """The names of the files that were written."""
     from mixtura.base.numbering import row_number
     from mixtura.compare.side_by_side import matched_labels

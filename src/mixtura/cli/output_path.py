@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 
 
 def default_output(data: str, ending: str) -> Path:

@@ -81,7 +81,10 @@ def run(
         with written_atomically(target) as part, notes(err):
             selection, interrupted = select(
                 options.settings(labelled=read.labels is not None),
-                read, bars, options.n_candidates(len(read.names)), interruption
+                read,
+                bars,
+                options.n_candidates(len(read.names)),
+                interruption,
             )
             interruption.handler.stop_timer()
             _draw(chosen, part, selection, read, names, options.seed)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class FormatOptions:
     """How a file is read where it does not say so itself, as typed."""
 
-    na: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True, consume_multiple=False)] = ()
+    na: Annotated[
+        tuple[str, ...], Parameter(allow_leading_hyphen=True, consume_multiple=False)
+    ] = ()
     """A text that stands for a missing value, such as -999; may be given several times. Empty
     cells, NA, n/a, NaN, null, -, ? and #N/A are missing in any case.
     """

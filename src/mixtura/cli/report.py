@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from mixtura.cli.console import consoles, notes
 from mixtura.cli.data import read_data
-from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 from mixtura.cli.interruption import interruptible_command, interruption_sentence
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.output_path import check_output, default_output, written_atomically
 from mixtura.cli.reading_options import NO_LABELS, LabelOptions
 from mixtura.cli.selection import select
 from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 
 if TYPE_CHECKING:
     from mixtura.report import Origin
@@ -81,11 +81,13 @@ def _origin(data: str, reading: LabelOptions, options: SelectionOptions) -> Orig
     from mixtura.report import Origin
 
     words = (*reading.arguments(), *options.arguments())
-    read = {
-        "reading": reading.reading,
-        "weights": reading.weights or "",
-        "labels": reading.labels or "",
-    }
     if data == STANDARD_INPUT_NAME:
-        return Origin("-", "", ("mixtura", "report", "-", *words), **read)
-    return Origin.of_file(data, ("mixtura", "report", data, *words), **read)
+        origin = Origin("-", "", ("mixtura", "report", "-", *words))
+    else:
+        origin = Origin.of_file(data, ("mixtura", "report", data, *words))
+    return replace(
+        origin,
+        reading=reading.reading,
+        weights=reading.weights or "",
+        labels=reading.labels or "",
+    )

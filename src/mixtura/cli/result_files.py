@@ -82,7 +82,9 @@ def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def _save_model(path: Path, selection: Selection, read: TableData, document: Mapping[str, Any]) -> None:
+def _save_model(
+    path: Path, selection: Selection, read: TableData, document: Mapping[str, Any]
+) -> None:
     """Write the mixture, how it was found, and its merged clusters."""
     from mixtura.estimators.model_file import jsonable, save_model
 

@@ -61,15 +61,12 @@ def columns_of_text(
         return numbers_of(cells, place, na=na, asked=asked, usual=usual)
 
     found = [
-        None if own is not None else read(cells)
-        for cells, own in zip(columns, truths, strict=True)
+        None if own is not None else read(cells) for cells, own in zip(columns, truths, strict=True)
     ]
     marks = {*shown, *(own.mark for own in found if own is not None and own.mark is not None)}
     common = usual if not marks else next(iter(marks)) if len(marks) == 1 else None
     made = []
-    for name, header, cells, own, truth in zip(
-        names, headers, columns, found, truths, strict=True
-    ):
+    for name, header, cells, own, truth in zip(names, headers, columns, found, truths, strict=True):
         text = tuple(cells) if name in keep else ()
         if own is None:
             assert truth is not None

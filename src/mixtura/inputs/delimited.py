@@ -118,7 +118,11 @@ def _sniff(text: str) -> str:
             )
         head, body = max(widths[:1], default=0), set(widths[1:])
         even = body <= {head}
-        return (even or (head > 1 and body == {head + 1})) and max(widths, default=0) > 1, head, even
+        return (
+            (even or (head > 1 and body == {head + 1})) and max(widths, default=0) > 1,
+            head,
+            even,
+        )
 
     return max(DELIMITERS, key=score)
 

@@ -178,7 +178,8 @@ def numbers_of(
     marks: tuple[Mark, ...] = (".", ",") if asked is None else (asked,)
     readings = {mark: {text: written(text, mark) for text in texts} for mark in marks}
     failed = {
-        mark: [i for i in present if reading[cells[i]] is None] for mark, reading in readings.items()
+        mark: [i for i in present if reading[cells[i]] is None]
+        for mark, reading in readings.items()
     }
     whole = [mark for mark in marks if not failed[mark]]
     if len(whole) == 2 and any(readings["."][t] != readings[","][t] for t in texts):

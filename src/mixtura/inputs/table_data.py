@@ -55,7 +55,7 @@ class TableData:
     def fitted(self) -> Flags:
         """The rows (n,) that a fit uses: those with a value and a weight."""
         filled = ~np.isnan(self.X).all(axis=1)
-        return filled if self.weights is None else filled & (self.weights > 0)
+        return np.asarray(filled if self.weights is None else filled & (self.weights > 0))
 
     @property
     def fitted_weights(self) -> Array | None:
@@ -111,16 +111,22 @@ def table_data(
         When columns or rows cannot be used, or too few of them remain.
     """
     own = [name for name in (truth, weights, labels) if name is not None]
-    found = {
-        "weights": None if weights is None else table.weights(weights),
-        "labels": None if labels is None else table.labels(labels),
-        "truth": None if truth is None else table.groups(truth),
-    }
+    for name in own:
+        table.column(name)  # refuses an unknown one
     rest = table.without(*own)
     X, names, left_out = rest.numeric(columns, drop=drop, booleans=booleans)
     said, warned = _words(rest, left_out)
     whole = TableData(
-        rest, X, names, left_out, np.arange(len(X)), said=said, warned=warned, **found
+        rest,
+        X,
+        names,
+        left_out,
+        np.arange(len(X)),
+        None if truth is None else table.groups(truth),
+        None if weights is None else table.weights(weights),
+        None if labels is None else table.labels(labels),
+        said,
+        warned,
     )
     read = _complete(whole, complete_for) if complete_for else _with_missing(whole)
     _check(read)
@@ -165,7 +171,7 @@ def _with_missing(read: TableData) -> TableData:
 
 def _complete(read: TableData, reason: str) -> TableData:
     """The table with complete rows only, and a warning about the others."""
-    complete = ~np.isnan(read.X).any(axis=1)
+    complete = np.asarray(~np.isnan(read.X).any(axis=1))
     if complete.all():
         return read
     words = f"left out: {_missing_words(read)}; {reason}"

@@ -24,7 +24,7 @@ from mixtura.inputs.columns import (
     unique_names,
     without_unnamed,
 )
-from mixtura.inputs.numbers import Mark, is_missing, is_plain, looks_written, shortened
+from mixtura.inputs.numbers import Mark, is_missing, looks_written, shortened
 from mixtura.inputs.tables import Column, Table
 
 Cells = Sequence[Any]
@@ -85,7 +85,9 @@ def table_of_cells(
         keep=keep,
     )
     made.update(zip(text, read, strict=True))
-    numbers = [names[j] for j in text if made[j].values is not None and not made[j].is_true_or_false]
+    numbers = [
+        names[j] for j in text if made[j].values is not None and not made[j].is_true_or_false
+    ]
     if numbers:
         said = [*said, f"numbers that are stored as text are read as numbers: {', '.join(numbers)}"]
     return Table(
@@ -236,7 +238,7 @@ def table_of_json(
         if not isinstance(record, dict):
             raise DataError(
                 f"{source}: expected one JSON object for each row, but {word} {number} is "
-                f"{shortened(json.dumps(record))}. Write rows as {{\"x\": 1, \"y\": 2}}."
+                f'{shortened(json.dumps(record))}. Write rows as {{"x": 1, "y": 2}}.'
             )
     header = list(dict.fromkeys(name for record in records for name in record))
     columns = [[record.get(name) for record in records] for name in header]
@@ -337,7 +339,7 @@ def _of_arrow(
         if plain and name not in keep:
             known = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan"))
             numbers[name] = column_of_numbers(name, head, np.asarray(known, dtype=np.float64), na)
-            cells.append(np.zeros(table.num_rows))
+            cells.append([None] * table.num_rows)
         else:
             cells.append(column.to_pylist())
     made = table_of_cells(

@@ -48,9 +48,9 @@ class Origin:
     labels: str = ""
 
     @classmethod
-    def of_file(cls, path: str, command: Sequence[str] = (), **read: Any) -> Origin:
-        """A file, with its digest, and how it was read."""
-        return cls(path, sha256(Path(path).read_bytes()).hexdigest(), tuple(command), **read)
+    def of_file(cls, path: str, command: Sequence[str] = ()) -> Origin:
+        """A file, with its digest."""
+        return cls(path, sha256(Path(path).read_bytes()).hexdigest(), tuple(command))
 
     @classmethod
     def of_rows(cls, X: Array) -> Origin:
