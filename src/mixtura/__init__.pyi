@@ -11,6 +11,7 @@ from .base.errors import InferenceError as InferenceError
 from .base.errors import MissingExtraError as MissingExtraError
 from .base.errors import ModelFileError as ModelFileError
 from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
+from .estimators.imputer import MixtureImputer as MixtureImputer
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
 from .estimators.selector import GaussianMixtureSelector as GaussianMixtureSelector

@@ -525,7 +525,7 @@ def test_an_empty_component_is_refused():
 
 
 def test_a_block_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr("mixtura.inference.information.LARGEST_BLOCK", 4)
+    monkeypatch.setattr("mixtura.inference.information_sums.LARGEST_BLOCK", 4)
     with pytest.raises(InferenceError, match="largest allowed is 4"):
         errors(two_groups(100), "VVV", 2, largest_whole=3)
 

@@ -12,13 +12,13 @@ from mixtura.base.arrays import Array
 from mixtura.model.covariance import Dense, Diagonal
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.protocols import Backend, Source
+from mixtura.model.protocols import Backend, Block, Source
 from mixtura.sources import ArraySource
 
 MOST_STEPS, SETTLED = 200, 1e-10
 """Steps of EM for one Gaussian at most, and the relative gain of the last one."""
 
-LEAST_VARIANCE = 1e-8
+LEAST_VARIANCE = 1e-12
 """Part of the observed variances that is added to the covariance in each E-step, so that it is not
 singular where rows are few.
 """
@@ -69,6 +69,35 @@ def _observed_columns(source: Source) -> tuple[Array, Array]:
         if power == 1:
             mean = sums / counts
     return mean, sums / counts
+
+
+def imputed(
+    backend: Backend,
+    block: Block,
+    mixture: Mixture,
+    shares: Array,
+    rng: np.random.Generator | None = None,
+) -> Array:
+    """Expected rows (m,d) for posteriors (m,K), or draws from the conditional distribution."""
+    if rng is None or block.observation is None:
+        return backend.completed(block, mixture, shares)
+    labels = (shares.cumsum(axis=1) < rng.random(len(shares))[:, None]).sum(axis=1)
+    labels = np.minimum(labels, mixture.n_components - 1)
+    drawn = backend.completed(block, mixture, np.eye(mixture.n_components)[labels])
+    for group in block.observation.groups:
+        _, _, left = group.seen(mixture)
+        normal = rng.standard_normal((len(group.rows), mixture.n_features))
+        change = np.einsum("mij,mj->mi", _roots(left)[labels[group.rows]], normal)
+        if group.error is None:
+            change[:, group.columns] = 0.0  # not only up to rounding
+        drawn[group.rows] += change
+    return drawn
+
+
+def _roots(matrices: Array) -> Array:
+    """Square roots (K,d,d) of matrices that may be singular."""
+    values, vectors = np.linalg.eigh(matrices)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])
 
 
 def completed_under(source: Source, backend: Backend, mixture: Mixture) -> ArraySource:

@@ -13,6 +13,7 @@ from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import ignore_underflow
+from mixtura.data.incomplete import imputed
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
     public_covariances,
@@ -54,6 +55,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     precisions_cholesky_: Rows
     result_: FitResult
     n_features_in_: int
+
+    def __sklearn_tags__(self) -> Any:
+        """Missing entries are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     # ---- parameters ------------------------------------------------------------------------------
 
@@ -146,6 +153,57 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return densities
 
     @ignore_underflow
+    def impute(
+        self,
+        X: Any,
+        measurement_covariance: Any = None,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Rows:
+        """The rows (n, d) with their expected values where entries are missing.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Missing entries are NaN, NA, null or masked.
+        measurement_covariance : optional
+            As in ``fit``: then observed entries become their expected values without error, too.
+        draw : bool, default=False
+            Draw from the conditional distribution in place of its mean.
+        random_state : int, RandomState or None, default=None
+            The seed of the draws; None takes the estimator's own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from mixtura import GaussianMixture
+        >>> one = GaussianMixture.from_parameters(
+        ...     [1.0], [[0.0, 0.0]], [[[1.0, 0.5], [0.5, 1.0]]]
+        ... )
+        >>> one.impute([[2.0, np.nan]]).round(6).tolist()
+        [[2.0, 1.0]]
+        """
+        check_is_fitted(self)
+        rows = rows_of(self, X, fitting=False)
+        observation = observation_of(rows, measurement_covariance)
+        if observation is None:
+            return rows.copy()
+        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
+        rng = None
+        if draw:
+            rng = np.random.default_rng(
+                seed_of(self.random_state if random_state is None else random_state)
+            )
+        filled = np.empty_like(rows)
+        for block in ArraySource(rows, observation=observation).blocks():
+            for part in block.cut(ROWS_OF_DENSITIES):
+                shares = posterior(backend.log_joint(part, mixture), part.rows, mixture)
+                own = imputed(backend, part, mixture, shares, rng)
+                filled[part.offset : part.offset + len(part.rows)] = own
+        return filled
+
+    @ignore_underflow
     def score(
         self,
         X: Any,
@@ -180,12 +238,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- criteria --------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _evaluate(self, X: Any, sample_weight: Any) -> Evaluation:
+    def _evaluate(self, X: Any, sample_weight: Any, errors: Any) -> Evaluation:
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
+        weights = checked_weights(sample_weight, len(rows))
+        dataset = dataset_of(rows, weights, self.backend, self.n_threads, errors=errors)
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(
             moments.log_likelihood,
@@ -202,17 +259,21 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             K - 1 if self.equal_weights else 0
         )
 
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`."""
-        return bic(self._evaluate(X, sample_weight))
+    def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+        """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.
 
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        Incomplete rows count as rows, as in mclust. ``result_.bic`` is that of the fit, with its
+        labels.
+        """
+        return bic(self._evaluate(X, sample_weight, measurement_covariance))
+
+    def aic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
-        return aic(self._evaluate(X, sample_weight))
+        return aic(self._evaluate(X, sample_weight, measurement_covariance))
 
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
+    def icl(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
-        return icl(self._evaluate(X, sample_weight))
+        return icl(self._evaluate(X, sample_weight, measurement_covariance))
 
 
 def _like(rows: Rows, values: Array) -> Rows:

@@ -94,6 +94,12 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
     2
     """
 
+    def __sklearn_tags__(self) -> Any:
+        """Missing entries are accepted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def _result_html(self) -> str:
         """The winner and the runner-up, under the diagram of scikit-learn."""
         return (
@@ -233,6 +239,20 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         """The probability of each component for each row (n, K)."""
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X, measurement_covariance)
+
+    def impute(
+        self,
+        X: Any,
+        measurement_covariance: Any = None,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> Rows:
+        """The rows (n, d) with expected values; see :meth:`GaussianMixture.impute`."""
+        check_is_fitted(self)
+        return self.best_estimator_.impute(
+            X, measurement_covariance, draw=draw, random_state=random_state
+        )
 
     def score_samples(self, X: Any, measurement_covariance: Any = None) -> Rows:
         """Log density of each row (n,)."""

@@ -15,13 +15,15 @@ eigenvalues of I in units of the complete-data information are one minus the rat
 positive at a maximum, some are negative at a saddle, and some are zero where a direction is not
 identified.
 
+Where rows are incomplete, second derivatives are by Oakes' identity
+(:mod:`mixtura.inference.oakes`).
+
 References: Louis 1982; Boldea & Magnus 2009 (the same matrices for unrestricted covariances); White
 1982 (the sandwich).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -33,10 +35,19 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import InferenceError
 from mixtura.base.numbering import component_name
 from mixtura.data.problem import Problem
-from mixtura.em.coordinates import ComponentCoordinates, Coordinates, coordinates_around
+from mixtura.em.coordinates import Coordinates, coordinates_around
+from mixtura.inference.information_sums import (
+    LARGEST_WHOLE,
+    Information,
+    InformationSums,
+    component_scores,
+    groups_of,
+    places_of,
+    rows_at_once,
+)
+from mixtura.inference.oakes import STEP, information_by_oakes, mixtures_beside
 from mixtura.inference.uncertainty import (
     LARGEST_DISTANCE,
-    NUMBERS_AT_ONCE,
     MembershipIntervals,
     Parameters,
     Uncertainty,
@@ -47,13 +58,7 @@ from mixtura.inference.uncertainty import (
     refuse_unsound,
 )
 from mixtura.model.mixture import Mixture, posterior
-from mixtura.model.protocols import Block
 from mixtura.model.regularisation import Regularisation
-
-LARGEST_WHOLE, LARGEST_BLOCK = 2000, 6000
-"""Parameters up to which the matrix is one block (32 MB); with more there is a block for each
-component, which may have so many parameters (300 MB).
-"""
 
 LEAST_OBSERVED = 1e-8
 """Part of the complete-data information in any direction below which the observed information is
@@ -64,35 +69,6 @@ InformationMethod: TypeAlias = Literal["information", "scores", "sandwich"]
 
 
 # ---- the matrices --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Information:
-    """First and second derivatives of the objective at a mixture, in local coordinates.
-
-    Attributes
-    ----------
-    coordinates : Coordinates
-    gradient : (p,)
-        0 at a maximum.
-    groups : tuple of (q,)
-        Coordinates of each block: one block with all, or one for each component, one for the
-        weights and one for the shared coordinates.
-    observed, scores, complete : tuples of (q, q)
-        Negative second derivatives, outer product of the scores, and complete-data information of
-        each block.
-    log_likelihood : float
-    n_rows : int
-    """
-
-    coordinates: Coordinates
-    gradient: Array
-    groups: tuple[Labels, ...]
-    observed: tuple[Array, ...]
-    scores: tuple[Array, ...]
-    complete: tuple[Array, ...]
-    log_likelihood: float
-    n_rows: int
 
 
 def information(
@@ -121,11 +97,13 @@ def information(
     """
     dataset, regularisation = problem.dataset, problem.regularisation
     coordinates = coordinates_around(mixture, problem.family.name, regularisation.equal_weights)
-    groups = _groups(coordinates, largest_whole)
-    sums = _Sums(coordinates, groups, regularisation)
+    groups = groups_of(coordinates, largest_whole)
+    if not dataset.source.is_complete:
+        return information_by_oakes(problem, coordinates, groups)
+    sums = InformationSums(coordinates, groups, regularisation)
     tilted = regularisation.tilted(mixture)
     for block in dataset.source.blocks():
-        for part in block.cut(_rows_at_once(coordinates)):
+        for part in block.cut(rows_at_once(coordinates)):
             sums.observe(part, tilted)
     gradient, curvature, complete = sums.of_the_complete_data()
     observed = tuple(
@@ -143,178 +121,6 @@ def information(
     )
 
 
-def _groups(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...]:
-    """The blocks: all coordinates, or weights, each component's own, and shared coordinates."""
-    if coordinates.dimension <= largest_whole:
-        return (np.arange(coordinates.dimension),)
-    shared = coordinates.shared_columns()
-    own = [np.setdiff1d(component.columns, shared) for component in coordinates.components]
-    groups = tuple(group for group in (coordinates.weight_columns, *own, shared) if len(group))
-    largest = max(map(len, groups))
-    if largest > LARGEST_BLOCK:
-        raise InferenceError(
-            f"standard errors from the information need a matrix of {largest} x {largest} numbers "
-            "for one component, and the "
-            f"largest allowed is {LARGEST_BLOCK}. Use method='bootstrap', "
-            "a family with fewer parameters (diag, VVI) or fewer columns."
-        )
-    return groups
-
-
-def _rows_at_once(coordinates: Coordinates) -> int:
-    widest = max(
-        len(component.columns) + len(component.mean) ** 2 for component in coordinates.components
-    )
-    return max(64, NUMBERS_AT_ONCE // (coordinates.dimension + widest))
-
-
-class _Sums:
-    """The sums of one pass over the rows."""
-
-    def __init__(
-        self, coordinates: Coordinates, groups: tuple[Labels, ...], regularisation: Regularisation
-    ) -> None:
-        self.coordinates, self.groups, self.regularisation = coordinates, groups, regularisation
-        K = coordinates.mixture.n_components
-        self.scores = [np.zeros((len(group), len(group))) for group in groups]
-        self.missing = [np.zeros((len(group), len(group))) for group in groups]
-        self.counts = np.zeros(K)
-        self.first = [np.zeros(len(component.mean)) for component in coordinates.components]
-        self.second = [np.zeros_like(component.identity()) for component in coordinates.components]
-        self.log_likelihood = 0.0
-        self.offsets = [
-            _ridge_offset(component, regularisation) for component in coordinates.components
-        ]
-
-    def observe(self, block: Block, tilted: Mixture) -> None:
-        """Add a block of rows."""
-        rows = block.rows.astype(np.float64)
-        log_joint = tilted.log_joint(rows)
-        log_p = np.logaddexp.reduce(log_joint, axis=1)
-        r = posterior(log_joint, rows, tilted)
-        w = np.ones(len(rows)) if block.weights is None else block.weights
-        self.log_likelihood += float(w @ log_p)
-        scores = np.zeros((len(rows), self.coordinates.dimension))
-        for k, (columns, g) in enumerate(_component_scores(self.coordinates, rows, self.offsets)):
-            share = w * r[:, k]
-            scores[:, columns] += r[:, k, None] * g
-            whitened = g[:, self._mean_part(k)]
-            self.counts[k] += share.sum()
-            self.first[k] += share @ whitened
-            self.second[k] += self.coordinates.components[k].second(whitened, share)
-            for group, missing in zip(self.groups, self.missing, strict=True):
-                inside, at = _places(columns, group)
-                missing[np.ix_(at, at)] += _gram(g, inside, share)
-        for group, total in zip(self.groups, self.scores, strict=True):
-            total += _gram(scores, group, w)
-
-    def _mean_part(self, k: int) -> slice:
-        before = len(self.coordinates.weight_columns)
-        return slice(before, before + len(self.coordinates.components[k].mean))
-
-    def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
-        """Gradient, curvature and complete-data information from the moments."""
-        coordinates, weights = self.coordinates, self.coordinates.mixture.weights
-        gradient = np.zeros(coordinates.dimension)
-        curvature = [np.zeros((len(group), len(group))) for group in self.groups]
-        complete = [np.zeros((len(group), len(group))) for group in self.groups]
-        ratios = coordinates.weight_columns
-        gradient[ratios] = (self.counts - self.counts.sum() * weights)[: len(ratios)]
-        between = self.counts.sum() * coordinates.weight_tangents[: len(ratios)]
-        self._add(curvature, ratios, between)
-        self._add(complete, ratios, between)
-        for k, component in enumerate(coordinates.components):
-            count, first, second, log_det_count = self._regularised(k)
-            gradient[component.mean_columns] = first
-            gradient[component.covariance_columns] += 0.5 * (
-                component.along(second) - log_det_count * component.traces
-            )
-            self._add(
-                curvature,
-                component.columns,
-                component.curvature(count, first, second, log_det_count),
-            )
-            self._add(
-                complete, component.columns, component.complete_information(count, log_det_count)
-            )
-        return gradient, curvature, tuple(complete)
-
-    def _regularised(self, k: int) -> tuple[float, Array, Array, float]:
-        """Count, first and second moments of a component with ridge and prior.
-
-        The last number is the count of the log-determinant. A prior adds pseudo-rows at its mean,
-        and scatter to each free covariance (:mod:`mixtura.model.priors`).
-        """
-        component, regularisation, prior = (
-            self.coordinates.components[k],
-            self.regularisation,
-            self.regularisation.prior,
-        )
-        count, first, second = float(self.counts[k]), self.first[k], self.second[k]
-        if regularisation.ridge > 0:
-            second = second + count * regularisation.ridge * component.whitened_matrix(
-                np.eye(len(component.mean))
-            )
-        log_det_count = count
-        if prior is not None and prior.shrinkage > 0:
-            u = component.whiten((prior.mean - component.mean)[None])
-            count, first = count + prior.shrinkage, first + prior.shrinkage * u[0]
-            second = second + component.second(u, np.array([prior.shrinkage]))
-        if prior is not None and k < len(self.coordinates.mixture.covariance.values):
-            second, log_det_count = (
-                second + component.whitened_matrix(prior.scatter),
-                log_det_count + prior.rows,
-            )
-        return count, first, second, log_det_count
-
-    def _add(self, matrices: list[Array], columns: Labels, part: Array) -> None:
-        """Add a matrix over some columns to the blocks of these columns."""
-        for group, matrix in zip(self.groups, matrices, strict=True):
-            inside, at = _places(columns, group)
-            matrix[np.ix_(at, at)] += part[np.ix_(inside, inside)]
-
-
-def _component_scores(
-    coordinates: Coordinates, rows: Rows, offsets: list[Array]
-) -> Iterator[tuple[Labels, Array]]:
-    """For each component the columns of its coordinates and ``g_ik`` (m, columns).
-
-    The columns are log ratios, mean and covariance.
-    """
-    ratios = coordinates.weight_columns
-    for k, component in enumerate(coordinates.components):
-        belongs = np.zeros(len(ratios))
-        belongs[k : k + 1] = 1.0
-        constant = np.broadcast_to(
-            belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios))
-        )
-        g = component.scores(component.whiten(rows - component.mean), offsets[k])
-        yield np.concatenate([ratios, component.columns]), np.concatenate([constant, g], axis=1)
-
-
-def _ridge_offset(component: ComponentCoordinates, regularisation: Regularisation) -> Array:
-    """A ridge adds ``ridge tr(B B' M_a)`` to ``u'M_a u``, as each row is a small Gaussian."""
-    if regularisation.ridge == 0:
-        return np.zeros(len(component.tangents))
-    return component.along(
-        regularisation.ridge * component.whitened_matrix(np.eye(len(component.mean)))
-    )
-
-
-def _gram(g: Array, columns: Labels, weights: Array) -> Array:
-    """``sum_i w_i g_i g_i'`` over some columns; without a copy for all columns."""
-    mine = g if len(columns) == g.shape[1] else np.take(g, columns, axis=1)
-    scaled = mine * np.sqrt(weights)[:, None]
-    return np.asarray(scaled.T @ scaled)
-
-
-def _places(columns: Labels, group: Labels) -> tuple[Labels, Labels]:
-    """Columns that are in a sorted group, and their positions in it."""
-    at = np.searchsorted(group, columns)
-    inside = np.flatnonzero(group[np.minimum(at, len(group) - 1)] == columns)
-    return inside, at[inside]
-
-
 # ---- from information to errors ------------------------------------------------------------------
 
 
@@ -330,7 +136,7 @@ class CoordinateCovariance:
         """Delta method: variances (m,) of functions with derivatives ``gradient (m, columns)``."""
         total = np.zeros(len(gradient))
         for group, block in zip(self.groups, self.blocks, strict=True):
-            inside, at = _places(columns, group)
+            inside, at = places_of(columns, group)
             mine = gradient[:, inside]
             total += ((mine @ block[np.ix_(at, at)]) * mine).sum(axis=1)
         return np.maximum(total, 0.0)
@@ -416,14 +222,33 @@ class InformationErrors(Uncertainty):
             np.empty((len(rows), len(coordinates.components))),
             np.empty((len(rows), len(coordinates.components))),
         )
-        size = _rows_at_once(coordinates)
+        size = rows_at_once(coordinates)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
             centres[begin : begin + size] = logits(log_joint, part, self.mixture)
+            incomplete = np.isnan(part).any(axis=1)
             with np.errstate(over="ignore", invalid="ignore"):  # distances that overflow
                 deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
+                if incomplete.any():
+                    deviations[begin : begin + size][incomplete] = self._deviations_of_incomplete(
+                        part[incomplete]
+                    )
         return logit_intervals(centres, deviations, level)
+
+    def _deviations_of_incomplete(self, rows: Rows) -> Array:
+        """Standard errors (m,K) of ``logit r_k`` of rows with missing entries, by differences."""
+        covariance = self.coordinate_covariance
+        slopes = np.empty((len(rows), self.mixture.n_components, covariance.coordinates.dimension))
+        for j in range(covariance.coordinates.dimension):
+            above, below = (
+                logits(near.log_joint(rows), rows, near)
+                for near in mixtures_beside(covariance.coordinates, j)
+            )
+            slopes[:, :, j] = (above - below) / (2.0 * STEP)
+        everything = np.arange(covariance.coordinates.dimension)
+        flat = slopes.reshape(-1, len(everything))
+        return np.sqrt(covariance.variance(flat, everything)).reshape(len(rows), -1)
 
     def _logit_deviations(self, rows: Rows, log_joint: Array, offsets: list[Array]) -> Array:
         """Standard errors (m,K) of ``logit r_k``.
@@ -432,7 +257,7 @@ class InformationErrors(Uncertainty):
         """
         coordinates = self.coordinate_covariance.coordinates
         everything = np.arange(coordinates.dimension)
-        parts = list(_component_scores(coordinates, rows, offsets))
+        parts = list(component_scores(coordinates, rows, offsets))
         deviations = np.zeros(log_joint.shape)
         if len(parts) == 1:
             return deviations
@@ -629,4 +454,4 @@ def _describe(found: Information, i: int, direction: Array) -> str:
         parts[f"the covariance of {component_name(k)}"] = np.setdiff1d(
             component.covariance_columns, shared
         )
-    return max(parts, key=lambda name: float(size[_places(parts[name], group)[1]].sum()))
+    return max(parts, key=lambda name: float(size[places_of(parts[name], group)[1]].sum()))

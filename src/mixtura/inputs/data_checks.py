@@ -57,6 +57,7 @@ def check_data(
         )
     cause = (
         _too_few_distinct(dataset, K)
+        or _never_together(dataset, family, names)
         or _outlier(dataset, names)
         or _without_variance(dataset, family, names)
     )
@@ -110,6 +111,27 @@ def _too_few_distinct(dataset: Dataset, K: int) -> str | None:
     return (
         f"X has only {distinct} distinct row{'s' if distinct > 1 else ''}, and n_components={K} "
         "needs more than that. Look at how X was made."
+    )
+
+
+def _never_together(dataset: Dataset, family: Family, names: Sequence[str] | None) -> str | None:
+    """A message where no row has a value in both of two columns, else None."""
+    if family.needs not in (Scatter.DENSE, Scatter.TOTAL):
+        return None
+    together: Array | None = None
+    for block in dataset.source.blocks():
+        if block.observation is None:
+            return None
+        columns = block.observation.columns[np.unique(block.observation.numbers)].astype(float)
+        own = columns.T @ columns
+        together = own if together is None else together + own
+    if together is None or together.all():
+        return None
+    i, j = (int(place) for place in np.argwhere(together == 0)[0])
+    return (
+        f"no row has a value in both {column_name(i, names)} and {column_name(j, names)}: their "
+        "covariance within a component cannot be learned. Leave one of them out, or use "
+        "covariance_type='diag' (VVI) or 'spherical' (VII)."
     )
 
 

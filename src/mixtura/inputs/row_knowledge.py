@@ -61,7 +61,9 @@ def _values(labels: Any) -> Any:
         return np.array(series.to_list(), dtype=object)
     if isinstance(series, nw.DataFrame):
         return series.to_numpy()
-    return np.asarray(labels)
+    return (
+        np.array(labels, dtype=object) if isinstance(labels, list | tuple) else np.asarray(labels)
+    )
 
 
 def _hard(values: Any) -> KnownClasses | None:
@@ -69,13 +71,12 @@ def _hard(values: Any) -> KnownClasses | None:
     if unknown.all():
         return None
     known = values[~unknown]
-    try:
-        names, places = np.unique(known, return_inverse=True)
-    except TypeError:
+    if len({isinstance(value, str) for value in known.tolist()}) > 1:
         raise ValueError(
             "labels must be all numbers or all text, but some are of either kind. Convert them, "
             "for example labels.astype(str)."
-        ) from None
+        )
+    names, places = np.unique(known, return_inverse=True)
     probabilities = np.ones((len(values), len(names)))
     probabilities[~unknown] = np.eye(len(names))[places]
     return KnownClasses(names, probabilities)

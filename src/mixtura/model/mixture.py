@@ -5,7 +5,6 @@ Every backend must agree with the formulas here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,11 +59,11 @@ class Mixture:
     def log_joint(self, rows: Rows) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows.
 
-        A missing entry is NaN: the density is that of the observed columns.
+        Missing entries are NaN: the density is that of the observed columns of a row.
         """
-        if np.isnan(rows).any():
-            return self._log_joint_of_observed(rows)
         x = rows.astype(np.float64)
+        if np.isnan(x).any():
+            return self._log_joint_of_observed(x)
         with np.errstate(over="ignore"):
             columns = [
                 scale - 0.5 * (self.covariance.whiten(k, x - self.means[k]) ** 2).sum(axis=1)
@@ -72,12 +71,17 @@ class Mixture:
             ]
         return np.stack(columns, axis=1)
 
-    def _log_joint_of_observed(self, rows: Rows) -> Array:
-        """The same for rows with missing entries, by the marginal mixtures."""
-        parts = list(alike(rows))
-        joint = [self.marginal(seen).log_joint(rows[np.ix_(own, seen)]) for own, seen in parts]
-        order = np.concatenate([own for own, _ in parts])
-        return np.concatenate(joint)[np.argsort(order)]
+    def _log_joint_of_observed(self, x: Array) -> Array:
+        """The same of rows with missing entries, by the marginal mixture of what was observed."""
+        patterns, numbers = np.unique(~np.isnan(x), axis=0, return_inverse=True)
+        out = np.empty((len(x), self.n_components))
+        with np.errstate(divide="ignore"):
+            out[:] = np.log(self.weights)
+        for pattern, observed in enumerate(patterns):
+            rows, columns = np.flatnonzero(numbers.ravel() == pattern), np.flatnonzero(observed)
+            if len(columns):
+                out[rows] = self.marginal(columns).log_joint(x[np.ix_(rows, columns)])
+        return out
 
     def log_density(self, rows: Rows) -> Array:
         """``log p(x_i)`` as (m,)."""
@@ -125,14 +129,6 @@ class Mixture:
         return rows, labels
 
 
-def alike(rows: Rows) -> Iterator[tuple[Labels, Labels]]:
-    """The rows with the same observed columns, and these columns; NaN is missing."""
-    patterns, numbers = np.unique(~np.isnan(rows), axis=0, return_inverse=True)
-    numbers = numbers.ravel()
-    for number, columns in enumerate(patterns):
-        yield np.flatnonzero(numbers == number), np.flatnonzero(columns)
-
-
 @ignore_underflow
 def log_density(log_joint: Array) -> Array:
     """log-sum-exp over the components: ``log p(x_i)`` from ``(m,K)``."""
@@ -156,23 +152,17 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
         shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
         r = shares / shares.sum(axis=1, keepdims=True)
     lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
-    far = rows[lost].astype(np.float64)
-    for own, seen in alike(far):
-        growth = _growth(mixture.marginal(seen), far[np.ix_(own, seen)])
+    if len(lost):
+        far = np.nan_to_num(rows[lost].astype(np.float64))
+        direction = far / np.abs(far).max(axis=1, keepdims=True)
+        growth = np.stack(
+            [
+                (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)
+                for k in range(mixture.n_components)
+            ],
+            1,
+        )
+        growth[:, mixture.weights == 0] = np.inf
         nearest = growth <= growth.min(axis=1, keepdims=True) * (1 + 1e-12)
-        r[lost[own]] = nearest / nearest.sum(axis=1, keepdims=True)
+        r[lost] = nearest / nearest.sum(axis=1, keepdims=True)
     return np.asarray(r)
-
-
-def _growth(mixture: Mixture, far: Array) -> Array:
-    """How the squared distances (m,K) grow along the rays through rows (m,d)."""
-    direction = far / np.abs(far).max(axis=1, keepdims=True)
-    growth = np.stack(
-        [
-            (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)
-            for k in range(mixture.n_components)
-        ],
-        1,
-    )
-    growth[:, mixture.weights == 0] = np.inf
-    return growth
