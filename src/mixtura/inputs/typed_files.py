@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError, MissingExtraError
 from mixtura.inputs.columns import (
     column_of_numbers,
@@ -54,20 +55,15 @@ def table_of_cells(
         )
     made: dict[int, Column] = {}
     text: list[int] = []
-    as_numbers: list[str] = []
     for j, (name, head, cells) in enumerate(zip(names, header, columns, strict=True)):
         kept = tuple(map(_as_text, cells)) if name in keep else ()
         kinds = {_kind(cell) for cell in cells} - {"missing"}
         if kinds <= {"number"}:
-            values = np.array([np.nan if cell is None else float(cell) for cell in cells])
-            made[j] = column_of_numbers(name, head, values, na, kept)
+            made[j] = column_of_numbers(name, head, _floats(cells), na, kept)
         elif kinds == {"true or false"}:
-            values = np.array([np.nan if cell is None else float(cell) for cell in cells])
-            made[j] = column_of_truths(name, head, values, kept)
+            made[j] = column_of_truths(name, head, _floats(cells), kept)
         elif kinds <= {"number", "text"}:
             text.append(j)
-            if "text" in kinds:
-                as_numbers.append(name)
         else:
             other = sorted(kinds - {"number", "text"}) or ["other values"]
             first = next(i for i, cell in enumerate(cells) if _kind(cell) == other[0])
@@ -85,11 +81,15 @@ def table_of_cells(
         keep=keep,
     )
     made.update(zip(text, read, strict=True))
-    numbers = [
-        names[j] for j in text if made[j].values is not None and not made[j].is_true_or_false
+    stored = [
+        names[j]
+        for j in text
+        if made[j].values is not None
+        and not made[j].is_true_or_false
+        and any(isinstance(cell, str) and not is_missing(cell, na) for cell in columns[j])
     ]
-    if numbers:
-        said = [*said, f"numbers that are stored as text are read as numbers: {', '.join(numbers)}"]
+    if stored:
+        said = [*said, f"numbers that are stored as text are read as numbers: {', '.join(stored)}"]
     return Table(
         source, without_unnamed([made[j] for j in range(len(names))]), n_rows, tuple(said), na
     )
@@ -106,6 +106,14 @@ def _kind(cell: Any) -> str:
     if isinstance(cell, str):
         return "text"
     return "dates or times" if isinstance(cell, DATES) else "no single values"
+
+
+def _floats(cells: Cells) -> Array:
+    """Numbers as float64; whole numbers beyond its range are infinite."""
+    try:
+        return np.array([np.nan if cell is None else float(cell) for cell in cells])
+    except OverflowError:
+        return np.array([np.nan if cell is None else float(str(cell)) for cell in cells])
 
 
 def _as_text(cell: Any) -> str:
@@ -162,7 +170,10 @@ def table_of_workbook(
             f"{source}: expected a row of column names and rows of numbers, but sheet {wanted!r} "
             "is empty. Choose another one with --sheet."
         )
-    (_, head), body = rows[0], rows[1:]
+    (top, head), body = rows[0], rows[1:]
+    between = sorted({*range(top, rows[-1][0])} - {number for number, _ in rows})
+    if between:
+        said.append(f"empty rows of the sheet are skipped: {_first_few(between)}")
     header = [_as_text(cell).strip() for cell in head]
     if all(not isinstance(cell, str) for cell in head if _filled(cell)):
         raise DataError(
@@ -186,6 +197,11 @@ def table_of_workbook(
         keep=keep,
         said=said,
     )
+
+
+def _first_few(numbers: Sequence[int], most: int = 5) -> str:
+    more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
+    return ", ".join(map(str, numbers[:most])) + more
 
 
 def _filled(cell: Any) -> bool:
@@ -257,7 +273,7 @@ def table_of_json(
 def _parsed(text: str, source: str, line: int) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(
             f"{source}: expected a JSON object on every line, but line {line} is none: {error}. "
             "Correct it, or write the table as CSV."

@@ -20,7 +20,7 @@ PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
 }
 """Formats with one file inside, by their first bytes."""
 
-ZIP = b"PK\x03\x04"
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 """The first bytes of a zip archive, and of the workbooks and documents that are one."""
 
 WORKBOOK_PARTS = ("xl/", "[Content_Types].xml", "content.xml")
@@ -47,7 +47,7 @@ def unpacked(raw: bytes, source: str) -> bytes:
                     f"{source}: expected a complete file packed with {name}, but it cannot be "
                     f"unpacked: {error}. Copy or pack the file again."
                 ) from None
-    if raw.startswith(ZIP):
+    if raw.startswith((ZIP, EMPTY_ZIP)):
         return _only_file(raw, source)
     return raw
 
