@@ -304,11 +304,7 @@ class _Cells:
         """More cells."""
         if not self.is_plain:
             return
-        if not self.shows_point:
-            pointed = [cell for cell in cells if "." in cell and is_plain(cell)]
-            grouped = [GROUPED.fullmatch(cell) is not None for cell in pointed]
-            self.shows_point = not all(grouped)
-            self.may_be_grouped |= any(grouped)
+        self._look_at_points(cells)
         try:
             if "_" in "".join(cells):  # NumPy and Python read 1_000 as a number
                 raise ValueError
@@ -322,6 +318,15 @@ class _Cells:
                 return
             numbers[known] = np.array(cells)[known].astype(np.float64)
             self.parts.append(numbers)
+
+    def _look_at_points(self, cells: Sequence[str]) -> None:
+        """Whether a point is a decimal one for certain, up to the first cell that shows it."""
+        for cell in () if self.shows_point else cells:
+            if "." in cell and is_plain(cell):
+                self.may_be_grouped |= GROUPED.fullmatch(cell) is not None
+                self.shows_point = GROUPED.fullmatch(cell) is None
+                if self.shows_point:
+                    break
 
     @property
     def values(self) -> Array:

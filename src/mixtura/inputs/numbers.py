@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -48,8 +48,7 @@ _NUMBER = {
 }
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A number as it was written: its value and its unit, a currency or %, or nothing."""
 
     value: float
@@ -89,15 +88,16 @@ class Numbers:
 def is_plain(cell: str) -> bool:
     """Whether Python reads the cell as a number that other programs would read, too."""
     try:
-        return "_" not in cell and float(cell) == float(cell)
+        value = float(cell)
     except ValueError:
         return False
+    return "_" not in cell and value == value
 
 
 def is_missing(cell: str, na: frozenset[str] = frozenset()) -> bool:
     """Whether a cell of a column of numbers is missing; ``na`` are further texts for that."""
     text = cell.strip()
-    return text.lower() in MISSING or text in na
+    return text in na or (not text[:1].isdigit() and text.lower() in MISSING)
 
 
 def written(cell: str, mark: Mark) -> Written | None:
@@ -112,7 +112,12 @@ def written(cell: str, mark: Mark) -> Written | None:
     >>> written("1,23.5", ".") is None
     True
     """
+    plain = cell if mark == "." else cell.replace(",", ".") if "." not in cell else ""
+    if is_plain(plain):
+        return Written(float(plain), "")
     text = cell.strip()
+    if text[:1].isalpha():
+        return None
     sign = 1.0
     if text.startswith("(") and text.endswith(")"):
         text, sign = text[1:-1].strip(), -1.0
@@ -124,10 +129,7 @@ def written(cell: str, mark: Mark) -> Written | None:
         if not unit:
             text, unit = _without_unit(text)
     found = _NUMBER[mark].fullmatch(text)
-    digits = "" if found is None else (found["grouped"] or found["whole"] or found["part"])
-    if found is None or not digits:
-        if text.lower() in ("inf", "infinity"):
-            return Written(sign * float("inf"), unit)
+    if found is None or not (found["grouped"] or found["whole"] or found["part"]):
         return None
     whole = re.sub(r"\D", "", found["grouped"] or found["whole"] or "") or "0"
     return Written(sign * float(f"{whole}.{found['part'] or '0'}{found['power'] or ''}"), unit)
@@ -173,111 +175,115 @@ def numbers_of(
     usual : decimal mark, optional
         The mark of the file, for columns that can be read with either.
     """
-    present = [i for i, cell in enumerate(cells) if not is_missing(cell, na)]
-    texts = {cells[i] for i in present}
+    missing = {cell for cell in set(cells) if is_missing(cell, na)}
+    present = [i for i, cell in enumerate(cells) if cell not in missing]
+    texts = list(dict.fromkeys(cells[i] for i in present))
     marks: tuple[Mark, ...] = (".", ",") if asked is None else (asked,)
-    readings = {mark: {text: written(text, mark) for text in texts} for mark in marks}
-    failed = {
-        mark: [i for i in present if reading[cells[i]] is None]
-        for mark, reading in readings.items()
-    }
-    whole = [mark for mark in marks if not failed[mark]]
-    if len(whole) == 2 and any(readings["."][t] != readings[","][t] for t in texts):
-        plain = all(is_plain(text) for text in texts)
-        mark = usual or ("." if plain else None)
+    whole = {mark: reading for mark in marks if (reading := _reading(texts, mark)) is not None}
+    if len(whole) == 2 and any(whole["."][text] != whole[","][text] for text in texts):
+        plain: Mark | None = "." if all(is_plain(text) for text in texts) else None
+        mark = usual or plain
         if mark is None:
-            return _ambiguous(cells, readings, place, present)
-        found = _read(cells, readings[mark], present, mark)
-        return Numbers(found.values, how=found.how, problem=found.problem, advice=found.advice)
-    if whole:
-        shown = whole[0] if len(whole) == 1 and asked is None else None
-        return _read(cells, readings[whole[0]], present, shown)
-    return _not_whole(cells, readings, failed, present, place)
+            return _ambiguous(cells, whole["."], whole[","], place, present)
+        return replace(_read(cells, whole[mark]), mark=None)
+    for mark, reading in whole.items():
+        shown = mark if len(whole) == 1 and asked is None else None
+        return replace(_read(cells, reading), mark=shown)
+    return _not_whole(cells, marks, present, place)
 
 
-def _values(cells: Sequence[str], reading: dict[str, Written | None], present: list[int]) -> Array:
-    values = np.full(len(cells), np.nan)
-    for i in present:
-        found = reading[cells[i]]
-        if found is not None:
-            values[i] = found.value
-    return values
+def _reading(texts: Sequence[str], mark: Mark) -> dict[str, Written] | None:
+    """Texts as numbers with this decimal mark; None where one of them is none."""
+    reading = {}
+    for text in texts:
+        found = written(text, mark)
+        if found is None:
+            return None
+        reading[text] = found
+    return reading
 
 
-def _read(
-    cells: Sequence[str], reading: dict[str, Written | None], present: list[int], mark: Mark | None
-) -> Numbers:
+def _values(cells: Sequence[str], reading: Mapping[str, Written | None]) -> Array:
+    """The numbers of a column (n,), NaN where a cell is none."""
+    numbers = {text: found.value for text, found in reading.items() if found is not None}
+    return np.array([numbers.get(cell, np.nan) for cell in cells])
+
+
+def _read(cells: Sequence[str], reading: Mapping[str, Written]) -> Numbers:
     """A column whose cells are all numbers."""
-    values = _values(cells, reading, present)
-    units = {found.unit for found in reading.values() if found is not None}
+    values = _values(cells, reading)
+    units = {found.unit for found in reading.values()}
     named = sorted(units - {""})
-    if len(named) > 1 or (units == {"", "%"}):
+    if len(named) > 1 or units == {"", "%"}:
         said = " and ".join(named) if len(named) > 1 else "% and numbers without it"
         return Numbers(
             values,
             problem=f"in different units ({said})",
-            advice="Convert its cells to one unit.",
+            advice="To include it, convert its cells to one unit.",
         )
-    return Numbers(values, how=_how(reading), mark=mark)
+    return Numbers(values, how=_how(reading))
 
 
-def _how(reading: dict[str, Written | None]) -> str:
-    """How numbers were read, in words; empty where all of them are plain."""
-    unusual = {
-        text: found.value
-        for text, found in reading.items()
-        if found is not None and not (is_plain(text) and float(text) == found.value)
-    }
-    if not unusual:
-        return ""
-    first = max(unusual, key=lambda text: (len(text), text))
-    return f"{first.strip()!r} is read as {unusual[first]:.15g}"
+def _how(reading: Mapping[str, Written]) -> str:
+    """How numbers were read, in words; empty where all of them are plain.
+
+    The example is the longest number, which has most of what is unusual.
+    """
+    first = ""
+    for text, found in reading.items():
+        if len(text) > len(first) and not _is_usual(text, found):
+            first = text
+    return first and f"{first.strip()!r} is read as {reading[first].value:.15g}"
+
+
+def _is_usual(text: str, found: Written) -> bool:
+    return "," not in text and is_plain(text) and float(text) == found.value
 
 
 def _ambiguous(
     cells: Sequence[str],
-    readings: dict[Mark, dict[str, Written | None]],
+    points: Mapping[str, Written],
+    commas: Mapping[str, Written],
     place: Callable[[int], str],
-    present: list[int],
+    present: Sequence[int],
 ) -> Numbers:
     """A column that can be read with a decimal point or with a decimal comma."""
-    i = next(i for i in present if readings["."][cells[i]] != readings[","][cells[i]])
-    point, comma = readings["."][cells[i]], readings[","][cells[i]]
-    assert point is not None
-    assert comma is not None
+    i = next(i for i in present if points[cells[i]] != commas[cells[i]])
+    point, comma = points[cells[i]].value, commas[cells[i]].value
     return Numbers(
         np.full(len(cells), np.nan),
         problem=f"ambiguous ({place(i)} has {shortened(cells[i].strip())!r}, which is "
-        f"{point.value:.15g} with a decimal point and {comma.value:.15g} with a decimal comma)",
-        advice="Say which one with --decimal . or --decimal , (in Python decimal='.' or ',').",
+        f"{point:.15g} with a decimal point and {comma:.15g} with a decimal comma)",
+        advice="To include it, say which one it is: --decimal . or --decimal ,",
     )
 
 
 def _not_whole(
     cells: Sequence[str],
-    readings: dict[Mark, dict[str, Written | None]],
-    failed: dict[Mark, list[int]],
-    present: list[int],
+    marks: Sequence[Mark],
+    present: Sequence[int],
     place: Callable[[int], str],
 ) -> Numbers:
     """A column with cells that are not numbers by the mark of the others."""
-    mark: Mark = min(failed, key=lambda mark: (len(failed[mark]), mark != "."))
-    reading, wrong = readings[mark], failed[mark]
-    first = wrong[0]
-    values = _values(cells, reading, present)
+    texts = {cells[i] for i in present}
+    readings = {mark: {text: written(text, mark) for text in texts} for mark in marks}
+    failed = {
+        mark: [i for i in present if reading[cells[i]] is None]
+        for mark, reading in readings.items()
+    }
+    mark = min(marks, key=lambda mark: (len(failed[mark]), mark != "."))
+    wrong, values = failed[mark], _values(cells, readings[mark])
+    first, n_numbers = wrong[0], len(present) - len(wrong)
     other: Mark = "," if mark == "." else "."
-    n_numbers = len(present) - len(wrong)
-    against = [i for i in wrong if written(cells[i], other) is not None]
-    if against and len(against) == len(wrong) and n_numbers:
-        i = against[0]
-        name = {".": "point", ",": "comma"}
+    if n_numbers and all(written(cells[i], other) is not None for i in wrong):
+        name = {".": "point", ",": "comma"}[mark]
+        cell = f"{place(first)} has {shortened(cells[first].strip())!r}"
         return Numbers(
             values,
             tuple(wrong),
-            problem=f"not numeric with a decimal {name[mark]} ({place(i)} has "
-            f"{shortened(cells[i].strip())!r})",
-            conflict=f"{n_numbers} of {len(present)} cells are numbers with a decimal "
-            f"{name[mark]}, but {place(i)} has {shortened(cells[i].strip())!r}",
+            problem=f"not numeric with a decimal {name} ({cell})",
+            conflict=f"{n_numbers} of {len(present)} cells are numbers with a decimal {name}, but "
+            f"{cell}",
         )
     problem = f"not numeric ({place(first)} has {shortened(cells[first].strip())!r}"
     advice = ""
@@ -303,8 +309,13 @@ def shortened(cell: str) -> str:
 
 def truths_of(cells: Sequence[str], na: frozenset[str] = frozenset()) -> Array | None:
     """True and false as 1 and 0 (n,), NaN where missing; None for a column of anything else."""
-    found = {cell: TRUTHS.get(cell.strip().lower()) for cell in set(cells)}
-    known = [value for cell, value in found.items() if not is_missing(cell, na)]
-    if not known or None in known:
+    found: dict[str, float] = {}
+    for cell in cells:
+        if cell not in found:
+            known = TRUTHS.get(cell.strip().lower())
+            if known is None and not is_missing(cell, na):
+                return None
+            found[cell] = np.nan if known is None else known
+    if all(value != value for value in found.values()):
         return None
-    return np.array([np.nan if found[cell] is None else found[cell] for cell in cells], dtype=float)
+    return np.array([found[cell] for cell in cells])

@@ -42,7 +42,7 @@ def unpacked(raw: bytes, source: str) -> bytes:
         if raw.startswith(magic):
             try:
                 return decompress(raw)
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
                 raise DataError(
                     f"{source}: expected a complete file packed with {name}, but it cannot be "
                     f"unpacked: {error}. Copy or pack the file again."
