@@ -23,7 +23,7 @@ from mixtura.inference.parametrisation import (
     stored_whitener,
 )
 from mixtura.inputs.parameters import seed_of
-from mixtura.inputs.rows import checked_weights, dataset_of, observation_of, rows_of
+from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
 from mixtura.model.mixture import Mixture, log_density, posterior
@@ -240,9 +240,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     @ignore_underflow
     def _evaluate(self, X: Any, sample_weight: Any, errors: Any) -> Evaluation:
         check_is_fitted(self)
-        rows = rows_of(self, X, fitting=False)
-        weights = checked_weights(sample_weight, len(rows))
-        dataset = dataset_of(rows, weights, self.backend, self.n_threads, errors=errors)
+        dataset = dataset_for(self, X, sample_weight, errors=errors)
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(
             moments.log_likelihood,

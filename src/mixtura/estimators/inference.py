@@ -15,7 +15,7 @@ from mixtura.inference.resampling import OnReplicate, ResamplingMethod, errors_f
 from mixtura.inference.uncertainty import MembershipIntervals, Uncertainty
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.parameters import check_count, seed_of
-from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
+from mixtura.inputs.rows import dataset_for, rows_of
 from mixtura.model.certificate import Certificate
 
 
@@ -26,7 +26,13 @@ class MixtureInference(FittedMixture):
     max_iter: int
 
     @ignore_underflow
-    def certify(self, X: Any, sample_weight: Any = None) -> Certificate:
+    def certify(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
+    ) -> Certificate:
         """Certify whether these parameters are an optimum of the likelihood on X.
 
         Unlike ``certificate_`` it always measures the convergence rate of EM's slowest direction,
@@ -38,6 +44,8 @@ class MixtureInference(FittedMixture):
         X : (n, d)
         sample_weight : (n,), optional
             Frequencies.
+        labels, measurement_covariance : optional
+            What the fit knew of the rows.
 
         Returns
         -------
@@ -56,10 +64,7 @@ class MixtureInference(FittedMixture):
         """
         check_is_fitted(self)
         family = family_named(self.covariance_type)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
+        dataset = dataset_for(self, X, sample_weight, labels, measurement_covariance)
         mixture = self.mixture_
         problem = problem_of(dataset, family, mixture.n_components, constraints_of(self))
         return certify(problem, mixture)
@@ -74,13 +79,15 @@ class MixtureInference(FittedMixture):
         n_replicates: int | None = None,
         random_state: Any = None,
         on_replicate: OnReplicate | None = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
     ) -> Uncertainty:
         """Standard errors and intervals of weights, means and covariances.
 
         Parameters
         ----------
-        X, sample_weight
-            The rows and frequencies of the fit: an estimator does not keep them.
+        X, sample_weight, labels, measurement_covariance
+            The rows of the fit, and what was known of them: an estimator does not keep them.
         method : str
             "information": inverse of the observed information
             (:mod:`mixtura.inference.information`), one pass over the rows. "scores": outer product
@@ -122,10 +129,7 @@ class MixtureInference(FittedMixture):
         check_is_fitted(self)
         check_count("n_replicates", n_replicates, 2, optional=True)
         family = family_named(self.covariance_type)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
+        dataset = dataset_for(self, X, sample_weight, labels, measurement_covariance)
         problem = problem_of(dataset, family, self.n_components, constraints_of(self))
         if method == "information" or method == "scores" or method == "sandwich":
             return errors_from_information(problem, self.mixture_, method)

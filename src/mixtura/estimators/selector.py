@@ -17,7 +17,7 @@ from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ResultHtmlMixin, selection_html
 from mixtura.inputs.parameters import check_count
-from mixtura.inputs.rows import checked_weights, dataset_of, read_data, rows_of
+from mixtura.inputs.rows import dataset_for, read_data
 from mixtura.model.mixture import Mixture
 from mixtura.model.selection import Selection
 from mixtura.selection.bootstrap import TOP_FAMILIES, TOP_KS, USUAL_RESAMPLES, ChoiceUncertainty
@@ -158,6 +158,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         top_families: int | None = TOP_FAMILIES,
         top_ks: int | None = TOP_KS,
         on_resample: Callable[[int], None] | None = None,
+        labels: Any = None,
+        measurement_covariance: Any = None,
     ) -> ChoiceUncertainty:
         """The selection on bootstrap resamples: how often each K and each family wins.
 
@@ -172,6 +174,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
             Only the best few families and Ks take part; None for all.
         on_resample : callable, optional
             Called with the number of resamples that are done. Ctrl-C keeps those.
+        labels, measurement_covariance : optional
+            What the fit knew of the rows.
 
         Returns
         -------
@@ -181,10 +185,7 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         check_count("n_resamples", n_resamples, 1)
         check_count("top_families", top_families, 1, optional=True)
         check_count("top_ks", top_ks, 1, optional=True)
-        rows = rows_of(self, X, fitting=False)
-        dataset = dataset_of(
-            rows, checked_weights(sample_weight, len(rows)), self.backend, self.n_threads
-        )
+        dataset = dataset_for(self, X, sample_weight, labels, measurement_covariance)
         return selected_again(
             self,
             dataset,

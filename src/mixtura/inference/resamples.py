@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.data.dataset import Dataset
+from mixtura.model.mixture import Mixture
 from mixtura.model.observation import Observation
 from mixtura.model.protocols import Source
 from mixtura.sources import ArraySource, Reweighted
@@ -63,6 +64,36 @@ def resampled(dataset: Dataset, rng: np.random.Generator) -> Dataset:
         draws = int(total) if are_counts(weights) else len(weights)
         counts = rng.multinomial(draws, weights / total) * (total / draws)
     return Dataset(_some_rows(dataset, counts > 0, counts), dataset.backend, original=dataset)
+
+
+def drawn_from(mixture: Mixture, dataset: Dataset, n: int, rng: np.random.Generator) -> Dataset:
+    """n rows drawn from a mixture, observed as the rows of the dataset are.
+
+    Each has the missing columns, the error and the known class of a row of the dataset: of each in
+    turn without weights, else of a row drawn by weight.
+    """
+    if dataset.source.is_complete:
+        return Dataset(ArraySource(mixture.sample(n, rng)[0]), dataset.backend)
+    seen = Observation.joined([block.observation for block in dataset.source.blocks()])
+    assert seen is not None
+    weights = weights_of(dataset)
+    if weights is not None:
+        seen = seen.take(rng.choice(len(weights), n, p=weights / weights.sum()))
+    rows = np.empty((n, mixture.n_features))
+    log_classes = seen.log_classes(mixture.n_components)
+    for group in seen.groups:
+        own = mixture
+        if log_classes is not None:
+            shares = mixture.weights * np.exp(log_classes[group.number])
+            own = replace(mixture, weights=shares / shares.sum())
+        drawn = own.sample(len(group.rows), rng)[0]
+        if group.error is not None:
+            drawn += rng.multivariate_normal(
+                np.zeros(mixture.n_features), group.error, len(drawn), method="eigh"
+            )
+        drawn[:, ~group.columns] = np.nan
+        rows[rng.permutation(group.rows)] = drawn
+    return Dataset(ArraySource(rows, None, seen), dataset.backend)
 
 
 def reweighted(dataset: Dataset, weights: Array) -> Dataset:

@@ -34,7 +34,7 @@ from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
 from mixtura.inference.parametrisation import stored_covariances
 from mixtura.inference.replicates import replicates
-from mixtura.inference.resamples import reweighted, weights_of
+from mixtura.inference.resamples import drawn_from, reweighted, weights_of
 from mixtura.inference.uncertainty import (
     NUMBERS_AT_ONCE,
     Interval,
@@ -51,7 +51,6 @@ from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.protocols import Family
-from mixtura.sources import ArraySource
 
 REPLICATES = 999
 """Replicates of the bootstraps by default, as in mclust."""
@@ -282,7 +281,7 @@ class _Drawn:
         total = float(self.frequencies.sum())
         n = round(total)
         if self.method == "parametric":
-            return Dataset(ArraySource(fit.sample(n, rng)[0]), self.dataset.backend)
+            return drawn_from(fit, self.dataset, n, rng)
         if self.method == "bootstrap":
             weights = np.asarray(
                 rng.multinomial(n, self.frequencies / total) * (total / n), dtype=np.float64

@@ -32,10 +32,11 @@ class KnownClasses:
     probabilities: Array
 
 
-def known_classes(labels: Any, n: int) -> KnownClasses | None:
+def known_classes(labels: Any, n: int, names: Labels | None = None) -> KnownClasses | None:
     """Labels (n,), or probabilities of classes (n, C), checked; None where no label is known.
 
-    Unknown is -1, NaN, None or masked in labels, and a row of NaN in probabilities.
+    Unknown is -1, NaN, None or masked in labels, and a row of NaN in probabilities. Labels are
+    among ``names`` (C,) where these are given, and else make the classes.
     """
     if labels is None:
         return None
@@ -47,7 +48,7 @@ def known_classes(labels: Any, n: int) -> KnownClasses | None:
     if values.ndim == 2:
         return _soft(values, n)
     if values.shape == (n,):
-        return _hard(values)
+        return _hard(values, names)
     raise ValueError(
         f"labels must have one entry for each of the {n} rows of X, or one row of class "
         f"probabilities, but have shape {values.shape}. Use -1 or NaN where the class is unknown."
@@ -66,7 +67,7 @@ def _values(labels: Any) -> Any:
     )
 
 
-def _hard(values: Any) -> KnownClasses | None:
+def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
     unknown = np.array([_is_unknown(value) for value in values.tolist()], dtype=bool)
     if unknown.all():
         return None
@@ -76,7 +77,16 @@ def _hard(values: Any) -> KnownClasses | None:
             "labels must be all numbers or all text, but some are of either kind. Convert them, "
             "for example labels.astype(str)."
         )
-    names, places = np.unique(known, return_inverse=True)
+    found, places = np.unique(known, return_inverse=True)
+    if names is None:
+        names = found
+    strange = np.setdiff1d(found, names)
+    if len(strange):
+        raise ValueError(
+            f"labels must be among the classes of the fit, {names[:8].tolist()}, but "
+            f"{strange[0]!r} came. Use -1 where the class is unknown."
+        )
+    places = np.searchsorted(names, found)[places]
     probabilities = np.ones((len(values), len(names)))
     probabilities[~unknown] = np.eye(len(names))[places]
     return KnownClasses(names, probabilities)

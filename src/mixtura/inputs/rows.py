@@ -258,6 +258,16 @@ def dataset_of(
     return Dataset(source, backend_named(backend, n_threads))
 
 
+def dataset_for(
+    estimator: Any, X: Any, sample_weight: Any = None, labels: Any = None, errors: Any = None
+) -> Dataset:
+    """The dataset of rows on which a fitted estimator is evaluated."""
+    rows = rows_of(estimator, X, fitting=False)
+    known = known_classes(labels, len(rows), getattr(estimator, "classes_", None))
+    weights = checked_weights(sample_weight, len(rows))
+    return dataset_of(rows, weights, estimator.backend, estimator.n_threads, known, errors)
+
+
 def observation_of(
     X: Rows, errors: Any = None, known: KnownClasses | None = None
 ) -> Observation | None:
