@@ -93,10 +93,14 @@ def run(
     out, err, bars = consoles(quiet=quiet, json=json)
     with interruptible_command(time_limit) as interruption:
         read = read_data(data, reading, out, err)
-        asked = options.settings(labelled=read.labels is not None, **asdict(fit_options))
+        asked = options.settings(n_classes=len(read.classes), **asdict(fit_options))
         with folder_for_results(folder), notes(err):
             selection, interrupted = select(
-                asked, read, bars, options.n_candidates(len(read.names)), interruption
+                asked,
+                read,
+                bars,
+                options.n_candidates(len(read.names), len(read.classes)),
+                interruption,
             )
             with interruption.handler.deferring():
                 found = FitOutcome(selection, chosen_mixture(selection).posterior(read.X))

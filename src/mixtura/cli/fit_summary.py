@@ -101,8 +101,10 @@ def report(out: PlainConsole, document: Mapping[str, Any]) -> None:
     for component in document["components"]:
         unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
         size = f"{100 * component['weight']:.1f} %, {counted(component['n_rows'], 'row')}"
+        k, classes = component["component"], document["classes"]
+        known = f" (class {classes[k]})" if k < len(classes) else ""
         out.say(
-            f"\n{capitalised(component_name(component['component']))}: {size}{unsure}",
+            f"\n{capitalised(component_name(k))}{known}: {size}{unsure}",
             style="bold",
         )
         out.say(

@@ -80,10 +80,10 @@ def run(
         names = _shown(shown, read, chosen)
         with written_atomically(target) as part, notes(err):
             selection, interrupted = select(
-                options.settings(labelled=read.labels is not None),
+                options.settings(n_classes=len(read.classes)),
                 read,
                 bars,
-                options.n_candidates(len(read.names)),
+                options.n_candidates(len(read.names), len(read.classes)),
                 interruption,
             )
             interruption.handler.stop_timer()

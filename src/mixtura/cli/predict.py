@@ -63,7 +63,12 @@ def run(
     _say(err, table, X, reasons)
     probabilities = loaded.mixture.posterior(X)
     probabilities[[bool(reason) for reason in reasons]] = np.nan
-    columns = memberships(probabilities, loaded.clusters, notes_of_rows(X, reasons))
+    columns = memberships(
+        probabilities,
+        loaded.clusters,
+        notes_of_rows(X, reasons),
+        loaded.metadata.get("classes") or (),
+    )
     if output:
         write_csv(output, columns)
     if json:

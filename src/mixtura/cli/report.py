@@ -52,9 +52,13 @@ def run(
     with interruptible_command(time_limit) as interruption:
         read = read_data(data, reading, out, err)
         with written_atomically(target) as part, notes(err):
-            asked = options.settings(labelled=read.labels is not None)
+            asked = options.settings(n_classes=len(read.classes))
             selection, interrupted = select(
-                asked, read, bars, options.n_candidates(len(read.names)), interruption
+                asked,
+                read,
+                bars,
+                options.n_candidates(len(read.names), len(read.classes)),
+                interruption,
             )
             interruption.handler.stop_timer()
             study = Study(

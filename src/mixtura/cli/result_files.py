@@ -57,7 +57,10 @@ def write_results(
     selection = found.selection
     data: dict[str, Writer] = {
         MEMBERSHIPS: lambda path: write_csv(
-            path, memberships(found.probabilities, _clusters(document), notes_of_rows(read.X))
+            path,
+            memberships(
+                found.probabilities, _clusters(document), notes_of_rows(read.X), read.classes
+            ),
         ),
         MODEL: lambda path: _save_model(path, selection, read, document),
         CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
@@ -88,7 +91,16 @@ def _save_model(
     """Write the mixture, how it was found, and its merged clusters."""
     from mixtura.estimators.model_file import jsonable, save_model
 
-    said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
+    said = (
+        "source",
+        "n_rows",
+        "criterion",
+        "settings",
+        "random_state",
+        "interrupted",
+        "best",
+        "classes",
+    )
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
     save_model(
         path,
@@ -123,18 +135,29 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
 
 
 def memberships(
-    probabilities: Array, clusters: Sequence[Sequence[int]] | None, notes: Sequence[str] = ()
+    probabilities: Array,
+    clusters: Sequence[Sequence[int]] | None,
+    notes: Sequence[str] = (),
+    classes: Sequence[Any] = (),
 ) -> dict[str, Any]:
-    """The columns of memberships.csv, those of merged clusters last.
+    """The columns of memberships.csv, those of known classes and merged clusters last.
 
+    The class of a row is that of its most probable component; further components have none.
     Rows that have a note get it in a column of its own. A row of NaN has no answer: its cells are
     empty.
     """
-    from mixtura.inputs.writing import cluster_columns, membership_columns, without_answer
-
-    columns = membership_columns(probabilities) | (
-        cluster_columns(probabilities, clusters) if clusters else {}
+    from mixtura.inputs.writing import (
+        class_column,
+        cluster_columns,
+        membership_columns,
+        without_answer,
     )
+
+    columns = membership_columns(probabilities)
+    if classes:
+        columns["class"] = class_column(probabilities, classes)
+    if clusters:
+        columns |= cluster_columns(probabilities, clusters)
     if any(notes):
         columns = without_answer(columns, probabilities) | {"note": list(notes)}
     return columns

@@ -99,14 +99,12 @@ def select(
 
 def fitted_dataset(settings: SelectionSettings, read: TableData) -> Dataset:
     """The rows that a fit uses, with their weights and known classes."""
-    from mixtura.inputs.row_knowledge import known_classes
     from mixtura.inputs.rows import check_range, checked_weights, dataset_of
 
     X, n = read.X[read.fitted], int(read.fitted.sum())
     weights = checked_weights(read.fitted_weights, n)
-    known = known_classes(read.fitted_labels, n)
     check_range(X, read.names, 1.0 if weights is None else float(weights.mean()))
-    return dataset_of(X, weights, settings.backend, settings.n_threads, known)
+    return dataset_of(X, weights, settings.backend, settings.n_threads, read.known)
 
 
 def chosen_mixture(selection: Selection) -> Mixture:

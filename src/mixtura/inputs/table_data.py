@@ -11,6 +11,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.errors import DataError
+from mixtura.inputs.row_knowledge import KnownClasses, known_classes
 from mixtura.inputs.tables import NOT_ASKED, Table
 
 FEW_VALUES, MANY_ROWS = 5, 30
@@ -69,6 +70,16 @@ class TableData:
             return None
         return [label for label, own in zip(self.labels, self.fitted, strict=True) if own]
 
+    @cached_property
+    def known(self) -> KnownClasses | None:
+        """The known classes of the rows that a fit uses; None without labels."""
+        return known_classes(self.fitted_labels, int(self.fitted.sum()))
+
+    @property
+    def classes(self) -> list[Any]:
+        """The names of the known classes: class c is component c."""
+        return [] if self.known is None else self.known.names.tolist()
+
     def document(self) -> dict[str, Any]:
         """The table as plain values."""
         return {
@@ -79,6 +90,7 @@ class TableData:
             "left_out": [{"column": name, "reason": reason} for name, reason in self.left_out],
             "said": list(self.said),
             "warnings": list(self.warned),
+            "classes": self.classes,
         }
 
 

@@ -76,6 +76,12 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
     return columns
 
 
+def class_column(probabilities: Array, classes: Sequence[Any]) -> np.ndarray:
+    """The known class of the most probable component, empty where that has none."""
+    names = [*classes, *[""] * (probabilities.shape[1] - len(classes))]
+    return np.asarray(np.array(names, dtype=object)[probabilities.argmax(axis=1)])
+
+
 def cluster_columns(
     probabilities: Array, clusters: Sequence[Sequence[int]]
 ) -> dict[str, np.ndarray]:
