@@ -11,14 +11,12 @@ from mixtura.inputs.numbers import Mark, Numbers, is_plain, numbers_of, truths_o
 from mixtura.inputs.tables import Column
 
 
-def column_of_numbers(
-    name: str, header: str, values: Array, na: Collection[str] = (), cells: tuple[str, ...] = ()
-) -> Column:
+def column_of_numbers(name: str, header: str, values: Array, na: Collection[str] = ()) -> Column:
     """A column of numbers (n,); those that are named as missing become NaN."""
     missing = [float(text) for text in na if is_plain(text)]
     if missing:
         values = np.where(np.isin(values, missing), np.nan, values)
-    return Column(name, header, values, cells=cells)
+    return Column(name, header, values)
 
 
 def column_of_truths(name: str, header: str, values: Array, cells: tuple[str, ...] = ()) -> Column:

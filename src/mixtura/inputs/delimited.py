@@ -54,7 +54,7 @@ def table_of_text(
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     try:
         layout = _layout(text, source)
-        n_rows, columns, comments = _plain_body(layout, na, decimal, keep) or _mixed_body(
+        n_rows, columns, comments = _plain_body(layout, na, decimal) or _mixed_body(
             layout, na, decimal, frozenset(keep)
         )
     except csv.Error as error:
@@ -262,15 +262,13 @@ Body = tuple[int, list[Column], list[int]]
 """The number of rows, their columns, and the lines that are comments."""
 
 
-def _plain_body(
-    layout: _Layout, na: frozenset[str], decimal: Mark | None, keep: Collection[str]
-) -> Body | None:
+def _plain_body(layout: _Layout, na: frozenset[str], decimal: Mark | None) -> Body | None:
     """A body of nothing but numbers, read fast; None where there is anything else."""
     head, _, body = layout.text.partition("\n")
     first_line = layout.above == 1 and head.strip() and not layout.names_rows
     if not first_line or not body or '"' in body or "#" in layout.text or "\n\n" in body:
         return None
-    if decimal == "," or set(keep) & set(layout.names):
+    if decimal == ",":
         return None
     numbers = plain_numbers(body, layout.delimiter)
     if numbers is None or numbers.shape[1] != len(layout.header):
@@ -348,9 +346,8 @@ def _mixed_body(
     other = any(not own.is_plain for own in columns)
     again = [
         j
-        for j, (own, name) in enumerate(zip(columns, layout.names, strict=True))
+        for j, own in enumerate(columns)
         if not own.is_plain
-        or name in keep
         or (decimal == "," and (own.shows_point or own.may_be_grouped))
         or (other and own.may_be_grouped and not shows_point)
     ]

@@ -9,6 +9,7 @@ they are extras.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -47,6 +48,9 @@ OTHER_FORMATS = {
     b"$FL2": "data of SPSS",
 }
 """First bytes of files that people give, and what they are."""
+
+OBJECTS = re.compile(r"\s*(?:\[\s*)?\{\s*[\"}]")
+"""The begin of JSON lines, or of a list of objects."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,8 @@ def read_table(
         ``"-"`` (or ``"<standard input>"``) reads standard input.
     reading : Reading
     keep : names of columns
-        Their cells are kept as text, too, for :meth:`Table.groups`, :meth:`Table.labels` and
-        :meth:`Table.answerable`.
+        Where their cells are not all numbers, the cells are kept as text for
+        :meth:`Table.groups`, :meth:`Table.labels` and :meth:`Table.answerable`.
 
     Raises
     ------
@@ -144,6 +148,6 @@ def _parse(raw: bytes, source: str, reading: Reading, keep: Collection[str]) -> 
                 f"is {what}. Save the table as CSV."
             )
     text = decoded(raw, source, reading.encoding)
-    if text.lstrip().startswith(("{", "[{")):
+    if OBJECTS.match(text):
         return table_of_json(text, source, **options)
     return table_of_text(text, source, **options)

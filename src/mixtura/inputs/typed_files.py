@@ -59,7 +59,7 @@ def table_of_cells(
         kept = tuple(map(_as_text, cells)) if name in keep else ()
         kinds = {_kind(cell) for cell in cells} - {"missing"}
         if kinds <= {"number"}:
-            made[j] = column_of_numbers(name, head, _floats(cells), na, kept)
+            made[j] = column_of_numbers(name, head, _floats(cells), na)
         elif kinds == {"true or false"}:
             made[j] = column_of_truths(name, head, _floats(cells), kept)
         elif kinds <= {"number", "text"}:
@@ -352,7 +352,7 @@ def _of_arrow(
             column = pc.cast(column, column.type.value_type)
         kind = column.type
         plain = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-        if plain and name not in keep:
+        if plain:
             known = pc.fill_null(pc.cast(column, pa.float64(), safe=False), float("nan"))
             numbers[name] = column_of_numbers(name, head, np.asarray(known, dtype=np.float64), na)
             cells.append([None] * table.num_rows)
