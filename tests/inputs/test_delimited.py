@@ -180,6 +180,12 @@ def test_a_first_row_with_a_number_is_no_row_of_units(table_of):
     assert table.numeric()[1] == ("b",)
 
 
+def test_a_first_row_with_a_word_in_a_column_of_words_is_no_row_of_units(table_of):
+    table = table_of("name,price,b\nbob,on request,\nal,3,1\neve,4,3\n")
+    assert table.said == ()
+    assert table.numeric()[1] == ("b",)
+
+
 # ---- shapes --------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,8 @@ class FormatOptions:
     """How a file is read where it does not say so itself, as typed."""
 
     na: Annotated[
-        tuple[str, ...], Parameter(allow_leading_hyphen=True, consume_multiple=False)
+        tuple[str, ...],
+        Parameter(allow_leading_hyphen=True, consume_multiple=False, show_default=False),
     ] = ()
     """A text that stands for a missing value, such as -999; may be given several times. Empty
     cells, NA, n/a, NaN, null, -, ? and #N/A are missing in any case.

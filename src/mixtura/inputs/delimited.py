@@ -24,7 +24,14 @@ from mixtura.inputs.columns import (
     unique_names,
     without_unnamed,
 )
-from mixtura.inputs.numbers import Mark, is_missing, is_plain, looks_written, shortened
+from mixtura.inputs.numbers import (
+    Mark,
+    is_missing,
+    is_plain,
+    looks_numeric,
+    looks_written,
+    shortened,
+)
 from mixtura.inputs.tables import ROWS_OF_TEXT, Column, Table
 
 DELIMITERS = ",;\t|"
@@ -223,18 +230,17 @@ def _refuse_numbers(header: Sequence[str], source: str) -> None:
 
 
 def _are_units(rows: Sequence[Record], width: int) -> bool:
-    """Whether the first line below the header has words where the next lines have numbers."""
+    """Whether the first line below the header has words, and only where others have numbers."""
     if len(rows) < 2 or any(len(cells) != width for _, cells in rows):
         return False
     first = rows[0][1]
     if any(looks_written(cell) for cell in first):
         return False
     rest = list(zip(*(cells for _, cells in rows[1:]), strict=True))
-    return any(
-        not is_missing(cell)
-        and any(looks_written(other) for other in others)
-        and all(looks_written(other) or is_missing(other) for other in others)
-        for cell, others in zip(first, rest, strict=True)
+    named = [others for cell, others in zip(first, rest, strict=True) if not is_missing(cell)]
+    return bool(named) and all(
+        looks_numeric([looks_written(other) for other in others if not is_missing(other)])
+        for others in named
     )
 
 

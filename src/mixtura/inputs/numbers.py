@@ -150,6 +150,12 @@ def looks_written(cell: str) -> bool:
     return written(cell, ".") is not None or written(cell, ",") is not None
 
 
+def looks_numeric(are_numbers: Sequence[bool]) -> bool:
+    """Whether so many cells of a column are numbers that it is probably one of numbers."""
+    n_numbers = sum(are_numbers)
+    return n_numbers > 0 and n_numbers >= MOSTLY * len(are_numbers)
+
+
 # ---- a whole column ------------------------------------------------------------------------------
 
 
@@ -287,7 +293,7 @@ def _not_whole(
         )
     problem = f"not numeric ({place(first)} has {shortened(cells[first].strip())!r}"
     advice = ""
-    if n_numbers and n_numbers >= MOSTLY * len(present):
+    if looks_numeric([readings[mark][cells[i]] is not None for i in present]):
         problem += f"; {n_numbers} of {len(present)} cells are numbers"
         advice = (
             "To include it, correct its other cells, or name them as missing: "

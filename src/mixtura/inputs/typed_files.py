@@ -25,7 +25,7 @@ from mixtura.inputs.columns import (
     unique_names,
     without_unnamed,
 )
-from mixtura.inputs.numbers import Mark, is_missing, looks_written, shortened
+from mixtura.inputs.numbers import Mark, is_missing, looks_numeric, looks_written, shortened
 from mixtura.inputs.tables import Column, Table
 
 Cells = Sequence[Any]
@@ -210,16 +210,18 @@ def _filled(cell: Any) -> bool:
 
 
 def _are_units(rows: Sequence[Cells], most: int = 20) -> bool:
-    """Whether the first row below the header has words where the next ones have numbers."""
+    """Whether the first row below the header has words, and only where others have numbers."""
     if len(rows) < 2 or any(_is_number(cell) for cell in rows[0] if _filled(cell)):
         return False
     below = list(zip(*islice(rows, 1, most), strict=True))
-    return any(
-        isinstance(cell, str)
-        and not is_missing(cell)
-        and any(map(_is_number, others))
-        and all(_is_number(other) or is_missing(_as_text(other)) for other in others)
+    named = [
+        others
         for cell, others in zip(rows[0], below, strict=True)
+        if _filled(cell) and not is_missing(_as_text(cell))
+    ]
+    return bool(named) and all(
+        looks_numeric([_is_number(other) for other in others if not is_missing(_as_text(other))])
+        for others in named
     )
 
 
