@@ -65,6 +65,7 @@ def run(
     probabilities[[bool(reason) for reason in reasons]] = np.nan
     columns = memberships(
         probabilities,
+        loaded.mixture,
         loaded.clusters,
         notes_of_rows(X, reasons),
         loaded.metadata.get("classes") or (),

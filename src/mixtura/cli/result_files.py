@@ -59,7 +59,11 @@ def write_results(
         MEMBERSHIPS: lambda path: write_csv(
             path,
             memberships(
-                found.probabilities, _clusters(document), notes_of_rows(read.X), read.classes
+                found.probabilities,
+                chosen_mixture(selection),
+                _clusters(document),
+                notes_of_rows(read.X),
+                read.classes,
             ),
         ),
         MODEL: lambda path: _save_model(path, selection, read, document),
@@ -136,6 +140,7 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
 
 def memberships(
     probabilities: Array,
+    mixture: Mixture,
     clusters: Sequence[Sequence[int]] | None,
     notes: Sequence[str] = (),
     classes: Sequence[Any] = (),
@@ -153,9 +158,9 @@ def memberships(
         without_answer,
     )
 
-    columns = membership_columns(probabilities)
+    columns = membership_columns(probabilities, mixture)
     if classes:
-        columns["class"] = class_column(probabilities, classes)
+        columns["class"] = class_column(columns["label"], classes)
     if clusters:
         columns |= cluster_columns(probabilities, clusters)
     if any(notes):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixtura.data.dataset import Dataset
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
+from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 
@@ -22,11 +24,14 @@ class Problem:
     family : Family
     regularisation : Regularisation
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
+    noise : Noise, optional
+        The box of a noise term; every M-step estimates its weight.
     """
 
     dataset: Dataset
     family: Family
     regularisation: Regularisation
+    noise: Noise | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
         """The moments of the responsibilities; with a ridge, under its tilted weights."""
@@ -48,9 +53,21 @@ class Problem:
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
+        noise = self.noise and self.noise.with_weight(moments.noise / moments.total)
         return Mixture(
-            self.regularisation.weights(moments), self.regularisation.means(moments), covariance
+            self.regularisation.weights(moments),
+            self.regularisation.means(moments),
+            covariance,
+            noise,
         )
+
+    def continued(self, fit: FitResult) -> FitResult:
+        """A fit of other rows as a start of this problem: its noise is over this box."""
+        noise = fit.mixture.noise
+        if self.noise is None or noise is None:
+            return fit
+        mixture = replace(fit.mixture, noise=self.noise.with_weight(noise.weight))
+        return replace(fit, mixture=mixture)
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty, the objective of EM.
@@ -60,10 +77,14 @@ class Problem:
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
     def n_parameters(self, K: int) -> int:
-        """Free parameters of K components."""
+        """Free parameters of K components, and one for the weight of a noise term.
+
+        (mclust also counts the volume, which is not estimated by the likelihood.)
+        """
         fixed_weights = K - 1 if self.regularisation.equal_weights else 0
-        return self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+        own = self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+        return own + (self.noise is not None)
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
-        return Problem(dataset, self.family, self.regularisation)
+        return replace(self, dataset=dataset)

@@ -26,7 +26,7 @@ from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
-from mixtura.model.mixture import Mixture, log_density, posterior
+from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
@@ -49,6 +49,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     backend: BackendName
 
     weights_: Rows
+    noise_weight_: float
+    noise_volume_: float
     means_: Rows
     covariances_: Rows
     precisions_: Rows
@@ -78,7 +80,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             covariance = stored_covariances(
                 family, np.asarray(self.covariances_, dtype=np.float64), K, d
             )
-        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return Mixture(weights, means, covariance, getattr(self, "_noise", None))
 
     @property
     def mixture_(self) -> Mixture:
@@ -96,6 +99,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
         """Set the public attributes."""
+        self._noise = mixture.noise
+        self.noise_weight_ = 0.0 if mixture.noise is None else mixture.noise.weight
+        self.noise_volume_ = np.inf if mixture.noise is None else mixture.noise.volume
         self.weights_ = mixture.weights.astype(dtype)
         self.means_ = mixture.means.astype(dtype)
         self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
@@ -108,7 +114,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _by_block(
         self, X: Any, errors: Any, function: Callable[[Array, Rows, Mixture], Any]
     ) -> Any:
-        """A function of the log joint densities ``(m, K)``, computed block by block."""
+        """A function of the log joint densities ``(m, K)``, computed block by block.
+
+        With noise they have one more column.
+        """
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
         mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
@@ -121,7 +130,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return values
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
-        """The most probable component of each row (n,).
+        """The most probable component of each row (n,); -1 for rows of the noise.
 
         Missing entries of X are NaN; a row without any value has the weights as its posterior.
         ``measurement_covariance`` is as in ``fit``.
@@ -129,12 +138,15 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         labels: Labels = self._by_block(
             X,
             measurement_covariance,
-            lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1),
+            lambda joint, rows, mixture: labels_of(posterior(joint, rows, mixture), mixture),
         )
         return labels
 
     def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
-        """The posterior probabilities (n, K); rows sum to one, however far out they are."""
+        """The posterior probabilities (n, K); rows sum to one, however far out they are.
+
+        With noise there are K + 1 columns, its probability last.
+        """
         probabilities: Rows = self._by_block(
             X,
             measurement_covariance,
@@ -189,7 +201,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         observation = observation_of(rows, measurement_covariance)
         if observation is None:
             return rows.copy()
-        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
+        mixture = self._mixture.without_noise  # it says nothing about missing entries
+        backend = backend_named(self.backend, self.n_threads)
         rng = None
         if draw:
             rng = np.random.default_rng(
@@ -224,7 +237,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @ignore_underflow
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
-        """Random rows (n_samples, d) and their components (n_samples,), ordered by component."""
+        """Random rows (n_samples, d) and their components (n_samples,), ordered by component.
+
+        Rows of the noise, with the label -1, come last; they are drawn from a box along the columns
+        with its volume.
+        """
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(
@@ -253,9 +270,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
-        return family_named(self.covariance_type).n_parameters(K, d) - (
+        own = family_named(self.covariance_type).n_parameters(K, d) - (
             K - 1 if self.equal_weights else 0
         )
+        return own + (getattr(self, "_noise", None) is not None)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.

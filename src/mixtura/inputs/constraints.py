@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
@@ -26,6 +27,7 @@ class Constraints:
     prior: ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+    noise: NoiseVolume | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -46,6 +48,25 @@ def constraints_of(estimator: Any) -> Constraints:
         _prior_of(estimator.prior),
         None if ratio is None else float(ratio),
         bool(equal),
+        noise_of(getattr(estimator, "noise", None)),
+    )
+
+
+def noise_of(noise: Any) -> NoiseVolume | None:
+    """The volume of a noise term as the user gave it, checked."""
+    named: tuple[Literal["box", "principal", "auto"], ...] = ("box", "principal", "auto")
+    if noise is None:
+        return None
+    if isinstance(noise, str):
+        for name in named:
+            if noise == name:
+                return name
+    elif not is_bool(noise) and isinstance(noise, Real) and 0 < float(noise) < float("inf"):
+        return float(noise)
+    raise ValueError(
+        "noise must be None, 'box', 'principal', 'auto' or a positive volume, but "
+        f"{noise!r} came. 'auto' is the smaller of the box along the columns and the box along "
+        "the principal axes of the rows."
     )
 
 
@@ -121,7 +142,8 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         eigenvalue_ratio=constraints.eigenvalue_ratio,
         equal_weights=constraints.equal_weights,
     )
-    return Problem(dataset, family, regularisation)
+    noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
+    return Problem(dataset, family, regularisation, noise)
 
 
 def shrinkage_of(

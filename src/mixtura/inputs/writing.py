@@ -12,9 +12,10 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Labels
 from mixtura.base.numbering import column_name, row_numbers
 from mixtura.inputs.tables import ROWS_OF_TEXT
+from mixtura.model.mixture import NOISE_LABEL, Mixture, labels_of
 
 
 @contextmanager
@@ -63,31 +64,40 @@ def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
             writer.writerows(zip(*chunk, strict=True))
 
 
-def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
-    """The columns of memberships.csv: rows from 1, labels as in ``predict``."""
+def membership_columns(probabilities: Array, mixture: Mixture) -> dict[str, np.ndarray]:
+    """The columns of memberships.csv: rows from 1, labels as in ``predict``.
+
+    ``probabilities`` are the posteriors of the mixture; those of a noise term come last.
+    """
     columns: dict[str, np.ndarray] = {
         "row": np.array(row_numbers(len(probabilities))),
-        "label": probabilities.argmax(axis=1),
+        "label": labels_of(probabilities, mixture),
     }
     columns.update(
-        (column_name("probability", k), values) for k, values in enumerate(probabilities.T)
+        (column_name("probability", k), probabilities[:, k]) for k in range(mixture.n_components)
     )
+    if mixture.noise is not None:
+        columns["probability_noise"] = probabilities[:, -1]
     columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
     return columns
 
 
-def class_column(probabilities: Array, classes: Sequence[Any]) -> np.ndarray:
-    """The known class of the most probable component, empty where that has none."""
-    names = [*classes, *[""] * (probabilities.shape[1] - len(classes))]
-    return np.asarray(np.array(names, dtype=object)[probabilities.argmax(axis=1)])
+def class_column(labels: Labels, classes: Sequence[Any]) -> list[Any]:
+    """The known class of each label, empty for the noise and further components."""
+    return [classes[k] if 0 <= k < len(classes) else "" for k in labels.tolist()]
 
 
 def cluster_columns(
     probabilities: Array, clusters: Sequence[Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """The columns of merged clusters: the most probable cluster, and each probability."""
+    """The columns of merged clusters: the most probable cluster, and each probability.
+
+    The cluster is -1 where the noise is more probable.
+    """
     merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
-    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
+    noise = probabilities[:, sum(map(len, clusters)) :].max(axis=1, initial=0.0)
+    nearest = np.where(noise > merged.max(axis=1), NOISE_LABEL, merged.argmax(axis=1))
+    columns: dict[str, np.ndarray] = {"cluster": nearest}
     columns.update(
         (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
     )

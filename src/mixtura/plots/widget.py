@@ -91,7 +91,7 @@ def scatter(
     names = names_of(result, X, columns, mixture.n_features)
     rows = np.asarray(with_nan(X), dtype=np.float64)
     _check(rows, mixture.n_features, shown)
-    memberships = mixture.posterior(rows)
+    memberships = mixture.posterior(rows)[:, : mixture.n_components]
     (x, x_axis), (y, y_axis) = (canvas.axis(names[j], rows[:, j]) for j in shown)
     return ScatterWidget(
         x=x,

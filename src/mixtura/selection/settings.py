@@ -21,6 +21,7 @@ from mixtura.base.choices import (
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import NoiseVolume
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs.constraints import constraints_of
@@ -74,6 +75,7 @@ class SelectionSettings:
     prior: Literal["conjugate"] | ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+    noise: NoiseVolume | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
