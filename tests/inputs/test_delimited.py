@@ -196,6 +196,31 @@ def test_a_trailing_separator_makes_no_column(table_of, text):
     assert numbers(table) == [[1, 2], [3, 5]]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a b\n1 2\n3 5\n",
+        "  a    b \n 1.0  2\n 3    5  \n",
+        "# a b\n1.0e+00 2.0e+00\n3.0e+00 5.0e+00\n",
+        '"a" "b"\n"x" 1 2\n"y" 3 5\n',
+    ],
+    ids=["one space", "aligned", "numpy", "R"],
+)
+def test_spaces_may_separate_cells(table_of, text):
+    table = table_of(text)
+    assert table.numeric()[1] == ("a", "b")
+    assert numbers(table) == [[1, 2], [3, 5]]
+
+
+def test_spaces_inside_cells_separate_nothing(table_of):
+    table = table_of("the date of,x\n1 Jan 2020,5\n2 Jan 2020,6\n")
+    assert table.names == ("the date of", "x")
+
+
+def test_the_separator_that_excel_names_is_no_header(table_of):
+    assert numbers(table_of("sep=;\r\na;b\r\n1,5;2\r\n2,5;3\r\n")) == [[1.5, 2], [2.5, 3]]
+
+
 def test_row_names_of_r_are_no_data(table_of):
     table = table_of('"a","b"\n"3",1,2\n"7",3,5\n')
     X, names, left_out = table.numeric()

@@ -154,7 +154,7 @@ def test_underscores_do_not_make_a_number(table_of):
         (b"a,b\n", "there are none"),
         (b"1,2\n3,4\n", r"first line, but it holds only numbers \(1, 2\).*x1,x2"),
         (b"a,b\nx,y\nz,w\n", "expected at least one column of numbers"),
-        (b"a b\n1 2\n3 4\n", "a comma, semicolon, tab or | between them"),
+        (b"a:b\n1:2\n3:4\n", r"a comma, semicolon, tab, \| or space between them"),
         (b"a,b\n1,2\n3\n4,5\n", r"as the header \(2\), but line 3 has 1"),
         (b"a,b\n1,2\n3,4,5\n", r"as the header \(2\), but line 3 has 3"),
         (b'a,b\n1,"2\n3,4\n', "unclosed quote"),

@@ -171,6 +171,7 @@ def standard_errors(
                 read.fitted_weights,
                 method=analyses.errors,
                 n_replicates=analyses.replicates,
+                labels=read.fitted_labels,
                 on_replicate=lambda _: progress(next(done)),
             )
     except ValueError as refusal:

@@ -158,7 +158,7 @@ def memberships(
         without_answer,
     )
 
-    columns = membership_columns(probabilities, mixture)
+    columns: dict[str, Any] = dict(membership_columns(probabilities, mixture))
     if classes:
         columns["class"] = class_column(columns["label"], classes)
     if clusters:

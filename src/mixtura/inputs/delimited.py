@@ -34,13 +34,17 @@ from mixtura.inputs.numbers import (
 )
 from mixtura.inputs.tables import ROWS_OF_TEXT, Column, Table
 
-DELIMITERS = ",;\t|"
+DELIMITERS, SPACE = ",;\t|", " "
+"""Separators of cells; spaces, any number of them, where no other one gives a table."""
 
 SNIFFED_ROWS = 20
 """Rows by which the delimiter is found."""
 
 COMMENT = re.compile(r"\s*#(?!(?:N/?A|NULL!|DIV/0!|VALUE!|REF!|NAME\?|NUM!)(?:[,;\t|\n\"]|$))")
 """The begin of a line that is a comment; #N/A and its like are cells of a workbook."""
+
+SEPARATOR = re.compile(r'"?sep=."?\s*$')
+"""The first line of some files of Excel, which names the separator that the other lines show."""
 
 GROUPED = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:\.\d{3})+\s*")
 """A cell whose points may separate thousands."""
@@ -80,28 +84,33 @@ def table_of_text(
 
 
 class _Lines:
-    """The lines of a text for the CSV reader, without comments; a quoted cell has none."""
+    """The lines of a text for the CSV reader, without comments; a quoted cell has none.
 
-    def __init__(self, text: str) -> None:
-        self.text, self.number, self.between = text, 0, True
+    Between cells that spaces separate, a space at the end of a line is no separator.
+    """
+
+    def __init__(self, text: str, delimiter: str) -> None:
+        self.text, self.delimiter, self.number, self.between = text, delimiter, 0, True
         self.comments: list[int] = []
 
     def __iter__(self) -> Iterator[str]:
         for line in io.StringIO(self.text, newline=""):
             self.number += 1
+            if self.number == 1 and SEPARATOR.match(line):
+                continue
             if self.between and COMMENT.match(line):
                 self.comments.append(self.number)
                 continue
             self.between = False
-            yield line
+            yield line.rstrip() + "\n" if self.delimiter == SPACE else line
 
 
-def _records(lines: _Lines, delimiter: str) -> Iterator[Record]:
+def _records(lines: _Lines) -> Iterator[Record]:
     """Number and cells of every line that is not blank.
 
     In a table of one column a blank line is a missing value.
     """
-    reader = csv.reader(iter(lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+    reader = csv.reader(iter(lines), delimiter=lines.delimiter, skipinitialspace=True, strict=True)
     width = 0
     for cells in reader:
         lines.between = True
@@ -121,7 +130,7 @@ def _sniff(text: str) -> str:
         widths: list[int] = []
         with suppress(csv.Error):  # the reader raises it again
             widths.extend(
-                len(cells) for _, cells in islice(_records(_Lines(text), delimiter), SNIFFED_ROWS)
+                len(cells) for _, cells in islice(_records(_Lines(text, delimiter)), SNIFFED_ROWS)
             )
         head, body = max(widths[:1], default=0), set(widths[1:])
         even = body <= {head}
@@ -131,7 +140,8 @@ def _sniff(text: str) -> str:
             even,
         )
 
-    return max(DELIMITERS, key=score)
+    best = max(DELIMITERS, key=score)
+    return SPACE if not score(best)[0] and score(SPACE)[0] else best
 
 
 # ---- header --------------------------------------------------------------------------------------
@@ -169,13 +179,13 @@ class _Layout:
 
     def rows(self, lines: _Lines) -> Iterator[Record]:
         """The records below the header."""
-        return (record for record in _records(lines, self.delimiter) if record[0] > self.above)
+        return (record for record in _records(lines) if record[0] > self.above)
 
 
 def _layout(text: str, source: str) -> _Layout:
     """The header of a text, in its first line or in the comment above it, and the units below."""
     delimiter = _sniff(text)
-    records = list(islice(_records(_Lines(text), delimiter), SNIFFED_ROWS))
+    records = list(islice(_records(_Lines(text, delimiter)), SNIFFED_ROWS))
     if not records:
         only = " of anything but comments (lines that start with #)" if text.strip() else ""
         raise DataError(
@@ -290,7 +300,12 @@ def _plain_body(layout: _Layout, na: frozenset[str], decimal: Mark | None) -> Bo
 def plain_numbers(body: str, delimiter: str) -> Array | None:
     """Text of numbers only (n,d); None where a cell is not plain."""
     try:
-        return np.loadtxt(io.StringIO(body), delimiter=delimiter, comments=None, ndmin=2)
+        return np.loadtxt(
+            io.StringIO(body),
+            delimiter=None if delimiter == SPACE else delimiter,
+            comments=None,
+            ndmin=2,
+        )
     except ValueError:
         return None
 
@@ -343,7 +358,7 @@ def _mixed_body(
 ) -> Body:
     """A body with missing values, text, or numbers that are not plain."""
     columns = [_Cells() for _ in layout.header]
-    lines, n_rows = _Lines(layout.text), 0
+    lines, n_rows = _Lines(layout.text, layout.delimiter), 0
     for n, chunk in _chunks(layout, lines):
         n_rows += n
         for own, cells in zip(columns, chunk, strict=True):
@@ -380,7 +395,7 @@ def _as_text(
         return {}
     texts: list[list[str]] = [[] for _ in columns]
     lines: list[int] = []
-    for record in layout.rows(_Lines(layout.text)):
+    for record in layout.rows(_Lines(layout.text, layout.delimiter)):
         lines.append(record[0])
         for text, j in zip(texts, columns, strict=True):
             text.append(record[1][j])

@@ -287,7 +287,7 @@ class Table:
             )
             raise DataError(
                 f"{self.source}: expected at least one column of numbers to cluster, but there is "
-                f"none: {reasons}. Cells need a comma, semicolon, tab or | between them."
+                f"none: {reasons}. Cells need a comma, semicolon, tab, | or space between them."
             )
         return chosen, left_out
 
