@@ -157,6 +157,16 @@ def test_numbers_stored_as_text_are_numbers_and_said(tmp_path):
     assert table.said == ("numbers that are stored as text are read as numbers: price",)
 
 
+def test_a_number_of_a_sheet_shows_no_decimal_mark(tmp_path):
+    rows = [["a", "b"], [1.5, 1], ["2,5", 2], [-0.1, 4]]
+    table = read_table(workbook(rows, tmp_path / "x.xlsx"))
+    assert table.numeric()[0].tolist() == [[1.5, 1], [2.5, 2], [-0.1, 4]]
+    rows[2][0] = "2,345"
+    table = read_table(workbook(rows, tmp_path / "y.xlsx"))
+    assert table.numeric()[1] == ("b",)
+    assert table.columns[0].problem.startswith("ambiguous (row 3 of the sheet has '2,345'")
+
+
 def test_units_and_empty_rows_of_a_sheet_are_skipped_and_said(tmp_path):
     rows = [["a", "b"], ["cm", "kg"], [1, 2], [], [3, 5]]
     table = read_table(workbook(rows, tmp_path / "x.xlsx"))

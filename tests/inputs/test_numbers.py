@@ -126,11 +126,18 @@ def test_plain_numbers_need_no_guess():
     [
         (("1,5", "2,5", "3,25", "2.5"), "3 of 4 cells .* decimal comma, but cell 3 has '2.5'"),
         (("1.5", "2.5", "3,25", "2.75"), "3 of 4 cells .* decimal point, but cell 2 has '3,25'"),
+        (("0.123", "2,345", "7.891"), "2 of 3 cells .* '2,345', which is 2345 or 2.345"),
+        (("0,123", "2.345", "7,891"), "2 of 3 cells .* '2.345', which is 2345 or 2.345"),
     ],
 )
 def test_a_mark_against_the_rule_of_its_column_is_a_conflict(cells, words):
 
     assert re.search(words, read(*cells).conflict)
+
+
+def test_a_cell_that_only_a_separator_explains_settles_the_others():
+    assert read("0.5", "2,345", "1,234.5").values.tolist() == [0.5, 2345, 1234.5]
+    assert read("0.5", "2,345", asked=".").values.tolist() == [0.5, 2345]
 
 
 def test_text_among_numbers_is_counted_and_advice_is_given():

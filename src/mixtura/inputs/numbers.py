@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,9 @@ from mixtura.base.arrays import Array
 
 Mark = Literal[".", ","]
 """A decimal mark."""
+
+OTHER: dict[Mark, Mark] = {".": ",", ",": "."}
+"""The mark that separates thousands where the first one is the decimal mark."""
 
 MISSING = frozenset(
     {"", "na", "n/a", "#n/a", "#na", "<na>", "nan", "null", "none", "nil", "\\n", "?", ".", "-"}
@@ -44,7 +47,7 @@ _NUMBER = {
         rf"(?:(?P=mark)\d{{3}})*)|(?P<whole>\d*))(?:{re.escape(mark)}(?P<part>\d*))?"
         r"(?P<power>[eE][+-]?\d+)?"
     )
-    for mark, other in ((".", ","), (",", "."))
+    for mark, other in OTHER.items()
 }
 
 
@@ -194,8 +197,61 @@ def numbers_of(
         return replace(_read(cells, whole[mark]), mark=None)
     for mark, reading in whole.items():
         shown = mark if len(whole) == 1 and asked is None else None
+        doubtful = _doubtful(texts, shown)
+        if shown is not None and doubtful:
+            return _in_doubt(cells, reading, present, place, doubtful, shown)
         return replace(_read(cells, reading), mark=shown)
     return _not_whole(cells, marks, present, place)
+
+
+def _doubtful(texts: Sequence[str], mark: Mark | None) -> set[str]:
+    """Cells whose separator of thousands may be a decimal mark against the rule of the column.
+
+    A cell that only a separator explains, such as 1,234.5, shows that the others have it, too.
+    """
+    if mark is None:
+        return set()
+    other = OTHER[mark]
+    separated = [text for text in texts if other in text]
+    doubtful = {text for text in separated if written(text, other) is not None}
+    return doubtful if len(doubtful) == len(separated) else set()
+
+
+def _in_doubt(
+    cells: Sequence[str],
+    reading: Mapping[str, Written],
+    present: Sequence[int],
+    place: Callable[[int], str],
+    doubtful: Collection[str],
+    mark: Mark,
+) -> Numbers:
+    """A column with cells that may have the other decimal mark."""
+    wrong = [i for i in present if cells[i] in doubtful]
+    cell = cells[wrong[0]]
+    value, slip = reading[cell].value, written(cell, OTHER[mark])
+    assert slip is not None
+    return _in_conflict(
+        _values(cells, {text: own for text, own in reading.items() if text not in doubtful}),
+        wrong,
+        len(present),
+        mark,
+        f"{place(wrong[0])} has {shortened(cell.strip())!r}, which is {value:.15g} or "
+        f"{slip.value:.15g}",
+    )
+
+
+def _in_conflict(
+    values: Array, wrong: Sequence[int], n_present: int, mark: Mark, cell: str
+) -> Numbers:
+    """A column with cells against its decimal mark."""
+    name = {".": "point", ",": "comma"}[mark]
+    return Numbers(
+        values,
+        tuple(wrong),
+        problem=f"not numeric with a decimal {name} ({cell})",
+        conflict=f"{n_present - len(wrong)} of {n_present} cells are numbers with a decimal "
+        f"{name}, but {cell}",
+    )
 
 
 def _reading(texts: Sequence[str], mark: Mark) -> dict[str, Written] | None:
@@ -280,17 +336,9 @@ def _not_whole(
     mark = min(marks, key=lambda mark: (len(failed[mark]), mark != "."))
     wrong, values = failed[mark], _values(cells, readings[mark])
     first, n_numbers = wrong[0], len(present) - len(wrong)
-    other: Mark = "," if mark == "." else "."
-    if n_numbers and all(written(cells[i], other) is not None for i in wrong):
-        name = {".": "point", ",": "comma"}[mark]
+    if n_numbers and all(written(cells[i], OTHER[mark]) is not None for i in wrong):
         cell = f"{place(first)} has {shortened(cells[first].strip())!r}"
-        return Numbers(
-            values,
-            tuple(wrong),
-            problem=f"not numeric with a decimal {name} ({cell})",
-            conflict=f"{n_numbers} of {len(present)} cells are numbers with a decimal {name}, but "
-            f"{cell}",
-        )
+        return _in_conflict(values, wrong, len(present), mark, cell)
     problem = f"not numeric ({place(first)} has {shortened(cells[first].strip())!r}"
     advice = ""
     if looks_numeric([readings[mark][cells[i]] is not None for i in present]):

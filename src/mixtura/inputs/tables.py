@@ -320,8 +320,8 @@ class Table:
     def _conflicting(self, column: Column) -> str:
         return (
             f"{self.source}: the cells of a column must have the same decimal mark, but in "
-            f"{column.name!r} {column.conflict}. Correct it, or leave the column out "
-            f"(--drop {column.name})."
+            f"{column.name!r} {column.conflict}. Correct it, leave the column out "
+            f"(--drop {column.name}), or say which mark is the decimal one (--decimal)."
         )
 
     def _refuse_unknown(self, names: Sequence[str]) -> None:

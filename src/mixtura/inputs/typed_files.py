@@ -10,6 +10,7 @@ import datetime
 import io
 import json
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -74,13 +75,16 @@ def table_of_cells(
     read = columns_of_text(
         [names[j] for j in text],
         [header[j] for j in text],
-        [[_as_text(cell) for cell in columns[j]] for j in text],
+        [[_without_mark(cell) for cell in columns[j]] for j in text],
         place,
         na=na,
         asked=decimal,
         keep=keep,
     )
-    made.update(zip(text, read, strict=True))
+    for j, column in zip(text, read, strict=True):
+        made[j] = (
+            replace(column, cells=tuple(map(_as_text, columns[j]))) if column.cells else column
+        )
     stored = [
         names[j]
         for j in text
@@ -123,6 +127,14 @@ def _as_text(cell: Any) -> str:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return str(int(cell))
     return str(cell)
+
+
+def _without_mark(cell: Any) -> str:
+    """A cell as text; a number without a decimal mark, ``15e-1`` for 1.5, since it shows none."""
+    if _kind(cell) != "number" or not np.isfinite(cell):
+        return _as_text(cell)
+    sign, digits, exponent = Decimal(str(cell)).as_tuple()
+    return f"{'-' * sign}{''.join(map(str, digits))}e{exponent}"
 
 
 # ---- workbooks -----------------------------------------------------------------------------------
