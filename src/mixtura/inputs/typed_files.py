@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -54,24 +55,11 @@ def table_of_cells(
             f"{source}: expected rows of numbers under the header, but there are none. Check that "
             "the file is complete."
         )
-    made: dict[int, Column] = {}
-    text: list[int] = []
-    for j, (name, head, cells) in enumerate(zip(names, header, columns, strict=True)):
-        kept = tuple(map(_as_text, cells)) if name in keep else ()
-        kinds = {_kind(cell) for cell in cells} - {"missing"}
-        if kinds <= {"number"}:
-            made[j] = column_of_numbers(name, head, _floats(cells), na)
-        elif kinds == {"true or false"}:
-            made[j] = column_of_truths(name, head, _floats(cells), kept)
-        elif kinds <= {"number", "text"}:
-            text.append(j)
-        else:
-            other = sorted(kinds - {"number", "text"}) or ["other values"]
-            first = next(i for i, cell in enumerate(cells) if _kind(cell) == other[0])
-            shown = shortened(_as_text(cells[first]))
-            made[j] = Column(name, head, None, f"{other[0]} ({place(first)} has {shown})")
-            if kept:
-                made[j] = Column(name, head, None, made[j].problem, cells=kept)
+    typed = [
+        _typed_column(name, head, cells, place, na, name in keep)
+        for name, head, cells in zip(names, header, columns, strict=True)
+    ]
+    text = [j for j, column in enumerate(typed) if column is None]
     read = columns_of_text(
         [names[j] for j in text],
         [header[j] for j in text],
@@ -81,22 +69,44 @@ def table_of_cells(
         asked=decimal,
         keep=keep,
     )
-    for j, column in zip(text, read, strict=True):
-        made[j] = (
-            replace(column, cells=tuple(map(_as_text, columns[j]))) if column.cells else column
-        )
+    found = {
+        j: replace(column, cells=tuple(map(_as_text, columns[j])) if column.cells else ())
+        for j, column in zip(text, read, strict=True)
+    }
     stored = [
-        names[j]
-        for j in text
-        if made[j].values is not None
-        and not made[j].is_true_or_false
+        column.name
+        for j, column in found.items()
+        if column.values is not None
+        and not column.is_true_or_false
         and any(isinstance(cell, str) and not is_missing(cell, na) for cell in columns[j])
     ]
     if stored:
         said = [*said, f"numbers that are stored as text are read as numbers: {', '.join(stored)}"]
-    return Table(
-        source, without_unnamed([made[j] for j in range(len(names))]), n_rows, tuple(said), na
-    )
+    made = [found[j] if column is None else column for j, column in enumerate(typed)]
+    return Table(source, without_unnamed(made), n_rows, tuple(said), na)
+
+
+def _typed_column(
+    name: str,
+    header: str,
+    cells: Cells,
+    place: Callable[[int], str],
+    na: frozenset[str],
+    kept: bool,
+) -> Column | None:
+    """A column of numbers, of true and false, or of what cannot be numbers; None for text."""
+    kinds = {_kind(cell) for cell in cells} - {"missing"}
+    if kinds <= {"number"}:
+        return column_of_numbers(name, header, _floats(cells), na)
+    text = tuple(map(_as_text, cells)) if kept else ()
+    if kinds == {"true or false"}:
+        return column_of_truths(name, header, _floats(cells), text)
+    if kinds <= {"number", "text"}:
+        return None
+    other = sorted(kinds - {"number", "text"})[0]
+    first = next(i for i, cell in enumerate(cells) if _kind(cell) == other)
+    problem = f"{other} ({place(first)} has {shortened(_as_text(cells[first]))})"
+    return Column(name, header, None, problem, cells=text)
 
 
 def _kind(cell: Any) -> str:
@@ -131,7 +141,7 @@ def _as_text(cell: Any) -> str:
 
 def _without_mark(cell: Any) -> str:
     """A cell as text; a number without a decimal mark, ``15e-1`` for 1.5, since it shows none."""
-    if _kind(cell) != "number" or not np.isfinite(cell):
+    if not isinstance(cell, float) or not isfinite(cell):
         return _as_text(cell)
     sign, digits, exponent = Decimal(str(cell)).as_tuple()
     return f"{'-' * sign}{''.join(map(str, digits))}e{exponent}"
