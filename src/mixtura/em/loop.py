@@ -213,11 +213,12 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _State:
     """The first mixture with its E-step, and the trace of the fit that it goes on from."""
     trace: list[float] = []
     if isinstance(start, Moments):
-        mixture = problem.m_step(start.summarised(problem.family.needs), None)
+        moments = problem.matched(start).summarised(problem.family.needs)
+        mixture = problem.m_step(moments, None)
     elif isinstance(start, FitResult):
-        mixture, trace = start.mixture, list(start.trace)
+        mixture, trace = problem.imposed(start.mixture), list(start.trace)
     else:
-        mixture = start
+        mixture = problem.imposed(start)
     moments = problem.e_step(mixture)
     objective = problem.objective(moments, mixture)
     if trace and trace[-1] == objective:

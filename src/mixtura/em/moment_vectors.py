@@ -14,15 +14,19 @@ from mixtura.model.covariance import triangular_inverse
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
-Sums: TypeAlias = tuple[Array, Array, Array, Array]
-"""Counts, first and second moments, and the rows in the noise, (1,) or (0,) without noise; or their
-units.
-"""
-
-
 LEAST_NOISE = 1e-9
 """Part of the rows in the noise from which on a deviation of its weight is measured. Below that it
 is at the bound of 0, and a deviation would make it negative.
+"""
+
+NO_ROWS = 1e-10
+"""Part of the rows below which a component is without rows, and a deviation of its count, of 1e-5
+standard deviations, could be below 0.
+"""
+
+Sums: TypeAlias = tuple[Array, Array, Array, Array]
+"""Counts, first and second moments, and the rows in the noise, (1,) or (0,) without noise; or their
+units.
 """
 
 
@@ -138,8 +142,13 @@ class WhitenedMoments:
         return _joined((counts, first, second - self._expected(counts), noise), self._units)
 
     def moments(self, vector: Array) -> Moments:
-        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`.
+
+        The count of a component without rows, which only one of a fixed density may be, ends at 0.
+        """
         counts, first, second, noise = _split(vector, self.origin, self._units)
+        without_rows = self.origin.counts < NO_ROWS * self.origin.total
+        counts = np.where(without_rows, np.maximum(counts, 0.0), counts)
         first, second = self._transformed(first, second + self._expected(counts), self._inverse)
         if not self._noise_deviates:
             noise = noise[:0]  # that of the origin
