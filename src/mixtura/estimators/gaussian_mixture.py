@@ -369,7 +369,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
                 drawn = drawn.with_starts(
                     [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
-            local_search = self._has_default_starts(given) and not self._continues(problem)
+            named = problem.tails is not None and problem.tails.names_components
+            continued = named or self._continues(problem)
+            local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)

@@ -1,4 +1,4 @@
-"""Constraints and regularisation: floor, ``reg_covar``, prior, bound of eigenvalues, weights."""
+"""Constraints: floor, ``reg_covar``, prior, bound of eigenvalues, weights, degrees of freedom."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
+from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Constraints that the user set, before the data are known."""
+    """Constraints that the user set, before the data are known; ``tails`` of t components."""
 
     reg_covar: float | None = None
     prior: ConjugatePrior | None = None
@@ -30,6 +32,7 @@ class Constraints:
     equal_weights: bool = False
     noise: NoiseVolume | None = None
     fixed: FixedParameters | None = None
+    tails: TailRule | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -55,6 +58,7 @@ def constraints_of(estimator: Any) -> Constraints:
         bool(equal),
         noise_of(getattr(estimator, "noise", None)),
         fixed,
+        tail_rule_of(estimator),
     )
 
 
@@ -164,7 +168,8 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
     )
     noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
     fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
-    return Problem(dataset, family, regularisation, noise, fixed)
+    tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
+    return Problem(dataset, family, regularisation, noise, fixed, tails)
 
 
 def shrinkage_of(

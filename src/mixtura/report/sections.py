@@ -58,7 +58,7 @@ def chosen_model(study: Study) -> Markup:
     """The chosen model in one sentence and a few numbers, and its lead over the runner-up."""
     best = study.best
     lead = (
-        f"{_counted(best.n_components, 'component')} of family {best.family}: "
+        f"{_counted(best.n_components, best.noun)} of family {best.family}: "
         f"{FAMILIES[best.family].summary}."
     )
     cautions = [tag("p", words, class_="caution") for words in _cautions(study)]
@@ -76,7 +76,7 @@ def _facts(study: Study) -> Markup:
     name = study.selection.criterion
     facts = [
         ("components", str(study.best.n_components)),
-        ("family", study.best.family),
+        ("family", study.best.label),
         (f"{title_of(name)} (lower is better)", f"{study.best.criterion:.2f}"),
         ("rows", f"{len(study.X):,}"),
         ("unsure rows", f"{len(study.unsure):,}"),
