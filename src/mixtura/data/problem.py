@@ -1,4 +1,6 @@
-"""The problem of a fit: a dataset, a covariance family and a regularisation, with both EM steps."""
+"""The problem of a fit, with both EM steps: a dataset, a covariance family, a regularisation, and
+fixed parameters.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mixtura.base.arrays import Labels
 from mixtura.data.dataset import Dataset
+from mixtura.data.fixed_step import fixed_m_step
 from mixtura.model.fit_result import FitResult
+from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
-from mixtura.model.moments import Moments
+from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
@@ -29,6 +34,8 @@ class Problem:
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
     noise : Noise, optional
         The box of a noise term; every M-step estimates its weight.
+    fixed : Fixed, optional
+        Parameters that are held at given values.
     tails : TailRule, optional
         How the degrees of freedom of t components are chosen; None for Gaussians.
     """
@@ -37,6 +44,7 @@ class Problem:
     family: Family
     regularisation: Regularisation
     noise: Noise | None = None
+    fixed: Fixed | None = None
     tails: TailRule | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
@@ -59,6 +67,11 @@ class Problem:
         CollapseError
             When a covariance is singular and the regularisation has no floor.
         """
+        fixed = self.fixed_of(moments.n_components)
+        tails = None if self.tails is None else self.tails.m_step(moments)
+        if fixed is not None:
+            settings = (fixed, self.family, self.regularisation)
+            return replace(fixed_m_step(*settings, moments, previous, self.noise), tails=tails)
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
@@ -68,11 +81,12 @@ class Problem:
             self.regularisation.means(moments),
             covariance,
             noise,
-            None if self.tails is None else self.tails.m_step(moments),
+            tails,
         )
 
     def adapted(self, mixture: Mixture) -> Mixture:
-        """A given mixture with components of the law that is fitted."""
+        """A given mixture with components of the law that is fitted, and with the fixed values."""
+        mixture = self.imposed(mixture)
         if self.tails is None:
             return mixture if mixture.tails is None else replace(mixture, tails=None)
         if mixture.tails is None or self.tails.given is not None:
@@ -106,16 +120,86 @@ class Problem:
         """
         return moments.log_likelihood + self.regularisation.penalty(mixture)
 
+    # ---- fixed parameters ------------------------------------------------------------------------
+
+    @property
+    def fewest_components(self) -> int:
+        """The least number of components that the fixed parameters allow."""
+        return 1 if self.fixed is None else self.fixed.fewest
+
+    def fixed_of(self, K: int) -> Fixed | None:
+        """The fixed parameters of K components, which may be some free ones less."""
+        return None if self.fixed is None else self.fixed.of_size(K)
+
+    def matched(self, moments: Moments) -> Moments:
+        """A start whose components are in the places of the fixed ones that they resemble."""
+        fixed = self.fixed_of(moments.n_components)
+        if fixed is None:
+            return moments
+        return moments.select(self._places(fixed, moments))
+
+    def _places(self, fixed: Fixed, moments: Moments) -> Labels:
+        """Where the components of a start belong; those of known classes are in their places."""
+        dataset = self.dataset
+        return fixed.matched(moments, dataset.row_weight, dataset.scale, dataset.n_classes)
+
+    def imposed(self, mixture: Mixture) -> Mixture:
+        """A start with the fixed values; a mixture that has them already is returned as it is."""
+        fixed = self.fixed_of(mixture.n_components)
+        if fixed is None or fixed.holds_in(mixture):
+            return mixture
+        moments = _expected_moments(mixture, self.dataset.total)
+        return self.with_fixed_values(mixture.select(self._places(fixed, moments)))
+
+    def with_fixed_values(self, mixture: Mixture) -> Mixture:
+        """A mixture with the fixed values of the same components in place of its own."""
+        if self.fixed is None:
+            return mixture
+        moments = _expected_moments(mixture, self.dataset.total)
+        return self.m_step(moments.summarised(self.family.needs), mixture)
+
+    def ordered_by_weight(self, mixture: Mixture) -> Labels:
+        """The components (K,) by falling weight; constrained ones keep their places."""
+        order, fixed = mixture.order_by_weight(), self.fixed_of(mixture.n_components)
+        return order if fixed is None else fixed.in_place(order)
+
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components, and one for the weight of a noise term.
 
         (mclust also counts the volume, which is not estimated by the likelihood.)
         """
-        fixed_weights = K - 1 if self.regularisation.equal_weights else 0
-        own = self.family.n_parameters(K, self.dataset.source.n_features) - fixed_weights
+        d, equal = self.dataset.source.n_features, self.regularisation.equal_weights
+        noisy = self.noise is not None
         tails = 0 if self.tails is None else self.tails.n_parameters(K)
-        return own + tails + (self.noise is not None)
+        return tails + n_free_parameters(self.family, K, d, equal, self.fixed_of(K), noisy)
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
         return replace(self, dataset=dataset)
+
+
+def _expected_moments(mixture: Mixture, total: float) -> Moments:
+    """The moments of so many rows that are distributed like the mixture."""
+    counts, centred = total * mixture.weights, np.zeros_like(mixture.means)
+    scatter = counts[:, None, None] * mixture.covariance.dense()
+    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE)
+
+
+def n_free_parameters(
+    family: Family,
+    K: int,
+    d: int,
+    equal_weights: bool = False,
+    fixed: Fixed | None = None,
+    noisy: bool = False,
+) -> int:
+    """Free parameters of K components: weights, means and covariances that are not fixed.
+
+    A noise term adds its weight.
+    """
+    if fixed is None:
+        return family.n_parameters(K, d) - (K - 1 if equal_weights else 0) + noisy
+    free = int(fixed.free_covariances.sum())
+    of_covariances = family.n_parameters(free, d) - (free - 1) - free * d if free else 0
+    of_weights = int(noisy) if equal_weights else max(fixed.n_parts + noisy - 1, 0)
+    return of_weights + int(fixed.free_means.sum()) + of_covariances

@@ -13,9 +13,9 @@ mean and residual ``R = B W B' - n 1`` of the scatter,
 
 and the tangents M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are
 orthogonal to each other. So ``g' C^-1 g`` is a sum of squares, and a shared parameter contributes a
-ratio of sums over the components. Where the constraints of a family do not fit the scatter, the
-curvature of the complete data differs from its expectation C. So the gain of the next M-step is
-computed, too, and the larger one counts.
+ratio of sums over the components. The terms of fixed parameters are left out. Where the constraints
+of a family do not fit the scatter, the curvature of the complete data differs from its expectation
+C. So the gain of the next M-step is computed, too, and the larger one counts.
 
 References: Fisher 1925; Louis 1982; Dempster, Laird & Rubin 1977 on the rates.
 """
@@ -31,13 +31,14 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.problem import Problem
 from mixtura.em.convergence_rate import slowest_rate
-from mixtura.em.coordinates import whiteners_of
+from mixtura.em.coordinates import mean_basis, whiteners_of
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.loop import em_map
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule, rounding
 from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult, StopReason
+from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
@@ -124,7 +125,7 @@ def certify(
         The assessment of the components; None computes it.
     """
     moments = problem.e_step(mixture)
-    boundaries = _boundaries(mixture, problem.regularisation)
+    boundaries = _boundaries(mixture, problem)
     at_a_bound = any(boundaries)
     rate = _rate(problem, mixture, moments) if rate is None else rate
     if _knows_all(mixture):
@@ -227,26 +228,55 @@ def squared_gradient(
     ``moments`` are of the E-step at the mixture, with its ridge, about its means.
     """
     sums = _statistics(moments, problem.family.shares_all, problem.regularisation)
-    total = 0.0
-    if not problem.regularisation.equal_weights:
-        expected = moments.total * mixture.weights
-        total += _sum_of_ratios((sums.weights - expected) ** 2, expected)
-    if mixture.noise is not None:
-        total += _of_noise(mixture.noise.weight, moments, problem.regularisation.equal_weights)
+    total, fixed = 0.0, problem.fixed_of(mixture.n_components)
+    total += _of_weights(problem, mixture, moments)
     whitened = np.stack(
         [mixture.covariance.whiten(k, sums.first[[k]])[0] for k in range(mixture.n_components)]
     )
+    if fixed is not None:
+        whitened = _along_free_entries(whitened, mixture, fixed)
     total += _sum_of_ratios((whitened**2).sum(axis=1), sums.counts)
     if problem.tails is not None and mixture.tails is not None:
         total += problem.tails.squared_gradient(moments, mixture.tails)
-    return total + _of_covariances(sums, mixture, problem.family) if with_covariances else total
+    if not with_covariances or (fixed is not None and not fixed.free_covariances.any()):
+        return total
+    if fixed is not None and not fixed.free_covariances.all():
+        free = np.flatnonzero(fixed.free_covariances)
+        mixture = mixture.select(free)
+        sums = replace(sums, rows=sums.rows[free], scatter=sums.scatter[free])
+    return total + _of_covariances(sums, mixture, problem.family)
 
 
-def _of_noise(weight: float, moments: Moments, equal_weights: bool) -> float:
-    """The part of the noise's weight; with equal weights that of the others' sum, too."""
-    expected = np.array([weight, 1.0 - weight])[: 1 + equal_weights] * moments.total
-    seen = np.array([moments.noise, moments.in_components])[: 1 + equal_weights]
-    return _sum_of_ratios((seen - expected) ** 2, expected)
+def _along_free_entries(whitened: Array, mixture: Mixture, fixed: Fixed) -> Array:
+    """The part of whitened vectors (K,d) along changes of the free entries of the means.
+
+    Such a change is in the space of the free columns of the whitener.
+    """
+    along, identity = np.empty_like(whitened), np.eye(mixture.n_features)
+    for k, vector in enumerate(whitened):
+        basis = mean_basis(mixture.covariance.whiten(k, identity).T, fixed.free_means[k])
+        along[k] = basis @ (basis.T @ vector)
+    return along
+
+
+def _of_weights(problem: Problem, mixture: Mixture, moments: Moments) -> float:
+    """The part of the weights that are estimated, of components and of a noise term.
+
+    With equal weights these are the noise's and the sum of the others.
+    """
+    counts, shares = moments.counts, mixture.weights
+    fixed = problem.fixed_of(mixture.n_components)
+    if problem.regularisation.equal_weights:
+        counts, shares = counts.sum(keepdims=True), shares.sum(keepdims=True)
+    elif fixed is not None:
+        counts, shares = fixed.part_sums(counts), fixed.part_sums(shares)
+    if mixture.noise is not None:
+        counts = np.append(counts, moments.noise)
+        shares = np.append(shares, mixture.noise.weight)
+    if not shares.sum() > 0:
+        return 0.0
+    expected = counts.sum() * shares / shares.sum()
+    return _sum_of_ratios((counts - expected) ** 2, expected)
 
 
 def _of_covariances(sums: _Statistics, mixture: Mixture, family: Family) -> float:
@@ -307,9 +337,12 @@ def _sum_of_ratios(squares: Array, by: Array) -> float:
 # ---- at a bound ----------------------------------------------------------------------------------
 
 
-def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
-    """For each component the name of its active bound; empty where there is none."""
-    covariance, K = mixture.covariance, mixture.n_components
+def _boundaries(mixture: Mixture, problem: Problem) -> list[str]:
+    """For each component the name of its active bound; empty where there is none.
+
+    No bound is active for a fixed covariance.
+    """
+    covariance, K, regularisation = mixture.covariance, mixture.n_components, problem.regularisation
     names = np.full(K, "", dtype=object)
     if regularisation.at_the_ratio(covariance):
         values = scaled_variances(covariance, np.ones(mixture.n_features))
@@ -320,6 +353,8 @@ def _boundaries(mixture: Mixture, regularisation: Regularisation) -> list[str]:
     names[regularisation.floor_reached(covariance)] = (
         "reg_covar" if regularisation.ridge > 0 else "floor"
     )
+    if (fixed := problem.fixed_of(K)) is not None:
+        names[~fixed.free_covariances] = ""
     return [str(name) for name in names]
 
 

@@ -4,8 +4,8 @@
 shape and orientation are shared. Around a mixture, with whiteners ``B_k`` such that
 ``B_k Sigma_k B_k' = I``,
 
-    weights       log ratios to the last component (none where proportions are equal)
-    means         mu_k + B_k^-1 delta_k
+    weights       log ratios to the last free one (none where proportions are equal)
+    means         mu_k + B_k^-1 delta_k, with delta_k in the space of the free columns of B_k
     covariances   B_k^-1 F_k B_k^-T, where F_k(0) = I:
 
     fixed axes (**I), or shape and orientation with the same letter (*EE, *VV)
@@ -16,7 +16,8 @@ shape and orientation are shared. Around a mixture, with whiteners ``B_k`` such 
         Lambda_k^-1/2, Omega_k skew. A rotation between two axes of equal length has tangent zero
 
 So the coordinates do not depend on the units of the data. Their order is weights, means, volumes,
-shapes, orientations.
+shapes, orientations. Fixed weights, entries of means and covariances have none
+(:mod:`mixtura.model.fixed`).
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import expm, solve_triangular
 
-from mixtura.base.arrays import Array, Labels
+from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.model.covariance import Covariance, Dense
+from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
 
 
@@ -46,7 +48,9 @@ class ComponentCoordinates:
         the axes are fixed.
     axes : (d,) or None
         ``Lambda``, where the orientation has coordinates of its own.
-    mean_columns, covariance_columns : (d,), (q,)
+    mean_basis : (d, f)
+        Orthonormal directions of the whitened mean; the identity where no entry is fixed.
+    mean_columns, covariance_columns : (f,), (q,)
         Positions of its coordinates among all.
     """
 
@@ -54,12 +58,13 @@ class ComponentCoordinates:
     whitener: Array
     tangents: Array
     axes: Array | None
+    mean_basis: Array
     mean_columns: Labels
     covariance_columns: Labels
 
     @property
     def columns(self) -> Labels:
-        """Positions of the coordinates of the mean, then of the covariance (d + q,)."""
+        """Positions of the coordinates of the mean, then of the covariance (f + q,)."""
         return np.concatenate([self.mean_columns, self.covariance_columns])
 
     @property
@@ -103,7 +108,7 @@ class ComponentCoordinates:
         return np.tensordot(self.tangents, second, second.ndim)
 
     def scores(self, whitened: Array, offset: Array) -> Array:
-        """Derivatives of ``log N(x_i | k)`` (m, d + q) by the mean and the covariance.
+        """Derivatives of ``log N(x_i | k)`` (m, f + q) by the mean and the covariance.
 
         They are ``u`` and ``(u'M_a u - tr M_a) / 2``; a ridge adds ``offset (q)`` to ``u'M_a u``.
         """
@@ -115,10 +120,12 @@ class ComponentCoordinates:
             forms = (whitened[:, above] * whitened[:, beside]) @ (
                 self.tangents[:, above, beside] * twice
             ).T
-        return np.concatenate([whitened, 0.5 * (forms + offset - self.traces)], axis=1)
+        return np.concatenate(
+            [whitened @ self.mean_basis, 0.5 * (forms + offset - self.traces)], axis=1
+        )
 
     def curvature(self, count: float, first: Array, second: Array, log_det_count: float) -> Array:
-        """Negative second derivatives (d + q, d + q) of the complete-data log-likelihood.
+        """Negative second derivatives (f + q, f + q) of the complete-data log-likelihood.
 
         They are computed from whitened sums. With ``Q = -(n log det F + tr(F^-1 V)) / 2``,
         ``F = I + sum h_a M_a + sum h_a h_b N_ab / 2`` and
@@ -140,15 +147,16 @@ class ComponentCoordinates:
             )
         if self.axes is not None:
             own = own - 0.5 * self._second_order(second - log_det_count * np.eye(d))
-        return np.block([[count * np.eye(d), cross.T], [cross, 0.5 * (own + own.T)]])
+        cross = cross @ self.mean_basis
+        return np.block([[count * np.eye(cross.shape[1]), cross.T], [cross, 0.5 * (own + own.T)]])
 
     def complete_information(self, count: float, log_det_count: float) -> Array:
         """Complete-data information: the expected curvature, block diagonal and not indefinite."""
-        d, q = len(self.mean), len(self.tangents)
-        information = np.zeros((d + q, d + q))
-        information[:d, :d] = count * np.eye(d)
+        f, q = len(self.mean_columns), len(self.tangents)
+        information = np.zeros((f + q, f + q))
+        information[:f, :f] = count * np.eye(f)
         flat = self.tangents.reshape(q, self.identity().size)
-        information[d:, d:] = 0.5 * log_det_count * flat @ flat.T
+        information[f:, f:] = 0.5 * log_det_count * flat @ flat.T
         return information
 
     def _second_order(self, residual: Array) -> Array:
@@ -179,6 +187,10 @@ class ComponentCoordinates:
         if self.axes is not None:
             return np.asarray(whitened @ (self.whitener * self.axes[:, None]))  # B^-1 = B' Lambda
         return np.asarray(solve_triangular(self.whitener, whitened.T, lower=True).T)
+
+    def mean_derivatives(self) -> Array:
+        """Derivatives of the mean (d, f)."""
+        return self.unwhiten(self.mean_basis.T).T
 
     def covariance_derivatives(self) -> Array:
         """Derivatives ``B^-1 M_a B^-T`` of the covariance matrix (q,d,d).
@@ -222,39 +234,61 @@ class Coordinates:
 
     mixture: Mixture
     components: tuple[ComponentCoordinates, ...]
-    equal_weights: bool
+    parts: Labels
+    """The free weight that each component takes part in (K,); -1 where its weight is fixed."""
     dimension: int
 
     @property
     def weight_columns(self) -> Labels:
         """Positions of the log ratios of the weights."""
-        return np.arange(0 if self.equal_weights else self.mixture.n_components - 1)
+        return np.arange(max(int(self.parts.max()), 0))
+
+    @property
+    def weight_shares(self) -> Array:
+        """What each free weight is of all free ones (R + 1,), one more than there are ratios."""
+        free = self.parts >= 0
+        sums = np.bincount(self.parts[free], self.mixture.weights[free])
+        return np.asarray(sums / sums.sum() if len(sums) else np.zeros(0))
+
+    @property
+    def log_weight_slopes(self) -> Array:
+        """Derivatives of the logarithms of the weights (K, R) by the log ratios."""
+        shares, ratios = self.weight_shares, self.weight_columns
+        slopes = (self.parts[:, None] == ratios) - shares[: len(ratios)]
+        return np.where((self.parts >= 0)[:, None], slopes, 0.0)
 
     @property
     def weight_tangents(self) -> Array:
-        """Derivatives of the weights (K, K - 1) by the log ratios.
+        """Derivatives of the weights (K, R) by the log ratios.
 
-        They are ``diag(pi) - pi pi'`` without the last column.
+        With free weights alone they are ``diag(pi) - pi pi'`` without the last column.
         """
-        weights = self.mixture.weights
-        return (np.diag(weights) - np.outer(weights, weights))[:, : len(self.weight_columns)]
+        return self.mixture.weights[:, None] * self.log_weight_slopes
+
+    def weight_information(self, counts: Array) -> Array:
+        """Negative second derivatives (R, R) of ``sum_k counts_k log pi_k``, for counts (K,)."""
+        shares = self.weight_shares[: len(self.weight_columns)]
+        return np.asarray(
+            counts[self.parts >= 0].sum() * (np.diag(shares) - np.outer(shares, shares))
+        )
 
     def at(self, coordinates: Array) -> Mixture:
         """The mixture at coordinates (p,), which are 0 at the given mixture."""
-        tilts = np.zeros(self.mixture.n_components)
-        tilts[: len(self.weight_columns)] = coordinates[self.weight_columns]
-        weights = self.mixture.weights * np.exp(tilts)
+        free = self.parts >= 0
+        tilts = np.append(coordinates[self.weight_columns], 0.0)
+        weights = np.where(free, self.mixture.weights * np.exp(tilts[self.parts]), 0.0)
+        if free.any():
+            weights *= self.mixture.weights[free].sum() / weights.sum()
+        weights = np.where(free, weights, self.mixture.weights)
         means = [
-            component.mean + component.unwhiten(coordinates[component.mean_columns][None])[0]
+            component.mean + component.mean_derivatives() @ coordinates[component.mean_columns]
             for component in self.components
         ]
         matrices = [
             component.covariance_at(coordinates[component.covariance_columns])
             for component in self.components
         ]
-        return Mixture(
-            weights / weights.sum(), np.stack(means), Dense(np.stack(matrices), len(means))
-        )
+        return Mixture(weights, np.stack(means), Dense(np.stack(matrices), len(means)))
 
     def shared_columns(self) -> Labels:
         """Positions of the coordinates that components share."""
@@ -263,7 +297,9 @@ class Coordinates:
         return np.asarray(columns[times > 1])
 
 
-def coordinates_around(mixture: Mixture, family: str, equal_weights: bool = False) -> Coordinates:
+def coordinates_around(
+    mixture: Mixture, family: str, equal_weights: bool = False, fixed: Fixed | None = None
+) -> Coordinates:
     """The local coordinates of a family around one of its mixtures.
 
     Parameters
@@ -273,27 +309,76 @@ def coordinates_around(mixture: Mixture, family: str, equal_weights: bool = Fals
         Three letters: volume, shape, orientation.
     equal_weights : bool
         Whether the mixing proportions are fixed at ``1 / K``.
+    fixed : Fixed, optional
+        Fixed parameters.
     """
     K, d = mixture.n_components, mixture.n_features
-    whiteners, axes = whiteners_of(mixture.covariance, family)
-    at = (0 if equal_weights else K - 1) + K * d
-    columns: list[list[Labels]] = []
-    for letter, size in zip(family, (1, d - 1, d * (d - 1) // 2), strict=True):
-        sets, at = _columns(letter, size, K, at)
-        columns.append(sets)
-    before = 0 if equal_weights else K - 1
-    components = tuple(
-        ComponentCoordinates(
-            mean=mixture.means[k],
-            whitener=whiteners[k],
-            tangents=_tangents(family, d, None if axes is None else axes[k]),
-            axes=None if axes is None else axes[k],
-            mean_columns=before + k * d + np.arange(d),
-            covariance_columns=np.concatenate([sets[k] for sets in columns]),
+    parts = np.arange(K) if fixed is None else fixed.parts
+    parts = np.full(K, -1) if equal_weights else parts
+    before = max(int(parts.max()), 0)
+    own = np.arange(K) if fixed is None else np.flatnonzero(fixed.free_covariances)
+    whiteners, axes = _all_whiteners(mixture.covariance, family, own)
+    free = np.ones((K, d), dtype=bool) if fixed is None else fixed.free_means
+    bases = [
+        mean_basis(whitener, entries) for whitener, entries in zip(whiteners, free, strict=True)
+    ]
+    ends = before + np.cumsum([basis.shape[1] for basis in bases])
+    columns, at = _covariance_columns(family, d, len(own), int(ends[-1]))
+    components = []
+    for k, (basis, end) in enumerate(zip(bases, ends.tolist(), strict=True)):
+        tangents = _tangents(family, d, axes[k])
+        place = np.flatnonzero(own == k)
+        components.append(
+            ComponentCoordinates(
+                mean=mixture.means[k],
+                whitener=whiteners[k],
+                tangents=tangents if len(place) else tangents[:0],
+                axes=axes[k],
+                mean_basis=basis,
+                mean_columns=np.arange(end - basis.shape[1], end),
+                covariance_columns=columns[place[0]] if len(place) else np.arange(0),
+            )
         )
-        for k in range(K)
-    )
-    return Coordinates(mixture, components, equal_weights, at)
+    return Coordinates(mixture, tuple(components), parts, at)
+
+
+def mean_basis(whitener: Array, free: Flags) -> Array:
+    """Orthonormal whitened directions (d,f) that change free entries (d,) of the mean alone.
+
+    They are in the space of the free columns of the whitener (d,d), or of its diagonal (d,).
+    """
+    if free.all():
+        return np.eye(len(free))
+    B = np.diag(whitener) if whitener.ndim == 1 else whitener
+    return np.linalg.qr(B[:, free])[0]
+
+
+def _covariance_columns(family: str, d: int, K: int, at: int) -> tuple[list[Labels], int]:
+    """Positions of the coordinates of K covariances from ``at`` on, and the next free one."""
+    sets: list[list[Labels]] = []
+    for letter, size in zip(family, (1, d - 1, d * (d - 1) // 2), strict=True):
+        some, at = _columns(letter, size, K, at) if K else ([], at)
+        sets.append(some)
+    return [np.concatenate(own) for own in zip(*sets, strict=True)], at
+
+
+def _all_whiteners(
+    covariance: Covariance, family: str, own: Labels
+) -> tuple[list[Array], list[Array | None]]:
+    """Whiteners of all components, and variances along axes of those that are not fixed."""
+    K, d = covariance.n_components, covariance.n_features
+    whitener = covariance.whitener.reshape(len(covariance.whitener), -1)
+    shape = (d, d) if isinstance(covariance, Dense) else (d,)
+    if not isinstance(covariance, Dense):
+        whitener = np.broadcast_to(whitener, (len(whitener), d))
+    every = [whitener[k % len(whitener)].reshape(shape) for k in range(K)]
+    axes: list[Array | None] = [None] * K
+    if len(own):
+        known, lengths = whiteners_of(covariance.select(own), family)
+        for i, k in enumerate(own.tolist()):
+            every[k] = known[i]
+            axes[k] = None if lengths is None else lengths[i]
+    return every, axes
 
 
 # ---- whiteners and tangents ----------------------------------------------------------------------

@@ -20,10 +20,11 @@ scatter as in the M-step of its family:
     orientation (EEV), and volume (VEV) the eigenvectors of the remaining scatter; to first order
                                         for rows of small leverage
 
-Directions at the floor do not follow the rows. A t component keeps its degrees of freedom; row i
-contributes ``r u`` to its mean and scatter, and its log density falls with the logarithm of the
-distance (:mod:`mixtura.model.tails`). Weights are frequencies: of a row with weight two
-one of the two is left out.
+Directions at the floor do not follow the rows, nor do fixed parameters; a mean with some fixed
+entries is taken as if it were free, which is at most a parameter too many for each of them. A t
+component keeps its degrees of freedom; row i contributes ``r u`` to its mean and scatter, and its
+log density falls with the logarithm of the distance (:mod:`mixtura.model.tails`). Weights are
+frequencies: of a row with weight two one of the two is left out.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ component have more.
 NO_SPREAD = 1e-12
 """Scatter along an axis, as a part of the variance, below which the axis is not rotated."""
 
+PSEUDO_ROWS_OF_FIXED = 1e200
+"""A fixed mean or covariance is as if it had been estimated from so many rows."""
+
 LEAST_COUNT = float(np.finfo(np.float64).tiny)
 """Replaces a count or a variance of 0 in a division."""
 
@@ -87,8 +91,10 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     """
     dataset = problem.dataset
     components = _components(problem, mixture, moments)
-    is_native = isinstance(dataset.backend, NativeBackend)
-    if is_native and dataset.source.is_complete and mixture.tails is None:
+    own = components.own_weights
+    alike = own.all() or not own.any()
+    is_native = isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete
+    if isinstance(dataset.backend, NativeBackend) and is_native and alike and mixture.tails is None:
         return _by_the_kernels(dataset, dataset.backend.threads, mixture, components)
     found = np.zeros(mixture.n_components)
     for block in dataset.source.blocks():
@@ -121,7 +127,7 @@ def _by_the_kernels(
             slopes=components.slopes if turns else None,
             total=components.total,
             unit=components.unit,
-            own_weights=components.own_weights,
+            own_weights=bool(components.own_weights.all()),
             log_noise=log_noise(mixture),
             in_noise=components.in_noise,
             limits=native.Limits(
@@ -172,10 +178,15 @@ def _of_block(
                 left[rows, k] += components.change(
                     k, rows_in(k)[rows], shares[rows, k] * out[rows], seen[rows]
                 )
-        if components.own_weights:
+        own = components.own_weights
+        if own.any():
+            of_noise = components.in_noise if noise.size else 0.0
             lost = np.minimum(noise * out[:, None] / components.in_noise, 1.0 - LEAST_REST)
             left[:, K:] += np.log1p(-lost)
-            left -= np.log1p(-np.minimum(out / components.total, 1.0 - LEAST_REST))[:, None]
+            free = np.concatenate([own, np.ones(noise.shape[1], dtype=bool)])
+            part = out * (shares[:, own].sum(axis=1) + noise.sum(axis=1))
+            part = part / (components.counts[own].sum() + of_noise)
+            left[:, free] -= np.log1p(-np.minimum(part, 1.0 - LEAST_REST))[:, None]
         losses = np.minimum(whole - log_density(left), LARGEST_LOSS)
     losses[~np.isfinite(losses)] = LARGEST_LOSS
     return np.asarray((weights * losses) @ shares)
@@ -221,8 +232,8 @@ class _Components:
         Weight of a row.
     in_noise : float
         Rows of the noise.
-    own_weights : bool
-        Whether the mixing proportions are estimated.
+    own_weights : (K,)
+        Whether a mixing proportion is estimated, on its own.
     tails : (K,), optional
         Degrees of freedom of t components.
     """
@@ -240,7 +251,7 @@ class _Components:
     total: float
     unit: float
     in_noise: float
-    own_weights: bool
+    own_weights: Flags
     tails: Array | None = None
 
     @cached_property
@@ -276,7 +287,7 @@ class _Components:
         else:
             falls = [log_fall(D, self.tails[k], seen) for D in (stretch**2 * distance, square)]
             change = falls[0] - falls[1] - 0.5 * log_det
-        change = change + np.log(left / count) if self.own_weights else change
+        change = change + np.log(left / count) if self.own_weights[k] else change
         return np.where((left > LEAST_REST * count) & np.isfinite(change), change, -np.inf)
 
     # Each returns v' Sigma^-1 v and the change of log det Sigma, without the row.
@@ -390,11 +401,16 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
         )
         ratios, spreads = np.maximum(in_units.mean(axis=1), LEAST_REST), in_units * variances
     rows, pulled = (0.0, 0.0) if prior is None else (prior.rows, prior.shrinkage)
-    of_means = np.maximum(moments.pulled, LEAST_COUNT)
-    in_rows = (counts / unit, (of_means + pulled) / unit, (counts + rows) / unit)
+    of_means = (np.maximum(moments.pulled, LEAST_COUNT) + pulled) / unit
+    of_covariances = (counts + rows) / unit
+    own_weights = np.full(len(counts), not regularisation.equal_weights)
+    if (fixed := problem.fixed_of(mixture.n_components)) is not None:
+        own_weights &= fixed.free_weights & ~fixed.group
+        of_means[~fixed.free_means.any(axis=1)] = PSEUDO_ROWS_OF_FIXED
+        of_covariances[~fixed.free_covariances] = PSEUDO_ROWS_OF_FIXED
+    in_rows = (counts / unit, of_means, of_covariances)
     in_noise = max(moments.noise, LEAST_COUNT) / unit
     totals = (moments.total / unit, unit, in_noise)
-    own_weights = not regularisation.equal_weights
     return _Components(
         kind,
         mixture.means,
@@ -490,13 +506,16 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
             effective = (1.0 - few) * effective + few * _all_left_out(
                 dataset, mixture, np.flatnonzero(few), unit
             )
-    d = mixture.n_features
-    own_parameters = family.own_parameters(d)
+    d, located = mixture.n_features, None
+    nominal = family.own_parameters(d)
     if problem.tails is not None:
-        own_parameters += problem.tails.n_parameters(2) - problem.tails.n_parameters(1)
-    return Soundness(
-        effective, counts, own_rows, own_parameters, d, moments.total / unit, unit, copies
-    )
+        nominal += problem.tails.n_parameters(2) - problem.tails.n_parameters(1)
+    own: int | Array = nominal
+    if (fixed := problem.fixed_of(mixture.n_components)) is not None:
+        own = fixed.free_parameters_of_each(nominal)
+        located = fixed.located(family.shares_all)
+    total = moments.total / unit
+    return Soundness(effective, counts, own_rows, own, d, total, unit, copies, located)
 
 
 def _all_left_out(dataset: Dataset, mixture: Mixture, components: Labels, unit: float) -> Array:

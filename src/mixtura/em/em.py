@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.em.known_classes import in_order_of_classes
@@ -205,7 +204,7 @@ def _em(
         stop = StopReason.INTERRUPTED
     found = _result(loop, problem, stop, judge)
     if stop.converged or stop is StopReason.SADDLE:
-        found = replace(found, stop=_degenerate(found, problem.dataset) or stop)
+        found = replace(found, stop=_degenerate(found, problem) or stop)
     return replace(found, rate=checks.done[-1].rate) if checks.last == loop.n_iter else found
 
 
@@ -296,10 +295,13 @@ def _at_a_fixed_point(mixture: Mixture, rate: float, regularisation: Regularisat
     return StopReason.SADDLE if rate >= 1.0 and not on_floor else StopReason.CONVERGED
 
 
-def _degenerate(fit: FitResult, dataset: Dataset) -> StopReason | None:
+def _degenerate(fit: FitResult, problem: Problem) -> StopReason | None:
     """Fixed points of EM with fewer than K components: copies and empty components."""
     assert fit.moments is not None
-    if (fit.moments.counts < EMPTY_BELOW * dataset.row_weight).any():
+    few = fit.moments.counts < EMPTY_BELOW * problem.dataset.row_weight
+    if (fixed := problem.fixed_of(fit.n_components)) is not None:
+        few &= ~fixed.located(problem.family.shares_all)
+    if few.any():
         return StopReason.EMPTY
     return StopReason.COPIES if copies_of(fit.mixture) else None
 

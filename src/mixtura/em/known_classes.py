@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -22,8 +24,9 @@ def in_order_of_classes(problem: Problem, start: Moments | Mixture) -> Moments |
     C = dataset.n_classes
     if C == 0 or start.n_components < C:
         return start
+    free = replace(problem, fixed=None)
     mixture = (
-        problem.m_step(start.summarised(problem.family.needs), None)
+        free.m_step(start.summarised(problem.family.needs), None)
         if isinstance(start, Moments)
         else start
     )

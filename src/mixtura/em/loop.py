@@ -213,7 +213,8 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _State:
     """The first mixture with its E-step, and the trace of the fit that it goes on from."""
     trace: list[float] = []
     if isinstance(start, Moments):
-        mixture = problem.m_step(start.summarised(problem.family.needs), None)
+        moments = problem.matched(start).summarised(problem.family.needs)
+        mixture = problem.m_step(moments, None)
     elif isinstance(start, FitResult):
         mixture, trace = problem.adapted(start.mixture), list(start.trace)
     else:

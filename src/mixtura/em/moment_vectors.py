@@ -25,6 +25,11 @@ LEAST_NOISE = 1e-9
 is at the bound of 0, and a deviation would make it negative.
 """
 
+NO_ROWS = 1e-10
+"""Part of the rows below which a component is without rows, and a deviation of its count, of 1e-5
+standard deviations, could be below 0.
+"""
+
 
 def _of_tails(moments: Moments) -> Sums:
     """The sums of t components: pulls, and those of estimated degrees of freedom."""
@@ -148,8 +153,13 @@ class WhitenedMoments:
         return _joined(sums, self._units)
 
     def moments(self, vector: Array) -> Moments:
-        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+        """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`.
+
+        The count of a component without rows, which only one of a fixed density may be, ends at 0.
+        """
         counts, first, second, *tails, noise = _split(vector, self.origin, self._units)
+        without_rows = self.origin.counts < NO_ROWS * self.origin.total
+        counts = np.where(without_rows, np.maximum(counts, 0.0), counts)
         first, second = self._transformed(first, second + self._expected(counts), self._inverse)
         if not self._noise_deviates:
             noise = noise[:0]  # that of the origin

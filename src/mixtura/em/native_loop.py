@@ -1,9 +1,9 @@
 """The loop of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
 
 It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a
-floor, pseudo-rows with independent columns and equal proportions, Gaussian and t components, and a
-rule that says what it reads off the trace; for anything else there is none, and the loop in Python
-does it.
+floor, pseudo-rows with independent columns and equal proportions, Gaussian and t components without
+fixed parameters, and a rule that says what it reads off the trace; for anything else there is none,
+and the loop in Python does it.
 """
 
 from __future__ import annotations
@@ -134,8 +134,10 @@ def _has_native_prior(family: Family, prior: Prior | None) -> bool:
 
 def _one_block(problem: Problem, K: int) -> Block | None:
     """All rows in one piece, where the native backend and a native law are there for them."""
-    if not isinstance(problem.dataset.backend, NativeBackend) or not has_native_law(
-        problem.family, problem.regularisation
+    if (
+        problem.fixed is not None
+        or not isinstance(problem.dataset.backend, NativeBackend)
+        or not has_native_law(problem.family, problem.regularisation)
     ):
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))

@@ -14,6 +14,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.choices import BackendName, CovarianceType
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.incomplete import imputed
+from mixtura.data.problem import n_free_parameters
 from mixtura.families import family_named
 from mixtura.inference.parametrisation import (
     public_covariances,
@@ -22,6 +23,7 @@ from mixtura.inference.parametrisation import (
     stored_covariances,
     stored_whitener,
 )
+from mixtura.inputs.fixed_parameters import fixed_parameters_of
 from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
@@ -127,16 +129,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         With noise they have one more column.
         """
         check_is_fitted(self)
-        rows = rows_of(self, X, fitting=False)
-        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
-        none = Block(rows[:0], None, 0)
-        empty = function(backend.log_joint(none, mixture), none, mixture)
-        values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
-        for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
-            for part in block.cut(ROWS_OF_DENSITIES):
-                own = function(backend.log_joint(part, mixture), part, mixture)
-                values[part.offset : part.offset + len(part.rows)] = own
-        return values
+        return values_by_block(self, X, errors, self._mixture, function)
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
         """The most probable component of each row (n,); -1 for rows of the noise.
@@ -281,10 +274,10 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
-        own = family_named(self.covariance_type).n_parameters(K, d) - (
-            K - 1 if self.equal_weights else 0
-        )
-        return own + (getattr(self, "_noise", None) is not None)
+        family, given = family_named(self.covariance_type), fixed_parameters_of(self)
+        fixed = None if given is None else given.of(family, K, d)
+        noisy = getattr(self, "_noise", None) is not None
+        return n_free_parameters(family, K, d, self.equal_weights, fixed, noisy)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.
@@ -301,6 +294,26 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def icl(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
         return icl(self._evaluate(X, sample_weight, measurement_covariance))
+
+
+def values_by_block(
+    estimator: Any,
+    X: Any,
+    errors: Any,
+    mixture: Mixture,
+    function: Callable[[Array, Block, Mixture], Any],
+) -> Any:
+    """A function of the log joint densities ``(m, K)`` of rows, computed block by block."""
+    rows = rows_of(estimator, X, fitting=False)
+    backend = backend_named(estimator.backend, estimator.n_threads)
+    none = Block(rows[:0], None, 0)
+    empty = function(backend.log_joint(none, mixture), none, mixture)
+    values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
+    for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
+        for part in block.cut(ROWS_OF_DENSITIES):
+            own = function(backend.log_joint(part, mixture), part, mixture)
+            values[part.offset : part.offset + len(part.rows)] = own
+    return values
 
 
 def _like(rows: Rows, values: Array) -> Rows:

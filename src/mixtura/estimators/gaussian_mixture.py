@@ -62,7 +62,7 @@ from mixtura.inputs.parameters import (
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.matching import match
+from mixtura.model.matching import FittedEstimator, HasMixture, match
 from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
@@ -124,6 +124,18 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         Rows that the starts leave to the noise, all others to the components. None finds them by
         the distances to their neighbours (Byers & Raftery 1998). Rows with the label -1 in
         ``init_params`` are left to it, too.
+    fixed_weights : (K,) array or None, default=None
+        Mixing proportions that are held at these values; NaN is free. The free ones share the rest.
+        Components with a fixed parameter keep their numbers. Here and below, an array with fewer
+        rows than components leaves the others free.
+    fixed_means : (K, d) array or None, default=None
+        Entries of the means that are held; NaN is free.
+    fixed_covariances : array or None, default=None
+        Covariances that are held, in the shape of ``covariances_`` or as (K, d, d); NaN is free, of
+        a component all entries or none. What a family shares, the free ones share among themselves.
+    fixed_mixture : Mixture, fitted estimator or None, default=None
+        A mixture that is held as the first components, such as a background: only its weight as a
+        whole is estimated.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem": every third iteration extrapolates the last two, and is accepted only if the
         likelihood does not fall. None: plain EM. "auto": squarem, and None where ``tol`` is a
@@ -240,6 +252,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         equal_weights: bool = False,
         noise: NoiseVolume | None = None,
         noise_init: ArrayLike | None = None,
+        fixed_weights: ArrayLike | None = None,
+        fixed_means: ArrayLike | None = None,
+        fixed_covariances: ArrayLike | None = None,
+        fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -266,6 +282,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         self.equal_weights = equal_weights
         self.noise = noise
         self.noise_init = noise_init
+        self.fixed_weights = fixed_weights
+        self.fixed_means = fixed_means
+        self.fixed_covariances = fixed_covariances
+        self.fixed_mixture = fixed_mixture
         self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
@@ -345,7 +365,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         problem = problem_of(dataset, family, K, constraints)
         with limited_threads(len(rows)):
             drawn = self._initialisation(rows, problem, present, given, in_noise)
-            if any(value is not None for value in given):
+            if any(value is not None for value in given) or self._names_components():
                 drawn = drawn.with_starts(
                     [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
@@ -354,17 +374,22 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
-            best = self._ordered(certified(found.best, problem, plan.stopping))
+            best = self._ordered(certified(found.best, problem, plan.stopping), problem)
         self.start_report_ = found.report
         self._set_result(best, rows.dtype)
         self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
 
-    def _ordered(self, fit: FitResult) -> FitResult:
-        """Components by ``component_order``; after a warm start in the order of the last fit."""
+    def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
+        """Components by ``component_order``; after a warm start in the order of the last fit.
+
+        Components with a fixed parameter keep their places.
+        """
         if ordered_by_weight(self):
-            return fit.in_order(fit.mixture.order_by_weight())
+            return fit.in_order(problem.ordered_by_weight(fit.mixture))
+        if problem.fixed is not None:
+            return fit
         if (
             self.warm_start
             and hasattr(self, "result_")
@@ -429,6 +454,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
         seed = seed_of(self.random_state)
         return initialised(kinds, dataset, K, seed, sampled, noise=in_noise)
+
+    def _names_components(self) -> bool:
+        """Whether the start is an array or a function, whose components have numbers."""
+        return not isinstance(self.init_params, str)
 
     def _has_default_starts(self, given: _Given) -> bool:
         """Whether the user set neither starts nor their number."""
@@ -679,11 +708,13 @@ def _also_whitened(kind: Initialiser) -> list[Initialiser]:
     return [kind]
 
 
-def _with_given(start: Start, problem: Problem, given: _Given) -> Mixture:
-    """The start's mixture with the given parameters in place of its own."""
+def _with_given(start: Start, problem: Problem, given: _Given) -> Start:
+    """The start's mixture with the given parameters, and fixed ones, in place of its own."""
     weights, means, precisions = given
     if isinstance(start, FitResult):
         return start.mixture
+    if problem.fixed is None and all(value is None for value in given):
+        return start
     mixture = (
         start
         if isinstance(start, Mixture)
@@ -695,9 +726,10 @@ def _with_given(start: Start, problem: Problem, given: _Given) -> Mixture:
         if precisions is None
         else stored_precisions(problem.family.name, precisions, K, d)
     )
-    return replace(
+    begun = replace(
         mixture,
         weights=mixture.weights if weights is None else weights * mixture.weight_of_components,
         means=mixture.means if means is None else means,
         covariance=covariance,
     )
+    return problem.with_fixed_values(begun)

@@ -67,6 +67,10 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         Whether all proportions are equal.
     noise : None, "box", "principal", "auto" or float, default=None
         A uniform density beside the components; the starts find its rows.
+    fixed_weights, fixed_means, fixed_covariances, fixed_mixture : default=None
+        Fixed parameters of the first components; the others of each K are free.
+        ``fixed_covariances`` are (K, d, d) matrices where families differ in their form; a family
+        that they do not belong to is listed with the reason.
     acceleration : {"auto", "squarem", None}, default="auto"
         SQUAREM, or plain EM.
     max_iter : int, default=2000

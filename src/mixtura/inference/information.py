@@ -96,7 +96,15 @@ def information(
         When one block would be too large.
     """
     dataset, regularisation = problem.dataset, problem.regularisation
-    coordinates = coordinates_around(mixture, problem.family.name, regularisation.equal_weights)
+    fixed = problem.fixed_of(mixture.n_components)
+    coordinates = coordinates_around(
+        mixture, problem.family.name, regularisation.equal_weights, fixed
+    )
+    if coordinates.dimension == 0:
+        raise InferenceError(
+            "no standard errors: all parameters are fixed, so none of them was estimated. Leave "
+            "those free that the rows are to determine."
+        )
     groups = groups_of(coordinates, largest_whole)
     if not dataset.source.is_complete:
         return information_by_oakes(problem, coordinates, groups)
@@ -148,7 +156,7 @@ class CoordinateCovariance:
         weights = self.variance(coordinates.weight_tangents, coordinates.weight_columns)
         means, matrices = np.empty((K, d)), np.zeros((K, d, d))
         for k, component in enumerate(coordinates.components):
-            means[k] = self.variance(component.unwhiten(np.eye(d)).T, component.mean_columns)
+            means[k] = self.variance(component.mean_derivatives(), component.mean_columns)
             slopes = component.covariance_derivatives()
             variances = self.variance(
                 slopes.reshape(len(slopes), -1).T, component.covariance_columns
@@ -198,7 +206,7 @@ class InformationErrors(Uncertainty):
         weights, means, matrices = np.zeros((K, p)), np.zeros((K, d, p)), np.zeros((K, d, d, p))
         weights[:, coordinates.weight_columns] = coordinates.weight_tangents
         for k, component in enumerate(coordinates.components):
-            means[k][:, component.mean_columns] = component.unwhiten(np.eye(d)).T
+            means[k][:, component.mean_columns] = component.mean_derivatives()
             slopes = component.covariance_derivatives()
             slopes = slopes if slopes.ndim == 3 else slopes[:, :, None] * np.eye(d)
             matrices[k][:, :, component.covariance_columns] = np.moveaxis(slopes, 0, -1)
@@ -266,7 +274,7 @@ class InformationErrors(Uncertainty):
             shares = -posterior(against, rows, coordinates.mixture)
             shares[:, k] = 1.0
             gradient = np.zeros((len(rows), coordinates.dimension))
-            for j, (columns, g) in enumerate(parts):
+            for j, (columns, g, _) in enumerate(parts):
                 gradient[:, columns] += shares[:, j, None] * g
             deviations[:, k] = np.sqrt(self.coordinate_covariance.variance(gradient, everything))
         return deviations

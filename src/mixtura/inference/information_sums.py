@@ -107,10 +107,11 @@ class InformationSums:
         w = np.ones(len(rows)) if block.weights is None else block.weights
         self.log_likelihood += float(w @ log_p)
         scores = np.zeros((len(rows), self.coordinates.dimension))
-        for k, (columns, g) in enumerate(component_scores(self.coordinates, rows, self.offsets)):
+        for k, (columns, g, whitened) in enumerate(
+            component_scores(self.coordinates, rows, self.offsets)
+        ):
             share = w * r[:, k]
             scores[:, columns] += r[:, k, None] * g
-            whitened = g[:, self._mean_part(k)]
             self.counts[k] += share.sum()
             self.first[k] += share @ whitened
             self.second[k] += self.coordinates.components[k].second(whitened, share)
@@ -129,24 +130,20 @@ class InformationSums:
             matrix = moments.second[k]
             self.second[k] = component.whitened_matrix(matrix)
 
-    def _mean_part(self, k: int) -> slice:
-        before = len(self.coordinates.weight_columns)
-        return slice(before, before + len(self.coordinates.components[k].mean))
-
     def of_the_complete_data(self) -> tuple[Array, list[Array], tuple[Array, ...]]:
         """Gradient, curvature and complete-data information from the moments."""
-        coordinates, weights = self.coordinates, self.coordinates.mixture.weights
+        coordinates = self.coordinates
         gradient = np.zeros(coordinates.dimension)
         curvature = [np.zeros((len(group), len(group))) for group in self.groups]
         complete = [np.zeros((len(group), len(group))) for group in self.groups]
         ratios = coordinates.weight_columns
-        gradient[ratios] = (self.counts - self.counts.sum() * weights)[: len(ratios)]
-        between = self.counts.sum() * coordinates.weight_tangents[: len(ratios)]
+        gradient[ratios] = self.counts @ coordinates.log_weight_slopes
+        between = coordinates.weight_information(self.counts)
         self._add(curvature, ratios, between)
         self._add(complete, ratios, between)
         for k, component in enumerate(coordinates.components):
             count, first, second, log_det_count = self._regularised(k)
-            gradient[component.mean_columns] = first
+            gradient[component.mean_columns] = first @ component.mean_basis
             gradient[component.covariance_columns] += 0.5 * (
                 component.along(second) - log_det_count * component.traces
             )
@@ -197,20 +194,17 @@ class InformationSums:
 
 def component_scores(
     coordinates: Coordinates, rows: Rows, offsets: list[Array]
-) -> Iterator[tuple[Labels, Array]]:
-    """For each component the columns of its coordinates and ``g_ik`` (m, columns).
+) -> Iterator[tuple[Labels, Array, Array]]:
+    """For each component the columns of its coordinates, ``g_ik`` (m, columns) and whitened rows.
 
-    The columns are log ratios, mean and covariance.
+    The columns are log ratios, mean and covariance; whitened rows are (m,d).
     """
-    ratios = coordinates.weight_columns
+    ratios, slopes = coordinates.weight_columns, coordinates.log_weight_slopes
     for k, component in enumerate(coordinates.components):
-        belongs = np.zeros(len(ratios))
-        belongs[k : k + 1] = 1.0
-        constant = np.broadcast_to(
-            belongs - coordinates.mixture.weights[: len(ratios)], (len(rows), len(ratios))
-        )
-        g = component.scores(component.whiten(rows - component.mean), offsets[k])
-        yield np.concatenate([ratios, component.columns]), np.concatenate([constant, g], axis=1)
+        constant = np.broadcast_to(slopes[k], (len(rows), len(ratios)))
+        whitened = component.whiten(rows - component.mean)
+        g = np.concatenate([constant, component.scores(whitened, offsets[k])], axis=1)
+        yield np.concatenate([ratios, component.columns]), g, whitened
 
 
 def _ridge_offset(component: ComponentCoordinates, regularisation: Regularisation) -> Array:

@@ -423,12 +423,14 @@ class _Refit:
             return Replicate(number, None, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        found = match(self.start, fit.mixture)
+        order = match(self.start, fit.mixture).permutation
+        if problem.fixed is not None:
+            order = problem.fixed.in_place(order)
         return Replicate(
             number,
-            fit.mixture.select(found.permutation),
+            fit.mixture.select(order),
             _failure_of(fit),
-            found.reordered,
+            bool((order != np.arange(len(order))).any()),
             fit.stop,
         )
 

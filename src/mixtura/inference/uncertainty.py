@@ -271,7 +271,10 @@ def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
         for item in judged.findings
         if item.kind in ("spurious", "empty")
     ]
-    at_floor = np.flatnonzero(problem.regularisation.floor_reached(mixture.covariance))
+    reached = problem.regularisation.floor_reached(mixture.covariance)
+    if (fixed := problem.fixed_of(mixture.n_components)) is not None:
+        reached = reached & fixed.free_covariances
+    at_floor = np.flatnonzero(reached)
     reasons += [
         (int(k), "its covariance is at the floor")
         for k in at_floor

@@ -13,6 +13,7 @@ from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
+from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
 from mixtura.model.priors import ConjugatePrior, Prior
@@ -30,6 +31,7 @@ class Constraints:
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
     noise: NoiseVolume | None = None
+    fixed: FixedParameters | None = None
     tails: TailRule | None = None
 
 
@@ -46,12 +48,16 @@ def constraints_of(estimator: Any) -> Constraints:
         )
     if not is_bool(equal):
         raise ValueError(f"equal_weights must be True or False, but {equal!r} came.")
+    fixed = fixed_parameters_of(estimator)
+    if fixed is not None:
+        _check_with_fixed(fixed, None if ratio is None else float(ratio), bool(equal))
     return Constraints(
         estimator.reg_covar,
         _prior_of(estimator.prior),
         None if ratio is None else float(ratio),
         bool(equal),
         noise_of(getattr(estimator, "noise", None)),
+        fixed,
         tail_rule_of(estimator),
     )
 
@@ -72,6 +78,20 @@ def noise_of(noise: Any) -> NoiseVolume | None:
         f"{noise!r} came. 'auto' is the smaller of the box along the columns and the box along "
         "the principal axes of the rows."
     )
+
+
+def _check_with_fixed(fixed: FixedParameters, ratio: float | None, equal: bool) -> None:
+    """Refuse constraints that fixed parameters contradict."""
+    if equal and (fixed.weights is not None or fixed.mixture is not None):
+        raise ValueError(
+            "equal_weights=True fixes all mixing proportions, but fixed_weights or fixed_mixture "
+            "was given, too. Leave one of them out."
+        )
+    if ratio is not None and (fixed.covariances is not None or fixed.mixture is not None):
+        raise ValueError(
+            "eigenvalue_ratio bounds all covariances together, and fixed ones cannot follow it, "
+            f"but eigenvalue_ratio={ratio:g} came with fixed covariances. Leave one of them out."
+        )
 
 
 def _prior_of(prior: Any) -> ConjugatePrior | None:
@@ -147,14 +167,22 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         equal_weights=constraints.equal_weights,
     )
     noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
+    fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
     tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
-    return Problem(dataset, family, regularisation, noise, tails)
+    return Problem(dataset, family, regularisation, noise, fixed, tails)
 
 
 def shrinkage_of(
     family: Family, dataset: Dataset, K: int, constraints: Constraints
 ) -> Shrinkage | None:
-    """The shrinkage of few rows; None where ``reg_covar`` or ``prior`` was given."""
+    """The shrinkage of few rows; None where ``reg_covar`` or ``prior`` was given.
+
+    It is for free covariances: None where all are fixed.
+    """
     if constraints.prior is not None or constraints.reg_covar is not None:
         return None
+    if constraints.fixed is not None:
+        fixed = constraints.fixed.of(family, K, dataset.source.n_features)
+        if not fixed.free_covariances.any():
+            return None
     return shrinkage_for(dataset, family, K)

@@ -33,7 +33,7 @@ from math import log
 
 import numpy as np
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Flags
 
 MOST_PER_ROW, MOST_PER_COLUMN = 100.0, 20.0
 """Effective parameters with BIC's penalty, at most: so many for each row of a component, or so many
@@ -67,8 +67,8 @@ class Soundness:
         Rows n_k.
     own_rows : int
         m: rows that determine the part of a covariance that is not shared.
-    own_parameters : int
-        q: nominal parameters of a component that are not shared.
+    own_parameters : int or (K,)
+        q: nominal parameters of a component that are not shared, nor fixed.
     n_features : int
     total : float
         Rows of all components.
@@ -76,16 +76,20 @@ class Soundness:
         Weight of a row, by which the price is in units of the log-likelihood.
     copies : tuple of (int, int)
         Components that are exact copies of an earlier one, each after that one.
+    located : (K,), optional
+        Components of a fixed density, which may be without rows: their weight alone is estimated,
+        and its optimum may be zero.
     """
 
     effective: Array
     counts: Array
     own_rows: int
-    own_parameters: int
+    own_parameters: int | Array
     n_features: int
     total: float
     unit: float = 1.0
     copies: tuple[tuple[int, int], ...] = ()
+    located: Flags | None = None
 
     @property
     def support(self) -> Array:
@@ -105,7 +109,7 @@ class Soundness:
     @property
     def loss(self) -> Array:
         """``o_k`` (K,): expected loss of the predictive log-likelihood by each component."""
-        if self.total >= len(self.counts) * self.own_parameters:
+        if self.total >= np.broadcast_to(self.own_parameters, self.counts.shape).sum():
             return self.effective
         n = np.maximum(self.counts, 2.0 * self.own_rows + 2.0)
         return np.maximum(self.effective, self.own_parameters * n / (n - self.own_rows - 1.0))
@@ -113,7 +117,12 @@ class Soundness:
     @property
     def empty(self) -> tuple[int, ...]:
         """Components without rows."""
-        return tuple(np.flatnonzero(self.counts < EMPTY_BELOW).tolist())
+        return tuple(np.flatnonzero((self.counts < EMPTY_BELOW) & self._placed).tolist())
+
+    @property
+    def _placed(self) -> Flags:
+        """Components whose place the rows decide (K,)."""
+        return np.ones(len(self.counts), bool) if self.located is None else ~self.located
 
     @property
     def is_valid(self) -> bool:
@@ -128,18 +137,20 @@ class Soundness:
     @property
     def spurious(self) -> tuple[int, ...]:
         """Components with more effective parameters than rows, on so few rows that ``s_k > 0``."""
-        return tuple(np.flatnonzero((self.effective > self.counts) & (self.support > 0)).tolist())
+        over = (self.effective > self.counts) & self._placed
+        return tuple(np.flatnonzero(over & (self.support > 0)).tolist())
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Findings about single components."""
         originals, found = {copy: original for original, copy in self.copies}, list[Finding]()
-        for k, (p, n, s) in enumerate(zip(self.effective, self.counts, self.support, strict=True)):
+        empty, spurious, placed = self.empty, self.spurious, self._placed
+        for k, (p, n) in enumerate(zip(self.effective, self.counts, strict=True)):
             if k in originals:
                 found.append(Finding(k, "copy", f"it is an exact copy of component {originals[k]}"))
-            elif n < EMPTY_BELOW:
+            elif k in empty:
                 found.append(Finding(k, "empty", f"it holds {n:.2g} rows"))
-            elif p > n and s > 0:
+            elif k in spurious:
                 found.append(
                     Finding(
                         k,
@@ -148,7 +159,7 @@ class Soundness:
                         "a component",
                     )
                 )
-            elif p > n:
+            elif p > n and placed[k]:
                 found.append(
                     Finding(
                         k,
@@ -164,8 +175,14 @@ class Soundness:
         new = {int(old): i for i, old in enumerate(permutation)}
         order = np.asarray(permutation, dtype=np.intp)
         copies = tuple(sorted((min(new[a], new[b]), max(new[a], new[b])) for a, b in self.copies))
+        own = self.own_parameters
         return replace(
-            self, effective=self.effective[order], counts=self.counts[order], copies=copies
+            self,
+            effective=self.effective[order],
+            counts=self.counts[order],
+            own_parameters=own[order] if isinstance(own, np.ndarray) else own,
+            copies=copies,
+            located=None if self.located is None else self.located[order],
         )
 
 

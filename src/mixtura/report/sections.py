@@ -116,8 +116,7 @@ def data(study: Study) -> Markup:
         f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
         f"{_listed(study.names, NAMES_SHOWN)}."
     )
-    left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
-    return section("The data", paragraphs([used, *left]))
+    return section("The data", paragraphs([used, *(f"{capitalised(s)}." for s in study.said)]))
 
 
 # ---- pictures ------------------------------------------------------------------------------------
@@ -274,12 +273,16 @@ def unsure_rows(study: Study) -> Markup:
             f"{row_number(i):,}",
             _bar(study, i),
             _words(study, i),
-            *(f"{study.X[i, j]:.6g}" for j in columns),
+            *(_value(study.X[i, j]) for j in columns),
         ]
         for i in shown
     ]
     caption = f"The {len(shown)} least sure rows; the first row of the data is row 1"
     return section("The least sure rows", tag("p", said), table(caption, heads, rows, words=(1, 2)))
+
+
+def _value(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.6g}"
 
 
 def _words(study: Study, row: int) -> str:

@@ -22,7 +22,14 @@ from mixtura.model.start_report import RunReport
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.responsibilities import Responsibilities
 from mixtura.search.runs import SHORT, Runs, Task
-from mixtura.search.split_merge import NEGLIGIBLE, Proposal, perturbations, removals, splits
+from mixtura.search.split_merge import (
+    NEGLIGIBLE,
+    Proposal,
+    exchanges,
+    perturbations,
+    removals,
+    splits,
+)
 from mixtura.search.starts import NamedStart
 from mixtura.search.successive_halving import successive_halving
 from mixtura.search.swaps import Swaps, swapped
@@ -105,6 +112,10 @@ class LocalSearch:
             if origin is None or over():
                 return
             origins.append(origin.objective)
+            for proposals in _some_at_a_time(exchanges(self.runs.problem, origin.mixture)):
+                if over():
+                    return
+                self._try(proposals)
             seen = self._responsibilities(origin)
             for smaller in self._smaller(seen):
                 for proposals in self._splits(smaller, rng):
@@ -128,7 +139,12 @@ class LocalSearch:
     # ---- one component less, one more ------------------------------------------------------------
 
     def _smaller(self, seen: Responsibilities) -> list[FitResult]:
-        """The best optima of one component less, each reached by a removal."""
+        """The best optima of one component less, each reached by a removal.
+
+        None where every component has a fixed parameter.
+        """
+        if seen.n_components <= self.runs.problem.fewest_components:
+            return []
         halving = successive_halving(self.runs, removals(seen), -inf, told=False)
         self._pay(halving.fitted)
         return sorted(halving.ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
@@ -136,9 +152,7 @@ class LocalSearch:
     def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[NamedStart]]:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
         values = self.runs.dataset.shared_values
-        proposals = splits(self._responsibilities(fit), values, rng)
-        for begin in range(0, len(proposals), PROPOSALS_AT_ONCE):
-            yield possible(proposals[begin : begin + PROPOSALS_AT_ONCE])
+        return _some_at_a_time(splits(self._responsibilities(fit), values, rng))
 
     def _try(self, proposals: Sequence[NamedStart]) -> None:
         """EM from each proposal as long as it may reach a better score."""
@@ -223,6 +237,12 @@ def _after_swaps(
         return None, None
     (new,) = runs.of([Task(0, swaps.moments)], runs.short, SHORT, told=False)
     return swaps, new if isinstance(new, FitResult) else None
+
+
+def _some_at_a_time(proposals: Sequence[Proposal]) -> Iterator[list[NamedStart]]:
+    """Those of some proposals that are possible, between two checks of the budget."""
+    for begin in range(0, len(proposals), PROPOSALS_AT_ONCE):
+        yield possible(proposals[begin : begin + PROPOSALS_AT_ONCE])
 
 
 def possible(proposals: Sequence[Proposal]) -> list[NamedStart]:

@@ -224,7 +224,7 @@ class PartialEM:
         begin = self._cut(rows, weights, old, rng)
         if begin is None or self.stopped.is_set():
             return None
-        part = self.problem.with_data(self.fit.dataset.part(rows, weights))
+        part = self._part(rows, weights)
         total = part.dataset.total
         try:
             before = self._level(self._em(part, moments_of_components(old), MOST_ITERATIONS))
@@ -245,7 +245,7 @@ class PartialEM:
         group = self._neighbours(k)
         rows, weights = self.fit.of_group((k, *group))
         old = [self.fit.components[other] for other in (*group, k)]
-        part = self.problem.with_data(self.fit.dataset.part(rows, weights))
+        part = self._part(rows, weights)
         try:
             before = self._em(part, moments_of_components(old), 0)
             after = self._em(part, moments_of_components(old[:-1]), MOST_ITERATIONS)
@@ -253,6 +253,10 @@ class PartialEM:
             return None
         gain = self._level(after) - self._level(before)
         return Replacement((*group, k), gain, components_of(after.mixture, part.dataset.total))
+
+    def _part(self, rows: Array, weights: Array) -> Problem:
+        """The problem of some components, none of which is a fixed one by its number."""
+        return replace(self.problem, dataset=self.fit.dataset.part(rows, weights), fixed=None)
 
     def _neighbours(self, k: int) -> tuple[int, ...]:
         """The component with the largest overlap, and a few more with one that is not small."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.base.choices import (
@@ -28,6 +29,7 @@ from mixtura.data.noise_box import NoiseVolume
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs.constraints import constraints_of
+from mixtura.inputs.fixed_parameters import fixed_parameters_of
 from mixtura.inputs.parameters import (
     accelerated,
     check_count,
@@ -36,6 +38,8 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
+from mixtura.model.matching import FittedEstimator, HasMixture
+from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 from mixtura.model.selection import Candidate, Selection
@@ -84,6 +88,10 @@ class SelectionSettings:
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
     noise: NoiseVolume | None = None
+    fixed_weights: ArrayLike | None = None
+    fixed_means: ArrayLike | None = None
+    fixed_covariances: ArrayLike | None = None
+    fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
@@ -108,8 +116,11 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
         if isinstance(settings.n_components, Iterable)
         else [settings.n_components]
     )
+    fixed = fixed_parameters_of(settings)
     for K in ks:
         check_count("n_components", K, 1)
+        if fixed is not None:
+            fixed.check_components(K)
     laws_of(settings)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
