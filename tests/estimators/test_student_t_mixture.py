@@ -14,6 +14,7 @@ from conftest import ALL_BACKENDS, read_data, read_truth
 from mixtura import GaussianMixtureSelector, Mixture, StudentTMixture, load, match, save
 from mixtura.base.errors import InferenceError
 from mixtura.families import FAMILIES
+from mixtura.model.outlines import intervals, outlines
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +205,33 @@ def load_copy(model: StudentTMixture) -> StudentTMixture:
     return StudentTMixture.from_parameters(
         model.weights_, model.means_, model.covariances_, model.degrees_of_freedom_
     )
+
+
+def test_imputed_draws_are_of_the_conditional_t_distribution():
+    scale = np.array([[2.0, 0.8], [0.8, 1.0]])
+    known = StudentTMixture.from_parameters([1.0], [[1.0, -1.0]], scale[None], 3.0)
+    rows = np.tile([5.0, np.nan], (4000, 1))
+    drawn = known.impute(rows, draw=True, random_state=0)[:, 1]
+    squared = (5.0 - 1.0) ** 2 / 2.0
+    left = (1.0 - 0.8**2 / 2.0) * (3.0 + squared) / (3.0 + 1.0)
+    law = stats.t(4.0, loc=-1.0 + 0.4 * 4.0, scale=np.sqrt(left))
+    assert stats.kstest(drawn, law.cdf).pvalue > 1e-3
+    assert known.impute(rows[:1])[0, 1] == pytest.approx(0.6)
+    empty = known.impute(np.full((4000, 2), np.nan), draw=True, random_state=1)[:, 0]
+    assert stats.kstest(empty, stats.t(3.0, loc=1.0, scale=np.sqrt(2.0)).cdf).pvalue > 1e-3
+
+
+def test_an_ellipse_holds_its_share_of_a_t_component():
+    scale = np.array([[2.0, 0.8], [0.8, 1.0]])
+    known = StudentTMixture.from_parameters([1.0], [[1.0, -1.0]], scale[None], 3.0)
+    mixture = known.mixture_
+    rows, _ = mixture.sample(20_000, np.random.default_rng(0))
+    edge = mixture.squared_distances(outlines(mixture, (0, 1), 0.9)[0])
+    assert edge.max() == pytest.approx(edge.min())
+    assert (mixture.squared_distances(rows) < edge.mean()).mean() == pytest.approx(0.9, abs=0.01)
+    low, high = intervals(mixture, 1, 0.9)[0]
+    law = stats.t(3.0, loc=-1.0)
+    assert law.cdf(high) - law.cdf(low) == pytest.approx(0.9)
 
 
 # ---- standard errors -----------------------------------------------------------------------------

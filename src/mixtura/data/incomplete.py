@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.model.covariance import Dense, Diagonal
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Moments, Scatter
@@ -85,13 +85,29 @@ def imputed(
     labels = np.minimum(labels, mixture.n_components - 1)
     drawn = backend.completed(block, mixture, np.eye(mixture.n_components)[labels])
     for group in block.observation.groups:
-        _, _, left = group.seen(mixture)
+        seen, _, left = group.seen(mixture)
         normal = rng.standard_normal((len(group.rows), mixture.n_features))
         change = np.einsum("mij,mj->mi", _roots(left)[labels[group.rows]], normal)
+        if mixture.tails is not None:
+            rows, own = block.rows[np.ix_(group.rows, group.columns)], labels[group.rows]
+            change /= np.sqrt(_drawn_weights(rows, own, seen, rng))[:, None]
         if group.error is None:
             change[:, group.columns] = 0.0  # not only up to rounding
         drawn[group.rows] += change
     return drawn
+
+
+def _drawn_weights(rows: Rows, labels: Labels, seen: Mixture, rng: np.random.Generator) -> Array:
+    """Draws (m,) of the weights U of rows in their t components, given their observed columns.
+
+    ``(nu + D) U`` has the chi-squared distribution with ``nu + d`` degrees of freedom.
+    """
+    assert seen.tails is not None
+    squared = np.zeros(len(rows))
+    if rows.shape[1]:
+        squared = seen.squared_distances(rows)[np.arange(len(rows)), labels]
+    tails = seen.tails[labels]
+    return np.asarray(rng.chisquare(tails + rows.shape[1]) / (tails + squared))
 
 
 def _roots(matrices: Array) -> Array:

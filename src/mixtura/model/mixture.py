@@ -28,10 +28,10 @@ NOISE_LABEL = -1
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, or with t components.
+    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
 
-    Perhaps with a noise term: log joint densities and posteriors then have K + 1 columns, the
-    noise last.
+    With noise, log joint densities and posteriors have K + 1 columns, the noise last. Components
+    are Gaussian, or t distributions with ``tails``.
 
     Attributes
     ----------

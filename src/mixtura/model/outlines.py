@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, f
 
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture
@@ -16,7 +16,8 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
     """For each component the ellipse in two columns that contains ``level`` of it: (K, CORNERS, 2).
 
     The marginal of a component in two columns is a Gaussian, and its squared Mahalanobis distance
-    has the chi-squared distribution with two degrees of freedom; the ellipse is its quantile.
+    has the chi-squared distribution with two degrees of freedom; the ellipse is its quantile. That
+    of a t component has twice the F distribution with 2 and nu degrees of freedom.
 
     Examples
     --------
@@ -29,8 +30,9 @@ def outlines(mixture: Mixture, columns: tuple[int, int], level: float) -> Array:
     True
     """
     angles = np.linspace(0.0, 2.0 * np.pi, CORNERS)
-    circle = radius(level) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.asarray(mixture.means[:, None, list(columns)] + circle @ roots(mixture, columns))
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    ellipses = (_radii(mixture, 2, level)[:, None, None] * circle) @ roots(mixture, columns)
+    return np.asarray(mixture.means[:, None, list(columns)] + ellipses)
 
 
 def radius(level: float) -> float:
@@ -49,8 +51,15 @@ def roots(mixture: Mixture, columns: tuple[int, int]) -> Array:
 def intervals(mixture: Mixture, column: int, level: float) -> Array:
     """For each component the central interval in one column with ``level`` of it: (K, 2)."""
     line = mixture.marginal(np.array([column]))
-    half = np.sqrt(chi2.ppf(level, 1) * line.covariance.dense()[:, 0, 0])
+    half = _radii(mixture, 1, level) * np.sqrt(line.covariance.dense()[:, 0, 0])
     return np.asarray(line.means + half[:, None] * np.array([-1.0, 1.0]))
+
+
+def _radii(mixture: Mixture, d: int, level: float) -> Array:
+    """Mahalanobis distances (K,) that ``level`` of each component in d columns does not exceed."""
+    if mixture.tails is None:
+        return np.full(mixture.n_components, np.sqrt(chi2.ppf(level, d)))
+    return np.sqrt(d * f.ppf(level, d, mixture.tails))
 
 
 def _roots(matrices: Array) -> Array:
