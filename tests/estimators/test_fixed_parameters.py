@@ -10,7 +10,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
-from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura import GaussianMixture, GaussianMixtureSelector, Mixture
+from mixtura.model.covariance import Spherical
 
 NAN = np.nan
 
@@ -92,8 +93,9 @@ def test_bootstrap_replicates_keep_fixed_parameters(faithful):
 
 
 def test_clone_and_params(plain):
-    fit = GaussianMixture(2, fixed_means=[[0.0, NAN]], fixed_mixture=plain)
-    assert clone(fit).fixed_mixture is not None
+    fit = GaussianMixture(2, fixed_means=[[0.0, NAN]], fixed_mixture=plain.mixture_)
+    copied = clone(fit).fixed_mixture
+    assert copied.means.tolist() == plain.mixture_.means.tolist()
     assert clone(fit).get_params()["fixed_means"] == [[0.0, NAN]]
 
 
@@ -162,19 +164,20 @@ REFUSED = {
     ),
     "mixture and means": (
         {
-            "fixed_mixture": GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.eye(2)]),
+            "fixed_mixture": Mixture(np.ones(1), np.zeros((1, 2)), Spherical(np.ones(1), 1, 2)),
             "fixed_means": [[1.0, 1.0]],
         },
         "no other argument",
     ),
-    "no mixture": ({"fixed_mixture": 3}, "expected a mixture"),
+    "no mixture": ({"fixed_mixture": 3}, "must be a mixtura.Mixture"),
+    "an estimator": ({"fixed_mixture": GaussianMixture(2)}, "Pass mixture_ of a fitted estimator"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_impossible_is_refused(case, faithful):
     given, message = REFUSED[case]
-    error = TypeError if case == "no mixture" else ValueError
+    error = TypeError if case in ("no mixture", "an estimator") else ValueError
     with pytest.raises(error, match=message):
         GaussianMixture(2, random_state=0, **given).fit(faithful)
 

@@ -13,7 +13,6 @@ from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import component_name
 from mixtura.inputs.given_parameters import is_positive_definite
 from mixtura.model.fixed import FULL_WEIGHT, Fixed
-from mixtura.model.matching import mixture_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
@@ -126,8 +125,12 @@ def fixed_parameters_of(estimator: Any) -> FixedParameters | None:
         _given(name, getattr(estimator, name, None))
         for name in ("fixed_weights", "fixed_means", "fixed_covariances")
     )
-    given = getattr(estimator, "fixed_mixture", None)
-    mixture = None if given is None else mixture_of(given)
+    mixture = getattr(estimator, "fixed_mixture", None)
+    if mixture is not None and not isinstance(mixture, Mixture):
+        raise TypeError(
+            f"fixed_mixture must be a mixtura.Mixture, but a {type(mixture).__name__} came. Pass "
+            "mixture_ of a fitted estimator: scikit-learn's clone would forget the fit itself."
+        )
     if weights is not None:
         _check_weights(weights)
     if means is not None and means.ndim != 2:

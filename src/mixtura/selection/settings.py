@@ -34,7 +34,6 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
-from mixtura.model.matching import FittedEstimator, HasMixture
 from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
@@ -81,7 +80,7 @@ class SelectionSettings:
     fixed_weights: ArrayLike | None = None
     fixed_means: ArrayLike | None = None
     fixed_covariances: ArrayLike | None = None
-    fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None
+    fixed_mixture: Mixture | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
