@@ -21,6 +21,7 @@ struct Block {
     // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
     Real* level;
     Real* weight; // per row; 0 past the last row
+    Real* kept;   // the same without what the noise term has of it
     // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *highest, *sum, *exponent;
     Real* weighted; // TILE x stride, for the scatter
@@ -44,6 +45,7 @@ struct Block {
         turned = p.turn ? pieces.take<Real>(p.d * stride) : x;
         level = pieces.take<Real>(p.K * stride);
         weight = pieces.take<Real>(most);
+        kept = p.noisy() ? pieces.take<Real>(most) : weight;
         highest = pieces.take<Real>(most);
         sum = pieces.take<Real>(most);
         exponent = pieces.take<Real>(most);

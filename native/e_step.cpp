@@ -71,7 +71,7 @@ void find_reached(const EStep& p, const Model<Real>& model, Block<Real>& b) {
         for (std::size_t i = 0; i < WIDTH<Real>; ++i)
             if (!(squared[v][i] <= farthest)) farthest = static_cast<double>(squared[v][i]);
     const double radius = std::sqrt(farthest) * (1.0 + SLACK);
-    double certain = -HUGE_VAL;
+    double certain = p.log_noise;
     for (std::size_t k = 0; k < p.K; ++k) {
         const double D =
             distance(p, b.centre, model.own.place + k * p.d, p.whitener + k * p.whitener_step);
@@ -91,21 +91,25 @@ void find_reached(const EStep& p, const Model<Real>& model, Block<Real>& b) {
 
 // Log joint densities become weighted responsibilities: with the largest term taken out, s = sum_k
 // exp(l_k - max), they are exp(l_k - max) / s. A row out of every component's reach is shared
-// evenly.
-template <class Real>
-void soft_max(const Model<Real>& model, Block<Real>& b) {
+// evenly. A noise term is one more constant term. Returns the weight of the rows in it.
+template <class Real, bool noisy>
+double soft_max(const Model<Real>& model, Block<Real>& b, double log_noise) {
     constexpr std::size_t S = SIDE_BY_SIDE, width = WIDTH<Real>;
     const std::size_t K = b.n_reached, vectors = b.vectors();
-    const Lanes<Real> lowest = fill(Constants<Real>::lowest);
+    const Lanes<Real> lowest = fill(Constants<Real>::lowest),
+                      noise_level = fill(static_cast<Real>(log_noise));
+    Lanes<Real> in_noise = {};
     for (std::size_t t = 0; t < K; ++t) {
         b.counts[t] = 0;
         b.negligible[t] = model.negligible[b.reached[t]];
     }
     for (std::size_t at = 0; at < b.rows; at += S * width) {
         Real* level = b.level + at;
-        Lanes<Real> highest[S], top[S], sum[S] = {}, mean_exponent[S] = {};
-        each<S>([&](auto s) MIXTURA_INLINE { highest[s] = load(level + s * width); });
-        for (std::size_t t = 1; t < K; ++t)
+        Lanes<Real> highest[S], top[S], sum[S] = {}, mean_exponent[S] = {}, noise[S] = {};
+        each<S>([&](auto s) MIXTURA_INLINE {
+            highest[s] = noisy ? noise_level : load(level + s * width);
+        });
+        for (std::size_t t = noisy ? 0 : 1; t < K; ++t)
             each<S>([&](auto s) MIXTURA_INLINE {
                 const Lanes<Real> l = load(level + t * b.stride + s * width);
                 highest[s] = l > highest[s] ? l : highest[s];
@@ -117,6 +121,18 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
                 for (Real* l = level + s * width; l < level + K * b.stride; l += b.stride)
                     store(l, lost ? Lanes<Real>{} : load(l));
         });
+        if constexpr (noisy) {
+            each<S>([&](auto s) MIXTURA_INLINE {
+                const Lanes<Real> l = noise_level - top[s];
+                noise[s] = mean_exponent[s] = l > lowest ? l : lowest;
+            });
+            exponentials<Real, S>(noise);
+            each<S>([&](auto s) MIXTURA_INLINE {
+                noise[s] = mean_exponent[s] > lowest ? noise[s] : Lanes<Real>{};
+                sum[s] = noise[s];
+                mean_exponent[s] *= noise[s];
+            });
+        }
         std::size_t near = 0;
         for (std::size_t t = 0; t < K; ++t) {
             Real* out = level + t * b.stride;
@@ -149,6 +165,11 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
             store(b.sum + here, sum[s]);
             store(b.exponent + here, mean_exponent[s] * inverse);
             top[s] = load(b.weight + here) * inverse;
+            if constexpr (noisy) {
+                const Lanes<Real> own = top[s] * noise[s];
+                in_noise += own;
+                store(b.kept + here, load(b.weight + here) - own);
+            }
         });
         for (std::size_t i = 0; i < near; ++i) {
             Real* r = level + b.near[i] * b.stride;
@@ -157,6 +178,7 @@ void soft_max(const Model<Real>& model, Block<Real>& b) {
             });
         }
     }
+    return static_cast<double>(across<Real>(in_noise));
 }
 
 // Of all rows, by weight: the log density max + log s, the entropy log s - sum_k exp(l_k - max)
@@ -231,7 +253,7 @@ void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& 
         b.everywhere[v] = static_cast<std::uint16_t>(v * WIDTH<Real>);
     const Target to{b.nowhere, b.nowhere + 1, sums.second};
     with_columns(p.d, [&](auto D) {
-        dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.weight, model.origin, p.d,
+        dense_scatter<Real, D>(x, {b.everywhere, b.vectors()}, b.kept, model.origin, p.d,
                                b.weighted, to);
     });
 }
@@ -275,7 +297,8 @@ void moments_of(const EStep& p, const void* memory, std::size_t begin, std::size
         load_block(p, model, at, end - at < most ? end - at : most, b);
         find_reached(p, model, b);
         levels(p, model, b);
-        soft_max(model, b);
+        sums.noise += p.noisy() ? soft_max<Real, true>(model, b, p.log_noise)
+                                : soft_max<Real, false>(model, b, 0.0);
         likelihoods(b, sums);
         accumulate(p, model, b, sums);
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 namespace mixtura {
 
@@ -37,6 +38,11 @@ struct EStep {
     std::size_t whitener_step;
     Form form;
     Scatter scatter;
+    // Log weight + log density of the noise term, which is the same at every row; -infinity for
+    // none.
+    double log_noise = -std::numeric_limits<double>::infinity();
+
+    bool noisy() const { return log_noise > -std::numeric_limits<double>::infinity(); }
 
     // The caller says which short cuts may be taken; shortcuts.cpp, which of them are.
 
@@ -65,6 +71,7 @@ struct Sums {
     double* first;  // K x d
     double* second;
     double log_likelihood, entropy, certainty;
+    double noise = 0.0; // weight of the rows in the noise term
 };
 
 struct WithoutRows; // effective.hpp

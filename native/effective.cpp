@@ -387,10 +387,12 @@ void take_out(const EStep& p, const OwnParts& own, std::size_t k, Scratch& s) {
 
 // The logarithm of a sum over the components for a vector of rows, of log joint densities `stride`
 // apart; -infinity where there is none. With `share`, also each one's part of the sum: even where
-// there is none, as in an E-step.
-V log_sum(std::size_t K, const double* level, double* share, std::size_t stride) {
+// there is none, as in an E-step. A `noise` level is one more term, where there is one.
+V log_sum(std::size_t K, const double* level, double* share, std::size_t stride,
+          const V* noise = nullptr) {
     V top = load(level), sum = {};
     for (std::size_t k = 1; k < K; ++k) top = larger(top, load(level + k * stride));
+    if (noise) top = larger(top, *noise);
     const auto none = !(top > -HUGE_VAL);
     const V safe = none ? V{} : top;
     for (std::size_t k = 0; k < K; ++k) {
@@ -398,6 +400,7 @@ V log_sum(std::size_t K, const double* level, double* share, std::size_t stride)
         if (share) store(share + k * stride, e);
         sum += e;
     }
+    if (noise) sum += exp_of(*noise - safe);
     const V inverse = 1.0 / sum;
     for (std::size_t k = 0; share && k < K; ++k)
         store(share + k * stride, load(share + k * stride) * inverse);
@@ -406,12 +409,20 @@ V log_sum(std::size_t K, const double* level, double* share, std::size_t stride)
 
 // What each row of a block loses, by weight.
 void losses_of_rows(const EStep& p, const OwnParts& own, Scratch& s) {
+    const V level = fill(p.log_noise), *noise = p.noisy() ? &level : nullptr;
     for (std::size_t at = 0; at < s.b.rows; at += W)
-        store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride));
+        store(s.loss + at, log_sum(p.K, s.b.level + at, s.share + at, s.b.stride, noise));
     for (std::size_t k = 0; k < p.K; ++k) take_out(p, own, k, s);
     for (std::size_t at = 0; at < s.b.rows; at += W) {
         const V weight = row_weight(p, own, s.b, at), out = smaller(weight, fill(1.0));
-        V left = log_sum(p.K, s.b.level + at, nullptr, s.b.stride);
+        V own_noise = level; // the weight of the noise term without the row
+        if (noise && own.own_weights) {
+            const V share = exp_of(level - load(s.loss + at));
+            own_noise += log_without(
+                smaller(share * out / own.in_noise, fill(1.0 - own.limits.held_up)));
+        }
+        V left =
+            log_sum(p.K, s.b.level + at, nullptr, s.b.stride, noise ? &own_noise : nullptr);
         if (own.own_weights)
             left -= log_without(smaller(out / own.total, fill(1.0 - own.limits.held_up)));
         const V gap = load(s.loss + at) - left;

@@ -42,6 +42,7 @@ struct OwnParts {
     // K x d, K x d, K x d x d; null unless the orientation is a component's own.
     const double *spreads, *variances, *slopes;
     double total, unit;
+    double in_noise; // rows of the noise term
     bool own_weights;
     Limits limits;
 };

@@ -65,13 +65,19 @@ void Loop::e_step(const Mixture& mixture, Moments& out) const {
     p.whitener = mixture.whitener.data();
     p.whitener_step = mixture.F == 1 ? 0 : mixture.size();
     p.form = mixture.form, p.scatter = out.kind;
-    p.shares = mixture.weights.data(),
+    Numbers shares;
+    if (data_.log_noise) { // of the components alone
+        p.log_noise = std::log(mixture.noise) + *data_.log_noise;
+        for (const double weight : mixture.weights) shares.push_back(weight / (1.0 - mixture.noise));
+    }
+    p.shares = data_.log_noise ? shares.data() : mixture.weights.data(),
     p.axes = mixture.axes.empty() ? nullptr : mixture.axes.data();
     p.single_products = data_.single_products;
     Sums sums{out.counts.data(), out.first.data(), out.second.data(), 0.0, 0.0, 0.0};
     run_moments(p, data_.threads, sums);
     out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy,
     out.certainty = sums.certainty;
+    out.noisy = data_.log_noise.has_value(), out.noise = sums.noise;
 }
 
 bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture,

@@ -18,6 +18,8 @@ struct Data {
     const double* weights;
     std::size_t n, d, threads;
     bool single_products;
+    // Log density of the noise term, the same at every row; nothing where there is none.
+    std::optional<double> log_noise = std::nullopt;
 };
 
 // When EM may have converged: what the rules of src/mixtura/em/stopping.py read off the trace.
@@ -66,9 +68,7 @@ public:
     // The tolerance that the rule takes from now on.
     void set_tolerance(double tolerance) { rule_.tolerance = tolerance; }
     bool after_a_plain_step() const { return steps_.size() > 1; }
-    std::size_t vector_size() const {
-        return moments_.K * (1 + moments_.d) + moments_.second.size();
-    }
+    std::size_t vector_size() const { return mixtura::vector_size(moments_); }
 
     const Law& law() const { return *setting_.law; }
     const Mixture& mixture() const { return mixture_; }

@@ -349,7 +349,7 @@ Evidence evidence_of(const Setting& setting, const Moments& m, const Numbers& sh
                       size = second_size(setting.law->needs, 1, d);
     Evidence e{setting.law->form, F, K, d, size, m.counts, Numbers(F * size, 0.0)};
     const bool pooled_already = m.kind == Scatter::total;
-    if (F == 1) e.counts.assign(1, m.total());
+    if (F == 1) e.counts.assign(1, m.in_components());
     if (pooled_already) e.average = m.second;
     for (std::size_t k = 0; k < K; ++k) {
         const double *first = &m.first[k * d], *s = &shift[k * d];
@@ -531,12 +531,13 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     const std::size_t K = m.K, d = m.d;
     const double n = m.total();
     out.K = K, out.d = d, out.F = law.shares_all ? 1 : K, out.form = law.form;
+    out.noise = m.noise / n;
     out.weights.resize(K);
     out.means.resize(K * d);
     out.axes.clear();
     Numbers shift(K * d);
     for (std::size_t k = 0; k < K; ++k) {
-        out.weights[k] = setting.equal_weights ? 1.0 / as_double(K) : m.counts[k] / n;
+        out.weights[k] = setting.equal_weights ? (1.0 - out.noise) / as_double(K) : m.counts[k] / n;
         for (std::size_t j = 0; j < d; ++j) {
             shift[k * d + j] = m.first[k * d + j] / (m.counts[k] > 0.0 ? m.counts[k] : 1.0);
             out.means[k * d + j] = m.about[k * d + j] + shift[k * d + j];

@@ -9,6 +9,10 @@
 
 namespace mixtura {
 
+// The part of the rows in the noise term from which on its weight may deviate, as in
+// src/mixtura/em/moment_vectors.py.
+constexpr double LEAST_NOISE = 1e-9;
+
 // The sum of a_i b_i.
 inline double dot(const Numbers& a, const Numbers& b) {
     double sum = 0.0;
@@ -18,11 +22,17 @@ inline double dot(const Numbers& a, const Numbers& b) {
 
 inline double norm(const Numbers& a) { return std::sqrt(dot(a, a)); }
 
-// Counts, first and second moments, one after the other, about other points.
+inline std::size_t vector_size(const Moments& m) {
+    return m.K * (1 + m.d) + m.second.size() + (m.noisy ? 1 : 0);
+}
+
+// Counts, first and second moments, one after the other, about other points; last, the weight of a
+// noise term's rows where there is one.
 inline Numbers sums_about(const Moments& m, const Numbers& about) {
     const std::size_t K = m.K, d = m.d, width = m.second.size() / K;
     const bool pooled = m.kind == Scatter::total;
-    Numbers v(K + K * d + m.second.size()), s(d);
+    Numbers v(vector_size(m)), s(d);
+    if (m.noisy) v.back() = m.noise;
     double *first = &v[K], *second = &v[K + K * d];
     std::copy(m.second.begin(), m.second.end(), second);
     for (std::size_t k = 0; k < K; ++k) {
@@ -51,12 +61,14 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     const std::size_t K = origin.K, d = origin.d;
     for (std::size_t k = 0; k < K; ++k)
         if (sums[k] < 0.0) return false;
+    if (origin.noisy && sums.back() < 0.0) return false;
     out = origin;
+    if (origin.noisy) out.noise = sums.back();
     const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K),
                second = first + static_cast<std::ptrdiff_t>(K * d);
     std::copy(sums.begin(), first, out.counts.begin());
     std::copy(first, second, out.first.begin());
-    std::copy(second, sums.end(), out.second.begin());
+    std::copy_n(second, out.second.size(), out.second.begin());
     if (out.kind == Scatter::total || out.kind == Scatter::dense)
         for (std::size_t f = 0; f < out.second.size(); f += d * d)
             for (std::size_t i = 0; i < d; ++i)
@@ -73,7 +85,7 @@ public:
     ScaledMoments(const Moments& origin, const Numbers& scale)
         : origin_(origin), total_(origin.total()) {
         const std::size_t K = origin.K, d = origin.d, first = K, second = K + K * d;
-        unit_.assign(second + origin.second.size(), 1.0);
+        unit_.assign(vector_size(origin), 1.0);
         double traces = 0.0;
         for (const double s : scale) traces += s;
         const bool pooled = origin.kind == Scatter::total;
@@ -121,7 +133,7 @@ public:
                     inverse_[j] = 1.0 / mixture.whitener[j];
     }
 
-    std::size_t size() const { return origin_.K * (1 + origin_.d) + origin_.second.size(); }
+    std::size_t size() const { return vector_size(origin_); }
 
     Numbers vector(const Moments& m) const {
         Numbers v = sums_about(m, origin_.about);
@@ -204,8 +216,12 @@ private:
             for (std::size_t i = 0; !pooled && i < width; ++i)
                 by(v[K + K * d + k * width + i], length);
         }
-        for (std::size_t i = K + K * d; pooled && i < v.size(); ++i)
-            by(v[i], std::sqrt(2.0) * total_);
+        for (std::size_t i = 0; pooled && i < origin_.second.size(); ++i)
+            by(v[K + K * d + i], std::sqrt(2.0) * total_);
+        if (!origin_.noisy) return;
+        // A noise term that vanishes stays where it is: a deviation would make it negative.
+        if (origin_.noise > LEAST_NOISE * total_) by(v.back(), std::sqrt(origin_.noise * total_));
+        else v.back() = back ? origin_.noise : 0.0;
     }
 
     const Moments& origin_;

@@ -17,12 +17,15 @@ struct Moments {
     Scatter kind = Scatter::trace;
     Numbers about, counts, first, second;
     double log_likelihood = 0.0, entropy = 0.0, certainty = 0.0;
+    bool noisy = false; // whether the mixture has a noise term
+    double noise = 0.0; // weight of the rows in it
 
-    double total() const {
+    double in_components() const {
         double sum = 0.0;
         for (const double count : counts) sum += count;
         return sum;
     }
+    double total() const { return in_components() + noise; }
 };
 
 // Weights, means and F = K or 1 covariances, with the whiteners and log densities that an E-step
@@ -30,6 +33,7 @@ struct Moments {
 struct Mixture {
     std::size_t K = 0, d = 0, F = 0;
     Form form = Form::dense;
+    double noise = 0.0; // weight of the noise term
     Numbers weights, means, values, whitener, log_det, log_scale; // log_det: F
     // d x d, one common axis per row, or empty
     Numbers axes;

@@ -297,6 +297,7 @@ struct Worker {
         e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
         e.form = p.diagonal ? Form::diagonal : Form::dense;
         e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
+        if (p.log_noise) e.log_noise = p.log_noise[piece.group];
         const std::size_t need = kernels().model(e), room = kernels().workspace(e);
         if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
         if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
@@ -317,6 +318,7 @@ struct Worker {
         to.log_likelihood += own.log_likelihood;
         to.entropy += own.entropy;
         to.certainty += own.certainty;
+        to.noise += own.noise;
         for (std::size_t k = 0; k < p.K; ++k) {
             to.counts[k] += counts[k];
             p.diagonal ? carry_over_columns(k, to) : carry_over(k, to);
@@ -330,9 +332,12 @@ struct Worker {
             const auto row = static_cast<std::size_t>(p.order[i]);
             const double weight = p.weights ? p.weights[row] : 1.0;
             one.read(row);
-            const double highest = *std::max_element(one.level.begin(), one.level.end());
+            const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
+            const double highest =
+                std::max(log_noise, *std::max_element(one.level.begin(), one.level.end()));
             const bool lost = !(highest > -HUGE_VAL);
-            double sum = 0.0, exponent = 0.0;
+            const double noise = lost ? 0.0 : std::exp(log_noise - highest);
+            double sum = noise, exponent = noise > 0.0 ? noise * (log_noise - highest) : 0.0;
             for (double& level : one.level) {
                 const double apart = lost ? 0.0 : level - highest;
                 level = std::exp(apart);
@@ -342,6 +347,7 @@ struct Worker {
             to.log_likelihood += weight * (highest + std::log(sum));
             to.entropy += weight * (std::log(sum) - exponent / sum);
             to.certainty -= weight * std::log(sum);
+            to.noise += weight * noise / sum;
             for (std::size_t k = 0; k < p.K; ++k) {
                 const double r = weight * one.level[k] / sum;
                 if (!(r > 0.0)) continue;
@@ -363,19 +369,25 @@ struct Worker {
 
     // Rows without any value: their posteriors are the weights.
     void add_unseen(const Piece& piece, Sums& to) {
-        double rows_here = 0.0, sum = 0.0, highest = -HUGE_VAL;
+        const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
+        double rows_here = 0.0, highest = log_noise;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
         const Numbers& log_weights = seen.log_weights;
         for (const double one : log_weights) highest = std::max(highest, one);
+        double sum = std::exp(log_noise - highest);
         for (const double one : log_weights) sum += std::exp(one - highest);
         to.log_likelihood += rows_here * (highest + std::log(sum));
         to.certainty -= rows_here * std::log(sum);
         const std::size_t d = p.d;
-        for (std::size_t k = 0; k < p.K; ++k) {
-            const double log_r = log_weights[k] - highest - std::log(sum), r = std::exp(log_r),
-                         count = rows_here * r;
+        const auto count_of = [&](double level) {
+            const double log_r = level - highest - std::log(sum), r = std::exp(log_r);
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
+            return rows_here * r;
+        };
+        to.noise += count_of(log_noise);
+        for (std::size_t k = 0; k < p.K; ++k) {
+            const double count = count_of(log_weights[k]);
             to.counts[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
             const double* sigma = p.covariance + k * p.step;
@@ -539,6 +551,7 @@ std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Sums
             total.log_likelihood += mine.log_likelihood;
             total.entropy += mine.entropy;
             total.certainty += mine.certainty;
+            total.noise += mine.noise;
         });
     });
 }

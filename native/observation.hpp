@@ -20,6 +20,7 @@ struct Observed {
     const double* errors;             // G x d x d, or null
     const double* log_classes;        // G x K, added to the log weights, or null
     const double* log_weights;        // K
+    const double* log_noise;          // G: of the noise term in the observed columns, or null
     const double* means;              // K x d
     const double* covariance;
     std::size_t step; // between covariances; 0 where components share one

@@ -122,7 +122,7 @@ bool too_much_left_out(const EStep& p, const Sums& total) {
     // holds.
     constexpr double VISIBLE = 1e-3;
     if (!p.shares) return false;
-    double all = 0.0;
+    double all = total.noise;
     for (std::size_t k = 0; k < p.K; ++k) all += total.counts[k];
     for (std::size_t k = 0; k < p.K; ++k)
         if (!(total.counts[k] >= VISIBLE * p.shares[k] * all)) return true;
@@ -181,7 +181,7 @@ void clear(const EStep& p, Sums& sums) {
     std::fill_n(sums.counts, p.K, 0.0);
     std::fill_n(sums.first, p.K * p.d, 0.0);
     std::fill_n(sums.second, second_size(p.scatter, p.K, p.d), 0.0);
-    sums.log_likelihood = sums.entropy = sums.certainty = 0.0;
+    sums.log_likelihood = sums.entropy = sums.certainty = sums.noise = 0.0;
 }
 
 // One pass over all rows. False where a short cut has cost too many digits.
@@ -210,6 +210,7 @@ bool pass(const EStep& p, std::size_t threads, Sums& total) {
                 total.log_likelihood += mine.log_likelihood;
                 total.entropy += mine.entropy;
                 total.certainty += mine.certainty;
+                total.noise += mine.noise;
             });
         });
     const bool kept = (!p.pooled || take_out_means(p, total)) && !too_few_digits(p, total) &&

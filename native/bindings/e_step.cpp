@@ -53,14 +53,15 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
             const Vector& log_scale, const Matrix& whitener, const std::string& scatter,
             VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
             std::size_t threads, std::optional<Vector> shares, std::optional<Matrix> axes,
-            bool single_products) {
+            bool single_products, double log_noise) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     allow(p, shares, axes, single_products);
+    p.log_noise = log_noise;
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d &&
-               second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 3,
+               second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 4,
            "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
     {
@@ -69,6 +70,7 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
     }
     double* out = likelihoods.data();
     out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
+    out[3] = total.noise;
 }
 
 void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale,
@@ -110,7 +112,8 @@ void bind_e_step(nb::module_& m) {
     m.def("e_step", &e_step, array("rows"), array_or_none("weights"), array("means"),
           array("log_scale"), array("whitener"), "scatter"_a, array("counts"), array("first"),
           array("second"), array("likelihoods"), "threads"_a, array_or_none("shares"),
-          array_or_none("axes"), "single_products"_a, "The moments of the rows under a mixture.");
+          array_or_none("axes"), "single_products"_a, "log_noise"_a,
+          "The moments of the rows under a mixture.");
     m.def("shortcuts", &shortcuts, array("rows"), array("means"), array("log_scale"),
           array("whitener"), "scatter"_a, array_or_none("shares"), array_or_none("axes"),
           "single_products"_a, "The short cuts e_step would take.");

@@ -62,14 +62,17 @@ void effective_parameters(const Rows& rows, std::optional<Vector> weights, const
                           const Vector& pulled, const Vector& held_by, const Vector& ratios,
                           std::optional<Matrix> spreads, std::optional<Matrix> variances,
                           std::optional<Cube> slopes, double total, double unit, bool own_weights,
-                          const Limits& limits, VectorOut out, std::size_t threads) {
+                          double log_noise, double in_noise, const Limits& limits, VectorOut out,
+                          std::size_t threads) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     demand(out.shape(0) == p.K, "out must have one value per component");
     p.weights = weights ? weights->data() : nullptr;
+    p.log_noise = log_noise;
     OwnParts own = own_parts(p, kind, frames, free, counts, pulled, held_by, ratios, spreads,
                              variances, slopes);
-    own.total = total, own.unit = unit, own.own_weights = own_weights, own.limits = limits;
+    own.total = total, own.unit = unit, own.own_weights = own_weights, own.limits = limits,
+    own.in_noise = in_noise;
     nb::gil_scoped_release released;
     run_effective(p, own, threads, out.data());
 }
@@ -84,7 +87,7 @@ void bind_effective_parameters(nb::module_& m) {
           array("means"), array("log_scale"), array("whitener"), "kind"_a, array("frames"),
           array("free"), array("counts"), array("pulled"), array("held_by"), array("ratios"),
           array_or_none("spreads"), array_or_none("variances"), array_or_none("slopes"), "total"_a,
-          "unit"_a, "own_weights"_a, "limits"_a, array("out"), "threads"_a,
+          "unit"_a, "own_weights"_a, "log_noise"_a, "in_noise"_a, "limits"_a, array("out"), "threads"_a,
           "Adds to every component what its rows lose when they are left out of its fit.");
 }
 

@@ -33,12 +33,12 @@ Loop::Pause listening(Stopped stopped) {
 }
 
 Data data_of(const Rows& rows, const std::optional<Vector>& weights, std::size_t threads,
-             bool single_products) {
+             bool single_products, std::optional<double> log_noise) {
     demand(rows.shape(1) > 0, "rows need a column");
     demand(!weights || weights->shape(0) == rows.shape(0), "weights must have one value per row");
     return Data{rows.data(),    is_single(rows), weights ? weights->data() : nullptr,
                 rows.shape(0),  rows.shape(1),   threads,
-                single_products};
+                single_products, log_noise};
 }
 
 // A loop with the arrays that it reads, which must not be freed before it.
@@ -46,8 +46,8 @@ class HeldLoop : public Loop {
 public:
     HeldLoop(Rows rows, std::optional<Vector> weights, const Setting& setting, const Rule& rule,
              const Vector& units, std::optional<Squarem> squarem, const Arnoldi& arnoldi,
-             std::size_t threads, bool single_products)
-        : Loop(data_of(rows, weights, threads, single_products), setting, rule, numbers_of(units),
+             std::size_t threads, bool single_products, std::optional<double> log_noise)
+        : Loop(data_of(rows, weights, threads, single_products, log_noise), setting, rule, numbers_of(units),
                squarem, arnoldi),
           rows_(rows), weights_(weights) {
         demand(setting.floor.size() == rows.shape(1), "floor must have one value per column");
@@ -55,18 +55,21 @@ public:
     }
 
     std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts,
-                                      const Matrix& first, const Vector& second) {
+                                      const Matrix& first, const Vector& second, double noise) {
         demand(about.shape(1) == rows_.shape(1), "moments and rows must have as many columns");
-        const Moments start = moments_of(law(), about, counts, first, second);
+        Moments start = moments_of(law(), about, counts, first, second);
+        start.noise = noise;
         nb::gil_scoped_release released;
         return begin(start);
     }
 
     std::ptrdiff_t begin_with_mixture(const Vector& weights, const Matrix& means,
                                       const Vector& values, const std::optional<Matrix>& axes,
-                                      const std::vector<double>& trace, std::size_t kept) {
+                                      const std::vector<double>& trace, std::size_t kept,
+                                      double noise) {
         demand(means.shape(1) == rows_.shape(1), "means and rows must have as many columns");
-        const Mixture start = mixture_of(law(), weights, means, values, axes);
+        Mixture start = mixture_of(law(), weights, means, values, axes);
+        start.noise = noise;
         nb::gil_scoped_release released;
         return begin(start, trace, kept);
     }
@@ -98,6 +101,8 @@ public:
                 array_of(m.second, {m.second.size()})};
     }
 
+    double noise_rows() const { return Loop::moments().noise; }
+    double noise_weight() const { return Loop::mixture().noise; }
     Components mixture() const { return components_of(Loop::mixture()); }
     double objective() const { return trace().back(); }
     double last_gain() const {
@@ -139,13 +144,14 @@ void bind_loop(nb::module_& m) {
              "tiny"_a);
     nb::class_<HeldLoop>(m, "Loop", "EM from one start; use mixtura.em.native_loop.native_loop.")
         .def(nb::init<Rows, std::optional<Vector>, const Setting&, const Rule&, const Vector&,
-                      std::optional<Squarem>, const Arnoldi&, std::size_t, bool>(),
+                      std::optional<Squarem>, const Arnoldi&, std::size_t, bool, std::optional<double>>(),
              array("rows"), array_or_none("weights"), "setting"_a, "rule"_a, array("units"),
-             "squarem"_a.none(), "arnoldi"_a, "threads"_a, "single_products"_a)
+             "squarem"_a.none(), "arnoldi"_a, "threads"_a, "single_products"_a,
+             "log_noise"_a.none())
         .def("begin_with_moments", &HeldLoop::begin_with_moments, array("about"), array("counts"),
-             array("first"), array("second"), "-1, or the component that collapsed.")
+             array("first"), array("second"), "noise"_a, "-1, or the component that collapsed.")
         .def("begin_with_mixture", &HeldLoop::begin_with_mixture, array("weights"), array("means"),
-             array("values"), array_or_none("axes"), "trace"_a, "kept"_a,
+             array("values"), array_or_none("axes"), "trace"_a, "kept"_a, "noise"_a,
              "-1, or the component that collapsed.")
         .def("iterate", &HeldLoop::iterate, "most"_a, "next_check"_a, "stopped"_a,
              "Iterations until one of the four events.")
@@ -162,6 +168,8 @@ void bind_loop(nb::module_& m) {
         .def_prop_ro("objective", &HeldLoop::objective)
         .def_prop_ro("last_gain", &HeldLoop::last_gain)
         .def_prop_ro("fall", &HeldLoop::fall)
+        .def_prop_ro("noise_rows", &HeldLoop::noise_rows)
+        .def_prop_ro("noise_weight", &HeldLoop::noise_weight)
         .def_prop_ro("n_iter", &HeldLoop::n_iter)
         .def_prop_ro("vector_size", &HeldLoop::vector_size);
 }

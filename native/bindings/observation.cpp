@@ -11,7 +11,8 @@ using Whole = Taken<const std::int64_t, nb::ndim<1>>;
 
 Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, const Flags& columns,
                      const std::optional<Cube>& errors, const std::optional<Matrix>& log_classes,
-                     const Vector& log_weights, const Matrix& means, const Matrix& covariance) {
+                     const Vector& log_weights, const std::optional<Vector>& log_noise,
+                     const Matrix& means, const Matrix& covariance) {
     Observed p{};
     p.rows = rows.data(), p.single = is_single(rows);
     p.n = rows.shape(0), p.d = rows.shape(1), p.K = means.shape(0), p.G = ends.shape(0);
@@ -23,6 +24,7 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
     demand(!log_classes || (log_classes->shape(0) == p.G && log_classes->shape(1) == p.K),
            "log_classes must be G x K");
     demand(log_weights.shape(0) == p.K, "log_weights must have one value per component");
+    demand(!log_noise || log_noise->shape(0) == p.G, "log_noise must have one value per group");
     const std::size_t width = covariance.shape(1);
     demand(covariance.shape(0) == p.K || covariance.shape(0) == 1, "covariance: K rows or one");
     demand(width == p.d * p.d || (width == p.d && !errors), "covariance must be d or d*d wide");
@@ -36,6 +38,7 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
     p.order = order.data(), p.ends = ends.data(), p.columns = columns.data();
     p.errors = errors ? errors->data() : nullptr;
     p.log_classes = log_classes ? log_classes->data() : nullptr;
+    p.log_noise = log_noise ? log_noise->data() : nullptr;
     p.log_weights = log_weights.data(), p.means = means.data(), p.covariance = covariance.data();
     p.step = covariance.shape(0) == 1 ? 0 : width;
     p.diagonal = width == p.d && !(p.d == 1 && errors);
@@ -44,32 +47,34 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
 
 std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Whole& order,
                        const Whole& ends, const Flags& columns, std::optional<Cube> errors,
-                       std::optional<Matrix> log_classes,
-                       const Vector& log_weights, const Matrix& means, const Matrix& covariance,
-                       VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
-                       std::size_t threads) {
-    Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights, means, covariance);
+                       std::optional<Matrix> log_classes, const Vector& log_weights,
+                       std::optional<Vector> log_noise, const Matrix& means,
+                       const Matrix& covariance, VectorOut counts, MatrixOut first,
+                       VectorOut second, VectorOut likelihoods, std::size_t threads) {
+    Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
+                             log_noise, means, covariance);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     const Scatter kind = p.diagonal ? Scatter::diagonal : Scatter::dense;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d &&
-               second.shape(0) == second_size(kind, p.K, p.d) && likelihoods.shape(0) == 3,
+               second.shape(0) == second_size(kind, p.K, p.d) && likelihoods.shape(0) == 4,
            "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
     nb::gil_scoped_release released;
     const std::ptrdiff_t singular = run_observed_moments(p, threads, total);
     double* out = likelihoods.data();
     out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
+    out[3] = total.noise;
     return singular;
 }
 
 std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
-                       std::optional<Matrix> log_classes,
-                         const Vector& log_weights, const Matrix& means, const Matrix& covariance,
-                         MatrixOut out, std::size_t threads) {
-    const Observed p =
-        observed_of(rows, order, ends, columns, errors, log_classes, log_weights, means, covariance);
+                         std::optional<Matrix> log_classes, const Vector& log_weights,
+                         std::optional<Vector> log_noise, const Matrix& means,
+                         const Matrix& covariance, MatrixOut out, std::size_t threads) {
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
+                                   log_noise, means, covariance);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     return run_observed_log_joint(p, threads, out.data());
@@ -77,11 +82,12 @@ std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends
 
 std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends,
                          const Flags& columns, std::optional<Cube> errors,
-                       std::optional<Matrix> log_classes,
-                         const Vector& log_weights, const Matrix& means, const Matrix& covariance,
-                         const Matrix& shares, MatrixOut out, std::size_t threads) {
-    const Observed p =
-        observed_of(rows, order, ends, columns, errors, log_classes, log_weights, means, covariance);
+                         std::optional<Matrix> log_classes, const Vector& log_weights,
+                         std::optional<Vector> log_noise, const Matrix& means,
+                         const Matrix& covariance, const Matrix& shares, MatrixOut out,
+                         std::size_t threads) {
+    const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
+                                   log_noise, means, covariance);
     demand(shares.shape(0) == p.n && shares.shape(1) == p.K, "shares must be n x K");
     demand(out.shape(0) == p.n && out.shape(1) == p.d, "out must be n x d");
     nb::gil_scoped_release released;
@@ -92,16 +98,18 @@ std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends
 
 void bind_observation(nb::module_& m) {
     m.def("observed_moments", &moments, array("rows"), array_or_none("weights"), array("order"),
-          array("ends"), array("columns"), array_or_none("errors"), array_or_none("log_classes"), array("log_weights"),
-          array("means"), array("covariance"), array("counts"), array("first"), array("second"),
-          array("likelihoods"), "threads"_a,
+          array("ends"), array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array_or_none("log_noise"), array("means"), array("covariance"),
+          array("counts"), array("first"), array("second"), array("likelihoods"), "threads"_a,
           "Moments of incomplete rows; the first singular component, or -1.");
     m.def("observed_log_joint", &log_joint, array("rows"), array("order"), array("ends"),
-          array("columns"), array_or_none("errors"), array_or_none("log_classes"), array("log_weights"), array("means"),
-          array("covariance"), array("out"), "threads"_a,
+          array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array_or_none("log_noise"), array("means"), array("covariance"),
+          array("out"), "threads"_a,
           "Log joint densities of incomplete rows; the first singular component, or -1.");
     m.def("completed_rows", &completed, array("rows"), array("order"), array("ends"),
-          array("columns"), array_or_none("errors"), array_or_none("log_classes"), array("log_weights"), array("means"),
+          array("columns"), array_or_none("errors"), array_or_none("log_classes"),
+          array("log_weights"), array_or_none("log_noise"), array("means"),
           array("covariance"), array("shares"), array("out"), "threads"_a,
           "Expected complete rows; the first singular component, or -1.");
 }

@@ -29,6 +29,7 @@ from .model.fit_result import StopReason as StopReason
 from .model.matching import Match as Match
 from .model.matching import match as match
 from .model.mixture import Mixture as Mixture
+from .model.noise import Noise as Noise
 from .model.priors import ConjugatePrior as ConjugatePrior
 from .model.selection import Candidate as Candidate
 from .model.selection import Selection as Selection

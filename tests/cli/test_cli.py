@@ -327,6 +327,7 @@ def test_restrictions_of_the_fit_are_used_and_written_to_its_json(here, capsys):
         "folds": None,
         "prior": "conjugate",
         "equal_weights": True,
+        "noise": None,
         "eigenvalue_ratio": 1000.0,
         "n_init": None,
     }
@@ -826,3 +827,39 @@ def test_version_and_help_are_answered(capsys):
     assert "predict" in capsys.readouterr().out
     assert main(["fit", "--help"]) == 0
     assert "--max-components" in capsys.readouterr().out
+
+
+def test_rows_of_the_noise_have_the_label_minus_one(here, capsys):
+    X = np.loadtxt(FAITHFUL, delimiter=",", skiprows=1)
+    spread = np.random.default_rng(0).uniform(X.min(axis=0) - 3, X.max(axis=0) + 9, (60, 2))
+    rows = np.vstack([X, spread])
+    np.savetxt("noisy.csv", rows, delimiter=",", header="eruptions,waiting", comments="")
+    arguments = [
+        "--components",
+        "2",
+        "--families",
+        "VVV",
+        "--merge",
+        "1",
+        "--errors",
+        "information",
+    ]
+    assert main(["fit", "noisy.csv", "--noise", "auto", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert "its rows have the label -1" in text
+    assert "2 components make 1 cluster" in text
+    assert "noise term" in text
+    written = table(Path("noisy.mixtura/memberships.csv").read_text())
+    noise = [row for row in written if row["label"] == "-1"]
+    assert 40 <= len(noise) <= 70
+    assert all(float(row["probability_noise"]) > 0.3 for row in noise)
+    assert [row for row in written if row["cluster"] == "-1"] != []
+    assert main(["predict", "noisy.mixtura/model.safetensors", "noisy.csv"]) == 0
+    predicted = table(capsys.readouterr().out)
+    assert [row["label"] for row in predicted] == [row["label"] for row in written]
+
+
+@pytest.mark.parametrize("noise", ["-3", "0", "nan", "boxes"])
+def test_a_noise_that_is_no_volume_is_refused(here, capsys, noise):
+    assert main(["fit", FAITHFUL, "--noise", noise]) == 2
+    assert "--noise must be 'box'" in capsys.readouterr().err

@@ -223,3 +223,47 @@ def test_many_components_are_searched_around_the_fixed_ones():
     assert (fit.means_[:3] == centres[:3]).all()
     lost = plain.result_.log_likelihood - fit.result_.log_likelihood
     assert 0.0 <= lost < 10.0  # half of chi-squared with six degrees of freedom
+
+
+# ---- beside a noise term -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def noisy(faithful) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    low, high = faithful.min(axis=0), faithful.max(axis=0)
+    return np.concatenate([faithful, rng.uniform(low, high, (60, 2))])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fixed_weights": [0.3]},
+        {"fixed_weights": [0.3, 0.5]},
+        {"fixed_means": [[2.0, NAN], [NAN, 80.0]]},
+    ],
+    ids=["one weight", "all weights", "means"],
+)
+def test_noise_shares_what_fixed_weights_leave(given, noisy):
+    plain = GaussianMixture(2, noise="box", random_state=0).fit(noisy)
+    fit = GaussianMixture(2, noise="box", random_state=0, **given).fit(noisy)
+    mixture = fit.result_.mixture
+    assert mixture.weights.sum() + mixture.noise.weight == pytest.approx(1.0, abs=1e-12)
+    for name, values in given.items():
+        fixed = np.array(values)
+        found = getattr(mixture, name.removeprefix("fixed_"))[: len(fixed)]
+        assert (found == fixed)[~np.isnan(fixed)].all()
+    assert min(np.diff(fit.lower_bounds_)) >= 0
+    assert fit.converged_
+    assert fit.certificate_.gradient < 1e-2
+    assert fit.result_.log_likelihood <= plain.result_.log_likelihood + 1e-6
+    saved = sum(int((~np.isnan(np.array(values))).sum()) for values in given.values())
+    assert fit.result_.n_parameters == plain.result_.n_parameters - saved
+    assert fit.bic(noisy) == pytest.approx(
+        -2 * fit.result_.log_likelihood + fit.result_.n_parameters * np.log(len(noisy))
+    )
+
+
+def test_no_weight_left_for_the_noise_is_refused(noisy):
+    with pytest.raises(ValueError, match="leave some weight for the noise"):
+        GaussianMixture(2, noise="box", fixed_weights=[0.5, 0.5]).fit(noisy)

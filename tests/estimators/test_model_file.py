@@ -184,9 +184,9 @@ def test_a_rewritten_valid_file_is_loaded(saved):
 
 
 def test_a_newer_format_asks_for_an_upgrade(saved):
-    rewrite(saved, lambda header, document, tensors: header.update(format_version="2"))
+    rewrite(saved, lambda header, document, tensors: header.update(format_version="3"))
     with pytest.raises(
-        ModelFileError, match=re.escape("version 1 or older, but this file has version 2")
+        ModelFileError, match=re.escape("version 2 or older, but this file has version 3")
     ):
         load_model(saved)
 

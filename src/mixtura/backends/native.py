@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mixtura.kernels import native
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.observation import Observation
 from mixtura.model.protocols import Block, Source
 
@@ -73,7 +75,7 @@ class NativeBackend:
     def _moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of complete rows."""
         part = Moments.zeros(mixture.means, needs)
-        likelihoods = np.zeros(3)
+        sums = np.zeros(4)
         native.e_step(
             block.rows,
             block.weights,
@@ -82,12 +84,13 @@ class NativeBackend:
             part.counts,
             part.first,
             part.second.reshape(-1),
-            likelihoods,
+            sums,
             self.threads,
             *_savings(mixture),
             self.single,
+            log_noise(mixture),
         )
-        return part.with_likelihoods(*likelihoods.tolist())
+        return _with_sums(part, sums)
 
     def _observed_moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of incomplete rows."""
@@ -95,7 +98,7 @@ class NativeBackend:
         seen = observed(block.observation, mixture, needs)
         kind = Scatter.DIAGONAL if seen.diagonal else Scatter.DENSE
         part = Moments.zeros(mixture.means, kind)
-        likelihoods = np.zeros(3)
+        sums = np.zeros(4)
         seen.check(
             native.observed_moments(
                 block.rows,
@@ -104,21 +107,21 @@ class NativeBackend:
                 part.counts,
                 part.first,
                 part.second.reshape(-1),
-                likelihoods,
+                sums,
                 self.threads,
             )
         )
-        return part.with_likelihoods(*likelihoods.tolist()).summarised(needs)
+        return _with_sums(part, sums).summarised(needs)
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K)."""
+        """``log weights_k + log N(x_i | k)`` as (m,K), and that of the noise."""
         out = np.empty((len(block.rows), mixture.n_components))
         if block.observation is None:
             native.log_joint(block.rows, *described(mixture), out, self.threads)
         else:
             seen = observed(block.observation, mixture)
             seen.check(native.observed_log_joint(block.rows, *seen.arguments, out, self.threads))
-        return out
+        return out if mixture.noise is None else _with_noise(out, mixture.noise, block.observation)
 
     def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
         """Expected complete rows (m,d); see :class:`mixtura.model.protocols.Backend`."""
@@ -141,6 +144,28 @@ class NativeBackend:
         )
 
 
+def _with_sums(part: Moments, sums: Array) -> Moments:
+    """Moments with log-likelihood, entropy, certainty and the rows in the noise (4,)."""
+    log_likelihood, entropy, certainty, noise = sums.tolist()
+    return part.with_noise(noise).with_likelihoods(log_likelihood, entropy, certainty)
+
+
+def _with_noise(log_joint: Array, noise: Noise, observation: Observation | None) -> Array:
+    """Log joint densities (m,K) with those of the noise as one more column."""
+    own = np.empty((len(log_joint), 1))
+    own[:, 0] = (
+        noise.log_joint
+        if observation is None
+        else observation.log_noise(noise)[observation.numbers]
+    )
+    return np.hstack([log_joint, own])
+
+
+def log_noise(mixture: Mixture) -> float:
+    """Log joint density of the noise at every complete row; -inf where there is none."""
+    return -inf if mixture.noise is None else mixture.noise.log_joint
+
+
 def described(mixture: Mixture) -> tuple[Array, Array, Array]:
     """A mixture as the kernels read it: means, ``log_scale`` and whiteners, which are (K or 1, 1),
     (K or 1, d) or (K or 1, d*d): the width tells the form.
@@ -157,7 +182,17 @@ def described(mixture: Mixture) -> tuple[Array, Array, Array]:
 class _Observed:
     """A mixture and an observation as the kernels of incomplete rows read them."""
 
-    arguments: tuple[Labels, Labels, Flags, Array | None, Array | None, Array, Array, Array]
+    arguments: tuple[
+        Labels,
+        Labels,
+        Flags,
+        Array | None,
+        Array | None,
+        Array,
+        Array | None,
+        Array,
+        Array,
+    ]
     diagonal: bool
 
     def check(self, singular: int) -> None:
@@ -190,6 +225,7 @@ def observed(
         observation.errors,
         observation.log_classes(mixture.n_components),
         log_weights,
+        None if mixture.noise is None else observation.log_noise(mixture.noise),
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),
     )

@@ -35,7 +35,7 @@ class ReferenceBackend:
         """Nothing is faster here."""
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K)."""
+        """``log weights_k + log N(x_i | k)`` as (m,K), and that of the noise."""
         return _log_joint(block, mixture)
 
     def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:
@@ -60,17 +60,19 @@ def _moments_of(block: Block, mixture: Mixture, needs: Scatter) -> Moments:
     lost = ~np.isfinite(log_p)
     with np.errstate(invalid="ignore"):
         r = np.exp(log_joint - log_p[:, None])
-    r[lost] = 1.0 / mixture.n_components
+    K = mixture.n_components
+    r[lost] = 0.0
+    r[lost, :K] = 1.0 / K
     w = np.ones(len(r)) if block.weights is None else block.weights
     with np.errstate(divide="ignore"):
         log_r = np.where(r > 0, np.log(r), 0.0)
-    weighted = r * w[:, None]
+    weighted = r[:, :K] * w[:, None]
     moments = (
         Moments.of(block.rows, weighted, mixture.means, needs)
         if block.observation is None
         else moments_of(block.rows, block.observation, mixture, weighted).summarised(needs)
     )
-    return moments.with_likelihoods(
+    return moments.with_noise(float(w @ r[:, K:].sum(axis=1))).with_likelihoods(
         float(w @ log_p),
         float(-w @ (r * log_r).sum(axis=1)),
         float(w @ np.log(r.max(axis=1))),

@@ -15,3 +15,6 @@ PALETTE = (
 """Ten colours that people with any kind of colour vision can tell apart (Petroff 2021,
 arXiv:2107.02270), greys last.
 """
+
+NOISE = "#c9ccd1"
+"""The colour of rows that belong to no component: a grey that is lighter than those above."""

@@ -13,7 +13,7 @@ from mixtura.cli.data import Data, with_column_names
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import Interruption
 from mixtura.cli.options import AtLeastTwo, Count, merge_option
-from mixtura.cli.selection import FitOutcome
+from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.selection.merging import MergeTree
@@ -71,7 +71,8 @@ def merging(found: FitOutcome, analyses: AnalysisOptions) -> tuple[MergeTree, di
     """The tree of merges, and the requested clusters as part of the document."""
     from mixtura.selection.merging import merge_tree
 
-    tree = merge_tree(found.probabilities)
+    K = chosen_mixture(found.selection).n_components
+    tree = merge_tree(found.probabilities[:, :K])
     number = merge_option(analyses.merge)
     n_clusters = min(number, tree.n_components) if isinstance(number, int) else tree.elbow()
     asked = (

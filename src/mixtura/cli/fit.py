@@ -19,7 +19,7 @@ from mixtura.cli.console import PlainConsole, consoles, notes, print_json
 from mixtura.cli.data import Data, read_data
 from mixtura.cli.fit_summary import fit_document, report
 from mixtura.cli.interruption import Interruption, interruptible_command
-from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit
+from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit, noise_volume
 from mixtura.cli.output_path import default_output
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selection import FitOutcome, chosen_mixture, select
@@ -43,10 +43,19 @@ class FitOptions:
     equal_weights: bool = False
     """All components have the same weight."""
 
+    noise: str | None = None
+    """A uniform term for rows that belong to no cluster, over a volume: box, principal, auto (the
+    smaller one), or a number in the product of the columns' units. Its rows have the label -1.
+    """
+
     eigenvalue_ratio: Annotated[float | None, Parameter(validator=Number(gte=1))] = None
     """Bound of the eigenvalue ratio: the largest variance in any direction is at most this many
     times the smallest, in the units of the data.
     """
+
+    def settings(self) -> dict[str, Any]:
+        """The options as settings of a selection; a noise that is not known is an error."""
+        return asdict(self) | {"noise": None if self.noise is None else noise_volume(self.noise)}
 
 
 DEFAULT_FIT = FitOptions()
@@ -85,19 +94,20 @@ def run(
 
     options.check()
     analyses.check()
+    fitted = fit_options.settings()
     folder = output or default_output(data, ".mixtura")
     refuse_to_overwrite([folder / name for name in (*RESULT_FILES, *FURTHER_FILES)], force)
     out, err, bars = consoles(quiet=quiet, json=json)
     with interruptible_command(time_limit) as interruption:
         read = read_data(data, options.columns, out)
-        asked = options.settings(**asdict(fit_options))
+        asked = options.settings(**fitted)
         with folder_for_results(folder), notes(err):
             selection, interrupted = select(
                 asked, read, bars, options.n_candidates(len(read.names)), interruption
             )
             with interruption.handler.deferring():
                 found = FitOutcome(selection, chosen_mixture(selection).posterior(read.X))
-                settings = asdict(fit_options) | {"n_init": options.starts}
+                settings = fitted | {"n_init": options.starts}
                 document = fit_document(found, read, settings, options.seed)
                 document |= interruption.fields(interrupted)
                 _analyse(asked, found, read, analyses, document, bars, interruption)

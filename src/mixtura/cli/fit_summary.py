@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import capitalised, component_name
@@ -13,6 +13,10 @@ from mixtura.cli.formatting import counted, rounded_like, title, with_spread
 from mixtura.cli.interruption import interruption_sentence
 from mixtura.cli.result_files import ERRORS
 from mixtura.cli.selection import FitOutcome, chosen_mixture
+
+if TYPE_CHECKING:
+    from mixtura.base.arrays import Array
+    from mixtura.model.mixture import Mixture
 
 CANDIDATES_SHOWN = 10
 """Candidates that are printed; candidates.csv has all of them."""
@@ -47,12 +51,24 @@ def fit_document(
         "components": component_summaries(
             chosen_mixture(selection), probabilities, read.names, SURE
         ),
+        "noise": _noise_document(chosen_mixture(selection), probabilities),
         "n_unsure": int((probabilities.max(axis=1) < SURE).sum()),
         "candidates": _named_columns(selection.rows(), "reason", read),
         "criteria": _named_columns(selection.criteria_rows(), "notes", read),
         "merging": None,
         "bootstrap": None,
         "errors": None,
+    }
+
+
+def _noise_document(mixture: Mixture, probabilities: Array) -> dict[str, Any] | None:
+    """The noise term as plain values; None where there is none."""
+    if mixture.noise is None:
+        return None
+    return {
+        "weight": mixture.noise.weight,
+        "volume": mixture.noise.volume,
+        "n_rows": int((probabilities.argmax(axis=1) == mixture.n_components).sum()),
     }
 
 
@@ -112,6 +128,13 @@ def report(out: PlainConsole, document: Mapping[str, Any]) -> None:
                 for name, mean in component["mean"].items()
             )
         )
+    if document["noise"]:
+        noise = document["noise"]
+        out.say(
+            f"\nNoise: {100 * noise['weight']:.1f} %, {counted(noise['n_rows'], 'row')}",
+            style="bold",
+        )
+        out.say(f"  uniform over a volume of {noise['volume']:.4g}; its rows have the label -1")
     out.say(
         f"\n{document['n_unsure']} of {document['n_rows']} rows are unsure: their largest "
         f"probability is below {SURE:g}."

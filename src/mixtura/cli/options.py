@@ -101,3 +101,22 @@ def merge_option(merge: str | None) -> int | Literal["elbow"] | None:
             f"--merge must be elbow or a number of clusters such as 2, but got {merge!r}."
         )
     return int(text)
+
+
+def noise_volume(noise: str) -> str | float:
+    """``box``, ``principal``, ``auto`` or a positive volume."""
+    from mixtura.inputs.constraints import noise_of
+
+    text = noise.strip().lower()
+    try:
+        number: str | float = float(text)
+    except ValueError:
+        number = text
+    try:
+        checked = noise_of(number)
+    except ValueError as error:
+        raise UsageError(
+            str(error).replace("noise must be None, ", "--noise must be ", 1)
+        ) from None
+    assert checked is not None
+    return checked

@@ -149,5 +149,7 @@ def _without_data(kind: PictureKind, selection: Selection, read: Data) -> Any:
     if kind == "trace":
         return plots.plot_trace(selection)
     if kind == "merging":
-        return plots.plot_merging(merge_tree(chosen_mixture(selection).posterior(read.X)))
+        return plots.plot_merging(
+            merge_tree(chosen_mixture(selection).without_noise.posterior(read.X))
+        )
     return plots.plot_starts(selection.best)

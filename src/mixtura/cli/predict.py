@@ -41,7 +41,7 @@ def run(
         raise DataError(
             f"{error} The model needs the columns {', '.join(map(repr, loaded.feature_names))}."
         ) from None
-    columns = memberships(loaded.mixture.posterior(X), loaded.clusters)
+    columns = memberships(loaded.mixture.posterior(X), loaded.mixture, loaded.clusters)
     if output:
         write_csv(output, columns)
     if json:

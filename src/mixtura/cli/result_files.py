@@ -54,7 +54,8 @@ def write_results(
     selection = found.selection
     data: dict[str, Writer] = {
         MEMBERSHIPS: lambda path: write_csv(
-            path, memberships(found.probabilities, _clusters(document))
+            path,
+            memberships(found.probabilities, chosen_mixture(selection), _clusters(document)),
         ),
         MODEL: lambda path: _save_model(path, selection, read, document),
         CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
@@ -117,10 +118,12 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
     return document["merging"]["clusters"] if document["merging"] else None
 
 
-def memberships(probabilities: Array, clusters: Sequence[Sequence[int]] | None) -> dict[str, Any]:
+def memberships(
+    probabilities: Array, mixture: Mixture, clusters: Sequence[Sequence[int]] | None
+) -> dict[str, Any]:
     """The columns of memberships.csv, those of merged clusters last."""
     from mixtura.inputs.writing import cluster_columns, membership_columns
 
-    return membership_columns(probabilities) | (
+    return membership_columns(probabilities, mixture) | (
         cluster_columns(probabilities, clusters) if clusters else {}
     )

@@ -26,7 +26,7 @@ class FitOutcome:
     ----------
     selection : Selection
     probabilities : (n,K)
-        Memberships under the chosen mixture.
+        Memberships under the chosen mixture, and last those of a noise term.
     tree : MergeTree, optional
         How its components merge, where --merge was given.
     """

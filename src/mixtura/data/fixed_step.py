@@ -3,7 +3,7 @@
 The complete-data objective is a sum of one term for the weights and one for means and covariances,
 so each is maximised by itself:
 
-    weights       the free ones share the rest (:meth:`mixtura.model.fixed.Fixed.weights_from`)
+    weights       the free ones, and noise, share what the fixed ones leave
     means         where a whole mean is fixed, or axes are, the free entries are as without it
     covariances   the family sees the rows of the free ones, about the fixed means: the scatter is
                   ``W_k + n_k (m_k - mu_k)(m_k - mu_k)'`` for the mean m_k of the rows. What
@@ -26,6 +26,7 @@ from mixtura.model.covariance import Covariance
 from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments
+from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 
@@ -37,10 +38,11 @@ def fixed_m_step(
     fixed: Fixed,
     family: Family,
     regularisation: Regularisation,
+    noise: Noise | None,
     moments: Moments,
     previous: Mixture | None,
 ) -> Mixture:
-    """The best mixture with the fixed parameters.
+    """The best mixture with the fixed parameters, perhaps beside noise.
 
     Raises
     ------
@@ -57,12 +59,11 @@ def fixed_m_step(
         if (np.abs(means - last) <= STILL * deviations).all():
             break
         covariance = _covariances(fixed, family, regularisation, moments, means, covariance)
-    weights = (
-        regularisation.weights(moments)
-        if regularisation.equal_weights
-        else fixed.weights_from(moments.counts)
-    )
-    return Mixture(weights, means, covariance)
+    if regularisation.equal_weights:
+        weights, of_noise = regularisation.weights(moments), moments.noise / moments.total
+    else:
+        weights, of_noise = fixed.weights_from(moments.counts, moments.noise, noise is not None)
+    return Mixture(weights, means, covariance, noise and noise.with_weight(of_noise))
 
 
 def _covariances(

@@ -101,11 +101,15 @@ def _roots(matrices: Array) -> Array:
 
 
 def completed_under(source: Source, backend: Backend, mixture: Mixture) -> ArraySource:
-    """The expected rows ``E[y | x]`` under a mixture, with the weights of the source."""
+    """The expected rows ``E[y | x]`` under a mixture, with the weights of the source.
+
+    A noise term says nothing about missing entries: they are those of the components.
+    """
+    components = mixture.without_noise
     rows, weights = [], []
     for block in source.blocks():
         for part in block.cut(ROWS_AT_ONCE):
-            shares = posterior(backend.log_joint(part, mixture), part.rows, mixture)
+            shares = posterior(backend.log_joint(part, components), part.rows, components)
             rows.append(backend.completed(part, mixture, shares))
             weights.append(part.weights)
     given = [own for own in weights if own is not None]

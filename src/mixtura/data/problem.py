@@ -11,9 +11,11 @@ import numpy as np
 from mixtura.base.arrays import Labels
 from mixtura.data.dataset import Dataset
 from mixtura.data.fixed_step import fixed_m_step
+from mixtura.model.fit_result import FitResult
 from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
 
@@ -29,6 +31,8 @@ class Problem:
     family : Family
     regularisation : Regularisation
         Floor, ridge, prior, bound on the eigenvalues and equal weights.
+    noise : Noise, optional
+        The box of a noise term; every M-step estimates its weight.
     fixed : Fixed, optional
         Parameters that are held at given values.
     """
@@ -36,6 +40,7 @@ class Problem:
     dataset: Dataset
     family: Family
     regularisation: Regularisation
+    noise: Noise | None = None
     fixed: Fixed | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
@@ -57,13 +62,27 @@ class Problem:
         """
         fixed = self.fixed_of(moments.n_components)
         if fixed is not None:
-            return fixed_m_step(fixed, self.family, self.regularisation, moments, previous)
+            return fixed_m_step(
+                fixed, self.family, self.regularisation, self.noise, moments, previous
+            )
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
+        noise = self.noise and self.noise.with_weight(moments.noise / moments.total)
         return Mixture(
-            self.regularisation.weights(moments), self.regularisation.means(moments), covariance
+            self.regularisation.weights(moments),
+            self.regularisation.means(moments),
+            covariance,
+            noise,
         )
+
+    def continued(self, fit: FitResult) -> FitResult:
+        """A fit of other rows as a start of this problem: its noise is over this box."""
+        noise = fit.mixture.noise
+        if self.noise is None or noise is None:
+            return fit
+        mixture = replace(fit.mixture, noise=self.noise.with_weight(noise.weight))
+        return replace(fit, mixture=mixture)
 
     def objective(self, moments: Moments, mixture: Mixture) -> float:
         """Log-likelihood plus penalty, the objective of EM.
@@ -77,7 +96,7 @@ class Problem:
     @property
     def fewest_components(self) -> int:
         """The least number of components that the fixed parameters allow."""
-        return 1 if self.fixed is None else self.fixed.fewest
+        return 1 if self.fixed is None else self.fixed.fewest(self.noise is not None)
 
     def fixed_of(self, K: int) -> Fixed | None:
         """The fixed parameters of K components, which may be some free ones less."""
@@ -116,10 +135,13 @@ class Problem:
         return order if fixed is None else fixed.in_place(order)
 
     def n_parameters(self, K: int) -> int:
-        """Free parameters of K components."""
-        d = self.dataset.source.n_features
-        equal = self.regularisation.equal_weights
-        return n_free_parameters(self.family, K, d, equal, self.fixed_of(K))
+        """Free parameters of K components, and one for the weight of a noise term.
+
+        (mclust also counts the volume, which is not estimated by the likelihood.)
+        """
+        d, equal = self.dataset.source.n_features, self.regularisation.equal_weights
+        noisy = self.noise is not None
+        return n_free_parameters(self.family, K, d, equal, noisy, self.fixed_of(K))
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
@@ -130,16 +152,17 @@ def _expected_moments(mixture: Mixture, total: float) -> Moments:
     """The moments of so many rows that are distributed like the mixture."""
     counts, centred = total * mixture.weights, np.zeros_like(mixture.means)
     scatter = counts[:, None, None] * mixture.covariance.dense()
-    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE)
+    in_noise = total * mixture.noise.weight if mixture.noise else 0.0
+    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE).with_noise(in_noise)
 
 
 def n_free_parameters(
-    family: Family, K: int, d: int, equal_weights: bool = False, fixed: Fixed | None = None
+    family: Family, K: int, d: int, equal_weights: bool, noisy: bool, fixed: Fixed | None = None
 ) -> int:
-    """Free parameters of K components: weights, means and covariances that are not fixed."""
+    """Free parameters of K components, and the weight of a noise term: those that are not fixed."""
     if fixed is None:
-        return family.n_parameters(K, d) - (K - 1 if equal_weights else 0)
+        return family.n_parameters(K, d) - (K - 1 if equal_weights else 0) + noisy
     free = int(fixed.free_covariances.sum())
     of_covariances = family.n_parameters(free, d) - (free - 1) - free * d if free else 0
-    of_weights = 0 if equal_weights else max(fixed.n_parts - 1, 0)
+    of_weights = int(noisy) if equal_weights else max(fixed.n_parts + noisy - 1, 0)
     return of_weights + int(fixed.free_means.sum()) + of_covariances

@@ -38,7 +38,7 @@ from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture
+from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import (
@@ -127,8 +127,8 @@ def certify(
     boundaries = _boundaries(mixture, problem)
     at_a_bound = any(boundaries)
     rate = _rate(problem, mixture, moments) if rate is None else rate
-    if mixture.n_components == 1:
-        rate = 0.0  # no data are missing
+    if _knows_all(mixture):
+        rate = 0.0
     if at_a_bound and not rate < 1.0:
         rate = float("nan")  # EM has no derivative at a bound
     gradient = float(
@@ -155,9 +155,14 @@ def certify(
     )
 
 
+def _knows_all(mixture: Mixture) -> bool:
+    """Whether no memberships are missing: there is one component, and no noise."""
+    return mixture.n_components == 1 and mixture.noise is None
+
+
 def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
     """The convergence rate around the next iteration."""
-    if mixture.n_components == 1:
+    if _knows_all(mixture):
         return 0.0
     try:
         after = problem.m_step(moments, mixture)
@@ -197,7 +202,7 @@ def _statistics(moments: Moments, shared: bool, regularisation: Regularisation) 
     kind, d, prior = moments.kind, moments.n_features, regularisation.prior
     counts, first, scatter, rows = moments.counts, moments.first, moments.second, moments.counts
     if regularisation.ridge > 0:
-        each = moments.total if kind is Scatter.TOTAL else counts
+        each = moments.in_components if kind is Scatter.TOTAL else counts
         scatter = scatter + regularisation.ridge * np.multiply.outer(
             each, kind.of_matrix(np.eye(d))
         )
@@ -207,7 +212,7 @@ def _statistics(moments: Moments, shared: bool, regularisation: Regularisation) 
         counts, first = counts + pseudo_rows, first + prior.shrinkage * apart
     if shared:
         scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
-        rows = np.array([moments.total])
+        rows = np.array([moments.in_components])
     if prior is not None:
         scatter, rows = scatter + kind.of_matrix(prior.scatter), rows + prior.rows
     return _Statistics(moments.counts, counts, first, rows, scatter)
@@ -224,11 +229,9 @@ def squared_gradient(
     sums = _statistics(moments, problem.family.shares_all, problem.regularisation)
     total, fixed = 0.0, problem.fixed_of(mixture.n_components)
     if not problem.regularisation.equal_weights:
-        counts, shares = sums.weights, mixture.weights
-        if fixed is not None:
-            counts, shares = fixed.part_sums(counts), fixed.part_sums(shares)
-        expected = counts.sum() * shares / shares.sum()
-        total += _sum_of_ratios((counts - expected) ** 2, expected)
+        total += _of_weights(mixture, moments, fixed)
+    elif mixture.noise is not None:
+        total += _of_noise(mixture.noise.weight, moments)
     whitened = np.stack(
         [mixture.covariance.whiten(k, sums.first[[k]])[0] for k in range(mixture.n_components)]
     )
@@ -254,6 +257,25 @@ def _along_free_entries(whitened: Array, mixture: Mixture, fixed: Fixed) -> Arra
         basis = mean_basis(mixture.covariance.whiten(k, identity).T, fixed.free_means[k])
         along[k] = basis @ (basis.T @ vector)
     return along
+
+
+def _of_weights(mixture: Mixture, moments: Moments, fixed: Fixed | None) -> float:
+    """The part of the free weights, with that of the noise."""
+    counts, shares = moments.counts, mixture.weights
+    if fixed is not None:
+        counts, shares = fixed.part_sums(counts), fixed.part_sums(shares)
+    if mixture.noise is not None:
+        counts = np.append(counts, moments.noise)
+        shares = np.append(shares, mixture.noise.weight)
+    expected = counts.sum() * shares / shares.sum()
+    return _sum_of_ratios((counts - expected) ** 2, expected)
+
+
+def _of_noise(weight: float, moments: Moments) -> float:
+    """The part of the noise's weight, and of the others' sum, where these are equal."""
+    expected = np.array([weight, 1.0 - weight]) * moments.total
+    seen = np.array([moments.noise, moments.in_components])
+    return _sum_of_ratios((seen - expected) ** 2, expected)
 
 
 def _of_covariances(sums: _Statistics, mixture: Mixture, family: Family) -> float:
@@ -362,7 +384,10 @@ def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixtur
     )
     average = np.divide(sums.scatter, share, out=np.zeros_like(sums.scatter), where=share > 0)
     statistics = SufficientStatistics(sums.rows, average, mixture.n_components, mixture.n_features)
-    return float(np.dot(sums.weights[filled], logs)) + float(statistics.fit(mixture.covariance))
+    of_weights = float(np.dot(sums.weights[filled], logs))
+    if mixture.noise is not None and moments.noise > 0:
+        of_weights += moments.noise * mixture.noise.log_weight
+    return of_weights + float(statistics.fit(mixture.covariance))
 
 
 # ---- the components ------------------------------------------------------------------------------
@@ -412,7 +437,7 @@ def _point_masses(problem: Problem, mixture: Mixture, boundaries: list[str]) -> 
     rows = {k: 0 for k in at_floor if len(columns[k])}
     for block in problem.dataset.source.blocks():
         for part in block.cut(ROWS_COUNTED_AT_ONCE):
-            labels = problem.dataset.backend.log_joint(part, mixture).argmax(axis=1)
+            labels = labels_of(problem.dataset.backend.log_joint(part, mixture), mixture)
             for k in rows:
                 near = np.abs(
                     part.rows[labels == k][:, columns[k]] - mixture.means[k, columns[k]]

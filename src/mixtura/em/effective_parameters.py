@@ -34,7 +34,7 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.backends import NativeBackend
-from mixtura.backends.native import described
+from mixtura.backends.native import described, log_noise
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
@@ -124,6 +124,8 @@ def _by_the_kernels(
             total=components.total,
             unit=components.unit,
             own_weights=bool(components.own_weights.all()),
+            log_noise=log_noise(mixture),
+            in_noise=components.in_noise,
             limits=native.Limits(
                 NEGLIGIBLE_SHARE, LARGEST_LOSS, LEAST_REST, SMALL_LEVERAGE, NO_SPREAD
             ),
@@ -160,18 +162,22 @@ def _of_block(
             np.exp(log_joint - whole[:, None]),
             1.0 / log_joint.shape[1],
         )
+    noise, shares = shares[:, len(components.counts) :], shares[:, : len(components.counts)]
     weights = np.ones(len(shares)) if block.weights is None else block.weights / components.unit
     out = np.minimum(weights, 1.0)  # of each row
-    left = log_joint.copy()
+    left, K = log_joint.copy(), len(components.counts)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for k in range(log_joint.shape[1]):
+        for k in range(K):
             rows = np.flatnonzero(shares[:, k] > NEGLIGIBLE_SHARE)
             if len(rows):
                 left[rows, k] += components.change(k, rows_in(k)[rows], shares[rows, k] * out[rows])
         own = components.own_weights
         if own.any():
-            part = out * shares[:, own].sum(axis=1) / components.counts[own].sum()
-            left[:, own] -= np.log1p(-np.minimum(part, 1.0 - LEAST_REST))[:, None]
+            lost = np.minimum(noise * out[:, None] / components.in_noise, 1.0 - LEAST_REST)
+            left[:, K:] += np.log1p(-lost)
+            part = out * (shares[:, own].sum(axis=1) + noise.sum(axis=1))
+            part = np.minimum(part / components.with_own_weight, 1.0 - LEAST_REST)
+            left[:, np.append(own, np.ones(left.shape[1] - K, bool))] -= np.log1p(-part)[:, None]
         losses = np.minimum(whole - log_density(left), LARGEST_LOSS)
     losses[~np.isfinite(losses)] = LARGEST_LOSS
     return np.asarray((weights * losses) @ shares)
@@ -205,9 +211,11 @@ class _Components:
     spreads, variances : (K, d)
         Own scatter per row, and the covariance, along the axes; where the orientation is its own.
     total : float
-        Rows of all components.
+        Rows of all components, and of the noise.
     unit : float
         Weight of a row.
+    in_noise : float
+        Rows of the noise.
     own_weights : (K,)
         Whether a mixing proportion is estimated, on its own.
     """
@@ -224,7 +232,13 @@ class _Components:
     variances: Array
     total: float
     unit: float
+    in_noise: float
     own_weights: Flags
+
+    @property
+    def with_own_weight(self) -> float:
+        """Rows of the components whose weight is estimated, and of the noise."""
+        return float(self.counts[self.own_weights].sum()) + self.in_noise
 
     @cached_property
     def slopes(self) -> Array:
@@ -374,9 +388,19 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
         of_means[~fixed.free_means.any(axis=1)] = PSEUDO_ROWS_OF_FIXED
         of_covariances[~fixed.free_covariances] = PSEUDO_ROWS_OF_FIXED
     in_rows = (counts / unit, of_means, of_covariances)
-    totals = (moments.total / unit, unit, own_weights)
+    in_noise = max(moments.noise, LEAST_COUNT) / unit
+    totals = (moments.total / unit, unit, in_noise)
     return _Components(
-        kind, mixture.means, frames, free, *in_rows, ratios, spreads, variances, *totals
+        kind,
+        mixture.means,
+        frames,
+        free,
+        *in_rows,
+        ratios,
+        spreads,
+        variances,
+        *totals,
+        own_weights,
     )
 
 
@@ -453,7 +477,8 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
     own_rows = 1 if has_prior else family.own_rows(mixture.n_features)
     counts = moments.counts / unit
     few = support(counts, own_rows)
-    if own_rows > 1 and mixture.n_components > 1 and (few > 0).any() and regularisation.has_floor:
+    others = mixture.n_components > 1 or mixture.noise is not None
+    if own_rows > 1 and others and (few > 0).any() and regularisation.has_floor:
         few = np.where(regularisation.floor_reached(mixture.covariance), few, 0.0)
         if few.any():
             effective = (1.0 - few) * effective + few * _all_left_out(

@@ -47,5 +47,5 @@ def _held(dataset: Dataset, mixture: Mixture, C: int) -> Array:
     for block, classes, _ in dataset.labelled:
         log_joint = dataset.backend.log_joint(block, mixture)
         shares = np.exp(log_joint - log_density(log_joint)[:, None])
-        held += classes.T @ block.weighted(shares)
+        held += classes.T @ block.weighted(shares[:, : mixture.n_components])
     return held

@@ -19,8 +19,28 @@ NO_ROWS = 1e-10
 standard deviations, could be below 0.
 """
 
-Sums: TypeAlias = tuple[Array, Array, Array]
-"""Counts, first and second moments, or their units."""
+Sums: TypeAlias = tuple[Array, Array, Array, Array]
+"""Counts, first and second moments, and the rows in the noise, (1,) or (0,) without noise; or their
+units.
+"""
+
+
+LEAST_NOISE = 1e-9
+"""Part of the rows in the noise from which on a deviation of its weight is measured. Below that it
+is at the bound of 0, and a deviation would make it negative.
+"""
+
+
+def _sums(moments: Moments, noisy: bool) -> Sums:
+    """The sums of moments."""
+    noise = np.array([moments.noise] if noisy else [])
+    return moments.counts, moments.first, moments.second, noise
+
+
+def _with_sums(origin: Moments, sums: Sums) -> Moments:
+    """Moments with these sums; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
+    counts, first, second, noise = sums
+    return origin.with_sums(counts, first, second, float(noise[0]) if len(noise) else None)
 
 
 def _joined(sums: Sums, units: Sums) -> Array:
@@ -31,11 +51,13 @@ def _joined(sums: Sums, units: Sums) -> Array:
 def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
     """The sums of a vector, in the shapes of those of the origin."""
     K, n_first = origin.counts.size, origin.first.size
-    counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first :]
+    end = K + n_first + origin.second.size
+    counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first : end]
     return (
         counts * units[0],
         first.reshape(origin.first.shape) * units[1],
         second.reshape(origin.second.shape) * units[2],
+        vector[end:] * units[3],
     )
 
 
@@ -53,19 +75,17 @@ class ScaledMoments:
         second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(
             self.origin.kind, outer
         )
-        return np.ones_like(self.origin.counts), deviations, second
+        return np.ones_like(self.origin.counts), deviations, second, np.ones(1)
 
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
-        same = moments.taken_about(self.origin.about)
-        sums = (same.counts, same.first, same.second)
+        sums = _sums(moments.taken_about(self.origin.about), self.origin.noise > 0)
         return _joined(sums, self._units) / self.origin.total
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-        counts, first, second = _split(vector, self.origin, self._units)
-        total = self.origin.total
-        return self.origin.with_sums(counts * total, first * total, second * total)
+        sums = _split(vector * self.origin.total, self.origin, self._units)
+        return _with_sums(self.origin, sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +100,7 @@ class WhitenedMoments:
 
     has the norm of the complete-data information. The Jacobian of EM is symmetric in it where the
     family estimates exactly these sums (Dempster, Laird & Rubin 1977, section 4), and a deviation
-    is equally small for components of any size and scale.
+    is equally small for components of any size and scale. The noise has a count alone.
     """
 
     origin: Moments
@@ -88,7 +108,7 @@ class WhitenedMoments:
 
     @cached_property
     def _units(self) -> Sums:
-        """Units of a count, of first and of second moments."""
+        """Units of a count, of first and of second moments, and of the rows in the noise."""
         counts, total, d = (
             np.maximum(self.origin.counts, 1e-300),
             self.origin.total,
@@ -101,7 +121,8 @@ class WhitenedMoments:
             Scatter.TOTAL: np.asarray(np.sqrt(2) * total),
             Scatter.DENSE: np.sqrt(2) * own[:, None, None],
         }[self.origin.kind]
-        return own, own[:, None], second
+        noise = np.sqrt(np.maximum([self.origin.noise], 1e-300) * total)
+        return own, own[:, None], second, noise
 
     @cached_property
     def _inverse(self) -> Array:
@@ -116,20 +137,27 @@ class WhitenedMoments:
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        first, second = self._transformed(same.first, same.second, self.mixture.covariance.whitener)
-        return _joined((same.counts, first, second - self._expected(same.counts)), self._units)
+        counts, first, second, noise = _sums(same, self.mixture.noise is not None)
+        first, second = self._transformed(first, second, self.mixture.covariance.whitener)
+        noise = noise if self._noise_deviates else 0.0 * noise
+        return _joined((counts, first, second - self._expected(counts), noise), self._units)
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`.
 
         The count of a component without rows, which only one of a fixed density may be, ends at 0.
         """
-        counts, first, second = _split(vector, self.origin, self._units)
+        counts, first, second, noise = _split(vector, self.origin, self._units)
         without_rows = self.origin.counts < NO_ROWS * self.origin.total
         counts = np.where(without_rows, np.maximum(counts, 0.0), counts)
-        return self.origin.with_sums(
-            counts, *self._transformed(first, second + self._expected(counts), self._inverse)
-        )
+        first, second = self._transformed(first, second + self._expected(counts), self._inverse)
+        if not self._noise_deviates:
+            noise = noise[:0]  # that of the origin
+        return _with_sums(self.origin, (counts, first, second, noise))
+
+    @property
+    def _noise_deviates(self) -> bool:
+        return self.origin.noise > LEAST_NOISE * self.origin.total
 
     def _transformed(self, first: Array, second: Array, by: Array) -> tuple[Array, Array]:
         """First and second moments of rows after a linear transform.

@@ -32,6 +32,7 @@ from mixtura.model.covariance import MANY_COLUMNS, Covariance, Dense, Diagonal, 
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
@@ -56,17 +57,19 @@ def native_loop(
     if loop is None:
         return None
     if isinstance(start, Moments):
-        collapsed = loop.begin_with_moments(*flat_moments(start.summarised(family.needs)))
+        moments = start.summarised(family.needs)
+        collapsed = loop.begin_with_moments(*flat_moments(moments), moments.noise)
     else:
         mixture = start.mixture if isinstance(start, FitResult) else start
         parts = flat_mixture(mixture, family)
         if parts is None:
             return None
         trace = list(start.trace) if isinstance(start, FitResult) else []
-        collapsed = loop.begin_with_mixture(*parts, trace, 1 if accelerated else PLAIN_KEPT)
+        kept, noise = 1 if accelerated else PLAIN_KEPT, mixture.noise
+        collapsed = loop.begin_with_mixture(*parts, trace, kept, noise.weight if noise else 0.0)
     if collapsed >= 0:
         raise CollapseError(collapsed)
-    return _NativeLoop(loop, family.needs, stopped)
+    return _NativeLoop(loop, family.needs, problem.noise, stopped)
 
 
 def empty_loop(
@@ -90,6 +93,7 @@ def empty_loop(
         _arnoldi(),
         dataset.backend.threads,
         dataset.backend.single,
+        None if problem.noise is None else -problem.noise.log_volume,
     )
 
 
@@ -215,7 +219,9 @@ def flat_mixture(
     )
 
 
-def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixture:
+def mixture_from(
+    parts: tuple[Array, Array, Array, Array, Array | None], noise: Noise | None = None
+) -> Mixture:
     """The mixture that C++ made, with its whiteners as they are."""
     weights, means, values, whitener, axes = parts
     K, d = means.shape
@@ -226,14 +232,16 @@ def mixture_from(parts: tuple[Array, Array, Array, Array, Array | None]) -> Mixt
         covariance = Diagonal(values, K)
     else:
         covariance = Dense(values, K, None if axes is None else axes.T, whitener)
-    return Mixture(weights, means, covariance)
+    return Mixture(weights, means, covariance, noise)
 
 
 class _NativeLoop:
     """The loop in C++; see :class:`mixtura.em.loop.Loop`."""
 
-    def __init__(self, loop: native.Loop, kind: Scatter, stopped: Stopped) -> None:
-        self._native, self._kind, self._stopped = loop, kind, stopped
+    def __init__(
+        self, loop: native.Loop, kind: Scatter, noise: Noise | None, stopped: Stopped
+    ) -> None:
+        self._native, self._kind, self._noise, self._stopped = loop, kind, noise, stopped
         self._mixture: Mixture | None = None
 
     @property
@@ -263,7 +271,8 @@ class _NativeLoop:
     @property
     def mixture(self) -> Mixture:
         if self._mixture is None:
-            self._mixture = mixture_from(self._native.mixture())
+            noise = self._noise and self._noise.with_weight(self._native.noise_weight)
+            self._mixture = mixture_from(self._native.mixture(), noise)
         return self._mixture
 
     @property
@@ -279,6 +288,7 @@ class _NativeLoop:
             log_likelihood,
             entropy,
             certainty,
+            self._native.noise_rows,
         )
 
     @property

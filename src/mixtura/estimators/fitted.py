@@ -28,7 +28,7 @@ from mixtura.inputs.parameters import seed_of
 from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
 from mixtura.model.criteria import aic, bic, icl
 from mixtura.model.fit_result import Evaluation, FitResult
-from mixtura.model.mixture import Mixture, log_density, posterior
+from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
@@ -51,6 +51,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     backend: BackendName
 
     weights_: Rows
+    noise_weight_: float
+    noise_volume_: float
     means_: Rows
     covariances_: Rows
     precisions_: Rows
@@ -80,7 +82,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             covariance = stored_covariances(
                 family, np.asarray(self.covariances_, dtype=np.float64), K, d
             )
-        return Mixture(np.asarray(self.weights_, dtype=np.float64), means, covariance)
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return Mixture(weights, means, covariance, getattr(self, "_noise", None))
 
     @property
     def mixture_(self) -> Mixture:
@@ -98,6 +101,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
         """Set the public attributes."""
+        self._noise = mixture.noise
+        self.noise_weight_ = 0.0 if mixture.noise is None else mixture.noise.weight
+        self.noise_volume_ = np.inf if mixture.noise is None else mixture.noise.volume
         self.weights_ = mixture.weights.astype(dtype)
         self.means_ = mixture.means.astype(dtype)
         self.covariances_ = _cast(public_covariances(family, mixture.covariance), dtype)
@@ -110,12 +116,15 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _by_block(
         self, X: Any, errors: Any, function: Callable[[Array, Rows, Mixture], Any]
     ) -> Any:
-        """A function of the log joint densities ``(m, K)``, computed block by block."""
+        """A function of the log joint densities ``(m, K)``, computed block by block.
+
+        With noise they have one more column.
+        """
         check_is_fitted(self)
         return values_by_block(self, X, errors, self._mixture, function)
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
-        """The most probable component of each row (n,).
+        """The most probable component of each row (n,); -1 for rows of the noise.
 
         Missing entries of X are NaN; a row without any value has the weights as its posterior.
         ``measurement_covariance`` is as in ``fit``.
@@ -123,12 +132,15 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         labels: Labels = self._by_block(
             X,
             measurement_covariance,
-            lambda joint, rows, mixture: posterior(joint, rows, mixture).argmax(axis=1),
+            lambda joint, rows, mixture: labels_of(posterior(joint, rows, mixture), mixture),
         )
         return labels
 
     def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
-        """The posterior probabilities (n, K); rows sum to one, however far out they are."""
+        """The posterior probabilities (n, K); rows sum to one, however far out they are.
+
+        With noise there are K + 1 columns, its probability last.
+        """
         probabilities: Rows = self._by_block(
             X,
             measurement_covariance,
@@ -183,7 +195,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         observation = observation_of(rows, measurement_covariance)
         if observation is None:
             return rows.copy()
-        mixture, backend = self._mixture, backend_named(self.backend, self.n_threads)
+        mixture = self._mixture.without_noise  # it says nothing about missing entries
+        backend = backend_named(self.backend, self.n_threads)
         rng = None
         if draw:
             rng = np.random.default_rng(
@@ -218,7 +231,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @ignore_underflow
     def sample(self, n_samples: int = 1) -> tuple[Rows, Labels]:
-        """Random rows (n_samples, d) and their components (n_samples,), ordered by component."""
+        """Random rows (n_samples, d) and their components (n_samples,), ordered by component.
+
+        Rows of the noise, with the label -1, come last; they are drawn from a box along the columns
+        with its volume.
+        """
         check_is_fitted(self)
         if n_samples < 1:
             raise ValueError(
@@ -248,8 +265,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
         family, given = family_named(self.covariance_type), fixed_parameters_of(self)
-        fixed = None if given is None else given.of(family, K, d)
-        return n_free_parameters(family, K, d, self.equal_weights, fixed)
+        noisy = getattr(self, "_noise", None) is not None
+        fixed = None if given is None else given.of(family, K, d, noisy)
+        return n_free_parameters(family, K, d, self.equal_weights, noisy, fixed)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any, Literal, Self, TypeAlias
 
@@ -23,6 +24,7 @@ from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import NoiseVolume
 from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
 from mixtura.em.em import Callback, Start
@@ -46,6 +48,7 @@ from mixtura.initialise.initialisers import (
     KMeansStart,
     RandomRows,
 )
+from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
@@ -57,10 +60,10 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.inputs.rows import checked_weights, read_data
-from mixtura.inputs.starts import initialiser_of
+from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.matching import match
-from mixtura.model.mixture import Mixture
+from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 from mixtura.model.soundness import Finding
@@ -122,6 +125,17 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     fixed_mixture : Mixture or None, default=None
         A mixture that is held as the first components, such as the ``mixture_`` of a background:
         only its weight as a whole is estimated.
+    noise : None, "box", "principal", "auto" or float, default=None
+        A uniform density beside the components, for rows that belong to none of them (Banfield &
+        Raftery 1993): over the box along the columns that holds all rows, over the box along their
+        principal axes, over the smaller of the two ("auto", as in mclust), or over a volume that is
+        given in the product of the columns' units. It counts at every row, also outside of the box.
+        ``predict`` gives -1 for rows of the noise, and ``predict_proba`` has one more column, the
+        last. It is one parameter more, its weight (mclust counts two).
+    noise_init : (n,) array of bool or None, default=None
+        Rows that the starts leave to the noise, all others to the components. None finds them by
+        the distances to their neighbours (Byers & Raftery 1998). Rows with the label -1 in
+        ``init_params`` are left to it, too.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem": every third iteration extrapolates the last two, and is accepted only if the
         likelihood does not fall. None: plain EM. "auto": squarem, and None where ``tol`` is a
@@ -172,7 +186,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     Attributes
     ----------
     weights_ : (K,) array
-        Mixing proportions.
+        Mixing proportions; with noise they sum to ``1 - noise_weight_``.
+    noise_weight_ : float
+        Mixing proportion of the noise, 0 without.
+    noise_volume_ : float
+        Volume of its box, in the product of the columns' units; infinite without noise.
     means_ : (K, d) array
         In the units of the data.
     covariances_ : array
@@ -236,6 +254,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         fixed_means: ArrayLike | None = None,
         fixed_covariances: ArrayLike | None = None,
         fixed_mixture: Mixture | None = None,
+        noise: NoiseVolume | None = None,
+        noise_init: ArrayLike | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -264,6 +284,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         self.fixed_means = fixed_means
         self.fixed_covariances = fixed_covariances
         self.fixed_mixture = fixed_mixture
+        self.noise = noise
+        self.noise_init = noise_init
         self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
@@ -333,6 +355,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         rows, dataset, present = data.rows, data.dataset, data.present
         d, K = dataset.source.n_features, self.n_components
         given = self._given_parameters(K, d, family)
+        in_noise = self._noise_of_start(present, len(rows))
         constraints = constraints_of(self)
         remark = check_data(
             dataset, family, K, constraints, getattr(self, "feature_names_in_", None)
@@ -341,12 +364,12 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             warnings.warn(remark, DataWarning, stacklevel=3)
         problem = problem_of(dataset, family, K, constraints)
         with limited_threads(len(rows)):
-            drawn = self._initialisation(rows, dataset, family, present, given)
+            drawn = self._initialisation(rows, problem, present, given, in_noise)
             if any(value is not None for value in given) or self._names_components():
                 drawn = drawn.with_starts(
                     [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
-            local_search = self._has_default_starts(given) and not self._continues(dataset, family)
+            local_search = self._has_default_starts(given) and not self._continues(problem)
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
@@ -404,17 +427,31 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             )
         return weights, means, precisions
 
+    def _noise_of_start(self, present: Flags | None, n: int) -> NoiseStart | None:
+        """Which of the n rows of the fit the starts leave to the noise; None without noise."""
+        if self.noise_init is not None and self.noise is None:
+            raise ValueError(
+                "noise_init marks rows of the noise, but noise=None fits none. Pass for example "
+                "noise='auto'."
+            )
+        return None if self.noise is None else noise_start(self, present, n)
+
     def _initialisation(
-        self, rows: Rows, dataset: Dataset, family: Family, present: Flags | None, given: _Given
+        self,
+        rows: Rows,
+        problem: Problem,
+        present: Flags | None,
+        given: _Given,
+        in_noise: NoiseStart | None,
     ) -> Initialisation:
         """The starts; the default ones may be drawn from a sample of the rows."""
-        K = self.n_components
-        if self._continues(dataset, family):
-            return Initialisation(dataset, [("last fit", self.result_)])
-        kinds = self._initialisers(rows, K, present, given)
-        return initialised(
-            kinds, dataset, K, seed_of(self.random_state), self._has_default_starts(given)
-        )
+        K, dataset = self.n_components, problem.dataset
+        if self._continues(problem):
+            return Initialisation(dataset, [("last fit", problem.continued(self.result_))])
+        kinds = self._initialisers(rows, K, present, given, in_noise)
+        sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
+        seed = seed_of(self.random_state)
+        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise)
 
     def _names_components(self) -> bool:
         """Whether the start is an array or a function, whose components have numbers."""
@@ -425,18 +462,28 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         is_auto = isinstance(self.init_params, str) and self.init_params == "auto"
         return is_auto and self.n_init is None and all(value is None for value in given)
 
-    def _continues(self, dataset: Dataset, family: Family) -> bool:
+    def _continues(self, problem: Problem) -> bool:
         """Whether a warm start continues the last fit, which has the same shape and family."""
         if not self.warm_start or not hasattr(self, "result_"):
             return False
-        last, shape = self.result_, (self.n_components, dataset.source.n_features)
-        return last.mixture.means.shape == shape and last.family == family.name
+        last, shape = self.result_, (self.n_components, problem.dataset.source.n_features)
+        same_terms = (last.mixture.noise is None) == (problem.noise is None)
+        return (
+            last.mixture.means.shape == shape and last.family == problem.family.name and same_terms
+        )
 
     def _initialisers(
-        self, rows: Rows, K: int, present: Flags | None, given: _Given
+        self,
+        rows: Rows,
+        K: int,
+        present: Flags | None,
+        given: _Given,
+        in_noise: NoiseStart | None,
     ) -> Sequence[Initialiser]:
         """One initialiser per start."""
-        chosen = initialiser_of(self.init_params, rows, K, present)
+        chosen = initialiser_of(
+            self.init_params, rows, K, present, None if in_noise is None else in_noise.given
+        )
         if given[1] is not None and isinstance(self.init_params, str):
             return [FromMeans(given[1])]
         if chosen is None:
@@ -581,6 +628,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     ) -> MergedMixture:
         """Merge components into clusters of any shape (:mod:`mixtura.selection.merging`).
 
+        Noise stays noise.
+
         Parameters
         ----------
         X : (n, d)
@@ -609,7 +658,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         ((0, 1), (2,))
         """
         posteriors = np.asarray(self.predict_proba(X), dtype=np.float64)
-        tree = merge_tree(posteriors, checked_weights(sample_weight, len(posteriors)))
+        of_components = posteriors[:, : len(self.weights_)]
+        tree = merge_tree(of_components, checked_weights(sample_weight, len(posteriors)))
         merged = MergedMixture(self, tree, tree.elbow(normalised=normalised))
         return merged if n_clusters is None else merged.with_clusters(n_clusters)
 
@@ -635,7 +685,7 @@ def _rows_of_components(mixture: Mixture, dataset: Dataset, components: list[int
     found: list[list[Labels]] = [[] for _ in components]
     for block in dataset.source.blocks():
         for part in block.cut(ROWS_OF_DENSITIES):
-            labels = dataset.backend.log_joint(part, mixture).argmax(axis=1)
+            labels = labels_of(dataset.backend.log_joint(part, mixture), mixture)
             for numbers, k in zip(found, components, strict=True):
                 numbers.append(part.offset + np.flatnonzero(labels == k))
     return [np.concatenate(numbers) for numbers in found]
@@ -674,9 +724,10 @@ def _with_given(start: Start, problem: Problem, given: _Given) -> Start:
         if precisions is None
         else stored_precisions(problem.family.name, precisions, K, d)
     )
-    begun = Mixture(
-        mixture.weights if weights is None else weights,
-        mixture.means if means is None else means,
-        covariance,
+    begun = replace(
+        mixture,
+        weights=mixture.weights if weights is None else weights * mixture.weight_of_components,
+        means=mixture.means if means is None else means,
+        covariance=covariance,
     )
     return problem.with_fixed_values(begun)

@@ -133,6 +133,9 @@ def _components(mixture: Mixture, names: Sequence[str] | None) -> Markup:
         "Mean ± standard deviation of each column; the numbers of the components are the labels of "
         "predict."
     ]
+    if mixture.noise is not None:
+        weight = _percent(mixture.noise.weight)
+        notes.append(f"Noise, the label -1: {weight}, uniform over {mixture.noise.volume:.4g}.")
     notes += [f"And {' and '.join(more)}."] if more else []
     table = tag(
         "table",

@@ -26,11 +26,14 @@ from mixtura.base.errors import ModelFileError
 from mixtura.inputs.writing import replacing
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.criteria import CRITERIA
-from mixtura.model.mixture import Mixture
+from mixtura.model.mixture import Mixture, labels_of
+from mixtura.model.noise import Noise
 from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION, FIRST_WITH_NOISE = 2, 2
+"""The newest version that is read. A file has the oldest version that can hold its mixture."""
+
 NO_DIGEST = "0" * 64
 """In place of the digest while it is computed."""
 
@@ -141,9 +144,12 @@ def _to_bytes(
     tensors = {"weights": mixture.weights, "means": mixture.means, "covariance": covariance.values}
     if isinstance(covariance, Dense):
         tensors["whitener"] = covariance.whitener  # so that densities keep their bits
+    if mixture.noise is not None:
+        noise = mixture.noise
+        tensors["noise"] = np.concatenate([[noise.weight], noise.log_sides, noise.centre])
     header = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": str(1 if mixture.noise is None else FIRST_WITH_NOISE),
         "document": json.dumps(document, allow_nan=False),
         "sha256": NO_DIGEST,
     }
@@ -271,12 +277,26 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
         weights.shape == (K,) and means.shape == (K, d),
         f"weights {weights.shape} and means {means.shape} are not for K={K}, d={d}",
     )
+    noise = _noise(tensors, d)
+    total = float(weights.sum()) + (0.0 if noise is None else noise.weight)
     _require(
-        bool((weights >= 0).all()) and abs(float(weights.sum()) - 1.0) < 1e-6,
+        bool((weights >= 0).all()) and abs(total - 1.0) < 1e-6,
         "the weights are negative or do not sum to one",
     )
-    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d))
+    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d), noise)
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
+
+
+def _noise(tensors: Mapping[str, Array], d: int) -> Noise | None:
+    """The noise term: its weight, then the logarithms of its sides, then its centre (1 + 2 d,)."""
+    if "noise" not in tensors:
+        return None
+    values = tensors["noise"]
+    _require(
+        values.shape == (1 + 2 * d,), f"the noise has shape {values.shape}, not {(1 + 2 * d,)}"
+    )
+    _require(0.0 <= float(values[0]) <= 1.0, "the weight of the noise is not between 0 and 1")
+    return Noise(float(values[0]), values[1 : 1 + d], values[1 + d :])
 
 
 def _is_partition(clusters: Any, components: range) -> bool:
@@ -356,7 +376,7 @@ def component_summaries(
     mixture: Mixture, probabilities: Array, names: Sequence[str], sure: float
 ) -> list[dict[str, Any]]:
     """The components as plain values; unsure rows have a largest probability below ``sure``."""
-    labels, unsure = probabilities.argmax(axis=1), probabilities.max(axis=1) < sure
+    labels, unsure = labels_of(probabilities, mixture), probabilities.max(axis=1) < sure
     deviations = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
     return [
         {

@@ -80,7 +80,12 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     """
     model = load_model(path)
     family = cast("CovarianceType", model.family)
-    loaded = GaussianMixture(model.mixture.n_components, covariance_type=family)
+    noise = model.mixture.noise
+    loaded = GaussianMixture(
+        model.mixture.n_components,
+        covariance_type=family,
+        noise=None if noise is None else noise.volume,
+    )
     loaded._set_parameters(model.mixture, model.family, np.float64)
     loaded.n_features_in_ = model.mixture.n_features
     if not model.metadata.get(_UNNAMED):

@@ -64,6 +64,8 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         Fixed parameters of the first components; the others of each K are free.
         ``fixed_covariances`` are (K, d, d) matrices where families differ in their form; a family
         that they do not belong to is listed with the reason.
+    noise : None, "box", "principal", "auto" or float, default=None
+        A uniform density beside the components; the starts find its rows.
     acceleration : {"auto", "squarem", None}, default="auto"
         SQUAREM, or plain EM.
     max_iter : int, default=2000
@@ -219,7 +221,7 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         return self.best_estimator_.mixture_
 
     def predict(self, X: Any, measurement_covariance: Any = None) -> Labels:
-        """The most probable component of each row (n,)."""
+        """The most probable component of each row (n,); -1 for rows of the noise."""
         check_is_fitted(self)
         return self.best_estimator_.predict(X, measurement_covariance)
 
@@ -241,7 +243,7 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         return self.predict(X, measurement_covariance)
 
     def predict_proba(self, X: Any, measurement_covariance: Any = None) -> Rows:
-        """The probability of each component for each row (n, K)."""
+        """The probability of each component for each row (n, K), and last that of the noise."""
         check_is_fitted(self)
         return self.best_estimator_.predict_proba(X, measurement_covariance)
 

@@ -13,7 +13,7 @@ from mixtura.families import FAMILIES
 from mixtura.model.criteria import aic, bic
 from mixtura.model.explanation import membership_reasons, membership_text, memberships_of
 from mixtura.model.fit_result import StopReason
-from mixtura.model.mixture import Mixture
+from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.relabelling import relabelled
 from mixtura.plots import LEVELS, canvas
 
@@ -97,7 +97,7 @@ def memberships_bytes(table: OpenedTable, mixture: Mixture) -> bytes:
     """The largest membership of each row (n float32), then all memberships in 255ths (n x K bytes),
     for the colours.
     """
-    shares = mixture.posterior(table.X)
+    shares = mixture.posterior(table.X)[:, : mixture.n_components]
     return canvas.certainty(shares) + canvas.hues(shares)
 
 
@@ -152,5 +152,5 @@ MIXTURE = "Gaussian mixture"
 
 def labels_bytes(table: OpenedTable, comparison: Comparison, name: str, mixture: Mixture) -> bytes:
     """The cluster of each row (n int16), numbered like the mixture on the page; -1 for noise."""
-    like = mixture.log_joint(table.X).argmax(axis=1)
+    like = labels_of(mixture.log_joint(table.X), mixture)
     return bytes(relabelled(comparison.labels[name], like).astype("<i2").tobytes())

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.linalg import eigh
 
-from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
@@ -66,6 +66,15 @@ class Initialiser(Protocol):
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of kind DENSE under the first responsibilities."""
+        ...
+
+
+@runtime_checkable
+class GivenForRows(Protocol):
+    """A start that was given row by row."""
+
+    def take(self, rows: Flags) -> Initialiser:
+        """The same for some of the rows (n,)."""
         ...
 
 
@@ -346,6 +355,10 @@ class FromLabels:
     labels: Labels
     name: str = "labels"
 
+    def take(self, rows: Flags) -> FromLabels:
+        """The labels of some rows."""
+        return replace(self, labels=self.labels[rows])
+
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of this partition."""
         return moments_of_labels(dataset, K, self.labels)
@@ -357,6 +370,10 @@ class FromResponsibilities:
 
     responsibilities: Array
     name: str = "responsibilities"
+
+    def take(self, rows: Flags) -> FromResponsibilities:
+        """The memberships of some rows."""
+        return replace(self, responsibilities=self.responsibilities[rows])
 
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Moments:
         """Moments of these responsibilities."""

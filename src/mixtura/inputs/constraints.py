@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
+from mixtura.model.fixed import Fixed
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
@@ -28,6 +30,7 @@ class Constraints:
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
     fixed: FixedParameters | None = None
+    noise: NoiseVolume | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -52,6 +55,25 @@ def constraints_of(estimator: Any) -> Constraints:
         None if ratio is None else float(ratio),
         bool(equal),
         fixed,
+        noise_of(getattr(estimator, "noise", None)),
+    )
+
+
+def noise_of(noise: Any) -> NoiseVolume | None:
+    """The volume of a noise term as the user gave it, checked."""
+    named: tuple[Literal["box", "principal", "auto"], ...] = ("box", "principal", "auto")
+    if noise is None:
+        return None
+    if isinstance(noise, str):
+        for name in named:
+            if noise == name:
+                return name
+    elif not is_bool(noise) and isinstance(noise, Real) and 0 < float(noise) < float("inf"):
+        return float(noise)
+    raise ValueError(
+        "noise must be None, 'box', 'principal', 'auto' or a positive volume, but "
+        f"{noise!r} came. 'auto' is the smaller of the box along the columns and the box along "
+        "the principal axes of the rows."
     )
 
 
@@ -141,8 +163,15 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         eigenvalue_ratio=constraints.eigenvalue_ratio,
         equal_weights=constraints.equal_weights,
     )
-    fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
-    return Problem(dataset, family, regularisation, fixed)
+    noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
+    fixed = fixed_of(constraints, family, K, d)
+    return Problem(dataset, family, regularisation, noise, fixed)
+
+
+def fixed_of(constraints: Constraints, family: Family, K: int, d: int) -> Fixed | None:
+    """The fixed parameters of K components of a family in d columns."""
+    given = constraints.fixed
+    return None if given is None else given.of(family, K, d, constraints.noise is not None)
 
 
 def shrinkage_of(
@@ -154,8 +183,7 @@ def shrinkage_of(
     """
     if constraints.prior is not None or constraints.reg_covar is not None:
         return None
-    if constraints.fixed is not None:
-        fixed = constraints.fixed.of(family, K, dataset.source.n_features)
-        if not fixed.free_covariances.any():
-            return None
+    fixed = fixed_of(constraints, family, K, dataset.source.n_features)
+    if fixed is not None and not fixed.free_covariances.any():
+        return None
     return shrinkage_for(dataset, family, K)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.initialise.initialisers import (
@@ -17,11 +17,56 @@ from mixtura.initialise.initialisers import (
     FromResponsibilities,
     Initialiser,
 )
+from mixtura.initialise.noise_rows import NoiseStart
+from mixtura.model.mixture import NOISE_LABEL
 
 
-def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialiser | None:
+def noise_start(estimator: Any, present: Flags | None, n: int) -> NoiseStart:
+    """The rows of the fit that its starts leave to the noise.
+
+    They are those of ``noise_init`` and those with the label -1 in ``init_params``; else they are
+    found.
+    """
+    size = n if present is None else len(present)
+    own = np.zeros(size, dtype=bool)
+    if estimator.noise_init is not None:
+        refuse_masked("noise_init", estimator.noise_init)
+        own = np.asarray(estimator.noise_init)
+        if own.shape != (size,) or own.dtype != bool:
+            raise ValueError(
+                f"noise_init must be a mask of bool with shape ({size},), True for rows of the "
+                f"noise, but has shape {own.shape} of {own.dtype}. Pass for example labels == -1."
+            )
+    labelled = _labelled_noise(estimator.init_params, size)
+    if estimator.noise_init is None and labelled is None:
+        return NoiseStart()
+    own = own if labelled is None else own | labelled
+    own = own if present is None else own[present]
+    if own.all():
+        raise ValueError(
+            "noise_init leaves all rows to the noise, so that no component has a start. Mark only "
+            "rows that belong to no group."
+        )
+    return NoiseStart(own)
+
+
+def _labelled_noise(init_params: Any, n: int) -> Flags | None:
+    """The rows with the label -1; None where there are no labels or no such row."""
+    if isinstance(init_params, str) or callable(init_params):
+        return None
+    given = np.asarray(init_params)
+    if given.shape != (n,) or given.dtype.kind not in "iuf" or not (given == NOISE_LABEL).any():
+        return None
+    noise: Flags = given == NOISE_LABEL
+    return noise
+
+
+def initialiser_of(
+    init_params: Any, X: Rows, K: int, present: Any, noise: Flags | None = None
+) -> Initialiser | None:
     """The initialiser behind ``init_params``; None for ``"auto"``.
 
+    ``noise`` are rows of ``X`` that are left to a noise term, whatever was given for them.
     ``present`` is a mask of the user's rows that are left in ``X``, or None for all: given arrays
     have an entry for each of the user's rows.
     """
@@ -38,7 +83,7 @@ def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialis
     if callable(init_params):
         return _FromCallable(init_params, X)
     if present is None:
-        return _given_start(init_params, len(X), K)
+        return _given_start(init_params, len(X), K, noise)
     refuse_masked("init_params", init_params)
     given = np.asarray(init_params)
     if len(given) != len(present):
@@ -46,7 +91,7 @@ def initialiser_of(init_params: Any, X: Rows, K: int, present: Any) -> Initialis
             f"init_params must have one entry for each of the {len(present)} rows of X, but has "
             f"{len(given)}."
         )
-    return _given_start(given[present], len(X), K)
+    return _given_start(given[present], len(X), K, noise)
 
 
 class _FromCallable:
@@ -57,17 +102,21 @@ class _FromCallable:
     def __init__(self, function: Any, X: Rows) -> None:
         self.function, self.X = function, X
 
+    def take(self, rows: Flags) -> _FromCallable:
+        """The callable for some of the rows."""
+        return _FromCallable(self.function, self.X[rows])
+
     def __call__(self, dataset: Dataset, K: int, rng: np.random.Generator) -> Any:
         """Moments of the labels or responsibilities that the callable returns."""
         return _given_start(self.function(self.X, K, rng), len(self.X), K)(dataset, K, rng)
 
 
-def _given_start(given: Any, n: int, K: int) -> Initialiser:
+def _given_start(given: Any, n: int, K: int, noise: Flags | None = None) -> Initialiser:
     """The initialiser of given labels or responsibilities, which are checked."""
     refuse_masked("init_params", given)
     array = np.asarray(given)
     if array.shape == (n,):
-        return FromLabels(_labels(array, K))
+        return FromLabels(_labels(array, K, noise))
     if array.shape == (n, K):
         return FromResponsibilities(_responsibilities(array))
     raise ValueError(
@@ -109,8 +158,13 @@ def _responsibilities(array: Any) -> Array:
     return checked
 
 
-def _labels(array: Any, K: int) -> Labels:
-    """Checked labels 0 .. K-1, each of them used; not copied if they are integers."""
+def _labels(array: Any, K: int, noise: Flags | None) -> Labels:
+    """Checked labels 0 .. K-1, each of them used; not copied if they are integers.
+
+    Those of rows in the ``noise`` are not read.
+    """
+    if noise is not None:
+        array = np.where(noise, array[~noise][0], array)
     labels: Labels = array if array.dtype.kind in "iu" else array.astype(np.intp)
     whole = array is labels or all(
         np.array_equal(*pieces) for pieces in zip(_pieces(labels), _pieces(array), strict=True)

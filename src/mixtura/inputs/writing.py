@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from mixtura.base.arrays import Array
 from mixtura.base.numbering import column_name, row_numbers
 from mixtura.inputs.tables import ROWS_OF_TEXT
+from mixtura.model.mixture import NOISE_LABEL, Mixture, labels_of
 
 
 @contextmanager
@@ -63,15 +64,20 @@ def write_rows(stream: TextIO, columns: Mapping[str, ArrayLike]) -> None:
             writer.writerows(zip(*chunk, strict=True))
 
 
-def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
-    """The columns of memberships.csv: rows from 1, labels as in ``predict``."""
+def membership_columns(probabilities: Array, mixture: Mixture) -> dict[str, np.ndarray]:
+    """The columns of memberships.csv: rows from 1, labels as in ``predict``.
+
+    ``probabilities`` are the posteriors of the mixture; those of a noise term come last.
+    """
     columns: dict[str, np.ndarray] = {
         "row": np.array(row_numbers(len(probabilities))),
-        "label": probabilities.argmax(axis=1),
+        "label": labels_of(probabilities, mixture),
     }
     columns.update(
-        (column_name("probability", k), values) for k, values in enumerate(probabilities.T)
+        (column_name("probability", k), probabilities[:, k]) for k in range(mixture.n_components)
     )
+    if mixture.noise is not None:
+        columns["probability_noise"] = probabilities[:, -1]
     columns["uncertainty"] = 1.0 - probabilities.max(axis=1)
     return columns
 
@@ -79,9 +85,14 @@ def membership_columns(probabilities: Array) -> dict[str, np.ndarray]:
 def cluster_columns(
     probabilities: Array, clusters: Sequence[Sequence[int]]
 ) -> dict[str, np.ndarray]:
-    """The columns of merged clusters: the most probable cluster, and each probability."""
+    """The columns of merged clusters: the most probable cluster, and each probability.
+
+    The cluster is -1 where the noise is more probable.
+    """
     merged = np.stack([probabilities[:, list(cluster)].sum(axis=1) for cluster in clusters], axis=1)
-    columns: dict[str, np.ndarray] = {"cluster": merged.argmax(axis=1)}
+    noise = probabilities[:, sum(map(len, clusters)) :].max(axis=1, initial=0.0)
+    nearest = np.where(noise > merged.max(axis=1), NOISE_LABEL, merged.argmax(axis=1))
+    columns: dict[str, np.ndarray] = {"cluster": nearest}
     columns.update(
         (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
     )

@@ -38,7 +38,7 @@ class Membership:
 
 
 def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
-    """The memberships of one row (d,), in the order of the components.
+    """The memberships of one row (d,), in the order of the components, without that of a noise.
 
     Examples
     --------
@@ -51,7 +51,8 @@ def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     [(0.7, 1.0), (0.3, 1.0)]
     """
     rows = np.asarray(row, dtype=np.float64)[None]
-    joint, shares = mixture.log_joint(rows)[0], mixture.posterior(rows)[0]
+    joint = mixture.log_joint(rows)[0, : mixture.n_components]
+    shares = mixture.posterior(rows)[0]
     centred = [mixture.covariance.whiten(k, rows - mean)[0] for k, mean in enumerate(mixture.means)]
     with np.errstate(divide="ignore", invalid="ignore"):
         densities = joint - np.log(mixture.weights)
@@ -82,10 +83,13 @@ def membership_text(memberships: Sequence[Membership]) -> str:
     largest = sorted(memberships, key=lambda share: (-share.probability, share.component))
     if largest[0].probability >= 0.995 and len(largest) > 1:
         return f"more than 99 % {cluster_name(largest[0].component)}"
-    named = [share for share in largest if share.probability >= 0.005]
-    return ", ".join(
-        f"{100 * share.probability:.0f} % {cluster_name(share.component)}" for share in named
-    )
+    named = [
+        f"{100 * share.probability:.0f} % {cluster_name(share.component)}"
+        for share in largest
+        if share.probability >= 0.005
+    ]
+    noise = 1.0 - sum(share.probability for share in memberships)
+    return ", ".join([*named, f"{100 * noise:.0f} % noise"] if noise >= 0.005 else named)
 
 
 def membership_reasons(memberships: Sequence[Membership]) -> str:

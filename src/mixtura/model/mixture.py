@@ -1,40 +1,51 @@
-"""The mixture: K weights, means and covariances, with densities, posteriors, samples, marginals.
+"""The mixture: K weights, means and covariances, perhaps with a noise term.
+
+It has densities, posteriors, samples and marginals.
 
 Every backend must agree with the formulas here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
+from mixtura.model.noise import Noise
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
 EQUAL_DECIMALS = 9
 """Mixing proportions that agree to so many decimals count as equal in :meth:`order_by_weight`."""
 
+NOISE_LABEL = -1
+"""The label of rows that belong to the noise."""
+
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``.
+    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
+
+    With noise, log joint densities and posteriors have K + 1 columns, the noise last.
 
     Attributes
     ----------
     weights : (K,)
-        Mixing proportions, summing to one.
+        Mixing proportions; they sum to one, or with noise to ``1 - noise.weight``.
     means : (K, d)
     covariance : Spherical, Diagonal or Dense
         K covariance matrices in one of the three stored forms.
+    noise : Noise, optional
+        A uniform density (:mod:`mixtura.model.noise`).
     """
 
     weights: Array
     means: Array
     covariance: Covariance
+    noise: Noise | None = None
 
     @property
     def n_components(self) -> int:
@@ -59,7 +70,8 @@ class Mixture:
     def log_joint(self, rows: Rows) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows.
 
-        Missing entries are NaN: the density is that of the observed columns of a row.
+        Missing entries are NaN: the density is that of the observed columns of a row. With noise
+        there is one more column, its log joint density.
         """
         x = rows.astype(np.float64)
         if np.isnan(x).any():
@@ -69,14 +81,19 @@ class Mixture:
                 scale - 0.5 * (self.covariance.whiten(k, x - self.means[k]) ** 2).sum(axis=1)
                 for k, scale in enumerate(self.log_scale)
             ]
+        if self.noise is not None:
+            columns.append(np.full(len(x), self.noise.log_joint))
         return np.stack(columns, axis=1)
 
     def _log_joint_of_observed(self, x: Array) -> Array:
         """The same of rows with missing entries, by the marginal mixture of what was observed."""
         patterns, numbers = np.unique(~np.isnan(x), axis=0, return_inverse=True)
-        out = np.empty((len(x), self.n_components))
+        K, noise = self.n_components, self.noise
+        out = np.empty((len(x), K + (noise is not None)))
         with np.errstate(divide="ignore"):
-            out[:] = np.log(self.weights)
+            out[:, :K] = np.log(self.weights)
+        if noise is not None:
+            out[:, K] = noise.log_weight
         for pattern, observed in enumerate(patterns):
             rows, columns = np.flatnonzero(numbers.ravel() == pattern), np.flatnonzero(observed)
             if len(columns):
@@ -88,17 +105,36 @@ class Mixture:
         return log_density(self.log_joint(rows))
 
     def posterior(self, rows: Rows) -> Array:
-        """``P(component k | x_i)`` as (m,K), rows summing to one; see :func:`posterior`."""
+        """``P(component k | x_i)`` as (m,K), rows summing to one; see :func:`posterior`.
+
+        With noise there is one more column, its probability.
+        """
         return posterior(self.log_joint(rows), rows, self)
 
     # ---- other mixtures from this one ------------------------------------------------------------
 
     def select(self, components: Labels) -> Mixture:
-        """Some components in the order given; fewer than K have renormalised weights."""
+        """Some components in the order given; fewer than K have renormalised weights.
+
+        The noise keeps its weight.
+        """
         weights = self.weights[components]
         if len(components) < self.n_components:
-            weights = weights / weights.sum()
-        return Mixture(weights, self.means[components], self.covariance.select(components))
+            weights = weights * (self.weight_of_components / weights.sum())
+        means, covariance = self.means[components], self.covariance.select(components)
+        return replace(self, weights=weights, means=means, covariance=covariance)
+
+    @property
+    def weight_of_components(self) -> float:
+        """The sum of the weights of the components: one without noise."""
+        return 1.0 if self.noise is None else 1.0 - self.noise.weight
+
+    @property
+    def without_noise(self) -> Mixture:
+        """The mixture of the components alone; itself where there is no noise."""
+        if self.noise is None:
+            return self
+        return replace(self, weights=self.weights / self.weights.sum(), noise=None)
 
     def order_by_weight(self) -> Labels:
         """The permutation (K,) that sorts components by decreasing weight.
@@ -110,12 +146,27 @@ class Mixture:
 
     def marginal(self, columns: Labels) -> Mixture:
         """The mixture of some columns: marginals of Gaussians are Gaussian."""
-        return Mixture(self.weights, self.means[:, columns], self.covariance.marginal(columns))
+        return replace(
+            self,
+            means=self.means[:, columns],
+            covariance=self.covariance.marginal(columns),
+            noise=None if self.noise is None else self.noise.marginal(columns),
+        )
 
     # ---- sampling --------------------------------------------------------------------------------
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[Array, Labels]:
-        """n rows (n,d) and the components (n,) they were drawn from, ordered by component."""
+        """n rows (n,d) and the components (n,) they were drawn from, ordered by component.
+
+        Rows of the noise come last, with the label -1.
+        """
+        if self.noise is not None:
+            n_noise = int(rng.binomial(n, self.noise.weight))
+            rows, labels = self.without_noise.sample(n - n_noise, rng)
+            return (
+                np.concatenate([rows, self.noise.sample(n_noise, rng)]),
+                np.concatenate([labels, np.full(n_noise, NOISE_LABEL)]),
+            )
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         labels = np.repeat(np.arange(self.n_components), counts)
         factors = np.linalg.cholesky(self.covariance.dense())
@@ -142,7 +193,7 @@ def log_density(log_joint: Array) -> Array:
 
 @ignore_underflow
 def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
-    """Soft-max over the components, with its limit where every density underflows.
+    """Soft-max over the columns, with its limit where every density underflows.
 
     Where all log densities of a distant row overflow to -inf, the distances grow like ``|t|^2``
     along the ray through the row, and the limit is 1 for the component with the smallest growth.
@@ -164,5 +215,17 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
         )
         growth[:, mixture.weights == 0] = np.inf
         nearest = growth <= growth.min(axis=1, keepdims=True) * (1 + 1e-12)
-        r[lost] = nearest / nearest.sum(axis=1, keepdims=True)
+        r[lost] = 0.0
+        r[lost, : mixture.n_components] = nearest / nearest.sum(axis=1, keepdims=True)
     return np.asarray(r)
+
+
+def labels_of(shares: Array, mixture: Mixture) -> Labels:
+    """The most probable component of each row (m,), -1 for the noise.
+
+    ``shares`` are posteriors or log joint densities of the mixture.
+    """
+    labels: Labels = shares.argmax(axis=1)
+    if mixture.noise is not None:
+        labels = np.where(labels == mixture.n_components, NOISE_LABEL, labels)
+    return labels

@@ -70,6 +70,8 @@ class Moments:
         ``-sum_i w_i sum_k r_ik log r_ik``.
     certainty : float
         ``sum_i w_i log max_k r_ik`` (at most 0; 0 for hard labels).
+    noise : float
+        Weight of the rows in a noise term. Entropy and certainty count it as one more component.
     """
 
     about: Array
@@ -80,6 +82,7 @@ class Moments:
     log_likelihood: float = 0.0
     entropy: float = 0.0
     certainty: float = 0.0
+    noise: float = 0.0
 
     # ---- construction ----------------------------------------------------------------------------
 
@@ -139,6 +142,7 @@ class Moments:
             log_likelihood=self.log_likelihood + other.log_likelihood,
             entropy=self.entropy + other.entropy,
             certainty=self.certainty + other.certainty,
+            noise=self.noise + other.noise,
         )
 
     def __mul__(self, rate: float) -> Moments:
@@ -151,6 +155,7 @@ class Moments:
             log_likelihood=self.log_likelihood * rate,
             entropy=self.entropy * rate,
             certainty=self.certainty * rate,
+            noise=self.noise * rate,
         )
 
     def taken_about(self, about: Array) -> Moments:
@@ -174,21 +179,29 @@ class Moments:
         """The same moments with other sums over the rows' densities and responsibilities."""
         return replace(self, log_likelihood=log_likelihood, entropy=entropy, certainty=certainty)
 
-    def with_sums(self, counts: Array, first: Array, second: Array) -> Moments:
+    def with_noise(self, noise: float) -> Moments:
+        """The same moments beside other rows of this weight in the noise term."""
+        return replace(self, noise=noise)
+
+    def with_sums(
+        self, counts: Array, first: Array, second: Array, noise: float | None = None
+    ) -> Moments:
         """Moments about the same points with other sums; matrices are made symmetric.
 
         Raises
         ------
         CollapseError
-            Where a count is negative.
+            Where a count, or the weight of the noise's rows, is negative.
         """
-        if (counts < 0).any():
+        noise = self.noise if noise is None else noise
+        if (counts < 0).any() or noise < 0:
             raise CollapseError(int(counts.argmin()))
         return replace(
             self,
             counts=counts,
             first=first,
             second=symmetric(second) if self.kind in _MATRICES else second,
+            noise=noise,
         )
 
     def select(self, components: Labels) -> Moments:
@@ -234,12 +247,17 @@ class Moments:
     @cached_property
     def total(self) -> float:
         """Sum of all weights: the number of rows when every weight is one."""
+        return self.in_components + self.noise
+
+    @cached_property
+    def in_components(self) -> float:
+        """Weight of the rows in the components, without those of the noise."""
         return float(self.counts.sum())
 
     @cached_property
     def weights(self) -> Array:
-        """Mixing proportions (K,), summing to one."""
-        return np.asarray(self.counts / self.counts.sum())
+        """Mixing proportions (K,), summing to one, or with noise to one less its share."""
+        return np.asarray(self.counts / self.total)
 
     @cached_property
     def shift(self) -> Array:

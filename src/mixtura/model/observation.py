@@ -31,6 +31,7 @@ from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +110,16 @@ class Observation:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(np.hstack([self.classes, others])[:, :K]))
 
+    def log_noise(self, noise: Noise) -> Array:
+        """Log joint density of a noise term in each group (G,).
+
+        A row of whose class something is known is not noise.
+        """
+        own = noise.log_joint_of(self.columns)
+        if self.classes is not None:
+            own[(self.classes < 1.0).any(axis=1)] = -np.inf
+        return own
+
     def take(self, rows: Labels | slice | Flags) -> Observation:
         """That of some of the rows."""
         return replace(self, numbers=self.numbers[rows])
@@ -163,7 +174,10 @@ class Group(NamedTuple):
         to_observed = sigma[:, :, o]
         maps = np.swapaxes(np.linalg.solve(own, np.swapaxes(to_observed, 1, 2)), 1, 2)
         left = sigma - maps @ np.swapaxes(to_observed, 1, 2)
-        seen = Mixture(mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components))
+        noise = None if mixture.noise is None else mixture.noise.marginal(o)
+        seen = Mixture(
+            mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components), noise
+        )
         return seen, maps, left
 
 
@@ -212,18 +226,21 @@ def moments_of(
 
 
 def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
-    """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K)."""
-    out = np.empty((len(rows), mixture.n_components))
-    log_classes = observation.log_classes(mixture.n_components)
+    """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K), and that of the noise."""
+    K, noise = mixture.n_components, mixture.noise
+    out = np.empty((len(rows), K + (noise is not None)))
+    log_classes = observation.log_classes(K)
     for group in observation.groups:
         if group.columns.any():
             seen, _, _ = group.seen(mixture)
             out[group.rows] = seen.log_joint(rows[np.ix_(group.rows, group.columns)])
         else:
             with np.errstate(divide="ignore"):
-                out[group.rows] = np.log(mixture.weights)
+                out[group.rows, :K] = np.log(mixture.weights)
+        if noise is not None:
+            out[group.rows, K] = observation.log_noise(noise)[group.number]
         if log_classes is not None:
-            out[group.rows] += log_classes[group.number]
+            out[group.rows, :K] += log_classes[group.number]
     return out
 
 

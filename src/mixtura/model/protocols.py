@@ -128,7 +128,10 @@ class Backend(Protocol):
         ...
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K), for predicting, scoring and plotting."""
+        """``log weights_k + log N(x_i | k)`` as (m,K), for predicting, scoring and plotting.
+
+        With noise there is one more column, its log joint density.
+        """
         ...
 
     def completed(self, block: Block, mixture: Mixture, shares: Array) -> Array:

@@ -97,7 +97,7 @@ class Regularisation:
     eigenvalue_ratio : float or None
         Largest over smallest eigenvalue, over all components.
     equal_weights : bool
-        Whether all mixing proportions are ``1 / K``.
+        Whether all components have the same mixing proportion, ``1 / K`` without noise.
     """
 
     floor: Array
@@ -114,9 +114,10 @@ class Regularisation:
     # ---- weights and means -----------------------------------------------------------------------
 
     def weights(self, moments: Moments) -> Array:
-        """Mixing proportions (K,)."""
+        """Mixing proportions (K,); the weight of a noise term is always free."""
+        share = moments.in_components / moments.total
         return (
-            np.full(moments.n_components, 1.0 / moments.n_components)
+            np.full(moments.n_components, share / moments.n_components)
             if self.equal_weights
             else moments.weights
         )
@@ -142,7 +143,7 @@ class Regularisation:
             scatter = scatter + kind.of_vectors(weight, moments.means - self.prior.mean)
         if shared:
             scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)
-            counts = np.array([moments.total])
+            counts = np.array([moments.in_components])
         own = counts
         if self.prior is not None:
             scatter = scatter + kind.of_matrix(self.prior.scatter)
@@ -247,7 +248,7 @@ class Regularisation:
         weights = mixture.weights * np.maximum(
             np.exp(-0.5 * self.ridge * traces), np.finfo(np.float64).tiny
         )
-        return Mixture(weights, mixture.means, covariance)
+        return replace(mixture, weights=weights)
 
     def is_below_floor(self, covariance: Covariance) -> bool:
         """Whether an eigenvalue of a covariance is below the floor by more than rounding."""

@@ -10,7 +10,9 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from mixtura.base.arrays import Array
+from mixtura.base.palette import NOISE as NOISE
 from mixtura.base.palette import PALETTE as PALETTE
+from mixtura.model.mixture import Mixture
 
 SHADES = (1.0, 0.35, 1.9, 0.6, 1.5)
 """Beyond ten components the palette repeats, with its light multiplied by these factors."""
@@ -23,6 +25,11 @@ def component_colours(n_components: int) -> Array:
     reliably.
     """
     return np.array([_colour(k) for k in range(n_components)]).reshape(-1, 3)
+
+
+def with_noise(colours: Array, mixture: Mixture) -> Array:
+    """The colours of the columns of its posteriors: those of the components, then of the noise."""
+    return colours if mixture.noise is None else np.vstack([colours, to_rgb(NOISE)])
 
 
 def _colour(k: int) -> Array:

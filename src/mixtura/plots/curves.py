@@ -87,7 +87,7 @@ def draw_curves(
     left, right = ax.get_xlim() if limits is None else limits.tolist()
     grid = curve_grid(view.mixture, left, right)
     bells = np.exp(view.mixture.log_joint(grid[:, None]))
-    for bell, colour in zip(bells.T, view.colours, strict=True):
+    for bell, colour in zip(bells.T, view.colours, strict=False):  # the last may be noise
         ax.fill_between(grid, bell, color=colour, alpha=0.12, linewidth=0)
         ax.plot(grid, bell, color=colour, linewidth=2)
     total = bells.sum(axis=1)

@@ -75,7 +75,8 @@ def plot_uncertainty(
 
 def _highest(view: PlotView) -> float:
     """The largest possible uncertainty."""
-    return 1.0 - 1.0 / max(view.mixture.n_components, 2)
+    terms = view.mixture.n_components + (view.mixture.noise is not None)
+    return 1.0 - 1.0 / max(terms, 2)
 
 
 def _draw_plane(ax: Axes, view: PlotView) -> None:

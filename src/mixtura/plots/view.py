@@ -18,7 +18,7 @@ from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
 from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.mixture import Mixture
-from mixtura.plots.colours import component_colours, to_light, to_screen
+from mixtura.plots.colours import NOISE, component_colours, to_light, to_screen, with_noise
 from mixtura.plots.style import DASHES, INK, new_axes, percent
 from mixtura.plots.unwrap import mixture_of, names_of
 
@@ -111,6 +111,11 @@ class PlotView:
                 zip(self.mixture.weights, self.colours, strict=True)
             )
         ]
+        if self.mixture.noise is not None:
+            noise = f"noise ({percent(self.mixture.noise.weight)})"
+            handles.append(
+                Line2D([], [], linestyle="", marker="o", markersize=8, color=NOISE, label=noise)
+            )
         if len(self.names) != 2:
             handles.append(Line2D([], [], color=INK, linewidth=1.3, linestyle=DASHES, label="sum"))
         return handles
@@ -132,7 +137,7 @@ def view_of(
 def _view(mixture: Mixture, rows: Array, chosen: Labels, names: Sequence[str]) -> PlotView:
     """A view with colours from all columns and places from the chosen ones."""
     colours = component_colours(mixture.n_components)
-    light, uncertainty = _memberships_seen(mixture, rows, to_light(colours))
+    light, uncertainty = _memberships_seen(mixture, rows, to_light(with_noise(colours, mixture)))
     shown = tuple(names[j] for j in chosen)
     return PlotView(mixture.marginal(chosen), rows[:, chosen], light, uncertainty, colours, shown)
 

@@ -90,7 +90,7 @@ def scatter(
     mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
     _check(rows, mixture.n_features, shown)
     names = names_of(result, X, columns, mixture.n_features)
-    memberships = mixture.posterior(rows)
+    memberships = mixture.posterior(rows)[:, : mixture.n_components]
     (x, x_axis), (y, y_axis) = (canvas.axis(names[j], rows[:, j]) for j in shown)
     return ScatterWidget(
         x=x,

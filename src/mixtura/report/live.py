@@ -107,7 +107,7 @@ def _rows(study: Study) -> Labels:
 
 def _plot_data(study: Study, rows: Labels, columns: Sequence[int]) -> dict[str, object]:
     """The data for ``live.js``."""
-    shares = study.memberships[rows]
+    shares = study.memberships[rows, : study.mixture.n_components]
     axes = [canvas.axis(study.names[j], study.X[rows, j]) for j in columns]
     axes += [canvas.spread(len(rows))] if len(columns) == 1 else []
     return {

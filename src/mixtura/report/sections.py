@@ -15,7 +15,9 @@ from mixtura.base.markup import Markup, joined, paragraphs, table, tag
 from mixtura.base.numbering import capitalised, component_name, number_of, row_number
 from mixtura.families import FAMILIES
 from mixtura.model.discriminating_columns import discriminating_columns
+from mixtura.model.mixture import NOISE_LABEL
 from mixtura.model.selection import title_of
+from mixtura.plots.colours import with_noise
 from mixtura.report import live, reproduce
 from mixtura.report.pictures import picture
 from mixtura.report.sentences import component_sentence, membership_words, neighbour_sentence
@@ -186,7 +188,7 @@ def components(study: Study) -> Markup:
         "are those between the mean of a component and the mean of all others together, in pooled "
         "standard deviations (sd)."
     )
-    cards = [_card(study, k) for k in range(study.mixture.n_components)]
+    cards = [_card(study, k) for k in range(study.mixture.n_components)] + _noise_card(study)
     return section("The components", tag("p", explained, class_="note"), *cards, _means(study))
 
 
@@ -205,8 +207,20 @@ def _card(study: Study, k: int) -> Markup:
     return tag("article", heading, tag("p", f"{said} {shared}".strip()))
 
 
+def _noise_card(study: Study) -> list[Markup]:
+    """The noise in words, where there is one."""
+    noise = study.mixture.noise
+    if noise is None:
+        return []
+    rows = int((study.labels == NOISE_LABEL).sum())
+    title = f"Noise: weight {100 * noise.weight:.1f} %, {_counted(rows, 'row')}"
+    said = f"Rows of no component, uniform over a volume of {noise.volume:.4g}; their label is -1."
+    return [tag("article", tag("h3", title), tag("p", said))]
+
+
 def _colour(study: Study, k: int) -> str:
-    red, green, blue = plots.component_colours(study.mixture.n_components)[k]
+    mixture = study.mixture
+    red, green, blue = with_noise(plots.component_colours(mixture.n_components), mixture)[k]
     return str(to_hex((red, green, blue)))
 
 
@@ -269,7 +283,7 @@ def unsure_rows(study: Study) -> Markup:
 
 
 def _words(study: Study, row: int) -> str:
-    return membership_words(study.memberships[row])
+    return membership_words(study.memberships[row], study.mixture)
 
 
 def _bar(study: Study, row: int) -> Markup:

@@ -73,12 +73,12 @@ def neighbour_sentence(study: Study, k: int) -> str:
     if not len(mine):
         return f"None of its rows is unsure (largest membership below {SURE:g})."
     second = np.argsort(-study.memberships[mine], axis=1, kind="stable")[:, 1]
-    partners = np.bincount(second, minlength=study.mixture.n_components)
+    partners = np.bincount(second, minlength=study.memberships.shape[1])
     most = int(partners.argmax())
     are = "is" if len(mine) == 1 else "are"
     return (
         f"{len(mine):,} of its rows {are} unsure; {_share(partners[most], len(mine))} could "
-        f"also belong to {component_name(most)}."
+        f"also belong to {_name(most, study.mixture)}."
     )
 
 
@@ -88,8 +88,14 @@ def _share(part: int, whole: int) -> str:
     return f"all {whole:,}" if part == whole else f"{part:,} of them"
 
 
-def membership_words(memberships: Array) -> str:
+def _name(column: int, mixture: Mixture | None) -> str:
+    """The name of a column of the memberships."""
+    is_noise = mixture is not None and column >= mixture.n_components
+    return "the noise" if is_noise else component_name(column)
+
+
+def membership_words(memberships: Array, mixture: Mixture | None = None) -> str:
     """``70 % component 0, 30 % component 1``: the largest first, without those that round to 0."""
     order = np.argsort(-memberships, kind="stable")
     kept = [j for j in order if memberships[j] >= 0.005][:4]
-    return ", ".join(f"{100 * memberships[j]:.0f} % {component_name(j)}" for j in kept)
+    return ", ".join(f"{100 * memberships[j]:.0f} % {_name(j, mixture)}" for j in kept)

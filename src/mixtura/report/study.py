@@ -15,7 +15,7 @@ from mixtura.base.arrays import Array, Labels
 from mixtura.base.certainty import SURE
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import Mixture
+from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.selection import Candidate, Selection
 from mixtura.plots.view import ROWS_AT_ONCE
 from mixtura.selection.merging import MergeTree, merge_tree
@@ -94,7 +94,7 @@ class Study:
 
     @cached_property
     def memberships(self) -> Array:
-        """Memberships (n,K) under the winner."""
+        """Memberships (n,K) under the winner, and last those of the noise."""
         return np.concatenate(
             [
                 self.mixture.posterior(self.X[begin : begin + ROWS_AT_ONCE])
@@ -104,8 +104,8 @@ class Study:
 
     @cached_property
     def labels(self) -> Labels:
-        """The most probable component of each row (n,)."""
-        return np.asarray(self.memberships.argmax(axis=1))
+        """The most probable component of each row (n,), -1 for the noise."""
+        return labels_of(self.memberships, self.mixture)
 
     @cached_property
     def unsure(self) -> Labels:
@@ -117,7 +117,7 @@ class Study:
     @cached_property
     def tree(self) -> MergeTree:
         """How the components merge."""
-        return merge_tree(self.memberships)
+        return merge_tree(self.memberships[:, : self.mixture.n_components])
 
 
 def study_of(result: Any, X: Array, names: Sequence[str], origin: Origin) -> Study:

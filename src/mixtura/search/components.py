@@ -61,12 +61,12 @@ def component_of(rows: Array, weights: Array, prior: Array, row_weight: float) -
     return Component(weight, mean, scatter / (weight + known))
 
 
-def moments_of_components(components: Sequence[Component]) -> Moments:
-    """Moments about the components' means."""
+def moments_of_components(components: Sequence[Component], noise: float = 0.0) -> Moments:
+    """Moments about the components' means, beside rows of this weight in the noise."""
     about = np.array([each.mean for each in components])
     counts = np.array([each.weight for each in components])
     scatter = counts[:, None, None] * np.array([each.covariance for each in components])
-    return Moments(about, counts, np.zeros_like(about), scatter, Scatter.DENSE)
+    return Moments(about, counts, np.zeros_like(about), scatter, Scatter.DENSE, noise=noise)
 
 
 def blocks_of(dataset: Dataset) -> list[Block]:

@@ -16,6 +16,7 @@ from mixtura.initialise.initialisers import (
     Initialiser,
     KMeansStart,
 )
+from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.search.local_search import are_many
 from mixtura.search.starts import NamedStart, named_starts, starts_in_turn
 from mixtura.search.swaps import rows_enough
@@ -99,10 +100,11 @@ def initialised(
     seed: np.random.SeedSequence,
     sampled: bool = True,
     leaves: int = MICRO_CLUSTERS,
+    noise: NoiseStart | None = None,
 ) -> Initialisation:
     """One start from each initialiser, on a sample where rows are many and ``sampled`` allows it.
 
-    Trees have at least so many ``leaves``.
+    Trees have at least so many ``leaves``; ``noise`` tells which rows are left to a noise term.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def initialised(
         When none of the initialisers can start K components.
     """
     if not sampled:
-        return Initialisation(dataset, named_starts(initialisers, dataset, K, seed), seed)
+        return Initialisation(dataset, named_starts(initialisers, dataset, K, seed, noise), seed)
     n, d = dataset.source.n_rows, dataset.source.n_features
     leaves = max(leaves, MICRO_CLUSTERS_PER_COMPONENT * K)
     initialisers = [
@@ -120,15 +122,15 @@ def initialised(
     m = sample_size(n, d, K) if K > 1 else n
     rows = dataset if m == n else dataset.sampled(m, sample_seed(seed))
     if rows is dataset and are_many(K) and n * K >= LARGE:
-        return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed), seed)
+        return Initialisation(dataset, named_starts(ONE_START, dataset, K, seed, noise), seed)
     if rows is dataset or not rows.has_distinct(K + 1):
-        first, more = starts_in_turn(initialisers, dataset, K, seed)
+        first, more = starts_in_turn(initialisers, dataset, K, seed, noise)
         return Initialisation(dataset, first, seed, more=more)
-    on_all = cache(lambda: named_starts(initialisers, dataset, K, seed))
+    on_all = cache(lambda: named_starts(initialisers, dataset, K, seed, noise))
     if are_many(K):
-        first = named_starts(MANY_STARTS, rows, K, seed)
+        first = named_starts(MANY_STARTS, rows, K, seed, noise)
         return Initialisation(rows, first, seed, on_all, _judged(dataset, m, K, seed))
-    first, more = starts_in_turn(initialisers, rows, K, seed)
+    first, more = starts_in_turn(initialisers, rows, K, seed, noise)
     return Initialisation(rows, first, seed, on_all, more=more)
 
 

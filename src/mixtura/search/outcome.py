@@ -10,6 +10,7 @@ from mixtura.base.arrays import Labels
 from mixtura.base.errors import CollapseError
 from mixtura.data.dataset import Dataset
 from mixtura.model.fit_result import FailedStart, FitResult, SearchResult, StopReason
+from mixtura.model.mixture import labels_of
 from mixtura.model.start_report import StartReport
 from mixtura.search.runs import SAME_OPTIMUM
 
@@ -69,5 +70,6 @@ def _labels(fits: Sequence[FitResult], rows: Dataset) -> list[Labels]:
     block = next(rows.source.blocks())
     part = next(iter(block.cut(ROWS_TO_AGREE)))
     return [
-        rows.backend.log_joint(part, fit.mixture).argmax(axis=1).astype(np.intp) for fit in fits
+        labels_of(rows.backend.log_joint(part, fit.mixture), fit.mixture).astype(np.intp)
+        for fit in fits
     ]

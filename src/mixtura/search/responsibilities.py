@@ -20,6 +20,9 @@ from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
 from mixtura.search.components import Component, blocks_of, components_of, mean_covariance
 
+_NO_ROWS: Labels = np.zeros(0, dtype=np.intp)
+_NO_WEIGHTS: Array = np.zeros(0)
+
 LEAST_OTHERS = 1e-16
 """Least posterior of all other components together: what is left of it is rounding."""
 
@@ -42,6 +45,8 @@ class Responsibilities:
     overlaps : (K, K)
         Cosines between the components' posteriors: 1 for two that share all their rows, 0 for two
         that share none.
+    noise_rows, noise_weights : (m,)
+        Rows of the noise and their responsibilities, as those of a component; none without noise.
     """
 
     dataset: Dataset
@@ -50,6 +55,8 @@ class Responsibilities:
     weights_of: tuple[Array, ...]
     removal_losses: Array
     overlaps: Array
+    noise_rows: Labels
+    noise_weights: Array
 
     @classmethod
     def of(
@@ -83,6 +90,10 @@ class Responsibilities:
             tuple(np.concatenate([one.weights[k] for one in seen]) for k in each),
             losses,
             products / np.outer(lengths, lengths),
+            np.concatenate([_NO_ROWS, *(own for one in seen for own in one.rows[len(each) :])]),
+            np.concatenate(
+                [_NO_WEIGHTS, *(own for one in seen for own in one.weights[len(each) :])]
+            ),
         )
 
     @property
@@ -94,6 +105,12 @@ class Responsibilities:
     def components(self) -> tuple[Component, ...]:
         """The mixture's components."""
         return components_of(self.mixture, self.dataset.total)
+
+    @property
+    def noise(self) -> float:
+        """Weight of the rows in the noise."""
+        own = self.mixture.noise
+        return 0.0 if own is None else self.dataset.total * own.weight
 
     @cached_property
     def _expected(self) -> Dataset:
@@ -125,7 +142,7 @@ class Responsibilities:
 
 
 class _OfBlock(NamedTuple):
-    """What a block of rows adds."""
+    """What a block of rows adds; rows and weights of the noise come last."""
 
     rows: list[Labels]
     weights: list[Array]
@@ -135,15 +152,15 @@ class _OfBlock(NamedTuple):
 
 
 def _of_block(dataset: Dataset, mixture: Mixture, block: Block, negligible: float) -> _OfBlock:
-    log_joint = dataset.backend.log_joint(block, mixture)
+    log_joint, K = dataset.backend.log_joint(block, mixture), mixture.n_components
     posteriors = np.exp(log_joint - log_density(log_joint)[:, None])
     weighted = block.weighted(posteriors)
-    others = np.log(np.maximum(1.0 - posteriors, LEAST_OTHERS))
+    others = np.log(np.maximum(1.0 - posteriors[:, :K], LEAST_OTHERS))
     kept = [np.flatnonzero(own > negligible) for own in np.ascontiguousarray(posteriors.T)]
     return _OfBlock(
         [rows + block.offset for rows in kept],
         [weighted[rows, k] for k, rows in enumerate(kept)],
         -(others.sum(axis=0) if block.weights is None else block.weights @ others),
-        posteriors.T @ weighted,
+        posteriors[:, :K].T @ weighted[:, :K],
         float(len(posteriors) if block.weights is None else block.weights.sum()),
     )

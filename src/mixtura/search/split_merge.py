@@ -10,6 +10,7 @@ a component is removed, EM adapts the others, and one of those is split:
     value       its rows that share a value exactly become a component
                 (:class:`mixtura.initialise.initialisers.SharedValues`)
 
+The last two also make a component out of rows of the noise, where there is a noise term.
 Components with fixed parameters have an identity, which a start may have mistaken: so such a
 component is also exchanged with each other one.
 
@@ -98,26 +99,34 @@ def exchanges(problem: Problem, mixture: Mixture) -> list[Proposal]:
 def splits(
     responsibilities: Responsibilities, values: tuple[Flags, ...], rng: np.random.Generator
 ) -> list[Proposal]:
-    """Every component in two, in several ways and in random order.
+    """Every component in two, or one more out of the noise, in several ways and in random order.
 
     ``values`` (n,) mark rows that share a value.
     """
     members, K = _members(responsibilities), responsibilities.n_components
     d = responsibilities.mixture.n_features
     shared: list[_Cut] = [("value", partial(_same, held)) for held in values]
+    noise = responsibilities.noise
     proposals: list[Proposal] = [
-        (name, partial(_split, members, k, cut))
+        (name, partial(_split, members, k, cut, noise))
         for k in range(K)
         for name, cut in [*_halves(d), *_groups(K, rng), *shared]
     ]
+    in_noise = _noise_member(responsibilities)
+    if in_noise is not None:
+        proposals += [
+            (name, partial(_out_of_noise, members, in_noise, cut, noise))
+            for name, cut in [*_groups(K, rng), *shared]
+        ]
     return [proposals[i] for i in rng.permutation(len(proposals))]
 
 
 def perturbations(responsibilities: Responsibilities, rng: np.random.Generator) -> list[Proposal]:
     """The same components with random weights of the rows: a bootstrap of the M-step."""
     members, n = _members(responsibilities), responsibilities.dataset.source.n_rows
+    noise = responsibilities.noise
     return [
-        ("perturbed", partial(_reweighted, members, rng.standard_exponential(n)))
+        ("perturbed", partial(_reweighted, members, rng.standard_exponential(n), noise))
         for _ in range(PERTURBED)
     ]
 
@@ -197,16 +206,40 @@ def _members(responsibilities: Responsibilities) -> tuple[_Member, ...]:
     )
 
 
-def _split(members: tuple[_Member, ...], k: int, cut: Callable[[_Member], Flags]) -> Moments | None:
+def _noise_member(responsibilities: Responsibilities) -> _Member | None:
+    """The rows of the noise as if they were a component; None where they are too few for one."""
+    numbers, weights = responsibilities.noise_rows, responsibilities.noise_weights
+    row_weight, d = responsibilities.dataset.row_weight, responsibilities.mixture.n_features
+    if not weights.sum() > 2.0 * (d + 1) * row_weight:
+        return None
+    rows = responsibilities.read(numbers)
+    whole = component_of(rows, weights, responsibilities.pooled, row_weight)
+    return _Member(whole, numbers, rows, weights, row_weight)
+
+
+def _out_of_noise(
+    members: tuple[_Member, ...], in_noise: _Member, cut: Callable[[_Member], Flags], noise: float
+) -> Moments | None:
+    """One component more out of rows of the noise; None where that is not possible."""
+    two = in_noise.in_two(cut(in_noise))
+    if two is None:
+        return None
+    left = max(noise - two[0].weight, in_noise.row_weight)
+    return moments_of_components([*(member.component for member in members), two[0]], left)
+
+
+def _split(
+    members: tuple[_Member, ...], k: int, cut: Callable[[_Member], Flags], noise: float
+) -> Moments | None:
     """One component in two; None where that is not possible."""
     two = members[k].in_two(cut(members[k])) if len(members[k].numbers) else None
     if two is None:
         return None
     others = [member.component for member in members]
-    return moments_of_components([*others[:k], *two, *others[k + 1 :]])
+    return moments_of_components([*others[:k], *two, *others[k + 1 :]], noise)
 
 
-def _reweighted(members: tuple[_Member, ...], weights: Array) -> Moments | None:
+def _reweighted(members: tuple[_Member, ...], weights: Array, noise: float) -> Moments | None:
     """Components of rows with these weights (n,); None where one has no rows."""
     own = [weights[member.numbers] * member.weights for member in members]
     if not all(each.sum() > 0 for each in own):
@@ -215,7 +248,8 @@ def _reweighted(members: tuple[_Member, ...], weights: Array) -> Moments | None:
         [
             component_of(member.rows, each, member.component.covariance, member.row_weight)
             for each, member in zip(own, members, strict=True)
-        ]
+        ],
+        noise,
     )
 
 

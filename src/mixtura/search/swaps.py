@@ -147,7 +147,8 @@ def swapped(
     gone = {k for change in chosen for k in change.group}
     kept = [component for k, component in enumerate(fit.components) if k not in gone]
     new = [component for change in chosen for component in change.components]
-    return Swaps(moments_of_components([*kept, *new]), sum(change.gain for change in chosen) > 0.0)
+    moments = moments_of_components([*kept, *new], fit.noise)
+    return Swaps(moments, sum(change.gain for change in chosen) > 0.0)
 
 
 def _present(found: Iterable[Replacement | None]) -> list[Replacement]:

@@ -16,6 +16,7 @@ from mixtura.base.parallel import in_parallel
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.initialise.initialisers import Initialiser
+from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.data_checks import check_data
 from mixtura.model.criteria import CRITERIA, CV, NEC, at_size, nec, why_undefined
@@ -26,6 +27,7 @@ from mixtura.model.selection import Candidate, Stage
 from mixtura.search.budget import Plan
 from mixtura.search.initialisation import MICRO_CLUSTERS_OF_A_SELECTION, Initialisation, initialised
 from mixtura.search.search import search
+from mixtura.search.starts import of_one_component
 from mixtura.search.subsampling import search_from
 
 OnCandidate = Callable[[Candidate], None]
@@ -120,7 +122,20 @@ def _initialisation(
         and not dataset.has_distinct(K + 1)
     ):
         raise DataError(f"{dataset.distinct.n_rows} distinct rows are too few for {K} components")
-    return initialised(grid.initialisers, dataset, K, seed, sampled, MICRO_CLUSTERS_OF_A_SELECTION)
+    return initialised(
+        grid.initialisers,
+        dataset,
+        K,
+        seed,
+        sampled,
+        MICRO_CLUSTERS_OF_A_SELECTION,
+        noise_of_starts(grid.constraints),
+    )
+
+
+def noise_of_starts(constraints: Constraints) -> NoiseStart | None:
+    """How starts leave rows to the noise; None without noise."""
+    return None if constraints.noise is None else NoiseStart()
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,9 +338,11 @@ class Evaluator:
         """``log L_1`` of the family on all rows, fitted once; NaN where the fit fails."""
         if family.name not in self._one:
             try:
-                problem = problem_of(self.dataset, family, 1, self.grid.constraints)
+                constraints = self.grid.constraints
+                problem = problem_of(self.dataset, family, 1, constraints)
                 alone = replace(self.plan, callback=None, workers=1)
-                fit = search(problem, [self.dataset.whole], alone).best
+                starts = of_one_component(self.dataset, noise_of_starts(constraints))
+                fit = search(problem, [start for _, start in starts], alone).best
                 self._one[family.name] = fit.log_likelihood
             except (CollapseError, DataError):
                 self._one[family.name] = nan

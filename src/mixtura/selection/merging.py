@@ -28,6 +28,7 @@ from scipy.special import xlogy
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.numbering import number_of
 from mixtura.base.underflow import ignore_underflow
+from mixtura.model.mixture import NOISE_LABEL
 
 ROWS_OF_MEMBERSHIPS = 8192
 """Rows whose merged memberships are in memory at a time."""
@@ -352,11 +353,15 @@ class MergedMixture:
         return MergedMixture(self.model, self.tree, n_clusters)
 
     def predict_proba(self, X: Any) -> Array:
-        """The probability of each cluster for each row (n, n_clusters), also of new rows."""
-        return self.tree.memberships(
-            np.asarray(self.model.predict_proba(X), dtype=np.float64), self.n_clusters
-        )
+        """The probability of each cluster for each row (n, n_clusters), also of new rows.
+
+        With noise there is one more column, its probability last.
+        """
+        posteriors = np.asarray(self.model.predict_proba(X), dtype=np.float64)
+        clusters = self.tree.memberships(posteriors, self.n_clusters)
+        return np.hstack([clusters, posteriors[:, self.tree.n_components :]])
 
     def predict(self, X: Any) -> Labels:
-        """The most probable cluster of each row (n,)."""
-        return np.asarray(self.predict_proba(X).argmax(axis=1))
+        """The most probable cluster of each row (n,); -1 for rows of the noise."""
+        labels = self.predict_proba(X).argmax(axis=1)
+        return np.where(labels == self.n_clusters, NOISE_LABEL, labels)

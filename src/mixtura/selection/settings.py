@@ -22,6 +22,7 @@ from mixtura.base.choices import (
 from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import NoiseVolume
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.families import FAMILIES, family_named
 from mixtura.inputs.constraints import constraints_of
@@ -81,6 +82,7 @@ class SelectionSettings:
     fixed_means: ArrayLike | None = None
     fixed_covariances: ArrayLike | None = None
     fixed_mixture: Mixture | None = None
+    noise: NoiseVolume | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
@@ -109,7 +111,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     for K in ks:
         check_count("n_components", K, 1)
         if fixed is not None:
-            fixed.check_components(K)
+            fixed.check_components(K, settings.noise is not None)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
     if not ks or not families:
