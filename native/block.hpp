@@ -20,8 +20,9 @@ struct Block {
     Real *x, *turned;   // d x stride: the rows, transposed; the rows, turned
     // K x stride: log joint densities, then responsibilities times weights, by place in `reached`
     Real* level;
-    Real* weight; // per row; 0 past the last row
-    Real* kept;   // the same without what the noise term has of it
+    Real *pull, *fall; // the same of t components: u, and log(1 + D / nu) + u
+    Real* weight;      // per row; 0 past the last row
+    Real* kept;        // the same without what the noise term has of it
     // Per row: the largest log joint density; of all relative to it, the sum and the mean logarithm
     Real *highest, *sum, *exponent;
     Real* weighted; // TILE x stride, for the scatter
@@ -44,6 +45,8 @@ struct Block {
         x = pieces.take<Real>(p.d * stride);
         turned = p.turn ? pieces.take<Real>(p.d * stride) : x;
         level = pieces.take<Real>(p.K * stride);
+        pull = pieces.take<Real>(p.tails ? p.K * stride : 0);
+        fall = pieces.take<Real>(p.tails ? p.K * stride : 0);
         weight = pieces.take<Real>(most);
         kept = p.noisy() ? pieces.take<Real>(most) : weight;
         highest = pieces.take<Real>(most);

@@ -38,12 +38,21 @@ double distance(const EStep& p, const double* point, const Real* mean, const dou
     return std::sqrt(sum);
 }
 
+// The log joint density at a distance.
+inline double level_at(const EStep& p, std::size_t k, double distance) {
+    const double squared = distance * distance;
+    if (!p.tails) return p.log_scale[k] - 0.5 * squared;
+    return p.log_scale[k] -
+           0.5 * (p.tails[k] + static_cast<double>(p.d)) * std::log1p(squared / p.tails[k]);
+}
+
 // All rows x of the block lie in a ball |U^-1 (x - c)| <= R. With D = |W (c - mean)| and S = |W U|
 // the triangle inequality gives D - S R <= |W (x - mean)| <= D + S R for each of them, hence bounds
 // of every log joint density:
 //
-//     scale - (D + S R)^2 / 2  <=  log joint  <=  scale - max(0, D - S R)^2 / 2.
+//     scale - (D + S R)^2 / 2  <=  log joint  <=  scale - max(0, D - S R)^2 / 2,
 //
+// and likewise of t components, whose density falls with the distance, too.
 // The largest lower bound is one for the largest term of every row. A component whose upper bound
 // lies below it by so much that its responsibility is negligible in every row is left out. Nothing
 // is left out where a bound is not a number.
@@ -77,8 +86,8 @@ void find_reached(const EStep& p, const Model<Real>& model, Block<Real>& b) {
             distance(p, b.centre, model.own.place + k * p.d, p.whitener + k * p.whitener_step);
         const double spread = model.reach.stretch[k] * radius + SLACK * D,
                      near = D > spread ? D - spread : 0.0, far = D + spread;
-        b.bound[k] = p.log_scale[k] - 0.5 * near * near;
-        const double least = p.log_scale[k] - 0.5 * far * far;
+        b.bound[k] = level_at(p, k, near);
+        const double least = level_at(p, k, far);
         if (least > certain) certain = least;
     }
     b.n_reached = 0;
@@ -209,7 +218,7 @@ void likelihoods(Block<Real>& b, Sums& sums) {
 template <class Real>
 void scatter(const EStep& p, std::size_t k, Columns<Real> x, Present present, const Real* r,
              const Real* mean, Real* weighted, Sums& sums) {
-    Target to{sums.counts + k, sums.first + k * p.d, sums.second};
+    Target to{(p.tails ? sums.pulls : sums.counts) + k, sums.first + k * p.d, sums.second};
     if (p.pooled) return weighted_sums<Real>(x, present, r, mean, p.d, to);
     if (p.scatter == Scatter::dense) to.second += k * p.d * p.d;
     if (p.scatter == Scatter::diagonal) to.second += k * p.d;
@@ -237,6 +246,21 @@ void exact_scatter(const EStep& p, const Model<Real>& model, std::size_t k, Pres
                     model.exact.mean + k * p.d, b.exact_weighted, sums);
 }
 
+// The count and the falls of a t component; its responsibilities are then times its pulls.
+inline void weigh_by_pulls(std::size_t k, Present present, double* r, const double* pull,
+                           const double* fall, Sums& sums) {
+    Lanes<double> count = {}, falls = {};
+    for (std::size_t t = 0; t < present.count; ++t) {
+        const std::size_t at = present.at[t];
+        const Lanes<double> weight = load(r + at);
+        count += weight;
+        falls += weight * load(fall + at);
+        store(r + at, weight * load(pull + at));
+    }
+    sums.counts[k] += across<double>(count);
+    sums.falls[k] += across<double>(falls);
+}
+
 template <class Real>
 void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& sums) {
     const Columns<Real> x{b.x, b.stride};
@@ -244,7 +268,10 @@ void accumulate(const EStep& p, const Model<Real>& model, Block<Real>& b, Sums& 
         const std::size_t k = b.reached[t];
         const Present present{b.present + t * b.vectors(), b.counts[t]};
         if (present.count == 0) continue;
-        const Real* r = b.level + t * b.stride;
+        Real* r = b.level + t * b.stride;
+        if constexpr (!Model<Real>::single)
+            if (p.tails)
+                weigh_by_pulls(k, present, r, b.pull + t * b.stride, b.fall + t * b.stride, sums);
         if (model.beside && ill(p, k)) exact_scatter(p, model, k, present, r, b, sums);
         else scatter<Real>(p, k, x, present, r, model.own.mean + k * p.d, b.weighted, sums);
     }

@@ -12,6 +12,9 @@ namespace mixtura {
 // less than 1e-15 of its scatter.
 constexpr double LEFT_OUT = 1e-17;
 
+// Squared distances from t components are at most this: their logarithms are finite.
+constexpr double FARTHEST = 1e290;
+
 enum class Form { spherical, diagonal, dense };
 enum class Scatter { trace, diagonal, total, dense };
 
@@ -38,6 +41,9 @@ struct EStep {
     std::size_t whitener_step;
     Form form;
     Scatter scatter;
+    // K: degrees of freedom of t components, whose log_scale is their log density at the mean; null
+    // for Gaussians. In double only.
+    const double* tails = nullptr;
     // Log weight + log density of the noise term, which is the same at every row; -infinity for
     // none.
     double log_noise = -std::numeric_limits<double>::infinity();
@@ -72,6 +78,9 @@ struct Sums {
     double* second;
     double log_likelihood, entropy, certainty;
     double noise = 0.0; // weight of the rows in the noise term
+    // Of t components, K each: responsibilities r times pulls u, which weigh first and second
+    // moments, and r (log(1 + D / nu) + u), where D is the squared distance.
+    double *pulls = nullptr, *falls = nullptr;
 };
 
 struct WithoutRows; // effective.hpp

@@ -74,7 +74,14 @@ void Loop::e_step(const Mixture& mixture, Moments& out) const {
     p.axes = mixture.axes.empty() ? nullptr : mixture.axes.data();
     p.single_products = data_.single_products;
     Sums sums{out.counts.data(), out.first.data(), out.second.data(), 0.0, 0.0, 0.0};
+    Numbers falls(mixture.tails.size(), 0.0);
+    out.pulls.assign(mixture.tails.size(), 0.0);
+    if (setting_.tails) {
+        p.tails = mixture.tails.data();
+        sums.pulls = out.pulls.data(), sums.falls = falls.data();
+    }
     run_moments(p, data_.threads, sums);
+    if (setting_.tails) add_tail_sums(*setting_.tails, mixture.tails, falls, out);
     out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy,
     out.certainty = sums.certainty;
     out.noisy = data_.log_noise.has_value(), out.noise = sums.noise;
@@ -84,6 +91,18 @@ bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture,
                 Moments& moments) const {
     if (m_step(setting_, from, near, mixture) >= 0) return false;
     e_step(mixture, moments);
+    return true;
+}
+
+// The degrees of freedom of EM, which never lower the objective, in place of those of a step of
+// scoring; false where they are the same.
+bool Loop::mend(Mixture& candidate, Moments& seen) const {
+    if (!setting_.tails) return false;
+    Numbers tails = cautious_tails(*setting_.tails, moments_, mixture_.tails);
+    if (tails == candidate.tails) return false;
+    candidate.tails = std::move(tails);
+    complete(candidate);
+    e_step(candidate, seen);
     return true;
 }
 
@@ -126,7 +145,9 @@ Event Loop::iterate(std::size_t most, std::size_t next_check, const Pause& pause
             continue;
         }
         if (!step(moments_, &mixture_, candidate, seen)) return Event::collapsed;
-        const double level = objective(seen, candidate);
+        double level = objective(seen, candidate);
+        if (level < trace_.back() - rule_.rounded(level) && mend(candidate, seen))
+            level = objective(seen, candidate);
         if (level < trace_.back() - rule_.rounded(level)) {
             if (!given_ || n_iter_ > 0) {
                 fall_ = trace_.back() - level;

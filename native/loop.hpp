@@ -71,6 +71,7 @@ public:
     std::size_t vector_size() const { return mixtura::vector_size(moments_); }
 
     const Law& law() const { return *setting_.law; }
+    bool has_tails() const { return setting_.tails.has_value(); }
     const Mixture& mixture() const { return mixture_; }
     const Moments& moments() const { return moments_; }
     const Numbers& trace() const { return trace_; }
@@ -88,6 +89,7 @@ private:
     bool may_extrapolate() const;
     bool extrapolate();
     bool accept(const Moments& far);
+    bool mend(Mixture&, Moments&) const;
     void adapt(bool higher);
 
     Data data_;

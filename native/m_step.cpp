@@ -518,9 +518,12 @@ std::ptrdiff_t complete(Mixture& m) {
         m.log_det[f] = log_det;
     }
     m.log_scale.resize(m.K);
-    for (std::size_t k = 0; k < m.K; ++k)
-        m.log_scale[k] =
-            std::log(m.weights[k]) - 0.5 * (as_double(d) * LOG_2PI + m.log_det[m.F == 1 ? 0 : k]);
+    for (std::size_t k = 0; k < m.K; ++k) {
+        const double log_det = m.log_det[m.F == 1 ? 0 : k];
+        m.log_scale[k] = m.tails.empty()
+                             ? std::log(m.weights[k]) - 0.5 * (as_double(d) * LOG_2PI + log_det)
+                             : std::log(m.weights[k]) + log_peak(m.tails[k], d) - 0.5 * log_det;
+    }
     return -1;
 }
 
@@ -535,11 +538,12 @@ std::ptrdiff_t m_step(const Setting& setting, const Moments& m, const Mixture* p
     out.weights.resize(K);
     out.means.resize(K * d);
     out.axes.clear();
+    out.tails = setting.tails ? scored_tails(*setting.tails, m) : Numbers();
     Numbers shift(K * d);
     for (std::size_t k = 0; k < K; ++k) {
         out.weights[k] = setting.equal_weights ? (1.0 - out.noise) / as_double(K) : m.counts[k] / n;
         for (std::size_t j = 0; j < d; ++j) {
-            shift[k * d + j] = m.first[k * d + j] / (m.counts[k] > 0.0 ? m.counts[k] : 1.0);
+            shift[k * d + j] = m.first[k * d + j] / (m.pulled(k) > 0.0 ? m.pulled(k) : 1.0);
             out.means[k * d + j] = m.about[k * d + j] + shift[k * d + j];
         }
     }

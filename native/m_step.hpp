@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "axes.hpp"
 #include "moments.hpp"
+#include "tails.hpp"
 #include "volumes.hpp"
 
 namespace mixtura {
@@ -57,6 +59,7 @@ struct Setting {
     Searches searches;
     double unresolved;     // an eigenvalue below this, in a component's own units, is rounding
     double floor_rounding; // what rounding may take off an eigenvalue that is held at the floor
+    std::optional<TailRule> tails = std::nullopt; // of t components
 
     bool has_floor() const {
         return std::all_of(floor.begin(), floor.end(), [](double lowest) { return lowest > 0.0; });

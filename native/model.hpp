@@ -52,7 +52,8 @@ struct Pieces {
 // In the precision of the products. Means are about the origin where products are single.
 template <class Real>
 struct Parameters {
-    Real *mean, *place, *whitener, *scale; // K x d; K x d, where distances are taken; K x size; K
+    // K x d; K x d, where distances are taken; K x size; K: of levels, 0 for t components
+    Real *mean, *place, *whitener, *scale;
     std::size_t size;                      // of a whitener
 
     void lay_out(const EStep& p, Pieces& pieces) {
@@ -66,7 +67,7 @@ struct Parameters {
     void prepare(const EStep& p, const double* origin) {
         constexpr double root_half = 0x1.6a09e667f3bcdp-1; // distances are halved squares
         for (std::size_t k = 0; k < p.K; ++k) {
-            scale[k] = static_cast<Real>(p.log_scale[k]);
+            scale[k] = p.tails ? Real(0) : static_cast<Real>(p.log_scale[k]);
             for (std::size_t j = 0; j < p.d; ++j) {
                 mean[k * p.d + j] =
                     static_cast<Real>(p.means[k * p.d + j] - (origin ? origin[j] : 0.0));

@@ -22,12 +22,20 @@ inline double dot(const Numbers& a, const Numbers& b) {
 
 inline double norm(const Numbers& a) { return std::sqrt(dot(a, a)); }
 
-inline std::size_t vector_size(const Moments& m) {
-    return m.K * (1 + m.d) + m.second.size() + (m.noisy ? 1 : 0);
+// What t components sum up beside, one after the other; nothing of Gaussians.
+template <class Of, class Each>
+void each_of_tails(Of& moments, const Each& each) {
+    for (auto* sums : {&moments.pulls, &moments.tail_sums, &moments.tail_information}) each(*sums);
 }
 
-// Counts, first and second moments, one after the other, about other points; last, the weight of a
-// noise term's rows where there is one.
+inline std::size_t vector_size(const Moments& m) {
+    std::size_t size = m.K * (1 + m.d) + m.second.size() + (m.noisy ? 1 : 0);
+    each_of_tails(m, [&](const Numbers& sums) { size += sums.size(); });
+    return size;
+}
+
+// Counts, first and second moments, and the sums of t components, one after the other, about other
+// points; last, the weight of a noise term's rows where there is one.
 inline Numbers sums_about(const Moments& m, const Numbers& about) {
     const std::size_t K = m.K, d = m.d, width = m.second.size() / K;
     const bool pooled = m.kind == Scatter::total;
@@ -36,7 +44,8 @@ inline Numbers sums_about(const Moments& m, const Numbers& about) {
     double *first = &v[K], *second = &v[K + K * d];
     std::copy(m.second.begin(), m.second.end(), second);
     for (std::size_t k = 0; k < K; ++k) {
-        const double count = v[k] = m.counts[k], *sum = &m.first[k * d];
+        const double count = m.pulled(k), *sum = &m.first[k * d];
+        v[k] = m.counts[k];
         for (std::size_t j = 0; j < d; ++j) {
             s[j] = m.about[k * d + j] - about[k * d + j];
             first[k * d + j] = sum[j] + count * s[j];
@@ -52,11 +61,13 @@ inline Numbers sums_about(const Moments& m, const Numbers& about) {
             for (std::size_t j = 0; j < d; ++j)
                 out[i * d + j] += sum[i] * s[j] + sum[j] * s[i] + count * s[i] * s[j];
     }
+    auto at = v.begin() + static_cast<std::ptrdiff_t>(K + K * d + m.second.size());
+    each_of_tails(m, [&](const Numbers& sums) { at = std::copy(sums.begin(), sums.end(), at); });
     return v;
 }
 
 // The moments about the points of `origin` with these sums, matrices made symmetric; false where a
-// count is negative.
+// count is negative, or a sum of pulls or of information.
 inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& out) {
     const std::size_t K = origin.K, d = origin.d;
     for (std::size_t k = 0; k < K; ++k)
@@ -66,9 +77,17 @@ inline bool moments_with(const Moments& origin, const Numbers& sums, Moments& ou
     if (origin.noisy) out.noise = sums.back();
     const auto first = sums.begin() + static_cast<std::ptrdiff_t>(K),
                second = first + static_cast<std::ptrdiff_t>(K * d);
+    auto end = second + static_cast<std::ptrdiff_t>(origin.second.size());
     std::copy(sums.begin(), first, out.counts.begin());
     std::copy(first, second, out.first.begin());
-    std::copy_n(second, out.second.size(), out.second.begin());
+    std::copy(second, end, out.second.begin());
+    each_of_tails(out, [&](Numbers& own) {
+        for (double& sum : own) sum = *end++;
+    });
+    for (const double sum : out.pulls)
+        if (sum < 0.0) return false;
+    for (const double sum : out.tail_information)
+        if (sum < 0.0) return false;
     if (out.kind == Scatter::total || out.kind == Scatter::dense)
         for (std::size_t f = 0; f < out.second.size(); f += d * d)
             for (std::size_t i = 0; i < d; ++i)
@@ -216,8 +235,11 @@ private:
             for (std::size_t i = 0; !pooled && i < width; ++i)
                 by(v[K + K * d + k * width + i], length);
         }
-        for (std::size_t i = 0; pooled && i < origin_.second.size(); ++i)
-            by(v[K + K * d + i], std::sqrt(2.0) * total_);
+        const std::size_t end = K + K * d + origin_.second.size(),
+                          last = v.size() - (origin_.noisy ? 1 : 0);
+        for (std::size_t i = K + K * d; pooled && i < end; ++i) by(v[i], std::sqrt(2.0) * total_);
+        for (std::size_t i = end; i < last; ++i)
+            by(v[i], std::sqrt(std::max(origin_.counts[(i - end) % K], 1e-300) * total_));
         if (!origin_.noisy) return;
         // A noise term that vanishes stays where it is: a deviation would make it negative.
         if (origin_.noise > LEAST_NOISE * total_) by(v.back(), std::sqrt(origin_.noise * total_));

@@ -17,6 +17,11 @@ struct Moments {
     Scatter kind = Scatter::trace;
     Numbers about, counts, first, second;
     double log_likelihood = 0.0, entropy = 0.0, certainty = 0.0;
+    // K each, of t components; empty for Gaussians, the last two also for given degrees of freedom
+    Numbers pulls, tail_sums, tail_information;
+
+    // The weight of the first and second moments of a component.
+    double pulled(std::size_t k) const { return pulls.empty() ? counts[k] : pulls[k]; }
     bool noisy = false; // whether the mixture has a noise term
     double noise = 0.0; // weight of the rows in it
 
@@ -37,6 +42,7 @@ struct Mixture {
     Numbers weights, means, values, whitener, log_det, log_scale; // log_det: F
     // d x d, one common axis per row, or empty
     Numbers axes;
+    Numbers tails; // K degrees of freedom of t components, or empty
 
     std::size_t size() const {
         return form == Form::spherical ? 1 : form == Form::diagonal ? d : d * d;

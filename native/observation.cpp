@@ -13,6 +13,7 @@
 
 #include "dense.hpp"
 #include "runtime.hpp"
+#include "tails.hpp"
 #include "workers.hpp"
 
 #include <algorithm>
@@ -67,6 +68,25 @@ struct Plan {
     }
 };
 
+// Log density of o observed columns at the mean of a component with the identity as its matrix.
+double peak_of(const Observed& p, std::size_t k, std::size_t o) {
+    return p.tails ? log_peak(p.tails[k], o) : -0.5 * static_cast<double>(o) * LOG_2PI;
+}
+
+// Of t components, for some number of observed columns (K each): the constant of twice a score by
+// nu, and the information of a row.
+struct TailConstants {
+    Numbers scores, known;
+
+    void look_at(const Observed& p, std::size_t o) {
+        scores.clear(), known.clear();
+        for (std::size_t k = 0; p.tails && k < p.K; ++k) {
+            scores.push_back(score_constant(p.tails[k], o));
+            known.push_back(information(p.tails[k], o));
+        }
+    }
+};
+
 // The mixture of the observed columns of a group, and how the other columns follow from them. With
 // errors all columns follow.
 class Seen {
@@ -74,6 +94,7 @@ public:
     std::vector<std::size_t> observed, following;
     Numbers means, whiteners;       // K x o; F x o x o or F x o
     Numbers log_weights, log_scale; // K, of the rows of this group
+    TailConstants constants;
     Numbers maps, left;             // F x t x o and F x t x t, where covariances are full
     std::ptrdiff_t singular = -1;
 
@@ -90,6 +111,7 @@ public:
             for (std::size_t j = 0; j < p.d; ++j) following[j] = j;
         }
         const std::size_t o = observed.size();
+        constants.look_at(p, o);
         means.resize(p.K * o), log_weights.resize(p.K), log_scale.resize(p.K), log_det.resize(F);
         whiteners.resize(F * (p.diagonal ? o : o * o));
         for (std::size_t f = 0; f < F; ++f)
@@ -98,8 +120,7 @@ public:
         for (std::size_t k = 0; k < p.K; ++k) {
             for (std::size_t j = 0; j < o; ++j) means[k * o + j] = p.means[k * p.d + observed[j]];
             log_weights[k] = p.log_weights[k] + (p.log_classes ? p.log_classes[g * p.K + k] : 0.0);
-            log_scale[k] = log_weights[k] -
-                           0.5 * (static_cast<double>(o) * LOG_2PI + log_det[p.step ? k : 0]);
+            log_scale[k] = log_weights[k] + peak_of(p, k, o) - 0.5 * log_det[p.step ? k : 0];
         }
     }
 
@@ -192,9 +213,12 @@ class Completed {
 public:
     std::vector<std::size_t> observed, missing;
     Numbers y, level, left; // K x d, about the means; K: log joint densities; F x t x t
+    Numbers logs, pulls;    // K, of t components: log(1 + D / nu), and u
+    TailConstants constants;
 
     Completed(const Observed& problem, const Whole& all)
-        : y(problem.K * problem.d), level(problem.K), p(problem), whole(all),
+        : y(problem.K * problem.d), level(problem.K), logs(problem.K), pulls(problem.K), p(problem),
+          whole(all),
           F(problem.step ? problem.K : 1) {}
 
     void look_at(std::size_t g) {
@@ -204,6 +228,9 @@ public:
         for (std::size_t j = 0; j < p.d; ++j)
             (p.columns[g * p.d + j] ? observed : missing).push_back(j);
         const std::size_t t = missing.size(), o = observed.size(), d = p.d;
+        constants.look_at(p, o);
+        peaks.clear();
+        for (std::size_t k = 0; k < p.K; ++k) peaks.push_back(peak_of(p, k, o));
         maps.resize(F * t * o), left.resize(F * t * t), log_det.resize(F);
         factor.resize(t * t), inverse.resize(t * t);
         for (std::size_t f = 0; f < F; ++f) {
@@ -250,8 +277,17 @@ public:
                 const double one = inner(W + i * d, own, i + 1);
                 distance += one * one;
             }
-            level[k] = p.log_weights[k] + (p.log_classes ? p.log_classes[group * p.K + k] : 0.0) -
-                       0.5 * (static_cast<double>(o) * LOG_2PI + log_det[p.step ? k : 0] + distance);
+            level[k] = p.log_weights[k] + (p.log_classes ? p.log_classes[group * p.K + k] : 0.0) +
+                       peaks[k] - 0.5 * log_det[p.step ? k : 0];
+            if (!p.tails) {
+                level[k] -= 0.5 * distance;
+                continue;
+            }
+            const double nu = p.tails[k], all = nu + static_cast<double>(o),
+                         squared = std::min(distance, FARTHEST);
+            logs[k] = std::log1p(squared / nu);
+            pulls[k] = all / (nu + squared);
+            level[k] -= 0.5 * all * logs[k];
         }
     }
 
@@ -260,7 +296,7 @@ private:
     const Whole& whole;
     const std::size_t F;
     std::size_t group = static_cast<std::size_t>(-1);
-    Numbers maps, log_det, factor, inverse;
+    Numbers maps, log_det, factor, inverse, peaks;
 };
 
 // What a worker has of its own.
@@ -268,7 +304,7 @@ struct Worker {
     const Observed& p;
     Seen seen;
     Completed one;
-    Numbers rows, weights, joint, first, second, counts, mapped;
+    Numbers rows, weights, joint, first, second, counts, pulls, falls, mapped;
     std::unique_ptr<Aligned> model, workspace;
     std::size_t model_size = 0, workspace_size = 0;
 
@@ -297,6 +333,7 @@ struct Worker {
         e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
         e.form = p.diagonal ? Form::diagonal : Form::dense;
         e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
+        e.tails = p.tails;
         if (p.log_noise) e.log_noise = p.log_noise[piece.group];
         const std::size_t need = kernels().model(e), room = kernels().workspace(e);
         if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
@@ -305,7 +342,7 @@ struct Worker {
         return e;
     }
 
-    void add_moments(const Piece& piece, Sums& to) {
+    void add_moments(const Piece& piece, ObservedSums& to) {
         if (is_small(piece)) return add_rows(piece, to);
         seen.look_at(piece.group);
         if (seen.singular >= 0) return;
@@ -314,6 +351,10 @@ struct Worker {
         counts.assign(p.K, 0.0), first.assign(p.K * e.d, 0.0);
         second.assign(second_size(e.scatter, p.K, e.d), 0.0);
         Sums own{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+        if (p.tails) {
+            pulls.assign(p.K, 0.0), falls.assign(p.K, 0.0);
+            own.pulls = pulls.data(), own.falls = falls.data();
+        }
         kernels().moments(e, *model, 0, e.n, *workspace, own);
         to.log_likelihood += own.log_likelihood;
         to.entropy += own.entropy;
@@ -321,11 +362,16 @@ struct Worker {
         to.noise += own.noise;
         for (std::size_t k = 0; k < p.K; ++k) {
             to.counts[k] += counts[k];
+            if (p.tails) {
+                to.pulls[k] += pulls[k];
+                to.scores[k] += counts[k] * seen.constants.scores[k] - falls[k];
+                to.known[k] += counts[k] * seen.constants.known[k];
+            }
             p.diagonal ? carry_over_columns(k, to) : carry_over(k, to);
         }
     }
 
-    void add_rows(const Piece& piece, Sums& to) {
+    void add_rows(const Piece& piece, ObservedSums& to) {
         one.look_at(piece.group);
         const std::size_t d = p.d, t = one.missing.size();
         for (std::size_t i = piece.begin; i < piece.end; ++i) {
@@ -355,8 +401,16 @@ struct Worker {
                 double *first = to.first + k * d, *second = to.second + k * d * d;
                 const double* left = one.left.data() + (p.step ? k : 0) * t * t;
                 to.counts[k] += r;
+                double weighed = r;
+                if (p.tails) {
+                    const double u = one.pulls[k];
+                    weighed = r * u;
+                    to.pulls[k] += weighed;
+                    to.scores[k] += r * (one.constants.scores[k] - one.logs[k] - u);
+                    to.known[k] += r * one.constants.known[k];
+                }
                 for (std::size_t a = 0; a < d; ++a) {
-                    const double share = r * y[a];
+                    const double share = weighed * y[a];
                     first[a] += share;
                     for (std::size_t b = 0; b < d; ++b) second[a * d + b] += share * y[b];
                 }
@@ -367,8 +421,9 @@ struct Worker {
         }
     }
 
-    // Rows without any value: their posteriors are the weights.
-    void add_unseen(const Piece& piece, Sums& to) {
+    // Rows without any value: their posteriors are the weights, their pulls 1, and they know
+    // nothing of degrees of freedom.
+    void add_unseen(const Piece& piece, ObservedSums& to) {
         const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
         double rows_here = 0.0, highest = log_noise;
         for (std::size_t i = piece.begin; i < piece.end; ++i)
@@ -389,13 +444,14 @@ struct Worker {
         for (std::size_t k = 0; k < p.K; ++k) {
             const double count = count_of(log_weights[k]);
             to.counts[k] += count;
+            if (p.tails) to.pulls[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
             const double* sigma = p.covariance + k * p.step;
             for (std::size_t i = 0; i < size; ++i) to.second[k * size + i] += count * sigma[i];
         }
     }
 
-    void carry_over_columns(std::size_t k, Sums& to) {
+    void carry_over_columns(std::size_t k, ObservedSums& to) {
         const std::size_t o = seen.observed.size(), d = p.d;
         for (std::size_t j = 0; j < o; ++j) {
             to.first[k * d + seen.observed[j]] += first[k * o + j];
@@ -407,7 +463,7 @@ struct Worker {
 
     // Moments of completed rows: of observed columns as they are (without errors), of the others
     // through the maps. Kernels fill the lower triangle only.
-    void carry_over(std::size_t k, Sums& to) {
+    void carry_over(std::size_t k, ObservedSums& to) {
         const std::size_t o = seen.observed.size(), t = seen.following.size(), d = p.d;
         double *f = first.data() + k * o, *S = second.data() + k * o * o;
         double *to_first = to.first + k * d, *to_second = to.second + k * d * d;
@@ -534,20 +590,28 @@ std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
 
 } // namespace
 
-std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Sums& total) {
+std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, ObservedSums& total) {
     const std::size_t second = second_size(p.diagonal ? Scatter::diagonal : Scatter::dense, p.K, p.d),
-                      size = p.K + p.K * p.d + second;
+                      of_gaussians = p.K + p.K * p.d + second,
+                      size = of_gaussians + (p.tails ? 3 * p.K : 0);
     std::vector<Numbers> partial(std::max<std::size_t>(1, threads), Numbers(size));
     Turns turns;
     return over_parts(p, threads, [&](std::size_t t, Worker& worker, std::size_t part, auto pieces) {
         double* memory = partial[t].data();
         std::fill_n(memory, size, 0.0);
-        Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
+        ObservedSums mine{{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0}};
+        mine.pulls = memory + of_gaussians;
+        mine.scores = mine.pulls + p.K, mine.known = mine.scores + p.K;
         pieces([&](const Piece& piece) { worker.add_moments(piece, mine); });
         turns.take(part, [&] {
             for (std::size_t i = 0; i < p.K; ++i) total.counts[i] += mine.counts[i];
             for (std::size_t i = 0; i < p.K * p.d; ++i) total.first[i] += mine.first[i];
             for (std::size_t i = 0; i < second; ++i) total.second[i] += mine.second[i];
+            for (std::size_t i = 0; p.tails && i < p.K; ++i) {
+                total.pulls[i] += mine.pulls[i];
+                total.scores[i] += mine.scores[i];
+                total.known[i] += mine.known[i];
+            }
             total.log_likelihood += mine.log_likelihood;
             total.entropy += mine.entropy;
             total.certainty += mine.certainty;

@@ -25,12 +25,19 @@ struct Observed {
     const double* covariance;
     std::size_t step; // between covariances; 0 where components share one
     bool diagonal;
+    // K degrees of freedom of t components, where there are no errors; null for Gaussians.
+    const double* tails = nullptr;
+};
+
+// Sums of rows, and of t components, K each, twice the scores by nu and the information.
+struct ObservedSums : Sums {
+    double *scores = nullptr, *known = nullptr;
 };
 
 // Each returns the first component whose covariance is singular, or -1.
 
 // Moments about the means, of kind diagonal or dense.
-std::ptrdiff_t run_observed_moments(const Observed&, std::size_t threads, Sums& total);
+std::ptrdiff_t run_observed_moments(const Observed&, std::size_t threads, ObservedSums& total);
 std::ptrdiff_t run_observed_log_joint(const Observed&, std::size_t threads, double* out); // n x K
 // sum_k shares_ik E[y_i | x_i, k], for shares n x K.
 std::ptrdiff_t run_completed(const Observed&, const double* shares, std::size_t threads,

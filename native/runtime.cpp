@@ -182,12 +182,17 @@ void clear(const EStep& p, Sums& sums) {
     std::fill_n(sums.first, p.K * p.d, 0.0);
     std::fill_n(sums.second, second_size(p.scatter, p.K, p.d), 0.0);
     sums.log_likelihood = sums.entropy = sums.certainty = sums.noise = 0.0;
+    if (!p.tails) return;
+    std::fill_n(sums.pulls, p.K, 0.0);
+    std::fill_n(sums.falls, p.K, 0.0);
 }
 
 // One pass over all rows. False where a short cut has cost too many digits.
 bool pass(const EStep& p, std::size_t threads, Sums& total) {
     const Kernels& kernel = kernels();
-    const std::size_t second = second_size(p.scatter, p.K, p.d), sums = p.K + p.K * p.d + second,
+    const std::size_t second = second_size(p.scatter, p.K, p.d),
+                      of_gaussians = p.K + p.K * p.d + second,
+                      sums = of_gaussians + (p.tails ? 2 * p.K : 0),
                       workers = workers_for(p, threads);
     const Aligned model(kernel.model(p));
     kernel.prepare(p, model);
@@ -201,12 +206,14 @@ bool pass(const EStep& p, std::size_t threads, Sums& total) {
         [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
             double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
             Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
+            mine.pulls = memory + of_gaussians, mine.falls = mine.pulls + p.K;
             clear(p, mine);
             kernel.moments(p, model, begin, end, workspace, mine);
             turns.take(slab, [&] {
                 add(total.counts, mine.counts, p.K);
                 add(total.first, mine.first, p.K * p.d);
                 add(total.second, mine.second, second);
+                if (p.tails) add(total.pulls, mine.pulls, p.K), add(total.falls, mine.falls, p.K);
                 total.log_likelihood += mine.log_likelihood;
                 total.entropy += mine.entropy;
                 total.certainty += mine.certainty;

@@ -41,7 +41,7 @@ Shortcuts::Shortcuts(const EStep& plain) : p(plain) {
     }
     p.origin = origin.data();
     if (p.form == Form::dense && p.K >= WORTH_TURNING) turn(plain);
-    if (plain.single_products) single(plain);
+    if (plain.single_products && !p.tails) single(plain);
 }
 
 // Rows W, or the common axes with reciprocal standard deviations along them.
@@ -82,7 +82,8 @@ void Shortcuts::turn(const EStep& plain) {
     p.turn = turned.data(), p.turned_means = means.data(), p.whitener = whitener.data();
     p.form = shared ? Form::spherical : Form::diagonal;
     p.whitener_step = shared ? 0 : d;
-    p.pooled = shared && p.scatter == Scatter::total && farthest <= FAR_POOLED;
+    // a t component weighs rows by its own pulls
+    p.pooled = shared && !p.tails && p.scatter == Scatter::total && farthest <= FAR_POOLED;
 }
 
 // A component's distance from the origin, and how much its whitening cancels, are the largest row

@@ -8,6 +8,7 @@
 
 #include "../runtime.hpp"
 #include "../shortcuts.hpp"
+#include "../tails.hpp"
 
 namespace mixtura {
 namespace {
@@ -27,6 +28,11 @@ void allow(EStep& p, const std::optional<Vector>& shares, const std::optional<Ma
     demand(!axes || (axes->shape(0) == p.d && axes->shape(1) == p.d), "axes must be d x d");
     p.shares = shares ? shares->data() : nullptr, p.axes = axes ? axes->data() : nullptr;
     p.single_products = single_products;
+}
+
+void give_tails(EStep& p, const std::optional<Vector>& tails) {
+    demand(!tails || tails->shape(0) == p.K, "tails must have one value per component");
+    p.tails = tails ? tails->data() : nullptr;
 }
 
 // Which short cuts would be taken, by name, with the number of components that float32 does not
@@ -53,9 +59,11 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
             const Vector& log_scale, const Matrix& whitener, const std::string& scatter,
             VectorOut counts, MatrixOut first, VectorOut second, VectorOut likelihoods,
             std::size_t threads, std::optional<Vector> shares, std::optional<Matrix> axes,
-            bool single_products, double log_noise) {
+            bool single_products, double log_noise, std::optional<Vector> tails,
+            std::optional<MatrixOut> pulled) {
     EStep p = e_step_of(rows, means, log_scale, whitener);
     allow(p, shares, axes, single_products);
+    give_tails(p, tails);
     p.log_noise = log_noise;
     p.scatter = scatter_named(scatter);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
@@ -64,9 +72,20 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
                second.shape(0) == second_size(p.scatter, p.K, p.d) && likelihoods.shape(0) == 4,
            "outputs have the wrong shape");
     Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+    if (p.tails) {
+        demand(pulled && pulled->shape(0) == 3 && pulled->shape(1) == p.K, "pulled must be 3 x K");
+        total.pulls = pulled->data(), total.falls = pulled->data() + p.K;
+    }
     {
         nb::gil_scoped_release released;
         run_moments(p, threads, total);
+    }
+    for (std::size_t k = 0; p.tails && k < p.K; ++k) {
+        const double nu = p.tails[k], count = counts.data()[k],
+                     twice = count * score_constant(nu, p.d) - total.falls[k],
+                     known = count * information(nu, p.d);
+        total.falls[k] = tail_sum(nu, twice, known);
+        total.falls[p.K + k] = known;
     }
     double* out = likelihoods.data();
     out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
@@ -74,8 +93,10 @@ void e_step(const Rows& rows, std::optional<Vector> weights, const Matrix& means
 }
 
 void log_joint(const Rows& rows, const Matrix& means, const Vector& log_scale,
-               const Matrix& whitener, MatrixOut out, std::size_t threads) {
-    const EStep p = e_step_of(rows, means, log_scale, whitener);
+               const Matrix& whitener, std::optional<Vector> tails, MatrixOut out,
+               std::size_t threads) {
+    EStep p = e_step_of(rows, means, log_scale, whitener);
+    give_tails(p, tails);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     run_log_joint(p, threads, out.data());
@@ -112,13 +133,15 @@ void bind_e_step(nb::module_& m) {
     m.def("e_step", &e_step, array("rows"), array_or_none("weights"), array("means"),
           array("log_scale"), array("whitener"), "scatter"_a, array("counts"), array("first"),
           array("second"), array("likelihoods"), "threads"_a, array_or_none("shares"),
-          array_or_none("axes"), "single_products"_a, "log_noise"_a,
-          "The moments of the rows under a mixture.");
+          array_or_none("axes"), "single_products"_a, "log_noise"_a, array_or_none("tails"),
+          array_or_none("pulled"),
+          "The moments of the rows under a mixture; of t components also pulls, tail sums and tail "
+          "information, 3 x K.");
     m.def("shortcuts", &shortcuts, array("rows"), array("means"), array("log_scale"),
           array("whitener"), "scatter"_a, array_or_none("shares"), array_or_none("axes"),
           "single_products"_a, "The short cuts e_step would take.");
     m.def("log_joint", &log_joint, array("rows"), array("means"), array("log_scale"),
-          array("whitener"), array("out"), "threads"_a,
+          array("whitener"), array_or_none("tails"), array("out"), "threads"_a,
           "Log joint densities of rows and components.");
     m.def("exponential", &elementwise<double, &Kernels::exponential>, array("x"), array("out"),
           "exp(x) for -708 <= x <= 0.");

@@ -55,10 +55,21 @@ public:
     }
 
     std::ptrdiff_t begin_with_moments(const Matrix& about, const Vector& counts,
-                                      const Matrix& first, const Vector& second, double noise) {
+                                      const Matrix& first, const Vector& second, double noise,
+                                      const std::optional<Matrix>& pulled) {
         demand(about.shape(1) == rows_.shape(1), "moments and rows must have as many columns");
         Moments start = moments_of(law(), about, counts, first, second);
         start.noise = noise;
+        if (pulled) {
+            const std::size_t parts = pulled->shape(0), K = start.K;
+            demand((parts == 1 || parts == 3) && pulled->shape(1) == K, "pulled: 1 or 3 rows of K");
+            const double* sums = pulled->data();
+            start.pulls.assign(sums, sums + K);
+            if (parts == 3) {
+                start.tail_sums.assign(sums + K, sums + 2 * K);
+                start.tail_information.assign(sums + 2 * K, sums + 3 * K);
+            }
+        }
         nb::gil_scoped_release released;
         return begin(start);
     }
@@ -66,10 +77,13 @@ public:
     std::ptrdiff_t begin_with_mixture(const Vector& weights, const Matrix& means,
                                       const Vector& values, const std::optional<Matrix>& axes,
                                       const std::vector<double>& trace, std::size_t kept,
-                                      double noise) {
+                                      double noise, const std::optional<Vector>& tails) {
         demand(means.shape(1) == rows_.shape(1), "means and rows must have as many columns");
         Mixture start = mixture_of(law(), weights, means, values, axes);
         start.noise = noise;
+        demand(tails.has_value() == has_tails() && (!tails || tails->shape(0) == start.K),
+               "tails: one per t component");
+        if (tails) start.tails = numbers_of(*tails);
         nb::gil_scoped_release released;
         return begin(start, trace, kept);
     }
@@ -99,6 +113,21 @@ public:
         const Moments& m = Loop::moments();
         return {array_of(m.counts, {m.K}), array_of(m.first, {m.K, m.d}),
                 array_of(m.second, {m.second.size()})};
+    }
+
+    // Of t components: the sums of pulls, and those of estimated degrees of freedom.
+    std::optional<Array> pulled() const {
+        const Moments& m = Loop::moments();
+        if (m.pulls.empty()) return std::nullopt;
+        Numbers sums;
+        each_of_tails(m, [&](const Numbers& own) { sums.insert(sums.end(), own.begin(), own.end()); });
+        return array_of(sums, {sums.size() / m.K, m.K});
+    }
+
+    std::optional<Array> tails() const {
+        const Numbers& own = Loop::mixture().tails;
+        if (own.empty()) return std::nullopt;
+        return array_of(own, {own.size()});
     }
 
     double noise_rows() const { return Loop::moments().noise; }
@@ -149,9 +178,11 @@ void bind_loop(nb::module_& m) {
              "squarem"_a.none(), "arnoldi"_a, "threads"_a, "single_products"_a,
              "log_noise"_a.none())
         .def("begin_with_moments", &HeldLoop::begin_with_moments, array("about"), array("counts"),
-             array("first"), array("second"), "noise"_a, "-1, or the component that collapsed.")
+             array("first"), array("second"), "noise"_a, array_or_none("pulled"),
+             "-1, or the component that collapsed.")
         .def("begin_with_mixture", &HeldLoop::begin_with_mixture, array("weights"), array("means"),
              array("values"), array_or_none("axes"), "trace"_a, "kept"_a, "noise"_a,
+             array_or_none("tails"),
              "-1, or the component that collapsed.")
         .def("iterate", &HeldLoop::iterate, "most"_a, "next_check"_a, "stopped"_a,
              "Iterations until one of the four events.")
@@ -162,6 +193,9 @@ void bind_loop(nb::module_& m) {
         .def("mixture", &HeldLoop::mixture,
              "Weights, means, values, whiteners and common axes (as rows).")
         .def("moments", &HeldLoop::moments, "Counts, first and second moments of the last E-step.")
+        .def("pulled", &HeldLoop::pulled,
+             "Of t components: the sums of pulls, and those of estimated degrees of freedom.")
+        .def("tails", &HeldLoop::tails, "Degrees of freedom of t components.")
         .def("sums", &HeldLoop::sums, "Log-likelihood, entropy, certainty and total.")
         .def_prop_ro("trace", &HeldLoop::trace, nb::rv_policy::copy)
         .def_prop_ro("plain", &HeldLoop::plain, nb::rv_policy::copy)

@@ -85,6 +85,18 @@ std::variant<std::ptrdiff_t, Components> one_m_step(const Setting& setting, cons
     return components_of(out);
 }
 
+// The degrees of freedom of EM, as the loop takes them where a step of scoring lowers the objective.
+Array cautious(const TailRule& rule, const Vector& counts, const Vector& tail_sums,
+               const Vector& tail_information, const Vector& tails) {
+    Moments m;
+    m.K = counts.shape(0);
+    demand(tail_sums.shape(0) == m.K && tail_information.shape(0) == m.K && tails.shape(0) == m.K,
+           "all must have one value per component");
+    m.counts = numbers_of(counts), m.tail_sums = numbers_of(tail_sums);
+    m.tail_information = numbers_of(tail_information);
+    return array_of(cautious_tails(rule, m, numbers_of(tails)), {m.K});
+}
+
 bool has_law(const std::string& family) { return law_named(family) != nullptr; }
 
 } // namespace
@@ -98,17 +110,29 @@ void bind_m_step(nb::module_& m) {
                       double, double, double, double>(),
              "newton"_a, "first"_a, "warm"_a, "brief"_a, "turns"_a, "tried"_a, "still"_a,
              "still_in_all"_a, "negligible"_a, "farthest"_a, "trusted"_a);
+    nb::class_<TailRule>(m, "TailRule", "How degrees of freedom are chosen.")
+        .def(
+            "__init__",
+            [](TailRule* self, bool equal, const std::optional<Vector>& given, double first,
+               double low, double high) {
+                new (self)
+                    TailRule{equal, given ? numbers_of(*given) : Numbers(), first, low, high};
+            },
+            "equal"_a, array_or_none("given"), "first"_a, "low"_a, "high"_a);
+    m.def("cautious_tails", &cautious, "rule"_a, array("counts"), array("tail_sums"),
+          array("tail_information"), array("tails"), "Degrees of freedom by the M-step of EM.");
     nb::class_<Setting>(m, "Setting", "What every M-step of a fit respects.")
         .def(
             "__init__",
             [](Setting* self, const std::string& family, const Vector& floor, bool equal_weights,
                const Prior& prior, const VolumeSearch& volumes, const AxisSearch& axes,
-               double unresolved, double floor_rounding) {
+               double unresolved, double floor_rounding, const std::optional<TailRule>& tails) {
                 new (self) Setting(setting_of(family, floor, equal_weights, prior, volumes, axes,
                                               unresolved, floor_rounding));
+                self->tails = tails;
             },
             "family"_a, array("floor"), "equal_weights"_a, array_or_none("prior"), "volumes"_a,
-            "axes"_a, "unresolved"_a, "floor_rounding"_a);
+            "axes"_a, "unresolved"_a, "floor_rounding"_a, "tails"_a.none() = nb::none());
     m.def("m_step", &one_m_step, "setting"_a, array("about"), array("counts"), array("first"),
           array("second"), array_or_none("previous"),
           "Weights, means, values, whiteners and common axes (as rows), or the component that "

@@ -1,6 +1,7 @@
 // E-steps of incomplete rows.
 
 #include "../observation.hpp"
+#include "../tails.hpp"
 
 #include "arrays.hpp"
 
@@ -12,7 +13,8 @@ using Whole = Taken<const std::int64_t, nb::ndim<1>>;
 Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, const Flags& columns,
                      const std::optional<Cube>& errors, const std::optional<Matrix>& log_classes,
                      const Vector& log_weights, const std::optional<Vector>& log_noise,
-                     const Matrix& means, const Matrix& covariance) {
+                     const Matrix& means, const Matrix& covariance,
+                     const std::optional<Vector>& tails) {
     Observed p{};
     p.rows = rows.data(), p.single = is_single(rows);
     p.n = rows.shape(0), p.d = rows.shape(1), p.K = means.shape(0), p.G = ends.shape(0);
@@ -42,6 +44,9 @@ Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, co
     p.log_weights = log_weights.data(), p.means = means.data(), p.covariance = covariance.data();
     p.step = covariance.shape(0) == 1 ? 0 : width;
     p.diagonal = width == p.d && !(p.d == 1 && errors);
+    if (!tails) return p;
+    demand(tails->shape(0) == p.K && !errors, "tails: one per component, and no errors");
+    p.tails = tails->data();
     return p;
 }
 
@@ -49,19 +54,27 @@ std::ptrdiff_t moments(const Rows& rows, std::optional<Vector> weights, const Wh
                        const Whole& ends, const Flags& columns, std::optional<Cube> errors,
                        std::optional<Matrix> log_classes, const Vector& log_weights,
                        std::optional<Vector> log_noise, const Matrix& means,
-                       const Matrix& covariance, VectorOut counts, MatrixOut first,
-                       VectorOut second, VectorOut likelihoods, std::size_t threads) {
+                       const Matrix& covariance, std::optional<Vector> tails, VectorOut counts,
+                       MatrixOut first, VectorOut second, VectorOut likelihoods,
+                       std::size_t threads, std::optional<MatrixOut> pulled) {
     Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
-                             log_noise, means, covariance);
+                             log_noise, means, covariance, tails);
     demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
     p.weights = weights ? weights->data() : nullptr;
     const Scatter kind = p.diagonal ? Scatter::diagonal : Scatter::dense;
     demand(counts.shape(0) == p.K && first.shape(0) == p.K && first.shape(1) == p.d &&
                second.shape(0) == second_size(kind, p.K, p.d) && likelihoods.shape(0) == 4,
            "outputs have the wrong shape");
-    Sums total{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0};
+    ObservedSums total{{counts.data(), first.data(), second.data(), 0.0, 0.0, 0.0}};
+    if (p.tails) {
+        demand(pulled && pulled->shape(0) == 3 && pulled->shape(1) == p.K, "pulled must be 3 x K");
+        total.pulls = pulled->data();
+        total.scores = total.pulls + p.K, total.known = total.scores + p.K;
+    }
     nb::gil_scoped_release released;
     const std::ptrdiff_t singular = run_observed_moments(p, threads, total);
+    for (std::size_t k = 0; p.tails && k < p.K; ++k)
+        total.scores[k] = tail_sum(p.tails[k], total.scores[k], total.known[k]);
     double* out = likelihoods.data();
     out[0] = total.log_likelihood, out[1] = total.entropy, out[2] = total.certainty;
     out[3] = total.noise;
@@ -72,9 +85,10 @@ std::ptrdiff_t log_joint(const Rows& rows, const Whole& order, const Whole& ends
                          const Flags& columns, std::optional<Cube> errors,
                          std::optional<Matrix> log_classes, const Vector& log_weights,
                          std::optional<Vector> log_noise, const Matrix& means,
-                         const Matrix& covariance, MatrixOut out, std::size_t threads) {
+                         const Matrix& covariance, std::optional<Vector> tails, MatrixOut out,
+                         std::size_t threads) {
     const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
-                                   log_noise, means, covariance);
+                                   log_noise, means, covariance, tails);
     demand(out.shape(0) == p.n && out.shape(1) == p.K, "out must be n x K");
     nb::gil_scoped_release released;
     return run_observed_log_joint(p, threads, out.data());
@@ -84,10 +98,10 @@ std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends
                          const Flags& columns, std::optional<Cube> errors,
                          std::optional<Matrix> log_classes, const Vector& log_weights,
                          std::optional<Vector> log_noise, const Matrix& means,
-                         const Matrix& covariance, const Matrix& shares, MatrixOut out,
-                         std::size_t threads) {
+                         const Matrix& covariance, std::optional<Vector> tails,
+                         const Matrix& shares, MatrixOut out, std::size_t threads) {
     const Observed p = observed_of(rows, order, ends, columns, errors, log_classes, log_weights,
-                                   log_noise, means, covariance);
+                                   log_noise, means, covariance, tails);
     demand(shares.shape(0) == p.n && shares.shape(1) == p.K, "shares must be n x K");
     demand(out.shape(0) == p.n && out.shape(1) == p.d, "out must be n x d");
     nb::gil_scoped_release released;
@@ -100,17 +114,19 @@ void bind_observation(nb::module_& m) {
     m.def("observed_moments", &moments, array("rows"), array_or_none("weights"), array("order"),
           array("ends"), array("columns"), array_or_none("errors"), array_or_none("log_classes"),
           array("log_weights"), array_or_none("log_noise"), array("means"), array("covariance"),
-          array("counts"), array("first"), array("second"), array("likelihoods"), "threads"_a,
-          "Moments of incomplete rows; the first singular component, or -1.");
+          array_or_none("tails"), array("counts"), array("first"), array("second"),
+          array("likelihoods"), "threads"_a, array_or_none("pulled"),
+          "Moments of incomplete rows; the first singular component, or -1. Of t components also "
+          "pulls, tail sums and tail information, 3 x K.");
     m.def("observed_log_joint", &log_joint, array("rows"), array("order"), array("ends"),
           array("columns"), array_or_none("errors"), array_or_none("log_classes"),
           array("log_weights"), array_or_none("log_noise"), array("means"), array("covariance"),
-          array("out"), "threads"_a,
+          array_or_none("tails"), array("out"), "threads"_a,
           "Log joint densities of incomplete rows; the first singular component, or -1.");
     m.def("completed_rows", &completed, array("rows"), array("order"), array("ends"),
           array("columns"), array_or_none("errors"), array_or_none("log_classes"),
-          array("log_weights"), array_or_none("log_noise"), array("means"),
-          array("covariance"), array("shares"), array("out"), "threads"_a,
+          array("log_weights"), array_or_none("log_noise"), array("means"), array("covariance"),
+          array_or_none("tails"), array("shares"), array("out"), "threads"_a,
           "Expected complete rows; the first singular component, or -1.");
 }
 

@@ -16,6 +16,7 @@ from .estimators.imputer import MixtureImputer as MixtureImputer
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
 from .estimators.selector import GaussianMixtureSelector as GaussianMixtureSelector
+from .estimators.student_t_mixture import StudentTMixture as StudentTMixture
 from .inference.uncertainty import Interval as Interval
 from .inference.uncertainty import MembershipIntervals as MembershipIntervals
 from .inference.uncertainty import Uncertainty as Uncertainty

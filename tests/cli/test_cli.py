@@ -435,8 +435,9 @@ def test_a_column_of_few_values_is_reported(here, capsys):
         "x,noise,label\n" + "".join(f"{i**0.5},{i % 2},{i % 3}\n" for i in range(40))
     )
     assert main(["fit", "data.csv", "--components", "1", "--families", "VVI"]) == 0
-    out = capsys.readouterr().out
-    assert "left out: label, because it is a label by its name and its whole numbers" in out
+    out, err = capsys.readouterr()
+    assert "left out: label, because it is a label by its name and its whole numbers" in err
+    assert "name it among the columns (--columns)" in err
     assert "check: noise: 5 different values or fewer" in out
     assert (
         main(
@@ -461,7 +462,7 @@ def test_a_constant_column_that_is_asked_for_is_refused(here, capsys):
     Path("data.csv").write_text("x,y\n" + "".join(f"{i},7\n" for i in range(40)))
     assert main(["fit", "data.csv", "--columns", "x,y"]) == 1
     assert_one_clean_paragraph(
-        capsys, "'y' has the same value in every row. Leave it out of --columns."
+        capsys, "'y' has the same value in every row. Leave it out (--drop)."
     )
 
 
@@ -786,7 +787,9 @@ def test_an_invalid_command_line_ends_with_2(here, capsys, arguments, words):
         ("1,2\n3,4\n", "it holds only numbers"),
         ("a\nx\ny\n", "expected at least one column of numbers"),
         ("a,b\n1,2\n3\n", "line 3 has 1"),
-        ("a,b\n1,2\n3,\n5,6\n", "Drop or fill these rows first"),
+        ("a,b\n1,2\n,\n,\n", "expected at least one column of numbers"),
+        ("a,b\n1,2\n3,inf\n5,6\n", "read them as missing values (--na inf)"),
+        ("a;b\n1,5;1\n2,5;2\n3.5;3\n", "2 of 3 cells are numbers with a decimal comma, but line 4"),
         ("a,b\n1,1e200\n3,-1e200\n5,6\n", "column 'b' spans about"),
     ],
 )

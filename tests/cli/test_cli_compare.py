@@ -106,7 +106,11 @@ def test_known_groups_may_be_numbers(here, capsys):
     ("arguments", "code", "words"),
     [
         (["--truth", "mon"], 1, "no column is called 'mon' (did you mean 'moon'?)"),
-        (["--truth", "moon", "--columns", "x,moon"], 1, "no column is called 'moon'"),
+        (
+            ["--truth", "moon", "--columns", "x,moon"],
+            2,
+            "--truth and --columns both name 'moon'; a column has one use",
+        ),
         (
             ["--family", "EEE,VVV"],
             2,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from mixtura import StudentTMixture
 from mixtura.base.errors import ModelFileError
 from mixtura.estimators.model_file import jsonable, load_model, save_model
 from mixtura.model.covariance import Dense, Diagonal, Spherical
@@ -277,3 +279,18 @@ def test_arrays_in_any_memory_order_are_saved(tmp_path):
     fortran = Mixture(before.weights, np.asfortranarray(before.means), before.covariance)
     save_model(tmp_path / "m", fortran, family="VVV", feature_names=NAMES)
     assert np.array_equal(load_model(tmp_path / "m").mixture.means, before.means)
+
+
+def test_t_components_have_a_newer_format_that_gaussians_do_not_need(tmp_path):
+    known = StudentTMixture.from_parameters([1.0], [[0.0]], [[[2.0]]], 3.5)
+    path = tmp_path / "t.safetensors"
+    for tails, version in ((known.mixture_.tails, b"2"), (None, b"1")):
+        mixture = replace(known.mixture_, tails=tails)
+        save_model(path, mixture, family="VVV", feature_names=["a"])
+        assert b'"format_version":"' + version + b'"' in path.read_bytes()
+        found = load_model(path).mixture.tails
+        assert found is None if tails is None else found.tolist() == [3.5]
+    save_model(path, known.mixture_, family="VVV", feature_names=["a"])
+    rewrite(path, lambda header, document, tensors: tensors.update(tails=np.array([-1.0])))
+    with pytest.raises(ModelFileError, match="degrees of freedom are not 1 positive"):
+        load_model(path)

@@ -20,12 +20,12 @@ pytest.importorskip("starlette", reason="the extra 'explore' is not installed")
 
 from mixtura import GaussianMixture
 from mixtura.cli import main
-from mixtura.estimators.model_file import load_model
+from mixtura.estimators.model_file import jsonable, load_model
 from mixtura.explorer import exports, views
 from mixtura.explorer.app import explorer_app
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RunCache, RunSettings
 from mixtura.explorer.table import OpenedTable
-from mixtura.inputs.reading import read_table
+from mixtura.inputs.reading import Reading, read_table
 from serving import Running, running
 
 FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
@@ -206,6 +206,44 @@ def test_a_body_that_is_no_question_is_refused(server, body):
 @pytest.mark.parametrize("what", ["code", "execute", "open", "file", "upload", "kernel"])
 def test_nothing_runs_code_or_opens_a_file(server, what):
     assert ask(server, what, code="1", path="/etc/passwd")[0] == 404
+
+
+# ---- missing values ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def incomplete(opened) -> OpenedTable:
+    X = opened.X.copy()
+    X[::10, 0] = np.nan
+    return OpenedTable(X, opened.names, "holes.csv", Reading(na=("-999",)))
+
+
+def test_incomplete_rows_have_memberships_and_no_place(incomplete):
+    run = RunCache(incomplete).run(RunSettings(2, "VVV", 0))
+    assert views.table_view(incomplete)["incomplete"] == 28
+    places = np.frombuffer(views.column_bytes(incomplete, 0), "<f4")
+    assert np.flatnonzero(np.isnan(places)).tolist() == list(range(0, 272, 10))
+    row = views.row_view(incomplete, run.fit.mixture, 10)
+    assert jsonable(row["values"])["eruptions"] is None
+    exact = run.fit.mixture.posterior(incomplete.X[10:11])[0]
+    assert [each["probability"] for each in row["memberships"]] == pytest.approx(exact.tolist())
+
+
+def test_other_methods_leave_incomplete_rows_out_and_say_so(incomplete):
+    settings = RunSettings(2, "VVV", 0)
+    runs = RunCache(incomplete)
+    comparison = runs.comparison(settings)
+    said = views.comparison_view(incomplete, comparison)["sentences"][0]
+    assert said == "28 of 272 rows have missing values and are left out here."
+    mixture = runs.run(settings).fit.mixture
+    labels = np.frombuffer(views.labels_bytes(incomplete, comparison, "K-Means", mixture), "<i2")
+    assert np.flatnonzero(labels == -1).tolist() == list(range(0, 272, 10))
+
+
+def test_the_exported_python_reads_the_file_as_the_page_did(incomplete):
+    run = RunCache(incomplete).run(RunSettings(2, "VVV", 0))
+    text = exports.python_text(incomplete, run, 0, (0, 1), 0.9)
+    assert "read_table(data, Reading(na=('-999',))).numeric(" in text
 
 
 # ---- exports -------------------------------------------------------------------------------------

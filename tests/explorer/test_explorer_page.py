@@ -88,6 +88,22 @@ def test_it_opens_on_the_three_clusters_that_are_there(chrome):
         assert "lowest BIC: K = 3" in page.text_content("#curve")
 
 
+def test_rows_that_lack_a_value_are_counted_beside_the_points(chrome):
+    X = three_round_clusters()
+    X[::10, 0] = np.nan
+    n = len(X[::10])
+    opened = OpenedTable(X, ("a", "b"), "x.csv")
+    with running(explorer_app(opened)) as server, page_of(chrome, server) as page:
+        page.wait_for_selector(READY)
+        assert f"{n} rows with missing values" in page.inner_text("#about")
+        assert page.inner_text("#components-shown") == "3"
+        page.wait_for_function(
+            "(words) => [...document.querySelectorAll('canvas')].some("
+            "(one) => (one.getAttribute('aria-label') ?? '').includes(words))",
+            arg=f"{n} of {len(X)} rows lack a value here and are not drawn",
+        )
+
+
 def test_em_steps_plays_and_rewinds(page):
     page.fill("#seed", "3")
     page.dispatch_event("#seed", "change")

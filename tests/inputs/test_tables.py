@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixtura.base.errors import DataError, MissingExtraError
-from mixtura.inputs import reading
+from mixtura.base.errors import DataError
+from mixtura.inputs import delimited
 from mixtura.inputs.reading import read_table
 from mixtura.inputs.writing import replacing, write_csv
 
@@ -57,8 +57,8 @@ def test_both_readers_of_csv_give_the_same_bits(table_of, monkeypatch):
     numbers = rng.normal(size=(300, 3)) * 10.0 ** rng.integers(-300, 300, (300, 3))
     text = "a,b,c\n" + "\n".join(",".join(map(repr, row)) for row in numbers.tolist())
     fast = table_of(text).numeric()[0]
-    monkeypatch.setattr(reading, "_plain_numbers", lambda *_: None)
-    monkeypatch.setattr(reading, "ROWS_OF_TEXT", 7)
+    monkeypatch.setattr(delimited, "plain_numbers", lambda *_: None)
+    monkeypatch.setattr(delimited, "ROWS_OF_TEXT", 7)
     assert np.array_equal(fast, numbers)
     assert np.array_equal(table_of(text).numeric()[0], numbers)
 
@@ -76,37 +76,6 @@ def test_spaces_about_cells_and_names_do_not_matter(table_of):
     X, names, _ = table_of('a , b\n 1, "2"\n 3 ,4\n').numeric()
     assert names == ("a", "b")
     assert X.tolist() == [[1, 2], [3, 4]]
-
-
-def test_parquet_gives_the_same_as_csv(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
-    path = tmp_path / "data.anything"
-    pq.write_table(pa.table({"a": [1, 2, 4], "b": [1.5, 2.5, 0.5], "who": ["x", "y", "z"]}), path)
-    X, names, left_out = read_table(path).numeric()
-    assert names == ("a", "b")
-    assert X.tolist() == [[1, 1.5], [2, 2.5], [4, 0.5]]
-    assert left_out == [("who", "not numeric (string)")]
-
-
-def test_nulls_in_parquet_are_missing_values(tmp_path):
-    pa = pytest.importorskip("pyarrow")
-    pq = pytest.importorskip("pyarrow.parquet")
-    pq.write_table(pa.table({"a": [1, None, 4]}), tmp_path / "data.parquet")
-    with pytest.raises(DataError, match=r"1 of 3 rows .* \('a' 1 empty, first in row 2\)"):
-        read_table(tmp_path / "data.parquet").numeric()
-
-
-def test_parquet_without_pyarrow_gives_the_install_command(table_of, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mixtura\[parquet\]'"):
-        table_of(b"PAR1", "data.parquet")
-
-
-def test_broken_parquet_is_refused(table_of):
-    pytest.importorskip("pyarrow")
-    with pytest.raises(DataError, match="pyarrow cannot read it"):
-        table_of(b"PAR1 and then nothing of the kind", "data.parquet")
 
 
 # ---- which columns -------------------------------------------------------------------------------
@@ -185,22 +154,12 @@ def test_underscores_do_not_make_a_number(table_of):
         (b"a,b\n", "there are none"),
         (b"1,2\n3,4\n", r"first line, but it holds only numbers \(1, 2\).*x1,x2"),
         (b"a,b\nx,y\nz,w\n", "expected at least one column of numbers"),
-        (b"a b\n1 2\n3 4\n", "a comma, semicolon, tab or | between them"),
-        (b"a;b\n1,5;2,5\n2,5;3,5\n", "need a decimal point"),
+        (b"a:b\n1:2\n3:4\n", r"a comma, semicolon, tab, \| or space between them"),
         (b"a,b\n1,2\n3\n4,5\n", r"as the header \(2\), but line 3 has 1"),
         (b"a,b\n1,2\n3,4,5\n", r"as the header \(2\), but line 3 has 3"),
         (b'a,b\n1,"2\n3,4\n', "unclosed quote"),
         (b"a,b\n1,\xe9\n", "expected text in UTF-8, but byte 7 is not"),
-        (b"PK\x03\x04rest", "Save the sheet as CSV"),
-        (b"\x1f\x8brest", "Unpack it first"),
-        (
-            b"a,b\n1,2\n3,\n,4\n",
-            r"2 of 3 rows .* \('a' 1 empty, first in row 3; 'b' 1 empty, first in row 2\).*Drop or "
-            r"fill",
-        ),
         (b"a,b\n1,2\n3,inf\n5,6\n", "'b' 1 infinite, first in row 2"),
-        (b"a\n1\n\n3\n", "'a' 1 empty, first in row 2"),
-        (b"a,b\n1,2\n3,nan\n5,6\n", "'b' 1 empty, first in row 2"),
     ],
 )
 def test_an_unusable_file_is_refused_with_its_name_and_the_cause(table_of, content, cause):
@@ -209,8 +168,9 @@ def test_an_unusable_file_is_refused_with_its_name_and_the_cause(table_of, conte
     assert "data.csv" in str(refusal.value)
 
 
-def test_missing_values_in_columns_that_are_not_used_do_not_matter(table_of):
-    assert table_of("a,b\n1,\n2,3\n").numeric(["a"])[0].tolist() == [[1], [2]]
+def test_no_column_of_numbers_says_of_each_why(table_of):
+    with pytest.raises(DataError, match=r"'a' is true or false.*'b' is not numeric"):
+        table_of("a,b\nyes,x\nno,y\n").numeric()
 
 
 # ---- writing -------------------------------------------------------------------------------------

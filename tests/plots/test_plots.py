@@ -349,7 +349,8 @@ def test_a_dollar_sign_in_a_name_is_no_formula(tmp_path):
         (np.zeros((4, 3)), names(2), None, r"has shape \(4, 3\), but the mixture has 2 columns"),
         (np.zeros(4), names(2), None, r"has shape \(4,\)"),
         (np.zeros((4, 2)), names(3), None, "3 names for 2 columns"),
-        (np.full((4, 2), np.nan), names(2), None, "missing or infinite"),
+        (np.full((4, 2), np.inf), names(2), None, "infinite values, which cannot be drawn"),
+        (np.full((4, 2), np.nan), names(2), None, "no value at all in 'column 0'"),
         (np.zeros((4, 2)), names(2), ["height"], "only these columns"),
         (np.zeros((4, 2)), names(2), [], "at least one"),
     ],
@@ -357,6 +358,54 @@ def test_a_dollar_sign_in_a_name_is_no_formula(tmp_path):
 def test_inconsistent_arguments_are_refused_with_a_message(X, columns, shown, message):
     with pytest.raises(ValueError, match=message):
         plot_mixture(mixture_of(2, 2), X, columns=columns, shown=shown)
+
+
+# ---- missing values ------------------------------------------------------------------------------
+
+
+def incomplete(d, n=60):
+    """Rows of two components; every fifth lacks the first column, every sixth the last."""
+    rows = rows_of(mixture_of(2, d), n)
+    rows[::5, 0] = np.nan
+    rows[::6, -1] = np.nan
+    return rows
+
+
+def n_points(ax):
+    return max(len(collection.get_offsets()) for collection in ax.collections)
+
+
+def test_a_row_is_drawn_where_it_has_both_columns_and_the_others_are_counted():
+    rows = incomplete(2)
+    ax = plot_mixture(mixture_of(2, 2), rows, columns=names(2))
+    assert n_points(ax) == np.count_nonzero(~np.isnan(rows).any(axis=1)) == 40
+    said = "20 of 60 rows are not drawn: column 0 or column 1 is missing"
+    assert said in [text.get_text() for text in ax.texts]
+
+
+def test_each_panel_of_a_grid_has_the_rows_with_its_columns():
+    rows = incomplete(3)
+    figure = plot_mixture(mixture_of(2, 3), rows, columns=names(3))
+    drawn = {
+        (ax.get_subplotspec().rowspan.start, ax.get_subplotspec().colspan.start): n_points(ax)
+        for ax in figure.axes
+        if not ax.patches or ax.get_subplotspec().rowspan != ax.get_subplotspec().colspan
+    }
+    seen = ~np.isnan(rows)
+    for (i, j), count in drawn.items():
+        if i != j:
+            assert count == np.count_nonzero(seen[:, i] & seen[:, j])
+    assert figure.get_supxlabel().startswith("20 of 60 rows have missing values")
+
+
+def test_a_masked_array_is_drawn_as_one_with_nan(tmp_path):
+    rows = incomplete(2)
+    masked = np.ma.masked_invalid(rows)
+    first, second = (
+        save(plot_mixture(mixture_of(2, 2), X, columns=names(2)), tmp_path / f"{name}.png")
+        for name, X in (("nan", rows), ("masked", masked))
+    )
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_grid_does_not_go_into_one_panel():

@@ -28,6 +28,19 @@ def test_the_widget_carries_points_memberships_and_ellipses_as_bytes(faithful):
     assert "export default { render }" in widget._esm
 
 
+def test_a_missing_value_is_nan_in_the_browser(faithful):
+    model = GaussianMixture(2, random_state=0).fit(faithful)
+    rows = faithful.copy()
+    rows[3, 0] = np.nan
+    widget = scatter(model, np.ma.masked_invalid(rows))
+    assert np.flatnonzero(np.isnan(np.frombuffer(widget.x, "<f4"))).tolist() == [3]
+    shares = np.frombuffer(widget.shares, "<u2").reshape(-1, 2)[3] / 65535
+    np.testing.assert_allclose(shares, model.predict_proba(rows)[3], atol=0.51 / 65535)
+    rows[3, 0] = np.inf
+    with pytest.raises(ValueError, match="finite numbers"):
+        scatter(model, rows)
+
+
 @pytest.mark.parametrize("shown", [(0, 0), (0, 2)])
 def test_two_columns_that_are_not_there_are_refused(faithful, shown):
     with pytest.raises(ValueError, match="two different columns"):

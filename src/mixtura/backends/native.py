@@ -17,7 +17,7 @@ from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
-from mixtura.model.observation import Observation
+from mixtura.model.observation import Observation, check_tails
 from mixtura.model.protocols import Block, Source
 
 ROWS_WORTH_A_THREAD = 20_000
@@ -74,8 +74,7 @@ class NativeBackend:
 
     def _moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of complete rows."""
-        part = Moments.zeros(mixture.means, needs)
-        sums = np.zeros(4)
+        part, sums, pulled = Moments.zeros(mixture.means, needs), np.zeros(4), _pulled(mixture)
         native.e_step(
             block.rows,
             block.weights,
@@ -89,16 +88,17 @@ class NativeBackend:
             *_savings(mixture),
             self.single,
             log_noise(mixture),
+            mixture.tails,
+            pulled,
         )
-        return _with_sums(part, sums)
+        return _with_sums(part, sums, pulled)
 
     def _observed_moments(self, block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         """Those of a block of incomplete rows."""
         assert block.observation is not None
         seen = observed(block.observation, mixture, needs)
         kind = Scatter.DIAGONAL if seen.diagonal else Scatter.DENSE
-        part = Moments.zeros(mixture.means, kind)
-        sums = np.zeros(4)
+        part, sums, pulled = Moments.zeros(mixture.means, kind), np.zeros(4), _pulled(mixture)
         seen.check(
             native.observed_moments(
                 block.rows,
@@ -109,15 +109,16 @@ class NativeBackend:
                 part.second.reshape(-1),
                 sums,
                 self.threads,
+                pulled,
             )
         )
-        return _with_sums(part, sums).summarised(needs)
+        return _with_sums(part, sums, pulled).summarised(needs)
 
     def log_joint(self, block: Block, mixture: Mixture) -> Array:
         """``log weights_k + log N(x_i | k)`` as (m,K), and that of the noise."""
         out = np.empty((len(block.rows), mixture.n_components))
         if block.observation is None:
-            native.log_joint(block.rows, *described(mixture), out, self.threads)
+            native.log_joint(block.rows, *described(mixture), mixture.tails, out, self.threads)
         else:
             seen = observed(block.observation, mixture)
             seen.check(native.observed_log_joint(block.rows, *seen.arguments, out, self.threads))
@@ -144,10 +145,19 @@ class NativeBackend:
         )
 
 
-def _with_sums(part: Moments, sums: Array) -> Moments:
-    """Moments with log-likelihood, entropy, certainty and the rows in the noise (4,)."""
+def _pulled(mixture: Mixture) -> Array | None:
+    """Room for the sums of t components (3,K); None for Gaussians."""
+    return None if mixture.tails is None else np.zeros((3, mixture.n_components))
+
+
+def _with_sums(part: Moments, sums: Array, pulled: Array | None) -> Moments:
+    """Moments with log-likelihood, entropy, certainty and the rows in the noise (4,).
+
+    ``pulled`` (3,K) are the sums of t components.
+    """
     log_likelihood, entropy, certainty, noise = sums.tolist()
-    return part.with_noise(noise).with_likelihoods(log_likelihood, entropy, certainty)
+    part = part.with_noise(noise).with_likelihoods(log_likelihood, entropy, certainty)
+    return part if pulled is None else part.with_tails(*pulled)
 
 
 def _with_noise(log_joint: Array, noise: Noise, observation: Observation | None) -> Array:
@@ -192,6 +202,7 @@ class _Observed:
         Array | None,
         Array,
         Array,
+        Array | None,
     ]
     diagonal: bool
 
@@ -209,6 +220,7 @@ def observed(
     Diagonal covariances (K or 1, d) stay so where there are no errors, and where their moments
     need no more.
     """
+    check_tails(mixture, observation)
     covariance, d = mixture.covariance, mixture.n_features
     diagonal = observation.errors is None and needs in (Scatter.DIAGONAL, Scatter.TRACE)
     if diagonal and not isinstance(covariance, Dense):
@@ -228,6 +240,7 @@ def observed(
         None if mixture.noise is None else observation.log_noise(mixture.noise),
         np.ascontiguousarray(mixture.means),
         np.ascontiguousarray(values.reshape(len(values), -1)),
+        mixture.tails,
     )
     return _Observed(arguments, diagonal)
 

@@ -9,7 +9,7 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments, Scatter
-from mixtura.model.observation import completed, log_joint_of, moments_of
+from mixtura.model.observation import completed, log_joint_of, moments_of, moments_of_complete
 from mixtura.model.protocols import Block, Source
 
 ROWS_AT_ONCE = 4096
@@ -68,7 +68,7 @@ def _moments_of(block: Block, mixture: Mixture, needs: Scatter) -> Moments:
         log_r = np.where(r > 0, np.log(r), 0.0)
     weighted = r[:, :K] * w[:, None]
     moments = (
-        Moments.of(block.rows, weighted, mixture.means, needs)
+        moments_of_complete(block.rows, mixture, weighted, needs)
         if block.observation is None
         else moments_of(block.rows, block.observation, mixture, weighted).summarised(needs)
     )

@@ -42,6 +42,12 @@ InitParams: TypeAlias = Literal[
 ]
 """A kind of start by name."""
 
+DegreesOfFreedom: TypeAlias = Literal["free", "equal"]
+"""Estimated degrees of freedom: one for each component, or one for all."""
+
+ComponentLaw: TypeAlias = Literal["gaussian", "t", "both"]
+"""The components whose families a selection compares."""
+
 BackendName: TypeAlias = Literal["auto", "native", "reference"]
 Acceleration: TypeAlias = Literal["auto", "squarem"]
 ComponentOrder: TypeAlias = Literal["weight"]

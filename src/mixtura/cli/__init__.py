@@ -19,10 +19,10 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from mixtura.cli.console import silence_stdout
-from mixtura.cli.data import STANDARD_INPUT_NAME
 from mixtura.cli.exit_codes import DONE, INTERRUPTED, MISUSE, WRONG_DATA, UsageError
 from mixtura.cli.interruption import InterruptedWithoutResult
 from mixtura.cli.result_files import RESULT_FILES
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
 
 __all__ = ["COMMANDS", "RESULT_FILES", "app", "main"]
 

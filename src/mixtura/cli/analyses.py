@@ -9,13 +9,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.console import PlainConsole, progress_bar
-from mixtura.cli.data import Data, with_column_names
+from mixtura.cli.data import with_column_names
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import Interruption
 from mixtura.cli.options import AtLeastTwo, Count, merge_option
-from mixtura.cli.selection import FitOutcome, chosen_mixture
+from mixtura.cli.selection import FitOutcome, chosen_mixture, fitted_dataset
 
 if TYPE_CHECKING:
+    from mixtura.inputs.table_data import TableData
     from mixtura.selection.merging import MergeTree
     from mixtura.selection.settings import SelectionSettings
 
@@ -97,7 +98,7 @@ def merging(found: FitOutcome, analyses: AnalysisOptions) -> tuple[MergeTree, di
 def bootstrap_of_choice(
     asked: SelectionSettings,
     found: FitOutcome,
-    read: Data,
+    read: TableData,
     err: PlainConsole,
     analyses: AnalysisOptions,
     document: dict[str, Any],
@@ -106,7 +107,6 @@ def bootstrap_of_choice(
     """How often each K and family wins on resamples, or why that is not known."""
     if analyses.bootstrap is None:
         return None
-    from mixtura.inputs.rows import dataset_of
     from mixtura.selection.settings import selected_again
 
     if document["interrupted"]:
@@ -114,10 +114,9 @@ def bootstrap_of_choice(
     try:
         bar = progress_bar(err, "bootstrap of the choice", analyses.bootstrap, "resamples")
         with interruption.handler.interruptible(), bar as progress:
-            dataset = dataset_of(read.X, None, asked.backend, asked.n_threads)
             choice = selected_again(
                 asked,
-                dataset,
+                fitted_dataset(asked, read),
                 found.selection,
                 n_resamples=analyses.bootstrap,
                 on_resample=progress,
@@ -143,7 +142,7 @@ def bootstrap_of_choice(
 def standard_errors(
     asked: SelectionSettings,
     found: FitOutcome,
-    read: Data,
+    read: TableData,
     err: PlainConsole,
     analyses: AnalysisOptions,
     document: dict[str, Any],
@@ -159,16 +158,20 @@ def standard_errors(
             "method": analyses.errors,
             "refused": f"not computed after {interruption.cause.value}",
         }
-    total = analyses.replicates or (len(read.X) if analyses.errors == "jackknife" else 999)
+    total = analyses.replicates or (
+        int(read.fitted.sum()) if analyses.errors == "jackknife" else 999
+    )
     words = "refits for the standard errors" if analyses.refits else "standard errors"
     done = iter(range(1, 2**62))
     try:
         bar = progress_bar(err, words, total if analyses.refits else 1, words)
         with interruption.handler.interruptible(), bar as progress:
             errors = estimator_of(asked, found.selection, read.X.dtype).standard_errors(
-                read.X,
+                read.X[read.fitted],
+                read.fitted_weights,
                 method=analyses.errors,
                 n_replicates=analyses.replicates,
+                labels=read.fitted_labels,
                 on_replicate=lambda _: progress(next(done)),
             )
     except ValueError as refusal:

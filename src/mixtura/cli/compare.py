@@ -11,20 +11,25 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json, progress_bar
-from mixtura.cli.data import Data, errors_with_column_names, read_data
+from mixtura.cli.data import errors_with_column_names, read_data
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import Interruption, interruptible_command, interruption_sentence
-from mixtura.cli.options import Columns, Force, Json, Output, Quiet, Seed, TimeLimit, family_names
+from mixtura.cli.options import Force, Json, Output, Quiet, Seed, TimeLimit, family_names
 from mixtura.cli.output_files import Writer, write_files
 from mixtura.cli.output_path import default_output
+from mixtura.cli.reading_options import ALL_COLUMNS, ReadingOptions
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Labels
     from mixtura.compare.comparison import Comparison
+    from mixtura.inputs.table_data import TableData
 
 PICTURE, METHODS, LABELS = "comparison.png", "methods.csv", "labels.csv"
 FILES = (METHODS, LABELS, PICTURE)
 """The files of every comparison."""
+
+COMPLETE = "K-Means, DBSCAN and HDBSCAN need every value, and all methods get the same rows"
+"""Why rows with missing values are left out."""
 
 ROWS = {
     "soft": "soft clusters",
@@ -56,7 +61,7 @@ def run(
     truth: str | None = None,
     components: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     family: str = "VVV",
-    columns: Columns = None,
+    reading: ReadingOptions = ALL_COLUMNS,
     output: Output = None,
     time_limit: TimeLimit = None,
     force: Force = False,
@@ -74,7 +79,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     truth
         A column of known groups, numbers or text. The methods are measured against it, but do not
         use it.
@@ -95,7 +100,7 @@ def run(
     refuse_to_overwrite([folder / name for name in FILES], force)
     out, err, bars = consoles(quiet=quiet, json=json)
     with interruptible_command(time_limit) as interruption, folder_for_results(folder), notes(err):
-        read = read_data(data, columns, out, truth)
+        read = read_data(data, reading, out, err, truth=truth, complete_for=COMPLETE)
         with progress_bar(bars, "", 4, "methods") as progress, errors_with_column_names(read):
             begun = iter(range(4))
             found = compare(
@@ -120,16 +125,14 @@ def run(
     return interruption.exit_code(interrupted)
 
 
-def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> dict[str, Any]:
+def _document(found: Comparison, read: TableData, truth: str | None, seed: int) -> dict[str, Any]:
     """A comparison as plain values, for JSON and for the printed table."""
     evidence = asdict(found.evidence)
     agreement = [
         {"first": a, "second": b, "ari": value} for (a, b), value in found.agreement.items()
     ]
     return {
-        "source": read.table.source,
-        "n_rows": len(read.X),
-        "columns": list(read.names),
+        **read.document(),
         "truth": truth,
         "random_state": seed,
         "suits": list(found.suits),
@@ -143,25 +146,28 @@ def _document(found: Comparison, read: Data, truth: str | None, seed: int) -> di
 # ---- files ---------------------------------------------------------------------------------------
 
 
-def _write(folder: Path, found: Comparison, read: Data, interruption: Interruption) -> list[str]:
+def _write(
+    folder: Path, found: Comparison, read: TableData, interruption: Interruption
+) -> list[str]:
     """The names of the files that were written."""
-    from mixtura.base.numbering import row_numbers
+    from mixtura.base.numbering import row_number
     from mixtura.compare.side_by_side import matched_labels
     from mixtura.inputs.writing import write_csv
 
     rows = found.rows()
     labels = {name: _label_texts(own) for name, own in matched_labels(found).items()}
+    numbers = [row_number(row) for row in read.rows]
     known = {} if read.truth is None else {"truth": read.truth}
     data: dict[str, Writer] = {
         METHODS: lambda path: write_csv(
             path, {key: [_text(row[key]) for row in rows] for key in rows[0]}
         ),
-        LABELS: lambda path: write_csv(path, {"row": row_numbers(len(read.X)), **known, **labels}),
+        LABELS: lambda path: write_csv(path, {"row": numbers, **known, **labels}),
     }
     return write_files(folder, data, {PICTURE: lambda path: _draw(path, found, read)}, interruption)
 
 
-def _draw(path: Path, found: Comparison, read: Data) -> None:
+def _draw(path: Path, found: Comparison, read: TableData) -> None:
     from mixtura.compare.side_by_side import plot_comparison
     from mixtura.plots import save
 

@@ -1,98 +1,67 @@
-"""The table that a command reads: which columns are used, and messages with its column names."""
+"""The table that a command reads: first what is left out is printed, then what is used."""
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mixtura.cli.formatting import counted
+from mixtura.cli.reading_options import LabelOptions, ReadingOptions, WeightOptions, refuse_twice
 
 if TYPE_CHECKING:
-    from mixtura.base.arrays import Array
     from mixtura.cli.console import PlainConsole
-    from mixtura.inputs.tables import Table
-
-STANDARD_INPUT_NAME = "<standard input>"
-"""Stands for "-", which the parser of the command line would read as an option."""
-
-FEW_VALUES, MANY_ROWS = 5, 30
-"""A column with so few different values in so many rows is probably a category."""
+    from mixtura.inputs.table_data import TableData
 
 
-@dataclass(frozen=True)
-class Data:
-    """The table and its numeric columns.
+def read_data(
+    data: str,
+    options: ReadingOptions,
+    out: PlainConsole,
+    err: PlainConsole,
+    *,
+    truth: str | None = None,
+    complete_for: str = "",
+) -> TableData:
+    """Read a table and print what is left out and what is used.
 
-    Attributes
-    ----------
-    table : Table
-    X : (n,d)
-        The columns that are used.
-    names : tuple of str
-        Their d names.
-    left_out : list of (column, reason)
-    truth : list of str, optional
-        The known groups.
+    ``truth`` is the column of the known groups. ``complete_for`` is the reason why only complete
+    rows can be used.
     """
-
-    table: Table
-    X: Array
-    names: tuple[str, ...]
-    left_out: list[tuple[str, str]]
-    truth: list[str] | None = None
-
-
-def read_data(data: str, columns: str | None, out: PlainConsole, truth: str | None = None) -> Data:
-    """Read a table and print which columns are used; ``truth``, the known groups, is not."""
-    from mixtura.base.errors import DataError
     from mixtura.inputs.reading import read_table
+    from mixtura.inputs.table_data import FEW_VALUES, categories, table_data
 
-    table = read_table(data, truth)
-    groups = None if truth is None else table.groups(truth)
-    table = table if truth is None else table.without(truth)
-    chosen = (
-        None
-        if columns is None
-        else [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
+    special = options.special | ({"--truth": truth} if truth else {})
+    refuse_twice(special, options.chosen)
+    table = read_table(data, options.reading, keep=tuple(special.values()))
+    read = table_data(
+        table,
+        options.chosen,
+        drop=options.dropped,
+        booleans=options.booleans,
+        truth=truth,
+        weights=options.weights if isinstance(options, WeightOptions) else None,
+        labels=options.labels if isinstance(options, LabelOptions) else None,
+        complete_for=complete_for,
     )
-    X, names, left_out = table.numeric(chosen)
-    if len(X) < 2:
-        raise DataError(
-            f"{table.source}: expected at least two rows to cluster, but there is one. Give more "
-            "rows."
-        )
-    constant = [
-        name for name, values in zip(names, X.T, strict=True) if values.min() == values.max()
-    ]
-    if constant:
-        raise DataError(
-            f"{table.source}: expected columns with different values, but {constant[0]!r} has the "
-            "same value in every row. Leave it out of --columns."
-        )
-    out.say(
-        f"{table.source}: {len(X)} rows; {counted(len(names), 'column')} used: {', '.join(names)}"
-    )
-    for name, reason in left_out if columns is None else []:
-        out.say(f"left out: {name}, because it is {reason}")
-    few = [
-        name
-        for name, values in zip(names, X.T, strict=True)
-        if len(values) >= MANY_ROWS and len(set(values.tolist())) <= FEW_VALUES
-    ]
+    for line in read.warned:
+        err.say(f"warning: {line}", style="yellow")
+    for line in read.said:
+        out.say(line)
+    columns = counted(len(read.names), "column")
+    out.say(f"{table.source}: {len(read.X)} rows; {columns} used: {', '.join(read.names)}")
+    few = categories(read)
     if few:
         out.say(
             f"check: {', '.join(few)}: {FEW_VALUES} different values or fewer; if this is a "
-            "category and not a measurement, leave it out with --columns"
+            "category and not a measurement, leave it out with --drop"
         )
-    return Data(table, X, names, left_out, groups)
+    return read
 
 
 @contextmanager
-def errors_with_column_names(read: Data) -> Iterator[None]:
+def errors_with_column_names(read: TableData) -> Iterator[None]:
     """Replace ``column 2`` by the name of the column in errors, and add the file."""
     try:
         yield
@@ -101,7 +70,7 @@ def errors_with_column_names(read: Data) -> Iterator[None]:
         raise ValueError(f"{read.table.source}: {with_column_names(words, read.names)}") from None
 
 
-def with_column_names(message: str, names: Sequence[str]) -> str:
+def with_column_names(message: str, names: tuple[str, ...]) -> str:
     """A message with the name of the column instead of ``column 2``."""
     named = {str(j): f"column {name!r}" for j, name in enumerate(names)}
     return re.sub(r"\bcolumn (\d+)\b", lambda found: named.get(found[1], found[0]), message)

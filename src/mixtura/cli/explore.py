@@ -10,7 +10,7 @@ from cyclopts.validators import Number
 from mixtura.cli.console import PlainConsole
 from mixtura.cli.data import read_data
 from mixtura.cli.exit_codes import DONE
-from mixtura.cli.options import Columns
+from mixtura.cli.reading_options import ALL_COLUMNS, ReadingOptions
 
 Port = Annotated[
     int,
@@ -23,7 +23,12 @@ NoBrowser = Annotated[bool, Parameter(help="Only show the link.")]
 
 
 def run(
-    data: str, /, *, columns: Columns = None, port: Port = 0, no_browser: NoBrowser = False
+    data: str,
+    /,
+    *,
+    reading: ReadingOptions = ALL_COLUMNS,
+    port: Port = 0,
+    no_browser: NoBrowser = False,
 ) -> int:
     """Open a page about a table: see the clusters, watch EM, choose K, see why a row belongs to its
     cluster.
@@ -35,7 +40,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     """
     from mixtura.web import need_extra
 
@@ -45,7 +50,7 @@ def run(
     from mixtura.web.server import serve
 
     out = PlainConsole()
-    read = read_data(data, columns, out)
-    opened = OpenedTable(read.X, read.names, read.table.source)
+    read = read_data(data, reading, out, PlainConsole(stderr=True))
+    opened = OpenedTable(read.X, read.names, read.table.source, reading.reading)
     serve(explorer_app(opened), open_browser=not no_browser, port=port, say=out.say)
     return DONE

@@ -16,16 +16,18 @@ from mixtura.cli.analyses import (
     standard_errors,
 )
 from mixtura.cli.console import PlainConsole, consoles, notes, print_json
-from mixtura.cli.data import Data, read_data
+from mixtura.cli.data import read_data
 from mixtura.cli.fit_summary import fit_document, report
 from mixtura.cli.interruption import Interruption, interruptible_command
 from mixtura.cli.options import AtLeastTwo, Force, Json, Output, Quiet, TimeLimit, noise_volume
 from mixtura.cli.output_path import default_output
+from mixtura.cli.reading_options import NO_LABELS, LabelOptions
 from mixtura.cli.result_files import FURTHER_FILES, RESULT_FILES, write_results
 from mixtura.cli.selection import FitOutcome, chosen_mixture, select
 from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
+    from mixtura.inputs.table_data import TableData
     from mixtura.selection.settings import SelectionSettings
 
 
@@ -66,6 +68,7 @@ def run(
     data: str,
     /,
     *,
+    reading: LabelOptions = NO_LABELS,
     options: SelectionOptions = DEFAULT_OPTIONS,
     fit_options: FitOptions = DEFAULT_FIT,
     analyses: AnalysisOptions = NO_ANALYSES,
@@ -86,7 +89,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     output
         Folder for the results; by default NAME.mixtura in the current folder.
     """
@@ -99,11 +102,15 @@ def run(
     refuse_to_overwrite([folder / name for name in (*RESULT_FILES, *FURTHER_FILES)], force)
     out, err, bars = consoles(quiet=quiet, json=json)
     with interruptible_command(time_limit) as interruption:
-        read = read_data(data, options.columns, out)
-        asked = options.settings(**fitted)
+        read = read_data(data, reading, out, err)
+        asked = options.settings(n_classes=len(read.classes), **fitted)
         with folder_for_results(folder), notes(err):
             selection, interrupted = select(
-                asked, read, bars, options.n_candidates(len(read.names)), interruption
+                asked,
+                read,
+                bars,
+                options.n_candidates(len(read.names), len(read.classes)),
+                interruption,
             )
             with interruption.handler.deferring():
                 found = FitOutcome(selection, chosen_mixture(selection).posterior(read.X))
@@ -124,7 +131,7 @@ def run(
 def _analyse(
     asked: SelectionSettings,
     found: FitOutcome,
-    read: Data,
+    read: TableData,
     analyses: AnalysisOptions,
     document: dict[str, Any],
     bars: PlainConsole,

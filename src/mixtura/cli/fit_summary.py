@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mixtura.base.certainty import SURE
 from mixtura.base.numbering import capitalised, component_name
 from mixtura.cli.console import PlainConsole, grid
-from mixtura.cli.data import Data, with_column_names
+from mixtura.cli.data import with_column_names
 from mixtura.cli.formatting import counted, rounded_like, title, with_spread
 from mixtura.cli.interruption import interruption_sentence
 from mixtura.cli.result_files import ERRORS
@@ -16,6 +16,7 @@ from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.inputs.table_data import TableData
     from mixtura.model.mixture import Mixture
 
 CANDIDATES_SHOWN = 10
@@ -26,17 +27,14 @@ ERRORS_SHOWN = 40
 
 
 def fit_document(
-    found: FitOutcome, read: Data, settings: Mapping[str, Any], seed: int
+    found: FitOutcome, read: TableData, settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """A selection as plain values."""
     from mixtura.estimators.model_file import component_summaries, summary
 
     selection, probabilities = found.selection, found.probabilities
     return {
-        "source": read.table.source,
-        "n_rows": len(read.X),
-        "columns": list(read.names),
-        "left_out": [{"column": name, "reason": reason} for name, reason in read.left_out],
+        **read.document(),
         "criterion": selection.criterion,
         "lower_is_better": True,
         "settings": dict(settings),
@@ -73,7 +71,7 @@ def _noise_document(mixture: Mixture, probabilities: Array) -> dict[str, Any] | 
 
 
 def _named_columns(
-    rows: Sequence[Mapping[str, object]], key: str, read: Data
+    rows: Sequence[Mapping[str, object]], key: str, read: TableData
 ) -> list[dict[str, Any]]:
     """Rows of a table, with the names of the data's columns in the texts of one column."""
     return [{**row, key: with_column_names(str(row[key]), read.names)} for row in rows]
@@ -117,8 +115,10 @@ def report(out: PlainConsole, document: Mapping[str, Any]) -> None:
     for component in document["components"]:
         unsure = f", {component['n_unsure']} of them unsure" if component["n_unsure"] else ""
         size = f"{100 * component['weight']:.1f} %, {counted(component['n_rows'], 'row')}"
+        k, classes = component["component"], document["classes"]
+        known = f" (class {classes[k]})" if k < len(classes) else ""
         out.say(
-            f"\n{capitalised(component_name(component['component']))}: {size}{unsure}",
+            f"\n{capitalised(component_name(k))}{known}: {size}{unsure}",
             style="bold",
         )
         out.say(

@@ -13,10 +13,6 @@ from cyclopts.validators import Number
 
 from mixtura.cli.exit_codes import UsageError
 
-Columns = Annotated[
-    str | None,
-    Parameter(help="Columns to use, separated by commas; by default all that suit clustering."),
-]
 Seed = Annotated[
     int, Parameter(validator=Number(gte=0, lt=2**32), help="The same seed gives the same result.")
 ]

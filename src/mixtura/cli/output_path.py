@@ -6,13 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mixtura.cli.data import STANDARD_INPUT_NAME
 from mixtura.cli.exit_codes import UsageError
+from mixtura.cli.standard_input import STANDARD_INPUT_NAME
+
+PACKED = (".gz", ".bz2", ".xz", ".zip")
+"""Endings of packed files, before which there may be another one."""
 
 
 def default_output(data: str, ending: str) -> Path:
-    """``NAME.ending`` in the current folder, for a data file of this name."""
-    return Path(("stdin" if data == STANDARD_INPUT_NAME else Path(data).stem) + ending)
+    """``NAME.ending`` in the current folder, for a data file of this name, packed or not."""
+    if data == STANDARD_INPUT_NAME:
+        return Path("stdin" + ending)
+    path = Path(data)
+    return Path((path.with_suffix("") if path.suffix in PACKED else path).stem + ending)
 
 
 def check_output(target: Path, endings: Sequence[str], force: bool, what: str) -> None:

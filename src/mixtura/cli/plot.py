@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from mixtura.cli.console import consoles, notes
-from mixtura.cli.data import Data, read_data
+from mixtura.cli.data import read_data
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import interruptible_command, interruption_sentence
 from mixtura.cli.options import Force, Output, Quiet, TimeLimit
 from mixtura.cli.output_path import check_output, default_output, written_atomically
+from mixtura.cli.reading_options import NO_LABELS, LabelOptions
 from mixtura.cli.selection import chosen_mixture, select
 from mixtura.cli.selection_options import DEFAULT_OPTIONS, SelectionOptions
 
 if TYPE_CHECKING:
+    from mixtura.inputs.table_data import TableData
     from mixtura.model.selection import Selection
 
 PictureKind = Literal[
@@ -47,6 +49,7 @@ def run(
         str | None,
         Parameter(help="Columns to draw, separated by commas; the model uses all of --columns."),
     ] = None,
+    reading: LabelOptions = NO_LABELS,
     options: SelectionOptions = DEFAULT_OPTIONS,
     time_limit: TimeLimit = None,
     force: Force = False,
@@ -60,7 +63,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     kind
         clusters (the default), scatter, curves, pairs, uncertainty, density, criteria, merging,
         trace, starts, or em, an animation.
@@ -73,11 +76,15 @@ def run(
     check_output(target, ANIMATIONS if chosen == "em" else PICTURES, force, chosen)
     out, err, bars = consoles(quiet=quiet)
     with interruptible_command(time_limit) as interruption:
-        read = read_data(data, options.columns, out)
+        read = read_data(data, reading, out, err)
         names = _shown(shown, read, chosen)
         with written_atomically(target) as part, notes(err):
             selection, interrupted = select(
-                options.settings(), read, bars, options.n_candidates(len(read.names)), interruption
+                options.settings(n_classes=len(read.classes)),
+                read,
+                bars,
+                options.n_candidates(len(read.names), len(read.classes)),
+                interruption,
             )
             interruption.handler.stop_timer()
             _draw(chosen, part, selection, read, names, options.seed)
@@ -95,7 +102,7 @@ def _kind(kind: PictureKind | None, output: Path | None) -> PictureKind:
     return "em" if output is not None and output.suffix.lower() in ANIMATIONS else "clusters"
 
 
-def _shown(shown: str | None, read: Data, kind: PictureKind) -> list[str] | None:
+def _shown(shown: str | None, read: TableData, kind: PictureKind) -> list[str] | None:
     """The names of the columns to draw; an unknown one is an error."""
     if shown is None:
         return None
@@ -114,7 +121,7 @@ def _draw(
     kind: PictureKind,
     target: Path,
     selection: Selection,
-    read: Data,
+    read: TableData,
     shown: Sequence[str] | None,
     seed: int,
 ) -> None:
@@ -139,7 +146,7 @@ def _draw(
     plots.save(_without_data(kind, selection, read), target)
 
 
-def _without_data(kind: PictureKind, selection: Selection, read: Data) -> Any:
+def _without_data(kind: PictureKind, selection: Selection, read: TableData) -> Any:
     """A picture of the selection or the fit, without the rows."""
     from mixtura import plots
     from mixtura.selection.merging import merge_tree

@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixtura.cli.data import Data
 from mixtura.cli.interruption import Interruption
 from mixtura.cli.output_files import Writer, write_files
 from mixtura.cli.selection import FitOutcome, chosen_mixture
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.inputs.table_data import TableData
     from mixtura.model.mixture import Mixture
     from mixtura.model.selection import Selection
     from mixtura.selection.merging import MergeTree
@@ -34,6 +34,9 @@ CRITERIA_PICTURE, CLUSTERS, ERRORS, MERGING = (
 RESULT_FILES = (MEMBERSHIPS, MODEL, CANDIDATES, CRITERIA_TABLE, CRITERIA_PICTURE, CLUSTERS)
 """The files of every fit."""
 
+NO_VALUE = "no value in any column; these are the weights of the components"
+"""The note of a row in memberships.csv."""
+
 FURTHER_FILES = (ERRORS, MERGING)
 """Files of the analyses that are requested; those of an earlier fit are removed."""
 
@@ -41,7 +44,7 @@ FURTHER_FILES = (ERRORS, MERGING)
 def write_results(
     folder: Path,
     found: FitOutcome,
-    read: Data,
+    read: TableData,
     document: Mapping[str, Any],
     interruption: Interruption,
 ) -> tuple[list[str], bool]:
@@ -55,7 +58,13 @@ def write_results(
     data: dict[str, Writer] = {
         MEMBERSHIPS: lambda path: write_csv(
             path,
-            memberships(found.probabilities, chosen_mixture(selection), _clusters(document)),
+            memberships(
+                found.probabilities,
+                chosen_mixture(selection),
+                _clusters(document),
+                notes_of_rows(read.X),
+                read.classes,
+            ),
         ),
         MODEL: lambda path: _save_model(path, selection, read, document),
         CANDIDATES: lambda path: write_csv(path, _by_column(document["candidates"])),
@@ -80,11 +89,22 @@ def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def _save_model(path: Path, selection: Selection, read: Data, document: Mapping[str, Any]) -> None:
+def _save_model(
+    path: Path, selection: Selection, read: TableData, document: Mapping[str, Any]
+) -> None:
     """Write the mixture, how it was found, and its merged clusters."""
     from mixtura.estimators.model_file import jsonable, save_model
 
-    said = ("source", "n_rows", "criterion", "settings", "random_state", "interrupted", "best")
+    said = (
+        "source",
+        "n_rows",
+        "criterion",
+        "settings",
+        "random_state",
+        "interrupted",
+        "best",
+        "classes",
+    )
     metadata = {key: document[key] for key in said} | {"clusters": _clusters(document)}
     save_model(
         path,
@@ -101,7 +121,7 @@ def _save_criteria(selection: Selection, path: Path) -> None:
     save(plot_criteria(selection), path)
 
 
-def _save_clusters(mixture: Mixture, read: Data, path: Path) -> None:
+def _save_clusters(mixture: Mixture, read: TableData, path: Path) -> None:
     from mixtura.plots import plot_mixture, save
 
     save(plot_mixture(mixture, read.X, columns=read.names), path)
@@ -119,11 +139,39 @@ def _clusters(document: Mapping[str, Any]) -> list[list[int]] | None:
 
 
 def memberships(
-    probabilities: Array, mixture: Mixture, clusters: Sequence[Sequence[int]] | None
+    probabilities: Array,
+    mixture: Mixture,
+    clusters: Sequence[Sequence[int]] | None,
+    notes: Sequence[str] = (),
+    classes: Sequence[Any] = (),
 ) -> dict[str, Any]:
-    """The columns of memberships.csv, those of merged clusters last."""
-    from mixtura.inputs.writing import cluster_columns, membership_columns
+    """The columns of memberships.csv, those of known classes and merged clusters last.
 
-    return membership_columns(probabilities, mixture) | (
-        cluster_columns(probabilities, clusters) if clusters else {}
+    The class of a row is that of its most probable component; further components have none.
+    Rows that have a note get it in a column of its own. A row of NaN has no answer: its cells are
+    empty.
+    """
+    from mixtura.inputs.writing import (
+        class_column,
+        cluster_columns,
+        membership_columns,
+        without_answer,
     )
+
+    columns: dict[str, Any] = dict(membership_columns(probabilities, mixture))
+    if classes:
+        columns["class"] = class_column(columns["label"], classes)
+    if clusters:
+        columns |= cluster_columns(probabilities, clusters)
+    if any(notes):
+        columns = without_answer(columns, probabilities) | {"note": list(notes)}
+    return columns
+
+
+def notes_of_rows(X: Array, reasons: Sequence[str] = ()) -> list[str]:
+    """The reason why a row has no answer, or a note that it has no value; else an empty text."""
+    empty = (X != X).all(axis=1).tolist()
+    return [
+        reason or (NO_VALUE if none else "")
+        for reason, none in zip(reasons or [""] * len(X), empty, strict=True)
+    ]

@@ -7,11 +7,13 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from mixtura.cli.console import PlainConsole, progress_bar
-from mixtura.cli.data import Data, errors_with_column_names
+from mixtura.cli.data import errors_with_column_names
 from mixtura.cli.interruption import Interruption
 
 if TYPE_CHECKING:
     from mixtura.base.arrays import Array
+    from mixtura.data.dataset import Dataset
+    from mixtura.inputs.table_data import TableData
     from mixtura.model.mixture import Mixture
     from mixtura.model.selection import Candidate, Selection
     from mixtura.selection.merging import MergeTree
@@ -38,13 +40,12 @@ class FitOutcome:
 
 def select(
     settings: SelectionSettings,
-    read: Data,
+    read: TableData,
     err: PlainConsole,
     total: int,
     interruption: Interruption,
 ) -> tuple[Selection, bool]:
     """The selection, and whether it was interrupted."""
-    from mixtura.inputs.rows import check_range, dataset_of
     from mixtura.model.fit_result import StopReason
     from mixtura.model.selection import Selection, Stage
     from mixtura.selection.select import DEFAULT_FOLDS
@@ -81,10 +82,12 @@ def select(
         try:
             with errors_with_column_names(read):
                 candidates = candidates_of(settings)
-                check_range(read.X, read.names)
-                dataset = dataset_of(read.X, None, settings.backend, settings.n_threads)
                 selection = selection_of(
-                    settings, *candidates, dataset, keep, progress if folds else None
+                    settings,
+                    *candidates,
+                    fitted_dataset(settings, read),
+                    keep,
+                    progress if folds else None,
                 )
                 warn_of(selection)
         except KeyboardInterrupt:
@@ -92,6 +95,16 @@ def select(
             if not selection.ranking:
                 raise
     return selection, cut or interruption.handler.cause is not None or selection.interrupted
+
+
+def fitted_dataset(settings: SelectionSettings, read: TableData) -> Dataset:
+    """The rows that a fit uses, with their weights and known classes."""
+    from mixtura.inputs.rows import check_range, checked_weights, dataset_of
+
+    X, n = read.X[read.fitted], int(read.fitted.sum())
+    weights = checked_weights(read.fitted_weights, n)
+    check_range(X, read.names, 1.0 if weights is None else float(weights.mean()))
+    return dataset_of(X, weights, settings.backend, settings.n_threads, read.known)
 
 
 def chosen_mixture(selection: Selection) -> Mixture:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cyclopts import Parameter
 
+from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.options import (
-    Columns,
     Count,
     Seed,
     Threads,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SelectionOptions:
     """The candidates and the criterion, as typed."""
-
-    columns: Columns = None
 
     max_components: Count = None
     """Try 1 to this many components; 10 by default."""
@@ -66,7 +64,6 @@ class SelectionOptions:
     def arguments(self) -> list[str]:
         """The options that are not at their defaults, and the seed."""
         given = {
-            "--columns": self.columns,
             "--max-components": self.max_components,
             "--components": self.components,
             "--families": None if self.all_families else self.families,
@@ -81,7 +78,18 @@ class SelectionOptions:
         ]
         return [*named, "--seed", str(self.seed)]
 
-    def n_candidates(self, n_columns: int) -> int:
+    def numbers(self, n_classes: int = 0) -> list[int]:
+        """The numbers of components to try: each known class is a component of its own."""
+        numbers = component_numbers(self.components, self.max_components)
+        enough = [n for n in numbers if n >= n_classes]
+        if not enough:
+            raise UsageError(
+                f"--labels has {n_classes} classes, and each is a component of its own, but "
+                f"--components are at most {numbers[-1]}. Try {n_classes} or more."
+            )
+        return enough
+
+    def n_candidates(self, n_columns: int, n_classes: int = 0) -> int:
         """The number of candidates; one column has no shapes and axes to choose from."""
         names = family_names(self.families)
         kept = (
@@ -89,19 +97,19 @@ class SelectionOptions:
             if self.all_families and n_columns == 1
             else names
         )
-        return len(component_numbers(self.components, self.max_components)) * len(kept)
+        return len(self.numbers(n_classes)) * len(kept)
 
-    def settings(self, **further: Any) -> SelectionSettings:
-        """The settings of the selection."""
+    def settings(self, *, n_classes: int = 0, **further: Any) -> SelectionSettings:
+        """The settings of the selection; known classes come first, in their order."""
         from mixtura.selection.settings import SelectionSettings
 
         return SelectionSettings(
-            component_numbers(self.components, self.max_components),
+            self.numbers(n_classes),
             families="all" if self.all_families else cast(Any, family_names(self.families)),
             criterion=cast(Any, criterion_name(self.criterion)),
             n_init=self.starts,
             random_state=self.seed,
-            component_order="weight",
+            component_order=None if n_classes else "weight",
             n_threads=self.threads,
             **further,
         )

@@ -13,7 +13,11 @@ from mixtura.cli.console import PlainConsole, consoles, grid, notes, print_json,
 from mixtura.cli.data import errors_with_column_names, read_data
 from mixtura.cli.exit_codes import UsageError
 from mixtura.cli.interruption import interruptible_command, interruption_sentence
-from mixtura.cli.options import Columns, Json, Quiet, Seed, Threads, TimeLimit, family_names
+from mixtura.cli.options import Json, Quiet, Seed, Threads, TimeLimit, family_names
+from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions
+
+COMPLETE = "the null distribution is simulated for complete rows"
+"""Why rows with missing values are left out."""
 
 
 def run(
@@ -25,7 +29,7 @@ def run(
     most: Annotated[int, Parameter(validator=Number(gte=1))] = 9,
     level: Annotated[float, Parameter(validator=Number(gt=0, lt=1))] = 0.05,
     replicates: Annotated[int, Parameter(validator=Number(gte=1))] = 199,
-    columns: Columns = None,
+    reading: WeightOptions = NO_WEIGHTS,
     seed: Seed = 0,
     threads: Threads = None,
     starts: Annotated[int, Parameter(validator=Number(gte=1))] = 4,
@@ -41,7 +45,7 @@ def run(
     Parameters
     ----------
     data
-        CSV or Parquet file with a header; - reads standard input.
+        A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     family
         The covariance family of all tests, such as VVV.
     first
@@ -77,7 +81,7 @@ def run(
     done: list[LikelihoodRatioTest] = []
     cut = False
     with interruptible_command(time_limit) as interruption, notes(err):
-        read = read_data(data, columns, out)
+        read = read_data(data, reading, out, err, complete_for=COMPLETE)
         try:
             with (
                 errors_with_column_names(read),
@@ -90,6 +94,7 @@ def run(
                     most,
                     families[0],
                     first=first,
+                    sample_weight=read.weights,
                     level=level,
                     n_replicates=replicates,
                     n_starts=starts,
@@ -106,9 +111,7 @@ def run(
             tests, cut = SequentialTest(tuple(done), level), True
     cut = cut or tests.tests[-1].interrupted
     document = {
-        "source": read.table.source,
-        "n_rows": len(read.X),
-        "columns": list(read.names),
+        **read.document(),
         "family": families[0],
         "level": level,
         "random_state": seed,

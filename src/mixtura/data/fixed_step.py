@@ -41,6 +41,7 @@ def fixed_m_step(
     noise: Noise | None,
     moments: Moments,
     previous: Mixture | None,
+    noise: Noise | None = None,
 ) -> Mixture:
     """The best mixture with the fixed parameters, perhaps beside noise.
 
@@ -59,11 +60,14 @@ def fixed_m_step(
         if (np.abs(means - last) <= STILL * deviations).all():
             break
         covariance = _covariances(fixed, family, regularisation, moments, means, covariance)
-    if regularisation.equal_weights:
-        weights, of_noise = regularisation.weights(moments), moments.noise / moments.total
-    else:
-        weights, of_noise = fixed.weights_from(moments.counts, moments.noise, noise is not None)
-    return Mixture(weights, means, covariance, noise and noise.with_weight(of_noise))
+    weights = (
+        regularisation.weights(moments)
+        if regularisation.equal_weights
+        else fixed.weights_from(moments.counts, moments.noise)
+    )
+    return Mixture(
+        weights, means, covariance, noise and noise.with_weight(max(0.0, 1.0 - weights.sum()))
+    )
 
 
 def _covariances(

@@ -18,6 +18,7 @@ from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,8 @@ class Problem:
         The box of a noise term; every M-step estimates its weight.
     fixed : Fixed, optional
         Parameters that are held at given values.
+    tails : TailRule, optional
+        How the degrees of freedom of t components are chosen; None for Gaussians.
     """
 
     dataset: Dataset
@@ -42,13 +45,17 @@ class Problem:
     regularisation: Regularisation
     noise: Noise | None = None
     fixed: Fixed | None = None
+    tails: TailRule | None = None
 
     def e_step(self, mixture: Mixture) -> Moments:
         """The moments of the responsibilities; with a ridge, under its tilted weights."""
         tilted = self.regularisation.tilted(mixture)
-        return self.dataset.backend.moments(
+        moments = self.dataset.backend.moments(
             self.dataset.source_for(mixture.n_components), tilted, self.family.needs
         )
+        if self.tails is not None and self.tails.given is not None:  # these sums tell nothing
+            return replace(moments, tail_sums=None, tail_information=None)
+        return moments
 
     def m_step(self, moments: Moments, previous: Mixture | None) -> Mixture:
         """The best mixture for these responsibilities.
@@ -61,10 +68,10 @@ class Problem:
             When a covariance is singular and the regularisation has no floor.
         """
         fixed = self.fixed_of(moments.n_components)
+        tails = None if self.tails is None else self.tails.m_step(moments)
         if fixed is not None:
-            return fixed_m_step(
-                fixed, self.family, self.regularisation, self.noise, moments, previous
-            )
+            settings = (fixed, self.family, self.regularisation)
+            return replace(fixed_m_step(*settings, moments, previous, self.noise), tails=tails)
         covariance = self.family.m_step(
             moments, previous.covariance if previous else None, self.regularisation
         )
@@ -74,7 +81,29 @@ class Problem:
             self.regularisation.means(moments),
             covariance,
             noise,
+            tails,
         )
+
+    def adapted(self, mixture: Mixture) -> Mixture:
+        """A given mixture with components of the law that is fitted, and with the fixed values."""
+        mixture = self.imposed(mixture)
+        if self.tails is None:
+            return mixture if mixture.tails is None else replace(mixture, tails=None)
+        if mixture.tails is None or self.tails.given is not None:
+            return replace(mixture, tails=self.tails.first(mixture.n_components))
+        return mixture
+
+    def cautious(self, moments: Moments, previous: Mixture, proposed: Mixture) -> Mixture | None:
+        """The mixture of an M-step with the degrees of freedom of EM, which never lower the
+        objective; None where they are what was proposed.
+
+        ``moments`` are of the E-step at ``previous``.
+        """
+        if self.tails is None or previous.tails is None or proposed.tails is None:
+            return None
+        tails = self.tails.cautious(moments, previous.tails)
+        unchanged = np.array_equal(tails, proposed.tails)
+        return None if unchanged else replace(proposed, tails=tails)
 
     def continued(self, fit: FitResult) -> FitResult:
         """A fit of other rows as a start of this problem: its noise is over this box."""
@@ -141,7 +170,8 @@ class Problem:
         """
         d, equal = self.dataset.source.n_features, self.regularisation.equal_weights
         noisy = self.noise is not None
-        return n_free_parameters(self.family, K, d, equal, noisy, self.fixed_of(K))
+        tails = 0 if self.tails is None else self.tails.n_parameters(K)
+        return tails + n_free_parameters(self.family, K, d, equal, self.fixed_of(K), noisy)
 
     def with_data(self, dataset: Dataset) -> Problem:
         """The same model for other rows."""
@@ -157,9 +187,17 @@ def _expected_moments(mixture: Mixture, total: float) -> Moments:
 
 
 def n_free_parameters(
-    family: Family, K: int, d: int, equal_weights: bool, noisy: bool, fixed: Fixed | None = None
+    family: Family,
+    K: int,
+    d: int,
+    equal_weights: bool = False,
+    fixed: Fixed | None = None,
+    noisy: bool = False,
 ) -> int:
-    """Free parameters of K components, and the weight of a noise term: those that are not fixed."""
+    """Free parameters of K components: weights, means and covariances that are not fixed.
+
+    A noise term adds its weight.
+    """
     if fixed is None:
         return family.n_parameters(K, d) - (K - 1 if equal_weights else 0) + noisy
     free = int(fixed.free_covariances.sum())

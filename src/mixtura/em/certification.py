@@ -7,8 +7,9 @@ mean and residual ``R = B W B' - n 1`` of the scatter,
 
     along                     gradient            complete-data information
     log ratio of a weight     count_k - n pi_k
-    mean                      u                   n
+    mean                      u                   n, or the sum of the pulls of a t component
     covariance, M             tr(M R) / 2         n tr(M M) / 2
+    degrees of freedom        the scores and the information of :mod:`mixtura.model.tails`
 
 and the tangents M of :mod:`mixtura.em.coordinates` (one volume, shapes, orientations) are
 orthogonal to each other. So ``g' C^-1 g`` is a sum of squares, and a shared parameter contributes a
@@ -185,7 +186,7 @@ class _Statistics:
     weights : (K,)
         Counts for the weights.
     counts : (K,), first : (K, d)
-        Counts for the means, and first moments about them.
+        Counts for the means, or pulls, and first moments about them.
     rows : (F,), scatter : (F,), (F, d) or (F, d, d)
         Count and scatter of each free covariance.
     """
@@ -200,9 +201,9 @@ class _Statistics:
 def _statistics(moments: Moments, shared: bool, regularisation: Regularisation) -> _Statistics:
     """The statistics of an E-step; ridge and prior as in :mod:`mixtura.model.regularisation`."""
     kind, d, prior = moments.kind, moments.n_features, regularisation.prior
-    counts, first, scatter, rows = moments.counts, moments.first, moments.second, moments.counts
+    counts, first, scatter, rows = moments.pulled, moments.first, moments.second, moments.counts
     if regularisation.ridge > 0:
-        each = moments.in_components if kind is Scatter.TOTAL else counts
+        each = moments.in_components if kind is Scatter.TOTAL else moments.counts
         scatter = scatter + regularisation.ridge * np.multiply.outer(
             each, kind.of_matrix(np.eye(d))
         )
@@ -228,16 +229,15 @@ def squared_gradient(
     """
     sums = _statistics(moments, problem.family.shares_all, problem.regularisation)
     total, fixed = 0.0, problem.fixed_of(mixture.n_components)
-    if not problem.regularisation.equal_weights:
-        total += _of_weights(mixture, moments, fixed)
-    elif mixture.noise is not None:
-        total += _of_noise(mixture.noise.weight, moments)
+    total += _of_weights(problem, mixture, moments)
     whitened = np.stack(
         [mixture.covariance.whiten(k, sums.first[[k]])[0] for k in range(mixture.n_components)]
     )
     if fixed is not None:
         whitened = _along_free_entries(whitened, mixture, fixed)
     total += _sum_of_ratios((whitened**2).sum(axis=1), sums.counts)
+    if problem.tails is not None and mixture.tails is not None:
+        total += problem.tails.squared_gradient(moments, mixture.tails)
     if not with_covariances or (fixed is not None and not fixed.free_covariances.any()):
         return total
     if fixed is not None and not fixed.free_covariances.all():
@@ -259,23 +259,24 @@ def _along_free_entries(whitened: Array, mixture: Mixture, fixed: Fixed) -> Arra
     return along
 
 
-def _of_weights(mixture: Mixture, moments: Moments, fixed: Fixed | None) -> float:
-    """The part of the free weights, with that of the noise."""
+def _of_weights(problem: Problem, mixture: Mixture, moments: Moments) -> float:
+    """The part of the weights that are estimated, of components and of a noise term.
+
+    With equal weights these are the noise's and the sum of the others.
+    """
     counts, shares = moments.counts, mixture.weights
-    if fixed is not None:
+    fixed = problem.fixed_of(mixture.n_components)
+    if problem.regularisation.equal_weights:
+        counts, shares = counts.sum(keepdims=True), shares.sum(keepdims=True)
+    elif fixed is not None:
         counts, shares = fixed.part_sums(counts), fixed.part_sums(shares)
     if mixture.noise is not None:
         counts = np.append(counts, moments.noise)
         shares = np.append(shares, mixture.noise.weight)
+    if not shares.sum() > 0:
+        return 0.0
     expected = counts.sum() * shares / shares.sum()
     return _sum_of_ratios((counts - expected) ** 2, expected)
-
-
-def _of_noise(weight: float, moments: Moments) -> float:
-    """The part of the noise's weight, and of the others' sum, where these are equal."""
-    expected = np.array([weight, 1.0 - weight]) * moments.total
-    seen = np.array([moments.noise, moments.in_components])
-    return _sum_of_ratios((seen - expected) ** 2, expected)
 
 
 def _of_covariances(sums: _Statistics, mixture: Mixture, family: Family) -> float:
@@ -369,11 +370,17 @@ def _gain_of_the_m_step(problem: Problem, mixture: Mixture, moments: Moments) ->
         return float("nan")
     before = _complete_data_objective(problem, moments, mixture)
     gain = _complete_data_objective(problem, moments, after) - before
-    return gain if not gain <= rounding(before) else 0.0
+    gain = gain if not gain <= rounding(before) else 0.0
+    if problem.tails is not None and mixture.tails is not None:  # by their second order
+        gain += 0.5 * problem.tails.squared_gradient(moments, mixture.tails)
+    return gain
 
 
 def _complete_data_objective(problem: Problem, moments: Moments, mixture: Mixture) -> float:
-    """The expected complete-data objective, which an M-step maximises, up to a constant."""
+    """The expected complete-data objective, which an M-step maximises, up to a constant.
+
+    Degrees of freedom are left out.
+    """
     sums = _statistics(
         moments.taken_about(mixture.means), problem.family.shares_all, problem.regularisation
     )

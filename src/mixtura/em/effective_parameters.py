@@ -21,8 +21,10 @@ scatter as in the M-step of its family:
                                         for rows of small leverage
 
 Directions at the floor do not follow the rows, nor do fixed parameters; a mean with some fixed
-entries is taken as if it were free, which is at most a parameter too many for each of them. Weights
-are frequencies: of a row with weight two one of the two is left out.
+entries is taken as if it were free, which is at most a parameter too many for each of them. A t
+component keeps its degrees of freedom; row i contributes ``r u`` to its mean and scatter, and its
+log density falls with the logarithm of the distance (:mod:`mixtura.model.tails`). Weights are
+frequencies: of a row with weight two one of the two is left out.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import AT_THE_FLOOR, below
 from mixtura.model.soundness import Soundness, support
+from mixtura.model.tails import log_fall, pulls
 
 ROWS_LEFT_OUT_AT_ONCE = 8192
 """Rows whose leave-one-out densities are held at a time without the C++ kernels."""
@@ -90,7 +93,8 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     components = _components(problem, mixture, moments)
     own = components.own_weights
     alike = own.all() or not own.any()
-    if isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete and alike:
+    is_native = isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete
+    if isinstance(dataset.backend, NativeBackend) and is_native and alike and mixture.tails is None:
         return _by_the_kernels(dataset, dataset.backend.threads, mixture, components)
     found = np.zeros(mixture.n_components)
     for block in dataset.source.blocks():
@@ -166,21 +170,33 @@ def _of_block(
     weights = np.ones(len(shares)) if block.weights is None else block.weights / components.unit
     out = np.minimum(weights, 1.0)  # of each row
     left, K = log_joint.copy(), len(components.counts)
+    seen = _observed_columns(block)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for k in range(K):
             rows = np.flatnonzero(shares[:, k] > NEGLIGIBLE_SHARE)
             if len(rows):
-                left[rows, k] += components.change(k, rows_in(k)[rows], shares[rows, k] * out[rows])
+                left[rows, k] += components.change(
+                    k, rows_in(k)[rows], shares[rows, k] * out[rows], seen[rows]
+                )
         own = components.own_weights
         if own.any():
+            of_noise = components.in_noise if noise.size else 0.0
             lost = np.minimum(noise * out[:, None] / components.in_noise, 1.0 - LEAST_REST)
             left[:, K:] += np.log1p(-lost)
+            free = np.concatenate([own, np.ones(noise.shape[1], dtype=bool)])
             part = out * (shares[:, own].sum(axis=1) + noise.sum(axis=1))
-            part = np.minimum(part / components.with_own_weight, 1.0 - LEAST_REST)
-            left[:, np.append(own, np.ones(left.shape[1] - K, bool))] -= np.log1p(-part)[:, None]
+            part = part / (components.counts[own].sum() + of_noise)
+            left[:, free] -= np.log1p(-np.minimum(part, 1.0 - LEAST_REST))[:, None]
         losses = np.minimum(whole - log_density(left), LARGEST_LOSS)
     losses[~np.isfinite(losses)] = LARGEST_LOSS
     return np.asarray((weights * losses) @ shares)
+
+
+def _observed_columns(block: Block) -> Labels:
+    """The number of observed columns of each row (m,)."""
+    if block.observation is None:
+        return np.full(len(block.rows), block.rows.shape[1])
+    return np.asarray(block.observation.columns.sum(axis=1)[block.observation.numbers])
 
 
 # ---- components and their own parameters of the covariance ---------------------------------------
@@ -202,7 +218,7 @@ class _Components:
     counts : (K,)
         N, in rows.
     pulled : (K,)
-        Rows of the mean: N, and the pseudo-rows of a prior.
+        Rows of the mean: N, or the pulls of a t component, and the pseudo-rows of a prior.
     rows : (K,)
         Rows of the covariance: N, and the pseudo-rows of a prior.
     ratios : (K,)
@@ -218,6 +234,8 @@ class _Components:
         Rows of the noise.
     own_weights : (K,)
         Whether a mixing proportion is estimated, on its own.
+    tails : (K,), optional
+        Degrees of freedom of t components.
     """
 
     kind: str
@@ -234,11 +252,7 @@ class _Components:
     unit: float
     in_noise: float
     own_weights: Flags
-
-    @property
-    def with_own_weight(self) -> float:
-        """Rows of the components whose weight is estimated, and of the noise."""
-        return float(self.counts[self.own_weights].sum()) + self.in_noise
+    tails: Array | None = None
 
     @cached_property
     def slopes(self) -> Array:
@@ -250,10 +264,11 @@ class _Components:
             steep[:, None, :] - steep[:, :, None], apart, out=np.zeros_like(apart), where=distinct
         )
 
-    def change(self, k: int, rows: Rows, r: Array) -> Array:
+    def change(self, k: int, rows: Rows, r: Array, seen: Labels) -> Array:
         """Change of a component's log density, with its weight, at rows (m,d) without themselves.
 
-        ``r (m)`` are the contributions of the rows to the component.
+        ``r (m)`` are the contributions of the rows to the component, and ``seen (m)`` their
+        observed columns.
         """
         frame, count, pulled, held_by = (
             self.frames[k % len(self.frames)],
@@ -262,11 +277,16 @@ class _Components:
             self.rows[k],
         )
         z = (rows - self.means[k]) @ frame.T if frame.ndim == 2 else (rows - self.means[k]) * frame
-        left = count - r
-        stretch = pulled / (pulled - r)
-        growth, lost = held_by / (held_by - r), r * stretch / held_by
+        left, square = count - r, (z**2).sum(axis=1)
+        weight = r if self.tails is None else r * pulls(square, self.tails[k], seen)
+        stretch = pulled / (pulled - weight)
+        growth, lost = held_by / (held_by - r), weight * stretch / held_by
         distance, log_det = getattr(self, f"_{self.kind}")(k, z, growth, lost)
-        change = -0.5 * (log_det + stretch**2 * distance - (z**2).sum(axis=1))
+        if self.tails is None:
+            change = -0.5 * (log_det + stretch**2 * distance - square)
+        else:
+            falls = [log_fall(D, self.tails[k], seen) for D in (stretch**2 * distance, square)]
+            change = falls[0] - falls[1] - 0.5 * log_det
         change = change + np.log(left / count) if self.own_weights[k] else change
         return np.where((left > LEAST_REST * count) & np.isfinite(change), change, -np.inf)
 
@@ -381,7 +401,8 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
         )
         ratios, spreads = np.maximum(in_units.mean(axis=1), LEAST_REST), in_units * variances
     rows, pulled = (0.0, 0.0) if prior is None else (prior.rows, prior.shrinkage)
-    of_means, of_covariances = (counts + pulled) / unit, (counts + rows) / unit
+    of_means = (np.maximum(moments.pulled, LEAST_COUNT) + pulled) / unit
+    of_covariances = (counts + rows) / unit
     own_weights = np.full(len(counts), not regularisation.equal_weights)
     if (fixed := problem.fixed_of(mixture.n_components)) is not None:
         own_weights &= fixed.free_weights & ~fixed.group
@@ -401,6 +422,7 @@ def _components(problem: Problem, mixture: Mixture, moments: Moments) -> _Compon
         variances,
         *totals,
         own_weights,
+        mixture.tails,
     )
 
 
@@ -485,9 +507,12 @@ def soundness_of(problem: Problem, mixture: Mixture, moments: Moments) -> Soundn
                 dataset, mixture, np.flatnonzero(few), unit
             )
     d, located = mixture.n_features, None
-    own: int | Array = family.own_parameters(d)
+    nominal = family.own_parameters(d)
+    if problem.tails is not None:
+        nominal += problem.tails.n_parameters(2) - problem.tails.n_parameters(1)
+    own: int | Array = nominal
     if (fixed := problem.fixed_of(mixture.n_components)) is not None:
-        own = fixed.free_parameters_of_each(family.own_parameters(d))
+        own = fixed.free_parameters_of_each(nominal)
         located = fixed.located(family.shares_all)
     total = moments.total / unit
     return Soundness(effective, counts, own_rows, own, d, total, unit, copies, located)

@@ -114,7 +114,10 @@ def em(
     )
     reduced = (
         problem.dataset.reduced
-        if max_iter > 0 and stopping.certifies and not _is_past_float32(start)
+        if max_iter > 0
+        and stopping.certifies
+        and problem.tails is None
+        and not _is_past_float32(start)
         else None
     )
     if reduced is None:

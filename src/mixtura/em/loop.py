@@ -216,9 +216,9 @@ def _begin(problem: Problem, start: Start, accelerated: bool) -> _State:
         moments = problem.matched(start).summarised(problem.family.needs)
         mixture = problem.m_step(moments, None)
     elif isinstance(start, FitResult):
-        mixture, trace = problem.imposed(start.mixture), list(start.trace)
+        mixture, trace = problem.adapted(start.mixture), list(start.trace)
     else:
-        mixture = problem.imposed(start)
+        mixture = problem.adapted(start)
     moments = problem.e_step(mixture)
     objective = problem.objective(moments, mixture)
     if trace and trace[-1] == objective:
@@ -285,6 +285,11 @@ class _PythonLoop:
             except CollapseError:
                 return LoopEvent.COLLAPSED
             objective = self.problem.objective(moments, mixture)
+            if objective < state.trace[-1] - rounding(objective):
+                safe = self.problem.cautious(state.moments, state.mixture, mixture)
+                if safe is not None:
+                    mixture, moments = safe, self.problem.e_step(safe)
+                    objective = self.problem.objective(moments, mixture)
             if objective < state.trace[-1] - rounding(objective):
                 if not (self.given and self.n_iter == 0):
                     self.fall = state.trace[-1] - objective

@@ -14,14 +14,9 @@ from mixtura.model.covariance import triangular_inverse
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 
-NO_ROWS = 1e-10
-"""Part of the rows below which a component is without rows, and a deviation of its count, of 1e-5
-standard deviations, could be below 0.
-"""
-
-Sums: TypeAlias = tuple[Array, Array, Array, Array]
-"""Counts, first and second moments, and the rows in the noise, (1,) or (0,) without noise; or their
-units.
+Sums: TypeAlias = tuple[Array, ...]
+"""Counts, first and second moments, the sums of t components where there are any, and the rows in
+the noise, (1,) or (0,) without noise; or their units.
 """
 
 
@@ -30,17 +25,29 @@ LEAST_NOISE = 1e-9
 is at the bound of 0, and a deviation would make it negative.
 """
 
+NO_ROWS = 1e-10
+"""Part of the rows below which a component is without rows, and a deviation of its count, of 1e-5
+standard deviations, could be below 0.
+"""
+
+
+def _of_tails(moments: Moments) -> Sums:
+    """The sums of t components: pulls, and those of estimated degrees of freedom."""
+    sums = (moments.pulls, moments.tail_sums, moments.tail_information)
+    return tuple(part for part in sums if part is not None)
+
 
 def _sums(moments: Moments, noisy: bool) -> Sums:
     """The sums of moments."""
     noise = np.array([moments.noise] if noisy else [])
-    return moments.counts, moments.first, moments.second, noise
+    return moments.counts, moments.first, moments.second, *_of_tails(moments), noise
 
 
 def _with_sums(origin: Moments, sums: Sums) -> Moments:
     """Moments with these sums; raises as :meth:`mixtura.model.moments.Moments.with_sums`."""
-    counts, first, second, noise = sums
-    return origin.with_sums(counts, first, second, float(noise[0]) if len(noise) else None)
+    counts, first, second, *tails, noise = sums
+    moments = origin.with_sums(counts, first, second, float(noise[0]) if len(noise) else None)
+    return moments.with_tails(*tails) if tails else moments
 
 
 def _joined(sums: Sums, units: Sums) -> Array:
@@ -50,14 +57,14 @@ def _joined(sums: Sums, units: Sums) -> Array:
 
 def _split(vector: Array, origin: Moments, units: Sums) -> Sums:
     """The sums of a vector, in the shapes of those of the origin."""
-    K, n_first = origin.counts.size, origin.first.size
-    end = K + n_first + origin.second.size
-    counts, first, second = vector[:K], vector[K : K + n_first], vector[K + n_first : end]
+    like = (origin.counts, origin.first, origin.second, *_of_tails(origin))
+    *parts, noise = np.split(vector, np.cumsum([part.size for part in like]))
     return (
-        counts * units[0],
-        first.reshape(origin.first.shape) * units[1],
-        second.reshape(origin.second.shape) * units[2],
-        vector[end:] * units[3],
+        *(
+            part.reshape(shaped.shape) * unit
+            for part, shaped, unit in zip(parts, like, units[:-1], strict=True)
+        ),
+        noise * units[-1],
     )
 
 
@@ -75,7 +82,8 @@ class ScaledMoments:
         second = {Scatter.TRACE: self.scale.sum(), Scatter.DIAGONAL: self.scale}.get(
             self.origin.kind, outer
         )
-        return np.ones_like(self.origin.counts), deviations, second, np.ones(1)
+        one = np.ones_like(self.origin.counts)
+        return one, deviations, second, *(one for _ in _of_tails(self.origin)), np.ones(1)
 
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
@@ -100,7 +108,8 @@ class WhitenedMoments:
 
     has the norm of the complete-data information. The Jacobian of EM is symmetric in it where the
     family estimates exactly these sums (Dempster, Laird & Rubin 1977, section 4), and a deviation
-    is equally small for components of any size and scale. The noise has a count alone.
+    is equally small for components of any size and scale. Of t components, pulls and the sums of
+    the degrees of freedom have the unit of a count. The noise has a count alone.
     """
 
     origin: Moments
@@ -122,7 +131,7 @@ class WhitenedMoments:
             Scatter.DENSE: np.sqrt(2) * own[:, None, None],
         }[self.origin.kind]
         noise = np.sqrt(np.maximum([self.origin.noise], 1e-300) * total)
-        return own, own[:, None], second, noise
+        return own, own[:, None], second, *(own for _ in _of_tails(self.origin)), noise
 
     @cached_property
     def _inverse(self) -> Array:
@@ -137,23 +146,24 @@ class WhitenedMoments:
     def vector(self, moments: Moments) -> Array:
         """The moments as a vector."""
         same = moments.taken_about(self.origin.about)
-        counts, first, second, noise = _sums(same, self.mixture.noise is not None)
+        counts, first, second, *tails, noise = _sums(same, self.mixture.noise is not None)
         first, second = self._transformed(first, second, self.mixture.covariance.whitener)
         noise = noise if self._noise_deviates else 0.0 * noise
-        return _joined((counts, first, second - self._expected(counts), noise), self._units)
+        sums = (counts, first, second - self._expected(counts), *tails, noise)
+        return _joined(sums, self._units)
 
     def moments(self, vector: Array) -> Moments:
         """The moments of a vector; raises as :meth:`mixtura.model.moments.Moments.with_sums`.
 
         The count of a component without rows, which only one of a fixed density may be, ends at 0.
         """
-        counts, first, second, noise = _split(vector, self.origin, self._units)
+        counts, first, second, *tails, noise = _split(vector, self.origin, self._units)
         without_rows = self.origin.counts < NO_ROWS * self.origin.total
         counts = np.where(without_rows, np.maximum(counts, 0.0), counts)
         first, second = self._transformed(first, second + self._expected(counts), self._inverse)
         if not self._noise_deviates:
             noise = noise[:0]  # that of the origin
-        return _with_sums(self.origin, (counts, first, second, noise))
+        return _with_sums(self.origin, (counts, first, second, *tails, noise))
 
     @property
     def _noise_deviates(self) -> bool:

@@ -1,13 +1,14 @@
 """The loop of EM in C++: the same steps as :mod:`mixtura.em.loop`, without Python between them.
 
 It takes the native backend, one block of rows, a family whose law is in ``native/m_step.cpp``, a
-floor, pseudo-rows with independent columns and equal proportions, no fixed parameters, and a rule
-that says what it reads off the trace; for anything else there is none, and the loop in Python does
-it.
+floor, pseudo-rows with independent columns and equal proportions, Gaussian and t components without
+fixed parameters, and a rule that says what it reads off the trace; for anything else there is none,
+and the loop in Python does it.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -36,6 +37,7 @@ from mixtura.model.noise import Noise
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
+from mixtura.model.tails import FIRST_DEGREES, TailRule
 
 
 def native_loop(
@@ -58,15 +60,19 @@ def native_loop(
         return None
     if isinstance(start, Moments):
         moments = start.summarised(family.needs)
-        collapsed = loop.begin_with_moments(*flat_moments(moments), moments.noise)
+        collapsed = loop.begin_with_moments(
+            *flat_moments(moments), moments.noise, _flat_pulled(moments)
+        )
     else:
-        mixture = start.mixture if isinstance(start, FitResult) else start
+        mixture = problem.adapted(start.mixture if isinstance(start, FitResult) else start)
         parts = flat_mixture(mixture, family)
         if parts is None:
             return None
         trace = list(start.trace) if isinstance(start, FitResult) else []
         kept, noise = 1 if accelerated else PLAIN_KEPT, mixture.noise
-        collapsed = loop.begin_with_mixture(*parts, trace, kept, noise.weight if noise else 0.0)
+        collapsed = loop.begin_with_mixture(
+            *parts, trace, kept, noise.weight if noise else 0.0, mixture.tails
+        )
     if collapsed >= 0:
         raise CollapseError(collapsed)
     return _NativeLoop(loop, family.needs, problem.noise, stopped)
@@ -86,7 +92,7 @@ def empty_loop(
     return native.Loop(
         block.rows,
         block.weights,
-        setting(problem.family, regularisation),
+        setting(problem.family, regularisation, problem.tails),
         native.Rule(*criterion, ROUNDING),
         dataset.scale,
         _squarem() if accelerated else None,
@@ -138,7 +144,9 @@ def _one_block(problem: Problem, K: int) -> Block | None:
     return blocks[0] if len(blocks) == 1 and blocks[0].observation is None else None
 
 
-def setting(family: Family, regularisation: Regularisation) -> native.Setting:
+def setting(
+    family: Family, regularisation: Regularisation, tails: TailRule | None = None
+) -> native.Setting:
     """What every M-step respects, as C++ takes it."""
     return native.Setting(
         family.name,
@@ -157,7 +165,15 @@ def setting(family: Family, regularisation: Regularisation) -> native.Setting:
         ),
         UNRESOLVED,
         FLOOR_ROUNDING,
+        None if tails is None else flat_tail_rule(tails),
     )
+
+
+def flat_tail_rule(tails: TailRule) -> native.TailRule:
+    """How the degrees of freedom are chosen."""
+    given = None if tails.given is None else np.atleast_1d(tails.given)
+    first = float(np.clip(FIRST_DEGREES, *tails.bounds))
+    return native.TailRule(tails.kind == "equal", given, first, *tails.bounds)
 
 
 def _squarem() -> native.Squarem:
@@ -194,6 +210,15 @@ def flat_moments(moments: Moments) -> tuple[Array, Array, Array, Array]:
         for part in (moments.about, moments.counts, moments.first, moments.second)
     )
     return about, counts, first, second.reshape(-1)
+
+
+def _flat_pulled(moments: Moments) -> Array | None:
+    """The sums of t components as C++ takes them (1 or 3, K); None of Gaussians."""
+    if moments.pulls is None:
+        return None
+    if moments.tail_sums is None or moments.tail_information is None:
+        return np.ascontiguousarray(moments.pulls[None], dtype=np.float64)
+    return np.stack([moments.pulls, moments.tail_sums, moments.tail_information])
 
 
 def flat_mixture(
@@ -272,14 +297,15 @@ class _NativeLoop:
     def mixture(self) -> Mixture:
         if self._mixture is None:
             noise = self._noise and self._noise.with_weight(self._native.noise_weight)
-            self._mixture = mixture_from(self._native.mixture(), noise)
+            found = mixture_from(self._native.mixture(), noise)
+            self._mixture = replace(found, tails=self._native.tails())
         return self._mixture
 
     @property
     def moments(self) -> Moments:
         counts, first, second = self._native.moments()
         (K, d), (log_likelihood, entropy, certainty, _) = first.shape, self._native.sums()
-        return Moments(
+        moments = Moments(
             self.mixture.means,
             counts,
             first,
@@ -290,6 +316,8 @@ class _NativeLoop:
             certainty,
             self._native.noise_rows,
         )
+        pulled = self._native.pulled()
+        return moments if pulled is None else moments.with_tails(*pulled)
 
     @property
     def sums(self) -> tuple[float, float, float, float]:

@@ -21,7 +21,7 @@ from mixtura.inputs.parameters import check_count, check_size
 from mixtura.inputs.rows import dataset_of, read_data
 from mixtura.model.mixture import Mixture, log_density, posterior
 from mixtura.model.priors import ConjugatePrior
-from mixtura.model.protocols import Family
+from mixtura.model.protocols import Block, Family
 from mixtura.model.selection import Selection
 from mixtura.search.threads import limited_threads
 from mixtura.selection.class_models import ClassModels, gaussian_classes, mixture_classes
@@ -276,7 +276,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return densities
 
-    def _class_posteriors(self, joint: Array, rows: Rows, mixture: Mixture) -> Array:
+    def _class_posteriors(self, joint: Array, block: Block, mixture: Mixture) -> Array:
         """The sums of the components' probabilities in each class (m,C)."""
-        components = posterior(joint, rows, mixture)
+        components = posterior(joint, block.rows, mixture)
         return np.asarray(components @ np.eye(len(self.classes_))[self._owners])

@@ -83,7 +83,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 family, np.asarray(self.covariances_, dtype=np.float64), K, d
             )
         weights = np.asarray(self.weights_, dtype=np.float64)
-        return Mixture(weights, means, covariance, getattr(self, "_noise", None))
+        noise = getattr(self, "_noise", None)
+        return Mixture(weights, means, covariance, noise, self._tails)
+
+    @property
+    def _tails(self) -> Array | None:
+        """Degrees of freedom of the public attributes; None for Gaussian components."""
+        return None
 
     @property
     def mixture_(self) -> Mixture:
@@ -91,7 +97,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
-            shown = ((fitted.weights, self.weights_), (fitted.means, self.means_))
+            shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]
+            if fitted.tails is not None and self._tails is not None:
+                shown.append((fitted.tails, self._tails))
             if all(
                 np.array_equal(own.astype(np.asarray(public).dtype), public)
                 for own, public in shown
@@ -114,7 +122,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @ignore_underflow
     def _by_block(
-        self, X: Any, errors: Any, function: Callable[[Array, Rows, Mixture], Any]
+        self, X: Any, errors: Any, function: Callable[[Array, Block, Mixture], Any]
     ) -> Any:
         """A function of the log joint densities ``(m, K)``, computed block by block.
 
@@ -132,7 +140,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         labels: Labels = self._by_block(
             X,
             measurement_covariance,
-            lambda joint, rows, mixture: labels_of(posterior(joint, rows, mixture), mixture),
+            lambda joint, part, mixture: labels_of(posterior(joint, part.rows, mixture), mixture),
         )
         return labels
 
@@ -144,7 +152,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         probabilities: Rows = self._by_block(
             X,
             measurement_covariance,
-            lambda joint, rows, mixture: _like(rows, posterior(joint, rows, mixture)),
+            lambda joint, part, mixture: _like(part.rows, posterior(joint, part.rows, mixture)),
         )
         return probabilities
 
@@ -154,7 +162,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         It is -inf where it underflows the range of doubles.
         """
         densities: Rows = self._by_block(
-            X, measurement_covariance, lambda joint, rows, _: _like(rows, log_density(joint))
+            X,
+            measurement_covariance,
+            lambda joint, part, _: _like(part.rows, log_density(joint)),
         )
         return densities
 
@@ -265,9 +275,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
         family, given = family_named(self.covariance_type), fixed_parameters_of(self)
+        fixed = None if given is None else given.of(family, K, d)
         noisy = getattr(self, "_noise", None) is not None
-        fixed = None if given is None else given.of(family, K, d, noisy)
-        return n_free_parameters(family, K, d, self.equal_weights, noisy, fixed)
+        return n_free_parameters(family, K, d, self.equal_weights, fixed, noisy)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.
@@ -291,16 +301,17 @@ def values_by_block(
     X: Any,
     errors: Any,
     mixture: Mixture,
-    function: Callable[[Array, Rows, Mixture], Any],
+    function: Callable[[Array, Block, Mixture], Any],
 ) -> Any:
     """A function of the log joint densities ``(m, K)`` of rows, computed block by block."""
     rows = rows_of(estimator, X, fitting=False)
     backend = backend_named(estimator.backend, estimator.n_threads)
-    empty = function(backend.log_joint(Block(rows[:0], None, 0), mixture), rows[:0], mixture)
+    none = Block(rows[:0], None, 0)
+    empty = function(backend.log_joint(none, mixture), none, mixture)
     values = np.empty((len(rows), *empty.shape[1:]), dtype=empty.dtype)
     for block in ArraySource(rows, observation=observation_of(rows, errors)).blocks():
         for part in block.cut(ROWS_OF_DENSITIES):
-            own = function(backend.log_joint(part, mixture), part.rows, mixture)
+            own = function(backend.log_joint(part, mixture), part, mixture)
             values[part.offset : part.offset + len(part.rows)] = own
     return values
 

@@ -62,7 +62,7 @@ from mixtura.inputs.parameters import (
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.matching import match
+from mixtura.model.matching import FittedEstimator, HasMixture, match
 from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
@@ -113,18 +113,6 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         likelihood does not fall.
     equal_weights : bool, default=False
         Whether all mixing proportions are ``1 / n_components``.
-    fixed_weights : (K,) array or None, default=None
-        Mixing proportions that are held at these values; NaN is free. The free ones share the rest.
-        Components with a fixed parameter keep their numbers. Here and below, an array with fewer
-        rows than components leaves the others free.
-    fixed_means : (K, d) array or None, default=None
-        Entries of the means that are held; NaN is free.
-    fixed_covariances : array or None, default=None
-        Covariances that are held, in the shape of ``covariances_`` or as (K, d, d); NaN is free, of
-        a component all entries or none. What a family shares, the free ones share among themselves.
-    fixed_mixture : Mixture or None, default=None
-        A mixture that is held as the first components, such as the ``mixture_`` of a background:
-        only its weight as a whole is estimated.
     noise : None, "box", "principal", "auto" or float, default=None
         A uniform density beside the components, for rows that belong to none of them (Banfield &
         Raftery 1993): over the box along the columns that holds all rows, over the box along their
@@ -136,6 +124,18 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         Rows that the starts leave to the noise, all others to the components. None finds them by
         the distances to their neighbours (Byers & Raftery 1998). Rows with the label -1 in
         ``init_params`` are left to it, too.
+    fixed_weights : (K,) array or None, default=None
+        Mixing proportions that are held at these values; NaN is free. The free ones share the rest.
+        Components with a fixed parameter keep their numbers. Here and below, an array with fewer
+        rows than components leaves the others free.
+    fixed_means : (K, d) array or None, default=None
+        Entries of the means that are held; NaN is free.
+    fixed_covariances : array or None, default=None
+        Covariances that are held, in the shape of ``covariances_`` or as (K, d, d); NaN is free, of
+        a component all entries or none. What a family shares, the free ones share among themselves.
+    fixed_mixture : Mixture, fitted estimator or None, default=None
+        A mixture that is held as the first components, such as a background: only its weight as a
+        whole is estimated.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem": every third iteration extrapolates the last two, and is accepted only if the
         likelihood does not fall. None: plain EM. "auto": squarem, and None where ``tol`` is a
@@ -250,12 +250,12 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         prior: Literal["conjugate"] | ConjugatePrior | None = None,
         eigenvalue_ratio: float | None = None,
         equal_weights: bool = False,
+        noise: NoiseVolume | None = None,
+        noise_init: ArrayLike | None = None,
         fixed_weights: ArrayLike | None = None,
         fixed_means: ArrayLike | None = None,
         fixed_covariances: ArrayLike | None = None,
-        fixed_mixture: Mixture | None = None,
-        noise: NoiseVolume | None = None,
-        noise_init: ArrayLike | None = None,
+        fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -280,12 +280,12 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         self.prior = prior
         self.eigenvalue_ratio = eigenvalue_ratio
         self.equal_weights = equal_weights
+        self.noise = noise
+        self.noise_init = noise_init
         self.fixed_weights = fixed_weights
         self.fixed_means = fixed_means
         self.fixed_covariances = fixed_covariances
         self.fixed_mixture = fixed_mixture
-        self.noise = noise
-        self.noise_init = noise_init
         self.acceleration = acceleration
         self.max_iter = max_iter
         self.n_init = n_init
@@ -369,7 +369,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
                 drawn = drawn.with_starts(
                     [(name, _with_given(start, problem, given)) for name, start in drawn.starts]
                 )
-            local_search = self._has_default_starts(given) and not self._continues(problem)
+            named = problem.tails is not None and problem.tails.names_components
+            continued = named or self._continues(problem)
+            local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)

@@ -31,7 +31,7 @@ from mixtura.model.noise import Noise
 from mixtura.model.selection import Candidate
 
 FORMAT = "mixtura-model"
-FORMAT_VERSION, FIRST_WITH_NOISE = 2, 2
+FORMAT_VERSION, FIRST_WITH_NOISE_OR_TAILS = 2, 2
 """The newest version that is read. A file has the oldest version that can hold its mixture."""
 
 NO_DIGEST = "0" * 64
@@ -147,9 +147,12 @@ def _to_bytes(
     if mixture.noise is not None:
         noise = mixture.noise
         tensors["noise"] = np.concatenate([[noise.weight], noise.log_sides, noise.centre])
+    if mixture.tails is not None:
+        tensors["tails"] = mixture.tails
+    plain = mixture.noise is None and mixture.tails is None
     header = {
         "format": FORMAT,
-        "format_version": str(1 if mixture.noise is None else FIRST_WITH_NOISE),
+        "format_version": str(1 if plain else FIRST_WITH_NOISE_OR_TAILS),
         "document": json.dumps(document, allow_nan=False),
         "sha256": NO_DIGEST,
     }
@@ -283,7 +286,13 @@ def _model(document: Mapping[str, Any], tensors: Mapping[str, Array]) -> Model:
         bool((weights >= 0).all()) and abs(total - 1.0) < 1e-6,
         "the weights are negative or do not sum to one",
     )
-    mixture = Mixture(weights, means, _covariance(document["form"], tensors, K, d), noise)
+    tails = tensors.get("tails")
+    _require(
+        tails is None or (tails.shape == (K,) and bool((tails > 0).all())),
+        f"the degrees of freedom are not {K} positive numbers",
+    )
+    covariance = _covariance(document["form"], tensors, K, d)
+    mixture = Mixture(weights, means, covariance, noise, tails)
     return Model(mixture, document["family"], tuple(names), str(document["created_by"]), metadata)
 
 

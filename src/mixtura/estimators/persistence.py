@@ -8,14 +8,18 @@ from typing import cast
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.base.choices import CovarianceType
+from mixtura.base.choices import CovarianceType, DegreesOfFreedom
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import load_model, save_model
 from mixtura.estimators.selector import GaussianMixtureSelector
+from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
 
 _UNNAMED = "columns_have_no_names"
 """Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
+
+_ESTIMATED = "degrees_of_freedom"
+"""Key of the metadata: how the degrees of freedom were estimated, or null for given ones."""
 
 
 def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLike[str]) -> None:
@@ -26,7 +30,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
 
     Parameters
     ----------
-    model : GaussianMixture or GaussianMixtureSelector
+    model : GaussianMixture, StudentTMixture or GaussianMixtureSelector
         Fitted.
     path : path
         An existing file is replaced atomically.
@@ -56,7 +60,10 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     else:
         feature_names = list(map(str, names))
     family = family_named(chosen.covariance_type).name
-    metadata = {_UNNAMED: names is None}
+    metadata: dict[str, object] = {_UNNAMED: names is None}
+    if isinstance(chosen, StudentTMixture):
+        asked = chosen.degrees_of_freedom
+        metadata[_ESTIMATED] = asked if isinstance(asked, str) else None
     save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
 
 
@@ -69,7 +76,7 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
 
     Returns
     -------
-    GaussianMixture
+    GaussianMixture or StudentTMixture
         With ``weights_``, ``means_``, ``covariances_`` and the names of the columns, ready to
         predict and to score.
 
@@ -80,12 +87,15 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     """
     model = load_model(path)
     family = cast("CovarianceType", model.family)
-    noise = model.mixture.noise
-    loaded = GaussianMixture(
-        model.mixture.n_components,
-        covariance_type=family,
-        noise=None if noise is None else noise.volume,
-    )
+    K, tails = model.mixture.n_components, model.mixture.tails
+    noise = None if model.mixture.noise is None else model.mixture.noise.volume
+    loaded: GaussianMixture
+    if tails is None:
+        loaded = GaussianMixture(K, covariance_type=family, noise=noise)
+    else:
+        asked = cast("DegreesOfFreedom | None", model.metadata.get(_ESTIMATED))
+        given = tails if asked is None else asked
+        loaded = StudentTMixture(K, covariance_type=family, degrees_of_freedom=given, noise=noise)
     loaded._set_parameters(model.mixture, model.family, np.float64)
     loaded.n_features_in_ = model.mixture.n_features
     if not model.metadata.get(_UNNAMED):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Labels, Rows
-from mixtura.base.choices import CovarianceType
 from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.html import ResultHtmlMixin, selection_html
+from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.inputs.parameters import check_count
 from mixtura.inputs.rows import dataset_for, read_data
 from mixtura.model.mixture import Mixture
@@ -40,6 +40,11 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         The Ks to try.
     families : "all" or list of str, default="all"
         The covariance types to try, by any name of :class:`GaussianMixture`.
+    components : {"gaussian", "t", "both"}, default="gaussian"
+        The components of the candidates: Gaussian, t (:class:`StudentTMixture`), or every family
+        with both, of which the criterion chooses.
+    degrees_of_freedom : {"free", "equal"}, default="free"
+        Of t components: one estimate for each component, or one for all.
     criterion : str, default="bic"
         The criterion, lower is better: "bic", "aic", "icl" (at the hard partition, as in mclust),
         "icl_entropy", "aicc", "sabic", "clc", "awe", "nec", "entropy", or "cv" (cross-validation).
@@ -60,12 +65,12 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
         A bound of the ratio of eigenvalues of the covariances.
     equal_weights : bool, default=False
         Whether all proportions are equal.
+    noise : None, "box", "principal", "auto" or float, default=None
+        A uniform density beside the components; the starts find its rows.
     fixed_weights, fixed_means, fixed_covariances, fixed_mixture : default=None
         Fixed parameters of the first components; the others of each K are free.
         ``fixed_covariances`` are (K, d, d) matrices where families differ in their form; a family
         that they do not belong to is listed with the reason.
-    noise : None, "box", "principal", "auto" or float, default=None
-        A uniform density beside the components; the starts find its rows.
     acceleration : {"auto", "squarem", None}, default="auto"
         SQUAREM, or plain EM.
     max_iter : int, default=2000
@@ -86,7 +91,7 @@ class GaussianMixtureSelector(ResultHtmlMixin, DensityMixin, SelectionSettings, 
     ----------
     selection_ : mixtura.model.selection.Selection
         Every candidate, also the failed ones with their reasons; the winner and the runner-up.
-    best_estimator_ : GaussianMixture
+    best_estimator_ : GaussianMixture or StudentTMixture
         The winner.
 
     Examples
@@ -281,9 +286,12 @@ def estimator_of(
     shared = {field.name for field in fields(SelectionSettings)} & set(
         GaussianMixture().get_params()
     )
-    best = GaussianMixture(
-        covariance_type=cast("CovarianceType", winner.family),
-        **{name: getattr(settings, name) for name in shared},
+    given: dict[str, Any] = {name: getattr(settings, name) for name in shared}
+    given["covariance_type"] = winner.family
+    best = (
+        StudentTMixture(degrees_of_freedom=settings.degrees_of_freedom, **given)
+        if winner.components == "t"
+        else GaussianMixture(**given)
     )
     best.set_params(n_components=winner.n_components)._set_result(winner.fit, dtype)
     return best

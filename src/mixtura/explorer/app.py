@@ -101,7 +101,7 @@ class _Answers:
     # ---- other methods ---------------------------------------------------------------------------
 
     def comparison(self, question: Question) -> views.Json:
-        return views.comparison_view(self.runs.comparison(self._model(question)))
+        return views.comparison_view(self.opened_table, self.runs.comparison(self._model(question)))
 
     def labels(self, question: Question) -> bytes:
         comparison = self.runs.comparison(self._model(question))

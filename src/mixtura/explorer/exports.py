@@ -13,6 +13,7 @@ from mixtura.base.numbering import column_name, row_numbers
 from mixtura.estimators.model_file import save_model
 from mixtura.explorer.runs import RecordedRun
 from mixtura.explorer.table import OpenedTable
+from mixtura.inputs.reading import reading_code
 from mixtura.inputs.writing import write_rows
 from mixtura.model.criteria import aic, bic
 from mixtura.model.mixture import Mixture
@@ -82,6 +83,7 @@ def python_text(
         family=settings.family,
         data=table.file_name,
         columns=list(table.names),
+        reading=reading_code(table.reading),
         arguments=arguments,
         threshold=threshold,
         shown=shown,
@@ -100,7 +102,7 @@ from pathlib import Path
 
 from mixtura import GaussianMixture
 from mixtura.plots import plot_mixture, save
-from mixtura.inputs.reading import read_table
+from mixtura.inputs.reading import Reading, read_table
 from mixtura.inputs.writing import refuse_to_overwrite, write_csv
 
 force = "--force" in sys.argv
@@ -108,7 +110,7 @@ named = [argument for argument in sys.argv[1:] if argument != "--force"]
 data = named[0] if named else {data!r}
 refuse_to_overwrite([Path("view.png"), Path("memberships.csv")], force)
 
-X, names, _ = read_table(data).numeric({columns!r})
+X, names, _ = read_table(data{reading}).numeric({columns!r})
 model = GaussianMixture({K}, {arguments})
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the page may show an iteration before convergence

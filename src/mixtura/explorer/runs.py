@@ -121,7 +121,7 @@ class RunCache:
             if settings not in self._comparisons:
                 self._comparisons[settings] = _quietly(
                     lambda: compare(
-                        self.opened_table.X,
+                        self.opened_table.X[self.opened_table.complete],
                         n_components=settings.n_components,
                         mixture_family=settings.family,
                         random_state=settings.seed,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePath
 
-from mixtura.base.arrays import Array
+import numpy as np
+
+from mixtura.base.arrays import Array, Flags
+from mixtura.inputs.reading import USUAL, Reading
 from mixtura.plots import canvas
 
 
@@ -16,14 +20,23 @@ class OpenedTable:
     Attributes
     ----------
     X : (n, d)
+        NaN is missing.
     names : tuple of d str
     source : str
         The path as the user typed it; only the file name is sent to the page.
+    reading : Reading
+        How the file was read.
     """
 
     X: Array
     names: tuple[str, ...]
     source: str
+    reading: Reading = USUAL
+
+    @cached_property
+    def complete(self) -> Flags:
+        """The rows (n,) without missing values."""
+        return np.asarray(~np.isnan(self.X).any(axis=1))
 
     @property
     def file_name(self) -> str:

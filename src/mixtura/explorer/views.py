@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from mixtura.base.numbering import component_name
 from mixtura.compare.comparison import Comparison
 from mixtura.explorer.runs import MOST_ITERATIONS, STARTS, RecordedRun
@@ -32,6 +34,7 @@ def table_view(table: OpenedTable) -> Json:
     return {
         "file": table.file_name,
         "rows": n,
+        "incomplete": n - int(table.complete.sum()),
         "columns": table.columns(),
         "features": len(table.names),
         "families": [
@@ -118,8 +121,10 @@ def row_view(table: OpenedTable, mixture: Mixture, row: int) -> Json:
     }
 
 
-def comparison_view(comparison: Comparison) -> Json:
+def comparison_view(table: OpenedTable, comparison: Comparison) -> Json:
     """The results of each method on the same rows, and which methods suit; labels go as bytes."""
+    n_incomplete = len(table.X) - int(table.complete.sum())
+    left_out = f"{n_incomplete} of {len(table.X)} rows have missing values and are left out here."
     return {
         "methods": [
             {
@@ -142,7 +147,7 @@ def comparison_view(comparison: Comparison) -> Json:
             if not method.reason
         ],
         "suits": list(comparison.suits),
-        "sentences": list(comparison.sentences),
+        "sentences": [*[left_out] * bool(n_incomplete), *comparison.sentences],
     }
 
 
@@ -151,6 +156,10 @@ MIXTURE = "Gaussian mixture"
 
 
 def labels_bytes(table: OpenedTable, comparison: Comparison, name: str, mixture: Mixture) -> bytes:
-    """The cluster of each row (n int16), numbered like the mixture on the page; -1 for noise."""
-    like = labels_of(mixture.log_joint(table.X), mixture)
-    return bytes(relabelled(comparison.labels[name], like).astype("<i2").tobytes())
+    """The cluster of each row (n int16), numbered like the mixture on the page; -1 for noise and
+    for rows with missing values.
+    """
+    like = labels_of(mixture.log_joint(table.X[table.complete]), mixture)
+    labels = np.full(len(table.X), -1)
+    labels[table.complete] = relabelled(comparison.labels[name], like)
+    return bytes(labels.astype("<i2").tobytes())

@@ -165,9 +165,8 @@ class CoordinateCovariance:
                 matrices[k] = variances.reshape(d, d)
             else:
                 np.fill_diagonal(matrices[k], variances)
-        return Parameters(
-            np.sqrt(weights), np.sqrt(means), np.sqrt(public_of_dense(family, matrices))
-        )
+        covariances = np.sqrt(public_of_dense(family, matrices))
+        return Parameters(np.sqrt(weights), np.sqrt(means), covariances, np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,6 +305,11 @@ def errors_from_information(
         do.
     """
     family, regularisation = problem.family, problem.regularisation
+    if mixture.tails is not None:
+        raise InferenceError(
+            f"no standard errors: method={method!r} is for Gaussian components, but these are t "
+            "components. Use method='bootstrap', 'weighted', 'parametric' or 'jackknife'."
+        )
     refuse_unsound(problem, mixture)
     found = information(problem, mixture, largest_whole=largest_whole)
     for i in range(len(found.groups)):

@@ -159,11 +159,21 @@ class ResamplingErrors(Uncertainty):
         """The replicates as mixtures."""
         K, d = self.mixture.means.shape
         each = zip(
-            self.replicates.weights, self.replicates.means, self.replicates.covariances, strict=True
+            self.replicates.weights,
+            self.replicates.means,
+            self.replicates.covariances,
+            self.replicates.tails,
+            strict=True,
         )
+        gaussian = self.mixture.tails is None
         return [
-            Mixture(weights, means, stored_covariances(self.family, values, K, d))
-            for weights, means, values in each
+            Mixture(
+                weights,
+                means,
+                stored_covariances(self.family, values, K, d),
+                tails=None if gaussian else tails,
+            )
+            for weights, means, values, tails in each
         ]
 
     def _memberships(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
@@ -30,8 +30,8 @@ same rounding everywhere.
 """
 
 _Entry = tuple[str, int | None, tuple[int, ...]]
-"""``weights``, ``means`` or ``covariances``; the component, or None where it is shared; the index
-in that array.
+"""``weights``, ``means``, ``covariances`` or ``tails``; the component, or None where it is shared;
+the index in that array.
 """
 
 
@@ -45,16 +45,24 @@ class Parameters:
     means : (..., K, d)
     covariances : (..., *shape)
         In the shape of ``covariances_``.
+    tails : (..., K)
+        Degrees of freedom of t components; (..., 0) for Gaussians.
     """
 
     weights: Array
     means: Array
     covariances: Array
+    tails: Array = field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def of(cls, mixture: Mixture, family: str) -> Parameters:
         """The parameters of a mixture."""
-        return cls(mixture.weights, mixture.means, public_covariances(family, mixture.covariance))
+        return cls(
+            mixture.weights,
+            mixture.means,
+            public_covariances(family, mixture.covariance),
+            np.zeros(0) if mixture.tails is None else mixture.tails,
+        )
 
     @classmethod
     def stacked(cls, parts: Sequence[Parameters]) -> Parameters:
@@ -64,16 +72,14 @@ class Parameters:
         )
 
     def each(self, function: Callable[..., Array], *others: Parameters) -> Parameters:
-        """A function of each of the three arrays, and of those of others."""
-        own = (self.weights, self.means, self.covariances)
-        theirs = (
-            zip(*((other.weights, other.means, other.covariances) for other in others), strict=True)
-            if others
-            else ((),) * 3
-        )
-        return Parameters(
-            *(np.asarray(function(array, *rest)) for array, rest in zip(own, theirs, strict=True))
-        )
+        """A function of each of the four arrays, and of those of others; Gaussians have three."""
+        of_all = [part._arrays for part in (self, *others)]
+        used = [arrays for arrays in zip(*of_all, strict=True) if arrays[0].size]
+        return Parameters(*(np.asarray(function(*arrays)) for arrays in used))
+
+    @property
+    def _arrays(self) -> tuple[Array, Array, Array, Array]:
+        return self.weights, self.means, self.covariances, self.tails
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,19 +150,25 @@ class Uncertainty(ABC):
         """Standard errors of the covariances, in the shape of ``covariances_``."""
         return self.standard_errors.covariances
 
+    @property
+    def degrees_of_freedom(self) -> Array | None:
+        """Standard errors of the degrees of freedom (K,); None for Gaussian components."""
+        return None if self.mixture.tails is None else self.standard_errors.tails
+
     def interval(self, level: float = 0.95) -> Interval:
         """Normal intervals: of the logits of weights, the logarithms of variances, and the others.
 
-        So weights stay between 0 and 1 and variances above 0.
+        So weights stay between 0 and 1 and variances, as degrees of freedom, above 0.
         """
         z = normal_quantile(level)
         estimate, errors = self.estimate, self.standard_errors
         low_weights, high_weights = _on_logit_scale(estimate.weights, errors.weights, z)
         low, high = _covariance_interval(self.family, estimate.covariances, errors.covariances, z)
+        reach, factor = z * errors.means, np.exp(z * errors.tails / estimate.tails)
         return Interval(
             level,
-            Parameters(low_weights, estimate.means - z * errors.means, low),
-            Parameters(high_weights, estimate.means + z * errors.means, high),
+            Parameters(low_weights, estimate.means - reach, low, estimate.tails / factor),
+            Parameters(high_weights, estimate.means + reach, high, estimate.tails * factor),
         )
 
     @abstractmethod
@@ -328,7 +340,7 @@ def _is_variance(family: str, values: Array) -> Array:
 
 
 def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:
-    """Every parameter, in the order weights, means, covariances."""
+    """Every parameter, in the order weights, means, covariances, degrees of freedom."""
     shared = FAMILIES[family].shares_all
     for k in range(len(estimate.weights)):
         yield "weights", k, (k,)
@@ -339,12 +351,16 @@ def _entries(family: str, estimate: Parameters) -> Iterator[_Entry]:
         if dense and index[-2] < index[-1]:
             continue
         yield "covariances", None if shared else index[0], index
+    for k in range(len(estimate.tails)):
+        yield "tails", k, (k,)
 
 
 def _label(array: str, index: tuple[int, ...], shared: bool, names: list[str]) -> str:
     """The name of a parameter."""
     if array == "weights":
         return "weight"
+    if array == "tails":
+        return "degrees of freedom"
     if array == "means":
         return f"mean[{names[index[1]]}]"
     inner = index if shared else index[1:]

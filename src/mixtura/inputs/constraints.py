@@ -1,4 +1,4 @@
-"""Constraints and regularisation: floor, ``reg_covar``, prior, bound of eigenvalues, weights."""
+"""Constraints: floor, ``reg_covar``, prior, bound of eigenvalues, weights, degrees of freedom."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import NoiseVolume, noise_box
 from mixtura.data.problem import Problem
 from mixtura.initialise.shrinkage import Shrinkage, shrinkage_for
+from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
@@ -19,18 +20,20 @@ from mixtura.model.fixed import Fixed
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """Constraints that the user set, before the data are known."""
+    """Constraints that the user set, before the data are known; ``tails`` of t components."""
 
     reg_covar: float | None = None
     prior: ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
-    fixed: FixedParameters | None = None
     noise: NoiseVolume | None = None
+    fixed: FixedParameters | None = None
+    tails: TailRule | None = None
 
 
 def constraints_of(estimator: Any) -> Constraints:
@@ -54,8 +57,9 @@ def constraints_of(estimator: Any) -> Constraints:
         _prior_of(estimator.prior),
         None if ratio is None else float(ratio),
         bool(equal),
-        fixed,
         noise_of(getattr(estimator, "noise", None)),
+        fixed,
+        tail_rule_of(estimator),
     )
 
 
@@ -164,14 +168,9 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         equal_weights=constraints.equal_weights,
     )
     noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
-    fixed = fixed_of(constraints, family, K, d)
-    return Problem(dataset, family, regularisation, noise, fixed)
-
-
-def fixed_of(constraints: Constraints, family: Family, K: int, d: int) -> Fixed | None:
-    """The fixed parameters of K components of a family in d columns."""
-    given = constraints.fixed
-    return None if given is None else given.of(family, K, d, constraints.noise is not None)
+    fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
+    tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
+    return Problem(dataset, family, regularisation, noise, fixed, tails)
 
 
 def shrinkage_of(

@@ -93,7 +93,12 @@ def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
 
 
 def _is_unknown(value: Any) -> bool:
-    return value is None or value != value or (not isinstance(value, str) and value == -1)
+    if value is None:
+        return True
+    try:
+        return bool(value != value) or (not isinstance(value, str) and bool(value == -1))
+    except TypeError:  # NA of pandas, which is neither equal nor unequal to anything
+        return True
 
 
 def _soft(values: Any, n: int) -> KnownClasses | None:

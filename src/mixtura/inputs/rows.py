@@ -89,7 +89,7 @@ def rows_of(estimator: Any, X: Any, *, fitting: bool, allow_missing: bool = True
     """
     from sklearn.utils.validation import validate_data  # takes long to import
 
-    X = _with_nan(X, allow_missing)
+    X = with_nan(X, allow_missing)
     rows: Rows = validate_data(
         estimator,
         X,
@@ -117,7 +117,7 @@ def _frame_of(X: Any) -> Any:
     return frame if isinstance(frame, nw.DataFrame) else None
 
 
-def _with_nan(X: Any, allow_missing: bool) -> Any:
+def with_nan(X: Any, allow_missing: bool = True) -> Any:
     """``X`` with NaN for the missing entries of a data frame or a masked array; text is refused."""
     if allow_missing and isinstance(X, np.ma.MaskedArray):
         as_float: Any = X.astype(np.promote_types(X.dtype, np.float32))

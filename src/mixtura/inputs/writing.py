@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Labels
 from mixtura.base.numbering import column_name, row_numbers
 from mixtura.inputs.tables import ROWS_OF_TEXT
 from mixtura.model.mixture import NOISE_LABEL, Mixture, labels_of
@@ -82,6 +82,11 @@ def membership_columns(probabilities: Array, mixture: Mixture) -> dict[str, np.n
     return columns
 
 
+def class_column(labels: Labels, classes: Sequence[Any]) -> list[Any]:
+    """The known class of each label, empty for the noise and further components."""
+    return [classes[k] if 0 <= k < len(classes) else "" for k in labels.tolist()]
+
+
 def cluster_columns(
     probabilities: Array, clusters: Sequence[Sequence[int]]
 ) -> dict[str, np.ndarray]:
@@ -97,6 +102,18 @@ def cluster_columns(
         (column_name("cluster_probability", g), values) for g, values in enumerate(merged.T)
     )
     return columns
+
+
+def without_answer(columns: Mapping[str, ArrayLike], probabilities: Array) -> dict[str, Any]:
+    """The columns with empty cells, but the row number, where the probabilities are NaN."""
+    lost = np.isnan(probabilities).any(axis=1)
+    made: dict[str, Any] = {}
+    for name, values in columns.items():
+        cells = np.array(values, dtype=object)
+        if name != "row":
+            cells[lost] = ""
+        made[name] = cells
+    return made
 
 
 def refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:

@@ -10,8 +10,8 @@ from mixtura.base.arrays import Labels
 from mixtura.model.mixture import Mixture
 
 COPY_DISTANCE = 1e-6
-"""Two components are copies where their means, in standard deviations, and their covariances, in
-products of standard deviations, differ by less.
+"""Two components are copies where their means, in standard deviations, their covariances, in
+products of standard deviations, and the reciprocals of their degrees of freedom differ by less.
 """
 
 
@@ -32,6 +32,8 @@ def copies_of(mixture: Mixture) -> dict[int, int]:
         deviations[one][:, :, None] * deviations[one][:, None, :]
     )
     alike = unlike.max(axis=(1, 2)) < COPY_DISTANCE
+    if mixture.tails is not None:
+        alike &= np.abs(1.0 / mixture.tails[other] - 1.0 / mixture.tails[one]) < COPY_DISTANCE
     return {int(k): int(one[alike][other[alike] == k].min()) for k in np.unique(other[alike])}
 
 

@@ -40,6 +40,8 @@ class Membership:
 def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     """The memberships of one row (d,), in the order of the components, without that of a noise.
 
+    Distances and densities are those of the columns that are not missing (NaN).
+
     Examples
     --------
     >>> from mixtura import GaussianMixture
@@ -53,6 +55,8 @@ def memberships_of(mixture: Mixture, row: Rows) -> tuple[Membership, ...]:
     rows = np.asarray(row, dtype=np.float64)[None]
     joint = mixture.log_joint(rows)[0, : mixture.n_components]
     shares = mixture.posterior(rows)[0]
+    seen = np.flatnonzero(~np.isnan(rows[0]))
+    rows, mixture = rows[:, seen], mixture.marginal(seen)
     centred = [mixture.covariance.whiten(k, rows - mean)[0] for k, mean in enumerate(mixture.means)]
     with np.errstate(divide="ignore", invalid="ignore"):
         densities = joint - np.log(mixture.weights)

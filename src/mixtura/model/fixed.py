@@ -163,20 +163,18 @@ class Fixed:
 
     # ---- the values in their places --------------------------------------------------------------
 
-    def weights_from(self, counts: Array, in_noise: float, noisy: bool) -> tuple[Array, float]:
-        """Mixing proportions (K,), and that of the noise.
+    def weights_from(self, counts: Array, noise: float = 0.0) -> Array:
+        """Mixing proportions (K,): fixed ones, and the rest in proportion to the counts.
 
-        What the fixed ones leave is divided in proportion to the counts and to ``in_noise``.
+        What these leave is the weight of a noise term, with so many rows.
         """
-        weights, sums = self.weights.copy(), np.append(self.part_sums(counts), in_noise)
-        free, n_free = self.parts >= 0, len(sums) - (not noisy)
-        shares = np.zeros(len(sums))
-        if sums.sum() > 0:
-            shares = sums / sums.sum()
-        elif n_free:
-            shares[:n_free] = 1.0 / n_free
-        weights[free] = self.rest * (shares[self.parts] * self.within)[free]
-        return weights, self.rest * float(shares[-1])
+        weights, sums = self.weights.copy(), self.part_sums(counts)
+        if len(sums):
+            total = sums.sum() + noise
+            shares = sums / total if total > 0 else np.full(len(sums), 1.0 / len(sums))
+            free = self.parts >= 0
+            weights[free] = self.rest * (shares[self.parts] * self.within)[free]
+        return weights
 
     def means_from(self, centres: Array, covariance: Covariance | None) -> Array:
         """Means (K,d) with the fixed entries, and for the others the best given a covariance.

@@ -15,6 +15,7 @@ from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.covariance import Covariance
 from mixtura.model.noise import Noise
+from mixtura.model.tails import log_fall, log_peak
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -27,9 +28,10 @@ NOISE_LABEL = -1
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, perhaps with a noise term.
+    """``p(x) = sum_k weights_k N(x | means_k, covariance_k)``, or with t components.
 
-    With noise, log joint densities and posteriors have K + 1 columns, the noise last.
+    Perhaps with a noise term: log joint densities and posteriors then have K + 1 columns, the
+    noise last.
 
     Attributes
     ----------
@@ -37,15 +39,18 @@ class Mixture:
         Mixing proportions; they sum to one, or with noise to ``1 - noise.weight``.
     means : (K, d)
     covariance : Spherical, Diagonal or Dense
-        K covariance matrices in one of the three stored forms.
+        K covariance matrices in one of the three stored forms; scale matrices of t components.
     noise : Noise, optional
         A uniform density (:mod:`mixtura.model.noise`).
+    tails : (K,), optional
+        Degrees of freedom of t components (:mod:`mixtura.model.tails`); None for Gaussians.
     """
 
     weights: Array
     means: Array
     covariance: Covariance
     noise: Noise | None = None
+    tails: Array | None = None
 
     @property
     def n_components(self) -> int:
@@ -62,27 +67,40 @@ class Mixture:
         """``log weights_k - (d log 2 pi + log det Sigma_k) / 2`` (K,): log density at each mean."""
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
+        if self.tails is not None:
+            peak = log_peak(self.tails, self.n_features)
+            return np.asarray(log_weights + peak - 0.5 * self.covariance.log_det)
         return np.asarray(log_weights - 0.5 * (self.n_features * LOG_2PI + self.covariance.log_det))
 
     # ---- densities -------------------------------------------------------------------------------
 
     @ignore_underflow
     def log_joint(self, rows: Rows) -> Array:
-        """``log weights_k + log N(x_i | k)`` as (m,K); -inf where a distance overflows.
+        """``log weights_k + log p(x_i | k)`` as (m,K); -inf where a distance overflows.
 
         Missing entries are NaN: the density is that of the observed columns of a row. With noise
         there is one more column, its log joint density.
         """
+        if np.isnan(rows).any():
+            return self._log_joint_of_observed(rows.astype(np.float64))
+        squared = self.squared_distances(rows)
+        if self.tails is None:
+            own = self.log_scale - 0.5 * squared
+        else:
+            own = self.log_scale + log_fall(squared, self.tails, self.n_features)
+        if self.noise is None:
+            return np.asarray(own)
+        return np.column_stack([own, np.full(len(own), self.noise.log_joint)])
+
+    @ignore_underflow
+    def squared_distances(self, rows: Rows) -> Array:
+        """Squared Mahalanobis distances of complete rows from every mean (m,K)."""
         x = rows.astype(np.float64)
-        if np.isnan(x).any():
-            return self._log_joint_of_observed(x)
         with np.errstate(over="ignore"):
             columns = [
-                scale - 0.5 * (self.covariance.whiten(k, x - self.means[k]) ** 2).sum(axis=1)
-                for k, scale in enumerate(self.log_scale)
+                (self.covariance.whiten(k, x - mean) ** 2).sum(axis=1)
+                for k, mean in enumerate(self.means)
             ]
-        if self.noise is not None:
-            columns.append(np.full(len(x), self.noise.log_joint))
         return np.stack(columns, axis=1)
 
     def _log_joint_of_observed(self, x: Array) -> Array:
@@ -121,8 +139,13 @@ class Mixture:
         weights = self.weights[components]
         if len(components) < self.n_components:
             weights = weights * (self.weight_of_components / weights.sum())
-        means, covariance = self.means[components], self.covariance.select(components)
-        return replace(self, weights=weights, means=means, covariance=covariance)
+        return replace(
+            self,
+            weights=weights,
+            means=self.means[components],
+            covariance=self.covariance.select(components),
+            tails=None if self.tails is None else self.tails[components],
+        )
 
     @property
     def weight_of_components(self) -> float:
@@ -145,7 +168,7 @@ class Mixture:
         return np.lexsort([*columns, -np.round(self.weights, EQUAL_DECIMALS)])
 
     def marginal(self, columns: Labels) -> Mixture:
-        """The mixture of some columns: marginals of Gaussians are Gaussian."""
+        """The mixture of some columns: marginals of Gaussians are Gaussian, those of t are t."""
         return replace(
             self,
             means=self.means[:, columns],
@@ -171,6 +194,9 @@ class Mixture:
         labels = np.repeat(np.arange(self.n_components), counts)
         factors = np.linalg.cholesky(self.covariance.dense())
         normal = rng.standard_normal((n, self.n_features))
+        if self.tails is not None:  # x = mean + L z / sqrt(U), nu U ~ chi-squared
+            own = self.tails[labels]
+            normal /= np.sqrt(rng.chisquare(own) / own)[:, None]
         rows = np.concatenate(
             [
                 normal[labels == k] @ factor.T + mean

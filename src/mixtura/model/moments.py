@@ -7,6 +7,9 @@ points ``a (K,d)`` are
     first_k  = sum_i w_i r_ik (x_i - a_k)
     second_k = sum_i w_i r_ik (x_i - a_k)(x_i - a_k)'
 
+t components (:mod:`mixtura.model.tails`) weigh rows a second time: with the pulls ``u (m,K)`` first
+and second moments are sums of ``w_i r_ik u_ik``, and so are the ``pulls``; counts are not.
+
 About the current means (and not about zero) they lose no digits to an offset of the data. Every
 block of rows uses the same points, so the moments of a union are the sum of the moments
 (docs/decisions/0001).
@@ -72,6 +75,11 @@ class Moments:
         ``sum_i w_i log max_k r_ik`` (at most 0; 0 for hard labels).
     noise : float
         Weight of the rows in a noise term. Entropy and certainty count it as one more component.
+    pulls : (K,), optional
+        Sum of weighted responsibilities times u, of t components; None for Gaussians.
+    tail_sums, tail_information : (K,), optional
+        Of t components: the information about ``e = 1 / nu``, and the sum of which it is the
+        divisor in the next e (:mod:`mixtura.model.tails`); None where nu is given.
     """
 
     about: Array
@@ -83,6 +91,9 @@ class Moments:
     entropy: float = 0.0
     certainty: float = 0.0
     noise: float = 0.0
+    pulls: Array | None = None
+    tail_sums: Array | None = None
+    tail_information: Array | None = None
 
     # ---- construction ----------------------------------------------------------------------------
 
@@ -93,12 +104,25 @@ class Moments:
         return cls(about, np.zeros(K), np.zeros((K, d)), np.zeros(kind.shape(K, d)), kind)
 
     @classmethod
-    def of(cls, rows: Rows, responsibilities: Array, about: Array, kind: Scatter) -> Moments:
-        """Moments of a block of rows; responsibilities (m,K) are times the row weights."""
+    def of(
+        cls,
+        rows: Rows,
+        responsibilities: Array,
+        about: Array,
+        kind: Scatter,
+        pulls: Array | None = None,
+    ) -> Moments:
+        """Moments of a block of rows; responsibilities (m,K) are times the row weights.
+
+        ``pulls`` (m,K) are the second weights of t components.
+        """
         moments = cls.zeros(about, kind)
-        for k, r in enumerate(responsibilities.T):
+        weights = responsibilities if pulls is None else responsibilities * pulls
+        for k, r in enumerate(weights.T):
             moments._observe(k, rows, r)
-        return moments
+        if pulls is None:
+            return moments
+        return replace(moments, counts=responsibilities.sum(axis=0), pulls=moments.counts)
 
     @classmethod
     def of_labels(
@@ -142,6 +166,9 @@ class Moments:
             log_likelihood=self.log_likelihood + other.log_likelihood,
             entropy=self.entropy + other.entropy,
             certainty=self.certainty + other.certainty,
+            pulls=_sum(self.pulls, other.pulls),
+            tail_sums=_sum(self.tail_sums, other.tail_sums),
+            tail_information=_sum(self.tail_information, other.tail_information),
             noise=self.noise + other.noise,
         )
 
@@ -155,23 +182,26 @@ class Moments:
             log_likelihood=self.log_likelihood * rate,
             entropy=self.entropy * rate,
             certainty=self.certainty * rate,
+            pulls=_product(self.pulls, rate),
+            tail_sums=_product(self.tail_sums, rate),
+            tail_information=_product(self.tail_information, rate),
             noise=self.noise * rate,
         )
 
     def taken_about(self, about: Array) -> Moments:
         """Moments of the same rows about other points (K,d), near enough to lose no digits."""
         s = self.about - about
-        first = self.first + self.counts[:, None] * s
+        first = self.first + self.pulled[:, None] * s
         if self.kind in _MATRICES:
             cross = self.first[:, :, None] * s[:, None, :]
             change = (
                 cross
                 + np.swapaxes(cross, 1, 2)
-                + self.counts[:, None, None] * s[:, :, None] * s[:, None, :]
+                + self.pulled[:, None, None] * s[:, :, None] * s[:, None, :]
             )
             second = self.second + (change if self.kind is Scatter.DENSE else change.sum(axis=0))
         else:
-            change = 2.0 * self.first * s + self.counts[:, None] * s * s
+            change = 2.0 * self.first * s + self.pulled[:, None] * s * s
             second = self.second + (change if self.kind is Scatter.DIAGONAL else change.sum(axis=1))
         return replace(self, about=about, first=first, second=second)
 
@@ -182,6 +212,24 @@ class Moments:
     def with_noise(self, noise: float) -> Moments:
         """The same moments beside other rows of this weight in the noise term."""
         return replace(self, noise=noise)
+
+    def with_tails(
+        self,
+        pulls: Array,
+        tail_sums: Array | None = None,
+        tail_information: Array | None = None,
+    ) -> Moments:
+        """The same moments with the sums (K,) of t components.
+
+        Raises
+        ------
+        CollapseError
+            Where a sum of pulls or of information is negative.
+        """
+        for sums in (pulls, tail_information):
+            if sums is not None and (sums < 0).any():
+                raise CollapseError(int(sums.argmin()))
+        return replace(self, pulls=pulls, tail_sums=tail_sums, tail_information=tail_information)
 
     def with_sums(
         self, counts: Array, first: Array, second: Array, noise: float | None = None
@@ -212,6 +260,11 @@ class Moments:
             counts=self.counts[components],
             first=self.first[components],
             second=self.second if self.kind is Scatter.TOTAL else self.second[components],
+            pulls=None if self.pulls is None else self.pulls[components],
+            tail_sums=None if self.tail_sums is None else self.tail_sums[components],
+            tail_information=None
+            if self.tail_information is None
+            else self.tail_information[components],
         )
 
     def summarised(self, kind: Scatter) -> Moments:
@@ -259,10 +312,15 @@ class Moments:
         """Mixing proportions (K,), summing to one, or with noise to one less its share."""
         return np.asarray(self.counts / self.total)
 
+    @property
+    def pulled(self) -> Array:
+        """Sums of the weights (K,) that first and second moments have: pulls, or else counts."""
+        return self.counts if self.pulls is None else self.pulls
+
     @cached_property
     def shift(self) -> Array:
         """New means minus old ones (K,d); zero for an empty component."""
-        filled = np.where(self.counts > 0, self.counts, 1.0)
+        filled = np.where(self.pulled > 0, self.pulled, 1.0)
         return np.asarray(self.first / filled[:, None])
 
     @cached_property
@@ -291,3 +349,15 @@ class Moments:
 
 
 _MATRICES = (Scatter.DENSE, Scatter.TOTAL)
+
+
+def _sum(one: Array | None, other: Array | None) -> Array | None:
+    """The sum of two sums, of which None is that of no rows."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _product(sums: Array | None, rate: float) -> Array | None:
+    """Sums times a number, where there are any."""
+    return None if sums is None else sums * rate

@@ -14,6 +14,10 @@ entries; Bovy, Hogg & Roweis 2011, Annals of Applied Statistics 5:1657-1677, for
 moments of the completed rows are a linear map of those of the observed ones, plus ``counts C``:
 see :func:`completed_moments`. Families never see that a row was incomplete.
 
+In a t component the observed columns have the same degrees of freedom and the scale matrix
+``Sigma_oo``, and ``y | x, U ~ N(., C / U)`` with the same A and C: what is weighed by ``r u`` is
+``y``, and by ``r`` alone C. A sum of a t row and a Gaussian error has no such form.
+
 Of some rows the class is known, or probable: its probability given component k is one more factor
 of the joint density, 0 or 1 for a known label.
 """
@@ -32,6 +36,7 @@ from mixtura.model.covariance import Dense
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
+from mixtura.model.tails import information, pulls, score_constant, with_tail_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +180,8 @@ class Group(NamedTuple):
         maps = np.swapaxes(np.linalg.solve(own, np.swapaxes(to_observed, 1, 2)), 1, 2)
         left = sigma - maps @ np.swapaxes(to_observed, 1, 2)
         noise = None if mixture.noise is None else mixture.noise.marginal(o)
-        seen = Mixture(
-            mixture.weights, mixture.means[:, o], Dense(own, mixture.n_components), noise
-        )
+        covariance = Dense(own, mixture.n_components)
+        seen = Mixture(mixture.weights, mixture.means[:, o], covariance, noise, mixture.tails)
         return seen, maps, left
 
 
@@ -199,6 +203,40 @@ def _matrices(errors: Array, columns: Flags) -> Array:
 # ---- in NumPy: slow and obvious ------------------------------------------------------------------
 
 
+def moments_of_complete(
+    rows: Rows, mixture: Mixture, responsibilities: Array, kind: Scatter
+) -> Moments:
+    """Moments of complete rows; responsibilities (m,K) are times the weights."""
+    if mixture.tails is None:
+        return Moments.of(rows, responsibilities, mixture.means, kind)
+    tails, d = mixture.tails, mixture.n_features
+    squared = mixture.squared_distances(rows) if d else np.zeros(responsibilities.shape)
+    u = pulls(squared, tails, d)
+    moments = Moments.of(rows, responsibilities, mixture.means, kind, u)
+    assert moments.pulls is not None
+    varying = np.log((tails + d) / tails) - np.log(u) + u  # log(1 + D / nu) + u
+    scores = 0.5 * (
+        moments.counts * score_constant(tails, d) - (responsibilities * varying).sum(axis=0)
+    )
+    known = moments.counts * information(tails, d)
+    return with_tail_sums(moments, moments.pulls, scores, known, tails)
+
+
+def check_tails(mixture: Mixture, observation: Observation) -> None:
+    """Refuse t components of rows with measurement errors.
+
+    Raises
+    ------
+    ValueError
+    """
+    if mixture.tails is not None and observation.errors is not None:
+        raise ValueError(
+            "t components need rows without measurement errors, but errors came: the sum of a t "
+            "distributed row and a Gaussian error has no density in closed form. Leave the errors "
+            "out, or fit a GaussianMixture."
+        )
+
+
 def completed_moments(seen: Moments, maps: Array, left: Array, about: Array) -> Moments:
     """Moments of completed rows from the moments of kind DENSE of their observed columns."""
     counts = seen.counts
@@ -212,13 +250,14 @@ def moments_of(
     rows: Rows, observation: Observation, mixture: Mixture, responsibilities: Array
 ) -> Moments:
     """Moments of kind DENSE of completed rows; responsibilities (m,K) are times the weights."""
+    check_tails(mixture, observation)
     total = Moments.zeros(mixture.means, Scatter.DENSE)
     for group in observation.groups:
         seen, maps, left = group.seen(mixture)
-        own = Moments.of(
+        own = moments_of_complete(
             rows[np.ix_(group.rows, group.columns)],
+            seen,
             responsibilities[group.rows],
-            seen.means,
             Scatter.DENSE,
         )
         total = total + completed_moments(own, maps, left, mixture.means)
@@ -227,6 +266,7 @@ def moments_of(
 
 def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
     """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K), and that of the noise."""
+    check_tails(mixture, observation)
     K, noise = mixture.n_components, mixture.noise
     out = np.empty((len(rows), K + (noise is not None)))
     log_classes = observation.log_classes(K)
@@ -241,6 +281,20 @@ def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Arra
             out[group.rows, K] = observation.log_noise(noise)[group.number]
         if log_classes is not None:
             out[group.rows, :K] += log_classes[group.number]
+    return out
+
+
+def pulls_of(rows: Rows, observation: Observation | None, mixture: Mixture) -> Array:
+    """Expected weights u of rows in each t component (m,K); 1 for a row without any value."""
+    assert mixture.tails is not None
+    if observation is None:
+        return pulls(mixture.squared_distances(rows), mixture.tails, mixture.n_features)
+    check_tails(mixture, observation)
+    out = np.ones((len(rows), mixture.n_components))
+    for group in observation.groups:
+        if group.columns.any():
+            seen, _, _ = group.seen(mixture)
+            out[group.rows] = pulls_of(rows[np.ix_(group.rows, group.columns)], None, seen)
     return out
 
 

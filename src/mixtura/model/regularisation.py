@@ -126,7 +126,7 @@ class Regularisation:
         """Means (K,d), shrunk to the prior's mean."""
         if self.prior is None or self.prior.shrinkage == 0:
             return moments.means
-        share = self.prior.shrinkage / (moments.counts + self.prior.shrinkage)
+        share = self.prior.shrinkage / (moments.pulled + self.prior.shrinkage)
         return np.asarray(moments.means + share[:, None] * (self.prior.mean - moments.means))
 
     # ---- statistics of the covariances -----------------------------------------------------------
@@ -139,7 +139,8 @@ class Regularisation:
         kind, K, d = moments.kind, moments.n_components, moments.n_features
         scatter, counts = moments.scatter, moments.counts
         if self.prior is not None and self.prior.shrinkage > 0:
-            weight = self.prior.shrinkage * counts / (counts + self.prior.shrinkage)
+            pulled = moments.pulled
+            weight = self.prior.shrinkage * pulled / (pulled + self.prior.shrinkage)
             scatter = scatter + kind.of_vectors(weight, moments.means - self.prior.mean)
         if shared:
             scatter = scatter[None] if kind is Scatter.TOTAL else scatter.sum(axis=0, keepdims=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
+from typing import Literal
 
 from mixtura.model.fit_result import FitResult
 from mixtura.model.start_report import StartReport
@@ -62,6 +63,8 @@ class Candidate:
     rows : int or None
         Rows of the sample from which the value for all rows is estimated; None for a fit to all
         rows.
+    components : {"gaussian", "t"}
+        The law of the components.
     """
 
     family: str
@@ -75,6 +78,7 @@ class Candidate:
     remark: str = ""
     stage: Stage = Stage.SEARCHED
     rows: int | None = None
+    components: Literal["gaussian", "t"] = "gaussian"
 
     @property
     def is_estimate(self) -> bool:
@@ -99,14 +103,25 @@ class Candidate:
     @property
     def title(self) -> str:
         """Family and number of components as text."""
-        return f"{self.family} with {self.n_components} component{'s' * (self.n_components > 1)}"
+        return f"{self.family} with {self.n_components} {self.noun}{'s' * (self.n_components > 1)}"
+
+    @property
+    def noun(self) -> str:
+        """What its components are called in a sentence."""
+        return "t component" if self.components == "t" else "component"
+
+    @property
+    def label(self) -> str:
+        """The family, with the law of the components where it is not Gaussian."""
+        return f"{self.family} (t)" if self.components == "t" else self.family
 
     def is_same_model(self, other: Candidate) -> bool:
         """Whether both are one model under two names, such as EEE and VVV with one component."""
         if self.fit is None or other.fit is None or self.fit.n_parameters != other.fit.n_parameters:
             return False
         near = abs(self.fit.log_likelihood - other.fit.log_likelihood) < SAME_MODEL
-        return near and self.n_components == other.n_components
+        same_kind = self.components == other.components
+        return near and same_kind and self.n_components == other.n_components
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +182,7 @@ class Selection:
     def rows(self) -> list[dict[str, object]]:
         """The table, one row per candidate: eligible ones, best first, then the others."""
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
-        return [_row(candidate, self.criterion) for candidate in ranked]
+        return [{**self._law(one), **_row(one, self.criterion)} for one in ranked]
 
     def criteria_rows(self) -> list[dict[str, object]]:
         """All criteria of all candidates, in the order of :meth:`rows`; lower is better.
@@ -176,7 +191,12 @@ class Selection:
         """
         ranked = [*self.ranking, *(c for c in self.candidates if not c.eligible)]
         names = list(dict.fromkeys(name for candidate in ranked for name in candidate.criteria))
-        return [_criteria_row(candidate, names) for candidate in ranked]
+        return [{**self._law(one), **_criteria_row(one, names)} for one in ranked]
+
+    def _law(self, candidate: Candidate) -> dict[str, object]:
+        """The law of a candidate's components as a column, where some of them are t."""
+        some_are_t = any(one.components == "t" for one in self.candidates)
+        return {"components": candidate.components} if some_are_t else {}
 
     def choices(self) -> dict[str, Candidate]:
         """The choice of each criterion among the valid candidates.
@@ -283,9 +303,9 @@ def _exclusions(candidates: tuple[Candidate, ...]) -> list[str]:
 
 def _listed(cells: list[Candidate]) -> str:
     """Families with their numbers of components."""
-    families = dict.fromkeys(c.family for c in cells)
+    families = dict.fromkeys(c.label for c in cells)
     numbers = {
-        family: sorted(c.n_components for c in cells if c.family == family) for family in families
+        family: sorted(c.n_components for c in cells if c.label == family) for family in families
     }
     return "; ".join(f"{family} with {_ranges(ks)}" for family, ks in numbers.items())
 

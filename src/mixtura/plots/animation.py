@@ -16,14 +16,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Labels
-from mixtura.base.masked import refuse_masked
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
 from mixtura.em.em import em
 from mixtura.families import family_named
 from mixtura.inputs.constraints import Constraints, problem_of
+from mixtura.inputs.rows import dataset_of, with_nan
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.fit_result import Iteration, StopReason
@@ -39,7 +38,6 @@ from mixtura.plots.scatter import draw_plane
 from mixtura.plots.style import GREY, headline, tidy
 from mixtura.plots.unwrap import fit_of, names_of
 from mixtura.plots.view import PlotView, checked_rows, numbered
-from mixtura.sources import ArraySource
 
 ANIMATION_FORMATS = (".gif", ".html")
 MOST_FRAMES = 60
@@ -120,12 +118,12 @@ def em_steps(
     >>> bool(np.all(np.diff(steps.log_likelihoods) >= 0))
     True
     """
-    refuse_masked("X", X)
-    rows = np.ascontiguousarray(X, dtype=np.float64)
+    rows = np.ascontiguousarray(with_nan(X), dtype=np.float64)
     kind = family_named(family)
-    dataset = Dataset(ArraySource(rows), backend_named("auto", None))
+    dataset = dataset_of(rows, None, "auto", None)
+    expected = np.concatenate([block.rows for block in dataset.completed.source.blocks()])
     start = _random_gaussians(
-        dataset, rows, n_components, kind, np.random.default_rng(random_state)
+        dataset, expected, n_components, kind, np.random.default_rng(random_state)
     )
     seen: list[Iteration] = []
     problem = problem_of(dataset, kind, n_components, Constraints())
@@ -267,12 +265,12 @@ class _Frames:
             1.0 - r.max(axis=1),
             colours,
             self.names,
-        )
+        ).panel(*range(len(self.names)))
         (draw_curves if len(self.names) == 1 else draw_plane)(ax, view)
         margins = 0.05 * (self.limits[:, 1] - self.limits[:, 0])
         for axis, (low, high), margin in zip("xy", self.limits, margins, strict=False):
             ax.set(**{f"{axis}lim": (low - margin, high + margin)})
-        headline(ax, self.caption(number), "")
+        headline(ax, self.caption(number), view.missing_words)
 
     def draw_path(self, ax: Axes, number: int) -> None:
         """The log-likelihood of all iterations in grey, and up to this one in colour."""

@@ -119,7 +119,7 @@ def plot_choices(
             "a winning family was expected, but no fit is valid. plot_families shows all of them."
         )
     ax = new_axes() if ax is None else ax
-    _draw_criteria(ax, [c for c in selection.candidates if c.family == winner.family], names)
+    _draw_criteria(ax, [c for c in selection.candidates if c.label == winner.label], names)
     return ax
 
 
@@ -148,7 +148,7 @@ def _usual_criteria(decides: str) -> list[str]:
 def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> None:
     """One curve for each family, with the legend ranked by their best values."""
     families = sorted(
-        {c.family for c in selection.candidates}, key=lambda name: _lowest(selection, name)
+        {c.label for c in selection.candidates}, key=lambda name: _lowest(selection, name)
     )
     colours = {
         family: PALETTE[i] if i < COLOURED_FAMILIES else GREY for i, family in enumerate(families)
@@ -167,7 +167,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
     handles = named[:COLOURED_FAMILIES]
     if others := named[COLOURED_FAMILIES:]:
         handles.append(_others_handle(len(others)))
-    seen = [c.criterion for c in selection.ranking if colours[c.family] != GREY]
+    seen = [c.criterion for c in selection.ranking if colours[c.label] != GREY]
     hidden = _limit_to(ax, seen) if seen else ""
     if spurious := [c for c in selection.ranking if c.fit is not None and not c.fit.is_sound]:
         handles.append(_draw_hollow(ax, spurious, colours))
@@ -176,12 +176,7 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
         handles.append(_draw_crosses(ax, crosses, colours))
     if winner:
         handles.append(ring(ax, winner.n_components, winner.criterion, "best"))
-    best = (
-        f"Best: {winner.family} with {winner.n_components} "
-        f"component{'s' * (winner.n_components > 1)}"
-        if winner
-        else "No fit is valid"
-    )
+    best = f"Best: {winner.title}" if winner else "No fit is valid"
     headline(ax, best, "; ".join(filter(None, (_failures(selection), hidden))))
     _criterion_axes(ax, title_of(selection.criterion))
     legend_beside(ax, handles, "family, best first")
@@ -190,14 +185,14 @@ def _draw_families(ax: Axes, selection: Selection, winner: Candidate | None) -> 
 def _lowest(selection: Selection, family: str) -> tuple[float, str]:
     """The best value of a family, infinite when it has none; ties are ordered by name."""
     return min(
-        (c.criterion for c in selection.ranking if c.family == family), default=float("inf")
+        (c.criterion for c in selection.ranking if c.label == family), default=float("inf")
     ), family
 
 
 def _over_k(selection: Selection, family: str) -> list[Candidate]:
     """The candidates of one family by K."""
     return sorted(
-        (c for c in selection.candidates if c.family == family), key=lambda c: c.n_components
+        (c for c in selection.candidates if c.label == family), key=lambda c: c.n_components
     )
 
 
@@ -236,11 +231,11 @@ def _draw_hollow(ax: Axes, candidates: Sequence[Candidate], colours: dict[str, s
     """White points for candidates with a spurious component; the handle for the legend."""
     style: dict[str, Any] = {"linestyle": "", "marker": "o", "markerfacecolor": "white"}
     for candidate in candidates:
-        size, above = (3, 2.5) if colours[candidate.family] == GREY else (6, 5)
+        size, above = (3, 2.5) if colours[candidate.label] == GREY else (6, 5)
         ax.plot(
             candidate.n_components,
             candidate.criterion,
-            color=colours[candidate.family],
+            color=colours[candidate.label],
             markersize=size,
             zorder=above,
             **style,
@@ -256,13 +251,13 @@ def _draw_crosses(ax: Axes, candidates: Sequence[Candidate], colours: dict[str, 
     margin = 0.015 * (high - low)
     for candidate in candidates:
         height = float(np.clip(candidate.criterion, low + margin, high - margin))
-        grey = colours[candidate.family] == GREY
+        grey = colours[candidate.label] == GREY
         style = {**_CROSS, "markersize": 5, "alpha": 0.5} if grey else _CROSS
         ax.plot(
             candidate.n_components,
             height,
             linestyle="",
-            color=colours[candidate.family],
+            color=colours[candidate.label],
             **style,
             zorder=2 if grey else 5,
         )
@@ -325,7 +320,7 @@ def _draw_criteria(ax: Axes, candidates: Sequence[Candidate], names: Sequence[st
     hidden = _limit_to(ax, seen) if seen else ""
     headline(
         ax,
-        f"{candidates[0].family} by several criteria" if len(names) > 1 else candidates[0].family,
+        f"{candidates[0].label} by several criteria" if len(names) > 1 else candidates[0].label,
         hidden,
     )
     _criterion_axes(ax, "criterion")

@@ -157,11 +157,8 @@ def _draw_rug_image(ax: Axes, view: PlotView, left: float, right: float) -> None
 
 
 def _rug_caption(view: PlotView) -> str:
-    return (
-        f"{len(view.rows):,} rows; the strip at the bottom has their mean colour"
-        if view.crowded
-        else ""
-    )
+    strip = f"{len(view.rows):,} rows; the strip at the bottom has their mean colour"
+    return "; ".join(filter(None, (view.missing_words, strip * view.crowded)))
 
 
 def curve_grid(mixture: Mixture, left: float, right: float) -> Array:

@@ -72,7 +72,7 @@ def plot_density(
     view, ax = one_panel(result, X, columns, shown, ax, most=2)
     heights = contour_heights(view.mixture)
     (_draw_line if len(view.names) == 1 else _draw_contours)(ax, view, heights)
-    headline(ax, title, "")
+    headline(ax, title, view.missing_words)
     legend_beside(ax, _handles(), "share of the density")
     return ax
 

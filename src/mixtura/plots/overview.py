@@ -37,7 +37,7 @@ def plot_mixture(
     ----------
     result : fitted estimator or selector, FitResult, Selection or Mixture
     X : (n,d)
-        The data, finite numbers.
+        The data; NaN is missing, and a row is drawn where it has the columns.
     columns : d names, optional
         Names of the axes; those of a data frame by default.
     shown : some of ``columns``, optional

@@ -59,8 +59,8 @@ def opacity(counts: Labels) -> Array:
 
 
 def limits_of(places: Array) -> Array:
-    """Lower and upper end of each column (c,2), never equal."""
-    low, high = places.min(axis=0), places.max(axis=0)
+    """Lower and upper end of each column (c,2), never equal; NaN is missing."""
+    low, high = np.fmin.reduce(places), np.fmax.reduce(places)
     empty = np.where(high > low, 0.0, np.maximum(np.abs(low), 1.0) * 0.5)
     return np.stack([low - empty, high + empty], axis=1)
 

@@ -67,9 +67,8 @@ def plot_uncertainty(
     view, ax = one_panel(result, X, columns, shown, ax, most=2)
     (_draw_over_one if len(view.names) == 1 else _draw_plane)(ax, view)
     unsure = int((view.uncertainty > UNSURE).sum())
-    headline(
-        ax, title, f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}"
-    )
+    said = f"{unsure:,} of {len(view.rows):,} rows unsure: uncertainty above {UNSURE:g}"
+    headline(ax, title, "; ".join(filter(None, (said, view.missing_words))))
     return ax
 
 

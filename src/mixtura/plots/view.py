@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array, Labels
-from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import number_of
+from mixtura.inputs.rows import with_nan
 from mixtura.model.discriminating_columns import discriminating_columns
 from mixtura.model.mixture import Mixture
 from mixtura.plots.colours import NOISE, component_colours, to_light, to_screen, with_noise
@@ -43,6 +43,7 @@ class PlotView:
     mixture : Mixture
         The marginal mixture of the shown columns.
     rows : (n,c)
+        NaN is missing; the rows of a panel are complete.
     light : (n,3)
         Blended colours as linear intensities, from the memberships in all columns.
     uncertainty : (n,)
@@ -50,6 +51,8 @@ class PlotView:
     colours : (K,3)
         Colours of the components.
     names : c names
+    n_missing : int
+        Rows of the data that are not in the view, since a value is missing.
     """
 
     mixture: Mixture
@@ -58,6 +61,7 @@ class PlotView:
     uncertainty: Array
     colours: Array
     names: tuple[str, ...]
+    n_missing: int = 0
 
     @property
     def crowded(self) -> bool:
@@ -66,10 +70,26 @@ class PlotView:
 
     @property
     def caption(self) -> str:
-        """The caption where an image replaces the points; else empty."""
-        return (
+        """Which rows are not drawn, and whether an image replaces the points; else empty."""
+        image = (
             f"{len(self.rows):,} rows as an image: each pixel has the mean colour of its rows, "
             "more opaque for more rows" * self.crowded
+        )
+        return "; ".join(filter(None, (self.missing_words, image)))
+
+    @property
+    def missing_words(self) -> str:
+        """How many rows are not drawn in this view or its panels; empty for none."""
+        incomplete = int(np.isnan(self.rows).any(axis=1).sum())
+        if incomplete:
+            return (
+                f"{incomplete:,} of {len(self.rows):,} rows have missing values; each is drawn in "
+                "the panels whose columns it has"
+            )
+        n = self.n_missing + len(self.rows)
+        what = " or ".join(self.names)
+        return f"{self.n_missing:,} of {n:,} rows are not drawn: {what} is missing" * bool(
+            self.n_missing
         )
 
     @property
@@ -83,16 +103,18 @@ class PlotView:
         return to_screen(self.light)
 
     def panel(self, *axes: int) -> PlotView:
-        """The view of one or two of the columns."""
+        """The view of one or two of the columns, with the rows that have a value in them."""
         chosen = np.array(axes)
-        names = tuple(self.names[axis] for axis in axes)
+        rows = self.rows[:, chosen]
+        drawn = ~np.isnan(rows).any(axis=1)
         return PlotView(
             self.mixture.marginal(chosen),
-            self.rows[:, chosen],
-            self.light,
-            self.uncertainty,
+            rows[drawn],
+            self.light[drawn],
+            self.uncertainty[drawn],
             self.colours,
-            names,
+            tuple(self.names[axis] for axis in axes),
+            self.n_missing + len(rows) - int(drawn.sum()),
         )
 
     def handles(self) -> list[Line2D]:
@@ -153,9 +175,8 @@ def _memberships_seen(mixture: Mixture, rows: Array, light: Array) -> tuple[Arra
 
 
 def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Array:
-    """``X`` as float64 (n,d), checked against the mixture and the names."""
-    refuse_masked("X", X)
-    rows = np.asarray(X, dtype=np.float64)
+    """``X`` as float64 (n,d), checked against the mixture and the names; NaN is missing."""
+    rows = np.asarray(with_nan(X), dtype=np.float64)
     d = mixture.n_features
     if rows.ndim != 2 or rows.shape[1] != d:
         raise ValueError(
@@ -167,10 +188,16 @@ def checked_rows(mixture: Mixture, X: ArrayLike, columns: Sequence[str]) -> Arra
             f"`columns` has {len(columns)} names for {d} columns. Pass one name for each column of "
             "`X`."
         )
-    if not np.isfinite(rows).all():
+    if np.isinf(rows).any():
         raise ValueError(
-            "`X` has missing or infinite values, which cannot be drawn. Drop or fill those rows "
-            "first."
+            "`X` has infinite values, which cannot be drawn. Drop those rows, or make the values "
+            "NaN, which is missing."
+        )
+    empty = np.flatnonzero(np.isnan(rows).all(axis=0))
+    if len(empty):
+        raise ValueError(
+            f"`X` has no value at all in {columns[int(empty[0])]!r}, so there is nothing to draw. "
+            "Pass the rows the mixture was fitted on."
         )
     return rows
 
@@ -202,4 +229,4 @@ def one_panel(
             f"`shown` names {len(view.names)} columns, but this picture shows at most {most}. Name "
             "fewer, or use plot_pairs."
         )
-    return view, new_axes() if ax is None else ax
+    return view.panel(*range(len(view.names))), new_axes() if ax is None else ax

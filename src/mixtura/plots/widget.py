@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Rows
 from mixtura.base.errors import MissingExtraError
-from mixtura.base.masked import refuse_masked
+from mixtura.inputs.rows import with_nan
 from mixtura.plots import canvas
 from mixtura.plots.unwrap import mixture_of, names_of
 
@@ -65,7 +65,8 @@ def scatter(
     ----------
     result : fitted estimator or selector, FitResult, Selection or Mixture
     X : (n, d)
-        At least two columns; the points go to the browser as 32-bit numbers.
+        At least two columns; the points go to the browser as 32-bit numbers. NaN is missing: a
+        row is drawn where it has both columns.
     columns : d names, optional
         Those of a data frame by default.
     shown : the numbers of two columns
@@ -86,10 +87,10 @@ def scatter(
     >>> scatter(model, X, columns=["height", "weight"]).x_axis["name"]
     'height'
     """
-    refuse_masked("X", X)
-    mixture, rows = mixture_of(result), np.asarray(X, dtype=np.float64)
-    _check(rows, mixture.n_features, shown)
+    mixture = mixture_of(result)
     names = names_of(result, X, columns, mixture.n_features)
+    rows = np.asarray(with_nan(X), dtype=np.float64)
+    _check(rows, mixture.n_features, shown)
     memberships = mixture.posterior(rows)[:, : mixture.n_components]
     (x, x_axis), (y, y_axis) = (canvas.axis(names[j], rows[:, j]) for j in shown)
     return ScatterWidget(
@@ -110,7 +111,7 @@ def scatter(
 
 
 def _check(rows: Rows, d: int, shown: tuple[int, int]) -> None:
-    if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or not np.isfinite(rows).all():
+    if rows.ndim != 2 or rows.shape[1] != d or len(rows) < 1 or np.isinf(rows).any():
         raise ValueError(
             f"X must have finite numbers in the {d} columns of the mixture, but has shape "
             f"{rows.shape}. Pass the data of the mixture."

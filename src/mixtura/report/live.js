@@ -29,7 +29,9 @@ function ellipsesOf(plot, x, y) {
 
 function valuesOf(plot, row) {
   const read = ({ name, low, high, values }) =>
-    `${name} ${Number((low + values[row] * (high - low)).toPrecision(4))}`;
+    Number.isNaN(values[row])
+      ? `${name} missing`
+      : `${name} ${Number((low + values[row] * (high - low)).toPrecision(4))}`;
   const named = plot.columns.filter((_, j) => !plot.frames || j === 0).map(read);
   return named.length > 8
     ? `${named.slice(0, 8).join(", ")} and ${named.length - 8} more`

@@ -8,8 +8,11 @@ import shlex
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from mixtura import __version__
 from mixtura.backends import build_info
+from mixtura.inputs.reading import reading_code
 from mixtura.report.study import Study
 
 NO_EFFECT = ("n_threads", "verbose", "verbose_interval", "callback")
@@ -26,12 +29,14 @@ def command_line(study: Study) -> str:
 def code(study: Study) -> str:
     """A complete program; in the folder of the data it prints :func:`printed`."""
     name = type(study.estimator).__name__
+    known = {"sample_weight": study.origin.weights, "labels": study.origin.labels}
+    further = [f", {argument}={argument}" for argument, column in known.items() if column]
     return "\n".join(
         [
             f"from mixtura import {name}",
             *_reading(study),
             "",
-            f"model = {name}({_arguments(study.estimator)}).fit(X)",
+            f"model = {name}({_arguments(study.estimator)}).fit(X{''.join(further)})",
             *_printing(study.estimator),
             "",
         ]
@@ -43,11 +48,29 @@ def _reading(study: Study) -> list[str]:
     n, d = study.X.shape
     if not study.origin.path:
         return ["", f"X = ...  # your rows: {n} x {d}, in the order of this report"]
-    return [
-        "from mixtura.inputs.reading import read_table",
+    origin = study.origin
+    how = reading_code(origin.reading)
+    kept = f", keep=[{origin.labels!r}]" if origin.labels else ""
+    lines = [
+        *["import numpy as np", ""] * _has_empty_rows(study),
+        f"from mixtura.inputs.reading import {'Reading, ' * bool(how)}read_table",
         "",
-        f"X, names, _ = read_table({study.origin.path!r}).numeric({list(study.names)!r})",
+        f"table = read_table({origin.path!r}{how}{kept})",
+        f"X, names, _ = table.numeric({list(study.names)!r})",
     ]
+    if origin.weights:
+        lines.append(f"sample_weight = table.weights({origin.weights!r})")
+    if origin.labels:
+        lines.append(f"labels = table.labels({origin.labels!r})")
+    if _has_empty_rows(study):  # a fit by the command does not use them
+        lines += ["some = np.flatnonzero(~np.isnan(X).all(axis=1))", "X = X[some]"]
+        lines += ["sample_weight = sample_weight[some]"] * bool(origin.weights)
+        lines += ["labels = [labels[i] for i in some]"] * bool(origin.labels)
+    return lines
+
+
+def _has_empty_rows(study: Study) -> bool:
+    return bool(np.isnan(study.X).all(axis=1).any())
 
 
 def _printing(estimator: Any) -> list[str]:

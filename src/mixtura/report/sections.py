@@ -58,7 +58,7 @@ def chosen_model(study: Study) -> Markup:
     """The chosen model in one sentence and a few numbers, and its lead over the runner-up."""
     best = study.best
     lead = (
-        f"{_counted(best.n_components, 'component')} of family {best.family}: "
+        f"{_counted(best.n_components, best.noun)} of family {best.family}: "
         f"{FAMILIES[best.family].summary}."
     )
     cautions = [tag("p", words, class_="caution") for words in _cautions(study)]
@@ -76,7 +76,7 @@ def _facts(study: Study) -> Markup:
     name = study.selection.criterion
     facts = [
         ("components", str(study.best.n_components)),
-        ("family", study.best.family),
+        ("family", study.best.label),
         (f"{title_of(name)} (lower is better)", f"{study.best.criterion:.2f}"),
         ("rows", f"{len(study.X):,}"),
         ("unsure rows", f"{len(study.unsure):,}"),
@@ -116,8 +116,7 @@ def data(study: Study) -> Markup:
         f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
         f"{_listed(study.names, NAMES_SHOWN)}."
     )
-    left = [f"Left out: {name}, because it is {reason}." for name, reason in study.left_out]
-    return section("The data", paragraphs([used, *left]))
+    return section("The data", paragraphs([used, *(f"{capitalised(s)}." for s in study.said)]))
 
 
 # ---- pictures ------------------------------------------------------------------------------------
@@ -274,12 +273,16 @@ def unsure_rows(study: Study) -> Markup:
             f"{row_number(i):,}",
             _bar(study, i),
             _words(study, i),
-            *(f"{study.X[i, j]:.6g}" for j in columns),
+            *(_value(study.X[i, j]) for j in columns),
         ]
         for i in shown
     ]
     caption = f"The {len(shown)} least sure rows; the first row of the data is row 1"
     return section("The least sure rows", tag("p", said), table(caption, heads, rows, words=(1, 2)))
+
+
+def _value(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.6g}"
 
 
 def _words(study: Study, row: int) -> str:

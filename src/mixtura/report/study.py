@@ -13,6 +13,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Labels
 from mixtura.base.certainty import SURE
+from mixtura.inputs.reading import USUAL, Reading
 from mixtura.model.criteria import CRITERIA
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture, labels_of
@@ -33,11 +34,18 @@ class Origin:
         SHA-256 of the file, or of the rows as float64 in row order.
     command : tuple of str
         The words of the command line that made the report; empty for a report made in Python.
+    reading : Reading
+        How the file was read where it does not say so itself.
+    weights, labels : str
+        The columns with the weights and the known classes; empty for none.
     """
 
     path: str = ""
     digest: str = ""
     command: tuple[str, ...] = ()
+    reading: Reading = USUAL
+    weights: str = ""
+    labels: str = ""
 
     @classmethod
     def of_file(cls, path: str, command: Sequence[str] = ()) -> Origin:
@@ -62,7 +70,8 @@ class Study:
     X : (n,d)
     names : d column names
     origin : Origin
-    left_out : tuple of (column, reason)
+    said : tuple of str
+        What is to be said about the file: what was left out, and how it was read.
     interrupted : bool
     starts : start report or None
     """
@@ -72,7 +81,7 @@ class Study:
     X: Array
     names: tuple[str, ...]
     origin: Origin
-    left_out: tuple[tuple[str, str], ...] = ()
+    said: tuple[str, ...] = ()
     interrupted: bool = False
     starts: Any = field(default=None)
 

@@ -11,6 +11,7 @@ a component is removed, EM adapts the others, and one of those is split:
                 (:class:`mixtura.initialise.initialisers.SharedValues`)
 
 The last two also make a component out of rows of the noise, where there is a noise term.
+
 Components with fixed parameters have an identity, which a start may have mistaken: so such a
 component is also exchanged with each other one.
 

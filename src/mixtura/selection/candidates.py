@@ -325,6 +325,8 @@ class Evaluator:
         notes = {
             name: why_undefined(name, at_n) for name, value in values.items() if not isfinite(value)
         }
+        if NEC in notes and self.dataset.n_classes > 1:
+            notes[NEC] = "NEC is undefined: one component cannot hold rows of several known classes"
         if self.held_out is not None:
             key = (family.name, fit.n_components)
             values[CV] = -2.0 * self.held_out.values[key] * size / fit.total
@@ -335,7 +337,11 @@ class Evaluator:
         return values, notes
 
     def _one_component(self, family: Family) -> float:
-        """``log L_1`` of the family on all rows, fitted once; NaN where the fit fails."""
+        """``log L_1`` of the family on all rows, fitted once; NaN where the fit fails, and where
+        one component cannot hold all known classes.
+        """
+        if self.dataset.n_classes > 1:
+            return nan
         if family.name not in self._one:
             try:
                 constraints = self.grid.constraints

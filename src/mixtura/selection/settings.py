@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +15,11 @@ from mixtura.backends import ROWS_WORTH_A_THREAD, backend_named
 from mixtura.base.choices import (
     Acceleration,
     BackendName,
+    ComponentLaw,
     ComponentOrder,
     CovarianceType,
     CriterionName,
+    DegreesOfFreedom,
     SampleSize,
 )
 from mixtura.base.errors import DataWarning, DegenerateWarning
@@ -38,7 +41,8 @@ from mixtura.model.criteria import check_criterion
 from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
-from mixtura.model.selection import Selection
+from mixtura.model.selection import Candidate, Selection
+from mixtura.model.tails import TailRule
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.starts import usual_starts
 from mixtura.search.threads import limited_threads, workers_for
@@ -50,6 +54,8 @@ from mixtura.selection.bootstrap import (
     bootstrap_selection,
 )
 from mixtura.selection.select import Grid, OnCandidate, select
+
+Law: TypeAlias = Literal["gaussian", "t"]
 
 SEARCH_BUDGET = Budget(least=1.5e8)
 """Budget of the local search of a candidate: larger than that of a single fit, since few candidates
@@ -70,6 +76,8 @@ class SelectionSettings:
     n_components: int | Iterable[int] = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     _: KW_ONLY
     families: Literal["all"] | CovarianceType | Sequence[CovarianceType] = "all"
+    components: ComponentLaw = "gaussian"
+    degrees_of_freedom: DegreesOfFreedom = "free"
     criterion: CriterionName = "bic"
     folds: int | None = None
     sample_size: SampleSize = "total"
@@ -78,11 +86,11 @@ class SelectionSettings:
     prior: Literal["conjugate"] | ConjugatePrior | None = None
     eigenvalue_ratio: float | None = None
     equal_weights: bool = False
+    noise: NoiseVolume | None = None
     fixed_weights: ArrayLike | None = None
     fixed_means: ArrayLike | None = None
     fixed_covariances: ArrayLike | None = None
-    fixed_mixture: Mixture | None = None
-    noise: NoiseVolume | None = None
+    fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
@@ -111,7 +119,8 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     for K in ks:
         check_count("n_components", K, 1)
         if fixed is not None:
-            fixed.check_components(K, settings.noise is not None)
+            fixed.check_components(K)
+    laws_of(settings)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
     if not ks or not families:
@@ -120,6 +129,25 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
             "empty."
         )
     return ks, families
+
+
+def laws_of(settings: SelectionSettings) -> dict[Law, TailRule | None]:
+    """The laws of the components to try, each with the rule of its degrees of freedom."""
+    if settings.components not in ("gaussian", "t", "both"):
+        raise ValueError(
+            f"components must be 'gaussian', 't' or 'both', but {settings.components!r} came."
+        )
+    if settings.degrees_of_freedom not in ("free", "equal"):
+        raise ValueError(
+            f"degrees_of_freedom must be 'free' or 'equal', but {settings.degrees_of_freedom!r} "
+            "came. For given numbers, fit a StudentTMixture."
+        )
+    laws: dict[Law, TailRule | None] = {
+        "gaussian": None,
+        "t": TailRule(settings.degrees_of_freedom),
+    }
+    asked = settings.components
+    return laws if asked == "both" else {asked: laws[asked]}
 
 
 @ignore_underflow
@@ -134,23 +162,53 @@ def selection_of(
     """The selection; ``callback`` and ``on_fold`` as in ``GaussianMixtureSelector.fit``."""
     if settings.families == "all" and dataset.source.n_features == 1:  # only E and V differ
         families = [family for family in families if family.name.endswith("II")]
-    grid = grid_of(settings, ks, families)
-    plan = _plan(settings, dataset, grid.n_candidates)
+    plan = _plan(settings, dataset, len(ks) * len(families))
     if plan.workers > 1 and dataset.source.n_rows < ROWS_WORTH_A_THREAD:
         # candidates share the processors, so rows need not
         dataset = Dataset(dataset.source, backend_named(settings.backend, 1))
+    done: list[Selection] = []
     with limited_threads(dataset.source.n_rows):
-        return select(dataset, grid, plan, callback, n_threads=settings.n_threads, on_fold=on_fold)
+        for law, tails in laws_of(settings).items():
+            told = None if callback is None else partial(_told, callback, law)
+            grid = grid_of(settings, ks, families, tails)
+            try:
+                found = select(
+                    dataset, grid, plan, told, n_threads=settings.n_threads, on_fold=on_fold
+                )
+            except KeyboardInterrupt:  # before the first candidate of this law
+                if not done:
+                    raise
+                done[-1] = replace(done[-1], interrupted=True)
+                break
+            candidates = tuple(replace(one, components=law) for one in found.candidates)
+            done.append(replace(found, candidates=candidates))
+            if found.interrupted:
+                break
+    return Selection(
+        settings.criterion,
+        tuple(one for part in done for one in part.candidates),
+        done[-1].interrupted,
+    )
 
 
-def grid_of(settings: SelectionSettings, ks: Sequence[int], families: Sequence[Family]) -> Grid:
-    """The grid of the candidates."""
+def _told(callback: OnCandidate, law: Law, candidate: Candidate) -> None:
+    """Tell a callback of a candidate with its law."""
+    callback(replace(candidate, components=law))
+
+
+def grid_of(
+    settings: SelectionSettings,
+    ks: Sequence[int],
+    families: Sequence[Family],
+    tails: TailRule | None = None,
+) -> Grid:
+    """The grid of the candidates; ``tails`` for t components."""
     return Grid(
         ks,
         families,
         usual_starts(settings.n_init),
         settings.criterion,
-        constraints_of(settings),
+        replace(constraints_of(settings), tails=tails),
         seed_of(settings.random_state),
         folds=settings.folds or 0,
         effective=settings.sample_size == "effective",
@@ -187,9 +245,15 @@ def selected_again(
     on_resample: Callable[[int], None] | None = None,
 ) -> ChoiceUncertainty:
     """The bootstrap of a selection; see :meth:`mixtura.GaussianMixtureSelector.bootstrap`."""
+    laws = list(laws_of(settings).values())
+    if len(laws) > 1:
+        raise ValueError(
+            "bootstrap repeats a selection among candidates of one law, but components='both' "
+            "came. Set components='gaussian' or 't' and fit again."
+        )
     ks = list(dict.fromkeys(one.n_components for one in selection.candidates))
     names = dict.fromkeys(one.family for one in selection.candidates)
-    grid = grid_of(settings, ks, [family_named(name) for name in names])
+    grid = grid_of(settings, ks, [family_named(name) for name in names], laws[0])
     # no local search: each resample starts from the fit of all rows
     plan = replace(_plan(settings, dataset, 1), budget=None)
     return bootstrap_selection(

@@ -417,7 +417,9 @@ function heading(text) {
 function values(named) {
   const p = document.createElement("p");
   p.className = "soft";
-  const parts = Object.entries(named).map(([name, value]) => `${name} ${brief(value)}`);
+  const parts = Object.entries(named).map(
+    ([name, value]) => `${name} ${value === null ? "missing" : brief(value)}`,
+  );
   p.textContent =
     parts.length > 8
       ? `${parts.slice(0, 8).join(", ")} and ${parts.length - 8} more`
@@ -669,7 +671,10 @@ async function begin() {
     certainty: new Float32Array(0),
   });
   const columns = table.features === 1 ? `1 column` : `${table.features} columns`;
-  $("about").textContent = `${table.file}: ${whole(table.rows)} rows, ${columns}`;
+  const incomplete = table.incomplete
+    ? `, ${whole(table.incomplete)} rows with missing values`
+    : "";
+  $("about").textContent = `${table.file}: ${whole(table.rows)} rows, ${columns}${incomplete}`;
   document.title = `${table.file} - mixtura explore`;
   const names = table.columns.map((column, i) => [String(i), column.name]);
   options($("x"), names, "0");

@@ -1,7 +1,7 @@
 // A scatter plot on a canvas, with the ellipses of a mixture: a module in anywidget's form, for the
 // explorer, the report and a notebook.
 //
-// The model has: x, y (bytes, n float32 from 0 to 1), x_axis, y_axis ({name, low, high}),
+// The model has: x, y (bytes, n float32 from 0 to 1, NaN where missing), x_axis, y_axis ({name, low, high}),
 // memberships (bytes, n x K, in 255ths), certainty (bytes, n float32), colours (at least K triples,
 // 0 to 255), centres ([k][x, y]) and ellipses ([level][k][[x, y], ...]) in units of the axes,
 // threshold (rows whose certainty is below it are grey), selected (a row, or -1; set by clicks and
@@ -133,7 +133,8 @@ class Painting {
     for (let i = 0; i < px.length; i++) {
       const u = Math.round(px[i]);
       const v = Math.round(py[i]);
-      if (u < -reach || v < -reach || u >= width + reach || v >= height + reach) continue;
+      // a missing value is NaN, of which no comparison is true
+      if (!(u >= -reach && v >= -reach && u < width + reach && v < height + reach)) continue;
       const at = 4 * ((v + 2 * reach) * row + u + 2 * reach);
       sums[at] += light[3 * i];
       sums[at + 1] += light[3 * i + 1];
@@ -383,11 +384,12 @@ class Scatter {
     if (this.px?.length !== n) [this.px, this.py] = [new Float32Array(n), new Float32Array(n)];
     const { x, y, px, py } = this;
     const [across, up] = [width / (x1 - x0), height / (y1 - y0)];
-    this.visible = 0;
+    this.visible = this.missing = 0;
     for (let i = 0; i < n; i++) {
       const u = (px[i] = (x[i] - x0) * across);
       const v = (py[i] = (y1 - y[i]) * up);
       if (u >= 0 && v >= 0 && u <= width && v <= height) this.visible++;
+      if (Number.isNaN(u + v)) this.missing++;
     }
   }
 
@@ -421,7 +423,8 @@ class Scatter {
         this.light,
       );
     this.stale = { light: false, places: false };
-    this.canvas.setAttribute("aria-label", get("title") || "scatter of the points");
+    const label = [get("title") || "scatter of the points", this.missingWords()];
+    this.canvas.setAttribute("aria-label", label.filter(Boolean).join(". "));
     const context = this.canvas.getContext("2d");
     this.style = this.colours();
     this.drawPoints(context);
@@ -473,6 +476,9 @@ class Scatter {
     context.font = `12px ${this.style.font}`;
     this.drawTicks(context, "x", (right - left) / 70);
     this.drawTicks(context, "y", (bottom - top) / 50);
+    context.textAlign = "left";
+    context.textBaseline = "top";
+    context.fillText(this.missingWords(), left + 6, top + 6);
     context.font = `600 13px ${this.style.font}`;
     context.textAlign = "center";
     context.textBaseline = "bottom";
@@ -494,6 +500,12 @@ class Scatter {
       0,
     );
     context.restore();
+  }
+
+  missingWords() {
+    if (!this.missing) return "";
+    const [some, all] = [this.missing, this.x.length].map((n) => n.toLocaleString("en"));
+    return `${some} of ${all} rows lack a value here and are not drawn`;
   }
 
   drawTicks(context, which, count) {
@@ -582,7 +594,7 @@ class Scatter {
     if (!(i >= 0) || i >= this.px.length) return;
     const { left, top, right, bottom } = this.area;
     const [x, y] = [left + this.px[i] / this.ratio, top + this.py[i] / this.ratio];
-    if (x < left || y < top || x > right || y > bottom) return;
+    if (!(x >= left && y >= top && x <= right && y <= bottom)) return;
     for (const [colour, width] of [
       [this.style.paper, 5],
       [this.style.ink, 2],
@@ -616,7 +628,8 @@ class Scatter {
   /** Select the nearest point in a direction, and keep it visible. */
   step(beside) {
     const i = this.model.get("selected");
-    if (i >= 0) this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
+    if (i >= 0 && !Number.isNaN(this.px[i] + this.py[i]))
+      this.select(this.nearest(this.px[i], this.py[i], beside, Infinity));
     else this.selectMiddle();
     this.follow();
   }
@@ -637,6 +650,7 @@ class Scatter {
     const i = this.model.get("selected");
     if (!(i >= 0)) return;
     const share = { x: this.x[i], y: this.y[i] };
+    if (Number.isNaN(share.x + share.y)) return;
     const shown = (axis) =>
       share[axis] >= this.window[axis][0] && share[axis] <= this.window[axis][1];
     if (shown("x") && shown("y")) return;
