@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.cluster import KMeans
 
 from mixtura import GaussianMixture, GaussianMixtureSelector, Mixture
 from mixtura.model.covariance import Spherical
+from mixtura.model.noise import Noise
 
 NAN = np.nan
 
@@ -131,6 +133,8 @@ def test_too_few_components_are_refused_at_the_door(faithful):
 
 # ---- refusals ------------------------------------------------------------------------------------
 
+GAUSSIAN = Mixture(np.ones(1), np.zeros((1, 2)), Spherical(np.ones(1), 1, 2))
+
 REFUSED = {
     "above one": ({"fixed_weights": [0.7, 0.7]}, "at most one, but their sum is 1.4"),
     "not all": ({"fixed_weights": [0.3, 0.3]}, "must sum to one, but their sum is 0.6"),
@@ -164,10 +168,18 @@ REFUSED = {
     ),
     "mixture and means": (
         {
-            "fixed_mixture": Mixture(np.ones(1), np.zeros((1, 2)), Spherical(np.ones(1), 1, 2)),
+            "fixed_mixture": GAUSSIAN,
             "fixed_means": [[1.0, 1.0]],
         },
         "no other argument",
+    ),
+    "mixture with noise": (
+        {"fixed_mixture": replace(GAUSSIAN, noise=Noise(0.1, np.zeros(2), np.zeros(2)))},
+        "Gaussians alone, but it has a noise term",
+    ),
+    "mixture of t": (
+        {"fixed_mixture": replace(GAUSSIAN, tails=np.full(1, 4.0))},
+        "Gaussians alone, but it has t components",
     ),
     "no mixture": ({"fixed_mixture": 3}, "must be a mixtura.Mixture"),
     "an estimator": ({"fixed_mixture": GaussianMixture(2)}, "Pass mixture_ of a fitted estimator"),

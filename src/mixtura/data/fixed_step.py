@@ -3,7 +3,7 @@
 The complete-data objective is a sum of one term for the weights and one for means and covariances,
 so each is maximised by itself:
 
-    weights       the free ones, and noise, share what the fixed ones leave
+    weights       the free ones share the rest (:meth:`mixtura.model.fixed.Fixed.weights_from`)
     means         where a whole mean is fixed, or axes are, the free entries are as without it
     covariances   the family sees the rows of the free ones, about the fixed means: the scatter is
                   ``W_k + n_k (m_k - mu_k)(m_k - mu_k)'`` for the mean m_k of the rows. What
@@ -38,12 +38,11 @@ def fixed_m_step(
     fixed: Fixed,
     family: Family,
     regularisation: Regularisation,
-    noise: Noise | None,
     moments: Moments,
     previous: Mixture | None,
     noise: Noise | None = None,
 ) -> Mixture:
-    """The best mixture with the fixed parameters, perhaps beside noise.
+    """The best mixture with the fixed parameters.
 
     Raises
     ------

@@ -182,8 +182,7 @@ def _expected_moments(mixture: Mixture, total: float) -> Moments:
     """The moments of so many rows that are distributed like the mixture."""
     counts, centred = total * mixture.weights, np.zeros_like(mixture.means)
     scatter = counts[:, None, None] * mixture.covariance.dense()
-    in_noise = total * mixture.noise.weight if mixture.noise else 0.0
-    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE).with_noise(in_noise)
+    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE)
 
 
 def n_free_parameters(

@@ -168,9 +168,15 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         equal_weights=constraints.equal_weights,
     )
     noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
-    fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
+    fixed = fixed_of(constraints, family, K, d)
     tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
     return Problem(dataset, family, regularisation, noise, fixed, tails)
+
+
+def fixed_of(constraints: Constraints, family: Family, K: int, d: int) -> Fixed | None:
+    """The fixed parameters of K components of a family in d columns."""
+    given = constraints.fixed
+    return None if given is None else given.of(family, K, d, constraints.noise is not None)
 
 
 def shrinkage_of(

@@ -139,6 +139,12 @@ def fixed_parameters_of(estimator: Any) -> FixedParameters | None:
             "fixed_means must have the shape (n_components, n_features), but has the shape "
             f"{means.shape}. Pass one row per component, with NaN for what is free."
         )
+    if mixture is not None and (mixture.noise is not None or mixture.tails is not None):
+        raise ValueError(
+            "fixed_mixture must hold Gaussians alone, but it has "
+            f"{'a noise term' if mixture.noise is not None else 't components'}. Pass "
+            "without_noise of it, or a mixture of Gaussians; noise= adds a noise term."
+        )
     if weights is None and means is None and covariances is None and mixture is None:
         return None
     return FixedParameters(weights, means, covariances, mixture)
