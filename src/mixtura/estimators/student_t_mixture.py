@@ -24,6 +24,7 @@ from mixtura.families import family_named
 from mixtura.inference.parametrisation import public_shape, stored_covariances
 from mixtura.inputs.degrees_of_freedom import check_degrees, given_degrees, tail_rule_of
 from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
+from mixtura.model.matching import FittedEstimator, HasMixture
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.observation import pulls_of
 from mixtura.model.priors import ConjugatePrior
@@ -54,11 +55,13 @@ class StudentTMixture(GaussianMixture):
     degrees_of_freedom_bounds : (float, float), default=(2.0, 200.0)
         The least and the largest estimate. An estimate at the upper bound says that a Gaussian
         component would do.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, noise, noise_init, acceleration, \
-max_iter, n_init, time_limit, init_params, weights_init, means_init, precisions_init, \
-random_state, warm_start, component_order, verbose, verbose_interval, n_threads, backend, callback
-        As in :class:`GaussianMixture`. ``reg_covar``, ``prior`` and ``eigenvalue_ratio`` are of the
-        scale matrices.
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, noise, noise_init, fixed_weights, \
+fixed_means, fixed_covariances, fixed_mixture, acceleration, max_iter, n_init, time_limit, \
+init_params, weights_init, means_init, precisions_init, random_state, warm_start, \
+component_order, verbose, verbose_interval, n_threads, backend, callback
+        As in :class:`GaussianMixture`. ``reg_covar``, ``prior``, ``eigenvalue_ratio`` and
+        ``fixed_covariances`` are of the scale matrices. The degrees of freedom of fixed components
+        are estimated like all others.
 
     Attributes
     ----------
@@ -102,6 +105,10 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         equal_weights: bool = False,
         noise: NoiseVolume | None = None,
         noise_init: ArrayLike | None = None,
+        fixed_weights: ArrayLike | None = None,
+        fixed_means: ArrayLike | None = None,
+        fixed_covariances: ArrayLike | None = None,
+        fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -129,6 +136,10 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
             equal_weights=equal_weights,
             noise=noise,
             noise_init=noise_init,
+            fixed_weights=fixed_weights,
+            fixed_means=fixed_means,
+            fixed_covariances=fixed_covariances,
+            fixed_mixture=fixed_mixture,
             acceleration=acceleration,
             max_iter=max_iter,
             n_init=n_init,
