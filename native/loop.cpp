@@ -51,7 +51,8 @@ bool Rule::satisfied(const Numbers& plain, double total) const {
 
 // ---- steps --------------------------------------------------------------------------------------
 
-void Loop::e_step(const Mixture& mixture, Moments& out) const {
+std::ptrdiff_t Loop::e_step(const Mixture& mixture, Moments& out) const {
+    if (data_.observed) return observed_e_step(mixture, out);
     const std::size_t K = mixture.K, d = mixture.d;
     out.K = K, out.d = d, out.kind = setting_.law->needs;
     out.about = mixture.means;
@@ -85,13 +86,82 @@ void Loop::e_step(const Mixture& mixture, Moments& out) const {
     out.log_likelihood = sums.log_likelihood, out.entropy = sums.entropy,
     out.certainty = sums.certainty;
     out.noisy = data_.log_noise.has_value(), out.noise = sums.noise;
+    return -1;
+}
+
+namespace {
+
+// Covariances as the E-step of incomplete rows reads them: diagonal where they are and there are no
+// errors, else full.
+Numbers covariances_of(const Mixture& mixture, bool diagonal) {
+    if (mixture.form == Form::dense) return mixture.values;
+    const std::size_t d = mixture.d, size = diagonal ? d : d * d;
+    Numbers values(mixture.F * size, 0.0);
+    for (std::size_t f = 0; f < mixture.F; ++f)
+        for (std::size_t j = 0; j < d; ++j)
+            values[f * size + (diagonal ? j : j * d + j)] =
+                mixture.values[mixture.form == Form::diagonal ? f * d + j : f];
+    return values;
+}
+
+// Second moments in less detail, as a family needs them.
+Numbers summarised(const Numbers& second, bool diagonal, Scatter kind, std::size_t K,
+                   std::size_t d) {
+    if (kind == (diagonal ? Scatter::diagonal : Scatter::dense)) return second;
+    Numbers out(second_size(kind, K, d), 0.0);
+    for (std::size_t k = 0; k < K; ++k)
+        for (std::size_t i = 0; i < d; ++i) {
+            const double own = diagonal ? second[k * d + i] : second[(k * d + i) * d + i];
+            if (kind == Scatter::trace) out[k] += own;
+            if (kind == Scatter::diagonal) out[k * d + i] = own;
+            for (std::size_t j = 0; kind == Scatter::total && j < d; ++j)
+                out[i * d + j] += second[(k * d + i) * d + j];
+        }
+    return out;
+}
+
+} // namespace
+
+std::ptrdiff_t Loop::observed_e_step(const Mixture& mixture, Moments& out) const {
+    const std::size_t K = mixture.K, d = mixture.d;
+    Observed p = *data_.observed;
+    const bool diagonal = mixture.form != Form::dense && !p.errors;
+    const Numbers values = covariances_of(mixture, diagonal);
+    Numbers log_weights, log_noise, sums((diagonal ? 1 : d) * d * K, 0.0), known(2 * K, 0.0);
+    for (const double weight : mixture.weights) log_weights.push_back(std::log(weight));
+    for (std::size_t g = 0; p.log_noise && g < p.G; ++g)
+        log_noise.push_back(std::log(mixture.noise) + p.log_noise[g]);
+    p.K = K, p.diagonal = diagonal, p.log_weights = log_weights.data();
+    if (p.log_noise) p.log_noise = log_noise.data();
+    p.means = mixture.means.data(), p.covariance = values.data();
+    p.step = mixture.F == 1 ? 0 : (diagonal ? d : d * d);
+    out.K = K, out.d = d, out.kind = setting_.law->needs;
+    out.about = mixture.means;
+    out.counts.assign(K, 0.0);
+    out.first.assign(K * d, 0.0);
+    out.pulls.assign(mixture.tails.size(), 0.0);
+    ObservedSums total{{out.counts.data(), out.first.data(), sums.data(), 0.0, 0.0, 0.0}};
+    if (setting_.tails) {
+        p.tails = mixture.tails.data(), total.pulls = out.pulls.data();
+        total.scores = known.data(), total.known = known.data() + K;
+    }
+    const std::ptrdiff_t singular = run_observed_moments(p, data_.threads, total);
+    if (singular >= 0) return singular;
+    out.second = summarised(sums, diagonal, out.kind, K, d);
+    out.log_likelihood = total.log_likelihood, out.entropy = total.entropy;
+    out.certainty = total.certainty;
+    out.noisy = p.log_noise != nullptr, out.noise = total.noise;
+    out.tail_sums.clear(), out.tail_information.clear();
+    for (std::size_t k = 0; setting_.tails && setting_.tails->given.empty() && k < K; ++k) {
+        out.tail_sums.push_back(tail_sum(mixture.tails[k], total.scores[k], total.known[k]));
+        out.tail_information.push_back(total.known[k]);
+    }
+    return -1;
 }
 
 bool Loop::step(const Moments& from, const Mixture* near, Mixture& mixture,
                 Moments& moments) const {
-    if (m_step(setting_, from, near, mixture) >= 0) return false;
-    e_step(mixture, moments);
-    return true;
+    return m_step(setting_, from, near, mixture) < 0 && e_step(mixture, moments) < 0;
 }
 
 // The degrees of freedom of EM, which never lower the objective, in place of those of a step of
@@ -102,8 +172,7 @@ bool Loop::mend(Mixture& candidate, Moments& seen) const {
     if (tails == candidate.tails) return false;
     candidate.tails = std::move(tails);
     complete(candidate);
-    e_step(candidate, seen);
-    return true;
+    return e_step(candidate, seen) < 0;
 }
 
 void Loop::begin_at(Numbers trace, Numbers plain) {
@@ -115,7 +184,7 @@ void Loop::begin_at(Numbers trace, Numbers plain) {
 std::ptrdiff_t Loop::begin(const Moments& start) {
     const std::ptrdiff_t collapsed = m_step(setting_, start, nullptr, mixture_);
     if (collapsed >= 0) return collapsed;
-    e_step(mixture_, moments_);
+    if (const std::ptrdiff_t singular = e_step(mixture_, moments_); singular >= 0) return singular;
     const double level = objective(moments_, mixture_);
     begin_at({level}, {level});
     return -1;
@@ -126,7 +195,7 @@ std::ptrdiff_t Loop::begin(Mixture start, const Numbers& trace, std::size_t kept
     mixture_ = std::move(start);
     const std::ptrdiff_t collapsed = complete(mixture_);
     if (collapsed >= 0) return collapsed;
-    e_step(mixture_, moments_);
+    if (const std::ptrdiff_t singular = e_step(mixture_, moments_); singular >= 0) return singular;
     const double level = objective(moments_, mixture_);
     // It goes on where that fit ended, with the last objectives of its trace.
     if (!trace.empty() && trace.back() == level)

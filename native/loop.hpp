@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "m_step.hpp"
+#include "observation.hpp"
 #include "convergence_rate.hpp"
 
 namespace mixtura {
@@ -20,6 +21,9 @@ struct Data {
     bool single_products;
     // Log density of the noise term, the same at every row; nothing where there is none.
     std::optional<double> log_noise = std::nullopt;
+    // How incomplete rows were observed: the rows of the mixture are not set, and `log_noise` is the
+    // density of the noise term in the observed columns. Nothing where rows are complete.
+    std::optional<Observed> observed = std::nullopt;
 };
 
 // When EM may have converged: what the rules of src/mixtura/em/stopping.py read off the trace.
@@ -80,7 +84,9 @@ public:
     double fall() const { return fall_; }
 
 private:
-    void e_step(const Mixture&, Moments&) const;
+    // -1, or the component whose covariance is singular in the observed columns.
+    std::ptrdiff_t e_step(const Mixture&, Moments&) const;
+    std::ptrdiff_t observed_e_step(const Mixture&, Moments&) const;
     bool step(const Moments& from, const Mixture* near, Mixture&, Moments&) const;
     double objective(const Moments& seen, const Mixture& mixture) const {
         return seen.log_likelihood + penalty(setting_.prior, mixture);

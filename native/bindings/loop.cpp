@@ -10,6 +10,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "mixtures.hpp"
+#include "observed.hpp"
 
 namespace mixtura {
 namespace {
@@ -32,13 +33,28 @@ Loop::Pause listening(Stopped stopped) {
     };
 }
 
+// How incomplete rows were observed, with the arrays of it.
+struct HeldObservation {
+    Whole order, ends;
+    Flags columns;
+    std::optional<Cube> errors;
+    std::optional<Matrix> log_classes;
+    std::optional<Vector> log_noise;
+};
+
 Data data_of(const Rows& rows, const std::optional<Vector>& weights, std::size_t threads,
-             bool single_products, std::optional<double> log_noise) {
+             bool single_products, std::optional<double> log_noise,
+             const HeldObservation* observation) {
     demand(rows.shape(1) > 0, "rows need a column");
     demand(!weights || weights->shape(0) == rows.shape(0), "weights must have one value per row");
-    return Data{rows.data(),    is_single(rows), weights ? weights->data() : nullptr,
-                rows.shape(0),  rows.shape(1),   threads,
-                single_products, log_noise};
+    Data data{rows.data(),   is_single(rows), weights ? weights->data() : nullptr,
+              rows.shape(0), rows.shape(1),   threads,
+              single_products, log_noise};
+    if (observation)
+        data.observed = rows_of(rows, weights, observation->order, observation->ends,
+                                observation->columns, observation->errors,
+                                observation->log_classes, observation->log_noise);
+    return data;
 }
 
 // A loop with the arrays that it reads, which must not be freed before it.
@@ -46,10 +62,12 @@ class HeldLoop : public Loop {
 public:
     HeldLoop(Rows rows, std::optional<Vector> weights, const Setting& setting, const Rule& rule,
              const Vector& units, std::optional<Squarem> squarem, const Arnoldi& arnoldi,
-             std::size_t threads, bool single_products, std::optional<double> log_noise)
-        : Loop(data_of(rows, weights, threads, single_products, log_noise), setting, rule, numbers_of(units),
-               squarem, arnoldi),
-          rows_(rows), weights_(weights) {
+             std::size_t threads, bool single_products, std::optional<double> log_noise,
+             const HeldObservation* observation)
+        : Loop(data_of(rows, weights, threads, single_products, log_noise, observation), setting,
+               rule, numbers_of(units), squarem, arnoldi),
+          rows_(rows), weights_(weights),
+          observation_(observation ? std::optional(*observation) : std::nullopt) {
         demand(setting.floor.size() == rows.shape(1), "floor must have one value per column");
         demand(units.shape(0) == rows.shape(1), "units must have one value per column");
     }
@@ -142,6 +160,7 @@ public:
 private:
     Rows rows_;
     std::optional<Vector> weights_;
+    std::optional<HeldObservation> observation_;
 };
 
 Measure measure_named(const std::string& name) {
@@ -171,12 +190,24 @@ void bind_loop(nb::module_& m) {
         .def(nb::init<std::size_t, std::size_t, double, double, double, double, double>(),
              "most_maps"_a, "window"_a, "steady"_a, "deviation"_a, "negligible"_a, "near"_a,
              "tiny"_a);
+    nb::class_<HeldObservation>(m, "Observation", "How incomplete rows were observed.")
+        .def(
+            "__init__",
+            [](HeldObservation* self, Whole order, Whole ends, Flags columns,
+               std::optional<Cube> errors, std::optional<Matrix> log_classes,
+               std::optional<Vector> log_noise) {
+                new (self)
+                    HeldObservation{order, ends, columns, errors, log_classes, log_noise};
+            },
+            array("order"), array("ends"), array("columns"), array_or_none("errors"),
+            array_or_none("log_classes"), array_or_none("log_noise"));
     nb::class_<HeldLoop>(m, "Loop", "EM from one start; use mixtura.em.native_loop.native_loop.")
         .def(nb::init<Rows, std::optional<Vector>, const Setting&, const Rule&, const Vector&,
-                      std::optional<Squarem>, const Arnoldi&, std::size_t, bool, std::optional<double>>(),
+                      std::optional<Squarem>, const Arnoldi&, std::size_t, bool, std::optional<double>,
+                      const HeldObservation*>(),
              array("rows"), array_or_none("weights"), "setting"_a, "rule"_a, array("units"),
              "squarem"_a.none(), "arnoldi"_a, "threads"_a, "single_products"_a,
-             "log_noise"_a.none())
+             "log_noise"_a.none(), "observation"_a.none())
         .def("begin_with_moments", &HeldLoop::begin_with_moments, array("about"), array("counts"),
              array("first"), array("second"), "noise"_a, array_or_none("pulled"),
              "-1, or the component that collapsed.")

@@ -3,44 +3,25 @@
 #include "../observation.hpp"
 #include "../tails.hpp"
 
-#include "arrays.hpp"
+#include "observed.hpp"
 
 namespace mixtura {
 namespace {
-
-using Whole = Taken<const std::int64_t, nb::ndim<1>>;
 
 Observed observed_of(const Rows& rows, const Whole& order, const Whole& ends, const Flags& columns,
                      const std::optional<Cube>& errors, const std::optional<Matrix>& log_classes,
                      const Vector& log_weights, const std::optional<Vector>& log_noise,
                      const Matrix& means, const Matrix& covariance,
                      const std::optional<Vector>& tails) {
-    Observed p{};
-    p.rows = rows.data(), p.single = is_single(rows);
-    p.n = rows.shape(0), p.d = rows.shape(1), p.K = means.shape(0), p.G = ends.shape(0);
-    demand(p.d > 0 && p.K > 0 && means.shape(1) == p.d, "means must have as many columns as rows");
-    demand(order.shape(0) == p.n, "order must have one number per row");
-    demand(columns.shape(0) == p.G && columns.shape(1) == p.d, "columns must be G x d");
-    demand(!errors || (errors->shape(0) == p.G && errors->shape(1) == p.d && errors->shape(2) == p.d),
-           "errors must be G x d x d");
-    demand(!log_classes || (log_classes->shape(0) == p.G && log_classes->shape(1) == p.K),
-           "log_classes must be G x K");
+    Observed p =
+        rows_of(rows, std::nullopt, order, ends, columns, errors, log_classes, log_noise);
+    p.K = means.shape(0);
+    demand(p.K > 0 && means.shape(1) == p.d, "means must have as many columns as rows");
+    demand(!log_classes || log_classes->shape(1) == p.K, "log_classes must be G x K");
     demand(log_weights.shape(0) == p.K, "log_weights must have one value per component");
-    demand(!log_noise || log_noise->shape(0) == p.G, "log_noise must have one value per group");
     const std::size_t width = covariance.shape(1);
     demand(covariance.shape(0) == p.K || covariance.shape(0) == 1, "covariance: K rows or one");
     demand(width == p.d * p.d || (width == p.d && !errors), "covariance must be d or d*d wide");
-    for (std::size_t g = 0; g < p.G; ++g)
-        demand(ends.data()[g] <= static_cast<std::int64_t>(p.n) &&
-                   ends.data()[g] >= (g ? ends.data()[g - 1] : 0),
-               "ends must rise, up to the number of rows");
-    for (std::size_t i = 0; i < p.n; ++i)
-        demand(order.data()[i] >= 0 && order.data()[i] < static_cast<std::int64_t>(p.n),
-               "order must be numbers of rows");
-    p.order = order.data(), p.ends = ends.data(), p.columns = columns.data();
-    p.errors = errors ? errors->data() : nullptr;
-    p.log_classes = log_classes ? log_classes->data() : nullptr;
-    p.log_noise = log_noise ? log_noise->data() : nullptr;
     p.log_weights = log_weights.data(), p.means = means.data(), p.covariance = covariance.data();
     p.step = covariance.shape(0) == 1 ? 0 : width;
     p.diagonal = width == p.d && !(p.d == 1 && errors);
@@ -109,6 +90,35 @@ std::ptrdiff_t completed(const Rows& rows, const Whole& order, const Whole& ends
 }
 
 } // namespace
+
+Observed rows_of(const Rows& rows, const std::optional<Vector>& weights, const Whole& order,
+                 const Whole& ends, const Flags& columns, const std::optional<Cube>& errors,
+                 const std::optional<Matrix>& log_classes, const std::optional<Vector>& log_noise) {
+    Observed p{};
+    p.rows = rows.data(), p.single = is_single(rows);
+    p.n = rows.shape(0), p.d = rows.shape(1), p.G = ends.shape(0);
+    demand(p.d > 0, "rows need a column");
+    demand(!weights || weights->shape(0) == p.n, "weights must have one value per row");
+    demand(order.shape(0) == p.n, "order must have one number per row");
+    demand(columns.shape(0) == p.G && columns.shape(1) == p.d, "columns must be G x d");
+    demand(!errors || (errors->shape(0) == p.G && errors->shape(1) == p.d && errors->shape(2) == p.d),
+           "errors must be G x d x d");
+    demand(!log_classes || log_classes->shape(0) == p.G, "log_classes must have a row per group");
+    demand(!log_noise || log_noise->shape(0) == p.G, "log_noise must have one value per group");
+    for (std::size_t g = 0; g < p.G; ++g)
+        demand(ends.data()[g] <= static_cast<std::int64_t>(p.n) &&
+                   ends.data()[g] >= (g ? ends.data()[g - 1] : 0),
+               "ends must rise, up to the number of rows");
+    for (std::size_t i = 0; i < p.n; ++i)
+        demand(order.data()[i] >= 0 && order.data()[i] < static_cast<std::int64_t>(p.n),
+               "order must be numbers of rows");
+    p.weights = weights ? weights->data() : nullptr;
+    p.order = order.data(), p.ends = ends.data(), p.columns = columns.data();
+    p.errors = errors ? errors->data() : nullptr;
+    p.log_classes = log_classes ? log_classes->data() : nullptr;
+    p.log_noise = log_noise ? log_noise->data() : nullptr;
+    return p;
+}
 
 void bind_observation(nb::module_& m) {
     m.def("observed_moments", &moments, array("rows"), array_or_none("weights"), array("order"),

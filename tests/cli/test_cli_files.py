@@ -185,6 +185,7 @@ def test_a_workbook_and_a_packed_file_give_the_fit_of_the_same_text(here):
     import gzip
 
     openpyxl = pytest.importorskip("openpyxl")
+    pytest.importorskip("python_calamine")
     rows = [["" if i % 9 == 0 else a, b, c] for i, (a, b, c) in enumerate(two_groups().tolist())]
     write("data.csv", "abc", rows)
     Path("data.csv.gz").write_bytes(gzip.compress(Path("data.csv").read_bytes()))

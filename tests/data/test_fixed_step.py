@@ -275,7 +275,7 @@ def test_a_fixed_mixture_keeps_its_shape_and_finds_the_rest():
     )
     known, _ = background.set_params(random_state=0).sample(600)
     rows = np.concatenate([known, rng.normal([3.0, 6.0], 0.7, (200, 2))])
-    fit = GaussianMixture(3, fixed_mixture=background, random_state=0).fit(rows)
+    fit = GaussianMixture(3, fixed_mixture=background.mixture_, random_state=0).fit(rows)
     assert (fit.means_[:2] == background.means_).all()
     np.testing.assert_allclose(fit.covariances_[:2], background.covariances_, rtol=1e-14)
     assert fit.weights_[0] / fit.weights_[1] == pytest.approx(0.3 / 0.7, rel=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
-from mixtura import GaussianMixture, GaussianMixtureSelector
+from mixtura import GaussianMixture, GaussianMixtureSelector, Mixture
+from mixtura.model.covariance import Spherical
+from mixtura.model.noise import Noise
 
 NAN = np.nan
 
@@ -92,8 +95,9 @@ def test_bootstrap_replicates_keep_fixed_parameters(faithful):
 
 
 def test_clone_and_params(plain):
-    fit = GaussianMixture(2, fixed_means=[[0.0, NAN]], fixed_mixture=plain)
-    assert clone(fit).fixed_mixture is not None
+    fit = GaussianMixture(2, fixed_means=[[0.0, NAN]], fixed_mixture=plain.mixture_)
+    copied = clone(fit).fixed_mixture
+    assert copied.means.tolist() == plain.mixture_.means.tolist()
     assert clone(fit).get_params()["fixed_means"] == [[0.0, NAN]]
 
 
@@ -129,6 +133,8 @@ def test_too_few_components_are_refused_at_the_door(faithful):
 
 # ---- refusals ------------------------------------------------------------------------------------
 
+GAUSSIAN = Mixture(np.ones(1), np.zeros((1, 2)), Spherical(np.ones(1), 1, 2))
+
 REFUSED = {
     "above one": ({"fixed_weights": [0.7, 0.7]}, "at most one, but their sum is 1.4"),
     "not all": ({"fixed_weights": [0.3, 0.3]}, "must sum to one, but their sum is 0.6"),
@@ -162,19 +168,28 @@ REFUSED = {
     ),
     "mixture and means": (
         {
-            "fixed_mixture": GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [np.eye(2)]),
+            "fixed_mixture": GAUSSIAN,
             "fixed_means": [[1.0, 1.0]],
         },
         "no other argument",
     ),
-    "no mixture": ({"fixed_mixture": 3}, "expected a mixture"),
+    "mixture with noise": (
+        {"fixed_mixture": replace(GAUSSIAN, noise=Noise(0.1, np.zeros(2), np.zeros(2)))},
+        "Gaussians alone, but it has a noise term",
+    ),
+    "mixture of t": (
+        {"fixed_mixture": replace(GAUSSIAN, tails=np.full(1, 4.0))},
+        "Gaussians alone, but it has t components",
+    ),
+    "no mixture": ({"fixed_mixture": 3}, "must be a mixtura.Mixture"),
+    "an estimator": ({"fixed_mixture": GaussianMixture(2)}, "Pass mixture_ of a fitted estimator"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_impossible_is_refused(case, faithful):
     given, message = REFUSED[case]
-    error = TypeError if case == "no mixture" else ValueError
+    error = TypeError if case in ("no mixture", "an estimator") else ValueError
     with pytest.raises(error, match=message):
         GaussianMixture(2, random_state=0, **given).fit(faithful)
 
@@ -220,3 +235,47 @@ def test_many_components_are_searched_around_the_fixed_ones():
     assert (fit.means_[:3] == centres[:3]).all()
     lost = plain.result_.log_likelihood - fit.result_.log_likelihood
     assert 0.0 <= lost < 10.0  # half of chi-squared with six degrees of freedom
+
+
+# ---- beside a noise term -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def noisy(faithful) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    low, high = faithful.min(axis=0), faithful.max(axis=0)
+    return np.concatenate([faithful, rng.uniform(low, high, (60, 2))])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fixed_weights": [0.3]},
+        {"fixed_weights": [0.3, 0.5]},
+        {"fixed_means": [[2.0, NAN], [NAN, 80.0]]},
+    ],
+    ids=["one weight", "all weights", "means"],
+)
+def test_noise_shares_what_fixed_weights_leave(given, noisy):
+    plain = GaussianMixture(2, noise="box", random_state=0).fit(noisy)
+    fit = GaussianMixture(2, noise="box", random_state=0, **given).fit(noisy)
+    mixture = fit.result_.mixture
+    assert mixture.weights.sum() + mixture.noise.weight == pytest.approx(1.0, abs=1e-12)
+    for name, values in given.items():
+        fixed = np.array(values)
+        found = getattr(mixture, name.removeprefix("fixed_"))[: len(fixed)]
+        assert (found == fixed)[~np.isnan(fixed)].all()
+    assert min(np.diff(fit.lower_bounds_)) >= 0
+    assert fit.converged_
+    assert fit.certificate_.gradient < 1e-2
+    assert fit.result_.log_likelihood <= plain.result_.log_likelihood + 1e-6
+    saved = sum(int((~np.isnan(np.array(values))).sum()) for values in given.values())
+    assert fit.result_.n_parameters == plain.result_.n_parameters - saved
+    assert fit.bic(noisy) == pytest.approx(
+        -2 * fit.result_.log_likelihood + fit.result_.n_parameters * np.log(len(noisy))
+    )
+
+
+def test_no_weight_left_for_the_noise_is_refused(noisy):
+    with pytest.raises(ValueError, match="leave some weight for the noise"):
+        GaussianMixture(2, noise="box", fixed_weights=[0.5, 0.5]).fit(noisy)

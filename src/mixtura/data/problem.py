@@ -125,7 +125,7 @@ class Problem:
     @property
     def fewest_components(self) -> int:
         """The least number of components that the fixed parameters allow."""
-        return 1 if self.fixed is None else self.fixed.fewest
+        return 1 if self.fixed is None else self.fixed.fewest(self.noise is not None)
 
     def fixed_of(self, K: int) -> Fixed | None:
         """The fixed parameters of K components, which may be some free ones less."""

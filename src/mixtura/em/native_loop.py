@@ -34,6 +34,7 @@ from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
+from mixtura.model.observation import Observation
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
@@ -100,6 +101,7 @@ def empty_loop(
         dataset.backend.threads,
         dataset.backend.single,
         None if problem.noise is None else -problem.noise.log_volume,
+        None if block.observation is None else _observed(block.observation, K, problem.noise),
     )
 
 
@@ -141,7 +143,19 @@ def _one_block(problem: Problem, K: int) -> Block | None:
     ):
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
-    return blocks[0] if len(blocks) == 1 and blocks[0].observation is None else None
+    return blocks[0] if len(blocks) == 1 else None
+
+
+def _observed(observation: Observation, K: int, noise: Noise | None) -> native.Observation:
+    """How incomplete rows were observed, for K components."""
+    return native.Observation(
+        observation.order,
+        observation.ends,
+        observation.columns,
+        observation.errors,
+        observation.log_classes(K),
+        None if noise is None else observation.log_noise(noise.with_weight(1.0)),
+    )
 
 
 def setting(

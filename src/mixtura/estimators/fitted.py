@@ -275,8 +275,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Free parameters (a private name that users of scikit-learn rely on)."""
         K, d = np.shape(self.means_)
         family, given = family_named(self.covariance_type), fixed_parameters_of(self)
-        fixed = None if given is None else given.of(family, K, d)
         noisy = getattr(self, "_noise", None) is not None
+        fixed = None if given is None else given.of(family, K, d, noisy)
         return n_free_parameters(family, K, d, self.equal_weights, fixed, noisy)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:

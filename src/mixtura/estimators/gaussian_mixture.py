@@ -62,7 +62,7 @@ from mixtura.inputs.parameters import (
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
-from mixtura.model.matching import FittedEstimator, HasMixture, match
+from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, labels_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
@@ -133,9 +133,9 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     fixed_covariances : array or None, default=None
         Covariances that are held, in the shape of ``covariances_`` or as (K, d, d); NaN is free, of
         a component all entries or none. What a family shares, the free ones share among themselves.
-    fixed_mixture : Mixture, fitted estimator or None, default=None
-        A mixture that is held as the first components, such as a background: only its weight as a
-        whole is estimated.
+    fixed_mixture : Mixture or None, default=None
+        A mixture that is held as the first components, such as the ``mixture_`` of a background:
+        only its weight as a whole is estimated.
     acceleration : {"auto", "squarem", None}, default="auto"
         "squarem": every third iteration extrapolates the last two, and is accepted only if the
         likelihood does not fall. None: plain EM. "auto": squarem, and None where ``tol`` is a
@@ -255,7 +255,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         fixed_weights: ArrayLike | None = None,
         fixed_means: ArrayLike | None = None,
         fixed_covariances: ArrayLike | None = None,
-        fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None,
+        fixed_mixture: Mixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,

@@ -16,6 +16,7 @@ from mixtura.inputs.degrees_of_freedom import check_degrees, tail_rule_of
 from mixtura.inputs.fixed_parameters import FixedParameters, fixed_parameters_of
 from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import check_size, is_bool
+from mixtura.model.fixed import Fixed
 from mixtura.model.priors import ConjugatePrior, Prior
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import Regularisation
@@ -167,9 +168,15 @@ def problem_of(dataset: Dataset, family: Family, K: int, constraints: Constraint
         equal_weights=constraints.equal_weights,
     )
     noise = None if constraints.noise is None else noise_box(dataset, constraints.noise)
-    fixed = None if constraints.fixed is None else constraints.fixed.of(family, K, d)
+    fixed = fixed_of(constraints, family, K, d)
     tails = None if constraints.tails is None else check_degrees(constraints.tails, K)
     return Problem(dataset, family, regularisation, noise, fixed, tails)
+
+
+def fixed_of(constraints: Constraints, family: Family, K: int, d: int) -> Fixed | None:
+    """The fixed parameters of K components of a family in d columns."""
+    given = constraints.fixed
+    return None if given is None else given.of(family, K, d, constraints.noise is not None)
 
 
 def shrinkage_of(
@@ -181,8 +188,7 @@ def shrinkage_of(
     """
     if constraints.prior is not None or constraints.reg_covar is not None:
         return None
-    if constraints.fixed is not None:
-        fixed = constraints.fixed.of(family, K, dataset.source.n_features)
-        if not fixed.free_covariances.any():
-            return None
+    fixed = fixed_of(constraints, family, K, dataset.source.n_features)
+    if fixed is not None and not fixed.free_covariances.any():
+        return None
     return shrinkage_for(dataset, family, K)

@@ -13,7 +13,6 @@ from mixtura.base.masked import refuse_masked
 from mixtura.base.numbering import component_name
 from mixtura.inputs.given_parameters import is_positive_definite
 from mixtura.model.fixed import FULL_WEIGHT, Fixed
-from mixtura.model.matching import mixture_of
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Family
@@ -38,8 +37,8 @@ class FixedParameters:
     covariances: Array | None = None
     mixture: Mixture | None = None
 
-    def check_components(self, K: int) -> None:
-        """Refuse a number of components that these parameters do not allow."""
+    def check_components(self, K: int, noisy: bool) -> None:
+        """Refuse a number of components, beside a noise term or not, that is not possible."""
         for name, rows in (("fixed_weights", self.weights), ("fixed_means", self.means)):
             if rows is not None and len(rows) > K:
                 raise DataError(
@@ -55,26 +54,27 @@ class FixedParameters:
             return
         fixed = self.weights[~np.isnan(self.weights)]
         total = float(fixed.sum())
-        if len(fixed) == K and abs(total - 1.0) > GIVEN_WEIGHT:
+        if len(fixed) == K and not noisy and abs(total - 1.0) > GIVEN_WEIGHT:
             raise DataError(
                 f"fixed_weights of all {K} components must sum to one, but their sum is "
                 f"{total:.6g}. Leave one of them free (NaN), or raise n_components."
             )
-        if len(fixed) < K and total >= 1.0 - FULL_WEIGHT:
+        if (len(fixed) < K or noisy) and total >= 1.0 - FULL_WEIGHT:
+            free = f"{K - len(fixed)} free component(s)" if len(fixed) < K else "noise"
             raise DataError(
-                f"fixed_weights must leave some weight for the {K - len(fixed)} free component(s), "
-                f"but their sum is {total:.6g}. Lower them or reduce n_components."
+                f"fixed_weights must leave some weight for the {free}, but their sum is "
+                f"{total:.6g}. Lower them, or leave out what is free."
             )
 
-    def of(self, family: Family, K: int, d: int) -> Fixed:
-        """The fixed parameters of K components of a family in d columns.
+    def of(self, family: Family, K: int, d: int, noisy: bool) -> Fixed:
+        """The fixed parameters of K components of a family in d columns, perhaps beside noise.
 
         Raises
         ------
         DataError
             Where they do not fit.
         """
-        self.check_components(K)
+        self.check_components(K, noisy)
         held = None if self.mixture is None else self._held(self.mixture, family, d)
         weights, means = np.full(K, np.nan), np.full((K, d), np.nan)
         covariances = np.full((1 if family.shares_all else K, *_each(family, d)), np.nan)
@@ -126,14 +126,24 @@ def fixed_parameters_of(estimator: Any) -> FixedParameters | None:
         _given(name, getattr(estimator, name, None))
         for name in ("fixed_weights", "fixed_means", "fixed_covariances")
     )
-    given = getattr(estimator, "fixed_mixture", None)
-    mixture = None if given is None else mixture_of(given)
+    mixture = getattr(estimator, "fixed_mixture", None)
+    if mixture is not None and not isinstance(mixture, Mixture):
+        raise TypeError(
+            f"fixed_mixture must be a mixtura.Mixture, but a {type(mixture).__name__} came. Pass "
+            "mixture_ of a fitted estimator: scikit-learn's clone would forget the fit itself."
+        )
     if weights is not None:
         _check_weights(weights)
     if means is not None and means.ndim != 2:
         raise ValueError(
             "fixed_means must have the shape (n_components, n_features), but has the shape "
             f"{means.shape}. Pass one row per component, with NaN for what is free."
+        )
+    if mixture is not None and (mixture.noise is not None or mixture.tails is not None):
+        raise ValueError(
+            "fixed_mixture must hold Gaussians alone, but it has "
+            f"{'a noise term' if mixture.noise is not None else 't components'}. Pass "
+            "without_noise of it, or a mixture of Gaussians; noise= adds a noise term."
         )
     if weights is None and means is None and covariances is None and mixture is None:
         return None

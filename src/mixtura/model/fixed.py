@@ -138,15 +138,15 @@ class Fixed:
 
     # ---- of fewer components ---------------------------------------------------------------------
 
-    @property
-    def fewest(self) -> int:
-        """The least number of components that these parameters allow."""
+    def fewest(self, noisy: bool) -> int:
+        """The least number of components that these parameters allow, beside noise or not."""
         own = int(self.constrained.sum())
-        full = bool((self.constrained & self.free_weights).any()) or self.rest <= FULL_WEIGHT
+        full = noisy or bool((self.constrained & self.free_weights).any())
+        full = full or self.rest <= FULL_WEIGHT
         return max(own if full else own + 1, 1)
 
     def of_size(self, K: int) -> Fixed:
-        """The same for K components, no fewer than ``fewest``: the last free ones are left out."""
+        """The same for K components, at least :meth:`fewest`: the last free ones are left out."""
         if self.n_components == K:
             return self
         free = np.flatnonzero(~self.constrained)
@@ -236,7 +236,7 @@ class Fixed:
         variances of the columns (d,). The first ``in_place`` components stay where they are.
         """
         few, scatter = (moments.n_features + 1) * row_weight, _dense(moments)
-        pooled = scatter.sum(axis=0) / moments.total + LEAST_SPREAD * np.diag(units)
+        pooled = scatter.sum(axis=0) / moments.in_components + LEAST_SPREAD * np.diag(units)
         scatter = scatter + few * pooled
         spreads = scatter / (moments.counts + few)[:, None, None]
         losses = np.zeros((self.n_components, moments.n_components))
@@ -287,7 +287,7 @@ def _dense(moments: Moments) -> Array:
     if moments.kind is Scatter.DENSE:
         return scatter
     if moments.kind is Scatter.TOTAL:
-        return moments.weights[:, None, None] * scatter
+        return (moments.counts / moments.in_components)[:, None, None] * scatter
     diagonals = scatter if moments.kind is Scatter.DIAGONAL else scatter[:, None] / d
     return np.asarray(diagonals[:, :, None] * np.eye(d))
 

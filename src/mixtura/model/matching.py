@@ -117,7 +117,7 @@ def match(
     >>> match(a, a.select(np.array([1]))).permutation.tolist()
     [-1, 0]
     """
-    one, other = mixture_of(a), mixture_of(b)
+    one, other = _mixture_of(a), _mixture_of(b)
     if one.n_features != other.n_features:
         raise ValueError(
             f"two mixtures are matched over the same columns, but they have {one.n_features} and "
@@ -134,7 +134,7 @@ def match(
     return Match(permutation, lengths, np.setdiff1d(np.arange(other.n_components), columns))
 
 
-def mixture_of(fitted: Mixture | FittedEstimator | HasMixture) -> Mixture:
+def _mixture_of(fitted: Mixture | FittedEstimator | HasMixture) -> Mixture:
     """The mixture of an estimator, a result or a model, or the mixture itself."""
     for name in ("mixture_", "mixture"):
         found = getattr(fitted, name, None)

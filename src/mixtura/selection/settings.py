@@ -38,7 +38,6 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
-from mixtura.model.matching import FittedEstimator, HasMixture
 from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
@@ -91,7 +90,7 @@ class SelectionSettings:
     fixed_weights: ArrayLike | None = None
     fixed_means: ArrayLike | None = None
     fixed_covariances: ArrayLike | None = None
-    fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None
+    fixed_mixture: Mixture | None = None
     acceleration: Acceleration | None = "auto"
     max_iter: int = 2000
     n_init: int | None = None
@@ -120,7 +119,7 @@ def candidates_of(settings: SelectionSettings) -> tuple[list[int], list[Family]]
     for K in ks:
         check_count("n_components", K, 1)
         if fixed is not None:
-            fixed.check_components(K)
+            fixed.check_components(K, settings.noise is not None)
     laws_of(settings)
     names = [settings.families] if isinstance(settings.families, str) else list(settings.families)
     families = [family_named(name) for name in (FAMILIES if names == ["all"] else names)]
