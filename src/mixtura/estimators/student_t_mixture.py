@@ -24,7 +24,6 @@ from mixtura.families import family_named
 from mixtura.inference.parametrisation import public_shape, stored_covariances
 from mixtura.inputs.degrees_of_freedom import check_degrees, given_degrees, tail_rule_of
 from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
-from mixtura.model.matching import FittedEstimator, HasMixture
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.observation import pulls_of
 from mixtura.model.priors import ConjugatePrior
@@ -108,7 +107,7 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         fixed_weights: ArrayLike | None = None,
         fixed_means: ArrayLike | None = None,
         fixed_covariances: ArrayLike | None = None,
-        fixed_mixture: Mixture | FittedEstimator | HasMixture | None = None,
+        fixed_mixture: Mixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
