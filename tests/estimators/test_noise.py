@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 import mixtura
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
-from mixtura.base.errors import DataError, InferenceError
+from mixtura.base.errors import DataError
 from mixtura.data.noise_box import noise_box
 from mixtura.model.certificate import Certificate
 from mixtura.report import write_report
@@ -215,10 +215,15 @@ def test_a_report_has_the_noise(model, rows, tmp_path):
     assert f"Noise: weight {100 * model.noise_weight_:.1f} %" in page
 
 
-def test_standard_errors_are_refused(model, rows):
-    for method in ("information", "bootstrap"):
-        with pytest.raises(InferenceError, match="noise term"):
-            model.standard_errors(rows[0], method=method)
+def test_standard_errors_agree_with_those_of_resamples(model, rows):
+    """Within 40 %, for 60 resamples; a weight has at least the error of a known membership."""
+    errors = model.standard_errors(rows[0])
+    again = model.standard_errors(rows[0], method="bootstrap", n_replicates=60, random_state=0)
+    np.testing.assert_allclose(errors.means, again.means, rtol=0.4)
+    least = np.sqrt(model.weights_ * (1.0 - model.weights_) / len(rows[0]))
+    assert (errors.weights > 0.9 * least).all()
+    intervals = model.membership_intervals(rows[0][:5], errors)
+    assert intervals.low.shape == model.predict_proba(rows[0][:5]).shape
 
 
 def test_a_warm_start_goes_on_with_the_box_of_the_new_rows(rows):

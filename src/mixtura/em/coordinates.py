@@ -23,7 +23,7 @@ shapes, orientations. Fixed weights, entries of means and covariances have none
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import expm, solve_triangular
@@ -32,6 +32,7 @@ from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.model.covariance import Covariance, Dense
 from mixtura.model.fixed import Fixed
 from mixtura.model.mixture import Mixture
+from mixtura.model.tails import TailRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +240,21 @@ class Coordinates:
     where a weight is fixed.
     """
     dimension: int
+    tail_parts: Labels = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """The estimate of degrees of freedom that each t component takes part in (K,), or -1."""
+
+    @property
+    def tail_columns(self) -> Labels:
+        """Positions of the logarithms of degrees of freedom, the last coordinates."""
+        size = int(self.tail_parts.max(initial=-1)) + 1
+        return np.arange(self.dimension - size, self.dimension)
+
+    @property
+    def tail_slopes(self) -> Array:
+        """Which degrees of freedom (K,) follow which of their coordinates (K, T)."""
+        return np.asarray(
+            self.tail_parts[:, None] == np.arange(len(self.tail_columns)), dtype=np.float64
+        )
 
     @property
     def weight_columns(self) -> Labels:
@@ -302,8 +318,10 @@ class Coordinates:
             component.covariance_at(coordinates[component.covariance_columns])
             for component in self.components
         ]
-        covariance = Dense(np.stack(matrices), K)
-        return Mixture(weights[:K], np.stack(means), covariance, noise)
+        covariance, tails = Dense(np.stack(matrices), K), self.mixture.tails
+        if tails is not None:
+            tails = tails * np.exp(self.tail_slopes @ coordinates[self.tail_columns])
+        return Mixture(weights[:K], np.stack(means), covariance, noise, tails)
 
     def shared_columns(self) -> Labels:
         """Positions of the coordinates that components share."""
@@ -313,7 +331,11 @@ class Coordinates:
 
 
 def coordinates_around(
-    mixture: Mixture, family: str, equal_weights: bool = False, fixed: Fixed | None = None
+    mixture: Mixture,
+    family: str,
+    equal_weights: bool = False,
+    fixed: Fixed | None = None,
+    tails: TailRule | None = None,
 ) -> Coordinates:
     """The local coordinates of a family around one of its mixtures.
 
@@ -326,6 +348,8 @@ def coordinates_around(
         Whether the mixing proportions are fixed at ``1 / K``.
     fixed : Fixed, optional
         Fixed parameters.
+    tails : TailRule, optional
+        How the degrees of freedom of t components were chosen.
     """
     K, d = mixture.n_components, mixture.n_features
     parts = np.arange(K) if fixed is None else fixed.parts
@@ -357,7 +381,11 @@ def coordinates_around(
                 covariance_columns=columns[place[0]] if len(place) else np.arange(0),
             )
         )
-    return Coordinates(mixture, tuple(components), parts, at)
+    if tails is None or mixture.tails is None:
+        return Coordinates(mixture, tuple(components), parts, at)
+    of_tails = tails.parts(mixture.tails)
+    dimension = at + int(of_tails.max(initial=-1)) + 1
+    return Coordinates(mixture, tuple(components), parts, dimension, of_tails)
 
 
 def mean_basis(whitener: Array, free: Flags) -> Array:

@@ -98,7 +98,7 @@ def information(
     dataset, regularisation = problem.dataset, problem.regularisation
     fixed = problem.fixed_of(mixture.n_components)
     coordinates = coordinates_around(
-        mixture, problem.family.name, regularisation.equal_weights, fixed
+        mixture, problem.family.name, regularisation.equal_weights, fixed, problem.tails
     )
     if coordinates.dimension == 0:
         raise InferenceError(
@@ -106,7 +106,7 @@ def information(
             "those free that the rows are to determine."
         )
     groups = groups_of(coordinates, largest_whole)
-    if not dataset.source.is_complete or mixture.noise is not None:
+    if not dataset.source.is_complete or not mixture.is_plain:
         return information_by_oakes(problem, coordinates, groups)
     sums = InformationSums(coordinates, groups, regularisation)
     tilted = regularisation.tilted(mixture)
@@ -166,7 +166,12 @@ class CoordinateCovariance:
             else:
                 np.fill_diagonal(matrices[k], variances)
         covariances = np.sqrt(public_of_dense(family, matrices))
-        return Parameters(np.sqrt(weights), np.sqrt(means), covariances, np.zeros(0))
+        tails, of_tails = coordinates.mixture.tails, np.zeros(0)
+        if tails is not None:
+            of_tails = tails * np.sqrt(
+                self.variance(coordinates.tail_slopes, coordinates.tail_columns)
+            )
+        return Parameters(np.sqrt(weights), np.sqrt(means), covariances, of_tails)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +233,7 @@ class InformationErrors(Uncertainty):
         """
         coordinates = self.coordinate_covariance.coordinates
         offsets = [np.zeros(len(component.tangents)) for component in coordinates.components]
-        noisy = self.mixture.noise is not None
+        noisy, closed = self.mixture.noise is not None, self.mixture.is_plain
         shape = (len(rows), len(coordinates.components) + noisy)
         centres, deviations = np.empty(shape), np.empty(shape)
         size = rows_at_once(coordinates)
@@ -236,16 +241,21 @@ class InformationErrors(Uncertainty):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
             centres[begin : begin + size] = logits(log_joint, part, self.mixture)
-            found, in_steps = deviations[begin : begin + size], np.isnan(part).any(axis=1) | noisy
+            found, in_steps = (
+                deviations[begin : begin + size],
+                np.isnan(part).any(axis=1) | (not closed),
+            )
             with np.errstate(over="ignore", invalid="ignore"):  # distances that overflow
-                if not noisy:
+                if closed:
                     found[:] = self._logit_deviations(part, log_joint, offsets)
                 if in_steps.any():
                     found[in_steps] = self._deviations_in_steps(part[in_steps])
         return logit_intervals(centres, deviations, level)
 
     def _deviations_in_steps(self, rows: Rows) -> Array:
-        """Standard errors (m,K) of ``logit r_k`` of incomplete rows or with noise, by differences.
+        """Standard errors (m,K) of ``logit r_k`` by differences.
+
+        For incomplete rows, t components and noise.
 
         With noise there is one more column.
         """
@@ -310,11 +320,6 @@ def errors_from_information(
         do.
     """
     family, regularisation = problem.family, problem.regularisation
-    if mixture.tails is not None:
-        raise InferenceError(
-            f"no standard errors: method={method!r} is for Gaussian components, but these are t "
-            "components. Use method='bootstrap', 'weighted', 'parametric' or 'jackknife'."
-        )
     refuse_unsound(problem, mixture)
     found = information(problem, mixture, largest_whole=largest_whole)
     for i in range(len(found.groups)):
@@ -465,6 +470,7 @@ def _describe(found: Information, i: int, direction: Array) -> str:
     parts = {
         "the weights": found.coordinates.weight_columns,
         "the shared part of the covariances": shared,
+        "the degrees of freedom": found.coordinates.tail_columns,
     }
     for k, component in enumerate(found.coordinates.components):
         parts[f"the mean of {component_name(k)}"] = component.mean_columns

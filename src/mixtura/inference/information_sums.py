@@ -18,6 +18,7 @@ from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block
 from mixtura.model.regularisation import Regularisation
+from mixtura.model.tails import gamma_information, gamma_slope, scores_of
 
 LARGEST_WHOLE, LARGEST_BLOCK = 2000, 6000
 """Parameters up to which the matrix is one block (32 MB); with more there is a block for each
@@ -60,7 +61,11 @@ def groups_of(coordinates: Coordinates, largest_whole: int) -> tuple[Labels, ...
         return (np.arange(coordinates.dimension),)
     shared = coordinates.shared_columns()
     own = [np.setdiff1d(component.columns, shared) for component in coordinates.components]
-    groups = tuple(group for group in (coordinates.weight_columns, *own, shared) if len(group))
+    groups = tuple(
+        group
+        for group in (coordinates.weight_columns, *own, shared, coordinates.tail_columns)
+        if len(group)
+    )
     largest = max(map(len, groups))
     if largest > LARGEST_BLOCK:
         raise InferenceError(
@@ -90,7 +95,8 @@ class InformationSums:
         K = coordinates.mixture.n_components
         self.scores = [np.zeros((len(group), len(group))) for group in groups]
         self.missing = [np.zeros((len(group), len(group))) for group in groups]
-        self.counts = np.zeros(K)
+        self.counts = self.pulled = np.zeros(K)
+        self.tail_scores = np.zeros(0)
         self.first = [np.zeros(len(component.mean)) for component in coordinates.components]
         self.second = [np.zeros_like(component.identity()) for component in coordinates.components]
         self.log_likelihood = self.noise = 0.0
@@ -127,10 +133,14 @@ class InformationSums:
         noisy = self.coordinates.mixture.noise is not None
         return np.append(self.counts, self.noise) if noisy else self.counts
 
-    def take(self, moments: Moments) -> None:
-        """Take the sums of an E-step, with moments about any points, in place of rows."""
+    def take(self, moments: Moments, mixture: Mixture) -> None:
+        """Take the sums of an E-step at another mixture, about any points, in place of rows."""
         moments = moments.taken_about(self.coordinates.mixture.means)
         self.counts, self.log_likelihood = moments.counts, moments.log_likelihood
+        self.pulled, tails = moments.pulled, self.coordinates.mixture.tails
+        if tails is not None and mixture.tails is not None:
+            apart = gamma_slope(tails) - gamma_slope(mixture.tails)
+            self.tail_scores = tails * (scores_of(moments, mixture.tails) + self.counts * apart)
         self.noise = moments.noise
         for k, component in enumerate(self.coordinates.components):
             self.first[k] = component.whiten(moments.first[k][None])[0]
@@ -162,7 +172,19 @@ class InformationSums:
             self._add(
                 complete, component.columns, component.complete_information(count, log_det_count)
             )
+        if coordinates.mixture.tails is not None:
+            self._add_tails(coordinates.mixture.tails, gradient, curvature, complete)
         return gradient, curvature, tuple(complete)
+
+    def _add_tails(
+        self, tails: Array, gradient: Array, curvature: list[Array], complete: list[Array]
+    ) -> None:
+        """Add the parts of the logarithms of degrees of freedom."""
+        columns, slopes = self.coordinates.tail_columns, self.coordinates.tail_slopes
+        known = self.counts * tails**2 * gamma_information(tails)
+        gradient[columns] = self.tail_scores @ slopes
+        self._add(curvature, columns, np.diag((known - self.tail_scores) @ slopes))
+        self._add(complete, columns, np.diag(known @ slopes))
 
     def _regularised(self, k: int) -> tuple[float, Array, Array, float]:
         """Count, first and second moments of a component with ridge and prior.
@@ -175,12 +197,12 @@ class InformationSums:
             self.regularisation,
             self.regularisation.prior,
         )
-        count, first, second = float(self.counts[k]), self.first[k], self.second[k]
+        count, first, second = float(self.pulled[k]), self.first[k], self.second[k]
+        log_det_count = float(self.counts[k])
         if regularisation.ridge > 0:
-            second = second + count * regularisation.ridge * component.whitened_matrix(
+            second = second + log_det_count * regularisation.ridge * component.whitened_matrix(
                 np.eye(len(component.mean))
             )
-        log_det_count = count
         if prior is not None and prior.shrinkage > 0:
             u = component.whiten((prior.mean - component.mean)[None])
             count, first = count + prior.shrinkage, first + prior.shrinkage * u[0]

@@ -33,7 +33,7 @@ def information_by_oakes(
 ) -> Information:
     """See :func:`mixtura.inference.information.information`."""
     sums = InformationSums(coordinates, groups, problem.regularisation)
-    sums.take(_e_step(problem, coordinates.mixture))
+    sums.take(_e_step(problem, coordinates.mixture), coordinates.mixture)
     log_likelihood = sums.log_likelihood
     gradient, curvature, complete = sums.of_the_complete_data()
     for j in range(coordinates.dimension):
@@ -64,7 +64,7 @@ def _e_step(problem: Problem, mixture: Mixture) -> Moments:
 
 def _gradient(problem: Problem, sums: InformationSums, mixture: Mixture) -> Array:
     """The gradient of Q at coordinates 0, with the posteriors of another mixture."""
-    sums.take(_e_step(problem, mixture))
+    sums.take(_e_step(problem, mixture), mixture)
     return sums.of_the_complete_data()[0]
 
 

@@ -53,6 +53,11 @@ class Mixture:
     tails: Array | None = None
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is of Gaussian components alone, without noise."""
+        return self.noise is None and self.tails is None
+
+    @property
     def n_components(self) -> int:
         """K."""
         return int(self.means.shape[0])

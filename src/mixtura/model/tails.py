@@ -105,6 +105,27 @@ def with_tail_sums(
     return moments.with_tails(pulled, known / tails - tails**2 * scores, known)
 
 
+def gamma_slope(tails: Array) -> Array:
+    """``h(nu) = (log(nu / 2) + 1 - psi(nu / 2)) / 2`` (K,).
+
+    It is the derivative by nu of the part of the complete-data log-likelihood of a row that does
+    not depend on its U.
+    """
+    return np.asarray(0.5 * (np.log(0.5 * tails) + 1.0 - digamma(0.5 * tails)))
+
+
+def gamma_information(tails: Array) -> Array:
+    """``-h'(nu)`` (K,): the information of a row about nu if its U were known."""
+    return np.asarray(0.25 * zeta(2.0, 0.5 * tails) - 0.5 / tails)
+
+
+def scores_of(moments: Moments, tails: Array) -> Array:
+    """The scores by nu (K,) of an E-step at these degrees of freedom."""
+    assert moments.tail_sums is not None
+    assert moments.tail_information is not None
+    return np.asarray((moments.tail_information / tails - moments.tail_sums) / tails**2)
+
+
 # ---- the M-step ----------------------------------------------------------------------------------
 
 
@@ -133,6 +154,14 @@ class TailRule:
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components."""
         return {"free": K, "equal": 1, "given": 0}[self.kind]
+
+    def parts(self, tails: Array) -> Labels:
+        """The estimate each component takes part in (K,); -1 where it is given or at a bound."""
+        free = (tails > self.bounds[0]) & (tails < self.bounds[1])
+        parts = np.full(len(tails), -1, dtype=np.intp)
+        if self.kind != "given":
+            parts[free] = 0 if self.kind == "equal" else np.arange(int(free.sum()))
+        return parts
 
     def first(self, K: int) -> Array:
         """Degrees of freedom (K,) before the first E-step."""
