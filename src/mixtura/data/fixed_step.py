@@ -105,6 +105,6 @@ def _about_fixed_means(
     seen = moments.taken_about(np.where(held[:, None], means, moments.about))
     second, prior = seen.second, regularisation.prior
     if prior is not None and prior.shrinkage > 0:
-        missing = np.where(held, prior.shrinkage**2 / (moments.counts + prior.shrinkage), 0.0)
+        missing = np.where(held, prior.shrinkage**2 / (moments.pulled + prior.shrinkage), 0.0)
         second = second + moments.kind.of_vectors(missing, means - prior.mean)
     return replace(seen, first=np.where(held[:, None], 0.0, seen.first), second=second)

@@ -54,11 +54,12 @@ class StudentTMixture(GaussianMixture):
     degrees_of_freedom_bounds : (float, float), default=(2.0, 200.0)
         The least and the largest estimate. An estimate at the upper bound says that a Gaussian
         component would do.
-    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, noise, noise_init, acceleration, \
-max_iter, n_init, time_limit, init_params, weights_init, means_init, precisions_init, \
-random_state, warm_start, component_order, verbose, verbose_interval, n_threads, backend, callback
-        As in :class:`GaussianMixture`. ``reg_covar``, ``prior`` and ``eigenvalue_ratio`` are of the
-        scale matrices.
+    tol, reg_covar, prior, eigenvalue_ratio, equal_weights, noise, noise_init, fixed_weights, \
+fixed_means, fixed_covariances, fixed_mixture, acceleration, max_iter, n_init, time_limit, \
+init_params, weights_init, means_init, precisions_init, random_state, warm_start, \
+component_order, verbose, verbose_interval, n_threads, backend, callback
+        As in :class:`GaussianMixture`. ``reg_covar``, ``prior``, ``eigenvalue_ratio`` and fixed
+        covariances are of the scale matrices.
 
     Attributes
     ----------
@@ -102,6 +103,10 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         equal_weights: bool = False,
         noise: NoiseVolume | None = None,
         noise_init: ArrayLike | None = None,
+        fixed_weights: ArrayLike | None = None,
+        fixed_means: ArrayLike | None = None,
+        fixed_covariances: ArrayLike | None = None,
+        fixed_mixture: Mixture | None = None,
         acceleration: Acceleration | None = "auto",
         max_iter: int = 2000,
         n_init: int | None = None,
@@ -129,6 +134,10 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
             equal_weights=equal_weights,
             noise=noise,
             noise_init=noise_init,
+            fixed_weights=fixed_weights,
+            fixed_means=fixed_means,
+            fixed_covariances=fixed_covariances,
+            fixed_mixture=fixed_mixture,
             acceleration=acceleration,
             max_iter=max_iter,
             n_init=n_init,
