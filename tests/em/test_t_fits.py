@@ -100,6 +100,32 @@ def test_the_loop_in_cpp_takes_the_steps_of_the_one_in_python(family, rule, acce
         assert cpp.slowest_rate() == pytest.approx(python.slowest_rate(), rel=0.02)
 
 
+@pytest.mark.skipif(not built, reason="no C++ compiler")
+@pytest.mark.parametrize("family", ["VVV", "VVI", "EEE", "VII"])
+def test_the_loop_in_cpp_takes_incomplete_rows(family):
+    rows = heavy_rows(60)
+    rows = np.where(np.random.default_rng(0).random(rows.shape) < 0.2, np.nan, rows)
+    model = problem(rows, family, backend="native")
+    start = em(model, start_of(model), max_iter=0).mixture
+    arguments = (model, start, RemainingGain(), True, lambda: False)
+    cpp, python = native_loop(*arguments), python_loop(*arguments)
+    assert cpp is not None
+    for loop in (cpp, python):
+        loop.iterate(12, 10**6)
+    np.testing.assert_allclose(cpp.trace, python.trace, rtol=1e-10)
+    np.testing.assert_allclose(cpp.mixture.tails, python.mixture.tails, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ALL_BACKENDS)
+def test_measurement_errors_are_refused(backend):
+    rows = heavy_rows(30)
+    model = problem(rows, backend=backend)
+    source = ArraySource(rows, observation=Observation.of(rows, np.ones(len(rows))))
+    blurred = model.with_data(replace(model.dataset, source=source))
+    with pytest.raises(ValueError, match="without measurement errors"):
+        em(blurred, start_of(model), max_iter=3, judge=False)
+
+
 @pytest.mark.parametrize("backend", ALL_BACKENDS)
 def test_a_start_of_another_law_is_adapted(backend):
     model = problem(heavy_rows(60), backend=backend)

@@ -11,7 +11,15 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from conftest import ALL_BACKENDS, read_data, read_truth
-from mixtura import GaussianMixtureSelector, Mixture, StudentTMixture, load, match, save
+from mixtura import (
+    GaussianMixture,
+    GaussianMixtureSelector,
+    Mixture,
+    StudentTMixture,
+    load,
+    match,
+    save,
+)
 from mixtura.base.errors import InferenceError
 from mixtura.families import FAMILIES
 from mixtura.model.outlines import intervals, outlines
@@ -340,3 +348,23 @@ def test_labelled_rows_stay_in_their_component(heavy):
     model = StudentTMixture(2, random_state=0).fit(heavy, labels=labels)
     assert model.means_[1].sum() < model.means_[0].sum()
     assert model.converged_
+
+
+@pytest.mark.parametrize("family", ["VVV", "EEE", "VVI"])
+def test_fixed_means_hold_and_the_likelihood_never_falls(heavy, family):
+    model = StudentTMixture(
+        2,
+        covariance_type=family,
+        fixed_means=[[0.5, 0.5], [np.nan, np.nan]],
+        prior="conjugate",
+        random_state=0,
+    ).fit(heavy)
+    np.testing.assert_array_equal(model.means_[0], [0.5, 0.5])
+    assert (np.diff(model.lower_bounds_) >= 0.0).all()
+    assert model.converged_
+
+
+def test_the_parameters_are_those_of_a_gaussian_mixture_and_two_more():
+    ours, gaussian = StudentTMixture().get_params(), GaussianMixture().get_params()
+    assert set(ours) - set(gaussian) == {"degrees_of_freedom", "degrees_of_freedom_bounds"}
+    assert {name: ours[name] for name in gaussian} == gaussian

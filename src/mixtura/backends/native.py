@@ -220,7 +220,8 @@ def observed(
     Diagonal covariances (K or 1, d) stay so where there are no errors, and where their moments
     need no more.
     """
-    check_tails(mixture, observation)
+    if mixture.tails is not None:
+        check_tails(observation)
     covariance, d = mixture.covariance, mixture.n_features
     diagonal = observation.errors is None and needs in (Scatter.DIAGONAL, Scatter.TRACE)
     if diagonal and not isinstance(covariance, Dense):

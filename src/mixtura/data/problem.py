@@ -124,8 +124,9 @@ class Problem:
 
     @property
     def fewest_components(self) -> int:
-        """The least number of components that the fixed parameters allow."""
-        return 1 if self.fixed is None else self.fixed.fewest(self.noise is not None)
+        """The least number of components that known classes and fixed parameters allow."""
+        fewest = 1 if self.fixed is None else self.fixed.fewest(self.noise is not None)
+        return max(fewest, self.dataset.n_classes)
 
     def fixed_of(self, K: int) -> Fixed | None:
         """The fixed parameters of K components, which may be some free ones less."""

@@ -235,7 +235,9 @@ class Coordinates:
     mixture: Mixture
     components: tuple[ComponentCoordinates, ...]
     parts: Labels
-    """The free weight that each component takes part in (K,); -1 where its weight is fixed."""
+    """The free weight that each component takes part in (K,), and that of a noise term (K + 1,); -1
+    where a weight is fixed.
+    """
     dimension: int
 
     @property
@@ -247,12 +249,19 @@ class Coordinates:
     def weight_shares(self) -> Array:
         """What each free weight is of all free ones (R + 1,), one more than there are ratios."""
         free = self.parts >= 0
-        sums = np.bincount(self.parts[free], self.mixture.weights[free])
+        sums = np.bincount(self.parts[free], self._proportions[free])
         return np.asarray(sums / sums.sum() if len(sums) else np.zeros(0))
 
     @property
+    def _proportions(self) -> Array:
+        """The weights (K,), and that of a noise term (K + 1,)."""
+        noise = self.mixture.noise
+        own = self.mixture.weights
+        return own if noise is None else np.append(own, noise.weight)
+
+    @property
     def log_weight_slopes(self) -> Array:
-        """Derivatives of the logarithms of the weights (K, R) by the log ratios."""
+        """Derivatives of the logarithms of the weights (K or K + 1, R) by the log ratios."""
         shares, ratios = self.weight_shares, self.weight_columns
         slopes = (self.parts[:, None] == ratios) - shares[: len(ratios)]
         return np.where((self.parts >= 0)[:, None], slopes, 0.0)
@@ -263,10 +272,14 @@ class Coordinates:
 
         With free weights alone they are ``diag(pi) - pi pi'`` without the last column.
         """
-        return self.mixture.weights[:, None] * self.log_weight_slopes
+        K = self.mixture.n_components
+        return self.mixture.weights[:, None] * self.log_weight_slopes[:K]
 
     def weight_information(self, counts: Array) -> Array:
-        """Negative second derivatives (R, R) of ``sum_k counts_k log pi_k``, for counts (K,)."""
+        """Negative second derivatives (R, R) of ``sum_k counts_k log pi_k``.
+
+        Counts (K,) are followed by that of a noise term.
+        """
         shares = self.weight_shares[: len(self.weight_columns)]
         return np.asarray(
             counts[self.parts >= 0].sum() * (np.diag(shares) - np.outer(shares, shares))
@@ -274,12 +287,13 @@ class Coordinates:
 
     def at(self, coordinates: Array) -> Mixture:
         """The mixture at coordinates (p,), which are 0 at the given mixture."""
-        free = self.parts >= 0
+        free, before, K = self.parts >= 0, self._proportions, self.mixture.n_components
         tilts = np.append(coordinates[self.weight_columns], 0.0)
-        weights = np.where(free, self.mixture.weights * np.exp(tilts[self.parts]), 0.0)
+        weights = np.where(free, before * np.exp(tilts[self.parts]), 0.0)
         if free.any():
-            weights *= self.mixture.weights[free].sum() / weights.sum()
-        weights = np.where(free, weights, self.mixture.weights)
+            weights *= before[free].sum() / weights.sum()
+        weights = np.where(free, weights, before)
+        noise = self.mixture.noise and self.mixture.noise.with_weight(float(weights[-1]))
         means = [
             component.mean + component.mean_derivatives() @ coordinates[component.mean_columns]
             for component in self.components
@@ -288,7 +302,8 @@ class Coordinates:
             component.covariance_at(coordinates[component.covariance_columns])
             for component in self.components
         ]
-        return Mixture(weights, np.stack(means), Dense(np.stack(matrices), len(means)))
+        covariance = Dense(np.stack(matrices), K)
+        return Mixture(weights[:K], np.stack(means), covariance, noise)
 
     def shared_columns(self) -> Labels:
         """Positions of the coordinates that components share."""
@@ -314,7 +329,10 @@ def coordinates_around(
     """
     K, d = mixture.n_components, mixture.n_features
     parts = np.arange(K) if fixed is None else fixed.parts
-    parts = np.full(K, -1) if equal_weights else parts
+    if equal_weights:
+        parts = np.full(K, -1 if mixture.noise is None else 0)
+    if mixture.noise is not None:
+        parts = np.append(parts, parts.max() + 1)
     before = max(int(parts.max()), 0)
     own = np.arange(K) if fixed is None else np.flatnonzero(fixed.free_covariances)
     whiteners, axes = _all_whiteners(mixture.covariance, family, own)

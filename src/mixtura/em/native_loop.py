@@ -34,7 +34,7 @@ from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
-from mixtura.model.observation import Observation
+from mixtura.model.observation import Observation, check_tails
 from mixtura.model.priors import Prior
 from mixtura.model.protocols import Block, Family
 from mixtura.model.regularisation import FLOOR_ROUNDING, UNRESOLVED, Regularisation
@@ -143,6 +143,8 @@ def _one_block(problem: Problem, K: int) -> Block | None:
     ):
         return None
     blocks = list(islice(problem.dataset.source_for(K).blocks(), 2))
+    if problem.tails is not None and blocks[0].observation is not None:
+        check_tails(blocks[0].observation)
     return blocks[0] if len(blocks) == 1 else None
 
 

@@ -58,8 +58,9 @@ class StudentTMixture(GaussianMixture):
 fixed_means, fixed_covariances, fixed_mixture, acceleration, max_iter, n_init, time_limit, \
 init_params, weights_init, means_init, precisions_init, random_state, warm_start, \
 component_order, verbose, verbose_interval, n_threads, backend, callback
-        As in :class:`GaussianMixture`. ``reg_covar``, ``prior``, ``eigenvalue_ratio`` and fixed
-        covariances are of the scale matrices.
+        As in :class:`GaussianMixture`. ``reg_covar``, ``prior``, ``eigenvalue_ratio`` and
+        ``fixed_covariances`` are of the scale matrices. The degrees of freedom of fixed components
+        are estimated like all others.
 
     Attributes
     ----------

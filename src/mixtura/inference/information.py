@@ -106,7 +106,7 @@ def information(
             "those free that the rows are to determine."
         )
     groups = groups_of(coordinates, largest_whole)
-    if not dataset.source.is_complete:
+    if not dataset.source.is_complete or mixture.noise is not None:
         return information_by_oakes(problem, coordinates, groups)
     sums = InformationSums(coordinates, groups, regularisation)
     tilted = regularisation.tilted(mixture)
@@ -222,31 +222,36 @@ class InformationErrors(Uncertainty):
         return np.asarray(slope @ whole @ slope.T)
 
     def memberships(self, rows: Rows, level: float = 0.95) -> MembershipIntervals:
-        """Intervals of the posterior probabilities of rows (n,d): delta method of their logits."""
+        """Intervals of the posterior probabilities of rows (n,d): delta method of their logits.
+
+        With noise there is one more column.
+        """
         coordinates = self.coordinate_covariance.coordinates
         offsets = [np.zeros(len(component.tangents)) for component in coordinates.components]
-        centres, deviations = (
-            np.empty((len(rows), len(coordinates.components))),
-            np.empty((len(rows), len(coordinates.components))),
-        )
+        noisy = self.mixture.noise is not None
+        shape = (len(rows), len(coordinates.components) + noisy)
+        centres, deviations = np.empty(shape), np.empty(shape)
         size = rows_at_once(coordinates)
         for begin in range(0, len(rows), size):
             part = rows[begin : begin + size].astype(np.float64)
             log_joint = self.mixture.log_joint(part)
             centres[begin : begin + size] = logits(log_joint, part, self.mixture)
-            incomplete = np.isnan(part).any(axis=1)
+            found, in_steps = deviations[begin : begin + size], np.isnan(part).any(axis=1) | noisy
             with np.errstate(over="ignore", invalid="ignore"):  # distances that overflow
-                deviations[begin : begin + size] = self._logit_deviations(part, log_joint, offsets)
-                if incomplete.any():
-                    deviations[begin : begin + size][incomplete] = self._deviations_of_incomplete(
-                        part[incomplete]
-                    )
+                if not noisy:
+                    found[:] = self._logit_deviations(part, log_joint, offsets)
+                if in_steps.any():
+                    found[in_steps] = self._deviations_in_steps(part[in_steps])
         return logit_intervals(centres, deviations, level)
 
-    def _deviations_of_incomplete(self, rows: Rows) -> Array:
-        """Standard errors (m,K) of ``logit r_k`` of rows with missing entries, by differences."""
+    def _deviations_in_steps(self, rows: Rows) -> Array:
+        """Standard errors (m,K) of ``logit r_k`` of incomplete rows or with noise, by differences.
+
+        With noise there is one more column.
+        """
         covariance = self.coordinate_covariance
-        slopes = np.empty((len(rows), self.mixture.n_components, covariance.coordinates.dimension))
+        width = self.mixture.n_components + (self.mixture.noise is not None)
+        slopes = np.empty((len(rows), width, covariance.coordinates.dimension))
         for j in range(covariance.coordinates.dimension):
             above, below = (
                 logits(near.log_joint(rows), rows, near)

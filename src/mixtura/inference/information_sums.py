@@ -93,7 +93,7 @@ class InformationSums:
         self.counts = np.zeros(K)
         self.first = [np.zeros(len(component.mean)) for component in coordinates.components]
         self.second = [np.zeros_like(component.identity()) for component in coordinates.components]
-        self.log_likelihood = 0.0
+        self.log_likelihood = self.noise = 0.0
         self.offsets = [
             _ridge_offset(component, regularisation) for component in coordinates.components
         ]
@@ -121,10 +121,17 @@ class InformationSums:
         for group, total in zip(self.groups, self.scores, strict=True):
             total += _gram(scores, group, w)
 
+    @property
+    def in_parts(self) -> Array:
+        """Counts (K,), followed by the rows of a noise term where there is one."""
+        noisy = self.coordinates.mixture.noise is not None
+        return np.append(self.counts, self.noise) if noisy else self.counts
+
     def take(self, moments: Moments) -> None:
         """Take the sums of an E-step, with moments about any points, in place of rows."""
         moments = moments.taken_about(self.coordinates.mixture.means)
         self.counts, self.log_likelihood = moments.counts, moments.log_likelihood
+        self.noise = moments.noise
         for k, component in enumerate(self.coordinates.components):
             self.first[k] = component.whiten(moments.first[k][None])[0]
             matrix = moments.second[k]
@@ -137,8 +144,8 @@ class InformationSums:
         curvature = [np.zeros((len(group), len(group))) for group in self.groups]
         complete = [np.zeros((len(group), len(group))) for group in self.groups]
         ratios = coordinates.weight_columns
-        gradient[ratios] = self.counts @ coordinates.log_weight_slopes
-        between = coordinates.weight_information(self.counts)
+        gradient[ratios] = self.in_parts @ coordinates.log_weight_slopes
+        between = coordinates.weight_information(self.in_parts)
         self._add(curvature, ratios, between)
         self._add(complete, ratios, between)
         for k, component in enumerate(coordinates.components):

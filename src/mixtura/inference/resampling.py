@@ -171,6 +171,7 @@ class ResamplingErrors(Uncertainty):
                 weights,
                 means,
                 stored_covariances(self.family, values, K, d),
+                self.mixture.noise and self.mixture.noise.with_weight(1.0 - float(weights.sum())),
                 tails=None if gaussian else tails,
             )
             for weights, means, values, tails in each

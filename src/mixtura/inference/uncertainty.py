@@ -258,12 +258,7 @@ def public_of_dense(family: str, values: Array) -> Array:
 
 
 def refuse_unsound(problem: Problem, mixture: Mixture) -> None:
-    """Refuse spurious and empty components, components at the floor, copies, and noise."""
-    if mixture.noise is not None:
-        raise InferenceError(
-            "no standard errors: they need a mixture of components alone, but this one has a noise "
-            "term. Fit without noise, for example to the rows whose label is not -1."
-        )
+    """Refuse spurious and empty components, components at the floor, and copies."""
     moments = problem.dataset.backend.moments(problem.dataset.source, mixture, problem.family.needs)
     judged = soundness_of(problem, mixture, moments)
     reasons = [

@@ -222,14 +222,14 @@ def moments_of_complete(
     return with_tail_sums(moments, moments.pulls, scores, known, tails)
 
 
-def check_tails(mixture: Mixture, observation: Observation) -> None:
-    """Refuse t components of rows with measurement errors.
+def check_tails(observation: Observation) -> None:
+    """Refuse measurement errors of rows, for t components.
 
     Raises
     ------
     ValueError
     """
-    if mixture.tails is not None and observation.errors is not None:
+    if observation.errors is not None:
         raise ValueError(
             "t components need rows without measurement errors, but errors came: the sum of a t "
             "distributed row and a Gaussian error has no density in closed form. Leave the errors "
@@ -250,7 +250,8 @@ def moments_of(
     rows: Rows, observation: Observation, mixture: Mixture, responsibilities: Array
 ) -> Moments:
     """Moments of kind DENSE of completed rows; responsibilities (m,K) are times the weights."""
-    check_tails(mixture, observation)
+    if mixture.tails is not None:
+        check_tails(observation)
     total = Moments.zeros(mixture.means, Scatter.DENSE)
     for group in observation.groups:
         seen, maps, left = group.seen(mixture)
@@ -266,7 +267,8 @@ def moments_of(
 
 def log_joint_of(rows: Rows, observation: Observation, mixture: Mixture) -> Array:
     """``log weights_k + log p(x_i | k)`` of incomplete rows (m,K), and that of the noise."""
-    check_tails(mixture, observation)
+    if mixture.tails is not None:
+        check_tails(observation)
     K, noise = mixture.n_components, mixture.noise
     out = np.empty((len(rows), K + (noise is not None)))
     log_classes = observation.log_classes(K)
@@ -289,7 +291,7 @@ def pulls_of(rows: Rows, observation: Observation | None, mixture: Mixture) -> A
     assert mixture.tails is not None
     if observation is None:
         return pulls(mixture.squared_distances(rows), mixture.tails, mixture.n_features)
-    check_tails(mixture, observation)
+    check_tails(observation)
     out = np.ones((len(rows), mixture.n_components))
     for group in observation.groups:
         if group.columns.any():

@@ -51,8 +51,6 @@ def search(
     KeyboardInterrupt
         When Ctrl-C came before the first mixture.
     """
-    if starts[0].n_components <= problem.dataset.n_classes:  # no component can go
-        plan = replace(plan, budget=None)
     stopped, seed = stopped or threading.Event(), seed or np.random.SeedSequence(0)
     runs, budget = Runs(problem, plan, stopped), plan.budget
     K = starts[0].n_components

@@ -112,7 +112,8 @@ class ShortFits:
         best = self._best(K)
         if best is None or best.fit is None or self.fitter.stopped.is_set():
             return
-        if K < 3 or K - 1 not in self.grid.ks:
+        fewest = max(2, self.fitter.whole.n_classes)
+        if fewest > K - 1 or K - 1 not in self.grid.ks:
             return
         rows, family = self._of_short_fits[K]().rows, family_named(best.family)
         problem = self.fitter.checked_problem(family, K - 1)[1].with_data(rows)
