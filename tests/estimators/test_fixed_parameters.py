@@ -11,7 +11,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
-from mixtura import GaussianMixture, GaussianMixtureSelector, Mixture
+from mixtura import (
+    ConjugatePrior,
+    GaussianMixture,
+    GaussianMixtureSelector,
+    Mixture,
+    StudentTMixture,
+)
 from mixtura.model.covariance import Spherical
 from mixtura.model.noise import Noise
 
@@ -279,3 +285,32 @@ def test_noise_shares_what_fixed_weights_leave(given, noisy):
 def test_no_weight_left_for_the_noise_is_refused(noisy):
     with pytest.raises(ValueError, match="leave some weight for the noise"):
         GaussianMixture(2, noise="box", fixed_weights=[0.5, 0.5]).fit(noisy)
+
+
+# ---- t components --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fixed_weights": [0.36]},
+        {"fixed_means": [[2.0, NAN], [4.3, 80.0]]},
+        {"fixed_covariances": [[[0.1, 0.4], [0.4, 30.0]]]},
+        {"fixed_means": [[2.0, 54.0]], "prior": ConjugatePrior(shrinkage=5.0)},
+    ],
+    ids=["weight", "means", "scale", "prior"],
+)
+def test_t_components_keep_fixed_values(given, noisy):
+    plain = StudentTMixture(2, random_state=0).fit(noisy)
+    fit = StudentTMixture(2, random_state=0, **given).fit(noisy)
+    free = fit.result_.n_parameters
+    for name in ("weights", "means", "covariances"):
+        if f"fixed_{name}" in given:
+            fixed = np.array(given[f"fixed_{name}"])
+            found = getattr(fit, f"{name}_")[: len(fixed)]
+            assert (found == fixed)[~np.isnan(fixed)].all()
+    assert free < plain.result_.n_parameters
+    assert min(np.diff(fit.lower_bounds_)) >= 0
+    assert fit.converged_
+    assert fit.certificate_.gradient < 1e-3
+    assert fit.result_.log_likelihood <= plain.result_.log_likelihood + 1e-4
