@@ -15,11 +15,13 @@ from mixtura import (
     GaussianMixture,
     GaussianMixtureSelector,
     MixtureImputer,
+    likelihood_ratio_test,
 )
 from mixtura.backends import backend_named
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.inference.oakes import information_by_oakes
+from mixtura.inference.resamples import rows_seen
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.rows import dataset_of
 from mixtura.model.covariance import Dense, Diagonal, Spherical
@@ -472,6 +474,32 @@ def test_standard_errors_of_incomplete_rows_are_near_those_of_resamples():
     np.testing.assert_allclose(again.means, errors.means, 0.25)
     low = model.membership_intervals(X[:3], errors).low
     assert np.isfinite(low).all()
+
+
+def test_a_likelihood_ratio_test_draws_replicates_with_the_same_entries_missing():
+    """Two groups far apart: one component is refused, two are not."""
+    X, _ = groups(80, d=2, apart=6.0)
+    tests = [
+        likelihood_ratio_test(with_holes(X), K, "EII", n_replicates=19, n_starts=1, random_state=0)
+        for K in (1, 2)
+    ]
+    assert tests[0].p_value == pytest.approx(0.05)
+    assert tests[1].p_value > 0.05
+
+
+def test_rows_drawn_like_others_lack_the_same_entries_and_keep_their_classes():
+    rng = np.random.default_rng(0)
+    holes = with_holes(rng.standard_normal((500, 2)))
+    classes = np.ones((500, 2))
+    classes[:250] = [0.0, 1.0]
+    seen = Observation.of(holes, np.full((500, 2), 0.5), classes)
+    covariance = Spherical(np.ones(2), 2, 2)
+    mixture = Mixture(np.array([0.5, 0.5]), np.array([[0.0, 0.0], [50.0, 50.0]]), covariance)
+    drawn = rows_seen(mixture, seen, rng)
+    np.testing.assert_array_equal(np.isnan(drawn), np.isnan(holes))
+    assert np.nanmin(drawn[:250]) > 25.0
+    assert np.nanmin(drawn[250:]) < 25.0
+    assert np.nanvar(drawn[:250]) == pytest.approx(1.5, rel=0.3)
 
 
 # ---- bad input -----------------------------------------------------------------------------------

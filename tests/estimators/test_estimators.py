@@ -18,8 +18,9 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture as TheirMixture
 
 from conftest import two_groups
-from mixtura import GaussianMixture, GaussianMixtureSelector, likelihood_ratio_test
+from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.errors import DataError, DataWarning, DegenerateWarning
+from mixtura.compare import compare
 from mixtura.data.problem import Problem
 from mixtura.model import criteria
 from mixtura.model.selection import Stage
@@ -382,9 +383,9 @@ def test_the_column_with_missing_values_or_text_is_named(faithful):
     nullable = frame.astype("Float64")
     nullable.loc[3, "a"] = pd.NA
     with pytest.raises(ValueError, match=r"NaN in 'b' \(3 rows\)"):
-        likelihood_ratio_test(missing, 1)
+        compare(missing)
     with pytest.raises(ValueError, match=r"NaN in 'a' \(1 row\)"):
-        likelihood_ratio_test(nullable, 1)
+        compare(nullable)
     with pytest.raises(ValueError, match="column 'c' holds String"):
         GaussianMixture(2).fit(frame.assign(c="x"))
 

@@ -134,7 +134,7 @@ def test_simulated_values_are_rounded_like_the_data():
     X = np.c_[np.round(two_groups(100), 1), np.random.default_rng(0).standard_normal(100)]
     recording = _Recording.of(dataset(X, np.full(100, 2.0)))
     mixture = Mixture(np.ones(1), np.zeros((1, 3)), Dense(np.eye(3)[None], 1))
-    rows = recording.draw(mixture, np.random.default_rng(0))
+    rows = recording.draw(mixture, np.random.default_rng(0)).X
     assert rows.shape == (200, 3)
     np.testing.assert_allclose(rows[:, :2], np.round(rows[:, :2], 1), atol=1e-12)
     assert len(np.unique(rows[:, 2])) == 200

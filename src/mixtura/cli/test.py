@@ -16,9 +16,6 @@ from mixtura.cli.interruption import interruptible_command, interruption_sentenc
 from mixtura.cli.options import Json, Quiet, Seed, Threads, TimeLimit, family_names
 from mixtura.cli.reading_options import NO_WEIGHTS, WeightOptions
 
-COMPLETE = "the null distribution is simulated for complete rows"
-"""Why rows with missing values are left out."""
-
 
 def run(
     data: str,
@@ -81,7 +78,7 @@ def run(
     done: list[LikelihoodRatioTest] = []
     cut = False
     with interruptible_command(time_limit) as interruption, notes(err):
-        read = read_data(data, reading, out, err, complete_for=COMPLETE)
+        read = read_data(data, reading, out, err)
         try:
             with (
                 errors_with_column_names(read),

@@ -72,20 +72,31 @@ def drawn_from(mixture: Mixture, dataset: Dataset, n: int, rng: np.random.Genera
     Each has the missing columns, the error and the known class of a row of the dataset: of each in
     turn without weights, else of a row drawn by weight.
     """
-    if dataset.source.is_complete:
+    seen, weights = observation_of(dataset), weights_of(dataset)
+    if seen is None:
         return Dataset(ArraySource(mixture.sample(n, rng)[0]), dataset.backend)
-    seen = Observation.joined([block.observation for block in dataset.source.blocks()])
-    assert seen is not None
-    weights = weights_of(dataset)
     if weights is not None:
         seen = seen.take(rng.choice(len(weights), n, p=weights / weights.sum()))
-    rows = np.empty((n, mixture.n_features))
+    return Dataset(ArraySource(rows_seen(mixture, seen, rng), None, seen), dataset.backend)
+
+
+def observation_of(dataset: Dataset) -> Observation | None:
+    """How all rows of a dataset were observed; None where they are complete."""
+    return Observation.joined([block.observation for block in dataset.source.blocks()])
+
+
+def rows_seen(mixture: Mixture, seen: Observation, rng: np.random.Generator) -> Array:
+    """Rows (n,d) drawn from a mixture and observed in this way; missing entries are NaN.
+
+    A row of which a class is known is drawn from the components it may belong to.
+    """
+    rows = np.empty((len(seen.numbers), mixture.n_features))
     log_classes = seen.log_classes(mixture.n_components)
     for group in seen.groups:
         own = mixture
-        if log_classes is not None:
+        if log_classes is not None and log_classes[group.number].any():
             shares = mixture.weights * np.exp(log_classes[group.number])
-            own = replace(mixture, weights=shares / shares.sum())
+            own = replace(mixture, weights=shares / shares.sum(), noise=None)
         drawn = own.sample(len(group.rows), rng)[0]
         if group.error is not None:
             drawn += rng.multivariate_normal(
@@ -93,7 +104,7 @@ def drawn_from(mixture: Mixture, dataset: Dataset, n: int, rng: np.random.Genera
             )
         drawn[:, ~group.columns] = np.nan
         rows[rng.permutation(group.rows)] = drawn
-    return Dataset(ArraySource(rows, None, seen), dataset.backend)
+    return rows
 
 
 def reweighted(dataset: Dataset, weights: Array) -> Dataset:

@@ -37,7 +37,7 @@ from mixtura.em.em import Start
 from mixtura.em.stopping import REMAINING, RemainingGain
 from mixtura.families import family_named
 from mixtura.inference.replicates import replicates
-from mixtura.inference.resamples import are_counts, weights_of
+from mixtura.inference.resamples import are_counts, observation_of, rows_seen, weights_of
 from mixtura.initialise.initialisers import Initialiser
 from mixtura.inputs.constraints import Constraints, constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data
@@ -46,6 +46,7 @@ from mixtura.inputs.rows import checked_weights, dataset_of, rows_of
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.observation import Observation
 from mixtura.model.protocols import Family
 from mixtura.search.budget import Plan
 from mixtura.search.search import search
@@ -363,7 +364,7 @@ def sequential_likelihood_ratio_test(
 
 def _counted_rows(X: Any, sample_weight: Any, backend: str, n_threads: int | None) -> Dataset:
     """The data, with counts as weights."""
-    rows = rows_of(BaseEstimator(), X, fitting=True, allow_missing=False)
+    rows = rows_of(BaseEstimator(), X, fitting=True)
     dataset = dataset_of(rows, checked_weights(sample_weight, len(rows)), backend, n_threads)
     if are_counts(weights_of(dataset)):
         return dataset
@@ -433,23 +434,29 @@ def _test(
 
 @dataclass(frozen=True, eq=False)
 class _Recording:
-    """The number of rows of the data, their recorded steps and their precision."""
+    """The number of rows of the data, their recorded steps, their precision, missing entries."""
 
     n_rows: int
     steps: Array
     dtype: Any
+    observation: Observation | None
 
     @classmethod
     def of(cls, dataset: Dataset) -> _Recording:
-        return cls(round(dataset.total), dataset.steps, next(dataset.source.blocks()).rows.dtype)
+        n, seen, weights = round(dataset.total), observation_of(dataset), weights_of(dataset)
+        if seen is not None and weights is not None:
+            seen = seen.take(np.repeat(np.arange(len(weights)), weights.astype(np.intp)))
+        return cls(n, dataset.steps, next(dataset.source.blocks()).rows.dtype, seen)
 
-    def draw(self, mixture: Mixture, rng: np.random.Generator) -> Any:
-        """Rows from a mixture, rounded like the data."""
-        rows, _ = mixture.sample(self.n_rows, rng)
-        grid = np.where(self.steps > 0, self.steps, 1.0)
-        return np.ascontiguousarray(
-            np.where(self.steps > 0, np.round(rows / grid) * grid, rows).astype(self.dtype)
+    def draw(self, mixture: Mixture, rng: np.random.Generator) -> ArraySource:
+        """Rows from a mixture, rounded like the data and with the same entries missing."""
+        seen = self.observation
+        rows = (
+            mixture.sample(self.n_rows, rng)[0] if seen is None else rows_seen(mixture, seen, rng)
         )
+        grid = np.where(self.steps > 0, self.steps, 1.0)
+        rounded = np.where(self.steps > 0, np.round(rows / grid) * grid, rows)
+        return ArraySource(np.ascontiguousarray(rounded.astype(self.dtype)), None, seen)
 
 
 def _replicate(
@@ -462,7 +469,7 @@ def _replicate(
 ) -> float:
     """The statistic of one simulated data set; NaN without a sound fit with K components."""
     drawing, fitting = seed.spawn(2)
-    drawn = Dataset(ArraySource(recording.draw(truth, np.random.default_rng(drawing))), backend)
+    drawn = Dataset(recording.draw(truth, np.random.default_rng(drawing)), backend)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _fit_pair(drawn, protocol, truth.n_components, truth, fitting, stopped).statistic
