@@ -15,8 +15,8 @@ from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.inputs.rows import rows_of
 
 USUAL_KS = range(1, 6)
-USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV")
-"""The candidates of the default choice: one to five components with full covariances."""
+USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV", "VVI")
+"""The candidates of the default choice: one to five components."""
 
 
 class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -29,7 +29,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     ----------
     estimator : GaussianMixture, GaussianMixtureSelector or None, default=None
         The mixture, which is fitted to the incomplete rows. None: the best by BIC of one to five
-        components with full covariances, shared (EEE) or free (VVV).
+        components with full covariances, shared (EEE) or free (VVV), or along the columns (VVI).
     draw : bool, default=False
         Draw from the conditional distribution in place of its mean, for multiple imputation: call
         ``transform`` several times.

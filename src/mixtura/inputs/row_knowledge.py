@@ -31,6 +31,16 @@ class KnownClasses:
     names: Labels
     probabilities: Array
 
+    def imposed_on(self, shares: Array) -> Array:
+        """Posteriors (n,K) of rows without their labels, with these in place; rows sum to one."""
+        known = (self.probabilities < 1.0).any(axis=1)
+        C, own = len(self.names), np.array(shares, dtype=np.float64)
+        own[known, :C] *= self.probabilities[known]
+        own[known, C:] = 0.0
+        lost = known & ~(own.sum(axis=1) > 0)
+        own[lost, :C] = self.probabilities[lost]
+        return np.asarray(own / own.sum(axis=1, keepdims=True))
+
 
 def known_classes(labels: Any, n: int, names: Labels | None = None) -> KnownClasses | None:
     """Labels (n,), or probabilities of classes (n, C), checked; None where no label is known.

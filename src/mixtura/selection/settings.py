@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
@@ -41,7 +42,7 @@ from mixtura.model.criteria import check_criterion
 from mixtura.model.mixture import Mixture
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
-from mixtura.model.selection import Candidate, Selection
+from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.model.tails import TailRule
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.starts import usual_starts
@@ -294,6 +295,15 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
             f"Reasons: {reasons}",
             DegenerateWarning,
         )
+    refused = [
+        candidate.reason
+        for candidate in selection.candidates
+        if candidate.fit is None and candidate.stage is not Stage.NOT_FITTED
+    ]
+    for reason, count in Counter(refused).most_common(1):
+        if 2 * count >= len(selection.candidates):
+            n = len(selection.candidates)
+            warn(f"{count} of {n} candidates could not be fitted: {reason}", DataWarning)
     winner = selection.best
     assert winner.fit is not None
     if not winner.fit.converged:
