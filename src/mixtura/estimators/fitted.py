@@ -262,9 +262,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- criteria --------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _evaluate(self, X: Any, sample_weight: Any, errors: Any) -> Evaluation:
+    def _evaluate(self, X: Any, sample_weight: Any, errors: Any, labels: Any) -> Evaluation:
         check_is_fitted(self)
-        dataset = dataset_for(self, X, sample_weight, errors=errors)
+        dataset = dataset_for(self, X, sample_weight, labels, errors)
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(
             moments.log_likelihood,
@@ -286,21 +286,39 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         fixed = None if given is None else given.of(family, K, d, noisy)
         return n_free_parameters(family, K, d, self.equal_weights, fixed, noisy)
 
-    def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def bic(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.
 
-        Incomplete rows count as rows, as in mclust. ``result_.bic`` is that of the fit, with its
-        labels.
+        Incomplete rows count as rows, as in mclust. With the labels of the fit it is that of the
+        fit.
         """
-        return bic(self._evaluate(X, sample_weight, measurement_covariance))
+        return bic(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
-    def aic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def aic(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
-        return aic(self._evaluate(X, sample_weight, measurement_covariance))
+        return aic(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
-    def icl(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def icl(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
-        return icl(self._evaluate(X, sample_weight, measurement_covariance))
+        return icl(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
 
 def values_by_block(

@@ -336,7 +336,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         labels : (n,) or (n, C), optional
             Known classes; -1, NaN or None where unknown. Each class is one component, in the order
             of ``classes_``, and its rows belong to no other. Or probabilities of C classes, which
-            are the first C components; a row of NaN is unknown.
+            are the first C components; a row of NaN is unknown. A row with any probabilities but
+            equal ones is in none of further components, nor in the noise.
         measurement_covariance : (n,), (n, d) or (n, d, d), optional
             Variances or covariances of the errors of the rows. The mixture is that of the values
             without errors (extreme deconvolution; Bovy, Hogg & Roweis 2011).
@@ -384,18 +385,17 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
         """Components by ``component_order``; after a warm start in the order of the last fit.
 
-        Components with a fixed parameter keep their places.
+        Components with an identity keep their places.
         """
         if ordered_by_weight(self):
-            return fit.in_order(problem.ordered_by_weight(fit.mixture))
-        if problem.fixed is not None:
-            return fit
+            return fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
         if (
             self.warm_start
             and hasattr(self, "result_")
             and self.result_.mixture.n_features == fit.mixture.n_features
         ):
-            return fit.in_order(match(self.result_.mixture, fit.mixture).order)
+            order = match(self.result_.mixture, fit.mixture).order
+            return fit.in_order(problem.in_place(order))
         return fit
 
     def fit_predict(
