@@ -276,7 +276,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
-        return self._counted_parameters() if self._said_parameters is None else self._said_parameters
+        said = self._said_parameters
+        return self._counted_parameters() if said is None else said
 
     def _counted_parameters(self) -> int:
         """Free parameters by the settings."""

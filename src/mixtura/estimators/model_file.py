@@ -49,7 +49,7 @@ COUNT, CLASSES, CLASSES_DTYPE = "n_parameters", "classes", "classes_dtype"
 """Keys of the metadata that :class:`Model` reads."""
 
 KINDS_OF_NAMES = "biufUO"
-"""Kinds of arrays that the names of classes may have: numbers, text, and objects that are either."""
+"""Kinds of arrays of names of classes: numbers, text, and objects that are either."""
 
 _FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
 
