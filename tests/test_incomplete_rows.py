@@ -357,6 +357,29 @@ def test_the_imputer_is_nearer_than_column_means_where_columns_are_related():
     assert list(frame.columns) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("seed_of_mixture", [None, 0])
+def test_the_imputer_draws_anew_unless_its_seed_is_an_integer(seed_of_mixture):
+    holes = with_holes(groups(60)[0])
+    gaps = np.isnan(holes)
+    mixture = GaussianMixture(1, random_state=seed_of_mixture)
+    imputer = MixtureImputer(mixture, draw=True).fit(holes)
+
+    def two_draws(seed):
+        imputer.set_params(random_state=seed)
+        first, second = imputer.transform(holes), imputer.transform(holes)
+        np.testing.assert_array_equal(first[~gaps], second[~gaps])
+        return first[gaps], second[gaps]
+
+    same = two_draws(0)
+    np.testing.assert_array_equal(*same)
+    for seed in (None, np.random.RandomState(0)):
+        first, second = two_draws(seed)
+        assert (first != second).all()
+    assert (two_draws(1)[0] != same[0]).all()
+    again = two_draws(np.random.RandomState(5)), two_draws(np.random.RandomState(5))
+    np.testing.assert_array_equal(*again)
+
+
 @pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
 @parametrize_with_checks([MixtureImputer(GaussianMixture(1))])
 def test_the_imputer_keeps_the_contract_of_scikit_learn(estimator, check):

@@ -267,6 +267,7 @@ def test_noise_shares_what_fixed_weights_leave(given, noisy):
     fit = GaussianMixture(2, noise="box", random_state=0, **given).fit(noisy)
     mixture = fit.result_.mixture
     assert mixture.weights.sum() + mixture.noise.weight == pytest.approx(1.0, abs=1e-12)
+    assert type(fit.noise_weight_) is type(plain.noise_weight_) is float
     for name, values in given.items():
         fixed = np.array(values)
         found = getattr(mixture, name.removeprefix("fixed_"))[: len(fixed)]

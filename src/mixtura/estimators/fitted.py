@@ -60,6 +60,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     result_: FitResult
     n_features_in_: int
 
+    _said_parameters: int | None = None
+    """Free parameters of the fit that a file is of, whose settings it does not hold."""
+
     def __sklearn_tags__(self) -> Any:
         """Missing entries are accepted."""
         tags = super().__sklearn_tags__()
@@ -109,7 +112,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
         """Set the public attributes."""
-        self._noise = mixture.noise
+        self._noise, self._said_parameters = mixture.noise, None
         self.noise_weight_ = 0.0 if mixture.noise is None else mixture.noise.weight
         self.noise_volume_ = np.inf if mixture.noise is None else mixture.noise.volume
         self.weights_ = mixture.weights.astype(dtype)
@@ -273,6 +276,11 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
+        said = self._said_parameters
+        return self._counted_parameters() if said is None else said
+
+    def _counted_parameters(self) -> int:
+        """Free parameters by the settings."""
         K, d = np.shape(self.means_)
         family, given = family_named(self.covariance_type), fixed_parameters_of(self)
         noisy = getattr(self, "_noise", None) is not None

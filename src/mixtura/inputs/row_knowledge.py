@@ -11,6 +11,10 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
+from mixtura.inputs.unknown import are_unknown
+
+UNKNOWN_LABEL = -1
+"""A label that means unknown, beside None, NaN and NA."""
 
 NOT_NEGATIVE = 1e-10
 """An eigenvalue of an error covariance may be below zero by rounding: this part of the largest."""
@@ -78,11 +82,11 @@ def _values(labels: Any) -> Any:
 
 
 def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
-    unknown = np.array([_is_unknown(value) for value in values.tolist()], dtype=bool)
+    unknown = are_unknown(values, UNKNOWN_LABEL)
     if unknown.all():
         return None
     known = values[~unknown]
-    if len({isinstance(value, str) for value in known.tolist()}) > 1:
+    if known.dtype == object and len({isinstance(value, str) for value in known}) > 1:
         raise ValueError(
             "labels must be all numbers or all text, but some are of either kind. Convert them, "
             "for example labels.astype(str)."
@@ -100,15 +104,6 @@ def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
     probabilities = np.ones((len(values), len(names)))
     probabilities[~unknown] = np.eye(len(names))[places]
     return KnownClasses(names, probabilities)
-
-
-def _is_unknown(value: Any) -> bool:
-    if value is None:
-        return True
-    try:
-        return bool(value != value) or (not isinstance(value, str) and bool(value == -1))
-    except TypeError:  # NA of pandas, which is neither equal nor unequal to anything
-        return True
 
 
 def _soft(values: Any, n: int) -> KnownClasses | None:
