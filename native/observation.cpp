@@ -17,7 +17,6 @@
 #include "workers.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -304,7 +303,7 @@ struct Worker {
     const Observed& p;
     Seen seen;
     Completed one;
-    Numbers rows, weights, joint, first, second, counts, pulls, falls, mapped;
+    Numbers sums, rows, weights, joint, first, second, counts, pulls, falls, mapped;
     std::unique_ptr<Aligned> model, workspace;
     std::size_t model_size = 0, workspace_size = 0;
 
@@ -422,7 +421,7 @@ struct Worker {
     }
 
     // Rows without any value: their posteriors are the weights, their pulls 1, and they know
-    // nothing of degrees of freedom.
+    // nothing of degrees of freedom. Rows of a class without weight are shared evenly.
     void add_unseen(const Piece& piece, ObservedSums& to) {
         const double log_noise = p.log_noise ? p.log_noise[piece.group] : -HUGE_VAL;
         double rows_here = 0.0, highest = log_noise;
@@ -430,19 +429,22 @@ struct Worker {
             rows_here += p.weights ? p.weights[p.order[i]] : 1.0;
         const Numbers& log_weights = seen.log_weights;
         for (const double one : log_weights) highest = std::max(highest, one);
-        double sum = std::exp(log_noise - highest);
-        for (const double one : log_weights) sum += std::exp(one - highest);
+        const bool lost = !(highest > -HUGE_VAL);
+        const auto apart = [&](double level) { return lost ? 0.0 : level - highest; };
+        const double noise = lost ? -HUGE_VAL : log_noise - highest;
+        double sum = std::exp(noise);
+        for (const double one : log_weights) sum += std::exp(apart(one));
         to.log_likelihood += rows_here * (highest + std::log(sum));
         to.certainty -= rows_here * std::log(sum);
         const std::size_t d = p.d;
-        const auto count_of = [&](double level) {
-            const double log_r = level - highest - std::log(sum), r = std::exp(log_r);
+        const auto count_of = [&](double above) {
+            const double log_r = above - std::log(sum), r = std::exp(log_r);
             if (r > 0.0) to.entropy -= rows_here * r * log_r;
             return rows_here * r;
         };
-        to.noise += count_of(log_noise);
+        to.noise += count_of(noise);
         for (std::size_t k = 0; k < p.K; ++k) {
-            const double count = count_of(log_weights[k]);
+            const double count = count_of(apart(log_weights[k]));
             to.counts[k] += count;
             if (p.tails) to.pulls[k] += count;
             const std::size_t size = p.diagonal ? d : d * d;
@@ -563,7 +565,7 @@ struct Worker {
     }
 };
 
-// Parts to whichever worker is free. `work(worker, part number, pieces)`.
+// Parts to whichever worker is free. `work(worker, part number, turns, pieces)`.
 template <class Work>
 std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
     const Whole whole(p);
@@ -572,14 +574,11 @@ std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
     const std::size_t count = std::max<std::size_t>(1, std::min(threads, plan.ends.size()));
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t t = 0; t < count; ++t) workers.push_back(std::make_unique<Worker>(p, whole));
-    std::atomic<std::size_t> next{0};
-    in_parallel(count, [&](std::size_t t) {
-        for (std::size_t part; (part = next.fetch_add(1)) < plan.ends.size();)
-            work(t, *workers[t], part,
-                 [&, part](auto each) {
-                     for (std::size_t i = part ? plan.ends[part - 1] : 0; i < plan.ends[part]; ++i)
-                         each(plan.pieces[i]);
-                 });
+    in_parallel(count, plan.ends.size(), [&](std::size_t t, std::size_t part, Turns& turns) {
+        work(*workers[t], part, turns, [&](auto each) {
+            for (std::size_t i = part ? plan.ends[part - 1] : 0; i < plan.ends[part]; ++i)
+                each(plan.pieces[i]);
+        });
     });
     std::ptrdiff_t singular = -1;
     for (const auto& worker : workers)
@@ -594,11 +593,9 @@ std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Obse
     const std::size_t second = second_size(p.diagonal ? Scatter::diagonal : Scatter::dense, p.K, p.d),
                       of_gaussians = p.K + p.K * p.d + second,
                       size = of_gaussians + (p.tails ? 3 * p.K : 0);
-    std::vector<Numbers> partial(std::max<std::size_t>(1, threads), Numbers(size));
-    Turns turns;
-    return over_parts(p, threads, [&](std::size_t t, Worker& worker, std::size_t part, auto pieces) {
-        double* memory = partial[t].data();
-        std::fill_n(memory, size, 0.0);
+    return over_parts(p, threads, [&](Worker& worker, std::size_t part, Turns& turns, auto pieces) {
+        worker.sums.assign(size, 0.0);
+        double* memory = worker.sums.data();
         ObservedSums mine{{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0}};
         mine.pulls = memory + of_gaussians;
         mine.scores = mine.pulls + p.K, mine.known = mine.scores + p.K;
@@ -621,14 +618,14 @@ std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, Obse
 }
 
 std::ptrdiff_t run_observed_log_joint(const Observed& p, std::size_t threads, double* out) {
-    return over_parts(p, threads, [&](std::size_t, Worker& worker, std::size_t, auto pieces) {
+    return over_parts(p, threads, [&](Worker& worker, std::size_t, Turns&, auto pieces) {
         pieces([&](const Piece& piece) { worker.log_joint(piece, out); });
     });
 }
 
 std::ptrdiff_t run_completed(const Observed& p, const double* shares, std::size_t threads,
                              double* out) {
-    return over_parts(p, threads, [&](std::size_t, Worker& worker, std::size_t, auto pieces) {
+    return over_parts(p, threads, [&](Worker& worker, std::size_t, Turns&, auto pieces) {
         pieces([&](const Piece& piece) { worker.complete(piece, shares, out); });
     });
 }

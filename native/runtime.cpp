@@ -9,7 +9,6 @@
 #include "workers.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -43,6 +42,8 @@ std::size_t slab_rows(const EStep& p) {
     return std::clamp(PRODUCTS_OF_A_SLAB / products_per_row(p) / LEAST_SLAB * LEAST_SLAB,
                       LEAST_SLAB, MOST_SLAB);
 }
+
+std::size_t slabs_of(const EStep& p) { return (p.n + slab_rows(p) - 1) / slab_rows(p); }
 
 struct Level {
     const Kernels* kernels;
@@ -161,20 +162,18 @@ void over_slabs(const EStep& p, std::size_t workers, std::size_t bytes, Work wor
     Pieces workspaces;
     for (std::size_t t = 0; t < workers; ++t)
         workspaces.push_back(std::make_unique<Aligned>(bytes));
-    std::atomic<std::size_t> next{0};
-    in_parallel(workers, [&, rows = slab_rows(p)](std::size_t t) {
-        for (std::size_t slab; (slab = next.fetch_add(1)) * rows < p.n;)
-            work(t, slab, slab * rows, std::min(p.n, (slab + 1) * rows),
-                 static_cast<void*>(*workspaces[t]));
+    const std::size_t rows = slab_rows(p);
+    in_parallel(workers, slabs_of(p), [&](std::size_t t, std::size_t slab, Turns& turns) {
+        work(t, slab, turns, slab * rows, std::min(p.n, (slab + 1) * rows),
+             static_cast<void*>(*workspaces[t]));
     });
 }
 
 // As many threads as have a slab each and work enough to be worth starting, which takes about as
 // long as a few million products.
 std::size_t workers_for(const EStep& p, std::size_t threads) {
-    const std::size_t slabs = (p.n + slab_rows(p) - 1) / slab_rows(p),
-                      worth = p.n * products_per_row(p) / (2 * PRODUCTS_OF_A_SLAB);
-    return std::max<std::size_t>(1, std::min({threads, slabs, worth}));
+    const std::size_t worth = p.n * products_per_row(p) / (2 * PRODUCTS_OF_A_SLAB);
+    return std::max<std::size_t>(1, std::min({threads, slabs_of(p), worth}));
 }
 
 void clear(const EStep& p, Sums& sums) {
@@ -199,11 +198,11 @@ bool pass(const EStep& p, std::size_t threads, Sums& total) {
     Pieces partial;
     for (std::size_t t = 0; t < workers; ++t)
         partial.push_back(std::make_unique<Aligned>(sums * sizeof(double)));
-    Turns turns;
     clear(p, total);
     over_slabs(
         p, workers, kernel.workspace(p),
-        [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+        [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin, std::size_t end,
+            void* workspace) {
             double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
             Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
             mine.pulls = memory + of_gaussians, mine.falls = mine.pulls + p.K;
@@ -252,7 +251,7 @@ void run_moments(const EStep& plain, std::size_t threads, Sums& total) {
 void run_log_joint(const EStep& p, std::size_t threads, double* out) {
     const Aligned model(kernels().model(p));
     kernels().prepare(p, model);
-    const auto work = [&](std::size_t, std::size_t, std::size_t begin, std::size_t end,
+    const auto work = [&](std::size_t, std::size_t, Turns&, std::size_t begin, std::size_t end,
                           void* workspace) {
         kernels().log_joint(p, model, begin, end, workspace, out);
     };
@@ -265,10 +264,10 @@ void run_effective(const EStep& p, const OwnParts& own, std::size_t threads, dou
     const Aligned model(kernels().model(p));
     kernels().prepare(p, model);
     std::vector<std::vector<double>> partial(workers, std::vector<double>(p.K));
-    Turns turns;
     over_slabs(
         p, workers, kernel.workspace(p),
-        [&](std::size_t t, std::size_t slab, std::size_t begin, std::size_t end, void* workspace) {
+        [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin, std::size_t end,
+            void* workspace) {
             double* mine = partial[t].data();
             std::fill_n(mine, p.K, 0.0);
             kernel.losses(p, own, model, begin, end, workspace, mine);

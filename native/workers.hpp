@@ -2,12 +2,15 @@
 // threads never changes a bit.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace mixtura {
@@ -24,36 +27,63 @@ private:
     void* memory;
 };
 
-// Workers 0 .. count-1 run `work(worker)`; all memory exists before the first thread starts, so
-// none can fail inside.
-template <class Work>
-void in_parallel(std::size_t count, Work work) {
-    std::vector<std::thread> others;
-    others.reserve(count);
-    try {
-        for (std::size_t t = 1; t < count; ++t) others.emplace_back(work, t);
-    } catch (const std::system_error&) { // fewer threads than wished for: the answer is the same
-    }
-    work(0);
-    for (std::thread& thread : others) thread.join();
-}
-
-// Who may merge: the worker of the next slab in order.
+// Who may merge: the worker of the next part in order. Once a part has failed nobody merges, and
+// nobody waits.
 class Turns {
 public:
     template <class Merge>
-    void take(std::size_t slab, Merge merge) {
+    void take(std::size_t part, Merge merge) {
         std::unique_lock<std::mutex> lock(turn);
-        moved.wait(lock, [&] { return merged == slab; });
+        moved.wait(lock, [&] { return merged == part || failure; });
+        if (failure) return;
         merge();
         ++merged;
         moved.notify_all();
     }
 
+    void fail(std::exception_ptr why) {
+        const std::lock_guard<std::mutex> lock(turn);
+        if (!failure) failure = std::move(why);
+        moved.notify_all();
+    }
+
+    // After the workers have ended.
+    void check() const {
+        if (failure) std::rethrow_exception(failure);
+    }
+
 private:
     std::size_t merged = 0;
+    std::exception_ptr failure;
     std::mutex turn;
     std::condition_variable moved;
 };
+
+// Parts 0 .. parts-1 to whichever of the workers is free: `work(worker, part, turns)`. A worker may
+// need memory that there is not. What the first one throws stops all, and is thrown here after they
+// have ended.
+template <class Work>
+void in_parallel(std::size_t workers, std::size_t parts, Work work) {
+    Turns turns;
+    std::atomic<std::size_t> next{0};
+    const auto run = [&](std::size_t worker) noexcept {
+        try {
+            for (std::size_t part; (part = next.fetch_add(1)) < parts;) work(worker, part, turns);
+        } catch (...) {
+            next = parts;
+            turns.fail(std::current_exception());
+        }
+    };
+    std::vector<std::thread> others;
+    others.reserve(workers);
+    try {
+        for (std::size_t t = 1; t < workers; ++t) others.emplace_back(run, t);
+    } catch (const std::system_error&) { // fewer threads than wished for: the answer is the same
+    } catch (const std::bad_alloc&) {    // likewise
+    }
+    run(0);
+    for (std::thread& thread : others) thread.join();
+    turns.check();
+}
 
 } // namespace mixtura
