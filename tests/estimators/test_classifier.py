@@ -200,6 +200,7 @@ def test_em_with_unknown_rows_that_max_iter_ends_warns(model, max_iter):
     assert fit.log_likelihood_ > few.log_likelihood_
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
 def test_missing_entries_in_fit_and_prediction(iris):
     X, y = iris
     holes = X.copy()

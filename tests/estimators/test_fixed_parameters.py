@@ -212,6 +212,7 @@ def test_known_classes_and_fixed_parameters_name_the_same_components(faithful):
     assert fit.means_[0, 1] > 70
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
 def test_missing_entries_and_weights_and_errors_of_measurement(faithful):
     rng = np.random.default_rng(0)
     X = faithful.copy()
