@@ -72,15 +72,16 @@ class Observation:
         columns = ~np.isnan(rows)
         if errors is None and classes is None and columns.all():
             return None
-        keys: Any = columns
+        numbers = _numbered(columns)
         if errors is not None:
             errors = _matrices(errors, columns)
-            keys = np.hstack([keys, errors.reshape(len(errors), -1) + 0.0])
+            numbers = _numbers(_pairs(numbers, _numbered(errors.reshape(len(errors), -1))))
         if classes is not None:
-            keys = np.hstack([keys, classes + 0.0])
-        _, first, numbers = np.unique(_as_one(keys), return_index=True, return_inverse=True)
+            numbers = _numbers(_pairs(numbers, _numbered(classes)))
+        first = np.empty(int(numbers.max()) + 1, dtype=np.intp)
+        first[numbers[::-1]] = np.arange(len(numbers))[::-1]
         return cls(
-            numbers.astype(np.int64),
+            numbers,
             columns[first],
             None if errors is None else errors[first],
             None if classes is None else classes[first],
@@ -187,11 +188,39 @@ class Group(NamedTuple):
         return seen, maps, left
 
 
-def _as_one(keys: Rows | Flags) -> Rows:
-    """Each row (m,j) as one value, by its bytes."""
-    whole: Any = np.ascontiguousarray(keys)
+MOST_BITS = 62
+"""Flags of a row that fit into one whole number."""
+
+
+def _numbered(keys: Rows | Flags) -> Labels:
+    """A number for each row (m,): the same for equal rows (m,j), from 0 without gaps."""
+    if keys.shape[1] <= MOST_BITS and (
+        keys.dtype == bool or bool(((keys == 0) | (keys == 1)).all())
+    ):
+        bits = np.zeros(len(keys), dtype=np.int64)
+        for j, flags in enumerate(keys.T):
+            bits |= (flags != 0).astype(np.int64) << j
+        return _numbers(bits)
+    whole: Any = np.ascontiguousarray(keys + 0.0)  # zeros of one sign
     width = whole.dtype.itemsize * whole.shape[1]
-    return np.asarray(whole.view(np.dtype((np.void, width))).ravel())
+    as_one = whole.view(np.dtype((np.void, width))).ravel()
+    return np.unique(as_one, return_inverse=True)[1].astype(np.int64)
+
+
+def _pairs(one: Labels, other: Labels) -> Labels:
+    """A whole number for each pair of numbers."""
+    return np.asarray(one * (int(other.max()) + 1) + other)
+
+
+def _numbers(keys: Labels) -> Labels:
+    """Whole numbers (m,) as numbers from 0 without gaps, in their order."""
+    top = int(keys.max()) + 1
+    if top > 4 * len(keys) + 1024:
+        return np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    present = np.flatnonzero(np.bincount(keys, minlength=top))
+    places = np.empty(top, dtype=np.int64)
+    places[present] = np.arange(len(present))
+    return places[keys]
 
 
 def _matrices(errors: Array, columns: Flags) -> Array:
