@@ -20,6 +20,7 @@ from mixtura import (
     likelihood_ratio_test,
 )
 from mixtura.backends import backend_named
+from mixtura.base.errors import DataWarning
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.inference.oakes import information_by_oakes
@@ -45,8 +46,10 @@ def groups(n: int = 150, d: int = 3, seed: int = 0, apart: float = 4.0):
 
 
 def with_holes(X: np.ndarray, share: float = 0.15, seed: int = 1) -> np.ndarray:
-    X = X.copy()
-    X[np.random.default_rng(seed).random(X.shape) < share] = np.nan
+    """The rows with a share of their entries missing, but none without any value."""
+    X, gaps = X.copy(), np.random.default_rng(seed).random(X.shape) < share
+    gaps[gaps.all(axis=1), 0] = False
+    X[gaps] = np.nan
     return X
 
 
@@ -328,8 +331,8 @@ def test_missing_values_have_at_least_the_likelihood_of_other_packages(name):
 def test_rows_without_any_value_have_the_weights_as_posterior():
     X, _ = groups(100)
     holes = with_holes(X)
-    holes[:5] = np.nan
     model = GaussianMixture(2, random_state=0).fit(holes)
+    holes[:5] = np.nan
     np.testing.assert_allclose(model.predict_proba(holes[:2]), [model.weights_] * 2, atol=1e-12)
     np.testing.assert_allclose(model.score_samples(holes[:2]), 0.0, atol=1e-12)
     np.testing.assert_allclose(model.impute(holes[:1])[0], model.weights_ @ model.means_)
@@ -385,6 +388,29 @@ def test_the_imputer_is_nearer_than_column_means_where_columns_are_related():
     names = MixtureImputer(GaussianMixture(1)).set_output(transform="pandas")
     frame = names.fit_transform(pd.DataFrame(holes, columns=["a", "b", "c"]))
     assert list(frame.columns) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("seed_of_mixture", [None, 0])
+def test_the_imputer_draws_anew_unless_its_seed_is_an_integer(seed_of_mixture):
+    holes = with_holes(groups(60)[0])
+    gaps = np.isnan(holes)
+    mixture = GaussianMixture(1, random_state=seed_of_mixture)
+    imputer = MixtureImputer(mixture, draw=True).fit(holes)
+
+    def two_draws(seed):
+        imputer.set_params(random_state=seed)
+        first, second = imputer.transform(holes), imputer.transform(holes)
+        np.testing.assert_array_equal(first[~gaps], second[~gaps])
+        return first[gaps], second[gaps]
+
+    same = two_draws(0)
+    np.testing.assert_array_equal(*same)
+    for seed in (None, np.random.RandomState(0)):
+        first, second = two_draws(seed)
+        assert (first != second).all()
+    assert (two_draws(1)[0] != same[0]).all()
+    again = two_draws(np.random.RandomState(5)), two_draws(np.random.RandomState(5))
+    np.testing.assert_array_equal(*again)
 
 
 @pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
@@ -600,3 +626,61 @@ def test_columns_that_carry_the_same_values_are_refused_also_with_holes():
     X = with_holes(np.c_[two_columns(), 2.0 * two_columns()[:, 0] + 1.0])
     with pytest.raises(ValueError, match="column 0, column 2 carry the same values"):
         GaussianMixture(1).fit(X)
+
+
+# ---- what a user is told -------------------------------------------------------------------------
+
+
+def test_rows_without_any_value_are_left_out_of_a_fit_with_a_warning():
+    X, _ = groups(100)
+    empty = np.r_[X, np.full((20, 3), np.nan)]
+    with pytest.warns(DataWarning, match="20 of 120 rows have no value in any column"):
+        model = GaussianMixture(2, random_state=0).fit(empty)
+    plain = GaussianMixture(2, random_state=0).fit(X)
+    np.testing.assert_array_equal(model.means_, plain.means_)
+    weights = np.r_[0.0, np.ones(119)]
+    with pytest.warns(DataWarning, match="20 of 119 rows"):
+        weighted = GaussianMixture(2, random_state=0).fit(empty, sample_weight=weights)
+    assert weighted.result_.total == 99
+
+
+def test_a_component_without_values_in_a_column_is_named():
+    X, z = groups(100, d=2, apart=12.0)
+    X[z == 0, 1] = np.nan
+    with pytest.warns(DataWarning, match="no value in some columns .component [01]: column 1."):
+        GaussianMixture(2, covariance_type="diag", random_state=0).fit(X)
+
+
+def test_labelled_rows_are_predicted_by_their_label_at_once_with_the_fit():
+    X, z = groups(100, apart=0.5)
+    assert (GaussianMixture(2, random_state=0).fit_predict(X, labels=z) == z).all()
+
+
+def test_components_keep_the_order_of_the_classes():
+    """By weight, and in a warm start with other labels, class c stays component c."""
+    X, z = groups(150, apart=6.0)
+    some = np.where(np.arange(150) % 10 == 0, z, -1)
+    model = GaussianMixture(2, random_state=0, component_order="weight", warm_start=True)
+    for labels in (some, np.where(some >= 0, 1 - some, -1)):
+        own = model.fit(X, labels=labels).predict(X)
+        assert (own == labels)[labels >= 0].all()
+
+
+def test_labels_of_all_classes_do_not_end_the_search_early():
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((180, 3)) + 2.0 * np.repeat(np.arange(3), 60)[:, None]
+    labels = np.full(180, -1)
+    labels[::18] = np.repeat(np.arange(3), 60)[::18]
+    holes = with_holes(X)
+    levels = [
+        GaussianMixture(3, random_state=seed).fit(holes, labels=labels).result_.log_likelihood
+        for seed in range(3)
+    ]
+    assert max(levels) - min(levels) < 0.05
+
+
+def test_labelled_rows_without_any_value_count_for_the_weights():
+    X, z = groups(100)
+    X[:10] = np.nan
+    labels = np.where(np.arange(100) < 20, z, -1)
+    assert GaussianMixture(2, random_state=0).fit(X, labels=labels).converged_

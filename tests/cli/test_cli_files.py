@@ -147,12 +147,12 @@ def test_a_weight_of_2_is_a_repeated_row(here):
 
 def test_labels_are_components_by_name(here):
     X = two_groups()
-    kind = [("south" if i < 40 else "NA") if i % 4 == 0 else "" for i in range(80)]
+    kind = [("south" if i < 40 else "west") if i % 4 == 0 else "NA" for i in range(80)]
     write("data.csv", ["a", "b", "c", "kind"], [[*x, k] for x, k in zip(X, kind, strict=True)])
     out, _ = ran("fit", "data.csv", *QUICK, "--labels", "kind")
-    assert "Component 0 (class NA): " in out
+    assert "Component 0 (class south): " in out
     rows = table(Path("data.mixtura/memberships.csv").read_text())
-    assert [row["class"] for row in rows] == ["south"] * 40 + ["NA"] * 40
+    assert [row["class"] for row in rows] == ["south"] * 40 + ["west"] * 40
     predicted, _ = ran("predict", "data.mixtura/model.safetensors", "data.csv")
     assert predicted == Path("data.mixtura/memberships.csv").read_text()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from conftest import ALL_BACKENDS, ALL_FAMILIES, dataset
+from mixtura import GaussianMixture
 from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import noise_box
 from mixtura.data.problem import Problem
@@ -16,9 +17,11 @@ from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import FAMILIES
 from mixtura.initialise.initialisers import moments_of_labels
+from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.kernels import built
+from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult
-from mixtura.model.mixture import log_density
+from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.observation import Observation
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource
@@ -216,3 +219,23 @@ def test_effective_parameters_are_the_loss_of_rows_left_out():
         expected += r[i, :2] * (whole[i] - without.log_density(X[[i]])[0])
     # rows that contribute less than 1e-4 to a component are not left out of it
     np.testing.assert_allclose(effective_parameters(own, mixture, moments), expected, rtol=1e-3)
+
+
+def test_noise_beside_fixed_weights_is_found_from_every_start():
+    """A start with given parameters used to end without noise, and to be called an optimum."""
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(0, 1, (80, 2)), rng.normal(6, 1, (80, 2)), rng.uniform(-20, 25, (30, 2))]
+    settings = {"noise": "box", "fixed_weights": [0.4], "random_state": 0}
+    starts = ({}, {"means_init": [[0.0, 0.0], [6.0, 6.0]]}, {"init_params": np.arange(190) // 95})
+    levels = [
+        GaussianMixture(2, **settings, **start).fit(X).result_.log_likelihood for start in starts
+    ]
+    assert max(levels) - min(levels) < 0.05
+
+
+def test_a_noise_weight_of_zero_is_an_optimum_only_where_the_likelihood_falls_from_there():
+    rng = np.random.default_rng(0)
+    X = np.r_[rng.normal(0, 1, (100, 2)), rng.uniform(-20, 25, (20, 2))]
+    problem = problem_of(dataset(X), FAMILIES["VVV"], 1, Constraints(noise="box"))
+    mixture = Mixture(np.ones(1), X.mean(axis=0)[None], Dense(np.cov(X.T)[None], 1), problem.noise)
+    assert not certify(problem, mixture).holds

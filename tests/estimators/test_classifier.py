@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
 
 from conftest import ALL_FAMILIES, TRUTH, read_truth
 from mixtura import GaussianMixture, MixtureClassifier
@@ -183,6 +184,23 @@ def test_unknown_rows_help_a_mixture_a_class():
     assert all_rows.log_likelihood_ == pytest.approx(level, rel=1e-12)
 
 
+@pytest.mark.parametrize("model", ["EDDA", "MclustDA"])
+@pytest.mark.parametrize("max_iter", [1, 2])
+def test_em_with_unknown_rows_that_max_iter_ends_warns(model, max_iter):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(c, 1, (150, 1)) for c in (0, 2)])
+    y = np.full(300, NAN)
+    y[:20], y[-20:] = 0.0, 1.0
+    settings = {"model": model, "families": "VII", "n_components": 1, "random_state": 0}
+    with pytest.warns(ConvergenceWarning, match="The chosen model is not converged: max_iter"):
+        few = MixtureClassifier(max_iter=max_iter, **settings).fit(X, y)
+    assert few.n_iter_ == max_iter
+    fit = MixtureClassifier(**settings).fit(X, y)  # a warning would be an error
+    assert 2 < fit.n_iter_ < 2000
+    assert fit.log_likelihood_ > few.log_likelihood_
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
 def test_missing_entries_in_fit_and_prediction(iris):
     X, y = iris
     holes = X.copy()

@@ -212,6 +212,7 @@ def test_known_classes_and_fixed_parameters_name_the_same_components(faithful):
     assert fit.means_[0, 1] > 70
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.base.errors.DataWarning")
 def test_missing_entries_and_weights_and_errors_of_measurement(faithful):
     rng = np.random.default_rng(0)
     X = faithful.copy()
@@ -267,6 +268,7 @@ def test_noise_shares_what_fixed_weights_leave(given, noisy):
     fit = GaussianMixture(2, noise="box", random_state=0, **given).fit(noisy)
     mixture = fit.result_.mixture
     assert mixture.weights.sum() + mixture.noise.weight == pytest.approx(1.0, abs=1e-12)
+    assert type(fit.noise_weight_) is type(plain.noise_weight_) is float
     for name, values in given.items():
         fixed = np.array(values)
         found = getattr(mixture, name.removeprefix("fixed_"))[: len(fixed)]

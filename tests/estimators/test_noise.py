@@ -10,10 +10,15 @@ from sklearn.metrics import adjusted_rand_score
 import mixtura
 from conftest import ALL_FAMILIES, dataset, read_data, read_truth
 from mixtura import GaussianMixture, GaussianMixtureSelector, plots
+from mixtura.backends import backend_named
 from mixtura.base.errors import DataError
+from mixtura.data.dataset import Dataset
 from mixtura.data.noise_box import noise_box
 from mixtura.model.certificate import Certificate
+from mixtura.model.observation import Observation
 from mixtura.report import write_report
+from mixtura.sources import ArraySource
+from mixtura.sources.array import ROWS_PER_COPY
 
 TRUTH = ["noise_faithful_noise.json", "noise_chevron.json"]
 
@@ -309,6 +314,19 @@ def test_a_constant_column_has_no_box(rows):
     X = np.column_stack([rows[0], np.ones(len(rows[0]))])
     with pytest.raises(DataError, match="column 2 is constant"):
         noise_box(dataset(X), "box")
+
+
+@pytest.mark.parametrize("lacking", ["first", "last"])
+def test_a_block_of_rows_may_lack_a_column(lacking):
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal((ROWS_PER_COPY + 10, 2)))
+    X[slice(ROWS_PER_COPY) if lacking == "first" else slice(ROWS_PER_COPY, None), 1] = np.nan
+    holes = Dataset(ArraySource(X, observation=Observation.of(X)), backend_named("auto", 1))
+    assert len(list(holes.source.blocks())) == 2
+    box = noise_box(holes, "box")
+    low, high = np.fmin.reduce(X), np.fmax.reduce(X)
+    np.testing.assert_allclose(box.volume, np.prod(high - low))
+    np.testing.assert_allclose(box.centre, (low + high) / 2)
 
 
 # ---- composition ---------------------------------------------------------------------------------

@@ -331,6 +331,18 @@ def test_wrong_settings_of_a_selection_are_refused(given, message, heavy):
         GaussianMixtureSelector(2, **given).fit(heavy)
 
 
+@pytest.mark.parametrize("components", ["t", "both"])
+def test_errors_of_measurement_are_refused_before_any_candidate_is_fitted(components, heavy):
+    told: list[object] = []
+    selector = GaussianMixtureSelector(2, families="EII", components=components)
+    with pytest.raises(ValueError, match="no density in closed form"):
+        selector.fit(heavy, callback=told.append, measurement_covariance=np.ones(len(heavy)))
+    assert told == []
+    exact = np.zeros(len(heavy))  # these are no errors
+    selector.fit(heavy, callback=told.append, measurement_covariance=exact)
+    assert told
+
+
 # ---- scikit-learn --------------------------------------------------------------------------------
 
 

@@ -43,9 +43,9 @@ def test_a_number_that_is_named_as_missing_is_missing_however_it_is_written(tabl
     assert_numbers(table, [[1, NAN], [2, 3], [3, NAN], [4, 5]])
 
 
-def test_na_in_a_column_of_text_is_text(table_of):
+def test_na_in_a_column_of_classes_is_unknown(table_of):
     table = table_of("x,country\n1,NA\n2,DE\n3,\n", keep=["country"])
-    assert table.labels("country") == ["NA", "DE", None]
+    assert table.labels("country") == [None, "DE", None]
 
 
 def test_labels_that_are_numbers_are_unknown_at_minus_1(table_of):

@@ -115,7 +115,7 @@ def test_booleans_are_1_and_0_on_request(written):
 
 def test_text_and_numbers_can_be_classes(written):
     table = read_table(written, keep=["who", "i"])
-    assert table.labels("who") == ["x", "NA", "z"]
+    assert table.labels("who") == ["x", None, "z"]
     assert table.labels("i") == [1, None, 4]
 
 

@@ -114,7 +114,7 @@ class LabelOptions(WeightOptions):
 
     labels: str | None = None
     """A column with known classes, numbers or text; an empty cell is an unknown class. A row of a
-    known class belongs to its component.
+    known class belongs to its component during the fit; memberships.csv has its posterior.
     """
 
     def arguments(self) -> list[str]:

@@ -16,7 +16,7 @@ from mixtura.model.covariance import Dense, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Backend, Block, Source
-from mixtura.sources import ArraySource
+from mixtura.sources import ArraySource, Unlabelled
 
 COMPACT_FROM, COMPACT_ROWS, COMPACT_BYTES = 32, 20_000, 2**28
 """From so many components on, the rows are copied into an order in which neighbours are together,
@@ -78,6 +78,8 @@ class Dataset:
     @cached_property
     def whole(self) -> Moments:
         """All rows as one component, about their mean, with the full scatter matrix."""
+        if self.n_classes:
+            return self.unlabelled.whole
         if not self.source.is_complete:
             return moments_of_all(self.source, self.backend)
         first_row = next(self.source.blocks()).rows[:1].astype(np.float64)
@@ -87,6 +89,8 @@ class Dataset:
     @cached_property
     def completed(self) -> Dataset:
         """The expected rows under one Gaussian, for starts; itself where rows are complete."""
+        if self.n_classes:
+            return self.unlabelled.completed
         if self.source.is_complete:
             return self
         covariance = self.covariance + np.diag(self.floor + LEAST_VARIANCE * self.scale)
@@ -207,6 +211,11 @@ class Dataset:
         """Number of classes of which rows are known; 0 without labels."""
         observation = next(self.source.blocks()).observation
         return 0 if observation is None else observation.n_classes
+
+    @cached_property
+    def unlabelled(self) -> Dataset:
+        """The same rows, of which no class is known."""
+        return Dataset(Unlabelled(self.source), self.backend, original=self)
 
     @cached_property
     def labelled(self) -> tuple[LabelledRows, ...]:

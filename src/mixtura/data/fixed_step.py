@@ -64,9 +64,8 @@ def fixed_m_step(
         if regularisation.equal_weights
         else fixed.weights_from(moments.counts, moments.noise)
     )
-    return Mixture(
-        weights, means, covariance, noise and noise.with_weight(max(0.0, 1.0 - weights.sum()))
-    )
+    left = max(0.0, 1.0 - float(weights.sum()))
+    return Mixture(weights, means, covariance, noise and noise.with_weight(left))
 
 
 def _covariances(

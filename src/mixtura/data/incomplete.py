@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtura.base.arrays import Array, Labels, Rows
+from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.model.covariance import Dense, Diagonal
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Moments, Scatter
@@ -114,6 +114,16 @@ def _roots(matrices: Array) -> Array:
     """Square roots (K,d,d) of matrices that may be singular."""
     values, vectors = np.linalg.eigh(matrices)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])
+
+
+def unseen_columns(source: Source, backend: Backend, mixture: Mixture) -> Flags:
+    """Columns (K,d) in which a component has less than one row's worth of observed values."""
+    K, seen = mixture.n_components, np.zeros(mixture.means.shape)
+    for block in source.blocks():
+        for part in block.cut(ROWS_AT_ONCE):
+            shares = posterior(backend.log_joint(part, mixture), part.rows, mixture)
+            seen += part.weighted(shares[:, :K]).T @ ~np.isnan(part.rows)
+    return np.asarray(seen < 1.0)
 
 
 def completed_under(source: Source, backend: Backend, mixture: Mixture) -> ArraySource:

@@ -58,8 +58,8 @@ def _log_volume(dataset: Dataset, of_box: float, volume: NoiseVolume) -> float:
 def _ends(dataset: Dataset) -> tuple[Array, Array]:
     """The least and the largest observed value of each column (d,)."""
     rows = [block.rows for block in dataset.source.blocks()]
-    low = np.nanmin([np.nanmin(own, axis=0) for own in rows], axis=0)
-    high = np.nanmax([np.nanmax(own, axis=0) for own in rows], axis=0)
+    low = np.fmin.reduce([np.fmin.reduce(own) for own in rows])
+    high = np.fmax.reduce([np.fmax.reduce(own) for own in rows])
     return low.astype(np.float64), high.astype(np.float64)
 
 

@@ -159,10 +159,20 @@ class Problem:
         moments = _expected_moments(mixture, self.dataset.total)
         return self.m_step(moments.summarised(self.family.needs), mixture)
 
-    def ordered_by_weight(self, mixture: Mixture) -> Labels:
-        """The components (K,) by falling weight; constrained ones keep their places."""
-        order, fixed = mixture.order_by_weight(), self.fixed_of(mixture.n_components)
-        return order if fixed is None else fixed.in_place(order)
+    def in_place(self, order: Labels) -> Labels:
+        """An order of the components (K,) in which those with an identity keep their places.
+
+        These are known classes, components with fixed parameters, and those with different given
+        degrees of freedom.
+        """
+        places = np.arange(len(order))
+        held = places < self.dataset.n_classes
+        if (fixed := self.fixed_of(len(order))) is not None:
+            held |= fixed.constrained
+        if self.tails is not None and self.tails.names_components:
+            held[:] = True
+        places[~held] = [k for k in order if not held[k]]
+        return places
 
     def n_parameters(self, K: int) -> int:
         """Free parameters of K components, and one for the weight of a noise term.
@@ -183,7 +193,8 @@ def _expected_moments(mixture: Mixture, total: float) -> Moments:
     """The moments of so many rows that are distributed like the mixture."""
     counts, centred = total * mixture.weights, np.zeros_like(mixture.means)
     scatter = counts[:, None, None] * mixture.covariance.dense()
-    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE)
+    noise = 0.0 if mixture.noise is None else total * mixture.noise.weight
+    return Moments(mixture.means, counts, centred, scatter, Scatter.DENSE, noise=noise)
 
 
 def n_free_parameters(

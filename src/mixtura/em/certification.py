@@ -39,7 +39,7 @@ from mixtura.model.certificate import SAFETY, Certificate, ComponentReport
 from mixtura.model.covariance import Dense
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.fixed import Fixed
-from mixtura.model.mixture import Mixture, labels_of
+from mixtura.model.mixture import Mixture, labels_of, log_density
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.protocols import Family
 from mixtura.model.regularisation import (
@@ -128,7 +128,7 @@ def certify(
     boundaries = _boundaries(mixture, problem)
     at_a_bound = any(boundaries)
     rate = _rate(problem, mixture, moments) if rate is None else rate
-    if _knows_all(mixture):
+    if _knows_all(problem, mixture):
         rate = 0.0
     if at_a_bound and not rate < 1.0:
         rate = float("nan")  # EM has no derivative at a bound
@@ -156,14 +156,15 @@ def certify(
     )
 
 
-def _knows_all(mixture: Mixture) -> bool:
-    """Whether no memberships are missing: there is one component, and no noise."""
-    return mixture.n_components == 1 and mixture.noise is None
+def _knows_all(problem: Problem, mixture: Mixture) -> bool:
+    """Whether nothing is missing: complete rows of one Gaussian component, and no noise."""
+    alone = mixture.n_components == 1 and mixture.is_plain
+    return alone and problem.dataset.source.is_complete
 
 
 def _rate(problem: Problem, mixture: Mixture, moments: Moments) -> float:
     """The convergence rate around the next iteration."""
-    if _knows_all(mixture):
+    if _knows_all(problem, mixture):
         return 0.0
     try:
         after = problem.m_step(moments, mixture)
@@ -276,7 +277,28 @@ def _of_weights(problem: Problem, mixture: Mixture, moments: Moments) -> float:
     if not shares.sum() > 0:
         return 0.0
     expected = counts.sum() * shares / shares.sum()
-    return _sum_of_ratios((counts - expected) ** 2, expected)
+    at_zero = _of_noise_at_zero(problem, mixture) if _without_noise(mixture) else 0.0
+    return _sum_of_ratios((counts - expected) ** 2, expected) + at_zero
+
+
+def _without_noise(mixture: Mixture) -> bool:
+    """Whether the weight of a noise term is at its bound of 0, which EM never leaves."""
+    return mixture.noise is not None and mixture.noise.weight == 0.0
+
+
+def _of_noise_at_zero(problem: Problem, mixture: Mixture) -> float:
+    """The squared score of a noise weight at 0 over its information; 0 where it is not positive."""
+    assert mixture.noise is not None
+    whole = replace(mixture, noise=mixture.noise.with_weight(1.0))
+    score = information = 0.0
+    for block in problem.dataset.source.blocks():
+        for part in block.cut(ROWS_COUNTED_AT_ONCE):
+            log_joint = problem.dataset.backend.log_joint(part, whole)
+            excess = np.expm1(log_joint[:, -1] - log_density(log_joint[:, :-1]))
+            weights = np.ones(len(excess)) if part.weights is None else part.weights
+            score += float(weights @ excess)
+            information += float(weights @ excess**2)
+    return score**2 / information if score > 0 else 0.0
 
 
 def _of_covariances(sums: _Statistics, mixture: Mixture, family: Family) -> float:

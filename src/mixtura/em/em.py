@@ -192,8 +192,7 @@ def _em(
     stopped: Stopped,
 ) -> FitResult:
     """:func:`em` with one backend from the start to the end."""
-    if not isinstance(start, FitResult):
-        start = in_order_of_classes(problem, start)
+    start = in_order_of_classes(problem, start)
     first = stopping.until_next_check([]) if stopping.certifies else stopping
     settings = (problem, start, first, accelerated, stopped)
     loop = native_loop(*settings) or python_loop(*settings)

@@ -10,11 +10,13 @@ from scipy.optimize import linear_sum_assignment
 from mixtura.base.arrays import Array, Labels
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
+from mixtura.em.loop import Start
+from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 
 
-def in_order_of_classes(problem: Problem, start: Moments | Mixture) -> Moments | Mixture:
+def in_order_of_classes(problem: Problem, start: Start) -> Start:
     """The start with those components first that hold most of the rows of each class.
 
     The assignment has the largest total probability of the labelled rows. A start with fewer
@@ -28,9 +30,14 @@ def in_order_of_classes(problem: Problem, start: Moments | Mixture) -> Moments |
     mixture = (
         free.m_step(start.summarised(problem.family.needs), None)
         if isinstance(start, Moments)
+        else start.mixture
+        if isinstance(start, FitResult)
         else start
     )
-    return start.select(order_of_classes(dataset, mixture, C))
+    order = order_of_classes(dataset, mixture, C)
+    if (order == np.arange(len(order))).all():
+        return start
+    return start.in_order(order) if isinstance(start, FitResult) else start.select(order)
 
 
 def order_of_classes(dataset: Dataset, mixture: Mixture, C: int) -> Labels:

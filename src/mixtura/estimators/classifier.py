@@ -25,7 +25,7 @@ from mixtura.model.protocols import Block, Family
 from mixtura.model.selection import Selection
 from mixtura.search.threads import limited_threads
 from mixtura.selection.class_models import ClassModels, gaussian_classes, mixture_classes
-from mixtura.selection.settings import SelectionSettings, warn_of
+from mixtura.selection.settings import SelectionSettings, warn_of, warn_of_stop
 
 ClassModel = Literal["EDDA", "MclustDA"]
 
@@ -190,6 +190,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._set_models(models)
         for selection in {id(one): one for one in models.selections}.values():
             warn_of(selection, stacklevel=3)
+        warn_of_stop(models.stop, stacklevel=3)
         return self
 
     def _check_parameters(self) -> None:

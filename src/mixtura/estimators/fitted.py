@@ -60,6 +60,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     result_: FitResult
     n_features_in_: int
 
+    _said_parameters: int | None = None
+    """Free parameters of the fit that a file is of, whose settings it does not hold."""
+
     def __sklearn_tags__(self) -> Any:
         """Missing entries are accepted."""
         tags = super().__sklearn_tags__()
@@ -109,7 +112,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
         """Set the public attributes."""
-        self._noise = mixture.noise
+        self._noise, self._said_parameters = mixture.noise, None
         self.noise_weight_ = 0.0 if mixture.noise is None else mixture.noise.weight
         self.noise_volume_ = np.inf if mixture.noise is None else mixture.noise.volume
         self.weights_ = mixture.weights.astype(dtype)
@@ -259,9 +262,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     # ---- criteria --------------------------------------------------------------------------------
 
     @ignore_underflow
-    def _evaluate(self, X: Any, sample_weight: Any, errors: Any) -> Evaluation:
+    def _evaluate(self, X: Any, sample_weight: Any, errors: Any, labels: Any) -> Evaluation:
         check_is_fitted(self)
-        dataset = dataset_for(self, X, sample_weight, errors=errors)
+        dataset = dataset_for(self, X, sample_weight, labels, errors)
         moments = dataset.backend.moments(dataset.source, self._mixture, Scatter.TRACE)
         return Evaluation(
             moments.log_likelihood,
@@ -273,27 +276,50 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _n_parameters(self) -> int:
         """Free parameters (a private name that users of scikit-learn rely on)."""
+        said = self._said_parameters
+        return self._counted_parameters() if said is None else said
+
+    def _counted_parameters(self) -> int:
+        """Free parameters by the settings."""
         K, d = np.shape(self.means_)
         family, given = family_named(self.covariance_type), fixed_parameters_of(self)
         noisy = getattr(self, "_noise", None) is not None
         fixed = None if given is None else given.of(family, K, d, noisy)
         return n_free_parameters(family, K, d, self.equal_weights, fixed, noisy)
 
-    def bic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def bic(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """BIC on X, lower is better; see :func:`mixtura.model.criteria.bic`.
 
-        Incomplete rows count as rows, as in mclust. ``result_.bic`` is that of the fit, with its
-        labels.
+        Incomplete rows count as rows, as in mclust. With the labels of the fit it is that of the
+        fit.
         """
-        return bic(self._evaluate(X, sample_weight, measurement_covariance))
+        return bic(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
-    def aic(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def aic(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """AIC on X, lower is better; see :func:`mixtura.model.criteria.aic`."""
-        return aic(self._evaluate(X, sample_weight, measurement_covariance))
+        return aic(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
-    def icl(self, X: Any, sample_weight: Any = None, measurement_covariance: Any = None) -> float:
+    def icl(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_covariance: Any = None,
+        labels: Any = None,
+    ) -> float:
         """ICL on X, lower is better; see :func:`mixtura.model.criteria.icl`."""
-        return icl(self._evaluate(X, sample_weight, measurement_covariance))
+        return icl(self._evaluate(X, sample_weight, measurement_covariance, labels))
 
 
 def values_by_block(

@@ -24,6 +24,7 @@ from mixtura.base.errors import DataWarning, DegenerateWarning
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
+from mixtura.data.incomplete import unseen_columns
 from mixtura.data.noise_box import NoiseVolume
 from mixtura.data.problem import Problem
 from mixtura.em.certification import certified
@@ -50,7 +51,7 @@ from mixtura.initialise.initialisers import (
 )
 from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import constraints_of, problem_of
-from mixtura.inputs.data_checks import check_data
+from mixtura.inputs.data_checks import check_data, column_name
 from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
 from mixtura.inputs.parameters import (
     accelerated,
@@ -59,6 +60,7 @@ from mixtura.inputs.parameters import (
     ordered_by_weight,
     seed_of,
 )
+from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.fit_result import FitResult, Iteration
@@ -336,7 +338,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         labels : (n,) or (n, C), optional
             Known classes; -1, NaN or None where unknown. Each class is one component, in the order
             of ``classes_``, and its rows belong to no other. Or probabilities of C classes, which
-            are the first C components; a row of NaN is unknown.
+            are the first C components; a row of NaN is unknown. A row with any probabilities but
+            equal ones is in none of further components, nor in the noise.
         measurement_covariance : (n,), (n, d) or (n, d, d), optional
             Variances or covariances of the errors of the rows. The mixture is that of the values
             without errors (extreme deconvolution; Bovy, Hogg & Roweis 2011).
@@ -384,18 +387,17 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
     def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
         """Components by ``component_order``; after a warm start in the order of the last fit.
 
-        Components with a fixed parameter keep their places.
+        Components with an identity keep their places.
         """
         if ordered_by_weight(self):
-            return fit.in_order(problem.ordered_by_weight(fit.mixture))
-        if problem.fixed is not None:
-            return fit
+            return fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
         if (
             self.warm_start
             and hasattr(self, "result_")
             and self.result_.mixture.n_features == fit.mixture.n_features
         ):
-            return fit.in_order(match(self.result_.mixture, fit.mixture).order)
+            order = match(self.result_.mixture, fit.mixture).order
+            return fit.in_order(problem.in_place(order))
         return fit
 
     def fit_predict(
@@ -406,9 +408,13 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         labels: Any = None,
         measurement_covariance: Any = None,
     ) -> Labels:
-        """Fit, then the most probable component of each row (n,)."""
+        """Fit, then the most probable component of each row (n,), of labelled ones by the label."""
         self.fit(X, y, sample_weight, labels, measurement_covariance)
-        return self.predict(X, measurement_covariance)
+        if labels is None:
+            return self.predict(X, measurement_covariance)
+        shares = np.asarray(self.predict_proba(X, measurement_covariance), dtype=np.float64)
+        known = known_classes(labels, len(shares), getattr(self, "classes_", None))
+        return labels_of(shares if known is None else known.imposed_on(shares), self.mixture_)
 
     def _check_parameters(self) -> Family:
         """Refuse invalid parameters before the data are read."""
@@ -543,11 +549,28 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         elif hasattr(self, "classes_"):
             del self.classes_
 
+    def _warn_of_unseen_columns(self, mixture: Mixture, dataset: Dataset) -> None:
+        """Warn where the rows of a component have no value in a column."""
+        unseen = np.argwhere(unseen_columns(dataset.source, dataset.backend, mixture)).tolist()
+        if not unseen:
+            return
+        names = getattr(self, "feature_names_in_", None)
+        listed = "; ".join(f"{component_name(k)}: {column_name(j, names)}" for k, j in unseen[:5])
+        warnings.warn(
+            f"The rows of some components have no value in some columns ({listed}): the mean and "
+            "the spread reported there follow from the start and from what components share. Leave "
+            "these columns out, or fit these groups apart.",
+            DataWarning,
+            stacklevel=5,
+        )
+
     def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.
 
         ``present`` is a mask of the user's rows that are in the dataset; None for all.
         """
+        if not dataset.source.is_complete:
+            self._warn_of_unseen_columns(result.mixture, dataset)
         spurious = [item for item in result.findings if item.kind == "spurious"]
         if spurious:
             listed = _listed(spurious[:5], result.mixture, dataset, present)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Rows
@@ -15,8 +16,8 @@ from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.inputs.rows import rows_of
 
 USUAL_KS = range(1, 6)
-USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV")
-"""The candidates of the default choice: one to five components with full covariances."""
+USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV", "VVI")
+"""The candidates of the default choice: one to five components."""
 
 
 class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -29,12 +30,15 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     ----------
     estimator : GaussianMixture, GaussianMixtureSelector or None, default=None
         The mixture, which is fitted to the incomplete rows. None: the best by BIC of one to five
-        components with full covariances, shared (EEE) or free (VVV).
+        components with full covariances, shared (EEE) or free (VVV), or along the columns (VVI).
     draw : bool, default=False
         Draw from the conditional distribution in place of its mean, for multiple imputation: call
-        ``transform`` several times.
+        ``transform`` several times, with a ``random_state`` that is no integer or with a new
+        integer each time (``set_params(random_state=1)``).
     random_state : int, RandomState or None, default=None
-        The seed of the default mixture and of the draws.
+        The seed of the default mixture and of the draws. With an integer every call of
+        ``transform`` gives the same draws; with a RandomState or None each call gives new ones,
+        whatever the seed of ``estimator``.
 
     Attributes
     ----------
@@ -94,7 +98,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         """The rows (n, d) with their missing entries filled; observed entries are as they were."""
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False)
-        filled: Rows = self.mixture_.impute(
-            rows, draw=self.draw, random_state=self.random_state if self.draw else None
-        )
+        # impute would take None as the seed of the mixture, and so repeat its draws
+        generator = check_random_state(self.random_state) if self.draw else None
+        filled: Rows = self.mixture_.impute(rows, draw=self.draw, random_state=generator)
         return filled

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, Labels
 from mixtura.base.errors import ModelFileError
 from mixtura.inputs.writing import replacing
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
@@ -44,6 +44,12 @@ WHITENER_ROUNDING = 1e-4
 """Difference of a covariance from that of its whitener, in units of the standard deviations, that
 may be rounding.
 """
+
+COUNT, CLASSES, CLASSES_DTYPE = "n_parameters", "classes", "classes_dtype"
+"""Keys of the metadata that :class:`Model` reads."""
+
+KINDS_OF_NAMES = "biufUO"
+"""Kinds of arrays of names of classes: numbers, text, and objects that are either."""
 
 _FORMS = {Spherical: "spherical", Diagonal: "diagonal", Dense: "dense"}
 
@@ -78,6 +84,28 @@ class Model:
         if _is_partition(clusters, range(1, K + 1)):
             return [[k - 1 for k in cluster] for cluster in clusters or ()]
         return clusters if _is_partition(clusters, range(K)) else None
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Free parameters of the fit; None where the file does not say."""
+        best = self.metadata.get("best")  # of mixtura fit
+        of_best = best.get(COUNT) if isinstance(best, Mapping) else None
+        count = self.metadata.get(COUNT, of_best)
+        return count if type(count) is int and count >= 0 else None
+
+    @property
+    def classes(self) -> Labels | None:
+        """The names of known classes (C,), of which class c is component c; None without any."""
+        names = self.metadata.get(CLASSES)
+        if not isinstance(names, list) or not names:
+            return None
+        if not all(isinstance(name, str | int | float) for name in names):
+            return None
+        try:
+            dtype = np.dtype(self.metadata.get(CLASSES_DTYPE, "O"))
+            return np.array(names, dtype=dtype) if dtype.kind in KINDS_OF_NAMES else None
+        except (TypeError, ValueError):
+            return None
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
@@ -398,6 +426,24 @@ def component_summaries(
         }
         for k in range(mixture.n_components)
     ]
+
+
+def class_names(classes: Labels) -> dict[str, Any]:
+    """The names of known classes (C,) as plain values, which :attr:`Model.classes` reads.
+
+    Raises
+    ------
+    ValueError
+        When JSON has no such values.
+    """
+    given = classes.tolist()
+    names = jsonable(given)
+    if classes.dtype.kind not in KINDS_OF_NAMES or names != given:
+        raise ValueError(
+            "the names of classes must be finite numbers, text or booleans to be saved, but "
+            f"{given[:8]} came. Fit with labels of text, for example labels.astype(str)."
+        )
+    return {CLASSES: names, CLASSES_DTYPE: classes.dtype.str}
 
 
 def jsonable(value: Any) -> Any:

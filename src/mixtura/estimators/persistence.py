@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
 from mixtura.estimators.gaussian_mixture import GaussianMixture
-from mixtura.estimators.model_file import load_model, save_model
+from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
+from mixtura.model.mixture import Mixture
 
 _UNNAMED = "columns_have_no_names"
 """Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
@@ -26,7 +28,8 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     """Write a fitted mixture, or the best one of a selector, to a file.
 
     The file holds arrays and JSON (safetensors): loading executes nothing. The parameters of the
-    mixture are kept bit for bit; the report of EM is not.
+    mixture are kept bit for bit, and so are the names of known classes and the number of free
+    parameters; the report of EM is not.
 
     Parameters
     ----------
@@ -39,6 +42,10 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     ------
     sklearn.exceptions.NotFittedError
         When the model is not fitted.
+    TypeError
+        When the model is no mixture, such as a MixtureClassifier.
+    ValueError
+        When the names of known classes are neither numbers nor text.
 
     Examples
     --------
@@ -51,6 +58,12 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     >>> bool((mixtura.load(path).means_ == model.means_).all())
     True
     """
+    if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
+        raise TypeError(
+            "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
+            f"GaussianMixtureSelector, but a {type(model).__name__} came. Keep that with pickle or "
+            "joblib."
+        )
     check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
     mixture = chosen.mixture_
@@ -64,6 +77,11 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     if isinstance(chosen, StudentTMixture):
         asked = chosen.degrees_of_freedom
         metadata[_ESTIMATED] = asked if isinstance(asked, str) else None
+    count = chosen._n_parameters()
+    if count != _estimator_of(mixture, family, metadata)._n_parameters():
+        metadata[COUNT] = count
+    if hasattr(chosen, "classes_"):
+        metadata |= class_names(chosen.classes_)
     save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
 
 
@@ -77,8 +95,9 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     Returns
     -------
     GaussianMixture or StudentTMixture
-        With ``weights_``, ``means_``, ``covariances_`` and the names of the columns, ready to
-        predict and to score.
+        With ``weights_``, ``means_``, ``covariances_``, the names of the columns and those of
+        known classes, ready to predict and to score. Its criteria count the free parameters of the
+        fit; fixed parameters and ``equal_weights`` themselves are not kept for another fit.
 
     Raises
     ------
@@ -86,18 +105,26 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
         When the file is no model, or was changed since it was written.
     """
     model = load_model(path)
-    family = cast("CovarianceType", model.family)
-    K, tails = model.mixture.n_components, model.mixture.tails
-    noise = None if model.mixture.noise is None else model.mixture.noise.volume
-    loaded: GaussianMixture
-    if tails is None:
-        loaded = GaussianMixture(K, covariance_type=family, noise=noise)
-    else:
-        asked = cast("DegreesOfFreedom | None", model.metadata.get(_ESTIMATED))
-        given = tails if asked is None else asked
-        loaded = StudentTMixture(K, covariance_type=family, degrees_of_freedom=given, noise=noise)
-    loaded._set_parameters(model.mixture, model.family, np.float64)
-    loaded.n_features_in_ = model.mixture.n_features
+    loaded = _estimator_of(model.mixture, model.family, model.metadata)
+    loaded._said_parameters = model.n_parameters
+    loaded._set_classes(model.classes)
     if not model.metadata.get(_UNNAMED):
         loaded.feature_names_in_ = np.array(model.feature_names, dtype=object)
     return loaded
+
+
+def _estimator_of(mixture: Mixture, family: str, metadata: Mapping[str, Any]) -> GaussianMixture:
+    """A mixture as an estimator, without what a fit knew beside it."""
+    kind = cast("CovarianceType", family)
+    K, tails = mixture.n_components, mixture.tails
+    noise = None if mixture.noise is None else mixture.noise.volume
+    estimator: GaussianMixture
+    if tails is None:
+        estimator = GaussianMixture(K, covariance_type=kind, noise=noise)
+    else:
+        asked = cast("DegreesOfFreedom | None", metadata.get(_ESTIMATED))
+        given = tails if asked is None else asked
+        estimator = StudentTMixture(K, covariance_type=kind, degrees_of_freedom=given, noise=noise)
+    estimator._set_parameters(mixture, family, np.float64)
+    estimator.n_features_in_ = mixture.n_features
+    return estimator

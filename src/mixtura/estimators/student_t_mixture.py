@@ -174,11 +174,11 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
         assert mixture.tails is not None
         self.degrees_of_freedom_ = mixture.tails.astype(dtype)
 
-    def _n_parameters(self) -> int:
-        """Free parameters."""
+    def _counted_parameters(self) -> int:
+        """Free parameters by the settings."""
         rule = tail_rule_of(self)
         assert rule is not None
-        return super()._n_parameters() + rule.n_parameters(len(self.means_))
+        return super()._counted_parameters() + rule.n_parameters(len(self.means_))
 
     # ---- rows ------------------------------------------------------------------------------------
 

@@ -424,9 +424,7 @@ class _Refit:
             return Replicate(number, None, str(collapse))
         if fit.stop is StopReason.INTERRUPTED:
             raise KeyboardInterrupt
-        order = match(self.start, fit.mixture).permutation
-        if problem.fixed is not None:
-            order = problem.fixed.in_place(order)
+        order = problem.in_place(match(self.start, fit.mixture).permutation)
         return Replicate(
             number,
             fit.mixture.select(order),

@@ -299,6 +299,7 @@ def _scipy_k_means(
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an empty cluster
+        warnings.simplefilter("ignore", RuntimeWarning)  # fewer distinct rows than seeds
         labels = kmeans2(Z, K, iter=most, minit="++", rng=rng)[1]
     return np.asarray(labels, dtype=np.intp) if np.bincount(labels, minlength=K).all() else None
 

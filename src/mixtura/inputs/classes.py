@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.masked import refuse_masked
 from mixtura.inputs.row_knowledge import KnownClasses
+from mixtura.inputs.unknown import are_unknown
 
 UNKNOWN = -1
 """The code of a row whose class is unknown."""
@@ -79,7 +80,7 @@ def classes_of(y: Any, n: int, present: Flags | None = None, unlabeled: Any = No
         )
     if present is not None:
         values = values[present]
-    unknown = np.array([_is_unknown(value, unlabeled) for value in values.tolist()], dtype=bool)
+    unknown = are_unknown(values, unlabeled)
     if unknown.all():
         raise ValueError(
             "y must name the class of at least one row, but all of them are unknown. "
@@ -106,15 +107,6 @@ def _as_objects(y: Any) -> Any:
             return np.array(y, dtype=object)
         return np.asarray(y)
     return y
-
-
-def _is_unknown(value: Any, unlabeled: Any) -> bool:
-    """Whether a value is None, NaN, NA (of pandas) or the user's mark."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    if isinstance(value, float) and value != value:
-        return True
-    return unlabeled is not None and bool(value == unlabeled)
 
 
 def class_priors(priors: Any, shares: Array) -> Array:

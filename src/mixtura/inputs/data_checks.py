@@ -10,6 +10,7 @@ from mixtura.base.arrays import Array
 from mixtura.base.errors import ILL_DEFINED, DataError
 from mixtura.base.memory import once_for_each
 from mixtura.data.dataset import Dataset
+from mixtura.data.noise_box import noise_box
 from mixtura.inputs.constraints import Constraints, check_prior, shrinkage_of
 from mixtura.model.moments import Scatter
 from mixtura.model.priors import ConjugatePrior
@@ -62,7 +63,11 @@ def check_data(
         or _without_variance(dataset, family, names)
     )
     if cause is None:
-        return _shrinkage_warning(dataset, family, K, constraints)
+        remarks = (
+            _shrinkage_warning(dataset, family, K, constraints),
+            _of_volume(dataset, constraints),
+        )
+        return " ".join(remark for remark in remarks if remark)
     reg_covar = constraints.reg_covar
     if reg_covar:
         consequence = (
@@ -74,6 +79,21 @@ def check_data(
     else:
         raise DataError(cause if reg_covar is None else f"{ILL_DEFINED} {cause}")
     return f"{cause} {consequence}"
+
+
+def _of_volume(dataset: Dataset, constraints: Constraints) -> str:
+    """A remark where the given volume of a noise term is smaller than the box of the rows."""
+    volume = constraints.noise
+    if volume is None or isinstance(volume, str):
+        return ""
+    box = min(noise_box(dataset, "box").volume, noise_box(dataset, "principal").volume)
+    if volume >= box:
+        return ""
+    return (
+        f"noise={volume:g} is a volume, not a share of the rows, and smaller than the box that "
+        f"holds them ({box:.4g}): the noise may draw rows of the groups to itself. noise='auto' "
+        "takes the volume from the rows."
+    )
 
 
 def _prior_suffices(dataset: Dataset, family: Family, K: int, prior: ConjugatePrior | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -49,6 +50,8 @@ def check_degrees(rule: TailRule, K: int) -> TailRule:
     """The rule, if given numbers are one or K."""
     if rule.given is not None and rule.given.ndim == 1:
         shaped("degrees_of_freedom", rule.given, (K,))
+        if not rule.names_components:
+            return replace(rule, given=np.asarray(rule.given[0]))
     return rule
 
 

@@ -5,6 +5,7 @@ Every message has three parts: the expected value, the given one, and the remedy
 
 from __future__ import annotations
 
+import reprlib
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,8 +19,8 @@ def check_count(name: str, value: Any, least: int, optional: bool = False) -> No
     if is_bool(value) or not isinstance(value, Integral) or int(value) < least:
         extra = " or None" if optional else ""
         raise ValueError(
-            f"{name} must be an integer of at least {least}{extra}, but {value!r} came. Pass for "
-            f"example {name}={max(least, 2)}."
+            f"{name} must be an integer of at least {least}{extra}, but {reprlib.repr(value)} "
+            f"came. Pass for example {name}={max(least, 2)}."
         )
 
 

@@ -11,6 +11,10 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.errors import DataError
 from mixtura.base.masked import refuse_masked
+from mixtura.inputs.unknown import are_unknown
+
+UNKNOWN_LABEL = -1
+"""A label that means unknown, beside None, NaN and NA."""
 
 NOT_NEGATIVE = 1e-10
 """An eigenvalue of an error covariance may be below zero by rounding: this part of the largest."""
@@ -30,6 +34,16 @@ class KnownClasses:
 
     names: Labels
     probabilities: Array
+
+    def imposed_on(self, shares: Array) -> Array:
+        """Posteriors (n,K) of rows without their labels, with these in place; rows sum to one."""
+        known = (self.probabilities < 1.0).any(axis=1)
+        C, own = len(self.names), np.array(shares, dtype=np.float64)
+        own[known, :C] *= self.probabilities[known]
+        own[known, C:] = 0.0
+        lost = known & ~(own.sum(axis=1) > 0)
+        own[lost, :C] = self.probabilities[lost]
+        return np.asarray(own / own.sum(axis=1, keepdims=True))
 
 
 def known_classes(labels: Any, n: int, names: Labels | None = None) -> KnownClasses | None:
@@ -68,11 +82,11 @@ def _values(labels: Any) -> Any:
 
 
 def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
-    unknown = np.array([_is_unknown(value) for value in values.tolist()], dtype=bool)
+    unknown = are_unknown(values, UNKNOWN_LABEL)
     if unknown.all():
         return None
     known = values[~unknown]
-    if len({isinstance(value, str) for value in known.tolist()}) > 1:
+    if known.dtype == object and len({isinstance(value, str) for value in known}) > 1:
         raise ValueError(
             "labels must be all numbers or all text, but some are of either kind. Convert them, "
             "for example labels.astype(str)."
@@ -90,15 +104,6 @@ def _hard(values: Any, names: Labels | None) -> KnownClasses | None:
     probabilities = np.ones((len(values), len(names)))
     probabilities[~unknown] = np.eye(len(names))[places]
     return KnownClasses(names, probabilities)
-
-
-def _is_unknown(value: Any) -> bool:
-    if value is None:
-        return True
-    try:
-        return bool(value != value) or (not isinstance(value, str) and bool(value == -1))
-    except TypeError:  # NA of pandas, which is neither equal nor unequal to anything
-        return True
 
 
 def _soft(values: Any, n: int) -> KnownClasses | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from mixtura.backends import backend_named
 from mixtura.base.arrays import Array, Flags, Labels, Rows
-from mixtura.base.errors import DataError
+from mixtura.base.errors import DataError, DataWarning
 from mixtura.base.masked import refuse_masked
 from mixtura.data.dataset import Dataset
 from mixtura.inputs.data_checks import column_name
@@ -69,9 +70,20 @@ def read_data(
         X, sample_weight = _take(X, present), sample_weight[present]
         labels = None if labels is None else _take(labels, present)
         errors = None if errors is None else np.asarray(errors)[present]
-        return replace(read_data(estimator, X, sample_weight, labels, errors), present=present)
+        return _of_some(present, read_data(estimator, X, sample_weight, labels, errors))
     rows = rows_of(estimator, X, fitting=True)
     weights = checked_weights(sample_weight, len(rows))
+    empty: Any = np.isnan(rows).all(axis=1)
+    if labels is None and empty.any() and not empty.all():
+        warnings.warn(
+            f"{int(empty.sum())} of {len(rows)} rows have no value in any column: they tell "
+            "nothing, and the fit leaves them out. Their posteriors are the weights.",
+            DataWarning,
+            stacklevel=4,
+        )
+        own = None if sample_weight is None else np.broadcast_to(sample_weight, len(rows))[~empty]
+        kept = None if errors is None else np.asarray(errors)[~empty]
+        return _of_some(~empty, read_data(estimator, _take(X, ~empty), own, None, kept))
     check_range(
         rows,
         getattr(estimator, "feature_names_in_", None),
@@ -80,6 +92,13 @@ def read_data(
     known = known_classes(labels, len(rows))
     dataset = dataset_of(rows, weights, estimator.backend, estimator.n_threads, known, errors)
     return Data(rows, dataset, None, None if known is None else known.names)
+
+
+def _of_some(present: Flags, data: Data) -> Data:
+    """Data that were read from the rows that are present, as part of all rows."""
+    whole = present.copy()
+    whole[present] = True if data.present is None else data.present
+    return replace(data, present=whole)
 
 
 def rows_of(estimator: Any, X: Any, *, fitting: bool, allow_missing: bool = True) -> Rows:

@@ -209,11 +209,12 @@ class Table:
         """The class of every row, from a column that was kept: None where it is unknown.
 
         In a column of numbers a missing value and -1 are unknown. In a column of text an empty cell
-        is; "NA" is a class like any other there, since it may be the code of a country.
+        is, and NA, as R writes it.
         """
         column = self.column(name)
         if column.values is None or column.is_true_or_false:
-            return list(self._classes(column))
+            classes = self._classes(column)
+            return [None if own is None or own.lower() in MISSING else own for own in classes]
         return [
             None if value != value or value == -1 else int(value) if value.is_integer() else value
             for value in column.values.tolist()

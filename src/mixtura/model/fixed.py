@@ -219,12 +219,6 @@ class Fixed:
 
     # ---- which component is which ----------------------------------------------------------------
 
-    def in_place(self, order: Labels) -> Labels:
-        """An order of the components (K,) in which the constrained ones keep their places."""
-        places = np.arange(self.n_components)
-        places[~self.constrained] = [k for k in order if not self.constrained[k]]
-        return places
-
     def matched(
         self, moments: Moments, row_weight: float, units: Array, in_place: int = 0
     ) -> Labels:

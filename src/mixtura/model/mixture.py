@@ -236,7 +236,8 @@ def posterior(log_joint: Array, rows: Rows, mixture: Mixture) -> Array:
     lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
     if len(lost):
         far = np.nan_to_num(rows[lost].astype(np.float64))
-        direction = far / np.abs(far).max(axis=1, keepdims=True)
+        size = np.abs(far).max(axis=1, keepdims=True)
+        direction = far / np.where(size > 0, size, 1.0)
         growth = np.stack(
             [
                 (mixture.covariance.whiten(k, direction) ** 2).sum(axis=1)

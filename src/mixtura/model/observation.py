@@ -91,8 +91,10 @@ class Observation:
         """C; 0 without labels."""
         return 0 if self.classes is None else int(self.classes.shape[1])
 
-    def without_classes(self) -> Observation:
-        """The same without labels."""
+    def without_classes(self) -> Observation | None:
+        """The same without labels; None where nothing else is known of the rows."""
+        if self.errors is None and self.columns.all():
+            return None
         return replace(self, classes=None)
 
     @cached_property

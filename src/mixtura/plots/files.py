@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,8 +61,10 @@ def write_png(figure: Figure, target: Path | IO[bytes], dots_per_inch: float) ->
             figure.set_layout_engine(engine)
 
 
-def figure_of(picture: Figure | Axes) -> Figure:
-    """The whole figure that contains a picture."""
+def figure_of(picture: Any) -> Figure:
+    """The whole figure that contains a picture: a figure, axes, or an array of axes."""
+    if isinstance(picture, np.ndarray):
+        picture = picture.flat[0]
     whole = picture if isinstance(picture, Figure) else picture.get_figure(root=True)
     assert whole is not None
     return whole

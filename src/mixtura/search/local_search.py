@@ -134,7 +134,15 @@ class LocalSearch:
 
     def _responsibilities(self, fit: FitResult) -> Responsibilities:
         """One pass over the rows."""
-        return Responsibilities.of(self.runs.dataset, fit.mixture, NEGLIGIBLE)
+        dataset = self._runs_of(fit.n_components).dataset
+        return Responsibilities.of(dataset, fit.mixture, NEGLIGIBLE)
+
+    def _runs_of(self, K: int) -> Runs:
+        """Runs of K components; fewer than there are classes do not know of them."""
+        dataset = self.runs.dataset
+        if dataset.n_classes <= K:
+            return self.runs
+        return replace(self.runs, problem=self.runs.problem.with_data(dataset.unlabelled))
 
     # ---- one component less, one more ------------------------------------------------------------
 
@@ -143,9 +151,10 @@ class LocalSearch:
 
         None where every component has a fixed parameter.
         """
-        if seen.n_components <= self.runs.problem.fewest_components:
+        runs = self._runs_of(seen.n_components - 1)
+        if seen.n_components <= runs.problem.fewest_components:
             return []
-        halving = successive_halving(self.runs, removals(seen), -inf, told=False)
+        halving = successive_halving(runs, removals(seen), -inf, told=False)
         self._pay(halving.fitted)
         return sorted(halving.ended, key=lambda fit: fit.rank, reverse=True)[:SMALLER]
 

@@ -182,7 +182,7 @@ class CandidateFitter:
             return Candidate(family.name, K, None, nan, str(refusal), stage=stage)
         fit = found.best
         if self.grid.by_weight:
-            fit = fit.in_order(problem.ordered_by_weight(fit.mixture))
+            fit = fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
         if fit.stop is StopReason.INTERRUPTED:
             self.stopped.set()
         rows = None

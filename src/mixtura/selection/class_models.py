@@ -81,6 +81,9 @@ class ClassModels:
         Sum of the weights of the rows.
     n_iter : int
         Iterations of EM, at most, of a class; an M-step is one.
+    stop : StopReason
+        Why EM over the classes of MclustDA ended; without it, CONVERGED. All other ends are in the
+        selections.
     """
 
     mixtures: tuple[Mixture, ...]
@@ -90,6 +93,7 @@ class ClassModels:
     n_parameters: int
     total: float
     n_iter: int
+    stop: StopReason = StopReason.CONVERGED
 
     @property
     def owners(self) -> Labels:
@@ -343,19 +347,26 @@ def _with_unknown_rows(
     max_iter: int,
 ) -> ClassModels:
     """EM over the classes: one iteration of each mixture for the rows as they belong to it."""
-    trace = list[float]()
+    trace, stop = list[float](), StopReason.MAX_ITER
     while True:
         level, posteriors = _posteriors(learners, models.shares, dataset, classes)
         trace.append(level)
-        converged = SAFETY * remaining_gain(trace) < REMAINING * dataset.row_weight
-        if converged or len(trace) > max_iter:
+        if SAFETY * remaining_gain(trace) < REMAINING * dataset.row_weight:
+            stop = StopReason.CONVERGED
+            break
+        if len(trace) > max_iter:
             break
         counts = learners[0].weights @ posteriors
         learners = [learner.after(posteriors[:, c]) for c, learner in enumerate(learners)]
         mixtures = tuple(learner.mixture for learner in learners)
         models = replace(models, mixtures=mixtures, shares=counts / counts.sum())
-    total, n_iter = float(learners[0].weights.sum()), max(models.n_iter, len(trace))
-    return replace(models, log_likelihood=trace[-1], total=total, n_iter=n_iter)
+    return replace(
+        models,
+        log_likelihood=trace[-1],
+        total=float(learners[0].weights.sum()),
+        n_iter=max(models.n_iter, len(trace) - 1),  # the first level is that of the start
+        stop=stop,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
@@ -38,10 +39,12 @@ from mixtura.inputs.parameters import (
     seed_of,
 )
 from mixtura.model.criteria import check_criterion
+from mixtura.model.fit_result import StopReason
 from mixtura.model.mixture import Mixture
+from mixtura.model.observation import check_tails
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
-from mixtura.model.selection import Candidate, Selection
+from mixtura.model.selection import Candidate, Selection, Stage
 from mixtura.model.tails import TailRule
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.starts import usual_starts
@@ -160,6 +163,11 @@ def selection_of(
     on_fold: Callable[[int], None] | None = None,
 ) -> Selection:
     """The selection; ``callback`` and ``on_fold`` as in ``GaussianMixtureSelector.fit``."""
+    laws = laws_of(settings)
+    if "t" in laws and not dataset.source.is_complete:
+        for block in dataset.source.blocks():
+            if block.observation is not None:
+                check_tails(block.observation)
     if settings.families == "all" and dataset.source.n_features == 1:  # only E and V differ
         families = [family for family in families if family.name.endswith("II")]
     plan = _plan(settings, dataset, len(ks) * len(families))
@@ -168,7 +176,7 @@ def selection_of(
         dataset = Dataset(dataset.source, backend_named(settings.backend, 1))
     done: list[Selection] = []
     with limited_threads(dataset.source.n_rows):
-        for law, tails in laws_of(settings).items():
+        for law, tails in laws.items():
             told = None if callback is None else partial(_told, callback, law)
             grid = grid_of(settings, ks, families, tails)
             try:
@@ -294,12 +302,18 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
             f"Reasons: {reasons}",
             DegenerateWarning,
         )
+    refused = [
+        candidate.reason
+        for candidate in selection.candidates
+        if candidate.fit is None and candidate.stage is not Stage.NOT_FITTED
+    ]
+    for reason, count in Counter(refused).most_common(1):
+        if 2 * count >= len(selection.candidates):
+            n = len(selection.candidates)
+            warn(f"{count} of {n} candidates could not be fitted: {reason}", DataWarning)
     winner = selection.best
     assert winner.fit is not None
-    if not winner.fit.converged:
-        from sklearn.exceptions import ConvergenceWarning  # takes long to import
-
-        warn(f"The chosen model is {winner.fit.stop.value}.", ConvergenceWarning)
+    warn_of_stop(winner.fit.stop, stacklevel + 1)
     if winner.remark:
         warn(f"Of the chosen model: {winner.remark}", DataWarning)
     spurious = [item for item in winner.fit.findings if item.kind == "spurious"]
@@ -309,3 +323,12 @@ def warn_of(selection: Selection, stacklevel: int = 2) -> None:
             "Try stricter families.",
             DegenerateWarning,
         )
+
+
+def warn_of_stop(stop: StopReason, stacklevel: int = 2) -> None:
+    """Warn where the EM of the chosen model did not converge."""
+    if not stop.converged:
+        from sklearn.exceptions import ConvergenceWarning  # takes long to import
+
+        message = f"The chosen model is {stop.value}."
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel + 1)

@@ -5,5 +5,6 @@ Parquet and Dask have their place beside ``array.py``.
 
 from mixtura.sources.array import ArraySource
 from mixtura.sources.reweighted import Reweighted
+from mixtura.sources.unlabelled import Unlabelled
 
-__all__ = ["ArraySource", "Reweighted"]
+__all__ = ["ArraySource", "Reweighted", "Unlabelled"]
