@@ -53,12 +53,12 @@ inline void transpose(const double* A, std::size_t n, double* out) {
 }
 
 // The lower Cholesky factor of an n x n matrix in place; false where it is not positive definite.
-inline bool cholesky(double* a, std::size_t n) {
-    std::vector<double> panel(PANEL * n); // columns of the factor, one after the other
+// `panel` is room for PANEL * n numbers: columns of the factor, one after the other.
+inline bool cholesky(double* a, std::size_t n, double* panel) {
     for (std::size_t begin = 0; begin < n; begin += PANEL) {
         const std::size_t end = std::min(begin + PANEL, n);
         for (std::size_t j = begin; j < end; ++j) {
-            double* column = &panel[(j - begin) * n];
+            double* column = panel + (j - begin) * n;
             double pivot = a[j * n + j];
             for (std::size_t l = begin; l < j; ++l) pivot -= a[j * n + l] * a[j * n + l];
             if (!(pivot > 0.0) || !std::isfinite(pivot)) return false;
@@ -70,10 +70,15 @@ inline bool cholesky(double* a, std::size_t n) {
             }
         }
         for (std::size_t i = end; i < n; ++i)
-            subtract_panel(a + i * n + end, a + i * n + begin, &panel[end], n, end - begin,
+            subtract_panel(a + i * n + end, a + i * n + begin, panel + end, n, end - begin,
                            i + 1 - end);
     }
     return true;
+}
+
+inline bool cholesky(double* a, std::size_t n) {
+    std::vector<double> panel(PANEL * n);
+    return cholesky(a, n, panel.data());
 }
 
 // Whether all eigenvalues of a matrix are above `bound` in units of `scale`.

@@ -38,26 +38,38 @@ double value_at(const Observed& p, std::size_t at) {
 
 struct Piece {
     std::size_t group, begin, end; // in the order
+    std::size_t rows() const { return end - begin; }
 };
+
+// Whether the rows of a piece are completed one by one.
+bool is_small(const Observed& p, const Piece& piece) {
+    return !p.diagonal && !p.errors && piece.rows() < FEW_ROWS;
+}
 
 double cost_of(const Observed& p, std::size_t rows) {
     const double d = static_cast<double>(p.d), K = static_cast<double>(p.K);
     return K * (static_cast<double>(rows) * (d * d + 16.0) + (p.diagonal ? d : d * d * d));
 }
 
-// Pieces, and where each part of them ends.
+// Pieces, where each part of them ends, and for each number of observed columns the most rows of a
+// piece, of those that are small and of the others.
 struct Plan {
     std::vector<Piece> pieces;
-    std::vector<std::size_t> ends;
+    std::vector<std::size_t> ends, most_small, most;
 
-    explicit Plan(const Observed& p) {
+    explicit Plan(const Observed& p) : most_small(p.d + 1), most(p.d + 1) {
         double cost = 0.0;
         std::size_t begin = 0;
         for (std::size_t g = 0; g < p.G; ++g) {
             const auto end = static_cast<std::size_t>(p.ends[g]);
+            const bool* columns = p.columns + g * p.d;
+            const auto o = static_cast<std::size_t>(std::count(columns, columns + p.d, true));
             for (; begin < end; begin = pieces.back().end) {
                 pieces.push_back({g, begin, std::min(end, begin + MOST_ROWS)});
-                cost += cost_of(p, pieces.back().end - begin);
+                const Piece& piece = pieces.back();
+                std::size_t& rows = (is_small(p, piece) ? most_small : most)[o];
+                rows = std::max(rows, piece.rows());
+                cost += cost_of(p, piece.rows());
                 if (cost < COST_OF_A_PART) continue;
                 ends.push_back(pieces.size());
                 cost = 0.0;
@@ -66,6 +78,9 @@ struct Plan {
         if (ends.empty() || ends.back() < pieces.size()) ends.push_back(pieces.size());
     }
 };
+
+void reserve(Numbers& numbers, std::size_t size) { numbers.reserve(size); }
+void resize(Numbers& numbers, std::size_t size) { numbers.resize(size); }
 
 // Log density of o observed columns at the mean of a component with the identity as its matrix.
 double peak_of(const Observed& p, std::size_t k, std::size_t o) {
@@ -76,6 +91,10 @@ double peak_of(const Observed& p, std::size_t k, std::size_t o) {
 // nu, and the information of a row.
 struct TailConstants {
     Numbers scores, known;
+
+    explicit TailConstants(const Observed& p) {
+        scores.reserve(p.tails ? p.K : 0), known.reserve(p.tails ? p.K : 0);
+    }
 
     void look_at(const Observed& p, std::size_t o) {
         scores.clear(), known.clear();
@@ -94,10 +113,16 @@ public:
     Numbers means, whiteners;       // K x o; F x o x o or F x o
     Numbers log_weights, log_scale; // K, of the rows of this group
     TailConstants constants;
-    Numbers maps, left;             // F x t x o and F x t x t, where covariances are full
+    Numbers maps, left; // F x t x o and F x t x t, where covariances are full
     std::ptrdiff_t singular = -1;
 
-    explicit Seen(const Observed& problem) : p(problem), F(p.step ? p.K : 1) {}
+    explicit Seen(const Observed& problem)
+        : constants(problem), p(problem), F(problem.step ? problem.K : 1) {
+        observed.reserve(p.d), following.reserve(p.d);
+    }
+
+    // Memory for groups of o observed columns.
+    void make_room(std::size_t o) { buffers(o, p.errors ? p.d : p.d - o, reserve); }
 
     void look_at(std::size_t g) {
         if (g == group) return;
@@ -111,8 +136,7 @@ public:
         }
         const std::size_t o = observed.size();
         constants.look_at(p, o);
-        means.resize(p.K * o), log_weights.resize(p.K), log_scale.resize(p.K), log_det.resize(F);
-        whiteners.resize(F * (p.diagonal ? o : o * o));
+        buffers(o, following.size(), resize);
         for (std::size_t f = 0; f < F; ++f)
             if (!(p.diagonal ? along_columns(f) : in_full(f)) && singular < 0)
                 singular = static_cast<std::ptrdiff_t>(f);
@@ -134,7 +158,16 @@ private:
     const Observed& p;
     const std::size_t F;
     std::size_t group = static_cast<std::size_t>(-1);
-    Numbers log_det, own, projected;
+    Numbers log_det, own, panel, projected;
+
+    template <class Act>
+    void buffers(std::size_t o, std::size_t t, Act act) {
+        act(means, p.K * o), act(log_weights, p.K), act(log_scale, p.K), act(log_det, F);
+        act(whiteners, F * (p.diagonal ? o : o * o));
+        if (p.diagonal) return;
+        act(own, o * o), act(panel, PANEL * o), act(projected, t * o);
+        act(maps, F * t * o), act(left, F * t * t);
+    }
 
     bool along_columns(std::size_t f) {
         log_det[f] = 0.0;
@@ -151,13 +184,12 @@ private:
     bool in_full(std::size_t f) {
         const std::size_t o = observed.size(), t = following.size();
         const double* sigma = p.covariance + f * p.step;
-        own.resize(o * o), projected.resize(t * o), maps.resize(F * t * o), left.resize(F * t * t);
         for (std::size_t i = 0; i < o; ++i)
             for (std::size_t j = 0; j < o; ++j) {
                 const std::size_t at = observed[i] * p.d + observed[j];
                 own[i * o + j] = sigma[at] + (p.errors ? p.errors[group * p.d * p.d + at] : 0.0);
             }
-        if (!cholesky(own.data(), o)) return false;
+        if (!cholesky(own.data(), o, panel.data())) return false;
         log_det[f] = 0.0;
         for (std::size_t i = 0; i < o; ++i) log_det[f] += 2.0 * std::log(own[i * o + i]);
         double* W = whiteners.data() + f * o * o;
@@ -216,9 +248,13 @@ public:
     TailConstants constants;
 
     Completed(const Observed& problem, const Whole& all)
-        : y(problem.K * problem.d), level(problem.K), logs(problem.K), pulls(problem.K), p(problem),
-          whole(all),
-          F(problem.step ? problem.K : 1) {}
+        : y(problem.K * problem.d), level(problem.K), logs(problem.K), pulls(problem.K),
+          constants(problem), p(problem), whole(all), F(problem.step ? problem.K : 1) {
+        observed.reserve(p.d), missing.reserve(p.d);
+    }
+
+    // Memory for groups of o observed columns.
+    void make_room(std::size_t o) { buffers(o, p.d - o, reserve); }
 
     void look_at(std::size_t g) {
         if (g == group) return;
@@ -228,17 +264,15 @@ public:
             (p.columns[g * p.d + j] ? observed : missing).push_back(j);
         const std::size_t t = missing.size(), o = observed.size(), d = p.d;
         constants.look_at(p, o);
-        peaks.clear();
-        for (std::size_t k = 0; k < p.K; ++k) peaks.push_back(peak_of(p, k, o));
-        maps.resize(F * t * o), left.resize(F * t * t), log_det.resize(F);
-        factor.resize(t * t), inverse.resize(t * t);
+        buffers(o, t, resize);
+        for (std::size_t k = 0; k < p.K; ++k) peaks[k] = peak_of(p, k, o);
         for (std::size_t f = 0; f < F; ++f) {
             const double* P = &whole.precisions[f * d * d];
             for (std::size_t a = 0; a < t; ++a)
                 for (std::size_t b = 0; b < t; ++b)
                     factor[a * t + b] = P[missing[a] * d + missing[b]];
             log_det[f] = whole.log_det[f];
-            cholesky(factor.data(), t); // a block of a positive definite matrix
+            cholesky(factor.data(), t, panel.data()); // a block of a positive definite matrix
             for (std::size_t a = 0; a < t; ++a) log_det[f] += 2.0 * std::log(factor[a * t + a]);
             invert_lower(factor.data(), t, inverse.data());
             double *map = maps.data() + f * t * o, *C = left.data() + f * t * t;
@@ -295,10 +329,25 @@ private:
     const Whole& whole;
     const std::size_t F;
     std::size_t group = static_cast<std::size_t>(-1);
-    Numbers maps, log_det, factor, inverse, peaks;
+    Numbers maps, log_det, factor, panel, inverse, peaks;
+
+    template <class Act>
+    void buffers(std::size_t o, std::size_t t, Act act) {
+        act(maps, F * t * o), act(left, F * t * t), act(log_det, F), act(peaks, p.K);
+        act(factor, t * t), act(panel, PANEL * t), act(inverse, t * t);
+    }
 };
 
-// What a worker has of its own.
+// Sums of K and of t components, one after the other in memory.
+struct SumSizes {
+    std::size_t second, of_gaussians, all;
+
+    explicit SumSizes(const Observed& p)
+        : second(second_size(p.diagonal ? Scatter::diagonal : Scatter::dense, p.K, p.d)),
+          of_gaussians(p.K + p.K * p.d + second), all(of_gaussians + (p.tails ? 3 * p.K : 0)) {}
+};
+
+// What a worker has of its own. All of its memory exists before the first thread starts.
 struct Worker {
     const Observed& p;
     Seen seen;
@@ -307,16 +356,43 @@ struct Worker {
     std::unique_ptr<Aligned> model, workspace;
     std::size_t model_size = 0, workspace_size = 0;
 
-    Worker(const Observed& problem, const Whole& whole)
-        : p(problem), seen(problem), one(problem, whole) {}
+    Worker(const Observed& problem, const Whole& whole, const Plan& plan)
+        : p(problem), seen(problem), one(problem, whole) {
+        sums.reserve(SumSizes(p).all);
+        for (std::size_t o = 0; o <= p.d; ++o) {
+            if (plan.most_small[o]) one.make_room(o);
+            if (plan.most[o]) make_room(plan.most[o], o);
+        }
+    }
 
-    bool is_small(const Piece& piece) const {
-        return !p.diagonal && !p.errors && piece.end - piece.begin < FEW_ROWS;
+    // Memory for pieces of up to m rows and o observed columns.
+    void make_room(std::size_t m, std::size_t o) {
+        const EStep e = shape_of(m, o);
+        seen.make_room(o);
+        rows.reserve(m * o), weights.reserve(m), joint.reserve(m * p.K), mapped.reserve(o);
+        counts.reserve(p.K), pulls.reserve(p.K), falls.reserve(p.K), first.reserve(p.K * o);
+        second.reserve(second_size(e.scatter, p.K, o));
+        if (o == 0) return;
+        const std::size_t need = kernels().model(e), room = kernels().workspace(e);
+        if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
+        if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
+    }
+
+    // The E-step of m rows and o observed columns, without its numbers.
+    EStep shape_of(std::size_t m, std::size_t o) const {
+        EStep e{};
+        e.n = m, e.d = o, e.K = p.K;
+        e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
+        e.form = p.diagonal ? Form::diagonal : Form::dense;
+        e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
+        e.tails = p.tails;
+        if (p.log_noise) e.log_noise = 0.0; // some value: a group has its own
+        return e;
     }
 
     // The E-step of a piece on its observed columns, of which there is at least one.
     EStep e_step_of(const Piece& piece) {
-        const std::size_t m = piece.end - piece.begin, o = seen.observed.size();
+        const std::size_t m = piece.rows(), o = seen.observed.size();
         rows.resize(m * o), weights.resize(m);
         for (std::size_t i = 0; i < m; ++i) {
             const auto row = static_cast<std::size_t>(p.order[piece.begin + i]);
@@ -324,25 +400,17 @@ struct Worker {
                 rows[i * o + j] = value_at(p, row * p.d + seen.observed[j]);
             weights[i] = p.weights ? p.weights[row] : 1.0;
         }
-        EStep e{};
+        EStep e = shape_of(m, o);
         e.rows = rows.data(), e.weights = weights.data();
-        e.n = m, e.d = o, e.K = p.K;
         e.means = seen.means.data(), e.log_scale = seen.log_scale.data();
         e.whitener = seen.whiteners.data();
-        e.whitener_step = p.step ? (p.diagonal ? o : o * o) : 0;
-        e.form = p.diagonal ? Form::diagonal : Form::dense;
-        e.scatter = p.diagonal ? Scatter::diagonal : Scatter::dense;
-        e.tails = p.tails;
         if (p.log_noise) e.log_noise = p.log_noise[piece.group];
-        const std::size_t need = kernels().model(e), room = kernels().workspace(e);
-        if (need > model_size) model = std::make_unique<Aligned>(model_size = need);
-        if (room > workspace_size) workspace = std::make_unique<Aligned>(workspace_size = room);
         kernels().prepare(e, *model);
         return e;
     }
 
     void add_moments(const Piece& piece, ObservedSums& to) {
-        if (is_small(piece)) return add_rows(piece, to);
+        if (is_small(p, piece)) return add_rows(piece, to);
         seen.look_at(piece.group);
         if (seen.singular >= 0) return;
         if (seen.observed.empty()) return add_unseen(piece, to);
@@ -500,7 +568,7 @@ struct Worker {
     }
 
     void log_joint(const Piece& piece, double* out) {
-        if (is_small(piece)) {
+        if (is_small(p, piece)) {
             one.look_at(piece.group);
             for (std::size_t i = piece.begin; i < piece.end; ++i) {
                 one.read(static_cast<std::size_t>(p.order[i]));
@@ -510,7 +578,7 @@ struct Worker {
         }
         seen.look_at(piece.group);
         if (seen.singular >= 0) return;
-        const std::size_t m = piece.end - piece.begin;
+        const std::size_t m = piece.rows();
         joint.resize(m * p.K);
         if (seen.observed.empty())
             for (std::size_t i = 0; i < m; ++i)
@@ -539,13 +607,13 @@ struct Worker {
     }
 
     void complete(const Piece& piece, const double* shares, double* out) {
-        if (is_small(piece)) return complete_rows(piece, shares, out);
+        if (is_small(p, piece)) return complete_rows(piece, shares, out);
         seen.look_at(piece.group);
         if (seen.singular >= 0) return;
         const std::size_t o = seen.observed.size(), t = seen.following.size(), d = p.d;
         if (o) e_step_of(piece);
         mapped.resize(o);
-        for (std::size_t i = 0; i < piece.end - piece.begin; ++i) {
+        for (std::size_t i = 0; i < piece.rows(); ++i) {
             const std::int64_t row = p.order[piece.begin + i];
             double* y = out + row * d;
             for (std::size_t j = 0; j < o; ++j) y[seen.observed[j]] = rows[i * o + j];
@@ -568,12 +636,14 @@ struct Worker {
 // Parts to whichever worker is free. `work(worker, part number, turns, pieces)`.
 template <class Work>
 std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
+    be_able_to_throw();
     const Whole whole(p);
     if (whole.singular >= 0) return whole.singular;
     const Plan plan(p);
     const std::size_t count = std::max<std::size_t>(1, std::min(threads, plan.ends.size()));
     std::vector<std::unique_ptr<Worker>> workers;
-    for (std::size_t t = 0; t < count; ++t) workers.push_back(std::make_unique<Worker>(p, whole));
+    for (std::size_t t = 0; t < count; ++t)
+        workers.push_back(std::make_unique<Worker>(p, whole, plan));
     in_parallel(count, plan.ends.size(), [&](std::size_t t, std::size_t part, Turns& turns) {
         work(*workers[t], part, turns, [&](auto each) {
             for (std::size_t i = part ? plan.ends[part - 1] : 0; i < plan.ends[part]; ++i)
@@ -590,20 +660,18 @@ std::ptrdiff_t over_parts(const Observed& p, std::size_t threads, Work work) {
 } // namespace
 
 std::ptrdiff_t run_observed_moments(const Observed& p, std::size_t threads, ObservedSums& total) {
-    const std::size_t second = second_size(p.diagonal ? Scatter::diagonal : Scatter::dense, p.K, p.d),
-                      of_gaussians = p.K + p.K * p.d + second,
-                      size = of_gaussians + (p.tails ? 3 * p.K : 0);
+    const SumSizes sizes(p);
     return over_parts(p, threads, [&](Worker& worker, std::size_t part, Turns& turns, auto pieces) {
-        worker.sums.assign(size, 0.0);
+        worker.sums.assign(sizes.all, 0.0);
         double* memory = worker.sums.data();
         ObservedSums mine{{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0}};
-        mine.pulls = memory + of_gaussians;
+        mine.pulls = memory + sizes.of_gaussians;
         mine.scores = mine.pulls + p.K, mine.known = mine.scores + p.K;
         pieces([&](const Piece& piece) { worker.add_moments(piece, mine); });
         turns.take(part, [&] {
             for (std::size_t i = 0; i < p.K; ++i) total.counts[i] += mine.counts[i];
             for (std::size_t i = 0; i < p.K * p.d; ++i) total.first[i] += mine.first[i];
-            for (std::size_t i = 0; i < second; ++i) total.second[i] += mine.second[i];
+            for (std::size_t i = 0; i < sizes.second; ++i) total.second[i] += mine.second[i];
             for (std::size_t i = 0; p.tails && i < p.K; ++i) {
                 total.pulls[i] += mine.pulls[i];
                 total.scores[i] += mine.scores[i];

@@ -199,26 +199,26 @@ bool pass(const EStep& p, std::size_t threads, Sums& total) {
     for (std::size_t t = 0; t < workers; ++t)
         partial.push_back(std::make_unique<Aligned>(sums * sizeof(double)));
     clear(p, total);
-    over_slabs(
-        p, workers, kernel.workspace(p),
-        [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin, std::size_t end,
-            void* workspace) {
-            double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
-            Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
-            mine.pulls = memory + of_gaussians, mine.falls = mine.pulls + p.K;
-            clear(p, mine);
-            kernel.moments(p, model, begin, end, workspace, mine);
-            turns.take(slab, [&] {
-                add(total.counts, mine.counts, p.K);
-                add(total.first, mine.first, p.K * p.d);
-                add(total.second, mine.second, second);
-                if (p.tails) add(total.pulls, mine.pulls, p.K), add(total.falls, mine.falls, p.K);
-                total.log_likelihood += mine.log_likelihood;
-                total.entropy += mine.entropy;
-                total.certainty += mine.certainty;
-                total.noise += mine.noise;
-            });
-        });
+    over_slabs(p, workers, kernel.workspace(p),
+               [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin,
+                   std::size_t end, void* workspace) {
+                   double* memory = static_cast<double*>(static_cast<void*>(*partial[t]));
+                   Sums mine{memory, memory + p.K, memory + p.K + p.K * p.d, 0.0, 0.0, 0.0};
+                   mine.pulls = memory + of_gaussians, mine.falls = mine.pulls + p.K;
+                   clear(p, mine);
+                   kernel.moments(p, model, begin, end, workspace, mine);
+                   turns.take(slab, [&] {
+                       add(total.counts, mine.counts, p.K);
+                       add(total.first, mine.first, p.K * p.d);
+                       add(total.second, mine.second, second);
+                       if (p.tails)
+                           add(total.pulls, mine.pulls, p.K), add(total.falls, mine.falls, p.K);
+                       total.log_likelihood += mine.log_likelihood;
+                       total.entropy += mine.entropy;
+                       total.certainty += mine.certainty;
+                       total.noise += mine.noise;
+                   });
+               });
     const bool kept = (!p.pooled || take_out_means(p, total)) && !too_few_digits(p, total) &&
                       !too_much_left_out(p, total);
     if (p.scatter == Scatter::total) mirror(total.second, p.d);
@@ -264,15 +264,14 @@ void run_effective(const EStep& p, const OwnParts& own, std::size_t threads, dou
     const Aligned model(kernels().model(p));
     kernels().prepare(p, model);
     std::vector<std::vector<double>> partial(workers, std::vector<double>(p.K));
-    over_slabs(
-        p, workers, kernel.workspace(p),
-        [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin, std::size_t end,
-            void* workspace) {
-            double* mine = partial[t].data();
-            std::fill_n(mine, p.K, 0.0);
-            kernel.losses(p, own, model, begin, end, workspace, mine);
-            turns.take(slab, [&] { add(out, mine, p.K); });
-        });
+    over_slabs(p, workers, kernel.workspace(p),
+               [&](std::size_t t, std::size_t slab, Turns& turns, std::size_t begin,
+                   std::size_t end, void* workspace) {
+                   double* mine = partial[t].data();
+                   std::fill_n(mine, p.K, 0.0);
+                   kernel.losses(p, own, model, begin, end, workspace, mine);
+                   turns.take(slab, [&] { add(out, mine, p.K); });
+               });
 }
 
 } // namespace mixtura

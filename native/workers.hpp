@@ -59,9 +59,15 @@ private:
     std::condition_variable moved;
 };
 
-// Parts 0 .. parts-1 to whichever of the workers is free: `work(worker, part, turns)`. A worker may
-// need memory that there is not. What the first one throws stops all, and is thrown here after they
-// have ended.
+// The first exception of a thread takes memory of the C library, which ends the process where there
+// is none. So a thread takes it before memory is short.
+inline void be_able_to_throw() {
+    [[maybe_unused]] const volatile int uncaught = std::uncaught_exceptions();
+}
+
+// Parts 0 .. parts-1 to whichever of the workers is free: `work(worker, part, turns)`. A worker's
+// memory should exist before, see `be_able_to_throw`. What the first one throws all the same stops
+// all, and is thrown here after they have ended.
 template <class Work>
 void in_parallel(std::size_t workers, std::size_t parts, Work work) {
     Turns turns;

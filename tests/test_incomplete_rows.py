@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -28,6 +30,7 @@ from mixtura.inputs.rows import dataset_of
 from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
+from mixtura.model.noise import Noise
 from mixtura.model.observation import Observation
 from mixtura.sources import ArraySource
 
@@ -109,6 +112,36 @@ def test_both_backends_have_the_same_moments_densities_and_expected_rows(form, k
         1e-9,
         1e-9,
     )
+
+
+@pytest.mark.parametrize("more", ["plain", "noise", "tails"])
+@pytest.mark.parametrize("form", ["dense", "diagonal"])
+def test_rows_of_a_class_without_weight_are_shared_evenly_by_both_backends(form, more):
+    """Rows without a value, rows that are completed one by one, and a large group."""
+    n, d, K = 48, 4, 3
+    mixture = replace(mixture_of(form), weights=np.array([0.6, 0.4, 0.0]))
+    if more == "noise":
+        noise = Noise(0.3, np.zeros(d), np.zeros(d))
+        mixture = replace(mixture, weights=0.7 * mixture.weights, noise=noise)
+    if more == "tails":
+        mixture = replace(mixture, tails=np.full(K, 4.0))
+    X = np.random.default_rng(5).standard_normal((n, d))
+    X[:4], X[4:8, 0], X[8:40, 1] = np.nan, np.nan, np.nan
+    classes = np.ones((n, K))
+    classes[:46] = [0.0, 0.0, 1.0]
+    for rows in ([0], slice(0, 4), slice(4, 8), slice(8, 40), slice(0, n)):
+        source = ArraySource(X[rows], None, Observation.of(X[rows], classes=classes[rows]))
+        ours, theirs = (
+            backend_named(name, 2).moments(
+                source, mixture, Scatter.DIAGONAL if form == "diagonal" else Scatter.DENSE
+            )
+            for name in ("native", "reference")
+        )
+        assert ours.log_likelihood == theirs.log_likelihood == -np.inf
+        for name in (*SUMS[:3], "entropy", "certainty", "noise", *(["pulls"] * (more == "tails"))):
+            np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), 1e-9, 1e-9)
+        if rows != slice(0, n):
+            np.testing.assert_allclose(ours.counts, len(X[rows]) / K)
 
 
 def test_threads_and_pieces_never_change_a_bit():
