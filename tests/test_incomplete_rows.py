@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -21,11 +19,13 @@ from mixtura import (
 )
 from mixtura.backends import backend_named
 from mixtura.base.errors import DataWarning
+from mixtura.em.effective_parameters import effective_parameters
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
 from mixtura.inference.oakes import information_by_oakes
 from mixtura.inference.resamples import rows_seen
 from mixtura.inputs.constraints import Constraints, problem_of
+from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import dataset_of
 from mixtura.model.covariance import Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture
@@ -210,6 +210,26 @@ def test_a_huge_error_is_a_missing_entry():
     )
     for name in ("counts", "first", "second"):
         np.testing.assert_allclose(getattr(far, name), getattr(missing, name), 1e-5, 1e-4)
+
+
+@pytest.mark.skipif(len(ALL_BACKENDS) < 2, reason="built without a C++ compiler")
+def test_effective_parameters_of_plain_and_other_rows_add_up():
+    """Plain rows are left out by the kernels, others in NumPy: to 5e-3, as for complete rows."""
+    X, z = groups(400)
+    X[:100] = with_holes(X[:100], 0.3)
+    labels = np.where(np.arange(400) % 5 == 0, z, -1)
+    known = known_classes(labels, 400)
+    found, complete, own = [], X[100:], z[100:]
+    for backend in ALL_BACKENDS:
+        data = dataset_of(X, None, backend, 1, known)
+        problem = problem_of(data, FAMILIES["VVV"], 2, Constraints())
+        mixture = Mixture(
+            np.array([0.5, 0.5]),
+            np.array([complete[own == k].mean(axis=0) for k in (0, 1)]),
+            Dense(np.array([np.cov(complete[own == k].T) for k in (0, 1)]), 2),
+        )
+        found.append(effective_parameters(problem, mixture, problem.e_step(mixture)))
+    np.testing.assert_allclose(found[0], found[1], rtol=5e-3)
 
 
 # ---- laws of fits --------------------------------------------------------------------------------

@@ -89,54 +89,58 @@ def effective_parameters(problem: Problem, mixture: Mixture, moments: Moments) -
     moments : Moments
         Of its E-step, in as much detail as the family needs.
     """
-    dataset = problem.dataset
+    dataset, found = problem.dataset, np.zeros(mixture.n_components)
     components = _components(problem, mixture, moments)
     own = components.own_weights
-    alike = own.all() or not own.any()
-    is_native = isinstance(dataset.backend, NativeBackend) and dataset.source.is_complete
-    if isinstance(dataset.backend, NativeBackend) and is_native and alike and mixture.tails is None:
-        return _by_the_kernels(dataset, dataset.backend.threads, mixture, components)
-    found = np.zeros(mixture.n_components)
+    by_kernels = mixture.tails is None and bool(own.all() or not own.any())
     for block in dataset.source.blocks():
+        if by_kernels and isinstance(dataset.backend, NativeBackend):
+            plain, block = _plain_and_others(block)
+            _add_by_the_kernels(plain, dataset.backend.threads, mixture, components, found)
         for part in block.cut(ROWS_LEFT_OUT_AT_ONCE):
             log_joint = dataset.backend.log_joint(part, mixture)
             found += _of_block(part, log_joint, components, _rows_in_each(dataset, part, mixture))
     return found
 
 
-def _by_the_kernels(
-    dataset: Dataset, threads: int, mixture: Mixture, components: _Components
-) -> Array:
-    """The same in C++ (native/effective.cpp)."""
-    found = np.zeros(mixture.n_components)
+def _plain_and_others(block: Block) -> tuple[Block, Block]:
+    """The complete rows of a block of which no class is known, and all others."""
+    if block.observation is None:
+        return block, block.take(np.zeros(0, dtype=np.intp))
+    plain = block.observation.is_plain
+    return block.take(np.flatnonzero(plain)), block.take(np.flatnonzero(~plain))
+
+
+def _add_by_the_kernels(
+    block: Block, threads: int, mixture: Mixture, components: _Components, found: Array
+) -> None:
+    """Add the part of each p_k (K,) from complete rows, in C++ (native/effective.cpp)."""
+    if not len(block.rows):
+        return
     turns = components.kind in _ROTATED
-    for block in dataset.source.blocks():
-        native.effective_parameters(
-            block.rows,
-            block.weights,
-            *described(mixture),
-            kind=components.kind,
-            frames=np.ascontiguousarray(components.frames.reshape(len(components.frames), -1)),
-            free=components.free,
-            counts=components.counts,
-            pulled=components.pulled,
-            held_by=components.rows,
-            ratios=components.ratios,
-            spreads=components.spreads if turns else None,
-            variances=components.variances if turns else None,
-            slopes=components.slopes if turns else None,
-            total=components.total,
-            unit=components.unit,
-            own_weights=bool(components.own_weights.all()),
-            log_noise=log_noise(mixture),
-            in_noise=components.in_noise,
-            limits=native.Limits(
-                NEGLIGIBLE_SHARE, LARGEST_LOSS, LEAST_REST, SMALL_LEVERAGE, NO_SPREAD
-            ),
-            out=found,
-            threads=threads,
-        )
-    return found
+    native.effective_parameters(
+        block.rows,
+        block.weights,
+        *described(mixture),
+        kind=components.kind,
+        frames=np.ascontiguousarray(components.frames.reshape(len(components.frames), -1)),
+        free=components.free,
+        counts=components.counts,
+        pulled=components.pulled,
+        held_by=components.rows,
+        ratios=components.ratios,
+        spreads=components.spreads if turns else None,
+        variances=components.variances if turns else None,
+        slopes=components.slopes if turns else None,
+        total=components.total,
+        unit=components.unit,
+        own_weights=bool(components.own_weights.all()),
+        log_noise=log_noise(mixture),
+        in_noise=components.in_noise,
+        limits=native.Limits(NEGLIGIBLE_SHARE, LARGEST_LOSS, LEAST_REST, SMALL_LEVERAGE, NO_SPREAD),
+        out=found,
+        threads=threads,
+    )
 
 
 def _rows_in_each(dataset: Dataset, block: Block, mixture: Mixture) -> Callable[[int], Rows]:

@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.special import logsumexp
 
 from mixtura.base.arrays import Array, Flags, Rows
 from mixtura.base.memory import once_for_each
@@ -53,7 +52,7 @@ class Groups(NamedTuple):
     size: float = 1.0
 
 
-def noise_rows(rows: Rows, k: int = NEIGHBOURS) -> Flags:
+def noise_rows(rows: Rows, k: int = NEIGHBOURS, threads: int = 1) -> Flags:
     """Which of some rows (m,d) are noise, by the distance to their k-th nearest neighbour.
 
     Distances are in the units of the rows. Nothing is noise where rows are at most k.
@@ -61,7 +60,7 @@ def noise_rows(rows: Rows, k: int = NEIGHBOURS) -> Flags:
     m, d = rows.shape
     if m <= k:
         return np.zeros(m, dtype=bool)
-    distances: Array = np.asarray(cKDTree(rows).query(rows, k=[k + 1])[0])[:, 0]
+    distances: Array = np.asarray(cKDTree(rows).query(rows, k=[k + 1], workers=threads)[0])[:, 0]
     with np.errstate(divide="ignore"):
         logs = d * np.log(distances)
     return _lowest_rate(logs, k)
@@ -77,11 +76,11 @@ def _lowest_rate(logs: Array, k: int) -> Flags:
     log_shares, level = np.full(RATES, -np.log(RATES)), -np.inf
     for _ in range(MOST_STEPS):
         joint = log_shares + k * log_rates - np.exp(log_rates + own[:, None])
-        top = logsumexp(joint, axis=1)
+        top = np.logaddexp.reduce(joint, axis=1)
         log_r = joint - top[:, None]
-        log_counts = logsumexp(log_r, axis=0)
+        log_counts = np.logaddexp.reduce(log_r, axis=0)
         log_shares = log_counts - np.log(len(own))
-        log_rates = np.log(k) + log_counts - logsumexp(log_r + own[:, None], axis=0)
+        log_rates = np.log(k) + log_counts - np.logaddexp.reduce(log_r + own[:, None], axis=0)
         before, level = level, float(top.mean())
         if level - before < SETTLED:
             break
@@ -101,7 +100,9 @@ def groups_found(dataset: Dataset) -> Groups:
         found, size = groups_found(sample), dataset.total / sample.total
         return found._replace(kept=None, noise=size * found.noise, size=size)
     rows, weights = _all_of(dataset)
-    return _groups(dataset, rows, weights, ~noise_rows(rows / np.sqrt(dataset.scale)))
+    standardised = rows / np.sqrt(dataset.scale)
+    far = noise_rows(standardised, threads=dataset.backend.threads)
+    return _groups(dataset, rows, weights, ~far)
 
 
 def groups_given(dataset: Dataset, noise: Flags) -> Groups:

@@ -106,6 +106,16 @@ class Observation:
         known: Any = (self.classes < 1.0).any(axis=1)
         return np.asarray(known[self.numbers])
 
+    @cached_property
+    def is_plain(self) -> Flags:
+        """The rows that are complete, without error, and of which no class is known (m,)."""
+        plain: Any = self.columns.all(axis=1)
+        if self.errors is not None:
+            plain = plain & (self.errors == 0).all(axis=(1, 2))
+        if self.classes is not None:
+            plain = plain & (self.classes == 1.0).all(axis=1)
+        return np.asarray(plain[self.numbers])
+
     def log_classes(self, K: int) -> Array | None:
         """Logarithms of ``classes`` for K components (G,K).
 
