@@ -379,7 +379,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
         self.start_report_ = found.report
-        self._set_result(best, rows.dtype)
+        self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
@@ -459,7 +459,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         kinds = self._initialisers(rows, K, present, given, in_noise)
         sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
         seed = seed_of(self.random_state)
-        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise)
+        averages = problem.regularisation.averages  # and so decides how many components are used
+        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise, on_all_rows=averages)
 
     def _names_components(self) -> bool:
         """Whether the start is an array or a function, whose components have numbers."""
@@ -528,6 +529,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             )
         if self.callback is not None:
             self.callback(iteration)
+
+    def _set_fit(self, result: FitResult, problem: Problem, dtype: np.dtype[Any]) -> None:
+        """Set the attributes of a fit of a problem."""
+        self._set_result(result, dtype)
 
     def _set_result(self, result: FitResult, dtype: np.dtype[Any]) -> None:
         """Set the attributes of a fit, in the precision of the data."""
