@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.base.arrays import Array, Rows
+from mixtura.base.arrays import Array, Flags, Rows
 from mixtura.base.choices import (
     Acceleration,
     BackendName,
@@ -18,6 +19,7 @@ from mixtura.base.choices import (
     InitParams,
 )
 from mixtura.base.underflow import ignore_underflow
+from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import Callback
 from mixtura.estimators.fitted import values_by_block
@@ -31,12 +33,18 @@ from mixtura.inputs.variational import given_priors_of, public_covariance_prior
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.protocols import Block
+from mixtura.model.soundness import EMPTY_BELOW
 from mixtura.model.variational import Variational
+from mixtura.model.weight_priors import DirichletProcess
+from mixtura.search.budget import Plan
 
 WeightPriorName: TypeAlias = Literal["dirichlet_process", "dirichlet_distribution"]
 
 ACTIVE_ROWS = 1.0
 """Expected rows from which on a component is active."""
+
+LEAST_WORK = 1e7
+"""Work of a local search at least (:class:`mixtura.search.budget.Budget`)."""
 
 DRAWS_OF_WEIGHTS = 4000
 """Draws of the prior weights for an expected number of components."""
@@ -91,8 +99,9 @@ class BayesianGaussianMixture(GaussianMixture):
         A number is added to the diagonal of the covariances, as in scikit-learn: every row is a
         Gaussian of that variance. None is 0; the prior keeps covariances regular.
     weight_concentration_prior_type : str, default="dirichlet_process"
-        "dirichlet_process": truncated at K, the last stick has what is left, and sticks are in the
-        order of falling weight. "dirichlet_distribution": a symmetric Dirichlet distribution.
+        "dirichlet_process": truncated at K, the last stick has what is left. With a concentration
+        above 1 that is much, so K should then be large. "dirichlet_distribution": a symmetric
+        Dirichlet distribution.
     weight_concentration_prior : float or None, default=None
         Concentration; small values favour few components. None is ``1 / n_components``. See
         :meth:`expected_components`.
@@ -112,7 +121,9 @@ class BayesianGaussianMixture(GaussianMixture):
         As in :class:`GaussianMixture`: by default starts of several kinds and a local search look
         for the highest bound.
     component_order : {"weight", None}, default="weight"
-        By falling weight, so that components without rows are last. Those of a process always are.
+        By falling weight, so that components without rows are last. Those of a process are always
+        in the order of their sticks: by falling weight, but the last one, which has what is left,
+        is the largest where the concentration is large.
     random_state, warm_start, verbose, verbose_interval : optional
         As in :class:`GaussianMixture`.
     n_threads, backend, callback : optional
@@ -240,14 +251,21 @@ class BayesianGaussianMixture(GaussianMixture):
     counts_: Array
     n_active_components_: int
 
+    def _plan(self, dataset: Dataset, n_starts: int, local_search: bool) -> Plan:
+        """A shorter local search, since every iteration takes some steps in Python."""
+        plan = super()._plan(dataset, n_starts, local_search)
+        return replace(plan, budget=plan.budget and replace(plan.budget, least=LEAST_WORK))
+
     # ---- the posterior ---------------------------------------------------------------------------
 
     def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
         """Components of a process in the order of the sticks."""
-        if self.weight_concentration_prior_type != "dirichlet_process":
+        assert isinstance(problem.regularisation, Variational)
+        prior = problem.regularisation.priors.weights
+        if not isinstance(prior, DirichletProcess):
             return super()._ordered(fit, problem)
-        order = np.argsort(-fit.mixture.weights, kind="stable")
-        return fit.in_order(problem.in_place(order))
+        counts = problem.regularisation.posterior(fit.mixture).counts
+        return fit.in_order(problem.in_place(prior.order(counts)))
 
     def _set_fit(self, result: FitResult, problem: Problem, dtype: np.dtype[Any]) -> None:
         """Set the attributes of a fit, of its posterior and of the priors."""
@@ -273,6 +291,11 @@ class BayesianGaussianMixture(GaussianMixture):
     def _set_parameters(self, mixture: Mixture, family: str, dtype: Any) -> None:
         """Set the public attributes to those of the expected mixture."""
         super()._set_parameters(self._posterior.expected, family, dtype)
+
+    @property
+    def _have_rows(self) -> Flags:
+        """Components (K,) that the fit has left with rows."""
+        return np.asarray(self.counts_ >= EMPTY_BELOW)
 
     @property
     def _optimised(self) -> Mixture:
@@ -403,9 +426,9 @@ class BayesianGaussianMixture(GaussianMixture):
         draws = settings.weights.draw(
             np.zeros(self.n_components), DRAWS_OF_WEIGHTS, np.random.default_rng(0)
         )
-        return float(-np.expm1(n_rows * np.log1p(-np.minimum(draws, 1.0))).sum(axis=1).mean())
+        return float((1.0 - (1.0 - draws) ** n_rows).sum(axis=1).mean())
 
     # ---- of maximum-likelihood fits --------------------------------------------------------------
 
-    bic = aic = icl = property(_no_criterion)  # type: ignore[assignment]
-    standard_errors = property(_no_standard_errors)  # type: ignore[assignment]
+    bic = aic = icl = property(_no_criterion)
+    standard_errors = property(_no_standard_errors)

@@ -556,7 +556,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
 
     def _warn_of_unseen_columns(self, mixture: Mixture, dataset: Dataset) -> None:
         """Warn where the rows of a component have no value in a column."""
-        unseen = np.argwhere(unseen_columns(dataset.source, dataset.backend, mixture)).tolist()
+        seen_by_none = unseen_columns(dataset.source, dataset.backend, mixture)
+        unseen = np.argwhere(seen_by_none & self._have_rows[:, None]).tolist()
         if not unseen:
             return
         names = getattr(self, "feature_names_in_", None)
@@ -568,6 +569,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             DataWarning,
             stacklevel=5,
         )
+
+    @property
+    def _have_rows(self) -> Flags:
+        """Components (K,) that are expected to have rows."""
+        return np.ones(len(self.weights_), dtype=bool)
 
     def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.

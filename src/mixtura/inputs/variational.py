@@ -11,8 +11,8 @@ import numpy as np
 from mixtura.base.arrays import Array
 from mixtura.base.errors import DataError
 from mixtura.data.dataset import Dataset
-from mixtura.inputs.given_parameters import is_positive_definite, shaped
 from mixtura.inputs.parameters import is_bool
+from mixtura.model.given_parameters import is_positive_definite, shaped
 from mixtura.model.moments import Scatter
 from mixtura.model.precision_laws import CONJUGATE_FAMILIES, LAWS
 from mixtura.model.priors import Prior
@@ -84,8 +84,8 @@ class GivenPriors:
         if self.covariance is None:
             return _default_rate(dataset, family)
         shape = {Scatter.DIAGONAL: (d,), Scatter.TRACE: ()}.get(family.needs, (d, d))
-        given = shaped("covariance_prior", self.covariance, shape)
-        matrix = given if given.ndim == 2 else given * np.eye(d)
+        given: Array = shaped("covariance_prior", self.covariance, shape)
+        matrix: Array = given if given.ndim == 2 else given * np.eye(d)
         if not is_positive_definite(matrix):
             raise ValueError(
                 "covariance_prior must be a symmetric, positive-definite matrix, or positive "
@@ -139,12 +139,12 @@ def _positive(estimator: Any, name: str) -> float | None:
 def _default_rate(dataset: Dataset, family: Family) -> Array:
     """The covariance of the data (with n - 1), with no variance below that of rounding."""
     n, floor = dataset.total, dataset.floor
-    covariance = dataset.covariance * (n / max(n - 1.0, 1.0))
+    covariance: Array = dataset.covariance * (n / max(n - 1.0, 1.0))
     if family.needs in (Scatter.DIAGONAL, Scatter.TRACE):
         return np.diag(np.maximum(np.diag(covariance), floor))
     if is_positive_definite(covariance):
         return covariance
-    lifted = covariance + np.diag(np.maximum(floor, 0.0))
+    lifted: Array = covariance + np.diag(np.maximum(floor, 0.0))
     if not is_positive_definite(lifted):
         raise DataError(
             "the covariance of the data is singular, so it cannot be the prior of a full "

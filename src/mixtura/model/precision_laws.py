@@ -14,13 +14,13 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.special import digamma, gammaln, multigammaln
+from scipy.special import digamma, gammaln
 
 from mixtura.base.arrays import Array
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.moments import Scatter
 
-LOG_2 = float(np.log(2.0))
+LOG_2, LOG_PI = float(np.log(2.0)), float(np.log(np.pi))
 
 
 class PrecisionLaw(Protocol):
@@ -66,7 +66,9 @@ class Wishart:
         """``nu d/2 log 2 - nu/2 log det T + log Gamma_d(nu/2)``."""
         half = 0.5 * degrees
         return np.asarray(
-            half * (d * LOG_2 - log_det - d * np.log(degrees)) + multigammaln(half, d)
+            half * (d * LOG_2 - log_det - d * np.log(degrees))
+            + gammaln(half[:, None] - 0.5 * np.arange(d)).sum(axis=1)
+            + 0.25 * d * (d - 1) * LOG_PI
         )
 
     def log_det_of_rate(self, rate: Array, degrees: float) -> float:

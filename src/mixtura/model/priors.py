@@ -52,7 +52,7 @@ class Prior:
         """The term that is added to the log-likelihood, up to a constant."""
         free = covariance.values.shape[0]
         terms: float = self.rows * float(covariance.log_det[:free].sum()) - self.best * free
-        terms += sum(self.trace(covariance, k) for k in range(free))
+        terms += sum(self._trace(covariance, k) for k in range(free))
         if self.shrinkage > 0:
             centred = means - self.mean
             terms += self.shrinkage * sum(
@@ -60,7 +60,7 @@ class Prior:
             )
         return -0.5 * terms
 
-    def trace(self, covariance: Covariance, k: int) -> float:
+    def _trace(self, covariance: Covariance, k: int) -> float:
         """``tr(Sigma_k^-1 scatter)``."""
         if isinstance(covariance, Dense) and self.columns is not None:
             return float(((covariance.whitener[k] ** 2) @ self.columns).sum())

@@ -32,6 +32,7 @@ from typing import ClassVar
 import numpy as np
 
 from mixtura.base.arrays import Array, Rows
+from mixtura.base.errors import CollapseError
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
@@ -132,12 +133,7 @@ class Posterior:
         mixture, prior, d = self.mixture, self.priors.normal, self.mixture.n_features
         ratio = self.mean_precision / prior.shrinkage
         apart = mixture.means - prior.mean
-        distances = np.array(
-            [
-                float((mixture.covariance.whiten(k, apart[[k]]) ** 2).sum())
-                for k in range(mixture.n_components)
-            ]
-        )
+        distances = (_whitened(mixture.covariance, apart) ** 2).sum(axis=1)
         terms = d * (np.log(ratio) - 1.0 + 1.0 / ratio) + prior.shrinkage * distances
         return float(0.5 * terms.sum())
 
@@ -149,7 +145,7 @@ class Posterior:
         F, first = len(degrees), np.array([prior.rows])
         log_det = covariance.log_det[:F]
         expected = law.expected_log_det(degrees, d) - log_det
-        traces = np.array([prior.trace(covariance, k) for k in range(F)])
+        traces = _traces(covariance, prior.scatter)
         before = law.log_normaliser(
             first, np.array([law.log_det_of_rate(prior.scatter, prior.rows)]), d
         )
@@ -255,6 +251,19 @@ class Variational(Regularisation):
         means = np.concatenate([start.means, about])
         return replace(start, weights=weights, means=means, covariance=covariance)
 
+    def check(self, covariance: Covariance) -> Covariance:
+        """The covariance itself: the prior keeps it regular.
+
+        Raises
+        ------
+        CollapseError
+            Where it is not finite.
+        """
+        finite = np.isfinite(covariance.values).reshape(len(covariance.values), -1).all(axis=1)
+        if not finite.all():
+            raise CollapseError(int(np.argmin(finite)))
+        return covariance
+
     @property
     def is_tilted(self) -> bool:
         """True."""
@@ -286,8 +295,24 @@ def _times(covariance: Covariance, factors: Array) -> Covariance:
         values = np.broadcast_to(covariance.values, K)
         return Spherical(values * factors, K, covariance.n_features)
     if isinstance(covariance, Diagonal):
-        return Diagonal(np.broadcast_to(covariance.values, (K, 1)) * factors[:, None], K)
+        return Diagonal(covariance.values * factors[:, None], K)
     return Dense(covariance.dense() * factors[:, None, None], K)
+
+
+def _whitened(covariance: Covariance, vectors: Array) -> Array:
+    """Vectors (K,d), one for each component, in units of its covariance."""
+    whitener = covariance.whitener
+    if isinstance(covariance, Dense):
+        return np.asarray((whitener @ vectors[:, :, None])[:, :, 0])
+    return np.asarray(vectors * (whitener[:, None] if whitener.ndim == 1 else whitener))
+
+
+def _traces(covariance: Covariance, matrix: Array) -> Array:
+    """``tr(Sigma^-1 M)`` (F,) of the stored covariances and a matrix (d,d)."""
+    whitener = covariance.whitener
+    if isinstance(covariance, Dense):
+        return np.asarray(((whitener @ matrix) * whitener).sum(axis=(1, 2)))
+    return np.asarray((np.diag(matrix) * np.atleast_2d(whitener.T).T ** 2).sum(axis=1))
 
 
 def _coloured(covariance: Covariance, normal: Array) -> Array:

@@ -8,8 +8,9 @@ as the prior:
                  v_k ~ Beta(1, a), and v_K = 1            a + n_{k+1} + ... + n_K)
 
 The process is truncated at K components, so the last stick has what is left. Its sticks are in the
-order of falling ``n_k``, which has the highest bound of all orders (Kurihara, Welling & Teh 2007);
-so the bound does not depend on the numbers of the components.
+order with the highest bound, so that the bound does not depend on the numbers of the components:
+by falling ``n_k`` (Kurihara, Welling & Teh 2007), but for the last stick. That is the one with the
+fewest rows where ``a <= 1``; a large concentration expects much of it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class DirichletDistribution:
     def means(self, counts: Array) -> Array:
         """``E pi_k`` (K,)."""
         own = self.parameters(counts)
-        return own / own.sum()
+        return np.asarray(own / own.sum())
 
     def divergence(self, counts: Array) -> float:
         """Kullback-Leibler divergence of the posterior from the prior."""
@@ -94,7 +95,7 @@ class DirichletProcess:
 
         The last stick, which is 1, has the second parameter 0.
         """
-        order = _falling(counts)
+        order = self.order(counts)
         after = np.zeros_like(counts)
         after[order] = np.append(np.cumsum(counts[order][:0:-1])[::-1], 0.0)
         rest = self.concentration + after
@@ -132,9 +133,23 @@ class DirichletProcess:
         order, own, rest = self._sticks(counts)
         return _in_place(_broken(rng.beta(own, rest, size=(n, len(own)))), order)
 
+    def order(self, counts: Array) -> Labels:
+        """The components (K,) in the order of their sticks."""
+        falling = np.argsort(-counts, kind="stable")
+        if self.concentration <= 1.0 or len(counts) < 2:
+            return falling
+        orders = [np.append(np.delete(falling, i), falling[i]) for i in range(len(falling))]
+        return max(reversed(orders), key=lambda order: self._log_marginal(counts[order]))
+
+    def _log_marginal(self, counts: Array) -> float:
+        """The part of ``log p(counts)`` that depends on the order of the sticks."""
+        a, last = self.concentration, counts[-1]
+        after = np.cumsum(counts[:0:-1])[1:]  # what all but the last stick of the first K-1 leave
+        return float(gammaln(a + last) - gammaln(1.0 + last) - np.log(a + after).sum())
+
     def _sticks(self, counts: Array) -> tuple[Labels, Array, Array]:
         """The order of the sticks (K,), and the parameters of all but the last, (K-1,) each."""
-        order = _falling(counts)
+        order = self.order(counts)
         own, rest = self.parameters(counts)
         return order, own[order[:-1]], rest[order[:-1]]
 
@@ -147,11 +162,6 @@ def weight_prior_named(kind: str, concentration: float) -> WeightPrior:
     """The prior by its name."""
     of_process = kind == "dirichlet_process"
     return DirichletProcess(concentration) if of_process else DirichletDistribution(concentration)
-
-
-def _falling(counts: Array) -> Labels:
-    """The order of falling counts; equal ones stay in the order they have."""
-    return np.argsort(-counts, kind="stable")
 
 
 def _broken(sticks: Array) -> Array:

@@ -183,8 +183,10 @@ class LocalSearch:
 
     def _splits(self, fit: FitResult, rng: np.random.Generator) -> Iterator[list[NamedStart]]:
         """Every component of a fit in two, in several ways, some at a time and in random order."""
-        values = self.runs.dataset.shared_values
-        return _some_at_a_time(splits(self._responsibilities(fit), values, rng))
+        values, seen = self.runs.dataset.shared_values, self._responsibilities(fit)
+        if seen.n_components == self.best.n_components:  # the one that was left empty has rows
+            return iter(())
+        return _some_at_a_time(splits(seen, values, rng))
 
     def _try(self, proposals: Sequence[NamedStart]) -> None:
         """EM from each proposal as long as it may reach a better score."""
