@@ -24,6 +24,12 @@ from scipy.special import betaln, digamma, gammaln
 from mixtura.base.arrays import Array, Labels
 
 
+EQUAL_DECIMALS = 6
+"""Expected rows that agree to so many decimals are in the order of their components: components
+without rows do not change places, where the bound has no derivative.
+"""
+
+
 class WeightPrior(Protocol):
     """A prior of the mixing proportions with its posterior given expected rows (K,)."""
 
@@ -135,7 +141,7 @@ class DirichletProcess:
 
     def order(self, counts: Array) -> Labels:
         """The components (K,) in the order of their sticks."""
-        falling = np.argsort(-counts, kind="stable")
+        falling = np.argsort(-np.round(counts, EQUAL_DECIMALS), kind="stable")
         if self.concentration <= 1.0 or len(counts) < 2:
             return falling
         orders = [np.append(np.delete(falling, i), falling[i]) for i in range(len(falling))]
