@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
+from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
@@ -43,7 +44,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     sklearn.exceptions.NotFittedError
         When the model is not fitted.
     TypeError
-        When the model is no mixture, such as a MixtureClassifier.
+        When the model is no mixture, such as a MixtureClassifier or a MixtureRegressor.
     ValueError
         When the names of known classes are neither numbers nor text.
 
@@ -59,10 +60,15 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     True
     """
     if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
+        advice = "Keep that with pickle or joblib."
+        if isinstance(model, MixtureRegressor):
+            advice = (
+                "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, "
+                "targets) on what load returns."
+            )
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
-            f"GaussianMixtureSelector, but a {type(model).__name__} came. Keep that with pickle or "
-            "joblib."
+            f"GaussianMixtureSelector, but a {type(model).__name__} came. {advice}"
         )
     check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
