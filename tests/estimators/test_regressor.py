@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from mixtura import (
     MixtureRegressor,
     StudentTMixture,
 )
+from mixtura.base.errors import DataWarning
 from mixtura.model.regression import NUMBERS_AT_ONCE
 
 NAN = np.nan
@@ -60,9 +62,7 @@ def test_conditional_means_and_weights_are_those_of_gmr():
     truth = read_truth("regression_faithful.json")
     fits = read_truth("certified.json")["fits"]
     optimum = next(
-        one
-        for one in fits
-        if (one["dataset"], one["model"], one["G"]) == ("faithful", "VVV", 2)
+        one for one in fits if (one["dataset"], one["model"], one["G"]) == ("faithful", "VVV", 2)
     )
     weights, means, covariances = (
         np.array(optimum[name], dtype=np.float64) for name in ("pro", "mean", "cov")
@@ -108,7 +108,7 @@ def test_density_mean_and_deviation_are_integrals_of_the_joint_density(tails):
         edges = [-np.inf, own_mean - own_std, own_mean, own_mean + own_std, np.inf]
 
         def integral(f, edges=edges):
-            parts = zip(edges[:-1], edges[1:], strict=True)
+            parts = pairwise(edges)
             return sum(quad(f, a, b, epsabs=0, epsrel=1e-11, limit=200)[0] for a, b in parts)
 
         total = integral(density)
@@ -350,9 +350,7 @@ def test_weights_are_repeated_rows():
 def test_one_target_has_one_dimension_and_several_have_two():
     X, Y = linear_data()
     model = MixtureRegressor(GaussianMixture(1))
-    one, column, both = (
-        clone(model).fit(X, y) for y in (Y[:, 0], Y[:, :1], Y)
-    )
+    one, column, both = (clone(model).fit(X, y) for y in (Y[:, 0], Y[:, :1], Y))
     assert [part.shape for part in one.predict(X, True, [0.1, 0.9])] == [(200,), (200,), (200, 2)]
     assert [part.shape for part in column.predict(X, True, [0.1, 0.9])] == [
         (200, 1),
@@ -411,8 +409,9 @@ def test_names_of_columns_travel_from_data_frames(library):
     plain = MixtureRegressor(GaussianMixture(1)).fit(X, Y[:, 0])
     np.testing.assert_array_equal(model.predict(inputs), plain.predict(X))
     with pytest.raises(ValueError, match="feature names"):
-        model.predict(inputs.rename(columns={"a": "z"}) if library == "pandas" else
-                      inputs.rename({"a": "z"}))
+        model.predict(
+            inputs.rename(columns={"a": "z"}) if library == "pandas" else inputs.rename({"a": "z"})
+        )
 
 
 def test_a_saved_joint_mixture_predicts_again(tmp_path):
@@ -504,6 +503,49 @@ def test_missing_targets_in_all_their_forms(missing):
     plain = MixtureRegressor(GaussianMixture(1)).fit(X3, np.where(np.arange(20) < 3, NAN, Y3[:, 0]))
     found = MixtureRegressor(GaussianMixture(1)).fit(X3, missing(Y3[:, 0]))
     np.testing.assert_array_equal(found.predict(X3), plain.predict(X3))
+
+
+def test_a_target_that_is_the_same_in_every_row_is_refused():
+    with pytest.raises(ValueError, match=r"it is 3 in every row that has one"):
+        MixtureRegressor(GaussianMixture(1)).fit(X3, np.full(20, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "tolerance"),
+    [(GaussianMixture(1), 1e-9), (None, 1e-3)],  # several components have lines of their own
+    ids=["one", "default"],
+)
+def test_a_linear_function_without_error_is_found(estimator, tolerance):
+    x = np.arange(20.0)[:, None]
+    with pytest.warns(DataWarning, match="y: linear functions of the inputs without any error"):
+        model = MixtureRegressor(estimator, random_state=0).fit(x, 2 * x[:, 0] + 1)
+    at = np.array([[3.3], [30.0]])
+    mean, std = model.predict(at, return_std=True)
+    np.testing.assert_allclose(mean, [7.6, 61.0], atol=tolerance)
+    assert 0 < std.max() < 3e-3
+    y = np.column_stack([x[:, 0] ** 2, 3 - x[:, 0]])
+    with pytest.warns(DataWarning, match="Columns 1 of y"):
+        both = MixtureRegressor(GaussianMixture(1)).fit(x, y)
+    np.testing.assert_allclose(both.predict(at)[:, 1], [-0.3, -27.0], rtol=1e-6)
+
+
+def test_few_rows_and_small_errors_are_left_as_they_are():
+    x = np.array([[1.0], [2.0], [4.0], [5.0], [7.0], [9.0], [11.0], [12.0]])
+    y = 2 * x[:, 0] + 1e-4 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
+    model = MixtureRegressor(GaussianMixture(1)).fit(x, y)
+    line = LinearRegression().fit(x, y)
+    np.testing.assert_allclose(model.predict(x), line.predict(x), rtol=1e-9)
+    expected = np.sqrt(((y - line.predict(x)) ** 2).mean())
+    np.testing.assert_allclose(model.predict(x, True)[1], expected, rtol=1e-4)  # 1e-16 / 1e-12
+
+
+def test_the_density_of_the_inputs_marks_an_extrapolation():
+    X, y = two_branches()
+    model = MixtureRegressor(GaussianMixture(2, random_state=0)).fit(X, y)
+    inside, outside = model.score_samples([[2.0], [9.0]])
+    assert inside > outside + 10
+    expected = model.mixture_.marginal([0]).logpdf(np.array([[2.0]]))[0]
+    assert inside == pytest.approx(expected, rel=1e-12)
 
 
 def test_questions_that_make_no_sense_are_refused():

@@ -98,7 +98,11 @@ def _document(mixture: Mixture, levels: Mapping[str, float]) -> dict[str, Any]:
     import numpy as np
 
     names = mixture.columns or ()
+    from mixtura.model.mean_and_covariance import inflation
+
     scales = np.sqrt(np.einsum("kjj->kj", mixture.covariance.dense()))
+    tails = mixture.tails
+    deviations = scales if tails is None else scales * np.sqrt(inflation(tails))[:, None]
     probabilities = np.array(list(levels.values()))
 
     def by_name(values: Any) -> dict[str, float]:
@@ -109,9 +113,8 @@ def _document(mixture: Mixture, levels: Mapping[str, float]) -> dict[str, Any]:
             "component": k,
             "weight": float(mixture.weights[k]),
             "mean": by_name(mixture.means[k]),
-            "sd": by_name(mixture.component(k).std()),
-            "scale": by_name(scales[k]),
-            "degrees_of_freedom": None if mixture.tails is None else float(mixture.tails[k]),
+            "sd": by_name(deviations[k]),
+            "degrees_of_freedom": None if tails is None else float(tails[k]),
         }
         for k in range(mixture.n_components)
     ]

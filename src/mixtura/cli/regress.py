@@ -149,7 +149,7 @@ def _columns(task: Prediction, levels: Mapping[str, float]) -> dict[str, Any]:
         columns[name] = means[:, j]
         columns[f"{name}_std"] = deviations[:, j]
         columns |= {f"{name}_{own}": quantiles[:, j, q] for q, own in enumerate(levels)}
-    empty = np.isnan(task.X).all(axis=1).tolist()
+    empty: list[bool] = np.isnan(task.X).all(axis=1).tolist()
     said = [
         reason or (NO_INPUT if none else "")
         for reason, none in zip(task.reasons, empty, strict=True)

@@ -60,15 +60,9 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     True
     """
     if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
-        advice = "Keep that with pickle or joblib."
-        if isinstance(model, MixtureRegressor):
-            advice = (
-                "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, "
-                "targets) on what load returns."
-            )
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
-            f"GaussianMixtureSelector, but a {type(model).__name__} came. {advice}"
+            f"GaussianMixtureSelector, but a {type(model).__name__} came. {_instead(model)}"
         )
     check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
@@ -89,6 +83,16 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     if hasattr(chosen, "classes_"):
         metadata |= class_names(chosen.classes_)
     save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
+
+
+def _instead(model: object) -> str:
+    """How to keep an estimator that is no mixture."""
+    if isinstance(model, MixtureRegressor):
+        return (
+            "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, targets) "
+            "with what load returns."
+        )
+    return "Keep that with pickle or joblib."
 
 
 def load(path: str | os.PathLike[str]) -> GaussianMixture:

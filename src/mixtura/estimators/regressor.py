@@ -17,8 +17,14 @@ from mixtura.base.underflow import ignore_underflow
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.inputs.parameters import check_count
-from mixtura.inputs.rows import rows_of
-from mixtura.inputs.targets import Targets, names_beside, refuse_empty, targets_of
+from mixtura.inputs.rows import checked_weights, rows_of
+from mixtura.inputs.targets import (
+    Targets,
+    blurred,
+    names_beside,
+    refuse_without_values,
+    targets_of,
+)
 from mixtura.model.columns import column_numbers, other_columns
 from mixtura.model.mixture import Mixture
 from mixtura.model.regression import (
@@ -32,8 +38,8 @@ from mixtura.model.regression import (
 from mixtura.model.univariate import checked_levels
 
 USUAL_KS = range(1, 11)
-USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV", "VVI")
-"""The candidates of the default choice: one to ten components."""
+USUAL_FAMILIES: tuple[CovarianceType, ...] = ("EEE", "VVV")
+"""The candidates of the default choice: one to ten components, in which targets follow inputs."""
 
 
 class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -52,8 +58,8 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
     estimator : GaussianMixture, GaussianMixtureSelector or None, default=None
         The joint mixture, which is fitted to the columns of X and last those of y, also with t
         components (:class:`StudentTMixture`). None: the best by BIC of one to ten components with
-        full covariances, shared (EEE) or free (VVV), or along the columns (VVI). A noise term takes
-        outliers out of the fit; predictions are those of the components.
+        full covariances, shared (EEE) or free (VVV). A noise term takes outliers out of the fit;
+        predictions are those of the components.
     random_state : int, RandomState or None, default=None
         The seed of the default mixture, and of ``sample_y``.
 
@@ -127,7 +133,9 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """
         rows = rows_of(self, X, fitting=True)
         targets = targets_of(y, len(rows))
-        refuse_empty(targets)
+        refuse_without_values(targets)
+        weights = checked_weights(sample_weight, len(rows))
+        targets = blurred(targets, rows, weights)
         chosen = self.estimator
         if chosen is None:
             chosen = GaussianMixtureSelector(
@@ -252,21 +260,25 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         return self._summaries(rows, [draws_of(n_samples, rng)], n_samples)[0]
 
     @ignore_underflow
-    def score_samples(self, X: Any, y: Any) -> Array:
+    def score_samples(self, X: Any, y: Any = None) -> Array:
         """``log p(y | x)`` of each row (n,): how much density the model gave to what came.
 
         Its mean over new rows is a proper score: none is higher in expectation than that of the
         true distribution. It counts the targets of a row that are not missing; without any it is 0.
+        Without ``y`` it is ``log p(x)``, which is low for a row whose inputs are like none of the
+        fit, so that its prediction is an extrapolation.
         """
         check_is_fitted(self)
         rows = rows_of(self, X, fitting=False).astype(np.float64)
-        values = targets_of(y, len(rows)).values
+        if y is None:
+            return self._regression.log_densities_of_inputs(rows)
+        values = targets_of(y, len(rows)).values.astype(np.float64)
         if values.shape[1] != self.n_outputs_:
             raise ValueError(
                 f"y must have {self.n_outputs_} column{'s' * (self.n_outputs_ > 1)} as in the fit, "
                 f"but has {values.shape[1]}."
             )
-        return self._regression.log_densities(rows, values.astype(np.float64))
+        return self._regression.log_densities(rows, values)
 
     # ---- parts -----------------------------------------------------------------------------------
 
@@ -275,9 +287,7 @@ class MixtureRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         """The joint mixture as a regression."""
         return Regression.of(self.mixture_, self._targets)
 
-    def _summaries(
-        self, rows: Rows, functions: Sequence[Summary], copies: int = 1
-    ) -> list[Array]:
+    def _summaries(self, rows: Rows, functions: Sequence[Summary], copies: int = 1) -> list[Array]:
         """Functions (n, m, ...) of the distributions at rows, (n, ...) where y was (n,)."""
         found = self._regression.summaries(rows, functions, copies)
         return [values[:, 0] for values in found] if self._is_one else found

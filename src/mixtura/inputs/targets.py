@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 
 from mixtura.base.arrays import Array, Rows
-from mixtura.base.errors import DataError
+from mixtura.base.errors import DataError, DataWarning
 from mixtura.inputs.unknown import are_unknown
 
 Names = tuple[str, ...]
+
+EXACT, BLUR = 3e-6, 1e-4
+"""A target whose errors are at most the first, in standard deviations, is fitted with errors of the
+second: covariances of which it is a part are no more singular.
+"""
+
+ROWS_OF_A_LINE = 1000
+"""Rows that are looked at first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +76,73 @@ def targets_of(y: Any, n: int) -> Targets:
     return Targets(table, names, values.ndim == 1)
 
 
-def refuse_empty(targets: Targets) -> None:
-    """Refuse a target that is missing in all rows."""
-    empty = np.flatnonzero(np.isnan(targets.values).all(axis=0))
-    if len(empty):
-        which = "" if targets.is_one else f"[:, {int(empty[0])}]"
-        raise DataError(
-            f"y{which} must have a value in at least one row, but it is missing in all of them: "
-            "nothing can be learned of it."
-        )
+def refuse_without_values(targets: Targets) -> None:
+    """Refuse a target that is missing in all rows, or the same in all."""
+    for j, values in enumerate(targets.values.T):
+        known, which = values[~np.isnan(values)], "" if targets.is_one else f"[:, {j}]"
+        if not known.size:
+            raise DataError(
+                f"y{which} must have a value in at least one row, but it is missing in all of "
+                "them: nothing can be learned of it."
+            )
+        if known.min() == known.max():
+            raise DataError(
+                f"y{which} must have different values, but it is {known[0]:g} in every row that "
+                "has one: there is no spread to model, and nothing to predict."
+            )
+
+
+def blurred(targets: Targets, rows: Rows, weights: Array | None) -> Targets:
+    """Targets that are linear functions of the inputs (n,d) without error, with a small error.
+
+    Given the inputs such a target has no density. The error is not correlated with the inputs, so
+    that their coefficients stay.
+    """
+    complete = ~np.isnan(rows).any(axis=1)
+    if weights is not None:
+        complete &= weights > 0
+    values = targets.values.astype(np.float64)
+    blurred = []
+    for j, own in enumerate(values.T):
+        known = np.flatnonzero(complete & ~np.isnan(own))
+        if _is_linear(rows[known], own[known]):
+            every, spread = np.flatnonzero(~np.isnan(own)), own[known].std()
+            error = np.random.default_rng(j).standard_normal(len(every))
+            there = complete[every]
+            error[there] -= _line(rows[every][there], error[there])
+            values[every, j] += BLUR * spread * error
+            blurred.append(j)
+    if not blurred:
+        return targets
+    which = "y" if targets.is_one else "Columns " + ", ".join(map(str, blurred)) + " of y"
+    warnings.warn(
+        f"{which}: linear functions of the inputs without any error, which have no density given "
+        f"them. They are fitted with an error of {BLUR:g} of their standard deviation; the "
+        "coefficients are those of LinearRegression.",
+        DataWarning,
+        stacklevel=3,
+    )
+    return replace(targets, values=values)
+
+
+def _is_linear(rows: Rows, values: Array) -> bool:
+    """Whether values (n,) are a linear function of rows (n,d), with enough rows to tell."""
+    n, d = rows.shape
+    some = np.unique(np.linspace(0, n - 1, ROWS_OF_A_LINE).astype(np.intp)) if n else slice(0)
+    few, own = rows[some], values[some]
+    if len(own) <= d + 1 or np.abs(own - _line(few, own)).max() > EXACT * own.std():
+        return False
+    return n == len(own) or bool(np.abs(values - _line(rows, values)).max() <= EXACT * values.std())
+
+
+def _line(rows: Rows, values: Array) -> Array:
+    """Values (n,) of the regression on rows (n,d)."""
+    x = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    units = np.abs(x).max(axis=0)
+    x /= np.where(units > 0, units, 1.0)
+    mean = values.mean()
+    slopes = np.linalg.lstsq(x, values - mean, rcond=None)[0]
+    return np.asarray(mean + x @ slopes)
 
 
 def names_beside(taken: Sequence[str], names: Names | None, m: int) -> Names:
@@ -100,7 +167,8 @@ def names_beside(taken: Sequence[str], names: Names | None, m: int) -> Names:
 def _numbers(y: Any) -> tuple[Array, Names | None]:
     """y as an array of floats, and the names of its columns."""
     if isinstance(y, np.ma.MaskedArray):
-        return np.asarray(y.astype(np.float64).filled(np.nan)), None
+        masked: Any = y.astype(np.float64)
+        return masked.filled(np.nan), None
     native = nw.from_native(y, eager_only=True, allow_series=True, pass_through=True)
     if isinstance(native, nw.DataFrame):
         columns = [_column(series) for series in native.iter_columns()]

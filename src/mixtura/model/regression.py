@@ -57,9 +57,7 @@ class Regression:
         """The distributions of the targets at rows (m,d), where NaN is missing."""
         return ConditionalGroups.of(list(self._parts(rows, max(len(rows), 1))))
 
-    def summaries(
-        self, rows: Rows, functions: Sequence[Summary], copies: int = 1
-    ) -> list[Array]:
+    def summaries(self, rows: Rows, functions: Sequence[Summary], copies: int = 1) -> list[Array]:
         """Functions of the distributions at rows (m,d), each (m, ...), in bounded memory.
 
         The functions make so many copies of the means of the components.
@@ -75,10 +73,13 @@ class Regression:
 
     def log_densities(self, rows: Rows, values: Rows) -> Array:
         """``log p(y | x)`` (m,) of targets (m,e), of the ones that are not NaN."""
-        both, inputs = (
-            np.column_stack([rows, part]) for part in (values, np.full_like(values, np.nan))
-        )
-        return np.asarray(self.joint.logpdf(both) - self.joint.logpdf(inputs))
+        both: Array = self.joint.logpdf(np.column_stack([rows, values]))
+        return both - self.log_densities_of_inputs(rows)
+
+    def log_densities_of_inputs(self, rows: Rows) -> Array:
+        """``log p(x)`` (m,) of the inputs that are not NaN."""
+        inputs: Array = self.joint.marginal(np.arange(self.n_inputs)).logpdf(rows)
+        return inputs
 
     @ignore_underflow
     def _parts(self, rows: Rows, size: int) -> Iterator[tuple[Labels, ConditionalMixture[Mixture]]]:
@@ -125,11 +126,13 @@ def draws_of(n: int, rng: np.random.Generator) -> Summary:
     """n random rows of each mixture (m,e,n)."""
 
     def draws(y: ConditionalMixture[Mixture]) -> Array:
-        weights, means, scales = (
-            None if own is None else np.repeat(own, n, axis=0)
-            for own in (y.weights, y.means, y.scales)
+        copies = replace(
+            y,
+            weights=np.repeat(y.weights, n, axis=0),
+            means=np.repeat(y.means, n, axis=0),
+            scales=None if y.scales is None else np.repeat(y.scales, n, axis=0),
         )
-        rows = replace(y, weights=weights, means=means, scales=scales).rvs(rng)
-        return np.swapaxes(rows.reshape(len(y), n, y.n_features), 1, 2)
+        rows = copies.rvs(rng).reshape(len(y), n, y.n_features)
+        return np.swapaxes(rows, 1, 2)
 
     return draws
