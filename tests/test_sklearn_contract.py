@@ -80,7 +80,7 @@ def test_the_classifier_passes_the_estimator_checks(classifier):
 @pytest.mark.slow
 @pytest.mark.parametrize("K", [1, 2])
 def test_the_regressor_passes_the_estimator_checks(K):
-    regressor = MixtureRegressor(GaussianMixture(K, n_init=1, random_state=0))
+    regressor = MixtureRegressor(GaussianMixture(K, random_state=0))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(regressor, on_fail=None, on_skip=None)

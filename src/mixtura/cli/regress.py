@@ -149,10 +149,10 @@ def _columns(task: Prediction, levels: Mapping[str, float]) -> dict[str, Any]:
         columns[name] = means[:, j]
         columns[f"{name}_std"] = deviations[:, j]
         columns |= {f"{name}_{own}": quantiles[:, j, q] for q, own in enumerate(levels)}
-    empty: list[bool] = np.isnan(task.X).all(axis=1).tolist()
+    empty: Any = np.isnan(task.X).all(axis=1)
     said = [
         reason or (NO_INPUT if none else "")
-        for reason, none in zip(task.reasons, empty, strict=True)
+        for reason, none in zip(task.reasons, empty.tolist(), strict=True)
     ]
     if not any(said):
         return columns

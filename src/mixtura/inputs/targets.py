@@ -98,7 +98,7 @@ def blurred(targets: Targets, rows: Rows, weights: Array | None) -> Targets:
     Given the inputs such a target has no density. The error is not correlated with the inputs, so
     that their coefficients stay.
     """
-    complete = ~np.isnan(rows).any(axis=1)
+    complete: Any = ~np.isnan(rows).any(axis=1)
     if weights is not None:
         complete &= weights > 0
     values = targets.values.astype(np.float64)
