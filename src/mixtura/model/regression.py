@@ -15,12 +15,12 @@ import numpy as np
 from mixtura.base.arrays import Array, Labels, Rows
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.columns import other_columns
-from mixtura.model.conditional import ConditionalMixture, conditional
+from mixtura.model.conditional import ConditionalMixture, Conditioning
 from mixtura.model.conditional_groups import ConditionalGroups
 from mixtura.model.mixture import Mixture
 from mixtura.model.observation import Observation
 
-NUMBERS_AT_ONCE = 2**18
+NUMBERS_AT_ONCE = 2**16
 """Means of components that are in memory at a time."""
 
 Summary = Callable[[ConditionalMixture[Mixture]], Array]
@@ -90,21 +90,29 @@ class Regression:
         else:
             groups = [(one.rows, np.flatnonzero(one.columns)) for one in observation.groups]
         for numbers, inputs in groups:
-            known = self.joint.marginal(np.append(inputs, np.arange(d, d + self.n_targets)))
+            columns = np.append(inputs, np.arange(d, d + self.n_targets))
+            at = _given_first(self.joint.marginal(columns), len(inputs))
             for begin in range(0, max(len(numbers), 1), size):
                 own = numbers[begin : begin + size]
-                yield own, _given_first(known, rows[own][:, inputs].astype(np.float64))
+                complete = observation is None
+                part = rows[begin : begin + size] if complete else rows[np.ix_(own, inputs)]
+                yield own, at(part.astype(np.float64, copy=False), own)
 
 
-def _given_first(mixture: Mixture, values: Array) -> ConditionalMixture[Mixture]:
-    """The mixtures of the last columns, given rows (m,c) of the first, perhaps of none."""
-    m, c = values.shape
+def _given_first(
+    mixture: Mixture, c: int
+) -> Callable[[Array, Labels], ConditionalMixture[Mixture]]:
+    """The mixtures of the last columns as a function of rows (m,c) of the first."""
     if c:
-        return conditional(mixture, np.arange(c), values)
-    weights = np.broadcast_to(mixture.weights, (m, mixture.n_components))
-    means = np.broadcast_to(mixture.means, (m, *mixture.means.shape))
-    scales = None if mixture.tails is None else np.ones(weights.shape)
-    return ConditionalMixture(weights, means, scales, None, mixture)
+        return Conditioning.on(mixture, np.arange(c)).at
+
+    def margin(rows: Array, _: Labels) -> ConditionalMixture[Mixture]:
+        weights = np.broadcast_to(mixture.weights, (len(rows), mixture.n_components))
+        means = np.broadcast_to(mixture.means, (len(rows), *mixture.means.shape))
+        scales = None if mixture.tails is None else np.ones(weights.shape)
+        return ConditionalMixture(weights, means, scales, None, mixture)
+
+    return margin
 
 
 def means_of(y: ConditionalMixture[Mixture]) -> Array:
