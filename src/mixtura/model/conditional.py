@@ -22,7 +22,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple, cast
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 
@@ -403,11 +403,11 @@ def _located(values: Array, about: Array, means: Array, maps: Array) -> Array:
 
     Rows are centred, so that nothing is lost far from the origin.
     """
-    e = means.shape[1]
+    K, e = means.shape
     centre = about.mean(axis=0)
     offsets = means - (maps @ (about - centre)[:, :, None])[:, :, 0]
-    moved = (values - centre) @ maps.reshape(-1, maps.shape[2]).T
-    return cast(Array, moved.reshape(len(values), -1, e) + offsets)
+    each = np.broadcast_to(maps, (K, e, maps.shape[2])).reshape(K * e, -1)
+    return np.asarray(((values - centre) @ each.T + offsets.ravel()).reshape(-1, K, e))
 
 
 def _warn_of_no_density(log_joint: Array) -> None:

@@ -28,8 +28,8 @@ from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.entropy import entropies_of_components
 from mixtura.model.estimate import Draws, Estimate
-from mixtura.model.mixture_density import LOG_2PI, MixtureDensity
-from mixtura.model.points import log_densities
+from mixtura.model.mixture_density import LOG_2PI, MixtureDensity, log_density
+from mixtura.model.points import log_joint_in_box
 
 MOST_SWEEPS = 10_000
 """Sweeps of the upper bound, which falls at each."""
@@ -47,7 +47,13 @@ def kl(p: MixtureDensity, q: MixtureDensity, n: int, random_state: Any) -> Estim
     if _tails_outweigh(p, q):
         return Estimate(np.inf)
     draws = Draws.of(p, n, random_state)
-    return draws.mean(log_densities(p, draws.rows) - log_densities(q, draws.rows))
+    return draws.mean(_log_ratio(p, q, draws.rows))
+
+
+def _log_ratio(p: MixtureDensity, q: MixtureDensity, rows: Array) -> Array:
+    """``log p / q`` at rows (n,), with each noise in its box."""
+    ours, theirs = (log_density(log_joint_in_box(mixture, rows)) for mixture in (p, q))
+    return np.asarray(ours - theirs)
 
 
 def _tails_outweigh(p: MixtureDensity, q: MixtureDensity) -> bool:
@@ -182,8 +188,7 @@ def _of_both(
     rng = generator_of(random_state)
     for mixture in (p, q):
         draws = Draws.of(mixture, n // 2, rng)
-        t = log_densities(p, draws.rows) - log_densities(q, draws.rows)
-        parts.append(draws.mean(integrand(t)))
+        parts.append(draws.mean(integrand(_log_ratio(p, q, draws.rows))))
     error = np.hypot(parts[0].standard_error, parts[1].standard_error)
     return Estimate(0.5 * (parts[0].value + parts[1].value), 0.5 * float(error))
 

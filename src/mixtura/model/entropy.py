@@ -15,8 +15,8 @@ from scipy.special import digamma, entr
 
 from mixtura.base.arrays import Array
 from mixtura.model.estimate import Draws, Estimate
-from mixtura.model.kernel_densities import log_joint_of_complete
 from mixtura.model.mixture_density import LOG_2PI, MixtureDensity, posterior
+from mixtura.model.points import log_joint_in_box
 from mixtura.model.tails import log_peak
 
 
@@ -39,6 +39,6 @@ def entropy(mixture: MixtureDensity, n: int, random_state: Any) -> Estimate:
     if mixture.n_components == 1 and noise is None:
         return Estimate(known)
     draws = Draws.of(mixture, n, random_state)
-    shares = posterior(log_joint_of_complete(mixture, draws.rows), draws.rows, mixture)
+    shares = posterior(log_joint_in_box(mixture, draws.rows), draws.rows, mixture)
     left = draws.mean(entr(shares).sum(axis=1))
     return Estimate(known - left.value, left.standard_error)

@@ -56,6 +56,7 @@ from mixtura.model.points import log_densities, points_of
 from mixtura.model.regions import (
     HighestDensityRegions,
     exact_regions,
+    region_of_one,
     regions_of_rows,
     sampled_regions,
 )
@@ -72,8 +73,9 @@ class Mixture(MixtureDensity):
     Components are Gaussian, or t distributions with ``tails``. The methods have the names of
     ``scipy.stats``; points are rows (n, d), or one row (d,).
 
-    With noise, the uniform density counts at every row, also outside of its box, as in
-    ``score_samples``; moments, distribution functions and random rows are over the box.
+    With noise, the uniform density of ``logpdf``, ``condition`` and ``hdr`` counts at every row,
+    also outside of its box, as in ``score_samples``: a row far from everything is noise. Moments,
+    distribution functions, random rows, entropy and distances have it in its box.
 
     Attributes
     ----------
@@ -402,7 +404,8 @@ class Mixture(MixtureDensity):
             Take the quantiles of the density at these rows, as mclust does, in place of those under
             the mixture itself.
         n_samples : int
-            Random rows for the thresholds in several columns; in one column they are exact.
+            Random rows for the thresholds in several columns; in one column, and of one
+            component, they are exact.
         random_state : int, Generator, RandomState or None
 
         Returns
@@ -429,6 +432,8 @@ class Mixture(MixtureDensity):
             return regions_of_rows(self, wanted, values, line)
         if line is not None:
             return exact_regions(self, wanted, line)
+        if self.n_components == 1 and self.noise is None:
+            return region_of_one(self, wanted)
         return sampled_regions(self, wanted, checked_rows(n_samples), random_state)
 
     def modes(self) -> Modes:

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import chdtri, fdtri
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.underflow import ignore_underflow
 from mixtura.model.estimate import Draws
 from mixtura.model.mixture_density import MixtureDensity
 from mixtura.model.points import log_densities, points_of
+from mixtura.model.tails import log_fall
 from mixtura.model.univariate import Univariate
 
 GRID = np.sort(np.concatenate([np.linspace(-9.0, 9.0, 361), [-1e3, -1e2, -30.0, 30.0, 1e2, 1e3]]))
@@ -68,6 +70,18 @@ class HighestDensityRegions:
         points = points_of(X, self._mixture)
         inside = log_densities(self._mixture, points.rows)[:, None] >= self.log_thresholds
         return inside.reshape(*points.shape, len(self.levels))
+
+
+def region_of_one(mixture: MixtureDensity, levels: Array) -> HighestDensityRegions:
+    """Thresholds of one component: its squared distances are chi-squared, those of t times d F."""
+    d, tails = mixture.n_features, mixture.tails
+    if tails is None:
+        fall = -0.5 * chdtri(d, 1.0 - levels)
+    else:
+        squared = d * fdtri(d, tails[0], levels)
+        fall = np.where(levels < 1.0, log_fall(squared, tails[0], d), -np.inf)
+    found = mixture.log_scale[0] + fall
+    return HighestDensityRegions(levels, found, np.zeros(len(levels)), None, mixture)
 
 
 @ignore_underflow
