@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logsumexp, xlogy
 
-from mixtura.base.arrays import Array
+from mixtura.base.arrays import Array, symmetric
 from mixtura.base.random_states import generator_of
 from mixtura.base.underflow import ignore_underflow
+from mixtura.model.covariance import Dense
 from mixtura.model.entropy import entropies_of_components
 from mixtura.model.estimate import Draws, Estimate
 from mixtura.model.mixture_density import LOG_2PI, MixtureDensity, log_density
@@ -154,18 +155,69 @@ def total_variation(p: MixtureDensity, q: MixtureDensity, n: int, random_state: 
 
 def hellinger(p: MixtureDensity, q: MixtureDensity, n: int, random_state: Any) -> Estimate:
     """Hellinger distance, from 0 to 1."""
-    lost = _of_both(p, q, n, random_state, _lost_affinity)
+    lost, kept = _affinity(p, q, n, random_state)
     root = float(np.sqrt(max(lost.value, 0.0)))
-    return Estimate(root, lost.standard_error / (2.0 * root) if root > 0 else 0.0)
+    return Estimate(root, kept.standard_error / (2.0 * root) if root > 0 else 0.0)
 
 
 def bhattacharyya(p: MixtureDensity, q: MixtureDensity, n: int, random_state: Any) -> Estimate:
     """Bhattacharyya distance, from 0 to infinity."""
-    lost = _of_both(p, q, n, random_state, _lost_affinity)
+    lost, kept = _affinity(p, q, n, random_state)
+    if kept.value <= 0.0:
+        return Estimate(np.inf)
+    near = lost.value < 0.5
+    distance = -float(np.log1p(-lost.value) if near else np.log(kept.value))
+    return Estimate(distance, kept.standard_error / kept.value)
+
+
+def _affinity(
+    p: MixtureDensity, q: MixtureDensity, n: int, random_state: Any
+) -> tuple[Estimate, Estimate]:
+    """``1 - B`` and B, each with its digits where it is small.
+
+    Rows of p and q do not see the middle between distant mixtures; for Gaussian components the
+    estimate is then from rows of the pairs, and exact for one pair.
+    """
+    q = aligned(p, q)
+    plain = p.is_plain and q.is_plain
+    if not (plain and p.n_components == q.n_components == 1):
+        lost = _of_both(p, q, n, random_state, _lost_affinity)
+        if lost.value < 0.5 or not plain:
+            return lost, Estimate(1.0 - lost.value, lost.standard_error)
+    kept = _affinity_by_pairs(p, q, n, random_state)
+    return Estimate(1.0 - kept.value, kept.standard_error), kept
+
+
+@ignore_underflow
+def _affinity_by_pairs(p: MixtureDensity, q: MixtureDensity, n: int, random_state: Any) -> Estimate:
+    """``int sqrt(p q)`` from rows of the mixture of all ``sqrt(p_a q_b)``, which are Gaussian too.
+
+    With ``z_ab = sqrt(weights_a weights_b) int sqrt(p_a q_b)`` and ``z`` their sum, the ratio of
+    ``sqrt(p q)`` to the density of these rows is between 0 and z.
+    """
+    d, ours, theirs = p.n_features, p.covariance.dense()[:, None], q.covariance.dense()
+    matrices = np.linalg.inv(0.5 * (np.linalg.inv(ours) + np.linalg.inv(theirs)))
+    pulled = np.linalg.solve(ours, p.means[:, None, :, None])
+    pulled = 0.5 * (pulled + np.linalg.solve(theirs, q.means[:, :, None]))
+    means = (matrices @ pulled).reshape(-1, d)
+    between, apart = 0.5 * (ours + theirs), p.means[:, None] - q.means
+    squared = (apart * np.linalg.solve(between, apart[..., None])[..., 0]).sum(axis=-1)
+    log_z = -0.125 * squared - 0.5 * np.linalg.slogdet(between)[1]
+    log_z += 0.25 * (p.covariance.log_det[:, None] + q.covariance.log_det)
     with np.errstate(divide="ignore"):
-        distance = -float(np.log1p(-min(lost.value, 1.0)))
-    kept = 1.0 - lost.value
-    return Estimate(distance, lost.standard_error / kept if kept > 0 else 0.0)
+        log_z += 0.5 * (np.log(p.weights)[:, None] + np.log(q.weights))
+    total = float(logsumexp(log_z))
+    whole = float(np.exp(total))
+    if log_z.size == 1 or whole == 0.0:
+        return Estimate(whole)
+    covariance = Dense(symmetric(np.asarray(matrices.reshape(-1, d, d))), len(means))
+    pairs = MixtureDensity(np.exp(log_z - total).ravel(), means, covariance)
+    draws = Draws.of(pairs, n, random_state)
+    log_p, log_q, log_r = (
+        log_density(log_joint_in_box(mixture, draws.rows)) for mixture in (p, q, pairs)
+    )
+    ratio = draws.mean(np.exp(0.5 * (log_p + log_q) - log_r - total))
+    return Estimate(whole * ratio.value, whole * ratio.standard_error)
 
 
 def _lost_affinity(t: Array) -> Array:

@@ -65,9 +65,10 @@ def _of_component(mixture: MixtureDensity, k: int, limits: Array) -> tuple[Array
     correlation = matrix / np.outer(scale, scale)
     if tails is None and len(scale) == 2:
         return _bivariate(standard[:, 0], standard[:, 1], float(correlation[0, 1])), exact
-    return _by_lattices(
-        np.linalg.cholesky(correlation), standard, None if tails is None else tails[k]
-    )
+    # limits that cut off most come first, which lowers the variance (Gibson, Glasbey & Elston 1994)
+    order = np.argsort(np.clip(standard, -FARTHEST, FARTHEST).mean(axis=0))
+    factor = np.linalg.cholesky(correlation[np.ix_(order, order)])
+    return _by_lattices(factor, standard[:, order], None if tails is None else float(tails[k]))
 
 
 def _of_box(noise: Noise, limits: Array) -> Array:
