@@ -57,6 +57,17 @@ def _in_order(X: Any, names: Names | None) -> Any:
     return X[list(names)]
 
 
+def log_joint_in_box(mixture: MixtureDensity, rows: Array) -> Array:
+    """``log weights_k + log p(x_i | k)`` of complete rows (n,K), and that of the noise (n,K+1).
+
+    The noise is only in its box, so that the densities integrate to one.
+    """
+    own = log_joint_of_complete(mixture, rows)
+    if mixture.noise is not None:
+        own[~mixture.noise.contains(rows), -1] = -np.inf
+    return own
+
+
 def log_densities(mixture: MixtureDensity, rows: Array) -> Array:
     """Log densities of rows (n,), by blocks; NaN is a missing entry."""
     out = np.empty(len(rows))
