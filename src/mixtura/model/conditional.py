@@ -140,19 +140,23 @@ class ConditionalMixture(Generic[Kind]):
 
     def cov(self) -> Array:
         """Covariance matrices (m,e,e)."""
-        matrices = self.covariances[None] * self._factors[..., None, None]
         return covariance_of(
-            self.weights, self.means, matrices, self.mean(), self._shares, self.components.noise
+            self.weights,
+            self.means,
+            self.covariances,
+            self._factors,
+            self.mean(),
+            self._shares,
+            self.components.noise,
         )
 
     def var(self) -> Array:
         """Variances (m,e)."""
-        own = self._factors[:, :, None] * np.einsum("kjj->kj", self.covariances)
-        own = own + (self.means - self.mean()[:, None]) ** 2
-        total = np.einsum("mk,mkj->mj", self.weights, own)
-        box = self.components.noise
+        mean, box = self.mean(), self.components.noise
+        total = (self.weights * self._factors) @ np.einsum("kjj->kj", self.covariances)
+        total += np.einsum("mk,mkj->mj", self.weights, (self.means - mean[:, None]) ** 2)
         if box is not None:
-            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - self.mean()) ** 2
+            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - mean) ** 2
             total = total + self._shares[:, None] * uniform
         return np.asarray(total)
 
@@ -426,6 +430,8 @@ def _located(values: Array, about: Array, means: Array, maps: Array) -> Array:
 
 def _warn_of_no_density(log_joint: Array) -> None:
     """Say which rows have no density in any component."""
+    if log_joint.size and log_joint.min() > -np.inf:
+        return
     lost = np.flatnonzero(~(log_joint > -np.inf).any(axis=1))
     if len(lost):
         where = row_name(int(lost[0])) + (f" and {len(lost) - 1:,} more" if len(lost) > 1 else "")

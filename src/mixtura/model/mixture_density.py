@@ -252,10 +252,11 @@ def posterior(log_joint: Array, rows: Rows, mixture: MixtureDensity) -> Array:
     along the ray through the row, and the limit is 1 for the component with the smallest growth.
     The result is never NaN.
     """
+    top = log_joint.max(axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):
-        shares = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
-        r = shares / shares.sum(axis=1, keepdims=True)
-    lost = np.flatnonzero(~np.isfinite(log_joint).any(axis=1))
+        r = np.exp(log_joint - top)
+        r /= r.sum(axis=1, keepdims=True)
+    lost = np.flatnonzero(~np.isfinite(top))
     if len(lost):
         far = np.nan_to_num(rows[lost].astype(np.float64))
         size = np.abs(far).max(axis=1, keepdims=True)
