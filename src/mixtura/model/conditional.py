@@ -22,7 +22,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic, NamedTuple, overload
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from mixtura.model.univariate import Univariate, checked_levels
 class ConditionalMixture(Generic[Kind]):
     """m mixtures of the same e columns, one for each row of given values.
 
-    ``len(conditional)`` is m, and ``conditional[i]`` is one of them.
+    ``len(conditional)`` is m, ``conditional[i]`` is one of them, a slice is some.
 
     Attributes
     ----------
@@ -102,8 +102,22 @@ class ConditionalMixture(Generic[Kind]):
     def __len__(self) -> int:
         return len(self.weights)
 
-    def __getitem__(self, i: int) -> Kind:
-        """The mixture of one row."""
+    @overload
+    def __getitem__(self, i: int) -> Kind: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> ConditionalMixture[Kind]: ...
+
+    def __getitem__(self, i: int | slice) -> Kind | ConditionalMixture[Kind]:
+        """The mixture of one row, or those of a slice of them."""
+        if isinstance(i, slice):
+            return replace(
+                self,
+                weights=self.weights[i],
+                means=self.means[i],
+                scales=None if self.scales is None else self.scales[i],
+                noise=None if self.noise is None else self.noise[i],
+            )
         noise, covariance = self.components.noise, self.components.covariance
         return replace(
             self.components,
@@ -126,19 +140,23 @@ class ConditionalMixture(Generic[Kind]):
 
     def cov(self) -> Array:
         """Covariance matrices (m,e,e)."""
-        matrices = self.covariances[None] * self._factors[..., None, None]
         return covariance_of(
-            self.weights, self.means, matrices, self.mean(), self._shares, self.components.noise
+            self.weights,
+            self.means,
+            self.covariances,
+            self._factors,
+            self.mean(),
+            self._shares,
+            self.components.noise,
         )
 
     def var(self) -> Array:
         """Variances (m,e)."""
-        own = self._factors[:, :, None] * np.einsum("kjj->kj", self.covariances)
-        own = own + (self.means - self.mean()[:, None]) ** 2
-        total = np.einsum("mk,mkj->mj", self.weights, own)
-        box = self.components.noise
+        mean, box = self.mean(), self.components.noise
+        total = (self.weights * self._factors) @ np.einsum("kjj->kj", self.covariances)
+        total += np.einsum("mk,mkj->mj", self.weights, (self.means - mean[:, None]) ** 2)
         if box is not None:
-            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - self.mean()) ** 2
+            uniform = np.exp(2.0 * box.log_sides) / 12.0 + (box.centre - mean) ** 2
             total = total + self._shares[:, None] * uniform
         return np.asarray(total)
 
@@ -443,7 +461,7 @@ def _given_parts(
 
 def _warn_of_no_density(log_joint: Array, numbers: Labels | None) -> None:
     """Say which rows have no density in any component."""
-    if np.isfinite(log_joint[:, 0]).all():
+    if log_joint.size and log_joint.min() > -np.inf:
         return
     lost = np.flatnonzero(~(log_joint > -np.inf).any(axis=1))
     if len(lost):
