@@ -23,7 +23,6 @@ from scipy.special import betaln, digamma, gammaln
 
 from mixtura.base.arrays import Array, Labels
 
-
 EQUAL_DECIMALS = 6
 """Expected rows that agree to so many decimals are in the order of their components: components
 without rows do not change places, where the bound has no derivative.
