@@ -21,3 +21,11 @@ plots.save(picture, "old_faithful.png")
 
 picture = plots.plot_density(fit, X, columns=["eruptions", "waiting"])
 plots.save(picture, "density.png")
+
+# %%
+# Waiting times given the length of the eruption: the mean, bands between quantiles, and the
+# conditional density after eruptions of 2, 3 and 4 minutes.
+
+names = ["eruptions", "waiting"]
+picture = plots.plot_conditional(fit, X, columns=names, shown=names, at=[2, 3, 4])
+plots.save(picture, "conditional.png")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from scipy.stats import chi2, norm
@@ -15,7 +16,7 @@ from mixtura.model.mixture import Mixture
 from mixtura.model.start_report import RunEnd, RunReport, StartReport
 from mixtura.plots.colours import to_light, to_screen
 from mixtura.plots.curves import overlap_share
-from mixtura.plots.density import SHARES, contour_heights
+from mixtura.plots.density import SHARES
 from mixtura.plots.raster import limits_of, opacity, pixel_means
 from mixtura.plots.scatter import radius_of
 
@@ -24,6 +25,7 @@ ONE_PANEL = [
     plots.plot_scatter,
     plots.plot_uncertainty,
     plots.plot_density,
+    plots.plot_conditional,
     plots.plot_mixture,
 ]
 
@@ -136,7 +138,7 @@ def test_a_panel_takes_only_its_number_of_columns(draw, shown, words):
 @pytest.mark.parametrize("draw", ONE_PANEL)
 def test_a_long_name_is_cut_on_the_axis(draw, two, line):
     mixture = line if draw is plots.plot_curves else two
-    names = ["a name\nthat is much longer than any axis"] * mixture.n_features
+    names = [f"a name\nthat is much longer than any axis {j}" for j in range(mixture.n_features)]
     assert (
         draw(mixture, rows_of(mixture, 20), columns=names, shown=names).get_xlabel()
         == "a name that is much longer than\u2026"
@@ -263,8 +265,29 @@ def test_over_one_column_the_points_lie_on_the_curve(line):
 
 def test_contours_hold_the_share_in_their_name(two):
     density = np.exp(two.log_density(rows_of(two, 100_000, seed=7)))
-    for share, height in zip(SHARES, contour_heights(two), strict=True):
+    ax = plots.plot_density(two, rows_of(two, 100))
+    (contours,) = [c for c in ax.collections if isinstance(c, ContourSet) and not c.filled]
+    for share, height in zip(SHARES, sorted(contours.levels, reverse=True), strict=True):
         assert (density >= height).mean() == pytest.approx(share, abs=0.01)
+    written = {label.get_text() for label in contours.labelTexts}
+    assert {"50 %", "80 %", "95 %"} <= written <= {"20 %", "50 %", "80 %", "95 %"}
+
+
+def test_regions_of_one_column_are_shaded_between_the_ends_of_their_intervals():
+    apart = Mixture(np.full(2, 0.5), np.array([[0.0], [9.0]]), Spherical(np.ones(1), 2, 1))
+    ax = plots.plot_density(apart, rows_of(apart, 100), levels=[0.95, 0.5])
+    drawn = [c.get_paths()[0].vertices[:, 0] for c in ax.collections]
+    ends = sorted((x.min(), x.max()) for x in drawn)
+    expected = sorted(end for part in apart.hdr([0.5, 0.95]).intervals for end in part.tolist())
+    np.testing.assert_allclose(ends, expected, rtol=1e-12)
+    assert labels_of(ax) == ["50 %", "95 %"]
+
+
+@pytest.mark.parametrize("draw", [plots.plot_density, plots.plot_conditional])
+@pytest.mark.parametrize("levels", [[], [95], [0.5, 0.0], [np.nan]])
+def test_levels_are_probabilities(draw, levels, two):
+    with pytest.raises(ValueError, match="`levels` must be probabilities between 0 and 1, but"):
+        draw(two, rows_of(two, 20), levels=levels)
 
 
 @pytest.mark.parametrize("name", ["line", "two"])
@@ -272,6 +295,78 @@ def test_density_names_its_shares(name, request):
     mixture = request.getfixturevalue(name)
     ax = plots.plot_density(mixture, rows_of(mixture, 100))
     assert labels_of(ax) == ["20 %", "50 %", "80 %", "95 %"]
+
+
+def test_a_share_that_is_not_whole_is_named_exactly(line):
+    ax = plots.plot_density(line, rows_of(line, 50), levels=[0.995, 0.999])
+    assert labels_of(ax) == ["99.5 %", "99.9 %"]
+
+
+# ---- one column given another --------------------------------------------------------------------
+
+
+def drawn_lines(ax):
+    """The lines of a conditional picture in their order: edges of the bands, then the mean."""
+    return [line.get_data() for line in ax.get_lines()]
+
+
+@pytest.mark.parametrize("shown", [["column 0", "column 1"], ["column 1", "column 0"]])
+def test_mean_and_bands_are_those_of_the_conditional_mixture(two, shown):
+    ax = plots.plot_conditional(two, rows_of(two, 80), shown=shown, levels=[0.9])
+    lower, upper, mean = drawn_lines(ax)
+    x = mean[0]
+    given = two.condition([names_to_number(shown[0])], x[:, None])
+    np.testing.assert_allclose(mean[1], given.mean()[:, 0])
+    np.testing.assert_allclose(np.stack([lower[1], upper[1]], axis=1), given.ppf([0.05, 0.95]))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == tuple(shown)
+    assert labels_of(ax) == ["mean", "5 % to 95 %"]
+    rows = rows_of(two, 80)[:, names_to_number(shown[0])]
+    assert (x[0], x[-1]) == (rows.min(), rows.max())  # nothing is said beyond the rows
+
+
+def names_to_number(name):
+    return int(name.removeprefix("column "))
+
+
+def test_a_conditional_density_is_drawn_sideways_at_its_value(two):
+    ax = plots.plot_conditional(
+        two, rows_of(two, 80), shown=["column 0", "column 1"], at=[0.0, 3.0]
+    )
+    curves = [line for line in ax.get_lines() if len(set(line.get_xdata())) > 2][-2:]
+    scales = []
+    for place, curve in zip((0.0, 3.0), curves, strict=True):
+        x, y = (np.asarray(values, dtype=float) for values in curve.get_data())
+        seen = ~np.isnan(x)
+        density = two.condition({0: place}).pdf(y[seen, None])
+        scales.append((x[seen] - place) / density)
+    np.testing.assert_allclose(np.concatenate(scales), scales[0][0])  # all on one scale
+    assert labels_of(ax)[-1] == "density at 0, 3"
+
+
+def test_of_many_columns_the_pair_that_tells_most_is_shown():
+    covariance = np.eye(4)
+    covariance[1, 3] = covariance[3, 1] = 0.9
+    one = Mixture.from_parameters([1.0], np.zeros((1, 4)), [covariance])
+    ax = plots.plot_conditional(one, rows_of(one, 40), columns=list("abcd"))
+    assert {ax.get_xlabel(), ax.get_ylabel()} == {"b", "d"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"shown": ["column 0"]}, "needs two columns.*only 'column 0'. Use plot_density"),
+        ({"at": np.inf}, "`at` must be a finite number or several, but got inf"),
+        ({"shown": ["column 0", "column 0"]}, "came more than once"),
+    ],
+)
+def test_a_conditional_picture_refuses_what_it_cannot_draw(arguments, words, two):
+    with pytest.raises(ValueError, match=words):
+        plots.plot_conditional(two, rows_of(two, 20), **arguments)
+
+
+def test_one_column_has_no_conditional_picture(line):
+    with pytest.raises(ValueError, match="needs two columns"):
+        plots.plot_conditional(line, rows_of(line, 20))
 
 
 # ---- pairs ---------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ import mixtura
 from mixtura import GaussianMixture, GaussianMixtureSelector
 from mixtura.base.markup import Markup, escaped, table, tag
 from mixtura.model.covariance import Diagonal, Spherical
+from mixtura.model.explained_variance import explained_by_one
 from mixtura.model.mixture import Mixture
 from mixtura.model.outlines import outlines
 from mixtura.plots.canvas import LEVELS
 from mixtura.report import Origin, page_of, write_report
+from mixtura.report.distribution import expected_rows, one_given_another
 from mixtura.report.reproduce import code, printed
 from mixtura.report.sentences import component_sentence, membership_words
 from mixtura.report.study import study_of
@@ -276,6 +278,94 @@ def test_of_many_rows_and_columns_the_page_says_which_it_holds(tmp_path):
     values = first["low"] + unpacked(first["values"], "<f4") * (first["high"] - first["low"])
     np.testing.assert_allclose(values, X[rows - 1, column], atol=1e-5)
     assert path.stat().st_size < 8_000_000
+
+
+# ---- the distribution ----------------------------------------------------------------------------
+
+
+def numbers_of(page, caption):
+    """The cells of the table with this caption, row by row."""
+    body = re.search(rf'aria-label="{re.escape(caption)}[^"]*"><thead>.*?</table>', page)[0]
+    rows = re.findall(r"<tr>(<td.*?)</tr>", body)
+    return [[html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", r)] for r in rows]
+
+
+def sections_of(model, X, names):
+    """The two sections about the distribution, of a model fitted to these rows."""
+    study = study_of(model.fit(X), X, names, Origin.of_rows(X))
+    return expected_rows(study), one_given_another(study)
+
+
+def test_the_rows_in_each_region_are_counted(page, study):
+    regions = study.mixture.hdr([0.5, 0.8, 0.95])
+    counts = regions.contains(study.X).sum(axis=0)
+    rows = numbers_of(page, "Regions of all columns")
+    assert [row[:2] for row in rows] == [
+        [f"{level} %", str(count)] for level, count in zip((50, 80, 95), counts, strict=True)
+    ]
+    assert f"{272 - counts[-1]} of 272 rows are outside the 95 % region" in page
+
+
+def test_the_intervals_of_single_columns_are_those_of_their_regions(page, study):
+    rows = numbers_of(page, "The shortest intervals that hold these probabilities")
+    for j, (name, *intervals) in enumerate(rows):
+        assert name == study.names[j]
+        known = study.mixture.marginal([j]).hdr([0.5, 0.95]).intervals
+        step = 10.0 ** np.floor(np.log10(0.2 * study.mixture.marginal([j]).std()[0]) - 1)
+        for words, ends in zip(intervals, known, strict=True):
+            said = [[float(x) for x in part.split(" to ")] for part in words.split(" and ")]
+            np.testing.assert_allclose(said, ends, atol=0.51 * step)
+
+
+def test_the_column_that_tells_most_is_given_and_the_other_in_numbers(page, study):
+    shares = explained_by_one(study.mixture)
+    given = int(shares.max(axis=1).argmax())
+    names = (study.names[given], study.names[1 - given])
+    said = f"{names[0]} explains {100 * shares.max():.0f} % of the variance of {names[1]}"
+    assert said in page
+    rows = numbers_of(page, f"{names[1]} given {names[0]}")
+    found = np.array(rows, dtype=float)
+    exact = study.mixture.marginal([given]).ppf([0.05, 0.25, 0.5, 0.75, 0.95])
+    np.testing.assert_allclose(found[:, 0], exact, rtol=0.005)  # the cells are rounded
+    many = study.mixture.condition([given], exact[:, None])
+    known = np.column_stack([many.mean(), many.std(), many.ppf([0.05, 0.5, 0.95])])
+    np.testing.assert_allclose(found[:, 1:], known, atol=0.051)
+
+
+def test_one_column_has_regions_and_no_conditional(faithful):
+    regions, given = sections_of(GaussianMixture(2, random_state=0), faithful[:, :1], ["eruptions"])
+    assert [row[0] for row in numbers_of(regions, "Regions")] == ["50 %", "95 %"]
+    assert given == ""
+
+
+def test_columns_that_say_nothing_of_each_other_have_a_sentence():
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    _, given = sections_of(
+        GaussianMixture(1, covariance_type="EEI", random_state=0), X, list("abc")
+    )
+    assert "none explains more than 5 % of the variance of another one" in given
+    assert "<img" not in given
+    assert "<table" not in given
+
+
+def test_of_several_columns_each_has_the_best_other_one():
+    X = load_iris().data
+    _, given = sections_of(GaussianMixture(3, random_state=0), X, list("abcd"))
+    assert "Of all pairs of columns this one tells most: d explains" in given
+    rows = numbers_of(given, "Share of a column&#x27;s variance that other columns explain")
+    best = {name: other for name, other, *_ in rows}
+    assert best == {"a": "c", "b": "d", "c": "d", "d": "c"}
+    alone, together = np.array([[float(x.split()[0]) for x in row[2:]] for row in rows]).T
+    assert (together >= alone).all()
+    assert (np.diff(together) <= 0).all()
+
+
+def test_incomplete_rows_are_in_no_region_and_that_is_said(faithful):
+    X = faithful.copy()
+    X[::10, 0] = np.nan
+    regions, _ = sections_of(GaussianMixture(2, noise="box", random_state=0), X, ["a", "b"])
+    assert "complete rows inside" in regions
+    assert re.search(r"\d+ of 244 rows are outside the 95 % region", regions)
 
 
 # ---- sentences -----------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ PictureKind = Literal[
     "pairs",
     "uncertainty",
     "density",
+    "conditional",
     "criteria",
     "merging",
     "trace",
@@ -49,6 +51,21 @@ def run(
         str | None,
         Parameter(help="Columns to draw, separated by commas; the model uses all of --columns."),
     ] = None,
+    levels: Annotated[
+        str | None,
+        Parameter(
+            help="Probabilities, separated by commas: inside the ellipses of scatter, the regions "
+            "of density, or between the quantiles of conditional."
+        ),
+    ] = None,
+    at: Annotated[
+        str | None,
+        Parameter(
+            help="Values of the given column, separated by commas, at which conditional draws the "
+            "density of the other one.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
     reading: LabelOptions = NO_LABELS,
     options: SelectionOptions = DEFAULT_OPTIONS,
     time_limit: TimeLimit = None,
@@ -65,14 +82,16 @@ def run(
     data
         A table with column names: CSV, Excel, Parquet, Arrow or JSON lines; - reads standard input.
     kind
-        clusters (the default), scatter, curves, pairs, uncertainty, density, criteria, merging,
-        trace, starts, or em, an animation.
+        clusters (the default), scatter, curves, pairs, uncertainty, density, conditional (the
+        second column of --shown given the first), criteria, merging, trace, starts, or em, an
+        animation.
     output
         The file; by default NAME.KIND.png or NAME.em.gif in the current folder.
     """
     options.check()
     chosen = _kind(kind, output)
     target = output or default_output(data, f".{chosen}{'.gif' if chosen == 'em' else '.png'}")
+    more = _more(chosen, levels, at)
     check_output(target, ANIMATIONS if chosen == "em" else PICTURES, force, chosen)
     out, err, bars = consoles(quiet=quiet)
     with interruptible_command(time_limit) as interruption:
@@ -87,7 +106,7 @@ def run(
                 interruption,
             )
             interruption.handler.stop_timer()
-            _draw(chosen, part, selection, read, names, options.seed)
+            _draw(chosen, part, selection, read, {"shown": names, **more}, options.seed)
     out.say(selection.sentences[0])
     if interrupted:
         out.say(interruption_sentence(interruption.fields(interrupted)), style="yellow")
@@ -104,6 +123,11 @@ def _kind(kind: PictureKind | None, output: Path | None) -> PictureKind:
 
 def _shown(shown: str | None, read: TableData, kind: PictureKind) -> list[str] | None:
     """The names of the columns to draw; an unknown one is an error."""
+    if kind == "conditional" and len(read.names) < 2:
+        raise UsageError(
+            "conditional needs two columns, the given one and the other, but only "
+            f"{', '.join(read.names)} is used; choose more --columns."
+        )
     if shown is None:
         return None
     if kind in ("criteria", "merging", "trace", "starts"):
@@ -114,7 +138,44 @@ def _shown(shown: str | None, read: TableData, kind: PictureKind) -> list[str] |
         raise UsageError(
             f"--shown names {unknown[0]!r}, but the columns used are {', '.join(read.names)}."
         )
+    if kind == "conditional" and len(names) != 2:
+        raise UsageError(
+            "--shown must name two columns for conditional, the given one and the other, but got "
+            f"{shown!r}."
+        )
     return names
+
+
+def _more(kind: PictureKind, levels: str | None, at: str | None) -> dict[str, list[float]]:
+    """The arguments of ``--levels`` and ``--at``, for the pictures that have them."""
+    more: dict[str, list[float]] = {}
+    if levels is not None:
+        if kind not in ("scatter", "density", "conditional"):
+            raise UsageError(f"{kind} has no levels; leave --levels out.")
+        more["levels"] = _numbers("--levels", levels)
+        if not all(0 < level < 1 for level in more["levels"]):
+            raise UsageError(
+                "--levels must be probabilities between 0 and 1, such as 0.5,0.95, but got "
+                f"{levels!r}."
+            )
+    if at is not None:
+        if kind != "conditional":
+            raise UsageError(f"{kind} has no given column; leave --at out.")
+        more["at"] = _numbers("--at", at)
+    return more
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    """Finite numbers separated by commas."""
+    try:
+        found = [float(word) for word in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(map(isfinite, found)):
+        raise UsageError(
+            f"{option} must be numbers separated by commas, such as 0.5,0.9, but got {text!r}."
+        )
+    return found
 
 
 def _draw(
@@ -122,13 +183,13 @@ def _draw(
     target: Path,
     selection: Selection,
     read: TableData,
-    shown: Sequence[str] | None,
+    more: dict[str, Any],
     seed: int,
 ) -> None:
     """Write the picture or the animation."""
     from mixtura import plots
 
-    seen: dict[str, Any] = {"columns": list(read.names), "shown": shown}
+    seen = {"columns": list(read.names), **more}
     if kind == "em":
         plots.animate(selection, read.X, target, random_state=seed, **seen)
         return
@@ -138,6 +199,7 @@ def _draw(
         "curves": plots.plot_curves,
         "uncertainty": plots.plot_uncertainty,
         "density": plots.plot_density,
+        "conditional": plots.plot_conditional,
         "pairs": lambda *rows, **names: plots.plot_pairs(*rows, **names)[0, 0],
     }
     if kind in over_data:

@@ -8,6 +8,7 @@ several panels make their own figure. The number of a component is its label in 
 from mixtura.base.palette import PALETTE
 from mixtura.plots.animation import EMSteps, animate, draw_step, em_steps
 from mixtura.plots.colours import blended_colours, component_colours
+from mixtura.plots.conditional import plot_conditional
 from mixtura.plots.criteria import plot_choices, plot_criteria, plot_families
 from mixtura.plots.curves import plot_curves
 from mixtura.plots.density import plot_density
@@ -40,6 +41,7 @@ __all__ = [
     "draw_step",
     "em_steps",
     "plot_choices",
+    "plot_conditional",
     "plot_criteria",
     "plot_curves",
     "plot_density",

@@ -1,4 +1,4 @@
-"""The density of a mixture: highest density regions."""
+"""The density of a mixture: highest-density regions."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from mixtura.base.arrays import Array
-from mixtura.model.mixture import Mixture
+from mixtura.model.regions import HighestDensityRegions
 from mixtura.plots.curves import curve_grid
 from mixtura.plots.raster import draw_colours, limits_of
 from mixtura.plots.scatter import draw_means, name_axes
-from mixtura.plots.style import GREY, INK, axis_name, headline, legend_beside, percent, tidy
-from mixtura.plots.view import PlotView, one_panel
+from mixtura.plots.style import (
+    GREY,
+    HALO,
+    INK,
+    axis_name,
+    headline,
+    legend_beside,
+    share_name,
+    tidy,
+)
+from mixtura.plots.view import PlotView, checked_levels, one_panel
 
-SHARES = (0.95, 0.8, 0.5, 0.2)
-"""Probabilities of the regions inside the contours, the outermost first."""
+SHARES = (0.2, 0.5, 0.8, 0.95)
+"""Probabilities of the regions."""
 
-DRAWS = 20_000
-"""Rows drawn from the mixture to find the heights of the contours, which makes the probabilities
-right to about 0.4 %.
-"""
+FILLS = LinearSegmentedColormap.from_list("regions", ["#5a98cd", "#92bde0", "#c6dbee", "#eaf1f8"])
+"""Colours of the regions, from the innermost to the outermost."""
 
-FILLS = ("#eaf1f8", "#c6dbee", "#92bde0", "#5a98cd")
 GRID = 160
 """Places per axis where the density is evaluated."""
 
@@ -37,10 +44,14 @@ def plot_density(
     *,
     columns: Sequence[str] | None = None,
     shown: Sequence[str] | None = None,
+    levels: Sequence[float] = SHARES,
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """Highest density regions: the smallest regions with 20, 50, 80 and 95 % of the probability.
+    """Highest-density regions: the smallest regions with 20, 50, 80 and 95 % of the probability.
+
+    Of two columns the regions are between contours, which are labelled with the probability inside
+    them; of one column they are intervals, shaded below the curve of the density.
 
     Parameters
     ----------
@@ -50,62 +61,52 @@ def plot_density(
         Those of a data frame by default.
     shown : one or two of ``columns``, optional
         By default the columns that best separate the components.
+    levels : probabilities between 0 and 1
     ax : Axes, optional
         A new figure by default.
     title : str, optional
 
     Notes
     -----
-    The height of a contour is a quantile of the density at rows drawn from the mixture (Hyndman
-    1996, The American Statistician 50, 120-126). The draws are the same at each call.
+    The regions are those of :meth:`mixtura.Mixture.hdr` for the shown columns (Hyndman 1996, The
+    American Statistician 50, 120-126).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from mixtura.model.covariance import Spherical
-    >>> means = np.array([[0.0, 0.0], [4.0, 0.0]])
-    >>> two = Mixture(np.array([0.5, 0.5]), means, Spherical(np.ones(1), 2, 2))
-    >>> ax = plot_density(two, two.sample(100, np.random.default_rng(0))[0])
+    >>> from mixtura import Mixture
+    >>> means = [[0.0, 0.0], [4.0, 0.0]]
+    >>> two = Mixture.from_parameters([0.5, 0.5], means, [1.0, 1.0], covariance_type="spherical")
+    >>> ax = plot_density(two, two.rvs(100, random_state=0), levels=[0.5, 0.95])
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['20 %', '50 %', '80 %', '95 %']
+    ['50 %', '95 %']
     """
     view, ax = one_panel(result, X, columns, shown, ax, most=2)
-    heights = contour_heights(view.mixture)
-    (_draw_line if len(view.names) == 1 else _draw_contours)(ax, view, heights)
+    regions = view.mixture.hdr(checked_levels(levels))
+    (_draw_line if len(view.names) == 1 else _draw_contours)(ax, view, regions)
     headline(ax, title, view.missing_words)
-    legend_beside(ax, _handles(), "share of the density")
+    legend_beside(ax, _handles(regions), "probability inside")
     return ax
 
 
-def contour_heights(mixture: Mixture, shares: Sequence[float] = SHARES) -> Array:
-    """The densities that bound regions of these probabilities, ascending for falling shares."""
-    rows, _ = mixture.sample(DRAWS, np.random.default_rng(0))
-    return np.quantile(np.exp(mixture.log_density(rows)), 1.0 - np.asarray(shares))
-
-
-def _draw_contours(ax: Axes, view: PlotView, heights: Array) -> None:
-    """Filled regions, their borders, the rows as faint points, and the means."""
+def _draw_contours(ax: Axes, view: PlotView, regions: HighestDensityRegions) -> None:
+    """Filled regions, their borders and labels, the rows as faint points, and the means."""
     (left, right), (low, high) = _panel_limits(view)
     x, y = np.linspace(left, right, GRID), np.linspace(low, high, GRID)
     places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     density = np.exp(view.mixture.log_density(places)).reshape(GRID, GRID)
-    steps = _rising(heights)
-    ax.contourf(
-        x,
-        y,
-        density,
-        levels=[*steps, max(float(density.max()), steps[-1]) * 1.01],
-        colors=FILLS,
-        zorder=1,
-    )
-    ax.contour(x, y, density, levels=steps, colors=GREY, linewidths=0.7, zorder=2)
+    steps = _rising(regions.thresholds[::-1])
+    top = max(float(density.max()), steps[-1]) * 1.01
+    fills = [to_hex(colour) for colour in _fills(len(steps))[::-1]]
+    ax.contourf(x, y, density, levels=[*steps, top], colors=fills, zorder=1)
+    lines = ax.contour(x, y, density, levels=steps, colors=GREY, linewidths=0.7, zorder=2)
     if view.crowded:
         draw_colours(ax, view.rows, np.zeros((len(view.rows), 3))).set_alpha(0.15)
     else:
-        x, y = view.rows.T
+        across, up = view.rows.T
         ax.scatter(
-            x,
-            y,
+            across,
+            up,
             s=0.35 * view.point_area,
             color=INK,
             alpha=0.35,
@@ -113,6 +114,9 @@ def _draw_contours(ax: Axes, view: PlotView, heights: Array) -> None:
             zorder=3,
             rasterized=True,
         )
+    words = {step: share_name(p) for step, p in zip(steps, regions.levels[::-1], strict=True)}
+    for label in ax.clabel(lines, fmt=words, fontsize=8, colors=INK, zorder=4):
+        label.set_path_effects([HALO])
     draw_means(ax, view, is_numbered=True)
     name_axes(ax, view)
     ax.set(xlim=(left, right), ylim=(low, high))
@@ -134,13 +138,19 @@ def _panel_limits(view: PlotView) -> Array:
     )
 
 
-def _draw_line(ax: Axes, view: PlotView, heights: Array) -> None:
-    """The curve of the density, filled where it is above each height."""
+def _draw_line(ax: Axes, view: PlotView, regions: HighestDensityRegions) -> None:
+    """The curve of the density, filled above the intervals of each region."""
+    assert regions.intervals is not None
     left, right = _panel_limits(view)[0]
-    grid = curve_grid(view.mixture, left, right)
+    ends = np.concatenate(regions.intervals).ravel()
+    ends = ends[(ends > left) & (ends < right)]
+    grid = np.unique(np.concatenate([curve_grid(view.mixture, left, right), ends]))
     density = np.exp(view.mixture.log_density(grid[:, None]))
-    for height, fill in zip(heights, FILLS, strict=True):
-        ax.fill_between(grid, density, where=list(density >= height), color=fill, linewidth=0)
+    fills = _fills(len(regions.levels))
+    for intervals, fill in list(zip(regions.intervals, fills, strict=True))[::-1]:
+        for low, high in intervals:
+            inside = list((grid >= low) & (grid <= high))
+            ax.fill_between(grid, density, where=inside, color=fill, linewidth=0)
     ax.plot(grid, density, color=INK, linewidth=1.4)
     ax.set(
         xlim=(left, right),
@@ -151,8 +161,13 @@ def _draw_line(ax: Axes, view: PlotView, heights: Array) -> None:
     tidy(ax)
 
 
-def _handles() -> list[Line2D]:
-    """The innermost share first."""
+def _fills(n: int) -> Array:
+    """The colours of n regions (n,4), the innermost first."""
+    return np.asarray(FILLS(np.linspace(0.0, 1.0, n) if n > 1 else np.array([0.5])))
+
+
+def _handles(regions: HighestDensityRegions) -> list[Line2D]:
+    """The innermost region first."""
     return [
         Line2D(
             [],
@@ -160,9 +175,9 @@ def _handles() -> list[Line2D]:
             linestyle="",
             marker="s",
             markersize=9,
-            color=fill,
+            color=to_hex(fill),
             markeredgecolor=GREY,
-            label=percent(share),
+            label=share_name(share),
         )
-        for share, fill in zip(reversed(SHARES), reversed(FILLS), strict=True)
+        for share, fill in zip(regions.levels, _fills(len(regions.levels)), strict=True)
     ]

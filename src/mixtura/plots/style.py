@@ -96,6 +96,11 @@ def percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
+def share_name(share: float) -> str:
+    """A probability that somebody chose, in percent with all its digits: ``99.9 %``."""
+    return f"{100 * share:.10g} %"
+
+
 def counted(n: int, noun: str) -> str:
     """``1 cluster``, ``2 clusters``."""
     return f"{n:,} {noun}{'s' * (n != 1)}"

@@ -213,6 +213,19 @@ def numbered(columns: Sequence[str], shown: Sequence[str]) -> Labels:
     return np.array([list(columns).index(name) for name in shown])
 
 
+def checked_levels(levels: Sequence[float]) -> Array:
+    """Different probabilities between 0 and 1, in rising order."""
+    found = np.unique(np.asarray(levels, dtype=np.float64).ravel())
+    wrong = found[~((found > 0.0) & (found < 1.0))]
+    if len(wrong) or not len(found):
+        came = f"got {wrong[0]:g}" if len(wrong) else "none came"
+        raise ValueError(
+            f"`levels` must be probabilities between 0 and 1, but {came}. Pass for example "
+            "levels=(0.5, 0.95)."
+        )
+    return found
+
+
 def one_panel(
     result: Any,
     X: ArrayLike,

@@ -19,6 +19,8 @@ from mixtura.model.mixture import NOISE_LABEL
 from mixtura.model.selection import title_of
 from mixtura.plots.colours import with_noise
 from mixtura.report import live, reproduce
+from mixtura.report.distribution import expected_rows, one_given_another
+from mixtura.report.layout import VALUES_SHOWN, counted, listed, section
 from mixtura.report.pictures import picture
 from mixtura.report.sentences import component_sentence, membership_words, neighbour_sentence
 from mixtura.report.study import Study
@@ -32,9 +34,6 @@ BEST_CANDIDATES = 10
 USUAL_CRITERIA = ("bic", "aic", "icl")
 """Criteria in the short table, besides the one that decides."""
 
-VALUES_SHOWN = 6
-"""Columns of the data in a table of rows or of means, where not all fit."""
-
 NAMES_SHOWN = 20
 """Columns named in the list of all columns; the code has every name."""
 
@@ -45,12 +44,6 @@ MEANS_SHOWN = 300
 """Largest number of means in a table; above it the table has VALUES_SHOWN columns."""
 
 
-def section(title: str, *content: object) -> Markup:
-    """A section with a heading and an anchor for links."""
-    anchor = "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())
-    return tag("section", tag("h2", title), *content, id=anchor)
-
-
 # ---- the chosen model ----------------------------------------------------------------------------
 
 
@@ -58,7 +51,7 @@ def chosen_model(study: Study) -> Markup:
     """The chosen model in one sentence and a few numbers, and its lead over the runner-up."""
     best = study.best
     lead = (
-        f"{_counted(best.n_components, best.noun)} of family {best.family}: "
+        f"{counted(best.n_components, best.noun)} of family {best.family}: "
         f"{FAMILIES[best.family].summary}."
     )
     cautions = [tag("p", words, class_="caution") for words in _cautions(study)]
@@ -113,8 +106,8 @@ def data(study: Study) -> Markup:
     """The source, the columns used, and the columns left out."""
     source = study.origin.path or "rows in memory"
     used = (
-        f"{source}: {len(study.X):,} rows, {_counted(len(study.names), 'column')} used: "
-        f"{_listed(study.names, NAMES_SHOWN)}."
+        f"{source}: {len(study.X):,} rows, {counted(len(study.names), 'column')} used: "
+        f"{listed(study.names, NAMES_SHOWN)}."
     )
     return section("The data", paragraphs([used, *(f"{capitalised(s)}." for s in study.said)]))
 
@@ -128,7 +121,7 @@ def interactive_picture(study: Study) -> Markup:
 
 
 def pictures(study: Study) -> Markup:
-    """The mixture over its data, its uncertainty and its density."""
+    """The mixture over its data, and its uncertainty."""
     mixture, names = study.mixture, list(study.names)
     chosen = [names[j] for j in discriminating_columns(mixture, PAIRS_SHOWN)]
     left = [name for name in names if name not in chosen]
@@ -145,15 +138,14 @@ def pictures(study: Study) -> Markup:
     if left:
         caption += (
             f" The picture has the {len(chosen)} columns that best separate the components; left "
-            f"out: {_listed(left, VALUES_SHOWN)}."
+            f"out: {listed(left, VALUES_SHOWN)}."
         )
     first = picture(
         drawn,
-        f"{len(study.X)} rows in {_counted(mixture.n_components, 'component')}: "
-        f"{', '.join(chosen)}",
+        f"{len(study.X)} rows in {counted(mixture.n_components, 'component')}: {', '.join(chosen)}",
         caption,
     )
-    return section("Pictures", first, _uncertainty(study), _density(study))
+    return section("Pictures", first, _uncertainty(study))
 
 
 def _uncertainty(study: Study) -> Markup:
@@ -165,15 +157,6 @@ def _uncertainty(study: Study) -> Markup:
         drawn,
         alt,
         "Where rows are unsure: the uncertainty of a row is one minus its largest membership.",
-    )
-
-
-def _density(study: Study) -> Markup:
-    drawn = plots.plot_density(study.mixture, study.X, columns=list(study.names))
-    return picture(
-        drawn,
-        "density of the mixture",
-        "The density: the smallest regions with the given probabilities.",
     )
 
 
@@ -196,7 +179,7 @@ def _card(study: Study, k: int) -> Markup:
     rows = int((study.labels == k).sum())
     title = (
         f"{capitalised(component_name(k))}: weight {100 * study.mixture.weights[k]:.1f} %, "
-        f"{_counted(rows, 'row')}"
+        f"{counted(rows, 'row')}"
     )
     said = component_sentence(study.mixture, k, study.names)
     shared = neighbour_sentence(study, k) if study.mixture.n_components > 1 else ""
@@ -212,7 +195,7 @@ def _noise_card(study: Study) -> list[Markup]:
     if noise is None:
         return []
     rows = int((study.labels == NOISE_LABEL).sum())
-    title = f"Noise: weight {100 * noise.weight:.1f} %, {_counted(rows, 'row')}"
+    title = f"Noise: weight {100 * noise.weight:.1f} %, {counted(rows, 'row')}"
     said = f"Rows of no component, uniform over a volume of {noise.volume:.4g}; their label is -1."
     return [tag("article", tag("h3", title), tag("p", said))]
 
@@ -319,13 +302,13 @@ def model_choice(study: Study) -> Markup:
     few = [row for row in rows if row["eligible"]][:BEST_CANDIDATES]
     usual = list(dict.fromkeys((selection.criterion, *USUAL_CRITERIA)))
     best_few = _criteria_table(
-        f"The best of {_counted(len(rows), 'candidate')}; lower is better in every criterion",
+        f"The best of {counted(len(rows), 'candidate')}; lower is better in every criterion",
         few,
         usual,
     )
     whole = _criteria_table("All criteria of all candidates; lower is better in every one", rows)
     every = tag(
-        "details", tag("summary", f"All criteria of {_counted(len(rows), 'candidate')}"), whole
+        "details", tag("summary", f"All criteria of {counted(len(rows), 'candidate')}"), whole
     )
     return section("Why this model", *drawn, best_few, every)
 
@@ -374,7 +357,7 @@ def _number(value: object) -> str:
 def convergence(study: Study) -> Markup:
     """Whether EM converged to an optimum, its path, and the optima of other starts."""
     fit = study.fit
-    how = f"{_counted(fit.n_iter, 'iteration')} of EM; {fit.stop.value}."
+    how = f"{counted(fit.n_iter, 'iteration')} of EM; {fit.stop.value}."
     caption = "Log-likelihood after each EM iteration of the winning run; it never decreases."
     trace = picture(plots.plot_trace(fit), f"log-likelihood over {fit.n_iter} iterations", caption)
     return section("Is it an optimum?", tag("p", how), _certificate(study), _starts(study), trace)
@@ -493,23 +476,14 @@ def reproduction(study: Study) -> Markup:
     return section("How to reproduce this report", *parts)
 
 
-def _listed(names: Sequence[str], most: int) -> str:
-    """Names separated by commas, of many only the first ones."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _counted(n: int, word: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"
-
-
 SECTIONS: tuple[Callable[[Study], Markup], ...] = (
     chosen_model,
     data,
     interactive_picture,
     pictures,
     components,
+    expected_rows,
+    one_given_another,
     unsure_rows,
     model_choice,
     convergence,
