@@ -30,6 +30,7 @@ COMMANDS = (
     "fit",
     "test",
     "predict",
+    "export",
     "compare",
     "plot",
     "report",
