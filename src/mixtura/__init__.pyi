@@ -24,6 +24,7 @@ from .initialise.hierarchy import Tree as Tree
 from .initialise.hierarchy import hierarchical as hierarchical
 from .model.certificate import Certificate as Certificate
 from .model.certificate import ComponentReport as ComponentReport
+from .model.conditional import ConditionalMixture as ConditionalMixture
 from .model.fit_result import FitResult as FitResult
 from .model.fit_result import Iteration as Iteration
 from .model.fit_result import StopReason as StopReason
