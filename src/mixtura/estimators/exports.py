@@ -33,23 +33,20 @@ class MixtureExports(FittedMixture):
 
     def _described(self) -> DescribedMixture:
         """The fitted mixture with its columns and what is known about the fit."""
-        mixture = self.mixture_
         facts: dict[str, Any] = {"n_parameters": self._n_parameters()}
         fit = getattr(self, "result_", None)
-        if fit is not None and fit.mixture is mixture:
+        if fit is not None and fit.mixture is self._current_mixture:
             facts |= {
-                "n": fit.total,
+                "n": round(fit.total, 6),  # a sum of memberships
                 "log_likelihood": fit.log_likelihood,
                 "bic": bic(fit),
                 "n_iter": fit.n_iter,
                 "converged": fit.converged,
             }
-        names = getattr(self, "feature_names_in_", None)
         classes = getattr(self, "classes_", None)
         return DescribedMixture(
-            mixture,
+            self.mixture_,
             family_named(self.covariance_type).name,
-            None if names is None else tuple(map(str, names)),
             () if classes is None else tuple(classes.tolist()),
             facts,
         )
@@ -324,8 +321,8 @@ class MixtureImports:
         read.n_features_in_ = mixture.n_features
         count = facts.get("n_parameters")
         read._said_parameters = count if type(count) is int and count >= 0 else None
-        if described.columns is not None:
-            read.feature_names_in_ = np.array(described.columns, dtype=object)
+        if mixture.columns is not None:
+            read.feature_names_in_ = np.array(mixture.columns, dtype=object)
         if described.classes:
             read.classes_ = np.array(described.classes, dtype=_kind_of(described.classes))
         found: Self = read

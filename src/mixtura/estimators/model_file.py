@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -126,9 +126,10 @@ class Model:
             facts[COUNT] = self.n_parameters
         classes = self.classes
         return DescribedMixture(
-            self.mixture,
+            replace(
+                self.mixture, columns=None if self.metadata.get(UNNAMED) else self.feature_names
+            ),
             self.family,
-            None if self.metadata.get(UNNAMED) else self.feature_names,
             () if classes is None else tuple(classes.tolist()),
             facts,
         )

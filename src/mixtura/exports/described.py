@@ -1,4 +1,4 @@
-"""A mixture with the words that belong into a file: its family, columns, classes and facts."""
+"""A mixture with the words that belong into a file: its family, classes and facts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ class DescribedMixture:
     mixture : Mixture
     family : str
         Three letters.
-    columns : tuple of d str, optional
-        None: the data had no names.
     classes : tuple, optional
         Names of known classes, of which class c is component c.
     facts : mapping
@@ -29,14 +27,13 @@ class DescribedMixture:
 
     mixture: Mixture
     family: str
-    columns: tuple[str, ...] | None = None
     classes: tuple[Any, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the columns; ``x0``, ``x1`` ... where they have none."""
-        return self.columns or tuple(f"x{j}" for j in range(self.mixture.n_features))
+        return self.mixture.columns or tuple(f"x{j}" for j in range(self.mixture.n_features))
 
     @property
     def law(self) -> str:

@@ -16,12 +16,12 @@ from mixtura.base.arrays import Array
 from mixtura.exports.described import DescribedMixture, created_by
 from mixtura.exports.documents import Document, Source, document_of, is_number, shown
 from mixtura.families import FAMILIES
-from mixtura.inference.parametrisation import stored_covariances
-from mixtura.inputs.given_parameters import is_positive_definite
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.given_parameters import is_positive_definite
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.noise import Noise
+from mixtura.model.parametrisation import stored_covariances
 
 FORMAT, VERSION = "mixtura-mixture", 1
 
@@ -62,7 +62,7 @@ def _document(described: DescribedMixture) -> dict[str, Any]:
         "components": described.law,
         "n_components": mixture.n_components,
         "n_features": mixture.n_features,
-        "columns": None if described.columns is None else list(described.columns),
+        "columns": None if mixture.columns is None else list(mixture.columns),
         "weights": mixture.weights.tolist(),
         "means": mixture.means.tolist(),
         "covariance_form": _FORMS[type(covariance)],
@@ -107,10 +107,9 @@ def from_json_text(source: Source) -> DescribedMixture:
     weights = _weights(document, K, 0.0 if noise is None else noise.weight)
     family = document.entry("family")
     covariance = _covariance(document, family, K, d)
-    mixture = Mixture(weights, document.numbers("means", (K, d)), covariance, noise, tails)
-    return DescribedMixture(
-        mixture, family, _columns(document, d), _classes(document, K), _facts(document)
-    )
+    means, columns = document.numbers("means", (K, d)), _columns(document, d)
+    mixture = Mixture(weights, means, covariance, noise, tails, columns)
+    return DescribedMixture(mixture, family, _classes(document, K), _facts(document))
 
 
 def _check_words(document: Document) -> None:

@@ -32,12 +32,12 @@ from mixtura.base.errors import ModelFileError
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.documents import Document, Source, document_of, is_number, shown
 from mixtura.families import FAMILIES, family_named
-from mixtura.inference.parametrisation import stored_covariances
-from mixtura.inputs.given_parameters import is_positive_definite
 from mixtura.model.covariance import Covariance
+from mixtura.model.given_parameters import is_positive_definite
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
 from mixtura.model.noise import Noise
+from mixtura.model.parametrisation import stored_covariances
 
 ONE_COMPONENT = {"X": "EII", "XII": "EII", "XXI": "EEI", "XXX": "EEE"}
 """mclust's letters of a single component."""
@@ -77,8 +77,9 @@ def _described(document: Document) -> DescribedMixture:
         for key, name in (("n", "n"), ("loglik", "log_likelihood"))
         if key in document.values
     }
-    mixture = Mixture(weights, means, _covariance(variance, family, K, d), noise)
-    return DescribedMixture(mixture, family, _columns(document, d), facts=facts)
+    covariance, columns = _covariance(variance, family, K, d), _columns(document, d)
+    mixture = Mixture(weights, means, covariance, noise, columns=columns)
+    return DescribedMixture(mixture, family, facts=facts)
 
 
 def _inner(document: Document, key: str) -> Document:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.arrays import Array
 from mixtura.exports.described import DescribedMixture
-from mixtura.families import FAMILIES, family_named
-from mixtura.inference.parametrisation import (
+from mixtura.families import FAMILIES
+from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
+from mixtura.model.mixture import Mixture
+from mixtura.model.parametrisation import (
     public_covariances,
     public_precisions,
     public_whitener,
     stored_covariances,
 )
-from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
-from mixtura.model.mixture import Mixture
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 _FAMILY_OF = {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}
 """The family of each of scikit-learn's four covariance types."""
@@ -35,6 +37,8 @@ def sklearn_model(described: DescribedMixture) -> GaussianMixture:
     ValueError
         For t components or a noise term, which scikit-learn does not have.
     """
+    from sklearn.mixture import GaussianMixture  # takes long to import
+
     mixture = described.mixture
     has = "t components" if mixture.tails is not None else "a noise term"
     if not mixture.is_plain:
@@ -51,8 +55,8 @@ def sklearn_model(described: DescribedMixture) -> GaussianMixture:
     model.precisions_ = public_precisions(family, covariance).copy()
     model.precisions_cholesky_ = public_whitener(family, covariance).copy()
     model.n_features_in_ = mixture.n_features
-    if described.columns is not None:
-        model.feature_names_in_ = np.array(described.columns, dtype=object)
+    if mixture.columns is not None:
+        model.feature_names_in_ = np.array(mixture.columns, dtype=object)
     facts = described.facts
     model.converged_ = bool(facts.get("converged", False))
     model.n_iter_ = int(facts.get("n_iter", 0))
@@ -91,6 +95,8 @@ def from_sklearn_model(model: Any) -> DescribedMixture:
     sklearn.exceptions.NotFittedError
         When the model is not fitted.
     """
+    from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+
     if not isinstance(model, GaussianMixture | BayesianGaussianMixture):
         raise TypeError(
             "model must be a fitted GaussianMixture or BayesianGaussianMixture of sklearn.mixture, "
@@ -103,9 +109,13 @@ def from_sklearn_model(model: Any) -> DescribedMixture:
     covariance = _covariance(model, family, *means.shape)
     names = getattr(model, "feature_names_in_", None)
     return DescribedMixture(
-        Mixture(weights / weights.sum(), means, covariance),
-        family_named(family).name,
-        None if names is None else tuple(map(str, names)),
+        Mixture(
+            weights / weights.sum(),
+            means,
+            covariance,
+            columns=None if names is None else tuple(map(str, names)),
+        ),
+        family,
     )
 
 
