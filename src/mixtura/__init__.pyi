@@ -25,14 +25,17 @@ from .initialise.hierarchy import hierarchical as hierarchical
 from .model.certificate import Certificate as Certificate
 from .model.certificate import ComponentReport as ComponentReport
 from .model.conditional import ConditionalMixture as ConditionalMixture
+from .model.estimate import Estimate as Estimate
 from .model.fit_result import FitResult as FitResult
 from .model.fit_result import Iteration as Iteration
 from .model.fit_result import StopReason as StopReason
 from .model.matching import Match as Match
 from .model.matching import match as match
 from .model.mixture import Mixture as Mixture
+from .model.modes import Modes as Modes
 from .model.noise import Noise as Noise
 from .model.priors import ConjugatePrior as ConjugatePrior
+from .model.regions import HighestDensityRegions as HighestDensityRegions
 from .model.selection import Candidate as Candidate
 from .model.selection import Selection as Selection
 from .model.start_report import StartReport as StartReport

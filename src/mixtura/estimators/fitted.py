@@ -110,6 +110,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _current_mixture(self) -> Mixture:
+        """That of the fit, or of the attributes, without names."""
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]

@@ -216,18 +216,21 @@ class MixtureDensity:
             )
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         labels = np.repeat(np.arange(self.n_components), counts)
+        return self.rows_of(labels, rng), labels
+
+    def rows_of(self, labels: Labels, rng: np.random.Generator) -> Array:
+        """One random row of each of these components (n,d), which come in rising order."""
         factors = np.linalg.cholesky(self.covariance.dense())
-        normal = rng.standard_normal((n, self.n_features))
+        normal = rng.standard_normal((len(labels), self.n_features))
         if self.tails is not None:  # x = mean + L z / sqrt(U), nu U ~ chi-squared
             own = self.tails[labels]
             normal /= np.sqrt(rng.chisquare(own) / own)[:, None]
-        rows = np.concatenate(
+        return np.concatenate(
             [
                 normal[labels == k] @ factor.T + mean
                 for k, (factor, mean) in enumerate(zip(factors, self.means, strict=True))
             ]
         )
-        return rows, labels
 
 
 @ignore_underflow

@@ -57,15 +57,29 @@ def _in_order(X: Any, names: Names | None) -> Any:
     return X[list(names)]
 
 
+def log_joint_in_box(mixture: MixtureDensity, rows: Array) -> Array:
+    """``log weights_k + log p(x_i | k)`` of complete rows (n,K), and that of the noise (n,K+1).
+
+    The noise is only in its box, so that the densities integrate to one.
+    """
+    own = log_joint_of_complete(mixture, rows)
+    if mixture.noise is not None:
+        own[~mixture.noise.contains(rows), -1] = -np.inf
+    return own
+
+
 def log_densities(mixture: MixtureDensity, rows: Array) -> Array:
     """Log densities of rows (n,), by blocks; NaN is a missing entry."""
     out = np.empty(len(rows))
     for begin in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[begin : begin + ROWS_AT_ONCE]
+        infinite = np.asarray(np.isinf(part).any(axis=1))
+        if infinite.any():
+            part = np.where(infinite[:, None], 0.0, part)
         own = (
             mixture.log_joint(part)
             if np.isnan(part).any()
             else log_joint_of_complete(mixture, part)
         )
-        out[begin : begin + len(part)] = log_density(own)
+        out[begin : begin + len(part)] = np.where(infinite, -np.inf, log_density(own))
     return out

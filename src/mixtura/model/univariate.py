@@ -25,6 +25,9 @@ from mixtura.model.tails import log_fall, log_peak
 MOST_STEPS = 200
 """Newton's method takes about ten; bisection alone 64 and the binary digits of a wide bracket."""
 
+PATIENCE = 4
+"""Newton steps in which the bracket must halve; else it is halved."""
+
 NUMBERS_AT_ONCE = 2**17
 """Quantiles that are sought at a time."""
 
@@ -158,8 +161,10 @@ class Univariate:
     def _lower_quantile(self, p: Array) -> Array:
         """Quantiles of 0 < p <= 1/2, one for each mixture (N,)."""
         low, high = self._bracket(p)
-        x, own, open_ = high.copy(), self, np.arange(len(p))
-        for _ in range(MOST_STEPS):
+        x, own, open_ = high.copy(), self, np.flatnonzero(np.isfinite(low))
+        x[~np.isfinite(low)] = -np.inf  # beyond the largest numbers
+        own, width = own._take(open_), high - low
+        for step in range(MOST_STEPS):
             at, wanted = x[open_], p[open_]
             rest = own._excess(at, wanted)
             lo, hi = low[open_], high[open_]
@@ -169,6 +174,9 @@ class Univariate:
                 newton = at - np.log1p(rest / wanted) * (wanted + rest) / own.pdf(at)
             middle = lo + 0.5 * (hi - lo)
             inside = (newton > lo) & (newton < hi)
+            if step % PATIENCE == PATIENCE - 1:  # steps that leave the bracket wide are too short
+                inside &= hi - lo < 0.5 * width[open_]
+                width[open_] = hi - lo
             new = np.where(rest == 0, at, np.where(inside, newton, middle))
             low[open_], high[open_], x[open_] = lo, hi, new
             size = 2.0 * EPSILON * np.abs(new)
@@ -195,8 +203,10 @@ class Univariate:
             low = np.where(self.noise > 0, np.minimum(low, uniform), low)
             high = np.where(self.noise > 0, np.maximum(high, uniform), high)
         high = np.minimum(high, np.where(larger, above, np.inf).min(axis=1))
-        room = 1e-9 * np.maximum(np.abs(low), np.abs(high)) + 1e-9 * self.scales.min(axis=1)
-        return low - room, high + room
+        low, high = (np.maximum(end, -np.finfo(np.float64).max) for end in (low, high))
+        with np.errstate(over="ignore"):
+            room = 1e-9 * np.maximum(np.abs(low), np.abs(high)) + 1e-9 * self.scales.min(axis=1)
+            return low - room, high + room
 
     def _excess(self, x: Array, p: Array) -> Array:
         """``F(x) - p``, by upper tails of the components that lie below x."""
