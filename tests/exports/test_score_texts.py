@@ -270,7 +270,7 @@ def test_sql_that_cannot_be_right_is_refused():
     named = described(mixture_of("EII", columns=("a", "Label", "c")), "EII")
     with pytest.raises(ValueError, match=r"the column 'Label' has the name of a result.*keep="):
         sql_text(named, dialect="sqlite")
-    assert sql_text(named, dialect="sqlite", keep=["id"]).count('"Label"') == 1
+    assert sql_text(named, dialect="sqlite", keep="id").count('"Label"') == 1
 
 
 def test_sql_of_many_components_warns():

@@ -33,6 +33,7 @@ class MixtureExports(FittedMixture):
 
     def _described(self) -> DescribedMixture:
         """The fitted mixture with its columns and what is known about the fit."""
+        mixture = self.mixture_
         facts: dict[str, Any] = {"n_parameters": self._n_parameters()}
         fit = getattr(self, "result_", None)
         if fit is not None and fit.mixture is self._current_mixture:
@@ -45,7 +46,7 @@ class MixtureExports(FittedMixture):
             }
         classes = getattr(self, "classes_", None)
         return DescribedMixture(
-            self.mixture_,
+            mixture,
             family_named(self.covariance_type).name,
             () if classes is None else tuple(classes.tolist()),
             facts,
@@ -222,7 +223,7 @@ class MixtureImports:
         >>> from sklearn.mixture import GaussianMixture as Sklearn
         >>> from mixtura import GaussianMixture
         >>> theirs = Sklearn(1).fit([[0.0], [1.0], [3.0], [4.0]])
-        >>> GaussianMixture.from_sklearn(theirs).means_.tolist()
+        >>> GaussianMixture.from_sklearn(theirs).means_.round(6).tolist()
         [[2.0]]
         """
         read: Any = cls._of(from_sklearn_model(model))

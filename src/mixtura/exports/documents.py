@@ -68,11 +68,18 @@ def document_of(source: Source) -> Document:
     ------
     ModelFileError
         When it is no JSON object.
+    TypeError
+        For another kind of source.
     OSError
         When the file cannot be read.
     """
     if isinstance(source, Mapping):
         return Document(source, "the document")
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            "source must be a path, the text of a JSON object, or a mapping, but a "
+            f"{type(source).__name__} came."
+        )
     if isinstance(source, str) and source.lstrip().startswith("{"):
         return _parsed(source, "the JSON text")
     try:

@@ -96,7 +96,7 @@ def sql_text(
     parts = table.split(".") if isinstance(table, str) else list(table)
     if not parts or not all(parts):
         raise ValueError(f"table must be a name such as 'data' or 'schema.data', not {table!r}.")
-    kept = list(described.names if keep is None else keep)
+    kept = [keep] if isinstance(keep, str) else list(described.names if keep is None else keep)
     results = _results(mixture)
     _check_names(kept, results)
     if mixture.n_components > MOST_COMPONENTS:
