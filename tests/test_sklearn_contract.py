@@ -13,7 +13,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from conftest import TRUTH
-from mixtura import GaussianMixture, GaussianMixtureSelector, MixtureClassifier
+from mixtura import GaussianMixture, GaussianMixtureSelector, MixtureClassifier, MixtureRegressor
 
 SUITE = TRUTH / "sklearn_suite" / "run_suite.py"
 EXCEPTIONS = {  # each with its reason in docs/decisions/0003-scikit-learn-suite.md
@@ -70,6 +70,20 @@ def test_the_classifier_passes_the_estimator_checks(classifier):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(classifier, on_fail=None, on_skip=None)
+    failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert failed == []
+    assert skipped <= {"check_array_api_input"}
+    assert len(results) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("K", [1, 2])
+def test_the_regressor_passes_the_estimator_checks(K):
+    regressor = MixtureRegressor(GaussianMixture(K, random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = check_estimator(regressor, on_fail=None, on_skip=None)
     failed = [(r["check_name"], str(r["exception"])) for r in results if r["status"] == "failed"]
     skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
     assert failed == []

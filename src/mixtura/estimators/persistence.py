@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import COUNT, UNNAMED, class_names, load_model, save_model
+from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
@@ -40,7 +41,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     sklearn.exceptions.NotFittedError
         When the model is not fitted.
     TypeError
-        When the model is no mixture, such as a MixtureClassifier.
+        When the model is no mixture, such as a MixtureClassifier or a MixtureRegressor.
     ValueError
         When the names of known classes are neither numbers nor text.
 
@@ -58,8 +59,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
-            f"GaussianMixtureSelector, but a {type(model).__name__} came. Keep that with pickle or "
-            "joblib."
+            f"GaussianMixtureSelector, but a {type(model).__name__} came. {_instead(model)}"
         )
     check_is_fitted(model)
     chosen = model.best_estimator_ if isinstance(model, GaussianMixtureSelector) else model
@@ -80,6 +80,16 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     if hasattr(chosen, "classes_"):
         metadata |= class_names(chosen.classes_)
     save_model(path, mixture, family=family, feature_names=feature_names, metadata=metadata)
+
+
+def _instead(model: object) -> str:
+    """How to keep an estimator that is no mixture."""
+    if isinstance(model, MixtureRegressor):
+        return (
+            "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, targets) "
+            "with what load returns."
+        )
+    return "Keep that with pickle or joblib."
 
 
 def load(path: str | os.PathLike[str]) -> GaussianMixture:
