@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from conftest import ALL_FAMILIES
 from exporting import ONE_OF_EACH_FORM, mixture_of, rows_of
-from mixtura import GaussianMixture, ModelFileError, StudentTMixture
+from mixtura import BayesianGaussianMixture, GaussianMixture, ModelFileError, StudentTMixture
 from mixtura.exports.described import DescribedMixture
 from mixtura.exports.json_text import from_json_text, json_text, schema
 
@@ -190,10 +190,21 @@ def test_each_class_reads_its_components():
     gaussian = json_text(DescribedMixture(mixture_of("VVV"), "VVV"))
     assert StudentTMixture.from_json(t).degrees_of_freedom_.tolist() == [2.5, 30.0, 1e6]
     assert type(GaussianMixture.from_json(gaussian)) is GaussianMixture
-    with pytest.raises(ValueError, match=r"has t components. Read it with StudentTMixture"):
+    with pytest.raises(ValueError, match=r"are of t components. Read them with StudentTMixture"):
         GaussianMixture.from_json(t)
-    with pytest.raises(ValueError, match=r"has Gaussian components. Read it with GaussianMixture"):
+    with pytest.raises(ValueError, match=r"of Gaussian components. Read them with GaussianMixture"):
         StudentTMixture.from_json(gaussian)
+
+
+def test_a_bayesian_mixture_is_written_by_its_expected_parameters(faithful):
+    model = BayesianGaussianMixture(2, random_state=0).fit(faithful)
+    read = GaussianMixture.from_json(model.to_json())
+    np.testing.assert_array_equal(read.means_, model.means_)
+    np.testing.assert_allclose(
+        read.score_samples(faithful), model.mixture_.logpdf(faithful), rtol=1e-12
+    )
+    with pytest.raises(ValueError, match=r"a BayesianGaussianMixture cannot be made of these"):
+        BayesianGaussianMixture.from_json(model.to_json())
 
 
 def test_numbers_are_the_shortest_that_read_back():

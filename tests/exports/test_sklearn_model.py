@@ -108,7 +108,7 @@ def test_other_objects_are_refused():
     with pytest.raises(NotFittedError):
         GaussianMixture.from_sklearn(Sklearn(2))
     fitted = Sklearn(1).fit([[0.0], [1.0]])
-    with pytest.raises(ValueError, match=r"StudentTMixture cannot hold.*Read it with Gaussian"):
+    with pytest.raises(ValueError, match=r"StudentTMixture cannot be.*Read them with Gaussian"):
         StudentTMixture.from_sklearn(fitted)
 
 

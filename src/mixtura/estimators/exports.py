@@ -29,7 +29,11 @@ OF_THE_FIT = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_")
 
 
 class MixtureExports(FittedMixture):
-    """Methods that write a fitted mixture for other programs."""
+    """Methods that write a fitted mixture for other programs.
+
+    It is ``mixture_`` that they write. Of a Bayesian mixture this has the expected parameters, and
+    its own ``predict_proba`` and ``score_samples`` are averages over the posterior, which differ.
+    """
 
     def _described(self) -> DescribedMixture:
         """The fitted mixture with its columns and what is known about the fit."""
@@ -309,7 +313,8 @@ class MixtureImports:
                 else ("Gaussian components", "GaussianMixture")
             )
             raise ValueError(
-                f"{cls.__name__} cannot hold this mixture, which has {has}. Read it with {other}."
+                f"a {cls.__name__} cannot be made of these parameters, which are of {has}. Read "
+                f"them with {other}."
             )
         settings: dict[str, Any] = {
             "covariance_type": described.family,
