@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from scipy.stats import t as student
 from sklearn.datasets import load_iris
 from sklearn.mixture import BayesianGaussianMixture as ScikitLearn
 
+import mixtura
 from conftest import TRUTH
 from mixtura import BayesianGaussianMixture, GaussianMixture
 
@@ -382,6 +384,28 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
     )
     np.testing.assert_array_equal(one.means_, two.means_)
     assert one.lower_bound_ == two.lower_bound_
+
+
+def test_errors_of_measurement_and_float32_rows_are_part_of_the_fit() -> None:
+    X = groups(150, seed=4)
+    noisy = X + np.random.default_rng(0).normal(0.0, 0.5, X.shape)
+    errors = np.full(len(X), 0.25)
+    model = BayesianGaussianMixture(6, random_state=0).fit(noisy, measurement_covariance=errors)
+    plain = BayesianGaussianMixture(6, random_state=0).fit(noisy)
+    assert (np.diff(model.lower_bounds_) >= -1e-9).all()
+    assert model.n_active_components_ == 3
+    traces = [np.trace(one.covariances_[:3].mean(axis=0)) for one in (model, plain)]
+    assert traces[0] < traces[1]  # the errors are not part of the mixture
+    single = BayesianGaussianMixture(6, random_state=0).fit(X.astype(np.float32))
+    assert single.means_.dtype == single.score_samples(X.astype(np.float32)).dtype == np.float32
+
+
+def test_files_and_parameters_are_of_other_mixtures(tmp_path: Path) -> None:
+    model = BayesianGaussianMixture(2).fit(groups(30))
+    with pytest.raises(TypeError, match="posterior"):
+        mixtura.save(model, tmp_path / "model.safetensors")
+    with pytest.raises(TypeError, match="posterior"):
+        BayesianGaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
 
 
 # ---- bad input -----------------------------------------------------------------------------------

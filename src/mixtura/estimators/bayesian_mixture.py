@@ -432,5 +432,13 @@ class BayesianGaussianMixture(GaussianMixture):
 
     # ---- of maximum-likelihood fits --------------------------------------------------------------
 
+    @classmethod
+    def from_parameters(cls, *_: object, **__: object) -> NoReturn:
+        """Refused: a posterior is more than the parameters of one mixture."""
+        raise TypeError(
+            "a Bayesian mixture has a posterior, which one set of parameters does not give. Use "
+            "GaussianMixture.from_parameters or Mixture.from_parameters for a known mixture."
+        )
+
     bic = aic = icl = property(_no_criterion)
     standard_errors = property(_no_standard_errors)
