@@ -10,16 +10,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
+from mixtura.estimators.bayesian_mixture import BayesianGaussianMixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
-from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
+from mixtura.estimators.model_file import COUNT, UNNAMED, class_names, load_model, save_model
 from mixtura.estimators.regressor import MixtureRegressor
 from mixtura.estimators.selector import GaussianMixtureSelector
 from mixtura.estimators.student_t_mixture import StudentTMixture
 from mixtura.families import family_named
 from mixtura.model.mixture import Mixture
-
-_UNNAMED = "columns_have_no_names"
-"""Key of the metadata: the data were an array, and the names in the file are x0, x1, ..."""
 
 _ESTIMATED = "degrees_of_freedom"
 """Key of the metadata: how the degrees of freedom were estimated, or null for given ones."""
@@ -59,7 +57,8 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     >>> bool((mixtura.load(path).means_ == model.means_).all())
     True
     """
-    if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
+    has_posterior = isinstance(model, BayesianGaussianMixture)
+    if has_posterior or not isinstance(model, GaussianMixture | GaussianMixtureSelector):
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
             f"GaussianMixtureSelector, but a {type(model).__name__} came. {_instead(model)}"
@@ -73,7 +72,7 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     else:
         feature_names = list(map(str, names))
     family = family_named(chosen.covariance_type).name
-    metadata: dict[str, object] = {_UNNAMED: names is None}
+    metadata: dict[str, object] = {UNNAMED: names is None}
     if isinstance(chosen, StudentTMixture):
         asked = chosen.degrees_of_freedom
         metadata[_ESTIMATED] = asked if isinstance(asked, str) else None
@@ -91,6 +90,11 @@ def _instead(model: object) -> str:
         return (
             "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, targets) "
             "with what load returns."
+        )
+    if isinstance(model, BayesianGaussianMixture):
+        return (
+            "Keep that with pickle or joblib: a file would lose the posterior. Of its expected "
+            "mixture alone: GaussianMixture.from_parameters(weights_, means_, covariances_)."
         )
     return "Keep that with pickle or joblib."
 
@@ -118,7 +122,7 @@ def load(path: str | os.PathLike[str]) -> GaussianMixture:
     loaded = _estimator_of(model.mixture, model.family, model.metadata)
     loaded._said_parameters = model.n_parameters
     loaded._set_classes(model.classes)
-    if not model.metadata.get(_UNNAMED):
+    if not model.metadata.get(UNNAMED):
         loaded.feature_names_in_ = np.array(model.feature_names, dtype=object)
     return loaded
 
