@@ -20,6 +20,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags
 from mixtura.base.underflow import ignore_underflow
+from mixtura.model.kernel_densities import log_joint_of_complete
 from mixtura.model.mixture_density import MixtureDensity, log_density, posterior
 from mixtura.model.tails import pulls
 
@@ -106,7 +107,7 @@ class _Slopes:
     def weighted(self, x: Array) -> tuple[Array, Array]:
         """Responsibilities (s,K), and times the pulls of t components."""
         mixture = self.mixture
-        r = posterior(mixture.log_joint(x), x, mixture)[:, : mixture.n_components]
+        r = posterior(log_joint_of_complete(mixture, x), x, mixture)[:, : mixture.n_components]
         if mixture.tails is None:
             return r, r
         u = pulls(mixture.squared_distances(x), mixture.tails, mixture.n_features)
@@ -114,22 +115,24 @@ class _Slopes:
 
     def ridge(self, shares: Array) -> Array:
         """Points (s,d) where the slopes of components with these shares (s,K) cancel."""
-        inverse = np.einsum("sk,kij->sij", shares, self.precisions)
-        right = np.einsum("sk,kij,kj->si", shares, self.precisions, self.mixture.means)
-        return np.asarray(np.linalg.solve(inverse, right[:, :, None])[:, :, 0])
+        right = shares @ (self.precisions @ self.mixture.means[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(self.averages(shares), right[:, :, None])[:, :, 0])
+
+    def averages(self, shares: Array) -> Array:
+        """``sum_k shares_sk P_k`` (s,d,d)."""
+        d = self.mixture.n_features
+        return np.asarray((shares @ self.precisions.reshape(-1, d * d)).reshape(-1, d, d))
 
     def at(self, x: Array) -> tuple[Array, Array]:
         """Gradient (s,d) and Hessian (s,d,d) of the log density."""
         mixture, d = self.mixture, self.mixture.n_features
         r, weighted = self.weighted(x)
         u = np.divide(weighted, r, out=np.ones_like(r), where=r > 0)
-        own = -u[:, :, None] * np.einsum(
-            "kij,skj->ski", self.precisions, x[:, None] - mixture.means
-        )
+        apart = (x[:, None] - mixture.means).swapaxes(0, 1)
+        own = -u[:, :, None] * (apart @ self.precisions).swapaxes(0, 1)
         gradient = np.einsum("sk,ski->si", r, own)
         squares = r if mixture.tails is None else r * (1.0 + 2.0 / (mixture.tails + d))
-        second = np.einsum("sk,ski,skj->sij", squares, own, own)
-        second -= np.einsum("sk,kij->sij", weighted, self.precisions)
+        second = (own * squares[:, :, None]).swapaxes(1, 2) @ own - self.averages(weighted)
         return gradient, second - gradient[:, :, None] * gradient[:, None, :]
 
 
