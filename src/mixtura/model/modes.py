@@ -29,12 +29,15 @@ RANDOM_STARTS = 200
 MOST_PAIRS = 1000
 """Pairs and triples of components between which a search starts."""
 
-MOST_STEPS = 2000
+MOST_ROUNDS = 200
 
 STEPS_TO_NEWTON = 10
 """Fixed-point steps between two of Newton's, which are the faster ones in a flat top."""
 
 LAST_STEPS = 3
+
+CELL = 1e-6
+"""Points that are so near, in the least standard deviations, go on as one."""
 
 STILL = 1e-9
 """Steps, in standard deviations of the nearest component, that end the fixed-point iteration."""
@@ -153,20 +156,20 @@ def _starts(slopes: _Slopes) -> Array:
 
 
 def _climbed(slopes: _Slopes, x: Array) -> Array:
-    """Ends of the fixed-point iterations from points (s,d)."""
-    x, moving = x.copy(), np.arange(len(x))
-    for step_number in range(1, MOST_STEPS):
-        if step_number % STEPS_TO_NEWTON == 0:
-            x[moving] = _polished(slopes, x[moving])
-        r, weighted = slopes.weighted(x[moving])
-        new = slopes.ridge(weighted)
-        step = new - x[moving]
+    """Ends of the fixed-point iterations from points (s,d), each once."""
+    variances = np.einsum("kjj->kj", slopes.mixture.covariance.dense())
+    cell = CELL * np.sqrt(variances.min(axis=0))
+    for _ in range(MOST_ROUNDS):
+        for _ in range(STEPS_TO_NEWTON):
+            r, weighted = slopes.weighted(x)
+            step = slopes.ridge(weighted) - x
+            x = x + step
         nearest = slopes.precisions[r.argmax(axis=1)]
         size = np.einsum("si,sij,sj->s", step, nearest, step)
-        x[moving] = new
-        moving = moving[size > STILL**2]
-        if not len(moving):
+        if (size <= STILL**2).all():
             break
+        _, kept = np.unique(np.round(x / cell), axis=0, return_index=True)
+        x = _polished(slopes, x[np.sort(kept)])
     return x
 
 
