@@ -33,7 +33,7 @@ from mixtura.em.em import Callback, Start
 from mixtura.em.stopping import REMAINING, RemainingGain, SmallChange, StoppingRule
 from mixtura.estimators.fitted import ROWS_OF_DENSITIES
 from mixtura.estimators.html import ResultHtmlMixin, fit_html
-from mixtura.estimators.inference import MixtureInference
+from mixtura.estimators.streaming import StreamedMixture
 from mixtura.families import family_named
 from mixtura.initialise.initialisers import (
     FromLabels,
@@ -83,7 +83,7 @@ _Given = tuple[Array | None, Array | None, Array | None]
 """Weights, means and precisions that the user gave."""
 
 
-class GaussianMixture(ResultHtmlMixin, MixtureInference):
+class GaussianMixture(ResultHtmlMixin, StreamedMixture):
     """Gaussian mixture fitted by EM, with scikit-learn's interface and mclust's families.
 
     Parameters
@@ -378,6 +378,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
+        self._stream = None
         self.start_report_ = found.report
         self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)
