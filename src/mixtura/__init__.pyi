@@ -10,6 +10,7 @@ from .base.errors import DegenerateWarning as DegenerateWarning
 from .base.errors import InferenceError as InferenceError
 from .base.errors import MissingExtraError as MissingExtraError
 from .base.errors import ModelFileError as ModelFileError
+from .estimators.bayesian_mixture import BayesianGaussianMixture as BayesianGaussianMixture
 from .estimators.classifier import MixtureClassifier as MixtureClassifier
 from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from .estimators.imputer import MixtureImputer as MixtureImputer

@@ -379,7 +379,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             found = search_from(drawn, problem, plan)
             best = self._ordered(certified(found.best, problem, plan.stopping), problem)
         self.start_report_ = found.report
-        self._set_result(best, rows.dtype)
+        self._set_fit(best, problem, rows.dtype)
         self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
@@ -459,7 +459,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         kinds = self._initialisers(rows, K, present, given, in_noise)
         sampled = self._has_default_starts(given) and (in_noise is None or in_noise.given is None)
         seed = seed_of(self.random_state)
-        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise)
+        averages = problem.regularisation.averages  # and so decides how many components are used
+        return initialised(kinds, dataset, K, seed, sampled, noise=in_noise, on_all_rows=averages)
 
     def _names_components(self) -> bool:
         """Whether the start is an array or a function, whose components have numbers."""
@@ -529,6 +530,10 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         if self.callback is not None:
             self.callback(iteration)
 
+    def _set_fit(self, result: FitResult, problem: Problem, dtype: np.dtype[Any]) -> None:
+        """Set the attributes of a fit of a problem."""
+        self._set_result(result, dtype)
+
     def _set_result(self, result: FitResult, dtype: np.dtype[Any]) -> None:
         """Set the attributes of a fit, in the precision of the data."""
         self.result_ = result
@@ -551,7 +556,8 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
 
     def _warn_of_unseen_columns(self, mixture: Mixture, dataset: Dataset) -> None:
         """Warn where the rows of a component have no value in a column."""
-        unseen = np.argwhere(unseen_columns(dataset.source, dataset.backend, mixture)).tolist()
+        seen_by_none = unseen_columns(dataset.source, dataset.backend, mixture)
+        unseen = np.argwhere(seen_by_none & self._have_rows[:, None]).tolist()
         if not unseen:
             return
         names = getattr(self, "feature_names_in_", None)
@@ -563,6 +569,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             DataWarning,
             stacklevel=5,
         )
+
+    @property
+    def _have_rows(self) -> Flags:
+        """Components (K,) that are expected to have rows."""
+        return np.ones(len(self.weights_), dtype=bool)
 
     def _warn(self, result: FitResult, dataset: Dataset, present: Flags | None) -> None:
         """Warn of spurious components and of a fit that did not converge.

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.base.choices import CovarianceType, DegreesOfFreedom
+from mixtura.estimators.bayesian_mixture import BayesianGaussianMixture
 from mixtura.estimators.gaussian_mixture import GaussianMixture
 from mixtura.estimators.model_file import COUNT, class_names, load_model, save_model
 from mixtura.estimators.regressor import MixtureRegressor
@@ -59,7 +60,8 @@ def save(model: GaussianMixture | GaussianMixtureSelector, path: str | os.PathLi
     >>> bool((mixtura.load(path).means_ == model.means_).all())
     True
     """
-    if not isinstance(model, GaussianMixture | GaussianMixtureSelector):
+    has_posterior = isinstance(model, BayesianGaussianMixture)
+    if has_posterior or not isinstance(model, GaussianMixture | GaussianMixtureSelector):
         raise TypeError(
             "a file holds one mixture: model must be a GaussianMixture, a StudentTMixture or a "
             f"GaussianMixtureSelector, but a {type(model).__name__} came. {_instead(model)}"
@@ -91,6 +93,11 @@ def _instead(model: object) -> str:
         return (
             "Save its estimator_, and call MixtureRegressor.from_mixture(loaded.mixture_, targets) "
             "with what load returns."
+        )
+    if isinstance(model, BayesianGaussianMixture):
+        return (
+            "Keep that with pickle or joblib: a file would lose the posterior. Of its expected "
+            "mixture alone: GaussianMixture.from_parameters(weights_, means_, covariances_)."
         )
     return "Keep that with pickle or joblib."
 
