@@ -32,6 +32,7 @@ COMMANDS = (
     "predict",
     "regress",
     "condition",
+    "export",
     "compare",
     "plot",
     "report",
