@@ -117,3 +117,18 @@ class SelectionOptions:
 
 DEFAULT_OPTIONS = SelectionOptions()
 """All families with 1 to 10 components, by BIC."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class RegressionOptions(SelectionOptions):
+    """The candidates of a regression, as typed."""
+
+    families: str = "EEE,VVV"
+    """all, or names separated by commas. By default full covariances, shared or free: in these the
+    targets follow the inputs within each component.
+    """
+
+
+REGRESSION = RegressionOptions()
+"""Two families with 1 to 10 components, by BIC."""
