@@ -57,12 +57,13 @@ from mixtura.inputs.parameters import (
     accelerated,
     check_count,
     check_settings,
-    ordered_by_weight,
+    component_sort_of,
     seed_of,
 )
 from mixtura.inputs.row_knowledge import known_classes
 from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
+from mixtura.model.component_order import ComponentSort
 from mixtura.model.fit_result import FitResult, Iteration
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, labels_of
@@ -169,9 +170,11 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         Continue the last fit if it has the same shape and family. If not, new starts are drawn, and
         components have the order of those of the last fit that they match (:func:`mixtura.match`),
         new ones last.
-    component_order : {"weight", None}, default=None
+    component_order : "weight", int, str or None, default=None
         "weight": components by falling weight, equal weights by means, so that labels do not depend
-        on the start. None: the order of the start.
+        on the start. A column, by its number or its name in a data frame: components by their
+        rising means there. None: the order of the start. Components with an identity (known
+        classes, fixed parameters) keep their numbers.
     verbose : int, default=0
         1 prints the log-likelihood every ``verbose_interval`` iterations, 2 also its gain.
     verbose_interval : int, default=10
@@ -357,6 +360,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         data = read_data(self, X, sample_weight, labels, measurement_covariance)
         rows, dataset, present = data.rows, data.dataset, data.present
         d, K = dataset.source.n_features, self.n_components
+        sort = component_sort_of(self, d)
         given = self._given_parameters(K, d, family)
         in_noise = self._noise_of_start(present, len(rows))
         constraints = constraints_of(self)
@@ -377,20 +381,20 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
             local_search = self._has_default_starts(given) and not continued
             plan = self._plan(dataset, len(drawn.starts), local_search)
             found = search_from(drawn, problem, plan)
-            best = self._ordered(certified(found.best, problem, plan.stopping), problem)
+            best = self._ordered(certified(found.best, problem, plan.stopping), problem, sort)
         self.start_report_ = found.report
         self._set_result(best, rows.dtype)
         self._set_classes(data.classes)
         self._warn(best, dataset, present)
         return self
 
-    def _ordered(self, fit: FitResult, problem: Problem) -> FitResult:
+    def _ordered(self, fit: FitResult, problem: Problem, sort: ComponentSort | None) -> FitResult:
         """Components by ``component_order``; after a warm start in the order of the last fit.
 
         Components with an identity keep their places.
         """
-        if ordered_by_weight(self):
-            return fit.in_order(problem.in_place(fit.mixture.order_by_weight()))
+        if sort is not None:
+            return fit.in_order(problem.in_place(sort.of(fit.mixture)))
         if (
             self.warm_start
             and hasattr(self, "result_")
