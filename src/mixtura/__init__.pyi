@@ -13,6 +13,7 @@ from .base.errors import ModelFileError as ModelFileError
 from .estimators.classifier import MixtureClassifier as MixtureClassifier
 from .estimators.gaussian_mixture import GaussianMixture as GaussianMixture
 from .estimators.imputer import MixtureImputer as MixtureImputer
+from .estimators.outliers import OutlierMixture as OutlierMixture
 from .estimators.persistence import load as load
 from .estimators.persistence import save as save
 from .estimators.selector import GaussianMixtureSelector as GaussianMixtureSelector

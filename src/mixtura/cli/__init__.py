@@ -30,6 +30,8 @@ COMMANDS = (
     "fit",
     "test",
     "predict",
+    "outliers",
+    "sample",
     "compare",
     "plot",
     "report",
