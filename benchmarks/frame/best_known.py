@@ -31,10 +31,10 @@ from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain
 from mixtura.families import family_named
-from mixtura.inference.parametrisation import public_covariances, stored_covariances
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.model.fit_result import FitResult
 from mixtura.model.mixture import Mixture
+from mixtura.model.parametrisation import public_covariances, stored_covariances
 from mixtura.search.runs import SAME_OPTIMUM
 from mixtura.sources import ArraySource
 

@@ -23,9 +23,9 @@ from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import SmallChange
 from mixtura.families import FAMILIES
-from mixtura.inference.parametrisation import public_precisions, stored_covariances
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Scatter
+from mixtura.model.parametrisation import public_precisions, stored_covariances
 from mixtura.model.protocols import Backend
 from mixtura.model.regularisation import Regularisation
 from mixtura.sources import ArraySource

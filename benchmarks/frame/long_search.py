@@ -19,8 +19,8 @@ from frame.contenders import SKLEARN_TYPES
 from mixtura import GaussianMixture
 from mixtura.base.errors import CollapseError
 from mixtura.em.stopping import RemainingGain
-from mixtura.inference.parametrisation import stored_covariances
 from mixtura.model.mixture import Mixture
+from mixtura.model.parametrisation import stored_covariances
 from mixtura.search.budget import Budget, Plan
 from mixtura.search.initialisation import initialised
 from mixtura.search.starts import usual_starts

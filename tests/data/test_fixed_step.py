@@ -19,10 +19,10 @@ from mixtura.em.em import em
 from mixtura.em.stopping import RemainingGain, SmallChange
 from mixtura.families import FAMILIES
 from mixtura.inference.information import information
-from mixtura.inference.parametrisation import public_covariances
 from mixtura.initialise.initialisers import FromLabels
 from mixtura.inputs.constraints import Constraints, problem_of
 from mixtura.inputs.fixed_parameters import FixedParameters
+from mixtura.model.parametrisation import public_covariances
 
 NAN = np.nan
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import chi2, f, kstest
 
 from mixtura import GaussianMixture, StudentTMixture
-from mixtura.model.density_tail import DensityTail, Draws, RowTails
+from mixtura.model.density_tail import DensityTail, RowTails, WideDraws
 from mixtura.model.mixture import Mixture
 from mixtura.model.noise import Noise
 from mixtura.model.outliers import (
@@ -30,7 +30,7 @@ FAR_ERROR = 0.4
 
 
 def tail_of(mixture: Mixture, n: int = 50_000, seed: int = 0) -> DensityTail:
-    return DensityTail.of(mixture, Draws.of(mixture, n, np.random.default_rng(seed)))
+    return DensityTail.of(mixture, WideDraws.of(mixture, n, np.random.default_rng(seed)))
 
 
 def standard_normal(d: int) -> Mixture:
@@ -69,6 +69,18 @@ def test_the_tail_of_a_t_component_is_that_of_f(d, nu):
     errors = tail.log_probability(mixture.log_density(rows)) - np.log(p)
     assert np.abs(errors[:2]).max() < 0.15  # standard error 0.03
     assert np.abs(errors[2:]).max() < FAR_ERROR
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.05, 0.01, 1e-4])
+def test_the_threshold_is_that_of_the_highest_density_region(rate):
+    mixture = GaussianMixture.from_parameters(
+        [0.6, 0.4], [[0.0], [3.0]], [1.0, 0.2], covariance_type="spherical"
+    ).mixture_
+    exact = float(mixture.hdr(1 - rate).log_thresholds[0])
+    tail = tail_of(mixture)
+    error = abs(np.exp(tail.log_probability(exact)) - rate)
+    assert error < 5 * tail.standard_error(exact)
+    assert float(tail.quantile(np.log(rate))) == pytest.approx(exact, abs=0.15)
 
 
 @pytest.mark.parametrize("p", [0.3, 0.01, 1e-5])

@@ -6,9 +6,10 @@ import os
 import warnings
 from functools import cache
 
-from mixtura.backends.native import ROWS_WORTH_A_THREAD, NativeBackend, processors
+from mixtura.backends.native import ROWS_WORTH_A_THREAD, NativeBackend
 from mixtura.backends.reference import ReferenceBackend
 from mixtura.base.errors import BackendWarning
+from mixtura.base.parallel import processors
 from mixtura.kernels import built, native
 from mixtura.model.protocols import Backend
 

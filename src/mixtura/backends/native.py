@@ -4,7 +4,6 @@ bits.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -12,8 +11,10 @@ import numpy as np
 
 from mixtura.base.arrays import Array, Flags, Labels
 from mixtura.base.errors import CollapseError
+from mixtura.base.parallel import processors
 from mixtura.kernels import native
 from mixtura.model.covariance import Dense
+from mixtura.model.kernel_densities import described
 from mixtura.model.mixture import Mixture
 from mixtura.model.moments import Moments, Scatter
 from mixtura.model.noise import Noise
@@ -24,11 +25,6 @@ ROWS_WORTH_A_THREAD = 20_000
 """Below this, fits that run side by side use the processors better than threads that share the rows
 of one.
 """
-
-
-def processors() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -174,18 +170,6 @@ def _with_noise(log_joint: Array, noise: Noise, observation: Observation | None)
 def log_noise(mixture: Mixture) -> float:
     """Log joint density of the noise at every complete row; -inf where there is none."""
     return -inf if mixture.noise is None else mixture.noise.log_joint
-
-
-def described(mixture: Mixture) -> tuple[Array, Array, Array]:
-    """A mixture as the kernels read it: means, ``log_scale`` and whiteners, which are (K or 1, 1),
-    (K or 1, d) or (K or 1, d*d): the width tells the form.
-    """
-    whitener = mixture.covariance.whitener
-    return (
-        np.ascontiguousarray(mixture.means),
-        mixture.log_scale,
-        np.ascontiguousarray(whitener.reshape(whitener.shape[0], -1)),
-    )
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,14 @@ from functools import cached_property
 import numpy as np
 
 from mixtura.backends import NativeBackend
-from mixtura.backends.native import described, log_noise
+from mixtura.backends.native import log_noise
 from mixtura.base.arrays import Array, Flags, Labels, Rows
 from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.kernels import native
 from mixtura.model.copies import copies_of
 from mixtura.model.covariance import Covariance, Dense
+from mixtura.model.kernel_densities import described
 from mixtura.model.mixture import Mixture, log_density
 from mixtura.model.moments import Moments
 from mixtura.model.protocols import Block

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,22 @@ from mixtura.data.incomplete import imputed
 from mixtura.data.problem import n_free_parameters
 from mixtura.estimators.memberships import MembershipTransformer
 from mixtura.families import family_named
-from mixtura.inference.parametrisation import (
+from mixtura.inputs.fixed_parameters import fixed_parameters_of
+from mixtura.inputs.parameters import seed_of
+from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
+from mixtura.model.columns import checked_names
+from mixtura.model.criteria import aic, bic, icl
+from mixtura.model.drawing import sample_of
+from mixtura.model.fit_result import Evaluation, FitResult
+from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
+from mixtura.model.moments import Scatter
+from mixtura.model.parametrisation import (
     public_covariances,
     public_precisions,
     public_whitener,
     stored_covariances,
     stored_whitener,
 )
-from mixtura.inputs.fixed_parameters import fixed_parameters_of
-from mixtura.inputs.parameters import seed_of
-from mixtura.inputs.rows import checked_weights, dataset_for, observation_of, rows_of
-from mixtura.model.criteria import aic, bic, icl
-from mixtura.model.drawing import sample_of
-from mixtura.model.fit_result import Evaluation, FitResult
-from mixtura.model.mixture import Mixture, labels_of, log_density, posterior
-from mixtura.model.moments import Scatter
 from mixtura.model.protocols import Block
 from mixtura.sources import ArraySource
 
@@ -98,8 +100,18 @@ class FittedMixture(MembershipTransformer, DensityMixin, BaseEstimator):  # type
 
     @property
     def mixture_(self) -> Mixture:
-        """The mixture in double precision; that of the attributes where these were set since."""
+        """The mixture in double precision; that of the attributes where these were set since.
+
+        It has the names of the columns of the data frame that was fitted.
+        """
         check_is_fitted(self)
+        return replace(
+            self._current_mixture,
+            columns=checked_names(getattr(self, "feature_names_in_", None), len(self.means_[0])),
+        )
+
+    @property
+    def _current_mixture(self) -> Mixture:
         if hasattr(self, "result_"):
             fitted = self.result_.mixture
             shown = [(fitted.weights, self.weights_), (fitted.means, self.means_)]

@@ -21,6 +21,7 @@ from mixtura.base.choices import (
     InitParams,
 )
 from mixtura.base.errors import DataWarning, DegenerateWarning
+from mixtura.base.family_names import family_letters
 from mixtura.base.numbering import component_name
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.dataset import Dataset
@@ -34,11 +35,6 @@ from mixtura.estimators.fitted import ROWS_OF_DENSITIES
 from mixtura.estimators.html import ResultHtmlMixin, fit_html
 from mixtura.estimators.inference import MixtureInference
 from mixtura.families import family_named
-from mixtura.inference.parametrisation import (
-    public_shape,
-    stored_covariances,
-    stored_precisions,
-)
 from mixtura.initialise.initialisers import (
     FromLabels,
     FromMeans,
@@ -52,7 +48,6 @@ from mixtura.initialise.initialisers import (
 from mixtura.initialise.noise_rows import NoiseStart
 from mixtura.inputs.constraints import constraints_of, problem_of
 from mixtura.inputs.data_checks import check_data, column_name
-from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
 from mixtura.inputs.parameters import (
     accelerated,
     check_count,
@@ -65,8 +60,13 @@ from mixtura.inputs.rows import checked_weights, read_data
 from mixtura.inputs.starts import initialiser_of, noise_start
 from mixtura.model.component_order import ComponentSort
 from mixtura.model.fit_result import FitResult, Iteration
+from mixtura.model.given_parameters import check_matrices, check_means, check_weights
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, labels_of
+from mixtura.model.parametrisation import (
+    public_shape,
+    stored_precisions,
+)
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Family
 from mixtura.model.soundness import Finding
@@ -435,7 +435,7 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         if self.precisions_init is not None:
             shape = public_shape(family.name, K, d)
             precisions = check_matrices(
-                f"{self.covariance_type} precision", family, self.precisions_init, shape
+                f"{self.covariance_type} precision", family.name, self.precisions_init, shape
             )
         return weights, means, precisions
 
@@ -624,23 +624,13 @@ class GaussianMixture(ResultHtmlMixin, MixtureInference):
         >>> known.predict_proba([[2.0]]).tolist()
         [[0.5, 0.5]]
         """
-        family = family_named(covariance_type)
-        means = np.array(means, dtype=np.float64)
-        if means.ndim != 2:
-            raise ValueError(
-                "means must have the shape (n_components, n_features), but has shape "
-                f"{means.shape}. Pass one row per component."
-            )
-        K, d = means.shape
-        weights = check_weights(weights, K)
-        values = check_matrices(
-            f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
+        mixture = Mixture.from_parameters(
+            weights, means, covariances, covariance_type=covariance_type
         )
-        mixture = Mixture(
-            weights, check_means(means, K, d), stored_covariances(family.name, values, K, d)
-        )
+        K, d = mixture.means.shape
+        check_weights(mixture.weights, K)
         self = cls(K, covariance_type=covariance_type, random_state=random_state)
-        self._set_parameters(mixture, family.name, np.float64)
+        self._set_parameters(mixture, family_letters(covariance_type), np.float64)
         self.n_features_in_ = d
         return self
 

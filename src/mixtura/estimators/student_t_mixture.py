@@ -16,19 +16,18 @@ from mixtura.base.choices import (
     DegreesOfFreedom,
     InitParams,
 )
+from mixtura.base.family_names import family_letters
 from mixtura.base.underflow import ignore_underflow
 from mixtura.data.noise_box import NoiseVolume
 from mixtura.em.em import Callback
 from mixtura.estimators.gaussian_mixture import GaussianMixture, InitCallable
-from mixtura.families import family_named
-from mixtura.inference.parametrisation import public_shape, stored_covariances
-from mixtura.inputs.degrees_of_freedom import check_degrees, given_degrees, tail_rule_of
-from mixtura.inputs.given_parameters import check_matrices, check_means, check_weights
+from mixtura.inputs.degrees_of_freedom import tail_rule_of
+from mixtura.model.given_parameters import check_weights, given_degrees
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.observation import pulls_of
 from mixtura.model.priors import ConjugatePrior
 from mixtura.model.protocols import Block
-from mixtura.model.tails import USUAL_BOUNDS, TailRule
+from mixtura.model.tails import USUAL_BOUNDS
 
 
 class StudentTMixture(GaussianMixture):
@@ -232,26 +231,17 @@ start_report_, n_iter_, lower_bound_, lower_bounds_, stop_reason_, result_
             degrees_of_freedom=degrees_of_freedom,
             random_state=random_state,
         )
-        family = family_named(covariance_type)
-        means = np.array(means, dtype=np.float64)
-        if means.ndim != 2:
-            raise ValueError(
-                "means must have the shape (n_components, n_features), but has shape "
-                f"{means.shape}. Pass one row per component."
-            )
-        K, d = means.shape
-        rule = check_degrees(TailRule("given", given_degrees(degrees_of_freedom)), K)
-        values = check_matrices(
-            f"{covariance_type} covariance", family, covariances, public_shape(family.name, K, d)
+        mixture = Mixture.from_parameters(
+            weights,
+            means,
+            covariances,
+            covariance_type=covariance_type,
+            degrees_of_freedom=given_degrees(degrees_of_freedom),
         )
-        mixture = Mixture(
-            check_weights(weights, K),
-            check_means(means, K, d),
-            stored_covariances(family.name, values, K, d),
-            tails=rule.first(K),
-        )
+        K, d = mixture.means.shape
+        check_weights(mixture.weights, K)
         self.n_components = K
-        self._set_parameters(mixture, family.name, np.float64)
+        self._set_parameters(mixture, family_letters(covariance_type), np.float64)
         self.n_features_in_ = d
         return self
 

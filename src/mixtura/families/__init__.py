@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
+from mixtura.base.family_names import family_letters
 from mixtura.families.diagonal import EEI, EVI, VEI, VVI
 from mixtura.families.ellipsoidal import EEE, EEV, EVE, EVV, VEE, VEV, VVE, VVV
 from mixtura.families.family import CovarianceFamily
@@ -33,10 +32,6 @@ FAMILIES: dict[str, CovarianceFamily] = {
 }
 """From the strictest to the freest, in mclust's order. To add a family, add it here."""
 
-_BY_ANY_NAME = {
-    word: family for family in FAMILIES.values() for word in (family.name, *family.aliases)
-}
-
 
 def family_named(name: str | Family) -> Family:
     """The family of that name: mclust's three letters or scikit-learn's word.
@@ -46,22 +41,4 @@ def family_named(name: str | Family) -> Family:
     ValueError
         For an unknown name, with the nearest known one.
     """
-    if not isinstance(name, str):
-        return name
-    if name in _BY_ANY_NAME:
-        return _BY_ANY_NAME[name]
-    if name.upper() in FAMILIES:
-        return FAMILIES[name.upper()]
-    near = difflib.get_close_matches(
-        name.lower(), [word.lower() for word in _BY_ANY_NAME], n=1, cutoff=0.4
-    )
-    guess = next((word for word in _BY_ANY_NAME if near and word.lower() == near[0]), None)
-    known = ", ".join(
-        f"{name} ({', '.join(family.aliases)})".replace(" ()", "")
-        for name, family in FAMILIES.items()
-    )
-    raise ValueError(
-        f"covariance_type={name!r} is not a known family."
-        + (f" Did you mean {guess!r}?" if guess else "")
-        + f" Known: {known}."
-    )
+    return FAMILIES[family_letters(name)] if isinstance(name, str) else name

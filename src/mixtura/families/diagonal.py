@@ -15,7 +15,6 @@ class EEI(CovarianceFamily):
     """
 
     name = "EEI"
-    aliases = ("tied_diag",)
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, all alike"
 
@@ -63,7 +62,6 @@ class VVI(CovarianceFamily):
     """
 
     name = "VVI"
-    aliases = ("diag",)
     needs = Scatter.DIAGONAL
     summary = "ellipsoids along the columns, each of its own"
 

@@ -19,7 +19,6 @@ class EEE(CovarianceFamily):
     """One ellipsoid for all: ``Sigma_k = sum_k W_k / n`` (Celeux & Govaert 1995)."""
 
     name = "EEE"
-    aliases = ("tied",)
     needs = Scatter.TOTAL
     summary = "ellipsoids, all alike"
 
@@ -213,7 +212,6 @@ class VVV(CovarianceFamily):
     """
 
     name = "VVV"
-    aliases = ("full",)
     needs = Scatter.DENSE
     summary = "ellipsoids, each of its own"
 

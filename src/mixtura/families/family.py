@@ -15,6 +15,7 @@ import numpy as np
 
 from mixtura.base.arrays import Array
 from mixtura.base.errors import CollapseError
+from mixtura.base.family_names import OTHER_NAMES
 from mixtura.model.covariance import Covariance, Dense, Diagonal, along_axes
 from mixtura.model.eigenvalue_ratio import within
 from mixtura.model.moments import Moments, Scatter
@@ -34,12 +35,16 @@ class CovarianceFamily:
     """
 
     name: ClassVar[str]
-    aliases: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[Scatter]
     summary: ClassVar[str]
     """Six words for a table."""
 
     # ---- what the letters say --------------------------------------------------------------------
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names, such as scikit-learn's."""
+        return OTHER_NAMES.get(self.name, ())
 
     @property
     def shares_all(self) -> bool:

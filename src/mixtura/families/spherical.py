@@ -14,7 +14,6 @@ class EII(CovarianceFamily):
     """
 
     name = "EII"
-    aliases = ("tied_spherical", "E")
     needs = Scatter.TRACE
     summary = "balls of one size"
 
@@ -29,7 +28,6 @@ class VII(CovarianceFamily):
     """
 
     name = "VII"
-    aliases = ("spherical", "V")
     needs = Scatter.TRACE
     summary = "balls, each of its own size"
 

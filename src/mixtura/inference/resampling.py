@@ -32,7 +32,6 @@ from mixtura.data.dataset import Dataset
 from mixtura.data.problem import Problem
 from mixtura.em.em import em
 from mixtura.em.stopping import REMAINING, RemainingGain, StoppingRule
-from mixtura.inference.parametrisation import stored_covariances
 from mixtura.inference.replicates import replicates
 from mixtura.inference.resamples import drawn_from, reweighted, weights_of
 from mixtura.inference.uncertainty import (
@@ -50,6 +49,7 @@ from mixtura.inference.uncertainty import (
 from mixtura.model.fit_result import FitResult, StopReason
 from mixtura.model.matching import match
 from mixtura.model.mixture import Mixture, posterior
+from mixtura.model.parametrisation import stored_covariances
 from mixtura.model.protocols import Family
 
 REPLICATES = 999

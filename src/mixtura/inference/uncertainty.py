@@ -15,9 +15,9 @@ from mixtura.base.numbering import component_name
 from mixtura.data.problem import Problem
 from mixtura.em.effective_parameters import soundness_of
 from mixtura.families import FAMILIES
-from mixtura.inference.parametrisation import public_covariances
 from mixtura.model.mixture import Mixture, posterior
 from mixtura.model.moments import Scatter
+from mixtura.model.parametrisation import public_covariances
 
 LARGEST_DISTANCE = 0.5
 """Distance from the maximum of the likelihood, in standard errors, up to which a fit has standard

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.base.arrays import Array
-from mixtura.inputs.given_parameters import shaped
 from mixtura.inputs.parameters import is_bool
+from mixtura.model.given_parameters import given_degrees, shaped
 from mixtura.model.tails import TailRule
 
 MOST_DEGREES = 10_000
@@ -26,24 +25,6 @@ def tail_rule_of(estimator: Any) -> TailRule | None:
     if isinstance(asked, str) and asked in ("free", "equal"):
         return TailRule("free" if asked == "free" else "equal", bounds=bounds)
     return TailRule("given", given_degrees(asked), bounds)
-
-
-def given_degrees(asked: Any) -> Array:
-    """Degrees of freedom that are not estimated: a number () or an array (K,)."""
-    numbers = not isinstance(asked, str) and not is_bool(asked) and asked is not None
-    if not numbers or np.ndim(asked) > 1 or np.asarray(asked).dtype.kind not in "fiu":
-        raise ValueError(
-            "degrees_of_freedom must be 'free', 'equal', a number above 0 or one for each "
-            f"component, but {asked!r} came. 'free' estimates one for each component, 'equal' one "
-            "for all of them."
-        )
-    given = np.asarray(asked, dtype=np.float64)
-    if not (np.isfinite(given) & (given > 0)).all():
-        raise ValueError(
-            f"degrees_of_freedom must be above 0 and finite, but {asked!r} came. A GaussianMixture "
-            "has infinitely many."
-        )
-    return given
 
 
 def check_degrees(rule: TailRule, K: int) -> TailRule:

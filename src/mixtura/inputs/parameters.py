@@ -9,8 +9,8 @@ import reprlib
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
+from mixtura.base.random_states import is_bool as is_bool
+from mixtura.base.random_states import seed_of as seed_of
 from mixtura.model.component_order import ComponentSort
 
 
@@ -99,19 +99,3 @@ def accelerated(estimator: Any) -> bool:
         estimator.acceleration == "squarem"
         or (estimator.acceleration == "auto" and estimator.tol is None)
     )
-
-
-def is_bool(value: object) -> bool:
-    """Whether a value is a bool of Python or NumPy."""
-    return isinstance(value, bool | np.bool_)
-
-
-def seed_of(random_state: Any) -> np.random.SeedSequence:
-    """A seed from scikit-learn's ``random_state``; only None reads the global generator."""
-    if isinstance(random_state, Integral) and not is_bool(random_state):
-        generator: Any = np.random.RandomState(int(random_state))
-    else:
-        from sklearn.utils import check_random_state  # takes long to import
-
-        generator = check_random_state(random_state)
-    return np.random.SeedSequence(int(generator.randint(2**31 - 1)))

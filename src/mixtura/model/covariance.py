@@ -2,7 +2,8 @@
 
 Fourteen families use three forms, and backends read only these. Each form holds one array whose
 first axis is K long, or 1 long when all components share the covariance. The common interface is
-``log_det (K)``, ``whitener``, ``whiten``, ``dense() (K,d,d)``, ``select`` and ``marginal``.
+``log_det (K)``, ``whitener``, ``whiten``, ``dense() (K,d,d)``, ``select``, ``scaled`` and
+``marginal``.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Spherical:
         values = self.values if self.values.shape[0] == 1 else self.values[components]
         return Spherical(values, len(components), self.n_features)
 
+    def scaled(self, factors: Array) -> Spherical:
+        """The covariances times one factor for each component (K,)."""
+        return Spherical(self.values * factors, self.n_components, self.n_features)
+
     def marginal(self, columns: Labels) -> Spherical:
         """The covariances of some columns."""
         return Spherical(self.values, self.n_components, len(columns))
@@ -104,6 +109,10 @@ class Diagonal:
         """The covariances of some components, in the order given."""
         values = self.values if self.values.shape[0] == 1 else self.values[components]
         return Diagonal(values, len(components))
+
+    def scaled(self, factors: Array) -> Diagonal:
+        """The covariances times one factor for each component (K,)."""
+        return Diagonal(self.values * factors[:, None], self.n_components)
 
     def marginal(self, columns: Labels) -> Diagonal:
         """The covariances of some columns."""
@@ -176,6 +185,12 @@ class Dense:
         if values.shape[0] > 1:
             values, known = values[components], None if known is None else known[components]
         return Dense(values, len(components), self.axes, known)
+
+    def scaled(self, factors: Array) -> Dense:
+        """The covariances times one factor for each component (K,)."""
+        each = factors[:, None, None]
+        known = None if self.known_whitener is None else self.known_whitener / np.sqrt(each)
+        return Dense(self.values * each, self.n_components, self.axes, known)
 
     def marginal(self, columns: Labels) -> Dense:
         """The covariances of some columns."""

@@ -30,7 +30,7 @@ columns; the tails of t components are longer.
 """
 
 WHOLE_DRAWS, PATTERN_DRAWS = 50_000, 10_000
-"""Draws for complete rows and for each pattern of missing entries: a probability of 0.01 has a
+"""WideDraws for complete rows and for each pattern of missing entries: a probability of 0.01 has a
 standard error of 2 or 4 percent of itself.
 """
 
@@ -42,14 +42,14 @@ standard error of about 15 percent.
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
+class WideDraws:
     """Rows (m,d) of a mixture with widened components, with the factor (m,) of each."""
 
     rows: Array
     scales: Array
 
     @classmethod
-    def of(cls, mixture: Mixture, m: int, rng: np.random.Generator) -> Draws:
+    def of(cls, mixture: Mixture, m: int, rng: np.random.Generator) -> WideDraws:
         """m draws; a mixture with noise is taken without it."""
         mixture = mixture.without_noise
         rows, labels = mixture.sample(m, rng)
@@ -80,7 +80,7 @@ class DensityTail:
 
     @classmethod
     @ignore_underflow
-    def of(cls, mixture: Mixture, draws: Draws, columns: Labels | None = None) -> DensityTail:
+    def of(cls, mixture: Mixture, draws: WideDraws, columns: Labels | None = None) -> DensityTail:
         """That of a mixture, or of its margin over some columns; a noise term is left out."""
         mixture, rows = mixture.without_noise, draws.rows
         if columns is not None:
@@ -135,21 +135,21 @@ class RowTails:
         Without noise.
     whole : DensityTail
         Of complete rows.
-    draws : Draws
+    draws : WideDraws
         For the margins.
     """
 
     mixture: Mixture
     whole: DensityTail
-    draws: Draws
+    draws: WideDraws
 
     @classmethod
     def of(cls, mixture: Mixture) -> RowTails:
         """Those of a mixture, a noise term left out; the draws have a fixed seed."""
         rng = np.random.default_rng(0)
         mixture = mixture.without_noise
-        whole = DensityTail.of(mixture, Draws.of(mixture, WHOLE_DRAWS, rng))
-        return cls(mixture, whole, Draws.of(mixture, PATTERN_DRAWS, rng))
+        whole = DensityTail.of(mixture, WideDraws.of(mixture, WHOLE_DRAWS, rng))
+        return cls(mixture, whole, WideDraws.of(mixture, PATTERN_DRAWS, rng))
 
     def log_probability(self, log_densities: Array, rows: Rows) -> Array:
         """Logarithms of the tail probabilities (m,) of rows (m,d) with these log densities (m,).

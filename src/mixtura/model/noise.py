@@ -63,6 +63,17 @@ class Noise:
         """The same for rows of which these columns (..., d) were observed."""
         return np.asarray(self.log_weight - columns @ self.log_sides)
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The ends of a box of one column."""
+        half = 0.5 * float(np.exp(self.log_sides[0]))
+        return float(self.centre[0]) - half, float(self.centre[0]) + half
+
+    def contains(self, rows: Array) -> Flags:
+        """Whether rows (n,d) are in the box."""
+        inside: Flags = np.abs(rows - self.centre) <= 0.5 * np.exp(self.log_sides)
+        return np.asarray(inside.all(axis=1))
+
     def with_weight(self, weight: float) -> Noise:
         """The same box with another weight."""
         return replace(self, weight=weight)

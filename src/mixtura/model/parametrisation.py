@@ -9,18 +9,25 @@ from __future__ import annotations
 import numpy as np
 
 from mixtura.base.arrays import Array
-from mixtura.families import FAMILIES
 from mixtura.model.covariance import Covariance, Dense, Diagonal, Spherical
 from mixtura.model.moments import Scatter
 
 
 def _is_shared(family: str) -> bool:
-    return FAMILIES[family].shares_all
+    """Whether one covariance serves all components: no letter varies."""
+    return "V" not in family
+
+
+def _scatter(family: str) -> Scatter:
+    """What the covariances of a family hold: one variance, one of each column, or a matrix."""
+    if family.endswith("II"):
+        return Scatter.TRACE
+    return Scatter.DIAGONAL if family.endswith("I") else Scatter.DENSE
 
 
 def public_shape(family: str, K: int, d: int) -> tuple[int, ...]:
     """Shape of ``covariances_`` and ``precisions_`` for a family."""
-    needs = FAMILIES[family].needs
+    needs = _scatter(family)
     each = {Scatter.TRACE: (), Scatter.DIAGONAL: (d,)}.get(needs, (d, d))
     return each if _is_shared(family) else (K, *each)
 
@@ -51,7 +58,7 @@ def public_whitener(family: str, covariance: Covariance) -> Array:
 def stored_covariances(family: str, values: Array, K: int, d: int) -> Covariance:
     """The stored form of ``covariances_``."""
     values = values[None] if _is_shared(family) else values
-    needs = FAMILIES[family].needs
+    needs = _scatter(family)
     if needs is Scatter.TRACE:
         return Spherical(values, K, d)
     return Diagonal(values, K) if needs is Scatter.DIAGONAL else Dense(values, K)
@@ -61,7 +68,7 @@ def stored_precisions(family: str, values: Array, K: int, d: int) -> Covariance:
     """The stored form of ``precisions_``."""
     inverse = (
         1.0 / values
-        if len(public_shape(family, K, d)) < 2 or FAMILIES[family].needs is Scatter.DIAGONAL
+        if len(public_shape(family, K, d)) < 2 or _scatter(family) is Scatter.DIAGONAL
         else np.linalg.inv(values)
     )
     return stored_covariances(family, np.asarray(inverse), K, d)
@@ -69,7 +76,7 @@ def stored_precisions(family: str, values: Array, K: int, d: int) -> Covariance:
 
 def stored_whitener(family: str, values: Array, K: int, d: int) -> Covariance:
     """The stored form of ``precisions_cholesky_``, which is kept bit for bit for ellipsoids."""
-    if FAMILIES[family].needs in (Scatter.TRACE, Scatter.DIAGONAL):
+    if _scatter(family) in (Scatter.TRACE, Scatter.DIAGONAL):
         return stored_covariances(family, 1.0 / values**2, K, d)
     lower = np.ascontiguousarray(np.swapaxes(values, -1, -2))
     return Dense.from_whitener(lower[None] if _is_shared(family) else lower, K)
